@@ -1,0 +1,49 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check format bench lock clean
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+READY := $(VENV)/.ready
+FILE ?=
+
+help:  ## what each command does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+$(READY): requirements/dev.txt
+	@echo "Setting up $(VENV) ..."
+	@test -x $(PYTHON) || python3.11 -m venv $(VENV) 2>/dev/null || python3 -m venv $(VENV)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
+	@$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --requirements requirements/dev.txt
+	@touch $@
+
+setup: $(READY)  ## make the virtual environment .venv
+
+demo: $(READY)  ## run the main job on a recording (FILE=... takes your own) and stop
+	@$(PYTHON) -m auteur.devstack demo $(if $(FILE),--file "$(FILE)")
+
+run: $(READY)  ## start the whole stack and keep it running until Ctrl-C
+	@$(PYTHON) -m auteur.devstack run
+
+test: $(READY)  ## all tests, against real Postgres, Redis, workers and S3 API
+	@$(PYTHON) -m pytest
+
+check: $(READY)  ## format, lint, types, import rules, migrations
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy .
+	@$(VENV)/bin/lint-imports
+	@$(PYTHON) -m auteur.devstack check
+
+format: $(READY)  ## rewrite the code in the project's format
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+bench: $(READY)  ## the benchmarks, each beside its baselines
+	@$(PYTHON) -m benchmarks
+
+lock: $(READY)  ## resolve requirements/*.in into the locked *.txt
+	@for name in base dev prod models; do \
+	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+	    --generate-hashes requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+
+clean:  ## remove the data of the stack
+	@rm -rf var

@@ -1,0 +1,1 @@
+"""Who you are: users, plans, tokens and the profile."""

@@ -1,0 +1,96 @@
+"""Users and their plans. Who enforces what is said at each rule."""
+
+import uuid
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.postgres.functions import RandomUUID
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes staff; clients are made by their first valid token (`accounts.signup`)."""
+
+    def create_superuser(self, email: str, password: str, **fields: Any) -> "User":
+        """A member of staff who may do everything in the admin."""
+        user = self.model(email=email.lower(), is_staff=True, is_superuser=True, **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person; ``id`` is the token's ``sub``. Anonymised on request, never deleted."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    email = models.CharField(max_length=255, unique=True)
+    name = models.CharField(max_length=255, blank=True, default="", db_default="")
+    avatar_url = models.TextField(blank=True, default="", db_default="")
+    is_staff = models.BooleanField(default=False, db_default=False)
+    is_active = models.BooleanField(default=True, db_default=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(auto_now=True, db_default=Now())
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta:
+        db_table = "users"
+        ordering: ClassVar = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class Plan(models.TextChoices):
+    """What a subscription pays for."""
+
+    STARTER = "starter", "Starter"
+    PRO = "pro", "Pro"
+
+
+class SubscriptionStatus(models.TextChoices):
+    """Whether the plan is in force."""
+
+    ACTIVE = "active", "Active"
+    CANCELLED = "cancelled", "Cancelled"
+    EXPIRED = "expired", "Expired"
+
+
+class Subscription(models.Model):
+    """A plan over a period; at most one is active per user (unique index)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="subscriptions")
+    plan = models.CharField(max_length=50, choices=Plan)
+    status = models.CharField(max_length=50, choices=SubscriptionStatus)
+    stripe_subscription_id = models.CharField(max_length=255, null=True, blank=True)
+    current_period_start = models.DateTimeField(null=True, blank=True)
+    current_period_end = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(auto_now=True, db_default=Now())
+
+    class Meta:
+        db_table = "subscriptions"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(plan__in=Plan.values), name="subscriptions_plan_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=SubscriptionStatus.values),
+                name="subscriptions_status_known",
+            ),
+            models.UniqueConstraint(
+                fields=["user"],
+                condition=Q(status=SubscriptionStatus.ACTIVE),
+                name="subscriptions_one_active_per_user",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plan} ({self.status})"

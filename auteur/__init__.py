@@ -1,0 +1,5 @@
+"""The Django project: settings, addresses and entry points of every process."""
+
+from auteur.celery import app as celery_app
+
+__all__ = ["celery_app"]

@@ -1,0 +1,1 @@
+"""What all endpoints share: problem documents, cursor pages, rate limits, the schema."""

@@ -1,0 +1,10 @@
+"""Registers the shared API parts with Django."""
+
+from django.apps import AppConfig
+
+
+class ApiConfig(AppConfig):
+    """What all endpoints share; no tables."""
+
+    name = "auteur.api"
+    label = "api"

@@ -1,0 +1,181 @@
+"""Every error of the API as a problem document (RFC 9457) with a stable ``code``."""
+
+import logging
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import pymongo.errors
+import redis.exceptions
+from botocore.exceptions import BotoCoreError, ClientError
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.views import defaults
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+
+OUTAGES: tuple[type[Exception], ...] = (
+    OperationalError,
+    InterfaceError,
+    pymongo.errors.ConnectionFailure,
+    pymongo.errors.ExecutionTimeout,
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+    BotoCoreError,
+    ClientError,
+)
+"""What a store of ours raises when it is away: 503 for a client, not its fault."""
+
+
+class Problem(exceptions.APIException):
+    """An error that a client is told about: subclasses name their status, code and sentence.
+
+    ``extra`` members stand beside the standard ones in the document.
+    """
+
+    status_code: int = 400
+    default_code = "bad_request"
+    default_detail = "The request cannot be carried out."
+    headers: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, detail: str | None = None, **extra: Any) -> None:
+        super().__init__(detail or self.default_detail)
+        self.extra = extra
+
+
+class NotFound(Problem):
+    """What does not exist, or is another user's: the two are not told apart."""
+
+    status_code = 404
+    default_code = "not_found"
+    default_detail = "There is no such thing, or it is not yours."
+
+
+class Unavailable(Problem):
+    """A store of ours is away."""
+
+    status_code = 503
+    default_code = "unavailable"
+    default_detail = "A service we depend on is away. Please try again shortly."
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+
+
+class PayloadTooLarge(Problem):
+    """The body is larger than the API reads."""
+
+    status_code = 413
+    default_code = "payload_too_large"
+    default_detail = "The request body is too large."
+
+
+def field_problem(field: str, code: str, detail: str) -> exceptions.ValidationError:
+    """A 400 about one field that only domain code could find."""
+    return exceptions.ValidationError({field: [exceptions.ErrorDetail(detail, code=code)]})
+
+
+def document(
+    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **extra: Any
+) -> JsonResponse:
+    """A problem document as a plain Django response."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+    body |= {"code": code, "detail": detail, **extra}
+    return JsonResponse(body, status=status, content_type=CONTENT_TYPE, headers=headers)
+
+
+def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponseBase | None:
+    """Turn what a view raised into a problem document; what it does not know becomes a 500."""
+    known = _as_api_exception(exc)
+    if known is None:
+        return None
+    view = context.get("view")
+    headers = dict(getattr(known, "headers", {}))
+    if known.status_code == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = getattr(known, "auth_header", None) or "Bearer"
+    if isinstance(known, exceptions.Throttled) and known.wait is not None:
+        headers["Retry-After"] = str(max(1, round(known.wait)))
+    if isinstance(known, exceptions.MethodNotAllowed) and view is not None:
+        headers["Allow"] = ", ".join(view.allowed_methods)
+    response = Response(status=known.status_code, headers=headers)
+    response.data = _body(known)
+    response.content_type = CONTENT_TYPE
+    return response
+
+
+def _as_api_exception(exc: Exception) -> exceptions.APIException | None:
+    if isinstance(exc, exceptions.APIException):
+        return exc
+    if isinstance(exc, Http404):
+        return NotFound()
+    if isinstance(exc, PermissionDenied):
+        return exceptions.PermissionDenied()
+    if isinstance(exc, RequestDataTooBig):
+        return PayloadTooLarge()
+    if isinstance(exc, SuspiciousOperation):
+        return exceptions.ParseError()
+    if isinstance(exc, OUTAGES):
+        logger.error("a store is away: %s", type(exc).__name__)
+        return Unavailable()
+    return None
+
+
+def _body(exc: exceptions.APIException) -> dict[str, Any]:
+    status = exc.status_code
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+    if isinstance(exc, exceptions.ValidationError):
+        errors = list(_flatten(exc.detail))
+        return body | {
+            "code": "invalid",
+            "detail": " ".join(f"{e['field']}: {e['detail']}" for e in errors),
+            "errors": errors,
+        }
+    codes = exc.get_codes()
+    code = codes if isinstance(codes, str) else exc.default_code
+    return body | {"code": code, "detail": str(exc.detail), **getattr(exc, "extra", {})}
+
+
+def _flatten(detail: Any, field: str = "") -> Iterator[dict[str, str]]:
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            own = "" if name == "non_field_errors" else str(name)
+            yield from _flatten(inner, ".".join(part for part in (field, own) if part))
+    elif isinstance(detail, list):
+        for index, inner in enumerate(detail):
+            nested = f"{field}.{index}" if isinstance(inner, dict | list) else field
+            yield from _flatten(inner, nested)
+    else:
+        yield {"field": field or "body", "code": detail.code, "detail": str(detail)}
+
+
+def _is_page(request: HttpRequest) -> bool:
+    return request.path.startswith("/admin")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's 400 for what no view saw."""
+    return document(400, "bad_request", "The request cannot be understood.")
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's 403: a page for staff, a document for clients."""
+    if _is_page(request):
+        return defaults.permission_denied(request, exception)
+    return document(403, "permission_denied", "This is not allowed.")
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's 404: a page for staff, a document for clients."""
+    if _is_page(request):
+        return defaults.page_not_found(request, exception)
+    return document(404, "not_found", NotFound.default_detail)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """A fault of ours: no traceback leaves the house."""
+    if _is_page(request):
+        return defaults.server_error(request)
+    return document(500, "internal_error", "Something went wrong on our side.")

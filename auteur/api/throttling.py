@@ -1,0 +1,75 @@
+"""The rate limit per user, counted in Redis; with Redis away, requests pass unthrottled."""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import limits.errors
+import redis.exceptions
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+from limits import parse
+from limits.storage import storage_from_string
+from limits.strategies import SlidingWindowCounterRateLimiter
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+logger = logging.getLogger(__name__)
+
+
+@cache
+def _limiter() -> SlidingWindowCounterRateLimiter:
+    timeout = settings.REDIS_THROTTLE_TIMEOUT_SECONDS
+    return SlidingWindowCounterRateLimiter(
+        storage_from_string(
+            settings.REDIS_URL,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            wrap_exceptions=True,
+        )
+    )
+
+
+class RateLimit(BaseThrottle):
+    """``settings.RATE_LIMIT`` for each user, and for each address where nobody is signed in."""
+
+    _wait: float | None = None
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        """Count this request; remember the window for the response's headers."""
+        limit = parse(settings.RATE_LIMIT)
+        user_id = getattr(request.user, "pk", None)
+        who = f"user:{user_id}" if user_id else f"address:{self.get_ident(request)}"
+        try:
+            allowed = _limiter().hit(limit, who)
+            reset_time, remaining = _limiter().get_window_stats(limit, who)
+        except (limits.errors.StorageError, redis.exceptions.RedisError) as exc:
+            logger.warning("rate limit not counted: %s", type(exc).__name__)
+            return True
+        self._wait = max(1.0, reset_time - time.time())
+        request._request.rate_limit = (limit.amount, remaining, self._wait)  # type: ignore[attr-defined]
+        return allowed
+
+    def wait(self) -> float | None:
+        """Seconds after which the client may ask again."""
+        return self._wait
+
+
+class RateLimitHeaders:
+    """Tell each client where it stands (``RateLimit-*``)."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer, with the headers that the throttle left on the request."""
+        response = self.get_response(request)
+        window = getattr(request, "rate_limit", None)
+        if window is not None:
+            amount, remaining, wait = window
+            response["RateLimit-Limit"] = str(amount)
+            response["RateLimit-Remaining"] = str(max(0, remaining))
+            response["RateLimit-Reset"] = str(round(wait))
+        return response

@@ -1,0 +1,252 @@
+"""All settings, read once from the environment; a missing or malformed one stops the start.
+
+A value may also come from a file: ``NAME_FILE=/run/secrets/name``. On a developer's machine the
+embedded stack writes ``var/stack.env``, which is read when ``DATABASE_URL`` is not set.
+"""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.FileAwareEnv()
+STACK_ENV_FILE = Path(os.environ.get("AUTEUR_ENV_FILE", BASE_DIR / "var" / "stack.env"))
+if "DATABASE_URL" not in os.environ and "DATABASE_URL_FILE" not in os.environ:
+    if not STACK_ENV_FILE.exists():
+        raise ImproperlyConfigured(
+            "DATABASE_URL is not set and there is no embedded stack yet: "
+            "start one with `make run`, or set the variables named in .env.example."
+        )
+    env.read_env(STACK_ENV_FILE)
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("DJANGO_SECRET_KEY")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1"])
+ROOT_URLCONF = "auteur.urls"
+WSGI_APPLICATION = "auteur.wsgi.application"
+APPEND_SLASH = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "csp",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "auteur.api",
+    "accounts",
+    "jobs",
+    "projects",
+    "media",
+    "credits",
+    "gpu_tasks.backends",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "auteur.api.throttling.RateLimitHeaders",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Stores -----------------------------------------------------------------------------------
+
+DATABASES = {
+    "default": env.db_url("DATABASE_URL")
+    | {
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "connect_timeout": 5,
+            "options": "-c statement_timeout=30s -c lock_timeout=10s"
+            " -c idle_in_transaction_session_timeout=60s",
+        },
+    },
+}
+REDIS_URL = env.str("REDIS_URL")
+MONGODB_URI = env.str("MONGODB_URI")
+MONGODB_DATABASE = env.str("MONGODB_DATABASE", default="auteur")
+MONGODB_TIMEOUT_MS = env.int("MONGODB_TIMEOUT_MS", default=3000)
+
+# --- Object storage ---------------------------------------------------------------------------
+
+PUBLIC_URL = env.str("PUBLIC_URL").rstrip("/")
+PRESIGNED_URL_SECONDS = 15 * 60
+STORAGE_BACKEND = env.str("STORAGE_BACKEND", default="filesystem")
+if STORAGE_BACKEND == "filesystem":
+    _OBJECT_STORAGE = {
+        "BACKEND": "media.storage.filesystem.SignedFileSystemStorage",
+        "OPTIONS": {
+            "location": env.str("STORAGE_DIR"),
+            "base_url": f"{PUBLIC_URL}/storage/",
+            "signing_key": env.str("STORAGE_SIGNING_KEY"),
+        },
+    }
+elif STORAGE_BACKEND == "s3":
+    _OBJECT_STORAGE = {
+        "BACKEND": "media.storage.s3.PresignedS3Storage",
+        "OPTIONS": {
+            "bucket_name": env.str("S3_BUCKET"),
+            "endpoint_url": env.str("S3_ENDPOINT_URL", default=None),
+            "region_name": env.str("S3_REGION", default="auto"),
+            "access_key": env.str("S3_ACCESS_KEY_ID"),
+            "secret_key": env.str("S3_SECRET_ACCESS_KEY"),
+            "signature_version": "s3v4",
+            "addressing_style": env.str("S3_ADDRESSING_STYLE", default="path"),
+            "file_overwrite": True,
+            "default_acl": None,
+            "querystring_auth": True,
+            "querystring_expire": PRESIGNED_URL_SECONDS,
+        },
+    }
+else:
+    raise ImproperlyConfigured(f"STORAGE_BACKEND is {STORAGE_BACKEND!r}: use filesystem or s3.")
+STORAGES = {
+    "default": _OBJECT_STORAGE,
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=2 * 1024**3)
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("MAX_BODY_BYTES", default=2 * 1024**2)
+
+# --- People: Supabase tokens, staff -----------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+SUPABASE_JWT_SECRET = env.str("SUPABASE_JWT_SECRET", default="")
+SUPABASE_JWKS_URL = env.str("SUPABASE_JWKS_URL", default="")
+SUPABASE_JWT_ISSUER = env.str("SUPABASE_JWT_ISSUER")
+SUPABASE_JWT_AUDIENCE = env.str("SUPABASE_JWT_AUDIENCE", default="authenticated")
+if not (SUPABASE_JWT_SECRET or SUPABASE_JWKS_URL):
+    raise ImproperlyConfigured("Set SUPABASE_JWKS_URL or SUPABASE_JWT_SECRET: tokens need a key.")
+SIGNUP_CREDITS = env.int("SIGNUP_CREDITS", default=0)
+
+# --- REST -------------------------------------------------------------------------------------
+
+RATE_LIMIT = env.str("RATE_LIMIT", default="100/minute")
+REDIS_THROTTLE_TIMEOUT_SECONDS = 0.05
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_THROTTLE_CLASSES": ["auteur.api.throttling.RateLimit"],
+    "DEFAULT_SCHEMA_CLASS": "auteur.api.schema.Schema",
+    "EXCEPTION_HANDLER": "auteur.api.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Auteur",
+    "DESCRIPTION": "The back end of an AI video editor: projects, media, AI jobs and credits.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "auteur.api.schema.add_problem_responses",
+    ],
+}
+
+# --- What browsers are told -------------------------------------------------------------------
+
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=["http://localhost:3000"])
+CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key", "if-match"]
+CORS_EXPOSE_HEADERS = [
+    "etag", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset",
+]  # fmt: skip
+if "null" in CORS_ALLOWED_ORIGINS:
+    raise ImproperlyConfigured("CORS_ALLOWED_ORIGINS must not hold the null origin.")
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "style-src": ["'self'", "'unsafe-inline'"],  # the docs and the admin style inline
+        "object-src": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'self'"],
+        "form-action": ["'self'"],
+    },
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+HTTPS = urlsplit(PUBLIC_URL).scheme == "https"
+SECURE_SSL_REDIRECT = HTTPS and env.bool("SECURE_SSL_REDIRECT", default=True)
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^internal/"]  # asked for inside, without a proxy
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()  # unless `collectstatic` has run
+
+# --- Jobs -------------------------------------------------------------------------------------
+
+GPU_CALLBACK_SECRET = env.str("GPU_CALLBACK_SECRET")
+GPU_CALLBACK_URL = env.str("GPU_CALLBACK_URL", default=f"{PUBLIC_URL}/internal/gpu-callback")
+INFERENCE_BACKEND = env.str("INFERENCE_BACKEND", default="local")
+INFERENCE_ENGINE = env.str("INFERENCE_ENGINE", default="draft")
+# Per feature, where one differs: "transcription=production,tts=draft".
+INFERENCE_BACKENDS = env.dict("INFERENCE_BACKENDS", default={})
+INFERENCE_ENGINES = env.dict("INFERENCE_ENGINES", default={})
+WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2)
+CELERY_DB_REUSE_MAX = 1_000_000  # else the connection is closed around every task
+
+# --- Logs: one line each, no bodies, no tokens, no personal data ------------------------------
+
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {"httpx": {"level": "WARNING"}, "botocore": {"level": "WARNING"}},
+}

@@ -1,0 +1,1 @@
+"""What you have: balances and the append-only ledger."""

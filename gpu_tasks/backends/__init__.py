@@ -1,0 +1,1 @@
+"""Where calls run: on Modal, or on workers of our own; the only part of inference with Django."""

@@ -1,0 +1,96 @@
+"""What a GPU function takes and returns: the wire types and the declaration of a function."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gpu_tasks.errors import ErrorCode
+
+
+class GpuClass(StrEnum):
+    """The hardware a function runs on; the values are Modal's GPU strings, CPU aside."""
+
+    A100_80GB = "A100-80GB"
+    A10G = "A10G"
+    L4 = "L4"
+    CPU = "CPU"
+
+    @property
+    def queue(self) -> str:
+        """The Celery queue that local engines of this class are run from."""
+        return f"gpu.{self.value.lower()}"
+
+
+class Wire(BaseModel):
+    """A value that crosses a process: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputFile(Wire):
+    """A file to read: fetched from ``url`` (signed, short-lived) before the engine runs."""
+
+    url: str
+    name: str = Field(description="A file name with the extension of its type.")
+
+
+class OutputFile(Wire):
+    """A file to write: put to ``url`` (signed, short-lived) after the engine ran."""
+
+    key: str = Field(description="Where it will lie in our object storage.")
+    url: str
+    content_type: str
+
+
+class Payload(Wire):
+    """What every function is called with; a contract adds its files and parameters."""
+
+    job_id: UUID
+    attempt_id: UUID
+    callback_url: str
+
+
+class EngineInfo(Wire):
+    """Which engine did the work, shown with every result."""
+
+    name: str = Field(description="`draft` or `production`.")
+    model: str = Field(description="Model id, with its revision where it has one.")
+
+
+class Failure(Wire):
+    """Why there is no result."""
+
+    code: ErrorCode
+    message: str = Field(max_length=500)
+
+
+class Outcome(Wire):
+    """How a call ended: exactly one of ``result`` and ``error``."""
+
+    result: dict[str, Any] | None = None
+    error: Failure | None = None
+    engine: EngineInfo | None = None
+    seconds: float = Field(default=0.0, ge=0, description="Wall time inside the function.")
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if (self.result is None) == (self.error is None):
+            raise ValueError("an outcome has either a result or an error")
+        return self
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One GPU function, declared once: `gpu_tasks/<name>/contract.py` holds it as ``CONTRACT``."""
+
+    name: str
+    gpu: GpuClass
+    time_limit_seconds: int
+    payload: type[Payload]
+    result: type[Wire]
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Hub ids with pinned revisions (``id@revision``) of the production engine."""

@@ -1,0 +1,57 @@
+"""What an engine is: ``load`` once per process, ``run`` once per call, in a workspace of files."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import gpu_tasks
+from gpu_tasks.contract import Contract, EngineInfo, Wire
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The files of one call: inputs are already there, outputs are taken from there afterwards."""
+
+    root: Path
+    progress: Callable[[float], None]
+    """Report the share done, 0 to 1. Raises ``Stopped`` when nobody wants the result any more."""
+
+    def input(self, name: str) -> Path:
+        """Where the payload's input field ``name`` was downloaded to."""
+        return next((self.root / "in" / name).iterdir())
+
+    def output(self, name: str) -> Path:
+        """Where the engine must write the payload's output field ``name``."""
+        return self.root / "out" / name
+
+
+class Engine(Protocol):
+    """A loaded engine."""
+
+    info: EngineInfo
+
+    def run(self, payload: Any, workspace: Workspace) -> Wire:
+        """Do the work; known failures raise ``EngineError``."""
+        ...
+
+
+@cache
+def contracts() -> dict[str, Contract]:
+    """Every GPU function by name, found by its folder."""
+    found = {}
+    for module in pkgutil.iter_modules(gpu_tasks.__path__):
+        if module.ispkg and module.name != "backends":
+            contract = importlib.import_module(f"gpu_tasks.{module.name}.contract").CONTRACT
+            found[contract.name] = contract
+    return found
+
+
+@cache
+def load(function: str, engine: str, model_dir: Path | None, device: str, dtype: str) -> Engine:
+    """The engine ``draft`` or ``production`` of a function, loaded once per process."""
+    module = importlib.import_module(f"gpu_tasks.{function}.{engine}")
+    return module.load(model_dir=model_dir, device=device, dtype=dtype)

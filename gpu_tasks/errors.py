@@ -1,0 +1,53 @@
+"""How inference fails: the stable codes and the one exception that engines raise."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Why a job failed; stable, shown to clients."""
+
+    GPU_OOM = "GPU_OOM"
+    GPU_TIMEOUT = "GPU_TIMEOUT"
+    GPU_UNAVAILABLE = "GPU_UNAVAILABLE"
+    INPUT_INVALID = "INPUT_INVALID"
+    MODEL_ERROR = "MODEL_ERROR"
+    STORAGE_ERROR = "STORAGE_ERROR"
+    CANCELLED = "CANCELLED"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a code means: ``message`` is fit for a user and used where no better one is known."""
+
+    message: str
+    retried: bool
+    """The orchestrator makes another attempt by itself."""
+    retryable: bool
+    """The user may sensibly ask again."""
+
+
+POLICIES: dict[ErrorCode, Policy] = {
+    ErrorCode.GPU_OOM: Policy("The input needs more memory than we have.", False, False),
+    ErrorCode.GPU_TIMEOUT: Policy("The work took longer than its time limit.", False, True),
+    ErrorCode.GPU_UNAVAILABLE: Policy("The machine doing the work was lost.", True, True),
+    ErrorCode.INPUT_INVALID: Policy("The input cannot be processed.", False, False),
+    ErrorCode.MODEL_ERROR: Policy("Something went wrong while processing.", False, True),
+    ErrorCode.STORAGE_ERROR: Policy("The file storage did not answer.", True, True),
+    ErrorCode.CANCELLED: Policy("The job was cancelled.", False, True),
+    ErrorCode.DEADLINE_EXCEEDED: Policy("The job could not be done in time.", False, True),
+}
+
+
+class EngineError(Exception):
+    """Inference failed for a known reason; ``message`` is fit for a user."""
+
+    def __init__(self, code: ErrorCode, message: str | None = None) -> None:
+        self.code = code
+        self.message = message or POLICIES[code].message
+        super().__init__(f"{code}: {self.message}")
+
+
+class Stopped(Exception):
+    """The caller no longer wants the result: drop the work at once, report nothing."""

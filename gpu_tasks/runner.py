@@ -1,0 +1,80 @@
+"""Run one call anywhere: fetch the inputs, run the engine, put the outputs, tell how it ended."""
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import requests
+
+from gpu_tasks.contract import Failure, InputFile, Outcome, OutputFile, Payload
+from gpu_tasks.engine import Engine, Workspace
+from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+
+logger = logging.getLogger(__name__)
+
+CHUNK_BYTES = 1024 * 1024
+TIMEOUT_SECONDS = (10, 60)
+
+
+def run(*, engine: Engine, payload: Payload, progress: Callable[[float], None]) -> Outcome:
+    """The outcome of one call, errors included; only ``Stopped`` is raised."""
+    started = time.monotonic()
+
+    def ended(**how: object) -> Outcome:
+        seconds = time.monotonic() - started
+        return Outcome.model_validate({"engine": engine.info, "seconds": seconds, **how})
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="auteur-") as root:
+            workspace = Workspace(root=Path(root), progress=progress)
+            (workspace.root / "out").mkdir()
+            _fetch_inputs(payload, workspace)
+            result = engine.run(payload, workspace)
+            _put_outputs(payload, workspace)
+        return ended(result=result.model_dump(mode="json"))
+    except Stopped:
+        raise
+    except EngineError as exc:
+        return ended(error=Failure(code=exc.code, message=exc.message))
+    except Exception as exc:
+        logger.exception("%s failed", payload.attempt_id)
+        known = EngineError(_code(exc))
+        return ended(error=Failure(code=known.code, message=known.message))
+
+
+def _code(exc: Exception) -> ErrorCode:
+    # torch is not imported here: its out-of-memory error is known by its name.
+    if isinstance(exc, MemoryError) or type(exc).__name__ == "OutOfMemoryError":
+        return ErrorCode.GPU_OOM
+    if isinstance(exc, requests.RequestException):
+        return ErrorCode.STORAGE_ERROR
+    return ErrorCode.MODEL_ERROR
+
+
+def _fetch_inputs(payload: Payload, workspace: Workspace) -> None:
+    for name, value in payload:
+        if isinstance(value, InputFile):
+            target = workspace.root / "in" / name / Path(value.name).name
+            target.parent.mkdir(parents=True)
+            with requests.get(value.url, stream=True, timeout=TIMEOUT_SECONDS) as response:
+                response.raise_for_status()
+                with target.open("wb") as file:
+                    for chunk in response.iter_content(CHUNK_BYTES):
+                        file.write(chunk)
+                        workspace.progress(0.0)
+
+
+def _put_outputs(payload: Payload, workspace: Workspace) -> None:
+    for name, value in payload:
+        if isinstance(value, OutputFile):
+            path = workspace.output(name)
+            with path.open("rb") as file:
+                headers = {
+                    "Content-Type": value.content_type,
+                    "Content-Length": str(path.stat().st_size),
+                }
+                requests.put(
+                    value.url, data=file, headers=headers, timeout=TIMEOUT_SECONDS
+                ).raise_for_status()

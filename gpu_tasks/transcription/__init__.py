@@ -1,0 +1,1 @@
+"""Speech to text with word times and speakers."""

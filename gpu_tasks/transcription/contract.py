@@ -1,0 +1,65 @@
+"""The transcription function: a recording in, words with times and speakers out."""
+
+from pydantic import Field
+
+from gpu_tasks.contract import Contract, GpuClass, InputFile, OutputFile, Payload, Wire
+
+MODELS = {
+    "asr": "openai/whisper-large-v3-turbo",
+    "diarization": "pyannote/speaker-diarization-community-1",  # needs accepted terms
+}
+
+
+class TranscriptionPayload(Payload):
+    """``transcript`` receives the ``Transcript`` as JSON."""
+
+    media: InputFile
+    language: str = Field(description="ISO 639-1.")
+    speaker_diarization: bool
+    transcript: OutputFile
+
+
+class Word(Wire):
+    """One word; times in milliseconds of the source media."""
+
+    word: str
+    start_ms: int = Field(ge=0)
+    end_ms: int = Field(ge=0)
+    confidence: float = Field(ge=0, le=1)
+
+
+class Segment(Wire):
+    """A stretch of one speaker's speech between silences."""
+
+    speaker: str
+    start_ms: int = Field(ge=0)
+    end_ms: int = Field(ge=0)
+    text: str
+    words: list[Word]
+
+
+class Transcript(Wire):
+    """The stored result."""
+
+    language: str
+    duration_ms: int = Field(ge=0)
+    segments: list[Segment]
+
+
+class TranscriptionResult(Wire):
+    """What the callback carries: the transcript itself lies in storage."""
+
+    language: str
+    duration_ms: int = Field(ge=0)
+    segments_count: int = Field(ge=0)
+    words_count: int = Field(ge=0)
+
+
+CONTRACT = Contract(
+    name="transcription",
+    gpu=GpuClass.A10G,
+    time_limit_seconds=600,
+    payload=TranscriptionPayload,
+    result=TranscriptionResult,
+    models=MODELS,
+)

@@ -1,0 +1,246 @@
+"""Jobs, their attempts and what happened to them.
+
+``Job.status`` and ``Attempt.state`` are written in `jobs.lifecycle` and nowhere else. The database
+keeps what must never break: an open job always has a ``wake_at`` and an ended one never (check), an
+ended job never changes status again (trigger), attempt numbers are unique per job (index).
+"""
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.postgres.functions import RandomUUID
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from gpu_tasks.errors import ErrorCode
+
+
+class JobStatus(models.TextChoices):
+    """`pending → processing → completed | failed | cancelled`."""
+
+    PENDING = "pending", "Pending"
+    PROCESSING = "processing", "Processing"
+    COMPLETED = "completed", "Completed"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+OPEN = (JobStatus.PENDING, JobStatus.PROCESSING)
+ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+class Job(models.Model):
+    """One piece of AI work that a user paid for."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="jobs"
+    )
+    project = models.ForeignKey(
+        "projects.Project", on_delete=models.SET_NULL, null=True, blank=True, related_name="jobs"
+    )
+    type = models.CharField(max_length=50)
+    status = models.CharField(
+        max_length=50, choices=JobStatus, default=JobStatus.PENDING, db_default=JobStatus.PENDING
+    )
+    credits_cost = models.IntegerField()
+    credits_refunded = models.BooleanField(default=False, db_default=False)
+    input_params = models.JSONField(null=True, blank=True)
+    output_data = models.JSONField(null=True, blank=True)
+    error_code = models.CharField(
+        max_length=50, choices=[(code, code) for code in ErrorCode], null=True, blank=True
+    )
+    error_message = models.TextField(null=True, blank=True)
+    modal_task_id = models.CharField(
+        max_length=255, null=True, blank=True, help_text="The last attempt's call."
+    )
+    progress = models.FloatField(default=0.0, db_default=0.0, help_text="Share done, 0 to 1.")
+    attempt = models.ForeignKey(
+        "Attempt",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The current attempt; an older one's reports have no effect.",
+    )
+    retry_of = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="retries"
+    )
+    wake_at = models.DateTimeField(
+        null=True, blank=True, db_default=Now(), help_text="When the orchestrator looks again."
+    )
+    start_deadline_at = models.DateTimeField(help_text="Fails if still pending then.")
+    deadline_at = models.DateTimeField(
+        null=True, blank=True, help_text="Fails if still processing then."
+    )
+    started_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True, help_text="When it ended, however.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "jobs"
+        indexes: ClassVar = [
+            models.Index(fields=["user", "-created_at", "-id"], name="jobs_of_user"),
+            models.Index(
+                fields=["wake_at"], condition=Q(wake_at__isnull=False), name="jobs_to_wake"
+            ),
+            models.Index(
+                fields=["created_at"],
+                condition=Q(status=JobStatus.PENDING, attempt__isnull=True),
+                name="jobs_to_admit",
+            ),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(status__in=JobStatus.values), name="jobs_status_known"
+            ),
+            models.CheckConstraint(condition=Q(credits_cost__gte=0), name="jobs_cost_not_negative"),
+            models.CheckConstraint(
+                condition=Q(progress__gte=0, progress__lte=1), name="jobs_progress_is_a_share"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=OPEN, wake_at__isnull=False, completed_at__isnull=True)
+                | Q(status__in=ENDED, wake_at__isnull=True, completed_at__isnull=False),
+                name="jobs_open_have_wake_at",
+            ),
+            models.CheckConstraint(
+                condition=Q(credits_refunded=False)
+                | Q(credits_cost__gt=0, status__in=[JobStatus.FAILED, JobStatus.CANCELLED]),
+                name="jobs_refund_only_of_charged",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=JobStatus.FAILED)
+                | Q(error_code__isnull=False, error_message__isnull=False),
+                name="jobs_failed_have_an_error",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.id}"
+
+
+class AttemptState(models.TextChoices):
+    """Where an attempt stands. In the states that end in -ing a worker holds it (see `CLAIMED`)."""
+
+    QUEUED = "queued", "Queued"
+    PREPARING = "preparing", "Preparing"
+    PREPARED = "prepared", "Prepared"
+    DISPATCHING = "dispatching", "Dispatching"
+    RUNNING = "running", "Running"
+    REPORTED = "reported", "Reported"
+    COLLECTING = "collecting", "Collecting"
+    COLLECTED = "collected", "Collected"
+    FINALIZING = "finalizing", "Finalizing"
+    BROKEN = "broken", "Broken"
+    COMPLETED = "completed", "Completed"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+CLAIMED = (
+    AttemptState.PREPARING,
+    AttemptState.DISPATCHING,
+    AttemptState.COLLECTING,
+    AttemptState.FINALIZING,
+)
+DELIVERING = (AttemptState.COLLECTING, AttemptState.COLLECTED, AttemptState.FINALIZING)
+
+
+class Attempt(models.Model):
+    """One try at a job's inference.
+
+    `BROKEN` means that an error is stored and the orchestrator has yet to decide: another attempt,
+    or the end of the job.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="attempts")
+    number = models.SmallIntegerField(help_text="Counted from 1.")
+    state = models.CharField(
+        max_length=20, choices=AttemptState, default=AttemptState.QUEUED
+    )
+    backend = models.CharField(max_length=20)
+    engine = models.CharField(max_length=20)
+    gpu_class = models.CharField(max_length=20)
+    payload = models.JSONField(null=True, blank=True, help_text="Parameters; no signed URL.")
+    call_id = models.CharField(max_length=255, null=True, blank=True)
+    progress = models.FloatField(default=0.0)
+    outcome = models.JSONField(null=True, blank=True)
+    result = models.JSONField(null=True, blank=True, help_text="The job's output, as collected.")
+    error_code = models.CharField(max_length=50, null=True, blank=True)
+    error_message = models.TextField(null=True, blank=True)
+    worker = models.CharField(
+        max_length=255, null=True, blank=True, help_text="The worker child that holds it."
+    )
+    lease_expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="From claim; who holds it must be done by then."
+    )
+    publications = models.SmallIntegerField(
+        default=0, help_text="Wake-ups sent for the present state."
+    )
+    faults = models.SmallIntegerField(
+        default=0, help_text="Workers lost while they delivered its result."
+    )
+    stop_requested_at = models.DateTimeField(null=True, blank=True)
+    stopped_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    dispatched_at = models.DateTimeField(null=True, blank=True)
+    reported_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "job_attempts"
+        indexes: ClassVar = [
+            models.Index(
+                fields=["stop_requested_at"],
+                condition=Q(stop_requested_at__isnull=False, stopped_at__isnull=True),
+                name="attempts_to_stop",
+            ),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["job", "number"], name="attempts_number"),
+            models.CheckConstraint(
+                condition=Q(state__in=AttemptState.values), name="attempts_state_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=CLAIMED)
+                | Q(worker__isnull=False, lease_expires_at__isnull=False),
+                name="attempts_claimed_have_a_holder",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} ({self.state})"
+
+
+class Event(models.Model):
+    """What happened to a job, written in the transaction that made it so; kept for ever."""
+
+    id = models.BigAutoField(primary_key=True)
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="events")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    type = models.CharField(max_length=50)
+    data = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "job_events"
+
+    def __str__(self) -> str:
+        return self.type
+
+
+class WorkerHeartbeat(models.Model):
+    """One row per living worker child; unseen for `heartbeat.LOST_AFTER` means lost."""
+
+    name = models.CharField(max_length=255, primary_key=True)
+    beat_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "worker_heartbeats"
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,1 @@
+"""What you bring: media files, uploads, object storage and probing."""

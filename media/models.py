@@ -1,0 +1,100 @@
+"""Media files and voice samples: rows here, bytes in object storage."""
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.postgres.functions import RandomUUID
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+
+class MediaType(models.TextChoices):
+    """What a file holds."""
+
+    VIDEO = "video", "Video"
+    AUDIO = "audio", "Audio"
+    IMAGE = "image", "Image"
+
+
+class MediaStatus(models.TextChoices):
+    """`uploading` until confirmed; then `ready`, or `rejected` with its object removed."""
+
+    UPLOADING = "uploading", "Uploading"
+    READY = "ready", "Ready"
+    REJECTED = "rejected", "Rejected"
+
+
+class MediaFile(models.Model):
+    """One file of a user, in a project or (results without one) on its own."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    project = models.ForeignKey(
+        "projects.Project",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="media_files",
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="media_files"
+    )
+    name = models.CharField(max_length=255)
+    type = models.CharField(max_length=50, choices=MediaType)
+    status = models.CharField(
+        max_length=20,
+        choices=MediaStatus,
+        default=MediaStatus.UPLOADING,
+        db_default=MediaStatus.UPLOADING,
+    )
+    mime_type = models.CharField(max_length=100, blank=True, default="", db_default="")
+    duration_ms = models.IntegerField(null=True, blank=True)
+    file_size_bytes = models.BigIntegerField(
+        null=True, blank=True, help_text="As told before the upload, as found after it."
+    )
+    r2_key = models.TextField(unique=True, help_text="The object's key.")
+    r2_url = models.TextField(help_text="The object's address, unsigned.")
+    thumbnail_r2_key = models.TextField(null=True, blank=True)
+    metadata = models.JSONField(
+        default=dict, blank=True, help_text="Width, height, codecs and so on, as probed."
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "media_files"
+        verbose_name = "media file"
+        indexes: ClassVar = [
+            models.Index(fields=["user", "-created_at", "-id"], name="media_files_of_user"),
+            models.Index(fields=["project", "-created_at", "-id"], name="media_files_of_project"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(type__in=MediaType.values), name="media_files_type_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=MediaStatus.values), name="media_files_status_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class VoiceClone(models.Model):
+    """A voice sample that speech is generated after."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="voice_clones"
+    )
+    name = models.CharField(max_length=255)
+    sample_r2_key = models.TextField(unique=True)
+    sample_duration_ms = models.IntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "voice_clones"
+
+    def __str__(self) -> str:
+        return self.name

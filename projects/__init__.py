@@ -1,0 +1,1 @@
+"""What you make: projects, their edit decision lists and transcripts."""
