@@ -46,6 +46,17 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.email
 
+    @property
+    def subscription(self) -> "Subscription | None":
+        """The subscription in force now; asks the database each time."""
+        return self.subscriptions.in_force().first()
+
+    @property
+    def plan(self) -> str | None:
+        """The plan in force now, if there is one; asks the database each time."""
+        subscription = self.subscription
+        return subscription.plan if subscription else None
+
 
 class Plan(models.TextChoices):
     """What a subscription pays for."""
@@ -62,6 +73,15 @@ class SubscriptionStatus(models.TextChoices):
     EXPIRED = "expired", "Expired"
 
 
+class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    """Subscriptions by whether they count."""
+
+    def in_force(self) -> "SubscriptionQuerySet":
+        """Those that are active and whose period, if it has an end, has not ended."""
+        running = Q(current_period_end=None) | Q(current_period_end__gt=Now())
+        return self.filter(running, status=SubscriptionStatus.ACTIVE)
+
+
 class Subscription(models.Model):
     """A plan over a period; at most one is active per user (unique index)."""
 
@@ -74,6 +94,8 @@ class Subscription(models.Model):
     current_period_end = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True, db_default=Now())
+
+    objects = SubscriptionQuerySet.as_manager()
 
     class Meta:
         db_table = "subscriptions"

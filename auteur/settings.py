@@ -234,6 +234,7 @@ INFERENCE_ENGINE = env.str("INFERENCE_ENGINE", default="draft")
 # Per feature, where one differs: "transcription=production,tts=draft".
 INFERENCE_BACKENDS = env.dict("INFERENCE_BACKENDS", default={})
 INFERENCE_ENGINES = env.dict("INFERENCE_ENGINES", default={})
+MODEL_DIR = env.str("MODEL_DIR", default="")  # weights of production engines run by ourselves
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2)
 CELERY_DB_REUSE_MAX = 1_000_000  # else the connection is closed around every task
 

@@ -1,8 +1,23 @@
 """All addresses; each app lists its own."""
 
-from django.urls import URLPattern, URLResolver
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from auteur import health
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("accounts.urls")),
+    path("", include("jobs.urls")),
+    path("", include("projects.urls")),
+    path("", include("media.urls")),
+    path("", include("credits.urls")),
+    path("schema", SpectacularAPIView.as_view(throttle_classes=[]), name="schema"),
+    path("docs", SpectacularSwaggerSplitView.as_view(url_name="schema", throttle_classes=[])),
+    path("health/live", health.live),
+    path("health/ready", health.ready),
+    path("admin/", admin.site.urls),
+]
 
 handler400 = "auteur.api.problems.bad_request"
 handler403 = "auteur.api.problems.permission_denied"

@@ -25,6 +25,15 @@ class GpuClass(StrEnum):
         return f"gpu.{self.value.lower()}"
 
 
+CLASS_LIMITS: Mapping[GpuClass, int] = {
+    GpuClass.A100_80GB: 10,
+    GpuClass.A10G: 50,
+    GpuClass.L4: 100,
+    GpuClass.CPU: 50,
+}
+"""How many calls of a class are in flight at most, over all features together."""
+
+
 class Wire(BaseModel):
     """A value that crosses a process: unknown fields are refused."""
 

@@ -1,4 +1,4 @@
-"""Registers the app with Django."""
+"""Registers the app with Django, and with the rooms below it."""
 
 from django.apps import AppConfig
 
@@ -7,3 +7,9 @@ class JobsConfig(AppConfig):
     """The `jobs` app."""
 
     name = "jobs"
+
+    def ready(self) -> None:
+        """Say which media open jobs use, and what a project's deletion means for its jobs."""
+        from jobs import hooks
+
+        hooks.register()

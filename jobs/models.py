@@ -9,6 +9,7 @@ import uuid
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Q
@@ -42,6 +43,10 @@ class Job(models.Model):
         "projects.Project", on_delete=models.SET_NULL, null=True, blank=True, related_name="jobs"
     )
     type = models.CharField(max_length=50)
+    gpu_class = models.CharField(max_length=20, help_text="Which pool admits it.")
+    media_ids = ArrayField(
+        models.UUIDField(), default=list, blank=True, help_text="The media it reads."
+    )
     status = models.CharField(
         max_length=50, choices=JobStatus, default=JobStatus.PENDING, db_default=JobStatus.PENDING
     )
@@ -87,7 +92,7 @@ class Job(models.Model):
                 fields=["wake_at"], condition=Q(wake_at__isnull=False), name="jobs_to_wake"
             ),
             models.Index(
-                fields=["created_at"],
+                fields=["gpu_class", "created_at"],
                 condition=Q(status=JobStatus.PENDING, attempt__isnull=True),
                 name="jobs_to_admit",
             ),
@@ -139,6 +144,14 @@ class AttemptState(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
+IN_POOL = (
+    AttemptState.QUEUED,
+    AttemptState.PREPARING,
+    AttemptState.PREPARED,
+    AttemptState.DISPATCHING,
+    AttemptState.RUNNING,
+)
+"""States that fill a place of their GPU class."""
 CLAIMED = (
     AttemptState.PREPARING,
     AttemptState.DISPATCHING,
@@ -164,7 +177,9 @@ class Attempt(models.Model):
     backend = models.CharField(max_length=20)
     engine = models.CharField(max_length=20)
     gpu_class = models.CharField(max_length=20)
-    payload = models.JSONField(null=True, blank=True, help_text="Parameters; no signed URL.")
+    payload = models.JSONField(
+        null=True, blank=True, help_text="What the call gets; files by key, not yet signed."
+    )
     call_id = models.CharField(max_length=255, null=True, blank=True)
     progress = models.FloatField(default=0.0)
     outcome = models.JSONField(null=True, blank=True)
@@ -199,6 +214,9 @@ class Attempt(models.Model):
                 condition=Q(stop_requested_at__isnull=False, stopped_at__isnull=True),
                 name="attempts_to_stop",
             ),
+            models.Index(
+                fields=["gpu_class"], condition=Q(state__in=IN_POOL), name="attempts_in_pool"
+            ),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["job", "number"], name="attempts_number"),
@@ -214,6 +232,18 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number} ({self.state})"
+
+
+class GpuPool(models.Model):
+    """One row per GPU class, locked while its free places are counted and given out."""
+
+    gpu_class = models.CharField(max_length=20, primary_key=True)
+
+    class Meta:
+        db_table = "gpu_pools"
+
+    def __str__(self) -> str:
+        return self.gpu_class
 
 
 class Event(models.Model):

@@ -1,4 +1,4 @@
-"""Registers the app with Django."""
+"""Registers the app with Django and the EDL store with MongoEngine."""
 
 from django.apps import AppConfig
 
@@ -7,3 +7,9 @@ class ProjectsConfig(AppConfig):
     """The `projects` app."""
 
     name = "projects"
+
+    def ready(self) -> None:
+        """Say where MongoDB is; nothing connects before the first use."""
+        from projects import connection
+
+        connection.register()

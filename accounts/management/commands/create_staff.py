@@ -1,0 +1,62 @@
+"""`manage.py create_staff`: someone who may sign in to the admin."""
+
+import os
+import secrets
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from accounts import staff
+
+PASSWORD_VARIABLE = "STAFF_PASSWORD"  # noqa: S105 (a variable's name)
+GENERATED_BYTES = 15
+
+
+class Command(BaseCommand):
+    help = (
+        "Make sure that a staff account exists. The password comes from --password-file or "
+        f"{PASSWORD_VARIABLE}; without either, one is made up and printed. An account that has a "
+        "password keeps it, unless --reset is given."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--email", required=True)
+        parser.add_argument("--password-file", type=Path)
+        parser.add_argument("--reset", action="store_true", help="set the password anew")
+
+    @transaction.atomic
+    def handle(
+        self, *, email: str, password_file: Path | None, reset: bool, **options: Any
+    ) -> None:
+        given = _given_password(password_file)
+        password = given or secrets.token_urlsafe(GENERATED_BYTES)
+        try:
+            validate_password(password)
+            user, password_set = staff.ensure(email=email, password=password, reset=reset)
+        except ValidationError as exc:
+            raise CommandError(" ".join(exc.messages)) from exc
+        except staff.NotPossibleError as exc:
+            raise CommandError(str(exc)) from exc
+        if not password_set:
+            self.stdout.write(f"Staff account {user.email}: it was there, its password is kept.")
+        elif given:
+            self.stdout.write(f"Staff account {user.email}: it has the password that was given.")
+        else:
+            self.stdout.write(f"Staff account {user.email}, password: {password}")
+
+
+def _given_password(path: Path | None) -> str:
+    if path is None:
+        return os.environ.get(PASSWORD_VARIABLE, "")
+    try:
+        password = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise CommandError(f"--password-file cannot be read: {path}") from exc
+    if not password:
+        raise CommandError(f"--password-file is empty: {path}")
+    return password

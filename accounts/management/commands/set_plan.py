@@ -1,0 +1,26 @@
+"""`manage.py set_plan`: give a user a plan, or take it away."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.models import Plan, User
+from accounts.subscriptions import set_plan
+
+NO_PLAN = "none"
+
+
+class Command(BaseCommand):
+    help = "Begin a plan for a user, without end; the one before it ends."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--email", required=True)
+        parser.add_argument("--plan", required=True, choices=[*Plan.values, NO_PLAN])
+
+    def handle(self, *, email: str, plan: str, **options: Any) -> None:
+        user = User.objects.filter(email=email.strip().lower()).first()
+        if user is None:
+            raise CommandError(f"There is no user {email}.")
+        set_plan(user_id=user.pk, plan=None if plan == NO_PLAN else Plan(plan))
+        self.stdout.write(f"{user.email} is on plan {plan}.")

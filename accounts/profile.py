@@ -1,0 +1,50 @@
+"""What a user sees and says of themselves."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models.functions import Now
+
+from accounts.models import Subscription, User
+from credits import ledger
+
+
+@dataclass(frozen=True)
+class Balance:
+    """The user's credits, as a profile shows them."""
+
+    balance: int
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A user with plan and balance; what is not set is ``None``."""
+
+    id: UUID
+    email: str
+    name: str
+    avatar_url: str | None
+    subscription: Subscription | None
+    credits: Balance
+
+
+def read(*, user: User) -> Profile:
+    """The profile as it stands."""
+    return Profile(
+        id=user.pk,
+        email=user.email,
+        name=user.name,
+        avatar_url=user.avatar_url or None,
+        subscription=user.subscription,
+        credits=Balance(ledger.balance_of(user_id=user.pk)),
+    )
+
+
+def update(*, user: User, name: str | None = None, avatar_url: str | None = None) -> Profile:
+    """Change what is given; an empty string takes it away."""
+    given = {"name": name, "avatar_url": avatar_url}
+    changes = {field: value for field, value in given.items() if value is not None}
+    if changes:
+        User.objects.filter(pk=user.pk).update(**changes, updated_at=Now())
+        user.refresh_from_db()
+    return read(user=user)

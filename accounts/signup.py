@@ -1,0 +1,103 @@
+"""How a token's bearer becomes a user: made with a credit account by the first valid token."""
+
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from accounts.models import User
+from accounts.tokens import LEEWAY_SECONDS, Claims, InvalidToken
+from auteur.api.problems import Problem
+from credits import ledger
+
+MAX_EMAIL_CHARS = 255
+"""As much as ``users.email`` holds."""
+
+
+class EmailRequired(Problem):
+    """The token carries no address that we can keep: there are no users without one."""
+
+    status_code = 403
+    default_code = "email_required"
+    default_detail = "The access token carries no usable email address."
+
+
+class EmailInUse(Problem):
+    """Another user holds the address; one person with two sign-ins, or a recycled address."""
+
+    status_code = 409
+    default_code = "email_in_use"
+    default_detail = "Another user has this email address."
+
+
+class AccountInactive(InvalidToken):
+    """The token is valid, but its user has been deactivated or anonymised."""
+
+    default_code = "account_inactive"
+    default_detail = "This account is no longer active."
+
+
+def user_of(claims: Claims) -> User:
+    """The active user that a valid token names, made or brought up to date if need be.
+
+    One indexed query and no write, but for a first token or a changed address. Raises
+    ``EmailRequired``, ``EmailInUse`` and ``AccountInactive``.
+    """
+    email = clean_email(claims.email)
+    user = User.objects.filter(pk=claims.user_id).first()
+    if user is None:
+        user = sign_up(user_id=claims.user_id, email=email)
+    if not user.is_active:
+        raise AccountInactive
+    if user.email != email and _is_later(claims, user):
+        _change_email(user=user, email=email)
+    return user
+
+
+def clean_email(email: str | None) -> str:
+    """The address in the form in which all are kept and compared; raises ``EmailRequired``."""
+    cleaned = (email or "").strip().lower()
+    if "@" not in cleaned or len(cleaned) > MAX_EMAIL_CHARS or not cleaned.isprintable():
+        raise EmailRequired
+    return cleaned
+
+
+def sign_up(*, user_id: UUID, email: str) -> User:
+    """Make the user, the credit account and the welcome credits, once; raises ``EmailInUse``.
+
+    Of concurrent calls with one id, one makes the user and the others return it: the database
+    holds their inserts until the first has committed, and then refuses them.
+    """
+    try:
+        with transaction.atomic():
+            return _insert(user_id=user_id, email=email)
+    except IntegrityError as exc:
+        user = User.objects.filter(pk=user_id).first()
+        if user is None:
+            raise EmailInUse from exc
+        return user
+
+
+def _insert(*, user_id: UUID, email: str) -> User:
+    user = User(id=user_id, email=email)
+    user.set_unusable_password()
+    user.save(force_insert=True)
+    ledger.open_account(user_id=user_id)
+    if settings.SIGNUP_CREDITS > 0:
+        ledger.grant(user_id=user_id, amount=settings.SIGNUP_CREDITS, description="Welcome")
+    return user
+
+
+def _is_later(claims: Claims, user: User) -> bool:
+    """Whether the token is newer than the row: an old one must not bring back an old address."""
+    return claims.issued_at + LEEWAY_SECONDS >= user.updated_at.timestamp()
+
+
+def _change_email(*, user: User, email: str) -> None:
+    try:
+        with transaction.atomic():
+            User.objects.filter(pk=user.pk).update(email=email, updated_at=Now())
+    except IntegrityError as exc:
+        raise EmailInUse from exc
+    user.email = email

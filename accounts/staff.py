@@ -1,0 +1,43 @@
+"""Staff: users who sign in to the admin with a password."""
+
+import uuid
+
+from django.db import transaction
+
+from accounts import signup
+from accounts.models import User
+from credits import ledger
+
+
+class NotPossibleError(Exception):
+    """This address cannot be staff; the message says why."""
+
+
+@transaction.atomic
+def ensure(*, email: str, password: str, reset: bool = False) -> tuple[User, bool]:
+    """Make the user with this address staff, and the user if need be; says if the password was set.
+
+    A password that there is stays, unless ``reset``. A client who becomes staff keeps their id.
+    """
+    user = _user(email)
+    if not user.is_active:
+        raise NotPossibleError("This user is not active.")
+    password_set = reset or not user.has_usable_password()
+    if password_set:
+        user.set_password(password)
+    if password_set or not (user.is_staff and user.is_superuser):
+        user.is_staff = user.is_superuser = True
+        user.save(update_fields=["password", "is_staff", "is_superuser", "updated_at"])
+    return user, password_set
+
+
+def _user(email: str) -> User:
+    try:
+        email = signup.clean_email(email)
+    except signup.EmailRequired as exc:
+        raise NotPossibleError("That is not an email address.") from exc
+    user = User.objects.filter(email=email).first()
+    if user is None:
+        return signup.sign_up(user_id=uuid.uuid4(), email=email)
+    ledger.open_account(user_id=user.pk)
+    return user

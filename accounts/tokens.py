@@ -1,0 +1,127 @@
+"""Supabase access tokens: what makes one valid, and a way to make one for development.
+
+A token is checked with the key of its own kind or not at all: HS256 with the shared secret,
+ES256 and RS256 with a public key of that algorithm from the provider's key set (RFC 8725, 3.1).
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import jwt
+from django.conf import settings
+
+from accounts.jwks import KeySet
+from auteur.api.problems import Problem
+
+SHARED_SECRET_ALGORITHM = "HS256"  # noqa: S105 (the name of an algorithm)
+PUBLIC_KEY_ALGORITHMS = ("ES256", "RS256")
+REQUIRED_CLAIMS = ("exp", "iss", "aud", "sub")
+
+LEEWAY_SECONDS = 10
+"""How far the provider's clock and ours may differ."""
+
+
+class InvalidToken(Problem):
+    """The bearer token is not one that we accept; which check it failed is not told."""
+
+    status_code = 401
+    default_code = "invalid_token"
+    default_detail = "The access token is not valid."
+    auth_header = 'Bearer error="invalid_token"'
+
+
+class TokenExpired(InvalidToken):
+    """The token was valid once: the client refreshes it and asks again."""
+
+    default_code = "token_expired"
+    default_detail = "The access token has expired."
+
+
+class MissingSecretError(Exception):
+    """There is no ``SUPABASE_JWT_SECRET``, so no token can be made here."""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a valid token says; ``email`` as it stands there, ``issued_at`` in Unix seconds."""
+
+    user_id: UUID
+    email: str | None
+    issued_at: float
+
+
+def verify(token: str) -> Claims:
+    """Check a token's signature and claims.
+
+    Raises ``TokenExpired`` or ``InvalidToken`` (401), and ``Unavailable`` (503) if its key is not
+    known here and the provider is away.
+    """
+    try:
+        header = jwt.get_unverified_header(token)
+        payload = jwt.decode(
+            token,
+            _key_for(header),
+            algorithms=[header["alg"]],
+            audience=settings.SUPABASE_JWT_AUDIENCE,
+            issuer=settings.SUPABASE_JWT_ISSUER,
+            leeway=LEEWAY_SECONDS,
+            options={"require": list(REQUIRED_CLAIMS)},
+        )
+    except jwt.ExpiredSignatureError as exc:
+        raise TokenExpired from exc
+    except (jwt.PyJWTError, UnicodeError) as exc:
+        raise InvalidToken from exc
+    return _claims(payload)
+
+
+def issue(*, user_id: UUID, email: str, lifetime: timedelta) -> str:
+    """Sign a token with the shared secret, as Supabase would; raises ``MissingSecretError``."""
+    if not settings.SUPABASE_JWT_SECRET:
+        raise MissingSecretError
+    now = int(time.time())
+    payload = {
+        "sub": str(user_id),
+        "email": email,
+        "aud": settings.SUPABASE_JWT_AUDIENCE,
+        "iss": settings.SUPABASE_JWT_ISSUER,
+        "iat": now,
+        "exp": now + int(lifetime.total_seconds()),
+        "role": "authenticated",
+    }
+    return jwt.encode(payload, settings.SUPABASE_JWT_SECRET, algorithm=SHARED_SECRET_ALGORITHM)
+
+
+def _key_for(header: dict[str, Any]) -> str | jwt.PyJWK:
+    algorithm = header.get("alg")
+    if algorithm == SHARED_SECRET_ALGORITHM and settings.SUPABASE_JWT_SECRET:
+        return str(settings.SUPABASE_JWT_SECRET)
+    if algorithm in PUBLIC_KEY_ALGORITHMS and settings.SUPABASE_JWKS_URL and header.get("kid"):
+        key = _key_set(settings.SUPABASE_JWKS_URL).key(header["kid"])
+        if key is not None and key.algorithm_name == algorithm:
+            return key
+    raise InvalidToken
+
+
+@cache
+def _key_set(url: str) -> KeySet:
+    return KeySet(url)
+
+
+def _claims(payload: dict[str, Any]) -> Claims:
+    subject = payload["sub"]
+    try:
+        user_id = UUID(subject)
+    except ValueError as exc:
+        raise InvalidToken from exc
+    if str(user_id) != subject.lower():  # UUID() also reads braces, URNs and missing hyphens
+        raise InvalidToken
+    email = payload.get("email")
+    return Claims(
+        user_id=user_id,
+        email=email if isinstance(email, str) else None,
+        issued_at=float(payload.get("iat", time.time())),
+    )

@@ -1,0 +1,10 @@
+"""Addresses of the accounts endpoints."""
+
+from django.urls import path
+
+from accounts.views import ProfileView, VerifyView
+
+urlpatterns = [
+    path("auth/verify", VerifyView.as_view(), name="auth-verify"),
+    path("users/me", ProfileView.as_view(), name="profile"),
+]

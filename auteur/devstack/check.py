@@ -1,0 +1,46 @@
+"""The last step of `make check`: what Django and the API schema can tell about themselves."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from auteur.devstack import environment, ports, postgres, stack
+from auteur.devstack.processes import BASE_DIR
+from auteur.devstack.supervisor import Supervisor
+
+CHECKS = (
+    "check --fail-level WARNING",
+    "makemigrations --check --dry-run",
+    "spectacular --validate --fail-on-warn --file /dev/null",
+)
+
+
+def run() -> int:
+    """Run the checks against a PostgreSQL of their own; 0 only if all pass."""
+    with tempfile.TemporaryDirectory(prefix="auteur-check-") as folder:
+        var = Path(folder)
+        chosen = ports.read(dict(zip(ports.DEFAULTS, map(str, ports.free_ports(5)), strict=True)))
+        stack.make_folders(var)
+        values = environment.prepare(var, chosen)
+        server = postgres.process(
+            data=var / "postgres",
+            port=chosen.postgres,
+            password=values["POSTGRES_PASSWORD"],
+            throwaway=True,
+        )
+        supervisor = Supervisor([server], var / "log", report=lambda line: None)
+        try:
+            supervisor.start()
+            return _run_checks(environment.of_children(values, os.environ))
+        finally:
+            supervisor.stop()
+
+
+def _run_checks(values: dict[str, str]) -> int:
+    running = [
+        subprocess.Popen([sys.executable, "manage.py", *line.split()], cwd=BASE_DIR, env=values)
+        for line in CHECKS
+    ]
+    return max(check.wait() for check in running)

@@ -1,0 +1,141 @@
+"""One process under the supervisor: started, watched, stopped with all that it started."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections import deque
+from enum import Enum, auto
+from pathlib import Path
+
+from auteur.devstack.process import Process, dying_with_parent
+
+SETTLE_SECONDS = 1.0  # a process without a check counts as ready after this
+FIRST_BACKOFF_SECONDS = 0.5
+LAST_BACKOFF_SECONDS = 30.0
+STEADY_SECONDS = 60.0  # one that ran this long starts anew with the first backoff
+LOG_BYTES = 10 * 2**20  # a larger log is set aside at the next start
+TAIL_LINES = 5
+
+
+class State(Enum):
+    """Where a child stands."""
+
+    WAITING = auto()  # for what it needs, or for its turn after a failure
+    STARTING = auto()
+    READY = auto()
+    DONE = auto()  # ran once, and well
+    STOPPING = auto()
+    STOPPED = auto()
+
+
+class Child:
+    """A process in a session of its own, its output in a log file."""
+
+    def __init__(self, process: Process, log: Path) -> None:
+        self.process = process
+        self.log = log
+        self.state = State.WAITING
+        self.failures = 0
+        self.not_before = 0.0
+        self.started = 0.0
+        self.told = 0.0
+        self.is_killed = False
+        self._popen: subprocess.Popen[bytes] | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name in the table."""
+        return self.process.name
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it lives."""
+        return self._popen.pid if self._popen else None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether others may build on it."""
+        return self.state in (State.READY, State.DONE)
+
+    def start(self) -> None:
+        """Start the process."""
+        process = self.process
+        rotate(self.log)
+        with self.log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                process.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=None if process.environment is None else dict(process.environment),
+                cwd=process.directory,
+                start_new_session=True,
+                preexec_fn=dying_with_parent(process.stop_signal),  # noqa: PLW1509  # one thread
+                user=process.uid,
+                group=process.gid,
+                extra_groups=[] if process.uid is not None else None,
+            )
+        self.started = time.monotonic()
+        self.state = State.STARTING
+
+    def exit_status(self) -> int | None:
+        """How it ended (negative: by which signal), once; None while it lives."""
+        status = self._popen.poll() if self._popen else None
+        if self._popen and status is not None:
+            self.signal_group(signal.SIGKILL)  # what it left behind
+            self._popen = None
+        return status
+
+    def has_answered(self) -> bool:
+        """Whether it shows by now that it works."""
+        if self.process.once:
+            return False
+        if self.process.ready is None:
+            return time.monotonic() - self.started >= SETTLE_SECONDS
+        return self.process.ready()
+
+    def back_off(self) -> float:
+        """Note a failure; it may start again after the seconds returned."""
+        if time.monotonic() - self.started >= STEADY_SECONDS:
+            self.failures = 0
+        delay = min(FIRST_BACKOFF_SECONDS * 2**self.failures, LAST_BACKOFF_SECONDS)
+        self.failures += 1
+        self.not_before = time.monotonic() + delay
+        self.state = State.WAITING
+        return delay
+
+    def tell_to_stop(self) -> None:
+        """Ask it to end."""
+        self.state = State.STOPPING
+        self.told = time.monotonic()
+        if self._popen:
+            self._popen.send_signal(self.process.stop_signal)
+
+    def kill(self) -> None:
+        """End it and all that it started, now."""
+        self.state = State.STOPPING
+        self.is_killed = True
+        self.signal_group(signal.SIGKILL)
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """Send a signal to the process and to all that it started."""
+        if self._popen:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._popen.pid, number)
+
+
+def rotate(log: Path) -> None:
+    """Set a log aside that has grown too large."""
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_name(log.name + ".1"))
+
+
+def last_lines(log: Path) -> str:
+    """The end of a log, indented."""
+    if not log.exists():
+        return "    (nothing in it)"
+    with log.open(errors="replace") as file:
+        lines = deque((line.rstrip() for line in file if line.strip()), maxlen=TAIL_LINES)
+    return "\n".join(f"    {line}" for line in lines) or "    (nothing in it)"

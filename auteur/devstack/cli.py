@@ -1,0 +1,76 @@
+"""`python -m auteur.devstack run|demo|check`, as `make` calls it."""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from auteur.devstack import check, environment, leftovers
+from auteur.devstack.errors import StackError
+from auteur.devstack.stack import STAFF_EMAIL, VAR, stack
+from auteur.devstack.supervisor import Supervisor
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except StackError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m auteur.devstack", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    run = commands.add_parser("run", help="start the whole stack and keep it running")
+    run.set_defaults(command=_run)
+    checks = commands.add_parser("check", help="settings, migrations, OpenAPI, on a real database")
+    checks.set_defaults(command=lambda options: check.run())
+    for command in (run,):
+        command.add_argument("--var", type=Path, default=VAR, help="the data folder (%(default)s)")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    say("Starting the stack; Ctrl-C stops it.")
+    with stack(options.var.resolve(), os.environ, lambda line: say(f"  {line}")) as supervisor:
+        stop_on_signal(supervisor)
+        if supervisor.start():
+            print_addresses(options.var.resolve())
+            supervisor.run()
+        say("Stopping ...")
+    say("Stopped.")
+    return 0
+
+
+def stop_on_signal(supervisor: Supervisor) -> None:
+    """Let Ctrl-C, SIGTERM and a closed terminal stop the stack in order."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: supervisor.request_stop())
+
+
+def print_addresses(var: Path) -> None:
+    """Where everything is."""
+    running = leftovers.read(var)
+    lines = list(running.addresses.items()) if running else []
+    lines += [
+        ("Staff account", f"{STAFF_EMAIL}, password {environment.staff_password(var)}"),
+        ("Logs", str(var / "log")),
+        ("A token", "python manage.py issue_token --email you@example.com"),
+        ("Credits", "python manage.py grant_credits --email you@example.com --amount 100"),
+    ]
+    say("\nThe stack is ready.")
+    for name, value in lines:
+        say(f"  {name:<14} {value}")
+
+
+def say(line: str) -> None:
+    """Print a line at once, also into a pipe."""
+    print(line, flush=True)

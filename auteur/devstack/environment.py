@@ -1,0 +1,85 @@
+"""``var/stack.env``: addresses and secrets of the embedded stack, as ``settings.py`` reads them.
+
+Secrets are made once and kept between runs; addresses follow the ports of the present run.
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from auteur.devstack.ports import HOST, Ports
+
+FILE_NAME = "stack.env"
+SECRET_BYTES = 48
+# Passwords of the stores come to ``settings.py`` inside their URLs.
+SECRETS = (
+    "DJANGO_SECRET_KEY",
+    "STORAGE_SIGNING_KEY",
+    "SUPABASE_JWT_SECRET",
+    "GPU_CALLBACK_SECRET",
+    "POSTGRES_PASSWORD",
+    "REDIS_PASSWORD",
+)
+POSTGRES_USER = "auteur"
+POSTGRES_DATABASE = "auteur"
+
+
+def prepare(var: Path, ports: Ports) -> dict[str, str]:
+    """Write ``stack.env`` for this run and return what it says."""
+    path = var / FILE_NAME
+    kept = read(path) if path.exists() else {}
+    values = {name: kept.get(name) or secrets.token_urlsafe(SECRET_BYTES) for name in SECRETS}
+    values |= _addresses(var, ports, values)
+    lines = [f"{name}={value}\n" for name, value in values.items()]
+    write_private(path, "# Written at each start of the embedded stack.\n" + "".join(lines))
+    return values
+
+
+def _addresses(var: Path, ports: Ports, secret: Mapping[str, str]) -> dict[str, str]:
+    public_url = f"http://{HOST}:{ports.api}"
+    postgres = f"{POSTGRES_USER}:{secret['POSTGRES_PASSWORD']}@{HOST}:{ports.postgres}"
+    return {
+        "DATABASE_URL": f"postgres://{postgres}/{POSTGRES_DATABASE}",
+        "REDIS_URL": f"redis://:{secret['REDIS_PASSWORD']}@{HOST}:{ports.redis}/0",
+        "MONGODB_URI": f"mongodb://{HOST}:{ports.mongodb}",
+        "PUBLIC_URL": public_url,
+        "SUPABASE_JWT_ISSUER": f"{public_url}/auth/v1",
+        "STORAGE_BACKEND": "filesystem",
+        "STORAGE_DIR": str(var / "objects"),
+        "API_PORT": str(ports.api),
+        "FLOWER_PORT": str(ports.flower),
+    }
+
+
+def read(path: Path) -> dict[str, str]:
+    """The ``NAME=value`` lines of a file."""
+    pairs = (line.partition("=") for line in path.read_text().splitlines())
+    return {name: value for name, separator, value in pairs if separator and not name.startswith("#")}
+
+
+def of_children(values: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the stack's processes: ours with ``values``, which win.
+
+    A ``NAME_FILE`` beside one of them would win in turn, so it is dropped.
+    """
+    own = {f"{name}_FILE" for name in values}
+    inherited = {name: value for name, value in environ.items() if name not in own}
+    return inherited | dict(values) | {"PYTHONUNBUFFERED": "1"}
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace ``path`` in one step; only its owner can read it, at any moment."""
+    draft = path.with_name(path.name + ".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def staff_password(var: Path) -> str:
+    """The password of the staff account of `make run`, made once."""
+    path = var / "staff-password"
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(12) + "\n")
+    return path.read_text().strip()

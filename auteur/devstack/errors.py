@@ -1,0 +1,5 @@
+"""The one error of the embedded stack; its message is for the person at the terminal."""
+
+
+class StackError(Exception):
+    """The stack cannot start or go on; the message says why and what to do, without a traceback."""

@@ -1,0 +1,92 @@
+"""The ports of the embedded stack: fixed numbers, changed by environment variables."""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from auteur.devstack.errors import StackError
+
+HOST = "127.0.0.1"
+# PostgreSQL, Redis and MongoDB stand off their usual ports: a machine may have its own.
+DEFAULTS = {
+    "API_PORT": 8000,
+    "FLOWER_PORT": 5555,
+    "POSTGRES_PORT": 55433,
+    "REDIS_PORT": 56380,
+    "MONGODB_PORT": 57018,
+}
+HIGHEST_PORT = 65535
+PROBE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where each server of the stack listens, all on the loopback address."""
+
+    api: int
+    flower: int
+    postgres: int
+    redis: int
+    mongodb: int
+
+    def by_variable(self) -> dict[str, int]:
+        """Each port under the name of the variable that changes it."""
+        return {variable: getattr(self, _field(variable)) for variable in DEFAULTS}
+
+
+def read(environ: Mapping[str, str]) -> Ports:
+    """The ports that ``environ`` asks for; no two may be the same."""
+    chosen = {
+        variable: _number(variable, environ.get(variable) or str(default))
+        for variable, default in DEFAULTS.items()
+    }
+    for variable, port in chosen.items():
+        twin = next(name for name, number in chosen.items() if number == port)
+        if twin != variable:
+            raise StackError(f"{twin} and {variable} are both {port}: give one another number.")
+    return Ports(**{_field(variable): port for variable, port in chosen.items()})
+
+
+def check_free(ports: Ports) -> None:
+    """Refuse to start while another program listens where we would."""
+    for variable, port in ports.by_variable().items():
+        if not is_free(port):
+            raise StackError(
+                f"Port {port} is taken by another program: stop it, "
+                f"or choose another port with {variable}=<number>."
+            )
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens on ``port`` and we may."""
+    with socket.socket() as client:
+        client.settimeout(PROBE_SECONDS)
+        if client.connect_ex((HOST, port)) == 0:
+            return False
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            server.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that are free now, all different; for tests and short-lived servers."""
+    sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
+    try:
+        return [server.getsockname()[1] for server in sockets]
+    finally:
+        for server in sockets:
+            server.close()
+
+
+def _field(variable: str) -> str:
+    return variable.removesuffix("_PORT").lower()
+
+
+def _number(variable: str, text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= HIGHEST_PORT:
+        raise StackError(f"{variable} is {text!r}: give a number from 1 to {HIGHEST_PORT}.")
+    return int(text)

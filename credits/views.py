@@ -1,0 +1,48 @@
+"""The endpoints about a user's credits."""
+
+from typing import cast
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from auteur.api.pagination import Cursor
+from credits import ledger
+from credits.models import CreditTransaction
+from credits.serializers import BalanceSerializer, CreditTransactionSerializer
+
+
+class BalanceView(APIView):
+    """The balance."""
+
+    @extend_schema(summary="Read your balance", responses=BalanceSerializer)
+    def get(self, request: Request) -> Response:
+        """Credits that can be spent now."""
+        balance = ledger.balance_of(user_id=cast(UUID, request.user.pk))
+        return Response({"balance": balance})
+
+
+class TransactionsCursor(Cursor):
+    """Newest first, by the account's own count: times cannot order a hot account."""
+
+    key = "transactions"
+    ordering = "-seq"
+
+    def _check_position(self, position: str) -> None:
+        int(position)
+
+
+@extend_schema(summary="List your credit transactions")
+class HistoryView(ListAPIView):
+    """The ledger of one user, newest first."""
+
+    serializer_class = CreditTransactionSerializer
+    pagination_class = TransactionsCursor
+
+    def get_queryset(self) -> QuerySet[CreditTransaction]:
+        """The rows of the user who asks."""
+        return CreditTransaction.objects.filter(user_id=self.request.user.pk)

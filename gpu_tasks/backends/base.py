@@ -1,0 +1,60 @@
+"""What a backend does: start calls, tell how they stand, stop them."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from gpu_tasks.contract import Contract, Outcome, Payload
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call to start."""
+
+    attempt_id: UUID
+    contract: Contract
+    engine: str
+    queue: str
+    payload: Payload
+
+
+class CallState(StrEnum):
+    """How a call stands, as its backend sees it."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class CallStatus:
+    """``outcome`` is there when the state is `DONE`."""
+
+    state: CallState
+    outcome: Outcome | None = None
+
+
+class BackendUnavailable(Exception):
+    """The backend did not take the call; another attempt may succeed."""
+
+
+class Backend(Protocol):
+    """A place where calls run."""
+
+    poll_seconds: float
+    """How often a call that has not called back is asked after."""
+
+    def spawn(self, call: Call) -> str:
+        """Start a call and return its id; raises ``BackendUnavailable``."""
+        ...
+
+    def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:
+        """How these calls stand; one that the backend does not know is `LOST`."""
+        ...
+
+    def stop(self, call_ids: Collection[str]) -> None:
+        """End these calls, whether they run or wait; ended ones are no error."""
+        ...

@@ -1,0 +1,189 @@
+"""The local backend: calls are rows, run by Celery workers on the queues ``gpu.<class>``.
+
+A call reports by the same signed callback as on Modal. Its worker renews a lease; who finds the
+lease expired takes the call away, and the worker, should it still live, stops.
+"""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Collection
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+from celery import current_app
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.models import Q
+from django.db.models.functions import Now
+from kombu.exceptions import OperationalError as BrokerError
+
+from gpu_tasks import runner
+from gpu_tasks.backends.base import Call, CallState, CallStatus
+from gpu_tasks.backends.models import LocalCall, LocalCallState
+from gpu_tasks.callback import Reporter
+from gpu_tasks.contract import Outcome
+from gpu_tasks.engine import contracts, load
+from gpu_tasks.errors import Stopped
+
+logger = logging.getLogger(__name__)
+
+RUN_CALL = "gpu_tasks.run_call"
+LEASE = timedelta(seconds=8)
+RENEW_SECONDS = 2.0
+HARD_LIMIT_GRACE_SECONDS = 120
+"""After the time limit and this, the worker child is killed, should the engine not listen."""
+
+
+def worker_name(parent: int | None = None) -> str:
+    """This child's name; all children of one worker share the part before the last colon."""
+    return f"{socket.gethostname()}:{parent or os.getppid()}:{os.getpid()}"
+
+
+class LocalBackend:
+    """Runs calls on workers of ours."""
+
+    poll_seconds = 5.0
+
+    def spawn(self, call: Call) -> str:
+        """Store the call and wake a worker; the same attempt is never stored twice."""
+        row, _ = LocalCall.objects.get_or_create(
+            attempt_id=call.attempt_id,
+            defaults={
+                "function": call.contract.name,
+                "engine": call.engine,
+                "queue": call.queue,
+                "payload": call.payload.model_dump(mode="json"),
+            },
+        )
+        publish(row)
+        return str(row.pk)
+
+    def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:
+        """How the calls stand; waiting ones are published again, in case a message was lost."""
+        expired = Q(state=LocalCallState.RUNNING, lease_expires_at__lt=Now())
+        LocalCall.objects.filter(expired, pk__in=call_ids).update(
+            state=LocalCallState.CANCELLED, finished_at=Now()
+        )
+        rows = {str(row.pk): row for row in LocalCall.objects.filter(pk__in=call_ids)}
+        for row in rows.values():
+            if row.state == LocalCallState.QUEUED:
+                publish(row)
+        return {call_id: _status(rows.get(call_id)) for call_id in call_ids}
+
+    def stop(self, call_ids: Collection[str]) -> None:
+        """Take the calls away; their workers notice at the next renewal of the lease."""
+        LocalCall.objects.filter(
+            pk__in=call_ids, state__in=[LocalCallState.QUEUED, LocalCallState.RUNNING]
+        ).update(state=LocalCallState.CANCELLED, finished_at=Now())
+
+
+def _status(row: LocalCall | None) -> CallStatus:
+    if row is None or row.state == LocalCallState.CANCELLED:
+        return CallStatus(CallState.LOST)
+    if row.state == LocalCallState.DONE:
+        return CallStatus(CallState.DONE, Outcome.model_validate(row.outcome))
+    return CallStatus(CallState(row.state))
+
+
+def publish(row: LocalCall) -> None:
+    """Wake a worker for a waiting call; a lost message is made up for by the next poll."""
+    limit = contracts()[row.function].time_limit_seconds + HARD_LIMIT_GRACE_SECONDS
+    try:
+        current_app.send_task(RUN_CALL, [str(row.pk)], queue=row.queue, time_limit=limit)
+    except BrokerError as exc:
+        logger.warning("call %s not published: %s", row.pk, type(exc).__name__)
+
+
+def run(call_id: UUID) -> None:
+    """Claim a waiting call, run it, store its outcome and tell Auteur; all others are left alone."""
+    worker = worker_name()
+    claimed = LocalCall.objects.filter(pk=call_id, state=LocalCallState.QUEUED).update(
+        state=LocalCallState.RUNNING, worker=worker, lease_expires_at=Now() + LEASE
+    )
+    if not claimed:
+        return
+    row = LocalCall.objects.get(pk=call_id)
+    payload = contracts()[row.function].payload.model_validate(row.payload)
+    reporter = Reporter(
+        payload=payload, call_id=str(call_id), secret=settings.GPU_CALLBACK_SECRET
+    )
+    try:
+        with _Lease(call_id, worker) as lease:
+            engine = load(row.function, row.engine, _model_dir(), "cpu", "float32")
+
+            def progress(share: float) -> None:
+                lease.check()
+                reporter.progress(share)
+
+            outcome = runner.run(engine=engine, payload=payload, progress=progress)
+        _store(call_id, worker, outcome)
+        reporter.outcome(outcome)
+    except Stopped:
+        logger.info("call %s stopped", call_id)
+
+
+def _store(call_id: UUID, worker: str, outcome: Outcome) -> None:
+    stored = LocalCall.objects.filter(
+        pk=call_id, state=LocalCallState.RUNNING, worker=worker
+    ).update(
+        state=LocalCallState.DONE, outcome=outcome.model_dump(mode="json"), finished_at=Now()
+    )
+    if not stored:
+        raise Stopped
+
+
+def _model_dir() -> Path | None:
+    return Path(settings.MODEL_DIR) if settings.MODEL_DIR else None
+
+
+def hand_back(parent: int) -> list[UUID]:
+    """Let the calls of a stopping worker's children wait again, at no cost of an attempt."""
+    prefix = worker_name(parent).rsplit(":", 1)[0] + ":"
+    rows = list(LocalCall.objects.filter(state=LocalCallState.RUNNING, worker__startswith=prefix))
+    LocalCall.objects.filter(
+        pk__in=[row.pk for row in rows], state=LocalCallState.RUNNING
+    ).update(state=LocalCallState.QUEUED, worker="", lease_expires_at=None)
+    for row in rows:
+        publish(row)
+    return [row.pk for row in rows]
+
+
+class _Lease:
+    """Renews a running call's lease in a thread until the call ends or is taken away."""
+
+    def __init__(self, call_id: UUID, worker: str) -> None:
+        self._mine = Q(pk=call_id, state=LocalCallState.RUNNING, worker=worker)
+        self._ended = threading.Event()
+        self._taken = threading.Event()
+        self._thread = threading.Thread(target=self._renew, daemon=True)
+
+    def __enter__(self) -> "_Lease":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raise ``Stopped`` if the call is no longer ours."""
+        if self._taken.is_set():
+            raise Stopped
+
+    def _renew(self) -> None:
+        while not self._ended.wait(RENEW_SECONDS):
+            try:
+                renewed = LocalCall.objects.filter(self._mine).update(
+                    lease_expires_at=Now() + LEASE
+                )
+            except DatabaseError as exc:
+                logger.warning("lease not renewed: %s", type(exc).__name__)
+                connection.close()
+                continue
+            if not renewed:
+                self._taken.set()
+                break
+        connection.close()

@@ -1,0 +1,59 @@
+"""How untrusted media are opened: only containers that keep all they need in the file itself.
+
+FFmpeg also reads playlists, manifests, session descriptions, file name patterns and devices. Such
+an "input" can make it open other files of this machine or ask servers inside our network, so what
+may be opened is listed here, and everything else is refused before it is parsed.
+"""
+
+from pathlib import Path
+
+import av
+import av.error
+from av.container import InputContainer
+
+from gpu_tasks.errors import EngineError, ErrorCode
+
+DEMUXERS = (
+    # moving pictures with sound
+    "mov", "matroska", "avi", "asf", "flv", "mpeg", "mpegts", "mxf", "gxf", "nut", "rm", "wtv", "dv",
+    # moving pictures alone
+    "mpegvideo", "m4v", "h264", "hevc", "obu", "ivf", "mjpeg",
+    # sound alone
+    "wav", "w64", "aiff", "caf", "au", "flac", "mp3", "aac", "loas", "ogg", "ac3", "eac3", "truehd",
+    "mlp", "dts", "dtshd", "amr", "ape", "wv", "tta", "tak", "mpc", "mpc8", "shn", "voc", "iff",
+    "sox", "dsf", "xwma", "oma", "ircam", "nistsphere", "qcp",
+    # single pictures
+    "jpeg_pipe", "png_pipe", "webp_pipe", "gif",
+)  # fmt: skip
+FILE_PROTOCOLS = ("file",)
+URL_PROTOCOLS = ("https", "http", "tls", "tcp")
+URL_TIMEOUT_SECONDS = (10, 30)
+
+NOT_MEDIA = "The file is not an audio or video file that we can read."
+_UNREACHABLE = (av.error.HTTPError, OSError)
+
+
+def open_media(path_or_url: Path | str) -> InputContainer:
+    """An open container of a listed format, to be closed by the caller.
+
+    Raises ``EngineError``: INPUT_INVALID for what is no such container, STORAGE_ERROR where the
+    file or URL could not be read at all.
+    """
+    remote = str(path_or_url).startswith(("https://", "http://"))
+    # The prefix keeps a path with a colon from being read as a protocol.
+    source = str(path_or_url) if remote else f"file:{path_or_url}"
+    options = {
+        "format_whitelist": ",".join(DEMUXERS),
+        "protocol_whitelist": ",".join(URL_PROTOCOLS if remote else FILE_PROTOCOLS),
+    }
+    try:
+        return av.open(
+            source,
+            options=options,
+            metadata_errors="replace",  # tags come in any encoding
+            timeout=URL_TIMEOUT_SECONDS if remote else None,
+        )
+    except _UNREACHABLE as exc:
+        raise EngineError(ErrorCode.STORAGE_ERROR) from exc
+    except av.error.FFmpegError as exc:
+        raise EngineError(ErrorCode.INPUT_INVALID, NOT_MEDIA) from exc

@@ -1,0 +1,38 @@
+"""How a job's failure is said: what went wrong in a step, as a code and a sentence."""
+
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from gpu_tasks.errors import POLICIES, EngineError, ErrorCode
+
+
+class JobFailed(Exception):
+    """Raised on the queue `jobs.failed`; carries the attempt's stored error."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True)
+class JobError:
+    """A code and a message fit for a user."""
+
+    code: ErrorCode
+    message: str
+
+    @classmethod
+    def of(cls, code: ErrorCode) -> "JobError":
+        """The code with its own sentence."""
+        return cls(code=code, message=POLICIES[code].message)
+
+    @classmethod
+    def from_exception(cls, exc: BaseException) -> "JobError":
+        """What a user is told of an exception; unknown ones tell nothing of our insides."""
+        if isinstance(exc, JobFailed | EngineError):
+            return cls(code=exc.code, message=exc.message)
+        if isinstance(exc, ValidationError):
+            return cls(ErrorCode.MODEL_ERROR, "The model's answer could not be understood.")
+        return cls.of(ErrorCode.MODEL_ERROR)

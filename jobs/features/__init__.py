@@ -1,0 +1,1 @@
+"""One declaration per AI feature; API, pricing, queues, chain, admin and docs follow from it."""

@@ -1,0 +1,99 @@
+"""Transcription: what is said when, and by whom; merged into the project's EDL."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+from uuid import UUID
+
+from rest_framework import serializers
+
+from gpu_tasks.contract import Wire
+from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.transcription import contract
+from jobs.features.base import Feature, MediaField, Parameters, ProjectField, Read, Write, per_started
+from jobs.models import Attempt, Job
+from media.models import MediaFile, MediaStatus, MediaType
+from media.storage import object_storage
+from projects import transcript
+
+CREDITS_UNIT_MS = 120_000
+MAX_TRANSCRIPT_BYTES = 64 * 1024**2
+
+
+class TranscriptionParameters(Parameters):
+    """`POST /jobs/transcription`."""
+
+    media_id = MediaField(types=(MediaType.AUDIO, MediaType.VIDEO), sound=True)
+    project_id = ProjectField(required=False, help_text="The media's own project if absent.")
+    language = serializers.CharField(default="en", max_length=8, help_text="ISO 639-1.")
+    speaker_diarization = serializers.BooleanField(default=True)
+
+    def validate_language(self, language: str) -> str:
+        """A language that the chosen engine knows."""
+        known = contract.LANGUAGES[FEATURE.engine]
+        if language not in known:
+            raise serializers.ValidationError(
+                f"The {FEATURE.engine} engine knows: {', '.join(sorted(known))}.",
+                code="unknown_language",
+            )
+        return language
+
+
+class Transcription(Feature):
+    """The declaration."""
+
+    type = "transcription"
+    summary = "Transcribe the speech of a recording"
+    contract = contract.CONTRACT
+    Parameters = TranscriptionParameters
+
+    def price(self, parameters: Mapping[str, Any]) -> int:
+        """One credit per started two minutes."""
+        return per_started(parameters["media_id"].duration_ms or 0, CREDITS_UNIT_MS)
+
+    def project_id(self, parameters: Mapping[str, Any]) -> UUID | None:
+        """The named project, else the media's own."""
+        return super().project_id(parameters) or parameters["media_id"].project_id
+
+    def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
+        """The media's object in, a transcript object out."""
+        parameters = cast(dict[str, Any], job.input_params)
+        media = MediaFile.objects.filter(
+            pk=parameters["media_id"], user_id=job.user_id, status=MediaStatus.READY
+        ).first()
+        if media is None:
+            raise EngineError(ErrorCode.INPUT_INVALID, "The media file has been deleted.")
+        return {
+            "media": Read(key=media.r2_key, name=media.r2_key.rsplit("/", 1)[-1]),
+            "language": parameters["language"],
+            "speaker_diarization": parameters["speaker_diarization"],
+            "transcript": Write(
+                key=f"users/{job.user_id}/jobs/{job.pk}/{attempt.pk}/transcript.json",
+                content_type="application/json",
+            ),
+        }
+
+    def collect(self, attempt: Attempt, result: Wire) -> dict[str, Any]:
+        """Read the stored transcript and check it before it is believed."""
+        key = cast(dict[str, Any], attempt.payload)["transcript"]["write"]["key"]
+        raw = object_storage().read(key, max_bytes=MAX_TRANSCRIPT_BYTES)
+        stored = contract.Transcript.model_validate_json(raw)
+        return {
+            "transcript": stored.model_dump(mode="json"),
+            "result_key": key,
+            "segments_count": len(stored.segments),
+            "language": stored.language,
+        }
+
+    def deliver(self, job: Job, output: dict[str, Any]) -> None:
+        """Merge the segments into the project's EDL, if there still is one."""
+        if job.project_id is not None:
+            transcript.merge(
+                project_id=job.project_id,
+                user_id=job.user_id,
+                media_file_id=UUID(cast(dict[str, Any], job.input_params)["media_id"]),
+                job_id=job.pk,
+                segments=output["transcript"]["segments"],
+            )
+
+
+FEATURE = Transcription()

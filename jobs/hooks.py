@@ -1,0 +1,23 @@
+"""What the rooms below must ask jobs about, without importing them."""
+
+from uuid import UUID
+
+from jobs import lifecycle, queries
+from jobs.models import OPEN, Job
+from media import deletion as media_deletion
+from projects import deletion as project_deletion
+
+
+def register() -> None:
+    """Called once, when Django is ready."""
+    media_deletion.register_usage(queries.open_jobs_reading)
+    project_deletion.register_before_delete(cancel_jobs_of_project)
+
+
+def cancel_jobs_of_project(project_id: UUID) -> None:
+    """Cancel a project's open jobs; those whose results are being delivered may finish."""
+    for job in Job.objects.filter(project_id=project_id, status__in=OPEN).only("pk"):
+        try:
+            lifecycle.cancel(job_id=job.pk, by="user", reason="project deleted")
+        except lifecycle.JobFinished:
+            continue

@@ -1,0 +1,380 @@
+"""Every transition of a job and its attempts: `Job.status` and `Attempt.state` change here only.
+
+Each function locks the job's row first (so the job is the lock of all its attempts, and credits
+come after it), checks that the attempt is still the job's current one and in the expected state,
+and only then writes. Who comes late changes nothing and is told so by the return value. Money is
+settled in the transaction that ends the job.
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Now
+
+from auteur.api.problems import NotFound, Problem
+from credits import ledger
+from gpu_tasks.contract import Outcome
+from gpu_tasks.errors import ErrorCode
+from jobs.errors import JobError
+from jobs.models import (
+    DELIVERING,
+    ENDED,
+    IN_POOL,
+    OPEN,
+    Attempt,
+    AttemptState,
+    Event,
+    Job,
+    JobStatus,
+)
+from jobs.steps import Step
+from jobs.wakeup import nudge_on_commit
+
+logger = logging.getLogger(__name__)
+
+STEP_LEASE = timedelta(seconds=60)
+"""Longest that a worker may hold an attempt for a step."""
+CLAIM_CHECK = timedelta(seconds=8)
+"""How soon after a claim the orchestrator looks whether the worker still lives."""
+NEXT_STEP_WITHIN = timedelta(seconds=10)
+"""How soon the next step's message must have been claimed, before it is sent again."""
+CALL_GRACE = timedelta(seconds=60)
+"""What a call gets beyond its time limit, to start and to report."""
+SPAWNED = (AttemptState.DISPATCHING, AttemptState.RUNNING)
+
+
+class JobFinished(Problem):
+    """Too late: the job has ended, or its result is being delivered."""
+
+    status_code = 409
+    default_code = "job_finished"
+    default_detail = "The job has already ended, or its result is being delivered."
+
+
+class Superseded(Problem):
+    """A report of an attempt that is no longer wanted: its caller should stop."""
+
+    status_code = 409
+    default_code = "attempt_superseded"
+    default_detail = "This attempt is no longer wanted."
+
+
+def _lock(attempt_ids: Iterable[UUID], states: Collection[str]) -> QuerySet[Attempt]:
+    """Those of the attempts that are current and in one of the states, locked in job order."""
+    return (
+        Attempt.objects.select_related("job")
+        .select_for_update(no_key=True, of=("self", "job"))
+        .filter(
+            pk__in=list(attempt_ids),
+            state__in=states,
+            job__attempt_id=F("pk"),
+            job__status__in=OPEN,
+        )
+        .order_by("job_id")
+    )
+
+
+def _record(jobs: Iterable[Job], type: str, **data: Any) -> None:
+    Event.objects.bulk_create(
+        [Event(job_id=job.pk, user_id=job.user_id, type=type, data=data) for job in jobs]
+    )
+
+
+def _wake(attempts: Collection[Attempt], after: timedelta) -> None:
+    Job.objects.filter(pk__in=[a.job_id for a in attempts], status__in=OPEN).update(
+        wake_at=Now() + after
+    )
+
+
+# --- Steps: claim, then release, put back or break off ----------------------------------------
+
+
+@transaction.atomic
+def claim(*, step: Step, attempt_ids: Iterable[UUID], worker: str) -> list[Attempt]:
+    """Take the attempts that wait for this step; what another took, or what ended, is left out."""
+    attempts = list(_lock(attempt_ids, [step.takes]))
+    Attempt.objects.filter(pk__in=[a.pk for a in attempts]).update(
+        state=step.holds,
+        worker=worker,
+        lease_expires_at=Now() + STEP_LEASE,
+        claimed_at=Coalesce(F("claimed_at"), Now()),
+        publications=0,
+    )
+    started = [a.job for a in attempts if a.job.status == JobStatus.PENDING]
+    Job.objects.filter(pk__in=[a.job_id for a in attempts]).update(
+        status=JobStatus.PROCESSING,
+        started_at=Coalesce(F("started_at"), Now()),
+        wake_at=Now() + CLAIM_CHECK,
+    )
+    _record(started, "started")
+    return attempts
+
+
+@transaction.atomic
+def release(*, step: Step, worker: str, values: Mapping[UUID, Mapping[str, Any]]) -> list[UUID]:
+    """Leave the step with each attempt's new column values; returns those still held."""
+    attempts = [a for a in _lock(values, [step.holds]) if a.worker == worker]
+    for attempt in attempts:
+        attempt.state = step.leaves
+        attempt.worker = None
+        for name, value in values[attempt.pk].items():
+            setattr(attempt, name, value)
+    names = {name for each in values.values() for name in each}
+    if attempts:
+        Attempt.objects.bulk_update(attempts, ["state", "worker", *sorted(names)])
+        _wake(attempts, NEXT_STEP_WITHIN)
+    return [a.pk for a in attempts]
+
+
+@transaction.atomic
+def put_back(*, step: Step, attempt_ids: Iterable[UUID], after: timedelta, fault: bool) -> None:
+    """Undo a claim, for another worker to try: a store was away, or (a fault) the worker died."""
+    attempts = list(_lock(attempt_ids, [step.holds]))
+    Attempt.objects.filter(pk__in=[a.pk for a in attempts]).update(
+        state=step.takes, worker=None, faults=F("faults") + int(fault), publications=0
+    )
+    _wake(attempts, after)
+
+
+@transaction.atomic
+def break_off(*, attempt_id: UUID, error: JobError, states: Collection[str]) -> bool:
+    """Store why an attempt cannot go on; the orchestrator decides what follows."""
+    attempt = _lock([attempt_id], states).first()
+    if attempt is None:
+        return False
+    _stop_call(attempt)
+    Attempt.objects.filter(pk=attempt_id).update(
+        state=AttemptState.BROKEN,
+        error_code=error.code,
+        error_message=error.message,
+        publications=0,
+    )
+    _wake([attempt], timedelta(0))
+    nudge_on_commit()
+    return True
+
+
+# --- Calls: started, reporting, stopped -------------------------------------------------------
+
+
+@transaction.atomic
+def call_started(
+    *, attempt_id: UUID, call_id: str, time_limit: timedelta, first_poll: timedelta
+) -> bool:
+    """Keep the call's id, whatever became of the attempt meanwhile, so that it can be stopped."""
+    attempt = Attempt.objects.select_related("job").get(pk=attempt_id)
+    Job.objects.select_for_update(no_key=True).get(pk=attempt.job_id)
+    Attempt.objects.filter(pk=attempt_id, call_id__isnull=True).update(call_id=call_id)
+    Job.objects.filter(pk=attempt.job_id, attempt_id=attempt_id).update(modal_task_id=call_id)
+    held = _lock([attempt_id], [AttemptState.DISPATCHING]).first()
+    if held is None:
+        return False
+    Attempt.objects.filter(pk=attempt_id).update(
+        state=AttemptState.RUNNING,
+        worker=None,
+        dispatched_at=Now(),
+        lease_expires_at=Now() + time_limit + CALL_GRACE,
+    )
+    _wake([held], first_poll)
+    return True
+
+
+def report_progress(*, attempt_id: UUID, call_id: str, progress: float) -> None:
+    """Show a running call's progress; never backwards. Raises ``NotFound``, ``Superseded``."""
+    _reporting(attempt_id, call_id)
+    Attempt.objects.filter(pk=attempt_id, progress__lt=progress).update(progress=progress)
+    Job.objects.filter(
+        attempt_id=attempt_id, status=JobStatus.PROCESSING, progress__lt=progress
+    ).update(progress=progress)
+
+
+@transaction.atomic
+def report_outcome(*, attempt_id: UUID, call_id: str, outcome: Outcome) -> bool:
+    """Store how a call ended, once; a repetition is no error. Raises as `report_progress`."""
+    _reporting(attempt_id, call_id)
+    attempt = _lock([attempt_id], SPAWNED).first()
+    if attempt is None:
+        return False
+    Attempt.objects.filter(pk=attempt_id).update(
+        state=AttemptState.BROKEN if outcome.error else AttemptState.REPORTED,
+        worker=None,
+        call_id=call_id,
+        outcome=outcome.model_dump(mode="json"),
+        error_code=outcome.error.code if outcome.error else None,
+        error_message=outcome.error.message if outcome.error else None,
+        reported_at=Now(),
+        publications=0,
+    )
+    _wake([attempt], timedelta(0))
+    nudge_on_commit()
+    return True
+
+
+def _reporting(attempt_id: UUID, call_id: str) -> None:
+    attempt = Attempt.objects.select_related("job").filter(pk=attempt_id).first()
+    if attempt is None:
+        raise NotFound
+    other_call = attempt.call_id is not None and attempt.call_id != call_id
+    unwanted = attempt.job.attempt_id != attempt_id or attempt.job.status == JobStatus.CANCELLED
+    if other_call or unwanted:
+        raise Superseded
+
+
+def _stop_call(attempt: Attempt) -> None:
+    """Durably ask for the end of a call that may run, even if its id is not known yet."""
+    if attempt.state in SPAWNED:
+        Attempt.objects.filter(pk=attempt.pk, stop_requested_at=None).update(
+            stop_requested_at=Now()
+        )
+
+
+# --- Attempts: the first, and further ones ----------------------------------------------------
+
+
+@transaction.atomic
+def begin_attempt(
+    *, job: Job, backend: str, engine: str, run_limit: timedelta, after: timedelta = timedelta(0)
+) -> Attempt:
+    """Give a locked open job its next attempt; the one before it, if any, ends as failed."""
+    number = 1
+    if job.attempt is not None:
+        number = job.attempt.number + 1
+        _stop_call(job.attempt)
+        Attempt.objects.filter(pk=job.attempt.pk).update(
+            state=AttemptState.FAILED, finished_at=Now()
+        )
+        _record([job], "retrying", attempt=number, error_code=job.attempt.error_code)
+    attempt = Attempt.objects.create(
+        job=job, number=number, backend=backend, engine=engine, gpu_class=job.gpu_class
+    )
+    Job.objects.filter(pk=job.pk, status__in=OPEN).update(
+        attempt=attempt,
+        progress=0.0,
+        wake_at=Now() + after,
+        deadline_at=Coalesce(F("deadline_at"), Now() + run_limit),
+    )
+    return attempt
+
+
+@transaction.atomic
+def requeue(*, job_id: UUID, by: str, reason: str, backend: str, engine: str, run_limit: timedelta) -> Attempt:
+    """Give a stuck open job a new attempt, by a person's hand; raises ``JobFinished``."""
+    job = _lock_job(job_id)
+    if job.status in ENDED or (job.attempt and job.attempt.state in DELIVERING):
+        raise JobFinished
+    attempt = begin_attempt(job=job, backend=backend, engine=engine, run_limit=run_limit)
+    _record([job], "requeued", by=by, reason=reason)
+    nudge_on_commit()
+    return attempt
+
+
+# --- Ends: exactly one of these wins ----------------------------------------------------------
+
+
+@transaction.atomic
+def complete(*, attempt_ids: Iterable[UUID], worker: str) -> list[UUID]:
+    """Mark delivered jobs completed, with the results that `collect` stored."""
+    held = [a for a in _lock(attempt_ids, [AttemptState.FINALIZING]) if a.worker == worker]
+    ids = [a.pk for a in held]
+    result = Attempt.objects.filter(pk=OuterRef("attempt_id")).values("result")[:1]
+    Job.objects.filter(attempt_id__in=ids, status__in=OPEN).update(
+        status=JobStatus.COMPLETED,
+        output_data=Subquery(result),
+        progress=1.0,
+        wake_at=None,
+        completed_at=Now(),
+    )
+    Attempt.objects.filter(pk__in=ids).update(
+        state=AttemptState.COMPLETED, worker=None, finished_at=Now()
+    )
+    _record([a.job for a in held], "completed")
+    return ids
+
+
+@transaction.atomic
+def fail(
+    *, attempt_id: UUID, error: JobError, states: Collection[str] = (AttemptState.BROKEN,)
+) -> bool:
+    """End a job as failed and give its credits back; safe to call any number of times."""
+    attempt = _lock([attempt_id], states).first()
+    if attempt is None:
+        return False
+    _end(attempt.job, attempt, JobStatus.FAILED, error)
+    return True
+
+
+@transaction.atomic
+def give_up(*, job_id: UUID, code: ErrorCode = ErrorCode.DEADLINE_EXCEEDED) -> bool:
+    """Fail a job at whatever point it stands, unless its result is being delivered."""
+    job = _lock_job(job_id)
+    if job.status not in OPEN or (job.attempt and job.attempt.state in DELIVERING):
+        return False
+    _end(job, job.attempt, JobStatus.FAILED, JobError.of(code))
+    return True
+
+
+@transaction.atomic
+def cancel(*, job_id: UUID, by: str, reason: str = "") -> Job:
+    """End an open job at a person's wish, with a refund; raises ``JobFinished`` if too late."""
+    job = _lock_job(job_id)
+    if job.status in ENDED or (job.attempt and job.attempt.state in DELIVERING):
+        raise JobFinished
+    error = JobError.of(ErrorCode.CANCELLED)
+    _end(job, job.attempt, JobStatus.CANCELLED, error, by=by, reason=reason)
+    nudge_on_commit()
+    return Job.objects.get(pk=job_id)
+
+
+def _lock_job(job_id: UUID) -> Job:
+    job = (
+        Job.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("attempt")
+        .filter(pk=job_id)
+        .first()
+    )
+    if job is None:
+        raise NotFound
+    return job
+
+
+def _end(
+    job: Job, attempt: Attempt | None, status: JobStatus, error: JobError, **event: Any
+) -> None:
+    if attempt is not None:
+        _stop_call(attempt)
+        ended = (
+            AttemptState.CANCELLED if status == JobStatus.CANCELLED else AttemptState.FAILED
+        )
+        Attempt.objects.filter(pk=attempt.pk).update(
+            state=ended,
+            error_code=error.code,
+            error_message=error.message,
+            worker=None,
+            finished_at=Now(),
+        )
+    Job.objects.filter(pk=job.pk, status__in=OPEN).update(
+        status=status,
+        error_code=error.code,
+        error_message=error.message,
+        credits_refunded=job.credits_cost > 0,
+        wake_at=None,
+        completed_at=Now(),
+    )
+    if job.credits_cost > 0:
+        ledger.refund(
+            user_id=job.user_id,
+            amount=job.credits_cost,
+            job_id=job.pk,
+            description=f"{job.type} {status}: {error.code}",
+        )
+    _record([job], status.value, error_code=error.code, **event)
+
+
+def in_pool(gpu_class: str) -> int:
+    """How many places of a GPU class are taken."""
+    return Attempt.objects.filter(gpu_class=gpu_class, state__in=IN_POOL).count()

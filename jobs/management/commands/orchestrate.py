@@ -1,0 +1,24 @@
+"""`manage.py orchestrate`: run one orchestrator; 1 to 3 may run at once."""
+
+import logging
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from jobs.orchestrator import loop
+
+logger = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Wake what is due: admit, publish, repair, retry, give up. Stops on SIGTERM or Ctrl-C."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        logger.info("orchestrator started")
+        loop.run(stop)
+        logger.info("orchestrator stopped")

@@ -1,0 +1,91 @@
+"""Ask after calls that have been silent, and stop those that nobody wants."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from auteur.api.problems import OUTAGES, NotFound
+from gpu_tasks.backends.base import BackendUnavailable, CallState, CallStatus
+from gpu_tasks.backends.registry import backend_of
+from gpu_tasks.errors import ErrorCode
+from jobs import lifecycle
+from jobs.errors import JobError
+from jobs.features.registry import feature_of
+from jobs.models import Attempt, AttemptState, Job
+
+logger = logging.getLogger(__name__)
+
+STOPS_AT_ONCE = 100
+STOP_FORGOTTEN_AFTER = timedelta(hours=1)
+"""A call whose id never became known by then was never started."""
+
+
+def poll(attempts: Iterable[Attempt]) -> None:
+    """Ask the backends how these running calls stand, and act on the answers."""
+    by_backend: dict[str, list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        by_backend[attempt.backend].append(attempt)
+    for name, group in by_backend.items():
+        backend = backend_of(name)
+        statuses = backend.poll([a.call_id for a in group if a.call_id])
+        for attempt in group:
+            _act(attempt, statuses[attempt.call_id or ""], backend.poll_seconds)
+
+
+def _act(attempt: Attempt, status: CallStatus, poll_seconds: float) -> None:
+    if status.outcome is not None:
+        try:
+            lifecycle.report_outcome(
+                attempt_id=attempt.pk, call_id=attempt.call_id or "", outcome=status.outcome
+            )
+        except (NotFound, lifecycle.Superseded):
+            logger.info("outcome of %s is no longer wanted", attempt.pk)
+    elif status.state == CallState.LOST:
+        _break_off(attempt, ErrorCode.GPU_UNAVAILABLE)
+    elif status.state == CallState.RUNNING and _over(attempt):
+        _break_off(attempt, ErrorCode.GPU_TIMEOUT)
+    else:
+        if status.state == CallState.QUEUED:
+            _extend_lease(attempt)
+        Job.objects.filter(attempt_id=attempt.pk, wake_at__isnull=False).update(
+            wake_at=Now() + timedelta(seconds=poll_seconds)
+        )
+
+
+def _over(attempt: Attempt) -> bool:
+    return attempt.lease_expires_at is not None and attempt.lease_expires_at <= timezone.now()
+
+
+def _extend_lease(attempt: Attempt) -> None:
+    """Waiting for a worker costs a call none of its time."""
+    limit = timedelta(seconds=feature_of(attempt.job.type).contract.time_limit_seconds)
+    Attempt.objects.filter(pk=attempt.pk).update(
+        lease_expires_at=Now() + limit + lifecycle.CALL_GRACE
+    )
+
+
+def _break_off(attempt: Attempt, code: ErrorCode) -> None:
+    lifecycle.break_off(
+        attempt_id=attempt.pk, error=JobError.of(code), states=[AttemptState.RUNNING]
+    )
+
+
+def stop_unwanted() -> int:
+    """Stop the calls of ended or superseded attempts whose ids are known; returns how many."""
+    wanted = Attempt.objects.filter(stop_requested_at__isnull=False, stopped_at=None)
+    wanted.filter(
+        call_id=None, stop_requested_at__lt=Now() - STOP_FORGOTTEN_AFTER
+    ).update(stopped_at=Now())
+    attempts = list(wanted.filter(call_id__isnull=False)[:STOPS_AT_ONCE])
+    for attempt in attempts:
+        try:
+            backend_of(attempt.backend).stop([attempt.call_id or ""])
+        except (BackendUnavailable, *OUTAGES) as exc:
+            logger.warning("call of %s not stopped yet: %s", attempt.pk, type(exc).__name__)
+            continue
+        Attempt.objects.filter(pk=attempt.pk).update(stopped_at=Now())
+    return len(attempts)

@@ -1,0 +1,142 @@
+"""One query over ``wake_at``: what is due is published, repaired, retried or given up."""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from auteur.api.problems import OUTAGES
+from gpu_tasks.errors import POLICIES, ErrorCode
+from jobs import heartbeat, lifecycle
+from jobs.errors import JobError
+from jobs.features.registry import feature_of
+from jobs.models import DELIVERING, Attempt, AttemptState, Job
+from jobs.publishing import CHAINS, WakeUp
+from jobs.steps import HOLDING
+
+logger = logging.getLogger(__name__)
+
+DUE_AT_ONCE = 500
+"""Jobs looked at per round."""
+PUBLISH_AGAIN_AFTER = timedelta(seconds=10)
+MAX_PUBLISH_PAUSE = timedelta(seconds=60)
+CLAIM_RECHECK = timedelta(seconds=2)
+MAX_FAULTS = 3
+"""Workers that may die of one attempt before it is given up."""
+MAX_FAIL_MESSAGES = 2
+"""Wake-ups to `jobs.failed` before the orchestrator ends the job itself."""
+RETRY_PAUSE = timedelta(seconds=2)
+"""Before the second attempt; doubled for each further one."""
+
+
+@dataclass
+class Round:
+    """What one look at the due jobs found to do after its transaction."""
+
+    wake_ups: list[WakeUp] = field(default_factory=list)
+    polls: list[Attempt] = field(default_factory=list)
+    seen: int = 0
+
+
+@transaction.atomic
+def look() -> Round:
+    """Decide about every due job, moving each ``wake_at`` forward."""
+    jobs = list(
+        Job.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
+        .select_related("attempt")
+        .filter(wake_at__lte=Now(), attempt__isnull=False)
+        .order_by("wake_at", "pk")[:DUE_AT_ONCE]
+    )
+    found = Round(seen=len(jobs))
+    living = heartbeat.living({j.attempt.worker for j in jobs if j.attempt and j.attempt.worker})
+    for job in sorted(jobs, key=lambda each: each.pk):
+        if job.attempt is not None:
+            _decide_alone(job, job.attempt, living, found)
+    _publish_later(found)
+    return found
+
+
+def _decide_alone(job: Job, attempt: Attempt, living: set[str], found: Round) -> None:
+    """One job that we cannot handle must not stop all others."""
+    attempt.job = job
+    try:
+        with transaction.atomic():
+            _decide(job, attempt, living, found)
+    except OUTAGES:
+        raise
+    except Exception:
+        logger.exception("job %s cannot be decided about", job.pk)
+        Job.objects.filter(pk=job.pk).update(wake_at=Now() + MAX_PUBLISH_PAUSE)
+
+
+def _decide(job: Job, attempt: Attempt, living: set[str], found: Round) -> None:
+    now = timezone.now()
+    if job.deadline_at and job.deadline_at <= now and attempt.state not in DELIVERING:
+        lifecycle.give_up(job_id=job.pk)
+    elif attempt.state in HOLDING:
+        _check_holder(attempt, living)
+    elif attempt.state == AttemptState.RUNNING:
+        found.polls.append(attempt)
+    elif attempt.state == AttemptState.BROKEN:
+        _retry_or_give_up(job, attempt, found)
+    elif attempt.state in CHAINS:
+        found.wake_ups.append(_wake_up(attempt))
+
+
+def _wake_up(attempt: Attempt) -> WakeUp:
+    queue = feature_of(attempt.job.type).queue
+    return WakeUp(attempt.pk, AttemptState(attempt.state), queue)
+
+
+def _check_holder(attempt: Attempt, living: set[str]) -> None:
+    """A worker that is gone, or too slow, loses the attempt."""
+    lease_over = attempt.lease_expires_at is None or attempt.lease_expires_at <= timezone.now()
+    if attempt.worker in living and not lease_over:
+        Job.objects.filter(pk=attempt.job_id).update(wake_at=Now() + CLAIM_RECHECK)
+        return
+    step = HOLDING[AttemptState(attempt.state)]
+    logger.warning("worker of %s lost in %s", attempt.pk, step.name)
+    if step.repeatable and attempt.faults + 1 < MAX_FAULTS:
+        lifecycle.put_back(
+            step=step, attempt_ids=[attempt.pk], after=timedelta(0), fault=True
+        )
+        return
+    code = ErrorCode.MODEL_ERROR if step.repeatable else ErrorCode.GPU_UNAVAILABLE
+    lifecycle.break_off(attempt_id=attempt.pk, error=JobError.of(code), states=[step.holds])
+
+
+def _retry_or_give_up(job: Job, attempt: Attempt, found: Round) -> None:
+    feature = feature_of(job.type)
+    error = JobError(ErrorCode(attempt.error_code or ""), attempt.error_message or "")
+    if POLICIES[error.code].retried and attempt.number < feature.max_attempts:
+        pause = RETRY_PAUSE * 2 ** (attempt.number - 1)
+        lifecycle.begin_attempt(
+            job=job,
+            backend=feature.backend,
+            engine=feature.engine,
+            run_limit=feature.run_limit,
+            after=pause,
+        )
+    elif attempt.publications < MAX_FAIL_MESSAGES:
+        found.wake_ups.append(_wake_up(attempt))
+    else:
+        lifecycle.fail(attempt_id=attempt.pk, error=error)
+
+
+def _publish_later(found: Round) -> None:
+    """Before anything is sent: if we die, or the message is lost, the jobs come back."""
+    ids = [wake_up.attempt_id for wake_up in found.wake_ups]
+    sent_before = dict(Attempt.objects.filter(pk__in=ids).values_list("pk", "publications"))
+    Attempt.objects.filter(pk__in=ids).update(publications=F("publications") + 1)
+    by_pause: dict[timedelta, list[object]] = {}
+    for attempt_id in ids:
+        pause = min(PUBLISH_AGAIN_AFTER * (1 + sent_before[attempt_id]), MAX_PUBLISH_PAUSE)
+        by_pause.setdefault(pause, []).append(attempt_id)
+    for pause, attempt_ids in by_pause.items():
+        Job.objects.filter(attempt_id__in=attempt_ids).update(wake_at=Now() + pause)
+    for poll in found.polls:
+        Job.objects.filter(pk=poll.job_id).update(wake_at=Now() + MAX_PUBLISH_PAUSE)

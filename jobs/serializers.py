@@ -1,0 +1,110 @@
+"""Jobs as clients see them."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from gpu_tasks.errors import ErrorCode
+from jobs import queries
+from jobs.features.registry import features
+from jobs.models import Job, JobStatus
+
+
+class SubmittedSerializer(serializers.Serializer[Any]):
+    """An accepted job."""
+
+    job_id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=JobStatus.choices)
+    credits_cost = serializers.IntegerField()
+
+
+class JobErrorSerializer(serializers.Serializer[Any]):
+    """Why a job has no result."""
+
+    code = serializers.ChoiceField(choices=[(code.value, code.value) for code in ErrorCode])
+    message = serializers.CharField(help_text="Fit for a user.")
+    retryable = serializers.BooleanField(help_text="Whether asking again may help.")
+
+
+class JobSummarySerializer(serializers.ModelSerializer[Job]):
+    """A job in a list: everything but its output."""
+
+    project_id = serializers.UUIDField(allow_null=True)
+    progress = serializers.FloatField(help_text="Share done, 0 to 1.")
+    error = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Job
+        fields = (
+            "id",
+            "type",
+            "status",
+            "progress",
+            "project_id",
+            "credits_cost",
+            "credits_refunded",
+            "error",
+            "created_at",
+            "started_at",
+            "completed_at",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(JobErrorSerializer(allow_null=True))
+    def get_error(self, job: Job) -> dict[str, Any] | None:
+        """The error, or null."""
+        return queries.error_of(job)
+
+
+class JobSerializer(JobSummarySerializer):
+    """One job, whole."""
+
+    queue_position = serializers.SerializerMethodField()
+    output_data = serializers.SerializerMethodField()
+
+    class Meta(JobSummarySerializer.Meta):
+        fields = (
+            *JobSummarySerializer.Meta.fields,
+            "queue_position",
+            "input_params",
+            "output_data",
+        )
+        read_only_fields = fields
+
+    def get_queue_position(self, job: Job) -> int | None:
+        """Its place among those that wait; null once it has been let in."""
+        return queries.queue_position(job)
+
+    @extend_schema_field({"type": ["object", "null"], "additionalProperties": True})
+    def get_output_data(self, job: Job) -> dict[str, Any] | None:
+        """The result; URLs in it live 15 minutes."""
+        return queries.output_of(job)
+
+
+class JobFilter(serializers.Serializer[Any]):
+    """What `GET /jobs` can be narrowed by."""
+
+    type = serializers.ChoiceField(choices=(), required=False)
+    status = serializers.ChoiceField(choices=JobStatus.choices, required=False)
+    project_id = serializers.UUIDField(required=False)
+    created_after = serializers.DateTimeField(required=False)
+    created_before = serializers.DateTimeField(required=False)
+
+    LOOKUPS = {
+        "type": "type",
+        "status": "status",
+        "project_id": "project_id",
+        "created_after": "created_at__gte",
+        "created_before": "created_at__lt",
+    }
+
+    def get_fields(self) -> dict[str, Any]:
+        """The declared features are the choices of ``type``."""
+        fields = super().get_fields()
+        fields["type"] = serializers.ChoiceField(choices=sorted(features()), required=False)
+        return fields
+
+    def lookups(self) -> dict[str, Any]:
+        """The validated filter for a queryset."""
+        return {self.LOOKUPS[name]: value for name, value in self.validated_data.items()}

@@ -1,0 +1,80 @@
+"""The Celery tasks: wake-ups that carry attempt ids; what they do is in `jobs.workflow`."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, ClassVar
+from uuid import UUID
+
+from celery import Task, shared_task
+
+from auteur.api.problems import OUTAGES
+from gpu_tasks.errors import ErrorCode
+from jobs import lifecycle, workflow
+from jobs.errors import JobError, JobFailed
+from jobs.models import Attempt, AttemptState
+from jobs.steps import COLLECT, DISPATCH, FINALIZE, PREPARE
+
+logger = logging.getLogger(__name__)
+
+
+class JobTask(Task):
+    """The base of all job tasks: what raises fails its jobs, with a refund, in one transaction.
+
+    ``on_failure`` may run twice or never (docs/decisions/0002): it is idempotent, and the
+    orchestrator makes up for it.
+    """
+
+    abstract = True
+    ignore_result = True
+    ends: ClassVar[Sequence[str]] = ()
+    """States in which an attempt is this task's to end."""
+
+    def on_failure(
+        self, exc: Exception, task_id: str, args: Sequence[Any], kwargs: Any, einfo: Any
+    ) -> None:
+        """Fail the message's jobs; an outage of ours is no failure of theirs."""
+        if isinstance(exc, OUTAGES):
+            logger.warning("%s waits for a store: %s", self.name, type(exc).__name__)
+            return
+        for attempt_id in args[0]:
+            lifecycle.fail(
+                attempt_id=UUID(attempt_id),
+                error=JobError.from_exception(exc),
+                states=self.ends,
+            )
+
+
+def _ids(attempt_ids: Sequence[str]) -> list[UUID]:
+    return [UUID(attempt_id) for attempt_id in attempt_ids]
+
+
+@shared_task(base=JobTask, name="jobs.prepare", ends=(PREPARE.holds,))
+def prepare(attempt_ids: Sequence[str]) -> None:
+    """Step 1: check inputs, build payloads."""
+    workflow.prepare(_ids(attempt_ids))
+
+
+@shared_task(base=JobTask, name="jobs.dispatch", ends=(DISPATCH.holds,))
+def dispatch(attempt_ids: Sequence[str]) -> None:
+    """Step 2: start the calls."""
+    workflow.dispatch(_ids(attempt_ids))
+
+
+@shared_task(base=JobTask, name="jobs.collect", ends=(COLLECT.holds,))
+def collect(attempt_ids: Sequence[str]) -> None:
+    """Step 3: check the results."""
+    workflow.collect(_ids(attempt_ids))
+
+
+@shared_task(base=JobTask, name="jobs.finalize", ends=(FINALIZE.holds,))
+def finalize(attempt_ids: Sequence[str]) -> None:
+    """Step 4: deliver and complete."""
+    workflow.finalize(_ids(attempt_ids))
+
+
+@shared_task(base=JobTask, name="jobs.fail", ends=(AttemptState.BROKEN,))
+def fail(attempt_ids: Sequence[str]) -> None:
+    """Raise the stored error of one attempt that is given up; `on_failure` ends its job."""
+    attempt = Attempt.objects.filter(pk=attempt_ids[0], state=AttemptState.BROKEN).first()
+    if attempt is not None:
+        raise JobFailed(ErrorCode(attempt.error_code or ""), attempt.error_message or "")

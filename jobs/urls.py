@@ -1,0 +1,15 @@
+"""Addresses of `/jobs`; the features' own follow from their declarations."""
+
+from django.urls import path
+
+from jobs import views
+from jobs.callbacks import gpu_callback
+from jobs.features.registry import features
+
+urlpatterns = [
+    *(path(f"jobs/{f.slug}", views.submit_view(f).as_view()) for f in features().values()),
+    path("jobs", views.JobListView.as_view()),
+    path("jobs/<uuid:job_id>", views.JobView.as_view()),
+    path("jobs/<uuid:job_id>/cancel", views.CancelView.as_view()),
+    path("internal/gpu-callback", gpu_callback),
+]

@@ -1,0 +1,15 @@
+"""Whose project it is: what is another user's does not exist."""
+
+from uuid import UUID
+
+from auteur.api.problems import NotFound
+from projects.models import Project
+
+
+def owned_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> Project:
+    """The user's project; ``lock`` holds its row until the transaction ends."""
+    rows = Project.objects.select_for_update(no_key=True) if lock else Project.objects
+    project = rows.filter(pk=project_id, user_id=user_id).first()
+    if project is None:
+        raise NotFound
+    return project

@@ -1,0 +1,103 @@
+"""A MongoDB server for these tests: ours as a subprocess, or the one that MONGODB_URI names."""
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pymongo import MongoClient
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+EXTERNAL_URI = os.environ.get("MONGODB_URI", "")
+
+
+@dataclass
+class ServerProcess:
+    """One running server of ours."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    @property
+    def uri(self) -> str:
+        return f"mongodb://127.0.0.1:{self.port}/?serverSelectionTimeoutMS=5000"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate(timeout=10)
+
+    def terminate(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=10)
+        return self.process.returncode
+
+
+def spawn(dbpath: Path, *, port: int = 0) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "auteur.devstack.mongod"]
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [*command, "--port", str(port), "--dbpath", str(dbpath)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def start(dbpath: Path) -> ServerProcess:
+    process = spawn(dbpath)
+    assert process.stdout is not None
+    ready = process.stdout.readline()
+    assert ready.startswith("mongod: ready on "), process.communicate(timeout=10)
+    return ServerProcess(process, int(ready.split(",")[0].rpartition(":")[2]))
+
+
+@pytest.fixture(scope="session")
+def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if EXTERNAL_URI:
+        yield EXTERNAL_URI
+        return
+    server = start(tmp_path_factory.mktemp("mongod"))
+    yield server.uri
+    assert server.terminate() == 0
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """Starts servers of our own on a folder, for what only they promise."""
+    if EXTERNAL_URI:
+        pytest.skip("about the embedded server's own process")
+    servers: list[ServerProcess] = []
+
+    def start_one(folder: str = "data") -> ServerProcess:
+        servers.append(start(tmp_path / folder))
+        return servers[-1]
+
+    yield start_one
+    for server in servers:
+        if server.process.poll() is None:
+            server.kill()
+
+
+@pytest.fixture(scope="session")
+def client(mongodb_uri: str) -> Iterator[MongoClient]:
+    with MongoClient(mongodb_uri) as connected:
+        yield connected
+
+
+@pytest.fixture
+def database(client: MongoClient) -> Iterator[Database]:
+    name = f"auteur_test_{uuid.uuid4().hex[:12]}"
+    yield client[name]
+    client.drop_database(name)
+
+
+@pytest.fixture
+def clips(database: Database) -> Collection:
+    return database["clips"]

@@ -1,0 +1,85 @@
+"""A pytest plugin: PostgreSQL, Redis and MongoDB for the run, started once and before settings load.
+
+Whatever ``DATABASE_URL``, ``REDIS_URL`` or ``MONGODB_URI`` already name is used instead. Each xdist
+worker takes a Redis database and a MongoDB database of its own; pytest-django does so in PostgreSQL.
+"""
+
+import atexit
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from auteur.devstack import environment, ports, services, stack
+from auteur.devstack.supervisor import Supervisor
+
+WORKER_VARIABLE = "PYTEST_XDIST_WORKER"
+FOLDER_VARIABLE = "AUTEUR_TEST_FOLDER"
+URL_OF_STORE = {"postgres": "DATABASE_URL", "redis": "REDIS_URL", "mongodb": "MONGODB_URI"}
+START_SECONDS = 30.0
+STOP_SECONDS = 3.0
+REDIS_DATABASES_ANYWHERE = 16  # a Redis that we did not start has its default
+
+_cleanups: list[Supervisor] = []
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests() -> Generator[None, None, None]:
+    """Have the stores ready and named before pytest-django reads the settings."""
+    worker = os.environ.get(WORKER_VARIABLE)
+    if worker is None:
+        _start()
+    _take_own_names(worker or "main")
+    return (yield)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what was started; also after Ctrl-C."""
+    _stop()
+
+
+def _start() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="auteur-tests-"))
+    os.environ[FOLDER_VARIABLE] = str(folder)
+    atexit.register(_stop)  # where pytest gives up before it is configured
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stack.make_folders(folder)
+    numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
+    chosen = ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
+    values = environment.prepare(folder, chosen)
+    wanted = [
+        process
+        for process in services.stores(folder, chosen, values, throwaway=True)
+        if URL_OF_STORE[process.name] not in os.environ
+    ]
+    supervisor = Supervisor(wanted, folder / "log", report=lambda line: None)
+    _cleanups.append(supervisor)
+    for name, value in values.items():
+        os.environ.setdefault(name, value)
+    supervisor.start(START_SECONDS)
+
+
+def _stop() -> None:
+    while _cleanups:
+        _cleanups.pop().stop(STOP_SECONDS)
+        shutil.rmtree(os.environ[FOLDER_VARIABLE], ignore_errors=True)
+
+
+def _take_own_names(worker: str) -> None:
+    """Give this process a Redis database, a MongoDB database and a storage folder of its own."""
+    number = int(worker.removeprefix("gw")) + 1 if worker.startswith("gw") else 0
+    folder = Path(os.environ[FOLDER_VARIABLE])
+    os.environ["REDIS_URL"] = _redis_database(os.environ["REDIS_URL"], number)
+    os.environ["MONGODB_DATABASE"] = f"auteur_test_{worker}"
+    os.environ["STORAGE_DIR"] = str(folder / f"objects-{worker}")
+
+
+def _redis_database(url: str, number: int) -> str:
+    ours = str(ports.read(os.environ).redis) in url
+    databases = services.REDIS_DATABASES if ours else REDIS_DATABASES_ANYWHERE
+    return urlunsplit(urlsplit(url)._replace(path=f"/{number % databases}"))
