@@ -60,9 +60,7 @@ def _postgres() -> None:
 
 def _mongodb() -> None:
     timeout = int(TIMEOUT_SECONDS * 1000)
-    with pymongo.MongoClient(
-        settings.MONGODB_URI, serverSelectionTimeoutMS=timeout
-    ) as client:  # type: pymongo.MongoClient[dict[str, object]]
+    with pymongo.MongoClient(settings.MONGODB_URI, serverSelectionTimeoutMS=timeout) as client:  # type: pymongo.MongoClient[dict[str, object]]
         client.admin.command("ping")
 
 

@@ -222,8 +222,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
-WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()  # unless `collectstatic` has run
+STATIC_ROOT = env.str("STATIC_ROOT", default=None)  # where `collectstatic` has put them, if it has
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 
 # --- Jobs -------------------------------------------------------------------------------------
 

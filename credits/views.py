@@ -45,4 +45,4 @@ class HistoryView(ListAPIView):
 
     def get_queryset(self) -> QuerySet[CreditTransaction]:
         """The rows of the user who asks."""
-        return CreditTransaction.objects.filter(user_id=self.request.user.pk)
+        return CreditTransaction.objects.filter(user_id=cast(UUID, self.request.user.pk))

@@ -15,7 +15,8 @@ from gpu_tasks.errors import EngineError, ErrorCode
 
 DEMUXERS = (
     # moving pictures with sound
-    "mov", "matroska", "avi", "asf", "flv", "mpeg", "mpegts", "mxf", "gxf", "nut", "rm", "wtv", "dv",
+    "mov", "matroska", "avi", "asf", "flv", "mpeg", "mpegts", "mxf", "gxf", "nut", "rm", "wtv",
+    "dv",
     # moving pictures alone
     "mpegvideo", "m4v", "h264", "hevc", "obu", "ivf", "mjpeg",
     # sound alone

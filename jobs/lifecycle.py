@@ -21,6 +21,8 @@ from credits import ledger
 from gpu_tasks.contract import Outcome
 from gpu_tasks.errors import ErrorCode
 from jobs.errors import JobError
+from jobs.features.base import Feature
+from jobs.features.registry import feature_of
 from jobs.models import (
     DELIVERING,
     ENDED,
@@ -163,11 +165,10 @@ def break_off(*, attempt_id: UUID, error: JobError, states: Collection[str]) -> 
 
 
 @transaction.atomic
-def call_started(
-    *, attempt_id: UUID, call_id: str, time_limit: timedelta, first_poll: timedelta
-) -> bool:
+def call_started(*, attempt_id: UUID, call_id: str) -> bool:
     """Keep the call's id, whatever became of the attempt meanwhile, so that it can be stopped."""
     attempt = Attempt.objects.select_related("job").get(pk=attempt_id)
+    feature = feature_of(attempt.job.type)
     Job.objects.select_for_update(no_key=True).get(pk=attempt.job_id)
     Attempt.objects.filter(pk=attempt_id, call_id__isnull=True).update(call_id=call_id)
     Job.objects.filter(pk=attempt.job_id, attempt_id=attempt_id).update(modal_task_id=call_id)
@@ -178,10 +179,15 @@ def call_started(
         state=AttemptState.RUNNING,
         worker=None,
         dispatched_at=Now(),
-        lease_expires_at=Now() + time_limit + CALL_GRACE,
+        lease_expires_at=Now() + call_lease(feature),
     )
-    _wake([held], first_poll)
+    _wake([held], timedelta(seconds=feature.expected_seconds))
     return True
+
+
+def call_lease(feature: Feature) -> timedelta:
+    """Longest that a call may run."""
+    return timedelta(seconds=feature.contract.time_limit_seconds) + CALL_GRACE
 
 
 def report_progress(*, attempt_id: UUID, call_id: str, progress: float) -> None:
@@ -237,10 +243,9 @@ def _stop_call(attempt: Attempt) -> None:
 
 
 @transaction.atomic
-def begin_attempt(
-    *, job: Job, backend: str, engine: str, run_limit: timedelta, after: timedelta = timedelta(0)
-) -> Attempt:
+def begin_attempt(*, job: Job, after: timedelta = timedelta(0)) -> Attempt:
     """Give a locked open job its next attempt; the one before it, if any, ends as failed."""
+    feature = feature_of(job.type)
     number = 1
     if job.attempt is not None:
         number = job.attempt.number + 1
@@ -250,24 +255,28 @@ def begin_attempt(
         )
         _record([job], "retrying", attempt=number, error_code=job.attempt.error_code)
     attempt = Attempt.objects.create(
-        job=job, number=number, backend=backend, engine=engine, gpu_class=job.gpu_class
+        job=job,
+        number=number,
+        backend=feature.backend,
+        engine=feature.engine,
+        gpu_class=job.gpu_class,
     )
     Job.objects.filter(pk=job.pk, status__in=OPEN).update(
         attempt=attempt,
         progress=0.0,
         wake_at=Now() + after,
-        deadline_at=Coalesce(F("deadline_at"), Now() + run_limit),
+        deadline_at=Coalesce(F("deadline_at"), Now() + feature.run_limit),
     )
     return attempt
 
 
 @transaction.atomic
-def requeue(*, job_id: UUID, by: str, reason: str, backend: str, engine: str, run_limit: timedelta) -> Attempt:
+def requeue(*, job_id: UUID, by: str, reason: str = "") -> Attempt:
     """Give a stuck open job a new attempt, by a person's hand; raises ``JobFinished``."""
     job = _lock_job(job_id)
     if job.status in ENDED or (job.attempt and job.attempt.state in DELIVERING):
         raise JobFinished
-    attempt = begin_attempt(job=job, backend=backend, engine=engine, run_limit=run_limit)
+    attempt = begin_attempt(job=job)
     _record([job], "requeued", by=by, reason=reason)
     nudge_on_commit()
     return attempt
@@ -347,9 +356,7 @@ def _end(
 ) -> None:
     if attempt is not None:
         _stop_call(attempt)
-        ended = (
-            AttemptState.CANCELLED if status == JobStatus.CANCELLED else AttemptState.FAILED
-        )
+        ended = AttemptState.CANCELLED if status == JobStatus.CANCELLED else AttemptState.FAILED
         Attempt.objects.filter(pk=attempt.pk).update(
             state=ended,
             error_code=error.code,

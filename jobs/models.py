@@ -171,9 +171,7 @@ class Attempt(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="attempts")
     number = models.SmallIntegerField(help_text="Counted from 1.")
-    state = models.CharField(
-        max_length=20, choices=AttemptState, default=AttemptState.QUEUED
-    )
+    state = models.CharField(max_length=20, choices=AttemptState, default=AttemptState.QUEUED)
     backend = models.CharField(max_length=20)
     engine = models.CharField(max_length=20)
     gpu_class = models.CharField(max_length=20)

@@ -17,9 +17,7 @@ class Step:
     """Done twice, it does no harm: after a crash the same attempt goes on."""
 
 
-PREPARE = Step(
-    "prepare", AttemptState.QUEUED, AttemptState.PREPARING, AttemptState.PREPARED, True
-)
+PREPARE = Step("prepare", AttemptState.QUEUED, AttemptState.PREPARING, AttemptState.PREPARED, True)
 DISPATCH = Step(
     "dispatch", AttemptState.PREPARED, AttemptState.DISPATCHING, AttemptState.RUNNING, False
 )

@@ -120,9 +120,7 @@ def _insert(
         "event": json.dumps(dict(event or {})),
     }
     if not _execute(CHARGED if cost else ON_THE_HOUSE, values):
-        raise ledger.InsufficientCredits(
-            balance=ledger.balance_of(user_id=user_id), required=cost
-        )
+        raise ledger.InsufficientCredits(balance=ledger.balance_of(user_id=user_id), required=cost)
     nudge_on_commit()
     return Submitted(job_id=job_id, status="pending", credits_cost=cost)
 

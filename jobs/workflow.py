@@ -65,12 +65,7 @@ def _dispatched(attempt: Attempt) -> dict[str, Any]:
         )
     except BackendUnavailable as exc:
         raise EngineError(ErrorCode.GPU_UNAVAILABLE) from exc
-    lifecycle.call_started(
-        attempt_id=attempt.pk,
-        call_id=call_id,
-        time_limit=timedelta(seconds=feature.contract.time_limit_seconds),
-        first_poll=timedelta(seconds=feature.expected_seconds),
-    )
+    lifecycle.call_started(attempt_id=attempt.pk, call_id=call_id)
     return {}
 
 
@@ -138,9 +133,7 @@ def _each(
             done[attempt.pk] = work(attempt)
         except OUTAGES as exc:
             logger.warning("%s of %s waits: %s", step.name, attempt.pk, type(exc).__name__)
-            lifecycle.put_back(
-                step=step, attempt_ids=[attempt.pk], after=OUTAGE_PAUSE, fault=False
-            )
+            lifecycle.put_back(step=step, attempt_ids=[attempt.pk], after=OUTAGE_PAUSE, fault=False)
         except Exception as exc:
             if not isinstance(exc, EngineError):
                 logger.exception("%s of %s failed", step.name, attempt.pk)

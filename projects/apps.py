@@ -2,6 +2,8 @@
 
 from django.apps import AppConfig
 
+from projects import connection
+
 
 class ProjectsConfig(AppConfig):
     """The `projects` app."""
@@ -10,6 +12,4 @@ class ProjectsConfig(AppConfig):
 
     def ready(self) -> None:
         """Say where MongoDB is; nothing connects before the first use."""
-        from projects import connection
-
         connection.register()

@@ -4,8 +4,8 @@ The classes say what a stored document looks like and check one. Hot paths read 
 write targeted updates through the collection instead: building 20,000 words as objects takes most
 of a second. All ids of rows are plain strings here.
 
-MongoDB refuses documents over 16 MiB, so every part that can grow has a bound of its own, and the
-bounds together stay below that.
+MongoDB refuses documents over 16 MiB, so every part that can grow has a bound of its own; together
+they leave the tracks a megabyte.
 """
 
 from typing import ClassVar
@@ -27,10 +27,8 @@ from mongoengine import (
 
 ALIAS = "edl"
 
-MAX_DOCUMENT_BYTES = 16 * 1024**2
 MAX_TRANSCRIPT_BYTES = 4 * 1024**2
 """About 45,000 words, five hours of speech."""
-MAX_TRACKS_BYTES = 1024**2
 MAX_STACK_BYTES = 5 * 1024**2
 """Of each of the two stacks; more than any one part, so that every edit can be undone."""
 MAX_UNDO_DEPTH = 100
@@ -132,7 +130,6 @@ class EditDecisionList(Document):
         "db_alias": ALIAS,
         "collection": "edit_decision_lists",
         "auto_create_index": False,  # `connection` makes them, when the server is there
-        "id_field": "id",
         "indexes": [
             {"fields": ["project_id"], "unique": True},
             {"fields": ["project_id", "user_id"]},

@@ -50,12 +50,15 @@ class EdlTooLarge(Problem):
 
 def create(project: Project) -> None:
     """Make the project's blank document, unless it has one already."""
+    of_row = _settings_of(project)
     blank = EditDecisionList(
         project_id=str(project.pk),
         user_id=str(project.user_id),
         created_at=_now(),
         updated_at=_now(),
-        settings=Settings(**_settings_of(project), duration_ms=0),
+        settings=Settings(
+            resolution=Resolution(**of_row["resolution"]), frame_rate=of_row["frame_rate"]
+        ),
     )
     blank.validate()
     with contextlib.suppress(DuplicateKeyError):

@@ -1,5 +1,6 @@
 """What is said in a project's media: merged in from transcription jobs, one media at a time."""
 
+import contextlib
 import random
 import time
 import uuid
@@ -48,14 +49,11 @@ def merge(
     a pause.
     """
     new = [_segment(media_file_id, segment) for segment in segments]
-    for tries_left in reversed(range(MERGE_TRIES)):
-        try:
+    for _ in range(MERGE_TRIES - 1):
+        with contextlib.suppress(edl.StaleEdl):
             return _merge_once(project_id, user_id, media_file_id, job_id, new)
-        except edl.StaleEdl:
-            if not tries_left:
-                raise
-            time.sleep(random.uniform(0, MAX_PAUSE_SECONDS))  # noqa: S311 (spreads the tries)
-    raise AssertionError("unreachable")
+        time.sleep(random.uniform(0, MAX_PAUSE_SECONDS))  # noqa: S311 (only spreads the tries)
+    return _merge_once(project_id, user_id, media_file_id, job_id, new)
 
 
 def replaced(

@@ -1,4 +1,4 @@
-"""Fixtures that all tests share: people with tokens and credits."""
+"""Fixtures that all tests share: people with tokens and credits, their media and jobs."""
 
 import time
 import uuid
@@ -8,10 +8,16 @@ from typing import Any
 import jwt
 import pytest
 from django.conf import settings
+from django.db import transaction
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from credits import ledger
 from credits.models import Credits
+from jobs import submission
+from jobs.features.registry import feature_of
+from jobs.models import Job
+from media.models import MediaFile, MediaStatus, MediaType
 
 
 def bearer(user_id: uuid.UUID, email: str | None, **claims: Any) -> str:
@@ -46,10 +52,6 @@ def make_user(db: None) -> Callable[..., User]:
 
 
 def _grant(user: User, amount: int) -> None:
-    from django.db import transaction
-
-    from credits import ledger
-
     with transaction.atomic():
         ledger.grant(user_id=user.pk, amount=amount, description="For a test")
 
@@ -76,3 +78,42 @@ def client_of() -> Callable[[User], APIClient]:
 def api(client_of: Callable[[User], APIClient], user: User) -> APIClient:
     """The API as ``user`` sees it."""
     return client_of(user)
+
+
+@pytest.fixture
+def make_media(user: User) -> Callable[..., MediaFile]:
+    """A confirmed recording of a user; its object need not exist."""
+
+    def make(owner: User = user, **fields: Any) -> MediaFile:
+        key = f"users/{owner.pk}/media/{uuid.uuid4()}/talk.wav"
+        defaults: dict[str, Any] = {
+            "name": "talk.wav",
+            "type": MediaType.AUDIO,
+            "status": MediaStatus.READY,
+            "mime_type": "audio/wav",
+            "duration_ms": 30_000,
+            "r2_key": key,
+            "r2_url": f"http://storage/{key}",
+            "metadata": {"has_audio": True},
+        }
+        return MediaFile.objects.create(user=owner, **(defaults | fields))
+
+    return make
+
+
+@pytest.fixture
+def make_job(user: User, make_media: Callable[..., MediaFile]) -> Callable[..., Job]:
+    """A pending transcription of ``minutes`` of speech."""
+
+    def make(owner: User = user, minutes: int = 2) -> Job:
+        media = make_media(owner, duration_ms=minutes * 60_000)
+        feature = feature_of("transcription")
+        parameters = submission.validated(
+            feature=feature, user_id=owner.pk, data={"media_id": str(media.pk)}
+        )
+        made = submission.submit(
+            feature=feature, user_id=owner.pk, plan=None, parameters=parameters
+        )
+        return Job.objects.get(pk=made.job_id)
+
+    return make

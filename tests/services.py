@@ -9,23 +9,25 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
 from auteur.devstack import environment, ports, services, stack
+from auteur.devstack.errors import StackError
 from auteur.devstack.supervisor import Supervisor
 
 WORKER_VARIABLE = "PYTEST_XDIST_WORKER"
 FOLDER_VARIABLE = "AUTEUR_TEST_FOLDER"
+REDIS_DATABASES_VARIABLE = "AUTEUR_TEST_REDIS_DATABASES"
 URL_OF_STORE = {"postgres": "DATABASE_URL", "redis": "REDIS_URL", "mongodb": "MONGODB_URI"}
 START_SECONDS = 30.0
 STOP_SECONDS = 3.0
 REDIS_DATABASES_ANYWHERE = 16  # a Redis that we did not start has its default
 
-_cleanups: list[Supervisor] = []
+_cleanups: list[Callable[[], None]] = []
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -46,28 +48,30 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def _start() -> None:
     folder = Path(tempfile.mkdtemp(prefix="auteur-tests-"))
     os.environ[FOLDER_VARIABLE] = str(folder)
+    _cleanups.append(lambda: shutil.rmtree(folder, ignore_errors=True))
     atexit.register(_stop)  # where pytest gives up before it is configured
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     stack.make_folders(folder)
     numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
     chosen = ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
     values = environment.prepare(folder, chosen)
-    wanted = [
-        process
-        for process in services.stores(folder, chosen, values, throwaway=True)
-        if URL_OF_STORE[process.name] not in os.environ
-    ]
-    supervisor = Supervisor(wanted, folder / "log", report=lambda line: None)
-    _cleanups.append(supervisor)
+    given = [store for store, variable in URL_OF_STORE.items() if variable in os.environ]
+    databases = REDIS_DATABASES_ANYWHERE if "redis" in given else services.REDIS_DATABASES
+    os.environ[REDIS_DATABASES_VARIABLE] = str(databases)
     for name, value in values.items():
         os.environ.setdefault(name, value)
-    supervisor.start(START_SECONDS)
+    try:
+        wanted = services.stores(folder, chosen, values, throwaway=True, without=given)
+        supervisor = Supervisor(wanted, folder / "log", report=lambda line: None)
+        _cleanups.append(lambda: supervisor.stop(STOP_SECONDS))
+        supervisor.start(START_SECONDS)
+    except StackError as exc:
+        raise pytest.UsageError(str(exc)) from exc
 
 
 def _stop() -> None:
     while _cleanups:
-        _cleanups.pop().stop(STOP_SECONDS)
-        shutil.rmtree(os.environ[FOLDER_VARIABLE], ignore_errors=True)
+        _cleanups.pop()()
 
 
 def _take_own_names(worker: str) -> None:
@@ -80,6 +84,5 @@ def _take_own_names(worker: str) -> None:
 
 
 def _redis_database(url: str, number: int) -> str:
-    ours = str(ports.read(os.environ).redis) in url
-    databases = services.REDIS_DATABASES if ours else REDIS_DATABASES_ANYWHERE
-    return urlunsplit(urlsplit(url)._replace(path=f"/{number % databases}"))
+    database = number % int(os.environ[REDIS_DATABASES_VARIABLE])
+    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))

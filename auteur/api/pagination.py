@@ -39,8 +39,12 @@ class Cursor(CursorPagination):
     def decode_cursor(self, request: Request) -> Any:
         """Refuse, before the database sees it, a position that is none of ours."""
         cursor = super().decode_cursor(request)
-        if cursor is not None and cursor.position is not None:
+        if cursor is None:
+            return None
+        if cursor.position is not None:
             self._check_position(cursor.position)
+        elif not cursor.offset:
+            raise InvalidCursor  # the first page, which we never give a cursor for
         return cursor
 
     def _check_position(self, position: str) -> None:

@@ -55,7 +55,9 @@ def _addresses(var: Path, ports: Ports, secret: Mapping[str, str]) -> dict[str, 
 def read(path: Path) -> dict[str, str]:
     """The ``NAME=value`` lines of a file."""
     pairs = (line.partition("=") for line in path.read_text().splitlines())
-    return {name: value for name, separator, value in pairs if separator and not name.startswith("#")}
+    return {
+        name: value for name, separator, value in pairs if separator and not name.startswith("#")
+    }
 
 
 def of_children(values: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:

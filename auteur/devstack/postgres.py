@@ -190,5 +190,3 @@ def _answers(port: int, password: str) -> bool:
     except psycopg.OperationalError:
         return False
     return True
-
-

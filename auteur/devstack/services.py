@@ -7,6 +7,7 @@ import shutil
 import socket
 import struct
 import sys
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +28,26 @@ MESSAGE_HEADER = struct.Struct("<iiii")
 BODY_SECTION = struct.pack("<IB", 0, 0)
 
 
-def stores(var: Path, ports: Ports, values: dict[str, str], *, throwaway: bool) -> list[Process]:
-    """All three on their data under ``var``; ``throwaway`` where nobody keeps the data."""
-    return [
-        postgres.process(
-            data=var / "postgres",
-            port=ports.postgres,
-            password=values["POSTGRES_PASSWORD"],
-            throwaway=throwaway,
+def stores(
+    var: Path,
+    ports: Ports,
+    values: Mapping[str, str],
+    *,
+    throwaway: bool = False,
+    without: Collection[str] = (),
+) -> list[Process]:
+    """All but those ``without``, on data under ``var``; ``throwaway`` where nobody keeps it."""
+    password = values["POSTGRES_PASSWORD"]
+    makers: dict[str, Callable[[], Process]] = {
+        "postgres": lambda: postgres.process(
+            data=var / "postgres", port=ports.postgres, password=password, throwaway=throwaway
         ),
-        redis_server(var / "redis", ports.redis, values["REDIS_PASSWORD"], throwaway=throwaway),
-        mongodb(var, ports.mongodb),
-    ]
+        "redis": lambda: redis_server(
+            var / "redis", ports.redis, values["REDIS_PASSWORD"], throwaway=throwaway
+        ),
+        "mongodb": lambda: mongodb(var, ports.mongodb),
+    }
+    return [make() for name, make in makers.items() if name not in without]
 
 
 def redis_server(data: Path, port: int, password: str, *, throwaway: bool = False) -> Process:

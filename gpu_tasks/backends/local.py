@@ -107,9 +107,7 @@ def run(call_id: UUID) -> None:
         return
     row = LocalCall.objects.get(pk=call_id)
     payload = contracts()[row.function].payload.model_validate(row.payload)
-    reporter = Reporter(
-        payload=payload, call_id=str(call_id), secret=settings.GPU_CALLBACK_SECRET
-    )
+    reporter = Reporter(payload=payload, call_id=str(call_id), secret=settings.GPU_CALLBACK_SECRET)
     try:
         with _Lease(call_id, worker) as lease:
             engine = load(row.function, row.engine, _model_dir(), "cpu", "float32")
@@ -128,9 +126,7 @@ def run(call_id: UUID) -> None:
 def _store(call_id: UUID, worker: str, outcome: Outcome) -> None:
     stored = LocalCall.objects.filter(
         pk=call_id, state=LocalCallState.RUNNING, worker=worker
-    ).update(
-        state=LocalCallState.DONE, outcome=outcome.model_dump(mode="json"), finished_at=Now()
-    )
+    ).update(state=LocalCallState.DONE, outcome=outcome.model_dump(mode="json"), finished_at=Now())
     if not stored:
         raise Stopped
 
@@ -143,9 +139,9 @@ def hand_back(parent: int) -> list[UUID]:
     """Let the calls of a stopping worker's children wait again, at no cost of an attempt."""
     prefix = worker_name(parent).rsplit(":", 1)[0] + ":"
     rows = list(LocalCall.objects.filter(state=LocalCallState.RUNNING, worker__startswith=prefix))
-    LocalCall.objects.filter(
-        pk__in=[row.pk for row in rows], state=LocalCallState.RUNNING
-    ).update(state=LocalCallState.QUEUED, worker="", lease_expires_at=None)
+    LocalCall.objects.filter(pk__in=[row.pk for row in rows], state=LocalCallState.RUNNING).update(
+        state=LocalCallState.QUEUED, worker="", lease_expires_at=None
+    )
     for row in rows:
         publish(row)
     return [row.pk for row in rows]

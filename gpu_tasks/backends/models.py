@@ -26,9 +26,7 @@ class LocalCall(models.Model):
     engine = models.CharField(max_length=20)
     queue = models.CharField(max_length=50)
     payload = models.JSONField()
-    state = models.CharField(
-        max_length=20, choices=LocalCallState, default=LocalCallState.QUEUED
-    )
+    state = models.CharField(max_length=20, choices=LocalCallState, default=LocalCallState.QUEUED)
     worker = models.CharField(max_length=255, blank=True, default="")
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     outcome = models.JSONField(null=True, blank=True)

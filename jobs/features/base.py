@@ -46,7 +46,9 @@ class MediaNotUsable(Problem):
 class MediaField(serializers.UUIDField):
     """The id of one of the user's confirmed media files, of one of ``types``."""
 
-    def __init__(self, *, types: tuple[MediaType, ...], sound: bool = False, **options: Any) -> None:
+    def __init__(
+        self, *, types: tuple[MediaType, ...], sound: bool = False, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.types = types
         self.sound = sound

@@ -9,7 +9,15 @@ from rest_framework import serializers
 from gpu_tasks.contract import Wire
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.transcription import contract
-from jobs.features.base import Feature, MediaField, Parameters, ProjectField, Read, Write, per_started
+from jobs.features.base import (
+    Feature,
+    MediaField,
+    Parameters,
+    ProjectField,
+    Read,
+    Write,
+    per_started,
+)
 from jobs.models import Attempt, Job
 from media.models import MediaFile, MediaStatus, MediaType
 from media.storage import object_storage

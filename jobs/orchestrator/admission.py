@@ -6,7 +6,6 @@ from django.db.models.functions import Now
 
 from gpu_tasks.contract import CLASS_LIMITS, GpuClass
 from jobs import lifecycle
-from jobs.features.registry import feature_of
 from jobs.models import GpuPool, Job, JobStatus
 
 ADMIT_AT_ONCE = 50
@@ -36,8 +35,5 @@ def _admit(gpu_class: GpuClass) -> int:
         .order_by("created_at")[: max(0, min(room, ADMIT_AT_ONCE))]
     )
     for job in jobs:
-        feature = feature_of(job.type)
-        lifecycle.begin_attempt(
-            job=job, backend=feature.backend, engine=feature.engine, run_limit=feature.run_limit
-        )
+        lifecycle.begin_attempt(job=job)
     return len(jobs)

@@ -62,10 +62,8 @@ def _over(attempt: Attempt) -> bool:
 
 def _extend_lease(attempt: Attempt) -> None:
     """Waiting for a worker costs a call none of its time."""
-    limit = timedelta(seconds=feature_of(attempt.job.type).contract.time_limit_seconds)
-    Attempt.objects.filter(pk=attempt.pk).update(
-        lease_expires_at=Now() + limit + lifecycle.CALL_GRACE
-    )
+    lease = lifecycle.call_lease(feature_of(attempt.job.type))
+    Attempt.objects.filter(pk=attempt.pk).update(lease_expires_at=Now() + lease)
 
 
 def _break_off(attempt: Attempt, code: ErrorCode) -> None:
@@ -77,9 +75,9 @@ def _break_off(attempt: Attempt, code: ErrorCode) -> None:
 def stop_unwanted() -> int:
     """Stop the calls of ended or superseded attempts whose ids are known; returns how many."""
     wanted = Attempt.objects.filter(stop_requested_at__isnull=False, stopped_at=None)
-    wanted.filter(
-        call_id=None, stop_requested_at__lt=Now() - STOP_FORGOTTEN_AFTER
-    ).update(stopped_at=Now())
+    wanted.filter(call_id=None, stop_requested_at__lt=Now() - STOP_FORGOTTEN_AFTER).update(
+        stopped_at=Now()
+    )
     attempts = list(wanted.filter(call_id__isnull=False)[:STOPS_AT_ONCE])
     for attempt in attempts:
         try:

@@ -101,9 +101,7 @@ def _check_holder(attempt: Attempt, living: set[str]) -> None:
     step = HOLDING[AttemptState(attempt.state)]
     logger.warning("worker of %s lost in %s", attempt.pk, step.name)
     if step.repeatable and attempt.faults + 1 < MAX_FAULTS:
-        lifecycle.put_back(
-            step=step, attempt_ids=[attempt.pk], after=timedelta(0), fault=True
-        )
+        lifecycle.put_back(step=step, attempt_ids=[attempt.pk], after=timedelta(0), fault=True)
         return
     code = ErrorCode.MODEL_ERROR if step.repeatable else ErrorCode.GPU_UNAVAILABLE
     lifecycle.break_off(attempt_id=attempt.pk, error=JobError.of(code), states=[step.holds])
@@ -114,13 +112,7 @@ def _retry_or_give_up(job: Job, attempt: Attempt, found: Round) -> None:
     error = JobError(ErrorCode(attempt.error_code or ""), attempt.error_message or "")
     if POLICIES[error.code].retried and attempt.number < feature.max_attempts:
         pause = RETRY_PAUSE * 2 ** (attempt.number - 1)
-        lifecycle.begin_attempt(
-            job=job,
-            backend=feature.backend,
-            engine=feature.engine,
-            run_limit=feature.run_limit,
-            after=pause,
-        )
+        lifecycle.begin_attempt(job=job, after=pause)
     elif attempt.publications < MAX_FAIL_MESSAGES:
         found.wake_ups.append(_wake_up(attempt))
     else:

@@ -19,6 +19,7 @@ class Slice:
     limit: int
 
     def of(self, value: Any) -> Any:
+        """What remains of a field's value; only arrays are sliced."""
         if not isinstance(value, list):
             return value
         if self.skip is None:
@@ -34,6 +35,7 @@ class ElementMatch:
     condition: Document
 
     def of(self, value: Any) -> Any:
+        """The array of that one element, or MISSING when there is none."""
         elements = value if isinstance(value, list) else []
         found = (e for e in elements if matches_element(self.condition, e))
         first = next(found, MISSING)

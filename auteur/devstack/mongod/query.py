@@ -2,14 +2,15 @@
 
 import operator
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from mongomock import OperationFailure, filtering
-from sentinels import NOTHING
+from sentinels import NOTHING  # type: ignore[import-untyped]
 
 from .errors import CommandError, ErrorCode, not_implemented
+from .query_validation import is_operator_document, validate_query
 from .values import MISSING, Document, identity
 
 
@@ -38,7 +39,7 @@ def matches(query: Document, document: Any) -> bool:
 
 def matching(query: Document, documents: Iterable[Document]) -> Iterator[Document]:
     """The documents a query selects; a malformed query fails even when there are none."""
-    matches(query, {})
+    validate_query(query)
     with mongomock_errors():
         for document in documents:
             if filtering.filter_applies(query, document):
@@ -47,14 +48,9 @@ def matching(query: Document, documents: Iterable[Document]) -> Iterator[Documen
 
 def matches_element(condition: Any, element: Any) -> bool:
     """Whether one array element satisfies a condition on a document or on a plain value."""
-    if isinstance(condition, Mapping) and not _has_operators(condition):
-        return isinstance(element, dict) and matches(dict(condition), element)
+    if isinstance(condition, dict) and not is_operator_document(condition):
+        return isinstance(element, dict) and matches(condition, element)
     return matches({"element": condition}, {"element": element})
-
-
-def _has_operators(condition: Mapping[str, Any]) -> bool:
-    logical = ("$and", "$or", "$nor", "$expr")
-    return any(key.startswith("$") and key not in logical for key in condition)
 
 
 def less_than(left: Any, right: Any) -> bool:

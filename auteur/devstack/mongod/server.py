@@ -70,7 +70,7 @@ class Server(socketserver.ThreadingTCPServer):
 
     def start(self) -> None:
         """Serve in background threads."""
-        for target in (self.serve_forever, self._expire_documents):
+        for target in (self._accept, self._expire_documents):
             threading.Thread(target=target, name=target.__name__, daemon=True).start()
 
     def stop(self) -> None:
@@ -103,7 +103,11 @@ class Server(socketserver.ThreadingTCPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what no connection should raise."""
-        logger.error("connection from %s failed", client_address, exc_info=True)
+        # socketserver calls this while it handles the exception.
+        logger.exception("connection from %s failed", client_address)  # noqa: LOG004
+
+    def _accept(self) -> None:
+        self.serve_forever(poll_interval=0.1)
 
     def _expire_documents(self) -> None:
         while not self._stopping.wait(EXPIRY_INTERVAL_SECONDS):

@@ -37,7 +37,7 @@ class Flag(IntFlag):
 
 
 # An unknown flag among the low sixteen must be refused; the high ones may be ignored.
-_REQUIRED_FLAGS: Final = 0xFFFF
+_UNKNOWN_FLAGS: Final = 0xFFFF ^ (Flag.CHECKSUM_PRESENT | Flag.MORE_TO_COME)
 
 
 class ProtocolError(Exception):
@@ -95,7 +95,7 @@ def _parse_msg(request_id: int, header: bytes, payload: bytes) -> Message:
     if len(payload) < _UINT32.size:
         raise ProtocolError("an OP_MSG without flags")
     (flags,) = _UINT32.unpack_from(payload)
-    if flags & _REQUIRED_FLAGS & ~(Flag.CHECKSUM_PRESENT | Flag.MORE_TO_COME):
+    if flags & _UNKNOWN_FLAGS:
         raise ProtocolError(f"unknown OP_MSG flags {flags:#x}")
     sections = payload[_UINT32.size :]
     if flags & Flag.CHECKSUM_PRESENT:

@@ -35,7 +35,7 @@ def _update(engine: Engine, request: Request) -> Document:
     inserted: list[Document] = []
 
     def update_one(index: int, statement: Any) -> None:
-        matched, modified, upserted_id = _update(engine.store, namespace, statement)
+        matched, modified, upserted_id = _run_update(engine.store, namespace, statement)
         totals["n"] += matched
         totals["nModified"] += modified
         if upserted_id is not MISSING:
@@ -105,7 +105,7 @@ def _modified(outcome: Document, value: Document | None, request: Request) -> Do
     return {"lastErrorObject": outcome, "value": value}
 
 
-def _update(store: Store, namespace: Namespace, statement: Any) -> tuple[int, int, Any]:
+def _run_update(store: Store, namespace: Namespace, statement: Any) -> tuple[int, int, Any]:
     """Run one update statement; returns matched, modified and the upserted id or MISSING."""
     _check_statement(statement, _UPDATE_FIELDS)
     multi = bool(statement.get("multi"))

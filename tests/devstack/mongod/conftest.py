@@ -8,11 +8,15 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
+
+Document = dict[str, Any]
+Client = MongoClient[Document]
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 EXTERNAL_URI = os.environ.get("MONGODB_URI", "")
@@ -41,7 +45,7 @@ class ServerProcess:
 
 def spawn(dbpath: Path, *, port: int = 0) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "auteur.devstack.mongod"]
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+    return subprocess.Popen(
         [*command, "--port", str(port), "--dbpath", str(dbpath)],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
@@ -86,18 +90,19 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
 
 
 @pytest.fixture(scope="session")
-def client(mongodb_uri: str) -> Iterator[MongoClient]:
-    with MongoClient(mongodb_uri) as connected:
+def client(mongodb_uri: str) -> Iterator[Client]:
+    connected: Client = MongoClient(mongodb_uri)
+    with connected:
         yield connected
 
 
 @pytest.fixture
-def database(client: MongoClient) -> Iterator[Database]:
+def database(client: Client) -> Iterator[Database[Document]]:
     name = f"auteur_test_{uuid.uuid4().hex[:12]}"
     yield client[name]
     client.drop_database(name)
 
 
 @pytest.fixture
-def clips(database: Database) -> Collection:
+def clips(database: Database[Document]) -> Collection[Document]:
     return database["clips"]

@@ -1,0 +1,50 @@
+"""Whose media and projects are whose; what is another's does not exist."""
+
+from uuid import UUID
+
+from django.apps import apps
+from django.db.models import QuerySet
+
+from auteur.api.problems import NotFound
+from media.models import MediaFile
+
+
+def media_of(*, user_id: UUID, project_id: UUID | None = None) -> QuerySet[MediaFile]:
+    """The user's media, or those of one project; raises ``NotFound`` for another's project."""
+    found = MediaFile.objects.filter(user_id=user_id)
+    if project_id is None:
+        return found
+    check_project(user_id=user_id, project_id=project_id)
+    return found.filter(project_id=project_id)
+
+
+def owned_media(
+    *, user_id: UUID, media_id: UUID, project_id: UUID | None = None, lock: bool = False
+) -> MediaFile:
+    """One of the user's media files, in any project or in the named one; raises ``NotFound``.
+
+    With ``lock``, inside a transaction, it cannot be deleted until the transaction ends.
+    """
+    found = MediaFile.objects.filter(pk=media_id, user_id=user_id)
+    if project_id is not None:
+        found = found.filter(project_id=project_id)
+    if lock:
+        found = found.select_for_update(no_key=True)
+    media = found.first()
+    if media is None:
+        raise NotFound
+    return media
+
+
+def check_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> None:
+    """Raise ``NotFound`` unless the project is the user's.
+
+    With ``lock``, inside a transaction, it cannot be deleted until the transaction ends.
+    """
+    # By name: projects stand above media in the order of imports.
+    projects = apps.get_model("projects", "Project")._default_manager
+    found = projects.filter(pk=project_id, user_id=user_id)
+    if lock:
+        found = found.select_for_update(no_key=True)
+    if not found.values_list("pk", flat=True).first():
+        raise NotFound

@@ -1,0 +1,62 @@
+"""Content types: what is taken from clients, and what is served under its own name."""
+
+from media.models import MediaType
+
+ACCEPTED: dict[str, str] = {
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+    "video/webm": "webm",
+    "video/x-matroska": "mkv",
+    "video/matroska": "mkv",
+    "video/x-msvideo": "avi",
+    "video/avi": "avi",
+    "video/mpeg": "mpg",
+    "video/mp2t": "ts",
+    "video/3gpp": "3gp",
+    "video/3gpp2": "3g2",
+    "video/ogg": "ogv",
+    "video/x-flv": "flv",
+    "video/x-ms-wmv": "wmv",
+    "video/x-m4v": "m4v",
+    "video/mxf": "mxf",
+    "application/mxf": "mxf",
+    "audio/mpeg": "mp3",
+    "audio/mp3": "mp3",
+    "audio/mp4": "m4a",
+    "audio/m4a": "m4a",
+    "audio/x-m4a": "m4a",
+    "audio/aac": "aac",
+    "audio/wav": "wav",
+    "audio/wave": "wav",
+    "audio/x-wav": "wav",
+    "audio/vnd.wave": "wav",
+    "audio/flac": "flac",
+    "audio/x-flac": "flac",
+    "audio/ogg": "ogg",
+    "audio/opus": "opus",
+    "audio/webm": "webm",
+    "audio/aiff": "aiff",
+    "audio/x-aiff": "aiff",
+    "audio/amr": "amr",
+    "audio/x-ms-wma": "wma",
+    "audio/3gpp": "3gp",
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/gif": "gif",
+}
+"""Content types that clients may upload, and the extension that their objects get."""
+
+SERVED = frozenset(ACCEPTED) | {"application/json", "text/vtt", "application/x-subrip"}
+"""Content types that a browser may be told; all others go out as plain bytes. No SVG, no HTML."""
+
+
+def base_type(content_type: str) -> str:
+    """The type without parameters: ``video/webm;codecs=vp9`` is ``video/webm``."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def told_media_type(content_type: str) -> MediaType:
+    """What a file of an accepted content type says that it is."""
+    main = content_type.partition("/")[0]
+    return MediaType(main) if main in MediaType.values else MediaType.VIDEO

@@ -1,0 +1,172 @@
+"""What a file is, read from its container; nothing is decoded but a video's first frame."""
+
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from auteur.api.problems import Unavailable
+from gpu_tasks.decoding import open_media
+from gpu_tasks.errors import EngineError, ErrorCode
+from media.models import MediaType
+from media.problems import Refused
+
+MAX_DURATION_MS = 12 * 60 * 60 * 1000
+MAX_SCAN_SECONDS = 20.0
+MAX_FRAME_PIXELS = 8192 * 8192
+"""A larger first frame is not decoded: it would cost too much memory to learn its rotation."""
+
+PICTURE_FORMATS = {"gif"}
+
+
+class UnsupportedMedia(Refused):
+    """No container of ours, or one without sound and picture."""
+
+    status_code = 415
+    default_code = "unsupported_media"
+    default_detail = "The file is not a video, a sound or a picture that we can read."
+
+
+class MediaTooLong(Refused):
+    """Longer than anything here is made for."""
+
+    default_code = "media_too_long"
+    default_detail = "The file lasts longer than 12 hours."
+
+
+class DurationUnknown(Refused):
+    """The container does not say how long it lasts, and reading on took too long."""
+
+    default_code = "duration_unknown"
+    default_detail = "The file does not say how long it lasts: save it in another format."
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was found; ``duration_ms`` is None for pictures alone."""
+
+    type: MediaType
+    duration_ms: int | None
+    metadata: dict[str, Any]
+
+
+def probe(source: str, *, max_scan_seconds: float = MAX_SCAN_SECONDS) -> Probe:
+    """Read the container at a path or URL.
+
+    Raises ``UnsupportedMedia``, ``MediaTooLong``, ``DurationUnknown``; ``Unavailable`` where the
+    storage did not answer, which says nothing about the file.
+    """
+    try:
+        with open_media(source) as container:
+            return _probe(container, max_scan_seconds)
+    except EngineError as exc:
+        if exc.code == ErrorCode.STORAGE_ERROR:
+            raise Unavailable from exc
+        raise UnsupportedMedia from exc
+    except OSError as exc:
+        raise Unavailable from exc
+    except av.FFmpegError as exc:
+        raise UnsupportedMedia from exc
+
+
+def _probe(container: InputContainer, max_scan_seconds: float) -> Probe:
+    video, audio = _picture(container), _sound(container)
+    if video is None and audio is None:
+        raise UnsupportedMedia
+    metadata: dict[str, Any] = {"container": container.format.name, "has_audio": audio is not None}
+    if audio is not None:
+        metadata |= _sound_facts(audio)
+    if video is not None:
+        metadata |= _picture_facts(video)
+        if _is_still(container):
+            return Probe(MediaType.IMAGE, None, metadata)
+        metadata |= _motion_facts(container, video)
+    return Probe(
+        type=MediaType.AUDIO if video is None else MediaType.VIDEO,
+        duration_ms=_duration_ms(container, max_scan_seconds),
+        metadata=metadata,
+    )
+
+
+def _is_still(container: InputContainer) -> bool:
+    name = container.format.name
+    return name.endswith("_pipe") or name in PICTURE_FORMATS
+
+
+def _picture(container: InputContainer) -> VideoStream | None:
+    # The cover of a song is a video stream to FFmpeg, and none to us.
+    cover = av.stream.Disposition.attached_pic
+    streams = (stream for stream in container.streams.video if not stream.disposition & cover)
+    return next((stream for stream in streams if stream.width and stream.height), None)
+
+
+def _sound(container: InputContainer) -> AudioStream | None:
+    streams = container.streams.audio
+    return next((stream for stream in streams if stream.rate and stream.channels), None)
+
+
+def _sound_facts(audio: AudioStream) -> dict[str, Any]:
+    return {
+        "audio_codec": audio.codec_context.name,
+        "audio_channels": audio.channels,
+        "audio_sample_rate": audio.rate,
+    }
+
+
+def _picture_facts(video: VideoStream) -> dict[str, Any]:
+    return {
+        "video_codec": video.codec_context.name,
+        "width": video.width,
+        "height": video.height,
+    }
+
+
+def _motion_facts(container: InputContainer, video: VideoStream) -> dict[str, Any]:
+    rate = video.average_rate or video.guessed_rate
+    return {
+        "frame_rate": round(float(rate), 3) if rate else None,
+        "rotation": _rotation(container, video),
+    }
+
+
+def _rotation(container: InputContainer, video: VideoStream) -> int:
+    """Clockwise degrees, 0 to 359, by which players turn the frames that are stored."""
+    if video.width * video.height > MAX_FRAME_PIXELS:
+        return 0
+    try:
+        frame = next(container.decode(video), None)
+    except av.FFmpegError:
+        return 0  # its job will say that it does not decode
+    # FFmpeg counts counterclockwise.
+    return 0 if frame is None else -frame.rotation % 360
+
+
+def _duration_ms(container: InputContainer, max_scan_seconds: float) -> int:
+    duration = Fraction(container.duration or 0, av.time_base)
+    if duration <= 0:
+        # What a browser records has no duration in its header.
+        duration = _scanned_duration(container, max_scan_seconds)
+    if duration <= 0:
+        raise UnsupportedMedia
+    duration_ms = round(duration * 1000)
+    if duration_ms > MAX_DURATION_MS:
+        raise MediaTooLong
+    return max(1, duration_ms)
+
+
+def _scanned_duration(container: InputContainer, max_scan_seconds: float) -> Fraction:
+    """The end of the last packet, in seconds; raises ``DurationUnknown`` if that takes too long."""
+    give_up_at = time.monotonic() + max_scan_seconds
+    end = Fraction(0)
+    container.seek(0)
+    for packet in container.demux():
+        if packet.pts is not None and packet.time_base is not None:
+            end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+        if time.monotonic() > give_up_at:
+            raise DurationUnknown
+    return end

@@ -1,0 +1,27 @@
+"""Problems that more than one part of `media` raises."""
+
+from auteur.api.problems import Problem
+
+
+class Refused(Problem):
+    """The uploaded object cannot become a media file, now or later."""
+
+    status_code = 422
+    default_code = "upload_refused"
+    default_detail = "The uploaded file was refused."
+
+
+class FileTooLarge(Refused):
+    """More bytes than were told, or than anybody may upload."""
+
+    status_code = 413
+    default_code = "file_too_large"
+    default_detail = "The file is larger than was told, or than we take."
+
+
+class SizeMismatch(Refused):
+    """Fewer bytes than were told."""
+
+    status_code = 422
+    default_code = "size_mismatch"
+    default_detail = "The file is smaller than was told."

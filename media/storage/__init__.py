@@ -1,0 +1,101 @@
+"""Object storage: one interface over the file system, AWS S3, Cloudflare R2 and MinIO.
+
+Clients never send bytes through the API: they PUT to and GET from signed URLs that expire.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files.storage import storages
+
+MAX_KEY_LENGTH = 512
+SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+KEY_PATTERN = re.compile(rf"{SEGMENT}(?:/{SEGMENT})*")
+
+STORAGE_ERRORS = (OSError, BotoCoreError, ClientError)
+"""What a storage raises when it does not work; ``ObjectMissing`` is not among them."""
+
+
+class InvalidKey(SuspiciousFileOperation):
+    """A key that none of our code makes: absolute, hidden, climbing out, or with odd characters."""
+
+
+class ObjectMissing(Exception):
+    """There is no object under this key."""
+
+
+class ObjectTooLarge(Exception):
+    """The object has more bytes than the caller is ready to read."""
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What the storage knows about an object."""
+
+    size_bytes: int
+    content_type: str
+
+
+class ObjectStorage(Protocol):
+    """What both storages offer; ``expires`` is in seconds, by default ``PRESIGNED_URL_SECONDS``."""
+
+    def presigned_put(
+        self,
+        key: str,
+        *,
+        content_type: str,
+        size_bytes: int | None = None,
+        once: bool = False,
+        expires: int | None = None,
+    ) -> str:
+        """A URL to PUT one object to, with exactly this content type and, if given, size.
+
+        With ``once`` it cannot replace an object (412), and the client must send
+        ``If-None-Match: *``.
+        """
+        ...
+
+    def presigned_get(
+        self, key: str, *, filename: str | None = None, expires: int | None = None
+    ) -> str:
+        """A URL to GET the object from, saved by browsers as ``filename``."""
+        ...
+
+    def probe_source(self, key: str) -> str:
+        """What PyAV may open to read the object: a local path, or a signed URL."""
+        ...
+
+    def head(self, key: str) -> ObjectInfo:
+        """Size and content type; raises ``ObjectMissing``."""
+        ...
+
+    def read(self, key: str, max_bytes: int) -> bytes:
+        """A small object whole; raises ``ObjectMissing`` and ``ObjectTooLarge``."""
+        ...
+
+    def write(self, key: str, content: bytes, content_type: str) -> None:
+        """Store a small object, in place of an older one."""
+        ...
+
+    def delete(self, key: str, /) -> None:
+        """Remove the object; one that is not there is no error."""
+        ...
+
+    def check(self) -> None:
+        """Raise one of ``STORAGE_ERRORS`` unless the storage works."""
+        ...
+
+
+def object_storage() -> ObjectStorage:
+    """The storage that the settings name."""
+    return cast(ObjectStorage, storages["default"])
+
+
+def checked_key(key: str) -> str:
+    """The key itself, if it is one of ours; raises ``InvalidKey``."""
+    if len(key) > MAX_KEY_LENGTH or not KEY_PATTERN.fullmatch(key):
+        raise InvalidKey("not an object key")
+    return key

@@ -1,0 +1,154 @@
+"""Object storage in a folder, for development and tests; signed like S3 and served by ourselves."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from django.conf import settings
+from django.core.files.storage import FileSystemStorage
+
+from media.storage import InvalidKey, ObjectInfo, ObjectMissing, ObjectTooLarge, checked_key
+from media.storage.signing import SignedUrls
+
+OBJECTS, CONTENT_TYPES, INCOMING = "objects", "content-types", "incoming"
+UNKNOWN_CONTENT_TYPE = "application/octet-stream"
+
+
+class ObjectExists(Exception):
+    """The object may be written once, and was."""
+
+
+class SignedFileSystemStorage(FileSystemStorage):
+    """Objects as files; their content types in files of the same names beside them.
+
+    What is half written lies in a folder of its own, so an object is there whole or not at all.
+    """
+
+    def __init__(self, location: str, base_url: str, signing_key: str) -> None:
+        self.root = Path(location).resolve()
+        super().__init__(location=str(self.root / OBJECTS), base_url=base_url)
+        self.urls = SignedUrls(base_url=base_url, signing_key=signing_key)
+
+    def presigned_put(
+        self,
+        key: str,
+        *,
+        content_type: str,
+        size_bytes: int | None = None,
+        once: bool = False,
+        expires: int | None = None,
+    ) -> str:
+        """A URL to PUT one object to (see ``ObjectStorage``)."""
+        return self.urls.sign(
+            "PUT",
+            key,
+            expires=_seconds(expires),
+            content_type=content_type,
+            size_bytes=size_bytes,
+            once=1 if once else None,
+        )
+
+    def presigned_get(
+        self, key: str, *, filename: str | None = None, expires: int | None = None
+    ) -> str:
+        """A URL to GET the object from (see ``ObjectStorage``)."""
+        return self.urls.sign("GET", key, expires=_seconds(expires), filename=filename)
+
+    def url(self, name: str | None) -> str:
+        """Django's name for a signed GET URL."""
+        return self.presigned_get(name or "")
+
+    def probe_source(self, key: str) -> str:
+        """The object's own path."""
+        return str(self._path(OBJECTS, key))
+
+    def head(self, key: str) -> ObjectInfo:
+        """Size and content type; raises ``ObjectMissing``."""
+        path = self._path(OBJECTS, key)
+        if not path.is_file():
+            raise ObjectMissing
+        return ObjectInfo(size_bytes=path.stat().st_size, content_type=self._content_type(key))
+
+    def read(self, key: str, max_bytes: int) -> bytes:
+        """A small object whole; raises ``ObjectMissing`` and ``ObjectTooLarge``."""
+        with self.open_object(key) as file:
+            content = file.read(max_bytes + 1)
+        if len(content) > max_bytes:
+            raise ObjectTooLarge
+        return content
+
+    def write(self, key: str, content: bytes, content_type: str) -> None:
+        """Store a small object, in place of an older one."""
+        self.receive(key, [content], content_type=content_type)
+
+    def delete(self, name: str) -> None:
+        """Remove the object; one that is not there is no error."""
+        for kind in (OBJECTS, CONTENT_TYPES):
+            self._path(kind, name).unlink(missing_ok=True)
+
+    def check(self) -> None:
+        """Raise ``OSError`` unless files can be written."""
+        with self._incoming([b"check"]):
+            pass
+
+    def open_object(self, key: str) -> BinaryIO:
+        """The object's file, to read and close; raises ``ObjectMissing``."""
+        try:
+            return self._path(OBJECTS, key).open("rb")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as exc:
+            raise ObjectMissing from exc
+
+    def receive(
+        self, key: str, chunks: Iterable[bytes], *, content_type: str, once: bool = False
+    ) -> None:
+        """Store what ``chunks`` yield; if they raise, nothing is stored.
+
+        Raises ``ObjectExists`` where ``once`` forbids to replace an object.
+        """
+        path = self._path(OBJECTS, key)
+        if once and path.exists():
+            raise ObjectExists
+        with self._incoming(chunks) as body, self._incoming([content_type.encode()]) as label:
+            self._place(label, self._path(CONTENT_TYPES, key))
+            self._place(body, path, once=once)
+
+    @contextmanager
+    def _incoming(self, chunks: Iterable[bytes]) -> Iterator[Path]:
+        folder = self.root / INCOMING
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=folder)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.writelines(chunks)
+            yield Path(name)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+    def _place(self, source: Path, target: Path, *, once: bool = False) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not once:
+            source.replace(target)
+            return
+        try:
+            target.hardlink_to(source)
+        except FileExistsError as exc:
+            raise ObjectExists from exc
+
+    def _content_type(self, key: str) -> str:
+        try:
+            return self._path(CONTENT_TYPES, key).read_text()
+        except FileNotFoundError:
+            return UNKNOWN_CONTENT_TYPE
+
+    def _path(self, kind: str, key: str) -> Path:
+        path = self.root / kind / checked_key(key)
+        if path.resolve() != path:
+            raise InvalidKey("the key leads through a symbolic link")
+        return path
+
+
+def _seconds(expires: int | None) -> int:
+    return settings.PRESIGNED_URL_SECONDS if expires is None else expires

@@ -1,0 +1,43 @@
+"""HTTP ranges (RFC 9110, section 14): one range of bytes; players seek by it."""
+
+import re
+from dataclasses import dataclass
+
+ONE_RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.ASCII | re.IGNORECASE)
+
+
+class NotSatisfiable(Exception):
+    """The range begins after the end."""
+
+
+@dataclass(frozen=True)
+class ByteRange:
+    """The bytes from ``start`` up to and with ``end``."""
+
+    start: int
+    end: int
+
+    @property
+    def length(self) -> int:
+        """How many bytes they are."""
+        return self.end - self.start + 1
+
+
+def requested_range(header: str, size: int) -> ByteRange | None:
+    """The range asked for; None means all: no range, several, or none that can be understood.
+
+    Raises ``NotSatisfiable``.
+    """
+    match = ONE_RANGE.fullmatch(header)
+    if match is None or match.groups() == ("", ""):
+        return None
+    first, last = match.groups()
+    if not first:
+        start, end = max(0, size - int(last)), size - 1
+    else:
+        start, end = int(first), min(int(last or size), size - 1)
+        if last and int(last) < start:
+            return None
+    if start > end:
+        raise NotSatisfiable
+    return ByteRange(start, end)

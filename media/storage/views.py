@@ -1,0 +1,207 @@
+"""The signed URLs of the file-system storage, streamed in both directions."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from django.conf import settings
+from django.core.files.storage import storages
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.http import content_disposition_header
+from drf_spectacular.utils import extend_schema
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from auteur.api.problems import NotFound, Problem, Unavailable, document
+from media.content_types import SERVED
+from media.problems import FileTooLarge, SizeMismatch
+from media.storage import ObjectMissing
+from media.storage.filesystem import (
+    UNKNOWN_CONTENT_TYPE,
+    ObjectExists,
+    SignedFileSystemStorage,
+)
+from media.storage.ranges import ByteRange, NotSatisfiable, requested_range
+from media.storage.signing import Grant
+
+logger = logging.getLogger(__name__)
+
+CHUNK_BYTES = 256 * 1024
+
+
+class LengthRequired(Problem):
+    """The body's length is not told beforehand."""
+
+    status_code = 411
+    default_code = "length_required"
+    default_detail = "Send a Content-Length header."
+
+
+class ContentTypeMismatch(Problem):
+    """The URL was signed for another content type."""
+
+    status_code = 403
+    default_code = "content_type_mismatch"
+    default_detail = "The Content-Type header is not the one that the URL was signed for."
+
+
+class BodyIncomplete(Problem):
+    """The connection ended before the body did; nothing was stored."""
+
+    status_code = 400
+    default_code = "body_incomplete"
+    default_detail = "The body is shorter than its Content-Length."
+
+
+class AlreadyUploaded(Problem):
+    """The URL may be used once, and was."""
+
+    status_code = 412
+    default_code = "already_uploaded"
+    default_detail = "A file has already been uploaded with this URL."
+
+
+class AnyAccept(BaseContentNegotiation):
+    """Objects have the type they have, whatever the client would prefer."""
+
+    def select_parser(self, request: Request, parsers: Any) -> None:
+        """Bodies are streamed, not parsed."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
+        """JSON, for problem documents."""
+        return renderers[0], renderers[0].media_type
+
+
+class SignedObjectView(APIView):
+    """One object; the URL's signature is all the permission there is."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+    content_negotiation_class = AnyAccept
+
+    @extend_schema(exclude=True)
+    def put(self, request: Request, key: str) -> HttpResponse:
+        """Store the body under the key."""
+        storage = _storage()
+        grant = storage.urls.verify("PUT", key, request.META["QUERY_STRING"])
+        length = _checked_length(request, grant)
+        try:
+            storage.receive(
+                grant.key,
+                _body(request, length),
+                content_type=grant.content_type or UNKNOWN_CONTENT_TYPE,
+                once=grant.once,
+            )
+        except ObjectExists as exc:
+            raise AlreadyUploaded from exc
+        except OSError as exc:
+            logger.warning("an object was not stored: %s", type(exc).__name__)
+            raise Unavailable from exc
+        return HttpResponse(status=200)
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, key: str) -> HttpResponseBase:
+        """The object, or the range of it that was asked for; HEAD tells the headers alone."""
+        storage = _storage()
+        grant = storage.urls.verify("GET", key, request.META["QUERY_STRING"])
+        try:
+            info = storage.head(grant.key)
+            file = storage.open_object(grant.key)
+        except ObjectMissing as exc:
+            raise NotFound from exc
+        try:
+            part = requested_range(request.headers.get("Range", ""), info.size_bytes)
+        except NotSatisfiable:
+            file.close()
+            return document(
+                416,
+                "range_not_satisfiable",
+                "The range begins after the end of the object.",
+                headers={"Content-Range": f"bytes */{info.size_bytes}"},
+            )
+        whole = ByteRange(0, info.size_bytes - 1)
+        response = _answer(request, file, part or whole)
+        if part is not None:
+            response.status_code = 206
+            response["Content-Range"] = f"bytes {part.start}-{part.end}/{info.size_bytes}"
+        return _labelled(response, content_type=info.content_type, filename=grant.filename)
+
+
+def _storage() -> SignedFileSystemStorage:
+    storage = storages["default"]
+    if not isinstance(storage, SignedFileSystemStorage):
+        raise NotFound
+    return storage
+
+
+def _checked_length(request: Request, grant: Grant) -> int:
+    if request.headers.get("Content-Type") != grant.content_type:
+        raise ContentTypeMismatch
+    told = request.headers.get("Content-Length", "")
+    if not told.isdecimal():
+        raise LengthRequired
+    length = int(told)
+    limit = settings.MAX_UPLOAD_BYTES if grant.size_bytes is None else grant.size_bytes
+    if length > min(limit, settings.MAX_UPLOAD_BYTES):
+        raise FileTooLarge
+    if grant.size_bytes is not None and length < grant.size_bytes:
+        raise SizeMismatch
+    return length
+
+
+def _body(request: Request, length: int) -> Iterator[bytes]:
+    # The server's own stream: Django's `body` would hold the whole file in memory.
+    stream = request._request
+    left = length
+    while left > 0:
+        chunk = stream.read(min(CHUNK_BYTES, left))
+        if not chunk:
+            raise BodyIncomplete
+        left -= len(chunk)
+        yield chunk
+
+
+class FilePart:
+    """A range of an open file in chunks; the response closes it."""
+
+    def __init__(self, file: BinaryIO, part: ByteRange) -> None:
+        self.file = file
+        self.part = part
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.file.seek(self.part.start)
+        left = self.part.length
+        while left > 0 and (chunk := self.file.read(min(CHUNK_BYTES, left))):
+            left -= len(chunk)
+            yield chunk
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+
+def _answer(request: Request, file: BinaryIO, part: ByteRange) -> HttpResponseBase:
+    response: HttpResponseBase
+    if request.method == "HEAD":
+        file.close()
+        response = HttpResponse()
+    else:
+        response = StreamingHttpResponse(FilePart(file, part))
+    response["Content-Length"] = str(part.length)
+    return response
+
+
+def _labelled(
+    response: HttpResponseBase, *, content_type: str, filename: str | None
+) -> HttpResponseBase:
+    # What users uploaded must never run as a page of ours, whatever it holds.
+    response["Content-Type"] = content_type if content_type in SERVED else UNKNOWN_CONTENT_TYPE
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    disposition = content_disposition_header(as_attachment=True, filename=filename or "")
+    response["Content-Disposition"] = disposition or "attachment"
+    response["Accept-Ranges"] = "bytes"
+    response["Cache-Control"] = "private"
+    return response

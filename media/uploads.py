@@ -1,0 +1,188 @@
+"""Uploading: a row and a signed URL, then a look at what really arrived."""
+
+import unicodedata
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from auteur.api.problems import Problem, field_problem
+from media.access import check_project, owned_media
+from media.content_types import ACCEPTED, base_type, told_media_type
+from media.deletion import remove_after_commit
+from media.models import MediaFile, MediaStatus, MediaType
+from media.probing import Probe, UnsupportedMedia, probe
+from media.problems import FileTooLarge, Refused, SizeMismatch
+from media.storage import ObjectMissing, object_storage
+
+
+class UnsupportedMediaType(Problem):
+    """The content type is none that we take."""
+
+    status_code = 415
+    default_code = "unsupported_media_type"
+    default_detail = "Files of this content type are not taken."
+
+
+class UploadMissing(Problem):
+    """Nothing has been uploaded yet: the URL still works until it expires."""
+
+    status_code = 422
+    default_code = "upload_missing"
+    default_detail = "Nothing has been uploaded yet."
+
+
+class EmptyFile(Refused):
+    """Zero bytes."""
+
+    default_code = "empty_file"
+    default_detail = "The uploaded file is empty."
+
+
+class UploadRejected(Problem):
+    """An earlier confirm refused the file; ``reason`` is the code it gave."""
+
+    status_code = 409
+    default_code = "upload_rejected"
+    default_detail = "The uploaded file was refused: upload another one."
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Where and how the client sends the bytes."""
+
+    media_id: UUID
+    upload_url: str
+    method: str
+    headers: dict[str, str]
+    expires_at: datetime
+
+
+def request_upload(
+    *,
+    user_id: UUID,
+    project_id: UUID,
+    filename: str,
+    content_type: str,
+    size_bytes: int | None = None,
+) -> Upload:
+    """Make the row and the URL of one upload into the user's project.
+
+    Raises ``NotFound``, ``UnsupportedMediaType``, ``FileTooLarge``, and a 400 about the file name.
+    """
+    mime_type = base_type(content_type)
+    if mime_type not in ACCEPTED:
+        raise UnsupportedMediaType(accepted=sorted(ACCEPTED))
+    if size_bytes is not None and size_bytes > settings.MAX_UPLOAD_BYTES:
+        raise FileTooLarge(max_bytes=settings.MAX_UPLOAD_BYTES)
+    media_id = uuid.uuid4()
+    key = f"users/{user_id}/media/{media_id}/source.{ACCEPTED[mime_type]}"
+    expires_at = timezone.now() + timedelta(seconds=settings.PRESIGNED_URL_SECONDS)
+    # Once: what has been confirmed and paid for by its length is not replaced afterwards.
+    upload_url = object_storage().presigned_put(
+        key, content_type=mime_type, size_bytes=size_bytes, once=True
+    )
+    with transaction.atomic():
+        check_project(user_id=user_id, project_id=project_id, lock=True)
+        MediaFile.objects.create(
+            id=media_id,
+            user_id=user_id,
+            project_id=project_id,
+            name=_display_name(filename),
+            type=told_media_type(mime_type),
+            mime_type=mime_type,
+            file_size_bytes=size_bytes,
+            r2_key=key,
+            r2_url=upload_url.partition("?")[0],
+        )
+    headers = {"Content-Type": mime_type, "If-None-Match": "*"}
+    return Upload(media_id, upload_url, "PUT", headers, expires_at)
+
+
+def confirm_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> MediaFile:
+    """Check what was uploaded and make it usable; confirming again answers the same.
+
+    Raises ``NotFound``; ``UploadMissing`` while there is nothing; ``Refused`` with its kinds, after
+    which the row is rejected for good and its object removed; ``UploadRejected`` from then on.
+    """
+    media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id)
+    if media.status == MediaStatus.UPLOADING:
+        try:
+            size_bytes, found = _inspect(media)
+        except Refused as refusal:
+            if _reject(media, refusal):
+                raise
+        else:
+            _accept(media, size_bytes, found)
+        media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id)
+    if media.status == MediaStatus.REJECTED:
+        raise UploadRejected(reason=media.metadata.get("rejected"))
+    return media
+
+
+def _display_name(filename: str) -> str:
+    # Some clients send a whole path, in the manner of their system.
+    name = filename.replace("\\", "/").rpartition("/")[2].strip()
+    if name in {"", ".", ".."}:
+        raise field_problem("filename", "invalid", "A file name is needed.")
+    if any(unicodedata.category(character) == "Cc" for character in name):
+        raise field_problem("filename", "invalid", "Control characters are not allowed.")
+    return name
+
+
+def _inspect(media: MediaFile) -> tuple[int, Probe]:
+    storage = object_storage()
+    try:
+        size_bytes = storage.head(media.r2_key).size_bytes
+    except ObjectMissing as exc:
+        raise UploadMissing from exc
+    _check_size(size_bytes, told=media.file_size_bytes)
+    found = probe(storage.probe_source(media.r2_key))
+    # A film without pictures is a sound; but a picture is never a film.
+    if (found.type == MediaType.IMAGE) != (media.type == MediaType.IMAGE):
+        raise UnsupportedMedia(f"The file was announced as {media.type} and is {found.type}.")
+    return size_bytes, found
+
+
+def _check_size(size_bytes: int, *, told: int | None) -> None:
+    if size_bytes == 0:
+        raise EmptyFile
+    limit = settings.MAX_UPLOAD_BYTES
+    if size_bytes > (limit if told is None else min(told, limit)):
+        raise FileTooLarge
+    if told is not None and size_bytes < told:
+        raise SizeMismatch
+
+
+def _accept(media: MediaFile, size_bytes: int, found: Probe) -> None:
+    _finish(
+        media,
+        status=MediaStatus.READY,
+        type=found.type,
+        duration_ms=found.duration_ms,
+        file_size_bytes=size_bytes,
+        metadata=found.metadata,
+    )
+
+
+def _reject(media: MediaFile, refusal: Refused) -> bool:
+    with transaction.atomic():
+        rejected = _finish(
+            media,
+            status=MediaStatus.REJECTED,
+            metadata={"rejected": refusal.default_code},
+        )
+        if rejected:
+            remove_after_commit([media.r2_key])
+    return rejected
+
+
+def _finish(media: MediaFile, **changes: Any) -> bool:
+    """Write the outcome unless another confirm did so first."""
+    rows = MediaFile.objects.filter(pk=media.pk, status=MediaStatus.UPLOADING)
+    return rows.update(**changes) == 1

@@ -1,0 +1,25 @@
+"""Addresses of the media endpoints and of the file-system storage."""
+
+from django.urls import path
+
+from media.storage.views import SignedObjectView
+from media.views import (
+    ConfirmView,
+    MediaListView,
+    MediaView,
+    ProjectMediaListView,
+    ProjectMediaView,
+    UploadUrlView,
+)
+
+PROJECT_MEDIA = "projects/<uuid:project_id>/media"
+
+urlpatterns = [
+    path(PROJECT_MEDIA, ProjectMediaListView.as_view(), name="project-media"),
+    path(f"{PROJECT_MEDIA}/upload-url", UploadUrlView.as_view(), name="media-upload-url"),
+    path(f"{PROJECT_MEDIA}/<uuid:media_id>", ProjectMediaView.as_view(), name="project-media-file"),
+    path(f"{PROJECT_MEDIA}/<uuid:media_id>/confirm", ConfirmView.as_view(), name="media-confirm"),
+    path("media", MediaListView.as_view(), name="media"),
+    path("media/<uuid:media_id>", MediaView.as_view(), name="media-file"),
+    path("storage/<path:key>", SignedObjectView.as_view(), name="storage-object"),
+]

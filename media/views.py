@@ -1,0 +1,121 @@
+"""The endpoints about media files."""
+
+from typing import cast
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from auteur.api.pagination import cursor
+from media.access import media_of, owned_media
+from media.deletion import delete_media
+from media.models import MediaFile
+from media.serializers import (
+    ConfirmedMediaSerializer,
+    MediaDetailSerializer,
+    MediaSerializer,
+    UploadRequestSerializer,
+    UploadSerializer,
+)
+from media.uploads import confirm_upload, request_upload
+
+
+class UploadUrlView(APIView):
+    """Uploads into a project."""
+
+    @extend_schema(
+        summary="Ask for an upload URL",
+        description="PUT the bytes to `upload_url` with the `headers` of the answer, then confirm.",
+        request=UploadRequestSerializer,
+        responses={201: UploadSerializer},
+    )
+    def post(self, request: Request, project_id: UUID) -> Response:
+        """Make a media file that waits for its bytes."""
+        wanted = UploadRequestSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        upload = request_upload(
+            user_id=_user_id(request), project_id=project_id, **wanted.validated_data
+        )
+        return Response(UploadSerializer(upload).data, status=status.HTTP_201_CREATED)
+
+
+class ConfirmView(APIView):
+    """The end of an upload."""
+
+    @extend_schema(
+        summary="Confirm an upload",
+        description="The file is checked at once. A refused one is removed: upload another.",
+        request=None,
+        responses=ConfirmedMediaSerializer,
+    )
+    def post(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
+        """Check what was uploaded and make it usable."""
+        media = confirm_upload(user_id=_user_id(request), project_id=project_id, media_id=media_id)
+        return Response({"media": MediaSerializer(media).data})
+
+
+class MediaListView(ListAPIView[MediaFile]):
+    """All media of the user."""
+
+    serializer_class = MediaSerializer
+    pagination_class = cursor("media")
+    queryset = MediaFile.objects.none()
+
+    @extend_schema(summary="List all your media")
+    def get(self, request: Request, *args: object, **kwargs: object) -> Response:
+        """Newest first."""
+        return self.list(request)
+
+    def get_queryset(self) -> QuerySet[MediaFile]:
+        """The user's, in the project if the address names one."""
+        return media_of(user_id=_user_id(self.request), project_id=self.kwargs.get("project_id"))
+
+
+class ProjectMediaListView(MediaListView):
+    """The media of a project."""
+
+    @extend_schema(summary="List a project's media")
+    def get(self, request: Request, *args: object, **kwargs: object) -> Response:
+        """Newest first."""
+        return self.list(request)
+
+
+class MediaView(APIView):
+    """One media file, wherever it belongs."""
+
+    @extend_schema(summary="Read a media file", responses=MediaDetailSerializer)
+    def get(self, request: Request, media_id: UUID) -> Response:
+        """With a URL to download it from."""
+        media = owned_media(user_id=_user_id(request), media_id=media_id)
+        return Response(MediaDetailSerializer(media).data)
+
+    @extend_schema(summary="Delete a media file", responses={204: None})
+    def delete(self, request: Request, media_id: UUID) -> Response:
+        """For good, unless an open job uses it."""
+        delete_media(user_id=_user_id(request), media_id=media_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ProjectMediaView(APIView):
+    """One media file of a project."""
+
+    @extend_schema(summary="Read a project's media file", responses=MediaDetailSerializer)
+    def get(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
+        """With a URL to download it from."""
+        media = owned_media(user_id=_user_id(request), media_id=media_id, project_id=project_id)
+        return Response(MediaDetailSerializer(media).data)
+
+    @extend_schema(summary="Delete a project's media file", responses={204: None})
+    def delete(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
+        """For good, unless an open job uses it."""
+        delete_media(user_id=_user_id(request), media_id=media_id, project_id=project_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _user_id(request: Request) -> UUID:
+    return cast(UUID, request.user.pk)

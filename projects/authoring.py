@@ -1,0 +1,41 @@
+"""Projects are made and described here; their timelines change in `projects.edl`."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from auteur.api.problems import OUTAGES
+from projects import edl
+from projects.access import owned_project
+from projects.models import Project
+
+logger = logging.getLogger(__name__)
+
+FIELDS_OF_EDL = ("resolution", "frame_rate")
+
+
+def create(*, user_id: UUID, fields: Mapping[str, Any]) -> Project:
+    """A new project with a blank EDL; with MongoDB away, the EDL is made on first use."""
+    project = Project.objects.create(user_id=user_id, **fields)
+    try:
+        edl.create(project)
+    except OUTAGES as exc:
+        logger.warning("no EDL yet for project %s: %s", project.pk, type(exc).__name__)
+    project.refresh_from_db()
+    return project
+
+
+@transaction.atomic
+def update(*, user_id: UUID, project_id: UUID, fields: Mapping[str, Any]) -> Project:
+    """Change the row, and with it the EDL's settings: both or, with MongoDB away, neither."""
+    project = owned_project(user_id=user_id, project_id=project_id, lock=True)
+    before = [getattr(project, name) for name in FIELDS_OF_EDL]
+    for name, value in fields.items():
+        setattr(project, name, value)
+    project.save(update_fields=[*fields, "updated_at"])
+    if [getattr(project, name) for name in FIELDS_OF_EDL] != before:
+        edl.write_settings(project)
+    return project

@@ -1,0 +1,131 @@
+"""The project endpoints."""
+
+from typing import Any, cast
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from auteur.api.pagination import cursor
+from projects import authoring, deletion, edl, transcript
+from projects.access import owned_project
+from projects.models import Project
+from projects.serializers import (
+    EdlSerializer,
+    ProjectDetailSerializer,
+    ProjectRequestSerializer,
+    ProjectSerializer,
+    TranscriptSerializer,
+)
+
+
+def etag(version: int) -> dict[str, str]:
+    """The EDL's version as the header that `If-Match` is compared with."""
+    return {"ETag": f'"{version}"'}
+
+
+class ProjectsView(generics.ListAPIView[Project]):
+    """`/projects`."""
+
+    serializer_class = ProjectSerializer
+    pagination_class = cursor("projects")
+
+    def get_queryset(self) -> QuerySet[Project]:
+        """The user's own."""
+        return Project.objects.filter(user_id=_user_id(self.request))
+
+    @extend_schema(summary="List your projects, newest first")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """A page of projects without their EDLs."""
+        return self.list(request, *args, **kwargs)
+
+    @extend_schema(
+        summary="Create a project",
+        request=ProjectRequestSerializer,
+        responses={201: ProjectSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """The new project; its EDL is blank."""
+        project = authoring.create(user_id=_user_id(request), fields=_fields_of(request))
+        location = {"Location": reverse("project", args=[project.pk])}
+        return Response(ProjectSerializer(project).data, status=201, headers=location)
+
+
+class ProjectView(APIView):
+    """`/projects/:id`."""
+
+    @extend_schema(summary="Get a project with its EDL", responses=ProjectDetailSerializer)
+    def get(self, request: Request, project_id: UUID) -> Response:
+        """The project; ``ETag`` is the EDL's version."""
+        project = owned_project(user_id=_user_id(request), project_id=project_id)
+        document = edl.read(project_id=project_id, user_id=_user_id(request))
+        body = ProjectSerializer(project).data | {"edl": document}
+        return Response(body, headers=etag(document["version"]))
+
+    @extend_schema(
+        summary="Update a project",
+        request=ProjectRequestSerializer,
+        responses=ProjectSerializer,
+    )
+    def put(self, request: Request, project_id: UUID) -> Response:
+        """The project after the change; what is optional and absent keeps its value."""
+        return self._update(request, project_id, _fields_of(request))
+
+    @extend_schema(
+        summary="Update parts of a project",
+        request=ProjectRequestSerializer(partial=True),
+        responses=ProjectSerializer,
+    )
+    def patch(self, request: Request, project_id: UUID) -> Response:
+        """The project after the change."""
+        return self._update(request, project_id, _fields_of(request, partial=True))
+
+    @extend_schema(
+        summary="Delete a project, its media and its EDL; open jobs are cancelled",
+        responses={204: None},
+    )
+    def delete(self, request: Request, project_id: UUID) -> Response:
+        """Nothing."""
+        deletion.delete(user_id=_user_id(request), project_id=project_id)
+        return Response(status=204)
+
+    def _update(self, request: Request, project_id: UUID, fields: dict[str, Any]) -> Response:
+        project = authoring.update(user_id=_user_id(request), project_id=project_id, fields=fields)
+        return Response(ProjectSerializer(project).data)
+
+
+class EdlView(APIView):
+    """`/projects/:id/edl`."""
+
+    @extend_schema(summary="Get a project's EDL", responses=EdlSerializer)
+    def get(self, request: Request, project_id: UUID) -> Response:
+        """The EDL; ``ETag`` is its version."""
+        owned_project(user_id=_user_id(request), project_id=project_id)
+        document = edl.read(project_id=project_id, user_id=_user_id(request))
+        return Response(document, headers=etag(document["version"]))
+
+
+class TranscriptView(APIView):
+    """`/projects/:id/transcript`."""
+
+    @extend_schema(summary="Get a project's transcript", responses=TranscriptSerializer)
+    def get(self, request: Request, project_id: UUID) -> Response:
+        """The transcript; ``ETag`` is the EDL's version."""
+        owned_project(user_id=_user_id(request), project_id=project_id)
+        found = transcript.read(project_id=project_id, user_id=_user_id(request))
+        return Response(found, headers=etag(found.pop("version")))
+
+
+def _user_id(request: Request) -> UUID:
+    return cast(UUID, request.user.pk)
+
+
+def _fields_of(request: Request, *, partial: bool = False) -> dict[str, Any]:
+    serializer = ProjectRequestSerializer(data=request.data, partial=partial)
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)

@@ -1,0 +1,118 @@
+"""`/credits` and `/credits/history`."""
+
+import base64
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.db import transaction
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from auteur.api.pagination import Cursor
+from credits import ledger
+
+pytestmark = pytest.mark.django_db
+
+ROW_FIELDS = {"id", "amount", "balance_after", "type", "description", "job_id", "created_at"}
+
+
+def grant(user: User, *amounts: int) -> None:
+    for amount in amounts:
+        with transaction.atomic():
+            ledger.grant(user_id=user.pk, amount=amount, description=f"Grant of {amount}")
+
+
+def cursor(**parts: Any) -> str:
+    return base64.b64encode(urlencode(parts).encode()).decode()
+
+
+def test_the_balance_is_the_users_own(
+    client_of: Callable[[User], APIClient], make_user: Callable[..., User]
+) -> None:
+    ann, bob = make_user(balance=7), make_user()
+    assert client_of(ann).get("/credits").json() == {"balance": 7}
+    assert client_of(bob).get("/credits").json() == {"balance": 0}
+
+
+def test_the_history_is_newest_first_and_adds_up(api: APIClient, user: User) -> None:
+    grant(user, 5, 6)
+    page = api.get("/credits/history").json()
+    assert set(page) == {"transactions", "next", "previous"}
+    assert (page["next"], page["previous"]) == (None, None)
+    rows = page["transactions"]
+    assert [(row["amount"], row["balance_after"]) for row in rows] == [
+        (6, 111),
+        (5, 105),
+        (100, 100),
+    ]
+    assert set(rows[0]) == ROW_FIELDS
+    assert (rows[0]["type"], rows[0]["description"]) == ("bonus", "Grant of 6")
+    assert rows[0]["job_id"] is None
+
+
+def test_the_history_is_the_users_own(
+    client_of: Callable[[User], APIClient], make_user: Callable[..., User], user: User
+) -> None:
+    assert client_of(make_user()).get("/credits/history").json()["transactions"] == []
+
+
+def test_pages_are_complete_in_both_directions_while_rows_are_added(
+    api: APIClient, user: User
+) -> None:
+    grant(user, *range(1, 8))
+    first = api.get("/credits/history", {"limit": 3}).json()
+    grant(user, 50)
+    second = api.get(first["next"]).json()
+    third = api.get(second["next"]).json()
+    amounts = [row["amount"] for page in (first, second, third) for row in page["transactions"]]
+    assert amounts == [7, 6, 5, 4, 3, 2, 1, 100]
+    assert third["next"] is None
+    assert api.get(second["previous"]).json()["transactions"] == first["transactions"]
+
+
+def test_a_page_has_fifty_rows_unless_asked_and_never_more_than_the_most(
+    api: APIClient, user: User
+) -> None:
+    grant(user, *[1] * Cursor.max_page_size)
+    lengths = {
+        limit: len(api.get("/credits/history", {"limit": limit}).json()["transactions"])
+        for limit in ("", "0", "x", 1, Cursor.max_page_size, Cursor.max_page_size + 1)
+    }
+    assert lengths == {"": 50, "0": 50, "x": 50, 1: 1, 200: 200, 201: 200}
+
+
+@pytest.mark.parametrize(
+    "made_up",
+    [
+        "x",
+        "é",
+        cursor(p="x"),
+        cursor(p="2026-01-01T00:00:00+00:00"),
+        cursor(p="1.5"),
+        cursor(p="\x00"),
+        cursor(p="1;drop table users"),
+        cursor(p="9" * 5000),
+        cursor(o="x"),
+        cursor(o="-1"),
+    ],
+)
+def test_a_made_up_cursor_is_refused(api: APIClient, made_up: str) -> None:
+    response = api.get("/credits/history", {"cursor": made_up})
+    assert (response.status_code, response.json()["code"]) == (400, "invalid_cursor")
+
+
+@pytest.mark.parametrize("position", ["0", "-1", str(2**63), str(10**30), str(-(10**30))])
+def test_a_position_beyond_the_rows_is_an_empty_or_a_full_page(
+    api: APIClient, position: str
+) -> None:
+    for reverse in ("0", "1"):
+        response = api.get("/credits/history", {"cursor": cursor(p=position, r=reverse)})
+        assert response.status_code == 200
+        assert len(response.json()["transactions"]) in {0, 1}
+
+
+def test_neither_can_be_written(api: APIClient) -> None:
+    for path in ("/credits", "/credits/history"):
+        assert api.post(path, {"balance": 9}, format="json").status_code == 405

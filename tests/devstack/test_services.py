@@ -1,0 +1,141 @@
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+import redis
+
+from auteur.devstack import environment, ports, postgres, services
+from auteur.devstack.errors import StackError
+from auteur.devstack.stack import make_folders
+from auteur.devstack.supervisor import Supervisor
+
+
+@pytest.fixture
+def chosen() -> ports.Ports:
+    numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
+    return ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
+
+
+@pytest.fixture
+def values(tmp_path: Path, chosen: ports.Ports) -> dict[str, str]:
+    make_folders(tmp_path)
+    return environment.prepare(tmp_path, chosen)
+
+
+@pytest.fixture
+def running(tmp_path: Path, chosen: ports.Ports, values: dict[str, str]) -> Iterator[Supervisor]:
+    stores = services.stores(tmp_path, chosen, values, throwaway=True)
+    supervisor = Supervisor(stores, tmp_path / "log", lambda line: None)
+    try:
+        supervisor.start(30)
+        yield supervisor
+    finally:
+        supervisor.stop(3)
+
+
+def test_each_answers_with_its_password_and_not_without(
+    running: Supervisor, values: dict[str, str], chosen: ports.Ports
+) -> None:
+    with psycopg.connect(values["DATABASE_URL"]) as connection:
+        row = connection.execute("SELECT current_setting('server_version_num')::int").fetchone()
+        assert row is not None
+        assert 160000 <= row[0] < 170000
+        lower = connection.execute("SELECT lower('ÄÖ')").fetchone()
+        assert lower == ("äö",)
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(values["DATABASE_URL"].replace(values["POSTGRES_PASSWORD"], "wrong"))
+    with redis.Redis.from_url(values["REDIS_URL"]) as client:
+        assert client.ping()
+    with redis.Redis(port=chosen.redis) as client, pytest.raises(redis.AuthenticationError):
+        client.ping()
+    assert services.mongodb_answers(chosen.mongodb)
+    assert not services.redis_answers(chosen.redis, "wrong")
+
+
+def test_they_listen_on_the_loopback_address_alone(running: Supervisor) -> None:
+    for child in running.children:
+        assert child.pid is not None
+        process = psutil.Process(child.pid)
+        listening = [c for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+        assert {connection.laddr.ip for connection in listening} == {"127.0.0.1"}
+        assert not process.net_connections("unix")
+
+
+def test_no_password_is_on_a_command_line(running: Supervisor, values: dict[str, str]) -> None:
+    lines = [psutil.Process(child.pid).cmdline() for child in running.children if child.pid]
+    assert not [name for name in environment.SECRETS if values[name] in str(lines)]
+
+
+def test_data_is_kept_between_runs(
+    tmp_path: Path, chosen: ports.Ports, values: dict[str, str]
+) -> None:
+    for round_number in (1, 2):
+        stores = services.stores(tmp_path, chosen, values, without=["mongodb"])
+        supervisor = Supervisor(stores, tmp_path / "log", lambda line: None)
+        try:
+            supervisor.start(30)
+            with psycopg.connect(values["DATABASE_URL"]) as connection:
+                if round_number == 1:
+                    connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
+                assert connection.execute("SELECT number FROM kept").fetchone() == (7,)
+            with redis.Redis.from_url(values["REDIS_URL"]) as client:
+                if round_number == 1:
+                    client.set("kept", "7")
+                assert client.get("kept") == b"7"
+        finally:
+            supervisor.stop(5)
+
+
+def test_a_lock_left_by_a_dead_server_is_cleared(
+    tmp_path: Path, chosen: ports.Ports, values: dict[str, str]
+) -> None:
+    def process() -> object:
+        return postgres.process(
+            data=tmp_path / "postgres",
+            port=chosen.postgres,
+            password=values["POSTGRES_PASSWORD"],
+        )
+
+    process()
+    lock = tmp_path / "postgres" / "postmaster.pid"
+    lock.write_text(f"{os.getpid()}\n{tmp_path}/postgres\n")  # alive, and no PostgreSQL
+    process()
+    assert not lock.exists()
+
+
+def test_a_live_server_on_the_same_data_is_named(running: Supervisor, tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="still uses"):
+        postgres.process(data=tmp_path / "postgres", port=1, password="any")
+
+
+def test_a_silent_or_foreign_server_is_not_ready() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert not services.mongodb_answers(port)
+        assert not services.redis_answers(port, "any")
+
+        def answer_nonsense() -> None:
+            while True:
+                try:
+                    client, _ = server.accept()
+                except OSError:
+                    return
+                with client:
+                    client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer_nonsense, daemon=True).start()
+        assert not services.mongodb_answers(port)
+
+
+def test_missing_binaries_are_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(StackError, match=r"^redis-server is missing: install Redis"):
+        services.redis_server(tmp_path, 1, "any")
+    with pytest.raises(StackError, match=r"^PostgreSQL is missing: install requirements"):
+        postgres.process(data=tmp_path / "postgres", port=1, password="any")

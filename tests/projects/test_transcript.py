@@ -1,0 +1,268 @@
+"""Merging transcripts: per media, undoable, once per job, under concurrency, within bounds."""
+
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import bson
+import pytest
+from django.db import connections
+from pymongo.collection import Collection
+
+from auteur.api.problems import NotFound
+from gpu_tasks.transcription.contract import Segment
+from projects import edl, transcript
+from projects.documents import (
+    MAX_APPLIED_JOBS,
+    MAX_STACK_BYTES,
+    MAX_TRANSCRIPT_BYTES,
+    EditDecisionList,
+)
+from projects.models import Project
+
+pytestmark = pytest.mark.django_db
+
+Stored = Callable[[Project], dict[str, Any]]
+THREADS = 8
+
+
+def said(*texts: str) -> list[dict[str, Any]]:
+    """Segments as an engine reports them, one second each."""
+    return [
+        Segment.model_validate(
+            {
+                "speaker": "Speaker 1",
+                "start_ms": 1000 * index,
+                "end_ms": 1000 * index + 900,
+                "text": text,
+                "words": [
+                    {
+                        "word": word,
+                        "start_ms": 1000 * index,
+                        "end_ms": 1000 * index,
+                        "confidence": 1,
+                    }
+                    for word in text.split()
+                ],
+            }
+        ).model_dump(mode="json")
+        for index, text in enumerate(texts)
+    ]
+
+
+def merge(
+    project: Project,
+    media: uuid.UUID,
+    segments: list[dict[str, Any]],
+    job: uuid.UUID | None = None,
+) -> int:
+    return transcript.merge(
+        project_id=project.pk,
+        user_id=project.user_id,
+        media_file_id=media,
+        job_id=job or uuid.uuid4(),
+        segments=segments,
+    )
+
+
+def texts_of(document: dict[str, Any]) -> list[str]:
+    return [segment["text"] for segment in document["transcript"]["segments"]]
+
+
+def test_segments_are_stored_as_in_the_founding_schema(project: Project, stored: Stored) -> None:
+    media = uuid.uuid4()
+
+    version = merge(project, media, said("Hello world"))
+
+    document = stored(project)
+    [segment] = document["transcript"]["segments"]
+    assert version == document["version"] == 2
+    assert document["transcript"]["generated_at"] is not None
+    assert str(uuid.UUID(segment.pop("id")))
+    assert segment == {
+        "media_file_id": str(media),
+        "speaker": "Speaker 1",
+        "start_ms": 0,
+        "end_ms": 900,
+        "text": "Hello world",
+        "words": [
+            {"word": "Hello", "start_ms": 0, "end_ms": 0, "confidence": 1.0},
+            {"word": "world", "start_ms": 0, "end_ms": 0, "confidence": 1.0},
+        ],
+        "deleted": False,
+        "edited_text": None,
+    }
+    EditDecisionList._from_son(document).validate()
+
+
+def test_only_the_same_medias_segments_are_replaced_in_their_place(
+    project: Project, stored: Stored
+) -> None:
+    first, second, third = (uuid.uuid4() for _ in range(3))
+    merge(project, first, said("a1", "a2"))
+    merge(project, second, said("b1", "b2"))
+    merge(project, third, said("c1"))
+
+    version = merge(project, second, said("B1", "B2", "B3"))
+
+    document = stored(project)
+    assert version == 5
+    assert texts_of(document) == ["a1", "a2", "B1", "B2", "B3", "c1"]
+    assert len({segment["id"] for segment in document["transcript"]["segments"]}) == 6
+
+
+@pytest.mark.parametrize("segments", [said("B1", "B2"), []], ids=["speech", "silence"])
+def test_a_merge_is_one_edit_that_its_inverse_takes_back(
+    project: Project, stored: Stored, segments: list[dict[str, Any]]
+) -> None:
+    first, second, third = (uuid.uuid4() for _ in range(3))
+    merge(project, first, said("a1"))
+    merge(project, second, said("b1"))
+    merge(project, third, said("c1"))
+    before = stored(project)
+
+    merge(project, second, segments)
+
+    after = stored(project)
+    assert len(after["undo_stack"]) == len(before["undo_stack"]) + 1
+    inverse = after["undo_stack"][-1]["edit"]
+    undone, redo = transcript.replaced(after["transcript"], inverse)
+    redone, _ = transcript.replaced(undone, redo)
+    assert undone == before["transcript"]
+    assert redone == after["transcript"]
+
+
+def test_the_first_transcript_can_be_taken_back(project: Project, stored: Stored) -> None:
+    before = stored(project)["transcript"]
+    merge(project, uuid.uuid4(), said("a1"))
+    after = stored(project)
+
+    undone, _ = transcript.replaced(after["transcript"], after["undo_stack"][-1]["edit"])
+
+    assert undone == before
+
+
+def test_a_job_is_merged_once(project: Project, stored: Stored) -> None:
+    media, job = uuid.uuid4(), uuid.uuid4()
+    version = merge(project, media, said("first"), job)
+
+    again = merge(project, media, said("second"), job)
+
+    assert (version, again) == (2, 2)
+    assert texts_of(stored(project)) == ["first"]
+
+
+def test_a_job_is_merged_once_by_many_threads(project: Project, stored: Stored) -> None:
+    media, job = uuid.uuid4(), uuid.uuid4()
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        calls = [threads.submit(merge, project, media, said("a1"), job) for _ in range(THREADS)]
+
+    assert {call.result() for call in calls} == {2}
+    document = stored(project)
+    assert (document["version"], len(document["undo_stack"])) == (2, 1)
+
+
+def test_merges_of_other_media_at_once_all_arrive(project: Project, stored: Stored) -> None:
+    with ThreadPoolExecutor(THREADS) as threads:
+        calls = [
+            threads.submit(merge, project, uuid.uuid4(), said(f"media {number}"))
+            for number in range(THREADS)
+        ]
+
+    assert sorted(call.result() for call in calls) == list(range(2, THREADS + 2))
+    assert sorted(texts_of(stored(project))) == [f"media {number}" for number in range(THREADS)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_missing_document_is_made_once_by_many_threads(
+    project: Project, edls: Collection[dict[str, Any]], stored: Stored
+) -> None:
+    edls.delete_one({"project_id": str(project.pk)})
+
+    def merge_in_thread(number: int) -> None:
+        try:
+            merge(project, uuid.uuid4(), said(f"media {number}"))
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        list(threads.map(merge_in_thread, range(THREADS)))
+
+    assert stored(project)["version"] == THREADS + 1
+    assert edls.count_documents({"project_id": str(project.pk)}) == 1
+
+
+def test_a_project_that_is_gone_takes_no_transcript(
+    project: Project, edls: Collection[dict[str, Any]]
+) -> None:
+    edl.delete(project_id=project.pk, user_id=project.user_id)
+    Project.objects.filter(pk=project.pk).delete()
+
+    with pytest.raises(NotFound):
+        merge(project, uuid.uuid4(), said("too late"))
+
+    assert edls.count_documents({"project_id": str(project.pk)}) == 0
+
+
+@pytest.mark.parametrize(("later_jobs", "merged_again"), [(0, False), (1, True)])
+def test_the_last_jobs_are_remembered(
+    project: Project,
+    edls: Collection[dict[str, Any]],
+    stored: Stored,
+    later_jobs: int,
+    merged_again: bool,
+) -> None:
+    media, job = uuid.uuid4(), uuid.uuid4()
+    since = [str(uuid.uuid4()) for _ in range(MAX_APPLIED_JOBS - 2)]
+    edls.update_one({"project_id": str(project.pk)}, {"$set": {"applied_jobs": [str(job), *since]}})
+    for _ in range(1 + later_jobs):
+        merge(project, media, said("later"))
+
+    merge(project, media, said("again"), job)
+
+    assert (texts_of(stored(project)) == ["again"]) is merged_again
+    assert len(stored(project)["applied_jobs"]) == MAX_APPLIED_JOBS
+
+
+def test_a_transcript_of_just_its_bound_fits_and_one_byte_more_does_not(
+    project: Project, stored: Stored
+) -> None:
+    media = uuid.uuid4()
+    segment = said("")[0]
+    merge(project, media, [segment])
+    room = MAX_TRANSCRIPT_BYTES - len(bson.encode(stored(project)["transcript"]))
+
+    version = merge(project, media, [segment | {"text": "x" * room}])
+    with pytest.raises(transcript.TranscriptTooLarge) as refusal:
+        merge(project, media, [segment | {"text": "x" * (room + 1)}])
+
+    assert version == stored(project)["version"] == 3
+    assert refusal.value.status_code == 413
+
+
+def test_long_transcripts_replaced_many_times_stay_below_mongodbs_bound(
+    project: Project, edls: Collection[dict[str, Any]], stored: Stored
+) -> None:
+    media = uuid.uuid4()
+    words_20_000 = said(*([" ".join(["extraordinary"] * 100)] * 200))
+
+    for _ in range(8):
+        version = merge(project, media, words_20_000)
+
+    document = stored(project)
+    assert version == 9
+    assert sum(len(segment["words"]) for segment in document["transcript"]["segments"]) == 20_000
+    assert sum(step["bytes"] for step in document["undo_stack"]) <= MAX_STACK_BYTES
+    assert len(document["undo_stack"]) >= 2
+    assert len(bson.encode(document)) < 16 * 1024**2
+
+
+def test_reading_gives_the_transcript_with_its_version(project: Project) -> None:
+    merge(project, uuid.uuid4(), said("a1"))
+
+    found = transcript.read(project_id=project.pk, user_id=project.user_id)
+
+    assert set(found) == {"version", "generated_at", "segments"}
+    assert found["version"] == 2
