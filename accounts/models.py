@@ -1,24 +1,13 @@
 """Users and their plans. Who enforces what is said at each rule."""
 
 import uuid
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
-
-
-class UserManager(BaseUserManager["User"]):
-    """Makes staff; clients are made by their first valid token (`accounts.signup`)."""
-
-    def create_superuser(self, email: str, password: str, **fields: Any) -> "User":
-        """A member of staff who may do everything in the admin."""
-        user = self.model(email=email.lower(), is_staff=True, is_superuser=True, **fields)
-        user.set_password(password)
-        user.save(using=self._db)
-        return user
+from django.db.models.functions import Lower, Now
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -37,11 +26,16 @@ class User(AbstractBaseUser, PermissionsMixin):
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
-    objects: ClassVar[UserManager] = UserManager()
+    objects: ClassVar[BaseUserManager["User"]] = BaseUserManager()
 
     class Meta:
         db_table = "users"
         ordering: ClassVar = ["-created_at"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(email=Lower("email")), name="users_email_lower_case"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.email

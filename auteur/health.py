@@ -14,6 +14,7 @@ from auteur.api.problems import OUTAGES
 from media.storage import object_storage
 
 TIMEOUT_SECONDS = 2.0
+UNANSWERED = (*OUTAGES, OSError)
 
 
 @require_safe
@@ -45,7 +46,7 @@ def ready(request: HttpRequest) -> JsonResponse:
 def _answers(check: Callable[[], object]) -> bool:
     try:
         check()
-    except (*OUTAGES, OSError):
+    except UNANSWERED:
         return False
     return True
 
@@ -60,7 +61,8 @@ def _postgres() -> None:
 
 def _mongodb() -> None:
     timeout = int(TIMEOUT_SECONDS * 1000)
-    with pymongo.MongoClient(settings.MONGODB_URI, serverSelectionTimeoutMS=timeout) as client:  # type: pymongo.MongoClient[dict[str, object]]
+    client: pymongo.MongoClient[dict[str, object]]
+    with pymongo.MongoClient(settings.MONGODB_URI, serverSelectionTimeoutMS=timeout) as client:
         client.admin.command("ping")
 
 

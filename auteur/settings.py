@@ -156,6 +156,9 @@ SUPABASE_JWT_AUDIENCE = env.str("SUPABASE_JWT_AUDIENCE", default="authenticated"
 if not (SUPABASE_JWT_SECRET or SUPABASE_JWKS_URL):
     raise ImproperlyConfigured("Set SUPABASE_JWKS_URL or SUPABASE_JWT_SECRET: tokens need a key.")
 SIGNUP_CREDITS = env.int("SIGNUP_CREDITS", default=0)
+MAX_SIGNUP_CREDITS = 1_000_000
+if not 0 <= SIGNUP_CREDITS <= MAX_SIGNUP_CREDITS:
+    raise ImproperlyConfigured(f"SIGNUP_CREDITS must be between 0 and {MAX_SIGNUP_CREDITS}.")
 
 # --- REST -------------------------------------------------------------------------------------
 
@@ -183,6 +186,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "JobStatus": "jobs.models.JobStatus",
+        "MediaStatus": "media.models.MediaStatus",
+        "MediaType": "media.models.MediaType",
+        "TransactionType": "credits.models.TransactionType",
+        "Plan": "accounts.models.Plan",
+        "SubscriptionStatus": "accounts.models.SubscriptionStatus",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "auteur.api.schema.add_problem_responses",

@@ -6,6 +6,7 @@ is updated, and so locked, before its ledger row is written); one usage and one 
 (unique indexes); a refund is at most the usage (trigger).
 """
 
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -104,7 +105,7 @@ def _move(
 ) -> int:
     if not connection.in_atomic_block:
         raise RuntimeError("a ledger movement needs its caller's transaction")
-    parameters = {
+    parameters: dict[str, Any] = {
         "user_id": user_id,
         "amount": amount,
         "type": type.value,

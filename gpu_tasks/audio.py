@@ -21,6 +21,7 @@ JITTER_SECONDS = 0.1
 """Timestamps this close to the samples counted so far are rounding, not a gap."""
 LONGEST_SECONDS = 48 * 3600
 """Later timestamps are taken for damage, and longer durations for unknown."""
+UNDECODABLE = "The sound could not be decoded."
 
 Samples = NDArray[np.int16]
 _DAMAGE = (av.error.FFmpegError, ValueError)
@@ -50,9 +51,11 @@ class SoundTrack:
     """
 
     def __init__(self, container: InputContainer) -> None:
-        stream = container.streams.best("audio")
-        if not isinstance(stream, AudioStream):
+        if not container.streams.audio:
             raise EngineError(ErrorCode.INPUT_INVALID, "The file has no sound.")
+        stream = container.streams.best("audio")
+        if not isinstance(stream, AudioStream):  # FFmpeg found no stream with known parameters
+            raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
         self._container = container
         self._stream = stream
         self._header_seconds = _header_seconds(container)
@@ -84,7 +87,7 @@ class SoundTrack:
             yield from self._told(stretches, share)
         yield from self._told(timeline.flush(), 1.0)
         if self._end == 0 or undecodable > MAX_UNDECODABLE_SHARE * packets:
-            raise EngineError(ErrorCode.INPUT_INVALID, "The sound could not be decoded.")
+            raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
 
     def _packets(self) -> Iterator["av.Packet[AudioStream]"]:
         try:
@@ -135,10 +138,13 @@ class Timeline:
         return stretches + self._converted(frame)
 
     def flush(self) -> list[tuple[int, Samples]]:
-        """What the conversion still holds back."""
-        stretches = self._converted(None)
-        self._resampler = None
-        return stretches
+        """What the conversion still holds back; nothing where it had failed before."""
+        try:
+            return self._converted(None)
+        except _DAMAGE:
+            return []
+        finally:
+            self._resampler = None
 
     def _is_ahead(self, seconds: float) -> bool:
         if seconds > self._limit:

@@ -27,10 +27,13 @@ OUTCOME_TRIES = 3
 TIMEOUT_SECONDS = 10
 
 
+Kind = Literal["progress", "outcome"]
+
+
 class Callback(Wire):
     """One report; ``outcome`` comes with the end only."""
 
-    kind: Literal["progress", "outcome"]
+    kind: Kind
     job_id: UUID
     attempt_id: UUID
     call_id: str = Field(max_length=255)
@@ -83,9 +86,9 @@ class Reporter:
                 time.sleep(0.2 * 2**wait)
         return None
 
-    def _post(self, kind: str, progress: float, outcome: Outcome | None = None) -> None:
+    def _post(self, kind: Kind, progress: float, outcome: Outcome | None = None) -> None:
         body = Callback(
-            kind=kind,  # type: ignore[arg-type]
+            kind=kind,
             job_id=self._payload.job_id,
             attempt_id=self._payload.attempt_id,
             call_id=self._call_id,

@@ -10,6 +10,20 @@ from jobs import queries
 from jobs.features.registry import features
 from jobs.models import Job, JobStatus
 
+SUMMARY_FIELDS: tuple[str, ...] = (
+    "id",
+    "type",
+    "status",
+    "progress",
+    "project_id",
+    "credits_cost",
+    "credits_refunded",
+    "error",
+    "created_at",
+    "started_at",
+    "completed_at",
+)
+
 
 class SubmittedSerializer(serializers.Serializer[Any]):
     """An accepted job."""
@@ -36,19 +50,7 @@ class JobSummarySerializer(serializers.ModelSerializer[Job]):
 
     class Meta:
         model = Job
-        fields = (
-            "id",
-            "type",
-            "status",
-            "progress",
-            "project_id",
-            "credits_cost",
-            "credits_refunded",
-            "error",
-            "created_at",
-            "started_at",
-            "completed_at",
-        )
+        fields = SUMMARY_FIELDS
         read_only_fields = fields
 
     @extend_schema_field(JobErrorSerializer(allow_null=True))
@@ -64,12 +66,7 @@ class JobSerializer(JobSummarySerializer):
     output_data = serializers.SerializerMethodField()
 
     class Meta(JobSummarySerializer.Meta):
-        fields = (
-            *JobSummarySerializer.Meta.fields,
-            "queue_position",
-            "input_params",
-            "output_data",
-        )
+        fields = (*SUMMARY_FIELDS, "queue_position", "input_params", "output_data")
         read_only_fields = fields
 
     def get_queue_position(self, job: Job) -> int | None:

@@ -33,7 +33,7 @@ event AS (
 )"""
 
 CHARGED = f"WITH {ledger.MOVE}, {INSERT_JOB.format(source='account')} {ledger.RECORD}"
-ON_THE_HOUSE = f"WITH {INSERT_JOB.format(source='(SELECT 1) AS nothing')} SELECT 0 FROM job"
+ON_THE_HOUSE = f"WITH {INSERT_JOB.format(source='(SELECT 1) AS one')} TABLE job"
 
 
 class PlanRequired(Problem):
@@ -55,7 +55,7 @@ class Submitted:
 
 def validated(*, feature: Feature, user_id: UUID, data: Any) -> dict[str, Any]:
     """The feature's parameters with media and projects looked up; raises problems."""
-    serializer = feature.Parameters(data=data, context={"user_id": user_id})
+    serializer = feature.parameters(data=data, context={"user_id": user_id})
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)
 
@@ -107,7 +107,7 @@ def _insert(
         "job_id": job_id,
         "user_id": user_id,
         "project_id": project_id,
-        "feature": feature.type,
+        "feature": feature.name,
         "gpu_class": feature.gpu_class.value,
         "media_ids": media_ids,
         "cost": cost,

@@ -3,13 +3,14 @@
 from typing import Any, ClassVar
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from auteur.api.pagination import cursor
+from auteur.api.requests import user_id
 from jobs import lifecycle, queries, submission
 from jobs.features.base import Feature
 from jobs.models import Job
@@ -29,12 +30,12 @@ class SubmitView(APIView):
     def post(self, request: Request) -> Response:
         """Charge for the job and accept it."""
         parameters = submission.validated(
-            feature=self.feature, user_id=request.user.pk, data=request.data
+            feature=self.feature, user_id=user_id(request), data=request.data
         )
         submitted = submission.submit(
             feature=self.feature,
-            user_id=request.user.pk,
-            plan=request.user.plan,
+            user_id=user_id(request),
+            plan=getattr(request.user, "plan", None),
             parameters=parameters,
         )
         return Response(SubmittedSerializer(submitted).data, status=202)
@@ -42,14 +43,15 @@ class SubmitView(APIView):
 
 def submit_view(feature: Feature) -> type[APIView]:
     """The endpoint of one feature, with its own schema."""
-    name = feature.type.title().replace("_", "")
+    name = feature.name.title().replace("_", "")
     view = type(f"Submit{name}View", (SubmitView,), {"feature": feature})
-    return extend_schema(
-        operation_id=f"jobs_{feature.type}_submit",
+    described = extend_schema(
+        operation_id=f"jobs_{feature.name}_submit",
         summary=feature.summary,
-        request=feature.Parameters,
+        request=feature.parameters,
         responses={202: SubmittedSerializer},
-    )(view)
+    )
+    return extend_schema_view(post=described)(view)
 
 
 class JobListView(generics.ListAPIView[Job]):
@@ -69,7 +71,7 @@ class JobListView(generics.ListAPIView[Job]):
             return Job.objects.none()
         narrowed = JobFilter(data=self.request.query_params)
         narrowed.is_valid(raise_exception=True)
-        jobs = Job.objects.filter(user_id=self.request.user.pk, **narrowed.lookups())
+        jobs = Job.objects.filter(user_id=user_id(self.request), **narrowed.lookups())
         return jobs.defer("output_data", "input_params")
 
 
@@ -79,7 +81,7 @@ class JobView(APIView):
     @extend_schema(summary="See one job", responses=JobSerializer)
     def get(self, request: Request, job_id: UUID) -> Response:
         """The job with its output."""
-        job = queries.job_of(user_id=request.user.pk, job_id=job_id)
+        job = queries.job_of(user_id=user_id(request), job_id=job_id)
         return Response(JobSerializer(job).data)
 
 
@@ -91,6 +93,6 @@ class CancelView(APIView):
     )
     def post(self, request: Request, job_id: UUID) -> Response:
         """End the job, unless it has ended."""
-        job = queries.job_of(user_id=request.user.pk, job_id=job_id)
+        job = queries.job_of(user_id=user_id(request), job_id=job_id)
         job = lifecycle.cancel(job_id=job.pk, by="user")
         return Response(JobSerializer(job).data)

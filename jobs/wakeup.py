@@ -14,7 +14,7 @@ TIMEOUT_SECONDS = 0.1
 
 
 @cache
-def _client() -> "redis.Redis":
+def _client() -> redis.Redis:
     return redis.Redis.from_url(
         settings.REDIS_URL,
         socket_timeout=TIMEOUT_SECONDS,
@@ -30,7 +30,9 @@ def nudge_on_commit() -> None:
 def _nudge() -> None:
     try:
         with _client().pipeline(transaction=False) as pipeline:
-            pipeline.lpush(KEY, 1).ltrim(KEY, 0, 0).execute()
+            pipeline.lpush(KEY, 1)
+            pipeline.ltrim(KEY, 0, 0)
+            pipeline.execute()
     except redis.RedisError as exc:
         logger.warning("orchestrator not nudged: %s", type(exc).__name__)
 

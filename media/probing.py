@@ -102,27 +102,34 @@ def _picture(container: InputContainer) -> VideoStream | None:
     # The cover of a song is a video stream to FFmpeg, and none to us.
     cover = av.stream.Disposition.attached_pic
     streams = (stream for stream in container.streams.video if not stream.disposition & cover)
-    return next((stream for stream in streams if stream.width and stream.height), None)
+    return next((one for one in streams if _is_real(one, "width", "height")), None)
 
 
 def _sound(container: InputContainer) -> AudioStream | None:
-    streams = container.streams.audio
-    return next((stream for stream in streams if stream.rate and stream.channels), None)
+    return next((one for one in container.streams.audio if _is_real(one, "rate", "channels")), None)
+
+
+def _is_real(stream: VideoStream | AudioStream, *facts: str) -> bool:
+    # FFmpeg guesses at headerless formats by the file's name, so a stream without facts counts only
+    # if its container lists frames: then it is in order, even if it does not decode.
+    if stream.codec_context is None:
+        return False  # an unknown codec
+    return stream.frames > 0 or all(getattr(stream, fact) for fact in facts)
 
 
 def _sound_facts(audio: AudioStream) -> dict[str, Any]:
     return {
-        "audio_codec": audio.codec_context.name,
-        "audio_channels": audio.channels,
-        "audio_sample_rate": audio.rate,
+        "audio_codec": audio.codec_context.codec.canonical_name,
+        "audio_channels": audio.channels or None,
+        "audio_sample_rate": audio.rate or None,
     }
 
 
 def _picture_facts(video: VideoStream) -> dict[str, Any]:
     return {
-        "video_codec": video.codec_context.name,
-        "width": video.width,
-        "height": video.height,
+        "video_codec": video.codec_context.codec.canonical_name,
+        "width": video.width or None,
+        "height": video.height or None,
     }
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from media.deletion import delete_project_media
+from media.models import MediaFile
 from projects import edl
 from projects.access import owned_project
 
@@ -25,7 +26,7 @@ def delete(*, user_id: UUID, project_id: UUID) -> None:
     """Delete the user's project, its media and its EDL; its open jobs are cancelled."""
     try:
         _delete_once(user_id, project_id)
-    except IntegrityError:  # media or a job came in between: they go too, or lose
+    except IntegrityError:  # something came in between
         _delete_once(user_id, project_id)
     edl.delete(project_id=project_id, user_id=user_id)
 
@@ -37,4 +38,8 @@ def _delete_once(user_id: UUID, project_id: UUID) -> None:
     with transaction.atomic():
         project = owned_project(user_id=user_id, project_id=project_id, lock=True)
         delete_project_media(project_id=project_id)
-        project.delete()
+        _, deleted = project.delete()
+        if deleted.get(MediaFile._meta.label):
+            raise IntegrityError(
+                "Media came in after the project's were deleted with their objects."
+            )

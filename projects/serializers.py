@@ -40,7 +40,7 @@ class ResolutionField(serializers.CharField):
         return value
 
 
-class ProjectRequestSerializer(serializers.Serializer[Any]):
+class ProjectFieldsSerializer(serializers.Serializer[Any]):
     """A project as a client describes it; what is optional and absent keeps its value."""
 
     name = serializers.CharField(max_length=MAX_NAME_LENGTH)

@@ -18,7 +18,7 @@ from projects.models import Project
 from projects.serializers import (
     EdlSerializer,
     ProjectDetailSerializer,
-    ProjectRequestSerializer,
+    ProjectFieldsSerializer,
     ProjectSerializer,
     TranscriptSerializer,
 )
@@ -46,7 +46,7 @@ class ProjectsView(generics.ListAPIView[Project]):
 
     @extend_schema(
         summary="Create a project",
-        request=ProjectRequestSerializer,
+        request=ProjectFieldsSerializer,
         responses={201: ProjectSerializer},
     )
     def post(self, request: Request) -> Response:
@@ -69,7 +69,7 @@ class ProjectView(APIView):
 
     @extend_schema(
         summary="Update a project",
-        request=ProjectRequestSerializer,
+        request=ProjectFieldsSerializer,
         responses=ProjectSerializer,
     )
     def put(self, request: Request, project_id: UUID) -> Response:
@@ -78,7 +78,7 @@ class ProjectView(APIView):
 
     @extend_schema(
         summary="Update parts of a project",
-        request=ProjectRequestSerializer(partial=True),
+        request=ProjectFieldsSerializer(partial=True),
         responses=ProjectSerializer,
     )
     def patch(self, request: Request, project_id: UUID) -> Response:
@@ -126,6 +126,6 @@ def _user_id(request: Request) -> UUID:
 
 
 def _fields_of(request: Request, *, partial: bool = False) -> dict[str, Any]:
-    serializer = ProjectRequestSerializer(data=request.data, partial=partial)
+    serializer = ProjectFieldsSerializer(data=request.data, partial=partial)
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)

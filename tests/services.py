@@ -1,7 +1,7 @@
-"""A pytest plugin: PostgreSQL, Redis and MongoDB for the run, started once and before settings load.
+"""A pytest plugin: PostgreSQL, Redis and MongoDB, started once and before the settings load.
 
-Whatever ``DATABASE_URL``, ``REDIS_URL`` or ``MONGODB_URI`` already name is used instead. Each xdist
-worker takes a Redis database and a MongoDB database of its own; pytest-django does so in PostgreSQL.
+Whatever ``DATABASE_URL``, ``REDIS_URL`` or ``MONGODB_URI`` already name is used instead. Each
+worker of xdist has a Redis and a MongoDB database of its own (in PostgreSQL by pytest-django).
 """
 
 import atexit

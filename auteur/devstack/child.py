@@ -11,10 +11,14 @@ from pathlib import Path
 
 from auteur.devstack.process import Process, dying_with_parent
 
-SETTLE_SECONDS = 1.0  # a process without a check counts as ready after this
+# A process that neither answers nor announces itself counts as ready after this. One that should
+# announce itself gets longer: the log level may swallow its words.
+SETTLE_SECONDS = 1.0
+SILENCE_SECONDS = 15.0
 FIRST_BACKOFF_SECONDS = 0.5
 LAST_BACKOFF_SECONDS = 30.0
 STEADY_SECONDS = 60.0  # one that ran this long starts anew with the first backoff
+LOOK_SECONDS = 0.2  # between two looks whether it is ready
 LOG_BYTES = 10 * 2**20  # a larger log is set aside at the next start
 TAIL_LINES = 5
 
@@ -42,6 +46,8 @@ class Child:
         self.started = 0.0
         self.told = 0.0
         self.is_killed = False
+        self._log_start = 0
+        self._next_look = 0.0
         self._popen: subprocess.Popen[bytes] | None = None
 
     @property
@@ -64,6 +70,7 @@ class Child:
         process = self.process
         rotate(self.log)
         with self.log.open("ab") as output:
+            self._log_start = output.tell()
             self._popen = subprocess.Popen(
                 process.command,
                 stdin=subprocess.DEVNULL,
@@ -92,9 +99,21 @@ class Child:
         """Whether it shows by now that it works."""
         if self.process.once:
             return False
-        if self.process.ready is None:
-            return time.monotonic() - self.started >= SETTLE_SECONDS
-        return self.process.ready()
+        now = time.monotonic()
+        if now < self._next_look:
+            return False
+        self._next_look = now + LOOK_SECONDS
+        if self.process.ready is not None:
+            return self.process.ready()
+        lived = now - self.started
+        if announcement := self.process.announcement:
+            return lived >= SILENCE_SECONDS or announcement in self._said()
+        return lived >= SETTLE_SECONDS
+
+    def _said(self) -> str:
+        with self.log.open(errors="replace") as log:
+            log.seek(self._log_start)
+            return log.read()
 
     def back_off(self) -> float:
         """Note a failure; it may start again after the seconds returned."""

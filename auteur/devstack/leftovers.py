@@ -9,10 +9,11 @@ import fcntl
 import json
 import os
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import psutil
 
@@ -22,7 +23,8 @@ from auteur.devstack.errors import StackError
 LOCK_NAME = "stack.lock"
 STATE_NAME = "stack.json"
 CLOCK_SECONDS = 2.0  # how far two readings of one start time may be apart
-LEFTOVER_GRACE_SECONDS = 10.0
+LEFTOVER_GRACE_SECONDS = 5.0
+POLL_SECONDS = 0.05
 
 
 @dataclass
@@ -115,7 +117,7 @@ def end_leftovers(var: Path) -> list[str]:
 
 def _groups() -> Mapping[int, list[psutil.Process]]:
     groups: dict[int, list[psutil.Process]] = {}
-    for process in psutil.process_iter():
+    for process in filter(is_alive, psutil.process_iter()):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             groups.setdefault(os.getpgid(process.pid), []).append(process)
     return groups
@@ -131,9 +133,19 @@ def _ours(members: list[psutil.Process], pid: int, at: float) -> list[psutil.Pro
     return members
 
 
-def _end(processes: list[Any]) -> None:
+def _end(processes: list[psutil.Process]) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
-        _, processes = psutil.wait_procs(processes, timeout=LEFTOVER_GRACE_SECONDS)
+        deadline = time.monotonic() + LEFTOVER_GRACE_SECONDS
+        while any(map(is_alive, processes)) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process still does something; one that nobody has waited for does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

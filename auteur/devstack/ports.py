@@ -87,6 +87,6 @@ def _field(variable: str) -> str:
 
 
 def _number(variable: str, text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) <= HIGHEST_PORT:
+    if not (text.isascii() and text.isdecimal()) or not 0 < int(text) <= HIGHEST_PORT:
         raise StackError(f"{variable} is {text!r}: give a number from 1 to {HIGHEST_PORT}.")
     return int(text)

@@ -16,9 +16,9 @@ class Process:
     """One process of the stack.
 
     It starts when all that it ``needs`` is ready, and is stopped before what it needs or ``uses``.
-    Without a ``ready`` check it counts as ready once it has lived for a moment; one that runs
-    ``once`` is ready when it has ended well. ``environment``, ``uid`` and ``gid`` are ours
-    where they are None.
+    It is ready when its ``ready`` check passes or its log holds ``announcement``; without either,
+    once it has lived for a moment; one that runs ``once``, when it has ended well.
+    ``environment``, ``uid`` and ``gid`` are ours where they are None.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Process:
     needs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     ready: Callable[[], bool] | None = None
+    announcement: str = ""
     once: bool = False
     stop_signal: signal.Signals = signal.SIGTERM
     environment: Mapping[str, str] | None = None

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from string import Template
@@ -23,8 +24,8 @@ ANSWER_SECONDS = 0.5
 class Program:
     """A row of the table; ``$HOST`` and ``$…_PORT`` in a command stand for the run's values.
 
-    ``needs`` and ``uses`` are those of `Process`; ``health`` is a path that answers 200 once the
-    program works, at the port that the variable before the colon names.
+    ``needs``, ``uses`` and ``announcement`` are those of `Process`; ``health`` is a path that
+    answers 200 once the program works, at the port that the variable before the colon names.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Program:
     needs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     health: str = ""
+    announcement: str = ""
     once: bool = False
 
 
@@ -53,18 +55,21 @@ PROGRAMS = (
         "orchestrator",
         "python manage.py orchestrate",
         needs=("migrate", "redis"),
+        announcement="orchestrator started",
     ),
     Program(
         "worker-steps",
         "python manage.py worker steps",
         needs=("migrate", "redis"),
         uses=("mongodb", "api"),
+        announcement=" ready.",
     ),
     Program(
         "worker-cpu",
         "python manage.py worker cpu",
         needs=("migrate", "redis"),
         uses=("api",),
+        announcement=" ready.",
     ),
     Program(
         "flower",
@@ -84,6 +89,7 @@ def to_run(environment: Mapping[str, str]) -> list[Process]:
             needs=program.needs,
             uses=program.uses,
             ready=_health_check(program, environment),
+            announcement=program.announcement,
             once=program.once,
             environment=environment,
             directory=BASE_DIR,
@@ -111,7 +117,7 @@ def answers_ok(port: int, path: str) -> bool:
     connection = HTTPConnection(HOST, port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == 200  # noqa: PLR2004
+        return connection.getresponse().status == HTTPStatus.OK
     except (OSError, HTTPException):
         return False
     finally:

@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -24,9 +24,9 @@ from gpu_tasks import runner
 from gpu_tasks.backends.base import Call, CallState, CallStatus
 from gpu_tasks.backends.models import LocalCall, LocalCallState
 from gpu_tasks.callback import Reporter
-from gpu_tasks.contract import Outcome
+from gpu_tasks.contract import Failure, Outcome, Payload
 from gpu_tasks.engine import contracts, load
-from gpu_tasks.errors import Stopped
+from gpu_tasks.errors import EngineError, ErrorCode, Stopped
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def publish(row: LocalCall) -> None:
 
 
 def run(call_id: UUID) -> None:
-    """Claim a waiting call, run it, store its outcome and tell Auteur; all others are left alone."""
+    """Claim a waiting call, run it, store its outcome and report it; all others are left alone."""
     worker = worker_name()
     claimed = LocalCall.objects.filter(pk=call_id, state=LocalCallState.QUEUED).update(
         state=LocalCallState.RUNNING, worker=worker, lease_expires_at=Now() + LEASE
@@ -110,17 +110,26 @@ def run(call_id: UUID) -> None:
     reporter = Reporter(payload=payload, call_id=str(call_id), secret=settings.GPU_CALLBACK_SECRET)
     try:
         with _Lease(call_id, worker) as lease:
-            engine = load(row.function, row.engine, _model_dir(), "cpu", "float32")
 
             def progress(share: float) -> None:
                 lease.check()
                 reporter.progress(share)
 
-            outcome = runner.run(engine=engine, payload=payload, progress=progress)
+            outcome = _outcome(row, payload, progress)
         _store(call_id, worker, outcome)
         reporter.outcome(outcome)
     except Stopped:
         logger.info("call %s stopped", call_id)
+
+
+def _outcome(row: LocalCall, payload: Payload, progress: Callable[[float], None]) -> Outcome:
+    try:
+        engine = load(row.function, row.engine, _model_dir(), "cpu", "float32")
+    except Exception:
+        logger.exception("the %s engine of %s cannot be loaded", row.engine, row.function)
+        known = EngineError(ErrorCode.MODEL_ERROR)
+        return Outcome(error=Failure(code=known.code, message=known.message))
+    return runner.run(engine=engine, payload=payload, progress=progress)
 
 
 def _store(call_id: UUID, worker: str, outcome: Outcome) -> None:

@@ -1,6 +1,7 @@
 """The draft engine: PocketSphinx and simple speaker labels, on a CPU and offline."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,13 +25,26 @@ from gpu_tasks.transcription.utterances import Utterance, utterances
 ONLY_SPEAKER = "Speaker 1"
 
 
+def load(model_dir: Path | None, device: str, dtype: str) -> "DraftEngine":
+    """The engine; it has neither weights to find nor a device to choose."""
+    del model_dir, device, dtype
+    return DraftEngine()
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What was understood of an utterance."""
+
+    start_ms: int
+    words: list[HeardWord]
+    voice: Voice
+
+
 class DraftEngine:
-    """Transcribes English; one call at a time, in memory that does not grow with the sound."""
+    """Transcribes English, one call at a time; its memory grows with the words, not the sound."""
 
     def __init__(self) -> None:
-        self.info = EngineInfo(
-            name="draft", model=f"pocketsphinx {version('pocketsphinx')} en-us"
-        )  # fmt: skip
+        self.info = EngineInfo(name="draft", model=f"pocketsphinx-{version('pocketsphinx')} en-us")
         self._recogniser = Recogniser()
 
     def run(self, payload: TranscriptionPayload, workspace: Workspace) -> TranscriptionResult:
@@ -38,28 +52,79 @@ class DraftEngine:
         _check_language(payload.language)
         with open_media(workspace.input("media")) as container:
             track = SoundTrack(container)
-            spoken = list(self._spoken(track, workspace))
+            spoken = list(self._listen(track, workspace))
             duration_ms = track.duration_ms
-        speakers = (
-            labels([who for _, who in spoken])
-            if payload.speaker_diarization
-            else [ONLY_SPEAKER] * len(spoken)
-        )
+        speakers = _speakers(spoken, payload.speaker_diarization)
         transcript = Transcript(
             language=payload.language,
             duration_ms=duration_ms,
-            segments=[
-                _segment(words, speaker, duration_ms)
-                for (words, _), speaker in zip(spoken, speakers, strict=True)
-            ],
+            segments=[_segment(*pair, duration_ms) for pair in zip(spoken, speakers, strict=True)],
         )
         workspace.output("transcript").write_text(transcript.model_dump_json(), encoding="utf-8")
-        return _counted(transcript)
+        return TranscriptionResult(
+            language=transcript.language,
+            duration_ms=duration_ms,
+            segments_count=len(transcript.segments),
+            words_count=sum(len(segment.words) for segment in transcript.segments),
+        )
 
-    def _spoken(
-        self, track: SoundTrack, workspace: Workspace
-    ) -> Iterator[tuple[list[HeardWord], Voice]]:
-        """The words of every utterance that has any, and the voice that said them."""
+    def _listen(self, track: SoundTrack, workspace: Workspace) -> Iterator[Spoken]:
         for utterance in utterances(_watched(track.blocks(), workspace)):
-            if words := self._words(utterance, workspace):
-                yield words, voice(utterance.samples)
+            words = self._words(utterance, workspace)
+            if words:
+                start_ms = utterance.start * 1000 // RATE
+                yield Spoken(start_ms, words, voice(utterance.samples))
+
+    def _words(self, utterance: Utterance, workspace: Workspace) -> list[HeardWord]:
+        def tick() -> None:
+            workspace.progress(utterance.share)
+
+        return self._recogniser.words(utterance.samples, tick)
+
+
+def _check_language(language: str) -> None:
+    if language not in DRAFT_LANGUAGES:
+        raise EngineError(
+            ErrorCode.INPUT_INVALID,
+            f"The draft engine understands English (en) only, not {language!r:.20}.",
+        )
+
+
+def _watched(blocks: Iterable[Block], workspace: Workspace) -> Iterator[Block]:
+    """The blocks, with a report for each: long silences are work too, and can be cancelled."""
+    for block in blocks:
+        workspace.progress(block.share)
+        yield block
+
+
+def _speakers(spoken: Sequence[Spoken], diarization: bool) -> list[str]:
+    if not diarization:
+        return [ONLY_SPEAKER] * len(spoken)
+    return labels([one.voice for one in spoken])
+
+
+def _segment(spoken: Spoken, speaker: str, duration_ms: int) -> Segment:
+    """The words at their times in the media, between the first and the last of them."""
+    words = [
+        Word(
+            word=_spelt(heard.text, first=index == 0),
+            # The last frame of a file is padded: its words must not outlast the media.
+            start_ms=min(spoken.start_ms + heard.start_ms, duration_ms),
+            end_ms=min(spoken.start_ms + heard.end_ms, duration_ms),
+            confidence=round(heard.confidence, 3),
+        )
+        for index, heard in enumerate(spoken.words)
+    ]
+    return Segment(
+        speaker=speaker,
+        start_ms=words[0].start_ms,
+        end_ms=words[-1].end_ms,
+        text=" ".join(word.word for word in words),
+        words=words,
+    )
+
+
+def _spelt(text: str, *, first: bool) -> str:
+    """The dictionary is in lower case: give a segment and the word "I" their capitals."""
+    pronoun = text == "i" or text.startswith("i'")
+    return text[:1].upper() + text[1:] if first or pronoun else text

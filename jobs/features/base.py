@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from auteur.api.problems import NotFound, Problem
@@ -43,7 +45,8 @@ class MediaNotUsable(Problem):
         super().__init__(detail, errors=[{"field": field, "code": code, "detail": detail}])
 
 
-class MediaField(serializers.UUIDField):
+@extend_schema_field(OpenApiTypes.UUID)
+class MediaField(serializers.Field[MediaFile, str, str, Any]):
     """The id of one of the user's confirmed media files, of one of ``types``."""
 
     def __init__(
@@ -53,9 +56,9 @@ class MediaField(serializers.UUIDField):
         self.types = types
         self.sound = sound
 
-    def to_internal_value(self, data: Any) -> Any:
+    def to_internal_value(self, data: Any) -> MediaFile:
         """The media file; 404 if it is not the user's, 422 if it cannot be used."""
-        media_id = super().to_internal_value(data)
+        media_id = serializers.UUIDField().to_internal_value(data)
         media = owned_media(user_id=self.context["user_id"], media_id=media_id)
         if media.status != MediaStatus.READY:
             self._refuse("media_not_ready", "The upload has not been confirmed.")
@@ -74,12 +77,13 @@ class MediaField(serializers.UUIDField):
         raise MediaNotUsable(field=self.field_name or "", code=code, detail=detail)
 
 
-class ProjectField(serializers.UUIDField):
+@extend_schema_field(OpenApiTypes.UUID)
+class ProjectField(serializers.Field[Project, str, str, Any]):
     """The id of one of the user's projects."""
 
-    def to_internal_value(self, data: Any) -> Any:
+    def to_internal_value(self, data: Any) -> Project:
         """The project; 404 if it is not the user's."""
-        project_id = super().to_internal_value(data)
+        project_id = serializers.UUIDField().to_internal_value(data)
         project = Project.objects.filter(pk=project_id, user_id=self.context["user_id"]).first()
         if project is None:
             raise NotFound
@@ -107,10 +111,11 @@ class Parameters(serializers.Serializer[Any]):
 class Feature:
     """One AI feature. Subclasses say what differs; instances hold no state."""
 
-    type: ClassVar[str]
+    name: ClassVar[str]
+    """A job's `type`."""
     summary: ClassVar[str]
     contract: ClassVar[Contract]
-    Parameters: ClassVar[type[Parameters]]
+    parameters: ClassVar[type[Parameters]]
     plan: ClassVar[str | None] = None
     """The plan that a user must have, if any."""
     max_attempts: ClassVar[int] = 3
@@ -122,7 +127,7 @@ class Feature:
     @property
     def slug(self) -> str:
         """The feature in URLs and queue names."""
-        return self.type.replace("_", "-")
+        return self.name.replace("_", "-")
 
     @property
     def queue(self) -> str:
@@ -132,12 +137,12 @@ class Feature:
     @property
     def backend(self) -> str:
         """Which backend its calls run on, by setting."""
-        return str(settings.INFERENCE_BACKENDS.get(self.type, settings.INFERENCE_BACKEND))
+        return str(settings.INFERENCE_BACKENDS.get(self.name, settings.INFERENCE_BACKEND))
 
     @property
     def engine(self) -> str:
         """Which engine its calls run, by setting."""
-        return str(settings.INFERENCE_ENGINES.get(self.type, settings.INFERENCE_ENGINE))
+        return str(settings.INFERENCE_ENGINES.get(self.name, settings.INFERENCE_ENGINE))
 
     @property
     def gpu_class(self) -> GpuClass:

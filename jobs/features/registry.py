@@ -1,4 +1,4 @@
-"""All features by type, found by their modules."""
+"""All features by name, found by their modules."""
 
 import importlib
 import pkgutil
@@ -18,10 +18,10 @@ def features() -> Mapping[str, Feature]:
     for module in pkgutil.iter_modules(jobs.features.__path__):
         if module.name not in INFRASTRUCTURE:
             feature = importlib.import_module(f"jobs.features.{module.name}").FEATURE
-            found[feature.type] = feature
+            found[feature.name] = feature
     return found
 
 
-def feature_of(type: str) -> Feature:
+def feature_of(name: str) -> Feature:
     """The feature of a job's ``type``; raises ``KeyError`` for one no longer declared."""
-    return features()[type]
+    return features()[name]

@@ -49,10 +49,10 @@ class TranscriptionParameters(Parameters):
 class Transcription(Feature):
     """The declaration."""
 
-    type = "transcription"
+    name = "transcription"
     summary = "Transcribe the speech of a recording"
     contract = contract.CONTRACT
-    Parameters = TranscriptionParameters
+    parameters = TranscriptionParameters
 
     def price(self, parameters: Mapping[str, Any]) -> int:
         """One credit per started two minutes."""

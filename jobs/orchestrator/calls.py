@@ -19,6 +19,7 @@ from jobs.models import Attempt, AttemptState, Job
 
 logger = logging.getLogger(__name__)
 
+UNREACHABLE = (BackendUnavailable, *OUTAGES)
 STOPS_AT_ONCE = 100
 STOP_FORGOTTEN_AFTER = timedelta(hours=1)
 """A call whose id never became known by then was never started."""
@@ -82,7 +83,7 @@ def stop_unwanted() -> int:
     for attempt in attempts:
         try:
             backend_of(attempt.backend).stop([attempt.call_id or ""])
-        except (BackendUnavailable, *OUTAGES) as exc:
+        except UNREACHABLE as exc:
             logger.warning("call of %s not stopped yet: %s", attempt.pk, type(exc).__name__)
             continue
         Attempt.objects.filter(pk=attempt.pk).update(stopped_at=Now())

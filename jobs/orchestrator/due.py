@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
@@ -124,7 +125,7 @@ def _publish_later(found: Round) -> None:
     ids = [wake_up.attempt_id for wake_up in found.wake_ups]
     sent_before = dict(Attempt.objects.filter(pk__in=ids).values_list("pk", "publications"))
     Attempt.objects.filter(pk__in=ids).update(publications=F("publications") + 1)
-    by_pause: dict[timedelta, list[object]] = {}
+    by_pause: dict[timedelta, list[UUID]] = {}
     for attempt_id in ids:
         pause = min(PUBLISH_AGAIN_AFTER * (1 + sent_before[attempt_id]), MAX_PUBLISH_PAUSE)
         by_pause.setdefault(pause, []).append(attempt_id)

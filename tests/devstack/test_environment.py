@@ -1,3 +1,4 @@
+import itertools
 import re
 import stat
 from pathlib import Path
@@ -89,7 +90,7 @@ def test_the_example_names_every_variable_of_the_settings() -> None:
 def test_each_variable_of_the_example_is_explained() -> None:
     lines = (BASE_DIR / ".env.example").read_text().splitlines()
     ports_of_stack = tuple(f"# {name}=" for name in ports.DEFAULTS)
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in itertools.pairwise(lines):
         if re.match(r"(# )?[A-Z0-9_]+=", line) and not line.startswith(ports_of_stack):
             assert re.match(r"# [^=]+[.:;]", before), f"no word about {line}"
 

@@ -8,6 +8,7 @@ import pytest
 
 from auteur.devstack.child import TAIL_LINES, Child, last_lines, rotate
 from auteur.devstack.errors import StackError
+from auteur.devstack.leftovers import is_alive
 from auteur.devstack.process import Process
 from auteur.devstack.supervisor import FAILURES_AT_START, Supervisor, foundations
 from tests.devstack.conftest import TinyStack, wait_until_up
@@ -101,8 +102,11 @@ class TestFailure:
         supervisor = supervisor_of(waiting, late, logs=tmp_path, said=[])
         with pytest.raises(StackError, match=r"late is not ready after 0.3 s"):
             supervisor.start(seconds=0.3)
+        late_pid = supervisor.children[1].pid
         supervisor.stop()
-        assert not psutil.Process().children()
+        assert supervisor.children[0].pid is None
+        assert late_pid
+        assert not psutil.pid_exists(late_pid)
 
     def test_a_missing_binary_is_one_line(self, tmp_path: Path) -> None:
         supervisor = supervisor_of(Process("odd", ("/no/such/binary",)), logs=tmp_path, said=[])
@@ -180,36 +184,55 @@ class TestWholeStack:
     ) -> None:
         supervisor = tiny_stack()
         children = wait_until_up(supervisor, var)
-        assert len(children) == 4
+        assert len(children) == 3
         supervisor.send_signal(number)
         output, _ = supervisor.communicate(timeout=20)
         assert supervisor.returncode == 0
-        assert "deaf did not stop in 0.5 s and is killed" in output
-        assert not [child for child in children if child.is_running()]
+        assert "killed" not in output
+        assert not [child for child in children if is_alive(child)]
         assert not (var / "stack.json").exists()
+
+    def test_one_that_does_not_stop_in_time_is_killed(
+        self, tiny_stack: TinyStack, var: Path
+    ) -> None:
+        supervisor = tiny_stack("DEAF")
+        children = wait_until_up(supervisor, var)
+        supervisor.send_signal(signal.SIGTERM)
+        output, _ = supervisor.communicate(timeout=20)
+        assert "deaf did not stop in 0.5 s and is killed" in output
+        assert not [child for child in children if is_alive(child)]
+
+    def test_a_second_signal_ends_all_at_once(self, tiny_stack: TinyStack, var: Path) -> None:
+        supervisor = tiny_stack("DEAF", "PATIENT")
+        children = wait_until_up(supervisor, var)
+        supervisor.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert supervisor.poll() is None
+        supervisor.send_signal(signal.SIGINT)
+        supervisor.communicate(timeout=5)
+        assert not [child for child in children if is_alive(child)]
 
     @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the Linux kernel")
     def test_all_end_with_a_supervisor_that_is_killed(
         self, tiny_stack: TinyStack, var: Path
     ) -> None:
         supervisor = tiny_stack()
-        children = wait_until_up(supervisor, var)
-        told = [child for child in children if child.ppid() == supervisor.pid]
+        wait_until_up(supervisor, var)
+        children = psutil.Process(supervisor.pid).children()
+        assert len(children) == 2
         supervisor.kill()
-        gone, alive = psutil.wait_procs(told, timeout=10)
-        assert len(gone) == 2
-        assert ["SIGTERM" in child.cmdline()[-1] for child in alive] == [True]  # the deaf one
+        until(lambda: not any(map(is_alive, children)), seconds=10)
 
     def test_the_next_run_ends_what_a_killed_one_left(
         self, tiny_stack: TinyStack, var: Path
     ) -> None:
-        first = tiny_stack()
+        first = tiny_stack("DEAF")
         children = wait_until_up(first, var)
         first.kill()
         first.wait()
         second = tiny_stack()
         wait_until_up(second, var)
-        assert not [child for child in children if child.is_running()]
+        assert not [child for child in children if is_alive(child)]
         second.send_signal(signal.SIGTERM)
         output, _ = second.communicate(timeout=20)
         assert "deaf was left over from a killed run and is ended" in output

@@ -1,9 +1,9 @@
-"""A stack small enough for tests of the supervisor: Redis and two sleepers, in a process to kill.
+"""A stack small enough for tests of the supervisor: Redis and a sleeper, in a process to kill.
 
-``python -m tests.devstack.tiny_stack VAR REDIS_PORT [BROKEN]``; BROKEN adds one that always fails.
+``python -m tests.devstack.tiny_stack VAR REDIS_PORT [OPTION ...]``: BROKEN adds one that always
+fails, DEAF one that does not hear SIGTERM, PATIENT waits for it longer than a test does.
 """
 
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,18 +18,22 @@ from auteur.devstack.stack import supervised
 PARENT = (
     "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
 )
-DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+DEAF = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+    " print('deaf now', flush=True); time.sleep(600)"
+)
 FAILING = "import sys; sys.exit('this one never works')"
 
 
-def main(var: Path, port: int, *, broken: bool) -> None:
+def main(var: Path, port: int, options: Sequence[str]) -> None:
     def plan() -> tuple[Sequence[Process], Mapping[str, str]]:
         processes = [
             services.redis_server(var / "redis", port, "secret"),
-            Process("parent", (sys.executable, "-c", PARENT), needs=("redis",)),
-            Process("deaf", (sys.executable, "-c", DEAF), stop_signal=signal.SIGTERM),
+            Process("parent", (sys.executable, "-c", PARENT), needs=("redis",), ready=lambda: True),
         ]
-        if broken:
+        if "DEAF" in options:
+            processes.append(Process("deaf", (sys.executable, "-c", DEAF), announcement="deaf now"))
+        if "BROKEN" in options:
             processes.append(Process("broken", (sys.executable, "-c", FAILING)))
         return processes, {"API": "http://127.0.0.1:1"}
 
@@ -38,11 +42,11 @@ def main(var: Path, port: int, *, broken: bool) -> None:
         if supervisor.start():
             say("up")
             supervisor.run()
-        supervisor.stop(grace=0.5)
+        supervisor.stop(grace=60 if "PATIENT" in options else 0.5)
 
 
 if __name__ == "__main__":
     try:
-        main(Path(sys.argv[1]), int(sys.argv[2]), broken="BROKEN" in sys.argv)
+        main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
     except StackError as exc:
         sys.exit(str(exc))

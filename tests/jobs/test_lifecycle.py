@@ -207,9 +207,7 @@ def test_an_outcome_is_stored_once(make_job):
     attempt = bring_to(make_job(), AttemptState.RUNNING)
     failure = Outcome(error=Failure(code=ErrorCode.GPU_OOM, message="too big"))
     assert lifecycle.report_outcome(attempt_id=attempt.pk, call_id="call-1", outcome=OUTCOME)
-    assert not lifecycle.report_outcome(
-        attempt_id=attempt.pk, call_id="call-1", outcome=failure
-    )
+    assert not lifecycle.report_outcome(attempt_id=attempt.pk, call_id="call-1", outcome=failure)
     attempt.refresh_from_db()
     assert (attempt.state, attempt.error_code) == (AttemptState.REPORTED, None)
 
@@ -250,6 +248,7 @@ def test_put_back_lets_another_worker_take_the_step(make_job):
     attempt.refresh_from_db()
     job = Job.objects.get(pk=attempt.job_id)
     assert (attempt.state, attempt.faults, attempt.worker) == (AttemptState.REPORTED, 1, None)
+    assert job.wake_at is not None
     assert timezone.now() < job.wake_at < timezone.now() + timedelta(seconds=6)
     assert lifecycle.claim(step=COLLECT, attempt_ids=[attempt.pk], worker="two")
 

@@ -36,9 +36,7 @@ def bring_to(job: Job, state: str) -> Attempt:
         ),
         lambda: lifecycle.claim(step=DISPATCH, attempt_ids=[attempt.pk], worker=WORKER),
         lambda: lifecycle.call_started(attempt_id=attempt.pk, call_id="call-1"),
-        lambda: lifecycle.report_outcome(
-            attempt_id=attempt.pk, call_id="call-1", outcome=OUTCOME
-        ),
+        lambda: lifecycle.report_outcome(attempt_id=attempt.pk, call_id="call-1", outcome=OUTCOME),
         lambda: lifecycle.claim(step=COLLECT, attempt_ids=[attempt.pk], worker=WORKER),
         lambda: lifecycle.release(
             step=COLLECT, worker=WORKER, values={attempt.pk: {"result": {"answer": 42}}}

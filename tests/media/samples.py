@@ -2,7 +2,8 @@
 
 import io
 import wave
-from typing import Any
+from fractions import Fraction
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -21,7 +22,13 @@ PLAYLIST = b"""#EXTM3U
 http://127.0.0.1:%d/secret.ts
 #EXT-X-ENDLIST
 """
-SESSION = b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"
+SESSION = b"""v=0
+o=- 0 0 IN IP4 127.0.0.1
+s=x
+c=IN IP4 127.0.0.1
+t=0 0
+m=audio 9 RTP/AVP 0
+"""
 CONCATENATION = b"ffconcat version 1.0\nfile '/etc/hostname'\n"
 
 
@@ -32,16 +39,15 @@ def video(
     buffer = _Unseekable() if live else io.BytesIO()
     with av.open(buffer, "w", format=container) as output:
         codec = "vp8" if container == "webm" else "mpeg4"
-        frames = output.add_stream(codec, rate=RATE)
+        frames = cast(VideoStream, output.add_stream(codec, rate=RATE))
         frames.width, frames.height, frames.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         if rotation is not None:
             frames.set_display_rotation(-rotation)
-        voice = None
-        if sound:
-            voice = output.add_stream("libopus" if container == "webm" else "aac", rate=48_000)
+        voice = "libopus" if container == "webm" else "aac"
+        spoken = output.add_stream(voice, rate=48_000) if sound else None
         _write_frames(output, frames)
-        if voice is not None:
-            _write_sound(output, voice)
+        if spoken is not None:
+            _write_sound(output, cast(AudioStream, spoken))
     return buffer.getvalue()
 
 
@@ -65,10 +71,10 @@ def wav(*, frames: int = SAMPLE_RATE, rate: int = SAMPLE_RATE) -> bytes:
 
 
 def song_with_cover() -> bytes:
-    """An M4A file with a picture attached."""
+    """An MP3 file with a picture attached."""
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="ipod") as output:
-        voice = output.add_stream("aac", rate=48_000)
+    with av.open(buffer, "w", format="mp3") as output:
+        voice = output.add_stream("mp3", rate=48_000)
         cover = output.add_stream("png", rate=1)
         cover.width, cover.height, cover.pix_fmt = WIDTH, HEIGHT, "rgb24"
         cover.disposition = av.stream.Disposition.attached_pic
@@ -83,7 +89,7 @@ def image(codec: str = "png") -> bytes:
     encoder: Any = av.CodecContext.create(codec, "w")
     encoder.width, encoder.height = WIDTH, HEIGHT
     encoder.pix_fmt = "rgb24" if codec == "png" else "yuvj420p"
-    encoder.time_base = "1/25"
+    encoder.time_base = Fraction(1, RATE)
     frame = _frame(0).reformat(format=encoder.pix_fmt)
     frame.pts = 0
     return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])

@@ -172,7 +172,7 @@ def _object(value: Any, name: str) -> Document:
 
 
 def _count_of(value: Any, name: str, *, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
         raise CommandError(ErrorCode.FailedToParse, f"{name} takes an integer")
     if value < least:
         raise CommandError(ErrorCode.Location15958, f"{name} must be at least {least}")

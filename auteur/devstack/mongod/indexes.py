@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from bson import Int64
+
 from .errors import CommandError, ErrorCode, not_implemented
 from .query import field_values, matches
+from .query_validation import validate_query
 from .values import SCALARS, Document, identity
 
 Entry = tuple[Hashable, ...]
+
+MAX_LIFETIME_SECONDS: Final = 2**31 - 1
 
 _STORED_OPTIONS: Final = (
     "key",
@@ -93,7 +98,7 @@ class Index:
             return False
         (path,) = self.key
         dates = [v for v in field_values(document, path) if isinstance(v, datetime)]
-        return bool(dates) and min(dates) + timedelta(seconds=lifetime) <= now
+        return bool(dates) and min(dates) <= now - timedelta(seconds=lifetime)
 
 
 def duplicate_key(namespace: str, index: Index, document: Document) -> CommandError:
@@ -120,7 +125,22 @@ def parse_index(spec: Any) -> Index:
     for path, direction in spec["key"].items():
         if direction not in (1, -1) or "$" in path:
             raise not_implemented(f"an index of type {direction!r} on '{path}'")
-    if "expireAfterSeconds" in spec and len(spec["key"]) != 1:
-        raise CommandError(ErrorCode.CannotCreateIndex, "TTL indexes are single-field indexes")
+    _check_options(spec)
     stored = {name: spec[name] for name in _STORED_OPTIONS if spec.get(name, False) is not False}
     return Index(spec={"v": 2, **stored})
+
+
+def _check_options(spec: Document) -> None:
+    for name in ("unique", "sparse"):
+        if not isinstance(spec.get(name, False), bool | int | float):
+            raise CommandError(ErrorCode.TypeMismatch, f"the index option {name} is no boolean")
+    if "partialFilterExpression" in spec:
+        validate_query(spec["partialFilterExpression"])
+    lifetime = spec.get("expireAfterSeconds", 0)
+    if type(lifetime) not in (int, Int64, float) or not 0 <= lifetime <= MAX_LIFETIME_SECONDS:
+        raise CommandError(
+            ErrorCode.CannotCreateIndex,
+            f"expireAfterSeconds must be a number from 0 to {MAX_LIFETIME_SECONDS}",
+        )
+    if "expireAfterSeconds" in spec and len(spec["key"]) != 1:
+        raise CommandError(ErrorCode.CannotCreateIndex, "TTL indexes are single-field indexes")

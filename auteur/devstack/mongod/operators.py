@@ -193,7 +193,7 @@ def _kept(old: Any, name: str, wanted: Callable[[Any], bool]) -> Any:
 
 
 def _integer(value: Any, name: str) -> int:
-    if not is_number(value) or isinstance(value, Decimal128) or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
         raise _bad_value(f"The value for {name} must be an integer value")
     return int(value)
 

@@ -80,12 +80,16 @@ def _validate_condition(condition: Any) -> None:
             raise not_implemented(f"the query operator {name}")
         if name not in _OPERATORS:
             raise CommandError(ErrorCode.BadValue, f"unknown operator: {name}")
-        if name == "$not":
-            _validate_condition(argument)
-        elif name == "$elemMatch" and not is_operator_document(argument):
-            validate_query(argument)
-        elif name == "$regex":
-            _validate_regex(argument.pattern if isinstance(argument, Regex) else argument)
+        _validate_argument(name, argument)
+
+
+def _validate_argument(name: str, argument: Any) -> None:
+    if name == "$not":
+        _validate_condition(argument)
+    elif name == "$elemMatch" and not is_operator_document(argument):
+        validate_query(argument)
+    elif name == "$regex":
+        _validate_regex(argument.pattern if isinstance(argument, Regex) else argument)
 
 
 def is_operator_document(condition: Any) -> bool:

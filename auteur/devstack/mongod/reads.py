@@ -37,7 +37,10 @@ def _get_more(engine: Engine, request: Request) -> Document:
 
 def _kill_cursors(engine: Engine, request: Request) -> Document:
     parse_namespace(request.database, request.body["killCursors"])
-    killed, unknown = engine.cursors.kill(request.array("cursors"))
+    cursor_ids = request.array("cursors")
+    if not all(isinstance(cursor_id, int) for cursor_id in cursor_ids):
+        raise CommandError(ErrorCode.TypeMismatch, "killCursors takes an array of cursor ids")
+    killed, unknown = engine.cursors.kill(cursor_ids)
     return {
         "cursorsKilled": killed,
         "cursorsNotFound": unknown,

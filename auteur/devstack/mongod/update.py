@@ -80,12 +80,12 @@ def _operated(document: Document, spec: Document, update: Update, *, inserting: 
     filters = ArrayFilters(update.array_filters)
     paths = [path for _, path, _ in steps]
     filters.require(paths)
-    targets = [parse_path(argument) for name, _, argument in steps if name == "$rename"]
+    targets = [_rename_target(argument) for name, _, argument in steps if name == "$rename"]
     _refuse_conflicts([*paths, *targets])
     result = document
     for name, path, argument in steps:
         if name == "$rename":
-            result = _renamed(result, path, parse_path(argument))
+            result = _renamed(result, path, _rename_target(argument))
             continue
         if name == "$setOnInsert" and not inserting:
             continue
@@ -132,6 +132,15 @@ def _refuse_conflicts(paths: list[Path]) -> None:
                 f"Updating the path '{'.'.join(longer)}' would create a conflict at "
                 f"'{'.'.join(shorter)}'",
             )
+
+
+def _rename_target(argument: Any) -> Path:
+    if not isinstance(argument, str):
+        raise CommandError(
+            ErrorCode.BadValue,
+            f"The 'to' field for $rename must be a string, not of type {type_name(argument)}",
+        )
+    return parse_path(argument)
 
 
 def _renamed(document: Document, source: Path, target: Path) -> Document:

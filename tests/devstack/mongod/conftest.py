@@ -19,7 +19,6 @@ Document = dict[str, Any]
 Client = MongoClient[Document]
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-EXTERNAL_URI = os.environ.get("MONGODB_URI", "")
 
 
 @dataclass
@@ -63,9 +62,26 @@ def start(dbpath: Path) -> ServerProcess:
 
 
 @pytest.fixture(scope="session")
-def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if EXTERNAL_URI:
-        yield EXTERNAL_URI
+def real_uri() -> str:
+    """The address of a real server, when the environment names one and it is not ours."""
+    uri = os.environ.get("MONGODB_URI", "")
+    if not uri:
+        return ""
+    client: Client = MongoClient(uri)
+    with client:
+        return "" if "auteur-embedded" in client.server_info()["modules"] else uri
+
+
+@pytest.fixture
+def embedded_only(real_uri: str) -> None:
+    if real_uri:
+        pytest.skip("about the embedded server alone")
+
+
+@pytest.fixture(scope="session")
+def mongodb_uri(real_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if real_uri:
+        yield real_uri
         return
     server = start(tmp_path_factory.mktemp("mongod"))
     yield server.uri
@@ -73,10 +89,8 @@ def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+def start_server(tmp_path: Path, embedded_only: None) -> Iterator[Callable[..., ServerProcess]]:
     """Starts servers of our own on a folder, for what only they promise."""
-    if EXTERNAL_URI:
-        pytest.skip("about the embedded server's own process")
     servers: list[ServerProcess] = []
 
     def start_one(folder: str = "data") -> ServerProcess:

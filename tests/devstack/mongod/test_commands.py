@@ -1,6 +1,5 @@
 """The handshake, databases and collections, and how what is not supported is refused."""
 
-import os
 from typing import Any
 
 import pytest
@@ -12,9 +11,6 @@ from pymongo.errors import CollectionInvalid, OperationFailure
 from pymongo.server_api import ServerApi
 
 Document = dict[str, Any]
-embedded_only = pytest.mark.skipif(
-    bool(os.environ.get("MONGODB_URI")), reason="a real server can do this"
-)
 
 
 def code_of(database: Database[Document], *args: Any, **options: Any) -> int | None:
@@ -118,7 +114,7 @@ def test_a_document_that_grows_beyond_sixteen_mebibytes(clips: Collection[Docume
     assert len(encode(stored)) < 12_100_000
 
 
-@embedded_only
+@pytest.mark.usefixtures("embedded_only")
 @pytest.mark.parametrize(
     ("command", "options"),
     [

@@ -1,0 +1,271 @@
+"""Users: clients come by token and are read here; staff get their passwords and rights here."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.core.exceptions import PermissionDenied
+from django.db import DataError
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from accounts.models import Plan, Subscription, User
+from accounts.subscriptions import set_plan
+from auteur.admin import (
+    EMPTY,
+    ConfirmedActions,
+    PartInline,
+    ReasonForm,
+    link,
+    list_link,
+)
+from auteur.api.problems import Problem
+from credits import ledger
+from credits.models import Credits
+
+NO_PLAN = "none"
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+"""What only superusers change, and not on themselves."""
+
+
+class BalanceOutOfRange(Problem):
+    """The balance would leave the range of its column."""
+
+    status_code = 409
+    default_code = "balance_out_of_range"
+    default_detail = "The balance would leave the range that it can have."
+
+
+class GrantForm(ReasonForm):
+    """How much, why, and what the client reads."""
+
+    amount = forms.IntegerField(min_value=1, max_value=ledger.MAX_AMOUNT)
+    description = forms.CharField(
+        max_length=200,
+        initial="Granted by support",
+        help_text="The client reads this in their credit history.",
+    )
+    field_order = ("amount", "description", "reason")
+
+
+class PlanForm(ReasonForm):
+    """Which plan, until when, and why."""
+
+    plan = forms.ChoiceField(choices=[*Plan.choices, (NO_PLAN, "No plan")])
+    period_end = forms.DateTimeField(
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text="UTC; without it, the plan does not end. The plan in force ends now.",
+    )
+    field_order = ("plan", "period_end", "reason")
+
+    def clean_period_end(self) -> Any:
+        """A plan cannot end before it begins."""
+        end = self.cleaned_data["period_end"]
+        if end is not None and end <= timezone.now():
+            raise forms.ValidationError("This is in the past.")
+        return end
+
+
+class PlanFilter(admin.SimpleListFilter):
+    """By the plan in force."""
+
+    title = "plan"
+    parameter_name = "plan"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, Any]]:
+        """All plans, and none."""
+        return [*Plan.choices, (NO_PLAN, "No plan")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
+        """Users on the chosen plan."""
+        in_force = Subscription.objects.in_force().filter(user=OuterRef("pk"))
+        if self.value() == NO_PLAN:
+            return queryset.filter(~Exists(in_force))
+        if self.value():
+            return queryset.filter(Exists(in_force.filter(plan=self.value())))
+        return queryset
+
+
+class SubscriptionInline(PartInline):
+    """The user's plans, past and present."""
+
+    model = Subscription
+    ordering = ("-created_at",)
+    fields = (
+        "plan", "status", "current_period_start", "current_period_end", "stripe_subscription_id",
+        "created_at",
+    )  # fmt: skip
+    readonly_fields = fields
+
+
+@admin.register(User)
+class UserAdmin(ConfirmedActions, DjangoUserAdmin):
+    """A user with balance, plan and links to what is theirs."""
+
+    form = forms.ModelForm
+    list_display = (
+        "email", "name", "plan_in_force", "balance", "is_active", "is_staff", "created_at",
+    )  # fmt: skip
+    list_select_related = ("credits",)
+    list_filter = (PlanFilter, "is_active", "is_staff", "created_at")
+    search_fields = ("email", "name")
+    search_help_text = "Email, name or id"
+    ordering = ("-created_at",)
+    actions = ("grant_credits", "change_plan")
+    inlines = (SubscriptionInline,)
+    fieldsets = (
+        (None, {"fields": ("id", "email", "name", "avatar_url", "is_active", "password_link")}),
+        ("What is theirs", {"fields": (
+            "plan_in_force", "balance", "transactions", "jobs", "projects", "media_files",
+            "voice_clones",
+        )}),
+        ("Staff", {"fields": RIGHTS}),
+        ("Times", {"fields": ("created_at", "updated_at", "last_login")}),
+    )  # fmt: skip
+    readonly_fields = (
+        "id", "email", "avatar_url", "password_link", "plan_in_force", "balance", "transactions",
+        "jobs", "projects", "media_files", "voice_clones", "created_at", "updated_at",
+        "last_login",
+    )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """With the plan in force, in the same query."""
+        in_force = Subscription.objects.in_force().filter(user=OuterRef("pk"))
+        return super().get_queryset(request).annotate(current_plan=in_force.values("plan")[:1])
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Only superusers give rights, and nobody takes their own away."""
+        fields = list(super().get_readonly_fields(request, obj))
+        oneself = obj is not None and obj.pk == request.user.pk
+        if oneself or not _is_superuser(request):
+            fields += RIGHTS
+        if oneself:
+            fields.append("is_active")
+        return fields
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Staff are changed by superusers only: whoever sets their password could become them."""
+        if obj is not None and obj.is_staff and not _is_superuser(request):
+            return False
+        return super().has_change_permission(request, obj)
+
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
+        """Set a member of staff's password; clients have none."""
+        user = self.get_object(request, unquote(id))
+        if user is not None and not user.is_staff:
+            raise PermissionDenied
+        return super().user_change_password(request, id, form_url)
+
+    # Columns
+
+    @admin.display(description="plan", ordering="current_plan")
+    def plan_in_force(self, obj: Any) -> str:
+        """The plan in force."""
+        return Plan(obj.current_plan).label if obj.current_plan else EMPTY
+
+    @admin.display(description="balance", ordering="credits__balance")
+    def balance(self, obj: User) -> str:
+        """The credits, linked to their account."""
+        account = _account(obj)
+        return link("credits.Credits", account.pk, account.balance) if account else EMPTY
+
+    # A user's page
+
+    @admin.display(description="password")
+    def password_link(self, obj: User) -> str:
+        """Where a member of staff's password is set."""
+        if not obj.is_staff:
+            return "Clients sign in by token."
+        url = reverse("admin:auth_user_password_change", args=(obj.pk,))
+        return format_html('<a href="{}">Set a new password</a>', url)
+
+    def transactions(self, obj: User) -> str:
+        """A link to the ledger."""
+        return _theirs("credits.CreditTransaction", "Credit transactions", obj)
+
+    def jobs(self, obj: User) -> str:
+        """A link to the jobs."""
+        return _theirs("jobs.Job", "Jobs", obj)
+
+    def projects(self, obj: User) -> str:
+        """A link to the projects."""
+        return _theirs("projects.Project", "Projects", obj)
+
+    def media_files(self, obj: User) -> str:
+        """A link to the media."""
+        return _theirs("media.MediaFile", "Media files", obj)
+
+    def voice_clones(self, obj: User) -> str:
+        """A link to the voices."""
+        return _theirs("media.VoiceClone", "Voice clones", obj)
+
+    # Actions
+
+    def has_grant_permission(self, request: HttpRequest) -> bool:
+        """Who may change balances."""
+        return request.user.has_perm("credits.change_credits")
+
+    def has_plan_permission(self, request: HttpRequest) -> bool:
+        """Who may change subscriptions."""
+        return request.user.has_perm("accounts.change_subscription")
+
+    def summary(self, obj: Any) -> str:
+        """What decides whether to act."""
+        account = _account(obj)
+        balance = account.balance if account else 0
+        return f"{balance} credits · plan: {self.plan_in_force(obj)}"
+
+    @admin.action(description="Grant credits", permissions=["grant"])
+    def grant_credits(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
+        """Add to balances."""
+        return self.confirm(
+            request, queryset, action="grant_credits", form_class=GrantForm, perform=_grant
+        )
+
+    @admin.action(description="Set plan", permissions=["plan"])
+    def change_plan(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
+        """Begin or end plans."""
+        return self.confirm(
+            request, queryset, action="change_plan", form_class=PlanForm, perform=_change_plan
+        )
+
+
+def _grant(request: HttpRequest, user: User, given: Mapping[str, Any]) -> str:
+    ledger.open_account(user_id=user.pk)
+    try:
+        balance = ledger.grant(
+            user_id=user.pk, amount=given["amount"], description=given["description"]
+        )
+    except DataError as exc:
+        raise BalanceOutOfRange from exc
+    return f"Granted {given['amount']} credits; the balance is {balance}."
+
+
+def _change_plan(request: HttpRequest, user: User, given: Mapping[str, Any]) -> str:
+    plan = None if given["plan"] == NO_PLAN else Plan(given["plan"])
+    set_plan(user_id=user.pk, plan=plan, period_end=given["period_end"] if plan else None)
+    if plan is None:
+        return "No plan any more."
+    end = given["period_end"]
+    return f"Plan {plan.label} until {end:%Y-%m-%d %H:%M} UTC." if end else f"Plan {plan.label}."
+
+
+def _account(user: User) -> Credits | None:
+    return getattr(user, "credits", None)
+
+
+def _theirs(model: str, text: str, user: User) -> str:
+    return list_link(model, text, user__id__exact=user.pk)
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_superuser", False))

@@ -1,0 +1,328 @@
+"""What the admin's rooms share: its titles, links, read-only pages, and actions with a reason.
+
+Nothing is added or deleted by hand. What staff do to jobs and balances goes through the functions
+that everybody else uses, and is recorded with who and why.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar, cast
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import ChangeList
+from django.db import models, transaction
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from auteur.api.problems import OUTAGES, Problem, Unavailable
+
+logger = logging.getLogger(__name__)
+
+admin.site.site_header = admin.site.site_title = "Auteur"
+admin.site.index_title = "Administration"
+admin.site.site_url = None  # the API has no front page
+
+EMPTY = "-"
+MAX_JSON_CHARS = 50_000
+"""Most that a page shows of one JSON value: transcripts of long recordings are megabytes."""
+MAX_REASON_CHARS = 500
+MAX_SELECTED = 200
+"""Most objects of one action: their ids travel through the confirming page."""
+CONFIRMED = "confirmed"
+FROM_OBJECT = "from_object"
+
+PRE_STYLE = "white-space:pre-wrap;overflow-wrap:anywhere;max-height:32em;overflow:auto;margin:0"
+BADGE_STYLE = "color:#fff;border-radius:4px;padding:1px 7px;white-space:nowrap;background:"
+
+GREY, BLUE, GREEN, RED, BROWN = "#5b6570", "#1f6fb2", "#22763b", "#b3261e", "#8a5a00"
+
+
+# --- Pieces of pages --------------------------------------------------------------------------
+
+
+def link(model: str, pk: Any, text: Any = None) -> str:
+    """A link to an object's page, by the model's label; ``model`` is like ``jobs.Job``."""
+    if pk is None:
+        return EMPTY
+    return format_html('<a href="{}">{}</a>', page_of(model, pk), pk if text is None else text)
+
+
+def list_link(model: str, text: str, **filters: Any) -> SafeString:
+    """A link to a model's list with the given filters."""
+    url = reverse(f"admin:{_url_name(model)}_changelist")
+    return format_html('<a href="{}?{}">{}</a>', url, urlencode(filters), text)
+
+
+def page_of(model: str, pk: Any) -> str:
+    """The address of an object's page."""
+    return reverse(f"admin:{_url_name(model)}_change", args=(pk,))
+
+
+def _url_name(model: str) -> str:
+    return model.lower().replace(".", "_")
+
+
+def pretty_json(value: Any) -> str:
+    """JSON to be read, as text that no browser takes for HTML, cut at ``MAX_JSON_CHARS``."""
+    if value is None:
+        return EMPTY
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    if len(text) > MAX_JSON_CHARS:
+        text = f"{text[:MAX_JSON_CHARS]}\n… and {len(text) - MAX_JSON_CHARS} characters more"
+    return format_html('<pre style="{}">{}</pre>', PRE_STYLE, text)
+
+
+def badge(text: str, colour: str) -> SafeString:
+    """A word on a coloured ground."""
+    return format_html('<span style="{}{}">{}</span>', BADGE_STYLE, colour, text)
+
+
+class SelectedFilter(admin.FieldListFilter):
+    """Narrows a list to one related object; shown only while it does.
+
+    Django's own filter on a foreign key would offer every user there is.
+    """
+
+    def __init__(self, field: Any, request: HttpRequest, params: Any, *args: Any, **kwargs: Any):
+        self.lookup = f"{kwargs['field_path']}__{field.target_field.name}__exact"
+        super().__init__(field, request, params, *args, **kwargs)
+        self.foreign_key = cast("models.ForeignKey[Any, Any]", field)
+
+    def expected_parameters(self) -> list[str | None]:
+        """The one parameter, the same that Django's own filter has."""
+        return [self.lookup]
+
+    def has_output(self) -> bool:
+        """Whether it narrows the list."""
+        return self.lookup in self.used_parameters
+
+    def choices(self, changelist: ChangeList) -> Any:
+        """All, or the one that is selected."""
+        all_of_them = changelist.get_query_string(remove=[self.lookup])
+        yield {"selected": False, "query_string": all_of_them, "display": "All"}
+        here = changelist.get_query_string()
+        yield {"selected": True, "query_string": here, "display": self._selected()}
+
+    def _selected(self) -> str:
+        related = self.foreign_key.related_model._default_manager
+        value = self.used_parameters[self.lookup]
+        found = related.filter(**{f"{self.foreign_key.target_field.name}__in": value}).first()
+        return str(found) if found else "unknown"
+
+
+# --- Pages ------------------------------------------------------------------------------------
+
+
+class StaffAdmin(admin.ModelAdmin):
+    """Objects that staff see and, as far as fields are not read-only, change."""
+
+    id_search_fields: ClassVar[tuple[str, ...]] = ("pk",)
+    """What a UUID in the search box is compared with."""
+    list_per_page = 50
+    show_full_result_count = False  # a second count of the whole table, at each look
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never: things come into being through the API."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never: what must go, goes through its domain function."""
+        return False
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find by id, with an index, what is an id; all else by ``search_fields``."""
+        try:
+            wanted = UUID(search_term.strip())
+        except ValueError:
+            return super().get_search_results(request, queryset, search_term)
+        conditions = Q()
+        for field in self.id_search_fields:
+            conditions |= Q(**{field: wanted})
+        return queryset.filter(conditions), False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Write the changed columns only: the others may have moved since the page was shown."""
+        names = {field.name for field in self.opts.concrete_fields}
+        changed = names.intersection(form.changed_data)
+        obj.save(update_fields=sorted(changed | names.intersection(["updated_at"])))
+
+
+class ReadOnlyAdmin(StaffAdmin):
+    """Objects whose columns nobody edits."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+
+class ReadOnlyInline(admin.TabularInline):
+    """Rows to be read on another object's page."""
+
+    can_delete = False
+    extra = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+
+class PartInline(ReadOnlyInline):
+    """Rows that are part of the object: who may see it, sees them."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """As for the object."""
+        return self.admin_site.get_model_admin(self.parent_model).has_view_permission(request)
+
+
+# --- Actions that ask for a reason ------------------------------------------------------------
+
+
+class ReasonForm(forms.Form):
+    """Why; subclasses ask for more."""
+
+    reason = forms.CharField(
+        max_length=MAX_REASON_CHARS,
+        widget=forms.Textarea(attrs={"rows": 2, "cols": 60}),
+        help_text="Kept in the history, beside your name.",
+    )
+
+
+Perform = Callable[[HttpRequest, Any, Mapping[str, Any]], str]
+"""Does an action to one object and says what was done; raises a ``Problem`` where it cannot."""
+
+
+class ConfirmedActions(StaffAdmin):
+    """Actions on selected objects, after a page that names them and asks for a reason."""
+
+    change_form_template = "admin/change_form_with_actions.html"
+
+    def summary(self, obj: Any) -> str:
+        """What the confirming page says about an object, beside its name."""
+        return ""
+
+    def applies(self, action: str, obj: Any) -> bool:
+        """Whether the object's own page offers an action."""
+        return True
+
+    def confirm(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Any],
+        *,
+        action: str,
+        form_class: type[ReasonForm],
+        perform: Perform,
+    ) -> HttpResponse | None:
+        """The confirming page, or, once confirmed, the action on each object by itself."""
+        confirmed = CONFIRMED in request.POST
+        if confirmed:  # the objects that were shown, even if they left the filtered list since
+            ids = request.POST.getlist(ACTION_CHECKBOX_NAME)
+            queryset = self.get_queryset(request).filter(pk__in=ids)
+        objects = list(queryset[: MAX_SELECTED + 1])
+        if len(objects) > MAX_SELECTED:
+            self.message_user(request, f"Select at most {MAX_SELECTED} at once.", messages.ERROR)
+            return None
+        form = form_class(request.POST if confirmed else None)
+        if not form.is_valid():
+            return self._confirming_page(request, objects, action, form)
+        for obj in objects:
+            self._perform(request, obj, perform, form.cleaned_data)
+        if FROM_OBJECT in request.POST and objects:
+            return HttpResponseRedirect(page_of(self.opts.label, objects[0].pk))
+        return None
+
+    def _perform(
+        self, request: HttpRequest, obj: Any, perform: Perform, given: Mapping[str, Any]
+    ) -> None:
+        try:
+            with transaction.atomic():
+                done = perform(request, obj, given)
+                self.log_change(request, obj, f"{done} Reason: {given['reason']}")
+        except Problem as problem:
+            self.message_user(request, f"{obj}: {_why(problem)}", messages.ERROR)
+        except OUTAGES as exc:
+            logger.warning("an action of staff failed: %s", type(exc).__name__)
+            self.message_user(request, f"{obj}: {Unavailable.default_detail}", messages.ERROR)
+        else:
+            self.message_user(request, f"{obj}: {done}", messages.SUCCESS)
+
+    def _confirming_page(
+        self, request: HttpRequest, objects: list[Any], action: str, form: ReasonForm
+    ) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": self._label(action),
+            "opts": self.opts,
+            "action": action,
+            "action_checkbox_name": ACTION_CHECKBOX_NAME,
+            "confirmed": CONFIRMED,
+            "from_object": FROM_OBJECT if FROM_OBJECT in request.POST else None,
+            "objects": [
+                (obj, page_of(self.opts.label, obj.pk), self.summary(obj)) for obj in objects
+            ],
+            "form": form,
+            "back": self._back(request, objects),
+        }
+        status = HTTPStatus.BAD_REQUEST if form.is_bound else HTTPStatus.OK
+        return TemplateResponse(request, "admin/confirm_action.html", context, status=status)
+
+    def _label(self, action: str) -> str:
+        found = self.get_action(action)
+        return str(found[2]) if found else action
+
+    def _back(self, request: HttpRequest, objects: list[Any]) -> str:
+        if FROM_OBJECT in request.POST and objects:
+            return page_of(self.opts.label, objects[0].pk)
+        return request.get_full_path()
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        """The object's page, with a button for each action that applies to it."""
+        context["object_actions"] = [
+            (name, label)
+            for name, (_, _, label) in self._actions(request).items()
+            if obj is not None and self.applies(name, obj)
+        ]
+        context["action_checkbox_name"] = ACTION_CHECKBOX_NAME
+        context["from_object"] = FROM_OBJECT
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def _actions(self, request: HttpRequest) -> Mapping[str, Any]:
+        return dict(self.get_actions(request) or {})
+
+
+def by_staff(request: HttpRequest) -> str:
+    """Who acts, as job events say it: clients may read those, so there is no address in them."""
+    return f"staff:{cast(models.Model, request.user).pk}"
+
+
+def _why(problem: Problem) -> str:
+    figures = ", ".join(f"{name} {value}" for name, value in problem.extra.items())
+    return f"{problem.detail} ({figures})" if figures else str(problem.detail)

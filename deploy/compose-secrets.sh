@@ -1,0 +1,40 @@
+#!/bin/sh
+# Make the secrets of docker-compose.yml, each in a file of its own; what is already there is kept.
+#
+#   sh deploy/compose-secrets.sh [FOLDER]
+#
+# Containers read the files under other user ids, so the files are readable and the folder, which
+# containers never see, is closed to all but its owner. With Supabase, replace supabase_jwt_secret
+# by the project's own, or empty it where SUPABASE_JWKS_URL is set.
+set -eu
+umask 077
+
+folder=${1:-$(dirname "$0")/secrets}
+mkdir -p "$folder"
+chmod 700 "$folder"
+printf '*\n' > "$folder/.gitignore"
+
+keep() {  # NAME VALUE
+	if [ ! -e "$folder/$1" ]; then
+		printf '%s' "$2" > "$folder/$1"
+		chmod 444 "$folder/$1"
+		echo "made $folder/$1"
+	fi
+}
+
+random() {  # BYTES, as twice as many hexadecimal digits
+	od -An -vtx1 -N"$1" /dev/urandom | tr -d ' \n'
+}
+
+for name in django_secret_key gpu_callback_secret supabase_jwt_secret \
+	postgres_password redis_password mongodb_root_password mongodb_password; do
+	keep "$name" "$(random 32)"
+done
+# S3 keys may not be longer than 20 and 40 characters.
+keep s3_access_key_id "$(random 10)"
+keep s3_secret_access_key "$(random 20)"
+keep minio_root_password "$(random 20)"
+
+keep database_url "postgres://auteur:$(cat "$folder/postgres_password")@postgres:5432/auteur"
+keep redis_url "redis://:$(cat "$folder/redis_password")@redis:6379/0"
+keep mongodb_uri "mongodb://auteur:$(cat "$folder/mongodb_password")@mongodb:27017/auteur"

@@ -1,0 +1,47 @@
+"""Projects: staff read them, and may mend a name."""
+
+from typing import ClassVar
+
+from django.contrib import admin
+from django.forms import ModelForm
+from django.http import HttpRequest
+
+from auteur.admin import SelectedFilter, StaffAdmin, link, list_link
+from projects import authoring
+from projects.models import Project
+
+
+@admin.register(Project)
+class ProjectAdmin(StaffAdmin):
+    """A project with links to what belongs to it."""
+
+    list_display = ("name", "owner", "resolution", "frame_rate", "created_at", "updated_at")
+    list_select_related = ("user",)
+    list_filter = ("created_at", ("user", SelectedFilter))
+    search_fields = ("name", "user__email")
+    search_help_text = "Name or email, or the id of a project or a user"
+    id_search_fields: ClassVar = ("pk", "user_id")
+    ordering = ("-created_at",)
+    fields = (
+        "name", "description", "id", "owner", "resolution", "frame_rate", "edl_id",
+        "created_at", "updated_at", "media_files", "jobs",
+    )  # fmt: skip
+    readonly_fields = fields[2:]
+
+    @admin.display(description="user", ordering="user__email")
+    def owner(self, obj: Project) -> str:
+        """A link to whose it is."""
+        return link("accounts.User", obj.user_id, obj.user)
+
+    def media_files(self, obj: Project) -> str:
+        """A link to its media."""
+        return list_link("media.MediaFile", "Media files", project__id__exact=obj.pk)
+
+    def jobs(self, obj: Project) -> str:
+        """A link to its jobs."""
+        return list_link("jobs.Job", "Jobs", project__id__exact=obj.pk)
+
+    def save_model(self, request: HttpRequest, obj: Project, form: ModelForm, change: bool) -> None:
+        """Change it as its owner would."""
+        fields = {name: form.cleaned_data[name] for name in form.changed_data}
+        authoring.update(user_id=obj.user_id, project_id=obj.pk, fields=fields)

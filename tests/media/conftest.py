@@ -1,0 +1,176 @@
+"""Both object storages, for real: files behind our own signed URLs, and an S3 server over HTTP."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from django.core.files.storage import storages
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from media.models import MediaFile
+from media.storage.filesystem import SignedFileSystemStorage
+from media.storage.s3 import PresignedS3Storage
+from projects.models import Project
+from tests.media import samples
+
+BUCKET = "auteur-tests"
+ACCESS_KEY, SECRET_KEY, REGION = "AKIDEXAMPLE", "not-a-real-secret", "us-east-1"
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 server."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def filesystem_storage(
+    settings: Settings, live_server: LiveServer, tmp_path: Path
+) -> SignedFileSystemStorage:
+    """The file-system storage, its URLs served over HTTP."""
+    settings.STORAGES = settings.STORAGES | {
+        "default": {
+            "BACKEND": "media.storage.filesystem.SignedFileSystemStorage",
+            "OPTIONS": {
+                "location": str(tmp_path / "objects"),
+                "base_url": f"{live_server.url}/storage/",
+                "signing_key": "k" * 40,
+            },
+        }
+    }
+    storage = storages["default"]
+    assert isinstance(storage, SignedFileSystemStorage)
+    return storage
+
+
+@pytest.fixture
+def use_s3(settings: Settings) -> Callable[..., PresignedS3Storage]:
+    """Have the settings name an S3 storage at ``endpoint_url``."""
+
+    def use(endpoint_url: str, **options: Any) -> PresignedS3Storage:
+        settings.STORAGES = settings.STORAGES | {
+            "default": {
+                "BACKEND": "media.storage.s3.PresignedS3Storage",
+                "OPTIONS": {
+                    "bucket_name": BUCKET,
+                    "endpoint_url": endpoint_url,
+                    "region_name": REGION,
+                    "access_key": ACCESS_KEY,
+                    "secret_key": SECRET_KEY,
+                    "signature_version": "s3v4",
+                    "addressing_style": "path",
+                    **options,
+                },
+            }
+        }
+        storage = storages["default"]
+        assert isinstance(storage, PresignedS3Storage)
+        return storage
+
+    return use
+
+
+@pytest.fixture
+def s3_storage(
+    use_s3: Callable[..., PresignedS3Storage], s3_server: str
+) -> Iterator[PresignedS3Storage]:
+    """The S3 storage with an empty bucket."""
+    storage = use_s3(s3_server)
+    storage.client.create_bucket(Bucket=BUCKET)
+    yield storage
+    requests.post(f"{s3_server}/moto-api/reset", timeout=10).raise_for_status()
+
+
+@pytest.fixture(params=["filesystem", "s3"])
+def storage(
+    request: pytest.FixtureRequest, transactional_db: None
+) -> SignedFileSystemStorage | PresignedS3Storage:
+    """Each of the two storages in turn; both must pass the same tests."""
+    found = request.getfixturevalue(f"{request.param}_storage")
+    assert isinstance(found, SignedFileSystemStorage | PresignedS3Storage)
+    return found
+
+
+@pytest.fixture
+def project(user: User) -> Project:
+    """A project of ``user``."""
+    return Project.objects.create(user=user, name="Holiday")
+
+
+@pytest.fixture
+def ask(api: APIClient, project: Project) -> Callable[..., dict[str, Any]]:
+    """Ask for an upload URL as ``user`` and return the answer."""
+
+    def request(
+        filename: str = "film.mp4", content_type: str = "video/mp4", size_bytes: int | None = None
+    ) -> dict[str, Any]:
+        body = {"filename": filename, "content_type": content_type, "size_bytes": size_bytes}
+        answer = api.post(f"/projects/{project.pk}/media/upload-url", body, format="json")
+        assert answer.status_code == 201, answer.content
+        return answer.json()
+
+    return request
+
+
+def send(upload: dict[str, Any], content: bytes) -> requests.Response:
+    """Upload as a client does."""
+    return requests.request(
+        upload["method"],
+        upload["upload_url"],
+        headers=upload["headers"],
+        data=content,
+        timeout=10,
+    )
+
+
+@pytest.fixture
+def uploaded(ask: Callable[..., dict[str, Any]]) -> Callable[..., MediaFile]:
+    """Upload ``content`` without confirming it."""
+
+    def upload(
+        content: bytes,
+        content_type: str = "video/mp4",
+        size_bytes: int | None = None,
+        filename: str = "film.mp4",
+    ) -> MediaFile:
+        answer = ask(filename, content_type, size_bytes)
+        sent = send(answer, content)
+        assert sent.status_code == 200, sent.content
+        return MediaFile.objects.get(pk=answer["media_id"])
+
+    return upload
+
+
+@pytest.fixture
+def confirm(api: APIClient, project: Project) -> Callable[[MediaFile], Any]:
+    """Confirm an upload as ``user``."""
+
+    def request(media: MediaFile) -> Any:
+        return api.post(f"/projects/{project.pk}/media/{media.pk}/confirm")
+
+    return request
+
+
+@pytest.fixture
+def ready(
+    uploaded: Callable[..., MediaFile], confirm: Callable[[MediaFile], Any]
+) -> Callable[[], MediaFile]:
+    """A confirmed film with its object."""
+
+    def make() -> MediaFile:
+        media = uploaded(samples.video())
+        assert confirm(media).status_code == 200
+        media.refresh_from_db()
+        return media
+
+    return make
