@@ -12,13 +12,14 @@ $(READY): requirements/dev.txt
 	@echo "Setting up $(VENV) ..."
 	@test -x $(PYTHON) || python3.11 -m venv $(VENV) 2>/dev/null || python3 -m venv $(VENV)
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
-	@$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --requirements requirements/dev.txt
+	@$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PYTHON) \
+		--requirements requirements/dev.txt
 	@touch $@
 
 setup: $(READY)  ## make the virtual environment .venv
 
 demo: $(READY)  ## run the main job on a recording (FILE=... takes your own) and stop
-	@$(PYTHON) -m auteur.devstack demo $(if $(FILE),--file "$(FILE)")
+	@$(PYTHON) -m auteur.devstack demo $(if $(FILE),--file "$$FILE")
 
 run: $(READY)  ## start the whole stack and keep it running until Ctrl-C
 	@$(PYTHON) -m auteur.devstack run

@@ -254,17 +254,18 @@ class ConfirmedActions(StaffAdmin):
     def _perform(
         self, request: HttpRequest, obj: Any, perform: Perform, given: Mapping[str, Any]
     ) -> None:
+        name = f"{self.opts.verbose_name} {obj}"
         try:
             with transaction.atomic():
                 done = perform(request, obj, given)
                 self.log_change(request, obj, f"{done} Reason: {given['reason']}")
         except Problem as problem:
-            self.message_user(request, f"{obj}: {_why(problem)}", messages.ERROR)
+            self.message_user(request, f"{name}: {_why(problem)}", messages.ERROR)
         except OUTAGES as exc:
             logger.warning("an action of staff failed: %s", type(exc).__name__)
-            self.message_user(request, f"{obj}: {Unavailable.default_detail}", messages.ERROR)
+            self.message_user(request, f"{name}: {Unavailable.default_detail}", messages.ERROR)
         else:
-            self.message_user(request, f"{obj}: {done}", messages.SUCCESS)
+            self.message_user(request, f"{name}: {done}", messages.SUCCESS)
 
     def _confirming_page(
         self, request: HttpRequest, objects: list[Any], action: str, form: ReasonForm

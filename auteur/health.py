@@ -14,7 +14,7 @@ from auteur.api.problems import OUTAGES
 from media.storage import object_storage
 
 TIMEOUT_SECONDS = 2.0
-UNANSWERED = (*OUTAGES, OSError)
+UNANSWERED: tuple[type[Exception], ...] = (*OUTAGES, OSError)
 
 
 @require_safe

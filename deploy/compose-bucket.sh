@@ -6,8 +6,12 @@ secret() {
 	cat "/run/secrets/$1"
 }
 
-export MC_HOST_root="http://$MINIO_ROOT_USER:$(secret minio_root_password)@minio:9000"
-export MC_HOST_auteur="http://$(secret s3_access_key_id):$(secret s3_secret_access_key)@minio:9000"
+key_id=$(secret s3_access_key_id)
+secret_key=$(secret s3_secret_access_key)
+root_password=$(secret minio_root_password)
+# How mc is told of two ways to one server: as its root, and as our user.
+export MC_HOST_root="http://$MINIO_ROOT_USER:$root_password@minio:9000"
+export MC_HOST_auteur="http://$key_id:$secret_key@minio:9000"
 
 cat > /tmp/policy.json <<END
 {
@@ -32,8 +36,7 @@ END
 
 mc mb --ignore-existing "root/$S3_BUCKET"
 mc admin policy create root auteur /tmp/policy.json
-printf '%s\n%s\n' "$(secret s3_access_key_id)" "$(secret s3_secret_access_key)" |
-	mc admin user add root
+printf '%s\n%s\n' "$key_id" "$secret_key" | mc admin user add root
 # Refused where it is attached already; the last line shows whether it is.
-mc admin policy attach root auteur --user "$(secret s3_access_key_id)" || true
+mc admin policy attach root auteur --user "$key_id" || true
 mc ls "auteur/$S3_BUCKET"

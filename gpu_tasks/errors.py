@@ -46,7 +46,7 @@ class EngineError(Exception):
     def __init__(self, code: ErrorCode, message: str | None = None) -> None:
         self.code = code
         self.message = message or POLICIES[code].message
-        super().__init__(f"{code}: {self.message}")
+        super().__init__(code, self.message)
 
 
 class Stopped(Exception):

@@ -166,8 +166,8 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     """A job with all that belongs to it."""
 
     list_display = (
-        "short_id", "type", "coloured_status", "owner", "cost", "share_done", "current_attempt",
-        "error_code", "age", "took",
+        "short_id", "type", "status_and_error", "owner", "cost", "share_done", "current_attempt",
+        "age", "took",
     )  # fmt: skip
     list_select_related = ("user", "attempt")
     list_filter = (
@@ -214,6 +214,11 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         """The status in its colour."""
         return _coloured(obj.status, obj.get_status_display())
 
+    @admin.display(description="status", ordering="status")
+    def status_and_error(self, obj: Job) -> str:
+        """The status in its colour, and the error's code below it."""
+        return format_html("{}<div>{}</div>", self.coloured_status(obj), obj.error_code or "")
+
     @admin.display(description="user", ordering="user__email")
     def owner(self, obj: Job) -> str:
         """A link to who asked for it."""
@@ -234,7 +239,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         """Number and state of the current attempt."""
         if obj.attempt is None:
             return EMPTY
-        return f"{obj.attempt.number}: {obj.attempt.get_state_display().lower()}"
+        return f"{obj.attempt.number}:\N{NO-BREAK SPACE}{obj.attempt.get_state_display().lower()}"
 
     @admin.display(description="age", ordering="-created_at")
     def age(self, obj: Job) -> str:
@@ -264,7 +269,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
             (link("media.MediaFile", pk, names[pk]) if pk in names else f"{pk} (deleted)",)
             for pk in obj.media_ids
         ]
-        return format_html_join(format_html("<br>"), "{}", links) or EMPTY
+        return format_html_join("", "<div>{}</div>", links) or EMPTY
 
     @admin.display(description="run again from")
     def retry_link(self, obj: Job) -> str:
@@ -276,8 +281,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         """Links to the jobs that repeat this one."""
         ids = obj.retries.order_by("created_at").values_list("pk", flat=True)
         return (
-            format_html_join(format_html("<br>"), "{}", [(link("jobs.Job", pk),) for pk in ids])
-            or EMPTY
+            format_html_join("", "<div>{}</div>", [(link("jobs.Job", pk),) for pk in ids]) or EMPTY
         )
 
     @admin.display(description="input")

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from gpu_tasks.errors import POLICIES, EngineError, ErrorCode
+from media.storage import ObjectMissing
 
 
 class JobFailed(Exception):
     """Raised on the queue `jobs.failed`; carries the attempt's stored error."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
-        super().__init__(f"{code}: {message}")
+        super().__init__(code, message)  # as they came, for Celery pickles and rebuilds it
         self.code = code
         self.message = message
 
@@ -33,6 +34,8 @@ class JobError:
         """What a user is told of an exception; unknown ones tell nothing of our insides."""
         if isinstance(exc, JobFailed | EngineError):
             return cls(code=exc.code, message=exc.message)
+        if isinstance(exc, ObjectMissing):
+            return cls.of(ErrorCode.STORAGE_ERROR)
         if isinstance(exc, ValidationError):
             return cls(ErrorCode.MODEL_ERROR, "The model's answer could not be understood.")
         return cls.of(ErrorCode.MODEL_ERROR)

@@ -19,18 +19,50 @@ BEAT_SECONDS = 2.0
 LOST_AFTER = timedelta(seconds=8)
 FORGOTTEN_AFTER = timedelta(hours=1)
 
-_beating: dict[int, str] = {}
+
+class _Heart:
+    """Beats in a thread of its own, on a connection of its own."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat_until_stopped, daemon=True)
+        _beat(name)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Beat no more, and be known to be gone."""
+        self._stop.set()
+        self._thread.join()
+        WorkerHeartbeat.objects.filter(name=self.name).delete()
+
+    def _beat_until_stopped(self) -> None:
+        while not self._stop.wait(BEAT_SECONDS):
+            try:
+                _beat(self.name)
+            except DatabaseError as exc:
+                logger.warning("heartbeat not written: %s", type(exc).__name__)
+                connection.close()
+        connection.close()
+
+
+_hearts: dict[int, _Heart] = {}
+"""By process id: a forked child is another worker."""
 
 
 def current_worker() -> str:
     """This process's name; its first use starts the heartbeat."""
-    pid = os.getpid()  # a forked child is another worker
-    if pid not in _beating:
-        name = f"{socket.gethostname()}:{pid}:{uuid.uuid4().hex[:8]}"
-        _beat(name)
-        threading.Thread(target=_beat_for_ever, args=(name,), daemon=True).start()
-        _beating[pid] = name
-    return _beating[pid]
+    pid = os.getpid()
+    if pid not in _hearts:
+        _hearts[pid] = _Heart(f"{socket.gethostname()}:{pid}:{uuid.uuid4().hex[:8]}")
+    return _hearts[pid].name
+
+
+def retire() -> None:
+    """End this process's heartbeat, if it has one."""
+    heart = _hearts.pop(os.getpid(), None)
+    if heart is not None:
+        heart.stop()
 
 
 def living(names: Collection[str]) -> set[str]:
@@ -46,13 +78,3 @@ def forget_old() -> int:
 
 def _beat(name: str) -> None:
     WorkerHeartbeat.objects.update_or_create(name=name, defaults={"beat_at": Now()})
-
-
-def _beat_for_ever(name: str) -> None:
-    pause = threading.Event()
-    while not pause.wait(BEAT_SECONDS):
-        try:
-            _beat(name)
-        except DatabaseError as exc:
-            logger.warning("heartbeat not written: %s", type(exc).__name__)
-            connection.close()

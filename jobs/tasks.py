@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from celery import Task, shared_task
+from celery.signals import worker_process_shutdown
 
 from auteur.api.problems import OUTAGES
 from gpu_tasks.errors import ErrorCode
-from jobs import lifecycle, workflow
+from jobs import heartbeat, lifecycle, workflow
 from jobs.errors import JobError, JobFailed
 from jobs.models import Attempt, AttemptState
 from jobs.steps import COLLECT, DISPATCH, FINALIZE, PREPARE
@@ -78,3 +79,9 @@ def fail(attempt_ids: Sequence[str]) -> None:
     attempt = Attempt.objects.filter(pk=attempt_ids[0], state=AttemptState.BROKEN).first()
     if attempt is not None:
         raise JobFailed(ErrorCode(attempt.error_code or ""), attempt.error_message or "")
+
+
+@worker_process_shutdown.connect
+def retire(**signal: Any) -> None:
+    """A child that ends in order is known to be gone at once."""
+    heartbeat.retire()

@@ -4,11 +4,11 @@ import unicodedata
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from auteur.api.problems import Problem, field_problem
@@ -112,17 +112,25 @@ def confirm_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> MediaF
     """
     media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id)
     if media.status == MediaStatus.UPLOADING:
-        try:
-            size_bytes, found = _inspect(media)
-        except Refused as refusal:
-            if _reject(media, refusal):
-                raise
-        else:
-            _accept(media, size_bytes, found)
+        _decide(media)
         media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id)
     if media.status == MediaStatus.REJECTED:
         raise UploadRejected(reason=media.metadata.get("rejected"))
     return media
+
+
+def _decide(media: MediaFile) -> None:
+    """Accept or reject; returns without a word where another confirm was faster."""
+    try:
+        size_bytes, found = _inspect(media)
+    except Refused as refusal:
+        if _reject(media, refusal):
+            raise
+    except Problem:
+        if _waiting(media).exists():
+            raise
+    else:
+        _accept(media, size_bytes, found)
 
 
 def _display_name(filename: str) -> str:
@@ -160,8 +168,7 @@ def _check_size(size_bytes: int, *, told: int | None) -> None:
 
 
 def _accept(media: MediaFile, size_bytes: int, found: Probe) -> None:
-    _finish(
-        media,
+    _waiting(media).update(
         status=MediaStatus.READY,
         type=found.type,
         duration_ms=found.duration_ms,
@@ -172,17 +179,14 @@ def _accept(media: MediaFile, size_bytes: int, found: Probe) -> None:
 
 def _reject(media: MediaFile, refusal: Refused) -> bool:
     with transaction.atomic():
-        rejected = _finish(
-            media,
-            status=MediaStatus.REJECTED,
-            metadata={"rejected": refusal.default_code},
+        rejected = _waiting(media).update(
+            status=MediaStatus.REJECTED, metadata={"rejected": refusal.default_code}
         )
         if rejected:
             remove_after_commit([media.r2_key])
-    return rejected
+    return rejected == 1
 
 
-def _finish(media: MediaFile, **changes: Any) -> bool:
-    """Write the outcome unless another confirm did so first."""
-    rows = MediaFile.objects.filter(pk=media.pk, status=MediaStatus.UPLOADING)
-    return rows.update(**changes) == 1
+def _waiting(media: MediaFile) -> QuerySet[MediaFile]:
+    # Every outcome is written through this filter, so the first confirm wins.
+    return MediaFile.objects.filter(pk=media.pk, status=MediaStatus.UPLOADING)

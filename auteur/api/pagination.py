@@ -42,7 +42,7 @@ class Cursor(CursorPagination):
         if cursor is None:
             return None
         if cursor.position is not None:
-            self._check_position(cursor.position)
+            self._check_position(str(cursor.position))
         elif not cursor.offset:
             raise InvalidCursor  # the first page, which we never give a cursor for
         return cursor

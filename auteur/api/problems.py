@@ -96,8 +96,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponseBa
     headers = dict(getattr(known, "headers", {}))
     if known.status_code == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = getattr(known, "auth_header", None) or "Bearer"
-    if isinstance(known, exceptions.Throttled) and known.wait is not None:
-        headers["Retry-After"] = str(max(1, round(known.wait)))
+    if (wait := getattr(known, "wait", None)) is not None:
+        headers["Retry-After"] = str(max(1, round(wait)))
     if isinstance(known, exceptions.MethodNotAllowed) and view is not None:
         headers["Allow"] = ", ".join(view.allowed_methods)
     response = Response(status=known.status_code, headers=headers)

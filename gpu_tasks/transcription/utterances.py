@@ -10,14 +10,14 @@ from gpu_tasks.audio import RATE, Block, Samples
 
 FRAME_SECONDS = 0.03
 FRAME = int(RATE * FRAME_SECONDS)
-VAD_STRICTNESS = 2
+VAD_STRICTNESS = 3
 """0 to 3: how sure WebRTC's voice activity detector must be that a frame is speech."""
 MARGIN_FRAMES = 6
 """Kept around the speech, for the soft sounds that the detector misses."""
 ONSET_FRAMES = 3
 """So many frames of speech within the margin begin an utterance: a click does not."""
-PAUSE_FRAMES = 13
-"""So many frames without speech, 0.39 s, end it."""
+PAUSE_FRAMES = 10
+"""So many frames without speech, 0.3 s, end it."""
 MAX_FRAMES = 400
 """Who speaks without pauses is cut after 12 s, which bounds the memory and work of a decoding."""
 CUT_WITHIN_FRAMES = 100

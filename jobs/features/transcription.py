@@ -6,6 +6,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
+from auteur.api.problems import NotFound
 from gpu_tasks.contract import Wire
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.transcription import contract
@@ -22,6 +23,7 @@ from jobs.models import Attempt, Job
 from media.models import MediaFile, MediaStatus, MediaType
 from media.storage import object_storage
 from projects import transcript
+from projects.edl import EdlTooLarge
 
 CREDITS_UNIT_MS = 120_000
 MAX_TRANSCRIPT_BYTES = 64 * 1024**2
@@ -95,13 +97,22 @@ class Transcription(Feature):
     def deliver(self, job: Job, output: dict[str, Any]) -> None:
         """Merge the segments into the project's EDL, if there still is one."""
         if job.project_id is not None:
-            transcript.merge(
-                project_id=job.project_id,
-                user_id=job.user_id,
-                media_file_id=UUID(cast(dict[str, Any], job.input_params)["media_id"]),
-                job_id=job.pk,
-                segments=output["transcript"]["segments"],
-            )
+            _merge(job, job.project_id, output["transcript"]["segments"])
+
+
+def _merge(job: Job, project_id: UUID, segments: list[dict[str, Any]]) -> None:
+    try:
+        transcript.merge(
+            project_id=project_id,
+            user_id=job.user_id,
+            media_file_id=job.media_ids[0],
+            job_id=job.pk,
+            segments=segments,
+        )
+    except NotFound:
+        return  # deleted meanwhile: the job still has its transcript
+    except EdlTooLarge as exc:
+        raise EngineError(ErrorCode.INPUT_INVALID, str(exc.detail)) from exc
 
 
 FEATURE = Transcription()

@@ -19,7 +19,7 @@ from jobs.models import Attempt, AttemptState, Job
 
 logger = logging.getLogger(__name__)
 
-UNREACHABLE = (BackendUnavailable, *OUTAGES)
+UNREACHABLE: tuple[type[Exception], ...] = (BackendUnavailable, *OUTAGES)
 STOPS_AT_ONCE = 100
 STOP_FORGOTTEN_AFTER = timedelta(hours=1)
 """A call whose id never became known by then was never started."""

@@ -1,15 +1,19 @@
 """Both object storages, for real: files behind our own signed URLs, and an S3 server over HTTP."""
 
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from django.core.files.storage import storages
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.servers.basehttp import ThreadedWSGIServer
+from django.test.testcases import QuietWSGIRequestHandler
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
-from pytest_django import Settings
-from pytest_django.live_server_helper import LiveServer
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -33,9 +37,22 @@ def s3_server() -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def http_server() -> Iterator[str]:
+    """The address of our API, served from a thread; what needs the database is asked in process."""
+    server = ThreadedWSGIServer(("127.0.0.1", 0), QuietWSGIRequestHandler)
+    server.set_app(WSGIHandler())
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
 @pytest.fixture
 def filesystem_storage(
-    settings: Settings, live_server: LiveServer, tmp_path: Path
+    settings: Settings, http_server: str, tmp_path: Path
 ) -> SignedFileSystemStorage:
     """The file-system storage, its URLs served over HTTP."""
     settings.STORAGES = settings.STORAGES | {
@@ -43,7 +60,7 @@ def filesystem_storage(
             "BACKEND": "media.storage.filesystem.SignedFileSystemStorage",
             "OPTIONS": {
                 "location": str(tmp_path / "objects"),
-                "base_url": f"{live_server.url}/storage/",
+                "base_url": f"{http_server}/storage/",
                 "signing_key": "k" * 40,
             },
         }
@@ -93,7 +110,7 @@ def s3_storage(
 
 @pytest.fixture(params=["filesystem", "s3"])
 def storage(
-    request: pytest.FixtureRequest, transactional_db: None
+    request: pytest.FixtureRequest,
 ) -> SignedFileSystemStorage | PresignedS3Storage:
     """Each of the two storages in turn; both must pass the same tests."""
     found = request.getfixturevalue(f"{request.param}_storage")
@@ -152,11 +169,16 @@ def uploaded(ask: Callable[..., dict[str, Any]]) -> Callable[..., MediaFile]:
 
 
 @pytest.fixture
-def confirm(api: APIClient, project: Project) -> Callable[[MediaFile], Any]:
+def confirm(
+    api: APIClient,
+    project: Project,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> Callable[[MediaFile], Any]:
     """Confirm an upload as ``user``."""
 
     def request(media: MediaFile) -> Any:
-        return api.post(f"/projects/{project.pk}/media/{media.pk}/confirm")
+        with django_capture_on_commit_callbacks(execute=True):
+            return api.post(f"/projects/{project.pk}/media/{media.pk}/confirm")
 
     return request
 
@@ -174,3 +196,22 @@ def ready(
         return media
 
     return make
+
+
+@pytest.fixture
+def listener() -> Iterator[tuple[int, list[str]]]:
+    """The port of a server, and the paths that it was asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield server.server_port, asked
+    server.shutdown()
+    server.server_close()
+    thread.join()

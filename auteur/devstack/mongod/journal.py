@@ -121,7 +121,7 @@ def _lock_folder(folder: Path) -> int:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(fd)
-        raise JournalError(f"{folder} is in use by another server") from error
+        raise JournalError("the folder is in use by another server") from error
     return fd
 
 

@@ -76,6 +76,8 @@ def _find_and_modify(engine: Engine, request: Request) -> Document:
         raise CommandError(
             ErrorCode.FailedToParse, "Cannot specify both new=true or upsert=true and remove=true"
         )
+    # Before anything is written: a malformed projection must not fail a change already made.
+    parse_projection(request.document("fields"))
     found = ordered(engine.store.find(namespace, query), request.document("sort"))
     old = found[0] if found else None
     if removing:

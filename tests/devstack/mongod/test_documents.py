@@ -157,6 +157,16 @@ def test_find_and_modify_returns_the_old_or_the_new_document(clips: Collection[D
     assert clips.find_one_and_delete({"_id": 0}) is None
 
 
+def test_find_and_modify_refuses_a_bad_projection_before_it_writes(
+    clips: Collection[Document],
+) -> None:
+    clips.insert_one({"_id": 1, "n": 0})
+    with pytest.raises(OperationFailure) as failure:
+        clips.find_one_and_update({"_id": 1}, {"$inc": {"n": 1}}, {"a": 1, "b": 0})
+    assert failure.value.code == 31254
+    assert clips.find_one() == {"_id": 1, "n": 0}
+
+
 def test_find_and_modify_upserts(clips: Collection[Document]) -> None:
     created = clips.find_one_and_update(
         {"project": "p1"},

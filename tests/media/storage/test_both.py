@@ -1,7 +1,7 @@
 """What both storages promise alike."""
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import pytest
 import requests
@@ -17,6 +17,8 @@ from media.storage import (
     ObjectTooLarge,
     object_storage,
 )
+from media.storage.filesystem import SignedFileSystemStorage
+from media.storage.s3 import PresignedS3Storage
 from tests.media import samples
 
 KEY = "users/1/media/2/source.mp4"
@@ -90,7 +92,8 @@ def test_what_is_not_there(storage: ObjectStorage) -> None:
         storage.head(KEY)
     with pytest.raises(ObjectMissing):
         storage.read(KEY, 10)
-    assert requests.get(storage.presigned_get(KEY), timeout=10).status_code == 404
+    # S3 does not tell those who may not list its keys whether one exists.
+    assert requests.get(storage.presigned_get(KEY), timeout=10).status_code in (403, 404)
     storage.delete(KEY)
 
 
@@ -128,45 +131,38 @@ def test_it_says_that_it_works(storage: ObjectStorage) -> None:
 
 BAD_KEYS = [
     "", "/", "/etc/passwd", "..", "../secret", "a/../../secret", "a/..", "a//b", "a/", "./a",
-    "a/./b", ".hidden", "a/.hidden", "a\x00b", "a\nb", "a\n", "a\\..\\b", "a b", "a%2e%2e/b", "C:/x",
-    "ä.mp4", "~root", "a" * (MAX_KEY_LENGTH + 1),
+    "a/./b", ".hidden", "a/.hidden", "a\x00b", "a\nb", "a\n", "a\\..\\b", "a b", "a%2e%2e/b",
+    "C:/x", "ä.mp4", "~root", "a" * (MAX_KEY_LENGTH + 1),
 ]  # fmt: skip
 
 
+UNREACHED: list[ObjectStorage] = [
+    SignedFileSystemStorage("/nowhere", "http://127.0.0.1:9/storage/", "key"),
+    PresignedS3Storage(
+        bucket_name="b",
+        access_key="a",
+        secret_key="s",
+        region_name="auto",
+        endpoint_url="http://127.0.0.1:9",
+    ),
+]
+
+
 @pytest.mark.parametrize("key", BAD_KEYS)
-@pytest.mark.parametrize(
-    "use",
-    [
-        lambda storage, key: storage.presigned_put(key, content_type="video/mp4"),
-        lambda storage, key: storage.presigned_get(key),
-        lambda storage, key: storage.probe_source(key),
-        lambda storage, key: storage.head(key),
-        lambda storage, key: storage.read(key, 1),
-        lambda storage, key: storage.write(key, b"", "video/mp4"),
-        lambda storage, key: storage.delete(key),
-    ],
-    ids=["put", "get", "probe", "head", "read", "write", "delete"],
-)
-def test_no_other_keys_than_ours(any_storage: Any, key: str, use: Callable[..., Any]) -> None:
-    with pytest.raises(InvalidKey):
-        use(any_storage, key)
-
-
-@pytest.fixture(params=["filesystem", "s3"])
-def any_storage(request: pytest.FixtureRequest, tmp_path: Any) -> Any:
-    """A storage that is never reached: bad keys are refused before that."""
-    from media.storage.filesystem import SignedFileSystemStorage
-    from media.storage.s3 import PresignedS3Storage
-
-    if request.param == "s3":
-        return PresignedS3Storage(
-            bucket_name="b",
-            access_key="a",
-            secret_key="s",
-            region_name="auto",
-            endpoint_url="http://127.0.0.1:9",
-        )
-    return SignedFileSystemStorage(str(tmp_path), "http://127.0.0.1:9/storage/", "key")
+@pytest.mark.parametrize("unreached", UNREACHED, ids=["filesystem", "s3"])
+def test_no_other_keys_than_ours(unreached: ObjectStorage, key: str) -> None:
+    uses: list[Callable[[], object]] = [
+        lambda: unreached.presigned_put(key, content_type="video/mp4"),
+        lambda: unreached.presigned_get(key),
+        lambda: unreached.probe_source(key),
+        lambda: unreached.head(key),
+        lambda: unreached.read(key, 1),
+        lambda: unreached.write(key, b"", "video/mp4"),
+        lambda: unreached.delete(key),
+    ]
+    for use in uses:
+        with pytest.raises(InvalidKey):
+            use()
 
 
 def test_the_longest_key(storage: ObjectStorage) -> None:
@@ -176,9 +172,7 @@ def test_the_longest_key(storage: ObjectStorage) -> None:
     assert storage.head(key).size_bytes == 1
 
 
-def test_a_storage_that_does_not_work_says_so(tmp_path: Any) -> None:
-    from media.storage.filesystem import SignedFileSystemStorage
-
+def test_a_storage_that_does_not_work_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     broken = SignedFileSystemStorage(str(tmp_path / "file"), "http://127.0.0.1/storage/", "key")
     with pytest.raises(STORAGE_ERRORS):

@@ -131,6 +131,7 @@ def test_expired_and_altered_urls(store: SignedFileSystemStorage) -> None:
 )
 def test_paths_that_lead_elsewhere(store: SignedFileSystemStorage, path: str) -> None:
     url = urlsplit(store.presigned_get(KEY))
+    # The client of requests would tidy the path up.
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
     connection.request("GET", f"/storage/{path}?{url.query}")
     answer = connection.getresponse()
@@ -219,8 +220,8 @@ def test_editors_may_upload_from_their_origin(
     assert "Access-Control-Allow-Origin" not in stranger.headers
 
 
-def test_with_s3_there_is_no_such_address(s3_storage: object, live_server: object) -> None:
-    assert requests.get(f"{live_server}/storage/{KEY}?x=1", timeout=10).status_code == 404
+def test_with_s3_there_is_no_such_address(s3_storage: object, http_server: str) -> None:
+    assert requests.get(f"{http_server}/storage/{KEY}?x=1", timeout=10).status_code == 404
 
 
 def test_a_folder_that_cannot_be_written_is_an_outage(store: SignedFileSystemStorage) -> None:

@@ -1,0 +1,155 @@
+"""Fixtures of the admin's tests: staff in the browser, and a house with something in it."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.db import models
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import Subscription, User
+from credits.models import Credits, CreditTransaction
+from jobs.models import AttemptState, Job
+from media.models import MediaFile, VoiceClone
+from projects.models import Project
+from tests.jobs.walk import bring_to
+
+XSS = "<script>alert('x')</script>"
+REASON = "The client <b>asked</b>"
+
+
+@dataclass(frozen=True)
+class Browser:
+    """A signed-in member of staff; pages come as text."""
+
+    user: User
+    client: Client
+
+    def list(self, model: type[models.Model], **query: Any) -> str:
+        return self._text(self.client.get(list_url(model), query))
+
+    def page(self, obj: models.Model) -> str:
+        return self._text(self.client.get(page_url(obj)))
+
+    def act(self, action: str, *objects: models.Model, **given: Any) -> Any:
+        """Open an action's confirming page, or with form data confirm it."""
+        data: dict[str, Any] = {
+            "action": action,
+            ACTION_CHECKBOX_NAME: [str(obj.pk) for obj in objects],
+            **({"confirmed": "1"} if given else {}),
+            **given,
+        }
+        return self.client.post(list_url(type(objects[0])), data, follow=True)
+
+    @staticmethod
+    def _text(response: Any) -> str:
+        assert response.status_code == 200, response
+        return str(response.content.decode())
+
+
+def list_url(model: type[models.Model]) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+
+def page_url(obj: models.Model) -> str:
+    return reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=(obj.pk,))
+
+
+def messages_of(response: Any) -> list[str]:
+    """What the page says on top."""
+    return [str(message) for message in response.context["messages"]]
+
+
+def records_of(obj: models.Model) -> list[tuple[User, str]]:
+    """Who did what, as the object's history has it."""
+    entries = LogEntry.objects.filter(object_id=str(obj.pk)).order_by("action_time")
+    return [(entry.user, entry.change_message) for entry in entries]
+
+
+@pytest.fixture
+def browser_of() -> Callable[[User], Browser]:
+    def browser(user: User) -> Browser:
+        client = Client()
+        client.force_login(user)
+        return Browser(user=user, client=client)
+
+    return browser
+
+
+@pytest.fixture
+def root(make_user, browser_of) -> Browser:
+    """A superuser."""
+    return browser_of(make_user(email="root@example.com", is_staff=True, is_superuser=True))
+
+
+@pytest.fixture
+def staff_with(make_user, browser_of) -> Callable[..., Browser]:
+    """Staff with the given permissions, named like ``jobs.view_job``."""
+
+    def make(*names: str) -> Browser:
+        user = make_user(is_staff=True)
+        for name in names:
+            app, codename = name.split(".")
+            user.user_permissions.add(
+                Permission.objects.get(content_type__app_label=app, codename=codename)
+            )
+        return browser_of(user)
+
+    return make
+
+
+@pytest.fixture
+def viewer(staff_with) -> Browser:
+    """Staff who may see everything and change nothing."""
+    models_ = ("accounts.user", "accounts.subscription", "credits.credits", "jobs.job",
+               "credits.credittransaction", "projects.project", "media.mediafile",
+               "media.voiceclone")  # fmt: skip
+    return staff_with(*(name.replace(".", ".view_") for name in models_))
+
+
+@pytest.fixture
+def project(user) -> Project:
+    return Project.objects.create(user=user, name=f"Holiday {XSS}")
+
+
+@pytest.fixture
+def media(make_media, project) -> MediaFile:
+    return make_media(project=project, name=f"beach {XSS}.wav")
+
+
+@pytest.fixture
+def voice(user) -> VoiceClone:
+    key = f"users/{user.pk}/voices/{uuid.uuid4()}.wav"
+    return VoiceClone.objects.create(user=user, name="Grandma", sample_r2_key=key)
+
+
+@pytest.fixture
+def job(make_job) -> Job:
+    """An open job of 5 credits whose call runs."""
+    made: Job = make_job(minutes=10)
+    bring_to(made, AttemptState.RUNNING)
+    made.refresh_from_db()
+    return made
+
+
+@pytest.fixture
+def completed(make_job) -> Job:
+    """A completed job of 5 credits."""
+    made: Job = make_job(minutes=10)
+    bring_to(made, AttemptState.COMPLETED)
+    made.refresh_from_db()
+    return made
+
+
+@pytest.fixture
+def house(user, project, media, voice, job) -> list[models.Model]:
+    """One of everything that the admin shows."""
+    Subscription.objects.create(user=user, plan="pro", status="active")
+    usage = CreditTransaction.objects.get(job=job)
+    return [user, Credits.objects.get(user=user), usage, project, media, voice, job]

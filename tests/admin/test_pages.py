@@ -1,0 +1,136 @@
+"""Every page: there for staff, with its data, harmless, and in few queries."""
+
+import re
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from accounts.models import User
+from auteur.admin import MAX_JSON_CHARS, pretty_json
+from credits.models import Credits, CreditTransaction
+from jobs.models import AttemptState, Job
+from media.models import MediaFile, VoiceClone
+from projects.models import Project
+from tests.admin.conftest import list_url, page_url
+from tests.jobs.walk import bring_to
+
+MODELS = (User, Credits, CreditTransaction, Project, MediaFile, VoiceClone, Job)
+
+
+def test_every_list_and_page_shows_its_data(root, house, user):
+    for obj in house:
+        assert f">{user.email}<" in root.list(type(obj))
+        assert str(user.email) in root.page(obj)
+
+
+def test_every_list_and_page_is_there_for_who_may_only_see(viewer, house):
+    for obj in house:
+        listed, page = viewer.list(type(obj)), viewer.page(obj)
+        assert 'name="_save"' not in page
+        assert '<select name="action"' not in listed
+        assert 'name="action"' not in page
+
+
+def test_history_pages(root, house):
+    for obj in house:
+        url = page_url(obj).replace("/change/", "/history/")
+        assert root.client.get(url).status_code == 200
+
+
+def test_strangers_are_asked_to_sign_in(client, house):
+    for obj in house:
+        for url in (list_url(type(obj)), page_url(obj)):
+            response = client.get(url)
+            assert response.status_code == 302
+            assert response.url.startswith("/admin/login/")
+
+
+def test_clients_are_no_staff(browser_of, user, house):
+    browser = browser_of(user)
+    for model in MODELS:
+        assert browser.client.get(list_url(model)).status_code == 302
+
+
+def test_staff_without_permission_see_nothing(staff_with, house):
+    browser = staff_with()
+    for obj in house:
+        assert browser.client.get(list_url(type(obj))).status_code == 403
+        assert browser.client.get(page_url(obj)).status_code == 403
+
+
+def test_nothing_is_added_or_deleted_by_hand(root, house):
+    for obj in house:
+        assert root.client.get(f"{list_url(type(obj))}add/").status_code == 403
+        delete = page_url(obj).replace("/change/", "/delete/")
+        assert root.client.post(delete, {"post": "yes"}).status_code == 403
+        assert type(obj)._default_manager.filter(pk=obj.pk).exists()
+        assert "delete_selected" not in root.list(type(obj))
+
+
+def test_the_house_has_a_name(root):
+    page = root.client.get(reverse("admin:index")).content.decode()
+    assert "<title>Administration | Auteur</title>" in page
+    assert "Django" not in page
+
+
+def test_no_script_stands_in_a_page(root, house, job):
+    confirming = root.act("cancel", job).content.decode()
+    pages = [root.page(obj) for obj in house] + [root.list(model) for model in MODELS]
+    for page in [*pages, confirming]:
+        for attributes, body in re.findall(r"<script([^>]*)>(.*?)</script>", page, re.DOTALL):
+            assert "src=" in attributes or "application/json" in attributes
+            assert "src=" not in attributes or not body.strip()
+        assert not re.search(r"\son(click|load|submit|error)=", page)
+
+
+class TestQueries:
+    @pytest.fixture
+    def add(self, make_user, make_job):
+        """Something in each list, of an owner and a project of its own."""
+
+        def make():
+            owner = make_user(balance=10)
+            project = Project.objects.create(user=owner, name="One of many")
+            job = make_job(owner)
+            bring_to(job, AttemptState.RUNNING)
+            Job.objects.filter(pk=job.pk).update(project=project)
+            MediaFile.objects.filter(pk__in=job.media_ids).update(project=project)
+            key = f"users/{owner.pk}/voices/voice.wav"
+            VoiceClone.objects.create(user=owner, name="Voice", sample_r2_key=key)
+            return owner
+
+        return make
+
+    @pytest.mark.parametrize("model", MODELS)
+    def test_a_list_takes_as_many_for_many_as_for_one(self, root, model, add):
+        add()
+        with CaptureQueriesContext(connection) as for_one:
+            root.list(model)
+        owners = [add() for _ in range(4)]
+        with CaptureQueriesContext(connection) as for_many:
+            listed = root.list(model)
+        assert all(owner.email in listed for owner in owners)
+        assert len(for_many) <= len(for_one)
+
+
+class TestJson:
+    def test_is_text_never_markup(self):
+        shown = pretty_json({"title": "</pre><img src=x onerror=alert(1)>"})
+        assert "<img" not in shown
+        assert shown.count("</pre>") == 1
+
+    def test_keeps_letters_of_every_language(self):
+        assert "Grüße 你好" in pretty_json(["Grüße 你好"])
+
+    def test_at_the_limit_is_whole(self):
+        text = "a" * (MAX_JSON_CHARS - 2)  # and two quotes
+        assert "more" not in pretty_json(text)
+
+    def test_past_the_limit_is_cut(self):
+        text = "a" * (MAX_JSON_CHARS - 1)
+        assert "… and 1 characters more" in pretty_json(text)
+
+    def test_none_is_a_dash(self):
+        assert pretty_json(None) == "-"

@@ -1,0 +1,80 @@
+import re
+
+from django.conf import settings
+from django.urls import resolve
+
+from tests.deploy.files import services, text
+
+UNITS = {"MiB": 1024**2, "GiB": 1024**3}
+
+
+def block(opening: str) -> str:
+    """The lines between an opening line and the brace that closes it."""
+    lines = text("deploy/Caddyfile").splitlines()
+    start = next(i for i, line in enumerate(lines) if line.strip() == f"{opening} {{")
+    indent = len(lines[start]) - len(lines[start].lstrip())
+    end = next(i for i in range(start, len(lines)) if lines[i] == "\t" * indent + "}")
+    return "\n".join(lines[start + 1 : end])
+
+
+def size(value: str) -> int:
+    match = re.fullmatch(r"(\d+)(\wiB)", value)
+    assert match is not None
+    return int(match[1]) * UNITS[match[2]]
+
+
+def limit(site: str) -> str:
+    match = re.search(r"max_size (\S+)", block(site))
+    assert match is not None
+    return match[1]
+
+
+def test_the_sites_are_those_that_compose_names() -> None:
+    named = set(re.findall(r"^\{\$(\w+)\} \{$", text("deploy/Caddyfile"), re.MULTILINE))
+    assert named == {"SITE_ADDRESS", "STORAGE_ADDRESS"}
+    used = set(re.findall(r"\{\$(\w+)", text("deploy/Caddyfile")))
+    assert used == set(services()["caddy"]["environment"])
+
+
+def test_inside_stays_inside_but_for_the_signed_callback() -> None:
+    matcher = block("@inside").split("\n")
+    path, exception = (line.split() for line in matcher)
+    assert path == ["path", "/internal", "/internal/*", "/metrics", "/metrics/*"]
+    assert exception == ["not", "path", "/internal/gpu-callback"]
+    assert resolve(exception[-1])
+    assert block("handle @inside").rstrip().endswith(" 404")
+
+
+def test_the_proxy_comes_after_the_block() -> None:
+    site = block("{$SITE_ADDRESS}")
+    assert site.index("handle @inside {") < site.index("handle {") < site.index("reverse_proxy")
+    assert site.count("reverse_proxy") == 1
+
+
+def test_only_the_api_and_the_storage_are_behind_it() -> None:
+    upstreams = re.findall(r"reverse_proxy (\S+)", text("deploy/Caddyfile"))
+    assert upstreams == ["api:8000", "minio:9000"]
+
+
+def test_of_the_storage_only_signed_requests_for_our_objects_pass() -> None:
+    bucket = services()["api"]["environment"]["S3_BUCKET"]
+    rules = [line.strip() for line in block("@signed").splitlines()]
+    assert rules == ["method GET HEAD PUT OPTIONS", f"path /{bucket}/*", "query X-Amz-Signature=*"]
+    assert block("{$STORAGE_ADDRESS}").count("reverse_proxy") == 1
+    assert "reverse_proxy" in block("handle @signed")
+
+
+def test_bodies_have_limits_that_fit_the_settings() -> None:
+    assert size(limit("{$SITE_ADDRESS}")) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    default = re.fullmatch(r"\{\$MAX_UPLOAD_BYTES:(\w+)\}", limit("{$STORAGE_ADDRESS}"))
+    assert default is not None
+    assert size(default[1]) == settings.MAX_UPLOAD_BYTES
+
+
+def test_both_sites_compress_or_protect_and_log_without_signatures() -> None:
+    assert "encode zstd gzip" in block("{$SITE_ADDRESS}")
+    for site in ("{$SITE_ADDRESS}", "{$STORAGE_ADDRESS}"):
+        assert "import common" in block(site)
+    fields = block("fields")
+    assert r'request>uri regexp \?.* ""' in fields
+    assert "request>headers delete" in fields

@@ -1,0 +1,138 @@
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from auteur.devstack.processes import BASE_DIR
+from tests.deploy.files import compose, interpolated, services
+
+OPERATOR = {
+    "SITE_HOST": "auteur.example.com",
+    "SUPABASE_JWT_ISSUER": "https://project.supabase.co/auth/v1",
+    "CORS_ALLOWED_ORIGINS": "https://editor.example.com,app://auteur",
+}
+LOOK = """
+import json
+import django
+django.setup()
+from django.conf import settings
+from media.storage import object_storage
+print(json.dumps({
+    "database": settings.DATABASES["default"],
+    "redis": settings.REDIS_URL,
+    "mongodb": settings.MONGODB_URI,
+    "hosts": settings.ALLOWED_HOSTS,
+    "origins": settings.CORS_ALLOWED_ORIGINS,
+    "https": settings.HTTPS,
+    "debug": settings.DEBUG,
+    "callback": settings.GPU_CALLBACK_URL,
+    "put": object_storage().presigned_put("media/one", content_type="video/mp4"),
+    "probe": object_storage().probe_source("media/one"),
+}))
+"""
+
+
+def make_secrets(folder: Path) -> str:
+    script = BASE_DIR / "deploy/compose-secrets.sh"
+    command = ["sh", str(script), str(folder)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("deploy") / "secrets"
+    make_secrets(made)
+    return made
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir() if path.name != ".gitignore"}
+
+
+def test_it_makes_the_secrets_that_compose_names(folder: Path) -> None:
+    named = {Path(secret["file"]).name for secret in compose()["secrets"].values()}
+    assert set(contents(folder)) == named
+
+
+def test_all_are_different_long_and_without_line_ends(folder: Path) -> None:
+    made = contents(folder)
+    assert len(set(made.values())) == len(made)
+    assert all(len(value) >= 20 and value.split() == [value] for value in made.values())
+
+
+def test_only_the_owner_can_reach_them_and_git_cannot_add_them(folder: Path) -> None:
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert (folder / ".gitignore").read_text() == "*\n"
+
+
+def test_containers_can_read_them(folder: Path) -> None:
+    assert all((folder / name).stat().st_mode & stat.S_IROTH for name in contents(folder))
+
+
+def test_a_second_run_keeps_what_is_there(folder: Path) -> None:
+    before = contents(folder)
+    assert make_secrets(folder) == ""
+    assert contents(folder) == before
+
+
+def test_a_password_of_the_operators_own_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "redis_password").write_text("chosen")
+    make_secrets(tmp_path)
+    assert contents(tmp_path)["redis_url"] == "redis://:chosen@redis:6379/0"
+
+
+def test_output_names_files_and_shows_no_secret(tmp_path: Path) -> None:
+    output = make_secrets(tmp_path / "new")
+    made = contents(tmp_path / "new")
+    assert all(name in output for name in made)
+    assert not any(value in output for value in made.values())
+
+
+@pytest.mark.parametrize("without", OPERATOR)
+def test_compose_asks_for_what_only_the_operator_knows(without: str) -> None:
+    told = {name: value for name, value in OPERATOR.items() if name != without}
+    with pytest.raises(AssertionError, match=without):
+        api_environment(told, Path("secrets"))
+
+
+def api_environment(told: dict[str, str], folder: Path) -> dict[str, str]:
+    """The container's environment, its secrets taken from ``folder``."""
+    given = services()["api"]["environment"]
+    return {
+        name: interpolated(value, told).replace("/run/secrets", str(folder))
+        for name, value in given.items()
+        if value is not None
+    }
+
+
+def test_the_settings_start_with_that_environment(folder: Path) -> None:
+    environment = api_environment(OPERATOR, folder)
+    environment |= {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "auteur.settings"}
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", LOOK]
+    run = subprocess.run(
+        command, cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    seen = json.loads(run.stdout)
+    made = contents(folder)
+    assert seen["database"]["HOST"] == "postgres"
+    assert seen["database"]["PASSWORD"] == made["postgres_password"]
+    assert seen["redis"] == f"redis://:{made['redis_password']}@redis:6379/0"
+    assert seen["mongodb"] == f"mongodb://auteur:{made['mongodb_password']}@mongodb:27017/auteur"
+    assert seen["hosts"] == ["auteur.example.com", "api", "127.0.0.1"]
+    assert seen["origins"] == ["https://editor.example.com", "app://auteur"]
+    assert seen["https"] is True
+    assert seen["debug"] is False
+    assert seen["callback"] == "http://api:8000/internal/gpu-callback"
+
+    put = urlsplit(seen["put"])
+    assert (put.scheme, put.netloc) == ("https", "storage.auteur.example.com")
+    assert put.path == "/auteur/media/one"
+    (credential,) = parse_qs(put.query)["X-Amz-Credential"]
+    assert credential.startswith(f"{made['s3_access_key_id']}/")
+    assert seen["probe"].startswith("http://minio:9000/auteur/media/one?")

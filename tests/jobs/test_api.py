@@ -1,0 +1,136 @@
+"""`GET /jobs`, `GET /jobs/:id`, cancel: one's own, and nobody else's."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from credits import ledger
+from jobs import lifecycle
+from jobs.models import AttemptState, Job
+from projects.models import Project
+from tests.jobs.walk import bring_to
+
+
+def test_a_pending_job_shows_its_place_in_the_queue(api, make_job):
+    first, second = make_job(), make_job()
+    bodies = [api.get(f"/jobs/{job.pk}").json() for job in (first, second)]
+    assert [body["queue_position"] for body in bodies] == [1, 2]
+    assert bodies[0] | {"created_at": None} == {
+        "id": str(first.pk),
+        "type": "transcription",
+        "status": "pending",
+        "progress": 0.0,
+        "project_id": None,
+        "credits_cost": 1,
+        "credits_refunded": False,
+        "error": None,
+        "created_at": None,
+        "started_at": None,
+        "completed_at": None,
+        "queue_position": None if bodies[0]["queue_position"] is None else 1,
+        "input_params": first.input_params,
+        "output_data": None,
+    }
+
+
+def test_an_admitted_job_has_no_place_any_more(api, make_job):
+    job = make_job()
+    bring_to(job, AttemptState.QUEUED)
+    assert api.get(f"/jobs/{job.pk}").json()["queue_position"] is None
+
+
+def test_a_completed_job_shows_its_output_with_signed_urls(api, make_job):
+    job = make_job()
+    bring_to(job, AttemptState.COMPLETED)
+    Job.objects.filter(pk=job.pk).update(output_data={"result_key": "a/b.json", "answer": 42})
+    output = api.get(f"/jobs/{job.pk}").json()["output_data"]
+    assert set(output) == {"result_url", "answer"}
+    assert "a/b.json" in output["result_url"]
+    assert "signature=" in output["result_url"]
+
+
+def test_a_failed_job_says_why_and_that_the_credits_came_back(api, make_job):
+    job = make_job()
+    lifecycle.give_up(job_id=job.pk)
+    body = api.get(f"/jobs/{job.pk}").json()
+    assert (body["status"], body["credits_refunded"]) == ("failed", True)
+    assert body["error"] == {
+        "code": "DEADLINE_EXCEEDED",
+        "message": "The job could not be done in time.",
+        "retryable": True,
+    }
+
+
+def test_jobs_of_others_do_not_exist(client_of, make_user, make_job):
+    job = make_job()
+    stranger = client_of(make_user())
+    for answer in (
+        stranger.get(f"/jobs/{job.pk}"),
+        stranger.post(f"/jobs/{job.pk}/cancel"),
+        stranger.get(f"/jobs/{uuid.uuid4()}"),
+    ):
+        assert answer.status_code == 404
+        assert answer.json()["code"] == "not_found"
+    assert stranger.get("/jobs").json()["jobs"] == []
+    job.refresh_from_db()
+    assert job.status == "pending"
+
+
+def test_cancel_gives_the_credits_back_once(api, user, make_job):
+    job = make_job(minutes=10)
+    answers = [api.post(f"/jobs/{job.pk}/cancel") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 409]
+    assert (answers[0].json()["status"], answers[1].json()["code"]) == ("cancelled", "job_finished")
+    assert ledger.balance_of(user_id=user.pk) == 100
+
+
+def test_the_list_pages_by_cursor_newest_first(api, make_job):
+    jobs = [make_job() for _ in range(5)]
+    page = api.get("/jobs", {"limit": 2}).json()
+    seen = list(page["jobs"])
+    while page["next"]:
+        page = api.get(page["next"]).json()
+        seen += page["jobs"]
+    assert [job["id"] for job in seen] == [str(job.pk) for job in reversed(jobs)]
+    assert "output_data" not in seen[0]
+    assert page["previous"] is not None
+
+
+def test_the_list_narrows(api, user, make_job):
+    project = Project.objects.create(user=user, name="Film")
+    mine, other = make_job(), make_job()
+    Job.objects.filter(pk=mine.pk).update(project=project)
+    lifecycle.cancel(job_id=other.pk, by="user")
+    tomorrow = (timezone.now() + timedelta(days=1)).isoformat()
+
+    def ids(**query):
+        return {job["id"] for job in api.get("/jobs", query).json()["jobs"]}
+
+    assert ids(status="cancelled") == {str(other.pk)}
+    assert ids(project_id=str(project.pk)) == {str(mine.pk)}
+    assert ids(type="transcription") == {str(mine.pk), str(other.pk)}
+    assert ids(created_after=tomorrow) == set()
+    assert ids(created_before=tomorrow) == {str(mine.pk), str(other.pk)}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("type", "nonsense"),
+        ("status", "\x00"),
+        ("project_id", "x"),
+        ("created_after", "yesterday"),
+    ],
+)
+def test_a_bad_filter_is_named(api, name, value):
+    answer = api.get("/jobs", {name: value})
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"] == name
+
+
+@pytest.mark.parametrize("cursor", ["x", "====", "\x00", "cD1ub3QtYS1kYXRl", "cD0lMDA="])
+def test_a_made_up_cursor(api, cursor):
+    answer = api.get("/jobs", {"cursor": cursor})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")

@@ -1,0 +1,18 @@
+"""The embedded stack, started once for all journeys; mark them ``xdist_group("stack")``."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.journeys.stack import JourneyStack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JourneyStack]:
+    """API, orchestrator, workers, Flower and stores, all real."""
+    running = JourneyStack(tmp_path_factory.mktemp("stack") / "var")
+    try:
+        running.wait_until_ready()
+        yield running
+    finally:
+        running.stop()

@@ -1,0 +1,141 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from auteur.api.problems import Unavailable
+from media.models import MediaType
+from media.probing import MAX_DURATION_MS, DurationUnknown, MediaTooLong, UnsupportedMedia, probe
+from tests.media import samples
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Callable[..., str]:
+    """Save ``content`` under a name; its path."""
+
+    def save(content: bytes, name: str = "source.mp4") -> str:
+        (tmp_path / name).write_bytes(content)
+        return str(tmp_path / name)
+
+    return save
+
+
+def test_a_film_with_sound(saved: Callable[..., str]) -> None:
+    found = probe(saved(samples.video()))
+    assert (found.type, found.duration_ms) == (MediaType.VIDEO, 400)
+    assert found.metadata == {
+        "container": "mov,mp4,m4a,3gp,3g2,mj2",
+        "width": 64,
+        "height": 48,
+        "rotation": 0,
+        "frame_rate": 25.0,
+        "video_codec": "mpeg4",
+        "has_audio": True,
+        "audio_codec": "aac",
+        "audio_channels": 2,
+        "audio_sample_rate": 48_000,
+    }
+
+
+def test_a_film_without_sound(saved: Callable[..., str]) -> None:
+    found = probe(saved(samples.video(sound=False)))
+    assert found.type == MediaType.VIDEO
+    assert found.metadata["has_audio"] is False
+    assert "audio_codec" not in found.metadata
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_a_film_held_otherwise(saved: Callable[..., str], rotation: int) -> None:
+    metadata = probe(saved(samples.video(rotation=rotation))).metadata
+    assert metadata["rotation"] == rotation
+    assert (metadata["width"], metadata["height"]) == (64, 48)
+
+
+def test_a_sound(saved: Callable[..., str]) -> None:
+    found = probe(saved(samples.wav(), "source.wav"))
+    assert (found.type, found.duration_ms) == (MediaType.AUDIO, 1000)
+    assert found.metadata == {
+        "container": "wav",
+        "has_audio": True,
+        "audio_codec": "pcm_u8",
+        "audio_channels": 1,
+        "audio_sample_rate": 16_000,
+    }
+
+
+def test_the_cover_of_a_song_is_no_film(saved: Callable[..., str]) -> None:
+    found = probe(saved(samples.song_with_cover(), "source.mp3"))
+    assert found.type == MediaType.AUDIO
+    assert "width" not in found.metadata
+
+
+@pytest.mark.parametrize(
+    ("codec", "name"), [("png", "a.png"), ("mjpeg", "a.jpg"), ("png", "a.mp4")]
+)
+def test_a_picture_whatever_its_name(saved: Callable[..., str], codec: str, name: str) -> None:
+    found = probe(saved(samples.image(codec), name))
+    assert (found.type, found.duration_ms) == (MediaType.IMAGE, None)
+    assert (found.metadata["width"], found.metadata["height"]) == (64, 48)
+
+
+def test_a_recording_whose_header_has_no_duration(saved: Callable[..., str]) -> None:
+    recording = saved(samples.video(container="webm", live=True), "source.webm")
+    found = probe(recording)
+    assert found.duration_ms == pytest.approx(400, abs=20)
+    assert found.metadata["rotation"] == 0
+    with pytest.raises(DurationUnknown):
+        probe(recording, max_scan_seconds=0)
+
+
+def test_twelve_hours_and_no_longer(saved: Callable[..., str]) -> None:
+    seconds = MAX_DURATION_MS // 1000
+    longest = saved(samples.wav(frames=seconds, rate=1), "source.wav")
+    assert probe(longest).duration_ms == MAX_DURATION_MS
+    with pytest.raises(MediaTooLong):
+        probe(saved(samples.wav(frames=seconds + 1, rate=1), "source.wav"))
+
+
+def test_what_does_not_decode_is_for_its_job_to_find_out(saved: Callable[..., str]) -> None:
+    found = probe(saved(samples.undecodable_video()))
+    assert (found.type, found.duration_ms) == (MediaType.VIDEO, 400)
+
+
+NO_MEDIA = {
+    "text": samples.TEXT,
+    "one byte": b"x",
+    "zeros": bytes(5000),
+    "session description": samples.SESSION,
+    "concatenation": samples.CONCATENATION,
+    "half a header": samples.video()[:300],
+}
+
+
+@pytest.mark.parametrize("content", NO_MEDIA.values(), ids=NO_MEDIA)
+@pytest.mark.parametrize("extension", ["mp4", "mp3", "flac", "m4v", "aac", "mpg", "jpg", "gif"])
+def test_no_media_whatever_its_name(
+    saved: Callable[..., str], content: bytes, extension: str
+) -> None:
+    with pytest.raises(UnsupportedMedia):
+        probe(saved(content, f"source.{extension}"))
+
+
+def test_a_sound_without_a_sample(saved: Callable[..., str]) -> None:
+    with pytest.raises(UnsupportedMedia):
+        probe(saved(samples.wav(frames=0), "source.wav"))
+
+
+@pytest.mark.parametrize("name", ["source.mp4", "source.m3u8", "source.ts"])
+def test_a_playlist_makes_us_ask_nobody(
+    saved: Callable[..., str], listener: tuple[int, list[str]], name: str
+) -> None:
+    port, asked = listener
+    with pytest.raises(UnsupportedMedia):
+        probe(saved(samples.PLAYLIST % port, name))
+    assert asked == []
+
+
+def test_a_file_that_cannot_be_read_says_nothing_about_it(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable):
+        probe(str(tmp_path / "missing.mp4"))
+    with pytest.raises(Unavailable):
+        probe("http://127.0.0.1:9/bucket/source.mp4")
