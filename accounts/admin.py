@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.widgets import AdminTextInputWidget
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.core.exceptions import PermissionDenied
 from django.db import DataError
@@ -49,6 +50,7 @@ class GrantForm(ReasonForm):
     description = forms.CharField(
         max_length=200,
         initial="Granted by support",
+        widget=AdminTextInputWidget,
         help_text="The client reads this in their credit history.",
     )
     field_order = ("amount", "description", "reason")
@@ -222,7 +224,7 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
         """What decides whether to act."""
         account = _account(obj)
         balance = account.balance if account else 0
-        return f"{balance} credits · plan: {self.plan_in_force(obj)}"
+        return f"balance {balance} · plan: {self.plan_in_force(obj)}"
 
     @admin.action(description="Grant credits", permissions=["grant"])
     def grant_credits(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
@@ -247,7 +249,7 @@ def _grant(request: HttpRequest, user: User, given: Mapping[str, Any]) -> str:
         )
     except DataError as exc:
         raise BalanceOutOfRange from exc
-    return f"Granted {given['amount']} credits; the balance is {balance}."
+    return f"Granted {given['amount']}; the balance is {balance}."
 
 
 def _change_plan(request: HttpRequest, user: User, given: Mapping[str, Any]) -> str:

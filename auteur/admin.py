@@ -14,8 +14,9 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, AdminForm
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db import models, transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -41,7 +42,10 @@ MAX_SELECTED = 200
 CONFIRMED = "confirmed"
 FROM_OBJECT = "from_object"
 
-PRE_STYLE = "white-space:pre-wrap;overflow-wrap:anywhere;max-height:32em;overflow:auto;margin:0"
+PRE_STYLE = (
+    "white-space:pre-wrap;overflow-wrap:anywhere;overflow:auto;margin:0;"
+    "min-width:40em;max-height:32em"
+)
 BADGE_STYLE = "color:#fff;border-radius:4px;padding:1px 7px;white-space:nowrap;background:"
 
 GREY, BLUE, GREEN, RED, BROWN = "#5b6570", "#1f6fb2", "#22763b", "#b3261e", "#8a5a00"
@@ -85,6 +89,11 @@ def pretty_json(value: Any) -> str:
 def badge(text: str, colour: str) -> SafeString:
     """A word on a coloured ground."""
     return format_html('<span style="{}{}">{}</span>', BADGE_STYLE, colour, text)
+
+
+def two_lines(first: Any, second: Any) -> SafeString:
+    """A cell of a list, with something smaller below."""
+    return format_html('{}<div class="small quiet">{}</div>', first, second or "")
 
 
 class SelectedFilter(admin.FieldListFilter):
@@ -202,7 +211,7 @@ class ReasonForm(forms.Form):
 
     reason = forms.CharField(
         max_length=MAX_REASON_CHARS,
-        widget=forms.Textarea(attrs={"rows": 2, "cols": 60}),
+        widget=AdminTextareaWidget(attrs={"rows": 3}),
         help_text="Kept in the history, beside your name.",
     )
 
@@ -270,6 +279,8 @@ class ConfirmedActions(StaffAdmin):
     def _confirming_page(
         self, request: HttpRequest, objects: list[Any], action: str, form: ReasonForm
     ) -> HttpResponse:
+        # Django's layout of forms in the admin; it takes any form, its types say less.
+        layout = AdminForm(cast(Any, form), [(None, {"fields": list(form.fields)})], {})
         context = {
             **self.admin_site.each_context(request),
             "title": self._label(action),
@@ -281,7 +292,7 @@ class ConfirmedActions(StaffAdmin):
             "objects": [
                 (obj, page_of(self.opts.label, obj.pk), self.summary(obj)) for obj in objects
             ],
-            "form": form,
+            "fieldset": next(iter(layout)),
             "back": self._back(request, objects),
         }
         status = HTTPStatus.BAD_REQUEST if form.is_bound else HTTPStatus.OK

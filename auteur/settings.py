@@ -10,10 +10,23 @@ from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from environ.fileaware_mapping import FileAwareMapping
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.FileAwareEnv()
+
+class _Environment(FileAwareMapping):
+    """The environment, and files that it names; a line end after a secret is not part of it."""
+
+    def __getitem__(self, key: str) -> str:
+        return str(super().__getitem__(key)).strip()
+
+
+class _Env(environ.Env):
+    ENVIRON = _Environment()
+
+
+env = _Env()
 STACK_ENV_FILE = Path(os.environ.get("AUTEUR_ENV_FILE", BASE_DIR / "var" / "stack.env"))
 if "DATABASE_URL" not in os.environ and "DATABASE_URL_FILE" not in os.environ:
     if not STACK_ENV_FILE.exists():
@@ -122,6 +135,8 @@ elif STORAGE_BACKEND == "s3":
         "OPTIONS": {
             "bucket_name": env.str("S3_BUCKET"),
             "endpoint_url": env.str("S3_ENDPOINT_URL", default=None),
+            # As clients reach it, where that differs from how we do.
+            "public_endpoint_url": env.str("S3_PUBLIC_ENDPOINT_URL", default=None),
             "region_name": env.str("S3_REGION", default="auto"),
             "access_key": env.str("S3_ACCESS_KEY_ID"),
             "secret_key": env.str("S3_SECRET_ACCESS_KEY"),
@@ -203,10 +218,21 @@ SPECTACULAR_SETTINGS = {
 # --- What browsers are told -------------------------------------------------------------------
 
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=["http://localhost:3000"])
-CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key", "if-match"]
+CORS_ALLOW_HEADERS = [
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+]
 CORS_EXPOSE_HEADERS = [
-    "etag", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset",
-]  # fmt: skip
+    "etag",
+    "content-range",
+    "retry-after",
+    "ratelimit-limit",
+    "ratelimit-remaining",
+    "ratelimit-reset",
+]
 if "null" in CORS_ALLOWED_ORIGINS:
     raise ImproperlyConfigured("CORS_ALLOWED_ORIGINS must not hold the null origin.")
 CONTENT_SECURITY_POLICY = {

@@ -84,7 +84,7 @@ class CreditTransactionAdmin(ReadOnlyAdmin):
     """The ledger."""
 
     list_display = (
-        "created_at", "owner", "type", "moved", "balance_after", "job_link", "description",
+        "created_at", "owner", "type", "moved", "balance", "short_job_link", "description",
     )  # fmt: skip
     list_display_links = ("created_at",)
     list_select_related = ("user",)
@@ -107,6 +107,16 @@ class CreditTransactionAdmin(ReadOnlyAdmin):
     def moved(self, obj: CreditTransaction) -> str:
         """What was added or taken."""
         return signed_amount(obj)
+
+    @admin.display(description="balance", ordering="balance_after")
+    def balance(self, obj: CreditTransaction) -> str:
+        """The balance after it."""
+        return str(obj.balance_after)
+
+    @admin.display(description="job")
+    def short_job_link(self, obj: CreditTransaction) -> str:
+        """A link to the job, with enough of its id to tell jobs apart on a page."""
+        return link("jobs.Job", obj.job_id, str(obj.job_id)[:8])
 
     @admin.display(description="job")
     def job_link(self, obj: CreditTransaction) -> str:

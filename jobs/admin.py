@@ -5,10 +5,11 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import AdminRadioSelect
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.timesince import timesince
 
 from auteur.admin import (
@@ -28,6 +29,7 @@ from auteur.admin import (
     by_staff,
     link,
     pretty_json,
+    two_lines,
 )
 from auteur.api.problems import Problem
 from credits.admin import signed_amount
@@ -73,8 +75,9 @@ class RunAgainForm(ReasonForm):
 
     price = forms.ChoiceField(
         choices=[(CHARGED, "Charge the client the same again"), (ON_THE_HOUSE, "On the house")],
-        widget=forms.RadioSelect,
+        widget=AdminRadioSelect(attrs={"class": "radiolist"}),
     )
+    field_order = ("price", "reason")
 
 
 class FeatureFilter(admin.SimpleListFilter):
@@ -133,8 +136,13 @@ class EventInline(PartInline):
     model = Event
     fk_name = "job"
     ordering = ("id",)
-    fields = ("created_at", "type", "details")
+    fields = ("at", "type", "details")
     readonly_fields = fields
+
+    @admin.display(description="at (UTC)")
+    def at(self, obj: Event) -> str:
+        """When, to the second."""
+        return f"{obj.created_at:%Y-%m-%d %H:%M:%S}"
 
     def details(self, obj: Event) -> str:
         """Who, why, which attempt."""
@@ -166,8 +174,8 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     """A job with all that belongs to it."""
 
     list_display = (
-        "short_id", "type", "status_and_error", "owner", "cost", "share_done", "current_attempt",
-        "age", "took",
+        "short_id", "type", "status_and_error", "owner", "cost", "attempt_and_progress",
+        "age_and_duration",
     )  # fmt: skip
     list_select_related = ("user", "attempt")
     list_filter = (
@@ -216,8 +224,8 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 
     @admin.display(description="status", ordering="status")
     def status_and_error(self, obj: Job) -> str:
-        """The status in its colour, and the error's code below it."""
-        return format_html("{}<div>{}</div>", self.coloured_status(obj), obj.error_code or "")
+        """The status in its colour, with the error's code."""
+        return two_lines(self.coloured_status(obj), obj.error_code)
 
     @admin.display(description="user", ordering="user__email")
     def owner(self, obj: Job) -> str:
@@ -227,7 +235,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     @admin.display(description="cost", ordering="credits_cost")
     def cost(self, obj: Job) -> str:
         """The price, and whether it was given back."""
-        return f"{obj.credits_cost}, refunded" if obj.credits_refunded else str(obj.credits_cost)
+        return two_lines(obj.credits_cost, "refunded" if obj.credits_refunded else None)
 
     @admin.display(description="progress", ordering="progress")
     def share_done(self, obj: Job) -> str:
@@ -239,12 +247,19 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         """Number and state of the current attempt."""
         if obj.attempt is None:
             return EMPTY
-        return f"{obj.attempt.number}:\N{NO-BREAK SPACE}{obj.attempt.get_state_display().lower()}"
+        return f"{obj.attempt.number}: {obj.attempt.get_state_display().lower()}"
+
+    @admin.display(description="attempt", ordering="progress")
+    def attempt_and_progress(self, obj: Job) -> str:
+        """Number and state of the current attempt, with the progress."""
+        return two_lines(self.current_attempt(obj), self.share_done(obj))
 
     @admin.display(description="age", ordering="-created_at")
-    def age(self, obj: Job) -> str:
-        """How long ago it was asked for."""
-        return timesince(obj.created_at, depth=1)
+    def age_and_duration(self, obj: Job) -> str:
+        """How long ago it was asked for, and how long it took since its first claim."""
+        words = "took {}" if obj.completed_at else "{} so far"
+        took = words.format(self.took(obj)) if obj.started_at else None
+        return two_lines(timesince(obj.created_at, depth=1), took)
 
     @admin.display(description="took")
     def took(self, obj: Job) -> str:
@@ -302,13 +317,13 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 
     def summary(self, obj: Job) -> str:
         """What decides whether to act."""
-        return f"{obj.get_status_display()} · {obj.user} · {obj.credits_cost} credits"
+        return f"{obj.get_status_display()} · {obj.user} · price {obj.credits_cost}"
 
     def applies(self, action: str, obj: Job) -> bool:
         """Open jobs are cancelled and requeued, ended ones run again."""
         return (action == "run_again") == (obj.status not in OPEN)
 
-    @admin.action(description="Cancel", permissions=["operate"])
+    @admin.action(description="Cancel and refund", permissions=["operate"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
         """End open jobs, with a refund."""
         return self.confirm(
@@ -343,7 +358,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
             by=by_staff(request),
         )
         cost = submitted.credits_cost
-        price = f"for {cost} credits" if cost else "on the house"
+        price = f"at a price of {cost}" if cost else "on the house"
         again = Job.objects.only("type").get(pk=submitted.job_id)
         self.log_addition(
             request, again, f"Runs job {job.pk} again, {price}. Reason: {given['reason']}"
@@ -354,7 +369,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 def _cancel(request: HttpRequest, job: Job, given: Mapping[str, Any]) -> str:
     ended = lifecycle.cancel(job_id=job.pk, by=by_staff(request), reason=given["reason"])
     if ended.credits_refunded:
-        return f"Cancelled, {ended.credits_cost} credits given back."
+        return f"Cancelled with a refund of {ended.credits_cost}."
     return "Cancelled."
 
 

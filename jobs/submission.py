@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, connection, models
+from django.db import IntegrityError, connection, models, transaction
 
 from auteur.api.problems import NotFound, Problem
 from credits import ledger
@@ -31,6 +31,11 @@ event AS (
     INSERT INTO job_events (job_id, user_id, type, data)
     SELECT id, user_id, 'requested', %(event)s::jsonb FROM job
 )"""
+
+HOLD_MEDIA = """
+SELECT id FROM media_files WHERE id = ANY(%(media_ids)s) AND status = 'ready'
+ORDER BY id FOR KEY SHARE"""
+"""Whoever wants to delete the media now waits, and then finds the job that reads it."""
 
 CHARGED = f"WITH {ledger.MOVE}, {INSERT_JOB.format(source='account')} {ledger.RECORD}"
 ON_THE_HOUSE = f"WITH {INSERT_JOB.format(source='(SELECT 1) AS one')} TABLE job"
@@ -127,7 +132,11 @@ def _insert(
 
 def _execute(statement: str, values: Mapping[str, Any]) -> bool:
     try:
-        with connection.cursor() as cursor:
+        with transaction.atomic(), connection.cursor() as cursor:
+            if values["media_ids"]:
+                cursor.execute(HOLD_MEDIA, values)
+                if len(cursor.fetchall()) < len(set(values["media_ids"])):
+                    raise NotFound
             cursor.execute(statement, values)
             return cursor.fetchone() is not None
     except IntegrityError as exc:

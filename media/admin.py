@@ -19,6 +19,7 @@ from auteur.admin import (
     badge,
     link,
     pretty_json,
+    two_lines,
 )
 from media.models import MediaFile, MediaStatus, VoiceClone
 from media.storage import object_storage
@@ -74,8 +75,7 @@ class MediaFileAdmin(StoredObjectAdmin):
 
     key_field = "r2_key"
     list_display = (
-        "name", "type", "state", "size", "duration", "owner", "project_link", "created_at",
-        "open_link",
+        "name", "kind", "state", "extent", "owner", "project_link", "created_at", "open_link",
     )  # fmt: skip
     list_select_related = ("user", "project")
     list_filter = (
@@ -96,12 +96,21 @@ class MediaFileAdmin(StoredObjectAdmin):
         """The status in its colour."""
         return badge(obj.get_status_display(), COLOURS[MediaStatus(obj.status)])
 
+    @admin.display(description="type", ordering="type")
+    def kind(self, obj: MediaFile) -> str:
+        """Type and MIME type."""
+        return two_lines(obj.get_type_display(), obj.mime_type)
+
     @admin.display(description="size", ordering="file_size_bytes")
+    def extent(self, obj: MediaFile) -> str:
+        """Size and duration."""
+        return two_lines(self.size(obj), self.duration(obj))
+
+    @admin.display(description="size")
     def size(self, obj: MediaFile) -> str:
         """The size, as told or found."""
         return EMPTY if obj.file_size_bytes is None else filesizeformat(obj.file_size_bytes)
 
-    @admin.display(description="duration", ordering="duration_ms")
     def duration(self, obj: MediaFile) -> str:
         """The duration in seconds."""
         return _seconds(obj.duration_ms)

@@ -11,7 +11,7 @@ from media.uploads import Upload
 MAX_FILENAME_LENGTH = 255
 
 
-class UploadRequestSerializer(serializers.Serializer[None]):
+class NewUploadSerializer(serializers.Serializer[None]):
     """A file that the client wants to upload."""
 
     filename = serializers.CharField(max_length=MAX_FILENAME_LENGTH)

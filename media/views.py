@@ -19,7 +19,7 @@ from media.serializers import (
     ConfirmedMediaSerializer,
     MediaDetailSerializer,
     MediaSerializer,
-    UploadRequestSerializer,
+    NewUploadSerializer,
     UploadSerializer,
 )
 from media.uploads import confirm_upload, request_upload
@@ -31,12 +31,12 @@ class UploadUrlView(APIView):
     @extend_schema(
         summary="Ask for an upload URL",
         description="PUT the bytes to `upload_url` with the `headers` of the answer, then confirm.",
-        request=UploadRequestSerializer,
+        request=NewUploadSerializer,
         responses={201: UploadSerializer},
     )
     def post(self, request: Request, project_id: UUID) -> Response:
         """Make a media file that waits for its bytes."""
-        wanted = UploadRequestSerializer(data=request.data)
+        wanted = NewUploadSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         upload = request_upload(
             user_id=_user_id(request), project_id=project_id, **wanted.validated_data

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from auteur.admin import SelectedFilter, StaffAdmin, link, list_link
+from auteur.admin import SelectedFilter, StaffAdmin, link, list_link, two_lines
 from projects import authoring
 from projects.models import Project
 
@@ -15,7 +15,7 @@ from projects.models import Project
 class ProjectAdmin(StaffAdmin):
     """A project with links to what belongs to it."""
 
-    list_display = ("name", "owner", "resolution", "frame_rate", "created_at", "updated_at")
+    list_display = ("name", "owner", "frame", "created_at", "updated_at")
     list_select_related = ("user",)
     list_filter = ("created_at", ("user", SelectedFilter))
     search_fields = ("name", "user__email")
@@ -32,6 +32,11 @@ class ProjectAdmin(StaffAdmin):
     def owner(self, obj: Project) -> str:
         """A link to whose it is."""
         return link("accounts.User", obj.user_id, obj.user)
+
+    @admin.display(description="frame", ordering="resolution")
+    def frame(self, obj: Project) -> str:
+        """Resolution and frame rate."""
+        return two_lines(obj.resolution, f"{obj.frame_rate:g} fps")
 
     def media_files(self, obj: Project) -> str:
         """A link to its media."""

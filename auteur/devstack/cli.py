@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from auteur.devstack import check, environment, leftovers
+from auteur.devstack import check, demo, environment, leftovers
 from auteur.devstack.errors import StackError
 from auteur.devstack.stack import STAFF_EMAIL, VAR, stack
 from auteur.devstack.supervisor import Supervisor
@@ -33,14 +33,17 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
     checks = commands.add_parser("check", help="settings, migrations, OpenAPI, on a real database")
     checks.set_defaults(command=lambda options: check.run())
-    for command in (run,):
+    show = commands.add_parser("demo", help="run the main job on a recording, then stop")
+    show.add_argument("--file", type=Path, help="a recording of your own")
+    show.set_defaults(command=lambda options: demo.run(options.var.resolve(), options.file))
+    for command in (run, show):
         command.add_argument("--var", type=Path, default=VAR, help="the data folder (%(default)s)")
     return parser
 
 
 def _run(options: argparse.Namespace) -> int:
-    say("Starting the stack; Ctrl-C stops it.")
     with stack(options.var.resolve(), os.environ, lambda line: say(f"  {line}")) as supervisor:
+        say("Starting the stack; Ctrl-C stops it.")
         stop_on_signal(supervisor)
         if supervisor.start():
             print_addresses(options.var.resolve())
@@ -66,7 +69,7 @@ def print_addresses(var: Path) -> None:
         ("A token", "python manage.py issue_token --email you@example.com"),
         ("Credits", "python manage.py grant_credits --email you@example.com --amount 100"),
     ]
-    say("\nThe stack is ready.")
+    say(f"\n{demo.READY_LINE}")
     for name, value in lines:
         say(f"  {name:<14} {value}")
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import bson
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from auteur.devstack import postgres
 from auteur.devstack.environment import write_private
@@ -94,7 +96,7 @@ def redis_answers(port: int, password: str) -> bool:
         password=password,
         socket_timeout=ANSWER_SECONDS,
         socket_connect_timeout=ANSWER_SECONDS,
-        retry=None,
+        retry=Retry(NoBackoff(), retries=0),
     ) as client:
         try:
             return bool(client.ping())
@@ -104,18 +106,16 @@ def redis_answers(port: int, password: str) -> bool:
 
 def mongodb(var: Path, port: int) -> Process:
     """``mongod`` where the machine has one, else our stand-in; each with data of its own."""
-    binary = shutil.which("mongod")
-    if binary:
+    if binary := shutil.which("mongod"):
         data = var / "mongod"
-        command = (binary, "--bind_ip", HOST, "--port", str(port), "--dbpath", str(data))
+        command: tuple[str, ...] = (binary, "--bind_ip", HOST)
     else:
         data = var / "mongo"
-        stand_in = (sys.executable, "-m", "auteur.devstack.mongod")
-        command = (*stand_in, "--host", HOST, "--port", str(port), "--dbpath", str(data))
+        command = (sys.executable, "-m", "auteur.devstack.mongod", "--host", HOST)
     data.mkdir(mode=0o700, exist_ok=True)
     return Process(
         name="mongodb",
-        command=command,
+        command=(*command, "--port", str(port), "--dbpath", str(data)),
         ready=lambda: mongodb_answers(port),
         directory=BASE_DIR,
     )

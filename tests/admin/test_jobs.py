@@ -30,7 +30,7 @@ class TestReading:
             "Processing",
             "transcription",
             user.email,
-            "1:\N{NO-BREAK SPACE}running",
+            "1: running",
             str(job.pk)[:8],
         ):
             assert text in listed
@@ -163,10 +163,8 @@ class TestCancel:
         job.refresh_from_db()
         assert job.status == JobStatus.CANCELLED
         assert balance_of(user) == 100
-        assert messages_of(response) == [f"job {job}: Cancelled, 5 credits given back."]
-        assert records_of(job) == [
-            (root.user, f"Cancelled, 5 credits given back. Reason: {REASON}")
-        ]
+        assert messages_of(response) == [f"job {job}: Cancelled with a refund of 5."]
+        assert records_of(job) == [(root.user, f"Cancelled with a refund of 5. Reason: {REASON}")]
         said = event_of(job, "cancelled").data
         assert (said["by"], said["reason"]) == (f"staff:{root.user.pk}", REASON)
 
@@ -189,7 +187,7 @@ class TestCancel:
         response = root.act("cancel", job, completed, reason=REASON)
         assert sorted(messages_of(response)) == sorted(
             [
-                f"job {job}: Cancelled, 5 credits given back.",
+                f"job {job}: Cancelled with a refund of 5.",
                 f"job {completed}: {lifecycle.JobFinished.default_detail}",
             ]
         )
@@ -201,7 +199,7 @@ class TestCancel:
         url = f"{list_url(Job)}?status__exact=pending"
         data = {"action": "cancel", "_selected_action": str(job.pk), "confirmed": "1"}
         response = root.client.post(url, {**data, "reason": REASON}, follow=True)
-        assert messages_of(response) == [f"job {job}: Cancelled, 5 credits given back."]
+        assert messages_of(response) == [f"job {job}: Cancelled with a refund of 5."]
 
     def test_from_a_jobs_page_leads_back_to_it(self, root, job):
         assert 'value="cancel"' in root.page(job)
@@ -259,11 +257,11 @@ class TestRunAgain:
         assert again.status == JobStatus.PENDING
         assert again.input_params == completed.input_params
         assert (again.credits_cost, balance_of(user)) == (5, 90)
-        done = f"Run again as job {again.pk}, for 5 credits."
+        done = f"Run again as job {again.pk}, at a price of 5."
         assert messages_of(response) == [f"job {completed}: {done}"]
         assert records_of(completed) == [(root.user, f"{done} Reason: {REASON}")]
         assert records_of(again) == [
-            (root.user, f"Runs job {completed.pk} again, for 5 credits. Reason: {REASON}")
+            (root.user, f"Runs job {completed.pk} again, at a price of 5. Reason: {REASON}")
         ]
         assert event_of(again, "requested").data["by"] == f"staff:{root.user.pk}"
 

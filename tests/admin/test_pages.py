@@ -85,6 +85,14 @@ def test_no_script_stands_in_a_page(root, house, job):
         assert not re.search(r"\son(click|load|submit|error)=", page)
 
 
+def test_the_guard_against_double_clicks_is_served(root, job):
+    confirming = root.act("cancel", job).content.decode()
+    [path] = re.findall(r'src="([^"]*submit_once[^"]*)"', confirming)
+    assert "data-submit-once" in confirming
+    served = b"".join(root.client.get(path).streaming_content)
+    assert b"data-submit-once" in served
+
+
 class TestQueries:
     @pytest.fixture
     def add(self, make_user, make_job):

@@ -87,7 +87,7 @@ class TestGrant:
     def test_asks_first(self, root, user):
         page = root.act("grant_credits", user).content.decode()
         assert 'name="amount"' in page
-        assert "100 credits · plan: -" in page
+        assert "balance 100 · plan: -" in page
         assert balance_of(user) == 100
 
     def test_moves_the_balance_by_the_ledger_and_is_recorded(self, root, user):
@@ -96,7 +96,7 @@ class TestGrant:
         row = CreditTransaction.objects.filter(user=user).latest("seq")
         assert (row.type, row.amount, row.balance_after) == ("bonus", 7, 107)
         assert row.description == "Sorry for the wait"
-        done = "Granted 7 credits; the balance is 107."
+        done = "Granted 7; the balance is 107."
         assert messages_of(response) == [f"user {user}: {done}"]
         assert records_of(user) == [(root.user, f"{done} Reason: {REASON}")]
 

@@ -1,0 +1,132 @@
+"""A client of the REST API as a script would write one: a token, JSON, problem documents."""
+
+import mimetypes
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+
+TIMEOUT_SECONDS = 60.0
+UPLOAD_SECONDS = 600.0
+FIRST_POLL_SECONDS = 0.3
+LAST_POLL_SECONDS = 2.0  # below the rate limit for as long as it takes
+POLL_GROWTH = 1.15
+ENDED = ("completed", "failed", "cancelled")
+TOO_MANY_REQUESTS = 429
+
+Json = dict[str, Any]
+
+_types = mimetypes.MimeTypes()
+for _suffix, _type in {
+    ".m4a": "audio/mp4",
+    ".mkv": "video/x-matroska",
+    ".mxf": "application/mxf",
+    ".opus": "audio/opus",
+    ".ts": "video/mp2t",
+}.items():
+    _types.add_type(_type, _suffix)
+
+
+class RefusedError(Exception):
+    """The API answered with a problem document."""
+
+    def __init__(self, answer: requests.Response) -> None:
+        try:
+            self.problem: Json = answer.json()
+        except requests.JSONDecodeError:
+            self.problem = {}
+        self.code = self.problem.get("code", "")
+        detail = self.problem.get("detail") or answer.reason
+        fields = "; ".join(
+            f"{error['field']}: {error['detail']}" for error in self.problem.get("errors", ())
+        )
+        reason = f"{detail} ({fields})" if fields else detail
+        super().__init__(f"{answer.status_code} {self.code}: {reason}")
+
+
+class Client:
+    """The API with one user's token."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy stands between us and this machine
+        self._token = token
+
+    def get(self, path: str) -> Json:
+        """Read ``path``."""
+        return self._call("GET", path)
+
+    def post(self, path: str, body: Json | None = None) -> Json:
+        """Send ``body`` to ``path``."""
+        return self._call("POST", path, body or {})
+
+    def _call(self, method: str, path: str, body: Json | None = None) -> Json:
+        while True:
+            answer = self._session.request(
+                method,
+                self._url + path,
+                json=body,
+                headers={"Authorization": f"Bearer {self._token}"},
+                timeout=TIMEOUT_SECONDS,
+            )
+            if answer.status_code != TOO_MANY_REQUESTS:
+                break
+            time.sleep(float(answer.headers.get("Retry-After", 1)))
+        if not answer.ok:
+            raise RefusedError(answer)
+        found: Json = answer.json()
+        return found
+
+    def upload(self, project_id: str, file: Path) -> Json:
+        """Ask for a URL, send the bytes there, confirm; the media file."""
+        media = f"/projects/{project_id}/media"
+        upload = self.post(
+            f"{media}/upload-url",
+            {
+                "filename": file.name,
+                "content_type": content_type(file),
+                "size_bytes": file.stat().st_size,
+            },
+        )
+        with file.open("rb") as body:
+            answer = self._session.request(
+                upload["method"],
+                upload["upload_url"],
+                data=body,
+                headers=upload["headers"],
+                timeout=UPLOAD_SECONDS,
+            )
+        if not answer.ok:
+            raise RefusedError(answer)
+        found: Json = self.post(f"{media}/{upload['media_id']}/confirm")["media"]
+        return found
+
+    def wait(self, job_id: str, on_progress: Callable[[Json], None]) -> Json:
+        """Ask after a job until it has ended; each answer goes to ``on_progress``."""
+        for pause in _pauses():
+            job = self.get(f"/jobs/{job_id}")
+            on_progress(job)
+            if job["status"] in ENDED:
+                break
+            time.sleep(pause)
+        return job
+
+    def transactions(self, job_ids: set[str]) -> list[Json]:
+        """What these jobs did to the credits, oldest first."""
+        rows = self.get("/credits/history")["transactions"]
+        return [row for row in reversed(rows) if row["job_id"] in job_ids]
+
+
+def _pauses() -> Iterator[float]:
+    pause = FIRST_POLL_SECONDS
+    while True:
+        yield pause
+        pause = min(pause * POLL_GROWTH, LAST_POLL_SECONDS)
+
+
+def content_type(file: Path) -> str:
+    """What a browser would say that the file is, going by its name."""
+    return _types.guess_type(file.name)[0] or "application/octet-stream"

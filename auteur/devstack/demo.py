@@ -1,0 +1,255 @@
+"""`make demo`: the main job on a recording, and a job that fails, through the REST API only."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from difflib import SequenceMatcher
+from pathlib import Path
+
+import requests
+
+from auteur.devstack import environment, leftovers
+from auteur.devstack.client import Client, Json, RefusedError
+from auteur.devstack.errors import StackError
+from auteur.devstack.process import dying_with_parent
+from auteur.devstack.processes import BASE_DIR
+from auteur.devstack.screen import Screen, clock
+
+EMAIL = "demo@example.com"
+CREDITS = 10
+SAMPLES = Path(__file__).parent / "samples"
+SPOKEN = SAMPLES / "interview.txt"
+LEAST_RIGHT = 0.8  # of the words; PocketSphinx hears more of our clear voices
+RECORDING = SAMPLES / "interview.mp4"
+UNDECODABLE = SAMPLES / "broken.mp4"
+READY_LINE = "The stack is ready."
+STOP_SECONDS = 60.0
+COMMAND_SECONDS = 60.0
+
+
+def run(var: Path, file: Path | None) -> int:
+    """Run the demo on ``file`` (our recording if None); 0 if all was as it must be."""
+    recording = checked(file) if file else RECORDING
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    screen = Screen()
+    began = time.monotonic()
+    with a_stack(var, screen) as values:
+        try:
+            Demo(values, screen).play(recording, is_own=file is not None)
+        except RefusedError as exc:
+            screen.check(False, f"The API refused it: {exc}")
+        except requests.RequestException as exc:
+            raise StackError(f"The API does not answer: {exc}. See {var / 'log'}.") from exc
+    seconds = time.monotonic() - began
+    if screen.failed:
+        screen.title(f"Not as it must be, see ✗ above: {len(screen.failed)}.")
+        return 1
+    screen.title(f"All was as it must be, in {seconds:.0f} s.")
+    return 0
+
+
+def checked(file: Path) -> Path:
+    """A file that can be sent."""
+    if not file.is_file():
+        raise StackError(f"{file} is not a file.")
+    if not os.access(file, os.R_OK):
+        raise StackError(f"{file} cannot be read.")
+    if not file.stat().st_size:
+        raise StackError(f"{file} is empty.")
+    return file
+
+
+@contextlib.contextmanager
+def a_stack(var: Path, screen: Screen) -> Iterator[Mapping[str, str]]:
+    """The environment of the stack that runs, or of one started here and stopped afterwards."""
+    if leftovers.is_held(var):
+        running = leftovers.read(var)
+        if running is None or not running.ready:
+            raise StackError("The stack is being started by another command: try again soon.")
+        screen.title("Using the stack that runs")
+        yield environment.read(var / environment.FILE_NAME)
+        return
+    screen.title("Starting the stack")
+    with subprocess.Popen(
+        [sys.executable, "-m", "auteur.devstack", "run", "--var", str(var)],
+        cwd=BASE_DIR,
+        text=True,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C comes to us alone
+        preexec_fn=dying_with_parent(signal.SIGTERM),  # noqa: PLW1509  # one thread
+    ) as stack:
+        try:
+            _follow_start(stack, screen)
+            yield environment.read(var / environment.FILE_NAME)
+            screen.title("Stopping the stack")
+        finally:
+            _stop(stack)
+
+
+def _follow_start(stack: subprocess.Popen[str], screen: Screen) -> None:
+    began = time.monotonic()
+    assert stack.stdout is not None  # noqa: S101  # it is a pipe
+    for line in stack.stdout:
+        if line.startswith(READY_LINE):
+            screen.line(f"all is ready after {time.monotonic() - began:.0f} s")
+            return
+        if line.startswith("  "):
+            screen.line(line.strip())
+    raise SystemExit(1)  # it has said why
+
+
+def _stop(stack: subprocess.Popen[str]) -> None:
+    """Stop it in order; on another Ctrl-C at once."""
+    for _ in range(2):
+        stack.send_signal(signal.SIGINT)
+        with contextlib.suppress(KeyboardInterrupt):
+            stack.communicate(timeout=STOP_SECONDS)
+            return
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, without case and punctuation."""
+    return re.findall(r"[a-z']+", text.lower())
+
+
+class Demo:
+    """One user's way through the API."""
+
+    def __init__(self, values: Mapping[str, str], screen: Screen) -> None:
+        self._environment = environment.of_children(values, os.environ)
+        self._screen = screen
+        screen.title("A user with credits")
+        token = self._manage("issue_token", "--email", EMAIL)
+        self._client = Client(values["PUBLIC_URL"], token)
+        self._grant(CREDITS)
+
+    def _manage(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=BASE_DIR,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            last = done.stderr.strip().splitlines()[-1:] or ["no output"]
+            raise StackError(f"manage.py {arguments[0]}: {last[0]}")
+        return done.stdout.strip()
+
+    def play(self, recording: Path, *, is_own: bool) -> None:
+        """A transcription that succeeds, then one that fails."""
+        self.transcribe(recording, is_own=is_own)
+        if not self._screen.failed:
+            self.fail(UNDECODABLE)
+
+    def transcribe(self, recording: Path, *, is_own: bool) -> None:
+        """Recording in, transcript out; credits are taken."""
+        screen, client = self._screen, self._client
+        project = client.post("/projects", {"name": "Demo"})
+        version = client.get(f"/projects/{project['id']}/edl")["version"]
+        screen.title(f"Transcribing {recording.name}")
+        job, balance = self._run_job(project["id"], recording)
+        if not self._completed(job):
+            return
+        edl = client.get(f"/projects/{project['id']}/edl")
+        segments = edl["transcript"]["segments"]
+        self._show(job, segments)
+        if not is_own:
+            self._check_words(segments)
+        screen.check(
+            len(segments) == job["output_data"]["segments_count"],
+            f"the EDL holds the job's {len(segments)} segments",
+        )
+        screen.check(edl["version"] > version, f"EDL version {version} → {edl['version']}")
+        self._check_credits(job, balance, balance - job["credits_cost"], ["usage"])
+
+    def _show(self, job: Json, segments: list[Json]) -> None:
+        if segments:
+            self._screen.transcript(segments)
+        else:
+            self._screen.line("No speech was found in it.")
+        engine = job["output_data"].get("engine")
+        if engine:
+            self._screen.line(f"engine: {' '.join(map(str, engine.values()))}")
+
+    def _check_words(self, segments: list[Json]) -> None:
+        """Our recording's words are known."""
+        spoken = words(SPOKEN.read_text())
+        heard = words(" ".join(segment["text"] for segment in segments))
+        matches = SequenceMatcher(None, spoken, heard, autojunk=False).get_matching_blocks()
+        right = sum(match.size for match in matches)
+        self._screen.check(
+            right >= LEAST_RIGHT * len(spoken), f"{right} of {len(spoken)} words as spoken"
+        )
+
+    def _completed(self, job: Json) -> bool:
+        error = job["error"] or {}
+        why = f": {error['code']}: {error['message']}" if error else ""
+        self._screen.check(job["status"] == "completed", f"the job is {job['status']}{why}")
+        if job["credits_refunded"]:
+            self._screen.line(f"its {job['credits_cost']} credits were given back")
+        return bool(job["status"] == "completed")
+
+    def fail(self, file: Path) -> None:
+        """A file that looks right and does not decode; credits come back."""
+        screen = self._screen
+        screen.title(f"Transcribing {file.name}, which looks right and does not decode")
+        project = self._client.post("/projects", {"name": "Demo, broken"})
+        job, balance = self._run_job(project["id"], file)
+        error = job["error"] or {}
+        screen.check(job["status"] == "failed", f"the job is {job['status']}")
+        screen.check(
+            bool(error.get("code") and error.get("message")),
+            f"the error is clear: {error.get('code')}: {error.get('message')}",
+        )
+        screen.check(bool(job["credits_refunded"]), "the job says that it was refunded")
+        self._check_credits(job, balance, balance, ["usage", "refund"])
+
+    def _run_job(self, project_id: str, file: Path) -> tuple[Json, int]:
+        """The job of a file, ended, and the balance before it."""
+        media = self._client.upload(project_id, file)
+        length = clock(media["duration_ms"] or 0)
+        self._screen.line(f"uploaded {media['file_size_bytes']:,} bytes, {length} long")
+        submitted, balance = self._submit({"media_id": media["id"], "language": "en"})
+        self._screen.line(f"job {submitted['job_id']}, credits: {submitted['credits_cost']}")
+        with self._screen.progress("transcription") as show:
+            return self._client.wait(submitted["job_id"], show), balance
+
+    def _submit(self, body: Json) -> tuple[Json, int]:
+        balance = self._balance()
+        try:
+            return self._client.post("/jobs/transcription", body), balance
+        except RefusedError as exc:
+            if exc.code != "insufficient_credits":
+                raise
+            missing = exc.problem["required"] - exc.problem["balance"]
+        self._grant(missing)
+        return self._client.post("/jobs/transcription", body), balance + missing
+
+    def _grant(self, amount: int) -> None:
+        told = self._manage("grant_credits", "--email", EMAIL, "--amount", str(amount))
+        self._screen.line(told)
+
+    def _balance(self) -> int:
+        return int(self._client.get("/credits")["balance"])
+
+    def _check_credits(self, job: Json, before: int, expected: int, types: list[str]) -> None:
+        """The rows of a job and the balance, which must follow from them."""
+        rows = self._client.transactions({job["id"]})
+        self._screen.transactions(rows)
+        self._screen.check(
+            [row["type"] for row in rows] == types, f"the history shows {' and '.join(types)}"
+        )
+        amounts = [row["amount"] for row in rows]
+        self._screen.check(
+            [abs(amount) for amount in amounts] == [job["credits_cost"]] * len(types)
+            and self._balance() == before + sum(amounts) == expected,
+            f"balance {' '.join([str(before), *(f'{a:+d}' for a in amounts)])} = {expected}",
+        )

@@ -1,0 +1,105 @@
+"""How the demo looks: tables and a bar in a terminal, plain lines elsewhere."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+PLAIN_WIDTH = 100
+PLAIN_STEP = 0.2  # of progress, between two plain lines
+
+Json = dict[str, Any]
+
+
+class Screen:
+    """What the demo shows, and whether all of it was as it must be."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False)
+        if not self.console.is_terminal:
+            self.console = Console(
+                highlight=False, width=PLAIN_WIDTH, file=self.console.file, no_color=True
+            )
+        self.failed: list[str] = []
+
+    def title(self, text: str) -> None:
+        """A new part begins."""
+        self.console.print(f"\n[bold]{escape(text)}[/bold]")
+
+    def line(self, text: str) -> None:
+        """One line."""
+        self.console.print(f"  {escape(text)}", soft_wrap=True)
+
+    def check(self, is_right: bool, text: str) -> None:
+        """One thing that must be so."""
+        mark = "[green]✓[/green]" if is_right else "[red]✗[/red]"
+        self.console.print(f"  {mark} {escape(text)}", soft_wrap=True)
+        if not is_right:
+            self.failed.append(text)
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Callable[[Json], None]]:
+        """Show a job's progress while it is asked after."""
+        if self.console.is_terminal:
+            with Progress(
+                TextColumn(f"  {escape(label)}"),
+                BarColumn(),
+                TextColumn("{task.percentage:>3.0f} %  {task.fields[status]}"),
+                TimeElapsedColumn(),
+                console=self.console,
+            ) as bar:
+                task = bar.add_task(label, total=1.0, status="")
+                yield lambda job: bar.update(task, completed=job["progress"], status=job["status"])
+        else:
+            yield self._plain_progress(label)
+
+    def _plain_progress(self, label: str) -> Callable[[Json], None]:
+        shown: tuple[str, float] = ("", -1.0)
+
+        def show(job: Json) -> None:
+            nonlocal shown
+            status, progress = job["status"], job["progress"]
+            if status != shown[0] or progress >= shown[1] + PLAIN_STEP:
+                shown = (status, progress)
+                self.line(f"{label} {progress:4.0%} {status}")
+
+        return show
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Rows under a heading."""
+        table = Table(*columns, pad_edge=True, expand=False)
+        for row in rows:
+            table.add_row(*(escape(str(cell)) for cell in row))
+        self.console.print(table)
+
+    def transcript(self, segments: Sequence[Json]) -> None:
+        """Who said what, and when."""
+        rows = [
+            (
+                f"{clock(segment['start_ms'])} – {clock(segment['end_ms'])}",
+                segment["speaker"],
+                segment["edited_text"] or segment["text"],
+            )
+            for segment in segments
+        ]
+        self.table(("Time", "Speaker", "Text"), rows)
+
+    def transactions(self, rows: Sequence[Json]) -> None:
+        """What happened to the credits."""
+        self.table(
+            ("Type", "Amount", "Balance", "Description"),
+            [
+                (row["type"], f"{row['amount']:+d}", row["balance_after"], row["description"])
+                for row in rows
+            ],
+        )
+
+
+def clock(milliseconds: int) -> str:
+    """A time as minutes, seconds and tenths."""
+    tenths = milliseconds // 100
+    return f"{tenths // 600:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"

@@ -1,0 +1,146 @@
+import io
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from rich.console import Console
+
+from auteur.devstack import demo
+from auteur.devstack.client import LAST_POLL_SECONDS, RefusedError, content_type
+from auteur.devstack.errors import StackError
+from auteur.devstack.processes import BASE_DIR
+from auteur.devstack.screen import Screen, clock
+
+REQUESTS_A_MINUTE = 100  # the API's limit per user
+
+
+@pytest.fixture
+def shown() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def screen(shown: io.StringIO) -> Screen:
+    return Screen(Console(file=shown))
+
+
+def answer(status: int, body: Any) -> requests.Response:
+    made = requests.Response()
+    made.status_code = status
+    made.reason = "Refused"
+    made._content = (body if isinstance(body, str) else json.dumps(body)).encode()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(0, "00:00.0"), (99, "00:00.0"), (59_999, "00:59.9"), (60_000, "01:00.0"), (3.6e6, "60:00.0")],
+)
+def test_times(milliseconds: float, text: str) -> None:
+    assert clock(int(milliseconds)) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.mp4", "video/mp4"),
+        ("A.MKV", "video/x-matroska"),
+        ("a.m4a", "audio/mp4"),
+        ("a.mp3", "audio/mpeg"),
+        ("a.opus", "audio/opus"),
+        ("a", "application/octet-stream"),
+    ],
+)
+def test_content_types_by_name(name: str, expected: str) -> None:
+    assert content_type(Path(name)) == expected
+
+
+def test_a_refusal_shows_its_code_and_fields() -> None:
+    problem = {
+        "code": "invalid",
+        "detail": "The request is not valid.",
+        "errors": [{"field": "language", "code": "unknown_language", "detail": "Only: en."}],
+    }
+    refused = RefusedError(answer(400, problem))
+    assert str(refused) == "400 invalid: The request is not valid. (language: Only: en.)"
+    assert refused.code == "invalid"
+
+
+def test_a_refusal_without_a_document_still_says_something() -> None:
+    assert str(RefusedError(answer(502, "<html>"))) == "502 : Refused"
+
+
+def test_asking_after_a_long_job_stays_below_the_rate_limit() -> None:
+    assert 60 / LAST_POLL_SECONDS < REQUESTS_A_MINUTE / 2
+
+
+def test_what_is_wrong_is_remembered(screen: Screen, shown: io.StringIO) -> None:
+    screen.check(True, "fine")
+    screen.check(False, "wrong [bold]")
+    assert screen.failed == ["wrong [bold]"]
+    assert shown.getvalue() == "  ✓ fine\n  ✗ wrong [bold]\n"
+
+
+def test_progress_outside_a_terminal_is_a_few_plain_lines(
+    screen: Screen, shown: io.StringIO
+) -> None:
+    with screen.progress("work") as show:
+        for hundredth in range(101):
+            show({"status": "processing", "progress": hundredth / 100})
+        show({"status": "completed", "progress": 1.0})
+    lines = shown.getvalue().splitlines()
+    assert lines[0] == "  work   0% processing"
+    assert lines[-1] == "  work 100% completed"
+    assert len(lines) == 7
+
+
+def test_an_edited_segment_shows_its_edited_text(screen: Screen, shown: io.StringIO) -> None:
+    segment = {
+        "start_ms": 0,
+        "end_ms": 900,
+        "speaker": "A",
+        "text": "wrong",
+        "edited_text": "right",
+    }
+    screen.transcript([segment])
+    assert "right" in shown.getvalue()
+    assert "wrong" not in shown.getvalue()
+
+
+def test_words() -> None:
+    assert demo.words("Don't stop, 2nd TAKE!") == ["don't", "stop", "nd", "take"]
+
+
+def test_a_file_must_be_there_and_hold_something(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "one.mp4").write_bytes(b"x")
+    assert demo.checked(tmp_path / "one.mp4")
+    for name, why in (
+        ("none.mp4", "is not a file"),
+        ("", "is not a file"),
+        ("empty.mp4", "is empty"),
+    ):
+        with pytest.raises(StackError, match=why):
+            demo.checked(tmp_path / name)
+
+
+def test_a_stack_that_cannot_start_says_so_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "auteur.devstack", "demo", "--var", str(tmp_path / "var")],
+            cwd=BASE_DIR,
+            env={"PATH": "", "API_PORT": str(port)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Port {port} is taken by another program")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,45 @@
+"""`make demo` against the stack that runs: it is used and left running."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from auteur.devstack.processes import BASE_DIR
+from tests.journeys.stack import JourneyStack
+
+pytestmark = pytest.mark.xdist_group("stack")
+
+
+def run_demo(stack: JourneyStack, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "auteur.devstack", "demo", "--var", str(stack.var), *options],
+        cwd=BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
+def test_the_demo_shows_a_transcript_a_failure_and_the_refund(stack: JourneyStack) -> None:
+    supervisor = stack.process("api").ppid()
+    done = run_demo(stack)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Using the stack that runs" in done.stdout
+    assert "Speaker 2" in done.stdout
+    assert "EDL version 1 → 2" in done.stdout
+    assert "the error is clear: INPUT_INVALID" in done.stdout
+    assert "the history shows usage and refund" in done.stdout
+    assert "✗" not in done.stdout
+    assert stack.process("api").ppid() == supervisor
+
+
+def test_a_file_that_is_no_media_is_refused_clearly(stack: JourneyStack, tmp_path: Path) -> None:
+    file = tmp_path / "letter.mp4"
+    file.write_text("Dear all,")
+    done = run_demo(stack, "--file", str(file))
+    assert done.returncode == 1
+    assert "✗ The API refused it: 415 unsupported_media" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
