@@ -30,7 +30,6 @@ test: $(READY)  ## all tests, against real Postgres, Redis, workers and S3 API
 check: $(READY)  ## format, lint, types, import rules, migrations
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
-	@$(VENV)/bin/mypy .
 	@$(VENV)/bin/lint-imports
 	@$(PYTHON) -m auteur.devstack check
 

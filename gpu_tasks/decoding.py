@@ -31,7 +31,7 @@ URL_PROTOCOLS = ("https", "http", "tls", "tcp")
 URL_TIMEOUT_SECONDS = (10, 30)
 
 NOT_MEDIA = "The file is not an audio or video file that we can read."
-_UNREACHABLE = (av.error.HTTPError, OSError)
+_UNREACHABLE = (av.error.HTTPClientError, av.error.HTTPError, OSError)
 
 
 def open_media(path_or_url: Path | str) -> InputContainer:

@@ -54,14 +54,6 @@ CHARGED, ON_THE_HOUSE = "charged", "house"
 TIMES = ("created", "claimed", "dispatched", "reported", "finished", "stop_requested", "stopped")
 
 
-class StillOpen(Problem):
-    """Only an ended job is run again as a new one."""
-
-    status_code = 409
-    default_code = "job_open"
-    default_detail = "The job has not ended: requeue it, or cancel it first."
-
-
 class FeatureGone(Problem):
     """The job is of a feature that is no longer declared."""
 
@@ -349,13 +341,12 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         )
 
     def _run_again(self, request: HttpRequest, job: Job, given: Mapping[str, Any]) -> str:
-        if job.status in OPEN:
-            raise StillOpen
         submitted = submission.resubmit(
             job=job,
             feature=_feature(job),
             charged=given["price"] == CHARGED,
             by=by_staff(request),
+            reason=given["reason"],
         )
         cost = submitted.credits_cost
         price = f"at a price of {cost}" if cost else "on the house"

@@ -13,7 +13,7 @@ from auteur.api.problems import NotFound, Problem
 from credits import ledger
 from credits.models import TransactionType
 from jobs.features.base import Feature
-from jobs.models import Job
+from jobs.models import OPEN, Job
 from jobs.wakeup import nudge_on_commit
 from media.models import MediaFile
 
@@ -49,6 +49,14 @@ class PlanRequired(Problem):
     default_detail = "This feature needs the Pro plan."
 
 
+class JobOpen(Problem):
+    """Only what has ended can be run again."""
+
+    status_code = 409
+    default_code = "job_open"
+    default_detail = "The job has not ended: requeue it, or cancel it first."
+
+
 @dataclass(frozen=True)
 class Submitted:
     """What the client is told."""
@@ -82,17 +90,23 @@ def submit(
     )
 
 
-def resubmit(*, job: Job, feature: Feature, charged: bool, by: str) -> Submitted:
-    """Run an ended job again as a new one, at the old price or on the house."""
+def resubmit(*, job: Job, feature: Feature, charged: bool, by: str, reason: str = "") -> Submitted:
+    """Run an ended job again as a new one, at today's price or on the house.
+
+    Raises ``JobOpen``, and what `validated` raises where its media can no longer be used.
+    """
+    if job.status in OPEN:
+        raise JobOpen
+    parameters = validated(feature=feature, user_id=job.user_id, data=job.input_params)
     return _insert(
         feature=feature,
         user_id=job.user_id,
         project_id=job.project_id,
         media_ids=job.media_ids,
-        cost=job.credits_cost if charged else 0,
+        cost=feature.price(parameters) if charged else 0,
         input_params=job.input_params or {},
         retry_of=job.pk,
-        event={"by": by},
+        event={"by": by, "reason": reason},
     )
 
 

@@ -1,4 +1,4 @@
-"""The last step of `make check`: what Django and the API schema can tell about themselves."""
+"""The last step of `make check`: what needs the settings, or a database: types, migrations, API."""
 
 import os
 import subprocess
@@ -11,9 +11,10 @@ from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.supervisor import Supervisor
 
 CHECKS = (
-    "check --fail-level WARNING",
-    "makemigrations --check --dry-run",
-    "spectacular --validate --fail-on-warn --file /dev/null",
+    "-m mypy .",
+    "manage.py check --fail-level WARNING",
+    "manage.py makemigrations --check --dry-run",
+    "manage.py spectacular --validate --fail-on-warn --file /dev/null",
 )
 
 
@@ -40,7 +41,7 @@ def run() -> int:
 
 def _run_checks(values: dict[str, str]) -> int:
     running = [
-        subprocess.Popen([sys.executable, "manage.py", *line.split()], cwd=BASE_DIR, env=values)
+        subprocess.Popen([sys.executable, *line.split()], cwd=BASE_DIR, env=values)
         for line in CHECKS
     ]
     return max(check.wait() for check in running)

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from pocketsphinx import Decoder
+from pocketsphinx import Decoder, Segment
 
 from gpu_tasks.audio import RATE, Samples
 
-CHUNK_SECONDS = 0.5
+CHUNK_SECONDS = 0.25
 """Decoding holds the interpreter's lock: after each chunk other threads get their turn."""
 MEASURED_SECONDS = 7.0
 """Enough to measure a channel, and short of the 8 s after which PocketSphinx forgets."""
@@ -44,11 +44,14 @@ class Recogniser:
 
     def words(self, samples: Samples, tick: Callable[[], None]) -> list[HeardWord]:
         """What was said; ``tick`` is called after each chunk and may raise to stop."""
-        self._decoder.set_cmn(self._cepstral_mean(samples[: int(MEASURED_SECONDS * RATE)]))
+        mean = self._cepstral_mean(samples[: int(MEASURED_SECONDS * RATE)])
+        self._decoder.reinit_feat()  # forgets the noise of the utterance before
+        self._decoder.set_cmn(mean)
         _feed(self._decoder, samples, tick)
         return [_heard(segment) for segment in self._decoder.seg() or () if _is_word(segment.word)]
 
     def _cepstral_mean(self, samples: Samples) -> str:
+        self._gauge.reinit_feat()
         self._gauge.set_cmn(",".join(["0"] * COEFFICIENTS))
         _feed(self._gauge, samples, lambda: None)
         counted = np.array([float(value) for value in self._gauge.get_cmn(True).split(",")])
@@ -76,7 +79,7 @@ def _is_word(word: str) -> bool:
     return not word.startswith(FILLERS)
 
 
-def _heard(segment: "Decoder.Segment") -> HeardWord:
+def _heard(segment: Segment) -> HeardWord:
     text, _, _ = segment.word.partition("(")  # "the(2)" is another pronunciation
     ms = 1000 // FRAMES_PER_SECOND
     return HeardWord(

@@ -16,7 +16,9 @@ from auteur.devstack.stack import supervised
 
 # It leaves a child of its own, as a Celery worker does.
 PARENT = (
-    "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
+    "import subprocess, sys;"
+    " child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+    " print('has a child', flush=True); child.wait()"
 )
 DEAF = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
@@ -29,7 +31,12 @@ def main(var: Path, port: int, options: Sequence[str]) -> None:
     def plan() -> tuple[Sequence[Process], Mapping[str, str]]:
         processes = [
             services.redis_server(var / "redis", port, "secret"),
-            Process("parent", (sys.executable, "-c", PARENT), needs=("redis",), ready=lambda: True),
+            Process(
+                "parent",
+                (sys.executable, "-c", PARENT),
+                needs=("redis",),
+                announcement="has a child",
+            ),
         ]
         if "DEAF" in options:
             processes.append(Process("deaf", (sys.executable, "-c", DEAF), announcement="deaf now"))

@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+import requests
 
 from tests.journeys.client import Person
 from tests.journeys.recordings import BROKEN, INTERVIEW, repeated
@@ -16,8 +17,9 @@ RECOVERED_WITHIN = 150.0
 
 @pytest.fixture
 def person(stack: JourneyStack) -> Person:
-    someone = Person(stack, f"{uuid.uuid4().hex[:8]}@example.com")
-    someone.grant(10)
+    email = f"{uuid.uuid4().hex[:8]}@example.com"
+    someone = Person(stack, email)
+    stack.manage("grant_credits", "--email", email, "--amount", "10")
     return someone
 
 
@@ -32,7 +34,7 @@ def long_recording(tmp_path_factory: pytest.TempPathFactory):
 
 
 def test_a_recording_becomes_a_transcript_in_the_edl(person, project_id):
-    media_id = person.upload(project_id, INTERVIEW)
+    media_id = person.media_of(project_id, INTERVIEW)
     job = person.wait_for(person.transcribe(media_id), DONE_WITHIN)
     assert job["status"] == "completed"
     assert job["output_data"]["engine"]["name"] == "draft"
@@ -49,13 +51,13 @@ def test_a_recording_becomes_a_transcript_in_the_edl(person, project_id):
     assert starts == sorted(starts)
     assert all(word["confidence"] <= 1 for segment in segments for word in segment["words"])
 
-    stored = person.session.__class__().get(job["output_data"]["result_url"], timeout=10)
+    stored = requests.get(job["output_data"]["result_url"], timeout=10)
     assert stored.json()["segments"] == job["output_data"]["transcript"]["segments"]
     assert person.history() == [("bonus", 10, 10), ("usage", -1, 9)]
 
 
 def test_a_file_that_will_not_decode_fails_and_is_refunded(person, project_id):
-    media_id = person.upload(project_id, BROKEN)
+    media_id = person.media_of(project_id, BROKEN)
     job = person.wait_for(person.transcribe(media_id), DONE_WITHIN)
     assert (job["status"], job["credits_refunded"]) == ("failed", True)
     assert job["error"]["code"] == "INPUT_INVALID"
@@ -67,42 +69,42 @@ def test_a_file_that_will_not_decode_fails_and_is_refunded(person, project_id):
 def test_a_running_job_can_be_cancelled_and_its_call_stops(
     stack, person, project_id, long_recording
 ):
-    job_id = person.transcribe(person.upload(project_id, long_recording))
+    job_id = person.transcribe(person.media_of(project_id, long_recording))
     person.wait_for_progress(job_id, DONE_WITHIN)
     person.post(f"/jobs/{job_id}/cancel")
     job = person.wait_for(job_id, 1.0)
     assert (job["status"], job["error"]["code"]) == ("cancelled", "CANCELLED")
-    assert person.history()[1:] == [("usage", -2, 8), ("refund", 2, 10)]
+    assert person.history()[1:] == [("usage", -1, 9), ("refund", 1, 10)]
     # The worker is free again: the next job runs to its end.
-    other = person.transcribe(person.upload(project_id, INTERVIEW))
+    other = person.transcribe(person.media_of(project_id, INTERVIEW))
     assert person.wait_for(other, DONE_WITHIN)["status"] == "completed"
 
 
 def test_a_worker_child_killed_in_the_middle_does_not_lose_the_job(
     stack, person, project_id, long_recording
 ):
-    job_id = person.transcribe(person.upload(project_id, long_recording))
+    job_id = person.transcribe(person.media_of(project_id, long_recording))
     person.wait_for_progress(job_id, DONE_WITHIN)
     for child in stack.children("worker-cpu"):
         child.kill()
     job = person.wait_for(job_id, RECOVERED_WITHIN)
     assert job["status"] == "completed"
-    assert [type for type, _, _ in person.history()] == ["bonus", "usage"]
+    assert [kind for kind, _, _ in person.history()] == ["bonus", "usage"]
 
 
 def test_a_whole_worker_killed_in_the_middle_does_not_lose_the_job(
     stack, person, project_id, long_recording
 ):
-    job_id = person.transcribe(person.upload(project_id, long_recording))
+    job_id = person.transcribe(person.media_of(project_id, long_recording))
     person.wait_for_progress(job_id, DONE_WITHIN)
     for process in [stack.process("worker-cpu"), *stack.children("worker-cpu")]:
         process.kill()
     assert person.wait_for(job_id, RECOVERED_WITHIN)["status"] == "completed"
-    assert [type for type, _, _ in person.history()] == ["bonus", "usage"]
+    assert [kind for kind, _, _ in person.history()] == ["bonus", "usage"]
 
 
 def test_a_worker_told_to_stop_hands_its_call_back(stack, person, project_id, long_recording):
-    job_id = person.transcribe(person.upload(project_id, long_recording))
+    job_id = person.transcribe(person.media_of(project_id, long_recording))
     person.wait_for_progress(job_id, DONE_WITHIN)
     stack.process("worker-cpu").terminate()
     assert person.wait_for(job_id, RECOVERED_WITHIN)["status"] == "completed"
@@ -118,7 +120,7 @@ ATTEMPTS = (
 
 
 def test_orchestrator_and_step_workers_killed_do_not_lose_the_job(stack, person, project_id):
-    media_id = person.upload(project_id, INTERVIEW)
+    media_id = person.media_of(project_id, INTERVIEW)
     job_ids = [person.transcribe(media_id) for _ in range(3)]
     for process in [
         stack.process("orchestrator"),
@@ -128,11 +130,11 @@ def test_orchestrator_and_step_workers_killed_do_not_lose_the_job(stack, person,
         process.kill()
     jobs = [person.wait_for(job_id, RECOVERED_WITHIN) for job_id in job_ids]
     assert {job["status"] for job in jobs} == {"completed"}
-    assert [type for type, _, _ in person.history()] == ["bonus", "usage", "usage", "usage"]
+    assert [kind for kind, _, _ in person.history()] == ["bonus", "usage", "usage", "usage"]
 
 
 def test_redis_killed_with_all_its_messages_does_not_lose_the_job(stack, person, project_id):
-    media_id = person.upload(project_id, INTERVIEW)
+    media_id = person.media_of(project_id, INTERVIEW)
     job_ids = [person.transcribe(media_id) for _ in range(2)]
     stack.process("redis").kill()
     job_ids.append(person.transcribe(media_id))  # taken with Redis away

@@ -1,0 +1,97 @@
+"""What is open, what browsers are told, and that the API describes itself."""
+
+import pytest
+from django.test import Client
+
+
+@pytest.fixture
+def anyone(db):
+    return Client()
+
+
+def test_health(anyone):
+    assert anyone.get("/health/live").json() == {"status": "ok"}
+    answer = anyone.get("/health/ready")
+    assert answer.status_code == 200
+    assert answer.json()["stores"] == {
+        "postgres": "ok",
+        "mongodb": "ok",
+        "storage": "ok",
+        "redis": "ok",
+    }
+
+
+def test_not_ready_without_mongodb(anyone, settings):
+    settings.MONGODB_URI = "mongodb://127.0.0.1:1"
+    answer = anyone.get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.json()["stores"]["mongodb"] == "away"
+
+
+def test_ready_without_redis(anyone, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    answer = anyone.get("/health/ready")
+    assert (answer.status_code, answer.json()["stores"]["redis"]) == (200, "away")
+
+
+def test_the_schema_is_openapi_3_1_and_names_every_endpoint(anyone):
+    schema = anyone.get("/schema", headers={"Accept": "application/vnd.oai.openapi+json"}).json()
+    assert schema["openapi"] == "3.1.0"
+    assert {
+        "/auth/verify",
+        "/users/me",
+        "/credits",
+        "/credits/history",
+        "/projects",
+        "/projects/{project_id}",
+        "/projects/{project_id}/media/upload-url",
+        "/jobs",
+        "/jobs/{job_id}",
+        "/jobs/{job_id}/cancel",
+        "/jobs/transcription",
+    } <= set(schema["paths"])
+    submit = schema["paths"]["/jobs/transcription"]["post"]
+    body = submit["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    parameters = schema["components"]["schemas"][body.rsplit("/", 1)[-1]]
+    assert parameters["properties"]["media_id"]["format"] == "uuid"
+    assert parameters["required"] == ["media_id"]
+    for path in schema["paths"].values():
+        for operation in path.values():
+            assert "application/problem+json" in operation["responses"]["default"]["content"]
+
+
+def test_the_docs_load_nothing_from_elsewhere(anyone):
+    answer = anyone.get("/docs")
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert "https://" not in page
+    assert "http://" not in page
+
+
+def test_security_headers(anyone):
+    answer = anyone.get("/health/live")
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["X-Frame-Options"] == "DENY"
+    assert "default-src 'self'" in answer["Content-Security-Policy"]
+    assert answer["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("http://localhost:3000", True),
+        ("https://evil.example", False),
+        ("null", False),
+    ],
+)
+def test_cors_is_for_the_editor_only(anyone, origin, allowed):
+    asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    answer = anyone.options("/jobs/transcription", headers=asked)
+    assert answer.get("Access-Control-Allow-Origin") == (origin if allowed else None)
+
+
+@pytest.mark.parametrize(
+    "path", ["/jobs", "/projects", "/media", "/credits", "/credits/history", "/users/me"]
+)
+def test_what_is_a_users_needs_a_token(anyone, path):
+    assert anyone.get(path).status_code == 401

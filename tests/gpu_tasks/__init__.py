@@ -1,0 +1,1 @@
+"""Inference: decoding, engines, the runner and its callback."""

@@ -1,0 +1,76 @@
+"""A real HTTP server that stands for our storage and our API: it keeps what it is sent."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+
+@dataclass
+class Peer:
+    """What the server holds, what it got, and how it should answer."""
+
+    port: int = 0
+    files: dict[str, bytes] = field(default_factory=dict)
+    statuses: dict[str, list[int]] = field(default_factory=dict)
+    """For a path, the statuses of its next answers; the last one stays."""
+    cut_short: bool = False
+    """Promise whole files and send half of them."""
+    asked: list[str] = field(default_factory=list)
+    puts: dict[str, tuple[dict[str, str], bytes]] = field(default_factory=dict)
+    posts: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def status(self, path: str) -> int:
+        left = self.statuses.get(path, [200])
+        return left.pop(0) if len(left) > 1 else left[0]
+
+
+@contextmanager
+def serving() -> Iterator[Peer]:
+    """Serve on a free port of loopback."""
+    peer = Peer()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(peer))
+    peer.port = server.server_port
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield peer
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _handler(peer: Peer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            peer.asked.append(self.path)
+            content = peer.files.get(self.path)
+            status = 404 if content is None else peer.status(self.path)
+            self._answer(status, content or b"")
+
+        def do_PUT(self) -> None:
+            peer.puts[self.path] = (dict(self.headers), self._body())
+            self._answer(peer.status(self.path))
+
+        def do_POST(self) -> None:
+            peer.posts.append((dict(self.headers), self._body()))
+            self._answer(peer.status(self.path))
+
+        def _body(self) -> bytes:
+            return self.rfile.read(int(self.headers["Content-Length"]))
+
+        def _answer(self, status: int, content: bytes = b"") -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2] if peer.cut_short else content)
+
+        def log_message(self, *_args: object) -> None:
+            pass  # keep the output of the tests readable
+
+    return Handler

@@ -1,0 +1,222 @@
+"""Decoding: every format to the same samples, at their times, in bounded memory."""
+
+import tracemalloc
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from gpu_tasks.audio import (
+    JITTER_SECONDS,
+    LONGEST_SECONDS,
+    MAX_UNDECODABLE_SHARE,
+    RATE,
+    Block,
+    Samples,
+    SoundTrack,
+    Timeline,
+)
+from gpu_tasks.decoding import open_media
+from gpu_tasks.errors import EngineError, ErrorCode
+from tests.gpu_tasks.recordings import BROKEN, sound_of, spoil, tone, write_film, write_sound
+
+FORMATS = [
+    ("wav", "pcm_s16le", 16_000, "mono", None),
+    ("wav", "pcm_u8", 8_000, "mono", None),
+    ("wav", "pcm_f64le", 96_000, "stereo", None),
+    ("wav", "pcm_mulaw", 8_000, "mono", None),
+    ("wav", "adpcm_ms", 22_050, "mono", None),
+    ("w64", "pcm_s24le", 48_000, "stereo", None),
+    ("aiff", "pcm_s16be", 44_100, "stereo", None),
+    ("au", "pcm_alaw", 8_000, "mono", None),
+    ("caf", "pcm_s32le", 48_000, "mono", None),
+    ("mp3", "libmp3lame", 44_100, "stereo", None),
+    ("mp3", "libmp3lame", 8_000, "mono", None),
+    ("flac", "flac", 48_000, "5.1", "s32"),
+    ("ogg", "libopus", 48_000, "mono", None),
+    ("opus", "libopus", 48_000, "stereo", None),
+    ("m4a", "aac", 44_100, "5.1", None),
+    ("m4a", "alac", 44_100, "mono", None),
+    ("mp4", "ac3", 48_000, "5.1", None),
+    ("mov", "pcm_s16le", 32_000, "7.1", None),
+    ("webm", "libopus", 48_000, "mono", None),
+    ("mkv", "flac", 11_025, "mono", None),
+    ("avi", "mp2", 24_000, "stereo", None),
+    ("wma", "wmav2", 44_100, "mono", None),
+    ("ts", "aac", 48_000, "stereo", None),
+    ("flv", "aac", 44_100, "mono", None),
+    ("wv", "wavpack", 44_100, "mono", None),
+    ("aac", "aac", 44_100, "mono", None),
+]
+
+
+def blocks_of(path: Path) -> list[Block]:
+    with open_media(path) as container:
+        return list(SoundTrack(container).blocks())
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(EngineError) as caught:
+        blocks_of(path)
+    assert caught.value.code == ErrorCode.INPUT_INVALID
+    return caught.value.message
+
+
+def loudness(sound: Samples) -> np.ndarray:
+    """Decibels of each 20 ms."""
+    frames = sound[: sound.size - sound.size % 320].astype(float).reshape(-1, 320)
+    return 10 * np.log10((frames**2).mean(axis=1) + 100)
+
+
+@pytest.mark.parametrize(("suffix", "codec", "rate", "layout", "sample_format"), FORMATS)
+def test_every_format_gives_the_same_sound_at_the_same_time(
+    tmp_path: Path,
+    short_sound: Samples,
+    suffix: str,
+    codec: str,
+    rate: int,
+    layout: str,
+    sample_format: str | None,
+):
+    path = tmp_path / f"speech.{suffix}"
+    write_sound(path, codec, short_sound, rate=rate, layout=layout, sample_format=sample_format)
+    decoded = sound_of(path)
+    assert decoded.size == pytest.approx(short_sound.size, abs=0.06 * RATE)
+    ours, theirs = loudness(decoded), loudness(short_sound)
+    length = min(ours.size, theirs.size)
+    assert np.corrcoef(ours[:length], theirs[:length])[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_a_sound_that_starts_after_the_picture_keeps_its_offset(tmp_path: Path, suffix: str):
+    path = write_film(tmp_path / f"film.{suffix}", tone(1.0), sound_starts=2.5)
+    assert blocks_of(path)[0].start == pytest.approx(2.5 * RATE, abs=0.05 * RATE)
+
+
+def test_a_gap_in_the_sound_moves_what_follows_and_costs_no_samples(tmp_path: Path):
+    path = write_sound(tmp_path / "gap.mkv", "flac", tone(2.0), starts=(0.0, 601.0), rate=RATE)
+    blocks = blocks_of(path)
+    later = next(block for block in blocks if block.start > 2 * RATE)
+    assert later.start == pytest.approx(601 * RATE, abs=0.01 * RATE)
+    assert sum(block.samples.size for block in blocks) == pytest.approx(2 * RATE, abs=64)
+
+
+def place(timeline: Timeline, seconds: float | None) -> int:
+    """Where a tenth of a second stamped ``seconds`` is put."""
+    frame = av.AudioFrame.from_ndarray(np.zeros((1, RATE // 10), np.int16), layout="mono")
+    frame.sample_rate = RATE
+    return timeline.place(frame, seconds)[0][0]
+
+
+def test_the_rounding_of_timestamps_does_not_tear_the_sound():
+    timeline = Timeline(limit=60.0)
+    assert place(timeline, 0.0) == 0
+    assert place(timeline, 0.1 + JITTER_SECONDS) == 0.1 * RATE
+    assert place(timeline, 0.2 + JITTER_SECONDS + 0.01) == pytest.approx(0.31 * RATE)
+
+
+def test_timestamps_that_jump_back_or_lack_or_pass_the_end_are_ignored():
+    timeline = Timeline(limit=10.0)
+    assert [place(timeline, at) for at in (5.0, 0.0, None, 10.1)] == [
+        5.0 * RATE, 5.1 * RATE, 5.2 * RATE, 5.3 * RATE,
+    ]  # fmt: skip
+    assert place(timeline, 10.0) == 10 * RATE
+
+
+def test_time_begins_with_the_container(tmp_path: Path):
+    path = write_sound(tmp_path / "late.ts", "mp2", tone(1.0), starts=(3600.0,))
+    assert blocks_of(path)[0].start == 0
+
+
+def test_the_duration_is_the_headers_or_else_what_was_read(tmp_path: Path):
+    film = write_film(tmp_path / "film.mp4", tone(0.5))
+    with open_media(film) as container:
+        track = SoundTrack(container)
+        list(track.blocks())
+        assert track.duration_ms == 1000
+    raw = write_sound(tmp_path / "live.mkv", "flac", tone(2.0))
+    content = raw.read_bytes()
+    duration = content.index(b"\x44\x89\x88")  # Matroska's Duration element
+    raw.write_bytes(content[: duration + 3] + bytes(8) + content[duration + 11 :])
+    with open_media(raw) as container:
+        track = SoundTrack(container)
+        shares = [block.share for block in track.blocks()]
+        assert track.duration_ms == pytest.approx(2000, abs=2)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+def test_a_header_that_claims_weeks_is_not_believed(tmp_path: Path):
+    raw = write_sound(tmp_path / "long.mkv", "flac", tone(1.0))
+    content = raw.read_bytes()
+    at = content.index(b"\x44\x89\x88") + 3
+    claimed = np.array([(LONGEST_SECONDS + 1) * 1000], ">f8").tobytes()
+    raw.write_bytes(content[:at] + claimed + content[at + 8 :])
+    with open_media(raw) as container:
+        track = SoundTrack(container)
+        list(track.blocks())
+    assert track.duration_ms == pytest.approx(1000, abs=2)
+
+
+def test_memory_does_not_grow_with_the_length(tmp_path: Path):
+    hour = np.zeros(600 * RATE, np.int16)
+    path = write_sound(tmp_path / "ten_minutes.flac", "flac", hour, rate=RATE)
+    del hour
+    with open_media(path) as container:
+        tracemalloc.start()
+        try:
+            seconds = sum(block.samples.size for block in SoundTrack(container).blocks()) / RATE
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert seconds == pytest.approx(600)
+    assert peak < 2_000_000  # the samples alone would be 19 MB
+
+
+def test_a_film_without_sound(tmp_path: Path):
+    assert refused(write_film(tmp_path / "mute.mp4", None)) == "The file has no sound."
+
+
+def test_a_sound_of_no_samples(tmp_path: Path):
+    path = write_sound(tmp_path / "empty.wav", "pcm_s16le", np.zeros(0, np.int16))
+    assert refused(path) == "The sound could not be decoded."
+
+
+def test_a_good_header_over_garbage():
+    with open_media(BROKEN) as container:
+        assert container.duration == pytest.approx(12_600_000, abs=100_000)
+    assert refused(BROKEN) == "The sound could not be decoded."
+
+
+@pytest.mark.parametrize("excess", [-0.1, 0.1])
+def test_damaged_packets_are_skipped_up_to_a_share(tmp_path: Path, excess: float):
+    path = write_sound(tmp_path / "speech.m4a", "aac", tone(4.0), rate=RATE)
+    spoil(path, MAX_UNDECODABLE_SHARE + excess)
+    if excess > 0:
+        assert refused(path) == "The sound could not be decoded."
+    else:
+        # What is left stays where it was: the second half of the tone.
+        blocks = blocks_of(path)
+        assert blocks[0].start == pytest.approx(1.6 * RATE, abs=0.1 * RATE)
+        assert blocks[-1].end == pytest.approx(4.0 * RATE, abs=0.1 * RATE)
+
+
+def test_what_could_be_read_of_a_truncated_file_counts(tmp_path: Path, short_sound: Samples):
+    path = write_sound(tmp_path / "speech.mkv", "libopus", short_sound, rate=48_000)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert 0.3 < blocks_of(path)[-1].end / short_sound.size < 0.7
+
+
+def test_the_better_of_two_sounds_is_read(tmp_path: Path):
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as container:
+        rates = {8_000: container.add_stream("pcm_s16le", rate=8_000, layout="mono")}
+        rates[48_000] = container.add_stream("pcm_s16le", rate=48_000, layout="stereo")
+        for rate, stream in rates.items():
+            frame = av.AudioFrame(format="s16", layout=stream.layout.name, samples=rate)
+            frame.sample_rate, frame.pts = rate, 0
+            container.mux(stream.encode(frame))
+    with open_media(path) as container:
+        assert container.streams.best("audio").rate == 48_000
+        assert sum(b.samples.size for b in SoundTrack(container).blocks()) == RATE
