@@ -23,7 +23,7 @@ from auteur.devstack.errors import StackError
 LOCK_NAME = "stack.lock"
 STATE_NAME = "stack.json"
 CLOCK_SECONDS = 2.0  # how far two readings of one start time may be apart
-LEFTOVER_GRACE_SECONDS = 5.0
+LEFTOVER_GRACE_SECONDS = 3.0
 POLL_SECONDS = 0.05
 
 

@@ -2,6 +2,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -15,10 +16,24 @@ from auteur.devstack.stack import make_folders
 from auteur.devstack.supervisor import Supervisor
 
 
-@pytest.fixture
-def chosen() -> ports.Ports:
+@dataclass
+class Running:
+    """The three stores, running."""
+
+    var: Path
+    ports: ports.Ports
+    values: dict[str, str]
+    supervisor: Supervisor
+
+
+def free() -> ports.Ports:
     numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
     return ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
+
+
+@pytest.fixture
+def chosen() -> ports.Ports:
+    return free()
 
 
 @pytest.fixture
@@ -27,20 +42,24 @@ def values(tmp_path: Path, chosen: ports.Ports) -> dict[str, str]:
     return environment.prepare(tmp_path, chosen)
 
 
-@pytest.fixture
-def running(tmp_path: Path, chosen: ports.Ports, values: dict[str, str]) -> Iterator[Supervisor]:
-    stores = services.stores(tmp_path, chosen, values, throwaway=True)
-    supervisor = Supervisor(stores, tmp_path / "log", lambda line: None)
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """All three, started once for the tests that only look."""
+    var = tmp_path_factory.mktemp("stores")
+    make_folders(var)
+    chosen = free()
+    values = environment.prepare(var, chosen)
+    stores = services.stores(var, chosen, values, throwaway=True)
+    supervisor = Supervisor(stores, var / "log", lambda line: None)
     try:
         supervisor.start(30)
-        yield supervisor
+        yield Running(var, chosen, values, supervisor)
     finally:
         supervisor.stop(3)
 
 
-def test_each_answers_with_its_password_and_not_without(
-    running: Supervisor, values: dict[str, str], chosen: ports.Ports
-) -> None:
+def test_each_answers_with_its_password_and_not_without(running: Running) -> None:
+    values, chosen = running.values, running.ports
     with psycopg.connect(values["DATABASE_URL"]) as connection:
         row = connection.execute("SELECT current_setting('server_version_num')::int").fetchone()
         assert row is not None
@@ -57,8 +76,8 @@ def test_each_answers_with_its_password_and_not_without(
     assert not services.redis_answers(chosen.redis, "wrong")
 
 
-def test_they_listen_on_the_loopback_address_alone(running: Supervisor) -> None:
-    for child in running.children:
+def test_they_listen_on_the_loopback_address_alone(running: Running) -> None:
+    for child in running.supervisor.children:
         assert child.pid is not None
         process = psutil.Process(child.pid)
         listening = [c for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN]
@@ -66,9 +85,10 @@ def test_they_listen_on_the_loopback_address_alone(running: Supervisor) -> None:
         assert not process.net_connections("unix")
 
 
-def test_no_password_is_on_a_command_line(running: Supervisor, values: dict[str, str]) -> None:
-    lines = [psutil.Process(child.pid).cmdline() for child in running.children if child.pid]
-    assert not [name for name in environment.SECRETS if values[name] in str(lines)]
+def test_no_password_is_on_a_command_line(running: Running) -> None:
+    pids = [child.pid for child in running.supervisor.children]
+    lines = str([psutil.Process(pid).cmdline() for pid in pids])
+    assert not [name for name in environment.SECRETS if running.values[name] in lines]
 
 
 def test_data_is_kept_between_runs(
@@ -108,9 +128,9 @@ def test_a_lock_left_by_a_dead_server_is_cleared(
     assert not lock.exists()
 
 
-def test_a_live_server_on_the_same_data_is_named(running: Supervisor, tmp_path: Path) -> None:
+def test_a_live_server_on_the_same_data_is_named(running: Running) -> None:
     with pytest.raises(StackError, match="still uses"):
-        postgres.process(data=tmp_path / "postgres", port=1, password="any")
+        postgres.process(data=running.var / "postgres", port=1, password="any")
 
 
 def test_a_silent_or_foreign_server_is_not_ready() -> None:

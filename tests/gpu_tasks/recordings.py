@@ -61,6 +61,7 @@ def write_sound(
     """Encode ``sound``, in equal parts that start at the given seconds."""
     with av.open(str(path), "w") as container:
         stream = cast(AudioStream, container.add_stream(codec, rate=rate, layout=layout))
+        stream.bit_rate = 96_000
         if sample_format:
             stream.format = sample_format
         for part, start in zip(np.array_split(sound, len(starts)), starts, strict=True):

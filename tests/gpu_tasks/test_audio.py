@@ -63,10 +63,14 @@ def refused(path: Path) -> str:
     return caught.value.message
 
 
-def loudness(sound: Samples) -> np.ndarray:
-    """Decibels of each 20 ms."""
-    frames = sound[: sound.size - sound.size % 320].astype(float).reshape(-1, 320)
-    return 10 * np.log10((frames**2).mean(axis=1) + 100)
+def likeness(one: Samples, other: Samples) -> tuple[float, float]:
+    """How well the sounds match where they match best, and how many seconds apart that is."""
+    size = 2 * max(one.size, other.size)
+    spectra = [np.fft.rfft(sound.astype(float), size) for sound in (one, other)]
+    match = np.fft.irfft(spectra[0] * np.conj(spectra[1]))
+    power = [(sound.astype(float) ** 2).sum() for sound in (one, other)]
+    lag = int(match.argmax())
+    return match.max() / np.sqrt(power[0] * power[1]), min(lag, size - lag) / RATE
 
 
 @pytest.mark.parametrize(("suffix", "codec", "rate", "layout", "sample_format"), FORMATS)
@@ -83,15 +87,16 @@ def test_every_format_gives_the_same_sound_at_the_same_time(
     write_sound(path, codec, short_sound, rate=rate, layout=layout, sample_format=sample_format)
     decoded = sound_of(path)
     assert decoded.size == pytest.approx(short_sound.size, abs=0.06 * RATE)
-    ours, theirs = loudness(decoded), loudness(short_sound)
-    length = min(ours.size, theirs.size)
-    assert np.corrcoef(ours[:length], theirs[:length])[0, 1] > 0.95
+    match, lag = likeness(decoded, short_sound)
+    assert match > 0.9
+    assert lag < 0.05  # some formats do not tell the delay of their encoder
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
 def test_a_sound_that_starts_after_the_picture_keeps_its_offset(tmp_path: Path, suffix: str):
     path = write_film(tmp_path / f"film.{suffix}", tone(1.0), sound_starts=2.5)
-    assert blocks_of(path)[0].start == pytest.approx(2.5 * RATE, abs=0.05 * RATE)
+    heard = np.abs(sound_of(path)) > 1000
+    assert heard.argmax() == pytest.approx(2.5 * RATE, abs=0.05 * RATE)
 
 
 def test_a_gap_in_the_sound_moves_what_follows_and_costs_no_samples(tmp_path: Path):
@@ -179,7 +184,9 @@ def test_a_film_without_sound(tmp_path: Path):
 
 
 def test_a_sound_of_no_samples(tmp_path: Path):
-    path = write_sound(tmp_path / "empty.wav", "pcm_s16le", np.zeros(0, np.int16))
+    path = write_sound(tmp_path / "empty.wav", "pcm_s16le", tone(0.1))
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"data") + 8])
     assert refused(path) == "The sound could not be decoded."
 
 

@@ -30,7 +30,7 @@ def project_id(person: Person) -> str:
 
 @pytest.fixture(scope="module")
 def long_recording(tmp_path_factory: pytest.TempPathFactory):
-    return repeated(tmp_path_factory.mktemp("recordings") / "long.wav", times=3)
+    return repeated(tmp_path_factory.mktemp("recordings") / "long.wav", times=2)
 
 
 def test_a_recording_becomes_a_transcript_in_the_edl(person, project_id):
