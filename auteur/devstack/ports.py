@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from auteur.devstack.errors import StackError
 
 HOST = "127.0.0.1"
-# PostgreSQL, Redis and MongoDB stand off their usual ports: a machine may have its own.
+# PostgreSQL, Redis and MongoDB stand off their usual ports, for a machine may have its own, and
+# below the range (from 32768) that systems take for outgoing connections.
 DEFAULTS = {
     "API_PORT": 8000,
     "FLOWER_PORT": 5555,
-    "POSTGRES_PORT": 55433,
-    "REDIS_PORT": 56380,
-    "MONGODB_PORT": 57018,
+    "POSTGRES_PORT": 15433,
+    "REDIS_PORT": 16380,
+    "MONGODB_PORT": 17018,
 }
 HIGHEST_PORT = 65535
 PROBE_SECONDS = 0.5

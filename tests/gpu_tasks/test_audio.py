@@ -165,9 +165,9 @@ def test_a_header_that_claims_weeks_is_not_believed(tmp_path: Path):
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path: Path):
-    hour = np.zeros(600 * RATE, np.int16)
-    path = write_sound(tmp_path / "ten_minutes.flac", "flac", hour, rate=RATE)
-    del hour
+    silence = np.zeros(600 * RATE, np.int16)
+    path = write_sound(tmp_path / "ten_minutes.flac", "flac", silence, rate=RATE)
+    del silence
     with open_media(path) as container:
         tracemalloc.start()
         try:
@@ -196,16 +196,15 @@ def test_a_good_header_over_garbage():
     assert refused(BROKEN) == "The sound could not be decoded."
 
 
-@pytest.mark.parametrize("excess", [-0.1, 0.1])
-def test_damaged_packets_are_skipped_up_to_a_share(tmp_path: Path, excess: float):
+@pytest.mark.parametrize("excess", [-0.03, 0.03])
+def test_damaged_packets_are_skipped_up_to_a_share_and_the_rest_stays_in_place(tmp_path: Path, excess: float):
     path = write_sound(tmp_path / "speech.m4a", "aac", tone(4.0), rate=RATE)
     spoil(path, MAX_UNDECODABLE_SHARE + excess)
     if excess > 0:
         assert refused(path) == "The sound could not be decoded."
     else:
-        # What is left stays where it was: the second half of the tone.
         blocks = blocks_of(path)
-        assert blocks[0].start == pytest.approx(1.6 * RATE, abs=0.1 * RATE)
+        assert blocks[0].start == pytest.approx(1.9 * RATE, abs=0.1 * RATE)
         assert blocks[-1].end == pytest.approx(4.0 * RATE, abs=0.1 * RATE)
 
 

@@ -1,0 +1,52 @@
+"""Calls of the transcription function, as the runner makes them."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+from gpu_tasks.contract import InputFile, OutputFile
+from gpu_tasks.engine import Engine, Workspace
+from gpu_tasks.transcription.contract import (
+    Transcript,
+    TranscriptionPayload,
+    TranscriptionResult,
+)
+
+
+def payload(
+    *, base: str = "http://127.0.0.1:9", language: str = "en", speaker_diarization: bool = True
+) -> TranscriptionPayload:
+    """A call whose files lie at ``base``."""
+    return TranscriptionPayload(
+        job_id=uuid4(),
+        attempt_id=uuid4(),
+        callback_url=f"{base}/callback",
+        media=InputFile(url=f"{base}/media", name="recording.bin"),
+        language=language,
+        speaker_diarization=speaker_diarization,
+        transcript=OutputFile(
+            key="t.json", url=f"{base}/transcript", content_type="application/json"
+        ),
+    )
+
+
+def workspace_with(
+    recording: Path, root: Path, progress: Callable[[float], None] = lambda _share: None
+) -> Workspace:
+    """A workspace that holds a copy of the recording."""
+    for folder in ("in/media", "out"):
+        (root / folder).mkdir(parents=True)
+    shutil.copy(recording, root / "in" / "media")
+    return Workspace(root=root, progress=progress)
+
+
+def transcribe(
+    engine: Engine, recording: Path, root: Path, **asked: object
+) -> tuple[TranscriptionResult, Transcript]:
+    """The result, and the transcript that was written."""
+    workspace = workspace_with(recording, root)
+    result = engine.run(payload(**asked), workspace)  # type: ignore[arg-type]
+    assert isinstance(result, TranscriptionResult)
+    written = workspace.output("transcript").read_text(encoding="utf-8")
+    return result, Transcript.model_validate_json(written)

@@ -1,0 +1,24 @@
+"""The draft engine and one transcript, made once."""
+
+from pathlib import Path
+
+import pytest
+
+from gpu_tasks.engine import Engine, load
+from gpu_tasks.transcription.contract import Transcript, TranscriptionResult
+from tests.gpu_tasks.recordings import INTERVIEW
+from tests.gpu_tasks.transcription.calls import transcribe
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """The draft engine, loaded as a worker loads it."""
+    return load("transcription", "draft", model_dir=None, device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def interview(
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[TranscriptionResult, Transcript]:
+    """What the engine makes of the demo's film."""
+    return transcribe(engine, INTERVIEW, tmp_path_factory.mktemp("interview"))
