@@ -1,0 +1,43 @@
+"""A feature for tests and benchmarks: it waits, then succeeds or fails as it is told."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from rest_framework import serializers
+
+from gpu_tasks.errors import ErrorCode
+from gpu_tasks.noop import contract
+from jobs.features.base import Feature, Parameters
+from jobs.models import Attempt, Job
+
+
+class NoopParameters(Parameters):
+    """`POST /jobs/noop`."""
+
+    seconds = serializers.FloatField(default=0.0, min_value=0, max_value=60)
+    error = serializers.ChoiceField(
+        choices=[(code.value, code.value) for code in ErrorCode], required=False
+    )
+    price = serializers.IntegerField(default=1, min_value=0, max_value=1000)
+
+
+class Noop(Feature):
+    """The declaration."""
+
+    name = "noop"
+    summary = "Do nothing"
+    contract = contract.CONTRACT
+    parameters = NoopParameters
+    expected_seconds = 2.0
+
+    def price(self, parameters: Mapping[str, Any]) -> int:
+        """What the caller says."""
+        return int(parameters["price"])
+
+    def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
+        """No files."""
+        parameters = cast(dict[str, Any], job.input_params)
+        return {"seconds": parameters["seconds"], "error": parameters.get("error")}
+
+
+FEATURE = Noop()

@@ -1,0 +1,24 @@
+"""Wait, then succeed or fail."""
+
+from gpu_tasks.contract import Contract, GpuClass, Payload, Wire
+from gpu_tasks.errors import ErrorCode
+
+
+class NoopPayload(Payload):
+    """How long to wait, and how to fail, if at all."""
+
+    seconds: float
+    error: ErrorCode | None
+
+
+class NoopResult(Wire):
+    """Nothing."""
+
+
+CONTRACT = Contract(
+    name="noop",
+    gpu=GpuClass.CPU,
+    time_limit_seconds=60,
+    payload=NoopPayload,
+    result=NoopResult,
+)

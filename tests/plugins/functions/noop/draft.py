@@ -1,0 +1,32 @@
+"""The engine that does nothing."""
+
+import time
+from pathlib import Path
+
+from gpu_tasks.contract import EngineInfo
+from gpu_tasks.engine import Workspace
+from gpu_tasks.errors import EngineError
+from gpu_tasks.noop.contract import NoopPayload, NoopResult
+
+TICK_SECONDS = 0.1
+
+
+class NoopEngine:
+    """Waits in ticks, so that it can be stopped."""
+
+    info = EngineInfo(name="draft", model="noop")
+
+    def run(self, payload: NoopPayload, workspace: Workspace) -> NoopResult:
+        """Wait; then fail, if told to."""
+        end = time.monotonic() + payload.seconds
+        while (left := end - time.monotonic()) > 0:
+            workspace.progress(1 - left / payload.seconds)
+            time.sleep(min(TICK_SECONDS, left))
+        if payload.error is not None:
+            raise EngineError(payload.error)
+        return NoopResult()
+
+
+def load(model_dir: Path | None, device: str, dtype: str) -> NoopEngine:
+    """Nothing to load."""
+    return NoopEngine()
