@@ -30,7 +30,7 @@ task_queues = [Queue("default")]
 
 worker_prefetch_multiplier = 1
 worker_hijack_root_logger = False
-worker_send_task_events = True
+worker_send_task_events = settings.WORKER_EVENTS
 task_send_sent_event = False
 worker_cancel_long_running_tasks_on_connection_loss = False
 worker_proc_alive_timeout = 30

@@ -105,6 +105,10 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "connect_timeout": 5,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,  # milliseconds; a silent network must not hang a worker
             "options": "-c statement_timeout=30s -c lock_timeout=10s"
             " -c idle_in_transaction_session_timeout=60s",
         },
@@ -272,8 +276,23 @@ INFERENCE_ENGINE = env.str("INFERENCE_ENGINE", default="draft")
 INFERENCE_BACKENDS = env.dict("INFERENCE_BACKENDS", default={})
 INFERENCE_ENGINES = env.dict("INFERENCE_ENGINES", default={})
 MODEL_DIR = env.str("MODEL_DIR", default="")  # weights of production engines run by ourselves
+MAX_IDS_PER_MESSAGE = env.int("MAX_IDS_PER_MESSAGE", default=50)  # attempts woken by one message
+WORKER_EVENTS = env.bool("WORKER_EVENTS", default=True)  # what Flower lives on
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2)
+# Calls let in for our own CPU workers, all together: enough to keep them busy, and no queue.
+CPU_LIMIT = env.int("CPU_LIMIT", default=2 * WORKER_CONCURRENCY)
 CELERY_DB_REUSE_MAX = 1_000_000  # else the connection is closed around every task
+
+# --- Keys that are guessed are no keys --------------------------------------------------------
+
+SECRET_MIN_LENGTH = 32
+for _name, _value in (
+    ("DJANGO_SECRET_KEY", SECRET_KEY),
+    ("GPU_CALLBACK_SECRET", GPU_CALLBACK_SECRET),
+    ("STORAGE_SIGNING_KEY", _OBJECT_STORAGE["OPTIONS"].get("signing_key")),
+):
+    if _value is not None and len(_value) < SECRET_MIN_LENGTH:
+        raise ImproperlyConfigured(f"{_name} must have at least {SECRET_MIN_LENGTH} characters.")
 
 # --- Logs: one line each, no bodies, no tokens, no personal data ------------------------------
 

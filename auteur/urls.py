@@ -4,7 +4,8 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from auteur import health
+from auteur import health, metrics
+from jobs import books_admin
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
@@ -16,6 +17,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("docs", SpectacularSwaggerSplitView.as_view(url_name="schema", throttle_classes=[])),
     path("health/live", health.live),
     path("health/ready", health.ready),
+    path("metrics", metrics.metrics),
+    path(
+        "admin/credits/credits/verify/",
+        admin.site.admin_view(books_admin.verify),
+        name="verify-books",
+    ),
     path("admin/", admin.site.urls),
 ]
 

@@ -31,6 +31,31 @@ SELECT user_id, seq, %(amount)s, balance, %(type)s, %(description)s, %(job_id)s 
 RETURNING balance_after"""
 """Writes the row of the movement that ``MOVE`` made, if it made one."""
 
+CHARGE = """
+account AS (
+    UPDATE credits SET balance = balance - %(total)s, seq = seq + %(charges)s, updated_at = now()
+    WHERE user_id = %(user_id)s AND {gate}
+    RETURNING user_id, balance, seq
+)"""
+"""Takes several charges at once. A balance that does not cover them is refused by its check, and
+with it all that the statement did besides: see ``BALANCE_CHECK``."""
+
+RECORD_CHARGES = """
+usage AS (
+    INSERT INTO credit_transactions (user_id, seq, amount, balance_after, type, description, job_id)
+    SELECT account.user_id,
+           account.seq - %(charges)s + row_number() OVER so_far,
+           -charge.cost,
+           account.balance + %(total)s - sum(charge.cost) OVER so_far,
+           'usage', charge.description, charge.job_id
+    FROM account, charge
+    WINDOW so_far AS (ORDER BY charge.place)
+)"""
+"""Writes one row for each ``charge`` (``place``, ``job_id``, ``cost`` above zero, ``description``)
+that ``CHARGE`` took, in the order of their places."""
+
+BALANCE_CHECK = "credits_balance_not_negative"
+
 
 class InsufficientCredits(Problem):
     """The balance does not cover what was asked for; nothing was taken."""

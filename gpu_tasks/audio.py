@@ -19,6 +19,8 @@ MAX_UNDECODABLE_SHARE = 0.5
 """Damaged packets are skipped; above this share of all there is no sound left worth the name."""
 JITTER_SECONDS = 0.1
 """Timestamps this close to the samples counted so far are rounding, not a gap."""
+SOURCE_RATES = range(2_000, 1_000_001)
+"""Sample rates that exist; beyond them a few bytes would become hours, or cost minutes."""
 LONGEST_SECONDS = 48 * 3600
 """Later timestamps are taken for damage, and longer durations for unknown."""
 UNDECODABLE = "The sound could not be decoded."
@@ -90,10 +92,15 @@ class SoundTrack:
             raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
 
     def _packets(self) -> Iterator["av.Packet[AudioStream]"]:
-        try:
-            yield from self._container.demux(self._stream)
-        except _DAMAGE:
-            return  # what could be read before the container broke off still counts
+        reading = True
+        while reading:
+            reading = False
+            try:
+                yield from self._container.demux(self._stream)
+            except IndexError:
+                reading = True  # a packet of a stream that was not announced: PyAV knows no such
+            except _DAMAGE:
+                return  # what could be read before the container broke off still counts
 
     def _told(self, stretches: list[tuple[int, Samples]], share: float) -> Iterator[Block]:
         for start, samples in stretches:
@@ -124,6 +131,8 @@ class Timeline:
 
     def place(self, frame: AudioFrame, seconds: float | None) -> list[tuple[int, Samples]]:
         """The start and samples of what ``frame``, stamped ``seconds``, makes available."""
+        if frame.sample_rate not in SOURCE_RATES:
+            raise ValueError(f"{frame.sample_rate} samples a second")
         stretches = []
         jumps = seconds is not None and self._is_ahead(seconds)
         source = (frame.format.name, frame.layout.name, frame.sample_rate)

@@ -1,12 +1,14 @@
 """What a GPU function takes and returns: the wire types and the declaration of a function."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from gpu_tasks.errors import ErrorCode
 
@@ -29,9 +31,8 @@ CLASS_LIMITS: Mapping[GpuClass, int] = {
     GpuClass.A100_80GB: 10,
     GpuClass.A10G: 50,
     GpuClass.L4: 100,
-    GpuClass.CPU: 50,
 }
-"""How many calls of a class are in flight at most, over all features together."""
+"""How many calls of a class are in flight at most, over all features together; CPUs are ours."""
 
 
 class Wire(BaseModel):
@@ -70,11 +71,15 @@ class EngineInfo(Wire):
     model: str = Field(description="Model id, with its revision where it has one.")
 
 
+MAX_MESSAGE_LENGTH = 500
+ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
 class Failure(Wire):
     """Why there is no result."""
 
     code: ErrorCode
-    message: str = Field(max_length=500)
+    message: str = Field(max_length=MAX_MESSAGE_LENGTH)
 
 
 class Outcome(Wire):
@@ -84,6 +89,14 @@ class Outcome(Wire):
     error: Failure | None = None
     engine: EngineInfo | None = None
     seconds: float = Field(default=0.0, ge=0, description="Wall time inside the function.")
+
+    @field_validator("result")
+    @classmethod
+    def _storable(cls, result: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Refused here, where one call fails by it: Postgres keeps no such JSON."""
+        if ESCAPED_NUL.search(json.dumps(result, allow_nan=False)):
+            raise ValueError("a result has no NUL characters")
+        return result
 
     @model_validator(mode="after")
     def _one_of_the_two(self) -> Self:

@@ -40,21 +40,37 @@ def open_media(path_or_url: Path | str) -> InputContainer:
     Raises ``EngineError``: INPUT_INVALID for what is no such container, STORAGE_ERROR where the
     file or URL could not be read at all.
     """
-    remote = str(path_or_url).startswith(("https://", "http://"))
-    # The prefix keeps a path with a colon from being read as a protocol.
-    source = str(path_or_url) if remote else f"file:{path_or_url}"
-    options = {
-        "format_whitelist": ",".join(DEMUXERS),
-        "protocol_whitelist": ",".join(URL_PROTOCOLS if remote else FILE_PROTOCOLS),
-    }
+    if str(path_or_url).startswith(("https://", "http://")):
+        return _open_url(str(path_or_url))
     try:
-        return av.open(
-            source,
-            options=options,
-            metadata_errors="replace",  # tags come in any encoding
-            timeout=URL_TIMEOUT_SECONDS if remote else None,
-        )
+        Path(path_or_url).open("rb").close()
+    except OSError as exc:
+        raise EngineError(ErrorCode.STORAGE_ERROR) from exc
+    try:
+        # The prefix keeps a path with a colon from being read as a protocol.
+        return _open(f"file:{path_or_url}", FILE_PROTOCOLS, timeout=None)
+    except av.error.FFmpegError as exc:  # damage can look like any error, "not permitted" too
+        raise EngineError(ErrorCode.INPUT_INVALID, NOT_MEDIA) from exc
+
+
+def _open_url(url: str) -> InputContainer:
+    try:
+        return _open(url, URL_PROTOCOLS, timeout=URL_TIMEOUT_SECONDS)
     except _UNREACHABLE as exc:
         raise EngineError(ErrorCode.STORAGE_ERROR) from exc
     except av.error.FFmpegError as exc:
         raise EngineError(ErrorCode.INPUT_INVALID, NOT_MEDIA) from exc
+
+
+def _open(
+    source: str, protocols: tuple[str, ...], timeout: tuple[int, int] | None
+) -> InputContainer:
+    return av.open(
+        source,
+        options={
+            "format_whitelist": ",".join(DEMUXERS),
+            "protocol_whitelist": ",".join(protocols),
+        },
+        metadata_errors="replace",  # tags come in any encoding
+        timeout=timeout,
+    )

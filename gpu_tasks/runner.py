@@ -8,7 +8,14 @@ from pathlib import Path
 
 import requests
 
-from gpu_tasks.contract import Failure, InputFile, Outcome, OutputFile, Payload
+from gpu_tasks.contract import (
+    MAX_MESSAGE_LENGTH,
+    Failure,
+    InputFile,
+    Outcome,
+    OutputFile,
+    Payload,
+)
 from gpu_tasks.engine import Engine, Workspace
 from gpu_tasks.errors import EngineError, ErrorCode, Stopped
 
@@ -37,11 +44,20 @@ def run(*, engine: Engine, payload: Payload, progress: Callable[[float], None]) 
     except Stopped:
         raise
     except EngineError as exc:
-        return ended(error=Failure(code=exc.code, message=exc.message))
-    except Exception as exc:
-        logger.exception("%s failed", payload.attempt_id)
+        return ended(error=Failure(code=exc.code, message=exc.message[:MAX_MESSAGE_LENGTH]))
+    except Exception as exc:  # noqa: BLE001 - the outcome carries it, whatever it is
+        _log(payload, exc)
         known = EngineError(_code(exc))
         return ended(error=Failure(code=known.code, message=known.message))
+
+
+def _log(payload: Payload, exc: Exception) -> None:
+    if isinstance(exc, requests.RequestException):
+        # Its text and its traceback hold the signed URL.
+        status = exc.response.status_code if exc.response is not None else "no answer"
+        logger.error("%s: storage: %s, %s", payload.attempt_id, type(exc).__name__, status)
+    else:
+        logger.error("%s failed", payload.attempt_id, exc_info=exc)
 
 
 def _code(exc: Exception) -> ErrorCode:

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Collection
 from datetime import timedelta
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.models.functions import Now
 
 from jobs.models import WorkerHeartbeat
@@ -40,7 +40,7 @@ class _Heart:
         while not self._stop.wait(BEAT_SECONDS):
             try:
                 _beat(self.name)
-            except DatabaseError as exc:
+            except Error as exc:
                 logger.warning("heartbeat not written: %s", type(exc).__name__)
                 connection.close()
         connection.close()

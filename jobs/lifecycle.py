@@ -9,6 +9,7 @@ settled in the transaction that ends the job.
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from jobs.errors import JobError
 from jobs.features.base import Feature
 from jobs.features.registry import feature_of
 from jobs.models import (
+    CLAIMED,
     DELIVERING,
     ENDED,
     IN_POOL,
@@ -34,6 +36,7 @@ from jobs.models import (
     Job,
     JobStatus,
 )
+from jobs.refunds import give_back_unused
 from jobs.steps import Step
 from jobs.wakeup import nudge_on_commit
 
@@ -70,7 +73,7 @@ def _lock(attempt_ids: Iterable[UUID], states: Collection[str]) -> QuerySet[Atte
     """Those of the attempts that are current and in one of the states, locked in job order."""
     return (
         Attempt.objects.select_related("job")
-        .select_for_update(no_key=True, of=("self", "job"))
+        .select_for_update(no_key=True, of=("job", "self"))  # rows are locked in this order
         .filter(
             pk__in=list(attempt_ids),
             state__in=states,
@@ -134,9 +137,19 @@ def release(*, step: Step, worker: str, values: Mapping[UUID, Mapping[str, Any]]
 
 
 @transaction.atomic
-def put_back(*, step: Step, attempt_ids: Iterable[UUID], after: timedelta, fault: bool) -> None:
-    """Undo a claim, for another worker to try: a store was away, or (a fault) the worker died."""
-    attempts = list(_lock(attempt_ids, [step.holds]))
+def put_back(
+    *,
+    step: Step,
+    attempt_ids: Iterable[UUID],
+    after: timedelta,
+    fault: bool,
+    worker: str | None = None,
+) -> None:
+    """Undo a claim (of ``worker``, if named), for another worker to try.
+
+    A store was away, or (a fault) the worker died.
+    """
+    attempts = [a for a in _lock(attempt_ids, [step.holds]) if worker in (None, a.worker)]
     Attempt.objects.filter(pk__in=[a.pk for a in attempts]).update(
         state=step.takes, worker=None, faults=F("faults") + int(fault), publications=0
     )
@@ -144,10 +157,14 @@ def put_back(*, step: Step, attempt_ids: Iterable[UUID], after: timedelta, fault
 
 
 @transaction.atomic
-def break_off(*, attempt_id: UUID, error: JobError, states: Collection[str]) -> bool:
-    """Store why an attempt cannot go on; the orchestrator decides what follows."""
+def break_off(
+    *, attempt_id: UUID, error: JobError, states: Collection[str], worker: str | None = None
+) -> bool:
+    """Store why an attempt (held by ``worker``, if named) cannot go on; what follows is decided
+    by the orchestrator.
+    """
     attempt = _lock([attempt_id], states).first()
-    if attempt is None:
+    if attempt is None or worker not in (None, attempt.worker):
         return False
     _stop_call(attempt)
     Attempt.objects.filter(pk=attempt_id).update(
@@ -165,24 +182,37 @@ def break_off(*, attempt_id: UUID, error: JobError, states: Collection[str]) -> 
 
 
 @transaction.atomic
-def call_started(*, attempt_id: UUID, call_id: str) -> bool:
-    """Keep the call's id, whatever became of the attempt meanwhile, so that it can be stopped."""
-    attempt = Attempt.objects.select_related("job").get(pk=attempt_id)
-    feature = feature_of(attempt.job.type)
-    Job.objects.select_for_update(no_key=True).get(pk=attempt.job_id)
-    Attempt.objects.filter(pk=attempt_id, call_id__isnull=True).update(call_id=call_id)
-    Job.objects.filter(pk=attempt.job_id, attempt_id=attempt_id).update(modal_task_id=call_id)
-    held = _lock([attempt_id], [AttemptState.DISPATCHING]).first()
-    if held is None:
-        return False
-    Attempt.objects.filter(pk=attempt_id).update(
+def calls_started(*, call_ids: Mapping[UUID, str]) -> list[UUID]:
+    """Keep the calls' ids, whatever became of the attempts meanwhile, so that they can be stopped.
+
+    Returns those attempts that now run.
+    """
+    job_ids = Attempt.objects.filter(pk__in=call_ids).values("job_id")
+    list(Job.objects.select_for_update(no_key=True).filter(pk__in=job_ids).order_by("pk"))
+    unknown = list(Attempt.objects.filter(pk__in=call_ids, call_id=None))
+    for attempt in unknown:
+        attempt.call_id = call_ids[attempt.pk]
+    Attempt.objects.bulk_update(unknown, ["call_id"])
+    call_id = Attempt.objects.filter(pk=OuterRef("attempt_id")).values("call_id")[:1]
+    Job.objects.filter(attempt_id__in=call_ids).update(modal_task_id=Subquery(call_id))
+    held = list(_lock(call_ids, [AttemptState.DISPATCHING]))
+    for name, attempts in groupby(sorted(held, key=_type_of), key=_type_of):
+        _running(feature_of(name), list(attempts))
+    return [attempt.pk for attempt in held]
+
+
+def _type_of(attempt: Attempt) -> str:
+    return attempt.job.type
+
+
+def _running(feature: Feature, attempts: list[Attempt]) -> None:
+    Attempt.objects.filter(pk__in=[attempt.pk for attempt in attempts]).update(
         state=AttemptState.RUNNING,
         worker=None,
         dispatched_at=Now(),
         lease_expires_at=Now() + call_lease(feature),
     )
-    _wake([held], timedelta(seconds=feature.expected_seconds))
-    return True
+    _wake(attempts, timedelta(seconds=feature.expected_seconds))
 
 
 def call_lease(feature: Feature) -> timedelta:
@@ -227,7 +257,7 @@ def _reporting(attempt_id: UUID, call_id: str) -> None:
         raise NotFound
     other_call = attempt.call_id is not None and attempt.call_id != call_id
     unwanted = attempt.job.attempt_id != attempt_id or attempt.job.status == JobStatus.CANCELLED
-    if other_call or unwanted:
+    if other_call or unwanted or attempt.stop_requested_at is not None:
         raise Superseded
 
 
@@ -242,6 +272,26 @@ def _stop_call(attempt: Attempt) -> None:
 # --- Attempts: the first, and further ones ----------------------------------------------------
 
 
+def begin_first_attempts(*, feature: Feature, jobs: Collection[Job]) -> None:
+    """Give locked pending jobs of one feature their first attempts."""
+    attempts = [_attempt(feature, job, 1) for job in jobs]
+    Attempt.objects.bulk_create(attempts)
+    own = Attempt.objects.filter(job_id=OuterRef("pk")).values("pk")[:1]
+    Job.objects.filter(pk__in=[job.pk for job in jobs], attempt=None, status__in=OPEN).update(
+        attempt_id=Subquery(own), wake_at=Now(), deadline_at=Now() + feature.run_limit
+    )
+
+
+def _attempt(feature: Feature, job: Job, number: int) -> Attempt:
+    return Attempt(
+        job=job,
+        number=number,
+        backend=feature.backend,
+        engine=feature.engine,
+        gpu_class=job.gpu_class,
+    )
+
+
 @transaction.atomic
 def begin_attempt(*, job: Job, after: timedelta = timedelta(0)) -> Attempt:
     """Give a locked open job its next attempt; the one before it, if any, ends as failed."""
@@ -254,13 +304,8 @@ def begin_attempt(*, job: Job, after: timedelta = timedelta(0)) -> Attempt:
             state=AttemptState.FAILED, finished_at=Now()
         )
         _record([job], "retrying", attempt=number, error_code=job.attempt.error_code)
-    attempt = Attempt.objects.create(
-        job=job,
-        number=number,
-        backend=feature.backend,
-        engine=feature.engine,
-        gpu_class=job.gpu_class,
-    )
+    attempt = _attempt(feature, job, number)
+    attempt.save(force_insert=True)
     Job.objects.filter(pk=job.pk, status__in=OPEN).update(
         attempt=attempt,
         progress=0.0,
@@ -301,17 +346,25 @@ def complete(*, attempt_ids: Iterable[UUID], worker: str) -> list[UUID]:
     Attempt.objects.filter(pk__in=ids).update(
         state=AttemptState.COMPLETED, worker=None, finished_at=Now()
     )
+    give_back_unused(held)
     _record([a.job for a in held], "completed")
     return ids
 
 
 @transaction.atomic
 def fail(
-    *, attempt_id: UUID, error: JobError, states: Collection[str] = (AttemptState.BROKEN,)
+    *,
+    attempt_id: UUID,
+    error: JobError,
+    states: Collection[str] = (AttemptState.BROKEN,),
+    worker: str | None = None,
 ) -> bool:
-    """End a job as failed and give its credits back; safe to call any number of times."""
+    """End a job as failed and give its credits back; safe to call any number of times.
+
+    What another than ``worker`` holds, if that is named, is left alone.
+    """
     attempt = _lock([attempt_id], states).first()
-    if attempt is None:
+    if attempt is None or (attempt.state in CLAIMED and worker not in (None, attempt.worker)):
         return False
     _end(attempt.job, attempt, JobStatus.FAILED, error)
     return True
@@ -340,12 +393,9 @@ def cancel(*, job_id: UUID, by: str, reason: str = "") -> Job:
 
 
 def _lock_job(job_id: UUID) -> Job:
-    job = (
-        Job.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("attempt")
-        .filter(pk=job_id)
-        .first()
-    )
+    # The attempt is read later, by a statement of its own: one joined here would be as it was
+    # before we waited for the lock.
+    job = Job.objects.select_for_update(no_key=True).filter(pk=job_id).first()
     if job is None:
         raise NotFound
     return job

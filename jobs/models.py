@@ -32,6 +32,9 @@ OPEN = (JobStatus.PENDING, JobStatus.PROCESSING)
 ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
 
 
+PRICE_VERSION_LENGTH = 12
+
+
 class Job(models.Model):
     """One piece of AI work that a user paid for."""
 
@@ -51,7 +54,12 @@ class Job(models.Model):
         max_length=50, choices=JobStatus, default=JobStatus.PENDING, db_default=JobStatus.PENDING
     )
     credits_cost = models.IntegerField()
-    credits_refunded = models.BooleanField(default=False, db_default=False)
+    credits_refunded = models.BooleanField(
+        default=False, db_default=False, help_text="Wholly, or in part where it is completed."
+    )
+    price_version = models.CharField(
+        max_length=PRICE_VERSION_LENGTH, help_text="Of the tariff that the price is by."
+    )
     input_params = models.JSONField(null=True, blank=True)
     output_data = models.JSONField(null=True, blank=True)
     error_code = models.CharField(
@@ -96,6 +104,11 @@ class Job(models.Model):
                 condition=Q(status=JobStatus.PENDING, attempt__isnull=True),
                 name="jobs_to_admit",
             ),
+            models.Index(
+                fields=["type", "-created_at"],
+                condition=Q(status=JobStatus.COMPLETED),
+                name="jobs_completed_lately",
+            ),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -111,8 +124,7 @@ class Job(models.Model):
                 name="jobs_open_have_wake_at",
             ),
             models.CheckConstraint(
-                condition=Q(credits_refunded=False)
-                | Q(credits_cost__gt=0, status__in=[JobStatus.FAILED, JobStatus.CANCELLED]),
+                condition=Q(credits_refunded=False) | Q(credits_cost__gt=0, status__in=ENDED),
                 name="jobs_refund_only_of_charged",
             ),
             models.CheckConstraint(
@@ -150,8 +162,9 @@ IN_POOL = (
     AttemptState.PREPARED,
     AttemptState.DISPATCHING,
     AttemptState.RUNNING,
+    AttemptState.BROKEN,
 )
-"""States that fill a place of their GPU class."""
+"""States that fill a place of their GPU class; `BROKEN` too, for it may be tried again."""
 CLAIMED = (
     AttemptState.PREPARING,
     AttemptState.DISPATCHING,
@@ -172,7 +185,7 @@ class Attempt(models.Model):
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="attempts")
     number = models.SmallIntegerField(help_text="Counted from 1.")
     state = models.CharField(max_length=20, choices=AttemptState, default=AttemptState.QUEUED)
-    backend = models.CharField(max_length=20)
+    backend = models.CharField(max_length=100)
     engine = models.CharField(max_length=20)
     gpu_class = models.CharField(max_length=20)
     payload = models.JSONField(
@@ -182,6 +195,9 @@ class Attempt(models.Model):
     progress = models.FloatField(default=0.0)
     outcome = models.JSONField(null=True, blank=True)
     result = models.JSONField(null=True, blank=True, help_text="The job's output, as collected.")
+    used_credits = models.IntegerField(
+        null=True, blank=True, help_text="What the result is worth of the job's price."
+    )
     error_code = models.CharField(max_length=50, null=True, blank=True)
     error_message = models.TextField(null=True, blank=True)
     worker = models.CharField(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from celery import chain
 from celery.canvas import Signature
+from django.conf import settings
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
@@ -17,8 +18,6 @@ from jobs.models import AttemptState
 
 logger = logging.getLogger(__name__)
 
-MAX_IDS = 50
-"""Attempts in one message."""
 COMPLETED_QUEUE = "jobs.completed"
 FAILED_QUEUE = "jobs.failed"
 
@@ -52,7 +51,7 @@ class WakeUp:
     @property
     def ids_per_message(self) -> int:
         """What failed goes on alone; all else in batches."""
-        return 1 if self.state == AttemptState.BROKEN else MAX_IDS
+        return 1 if self.state == AttemptState.BROKEN else settings.MAX_IDS_PER_MESSAGE
 
 
 def step_queues() -> list[str]:

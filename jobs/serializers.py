@@ -2,13 +2,22 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
 from gpu_tasks.errors import ErrorCode
 from jobs import queries
+from jobs.features.base import Feature
 from jobs.features.registry import features
 from jobs.models import Job, JobStatus
+from jobs.submission import MAX_BATCH
+
+
+def _of_batch(feature: Feature) -> type[serializers.Serializer[Any]]:
+    name = feature.name.title().replace("_", "")
+    fields = {"type": serializers.ChoiceField(choices=[feature.name])}
+    return type(f"{name}OfBatchSerializer", (feature.parameters,), fields)
+
 
 SUMMARY_FIELDS: tuple[str, ...] = (
     "id",
@@ -31,6 +40,61 @@ class SubmittedSerializer(serializers.Serializer[Any]):
     job_id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=JobStatus.choices)
     credits_cost = serializers.IntegerField()
+
+
+class SubmittedBatchSerializer(serializers.Serializer[Any]):
+    """Accepted jobs, in the order that they were asked for."""
+
+    jobs = SubmittedSerializer(many=True)
+
+
+class EstimateSerializer(serializers.Serializer[Any]):
+    """What a job would cost, and how long the last ones of its kind took."""
+
+    credits = serializers.IntegerField()
+    price_version = serializers.CharField(help_text="Changes when prices do.")
+    quote_id = serializers.CharField(
+        help_text="Send it with the same parameters: the job then costs no more than this."
+    )
+    expires_at = serializers.DateTimeField(help_text="The end of the quote.")
+    seconds_p50 = serializers.FloatField(
+        allow_null=True, help_text="From request to result; null where there is no experience."
+    )
+    seconds_p90 = serializers.FloatField(allow_null=True)
+
+
+class JobOfBatchSerializer(serializers.Serializer[Any]):
+    """Which feature a job of a batch is of; its parameters stand beside."""
+
+    type = serializers.ChoiceField(choices=())
+
+    def get_fields(self) -> dict[str, Any]:
+        """The declared features are the choices of ``type``."""
+        return {"type": serializers.ChoiceField(choices=sorted(features()))}
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """All that was given, for the feature to check."""
+        return {**data, **super().to_internal_value(data)}
+
+
+@extend_schema_field(
+    PolymorphicProxySerializer(
+        component_name="JobOfBatch",
+        serializers={name: _of_batch(feature) for name, feature in features().items()},
+        resource_type_field_name="type",
+        many=True,
+    )
+)
+class JobsOfBatchField(serializers.ListField):
+    """Jobs of any features."""
+
+    child = JobOfBatchSerializer()
+
+
+class BatchSerializer(serializers.Serializer[Any]):
+    """`POST /jobs/batch`."""
+
+    jobs = JobsOfBatchField(min_length=1, max_length=MAX_BATCH)
 
 
 class JobErrorSerializer(serializers.Serializer[Any]):

@@ -1,44 +1,68 @@
-"""Submission: credits, job and usage row in one statement; no broker is touched."""
+"""Submission: idempotency key, credits, jobs and usage rows in one statement; no broker is touched.
+
+The statement is its own transaction: one round trip, and nothing half done whenever we die. It
+locks media, key and account in this order (docs/decisions/0006).
+"""
 
 import json
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, connection, models, transaction
+import psycopg.errors
+from django.db import IntegrityError, connection, transaction
+from rest_framework import exceptions
 
+from auteur.api.idempotency import CLAIM, Key, KeyTaken
 from auteur.api.problems import NotFound, Problem
 from credits import ledger
-from credits.models import TransactionType
-from jobs.features.base import Feature
-from jobs.models import OPEN, Job
+from jobs import quotes
+from jobs.features.base import Feature, plain
+from jobs.features.registry import features
+from jobs.models import OPEN, Job, JobStatus
 from jobs.wakeup import nudge_on_commit
 from media.models import MediaFile
 
-INSERT_JOB = """
+MAX_BATCH = 100
+"""Jobs submitted at once."""
+
+WANTED = """
+wanted AS (
+    SELECT * FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (
+        place int, id uuid, type text, project_id uuid, gpu_class text, media_ids uuid[], cost int,
+        price_version text, input_params jsonb, retry_of_id uuid, max_wait_seconds float,
+        description text, event jsonb
+    )
+),
+charge AS (SELECT place, id AS job_id, cost, description FROM wanted WHERE cost > 0)"""
+
+HOLD_MEDIA = """
+held AS (
+    SELECT id FROM media_files WHERE id = ANY(%(media_ids)s) AND status = 'ready'
+    ORDER BY id FOR SHARE
+),
+media AS (SELECT 1 FROM held HAVING count(*) = %(media_count)s)"""
+"""Whoever wants to delete the media now waits, and then finds the jobs that read it."""
+
+NO_CHARGE = "account AS (SELECT %(user_id)s::uuid AS user_id WHERE {gate})"
+
+INSERT_JOBS = """
 job AS (
     INSERT INTO jobs (id, user_id, project_id, type, gpu_class, media_ids, credits_cost,
-                      input_params, retry_of_id, start_deadline_at)
-    SELECT %(job_id)s, %(user_id)s, %(project_id)s, %(feature)s, %(gpu_class)s,
-           %(media_ids)s::uuid[], %(cost)s, %(parameters)s::jsonb, %(retry_of)s,
-           now() + %(max_wait)s
-    FROM {source}
-    RETURNING id, user_id
+                      price_version, input_params, retry_of_id, start_deadline_at)
+    SELECT id, user_id, project_id, type, gpu_class, media_ids, cost,
+           price_version, input_params, retry_of_id,
+           now() + make_interval(secs => max_wait_seconds)
+    FROM account, wanted ORDER BY place
 ),
 event AS (
     INSERT INTO job_events (job_id, user_id, type, data)
-    SELECT id, user_id, 'requested', %(event)s::jsonb FROM job
+    SELECT id, user_id, 'requested', event FROM account, wanted ORDER BY place
 )"""
-
-HOLD_MEDIA = """
-SELECT id FROM media_files WHERE id = ANY(%(media_ids)s) AND status = 'ready'
-ORDER BY id FOR KEY SHARE"""
-"""Whoever wants to delete the media now waits, and then finds the job that reads it."""
-
-CHARGED = f"WITH {ledger.MOVE}, {INSERT_JOB.format(source='account')} {ledger.RECORD}"
-ON_THE_HOUSE = f"WITH {INSERT_JOB.format(source='(SELECT 1) AS one')} TABLE job"
 
 
 class PlanRequired(Problem):
@@ -57,6 +81,30 @@ class JobOpen(Problem):
     default_detail = "The job has not ended: requeue it, or cancel it first."
 
 
+class JobCompleted(Problem):
+    """The job has its result."""
+
+    status_code = 409
+    default_code = "job_completed"
+    default_detail = "The job was completed: submit it anew for another result."
+
+
+class InputGone(Problem):
+    """What the job worked on has been deleted."""
+
+    status_code = 409
+    default_code = "input_gone"
+    default_detail = "A media file or project that the job used has been deleted."
+
+
+class FeatureGone(Problem):
+    """The job is of a feature that is no longer declared."""
+
+    status_code = 409
+    default_code = "feature_gone"
+    default_detail = "This feature is no longer offered."
+
+
 @dataclass(frozen=True)
 class Submitted:
     """What the client is told."""
@@ -64,6 +112,50 @@ class Submitted:
     job_id: UUID
     status: str
     credits_cost: int
+
+
+@dataclass(frozen=True)
+class SubmittedBatch:
+    """The same for several jobs, in the order that they were asked for."""
+
+    jobs: list[Submitted]
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job that is about to be charged and stored."""
+
+    feature: Feature
+    project_id: UUID | None
+    media_ids: Sequence[UUID]
+    price: quotes.Price
+    input_params: Mapping[str, Any]
+    retry_of: UUID | None = None
+    event: Mapping[str, Any] = field(default_factory=dict)
+    id: UUID = field(default_factory=uuid.uuid4)
+
+    @property
+    def submitted(self) -> Submitted:
+        """What its client will be told."""
+        return Submitted(self.id, JobStatus.PENDING.value, self.price.credits)
+
+    def row(self, place: int) -> dict[str, Any]:
+        """A row of ``WANTED``."""
+        return {
+            "place": place,
+            "id": str(self.id),
+            "type": self.feature.name,
+            "project_id": self.project_id and str(self.project_id),
+            "gpu_class": self.feature.gpu_class.value,
+            "media_ids": [str(media_id) for media_id in self.media_ids],
+            "cost": self.price.credits,
+            "price_version": self.price.version,
+            "input_params": self.input_params,
+            "retry_of_id": self.retry_of and str(self.retry_of),
+            "max_wait_seconds": self.feature.max_wait.total_seconds(),
+            "description": self.feature.summary,
+            "event": self.event,
+        }
 
 
 def validated(*, feature: Feature, user_id: UUID, data: Any) -> dict[str, Any]:
@@ -74,23 +166,74 @@ def validated(*, feature: Feature, user_id: UUID, data: Any) -> dict[str, Any]:
 
 
 def submit(
-    *, feature: Feature, user_id: UUID, plan: str | None, parameters: Mapping[str, Any]
+    *,
+    feature: Feature,
+    user_id: UUID,
+    plan: str | None,
+    parameters: Mapping[str, Any],
+    key: Key | None = None,
 ) -> Submitted:
-    """Charge for a job and store it; raises ``InsufficientCredits``, ``PlanRequired``."""
-    if feature.plan is not None and plan != feature.plan:
-        raise PlanRequired
-    media = [value.pk for value in parameters.values() if isinstance(value, MediaFile)]
-    return _insert(
-        feature=feature,
-        user_id=user_id,
-        project_id=feature.project_id(parameters),
-        media_ids=media,
-        cost=feature.price(parameters),
-        input_params={name: _plain(value) for name, value in parameters.items()},
-    )
+    """Charge for a job and store it, once per key.
+
+    Raises ``InsufficientCredits``, ``PlanRequired``, ``InvalidQuote``; ``KeyTaken``, after which
+    nothing was done.
+    """
+    job = _new_job(feature=feature, user_id=user_id, plan=plan, parameters=parameters)
+    _insert(user_id=user_id, jobs=[job], told=job.submitted, key=key)
+    return job.submitted
 
 
-def resubmit(*, job: Job, feature: Feature, charged: bool, by: str, reason: str = "") -> Submitted:
+def submit_batch(
+    *,
+    user_id: UUID,
+    plan: str | None,
+    wanted: Sequence[Mapping[str, Any]],
+    key: Key | None = None,
+) -> SubmittedBatch:
+    """Charge for all the jobs and store them, or for none; ``type`` stands beside the parameters.
+
+    Raises as `submit` does, and a ``ValidationError`` that holds every job's errors by its index.
+    """
+    jobs: list[NewJob] = []
+    errors: dict[str, Any] = {}
+    for index, data in enumerate(wanted):
+        try:
+            jobs.append(_new_job_of_batch(user_id=user_id, plan=plan, data=data))
+        except exceptions.APIException as exc:
+            errors[str(index)] = _by_field(exc)
+    if errors:
+        raise exceptions.ValidationError({"jobs": errors})
+    batch = SubmittedBatch([job.submitted for job in jobs])
+    _insert(user_id=user_id, jobs=jobs, told=batch, key=key)
+    return batch
+
+
+def retry(*, job: Job, plan: str | None, key: Key | None = None) -> Submitted:
+    """Run a failed or cancelled job again, as its user wishes, at today's price.
+
+    Raises ``JobOpen``, ``JobCompleted``, ``InputGone``, ``FeatureGone``, and as `submit` does.
+    """
+    if job.status == JobStatus.COMPLETED:
+        raise JobCompleted
+    feature = features().get(job.type)
+    if feature is None:
+        raise FeatureGone
+    _check_plan(feature, plan)
+    try:
+        return resubmit(job=job, feature=feature, charged=True, by="user", key=key)
+    except NotFound as exc:
+        raise InputGone from exc
+
+
+def resubmit(
+    *,
+    job: Job,
+    feature: Feature,
+    charged: bool,
+    by: str,
+    reason: str = "",
+    key: Key | None = None,
+) -> Submitted:
     """Run an ended job again as a new one, at today's price or on the house.
 
     Raises ``JobOpen``, and what `validated` raises where its media can no longer be used.
@@ -98,65 +241,127 @@ def resubmit(*, job: Job, feature: Feature, charged: bool, by: str, reason: str 
     if job.status in OPEN:
         raise JobOpen
     parameters = validated(feature=feature, user_id=job.user_id, data=job.input_params)
-    return _insert(
+    again = NewJob(
         feature=feature,
-        user_id=job.user_id,
         project_id=job.project_id,
         media_ids=job.media_ids,
-        cost=feature.price(parameters) if charged else 0,
+        price=quotes.Price(feature.price(parameters) if charged else 0, feature.price_version),
         input_params=job.input_params or {},
         retry_of=job.pk,
         event={"by": by, "reason": reason},
     )
+    _insert(user_id=job.user_id, jobs=[again], told=again.submitted, key=key)
+    return again.submitted
+
+
+def _new_job(
+    *, feature: Feature, user_id: UUID, plan: str | None, parameters: Mapping[str, Any]
+) -> NewJob:
+    _check_plan(feature, plan)
+    given = dict(parameters)
+    quote_id = given.pop("quote_id", None)
+    return NewJob(
+        feature=feature,
+        project_id=feature.project_id(given),
+        media_ids=[value.pk for value in given.values() if isinstance(value, MediaFile)],
+        price=quotes.price_of(
+            feature=feature, user_id=user_id, parameters=given, quote_id=quote_id
+        ),
+        input_params=plain(given),
+    )
+
+
+def _new_job_of_batch(*, user_id: UUID, plan: str | None, data: Mapping[str, Any]) -> NewJob:
+    parameters = dict(data)
+    feature = features()[parameters.pop("type")]
+    return _new_job(
+        feature=feature,
+        user_id=user_id,
+        plan=plan,
+        parameters=validated(feature=feature, user_id=user_id, data=parameters),
+    )
+
+
+def _check_plan(feature: Feature, plan: str | None) -> None:
+    if feature.plan is not None and plan != feature.plan:
+        raise PlanRequired
+
+
+def _by_field(exc: exceptions.APIException) -> Any:
+    """A problem in the form of a validation error's detail."""
+    if isinstance(exc, exceptions.ValidationError) or not isinstance(exc, Problem):
+        return exc.detail
+    errors = exc.extra.get("errors")
+    if errors is None:
+        return [exc.detail]
+    return {e["field"]: [exceptions.ErrorDetail(e["detail"], code=e["code"])] for e in errors}
 
 
 def _insert(
     *,
-    feature: Feature,
     user_id: UUID,
-    project_id: UUID | None,
-    media_ids: list[UUID],
-    cost: int,
-    input_params: dict[str, Any],
-    retry_of: UUID | None = None,
-    event: Mapping[str, Any] | None = None,
-) -> Submitted:
-    job_id = uuid.uuid4()
+    jobs: Sequence[NewJob],
+    told: Submitted | SubmittedBatch,
+    key: Key | None,
+) -> None:
+    media_ids = {media_id for job in jobs for media_id in job.media_ids}
+    costs = [job.price.credits for job in jobs if job.price.credits]
     values = {
-        "job_id": job_id,
         "user_id": user_id,
-        "project_id": project_id,
-        "feature": feature.name,
-        "gpu_class": feature.gpu_class.value,
-        "media_ids": media_ids,
-        "cost": cost,
-        "amount": -cost,
-        "parameters": json.dumps(input_params),
-        "retry_of": retry_of,
-        "max_wait": feature.max_wait,
-        "type": TransactionType.USAGE.value,
-        "description": feature.summary,
-        "event": json.dumps(dict(event or {})),
+        "jobs": json.dumps([job.row(place) for place, job in enumerate(jobs)]),
+        "media_ids": list(media_ids),
+        "media_count": len(media_ids),
+        "total": sum(costs),
+        "charges": len(costs),
     }
-    if not _execute(CHARGED if cost else ON_THE_HOUSE, values):
-        raise ledger.InsufficientCredits(balance=ledger.balance_of(user_id=user_id), required=cost)
-    nudge_on_commit()
-    return Submitted(job_id=job_id, status="pending", credits_cost=cost)
-
-
-def _execute(statement: str, values: Mapping[str, Any]) -> bool:
+    if key is not None:
+        values |= key.row(told)
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            if values["media_ids"]:
-                cursor.execute(HOLD_MEDIA, values)
-                if len(cursor.fetchall()) < len(set(values["media_ids"])):
-                    raise NotFound
-            cursor.execute(statement, values)
-            return cursor.fetchone() is not None
+        held, claimed, stored = _execute(_statement(key is not None, bool(costs)), values)
     except IntegrityError as exc:
-        # The project went away between the check and here.
-        raise NotFound from exc
+        raise _refusal(exc, user_id=user_id, required=sum(costs)) from exc
+    if not held:
+        raise NotFound
+    if not claimed:
+        raise KeyTaken
+    if not stored:
+        raise ledger.NoAccount
+    nudge_on_commit()
 
 
-def _plain(value: Any) -> Any:
-    return str(value.pk) if isinstance(value, models.Model) else value
+@cache
+def _statement(keyed: bool, charged: bool) -> str:
+    parts = [WANTED, HOLD_MEDIA]
+    gate = "EXISTS (TABLE media)"
+    claimed = "true"
+    if keyed:
+        parts.append(CLAIM.format(gate=gate))
+        gate = claimed = "EXISTS (TABLE key)"
+    parts.append((ledger.CHARGE if charged else NO_CHARGE).format(gate=gate))
+    parts.append(INSERT_JOBS)
+    if charged:
+        parts.append(ledger.RECORD_CHARGES)
+    outcome = f"SELECT EXISTS (TABLE media), {claimed}, EXISTS (TABLE account)"
+    return f"WITH {', '.join(parts)} {outcome}"
+
+
+def _execute(statement: str, values: Mapping[str, Any]) -> tuple[bool, bool, bool]:
+    # Inside somebody's transaction a refusal must not undo more than this.
+    own = transaction.atomic() if connection.in_atomic_block else nullcontext()
+    with own, connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        held, claimed, stored = cursor.fetchone()
+    return held, claimed, stored
+
+
+def _refusal(exc: IntegrityError, *, user_id: UUID, required: int) -> Exception:
+    cause = exc.__cause__
+    if isinstance(cause, psycopg.errors.CheckViolation) and (
+        cause.diag.constraint_name == ledger.BALANCE_CHECK
+    ):
+        return ledger.InsufficientCredits(
+            balance=ledger.balance_of(user_id=user_id), required=required
+        )
+    if isinstance(cause, psycopg.errors.ForeignKeyViolation):
+        return NotFound()  # the project went away between the check and here
+    return exc

@@ -42,6 +42,7 @@ class JobTask(Task):
                 attempt_id=UUID(attempt_id),
                 error=JobError.from_exception(exc),
                 states=self.ends,
+                worker=heartbeat.current_worker(),
             )
 
 

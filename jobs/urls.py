@@ -8,8 +8,14 @@ from jobs.features.registry import features
 
 urlpatterns = [
     *(path(f"jobs/{f.slug}", views.submit_view(f).as_view()) for f in features().values()),
+    *(
+        path(f"jobs/{f.slug}/estimate", views.estimate_view(f).as_view())
+        for f in features().values()
+    ),
+    path("jobs/batch", views.BatchView.as_view()),
     path("jobs", views.JobListView.as_view()),
     path("jobs/<uuid:job_id>", views.JobView.as_view()),
     path("jobs/<uuid:job_id>/cancel", views.CancelView.as_view()),
+    path("jobs/<uuid:job_id>/retry", views.RetryView.as_view()),
     path("internal/gpu-callback", gpu_callback),
 ]

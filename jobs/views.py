@@ -1,4 +1,4 @@
-"""`/jobs`: one endpoint per declared feature, and what became of the jobs."""
+"""`/jobs`: two endpoints per declared feature, and what became of the jobs."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -9,17 +9,24 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from auteur.api.idempotency import Key, keyed
 from auteur.api.pagination import cursor
 from auteur.api.requests import user_id
-from jobs import lifecycle, queries, submission
+from jobs import lifecycle, queries, quotes, submission
 from jobs.features.base import Feature
+from jobs.features.registry import features
 from jobs.models import Job
 from jobs.serializers import (
+    BatchSerializer,
+    EstimateSerializer,
     JobFilter,
     JobSerializer,
     JobSummarySerializer,
+    SubmittedBatchSerializer,
     SubmittedSerializer,
 )
+
+ACCEPTED = 202
 
 
 class SubmitView(APIView):
@@ -27,7 +34,8 @@ class SubmitView(APIView):
 
     feature: ClassVar[Feature]
 
-    def post(self, request: Request) -> Response:
+    @keyed(answer=SubmittedSerializer, status=ACCEPTED)
+    def post(self, request: Request, key: Key | None) -> Response:
         """Charge for the job and accept it."""
         parameters = submission.validated(
             feature=self.feature, user_id=user_id(request), data=request.data
@@ -35,16 +43,16 @@ class SubmitView(APIView):
         submitted = submission.submit(
             feature=self.feature,
             user_id=user_id(request),
-            plan=getattr(request.user, "plan", None),
+            plan=_plan(request, self.feature),
             parameters=parameters,
+            key=key,
         )
-        return Response(SubmittedSerializer(submitted).data, status=202)
+        return Response(SubmittedSerializer(submitted).data, status=ACCEPTED)
 
 
 def submit_view(feature: Feature) -> type[APIView]:
     """The endpoint of one feature, with its own schema."""
-    name = feature.name.title().replace("_", "")
-    view = type(f"Submit{name}View", (SubmitView,), {"feature": feature})
+    view = type(f"Submit{_camel(feature)}View", (SubmitView,), {"feature": feature})
     described = extend_schema(
         operation_id=f"jobs_{feature.name}_submit",
         summary=feature.summary,
@@ -52,6 +60,59 @@ def submit_view(feature: Feature) -> type[APIView]:
         responses={202: SubmittedSerializer},
     )
     return extend_schema_view(post=described)(view)
+
+
+class EstimateView(APIView):
+    """`POST /jobs/<feature>/estimate`; a subclass per feature is made by `estimate_view`."""
+
+    feature: ClassVar[Feature]
+
+    def post(self, request: Request) -> Response:
+        """The price, held by a quote; nothing is charged or kept."""
+        parameters = submission.validated(
+            feature=self.feature, user_id=user_id(request), data=request.data
+        )
+        estimate = quotes.estimate(
+            feature=self.feature, user_id=user_id(request), parameters=parameters
+        )
+        return Response(EstimateSerializer(estimate).data)
+
+
+def estimate_view(feature: Feature) -> type[APIView]:
+    """The estimates of one feature, with their own schema."""
+    view = type(f"Estimate{_camel(feature)}View", (EstimateView,), {"feature": feature})
+    described = extend_schema(
+        operation_id=f"jobs_{feature.name}_estimate",
+        summary=f"Ask the price: {feature.summary[0].lower()}{feature.summary[1:]}",
+        request=feature.parameters,
+        responses=EstimateSerializer,
+    )
+    return extend_schema_view(post=described)(view)
+
+
+class BatchView(APIView):
+    """`POST /jobs/batch`."""
+
+    @extend_schema(
+        operation_id="jobs_batch_submit",
+        summary="Submit several jobs, all or none",
+        description="Errors are named by the jobs' indexes: `jobs.0.media_id`. A key stands for "
+        "the batch as a whole.",
+        request=BatchSerializer,
+        responses={202: SubmittedBatchSerializer},
+    )
+    @keyed(answer=SubmittedBatchSerializer, status=ACCEPTED)
+    def post(self, request: Request, key: Key | None) -> Response:
+        """Charge for the jobs and accept them."""
+        body = BatchSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        batch = submission.submit_batch(
+            user_id=user_id(request),
+            plan=_plan(request, *features().values()),
+            wanted=body.validated_data["jobs"],
+            key=key,
+        )
+        return Response(SubmittedBatchSerializer(batch).data, status=ACCEPTED)
 
 
 class JobListView(generics.ListAPIView[Job]):
@@ -96,3 +157,31 @@ class CancelView(APIView):
         job = queries.job_of(user_id=user_id(request), job_id=job_id)
         job = lifecycle.cancel(job_id=job.pk, by="user")
         return Response(JobSerializer(job).data)
+
+
+class RetryView(APIView):
+    """`POST /jobs/:id/retry`."""
+
+    @extend_schema(
+        summary="Run a failed or cancelled job again, as a new one at today's price",
+        request=None,
+        responses={202: SubmittedSerializer},
+    )
+    @keyed(answer=SubmittedSerializer, status=ACCEPTED)
+    def post(self, request: Request, job_id: UUID, key: Key | None) -> Response:
+        """Charge for the new job and accept it."""
+        job = queries.job_of(user_id=user_id(request), job_id=job_id)
+        plan = _plan(request, *features().values())
+        submitted = submission.retry(job=job, plan=plan, key=key)
+        return Response(SubmittedSerializer(submitted).data, status=ACCEPTED)
+
+
+def _plan(request: Request, *wanted: Feature) -> str | None:
+    """The user's plan, which is asked of the database, where one of the features needs it."""
+    if any(feature.plan for feature in wanted):
+        return getattr(request.user, "plan", None)
+    return None
+
+
+def _camel(feature: Feature) -> str:
+    return feature.name.title().replace("_", "")

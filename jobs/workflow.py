@@ -1,12 +1,15 @@
 """What each step does, for many attempts at once; a neighbour's error harms nobody."""
 
 import logging
+import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import DataError
 
 from auteur.api.problems import OUTAGES
 from gpu_tasks.backends.base import BackendUnavailable, Call
@@ -15,17 +18,20 @@ from gpu_tasks.contract import InputFile, Outcome, OutputFile, Payload
 from gpu_tasks.errors import EngineError, ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
+from jobs.failpoints import failpoint
 from jobs.features.base import Read, Write
 from jobs.features.registry import feature_of
 from jobs.heartbeat import current_worker
 from jobs.models import Attempt
 from jobs.steps import COLLECT, DISPATCH, FINALIZE, PREPARE, Step
-from media.storage import object_storage
+from media.storage import is_refusal, object_storage
 
 logger = logging.getLogger(__name__)
 
 OUTAGE_PAUSE = timedelta(seconds=5)
 """How long an attempt waits after a store was away."""
+BATCH_SECONDS = 20.0
+"""After this, what is left of a batch waits again: its leases must not run out on it."""
 
 
 def prepare(attempt_ids: Sequence[UUID]) -> None:
@@ -33,7 +39,8 @@ def prepare(attempt_ids: Sequence[UUID]) -> None:
     worker = current_worker()
     held = lifecycle.claim(step=PREPARE, attempt_ids=attempt_ids, worker=worker)
     done = _each(PREPARE, held, _prepared)
-    lifecycle.release(step=PREPARE, worker=worker, values=done)
+    _release(PREPARE, worker, done)
+    failpoint("after_commit_prepare")
 
 
 def _prepared(attempt: Attempt) -> dict[str, Any]:
@@ -52,39 +59,56 @@ def _unsigned(value: Any) -> Any:
 def dispatch(attempt_ids: Sequence[UUID]) -> None:
     """Start the calls and keep their ids; nothing waits for a call."""
     held = lifecycle.claim(step=DISPATCH, attempt_ids=attempt_ids, worker=current_worker())
-    _each(DISPATCH, held, _dispatched)
+    calls = _each(DISPATCH, held, _call)
+    by_backend: dict[str, list[Call]] = defaultdict(list)
+    for attempt in held:
+        if attempt.pk in calls:
+            by_backend[attempt.backend].append(calls[attempt.pk]["call"])
+    for name, group in by_backend.items():
+        _spawn(name, group)
 
 
-def _dispatched(attempt: Attempt) -> dict[str, Any]:
+def _call(attempt: Attempt) -> dict[str, Any]:
     feature = feature_of(attempt.job.type)
-    payload = signed_payload(attempt)
     queue = feature.gpu_class.queue
+    payload = signed_payload(attempt)
+    return {"call": Call(attempt.pk, feature.contract, attempt.engine, queue, payload)}
+
+
+def _spawn(backend: str, calls: Sequence[Call]) -> None:
     try:
-        call_id = backend_of(attempt.backend).spawn(
-            Call(attempt.pk, feature.contract, attempt.engine, queue, payload)
-        )
-    except BackendUnavailable as exc:
-        raise EngineError(ErrorCode.GPU_UNAVAILABLE) from exc
-    lifecycle.call_started(attempt_id=attempt.pk, call_id=call_id)
-    return {}
+        started = backend_of(backend).spawn(calls)
+    except OUTAGES as exc:
+        logger.warning("%d calls wait: %s", len(calls), type(exc).__name__)
+        _put_back(DISPATCH, [call.attempt_id for call in calls], OUTAGE_PAUSE)
+        return
+    except BackendUnavailable:
+        started = {}
+    failpoint("after_spawn")
+    lifecycle.calls_started(call_ids=started)
+    for call in calls:
+        if call.attempt_id not in started:
+            _break_off(DISPATCH, call.attempt_id, EngineError(ErrorCode.GPU_UNAVAILABLE))
 
 
 def signed_payload(attempt: Attempt) -> Payload:
     """The call's payload with freshly signed URLs, checked against the contract."""
     storage = object_storage()
+    contract = feature_of(attempt.job.type).contract
+    # A call may wait for its worker, and needs its URLs to the last: as long as its job may run.
+    expires = int(feature_of(attempt.job.type).run_limit.total_seconds())
 
     def signed(value: Any) -> Any:
         if isinstance(value, dict) and set(value) == {"read"}:
             read = Read(**value["read"])
-            return InputFile(url=storage.presigned_get(read.key), name=read.name)
+            return InputFile(url=storage.presigned_get(read.key, expires=expires), name=read.name)
         if isinstance(value, dict) and set(value) == {"write"}:
             write = Write(**value["write"])
-            url = storage.presigned_put(write.key, content_type=write.content_type)
+            url = storage.presigned_put(write.key, content_type=write.content_type, expires=expires)
             return OutputFile(key=write.key, url=url, content_type=write.content_type)
         return value
 
     fields = {name: signed(value) for name, value in (attempt.payload or {}).items()}
-    contract = feature_of(attempt.job.type).contract
     return contract.payload(
         job_id=attempt.job_id,
         attempt_id=attempt.pk,
@@ -98,7 +122,8 @@ def collect(attempt_ids: Sequence[UUID]) -> None:
     worker = current_worker()
     held = lifecycle.claim(step=COLLECT, attempt_ids=attempt_ids, worker=worker)
     done = _each(COLLECT, held, _collected)
-    lifecycle.release(step=COLLECT, worker=worker, values=done)
+    _release(COLLECT, worker, done)
+    failpoint("after_commit_collect")
 
 
 def _collected(attempt: Attempt) -> dict[str, Any]:
@@ -107,7 +132,7 @@ def _collected(attempt: Attempt) -> dict[str, Any]:
     result = feature.contract.result.model_validate(outcome.result)
     output = feature.collect(attempt, result)
     output["engine"] = outcome.engine.model_dump() if outcome.engine else None
-    return {"result": output}
+    return {"result": output, "used_credits": feature.used_credits(attempt.job, output)}
 
 
 def finalize(attempt_ids: Sequence[UUID]) -> None:
@@ -128,16 +153,55 @@ def _each(
 ) -> dict[UUID, dict[str, Any]]:
     """The values of those that went well; the others are put back or broken off, each alone."""
     done = {}
-    for attempt in attempts:
+    if attempts:
+        failpoint(f"after_claim_{step.name}")
+    started = time.monotonic()
+    for place, attempt in enumerate(attempts):
+        if time.monotonic() - started > BATCH_SECONDS:
+            _put_back(step, [late.pk for late in attempts[place:]], timedelta(0))
+            break
         try:
             done[attempt.pk] = work(attempt)
         except OUTAGES as exc:
             logger.warning("%s of %s waits: %s", step.name, attempt.pk, type(exc).__name__)
-            lifecycle.put_back(step=step, attempt_ids=[attempt.pk], after=OUTAGE_PAUSE, fault=False)
+            if is_refusal(exc):
+                _break_off(step, attempt.pk, EngineError(ErrorCode.STORAGE_ERROR))
+            else:
+                _put_back(step, [attempt.pk], OUTAGE_PAUSE)
         except Exception as exc:
             if not isinstance(exc, EngineError):
                 logger.exception("%s of %s failed", step.name, attempt.pk)
-            lifecycle.break_off(
-                attempt_id=attempt.pk, error=JobError.from_exception(exc), states=[step.holds]
-            )
+            _break_off(step, attempt.pk, exc)
     return done
+
+
+def _put_back(step: Step, attempt_ids: Sequence[UUID], after: timedelta) -> None:
+    lifecycle.put_back(
+        step=step,
+        attempt_ids=attempt_ids,
+        after=after,
+        fault=False,
+        worker=current_worker(),
+    )
+
+
+def _break_off(step: Step, attempt_id: UUID, exc: Exception) -> None:
+    lifecycle.break_off(
+        attempt_id=attempt_id,
+        error=JobError.from_exception(exc),
+        states=[step.holds],
+        worker=current_worker(),
+    )
+
+
+def _release(step: Step, worker: str, done: dict[UUID, dict[str, Any]]) -> None:
+    """Leave the step all at once; where the database refuses a value, one by one."""
+    try:
+        lifecycle.release(step=step, worker=worker, values=done)
+    except DataError:
+        for attempt_id, values in done.items():
+            try:
+                lifecycle.release(step=step, worker=worker, values={attempt_id: values})
+            except DataError as exc:
+                logger.warning("%s of %s made what cannot be stored", step.name, attempt_id)
+                _break_off(step, attempt_id, exc)

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from media.access import media_of, owned_media
 from media.deletion import delete_media
@@ -34,6 +35,7 @@ class UploadUrlView(APIView):
         request=NewUploadSerializer,
         responses={201: UploadSerializer},
     )
+    @idempotent
     def post(self, request: Request, project_id: UUID) -> Response:
         """Make a media file that waits for its bytes."""
         wanted = NewUploadSerializer(data=request.data)

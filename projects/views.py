@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from projects import authoring, deletion, edl, transcript
 from projects.access import owned_project
@@ -49,6 +50,7 @@ class ProjectsView(generics.ListAPIView[Project]):
         request=ProjectFieldsSerializer,
         responses={201: ProjectSerializer},
     )
+    @idempotent
     def post(self, request: Request) -> Response:
         """The new project; its EDL is blank."""
         project = authoring.create(user_id=_user_id(request), fields=_fields_of(request))

@@ -19,6 +19,8 @@ from auteur.devstack import environment, ports, services, stack
 from auteur.devstack.errors import StackError
 from auteur.devstack.supervisor import Supervisor
 
+pytest_plugins = ["tests.scheduling"]
+
 WORKER_VARIABLE = "PYTEST_XDIST_WORKER"
 FOLDER_VARIABLE = "AUTEUR_TEST_FOLDER"
 REDIS_DATABASES_VARIABLE = "AUTEUR_TEST_REDIS_DATABASES"
@@ -75,7 +77,11 @@ def _stop() -> None:
 
 
 def _take_own_names(worker: str) -> None:
-    """Give this process a Redis database, a MongoDB database and a storage folder of its own."""
+    """Give this process a Redis database, a MongoDB database and a storage folder of its own.
+
+    And to all the feature that does nothing.
+    """
+    os.environ.setdefault("AUTEUR_PLUGINS", str(Path(__file__).parent / "plugins"))
     number = int(worker.removeprefix("gw")) + 1 if worker.startswith("gw") else 0
     folder = Path(os.environ[FOLDER_VARIABLE])
     os.environ["REDIS_URL"] = _redis_database(os.environ["REDIS_URL"], number)

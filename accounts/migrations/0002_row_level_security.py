@@ -22,6 +22,7 @@ CLOSED = (
     "gpu_pools",
     "worker_heartbeats",
     "local_calls",
+    "idempotency_keys",
     "users_groups",
     "users_user_permissions",
     "auth_group",
@@ -52,6 +53,7 @@ def _own_rows(table, column):
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0001_initial"),
+        ("api", "0001_initial"),
         ("admin", "0003_logentry_add_action_flag_choices"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class ApiConfig(AppConfig):
-    """What all endpoints share; no tables."""
+    """What all endpoints share."""
 
     name = "auteur.api"
     label = "api"

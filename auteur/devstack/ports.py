@@ -1,5 +1,6 @@
 """The ports of the embedded stack: fixed numbers, changed by environment variables."""
 
+import secrets
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ DEFAULTS = {
 }
 HIGHEST_PORT = 65535
 PROBE_SECONDS = 0.5
+QUIET_RANGE = range(20_000, 32_000)
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,17 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now, all different; for tests and short-lived servers."""
-    sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
-    try:
-        return [server.getsockname()[1] for server in sockets]
-    finally:
-        for server in sockets:
-            server.close()
+    """Ports that are free now, all different; for tests and short-lived servers.
+
+    None that the system might give to an outgoing connection before the server takes it.
+    """
+    found: list[int] = []
+    for port in secrets.SystemRandom().sample(QUIET_RANGE, len(QUIET_RANGE)):
+        if len(found) == count:
+            break
+        if is_free(port):
+            found.append(port)
+    return found
 
 
 def _field(variable: str) -> str:

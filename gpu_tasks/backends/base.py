@@ -1,6 +1,6 @@
 """What a backend does: start calls, tell how they stand, stop them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -47,8 +47,11 @@ class Backend(Protocol):
     poll_seconds: float
     """How often a call that has not called back is asked after."""
 
-    def spawn(self, call: Call) -> str:
-        """Start a call and return its id; raises ``BackendUnavailable``."""
+    def spawn(self, calls: Sequence[Call]) -> dict[UUID, str]:
+        """Start calls; their ids by attempt, those that were not taken left out.
+
+        Raises ``BackendUnavailable`` where none can be.
+        """
         ...
 
     def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:

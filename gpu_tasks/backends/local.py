@@ -8,17 +8,19 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 from celery import current_app
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.models import Q
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
+from pydantic import ValidationError
+from redis.exceptions import RedisError
 
 from gpu_tasks import runner
 from gpu_tasks.backends.base import Call, CallState, CallStatus
@@ -47,19 +49,13 @@ class LocalBackend:
 
     poll_seconds = 5.0
 
-    def spawn(self, call: Call) -> str:
-        """Store the call and wake a worker; the same attempt is never stored twice."""
-        row, _ = LocalCall.objects.get_or_create(
-            attempt_id=call.attempt_id,
-            defaults={
-                "function": call.contract.name,
-                "engine": call.engine,
-                "queue": call.queue,
-                "payload": call.payload.model_dump(mode="json"),
-            },
-        )
-        publish(row)
-        return str(row.pk)
+    def spawn(self, calls: Sequence[Call]) -> dict[UUID, str]:
+        """Store the calls and wake workers; the same attempt is never stored twice."""
+        LocalCall.objects.bulk_create([_row(call) for call in calls], ignore_conflicts=True)
+        rows = LocalCall.objects.filter(attempt_id__in=[call.attempt_id for call in calls])
+        waiting = [row for row in rows if row.state == LocalCallState.QUEUED]
+        publish_all(waiting)
+        return {row.attempt_id: str(row.pk) for row in rows}
 
     def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:
         """How the calls stand; waiting ones are published again, in case a message was lost."""
@@ -68,9 +64,7 @@ class LocalBackend:
             state=LocalCallState.CANCELLED, finished_at=Now()
         )
         rows = {str(row.pk): row for row in LocalCall.objects.filter(pk__in=call_ids)}
-        for row in rows.values():
-            if row.state == LocalCallState.QUEUED:
-                publish(row)
+        publish_all([row for row in rows.values() if row.state == LocalCallState.QUEUED])
         return {call_id: _status(rows.get(call_id)) for call_id in call_ids}
 
     def stop(self, call_ids: Collection[str]) -> None:
@@ -84,17 +78,38 @@ def _status(row: LocalCall | None) -> CallStatus:
     if row is None or row.state == LocalCallState.CANCELLED:
         return CallStatus(CallState.LOST)
     if row.state == LocalCallState.DONE:
-        return CallStatus(CallState.DONE, Outcome.model_validate(row.outcome))
+        return CallStatus(CallState.DONE, _outcome_of(row))
     return CallStatus(CallState(row.state))
 
 
-def publish(row: LocalCall) -> None:
-    """Wake a worker for a waiting call; a lost message is made up for by the next poll."""
-    limit = contracts()[row.function].time_limit_seconds + HARD_LIMIT_GRACE_SECONDS
+def _outcome_of(row: LocalCall) -> Outcome:
     try:
-        current_app.send_task(RUN_CALL, [str(row.pk)], queue=row.queue, time_limit=limit)
-    except BrokerError as exc:
-        logger.warning("call %s not published: %s", row.pk, type(exc).__name__)
+        return Outcome.model_validate(row.outcome)
+    except ValidationError:
+        # Of another version of ours; it must not hide the calls polled with it.
+        logger.exception("the outcome of call %s cannot be read", row.pk)
+        return _failed(ErrorCode.MODEL_ERROR)
+
+
+def _row(call: Call) -> LocalCall:
+    return LocalCall(
+        attempt_id=call.attempt_id,
+        function=call.contract.name,
+        engine=call.engine,
+        queue=call.queue,
+        payload=call.payload.model_dump(mode="json"),
+    )
+
+
+def publish_all(rows: Sequence[LocalCall]) -> None:
+    """Wake workers for waiting calls; a lost message is made up for by the next poll."""
+    try:
+        for row in rows:
+            limit = contracts()[row.function].time_limit_seconds + HARD_LIMIT_GRACE_SECONDS
+            current_app.send_task(RUN_CALL, [str(row.pk)], queue=row.queue, time_limit=limit)
+    except (BrokerError, RedisError) as exc:
+        # It has kept us waiting for seconds: not once more for each call.
+        logger.warning("calls not published: %s", type(exc).__name__)
 
 
 def run(call_id: UUID) -> None:
@@ -127,9 +142,13 @@ def _outcome(row: LocalCall, payload: Payload, progress: Callable[[float], None]
         engine = load(row.function, row.engine, _model_dir(), "cpu", "float32")
     except Exception:
         logger.exception("the %s engine of %s cannot be loaded", row.engine, row.function)
-        known = EngineError(ErrorCode.MODEL_ERROR)
-        return Outcome(error=Failure(code=known.code, message=known.message))
+        return _failed(ErrorCode.MODEL_ERROR)
     return runner.run(engine=engine, payload=payload, progress=progress)
+
+
+def _failed(code: ErrorCode) -> Outcome:
+    known = EngineError(code)
+    return Outcome(error=Failure(code=known.code, message=known.message))
 
 
 def _store(call_id: UUID, worker: str, outcome: Outcome) -> None:
@@ -151,8 +170,7 @@ def hand_back(parent: int) -> list[UUID]:
     LocalCall.objects.filter(pk__in=[row.pk for row in rows], state=LocalCallState.RUNNING).update(
         state=LocalCallState.QUEUED, worker="", lease_expires_at=None
     )
-    for row in rows:
-        publish(row)
+    publish_all(rows)
     return [row.pk for row in rows]
 
 
@@ -184,7 +202,7 @@ class _Lease:
                 renewed = LocalCall.objects.filter(self._mine).update(
                     lease_expires_at=Now() + LEASE
                 )
-            except DatabaseError as exc:
+            except Error as exc:
                 logger.warning("lease not renewed: %s", type(exc).__name__)
                 connection.close()
                 continue

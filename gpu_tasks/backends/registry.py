@@ -1,11 +1,27 @@
 """The backends by name."""
 
-from gpu_tasks.backends.base import Backend
+from functools import cache
+
+from django.utils.module_loading import import_string
+
+from gpu_tasks.backends.base import Backend, BackendUnavailable
 from gpu_tasks.backends.local import LocalBackend
 
 _BACKENDS: dict[str, Backend] = {"local": LocalBackend()}
 
 
+@cache
+def _elsewhere(path: str) -> Backend:
+    try:
+        backend: Backend = import_string(path)()
+    except ImportError as exc:
+        raise BackendUnavailable(path) from exc
+    return backend
+
+
 def backend_of(name: str) -> Backend:
-    """The backend of that name; raises ``KeyError``."""
-    return _BACKENDS[name]
+    """The backend of that name, or of a class by its dotted path.
+
+    Raises ``BackendUnavailable`` for one that we no longer have.
+    """
+    return _BACKENDS[name] if name in _BACKENDS else _elsewhere(name)

@@ -14,8 +14,8 @@ VAD_STRICTNESS = 3
 """0 to 3: how sure WebRTC's voice activity detector must be that a frame is speech."""
 MARGIN_FRAMES = 6
 """Kept around the speech, for the soft sounds that the detector misses."""
-ONSET_FRAMES = 3
-"""So many frames of speech within the margin begin an utterance: a click does not."""
+ONSET_FRAMES = 4
+"""So many frames of speech within the margin begin an utterance; a click is heard as three."""
 PAUSE_FRAMES = 10
 """So many frames without speech, 0.3 s, end it."""
 MAX_FRAMES = 400

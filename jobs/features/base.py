@@ -1,5 +1,7 @@
 """What a feature declares, and the parameter fields that declarations share."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,16 +9,19 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
+from django.db import models
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from auteur.api.problems import NotFound, Problem
 from gpu_tasks.contract import Contract, GpuClass, Wire
-from jobs.models import Attempt, Job
+from jobs.models import PRICE_VERSION_LENGTH, Attempt, Job
 from media.access import owned_media
 from media.models import MediaFile, MediaStatus, MediaType
 from projects.models import Project
+
+MAX_QUOTE_LENGTH = 1000
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,10 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
     def to_internal_value(self, data: Any) -> MediaFile:
         """The media file; 404 if it is not the user's, 422 if it cannot be used."""
         media_id = serializers.UUIDField().to_internal_value(data)
-        media = owned_media(user_id=self.context["user_id"], media_id=media_id)
+        try:
+            media = owned_media(user_id=self.context["user_id"], media_id=media_id)
+        except NotFound as exc:
+            raise _not_found(self.field_name) from exc
         if media.status != MediaStatus.READY:
             self._refuse("media_not_ready", "The upload has not been confirmed.")
         if media.type not in self.types:
@@ -86,7 +94,7 @@ class ProjectField(serializers.Field[Project, str, str, Any]):
         project_id = serializers.UUIDField().to_internal_value(data)
         project = Project.objects.filter(pk=project_id, user_id=self.context["user_id"]).first()
         if project is None:
-            raise NotFound
+            raise _not_found(self.field_name)
         return project
 
     def to_representation(self, value: Project) -> str:
@@ -94,8 +102,19 @@ class ProjectField(serializers.Field[Project, str, str, Any]):
         return str(value.pk)
 
 
+def _not_found(field: str | None) -> NotFound:
+    error = {"field": field, "code": NotFound.default_code, "detail": NotFound.default_detail}
+    return NotFound(errors=[error])
+
+
 class Parameters(serializers.Serializer[Any]):
     """A feature's parameters; unknown names are refused, for a typo must not be charged."""
+
+    quote_id = serializers.CharField(
+        required=False,
+        max_length=MAX_QUOTE_LENGTH,
+        help_text="From an estimate of the same: the job then costs no more than it said.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse names that the feature does not have."""
@@ -116,6 +135,8 @@ class Feature:
     summary: ClassVar[str]
     contract: ClassVar[Contract]
     parameters: ClassVar[type[Parameters]]
+    tariff: ClassVar[Mapping[str, int]] = {}
+    """The numbers that `price` reckons with."""
     plan: ClassVar[str | None] = None
     """The plan that a user must have, if any."""
     max_attempts: ClassVar[int] = 3
@@ -158,6 +179,16 @@ class Feature:
         """Credits for validated parameters."""
         raise NotImplementedError
 
+    @property
+    def price_version(self) -> str:
+        """Changes when the tariff does: a hash of it."""
+        tariff = json.dumps([self.name, dict(self.tariff)], sort_keys=True)
+        return hashlib.sha256(tariff.encode()).hexdigest()[:PRICE_VERSION_LENGTH]
+
+    def used_credits(self, job: Job, output: Mapping[str, Any]) -> int:
+        """What the output is worth of the job's price, at least 1; the rest is given back."""
+        return job.credits_cost
+
     def project_id(self, parameters: Mapping[str, Any]) -> UUID | None:
         """The project that the result belongs to."""
         project = parameters.get("project_id")
@@ -173,6 +204,14 @@ class Feature:
 
     def deliver(self, job: Job, output: dict[str, Any]) -> None:
         """Put the output where it belongs, once however often called."""
+
+
+def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Validated parameters as a job keeps them: rows by their ids."""
+    return {
+        name: str(value.pk) if isinstance(value, models.Model) else value
+        for name, value in parameters.items()
+    }
 
 
 def per_started(amount: int, unit: int) -> int:

@@ -1,7 +1,7 @@
 """Transcription: what is said when, and by whom; merged into the project's EDL."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from rest_framework import serializers
@@ -25,7 +25,6 @@ from media.storage import object_storage
 from projects import transcript
 from projects.edl import EdlTooLarge
 
-CREDITS_UNIT_MS = 120_000
 MAX_TRANSCRIPT_BYTES = 64 * 1024**2
 
 
@@ -55,10 +54,12 @@ class Transcription(Feature):
     summary = "Transcribe the speech of a recording"
     contract = contract.CONTRACT
     parameters = TranscriptionParameters
+    tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 120_000}
 
     def price(self, parameters: Mapping[str, Any]) -> int:
         """One credit per started two minutes."""
-        return per_started(parameters["media_id"].duration_ms or 0, CREDITS_UNIT_MS)
+        units = per_started(parameters["media_id"].duration_ms or 0, self.tariff["per_started_ms"])
+        return units * self.tariff["credits"]
 
     def project_id(self, parameters: Mapping[str, Any]) -> UUID | None:
         """The named project, else the media's own."""

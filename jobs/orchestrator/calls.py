@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 UNREACHABLE: tuple[type[Exception], ...] = (BackendUnavailable, *OUTAGES)
 STOPS_AT_ONCE = 100
+STOP_AGAIN_AFTER = timedelta(seconds=15)
 STOP_FORGOTTEN_AFTER = timedelta(hours=1)
 """A call whose id never became known by then was never started."""
 
@@ -31,10 +32,24 @@ def poll(attempts: Iterable[Attempt]) -> None:
     for attempt in attempts:
         by_backend[attempt.backend].append(attempt)
     for name, group in by_backend.items():
-        backend = backend_of(name)
-        statuses = backend.poll([a.call_id for a in group if a.call_id])
+        try:
+            backend = backend_of(name)
+            statuses = backend.poll([a.call_id for a in group if a.call_id])
+        except BackendUnavailable:
+            logger.warning("%d calls on %s not asked after", len(group), name)
+            continue
         for attempt in group:
-            _act(attempt, statuses[attempt.call_id or ""], backend.poll_seconds)
+            _act_alone(attempt, statuses[attempt.call_id or ""], backend.poll_seconds)
+
+
+def _act_alone(attempt: Attempt, status: CallStatus, poll_seconds: float) -> None:
+    """One call that we cannot handle must not stop all others; its job's deadline ends it."""
+    try:
+        _act(attempt, status, poll_seconds)
+    except OUTAGES:
+        raise
+    except Exception:
+        logger.exception("the call of %s cannot be acted upon", attempt.pk)
 
 
 def _act(attempt: Attempt, status: CallStatus, poll_seconds: float) -> None:
@@ -52,9 +67,9 @@ def _act(attempt: Attempt, status: CallStatus, poll_seconds: float) -> None:
     else:
         if status.state == CallState.QUEUED:
             _extend_lease(attempt)
-        Job.objects.filter(attempt_id=attempt.pk, wake_at__isnull=False).update(
-            wake_at=Now() + timedelta(seconds=poll_seconds)
-        )
+        Job.objects.filter(
+            attempt_id=attempt.pk, wake_at__isnull=False, attempt__state=AttemptState.RUNNING
+        ).update(wake_at=Now() + timedelta(seconds=poll_seconds))
 
 
 def _over(attempt: Attempt) -> bool:
@@ -64,7 +79,9 @@ def _over(attempt: Attempt) -> bool:
 def _extend_lease(attempt: Attempt) -> None:
     """Waiting for a worker costs a call none of its time."""
     lease = lifecycle.call_lease(feature_of(attempt.job.type))
-    Attempt.objects.filter(pk=attempt.pk).update(lease_expires_at=Now() + lease)
+    Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING).update(
+        lease_expires_at=Now() + lease
+    )
 
 
 def _break_off(attempt: Attempt, code: ErrorCode) -> None:
@@ -79,12 +96,16 @@ def stop_unwanted() -> int:
     wanted.filter(call_id=None, stop_requested_at__lt=Now() - STOP_FORGOTTEN_AFTER).update(
         stopped_at=Now()
     )
-    attempts = list(wanted.filter(call_id__isnull=False)[:STOPS_AT_ONCE])
-    for attempt in attempts:
+    known = wanted.filter(call_id__isnull=False, stop_requested_at__lte=Now())
+    stopped = 0
+    for attempt in known.order_by("stop_requested_at")[:STOPS_AT_ONCE]:
         try:
             backend_of(attempt.backend).stop([attempt.call_id or ""])
         except UNREACHABLE as exc:
             logger.warning("call of %s not stopped yet: %s", attempt.pk, type(exc).__name__)
+            again = Now() + STOP_AGAIN_AFTER  # behind all others
+            Attempt.objects.filter(pk=attempt.pk).update(stop_requested_at=again)
             continue
         Attempt.objects.filter(pk=attempt.pk).update(stopped_at=Now())
-    return len(attempts)
+        stopped += 1
+    return stopped

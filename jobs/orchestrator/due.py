@@ -14,13 +14,15 @@ from auteur.api.problems import OUTAGES
 from gpu_tasks.errors import POLICIES, ErrorCode
 from jobs import heartbeat, lifecycle
 from jobs.errors import JobError
-from jobs.features.registry import feature_of
+from jobs.features.registry import feature_of, features
 from jobs.models import DELIVERING, Attempt, AttemptState, Job
 from jobs.publishing import CHAINS, WakeUp
 from jobs.steps import HOLDING
 
 logger = logging.getLogger(__name__)
 
+WAITING = set(CHAINS) - {AttemptState.BROKEN}
+"""States in which there is nothing to decide: the attempt is woken."""
 DUE_AT_ONCE = 500
 """Jobs looked at per round."""
 PUBLISH_AGAIN_AFTER = timedelta(seconds=10)
@@ -47,15 +49,18 @@ class Round:
 def look() -> Round:
     """Decide about every due job, moving each ``wake_at`` forward."""
     jobs = list(
-        Job.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
-        .select_related("attempt")
+        Job.objects.select_for_update(no_key=True, skip_locked=True)
         .filter(wake_at__lte=Now(), attempt__isnull=False)
         .order_by("wake_at", "pk")[:DUE_AT_ONCE]
     )
     found = Round(seen=len(jobs))
-    living = heartbeat.living({j.attempt.worker for j in jobs if j.attempt and j.attempt.worker})
-    for job in sorted(jobs, key=lambda each: each.pk):
-        if job.attempt is not None:
+    # Not joined above: those would be as they were before their jobs were locked.
+    attempts = Attempt.objects.in_bulk([job.attempt_id for job in jobs])
+    living = heartbeat.living({a.worker for a in attempts.values() if a.worker})
+    # Refunds lock accounts: in the same order in every orchestrator.
+    for job in sorted(jobs, key=lambda each: (each.user_id, each.pk)):
+        if job.attempt_id is not None:
+            job.attempt = attempts[job.attempt_id]
             _decide_alone(job, job.attempt, living, found)
     _publish_later(found)
     return found
@@ -64,6 +69,9 @@ def look() -> Round:
 def _decide_alone(job: Job, attempt: Attempt, living: set[str], found: Round) -> None:
     """One job that we cannot handle must not stop all others."""
     attempt.job = job
+    if attempt.state in WAITING and job.type in features() and not _past_deadline(job):
+        found.wake_ups.append(_wake_up(attempt))
+        return
     try:
         with transaction.atomic():
             _decide(job, attempt, living, found)
@@ -75,8 +83,7 @@ def _decide_alone(job: Job, attempt: Attempt, living: set[str], found: Round) ->
 
 
 def _decide(job: Job, attempt: Attempt, living: set[str], found: Round) -> None:
-    now = timezone.now()
-    if job.deadline_at and job.deadline_at <= now and attempt.state not in DELIVERING:
+    if _past_deadline(job) and attempt.state not in DELIVERING:
         lifecycle.give_up(job_id=job.pk)
     elif attempt.state in HOLDING:
         _check_holder(attempt, living)
@@ -88,6 +95,10 @@ def _decide(job: Job, attempt: Attempt, living: set[str], found: Round) -> None:
         found.wake_ups.append(_wake_up(attempt))
 
 
+def _past_deadline(job: Job) -> bool:
+    return job.deadline_at is not None and job.deadline_at <= timezone.now()
+
+
 def _wake_up(attempt: Attempt) -> WakeUp:
     queue = feature_of(attempt.job.type).queue
     return WakeUp(attempt.pk, AttemptState(attempt.state), queue)
@@ -96,13 +107,17 @@ def _wake_up(attempt: Attempt) -> WakeUp:
 def _check_holder(attempt: Attempt, living: set[str]) -> None:
     """A worker that is gone, or too slow, loses the attempt."""
     lease_over = attempt.lease_expires_at is None or attempt.lease_expires_at <= timezone.now()
-    if attempt.worker in living and not lease_over:
+    is_alive = attempt.worker in living
+    if is_alive and not lease_over:
         Job.objects.filter(pk=attempt.job_id).update(wake_at=Now() + CLAIM_RECHECK)
         return
     step = HOLDING[AttemptState(attempt.state)]
     logger.warning("worker of %s lost in %s", attempt.pk, step.name)
-    if step.repeatable and attempt.faults + 1 < MAX_FAULTS:
-        lifecycle.put_back(step=step, attempt_ids=[attempt.pk], after=timedelta(0), fault=True)
+    if step.repeatable and (is_alive or attempt.faults + 1 < MAX_FAULTS):
+        # One that lives has met an outage of ours: no fault of the attempt's.
+        lifecycle.put_back(
+            step=step, attempt_ids=[attempt.pk], after=timedelta(0), fault=not is_alive
+        )
         return
     code = ErrorCode.MODEL_ERROR if step.repeatable else ErrorCode.GPU_UNAVAILABLE
     lifecycle.break_off(attempt_id=attempt.pk, error=JobError.of(code), states=[step.holds])

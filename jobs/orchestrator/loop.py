@@ -8,7 +8,9 @@ import redis.exceptions
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 
+from auteur.api.problems import OUTAGES
 from jobs import heartbeat, lifecycle
+from jobs.failpoints import failpoint
 from jobs.models import Job, JobStatus
 from jobs.orchestrator import admission, calls, due
 from jobs.publishing import publish
@@ -28,6 +30,8 @@ def run_round() -> int:
     """Admit, publish and repair once; returns how many jobs were touched."""
     admitted = admission.admit_all()
     found = due.look()
+    if found.wake_ups:
+        failpoint("before_publish")
     publish(found.wake_ups)
     calls.poll(found.polls)
     stopped = calls.stop_unwanted()
@@ -39,8 +43,13 @@ def sweep() -> None:
     late = Job.objects.filter(
         status=JobStatus.PENDING, attempt=None, start_deadline_at__lte=Now()
     ).values_list("pk", flat=True)
-    for job_id in late[: due.DUE_AT_ONCE]:
-        lifecycle.give_up(job_id=job_id)
+    for job_id in late.order_by("start_deadline_at")[: due.DUE_AT_ONCE]:
+        try:
+            lifecycle.give_up(job_id=job_id)
+        except OUTAGES:
+            raise
+        except Exception:
+            logger.exception("job %s cannot be given up", job_id)
     heartbeat.forget_old()
 
 
@@ -51,13 +60,17 @@ def run(stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             if time.monotonic() >= next_sweep:
-                sweep()
                 next_sweep = time.monotonic() + SWEEP_SECONDS
+                sweep()
             if run_round() == 0:
                 _wait(bell, stop)
         except (OperationalError, InterfaceError) as exc:
             logger.warning("database away: %s", type(exc).__name__)
             connection.close()
+            stop.wait(OUTAGE_PAUSE_SECONDS)
+        except Exception:
+            # Whatever one row brings up, all others still need us.
+            logger.exception("a round was broken off")
             stop.wait(OUTAGE_PAUSE_SECONDS)
 
 

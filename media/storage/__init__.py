@@ -89,6 +89,14 @@ class ObjectStorage(Protocol):
         ...
 
 
+def is_refusal(exc: Exception) -> bool:
+    """Whether a storage said no, for good, rather than being away."""
+    if not isinstance(exc, ClientError):
+        return False
+    status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    return 400 <= status < 500 and status not in (408, 429)
+
+
 def object_storage() -> ObjectStorage:
     """The storage that the settings name."""
     return cast(ObjectStorage, storages["default"])

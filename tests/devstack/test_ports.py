@@ -45,17 +45,21 @@ def test_a_port_where_something_listens_is_not_free(host: str) -> None:
     assert ports.is_free(port)
 
 
-def test_free_ports_differ() -> None:
-    assert len(set(ports.free_ports(20))) == 20
+def test_free_ports_differ_and_are_none_of_outgoing_connections() -> None:
+    found = ports.free_ports(20)
+    assert len(set(found)) == 20
+    assert max(found) < 32_768  # from here on, Linux takes them for outgoing connections
 
 
 def test_a_taken_port_is_one_line_and_nothing_starts(tmp_path: Path) -> None:
+    numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
+    chosen = dict(zip(ports.DEFAULTS, numbers, strict=True))
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         done = subprocess.run(
             [sys.executable, "-m", "auteur.devstack", "run", "--var", str(tmp_path / "var")],
             cwd=BASE_DIR,
-            env=os.environ | {"MONGODB_PORT": str(port)},
+            env=os.environ | chosen | {"MONGODB_PORT": str(port)},
             capture_output=True,
             text=True,
             timeout=60,

@@ -90,6 +90,26 @@ class TestFailure:
         assert str(caught.value).endswith("    no luck")
         assert len(said) == FAILURES_AT_START - 1
 
+    def test_one_that_keeps_failing_later_is_told_and_kept_trying(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("auteur.devstack.child.FIRST_BACKOFF_SECONDS", 0.01)
+        program = "import time; print('up', flush=True); time.sleep(0.3); raise SystemExit('oh')"
+        failing = Process("weak", (sys.executable, "-c", program), announcement="up")
+        said: list[str] = []
+        supervisor = supervisor_of(failing, logs=tmp_path, said=said)
+        supervisor.start()
+
+        def failed_once_more() -> bool:
+            supervisor.tick()
+            return supervisor.children[0].failures > FAILURES_AT_START
+
+        until(failed_once_more, seconds=20)
+        supervisor.stop()
+        told = [line for line in said if "keeps failing" in line]
+        assert len(told) == 1
+        assert told[0].endswith("    oh")
+
     def test_a_single_run_that_fails_is_not_tried_again(self, tmp_path: Path) -> None:
         once = Process("migrate", (sys.executable, "-c", "raise SystemExit(3)"), once=True)
         supervisor = supervisor_of(once, logs=tmp_path, said=[])

@@ -10,7 +10,6 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
-from av.video.stream import VideoStream
 
 from gpu_tasks.audio import RATE, Samples, SoundTrack
 from gpu_tasks.decoding import open_media
@@ -60,14 +59,21 @@ def write_sound(
 ) -> Path:
     """Encode ``sound``, in equal parts that start at the given seconds."""
     with av.open(str(path), "w") as container:
-        stream = cast(AudioStream, container.add_stream(codec, rate=rate, layout=layout))
-        stream.bit_rate = 96_000
+        stream = _sound_stream(container, codec, rate, layout)
         if sample_format:
             stream.format = sample_format
         for part, start in zip(np.array_split(sound, len(starts)), starts, strict=True):
             _encode(container, stream, part, start)
         container.mux(stream.encode(None))
     return path
+
+
+def _sound_stream(
+    container: OutputContainer, codec: str, rate: int, layout: str = "mono"
+) -> AudioStream:
+    stream = cast(AudioStream, container.add_stream(codec, rate=rate, layout=layout))
+    stream.bit_rate = 96_000
+    return stream
 
 
 def _encode(container: OutputContainer, stream: AudioStream, part: Samples, start: float) -> None:
@@ -85,15 +91,15 @@ def _encode(container: OutputContainer, stream: AudioStream, part: Samples, star
 def write_film(path: Path, sound: Samples | None, *, sound_starts: float = 0.0) -> Path:
     """A second of picture that starts at zero, and a sound that may start later."""
     with av.open(str(path), "w") as container:
-        picture = cast(VideoStream, container.add_stream("mpeg4", rate=10))
+        picture = container.add_stream("mpeg4", rate=10)
         picture.width, picture.height, picture.pix_fmt = 32, 32, "yuv420p"
         codec = "mp2" if path.suffix == ".ts" else "aac"
-        stream = None if sound is None else container.add_stream(codec, rate=RATE)
+        stream = None if sound is None else _sound_stream(container, codec, RATE)
         for _ in range(10):
             container.mux(picture.encode(av.VideoFrame(32, 32, "yuv420p")))
         container.mux(picture.encode(None))
         if stream is not None and sound is not None:
-            _encode(container, cast(AudioStream, stream), sound, sound_starts)
+            _encode(container, stream, sound, sound_starts)
             container.mux(stream.encode(None))
     return path
 
@@ -107,7 +113,7 @@ def tone(seconds: float, hertz: float = 440.0) -> Samples:
 def spoil(path: Path, share: float) -> Path:
     """Overwrite that share of a file's sound packets, the first ones, with zeros."""
     with av.open(str(path)) as container:
-        packets = [(p.pos, p.size) for p in container.demux(audio=0) if p.size]
+        packets = [(p.pos, p.size) for p in container.demux(audio=0) if p.pos is not None]
     content = bytearray(path.read_bytes())
     for position, size in packets[: round(share * len(packets))]:
         content[position : position + size] = bytes(size)

@@ -12,6 +12,7 @@ from gpu_tasks.audio import (
     LONGEST_SECONDS,
     MAX_UNDECODABLE_SHARE,
     RATE,
+    SOURCE_RATES,
     Block,
     Samples,
     SoundTrack,
@@ -197,7 +198,9 @@ def test_a_good_header_over_garbage():
 
 
 @pytest.mark.parametrize("excess", [-0.03, 0.03])
-def test_damaged_packets_are_skipped_up_to_a_share_and_the_rest_stays_in_place(tmp_path: Path, excess: float):
+def test_damaged_packets_are_skipped_up_to_a_share_and_the_rest_stays_in_place(
+    tmp_path: Path, excess: float
+):
     path = write_sound(tmp_path / "speech.m4a", "aac", tone(4.0), rate=RATE)
     spoil(path, MAX_UNDECODABLE_SHARE + excess)
     if excess > 0:
@@ -214,15 +217,46 @@ def test_what_could_be_read_of_a_truncated_file_counts(tmp_path: Path, short_sou
     assert 0.3 < blocks_of(path)[-1].end / short_sound.size < 0.7
 
 
+def test_a_stream_that_comes_unannounced_is_passed_over(tmp_path: Path):
+    path = write_sound(tmp_path / "speech.flv", "aac", tone(20.0))
+    whole = sound_of(path).size
+    content = path.read_bytes()
+    at = 13  # the header's length; tags follow
+    while at < len(content) - 10_000:
+        at += 11 + int.from_bytes(content[at + 1 : at + 4], "big") + 4
+    picture = b"\x12" + bytes(200)  # an intra frame of Sorenson's H.263
+    tag = b"\x09" + len(picture).to_bytes(3, "big") + content[at + 4 : at + 8] + bytes(3) + picture
+    path.write_bytes(content[:at] + tag + (len(tag)).to_bytes(4, "big") + content[at:])
+    assert sound_of(path).size == whole
+
+
+@pytest.mark.parametrize("rate", [SOURCE_RATES[0], SOURCE_RATES[-1]])
+def test_every_sample_rate_that_exists_is_converted(rate: int):
+    frame = av.AudioFrame.from_ndarray(np.zeros((1, rate), np.int16), layout="mono")
+    frame.sample_rate = rate
+    timeline = Timeline(limit=10.0)
+    parts = timeline.place(frame, 0.0) + timeline.flush()
+    assert sum(samples.size for _, samples in parts) == pytest.approx(RATE, abs=2)
+
+
+@pytest.mark.parametrize("rate", [1, SOURCE_RATES[0] - 1, SOURCE_RATES[-1] + 1])
+def test_a_sample_rate_that_cannot_be_is_damage(rate: int):
+    frame = av.AudioFrame.from_ndarray(np.zeros((1, 100), np.int16), layout="mono")
+    frame.sample_rate = rate
+    with pytest.raises(ValueError, match="samples a second"):
+        Timeline(limit=10.0).place(frame, 0.0)
+
+
 def test_the_better_of_two_sounds_is_read(tmp_path: Path):
     path = tmp_path / "two.mkv"
+    sounds = [(8_000, "mono", 0), (48_000, "stereo", 9000)]
     with av.open(str(path), "w") as container:
-        rates = {8_000: container.add_stream("pcm_s16le", rate=8_000, layout="mono")}
-        rates[48_000] = container.add_stream("pcm_s16le", rate=48_000, layout="stereo")
-        for rate, stream in rates.items():
-            frame = av.AudioFrame(format="s16", layout=stream.layout.name, samples=rate)
-            frame.sample_rate, frame.pts = rate, 0
+        streams = [container.add_stream("pcm_s16le", rate=r, layout=name) for r, name, _ in sounds]
+        for stream, (rate, layout, level) in zip(streams, sounds, strict=True):
+            samples = np.full((1, rate * len(av.AudioLayout(layout).channels)), level, np.int16)
+            frame = av.AudioFrame.from_ndarray(samples, format="s16", layout=layout)
+            frame.sample_rate = rate
             container.mux(stream.encode(frame))
-    with open_media(path) as container:
-        assert container.streams.best("audio").rate == 48_000
-        assert sum(b.samples.size for b in SoundTrack(container).blocks()) == RATE
+    sound = sound_of(path)
+    assert sound.size == RATE
+    assert abs(sound).max() > 5000

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from credits.models import CreditTransaction
 from gpu_tasks.backends.models import LocalCall, LocalCallState
-from gpu_tasks.contract import CLASS_LIMITS, EngineInfo, Failure, GpuClass, Outcome
+from gpu_tasks.contract import EngineInfo, Failure, GpuClass, Outcome
 from gpu_tasks.errors import POLICIES, ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
@@ -61,7 +61,7 @@ def test_admission_gives_an_attempt_and_a_deadline(make_job):
 def test_admission_stops_at_the_class_limit_and_goes_on_when_a_place_is_free(
     make_job, user, make_media
 ):
-    limit = CLASS_LIMITS[GpuClass.CPU]
+    limit = admission.limit_of(GpuClass.CPU)
     jobs = [make_job() for _ in range(limit + 1)]
     assert admission.admit_all() == limit
     assert admission.admit_all() == 0

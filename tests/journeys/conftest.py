@@ -1,4 +1,4 @@
-"""The embedded stack, started once for all journeys; mark them ``xdist_group("stack")``."""
+"""The embedded stack, started once for all journeys (see `tests.scheduling`)."""
 
 from collections.abc import Iterator
 

@@ -21,6 +21,8 @@ COMMAND_SECONDS = 60.0
 class JourneyStack:
     """A running stack: where it is, what it runs, and its management commands."""
 
+    COMMAND = (sys.executable, "-m", "auteur.devstack", "run")
+
     def __init__(self, var: Path, settings: Mapping[str, str] | None = None) -> None:
         numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
         self.var = var
@@ -32,7 +34,7 @@ class JourneyStack:
         self._output = var.with_suffix(".out")
         with self._output.open("w") as output:
             self._supervisor = subprocess.Popen(
-                [sys.executable, "-m", "auteur.devstack", "run", "--var", str(var)],
+                [*self.COMMAND, "--var", str(var)],
                 cwd=BASE_DIR,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,

@@ -4,12 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from auteur.devstack.processes import BASE_DIR
 from tests.journeys.stack import JourneyStack
-
-pytestmark = pytest.mark.xdist_group("stack")
 
 
 def run_demo(stack: JourneyStack, *options: str) -> subprocess.CompletedProcess[str]:

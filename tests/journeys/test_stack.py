@@ -1,14 +1,11 @@
 """The whole embedded stack: what runs, where it answers, how it heals."""
 
 import psutil
-import pytest
 import requests
 
 from auteur.devstack.processes import PROGRAMS
 from tests.journeys.stack import JourneyStack
 from tests.waiting import until
-
-pytestmark = pytest.mark.xdist_group("stack")
 
 
 def test_every_process_runs(stack: JourneyStack) -> None:

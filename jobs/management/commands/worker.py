@@ -1,9 +1,8 @@
 """`manage.py worker steps|cpu`: run a Celery worker for one role's queues."""
 
-import os
-import sys
 from typing import Any
 
+from celery import current_app
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
@@ -20,10 +19,9 @@ class Command(BaseCommand):
         parser.add_argument("--concurrency", type=int, default=settings.WORKER_CONCURRENCY)
 
     def handle(self, *args: Any, role: str, concurrency: int, **options: Any) -> None:
-        command = [sys.executable, "-m", "celery", "--app", "auteur", "worker"]
-        command += ["--queues", ",".join(ROLES[role]()), "--hostname", f"{role}@%h"]
+        command = ["worker", "--queues", ",".join(ROLES[role]()), "--hostname", f"{role}@%h"]
         command += ["--concurrency", str(concurrency), "--loglevel", settings.LOG_LEVEL]
         command += ["--without-gossip", "--without-mingle"]
         if role == "cpu":
             command.append("--disable-prefetch")
-        os.execv(sys.executable, command)  # noqa: S606 - the worker takes this process's place
+        current_app.worker_main(command)

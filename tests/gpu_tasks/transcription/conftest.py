@@ -1,7 +1,5 @@
 """The draft engine and one transcript, made once."""
 
-from pathlib import Path
-
 import pytest
 
 from gpu_tasks.engine import Engine, load

@@ -1,6 +1,7 @@
 """PocketSphinx on single utterances."""
 
 import time
+from itertools import pairwise
 from threading import Event, Thread
 
 import numpy as np
@@ -27,9 +28,9 @@ def test_words_come_in_order_without_fillers_and_marks(
     recogniser: Recogniser, short_sound: Samples
 ):
     words = recogniser.words(short_sound, ignore)
-    assert [word.text for word in words] == "the story starts when she opens the letter".split()
+    assert " ".join(word.text for word in words) == "the story starts when she opens the letter"
     assert all(word.start_ms < word.end_ms <= 3300 for word in words)
-    assert all(one.end_ms <= after.start_ms for one, after in zip(words, words[1:], strict=False))
+    assert all(one.end_ms <= after.start_ms for one, after in pairwise(words))
     assert all(0 < word.confidence <= 1 for word in words)
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
+from gpu_tasks.noop import contract
 from rest_framework import serializers
 
 from gpu_tasks.errors import ErrorCode
-from gpu_tasks.noop import contract
 from jobs.features.base import Feature, Parameters
 from jobs.models import Attempt, Job
 
@@ -19,6 +19,7 @@ class NoopParameters(Parameters):
         choices=[(code.value, code.value) for code in ErrorCode], required=False
     )
     price = serializers.IntegerField(default=1, min_value=0, max_value=1000)
+    used = serializers.IntegerField(required=False, help_text="Credits that the result is worth.")
 
 
 class Noop(Feature):
@@ -33,6 +34,10 @@ class Noop(Feature):
     def price(self, parameters: Mapping[str, Any]) -> int:
         """What the caller says."""
         return int(parameters["price"])
+
+    def used_credits(self, job: Job, output: Mapping[str, Any]) -> int:
+        """What the caller says."""
+        return int(cast(dict[str, Any], job.input_params).get("used", job.credits_cost))
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
         """No files."""

@@ -3,10 +3,11 @@
 import time
 from pathlib import Path
 
+from gpu_tasks.noop.contract import NoopPayload, NoopResult
+
 from gpu_tasks.contract import EngineInfo
 from gpu_tasks.engine import Workspace
 from gpu_tasks.errors import EngineError
-from gpu_tasks.noop.contract import NoopPayload, NoopResult
 
 TICK_SECONDS = 0.1
 

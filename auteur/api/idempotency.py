@@ -1,0 +1,248 @@
+"""`Idempotency-Key`: the same request asked twice is carried out once and answered alike.
+
+The key's row is written first, in the transaction that does the work, and holds the answer before
+that commits. So a twin that comes meanwhile waits at the unique index, and what fails takes its key
+back with it: only committed answers are kept. (Order of locks: docs/decisions/0006.)
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+from django.http import HttpResponse, HttpResponseBase
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import APIException
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from auteur.api.models import IdempotencyKey
+from auteur.api.problems import Problem
+from auteur.api.requests import user_id
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
+LIFETIME = timedelta(hours=24)
+"""How long an answer is given again; after that the key is a new one."""
+MAX_LENGTH = 255
+FORGET_AT_ONCE = 1000
+
+CLAIM = """
+key AS (
+    INSERT INTO idempotency_keys AS kept (user_id, key, request_hash, status, headers, body,
+                                          created_at)
+    SELECT %(user_id)s, %(key)s, %(request_hash)s, %(key_status)s, '{{}}'::jsonb,
+           %(key_body)s, now()
+    WHERE {gate}
+    ON CONFLICT (user_id, key) DO UPDATE
+    SET request_hash = excluded.request_hash, status = excluded.status,
+        headers = excluded.headers, body = excluded.body, created_at = excluded.created_at
+    WHERE kept.created_at <= now() - %(key_lifetime)s
+    RETURNING id
+)"""
+"""Takes a key that is new, or was and is forgotten; waits for whoever is taking it now.
+
+It is empty where the key is taken. ``{gate}`` says what must hold before it is tried.
+"""
+
+FORGET = """
+DELETE FROM idempotency_keys WHERE id IN (
+    SELECT id FROM idempotency_keys WHERE created_at <= now() - %(key_lifetime)s
+    ORDER BY created_at LIMIT %(at_once)s FOR UPDATE SKIP LOCKED
+)"""
+
+DOCUMENTED = (
+    OpenApiParameter(
+        HEADER,
+        str,
+        OpenApiParameter.HEADER,
+        description="Name this request, by a UUID for example. Sent again with the same body "
+        f"within {LIFETIME // timedelta(hours=1)} hours, it is not carried out again: the first "
+        f"answer is repeated. 1 to {MAX_LENGTH} visible ASCII characters.",
+    ),
+    OpenApiParameter(
+        REPLAYED,
+        str,
+        OpenApiParameter.HEADER,
+        response=[201, 202],
+        enum=["true"],
+        description="The answer is an earlier one.",
+    ),
+)
+
+_FORMAT = re.compile(rf"[\x21-\x7e]{{1,{MAX_LENGTH}}}")
+
+View = Callable[..., Response]
+Method = Callable[..., HttpResponseBase]
+
+
+class InvalidIdempotencyKey(Problem):
+    """The header cannot be a key."""
+
+    default_code = "invalid_idempotency_key"
+    default_detail = f"An {HEADER} is 1 to {MAX_LENGTH} visible ASCII characters, without spaces."
+
+
+class IdempotencyConflict(Problem):
+    """The key has been used for another request."""
+
+    status_code = 409
+    default_code = "idempotency_conflict"
+    default_detail = f"This {HEADER} was used with another request: make a new one."
+
+
+class KeyTaken(Problem):
+    """Somebody else has carried the request out; its answer is looked up and given again."""
+
+    status_code = 409
+    default_code = "idempotency_key_taken"
+    default_detail = "The same request has just been carried out: send it again for its answer."
+
+
+@dataclass(frozen=True)
+class Key:
+    """A request that its client has named, and how what comes of it will be answered."""
+
+    user_id: UUID
+    key: str
+    request_hash: str
+    answer: type[serializers.Serializer[Any]] | None = None
+    status: int | None = None
+
+    def row(self, result: Any = None) -> dict[str, Any]:
+        """The parameters of ``CLAIM``, with the answer where it is known beforehand."""
+        return {
+            "user_id": self.user_id,
+            "key": self.key,
+            "request_hash": self.request_hash,
+            "key_status": self.status,
+            "key_body": _render(self.answer(result).data) if self.answer else None,
+            "key_lifetime": LIFETIME,
+        }
+
+
+def keyed(*, answer: type[serializers.Serializer[Any]], status: int) -> Callable[[View], Method]:
+    """For a view whose domain function takes the key in its own statement (``CLAIM``).
+
+    The view gets a ``key`` (None without the header), and answers ``answer(result)``, ``status``.
+    """
+
+    def decorate(post: View) -> Method:
+        @wraps(post)
+        def method(view: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            key = _key_of(request, answer=answer, status=status)
+            if key is None:
+                return post(view, request, *args, key=None, **kwargs)
+            return _once(key, lambda: post(view, request, *args, key=key, **kwargs))
+
+        return _described(method)
+
+    return decorate
+
+
+def idempotent(post: View) -> Method:
+    """For any other view that creates something: it runs in one transaction with its key."""
+
+    @wraps(post)
+    def method(view: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        key = _key_of(request)
+        if key is None:
+            return post(view, request, *args, **kwargs)
+        return _once(key, lambda: _recorded(key, lambda: post(view, request, *args, **kwargs)))
+
+    return _described(method)
+
+
+def forget_old() -> int:
+    """Delete keys past their time, some at once; returns how many."""
+    values: dict[str, Any] = {"key_lifetime": LIFETIME, "at_once": FORGET_AT_ONCE}
+    with connection.cursor() as cursor:
+        cursor.execute(FORGET, values)
+        return cursor.rowcount
+
+
+def _key_of(
+    request: Request,
+    *,
+    answer: type[serializers.Serializer[Any]] | None = None,
+    status: int | None = None,
+) -> Key | None:
+    key = request.headers.get(HEADER)
+    if key is None:
+        return None
+    if not _FORMAT.fullmatch(key):
+        raise InvalidIdempotencyKey
+    body = json.dumps(request.data, sort_keys=True, separators=(",", ":"))
+    asked = "\n".join((str(request.method), request.path, body))
+    request_hash = hashlib.sha256(asked.encode()).hexdigest()
+    return Key(user_id(request), key, request_hash, answer, status)
+
+
+def _once(key: Key, work: Callable[[], Response]) -> HttpResponseBase:
+    """Do the work; where that cannot be, perhaps because it has been done, look for its answer.
+
+    In this order a new key costs no look-up. What an answer was about may be gone by now, so it
+    is looked for after any problem.
+    """
+    try:
+        done = work()
+    except APIException:
+        earlier = _earlier_answer(key)
+        if earlier is None:
+            raise
+        return earlier
+    return _response(done.status_code, _render(done.data), _headers(done))
+
+
+def _earlier_answer(key: Key) -> HttpResponse | None:
+    kept = IdempotencyKey.objects.filter(
+        user_id=key.user_id, key=key.key, created_at__gt=Now() - LIFETIME
+    ).first()
+    if kept is None:
+        return None
+    if kept.request_hash != key.request_hash:
+        raise IdempotencyConflict
+    return _response(kept.status or 200, kept.body or "", kept.headers | {REPLAYED: "true"})
+
+
+def _recorded(key: Key, work: Callable[[], Response]) -> Response:
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(f"WITH {CLAIM.format(gate='true')} SELECT EXISTS (TABLE key)", key.row())
+            (claimed,) = cursor.fetchone()
+        if not claimed:
+            raise KeyTaken
+        done = work()
+        IdempotencyKey.objects.filter(user_id=key.user_id, key=key.key).update(
+            status=done.status_code, headers=_headers(done), body=_render(done.data)
+        )
+    return done
+
+
+def _headers(done: Response) -> dict[str, str]:
+    """What the view has set; the type of the content is not known before it is rendered."""
+    return {name: value for name, value in done.headers.items() if name != "Content-Type"}
+
+
+def _render(data: Any) -> str:
+    return bytes(JSONRenderer().render(data)).decode()
+
+
+def _response(status: int, body: str, headers: dict[str, str]) -> HttpResponse:
+    # Not rendered again by the client's `Accept`: an answer and its repetition are the same bytes.
+    headers = {"Content-Type": JSONRenderer.media_type, **headers}
+    return HttpResponse(body.encode(), status=status, headers=headers)
+
+
+def _described(method: Method) -> Method:
+    described: Method = extend_schema(parameters=list(DOCUMENTED))(method)
+    return described

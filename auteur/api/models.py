@@ -1,0 +1,33 @@
+"""What all endpoints share keeps one table: the keys that clients give to their requests."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+
+class IdempotencyKey(models.Model):
+    """A client's name for a request, with the answer that it got; one per user (index).
+
+    Written by `auteur.api.idempotency` alone, in the transaction that does the request's work: so
+    a row that others can see always has its answer.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    request_hash = models.CharField(max_length=64, help_text="Of method, path and body.")
+    status = models.SmallIntegerField(null=True, help_text="Of the answer, as are the next two.")
+    headers = models.JSONField(default=dict)
+    body = models.TextField(null=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "idempotency_keys"
+        indexes: ClassVar = [models.Index(fields=["created_at"], name="idempotency_keys_to_forget")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "key"], name="idempotency_keys_of_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"key of {self.created_at}"

@@ -1,0 +1,201 @@
+"""`/metrics` for Prometheus: how the queue stands and whether the books add up.
+
+All figures are the database's, so any process may be asked and no process keeps counters. What
+has an index behind it is read at each scrape. What walks over whole tables is read by a thread
+when a scrape finds it older than ``AUDIT_EVERY``: no scrape waits for it, and
+``auteur_books_checked_timestamp_seconds`` says how old it is.
+
+Inside only: Caddy does not pass it on (deploy/Caddyfile).
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import Error, connection, transaction
+from django.db.models import Count, Min, QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from auteur.api import problems
+from jobs import books
+from jobs.heartbeat import LOST_AFTER
+from jobs.models import ENDED, OPEN, Job, JobStatus, WorkerHeartbeat
+
+logger = logging.getLogger(__name__)
+
+AUDIT_EVERY = timedelta(minutes=5)
+"""Each API process checks the books this often, while it is scraped."""
+AUDIT_LIMIT = timedelta(minutes=1)
+"""For each of its statements."""
+
+Row = tuple[Sequence[str], float]
+"""Label values and a figure."""
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """`GET /metrics`, in Prometheus' text format; 503 while PostgreSQL is away."""
+    audits.renew()
+    try:
+        body = generate_latest(_registry)
+    except problems.OUTAGES:
+        return problems.document(503, "unavailable", problems.Unavailable.default_detail)
+    return HttpResponse(body, content_type=CONTENT_TYPE_LATEST)
+
+
+# --- The books, now and then ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What one walk over the tables found."""
+
+    report: books.Report
+    ended: tuple[Row, ...]
+    """Jobs that ended, by type and status."""
+
+
+class Audits:
+    """The latest audit of this process, and the thread that makes the next."""
+
+    def __init__(self, every: timedelta = AUDIT_EVERY, limit: timedelta = AUDIT_LIMIT) -> None:
+        self.latest: Audit | None = None
+        self.thread: threading.Thread | None = None
+        self._every = every
+        self._limit = limit
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def renew(self) -> None:
+        """Start another audit, unless one is under way or recent."""
+        with self._lock:
+            under_way = self.thread is not None and self.thread.is_alive()
+            if under_way or time.monotonic() < self._next:
+                return
+            self._next = time.monotonic() + self._every.total_seconds()
+            self.thread = threading.Thread(target=self._audit, name="audit", daemon=True)
+            self.thread.start()
+
+    def _audit(self) -> None:
+        try:
+            self.latest = _audited(self._limit)
+        except Error as exc:
+            logger.warning("books not checked: %s", type(exc).__name__)
+        finally:
+            connection.close()  # this thread's own
+
+
+def _audited(limit: timedelta) -> Audit:
+    with transaction.atomic(durable=True), books.consistently(limit):
+        report = books.check(limit=1)
+        ended = tuple(_count(Job.objects.filter(status__in=ENDED), "type", "status"))
+    if report.total:
+        logger.error("the books are off in %d places: run ledger_verify", report.total)
+    return Audit(report=report, ended=ended)
+
+
+audits = Audits()
+
+
+# --- Gauges -----------------------------------------------------------------------------------
+
+
+class Gauges(Collector):
+    """Everything that a scrape shows."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Read the figures."""
+        audit = audits.latest
+        waking = Job.objects.filter(wake_at__isnull=False, status__in=OPEN)
+        yield from _jobs(waking, audit.ended if audit else ())
+        yield from _repair(waking)
+        if audit is not None:
+            yield from _books(audit.report)
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing beforehand: to be registered asks no database."""
+        return []
+
+
+def _jobs(waking: QuerySet[Job], ended: Iterable[Row]) -> Iterator[Metric]:
+    pending = waking.filter(status=JobStatus.PENDING).values_list("type")
+    oldest = pending.annotate(at=Min("created_at")).order_by()
+    yield _family(
+        "jobs",
+        "Jobs; ended ones as of the last audit.",
+        ("type", "status"),
+        [*_count(waking, "type", "status"), *ended],
+    )
+    yield _family(
+        "oldest_pending_seconds",
+        "Age of the oldest job that no worker has begun.",
+        ("type",),
+        [((name,), _seconds_since(at)) for name, at in oldest],
+    )
+    yield _family(
+        "attempts",
+        "Present attempts of open jobs.",
+        ("gpu_class", "state"),
+        _count(waking.exclude(attempt=None), "attempt__gpu_class", "attempt__state"),
+    )
+
+
+def _repair(waking: QuerySet[Job]) -> Iterator[Metric]:
+    due = waking.filter(wake_at__lte=Now(), attempt__isnull=False)
+    overdue = due.aggregate(jobs=Count("pk"), since=Min("wake_at"))
+    alive = WorkerHeartbeat.objects.filter(beat_at__gt=Now() - LOST_AFTER)
+    yield _gauge("due_jobs", "Admitted jobs that wait for an orchestrator.", overdue["jobs"])
+    yield _gauge(
+        "due_lag_seconds",
+        "How long the first of them has waited; pending ones wait for a place, not for this.",
+        _seconds_since(overdue["since"]),
+    )
+    yield _gauge("workers_alive", "Worker children with a fresh heartbeat.", alive.count())
+
+
+def _books(report: books.Report) -> Iterator[Metric]:
+    yield _family(
+        "ledger_discrepancies",
+        "What is off in the books, as of the last audit; `ledger_verify` tells more.",
+        ("rule",),
+        [((name,), number) for name, number in report.broken.items()],
+    )
+    yield _gauge("credits_balance", "The sum of all balances.", report.balance)
+    yield _gauge(
+        "books_checked_timestamp_seconds",
+        "When this process last audited the books.",
+        report.checked_at.timestamp(),
+    )
+
+
+def _family(name: str, meaning: str, labels: Iterable[str], rows: Iterable[Row]) -> Metric:
+    family = GaugeMetricFamily(f"auteur_{name}", meaning, labels=list(labels))
+    for values, number in rows:
+        family.add_metric(values, number)
+    return family
+
+
+def _gauge(name: str, meaning: str, number: float) -> Metric:
+    return GaugeMetricFamily(f"auteur_{name}", meaning, value=number)
+
+
+def _count(jobs: QuerySet[Job], *columns: str) -> list[Row]:
+    rows = jobs.values_list(*columns).annotate(Count("pk")).order_by()
+    return [(tuple(values), number) for *values, number in rows]
+
+
+def _seconds_since(moment: datetime | None) -> float:
+    return max(0.0, (timezone.now() - moment).total_seconds()) if moment else 0.0
+
+
+_registry = CollectorRegistry()
+_registry.register(Gauges())

@@ -1,0 +1,19 @@
+"""`python -m benchmarks`: all of them, one after another."""
+
+import importlib
+import pkgutil
+
+import benchmarks
+
+INFRASTRUCTURE = ("__main__", "report", "stack")
+
+
+def main() -> None:
+    """Run every benchmark of this folder."""
+    for module in pkgutil.iter_modules(benchmarks.__path__):
+        if module.name not in INFRASTRUCTURE and not module.ispkg:
+            importlib.import_module(f"benchmarks.{module.name}").main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""A backend whose calls do nothing and answer by a signed HTTP callback, like a GPU elsewhere.
+
+`EchoBackend` runs in the step workers and hands calls over through a Redis list; ``python -m
+benchmarks.echo`` is the other side, as thin as can be: a GPU's own cost is not ours.
+"""
+
+import http.client
+import json
+import os
+import threading
+import time
+import uuid
+from collections.abc import Collection, Sequence
+from urllib.parse import urlsplit
+
+import redis
+
+from gpu_tasks.backends.base import Call, CallState, CallStatus
+from gpu_tasks.callback import SIGNATURE_HEADER, TIMESTAMP_HEADER, signature
+
+CALLS = "benchmark:calls"
+THREADS = 3
+AT_ONCE = 50
+
+
+class EchoBackend:
+    """Hands calls to the echo process."""
+
+    poll_seconds = 30.0
+
+    def __init__(self) -> None:
+        self._redis = redis.Redis.from_url(os.environ["REDIS_URL"])
+
+    def spawn(self, calls: Sequence[Call]) -> dict[uuid.UUID, str]:
+        """Push the calls in one message."""
+        started = {call.attempt_id: uuid.uuid4().hex for call in calls}
+        bodies = [
+            json.dumps([str(c.payload.job_id), str(c.attempt_id), started[c.attempt_id]])
+            for c in calls
+        ]
+        self._redis.lpush(CALLS, *bodies)
+        return started
+
+    def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:
+        """They run until they answer."""
+        return {call_id: CallStatus(CallState.RUNNING) for call_id in call_ids}
+
+    def stop(self, call_ids: Collection[str]) -> None:
+        """Nothing to stop."""
+
+
+def answer_for_ever() -> None:
+    """Take calls from the list and call back for each."""
+    queue = redis.Redis.from_url(os.environ["REDIS_URL"])
+    address = urlsplit(os.environ["GPU_CALLBACK_URL"])
+    secret = os.environ["GPU_CALLBACK_SECRET"]
+    connection = http.client.HTTPConnection(address.hostname or "", address.port)
+    while True:
+        first = queue.brpop([CALLS], timeout=1)
+        for raw in [first[1], *(queue.rpop(CALLS, AT_ONCE) or ())] if first else ():
+            _call_back(connection, address.path, secret, json.loads(raw))
+
+
+def _call_back(
+    connection: http.client.HTTPConnection, path: str, secret: str, call: list[str]
+) -> None:
+    job_id, attempt_id, call_id = call
+    outcome = {"result": {}, "engine": {"name": "echo", "model": "none"}, "seconds": 0.0}
+    report = {
+        "kind": "outcome",
+        "job_id": job_id,
+        "attempt_id": attempt_id,
+        "call_id": call_id,
+        "progress": 1.0,
+        "outcome": outcome,
+    }
+    body = json.dumps(report).encode()
+    timestamp = str(int(time.time()))
+    headers = {
+        "Content-Type": "application/json",
+        TIMESTAMP_HEADER: timestamp,
+        SIGNATURE_HEADER: signature(secret=secret, timestamp=timestamp, body=body),
+    }
+    connection.request("POST", path, body, headers)
+    answer = connection.getresponse()
+    answer.read()
+    if answer.status != http.client.OK:
+        raise RuntimeError(f"callback answered {answer.status}")
+
+
+if __name__ == "__main__":
+    threads = [threading.Thread(target=answer_for_ever) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()

@@ -1,0 +1,114 @@
+"""What a job would cost and how long it may take, said before it is asked for.
+
+A quote is a signed value and no row: it names user, feature, parameters and price, so it is good
+for nobody and nothing else, and is believed until it expires.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core import signing
+from django.db import connection
+from django.utils import timezone
+
+from auteur.api.problems import Problem
+from jobs.features.base import Feature, plain
+
+LIFETIME = timedelta(minutes=15)
+RECENT_JOBS = 100
+"""How many of a feature's last completed jobs say how long one takes."""
+
+_SIGNER = signing.Signer(salt="jobs.quotes")
+
+SECONDS = """
+SELECT percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY seconds) FROM (
+    SELECT extract(epoch FROM completed_at - created_at)::float AS seconds FROM jobs
+    WHERE type = %(type)s AND status = 'completed' ORDER BY created_at DESC LIMIT %(limit)s
+) AS recent"""
+
+
+class InvalidQuote(Problem):
+    """The quote is not ours, is another's or about something else, or has expired."""
+
+    default_code = "invalid_quote"
+    default_detail = "The quote is not for this, or has expired: ask for a new estimate."
+
+    def __init__(self) -> None:
+        error = {"field": "quote_id", "code": self.default_code, "detail": self.default_detail}
+        super().__init__(errors=[error])
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a job costs, and by which tariff."""
+
+    credits: int
+    version: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A price that holds until it expires, and how long recent jobs took from request to result."""
+
+    credits: int
+    price_version: str
+    quote_id: str
+    expires_at: datetime
+    seconds_p50: float | None
+    seconds_p90: float | None
+
+
+def estimate(*, feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) -> Estimate:
+    """Price validated parameters without charging anything; writes no row."""
+    price = _price_today(feature, parameters)
+    expires_at = timezone.now().replace(microsecond=0) + LIFETIME
+    terms = _terms(feature, user_id, parameters)
+    p50, p90 = _seconds(feature)
+    return Estimate(
+        credits=price.credits,
+        price_version=price.version,
+        quote_id=_SIGNER.sign_object(
+            [terms, price.credits, price.version, int(expires_at.timestamp())]
+        ),
+        expires_at=expires_at,
+        seconds_p50=p50,
+        seconds_p90=p90,
+    )
+
+
+def price_of(
+    *, feature: Feature, user_id: UUID, parameters: Mapping[str, Any], quote_id: str | None
+) -> Price:
+    """The lower of the quote and today's price; raises ``InvalidQuote``."""
+    today = _price_today(feature, parameters)
+    if quote_id is None:
+        return today
+    try:
+        terms, promised, version, expires_at = _SIGNER.unsign_object(quote_id)
+    except (signing.BadSignature, ValueError) as exc:
+        raise InvalidQuote from exc
+    expired = datetime.fromtimestamp(expires_at, UTC) <= timezone.now()
+    if expired or terms != _terms(feature, user_id, parameters):
+        raise InvalidQuote
+    return min(today, Price(promised, version), key=lambda price: price.credits)
+
+
+def _price_today(feature: Feature, parameters: Mapping[str, Any]) -> Price:
+    return Price(feature.price(parameters), feature.price_version)
+
+
+def _terms(feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) -> str:
+    asked = json.dumps([str(user_id), feature.name, plain(parameters)], sort_keys=True)
+    return hashlib.sha256(asked.encode()).hexdigest()
+
+
+def _seconds(feature: Feature) -> tuple[float | None, float | None]:
+    with connection.cursor() as cursor:
+        cursor.execute(SECONDS, {"type": feature.name, "limit": RECENT_JOBS})
+        (percentiles,) = cursor.fetchone()
+    return tuple(percentiles) if percentiles else (None, None)

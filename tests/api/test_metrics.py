@@ -1,0 +1,172 @@
+"""`/metrics`: figures that are the database's, and an audit that no scrape waits for."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.db.models.functions import Now
+from django.test import Client
+
+from auteur import metrics
+from credits.models import Credits
+from jobs import books, lifecycle
+from jobs.heartbeat import LOST_AFTER
+from jobs.models import AttemptState, Job, WorkerHeartbeat
+from tests.jobs.walk import bring_to
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def use(monkeypatch):
+    """Serve with audits of their own, which are over when the test is."""
+    made = []
+
+    def use(audits: metrics.Audits) -> metrics.Audits:
+        monkeypatch.setattr(metrics, "audits", audits)
+        made.append(audits)
+        return audits
+
+    yield use
+    for audits in made:
+        finish(audits)
+
+
+@pytest.fixture(autouse=True)
+def audits(use):
+    """A process that has not audited anything yet."""
+    return use(metrics.Audits())
+
+
+def finish(audits):
+    if audits.thread is not None:
+        audits.thread.join()
+
+
+def scrape() -> dict[str, float]:
+    """Every sample by name and labels."""
+    response = Client().get("/metrics")
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith("text/plain; version=")
+    lines = response.content.decode().splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, value in pairs}
+
+
+def audited(audits) -> dict[str, float]:
+    """A scrape after an audit that began after this call, if one was to begin."""
+    finish(audits)
+    scrape()
+    finish(audits)
+    return scrape()
+
+
+def test_an_idle_house(db):
+    samples = scrape()
+    assert samples["auteur_due_jobs"] == 0
+    assert samples["auteur_due_lag_seconds"] == 0
+    assert samples["auteur_workers_alive"] == 0
+    assert not any(name.startswith("auteur_jobs{") for name in samples)
+
+
+def test_open_jobs_and_their_attempts(make_job):
+    for state in (AttemptState.QUEUED, AttemptState.RUNNING, AttemptState.RUNNING):
+        bring_to(make_job(), state)
+    samples = scrape()
+    assert samples['auteur_jobs{status="pending",type="transcription"}'] == 1
+    assert samples['auteur_jobs{status="processing",type="transcription"}'] == 2
+    assert samples['auteur_attempts{gpu_class="CPU",state="queued"}'] == 1
+    assert samples['auteur_attempts{gpu_class="CPU",state="running"}'] == 2
+
+
+def test_the_age_of_the_oldest_pending_job(make_job):
+    job, _ = make_job(), make_job()
+    Job.objects.filter(pk=job.pk).update(created_at=Now() - timedelta(minutes=5))
+    age = scrape()['auteur_oldest_pending_seconds{type="transcription"}']
+    assert age == pytest.approx(300, abs=10)
+
+
+def test_due_jobs_and_how_long_they_have_waited(make_job):
+    waiting_for_a_place = make_job()
+    late, early = make_job(), make_job()
+    bring_to(late, AttemptState.RUNNING)
+    bring_to(early, AttemptState.RUNNING)
+    Job.objects.update(wake_at=Now() + timedelta(minutes=1))
+    Job.objects.filter(pk=late.pk).update(wake_at=Now() - timedelta(minutes=1))
+    Job.objects.filter(pk=waiting_for_a_place.pk).update(
+        wake_at=Now() - timedelta(hours=1), attempt=None
+    )
+    samples = scrape()
+    assert samples["auteur_due_jobs"] == 1
+    assert samples["auteur_due_lag_seconds"] == pytest.approx(60, abs=10)
+
+
+def test_workers_alive(db):
+    WorkerHeartbeat.objects.create(name="alive")
+    WorkerHeartbeat.objects.create(name="gone", beat_at=Now() - LOST_AFTER)
+    assert scrape()["auteur_workers_alive"] == 1
+
+
+def test_an_audit_follows_the_first_scrape(make_job, audits):
+    job = make_job(minutes=10)
+    lifecycle.cancel(job_id=job.pk, by="user")
+    assert audits.latest is None
+    samples = audited(audits)
+    assert samples["auteur_credits_balance"] == 100
+    assert samples['auteur_jobs{status="cancelled",type="transcription"}'] == 1
+    for rule in books.RULES:
+        assert samples[f'auteur_ledger_discrepancies{{rule="{rule.name}"}}'] == 0
+    age = audits.latest.report.checked_at.timestamp()
+    assert samples["auteur_books_checked_timestamp_seconds"] == pytest.approx(age)
+
+
+def test_discrepancies_are_counted_by_rule(make_user, audits, caplog):
+    for _ in range(2):
+        Credits.objects.filter(user=make_user(balance=5)).update(balance=6)
+    samples = audited(audits)
+    assert samples['auteur_ledger_discrepancies{rule="balance_is_the_sum"}'] == 2
+    assert samples['auteur_ledger_discrepancies{rule="charged_once"}'] == 0
+    assert "off in 2 places" in caplog.text
+
+
+@pytest.mark.parametrize(("every", "balance"), [(timedelta(minutes=5), 100), (timedelta(0), 1)])
+def test_an_audit_is_repeated_when_it_is_no_longer_recent(user, use, every, balance):
+    audits = use(metrics.Audits(every=every))
+    assert audited(audits)["auteur_credits_balance"] == 100
+    Credits.objects.update(balance=1)
+    assert audited(audits)["auteur_credits_balance"] == balance
+
+
+def test_an_audit_that_takes_too_long_leaves_the_last_figures(user, use, caplog):
+    audits = use(metrics.Audits(every=timedelta(0), limit=timedelta(milliseconds=100)))
+    stamp = "auteur_books_checked_timestamp_seconds"
+    scrape()
+    finish(audits)
+    checked_at = audits.latest.report.checked_at.timestamp()
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE credits")
+        assert audited(audits)[stamp] == pytest.approx(checked_at)
+        finish(audits)
+    assert "books not checked: OperationalError" in caplog.text
+
+
+def test_postgres_away(audits, monkeypatch):
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict, "PORT", "1")
+    response = Client().get("/metrics")
+    assert (response.status_code, response.json()["code"]) == (503, "unavailable")
+    finish(audits)
+    connection.close()
+
+
+def test_no_label_names_a_person(make_job, user, audits):
+    make_job()
+    for name in audited(audits):
+        assert str(user.pk) not in name
+        assert re.fullmatch(r"auteur_\w+(\{(\w+=\"[\w.-]+\",?)+\})?", name)
+
+
+def test_only_to_be_read(db):
+    assert Client().post("/metrics").status_code == 405

@@ -1,0 +1,50 @@
+"""`python -m tests.chaos [FAULT ...]`: run the faults (all by default), print the table."""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from auteur.devstack.cli import say
+from tests.chaos.faults import FAULTS
+from tests.chaos.scenario import Report, run, table
+from tests.chaos.stack import ChaosStack
+
+SHOWN = 3  # of each kind of wrong
+
+
+def main() -> int:
+    """Run; 0 only if no fault left a trace."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("faults", nargs="*", metavar="FAULT", help="; ".join(FAULTS))
+    parser.add_argument("--var", type=Path, help="keep the stack's data and logs here")
+    options = parser.parse_args()
+    names = options.faults or list(FAULTS)
+    if unknown := set(names) - set(FAULTS):
+        parser.error(f"no such fault: {', '.join(sorted(unknown))}")
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="auteur-chaos-") as temporary:
+        with ChaosStack(options.var or Path(temporary)) as stack:
+            reports = [_told(run(stack, FAULTS[name])) for name in names]
+    say(f"\n{table(reports)}\n")
+    bad = [report for report in reports if not report.is_clean]
+    say(
+        f"{len(reports)} faults, {sum(report.jobs for report in reports)} jobs in "
+        f"{time.monotonic() - begin:.0f} s: "
+        + (f"{len(bad)} left something wrong" if bad else "nothing lost, nothing doubled")
+    )
+    return bool(bad)
+
+
+def _told(report: Report) -> Report:
+    say(f"{'ok   ' if report.is_clean else 'WRONG'} {report.fault}")
+    wrong = {"lost": report.lost, "doubled": report.doubled, "spoilt": report.spoilt}
+    for what, which in (wrong | report.complaints).items():
+        if which:
+            say(f"      {len(which)} {what}: {', '.join(which[:SHOWN])}")
+    return report
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""Every fault by name, and those that are told most by."""
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.chaos import strikes
+from tests.chaos.proxy import Mode, Proxy
+from tests.chaos.stack import ChaosStack
+
+CALLBACK_DELAY_SECONDS = 8.0
+WORKERS = ("worker-steps", "worker-cpu")
+OURS = ("api", "orchestrator", *WORKERS)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A strike while jobs come in, or something that is wrong from the first job on."""
+
+    name: str
+    strike: Callable[[ChaosStack], float] = strikes.nothing
+    begin: Callable[[ChaosStack], None] = lambda stack: None
+    settle: float = 45.0
+    """Seconds in which all must have ended after it."""
+
+
+def _redis(stack: ChaosStack) -> Proxy:
+    return stack.redis_proxy
+
+
+def _postgres(stack: ChaosStack) -> Proxy:
+    return stack.postgres_proxy
+
+
+def _api(stack: ChaosStack) -> Proxy:
+    return stack.api_proxy
+
+
+def _double_messages(stack: ChaosStack) -> None:
+    stack.doubles_messages = True
+
+
+def _triple_callbacks(stack: ChaosStack) -> None:
+    stack.callbacks.copies = 3
+
+
+def _delay_callbacks(stack: ChaosStack) -> None:
+    stack.callbacks.delay_seconds = CALLBACK_DELAY_SECONDS
+
+
+def _swallow_callbacks(stack: ChaosStack) -> None:
+    stack.callbacks.copies = 0
+
+
+def _dies(point: str, who: str = "worker child") -> Fault:
+    return Fault(f"{who} SIGKILL at {point}", lambda stack: strikes.die_at(stack, point))
+
+
+_ALL = (
+    Fault("none"),
+    _dies("after_claim_prepare"),
+    _dies("after_commit_prepare"),
+    _dies("after_claim_dispatch"),
+    _dies("after_spawn"),
+    _dies("after_claim_collect"),
+    _dies("after_commit_collect"),
+    _dies("after_claim_finalize"),
+    _dies("before_publish", "orchestrator"),
+    Fault(
+        "worker children SIGKILL at four points",
+        lambda stack: strikes.die_at(
+            stack, "after_claim_prepare", "after_spawn", "after_commit_collect", "before_publish"
+        ),
+    ),
+    Fault("worker child SIGKILL in a call", strikes.kill_running_call),
+    Fault("steps worker SIGKILL", lambda stack: strikes.kill(stack, "worker-steps")),
+    Fault("CPU worker SIGKILL", lambda stack: strikes.kill(stack, "worker-cpu")),
+    Fault("orchestrator SIGKILL", lambda stack: strikes.kill(stack, "orchestrator")),
+    Fault("one of two orchestrators SIGKILL", strikes.second_orchestrator),
+    Fault("API child SIGKILL", lambda stack: strikes.kill_child(stack, "api")),
+    Fault("API SIGKILL", lambda stack: strikes.kill(stack, "api")),
+    Fault("API answers cut", lambda stack: strikes.cut(stack, _api)),
+    Fault("workers SIGTERM", lambda stack: strikes.end(stack, signal.SIGTERM, *WORKERS)),
+    Fault("workers SIGQUIT", lambda stack: strikes.end(stack, signal.SIGQUIT, *WORKERS)),
+    Fault("steps worker SIGSTOP, publish, SIGKILL", strikes.stop_publish_kill),
+    Fault(
+        "steps worker SIGSTOP, SIGCONT",
+        lambda stack: strikes.stop_and_continue(stack, "worker-steps"),
+    ),
+    Fault(
+        "CPU worker SIGSTOP, SIGCONT",
+        lambda stack: strikes.stop_and_continue(stack, "worker-cpu"),
+    ),
+    Fault("all of ours SIGKILL", lambda stack: strikes.kill(stack, *OURS)),
+    Fault("one after another SIGKILL", strikes.storm, settle=60.0),
+    Fault("Redis SIGKILL, queues kept", lambda stack: strikes.kill(stack, "redis")),
+    Fault("Redis SIGKILL, queues lost", strikes.lose_redis),
+    Fault("Redis FLUSHALL", strikes.flush_redis),
+    Fault("Redis SIGSTOP 30 s", strikes.hang_redis),
+    Fault("Redis connections cut", lambda stack: strikes.cut(stack, _redis)),
+    Fault("Redis refuses", lambda stack: strikes.disturb(stack, _redis, Mode.REFUSE)),
+    Fault("Redis stalls", lambda stack: strikes.disturb(stack, _redis, Mode.STALL)),
+    Fault("Redis drops", lambda stack: strikes.disturb(stack, _redis, Mode.DROP)),
+    Fault("Redis connections dead for ever", strikes.deafen_redis, settle=75.0),
+    Fault("Postgres immediate stop", lambda stack: strikes.end(stack, signal.SIGQUIT, "postgres")),
+    Fault("Postgres connections cut", lambda stack: strikes.cut(stack, _postgres)),
+    Fault("Postgres refuses", lambda stack: strikes.disturb(stack, _postgres, Mode.REFUSE)),
+    Fault("Postgres stalls", lambda stack: strikes.disturb(stack, _postgres, Mode.STALL)),
+    Fault("Postgres drops", lambda stack: strikes.disturb(stack, _postgres, Mode.DROP)),
+    Fault("every message twice", begin=_double_messages),
+    Fault("callbacks tripled", begin=_triple_callbacks),
+    Fault("callbacks delayed 8 s", begin=_delay_callbacks),
+    Fault("callbacks never", begin=_swallow_callbacks),
+)
+FAULTS = {fault.name: fault for fault in _ALL}
+BOUNDED = (
+    "worker children SIGKILL at four points",
+    "all of ours SIGKILL",
+    "Redis SIGKILL, queues lost",
+    "Postgres immediate stop",
+    "callbacks never",
+    "every message twice",
+)
+"""Those of `make test`."""

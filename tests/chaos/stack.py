@@ -1,0 +1,147 @@
+"""The stack under test, with proxies in front of its stores and its API, and points to die at."""
+
+import contextlib
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Self
+
+import jwt
+import psutil
+import psycopg
+import redis
+
+from auteur.devstack import leftovers, ports
+from auteur.devstack.processes import BASE_DIR
+from tests.chaos import orchestrator, supervise
+from tests.chaos.callbacks import CallbackRelay
+from tests.chaos.doubling import Doubling
+from tests.chaos.proxy import Proxy
+from tests.journeys.stack import JourneyStack
+from tests.waiting import until
+
+PLUGINS = BASE_DIR / "tests" / "plugins"
+CONCURRENCY = 4  # calls of the suite's jobs only sleep
+CREDITS = 100_000
+TOKEN_SECONDS = 3600
+FIRE_SECONDS = 30.0
+SERVICES = ("postgres", "redis", "api", "orchestrator", "worker-steps", "worker-cpu")
+
+
+class ChaosStack(JourneyStack):
+    """API, orchestrator, workers, PostgreSQL and Redis, and the means to hurt them."""
+
+    COMMAND = (sys.executable, "-m", "tests.chaos.supervise")
+
+    def __init__(self, folder: Path) -> None:
+        own = ports.free_ports(len(ports.DEFAULTS) + 4)
+        chosen = dict(zip(ports.DEFAULTS, own[4:], strict=True))
+        self._proxies = contextlib.ExitStack()
+        enter = self._proxies.enter_context
+        self.doubles_messages = False
+        self.postgres_proxy = enter(Proxy(own[0], chosen["POSTGRES_PORT"]))
+        self.redis_proxy = enter(
+            Proxy(own[1], chosen["REDIS_PORT"], lambda: Doubling(lambda: self.doubles_messages))
+        )
+        self.api_proxy = enter(Proxy(own[2], chosen["API_PORT"]))
+        callback_url = f"http://{ports.HOST}:{chosen['API_PORT']}/internal/gpu-callback"
+        self.callbacks = enter(CallbackRelay(own[3], callback_url))
+        self.failpoints = folder / "failpoints"
+        self.failpoints.mkdir(parents=True, exist_ok=True)
+        self.forgetful = folder / "forgetful"
+        settings = {name: str(port) for name, port in chosen.items()} | {
+            supervise.POSTGRES_PROXY: str(own[0]),
+            supervise.REDIS_PROXY: str(own[1]),
+            orchestrator.FORGETFUL: str(self.forgetful),
+            "AUTEUR_FAILPOINTS": str(self.failpoints),
+            "AUTEUR_PLUGINS": str(PLUGINS),
+            "GPU_CALLBACK_URL": self.callbacks.url,
+            "RATE_LIMIT": "1000000/minute",
+            "SIGNUP_CREDITS": str(CREDITS),
+            "WORKER_CONCURRENCY": str(CONCURRENCY),
+        }
+        super().__init__(folder / "var", settings)
+
+    def __enter__(self) -> Self:
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        try:
+            self.stop()
+        finally:
+            self._proxies.close()
+
+    @property
+    def client_url(self) -> str:
+        """The API as the suite's clients reach it."""
+        return f"http://{ports.HOST}:{self.api_proxy.port}"
+
+    def token(self, user_id: str) -> str:
+        """What Supabase would give this user; the account is made at its first use."""
+        now = int(time.time())
+        claims = {
+            "sub": user_id,
+            "email": f"{user_id}@example.com",
+            "aud": "authenticated",
+            "role": "authenticated",
+            "iss": self.env["SUPABASE_JWT_ISSUER"],
+            "iat": now,
+            "exp": now + TOKEN_SECONDS,
+        }
+        return jwt.encode(claims, self.env["SUPABASE_JWT_SECRET"], algorithm="HS256")
+
+    def database(self) -> psycopg.Connection:
+        """A connection that no proxy stands in the way of."""
+        return psycopg.connect(self.env["DATABASE_URL"], autocommit=True, connect_timeout=2)
+
+    def redis(self) -> redis.Redis:
+        """The same for Redis."""
+        return redis.Redis.from_url(
+            self.env["REDIS_URL"], socket_timeout=5, socket_connect_timeout=2
+        )
+
+    @property
+    def redis_data(self) -> Path:
+        """Where Redis keeps its queues."""
+        return self.var / "redis"
+
+    def heal(self) -> None:
+        """Undo what a fault may have left, and return when every process is up again."""
+        for proxy in (self.postgres_proxy, self.redis_proxy, self.api_proxy):
+            proxy.mode = proxy.mode.PASS
+        self.callbacks.copies, self.callbacks.delay_seconds = 1, 0.0
+        self.doubles_messages = False
+        for point in self.failpoints.iterdir():
+            point.unlink()
+        self.wait_until_ready()
+        until(lambda: all(self._lives(name) for name in SERVICES), FIRE_SECONDS)
+
+    def _lives(self, name: str) -> bool:
+        running = leftovers.read(self.var)
+        pid, _ = running.processes.get(name, (0, 0.0)) if running else (0, 0.0)
+        return bool(pid) and psutil.pid_exists(pid)
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a process of the table, not to its children."""
+        self.process(name).send_signal(number)
+
+    def signal_all(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a process and to all that it started."""
+        for process in (self.process(name), *self.children(name)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
+    def arm(self, point: str) -> None:
+        """Let the next process that comes to a failpoint die there."""
+        (self.failpoints / point).touch()
+
+    def wait_for_death_at(self, point: str) -> float:
+        """When a process died at an armed point, as Unix time."""
+        until(lambda: not (self.failpoints / point).exists(), FIRE_SECONDS, interval=0.01)
+        return time.time()

@@ -1,0 +1,182 @@
+"""How the stack is hurt: each strike returns when it struck, as Unix time."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import psutil
+
+from auteur.devstack.processes import BASE_DIR
+from tests.chaos.proxy import Mode, Proxy
+from tests.chaos.stack import ChaosStack
+from tests.waiting import until
+
+LONGER_THAN_A_HEARTBEAT = 12.0
+OUTAGE_SECONDS = 8.0
+LONG_OUTAGE_SECONDS = 30.0
+BETWEEN_CUTS_SECONDS = 0.4
+CUTS = 10
+DELAY_SECONDS = 8.0
+GONE_SECONDS = 20.0
+
+
+def kill(stack: ChaosStack, *names: str) -> float:
+    """SIGKILL processes of the table; the kernel and the supervisor take their children."""
+    return end(stack, signal.SIGKILL, *names)
+
+
+def end(stack: ChaosStack, number: signal.Signals, *names: str) -> float:
+    """Send a signal that ends processes, and wait until they are gone."""
+    processes = [stack.process(name) for name in names]
+    now = time.time()
+    for process in processes:
+        process.send_signal(number)
+    psutil.wait_procs(processes, timeout=GONE_SECONDS)
+    return now
+
+
+def die_at(stack: ChaosStack, *points: str) -> float:
+    """Let one process die at each point."""
+    for point in points:
+        stack.arm(point)
+    return min([stack.wait_for_death_at(point) for point in points])
+
+
+def kill_running_call(stack: ChaosStack) -> float:
+    """SIGKILL a child of the CPU worker in the middle of a call."""
+
+    def pid() -> int:
+        with stack.database() as database:
+            row = database.execute(
+                "SELECT worker FROM local_calls WHERE state = 'running' LIMIT 1"
+            ).fetchone()
+        return int(row[0].rsplit(":", 1)[1]) if row else 0
+
+    child = psutil.Process(until(pid, GONE_SECONDS))
+    assert child in stack.children("worker-cpu")
+    now = time.time()
+    child.kill()
+    return now
+
+
+def kill_child(stack: ChaosStack, name: str) -> float:
+    """SIGKILL the first child of a process."""
+    child = stack.children(name)[0]
+    now = time.time()
+    child.kill()
+    return now
+
+
+def stop_publish_kill(stack: ChaosStack) -> float:
+    """SIGSTOP the steps' worker, let messages come to it, then SIGKILL all of it."""
+    now = time.time()
+    stack.signal_all("worker-steps", signal.SIGSTOP)
+    time.sleep(3.0)
+    stack.signal_all("worker-steps", signal.SIGKILL)
+    return now
+
+
+def stop_and_continue(stack: ChaosStack, name: str) -> float:
+    """SIGSTOP a worker for longer than its heartbeat lasts; it wakes up to find all taken away."""
+    now = time.time()
+    stack.signal_all(name, signal.SIGSTOP)
+    time.sleep(LONGER_THAN_A_HEARTBEAT)
+    stack.signal_all(name, signal.SIGCONT)
+    return now
+
+
+def lose_redis(stack: ChaosStack) -> float:
+    """SIGKILL Redis and remove its file before it starts again."""
+    redis = stack.process("redis")
+    now = time.time()
+    redis.kill()
+    psutil.wait_procs([redis], timeout=GONE_SECONDS)
+    (stack.redis_data / "appendonly.aof").unlink(missing_ok=True)
+    shutil.rmtree(stack.redis_data / "appendonlydir", ignore_errors=True)
+    return now
+
+
+def flush_redis(stack: ChaosStack) -> float:
+    """FLUSHALL, a few times."""
+    now = time.time()
+    for _ in range(5):
+        stack.redis().flushall()
+        time.sleep(0.5)
+    return now
+
+
+def hang_redis(stack: ChaosStack) -> float:
+    """SIGSTOP Redis for half a minute: it accepts connections and answers nothing."""
+    now = time.time()
+    stack.send("redis", signal.SIGSTOP)
+    time.sleep(LONG_OUTAGE_SECONDS)
+    stack.send("redis", signal.SIGCONT)
+    return now
+
+
+def disturb(stack: ChaosStack, proxy: Callable[[ChaosStack], Proxy], mode: Mode) -> float:
+    """Hold a proxy in a mode for some seconds, then let the broken connections be reset."""
+    hurt = proxy(stack)
+    now = time.time()
+    hurt.mode = mode
+    if mode is Mode.REFUSE:
+        hurt.cut()
+    time.sleep(OUTAGE_SECONDS)
+    hurt.mode = Mode.PASS
+    if mode is Mode.DROP:
+        hurt.cut()
+    return now
+
+
+def cut(stack: ChaosStack, proxy: Callable[[ChaosStack], Proxy]) -> float:
+    """Reset all connections, again and again."""
+    now = time.time()
+    for _ in range(CUTS):
+        proxy(stack).cut()
+        time.sleep(BETWEEN_CUTS_SECONDS)
+    return now
+
+
+def deafen_redis(stack: ChaosStack) -> float:
+    """Every connection to Redis goes dead, and nobody is told; new ones work."""
+    now = time.time()
+    stack.redis_proxy.mode = Mode.DROP
+    time.sleep(OUTAGE_SECONDS)
+    stack.redis_proxy.mode = Mode.PASS
+    return now
+
+
+def second_orchestrator(stack: ChaosStack) -> float:
+    """Another orchestrator works beside the first, which is killed."""
+    second = subprocess.Popen(
+        [sys.executable, "manage.py", "orchestrate"],
+        cwd=BASE_DIR,
+        env=stack.env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        time.sleep(4.0)
+        return kill(stack, "orchestrator")
+    finally:
+        time.sleep(4.0)
+        second.terminate()
+        second.wait(GONE_SECONDS)
+
+
+def storm(stack: ChaosStack) -> float:
+    """Something of ours dies every second and a half."""
+    now = time.time()
+    victims = ("worker-steps", "orchestrator", "api", "worker-cpu", "redis", "worker-steps")
+    for name in victims:
+        stack.process(name).kill()
+        time.sleep(1.5)
+    return now
+
+
+def nothing(stack: ChaosStack) -> float:
+    """All that hurts was there from the start."""
+    return time.time()

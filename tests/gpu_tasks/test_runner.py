@@ -1,0 +1,212 @@
+"""The runner against a real HTTP server: files in, files out, every failure as an outcome."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from gpu_tasks import runner
+from gpu_tasks.contract import (
+    MAX_MESSAGE_LENGTH,
+    EngineInfo,
+    InputFile,
+    Outcome,
+    OutputFile,
+    Payload,
+    Wire,
+)
+from gpu_tasks.engine import Engine, Workspace, load
+from gpu_tasks.errors import POLICIES, EngineError, ErrorCode, Stopped
+from tests.gpu_tasks.peer import Peer
+from tests.gpu_tasks.recordings import SHORT, reference, word_error_rate
+from tests.gpu_tasks.transcription.calls import payload as transcription
+
+
+class CopyPayload(Payload):
+    source: InputFile
+    copy_to: OutputFile
+
+
+class CopyResult(Wire):
+    size: int
+
+
+class CopyEngine:
+    """An engine that copies its input, or does what it is told to."""
+
+    info = EngineInfo(name="draft", model="copy 1")
+
+    def __init__(self, deed: Callable[[Workspace], object] | None = None) -> None:
+        self._deed = deed
+
+    def run(self, payload: Any, workspace: Workspace) -> CopyResult:
+        content = workspace.input("source").read_bytes()
+        if self._deed:
+            self._deed(workspace)
+        workspace.output("copy_to").write_bytes(content)
+        return CopyResult(size=len(content))
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary folders are made; it must be empty after each call."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def copying(peer: Peer, name: str = "film.mp4") -> CopyPayload:
+    return CopyPayload(
+        job_id=uuid4(),
+        attempt_id=uuid4(),
+        callback_url=peer.url("/callback"),
+        source=InputFile(url=peer.url("/in"), name=name),
+        copy_to=OutputFile(key="k", url=peer.url("/out"), content_type="video/mp4"),
+    )
+
+
+def run(peer: Peer, engine: Engine, **payload: str) -> Outcome:
+    return runner.run(engine=engine, payload=copying(peer, **payload), progress=lambda _share: None)
+
+
+def raising(error: BaseException) -> CopyEngine:
+    def deed(_workspace: Workspace) -> None:
+        raise error
+
+    return CopyEngine(deed)
+
+
+def failure(outcome: Outcome) -> tuple[ErrorCode, str]:
+    assert outcome.error is not None
+    return outcome.error.code, outcome.error.message
+
+
+def test_inputs_are_fetched_and_outputs_put(peer: Peer, scratch: Path):
+    peer.files["/in"] = bytes(range(256)) * 9000  # more than two chunks
+    outcome = run(peer, CopyEngine())
+    assert outcome.result == {"size": 256 * 9000}
+    assert outcome.engine == CopyEngine.info
+    assert outcome.seconds > 0
+    headers, body = peer.puts["/out"]
+    assert body == peer.files["/in"]
+    assert headers["Content-Type"] == "video/mp4"
+    assert headers["Content-Length"] == str(len(body))
+    assert list(scratch.iterdir()) == []
+
+
+def test_an_input_keeps_its_name_and_cannot_leave_its_folder(peer: Peer, scratch: Path):
+    peer.files["/in"] = b"x"
+    seen: list[Path] = []
+    engine = CopyEngine(lambda workspace: seen.append(workspace.input("source")))
+    run(peer, engine, name="../../etc/clip.mov")
+    assert seen[0].name == "clip.mov"
+    assert seen[0].parent.name == "source"
+    assert scratch in seen[0].parents
+
+
+def test_a_known_failure_keeps_its_code_and_message(peer: Peer, scratch: Path):
+    peer.files["/in"] = b"x"
+    engine = raising(EngineError(ErrorCode.INPUT_INVALID, "The file has no sound."))
+    outcome = run(peer, engine)
+    assert failure(outcome) == (ErrorCode.INPUT_INVALID, "The file has no sound.")
+    assert outcome.engine == engine.info
+    assert "/out" not in peer.puts
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("length", [MAX_MESSAGE_LENGTH, MAX_MESSAGE_LENGTH + 1, 5000])
+def test_a_long_message_is_cut_to_what_an_outcome_holds(peer: Peer, length: int):
+    peer.files["/in"] = b"x"
+    outcome = run(peer, raising(EngineError(ErrorCode.INPUT_INVALID, "m" * length)))
+    assert failure(outcome) == (ErrorCode.INPUT_INVALID, "m" * MAX_MESSAGE_LENGTH)
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named like the error of torch."""
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ValueError("/srv/secret/model.bin is gone"), ErrorCode.MODEL_ERROR),
+        (KeyError("password"), ErrorCode.MODEL_ERROR),
+        (MemoryError(), ErrorCode.GPU_OOM),
+        (OutOfMemoryError("CUDA out of memory: 80 GiB"), ErrorCode.GPU_OOM),
+    ],
+)
+def test_an_unexpected_failure_tells_nothing_of_its_inside(
+    peer: Peer, error: Exception, code: ErrorCode
+):
+    peer.files["/in"] = b"x"
+    assert failure(run(peer, raising(error))) == (code, POLICIES[code].message)
+
+
+def test_an_output_that_was_not_written_is_the_engines_fault(peer: Peer):
+    peer.files["/in"] = b"x"
+
+    class Forgetful(CopyEngine):
+        def run(self, payload: Any, workspace: Workspace) -> CopyResult:
+            return CopyResult(size=0)
+
+    assert failure(run(peer, Forgetful()))[0] == ErrorCode.MODEL_ERROR
+
+
+def test_an_input_that_is_away_is_a_storage_error(peer: Peer):
+    assert failure(run(peer, CopyEngine()))[0] == ErrorCode.STORAGE_ERROR
+
+
+def test_an_input_that_breaks_off_is_a_storage_error(peer: Peer):
+    peer.files["/in"] = b"x" * 4_000_000
+    peer.cut_short = True
+    assert failure(run(peer, CopyEngine()))[0] == ErrorCode.STORAGE_ERROR
+    assert "/out" not in peer.puts
+
+
+@pytest.mark.parametrize("status", [403, 500, 503])
+def test_an_output_that_is_refused_is_a_storage_error(peer: Peer, status: int):
+    peer.files["/in"] = b"x"
+    peer.statuses["/out"] = [status]
+    assert failure(run(peer, CopyEngine()))[0] == ErrorCode.STORAGE_ERROR
+
+
+def test_a_storage_that_does_not_listen_is_a_storage_error():
+    nobody = Peer(port=9)
+    assert failure(run(nobody, CopyEngine()))[0] == ErrorCode.STORAGE_ERROR
+
+
+def test_a_stopped_call_raises_and_leaves_nothing(peer: Peer, scratch: Path):
+    peer.files["/in"] = b"x"
+    with pytest.raises(Stopped):
+        run(peer, raising(Stopped()))
+    assert peer.puts == {}
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_call_can_be_stopped_while_its_input_is_fetched(peer: Peer, scratch: Path):
+    peer.files["/in"] = b"x"
+
+    def stop(_share: float) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        runner.run(engine=CopyEngine(), payload=copying(peer), progress=stop)
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.xdist_group("draft")
+def test_a_transcription_from_url_to_url(peer: Peer):
+    peer.files["/media"] = SHORT.read_bytes()
+    engine = load("transcription", "draft", model_dir=None, device="cpu", dtype="float32")
+    payload = transcription(base=peer.url(""))
+    outcome = runner.run(engine=engine, payload=payload, progress=lambda _share: None)
+    assert outcome.result is not None
+    assert outcome.result["segments_count"] == 1
+    assert outcome.engine is not None
+    assert outcome.engine.name == "draft"
+    headers, body = peer.puts["/transcript"]
+    assert headers["Content-Type"] == "application/json"
+    (segment,) = json.loads(body)["segments"]
+    assert word_error_rate(reference(SHORT), segment["text"]) <= 0.25

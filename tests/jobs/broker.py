@@ -1,0 +1,79 @@
+"""The broker as workers see it: messages taken in any order, doubled and lost; Redis away and back.
+
+Messages go through the real Redis. A test takes the place of the workers' main process.
+"""
+
+import base64
+import json
+from typing import Any
+
+import redis
+from celery import current_app
+from celery.canvas import signature
+from django.conf import settings
+from kombu.exceptions import OperationalError as BrokerError
+
+from jobs import wakeup
+from jobs.publishing import step_queues
+
+AWAY = "redis://127.0.0.1:1/0"
+
+
+class Broker:
+    """The queues of the steps."""
+
+    def __init__(self) -> None:
+        self._url = settings.REDIS_URL
+        self._redis = redis.Redis.from_url(self._url)
+
+    def go_away(self) -> None:
+        """Let nobody of ours reach Redis any more."""
+        self._lead_to(AWAY)
+
+    def come_back(self) -> None:
+        """Let all reach it again, with what it held."""
+        self._lead_to(self._url)
+
+    @staticmethod
+    def _lead_to(url: str) -> None:
+        settings.REDIS_URL = url
+        wakeup._client.cache_clear()
+        current_app.conf.broker_write_url = url
+        current_app._pool = current_app.amqp._producer_pool = None
+
+    def flush(self) -> None:
+        """Lose everything."""
+        self._redis.flushdb()
+
+    def waiting(self) -> list[tuple[str, Any]]:
+        """Every message with its queue."""
+        return [(queue, raw) for queue in step_queues() for raw in self._redis.lrange(queue, 0, -1)]
+
+    def take(self, place: int) -> tuple[str, Any] | None:
+        """Remove one of the messages, if there is any and no other thread was faster."""
+        waiting = self.waiting()
+        if not waiting:
+            return None
+        queue, raw = waiting[place % len(waiting)]
+        return (queue, raw) if self._redis.lrem(queue, 1, raw) else None
+
+    def double(self, place: int) -> None:
+        """Put one of the messages in once more."""
+        if message := self.take(place):
+            self._redis.lpush(message[0], message[1], message[1])
+
+    def deliver(self, place: int) -> bool:
+        """Run the task of one of the messages, and publish what follows it in its chain."""
+        message = self.take(place)
+        if message is None:
+            return False
+        body = json.loads(message[1])
+        args, _, embedded = json.loads(base64.b64decode(body["body"]))
+        result = current_app.tasks[body["headers"]["task"]].apply(args=args)
+        if result.successful() and (chain := embedded.get("chain")):
+            following = signature(chain.pop(), app=current_app)
+            try:
+                following.apply_async(chain=chain)
+            except (BrokerError, redis.RedisError):
+                pass  # a message lost
+        return True

@@ -1,0 +1,253 @@
+"""Everything that can happen to jobs, as operations that any order and any thread may call.
+
+Operations take small numbers in place of ids (the job, or the message, of that number, counted
+round), so that a generated sequence means the same whatever came before. What is refused, as the
+rules say it must be, is no error.
+"""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from accounts.models import User
+from auteur.api.problems import NotFound
+from credits import ledger
+from credits.models import Credits
+from gpu_tasks.backends.models import LocalCall, LocalCallState
+from gpu_tasks.contract import EngineInfo, Failure, Outcome
+from gpu_tasks.errors import ErrorCode
+from jobs import lifecycle, submission, tasks
+from jobs.features.registry import feature_of
+from jobs.models import OPEN, Attempt, AttemptState, Job, WorkerHeartbeat
+from jobs.orchestrator import admission, due, loop
+from jobs.steps import STEPS
+from tests.jobs.broker import Broker
+
+MAX_JOBS = 8
+START_BALANCE = 20
+ENGINE = EngineInfo(name="draft", model="noop")
+GONE = "gone"
+"""A worker that has never shown a heartbeat."""
+SLOW = "slow"
+"""A worker that lives as long as anybody cares, and does not finish."""
+CALL_LEASE = timedelta(seconds=8)
+
+OUTCOMES = {
+    "done": Outcome(result={}, engine=ENGINE),
+    "nonsense": Outcome(result={"surprise": 1}, engine=ENGINE),
+    "lost": Outcome(error=Failure(code=ErrorCode.GPU_UNAVAILABLE, message="Lost.")),
+    "oom": Outcome(error=Failure(code=ErrorCode.GPU_OOM, message="Too large.")),
+}
+
+AGE = """
+WITH locked AS MATERIALIZED (SELECT {key} AS key FROM {table} ORDER BY {order} FOR NO KEY UPDATE)
+UPDATE {table} SET {columns} FROM locked WHERE {table}.{key} = locked.key"""
+"""Locks rows in the order in which everybody else does."""
+
+CLOCKS = (
+    ("jobs", "id", "id", ("wake_at", "start_deadline_at", "deadline_at")),
+    ("job_attempts", "id", "job_id, number", ("lease_expires_at", "stop_requested_at")),
+    ("local_calls", "id", "id", ("lease_expires_at",)),
+)
+DEADLINES = ("start_deadline_at", "deadline_at")
+
+
+class World:
+    """One user with a few jobs, their messages, calls and workers."""
+
+    def __init__(self) -> None:
+        self.broker = Broker()
+        self.broker.come_back()
+        self.broker.flush()
+        _empty_the_tables()
+        self.user = User.objects.create(email="stateful@example.com")
+        Credits.objects.create(user=self.user)
+        self.grant(START_BALANCE)
+        WorkerHeartbeat.objects.create(name=SLOW, beat_at=Now() + timedelta(days=365))
+        self.job_ids: list[UUID] = []
+
+    # People
+
+    def grant(self, amount: int) -> None:
+        with transaction.atomic():
+            ledger.grant(user_id=self.user.pk, amount=amount)
+
+    def submit(self, price: int, used: int) -> None:
+        if len(self.job_ids) >= MAX_JOBS:
+            return
+        feature = feature_of("noop")
+        parameters = submission.validated(
+            feature=feature, user_id=self.user.pk, data={"price": price, "used": min(used, price)}
+        )
+        try:
+            made = submission.submit(
+                feature=feature, user_id=self.user.pk, plan=None, parameters=parameters
+            )
+        except ledger.InsufficientCredits:
+            return
+        self.job_ids.append(made.job_id)
+
+    def run_again(self, number: int, charged: bool) -> None:
+        job = self._job(number)
+        if job is None or len(self.job_ids) >= MAX_JOBS:
+            return
+        try:
+            made = submission.resubmit(
+                job=job, feature=feature_of("noop"), charged=charged, by="staff"
+            )
+        except (submission.JobOpen, ledger.InsufficientCredits):
+            return
+        self.job_ids.append(made.job_id)
+
+    def cancel(self, number: int) -> None:
+        if job := self._job(number):
+            try:
+                lifecycle.cancel(job_id=job.pk, by="user")
+            except lifecycle.JobFinished:
+                return
+
+    def requeue(self, number: int) -> None:
+        if job := self._job(number):
+            try:
+                lifecycle.requeue(job_id=job.pk, by="staff")
+            except lifecycle.JobFinished:
+                return
+
+    def give_up(self, number: int) -> None:
+        if job := self._job(number):
+            lifecycle.give_up(job_id=job.pk)
+
+    # Orchestrators
+
+    def orchestrate(self) -> None:
+        loop.run_round()
+
+    def admit(self) -> None:
+        admission.admit_all()
+
+    def look_and_die(self) -> None:
+        """An orchestrator is killed before it publishes what it decided."""
+        due.look()
+
+    def sweep(self) -> None:
+        loop.sweep()
+
+    # Workers
+
+    def claim(self, worker: str, number: int, spawned: bool) -> None:
+        """A worker takes an attempt and does not finish; it may have come to start a call."""
+        attempt = self._attempt(number, 0)
+        if attempt is None:
+            return
+        for step in STEPS:
+            if attempt.state == step.takes:
+                lifecycle.claim(step=step, attempt_ids=[attempt.pk], worker=worker)
+        if spawned and attempt.state == AttemptState.PREPARED:
+            call = {"function": "noop", "engine": "draft", "queue": "gpu.cpu", "payload": {}}
+            LocalCall.objects.get_or_create(attempt_id=attempt.pk, defaults=call)
+
+    def finish_late(self, number: int, back: int) -> None:
+        """The slow worker finishes a step, whether or not it still holds the attempt."""
+        attempt = self._attempt(number, back)
+        if attempt is None:
+            return
+        for step in STEPS:
+            if step.name == "finalize":
+                lifecycle.complete(attempt_ids=[attempt.pk], worker=SLOW)
+            elif step.repeatable:
+                column = "payload" if step.name == "prepare" else "result"
+                lifecycle.release(step=step, worker=SLOW, values={attempt.pk: {column: {}}})
+
+    def raise_in(self, number: int, back: int, task: str) -> None:
+        """A task raises with an attempt in its message, and its `on_failure` runs twice."""
+        if attempt := self._attempt(number, back):
+            for _ in range(2):
+                getattr(tasks, task).on_failure(
+                    ValueError("x"), "task-id", ([str(attempt.pk)],), {}, None
+                )
+
+    # Calls
+
+    def begin_call(self, number: int, back: int) -> None:
+        """A GPU worker takes a call."""
+        self._calls(number, back, LocalCallState.QUEUED).update(
+            state=LocalCallState.RUNNING, worker="gpu", lease_expires_at=Now() + CALL_LEASE
+        )
+
+    def end_call(self, number: int, back: int, outcome: str) -> None:
+        """A call stores its outcome; its callback never comes."""
+        self._calls(number, back, LocalCallState.QUEUED, LocalCallState.RUNNING).update(
+            state=LocalCallState.DONE,
+            outcome=OUTCOMES[outcome].model_dump(mode="json"),
+            finished_at=Now(),
+        )
+
+    def report(self, number: int, back: int, outcome: str, known: bool, times: int) -> None:
+        """A callback of a call that we started, or of one that we did not."""
+        attempt = self._attempt(number, back)
+        if attempt is None:
+            return
+        for _ in range(times):
+            try:
+                lifecycle.report_outcome(
+                    attempt_id=attempt.pk,
+                    call_id=_call_of(attempt) if known else "not-ours",
+                    outcome=OUTCOMES[outcome],
+                )
+            except lifecycle.Superseded:
+                return
+
+    def progress(self, number: int, back: int, share: float) -> None:
+        attempt = self._attempt(number, back)
+        if attempt is None:
+            return
+        try:
+            lifecycle.report_progress(
+                attempt_id=attempt.pk, call_id=_call_of(attempt), progress=share
+            )
+        except (lifecycle.Superseded, NotFound):
+            return
+
+    # Time
+
+    def wait(self, seconds: float, *, deadlines: bool = True) -> None:
+        """Time passes for everything that is written down with a time."""
+        for table, key, order, columns in CLOCKS:
+            moved = [column for column in columns if deadlines or column not in DEADLINES]
+            sets = ", ".join(f"{c} = {c} - make_interval(secs => {seconds})" for c in moved)
+            statement = AGE.format(table=table, key=key, order=order, columns=sets)
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+
+    # What there is
+
+    def open_jobs(self) -> int:
+        return Job.objects.filter(status__in=OPEN).count()
+
+    def _job(self, number: int) -> Job | None:
+        if not self.job_ids:
+            return None
+        return Job.objects.get(pk=self.job_ids[number % len(self.job_ids)])
+
+    def _attempt(self, number: int, back: int) -> Attempt | None:
+        """The job's newest attempt, or one that many before it."""
+        job = self._job(number)
+        attempts = list(job.attempts.order_by("-number")) if job else []
+        return attempts[back % len(attempts)] if attempts else None
+
+    def _calls(self, number: int, back: int, *states: str) -> Any:
+        attempt = self._attempt(number, back)
+        return LocalCall.objects.filter(attempt_id=attempt and attempt.pk, state__in=states)
+
+
+def _call_of(attempt: Attempt) -> str:
+    call = LocalCall.objects.filter(attempt_id=attempt.pk).first()
+    return attempt.call_id or (str(call.pk) if call else "call-1")
+
+
+def _empty_the_tables() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE users, local_calls, worker_heartbeats CASCADE")

@@ -1,0 +1,25 @@
+"""A pytest plugin: which tests share a worker of xdist.
+
+pytest-xdist 3.8 marks a test's group in its node id, where pytest 9.2 no longer lets it; so tests
+that share the running stack are known by their folder.
+"""
+
+import pytest
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadGroupScheduling  # type: ignore[import-untyped]
+
+SHARING_THE_STACK = ("tests/journeys/",)
+
+
+class StackScheduling(LoadGroupScheduling):
+    """Tests of the running stack stay together; all others go where there is room."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(SHARING_THE_STACK):
+            return "stack"
+        return str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> StackScheduling | None:
+    """Ours in place of ``--dist loadgroup``."""
+    return StackScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
