@@ -81,6 +81,7 @@ def ours(var: Path, values: Mapping[str, str], *, batch: int, events: bool) -> t
             "MAX_IDS_PER_MESSAGE": str(batch),
             "WORKER_EVENTS": str(events),
             "WORKER_CONCURRENCY": str(WORKERS),
+            "CPU_LIMIT": "1000000",
             "LOG_LEVEL": "WARNING",
         },
         os.environ,

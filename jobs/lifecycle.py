@@ -215,6 +215,18 @@ def _running(feature: Feature, attempts: list[Attempt]) -> None:
     _wake(attempts, timedelta(seconds=feature.expected_seconds))
 
 
+@transaction.atomic
+def call_goes_on(*, attempt_id: UUID, waits: bool, look_again_after: timedelta) -> None:
+    """Ask after a call again later; one that waits for its worker loses none of its time."""
+    attempt = _lock([attempt_id], [AttemptState.RUNNING]).first()
+    if attempt is None:
+        return
+    if waits:
+        lease = call_lease(feature_of(attempt.job.type))
+        Attempt.objects.filter(pk=attempt_id).update(lease_expires_at=Now() + lease)
+    _wake([attempt], look_again_after)
+
+
 def call_lease(feature: Feature) -> timedelta:
     """Longest that a call may run."""
     return timedelta(seconds=feature.contract.time_limit_seconds) + CALL_GRACE

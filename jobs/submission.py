@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import psycopg.errors
 from django.db import IntegrityError, connection, transaction
 from rest_framework import exceptions
@@ -48,7 +49,7 @@ held AS (
 media AS (SELECT 1 FROM held HAVING count(*) = %(media_count)s)"""
 """Whoever wants to delete the media now waits, and then finds the jobs that read it."""
 
-NO_CHARGE = "account AS (SELECT %(user_id)s::uuid AS user_id WHERE {gate})"
+NO_CHARGE = "account AS (SELECT %(user_id)s::uuid AS user_id)"
 
 INSERT_JOBS = """
 job AS (
@@ -57,12 +58,15 @@ job AS (
     SELECT id, user_id, project_id, type, gpu_class, media_ids, cost,
            price_version, input_params, retry_of_id,
            now() + make_interval(secs => max_wait_seconds)
-    FROM account, wanted ORDER BY place
+    FROM wanted LEFT JOIN account ON true WHERE {gate} ORDER BY place
 ),
 event AS (
     INSERT INTO job_events (job_id, user_id, type, data)
-    SELECT id, user_id, 'requested', event FROM account, wanted ORDER BY place
+    SELECT id, user_id, 'requested', event
+    FROM wanted LEFT JOIN account ON true WHERE {gate} ORDER BY place
 )"""
+"""Where there is no account, the jobs have no user, which the table refuses: so a key is never
+kept without its jobs."""
 
 
 class PlanRequired(Problem):
@@ -317,20 +321,18 @@ def _insert(
     if key is not None:
         values |= key.row(told)
     try:
-        held, claimed, stored = _execute(_statement(key is not None, bool(costs)), values)
+        held, claimed = _execute(_statement(key is not None, bool(costs)), values)
     except IntegrityError as exc:
         raise _refusal(exc, user_id=user_id, required=sum(costs)) from exc
     if not held:
         raise NotFound
     if not claimed:
         raise KeyTaken
-    if not stored:
-        raise ledger.NoAccount
     nudge_on_commit()
 
 
 @cache
-def _statement(keyed: bool, charged: bool) -> str:
+def _statement(keyed: bool, charged: bool) -> bytes:
     parts = [WANTED, HOLD_MEDIA]
     gate = "EXISTS (TABLE media)"
     claimed = "true"
@@ -338,30 +340,36 @@ def _statement(keyed: bool, charged: bool) -> str:
         parts.append(CLAIM.format(gate=gate))
         gate = claimed = "EXISTS (TABLE key)"
     parts.append((ledger.CHARGE if charged else NO_CHARGE).format(gate=gate))
-    parts.append(INSERT_JOBS)
+    parts.append(INSERT_JOBS.format(gate=gate))
     if charged:
         parts.append(ledger.RECORD_CHARGES)
-    outcome = f"SELECT EXISTS (TABLE media), {claimed}, EXISTS (TABLE account)"
-    return f"WITH {', '.join(parts)} {outcome}"
+    return f"WITH {', '.join(parts)} SELECT EXISTS (TABLE media), {claimed}".encode()
 
 
-def _execute(statement: str, values: Mapping[str, Any]) -> tuple[bool, bool, bool]:
+def _execute(statement: bytes, values: Mapping[str, Any]) -> tuple[bool, bool]:
     # Inside somebody's transaction a refusal must not undo more than this.
     own = transaction.atomic() if connection.in_atomic_block else nullcontext()
-    with own, connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        held, claimed, stored = cursor.fetchone()
-    return held, claimed, stored
+    with (
+        own,
+        connection.cursor() as django_cursor,
+        connection.wrap_database_errors,
+        # Django's own writes the values into the text, to be parsed and planned each time; this
+        # one sends them apart, so that (with the option `prepare_threshold`) it is done once.
+        psycopg.Cursor(django_cursor.connection) as cursor,
+    ):
+        ((held, claimed),) = cursor.execute(statement, values, prepare=True).fetchall()
+    return held, claimed
 
 
 def _refusal(exc: IntegrityError, *, user_id: UUID, required: int) -> Exception:
     cause = exc.__cause__
-    if isinstance(cause, psycopg.errors.CheckViolation) and (
-        cause.diag.constraint_name == ledger.BALANCE_CHECK
-    ):
-        return ledger.InsufficientCredits(
-            balance=ledger.balance_of(user_id=user_id), required=required
-        )
+    if not isinstance(cause, psycopg.Error):
+        return exc
+    if cause.diag.constraint_name == ledger.BALANCE_CHECK:
+        balance = ledger.balance_of(user_id=user_id)
+        return ledger.InsufficientCredits(balance=balance, required=required)
     if isinstance(cause, psycopg.errors.ForeignKeyViolation):
         return NotFound()  # the project went away between the check and here
+    if isinstance(cause, psycopg.errors.NotNullViolation):
+        return ledger.NoAccount()
     return exc

@@ -40,13 +40,13 @@ CLAIM = """
 key AS (
     INSERT INTO idempotency_keys AS kept (user_id, key, request_hash, status, headers, body,
                                           created_at)
-    SELECT %(user_id)s, %(key)s, %(request_hash)s, %(key_status)s, '{{}}'::jsonb,
-           %(key_body)s, now()
+    SELECT %(user_id)s::uuid, %(key)s::text, %(request_hash)s::text, %(key_status)s::smallint,
+           '{{}}'::jsonb, %(key_body)s::text, now()
     WHERE {gate}
     ON CONFLICT (user_id, key) DO UPDATE
     SET request_hash = excluded.request_hash, status = excluded.status,
         headers = excluded.headers, body = excluded.body, created_at = excluded.created_at
-    WHERE kept.created_at <= now() - %(key_lifetime)s
+    WHERE kept.created_at <= now() - %(key_lifetime)s::interval
     RETURNING id
 )"""
 """Takes a key that is new, or was and is forgotten; waits for whoever is taking it now.
@@ -195,18 +195,19 @@ def _once(key: Key, work: Callable[[], Response]) -> HttpResponseBase:
     """
     try:
         done = work()
-    except APIException:
-        earlier = _earlier_answer(key)
+    except APIException as exc:
+        earlier = _earlier_answer(key, taken=isinstance(exc, KeyTaken))
         if earlier is None:
             raise
         return earlier
     return _response(done.status_code, _render(done.data), _headers(done))
 
 
-def _earlier_answer(key: Key) -> HttpResponse | None:
-    kept = IdempotencyKey.objects.filter(
-        user_id=key.user_id, key=key.key, created_at__gt=Now() - LIFETIME
-    ).first()
+def _earlier_answer(key: Key, *, taken: bool) -> HttpResponse | None:
+    rows = IdempotencyKey.objects.filter(user_id=key.user_id, key=key.key)
+    if not taken:  # what was alive a moment ago, when we were refused, is not asked for its age
+        rows = rows.filter(created_at__gt=Now() - LIFETIME)
+    kept = rows.first()
     if kept is None:
         return None
     if kept.request_hash != key.request_hash:

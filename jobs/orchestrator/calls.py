@@ -14,8 +14,7 @@ from gpu_tasks.backends.registry import backend_of
 from gpu_tasks.errors import ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
-from jobs.features.registry import feature_of
-from jobs.models import Attempt, AttemptState, Job
+from jobs.models import Attempt, AttemptState
 
 logger = logging.getLogger(__name__)
 
@@ -65,23 +64,15 @@ def _act(attempt: Attempt, status: CallStatus, poll_seconds: float) -> None:
     elif status.state == CallState.RUNNING and _over(attempt):
         _break_off(attempt, ErrorCode.GPU_TIMEOUT)
     else:
-        if status.state == CallState.QUEUED:
-            _extend_lease(attempt)
-        Job.objects.filter(
-            attempt_id=attempt.pk, wake_at__isnull=False, attempt__state=AttemptState.RUNNING
-        ).update(wake_at=Now() + timedelta(seconds=poll_seconds))
+        lifecycle.call_goes_on(
+            attempt_id=attempt.pk,
+            waits=status.state == CallState.QUEUED,
+            look_again_after=timedelta(seconds=poll_seconds),
+        )
 
 
 def _over(attempt: Attempt) -> bool:
     return attempt.lease_expires_at is not None and attempt.lease_expires_at <= timezone.now()
-
-
-def _extend_lease(attempt: Attempt) -> None:
-    """Waiting for a worker costs a call none of its time."""
-    lease = lifecycle.call_lease(feature_of(attempt.job.type))
-    Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING).update(
-        lease_expires_at=Now() + lease
-    )
 
 
 def _break_off(attempt: Attempt, code: ErrorCode) -> None:

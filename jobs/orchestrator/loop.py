@@ -8,6 +8,7 @@ import redis.exceptions
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 
+from auteur.api import idempotency
 from auteur.api.problems import OUTAGES
 from jobs import heartbeat, lifecycle
 from jobs.failpoints import failpoint
@@ -39,7 +40,7 @@ def run_round() -> int:
 
 
 def sweep() -> None:
-    """Fail what was never started in time, forget workers long gone."""
+    """Fail what was never started in time, forget workers and keys long gone."""
     late = Job.objects.filter(
         status=JobStatus.PENDING, attempt=None, start_deadline_at__lte=Now()
     ).values_list("pk", flat=True)
@@ -51,6 +52,7 @@ def sweep() -> None:
         except Exception:
             logger.exception("job %s cannot be given up", job_id)
     heartbeat.forget_old()
+    idempotency.forget_old()
 
 
 def run(stop: threading.Event) -> None:

@@ -64,7 +64,7 @@ UNFINISHED = {
         WHERE j.user_id = %(user)s AND j.status = ANY(%(ended)s) AND a.state <> ALL(%(ended)s)
     """,
     "call is still waiting or running": """
-        SELECT c.id FROM local_calls c JOIN job_attempts a ON a.id = c.attempt_id
+        SELECT c.id, c.state, a.state, j.status FROM local_calls c JOIN job_attempts a ON a.id = c.attempt_id
         JOIN jobs j ON j.id = a.job_id
         WHERE j.user_id = %(user)s AND c.state IN ('queued', 'running')
     """,
@@ -74,7 +74,9 @@ UNFINISHED = {
           AND a.call_id IS NOT NULL
     """,
     "due, and nobody looks": """
-        SELECT id FROM jobs WHERE user_id = %(user)s AND status <> ALL(%(ended)s)
+        SELECT j.id, j.status, round(extract(epoch FROM now() - j.wake_at)), a.number, a.state
+        FROM jobs j LEFT JOIN job_attempts a ON a.id = j.attempt_id
+        WHERE j.user_id = %(user)s AND j.status <> ALL(%(ended)s)
     """,
 }
 
@@ -110,12 +112,12 @@ def jobs_of(database: psycopg.Connection, user_id: str) -> list[JobRow]:
 def violations(
     database: psycopg.Connection, user_id: str, rules: dict[str, str]
 ) -> dict[str, list[str]]:
-    """The rules that rows of this user break, with the rows' ids."""
+    """The rules that rows of this user break, with what tells most of the rows."""
     values: dict[str, Any] = {"user": user_id, "ended": list(ENDED)}
     found = {}
     for rule, query in rules.items():
         if rows := database.execute(query, values).fetchall():
-            found[rule] = [str(row[0]) for row in rows]
+            found[rule] = [" ".join(map(str, row)) for row in rows]
     return found
 
 

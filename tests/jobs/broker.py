@@ -4,6 +4,7 @@ Messages go through the real Redis. A test takes the place of the workers' main 
 """
 
 import base64
+import contextlib
 import json
 from typing import Any
 
@@ -72,8 +73,6 @@ class Broker:
         result = current_app.tasks[body["headers"]["task"]].apply(args=args)
         if result.successful() and (chain := embedded.get("chain")):
             following = signature(chain.pop(), app=current_app)
-            try:
+            with contextlib.suppress(BrokerError, redis.RedisError):  # a message lost
                 following.apply_async(chain=chain)
-            except (BrokerError, redis.RedisError):
-                pass  # a message lost
         return True

@@ -1,9 +1,11 @@
 """What the orchestrator decides about due jobs: publish, repair, retry, give up."""
 
+import threading
 import uuid
 from datetime import timedelta
 
 import pytest
+from django.db import connections, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -17,7 +19,7 @@ from jobs.heartbeat import LOST_AFTER
 from jobs.models import Attempt, AttemptState, Job, WorkerHeartbeat
 from jobs.orchestrator import admission, calls, due, loop
 from jobs.steps import COLLECT, DISPATCH, PREPARE
-from tests.jobs.walk import WORKER, admit, bring_to
+from tests.jobs.walk import OUTCOME, WORKER, admit, bring_to
 
 TRANSCRIPTION_QUEUE = "jobs.transcription"
 
@@ -329,3 +331,25 @@ def test_a_stop_whose_call_never_became_known_is_forgotten_in_the_end(make_job):
 
 def test_repeatable_steps_are_those_without_an_effect_outside():
     assert [step.repeatable for step in (PREPARE, DISPATCH, COLLECT)] == [True, False, True]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_poll_that_waits_for_a_report_does_not_put_it_off(make_job):
+    job = make_job()
+    attempt = bring_to(job, AttemptState.RUNNING)
+
+    def poll_late():
+        lifecycle.call_goes_on(
+            attempt_id=attempt.pk, waits=False, look_again_after=timedelta(minutes=1)
+        )
+        connections.close_all()
+
+    with transaction.atomic():
+        lifecycle.report_outcome(attempt_id=attempt.pk, call_id="call-1", outcome=OUTCOME)
+        late = threading.Thread(target=poll_late)
+        late.start()
+        late.join(0.5)  # it is behind our lock now
+        assert late.is_alive()
+    late.join()
+    job.refresh_from_db()
+    assert seconds_until_wake(job) <= 0

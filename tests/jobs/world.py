@@ -26,8 +26,9 @@ from jobs.orchestrator import admission, due, loop
 from jobs.steps import STEPS
 from tests.jobs.broker import Broker
 
-MAX_JOBS = 8
-START_BALANCE = 20
+MAX_OPEN = 6
+REACH = 8
+"""How many of the latest jobs operations reach."""
 ENGINE = EngineInfo(name="draft", model="noop")
 GONE = "gone"
 """A worker that has never shown a heartbeat."""
@@ -58,14 +59,14 @@ DEADLINES = ("start_deadline_at", "deadline_at")
 class World:
     """One user with a few jobs, their messages, calls and workers."""
 
-    def __init__(self) -> None:
-        self.broker = Broker()
+    def __init__(self, broker: Broker, balance: int) -> None:
+        self.broker = broker
         self.broker.come_back()
         self.broker.flush()
         _empty_the_tables()
         self.user = User.objects.create(email="stateful@example.com")
         Credits.objects.create(user=self.user)
-        self.grant(START_BALANCE)
+        self.grant(balance)
         WorkerHeartbeat.objects.create(name=SLOW, beat_at=Now() + timedelta(days=365))
         self.job_ids: list[UUID] = []
 
@@ -76,7 +77,7 @@ class World:
             ledger.grant(user_id=self.user.pk, amount=amount)
 
     def submit(self, price: int, used: int) -> None:
-        if len(self.job_ids) >= MAX_JOBS:
+        if self.open_jobs() >= MAX_OPEN:
             return
         feature = feature_of("noop")
         parameters = submission.validated(
@@ -92,7 +93,7 @@ class World:
 
     def run_again(self, number: int, charged: bool) -> None:
         job = self._job(number)
-        if job is None or len(self.job_ids) >= MAX_JOBS:
+        if job is None or self.open_jobs() >= MAX_OPEN:
             return
         try:
             made = submission.resubmit(
@@ -190,6 +191,8 @@ class World:
         attempt = self._attempt(number, back)
         if attempt is None:
             return
+        if known:
+            self.end_call(number, back, outcome)  # it stores before it tells
         for _ in range(times):
             try:
                 lifecycle.report_outcome(
@@ -228,9 +231,8 @@ class World:
         return Job.objects.filter(status__in=OPEN).count()
 
     def _job(self, number: int) -> Job | None:
-        if not self.job_ids:
-            return None
-        return Job.objects.get(pk=self.job_ids[number % len(self.job_ids)])
+        ids = self.job_ids[-REACH:]
+        return Job.objects.get(pk=ids[number % len(ids)]) if ids else None
 
     def _attempt(self, number: int, back: int) -> Attempt | None:
         """The job's newest attempt, or one that many before it."""
