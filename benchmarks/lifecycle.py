@@ -114,25 +114,33 @@ def ours(var: Path, values: Mapping[str, str], *, batch: int, events: bool) -> t
     return JOBS / seconds, took[0].total_seconds()
 
 
+MAKE_USERS = """
+import datetime
+import uuid
+from django.db import transaction
+from accounts import signup, tokens
+from credits import ledger
+for number in range({users}):
+    user = signup.sign_up(user_id=uuid.uuid4(), email=f"{{uuid.uuid4()}}@example.com")
+    with transaction.atomic():
+        ledger.grant(user_id=user.pk, amount={credits})
+    lifetime = datetime.timedelta(hours=1)
+    print(tokens.issue(user_id=user.pk, email=user.email, lifetime=lifetime))
+"""
+
+
 def _users(settings: Mapping[str, str]) -> list[str]:
-    tokens = []
-    for number in range(USERS):
-        email = f"user{number}@example.com"
-        tokens.append(_manage(settings, "issue_token", "--email", email))
-        _manage(settings, "grant_credits", "--email", email, "--amount", str(JOBS))
-    return tokens
-
-
-def _manage(settings: Mapping[str, str], *arguments: str) -> str:
+    """Tokens of new users with credits enough."""
+    script = MAKE_USERS.format(users=USERS, credits=JOBS)
     done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
+        [sys.executable, "manage.py", "shell", "-v", "0", "-c", script],
         cwd=processes.BASE_DIR,
         env=dict(settings),
         capture_output=True,
         text=True,
         check=True,
     )
-    return done.stdout.strip()
+    return done.stdout.split()
 
 
 def _submit_all(url: str, tokens: list[str]) -> None:

@@ -74,7 +74,8 @@ class JobOfBatchSerializer(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """All that was given, for the feature to check."""
-        return {**data, **super().to_internal_value(data)}
+        checked: dict[str, Any] = super().to_internal_value(data)
+        return {**data, **checked}
 
 
 @extend_schema_field(

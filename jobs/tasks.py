@@ -13,7 +13,7 @@ from gpu_tasks.errors import ErrorCode
 from jobs import heartbeat, lifecycle, workflow
 from jobs.errors import JobError, JobFailed
 from jobs.models import Attempt, AttemptState
-from jobs.steps import COLLECT, DISPATCH, FINALIZE, PREPARE
+from jobs.steps import COLLECT, DISPATCH, FINALIZE, HOLDING, PREPARE
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,9 @@ class JobTask(Task):
         """Fail the message's jobs; an outage of ours is no failure of theirs."""
         if isinstance(exc, OUTAGES):
             logger.warning("%s waits for a store: %s", self.name, type(exc).__name__)
+            for state in self.ends:
+                if step := HOLDING.get(AttemptState(state)):
+                    workflow.hand_back(step, _ids(args[0]))
             return
         for attempt_id in args[0]:
             lifecycle.fail(

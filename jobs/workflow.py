@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DataError
+from django.db import DataError, connection
 
 from auteur.api.problems import OUTAGES
 from gpu_tasks.backends.base import BackendUnavailable, Call
@@ -32,6 +32,9 @@ OUTAGE_PAUSE = timedelta(seconds=5)
 """How long an attempt waits after a store was away."""
 BATCH_SECONDS = 20.0
 """After this, what is left of a batch waits again: its leases must not run out on it."""
+HAND_BACK_TRIES = 30
+HAND_BACK_PAUSE_SECONDS = 1.0
+"""Before each try to give up claims after an outage."""
 
 
 def prepare(attempt_ids: Sequence[UUID]) -> None:
@@ -173,6 +176,24 @@ def _each(
                 logger.exception("%s of %s failed", step.name, attempt.pk)
             _break_off(step, attempt.pk, exc)
     return done
+
+
+def hand_back(step: Step, attempt_ids: Sequence[UUID]) -> None:
+    """After an outage: give up what this child still holds, for it lives and is not thought lost.
+
+    Where the store stays away for longer, the leases run out.
+    """
+    for _ in range(HAND_BACK_TRIES):
+        time.sleep(HAND_BACK_PAUSE_SECONDS)
+        try:
+            if step.repeatable:
+                _put_back(step, attempt_ids, timedelta(0))
+            else:  # calls may have been started
+                for attempt_id in attempt_ids:
+                    _break_off(step, attempt_id, EngineError(ErrorCode.GPU_UNAVAILABLE))
+            break
+        except OUTAGES:
+            connection.close()
 
 
 def _put_back(step: Step, attempt_ids: Sequence[UUID], after: timedelta) -> None:

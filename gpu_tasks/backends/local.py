@@ -135,6 +135,9 @@ def run(call_id: UUID) -> None:
         reporter.outcome(outcome)
     except Stopped:
         logger.info("call %s stopped", call_id)
+        LocalCall.objects.filter(pk=call_id, state=LocalCallState.RUNNING, worker=worker).update(
+            state=LocalCallState.CANCELLED, finished_at=Now()
+        )
 
 
 def _outcome(row: LocalCall, payload: Payload, progress: Callable[[float], None]) -> Outcome:

@@ -147,4 +147,4 @@ def _publish_later(found: Round) -> None:
     for pause, attempt_ids in by_pause.items():
         Job.objects.filter(attempt_id__in=attempt_ids).update(wake_at=Now() + pause)
     for poll in found.polls:
-        Job.objects.filter(pk=poll.job_id).update(wake_at=Now() + MAX_PUBLISH_PAUSE)
+        Job.objects.filter(pk=poll.job_id).update(wake_at=Now() + PUBLISH_AGAIN_AFTER)

@@ -229,6 +229,28 @@ class TestLifetime:
         assert [idempotency.forget_old() for _ in range(3)] == [2, 1, 0]
 
 
+def test_the_schema_names_the_header_where_it_is_honoured(api):
+    headers = {"Accept": "application/vnd.oai.openapi+json"}
+    paths = api.get("/schema", headers=headers).json()["paths"]
+    honoured = {
+        path
+        for path, operations in paths.items()
+        if "Idempotency-Key"
+        in {p["name"] for p in operations.get("post", {}).get("parameters", [])}
+    }
+    assert honoured == {
+        "/jobs/noop",
+        "/jobs/transcription",
+        "/jobs/batch",
+        "/jobs/{job_id}/retry",
+        "/projects",
+        "/projects/{project_id}/media/upload-url",
+    }
+    answers = [paths[path]["post"]["responses"] for path in honoured]
+    told = [answer.get("201", answer.get("202"))["headers"] for answer in answers]
+    assert all("Idempotency-Replayed" in headers for headers in told)
+
+
 def test_one_key_of_a_user_is_one_row(user):
     IdempotencyKey.objects.create(user=user, key="k", request_hash="")
     with pytest.raises(IntegrityError, match="idempotency_keys_of_user"), transaction.atomic():

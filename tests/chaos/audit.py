@@ -64,8 +64,8 @@ UNFINISHED = {
         WHERE j.user_id = %(user)s AND j.status = ANY(%(ended)s) AND a.state <> ALL(%(ended)s)
     """,
     "call is still waiting or running": """
-        SELECT c.id, c.state, a.state, j.status FROM local_calls c JOIN job_attempts a ON a.id = c.attempt_id
-        JOIN jobs j ON j.id = a.job_id
+        SELECT c.id, c.state, a.state, j.status FROM local_calls c
+        JOIN job_attempts a ON a.id = c.attempt_id JOIN jobs j ON j.id = a.job_id
         WHERE j.user_id = %(user)s AND c.state IN ('queued', 'running')
     """,
     "call was not stopped": """

@@ -78,6 +78,7 @@ class Witness:
         for pk, was in self._ended.items():
             assert ended.get(pk) == was, f"ended job {pk} changed"
         self._ended = ended
+        assert not _ended_jobs().filter(status="completed", output_data=None).exists()
         told = Event.objects.filter(type__in=ENDED).values_list("job", flat=True)
         assert sorted(told) == sorted(ended), "an end was told twice or never"
 
@@ -229,6 +230,7 @@ def broker() -> Iterator[Broker]:
     made.flush()
 
 
+@pytest.mark.timeout(900)  # a failure takes minutes to be made small
 def test_any_sequence(broker):
     run_state_machine_as_test(lambda: Life(broker), settings=PROFILE)
 

@@ -1,0 +1,42 @@
+"""Every transition of a job and its attempts: `Job.status` and `Attempt.state` change here only.
+
+Each function locks the job's row first (so the job is the lock of all its attempts, and credits
+come after it), checks that the attempt is still the job's current one and in the expected state,
+and only then writes. Who comes late changes nothing and is told so by the return value. Money is
+settled in the transaction that ends the job.
+"""
+
+from jobs.lifecycle.attempts import begin_attempt, begin_first_attempts, in_pool, requeue
+from jobs.lifecycle.calls import (
+    Superseded,
+    call_goes_on,
+    call_lease,
+    calls_started,
+    report_outcome,
+    report_progress,
+)
+from jobs.lifecycle.ends import cancel, complete, fail, give_up
+from jobs.lifecycle.locking import JobFinished
+from jobs.lifecycle.steps import break_off, claim, put_back, release
+
+__all__ = [
+    "JobFinished",
+    "Superseded",
+    "begin_attempt",
+    "begin_first_attempts",
+    "break_off",
+    "call_goes_on",
+    "call_lease",
+    "calls_started",
+    "cancel",
+    "claim",
+    "complete",
+    "fail",
+    "give_up",
+    "in_pool",
+    "put_back",
+    "release",
+    "report_outcome",
+    "report_progress",
+    "requeue",
+]

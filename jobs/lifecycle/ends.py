@@ -1,0 +1,110 @@
+"""Ends: exactly one of these wins, and settles the money in its transaction."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import OuterRef, Subquery
+from django.db.models.functions import Now
+
+from credits import ledger
+from gpu_tasks.errors import ErrorCode
+from jobs.errors import JobError
+from jobs.lifecycle.locking import JobFinished, lock, lock_job, record, stop_call
+from jobs.models import CLAIMED, DELIVERING, ENDED, OPEN, Attempt, AttemptState, Job, JobStatus
+from jobs.refunds import give_back_unused
+from jobs.wakeup import nudge_on_commit
+
+
+@transaction.atomic
+def complete(*, attempt_ids: Iterable[UUID], worker: str) -> list[UUID]:
+    """Mark delivered jobs completed, with the results that `collect` stored."""
+    held = [a for a in lock(attempt_ids, [AttemptState.FINALIZING]) if a.worker == worker]
+    ids = [a.pk for a in held]
+    result = Attempt.objects.filter(pk=OuterRef("attempt_id")).values("result")[:1]
+    Job.objects.filter(attempt_id__in=ids, status__in=OPEN).update(
+        status=JobStatus.COMPLETED,
+        output_data=Subquery(result),
+        progress=1.0,
+        wake_at=None,
+        completed_at=Now(),
+    )
+    Attempt.objects.filter(pk__in=ids).update(
+        state=AttemptState.COMPLETED, worker=None, finished_at=Now()
+    )
+    give_back_unused(held)
+    record([a.job for a in held], "completed")
+    return ids
+
+
+@transaction.atomic
+def fail(
+    *,
+    attempt_id: UUID,
+    error: JobError,
+    states: Collection[str] = (AttemptState.BROKEN,),
+    worker: str | None = None,
+) -> bool:
+    """End a job as failed and give its credits back; safe to call any number of times.
+
+    What another than ``worker`` holds, if that is named, is left alone.
+    """
+    attempt = lock([attempt_id], states).first()
+    if attempt is None or (attempt.state in CLAIMED and worker not in (None, attempt.worker)):
+        return False
+    _end(attempt.job, attempt, JobStatus.FAILED, error)
+    return True
+
+
+@transaction.atomic
+def give_up(*, job_id: UUID, code: ErrorCode = ErrorCode.DEADLINE_EXCEEDED) -> bool:
+    """Fail a job at whatever point it stands, unless its result is being delivered."""
+    job = lock_job(job_id)
+    if job.status not in OPEN or (job.attempt and job.attempt.state in DELIVERING):
+        return False
+    _end(job, job.attempt, JobStatus.FAILED, JobError.of(code))
+    return True
+
+
+@transaction.atomic
+def cancel(*, job_id: UUID, by: str, reason: str = "") -> Job:
+    """End an open job at a person's wish, with a refund; raises ``JobFinished`` if too late."""
+    job = lock_job(job_id)
+    if job.status in ENDED or (job.attempt and job.attempt.state in DELIVERING):
+        raise JobFinished
+    error = JobError.of(ErrorCode.CANCELLED)
+    _end(job, job.attempt, JobStatus.CANCELLED, error, by=by, reason=reason)
+    nudge_on_commit()
+    return Job.objects.get(pk=job_id)
+
+
+def _end(
+    job: Job, attempt: Attempt | None, status: JobStatus, error: JobError, **event: Any
+) -> None:
+    if attempt is not None:
+        stop_call(attempt)
+        ended = AttemptState.CANCELLED if status == JobStatus.CANCELLED else AttemptState.FAILED
+        Attempt.objects.filter(pk=attempt.pk).update(
+            state=ended,
+            error_code=error.code,
+            error_message=error.message,
+            worker=None,
+            finished_at=Now(),
+        )
+    Job.objects.filter(pk=job.pk, status__in=OPEN).update(
+        status=status,
+        error_code=error.code,
+        error_message=error.message,
+        credits_refunded=job.credits_cost > 0,
+        wake_at=None,
+        completed_at=Now(),
+    )
+    if job.credits_cost > 0:
+        ledger.refund(
+            user_id=job.user_id,
+            amount=job.credits_cost,
+            job_id=job.pk,
+            description=f"{job.type} {status}: {error.code}",
+        )
+    record([job], status.value, error_code=error.code, **event)

@@ -1,0 +1,67 @@
+"""What all transitions share: the locks, in their order, and the traces that they leave."""
+
+from collections.abc import Collection, Iterable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+
+from auteur.api.problems import NotFound, Problem
+from jobs.models import OPEN, Attempt, AttemptState, Event, Job
+
+SPAWNED = (AttemptState.DISPATCHING, AttemptState.RUNNING)
+"""States in which a call may run."""
+
+
+class JobFinished(Problem):
+    """Too late: the job has ended, or its result is being delivered."""
+
+    status_code = 409
+    default_code = "job_finished"
+    default_detail = "The job has already ended, or its result is being delivered."
+
+
+def lock(attempt_ids: Iterable[UUID], states: Collection[str]) -> QuerySet[Attempt]:
+    """Those of the attempts that are current and in one of the states, locked in job order."""
+    return (
+        Attempt.objects.select_related("job")
+        .select_for_update(no_key=True, of=("job", "self"))  # rows are locked in this order
+        .filter(
+            pk__in=list(attempt_ids),
+            state__in=states,
+            job__attempt_id=F("pk"),
+            job__status__in=OPEN,
+        )
+        .order_by("job_id")
+    )
+
+
+def record(jobs: Iterable[Job], type: str, **data: Any) -> None:
+    Event.objects.bulk_create(
+        [Event(job_id=job.pk, user_id=job.user_id, type=type, data=data) for job in jobs]
+    )
+
+
+def wake(attempts: Collection[Attempt], after: timedelta) -> None:
+    Job.objects.filter(pk__in=[a.job_id for a in attempts], status__in=OPEN).update(
+        wake_at=Now() + after
+    )
+
+
+def lock_job(job_id: UUID) -> Job:
+    # The attempt is read later, by a statement of its own: one joined here would be as it was
+    # before we waited for the lock.
+    job = Job.objects.select_for_update(no_key=True).filter(pk=job_id).first()
+    if job is None:
+        raise NotFound
+    return job
+
+
+def stop_call(attempt: Attempt) -> None:
+    """Durably ask for the end of a call that may run, even if its id is not known yet."""
+    if attempt.state in SPAWNED:
+        Attempt.objects.filter(pk=attempt.pk, stop_requested_at=None).update(
+            stop_requested_at=Now()
+        )
