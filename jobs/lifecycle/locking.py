@@ -39,18 +39,21 @@ def lock(attempt_ids: Iterable[UUID], states: Collection[str]) -> QuerySet[Attem
 
 
 def record(jobs: Iterable[Job], type: str, **data: Any) -> None:
+    """Write what happened to the jobs, in the present transaction."""
     Event.objects.bulk_create(
         [Event(job_id=job.pk, user_id=job.user_id, type=type, data=data) for job in jobs]
     )
 
 
 def wake(attempts: Collection[Attempt], after: timedelta) -> None:
+    """Have the orchestrator look at the jobs of these attempts after a while."""
     Job.objects.filter(pk__in=[a.job_id for a in attempts], status__in=OPEN).update(
         wake_at=Now() + after
     )
 
 
 def lock_job(job_id: UUID) -> Job:
+    """The job, locked; raises ``NotFound``."""
     # The attempt is read later, by a statement of its own: one joined here would be as it was
     # before we waited for the lock.
     job = Job.objects.select_for_update(no_key=True).filter(pk=job_id).first()

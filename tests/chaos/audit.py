@@ -58,6 +58,7 @@ BOOKS = {
     """,
 }
 
+# A call whose id its worker did not live to tell cannot be stopped; its reports are answered 409.
 UNFINISHED = {
     "attempt of an ended job is open": """
         SELECT a.id FROM job_attempts a JOIN jobs j ON j.id = a.job_id
@@ -67,6 +68,7 @@ UNFINISHED = {
         SELECT c.id, c.state, a.state, j.status FROM local_calls c
         JOIN job_attempts a ON a.id = c.attempt_id JOIN jobs j ON j.id = a.job_id
         WHERE j.user_id = %(user)s AND c.state IN ('queued', 'running')
+          AND (a.call_id IS NOT NULL OR a.state <> ALL(%(ended)s))
     """,
     "call was not stopped": """
         SELECT a.id FROM job_attempts a JOIN jobs j ON j.id = a.job_id

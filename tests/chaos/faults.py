@@ -76,7 +76,11 @@ _ALL = (
     Fault("steps worker SIGKILL", lambda stack: strikes.kill(stack, "worker-steps")),
     Fault("CPU worker SIGKILL", lambda stack: strikes.kill(stack, "worker-cpu")),
     Fault("orchestrator SIGKILL", lambda stack: strikes.kill(stack, "orchestrator")),
-    Fault("one of two orchestrators SIGKILL", strikes.second_orchestrator),
+    Fault(
+        "one of two orchestrators SIGKILL",
+        lambda stack: strikes.kill(stack, "orchestrator"),
+        begin=ChaosStack.start_second_orchestrator,
+    ),
     Fault("API child SIGKILL", lambda stack: strikes.kill_child(stack, "api")),
     Fault("API SIGKILL", lambda stack: strikes.kill(stack, "api")),
     Fault("API answers cut", lambda stack: strikes.cut(stack, _api)),
@@ -112,6 +116,13 @@ _ALL = (
     Fault("callbacks delayed 8 s", begin=_delay_callbacks),
     Fault("callbacks never", begin=_swallow_callbacks),
 )
+WITHOUT_REPAIR = Fault(
+    "control: no repair, worker child SIGKILL and FLUSHALL",
+    lambda stack: strikes.kill_and_flush(stack, "after_claim_prepare"),
+    begin=ChaosStack.forget,
+    settle=6.0,
+)
+"""The negative control: an orchestrator that publishes and repairs nothing must lose jobs."""
 FAULTS = {fault.name: fault for fault in _ALL}
 BOUNDED = (
     "worker children SIGKILL at four points",

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -50,6 +51,7 @@ class ChaosStack(JourneyStack):
         self.failpoints = folder / "failpoints"
         self.failpoints.mkdir(parents=True, exist_ok=True)
         self.forgetful = folder / "forgetful"
+        self._second_orchestrator: subprocess.Popen[str] | None = None
         settings = {name: str(port) for name, port in chosen.items()} | {
             supervise.POSTGRES_PROXY: str(own[0]),
             supervise.REDIS_PROXY: str(own[1]),
@@ -119,8 +121,38 @@ class ChaosStack(JourneyStack):
         self.doubles_messages = False
         for point in self.failpoints.iterdir():
             point.unlink()
+        if self._second_orchestrator is not None:
+            self._second_orchestrator.terminate()
+            self._second_orchestrator.wait(FIRE_SECONDS)
+            self._second_orchestrator = None
+        if self.forgetful.exists():
+            self.forgetful.unlink()
+            self._replace_orchestrator()
         self.wait_until_ready()
         until(lambda: all(self._lives(name) for name in SERVICES), FIRE_SECONDS)
+
+    def forget(self) -> None:
+        """Replace the orchestrator by one that repairs nothing, until `heal`."""
+        self.forgetful.touch()
+        self._replace_orchestrator()
+
+    def _replace_orchestrator(self) -> None:
+        before = self.process("orchestrator")
+        before.kill()
+        psutil.wait_procs([before], timeout=FIRE_SECONDS)
+        self.wait_until_ready()
+
+    def start_second_orchestrator(self) -> None:
+        """Run another one beside the first, until `heal`; return when it works."""
+        self._second_orchestrator = second = subprocess.Popen(
+            [sys.executable, "manage.py", "orchestrate"],
+            cwd=BASE_DIR,
+            env=self.env,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert second.stderr is not None
+        assert "orchestrator started" in second.stderr.readline()
 
     def _lives(self, name: str) -> bool:
         running = leftovers.read(self.var)

@@ -2,14 +2,11 @@
 
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 
 import psutil
 
-from auteur.devstack.processes import BASE_DIR
 from tests.chaos.proxy import Mode, Proxy
 from tests.chaos.stack import ChaosStack
 from tests.waiting import until
@@ -108,6 +105,13 @@ def flush_redis(stack: ChaosStack) -> float:
     return now
 
 
+def kill_and_flush(stack: ChaosStack, point: str) -> float:
+    """A worker child dies with what it has claimed; then the queues are gone."""
+    now = die_at(stack, point)
+    stack.redis().flushall()
+    return now
+
+
 def hang_redis(stack: ChaosStack) -> float:
     """SIGSTOP Redis for half a minute: it accepts connections and answers nothing."""
     now = time.time()
@@ -147,24 +151,6 @@ def deafen_redis(stack: ChaosStack) -> float:
     time.sleep(OUTAGE_SECONDS)
     stack.redis_proxy.mode = Mode.PASS
     return now
-
-
-def second_orchestrator(stack: ChaosStack) -> float:
-    """Another orchestrator works beside the first, which is killed."""
-    second = subprocess.Popen(
-        [sys.executable, "manage.py", "orchestrate"],
-        cwd=BASE_DIR,
-        env=stack.env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        time.sleep(4.0)
-        return kill(stack, "orchestrator")
-    finally:
-        time.sleep(4.0)
-        second.terminate()
-        second.wait(GONE_SECONDS)
 
 
 def storm(stack: ChaosStack) -> float:

@@ -124,7 +124,7 @@ def test_two_workers_with_jobs_of_the_same_people(make_user, make_noop):
             for order in (people, people[::-1], people[2:] + people[:2])
         ]
         barrier = threading.Barrier(len(batches))
-        done = []
+        done: list[int] = []
 
         def work(batch, barrier=barrier, done=done):
             barrier.wait()
