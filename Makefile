@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format bench lock clean
+.PHONY: help setup demo run test check format bench chaos lock clean
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -39,6 +39,9 @@ format: $(READY)  ## rewrite the code in the project's format
 
 bench: $(READY)  ## the benchmarks, each beside its baselines
 	@$(PYTHON) -m benchmarks
+
+chaos: $(READY)  ## hurt the running stack in every way, then audit the books (12 minutes)
+	@$(PYTHON) -m tests.chaos
 
 lock: $(READY)  ## resolve requirements/*.in into the locked *.txt
 	@for name in base dev prod models; do \

@@ -6,6 +6,7 @@ embedded stack writes ``var/stack.env``, which is read when ``DATABASE_URL`` is 
 
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
@@ -125,7 +126,7 @@ PUBLIC_URL = env.str("PUBLIC_URL").rstrip("/")
 PRESIGNED_URL_SECONDS = 15 * 60
 STORAGE_BACKEND = env.str("STORAGE_BACKEND", default="filesystem")
 if STORAGE_BACKEND == "filesystem":
-    _OBJECT_STORAGE = {
+    _OBJECT_STORAGE: dict[str, Any] = {
         "BACKEND": "media.storage.filesystem.SignedFileSystemStorage",
         "OPTIONS": {
             "location": env.str("STORAGE_DIR"),

@@ -1,22 +1,23 @@
 """A pytest plugin: which tests share a worker of xdist.
 
 pytest-xdist 3.8 marks a test's group in its node id, where pytest 9.2 no longer lets it; so tests
-that share the running stack are known by their folder.
+that share a running stack are known by their folder.
 """
 
 import pytest
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadGroupScheduling  # type: ignore[import-untyped]
 
-SHARING_THE_STACK = ("tests/journeys/",)
+GROUPS = {"tests/journeys/": "stack", "tests/chaos/": "chaos"}
 
 
 class StackScheduling(LoadGroupScheduling):
-    """Tests of the running stack stay together; all others go where there is room."""
+    """Tests of one running stack stay together; all others go where there is room."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(SHARING_THE_STACK):
-            return "stack"
+        for folder, group in GROUPS.items():
+            if nodeid.startswith(folder):
+                return group
         return str(super()._split_scope(nodeid))
 
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from auteur.devstack.cli import say
-from tests.chaos.faults import FAULTS
+from tests.chaos.faults import FAULTS, WITHOUT_REPAIR
 from tests.chaos.scenario import Report, run, table
 from tests.chaos.stack import ChaosStack
 
@@ -15,7 +15,7 @@ SHOWN = 3  # of each kind of wrong
 
 
 def main() -> int:
-    """Run; 0 only if no fault left a trace."""
+    """Run; 0 only if no fault left a trace, and the control did."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("faults", nargs="*", metavar="FAULT", help="; ".join(FAULTS))
     parser.add_argument("--var", type=Path, help="keep the stack's data and logs here")
@@ -27,14 +27,18 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="auteur-chaos-") as temporary:
         with ChaosStack(options.var or Path(temporary)) as stack:
             reports = [_told(run(stack, FAULTS[name])) for name in names]
-    say(f"\n{table(reports)}\n")
+            books = stack.manage("ledger_verify")
+            control = run(stack, WITHOUT_REPAIR)
+    say(f"\n{table([*reports, control])}\n\n{books}")
     bad = [report for report in reports if not report.is_clean]
+    if not control.lost:
+        say("The control lost nothing: this suite would not see a loss.")
     say(
         f"{len(reports)} faults, {sum(report.jobs for report in reports)} jobs in "
         f"{time.monotonic() - begin:.0f} s: "
         + (f"{len(bad)} left something wrong" if bad else "nothing lost, nothing doubled")
     )
-    return bool(bad)
+    return bool(bad or not control.lost)
 
 
 def _told(report: Report) -> Report:

@@ -51,7 +51,7 @@ class ChaosStack(JourneyStack):
         self.failpoints = folder / "failpoints"
         self.failpoints.mkdir(parents=True, exist_ok=True)
         self.forgetful = folder / "forgetful"
-        self._second_orchestrator: subprocess.Popen[str] | None = None
+        self._second_orchestrator: subprocess.Popen[bytes] | None = None
         settings = {name: str(port) for name, port in chosen.items()} | {
             supervise.POSTGRES_PROXY: str(own[0]),
             supervise.REDIS_PROXY: str(own[1]),
@@ -75,6 +75,7 @@ class ChaosStack(JourneyStack):
 
     def __exit__(self, *exc: object) -> None:
         try:
+            self._stop_second_orchestrator()
             self.stop()
         finally:
             self._proxies.close()
@@ -121,10 +122,7 @@ class ChaosStack(JourneyStack):
         self.doubles_messages = False
         for point in self.failpoints.iterdir():
             point.unlink()
-        if self._second_orchestrator is not None:
-            self._second_orchestrator.terminate()
-            self._second_orchestrator.wait(FIRE_SECONDS)
-            self._second_orchestrator = None
+        self._stop_second_orchestrator()
         if self.forgetful.exists():
             self.forgetful.unlink()
             self._replace_orchestrator()
@@ -144,15 +142,21 @@ class ChaosStack(JourneyStack):
 
     def start_second_orchestrator(self) -> None:
         """Run another one beside the first, until `heal`; return when it works."""
-        self._second_orchestrator = second = subprocess.Popen(
-            [sys.executable, "manage.py", "orchestrate"],
-            cwd=BASE_DIR,
-            env=self.env,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert second.stderr is not None
-        assert "orchestrator started" in second.stderr.readline()
+        log = self.var / "log" / "orchestrator-2.log"
+        with log.open("w") as output:
+            self._second_orchestrator = subprocess.Popen(
+                [sys.executable, "manage.py", "orchestrate"],
+                cwd=BASE_DIR,
+                env=self.env,
+                stderr=output,
+            )
+        until(lambda: "orchestrator started" in log.read_text(), FIRE_SECONDS)
+
+    def _stop_second_orchestrator(self) -> None:
+        if self._second_orchestrator is not None:
+            self._second_orchestrator.terminate()
+            self._second_orchestrator.wait(FIRE_SECONDS)
+            self._second_orchestrator = None
 
     def _lives(self, name: str) -> bool:
         running = leftovers.read(self.var)

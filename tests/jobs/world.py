@@ -5,11 +5,13 @@ round), so that a generated sequence means the same whatever came before. What i
 rules say it must be, is no error.
 """
 
+import time
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
 from accounts.models import User
@@ -23,18 +25,20 @@ from jobs import lifecycle, submission, tasks
 from jobs.features.registry import feature_of
 from jobs.models import OPEN, Attempt, AttemptState, Job, WorkerHeartbeat
 from jobs.orchestrator import admission, due, loop
-from jobs.steps import STEPS
+from jobs.steps import HOLDING, STEPS
 from tests.jobs.broker import Broker
 
-MAX_OPEN = 6
-REACH = 8
-"""How many of the latest jobs operations reach."""
 ENGINE = EngineInfo(name="draft", model="noop")
 GONE = "gone"
 """A worker that has never shown a heartbeat."""
 SLOW = "slow"
 """A worker that lives as long as anybody cares, and does not finish."""
 CALL_LEASE = timedelta(seconds=8)
+SPAWNED = (AttemptState.DISPATCHING, AttemptState.RUNNING)
+NOT_OURS = str(UUID(int=1))
+"""The id of a call that the backend does not know."""
+LATE = {"seconds": 0, "error": None}
+"""What the slow worker leaves behind; a payload that a call can be started with."""
 
 OUTCOMES = {
     "done": Outcome(result={}, engine=ENGINE),
@@ -43,24 +47,22 @@ OUTCOMES = {
     "oom": Outcome(error=Failure(code=ErrorCode.GPU_OOM, message="Too large.")),
 }
 
-AGE = """
-WITH locked AS MATERIALIZED (SELECT {key} AS key FROM {table} ORDER BY {order} FOR NO KEY UPDATE)
-UPDATE {table} SET {columns} FROM locked WHERE {table}.{key} = locked.key"""
-"""Locks rows in the order in which everybody else does."""
-
 CLOCKS = (
-    ("jobs", "id", "id", ("wake_at", "start_deadline_at", "deadline_at")),
-    ("job_attempts", "id", "job_id, number", ("lease_expires_at", "stop_requested_at")),
-    ("local_calls", "id", "id", ("lease_expires_at",)),
+    ("jobs", "wake_at IS NOT NULL", ("wake_at", "start_deadline_at", "deadline_at")),
+    ("job_attempts", "stopped_at IS NULL", ("lease_expires_at", "stop_requested_at")),
+    ("local_calls", "finished_at IS NULL", ("lease_expires_at",)),
 )
+"""Tables, their rows for which time matters, and where it is written."""
 DEADLINES = ("start_deadline_at", "deadline_at")
 
 
 class World:
     """One user with a few jobs, their messages, calls and workers."""
 
-    def __init__(self, broker: Broker, balance: int) -> None:
+    def __init__(self, broker: Broker, *, balance: int, most: int) -> None:
         self.broker = broker
+        self.most = most
+        """How many jobs are open at once, and how many of the latest operations reach."""
         self.broker.come_back()
         self.broker.flush()
         _empty_the_tables()
@@ -77,7 +79,7 @@ class World:
             ledger.grant(user_id=self.user.pk, amount=amount)
 
     def submit(self, price: int, used: int) -> None:
-        if self.open_jobs() >= MAX_OPEN:
+        if self.open_jobs() >= self.most:
             return
         feature = feature_of("noop")
         parameters = submission.validated(
@@ -93,7 +95,7 @@ class World:
 
     def run_again(self, number: int, charged: bool) -> None:
         job = self._job(number)
-        if job is None or self.open_jobs() >= MAX_OPEN:
+        if job is None or self.open_jobs() >= self.most:
             return
         try:
             made = submission.resubmit(
@@ -140,7 +142,7 @@ class World:
 
     def claim(self, worker: str, number: int, spawned: bool) -> None:
         """A worker takes an attempt and does not finish; it may have come to start a call."""
-        attempt = self._attempt(number, 0)
+        attempt = self._attempt(number, 0, *(step.takes for step in STEPS))
         if attempt is None:
             return
         for step in STEPS:
@@ -152,7 +154,7 @@ class World:
 
     def finish_late(self, number: int, back: int) -> None:
         """The slow worker finishes a step, whether or not it still holds the attempt."""
-        attempt = self._attempt(number, back)
+        attempt = self._attempt(number, back, *HOLDING)
         if attempt is None:
             return
         for step in STEPS:
@@ -160,7 +162,7 @@ class World:
                 lifecycle.complete(attempt_ids=[attempt.pk], worker=SLOW)
             elif step.repeatable:
                 column = "payload" if step.name == "prepare" else "result"
-                lifecycle.release(step=step, worker=SLOW, values={attempt.pk: {column: {}}})
+                lifecycle.release(step=step, worker=SLOW, values={attempt.pk: {column: LATE}})
 
     def raise_in(self, number: int, back: int, task: str) -> None:
         """A task raises with an attempt in its message, and its `on_failure` runs twice."""
@@ -188,7 +190,7 @@ class World:
 
     def report(self, number: int, back: int, outcome: str, known: bool, times: int) -> None:
         """A callback of a call that we started, or of one that we did not."""
-        attempt = self._attempt(number, back)
+        attempt = self._attempt(number, back, *SPAWNED)
         if attempt is None:
             return
         if known:
@@ -197,14 +199,14 @@ class World:
             try:
                 lifecycle.report_outcome(
                     attempt_id=attempt.pk,
-                    call_id=_call_of(attempt) if known else "not-ours",
+                    call_id=_call_of(attempt) if known else NOT_OURS,
                     outcome=OUTCOMES[outcome],
                 )
             except lifecycle.Superseded:
                 return
 
     def progress(self, number: int, back: int, share: float) -> None:
-        attempt = self._attempt(number, back)
+        attempt = self._attempt(number, back, *SPAWNED)
         if attempt is None:
             return
         try:
@@ -214,16 +216,27 @@ class World:
         except (lifecycle.Superseded, NotFound):
             return
 
-    # Time
+    # Time, and a busy database
 
     def wait(self, seconds: float, *, deadlines: bool = True) -> None:
-        """Time passes for everything that is written down with a time."""
-        for table, key, order, columns in CLOCKS:
+        """Time passes for everything that is written down with a time.
+
+        Row by row, so that it never waits for one row while it keeps another.
+        """
+        for table, alive, columns in CLOCKS:
             moved = [column for column in columns if deadlines or column not in DEADLINES]
             sets = ", ".join(f"{c} = {c} - make_interval(secs => {seconds})" for c in moved)
-            statement = AGE.format(table=table, key=key, order=order, columns=sets)
             with connection.cursor() as cursor:
-                cursor.execute(statement)
+                cursor.execute(f"SELECT id FROM {table} WHERE {alive}")
+                for row in cursor.fetchall():
+                    cursor.execute(f"UPDATE {table} SET {sets} WHERE id = %s", row)
+
+    def keep(self, number: int, seconds: float) -> None:
+        """Lock a job for a while: who wants it next has read it before, and gets it all at once."""
+        if job := self._job(number):
+            with transaction.atomic():
+                Job.objects.select_for_update(no_key=True).get(pk=job.pk)
+                time.sleep(seconds)
 
     # What there is
 
@@ -231,23 +244,28 @@ class World:
         return Job.objects.filter(status__in=OPEN).count()
 
     def _job(self, number: int) -> Job | None:
-        ids = self.job_ids[-REACH:]
+        ids = self.job_ids[-self.most :]
         return Job.objects.get(pk=ids[number % len(ids)]) if ids else None
 
-    def _attempt(self, number: int, back: int) -> Attempt | None:
-        """The job's newest attempt, or one that many before it."""
-        job = self._job(number)
-        attempts = list(job.attempts.order_by("-number")) if job else []
-        return attempts[back % len(attempts)] if attempts else None
+    def _attempt(self, number: int, back: int, *states: str) -> Attempt | None:
+        """A present attempt, if there is any in one of the states; or one before a present one."""
+        reach = Attempt.objects.filter(job_id__in=self.job_ids[-self.most :])
+        present = reach.filter(job__attempt_id=F("pk")).order_by("created_at")
+        fitting = list(present.filter(state__in=states)) or list(present)
+        if not fitting:
+            return None
+        attempt = fitting[number % len(fitting)]
+        before = Attempt.objects.filter(job_id=attempt.job_id, number=attempt.number - back)
+        return before.first() or attempt
 
     def _calls(self, number: int, back: int, *states: str) -> Any:
-        attempt = self._attempt(number, back)
+        attempt = self._attempt(number, back, *SPAWNED)
         return LocalCall.objects.filter(attempt_id=attempt and attempt.pk, state__in=states)
 
 
 def _call_of(attempt: Attempt) -> str:
     call = LocalCall.objects.filter(attempt_id=attempt.pk).first()
-    return attempt.call_id or (str(call.pk) if call else "call-1")
+    return attempt.call_id or (str(call.pk) if call else NOT_OURS)
 
 
 def _empty_the_tables() -> None:

@@ -1,0 +1,44 @@
+"""The most telling faults; `make chaos` runs all of them."""
+
+import pytest
+
+from tests.chaos import audit
+from tests.chaos.faults import BOUNDED, FAULTS, WITHOUT_REPAIR
+from tests.chaos.scenario import run, table
+from tests.chaos.stack import ChaosStack
+from tests.waiting import until
+
+pytestmark = pytest.mark.xdist_group("chaos")
+
+JOBS = 16
+REPAIR_SECONDS = 30.0
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_no_job_and_no_credit_is_lost(stack: ChaosStack, name: str) -> None:
+    report = run(stack, FAULTS[name], JOBS)
+    assert report.is_clean, f"{report}\n{table([report])}"
+    assert report.jobs == JOBS
+    assert report.recoveries, "no job was open when the fault struck"
+
+
+def test_without_the_repair_jobs_are_lost_and_with_it_they_are_found(stack: ChaosStack) -> None:
+    report = run(stack, WITHOUT_REPAIR, JOBS)
+    assert report.lost
+    assert not report.doubled
+
+    def open_jobs() -> int:
+        with stack.database() as database:
+            counted = database.execute(
+                "SELECT count(*) FROM jobs WHERE status <> ALL(%s)", [list(audit.ENDED)]
+            ).fetchone()
+        assert counted is not None
+        return int(counted[0])
+
+    assert open_jobs() == len(report.lost)
+    stack.heal()
+    until(lambda: open_jobs() == 0, REPAIR_SECONDS)
+
+
+def test_the_books_are_right_after_all_that(stack: ChaosStack) -> None:
+    assert "Everything adds up" in stack.manage("ledger_verify")
