@@ -106,6 +106,8 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "connect_timeout": 5,
+            # Uses of a statement before it is prepared; 0, behind a pooler by transaction, never.
+            "prepare_threshold": env.int("DATABASE_PREPARE_THRESHOLD", default=5) or None,
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
@@ -207,6 +209,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
+        "ErrorCode": "gpu_tasks.errors.ErrorCode",
         "JobStatus": "jobs.models.JobStatus",
         "MediaStatus": "media.models.MediaStatus",
         "MediaType": "media.models.MediaType",
@@ -237,6 +240,7 @@ CORS_EXPOSE_HEADERS = [
     "ratelimit-limit",
     "ratelimit-remaining",
     "ratelimit-reset",
+    "idempotency-replayed",
 ]
 if "null" in CORS_ALLOWED_ORIGINS:
     raise ImproperlyConfigured("CORS_ALLOWED_ORIGINS must not hold the null origin.")

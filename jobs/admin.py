@@ -31,7 +31,6 @@ from auteur.admin import (
     pretty_json,
     two_lines,
 )
-from auteur.api.problems import Problem
 from credits.admin import signed_amount
 from credits.models import CreditTransaction
 from jobs import lifecycle, submission
@@ -52,14 +51,6 @@ COLOURS: Mapping[str, str] = {
 """Of job statuses and attempt states; every other state is one of work."""
 CHARGED, ON_THE_HOUSE = "charged", "house"
 TIMES = ("created", "claimed", "dispatched", "reported", "finished", "stop_requested", "stopped")
-
-
-class FeatureGone(Problem):
-    """The job is of a feature that is no longer declared."""
-
-    status_code = 409
-    default_code = "feature_gone"
-    default_detail = "This feature is no longer offered."
 
 
 class RunAgainForm(ReasonForm):
@@ -373,7 +364,7 @@ def _requeue(request: HttpRequest, job: Job, given: Mapping[str, Any]) -> str:
 def _feature(job: Job) -> Feature:
     feature = features().get(job.type)
     if feature is None:
-        raise FeatureGone
+        raise submission.FeatureGone
     return feature
 
 

@@ -57,6 +57,8 @@ def delete_media(*, user_id: UUID, media_id: UUID, project_id: UUID | None = Non
 def delete_project_media(project_id: UUID) -> None:
     """Delete all media of a project whose jobs have been cancelled, in the caller's transaction."""
     rows = MediaFile.objects.filter(project_id=project_id)
+    # In the order in which submissions hold their media.
+    list(rows.select_for_update().order_by("pk").values_list("pk"))
     keys = _keys(rows)
     rows.delete()
     remove_after_commit(keys)

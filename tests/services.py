@@ -81,6 +81,7 @@ def _take_own_names(worker: str) -> None:
 
     And to all the feature that does nothing.
     """
+    os.environ.setdefault("CPU_LIMIT", "50")
     os.environ.setdefault("AUTEUR_PLUGINS", str(Path(__file__).parent / "plugins"))
     number = int(worker.removeprefix("gw")) + 1 if worker.startswith("gw") else 0
     folder = Path(os.environ[FOLDER_VARIABLE])

@@ -5,7 +5,7 @@ from datetime import timedelta
 from itertools import groupby
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import OuterRef, Subquery
 from django.db.models.functions import Now
 
@@ -14,11 +14,29 @@ from gpu_tasks.contract import Outcome
 from jobs.features.base import Feature
 from jobs.features.registry import feature_of
 from jobs.lifecycle.locking import SPAWNED, lock, wake
-from jobs.models import Attempt, AttemptState, Job, JobStatus
+from jobs.models import OPEN, Attempt, AttemptState, Job, JobStatus
 from jobs.wakeup import nudge_on_commit
 
 CALL_GRACE = timedelta(seconds=60)
 """What a call gets beyond its time limit, to start and to report."""
+
+
+REPORT = """
+WITH mine AS (
+    SELECT a.id, a.job_id FROM jobs j JOIN job_attempts a ON a.id = j.attempt_id
+    WHERE a.id = %(attempt_id)s AND a.state = ANY(%(spawned)s) AND j.status = ANY(%(open)s)
+      AND coalesce(a.call_id, %(call_id)s) = %(call_id)s AND a.stop_requested_at IS NULL
+    FOR NO KEY UPDATE OF j, a
+),
+reported AS (
+    UPDATE job_attempts
+    SET state = %(state)s, worker = NULL, call_id = %(call_id)s, outcome = %(outcome)s::jsonb,
+        error_code = %(error_code)s, error_message = %(error_message)s, reported_at = now(),
+        publications = 0
+    FROM mine WHERE job_attempts.id = mine.id
+)
+UPDATE jobs SET wake_at = now() FROM mine WHERE jobs.id = mine.job_id RETURNING jobs.id"""
+"""One statement, for it runs once for every call; locks and checks are those of `lock`."""
 
 
 class Superseded(Problem):
@@ -89,26 +107,27 @@ def report_progress(*, attempt_id: UUID, call_id: str, progress: float) -> None:
     ).update(progress=progress)
 
 
-@transaction.atomic
 def report_outcome(*, attempt_id: UUID, call_id: str, outcome: Outcome) -> bool:
     """Store how a call ended, once; a repetition is no error. Raises as `report_progress`."""
-    _reporting(attempt_id, call_id)
-    attempt = lock([attempt_id], SPAWNED).first()
-    if attempt is None:
-        return False
-    Attempt.objects.filter(pk=attempt_id).update(
-        state=AttemptState.BROKEN if outcome.error else AttemptState.REPORTED,
-        worker=None,
-        call_id=call_id,
-        outcome=outcome.model_dump(mode="json"),
-        error_code=outcome.error.code if outcome.error else None,
-        error_message=outcome.error.message if outcome.error else None,
-        reported_at=Now(),
-        publications=0,
-    )
-    wake([attempt], timedelta(0))
-    nudge_on_commit()
-    return True
+    error = outcome.error
+    values = {
+        "attempt_id": attempt_id,
+        "call_id": call_id,
+        "spawned": list(SPAWNED),
+        "open": list(OPEN),
+        "state": AttemptState.BROKEN if error else AttemptState.REPORTED,
+        "outcome": outcome.model_dump_json(),
+        "error_code": error.code if error else None,
+        "error_message": error.message if error else None,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(REPORT, values)
+        is_stored = cursor.fetchone() is not None
+    if is_stored:
+        nudge_on_commit()
+    else:
+        _reporting(attempt_id, call_id)
+    return is_stored
 
 
 def _reporting(attempt_id: UUID, call_id: str) -> None:
