@@ -51,11 +51,12 @@ class EdlTooLarge(Problem):
 def create(project: Project) -> None:
     """Make the project's blank document, unless it has one already."""
     of_row = _settings_of(project)
+    now = _now()
     blank = EditDecisionList(
         project_id=str(project.pk),
         user_id=str(project.user_id),
-        created_at=_now(),
-        updated_at=_now(),
+        created_at=now,
+        updated_at=now,
         settings=Settings(
             resolution=Resolution(**of_row["resolution"]), frame_rate=of_row["frame_rate"]
         ),

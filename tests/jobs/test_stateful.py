@@ -29,7 +29,7 @@ from gpu_tasks.backends.models import LocalCall, LocalCallState
 from jobs import books
 from jobs.models import ENDED, OPEN, Attempt, Event, Job
 from tests.jobs.broker import Broker
-from tests.jobs.world import GONE, OUTCOMES, SLOW, World
+from tests.jobs.world import ALIVE, GONE, OUTCOMES, SLOW, World
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -53,7 +53,6 @@ ROUND_SECONDS = 20
 JOBS = st.integers(0, 3)
 BACK = st.integers(0, 2)
 PLACES = st.integers(0, 5)
-ALIVE = (LocalCallState.QUEUED, LocalCallState.RUNNING)
 TASKS = ("prepare", "dispatch", "collect", "finalize", "fail")
 
 

@@ -7,7 +7,6 @@ rules say it must be, is no error.
 
 import time
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -35,6 +34,7 @@ SLOW = "slow"
 """A worker that lives as long as anybody cares, and does not finish."""
 CALL_LEASE = timedelta(seconds=8)
 SPAWNED = (AttemptState.DISPATCHING, AttemptState.RUNNING)
+ALIVE = (LocalCallState.QUEUED, LocalCallState.RUNNING)
 NOT_OURS = str(UUID(int=1))
 """The id of a call that the backend does not know."""
 LATE = {"seconds": 0, "error": None}
@@ -176,17 +176,15 @@ class World:
 
     def begin_call(self, number: int, back: int) -> None:
         """A GPU worker takes a call."""
-        self._calls(number, back, LocalCallState.QUEUED).update(
-            state=LocalCallState.RUNNING, worker="gpu", lease_expires_at=Now() + CALL_LEASE
-        )
+        if attempt := self._attempt(number, back, *SPAWNED):
+            LocalCall.objects.filter(attempt_id=attempt.pk, state=LocalCallState.QUEUED).update(
+                state=LocalCallState.RUNNING, worker="gpu", lease_expires_at=Now() + CALL_LEASE
+            )
 
     def end_call(self, number: int, back: int, outcome: str) -> None:
         """A call stores its outcome; its callback never comes."""
-        self._calls(number, back, LocalCallState.QUEUED, LocalCallState.RUNNING).update(
-            state=LocalCallState.DONE,
-            outcome=OUTCOMES[outcome].model_dump(mode="json"),
-            finished_at=Now(),
-        )
+        if attempt := self._attempt(number, back, *SPAWNED):
+            _end_call(attempt, outcome)
 
     def report(self, number: int, back: int, outcome: str, known: bool, times: int) -> None:
         """A callback of a call that we started, or of one that we did not."""
@@ -194,7 +192,7 @@ class World:
         if attempt is None:
             return
         if known:
-            self.end_call(number, back, outcome)  # it stores before it tells
+            _end_call(attempt, outcome)  # it stores before it tells
         for _ in range(times):
             try:
                 lifecycle.report_outcome(
@@ -258,9 +256,13 @@ class World:
         before = Attempt.objects.filter(job_id=attempt.job_id, number=attempt.number - back)
         return before.first() or attempt
 
-    def _calls(self, number: int, back: int, *states: str) -> Any:
-        attempt = self._attempt(number, back, *SPAWNED)
-        return LocalCall.objects.filter(attempt_id=attempt and attempt.pk, state__in=states)
+
+def _end_call(attempt: Attempt, outcome: str) -> None:
+    LocalCall.objects.filter(attempt_id=attempt.pk, state__in=ALIVE).update(
+        state=LocalCallState.DONE,
+        outcome=OUTCOMES[outcome].model_dump(mode="json"),
+        finished_at=Now(),
+    )
 
 
 def _call_of(attempt: Attempt) -> str:
