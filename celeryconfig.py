@@ -16,6 +16,7 @@ broker_transport_options = {
     "socket_keepalive": True,
     "health_check_interval": 10,
     "queue_order_strategy": "round_robin",
+    "max_retries": 0,  # of a publication's connection: else each one waits 5 s for a Redis away
 }
 
 task_serializer = "json"

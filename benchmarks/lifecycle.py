@@ -29,11 +29,11 @@ from auteur.devstack.process import Process
 from auteur.devstack.supervisor import Supervisor
 from benchmarks import report
 
-JOBS = int(os.environ.get("BENCHMARK_JOBS", "3000"))
+JOBS = int(os.environ.get("BENCHMARK_JOBS", "600"))
 CLIENTS = 4
 USERS = 20
 WORKERS = 2
-TIMEOUT_SECONDS = 180.0
+TIMEOUT_SECONDS = 300.0
 POLL_SECONDS = 0.05
 PLUGINS = processes.BASE_DIR / "tests" / "plugins"
 RUNS_HERE = ("migrate", "api", "orchestrator", "worker-steps")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from itertools import groupby
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -110,7 +111,7 @@ def report_progress(*, attempt_id: UUID, call_id: str, progress: float) -> None:
 def report_outcome(*, attempt_id: UUID, call_id: str, outcome: Outcome) -> bool:
     """Store how a call ended, once; a repetition is no error. Raises as `report_progress`."""
     error = outcome.error
-    values = {
+    values: dict[str, Any] = {
         "attempt_id": attempt_id,
         "call_id": call_id,
         "spawned": list(SPAWNED),

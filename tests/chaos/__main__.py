@@ -30,6 +30,7 @@ def main() -> int:
             books = stack.manage("ledger_verify")
             control = run(stack, WITHOUT_REPAIR)
     say(f"\n{table([*reports, control])}\n\n{books}")
+    say(f"{reports[-1].unacknowledged} messages of killed workers wait to be brought again.")
     bad = [report for report in reports if not report.is_clean]
     if not control.lost:
         say("The control lost nothing: this suite would not see a loss.")

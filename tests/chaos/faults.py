@@ -10,7 +10,6 @@ from tests.chaos.stack import ChaosStack
 
 CALLBACK_DELAY_SECONDS = 8.0
 WORKERS = ("worker-steps", "worker-cpu")
-OURS = ("api", "orchestrator", *WORKERS)
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,8 @@ _ALL = (
         "CPU worker SIGSTOP, SIGCONT",
         lambda stack: strikes.stop_and_continue(stack, "worker-cpu"),
     ),
-    Fault("all of ours SIGKILL", lambda stack: strikes.kill(stack, *OURS)),
+    Fault("all of ours SIGKILL", lambda stack: strikes.kill(stack, *strikes.OURS)),
+    Fault("all of ours and Redis SIGKILL, queues lost", strikes.kill_all_and_lose_redis),
     Fault("one after another SIGKILL", strikes.storm, settle=60.0),
     Fault("Redis SIGKILL, queues kept", lambda stack: strikes.kill(stack, "redis")),
     Fault("Redis SIGKILL, queues lost", strikes.lose_redis),
@@ -120,14 +120,13 @@ WITHOUT_REPAIR = Fault(
     "control: no repair, worker child SIGKILL and FLUSHALL",
     lambda stack: strikes.kill_and_flush(stack, "after_claim_prepare"),
     begin=ChaosStack.forget,
-    settle=6.0,
+    settle=4.0,
 )
 """The negative control: an orchestrator that publishes and repairs nothing must lose jobs."""
 FAULTS = {fault.name: fault for fault in _ALL}
 BOUNDED = (
     "worker children SIGKILL at four points",
-    "all of ours SIGKILL",
-    "Redis SIGKILL, queues lost",
+    "all of ours and Redis SIGKILL, queues lost",
     "Postgres immediate stop",
     "callbacks never",
     "every message twice",

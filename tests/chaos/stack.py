@@ -33,7 +33,7 @@ SERVICES = ("postgres", "redis", "api", "orchestrator", "worker-steps", "worker-
 class ChaosStack(JourneyStack):
     """API, orchestrator, workers, PostgreSQL and Redis, and the means to hurt them."""
 
-    COMMAND = (sys.executable, "-m", "tests.chaos.supervise")
+    COMMAND: tuple[str, ...] = (sys.executable, "-m", "tests.chaos.supervise")
 
     def __init__(self, folder: Path) -> None:
         own = ports.free_ports(len(ports.DEFAULTS) + 4)

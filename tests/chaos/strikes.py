@@ -11,6 +11,7 @@ from tests.chaos.proxy import Mode, Proxy
 from tests.chaos.stack import ChaosStack
 from tests.waiting import until
 
+OURS = ("api", "orchestrator", "worker-steps", "worker-cpu")
 LONGER_THAN_A_HEARTBEAT = 12.0
 OUTAGE_SECONDS = 8.0
 LONG_OUTAGE_SECONDS = 30.0
@@ -94,6 +95,12 @@ def lose_redis(stack: ChaosStack) -> float:
     (stack.redis_data / "appendonly.aof").unlink(missing_ok=True)
     shutil.rmtree(stack.redis_data / "appendonlydir", ignore_errors=True)
     return now
+
+
+def kill_all_and_lose_redis(stack: ChaosStack) -> float:
+    """Nothing is left but what PostgreSQL holds."""
+    lose_redis(stack)
+    return kill(stack, *OURS)
 
 
 def flush_redis(stack: ChaosStack) -> float:

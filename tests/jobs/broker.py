@@ -39,7 +39,7 @@ class Broker:
     def _lead_to(url: str) -> None:
         settings.REDIS_URL = url
         wakeup._client.cache_clear()
-        current_app.conf.broker_write_url = url
+        current_app.conf.broker_write_url = url  # type: ignore[misc]  # the stub is too strict
         current_app._pool = current_app.amqp._producer_pool = None
 
     def flush(self) -> None:
@@ -63,15 +63,23 @@ class Broker:
         if message := self.take(place):
             self._redis.lpush(message[0], message[1], message[1])
 
-    def deliver(self, place: int) -> bool:
-        """Run the task of one of the messages, and publish what follows it in its chain."""
+    def read(self, place: int) -> tuple[str, list[Any], list[Any]] | None:
+        """Take one of the messages: its task's name, its arguments, what follows in its chain."""
         message = self.take(place)
         if message is None:
-            return False
+            return None
         body = json.loads(message[1])
         args, _, embedded = json.loads(base64.b64decode(body["body"]))
-        result = current_app.tasks[body["headers"]["task"]].apply(args=args)
-        if result.successful() and (chain := embedded.get("chain")):
+        return body["headers"]["task"], args, embedded.get("chain") or []
+
+    def deliver(self, place: int) -> bool:
+        """Run the task of one of the messages, and publish what follows it."""
+        message = self.read(place)
+        if message is None:
+            return False
+        name, args, chain = message
+        result = current_app.tasks[name].apply(args=args)
+        if result.successful() and chain:
             following = signature(chain.pop(), app=current_app)
             with contextlib.suppress(BrokerError, redis.RedisError):  # a message lost
                 following.apply_async(chain=chain)

@@ -40,7 +40,7 @@ COMMON = {
     "suppress_health_check": list(HealthCheck),
     "print_blob": True,
 }
-SHORT_PROFILE = settings(max_examples=20, stateful_step_count=40, derandomize=True, **COMMON)
+SHORT_PROFILE = settings(max_examples=30, stateful_step_count=40, derandomize=True, **COMMON)
 LONG_PROFILE = settings(max_examples=500, stateful_step_count=100, **COMMON)
 PROFILE = LONG_PROFILE if LONG else SHORT_PROFILE
 THREADS = 4
@@ -78,7 +78,7 @@ class Witness:
         for pk, was in self._ended.items():
             assert ended.get(pk) == was, f"ended job {pk} changed"
         self._ended = ended
-        assert not _ended_jobs().filter(status="completed", output_data=None).exists()
+        assert not _ended_jobs().filter(status="completed", output_data__isnull=True).exists()
         told = Event.objects.filter(type__in=ENDED).values_list("job", flat=True)
         assert sorted(told) == sorted(ended), "an end was told twice or never"
 
@@ -151,35 +151,40 @@ class Life(RuleBasedStateMachine):
         while self.world.broker.deliver(0):
             pass
 
-    @rule(job=JOBS, outcome=st.sampled_from(["done", "done", *OUTCOMES]), times=st.integers(1, 2))
-    def report(self, job: int, outcome: str, times: int) -> None:
-        self.world.report(job, 0, outcome, True, times)
+    @rule(worker=st.sampled_from([GONE, SLOW]), place=PLACES, spawned=st.booleans())
+    def deliver_to(self, worker: str, place: int, spawned: bool) -> None:
+        self.world.orchestrate()
+        self.world.deliver_to(worker, place, spawned)
 
-    @rule(job=JOBS, outcome=st.sampled_from(["done", "done", *OUTCOMES]))
-    def end_call(self, job: int, outcome: str) -> None:
-        self.world.end_call(job, 0, outcome)
+    @rule(job=JOBS, outcome=st.sampled_from(["done", "done", *OUTCOMES]), told=st.booleans())
+    def end_call(self, job: int, outcome: str, told: bool) -> None:
+        if told:
+            self.world.report(job, 0, outcome, True, 2)
+        else:
+            self.world.end_call(job, 0, outcome)
 
     @rule(seconds=st.sampled_from([1, 6, 11, 61]))
     def wait(self, seconds: int) -> None:
         self.world.wait(seconds)
         self.world.orchestrate()
 
-    @rule(worker=st.sampled_from([GONE, SLOW]), job=JOBS, spawned=st.booleans())
-    def claim(self, worker: str, job: int, spawned: bool) -> None:
-        self.world.claim(worker, job, spawned)
-
-    @rule(job=JOBS, back=BACK)
-    def finish_late(self, job: int, back: int) -> None:
-        self.world.finish_late(job, back)
+    @rule(job=JOBS, back=BACK, task=st.sampled_from([None, None, *TASKS]))
+    def too_late(self, job: int, back: int, task: str | None) -> None:
+        if task is None:
+            self.world.finish_late(job, back)
+        else:
+            self.world.raise_in(job, back, task)
 
     @rule(job=JOBS, act=st.sampled_from(["cancel", "requeue", "requeue", "run_again", "give_up"]))
     def meddle(self, job: int, act: str) -> None:
+        beyond = self.world.delivering()
         {
             "cancel": lambda: self.world.cancel(job),
             "requeue": lambda: self.world.requeue(job),
             "run_again": lambda: self.world.run_again(job, charged=True),
             "give_up": lambda: self.world.give_up(job),
         }[act]()
+        assert self.world.delivering() == beyond, "past the point of no return"
 
     @rule(
         place=PLACES,
@@ -203,10 +208,6 @@ class Life(RuleBasedStateMachine):
             "report": lambda: self.world.report(job, back, "done", True, 3),
             "forge": lambda: self.world.report(job, back, "oom", False, 1),
         }[act]()
-
-    @rule(job=JOBS, back=BACK, task=st.sampled_from(TASKS))
-    def raise_in(self, job: int, back: int, task: str) -> None:
-        self.world.raise_in(job, back, task)
 
     @rule(act=st.sampled_from(["look", "admit", "sweep", "grant", "minutes", "hours"]))
     def seldom(self, act: str) -> None:
@@ -270,7 +271,7 @@ def something(world: World, chance: random.Random) -> None:
         world.sweep,
         lambda: world.broker.double(place),
         lambda: world.broker.take(place),
-        lambda: world.claim(chance.choice([GONE, SLOW]), job, chance.random() < 0.5),
+        lambda: world.deliver_to(chance.choice([GONE, SLOW]), place, chance.random() < 0.5),
         lambda: world.finish_late(job, back),
         lambda: world.raise_in(job, back, chance.choice(TASKS)),
         lambda: world.begin_call(job, back),

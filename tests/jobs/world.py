@@ -22,9 +22,9 @@ from gpu_tasks.contract import EngineInfo, Failure, Outcome
 from gpu_tasks.errors import ErrorCode
 from jobs import lifecycle, submission, tasks
 from jobs.features.registry import feature_of
-from jobs.models import OPEN, Attempt, AttemptState, Job, WorkerHeartbeat
+from jobs.models import DELIVERING, OPEN, Attempt, AttemptState, Job, WorkerHeartbeat
 from jobs.orchestrator import admission, due, loop
-from jobs.steps import HOLDING, STEPS
+from jobs.steps import DISPATCH, HOLDING, STEPS
 from tests.jobs.broker import Broker
 
 ENGINE = EngineInfo(name="draft", model="noop")
@@ -37,6 +37,7 @@ SPAWNED = (AttemptState.DISPATCHING, AttemptState.RUNNING)
 ALIVE = (LocalCallState.QUEUED, LocalCallState.RUNNING)
 NOT_OURS = str(UUID(int=1))
 """The id of a call that the backend does not know."""
+BY_TASK = {f"jobs.{step.name}": step for step in STEPS}
 LATE = {"seconds": 0, "error": None}
 """What the slow worker leaves behind; a payload that a call can be started with."""
 
@@ -140,17 +141,17 @@ class World:
 
     # Workers
 
-    def claim(self, worker: str, number: int, spawned: bool) -> None:
-        """A worker takes an attempt and does not finish; it may have come to start a call."""
-        attempt = self._attempt(number, 0, *(step.takes for step in STEPS))
-        if attempt is None:
+    def deliver_to(self, worker: str, place: int, spawned: bool) -> None:
+        """A message reaches a worker that claims, may come to start the calls, and no further."""
+        message = self.broker.read(place)
+        step = BY_TASK.get(message[0]) if message else None
+        if message is None or step is None:
             return
-        for step in STEPS:
-            if attempt.state == step.takes:
-                lifecycle.claim(step=step, attempt_ids=[attempt.pk], worker=worker)
-        if spawned and attempt.state == AttemptState.PREPARED:
-            call = {"function": "noop", "engine": "draft", "queue": "gpu.cpu", "payload": {}}
-            LocalCall.objects.get_or_create(attempt_id=attempt.pk, defaults=call)
+        ids = [UUID(attempt_id) for attempt_id in message[1][0]]
+        for attempt in lifecycle.claim(step=step, attempt_ids=ids, worker=worker):
+            if spawned and step is DISPATCH:
+                call = {"function": "noop", "engine": "draft", "queue": "gpu.cpu", "payload": {}}
+                LocalCall.objects.get_or_create(attempt_id=attempt.pk, defaults=call)
 
     def finish_late(self, number: int, back: int) -> None:
         """The slow worker finishes a step, whether or not it still holds the attempt."""
@@ -237,6 +238,14 @@ class World:
                 time.sleep(seconds)
 
     # What there is
+
+    def delivering(self) -> set[UUID]:
+        """The attempts of open jobs that are beyond the point of no return."""
+        return set(
+            Job.objects.filter(attempt__state__in=DELIVERING, status__in=OPEN).values_list(
+                "attempt_id", flat=True
+            )
+        )
 
     def open_jobs(self) -> int:
         return Job.objects.filter(status__in=OPEN).count()

@@ -21,7 +21,7 @@ COMMAND_SECONDS = 60.0
 class JourneyStack:
     """A running stack: where it is, what it runs, and its management commands."""
 
-    COMMAND = (sys.executable, "-m", "auteur.devstack", "run")
+    COMMAND: tuple[str, ...] = (sys.executable, "-m", "auteur.devstack", "run")
 
     def __init__(self, var: Path, settings: Mapping[str, str] | None = None) -> None:
         numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
