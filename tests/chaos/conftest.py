@@ -1,6 +1,8 @@
 """One stack for all faults."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +10,8 @@ from tests.chaos.stack import ChaosStack
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosStack]:
-    """The processes to hurt."""
-    with ChaosStack(tmp_path_factory.mktemp("chaos")) as running:
-        yield running
+def stack() -> Iterator[ChaosStack]:
+    """The processes to hurt; not in pytest's own folder, as in `tests.journeys.conftest`."""
+    with tempfile.TemporaryDirectory(prefix="auteur-chaos-") as folder:
+        with ChaosStack(Path(folder)) as running:
+            yield running
