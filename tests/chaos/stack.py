@@ -18,7 +18,7 @@ from auteur.devstack.processes import BASE_DIR
 from tests.chaos import orchestrator, supervise
 from tests.chaos.callbacks import CallbackRelay
 from tests.chaos.doubling import Doubling
-from tests.chaos.proxy import Proxy
+from tests.chaos.proxy import Mode, Proxy
 from tests.journeys.stack import JourneyStack
 from tests.waiting import until
 
@@ -117,7 +117,7 @@ class ChaosStack(JourneyStack):
     def heal(self) -> None:
         """Undo what a fault may have left, and return when every process is up again."""
         for proxy in (self.postgres_proxy, self.redis_proxy, self.api_proxy):
-            proxy.mode = proxy.mode.PASS
+            proxy.mode = Mode.PASS
         self.callbacks.copies, self.callbacks.delay_seconds = 1, 0.0
         self.doubles_messages = False
         for point in self.failpoints.iterdir():
