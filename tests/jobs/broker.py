@@ -42,6 +42,10 @@ class Broker:
         current_app.conf.broker_write_url = url  # type: ignore[misc]  # the stub is too strict
         current_app._pool = current_app.amqp._producer_pool = None
 
+    def lose(self, queue: str) -> None:
+        """Lose all messages of one queue."""
+        self._redis.delete(queue)
+
     def flush(self) -> None:
         """Lose everything."""
         self._redis.flushdb()

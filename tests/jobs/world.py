@@ -20,9 +20,9 @@ from credits.models import Credits
 from gpu_tasks.backends.models import LocalCall, LocalCallState
 from gpu_tasks.contract import EngineInfo, Failure, Outcome
 from gpu_tasks.errors import ErrorCode
-from jobs import lifecycle, submission, tasks
+from jobs import heartbeat, lifecycle, submission, tasks
 from jobs.features.registry import feature_of
-from jobs.models import DELIVERING, OPEN, Attempt, AttemptState, Job, WorkerHeartbeat
+from jobs.models import DELIVERING, ENDED, OPEN, Attempt, AttemptState, Job, WorkerHeartbeat
 from jobs.orchestrator import admission, due, loop
 from jobs.steps import DISPATCH, HOLDING, STEPS
 from tests.jobs.broker import Broker
@@ -70,7 +70,9 @@ class World:
         self.user = User.objects.create(email="stateful@example.com")
         Credits.objects.create(user=self.user)
         self.grant(balance)
-        WorkerHeartbeat.objects.create(name=SLOW, beat_at=Now() + timedelta(days=365))
+        heartbeat.current_worker()  # one for all threads
+        forever = Now() + timedelta(days=365)
+        WorkerHeartbeat.objects.update_or_create(name=SLOW, defaults={"beat_at": forever})
         self.job_ids: list[UUID] = []
 
     # People
@@ -95,14 +97,14 @@ class World:
         self.job_ids.append(made.job_id)
 
     def run_again(self, number: int, charged: bool) -> None:
-        job = self._job(number)
+        job = Job.objects.filter(status__in=ENDED).order_by("-created_at")[number:].first()
         if job is None or self.open_jobs() >= self.most:
             return
         try:
             made = submission.resubmit(
                 job=job, feature=feature_of("noop"), charged=charged, by="staff"
             )
-        except (submission.JobOpen, ledger.InsufficientCredits):
+        except ledger.InsufficientCredits:
             return
         self.job_ids.append(made.job_id)
 
@@ -251,8 +253,10 @@ class World:
         return Job.objects.filter(status__in=OPEN).count()
 
     def _job(self, number: int) -> Job | None:
-        ids = self.job_ids[-self.most :]
-        return Job.objects.get(pk=ids[number % len(ids)]) if ids else None
+        """One of the latest jobs, if it can be an open one."""
+        reach = Job.objects.filter(pk__in=self.job_ids[-self.most :]).order_by("created_at")
+        fitting = list(reach.filter(status__in=OPEN)) or list(reach)
+        return fitting[number % len(fitting)] if fitting else None
 
     def _attempt(self, number: int, back: int, *states: str) -> Attempt | None:
         """A present attempt, if there is any in one of the states; or one before a present one."""
@@ -281,4 +285,4 @@ def _call_of(attempt: Attempt) -> str:
 
 def _empty_the_tables() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE users, local_calls, worker_heartbeats CASCADE")
+        cursor.execute("TRUNCATE users, local_calls CASCADE")
