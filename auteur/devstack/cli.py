@@ -66,8 +66,11 @@ def print_addresses(var: Path) -> None:
     lines += [
         ("Staff account", f"{STAFF_EMAIL}, password {environment.staff_password(var)}"),
         ("Logs", str(var / "log")),
-        ("A token", "python manage.py issue_token --email you@example.com"),
-        ("Credits", "python manage.py grant_credits --email you@example.com --amount 100"),
+        ("A token", ".venv/bin/python manage.py issue_token --email you@example.com"),
+        (
+            "Credits",
+            ".venv/bin/python manage.py grant_credits --email you@example.com --amount 100",
+        ),
     ]
     say(f"\n{demo.READY_LINE}")
     for name, value in lines:

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from uuid import UUID
 
 from celery import current_app
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error, InterfaceError, OperationalError, connection
 from django.db.models import Q
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 RUN_CALL = "gpu_tasks.run_call"
 LEASE = timedelta(seconds=8)
 RENEW_SECONDS = 2.0
+STORE_TRIES = 30
+STORE_PAUSE_SECONDS = 1.0
 HARD_LIMIT_GRACE_SECONDS = 120
 """After the time limit and this, the worker child is killed, should the engine not listen."""
 
@@ -131,7 +134,7 @@ def run(call_id: UUID) -> None:
                 reporter.progress(share)
 
             outcome = _outcome(row, payload, progress)
-        _store(call_id, worker, outcome)
+            _store_through_outages(call_id, worker, outcome)
         reporter.outcome(outcome)
     except Stopped:
         logger.info("call %s stopped", call_id)
@@ -152,6 +155,18 @@ def _outcome(row: LocalCall, payload: Payload, progress: Callable[[float], None]
 def _failed(code: ErrorCode) -> Outcome:
     known = EngineError(code)
     return Outcome(error=Failure(code=known.code, message=known.message))
+
+
+def _store_through_outages(call_id: UUID, worker: str, outcome: Outcome) -> None:
+    """What has been worked out must not be lost because the database restarts."""
+    for _ in range(STORE_TRIES - 1):
+        try:
+            return _store(call_id, worker, outcome)
+        except (OperationalError, InterfaceError) as exc:
+            logger.warning("outcome of call %s not stored yet: %s", call_id, type(exc).__name__)
+            connection.close()
+            time.sleep(STORE_PAUSE_SECONDS)
+    return _store(call_id, worker, outcome)
 
 
 def _store(call_id: UUID, worker: str, outcome: Outcome) -> None:
