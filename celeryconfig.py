@@ -35,3 +35,6 @@ worker_send_task_events = settings.WORKER_EVENTS
 task_send_sent_event = False
 worker_cancel_long_running_tasks_on_connection_loss = False
 worker_proc_alive_timeout = 30
+
+# Celery would close the database connection around every task; `jobs.tasks` closes broken ones.
+CELERY_DB_REUSE_MAX = 1_000_000_000

@@ -286,7 +286,6 @@ WORKER_EVENTS = env.bool("WORKER_EVENTS", default=True)  # what Flower lives on
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2)
 # Calls let in for our own CPU workers, all together: enough to keep them busy, and no queue.
 CPU_LIMIT = env.int("CPU_LIMIT", default=2 * WORKER_CONCURRENCY)
-CELERY_DB_REUSE_MAX = 1_000_000  # else the connection is closed around every task
 
 # --- Keys that are guessed are no keys --------------------------------------------------------
 

@@ -7,7 +7,6 @@ locks media, key and account in this order (docs/decisions/0006).
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -15,11 +14,12 @@ from uuid import UUID
 
 import psycopg
 import psycopg.errors
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError
 from rest_framework import exceptions
 
 from auteur.api.idempotency import CLAIM, Key, KeyTaken
 from auteur.api.problems import NotFound, Problem
+from auteur.database import execute
 from credits import ledger
 from jobs import quotes
 from jobs.features.base import Feature, plain
@@ -321,7 +321,7 @@ def _insert(
     if key is not None:
         values |= key.row(told)
     try:
-        held, claimed = _execute(_statement(key is not None, bool(costs)), values)
+        ((held, claimed),) = execute(_statement(key is not None, bool(costs)), values)
     except IntegrityError as exc:
         raise _refusal(exc, user_id=user_id, required=sum(costs)) from exc
     if not held:
@@ -332,7 +332,7 @@ def _insert(
 
 
 @cache
-def _statement(keyed: bool, charged: bool) -> bytes:
+def _statement(keyed: bool, charged: bool) -> str:
     parts = [WANTED, HOLD_MEDIA]
     gate = "EXISTS (TABLE media)"
     claimed = "true"
@@ -343,22 +343,7 @@ def _statement(keyed: bool, charged: bool) -> bytes:
     parts.append(INSERT_JOBS.format(gate=gate))
     if charged:
         parts.append(ledger.RECORD_CHARGES)
-    return f"WITH {', '.join(parts)} SELECT EXISTS (TABLE media), {claimed}".encode()
-
-
-def _execute(statement: bytes, values: Mapping[str, Any]) -> tuple[bool, bool]:
-    # Inside somebody's transaction a refusal must not undo more than this.
-    own = transaction.atomic() if connection.in_atomic_block else nullcontext()
-    with (
-        own,
-        connection.cursor() as django_cursor,
-        connection.wrap_database_errors,
-        # Django's own writes the values into the text, to be parsed and planned each time; this
-        # one sends them apart, so that (with the option `prepare_threshold`) it is done once.
-        psycopg.Cursor(django_cursor.connection) as cursor,
-    ):
-        ((held, claimed),) = cursor.execute(statement, values, prepare=True).fetchall()
-    return held, claimed
+    return f"WITH {', '.join(parts)} SELECT EXISTS (TABLE media), {claimed}"
 
 
 def _refusal(exc: IntegrityError, *, user_id: UUID, required: int) -> Exception:

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from celery import Task, shared_task
-from celery.signals import worker_process_shutdown
+from celery.signals import task_prerun, worker_process_shutdown
+from django.db import close_old_connections
 
 from auteur.api.problems import OUTAGES
 from gpu_tasks.errors import ErrorCode
@@ -83,6 +84,13 @@ def fail(attempt_ids: Sequence[str]) -> None:
     attempt = Attempt.objects.filter(pk=attempt_ids[0], state=AttemptState.BROKEN).first()
     if attempt is not None:
         raise JobFailed(ErrorCode(attempt.error_code or ""), attempt.error_message or "")
+
+
+@task_prerun.connect
+def check_connection(task: Task, **signal: Any) -> None:
+    """As before a request: a connection that broke, or is too old, is made anew."""
+    if not task.request.is_eager:
+        close_old_connections()
 
 
 @worker_process_shutdown.connect

@@ -1,16 +1,16 @@
 """Calls: started, going on, reporting."""
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
-from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
-from django.db.models import OuterRef, Subquery
+from django.db import transaction
 from django.db.models.functions import Now
 
 from auteur.api.problems import NotFound, Problem
+from auteur.database import execute
 from gpu_tasks.contract import Outcome
 from jobs.features.base import Feature
 from jobs.features.registry import feature_of
@@ -32,12 +32,47 @@ WITH mine AS (
 reported AS (
     UPDATE job_attempts
     SET state = %(state)s, worker = NULL, call_id = %(call_id)s, outcome = %(outcome)s::jsonb,
-        error_code = %(error_code)s, error_message = %(error_message)s, reported_at = now(),
-        publications = 0
+        error_code = %(error_code)s, error_message = %(error_message)s,
+        reported_at = statement_timestamp(), publications = 0
     FROM mine WHERE job_attempts.id = mine.id
 )
-UPDATE jobs SET wake_at = now() FROM mine WHERE jobs.id = mine.job_id RETURNING jobs.id"""
+UPDATE jobs SET wake_at = statement_timestamp()
+FROM mine WHERE jobs.id = mine.job_id RETURNING jobs.id"""
 """One statement, for it runs once for every call; locks and checks are those of `lock`."""
+
+
+STARTED = """
+WITH given AS (
+    SELECT * FROM jsonb_to_recordset(%(calls)s::jsonb) AS given (
+        id uuid, call_id text, lease_seconds float, expected_seconds float
+    )
+),
+known AS (
+    SELECT j.id AS job_id, a.id AS attempt_id, given.*,
+           a.id = j.attempt_id AS is_current,
+           a.id = j.attempt_id AND j.status = ANY(%(open)s) AND a.state = 'dispatching' AS runs
+    FROM given JOIN job_attempts a ON a.id = given.id JOIN jobs j ON j.id = a.job_id
+    ORDER BY j.id
+    FOR NO KEY UPDATE OF j, a
+),
+job AS (
+    UPDATE jobs
+    SET modal_task_id = CASE WHEN known.is_current THEN known.call_id ELSE modal_task_id END,
+        wake_at = CASE
+            WHEN known.runs THEN statement_timestamp() + make_interval(secs => expected_seconds)
+            ELSE wake_at END
+    FROM known WHERE jobs.id = known.job_id
+)
+UPDATE job_attempts
+SET call_id = coalesce(job_attempts.call_id, known.call_id),
+    state = CASE WHEN known.runs THEN 'running' ELSE state END,
+    worker = CASE WHEN known.runs THEN NULL ELSE worker END,
+    dispatched_at = CASE WHEN known.runs THEN statement_timestamp() ELSE dispatched_at END,
+    lease_expires_at = CASE
+        WHEN known.runs THEN statement_timestamp() + make_interval(secs => lease_seconds)
+        ELSE lease_expires_at END
+FROM known WHERE job_attempts.id = known.attempt_id
+RETURNING job_attempts.id, known.runs"""
 
 
 class Superseded(Problem):
@@ -48,38 +83,24 @@ class Superseded(Problem):
     default_detail = "This attempt is no longer wanted."
 
 
-@transaction.atomic
 def calls_started(*, call_ids: Mapping[UUID, str]) -> list[UUID]:
     """Keep the calls' ids, whatever became of the attempts meanwhile, so that they can be stopped.
 
     Returns those attempts that now run.
     """
-    job_ids = Attempt.objects.filter(pk__in=call_ids).values("job_id")
-    list(Job.objects.select_for_update(no_key=True).filter(pk__in=job_ids).order_by("pk"))
-    unknown = list(Attempt.objects.filter(pk__in=call_ids, call_id=None))
-    for attempt in unknown:
-        attempt.call_id = call_ids[attempt.pk]
-    Attempt.objects.bulk_update(unknown, ["call_id"])
-    call_id = Attempt.objects.filter(pk=OuterRef("attempt_id")).values("call_id")[:1]
-    Job.objects.filter(attempt_id__in=call_ids).update(modal_task_id=Subquery(call_id))
-    held = list(lock(call_ids, [AttemptState.DISPATCHING]))
-    for name, attempts in groupby(sorted(held, key=_type_of), key=_type_of):
-        _running(feature_of(name), list(attempts))
-    return [attempt.pk for attempt in held]
+    types = Attempt.objects.filter(pk__in=call_ids).values_list("pk", "job__type")
+    rows = [_started(pk, call_ids[pk], feature_of(name)) for pk, name in types]
+    values = {"calls": json.dumps(rows), "open": list(OPEN)}
+    return [attempt_id for attempt_id, runs in execute(STARTED, values) if runs]
 
 
-def _type_of(attempt: Attempt) -> str:
-    return attempt.job.type
-
-
-def _running(feature: Feature, attempts: list[Attempt]) -> None:
-    Attempt.objects.filter(pk__in=[attempt.pk for attempt in attempts]).update(
-        state=AttemptState.RUNNING,
-        worker=None,
-        dispatched_at=Now(),
-        lease_expires_at=Now() + call_lease(feature),
-    )
-    wake(attempts, timedelta(seconds=feature.expected_seconds))
+def _started(attempt_id: UUID, call_id: str, feature: Feature) -> dict[str, Any]:
+    return {
+        "id": str(attempt_id),
+        "call_id": call_id,
+        "lease_seconds": call_lease(feature).total_seconds(),
+        "expected_seconds": feature.expected_seconds,
+    }
 
 
 @transaction.atomic
@@ -121,9 +142,7 @@ def report_outcome(*, attempt_id: UUID, call_id: str, outcome: Outcome) -> bool:
         "error_code": error.code if error else None,
         "error_message": error.message if error else None,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(REPORT, values)
-        is_stored = cursor.fetchone() is not None
+    is_stored = bool(execute(REPORT, values))
     if is_stored:
         nudge_on_commit()
     else:

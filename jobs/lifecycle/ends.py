@@ -5,37 +5,44 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import OuterRef, Subquery
 from django.db.models.functions import Now
 
+from auteur.database import execute
 from credits import ledger
 from gpu_tasks.errors import ErrorCode
 from jobs.errors import JobError
-from jobs.lifecycle.locking import JobFinished, lock, lock_job, record, stop_call
+from jobs.lifecycle.locking import MINE, JobFinished, lock, lock_job, mine, record, stop_call
 from jobs.models import CLAIMED, DELIVERING, ENDED, OPEN, Attempt, AttemptState, Job, JobStatus
 from jobs.refunds import give_back_unused
 from jobs.wakeup import nudge_on_commit
+
+COMPLETE = f"""{MINE},
+job AS (
+    UPDATE jobs
+    SET status = 'completed', output_data = mine.result, progress = 1.0, wake_at = NULL,
+        completed_at = statement_timestamp()
+    FROM mine WHERE jobs.id = mine.job_id
+),
+attempt AS (
+    UPDATE job_attempts
+    SET state = 'completed', worker = NULL, finished_at = statement_timestamp()
+    FROM mine WHERE job_attempts.id = mine.attempt_id
+),
+event AS (
+    INSERT INTO job_events (job_id, user_id, type, data)
+    SELECT job_id, user_id, 'completed', '{{}}' FROM mine
+)
+SELECT attempt_id, used_credits < credits_cost FROM mine"""
 
 
 @transaction.atomic
 def complete(*, attempt_ids: Iterable[UUID], worker: str) -> list[UUID]:
     """Mark delivered jobs completed, with the results that `collect` stored."""
-    held = [a for a in lock(attempt_ids, [AttemptState.FINALIZING]) if a.worker == worker]
-    ids = [a.pk for a in held]
-    result = Attempt.objects.filter(pk=OuterRef("attempt_id")).values("result")[:1]
-    Job.objects.filter(attempt_id__in=ids, status__in=OPEN).update(
-        status=JobStatus.COMPLETED,
-        output_data=Subquery(result),
-        progress=1.0,
-        wake_at=None,
-        completed_at=Now(),
-    )
-    Attempt.objects.filter(pk__in=ids).update(
-        state=AttemptState.COMPLETED, worker=None, finished_at=Now()
-    )
-    give_back_unused(held)
-    record([a.job for a in held], "completed")
-    return ids
+    ended = execute(COMPLETE, mine(attempt_ids, AttemptState.FINALIZING, worker))
+    partly_used = [attempt_id for attempt_id, is_partly_used in ended if is_partly_used]
+    if partly_used:
+        give_back_unused(Attempt.objects.select_related("job").filter(pk__in=partly_used))
+    return [attempt_id for attempt_id, _ in ended]
 
 
 @transaction.atomic

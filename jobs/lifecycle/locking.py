@@ -15,6 +15,20 @@ SPAWNED = (AttemptState.DISPATCHING, AttemptState.RUNNING)
 """States in which a call may run."""
 
 
+MINE = """
+WITH mine AS (
+    SELECT j.id AS job_id, j.user_id, j.status, j.credits_cost,
+           a.id AS attempt_id, a.result, a.used_credits
+    FROM jobs j JOIN job_attempts a ON a.job_id = j.id AND a.id = j.attempt_id
+    WHERE a.id = ANY(%(attempt_ids)s) AND a.state = %(state)s AND j.status = ANY(%(open)s)
+      AND (%(holder)s::text IS NULL OR a.worker = %(holder)s)
+    ORDER BY j.id
+    FOR NO KEY UPDATE OF j, a
+)"""
+"""What `lock` does, for statements that do all of a step's transition at once: the attempts in
+``state``, held by ``holder`` if anybody is named. (Rows are locked in the order of ``OF``.)"""
+
+
 class JobFinished(Problem):
     """Too late: the job has ended, or its result is being delivered."""
 
@@ -36,6 +50,18 @@ def lock(attempt_ids: Iterable[UUID], states: Collection[str]) -> QuerySet[Attem
         )
         .order_by("job_id")
     )
+
+
+def mine(
+    attempt_ids: Iterable[UUID], state: AttemptState, holder: str | None = None
+) -> dict[str, Any]:
+    """The parameters of ``MINE``."""
+    return {
+        "attempt_ids": list(attempt_ids),
+        "state": state,
+        "open": list(OPEN),
+        "holder": holder,
+    }
 
 
 def record(jobs: Iterable[Job], type: str, **data: Any) -> None:

@@ -1,5 +1,6 @@
 """Steps: claim, then release, put back or break off."""
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -7,11 +8,11 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
-from django.db.models.functions import Coalesce, Now
 
+from auteur.database import execute
 from jobs.errors import JobError
-from jobs.lifecycle.locking import lock, record, stop_call, wake
-from jobs.models import Attempt, AttemptState, Job, JobStatus
+from jobs.lifecycle.locking import MINE, lock, mine, stop_call, wake
+from jobs.models import Attempt, AttemptState
 from jobs.steps import Step
 from jobs.wakeup import nudge_on_commit
 
@@ -23,41 +24,68 @@ NEXT_STEP_WITHIN = timedelta(seconds=10)
 """How soon the next step's message must have been claimed, before it is sent again."""
 
 
-@transaction.atomic
+CLAIM = f"""{MINE},
+job AS (
+    UPDATE jobs
+    SET status = 'processing', started_at = coalesce(started_at, statement_timestamp()),
+        wake_at = statement_timestamp() + %(check)s
+    FROM mine WHERE jobs.id = mine.job_id
+),
+event AS (
+    INSERT INTO job_events (job_id, user_id, type, data)
+    SELECT job_id, user_id, 'started', '{{}}' FROM mine WHERE status = 'pending'
+),
+attempt AS (
+    UPDATE job_attempts
+    SET state = %(holds)s, worker = %(worker)s, publications = 0,
+        lease_expires_at = statement_timestamp() + %(lease)s,
+        claimed_at = coalesce(claimed_at, statement_timestamp())
+    FROM mine WHERE job_attempts.id = mine.attempt_id
+)
+SELECT attempt_id FROM mine"""
+
+RELEASE = f"""{MINE},
+given AS (
+    SELECT * FROM jsonb_to_recordset(%(values)s::jsonb) AS given (
+        id uuid, payload jsonb, result jsonb, used_credits int
+    )
+),
+job AS (
+    UPDATE jobs SET wake_at = statement_timestamp() + %(within)s
+    FROM mine WHERE jobs.id = mine.job_id
+)
+UPDATE job_attempts
+SET state = %(leaves)s, worker = NULL,
+    payload = coalesce(given.payload, job_attempts.payload),
+    result = coalesce(given.result, job_attempts.result),
+    used_credits = coalesce(given.used_credits, job_attempts.used_credits)
+FROM mine JOIN given ON given.id = mine.attempt_id WHERE job_attempts.id = mine.attempt_id
+RETURNING job_attempts.id"""
+
+
 def claim(*, step: Step, attempt_ids: Iterable[UUID], worker: str) -> list[Attempt]:
     """Take the attempts that wait for this step; what another took, or what ended, is left out."""
-    attempts = list(lock(attempt_ids, [step.takes]))
-    Attempt.objects.filter(pk__in=[a.pk for a in attempts]).update(
-        state=step.holds,
-        worker=worker,
-        lease_expires_at=Now() + STEP_LEASE,
-        claimed_at=Coalesce(F("claimed_at"), Now()),
-        publications=0,
-    )
-    started = [a.job for a in attempts if a.job.status == JobStatus.PENDING]
-    Job.objects.filter(pk__in=[a.job_id for a in attempts]).update(
-        status=JobStatus.PROCESSING,
-        started_at=Coalesce(F("started_at"), Now()),
-        wake_at=Now() + CLAIM_CHECK,
-    )
-    record(started, "started")
-    return attempts
+    values = mine(attempt_ids, step.takes) | {
+        "worker": worker,
+        "holds": step.holds,
+        "lease": STEP_LEASE,
+        "check": CLAIM_CHECK,
+    }
+    taken = [attempt_id for (attempt_id,) in execute(CLAIM, values)]
+    return list(Attempt.objects.select_related("job").filter(pk__in=taken)) if taken else []
 
 
-@transaction.atomic
 def release(*, step: Step, worker: str, values: Mapping[UUID, Mapping[str, Any]]) -> list[UUID]:
-    """Leave the step with each attempt's new column values; returns those still held."""
-    attempts = [a for a in lock(values, [step.holds]) if a.worker == worker]
-    for attempt in attempts:
-        attempt.state = step.leaves
-        attempt.worker = None
-        for name, value in values[attempt.pk].items():
-            setattr(attempt, name, value)
-    names = {name for each in values.values() for name in each}
-    if attempts:
-        Attempt.objects.bulk_update(attempts, ["state", "worker", *sorted(names)])
-        wake(attempts, NEXT_STEP_WITHIN)
-    return [a.pk for a in attempts]
+    """Leave the step with each attempt's ``payload``, or ``result`` and ``used_credits``; returns
+    those still held.
+    """
+    rows = [{"id": str(attempt_id), **given} for attempt_id, given in values.items()]
+    parameters = mine(values, step.holds, worker) | {
+        "values": json.dumps(rows),
+        "leaves": step.leaves,
+        "within": NEXT_STEP_WITHIN,
+    }
+    return [attempt_id for (attempt_id,) in execute(RELEASE, parameters)]
 
 
 @transaction.atomic

@@ -51,6 +51,11 @@ def _swallow_callbacks(stack: ChaosStack) -> None:
     stack.callbacks.copies = 0
 
 
+def _double_and_swallow(stack: ChaosStack) -> None:
+    _double_messages(stack)
+    _swallow_callbacks(stack)
+
+
 def _dies(point: str, who: str = "worker child") -> Fault:
     return Fault(f"{who} SIGKILL at {point}", lambda stack: strikes.die_at(stack, point))
 
@@ -115,6 +120,7 @@ _ALL = (
     Fault("callbacks tripled", begin=_triple_callbacks),
     Fault("callbacks delayed 8 s", begin=_delay_callbacks),
     Fault("callbacks never", begin=_swallow_callbacks),
+    Fault("every message twice, callbacks never", begin=_double_and_swallow),
 )
 WITHOUT_REPAIR = Fault(
     "control: no repair, worker child SIGKILL and FLUSHALL",
@@ -128,7 +134,6 @@ BOUNDED = (
     "worker children SIGKILL at four points",
     "all of ours and Redis SIGKILL, queues lost",
     "Postgres immediate stop",
-    "callbacks never",
-    "every message twice",
+    "every message twice, callbacks never",
 )
 """Those of `make test`."""

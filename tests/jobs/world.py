@@ -5,6 +5,7 @@ round), so that a generated sequence means the same whatever came before. What i
 rules say it must be, is no error.
 """
 
+import contextlib
 import time
 from datetime import timedelta
 from uuid import UUID
@@ -14,7 +15,6 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from accounts.models import User
-from auteur.api.problems import NotFound
 from credits import ledger
 from credits.models import Credits
 from gpu_tasks.backends.models import LocalCall, LocalCallState
@@ -110,17 +110,13 @@ class World:
 
     def cancel(self, number: int) -> None:
         if job := self._job(number):
-            try:
+            with contextlib.suppress(lifecycle.JobFinished):
                 lifecycle.cancel(job_id=job.pk, by="user")
-            except lifecycle.JobFinished:
-                return
 
     def requeue(self, number: int) -> None:
         if job := self._job(number):
-            try:
+            with contextlib.suppress(lifecycle.JobFinished):
                 lifecycle.requeue(job_id=job.pk, by="staff")
-            except lifecycle.JobFinished:
-                return
 
     def give_up(self, number: int) -> None:
         if job := self._job(number):
@@ -189,33 +185,28 @@ class World:
         if attempt := self._attempt(number, back, *SPAWNED):
             _end_call(attempt, outcome)
 
-    def report(self, number: int, back: int, outcome: str, known: bool, times: int) -> None:
-        """A callback of a call that we started, or of one that we did not."""
+    def report(self, number: int, back: int, outcome: str, times: int) -> None:
+        """A call stores its outcome and calls back, perhaps more than once."""
         attempt = self._attempt(number, back, *SPAWNED)
-        if attempt is None:
-            return
-        if known:
-            _end_call(attempt, outcome)  # it stores before it tells
-        for _ in range(times):
-            try:
-                lifecycle.report_outcome(
-                    attempt_id=attempt.pk,
-                    call_id=_call_of(attempt) if known else NOT_OURS,
-                    outcome=OUTCOMES[outcome],
-                )
-            except lifecycle.Superseded:
-                return
+        call = LocalCall.objects.filter(attempt_id=attempt.pk).first() if attempt else None
+        if attempt is not None and call is not None:
+            _end_call(attempt, outcome)
+            for _ in range(times):
+                _report_outcome(attempt, str(call.pk), outcome)
+
+    def forge(self, number: int, back: int, outcome: str) -> None:
+        """A callback of a call that the backend does not know."""
+        if attempt := self._attempt(number, back, *SPAWNED):
+            _report_outcome(attempt, NOT_OURS, outcome)
 
     def progress(self, number: int, back: int, share: float) -> None:
         attempt = self._attempt(number, back, *SPAWNED)
         if attempt is None:
             return
-        try:
+        with contextlib.suppress(lifecycle.Superseded):
             lifecycle.report_progress(
-                attempt_id=attempt.pk, call_id=_call_of(attempt), progress=share
+                attempt_id=attempt.pk, call_id=attempt.call_id or NOT_OURS, progress=share
             )
-        except (lifecycle.Superseded, NotFound):
-            return
 
     # Time, and a busy database
 
@@ -278,9 +269,9 @@ def _end_call(attempt: Attempt, outcome: str) -> None:
     )
 
 
-def _call_of(attempt: Attempt) -> str:
-    call = LocalCall.objects.filter(attempt_id=attempt.pk).first()
-    return attempt.call_id or (str(call.pk) if call else NOT_OURS)
+def _report_outcome(attempt: Attempt, call_id: str, outcome: str) -> None:
+    with contextlib.suppress(lifecycle.Superseded):
+        lifecycle.report_outcome(attempt_id=attempt.pk, call_id=call_id, outcome=OUTCOMES[outcome])
 
 
 def _empty_the_tables() -> None:

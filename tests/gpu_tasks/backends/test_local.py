@@ -1,0 +1,75 @@
+"""Calls on workers of our own: stopped ones are marked, outcomes outlive an outage."""
+
+import uuid
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+
+from gpu_tasks.backends import local
+from gpu_tasks.backends.models import LocalCall, LocalCallState
+from gpu_tasks.contract import Failure, Outcome
+from gpu_tasks.errors import ErrorCode, Stopped
+from tests.gpu_tasks.peer import Peer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+OUTCOME = Outcome(error=Failure(code=ErrorCode.GPU_OOM, message="Too large."))
+CONFLICT = 409
+
+
+def call(peer: Peer, **fields: Any) -> LocalCall:
+    attempt_id = uuid.uuid4()
+    payload = {
+        "job_id": str(uuid.uuid4()),
+        "attempt_id": str(attempt_id),
+        "callback_url": peer.url("/callback"),
+        "media": {"url": peer.url("/talk.wav"), "name": "talk.wav"},
+        "language": "en",
+        "speaker_diarization": False,
+        "transcript": {"key": "k", "url": peer.url("/k"), "content_type": "application/json"},
+    }
+    defaults = {"function": "transcription", "engine": "draft", "queue": "gpu.cpu"}
+    return LocalCall.objects.create(attempt_id=attempt_id, payload=payload, **(defaults | fields))
+
+
+def running(peer: Peer, worker: str = "me") -> LocalCall:
+    return call(peer, state=LocalCallState.RUNNING, worker=worker)
+
+
+def lose_connection() -> None:
+    assert isinstance(connection.connection, psycopg.Connection)
+    pid = connection.connection.info.backend_pid
+    with psycopg.connect(
+        connection.connection.info.dsn, password=connection.settings_dict["PASSWORD"]
+    ) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+
+def test_a_call_that_nobody_wants_ends_as_cancelled(peer: Peer) -> None:
+    peer.files["/talk.wav"] = b"some sound"
+    peer.statuses["/callback"] = [CONFLICT]
+    unwanted = call(peer)
+    local.run(unwanted.pk)
+    unwanted.refresh_from_db()
+    assert unwanted.state == LocalCallState.CANCELLED
+    assert unwanted.finished_at is not None
+    assert len(peer.posts) == 1
+
+
+def test_an_outcome_is_stored_though_the_connection_is_lost(peer: Peer) -> None:
+    row = running(peer)
+    lose_connection()
+    local._store_through_outages(row.pk, "me", OUTCOME)
+    row.refresh_from_db()
+    assert row.state == LocalCallState.DONE
+    assert row.outcome["error"]["code"] == "GPU_OOM"
+
+
+def test_the_outcome_of_a_call_taken_away_is_not_stored(peer: Peer) -> None:
+    row = running(peer, worker="another")
+    with pytest.raises(Stopped):
+        local._store_through_outages(row.pk, "me", OUTCOME)
+    row.refresh_from_db()
+    assert (row.state, row.outcome) == (LocalCallState.RUNNING, None)
