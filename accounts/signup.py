@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from accounts.models import User
 from accounts.tokens import LEEWAY_SECONDS, Claims, InvalidToken
 from auteur.api.problems import Problem
+from auteur.database import find
 from credits import ledger
 
 MAX_EMAIL_CHARS = 255
@@ -45,7 +46,7 @@ def user_of(claims: Claims) -> User:
     ``EmailRequired``, ``EmailInUse`` and ``AccountInactive``.
     """
     email = clean_email(claims.email)
-    user = User.objects.filter(pk=claims.user_id).first()
+    user = find(User, claims.user_id)
     if user is None:
         user = sign_up(user_id=claims.user_id, email=email)
     if not user.is_active:

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 import psycopg
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
+from django.db.models import Model
+
+Row = TypeVar("Row", bound=Model)
 
 
 def execute(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -15,11 +19,36 @@ def execute(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     one sends them apart, so that (with the option ``prepare_threshold``) it is done once.
     """
     # Inside somebody's transaction a refusal must not undo more than this.
-    own = transaction.atomic() if connection.in_atomic_block else nullcontext()
+    with transaction.atomic() if connection.in_atomic_block else nullcontext():
+        return _rows(statement, values)
+
+
+def _rows(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    if connection.queries_logged:
+        connection.queries_log.append({"sql": statement, "time": ""})
     with (
-        own,
         connection.cursor() as django_cursor,
         connection.wrap_database_errors,
         psycopg.Cursor(django_cursor.connection) as cursor,
     ):
         return cursor.execute(statement.encode(), values, prepare=True).fetchall()
+
+
+def find(model: type[Row], pk: Any) -> Row | None:
+    """The instance of that key: what every request asks for, without the making of a query.
+
+    For models whose columns need no conversion: no JSON.
+    """
+    statement, names = _selection(model)
+    rows = _rows(statement, {"pk": pk})
+    return model.from_db(DEFAULT_DB_ALIAS, names, rows[0]) if rows else None
+
+
+@cache
+def _selection(model: type[Model]) -> tuple[str, list[str]]:
+    fields = model._meta.concrete_fields
+    quote = connection.ops.quote_name
+    columns = ", ".join(quote(field.column) for field in fields)
+    key, table = model._meta.pk.column, model._meta.db_table
+    statement = f"SELECT {columns} FROM {quote(table)} WHERE {quote(key)} = %(pk)s"  # noqa: S608
+    return statement, [field.attname for field in fields]

@@ -30,7 +30,7 @@ from auteur.devstack.supervisor import Supervisor
 from benchmarks import report
 
 JOBS = int(os.environ.get("BENCHMARK_JOBS", "600"))
-CLIENTS = 4
+CLIENTS = 8
 USERS = 20
 WORKERS = 2
 TIMEOUT_SECONDS = 300.0

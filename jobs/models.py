@@ -97,7 +97,9 @@ class Job(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["user", "-created_at", "-id"], name="jobs_of_user"),
             models.Index(
-                fields=["wake_at"], condition=Q(wake_at__isnull=False), name="jobs_to_wake"
+                fields=["wake_at"],
+                condition=Q(attempt__isnull=False, wake_at__isnull=False),
+                name="jobs_to_wake",
             ),
             models.Index(
                 fields=["gpu_class", "created_at"],

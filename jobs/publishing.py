@@ -4,8 +4,10 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from uuid import UUID
 
+import redis
 from celery import chain
 from celery.canvas import Signature
 from django.conf import settings
@@ -13,13 +15,17 @@ from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
 from jobs import tasks
-from jobs.features.registry import features
+from jobs.features.registry import feature_of, features
 from jobs.models import AttemptState
 
 logger = logging.getLogger(__name__)
 
 COMPLETED_QUEUE = "jobs.completed"
 FAILED_QUEUE = "jobs.failed"
+FEATURE_STATES = (AttemptState.QUEUED, AttemptState.PREPARED)
+"""Woken on the feature's own queue."""
+COMPLETED_STATES = (AttemptState.REPORTED, AttemptState.COLLECTED)
+"""Woken on `jobs.completed`."""
 
 CHAINS = {
     AttemptState.QUEUED: (tasks.prepare, tasks.dispatch),
@@ -31,27 +37,34 @@ CHAINS = {
 """What an attempt in each waiting state is woken with."""
 
 
+MAX_WAITING_MESSAGES = 4
+"""A queue with so many is left alone: what is due waits in Postgres, and gathers there."""
+TIMEOUT_SECONDS = 2.0
+
+
 @dataclass(frozen=True)
 class WakeUp:
-    """One attempt to be woken in a state, by the feature that it belongs to."""
+    """One attempt to be woken in a state, of a job of this type."""
 
     attempt_id: UUID
     state: AttemptState
-    feature_queue: str
+    type: str
+    faults: int = 0
 
     @property
     def queue(self) -> str:
         """Where its message goes."""
         if self.state == AttemptState.BROKEN:
             return FAILED_QUEUE
-        if self.state in (AttemptState.REPORTED, AttemptState.COLLECTED):
+        if self.state in COMPLETED_STATES:
             return COMPLETED_QUEUE
-        return self.feature_queue
+        return feature_of(self.type).queue
 
     @property
     def ids_per_message(self) -> int:
-        """What failed goes on alone; all else in batches."""
-        return 1 if self.state == AttemptState.BROKEN else settings.MAX_IDS_PER_MESSAGE
+        """Batches; but what has failed, or a worker has died of, goes alone."""
+        is_alone = self.state == AttemptState.BROKEN or self.faults > 0
+        return 1 if is_alone else settings.MAX_IDS_PER_MESSAGE
 
 
 def step_queues() -> list[str]:
@@ -62,6 +75,23 @@ def step_queues() -> list[str]:
 def cpu_queues() -> list[str]:
     """Every queue that a CPU worker serves."""
     return ["gpu.cpu"]
+
+
+@cache
+def _client() -> redis.Redis:
+    return redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
+    )
+
+
+def queues_with_room() -> set[str]:
+    """The queues for short steps in which few messages wait; raises ``RedisError``."""
+    names = step_queues()
+    with _client().pipeline(transaction=False) as pipeline:
+        for name in names:
+            pipeline.llen(name)
+        waiting = pipeline.execute()
+    return {name for name, n in zip(names, waiting, strict=True) if n < MAX_WAITING_MESSAGES}
 
 
 def publish(wake_ups: Iterable[WakeUp]) -> int:

@@ -6,11 +6,11 @@ and only then writes. Who comes late changes nothing and is told so by the retur
 settled in the transaction that ends the job.
 """
 
-from jobs.lifecycle.attempts import begin_attempt, begin_first_attempts, in_pool, requeue
+from jobs.lifecycle.attempts import begin_attempt, begin_first_attempts, requeue
 from jobs.lifecycle.calls import (
     Superseded,
-    call_goes_on,
     call_lease,
+    calls_go_on,
     calls_started,
     report_outcome,
     report_progress,
@@ -25,15 +25,14 @@ __all__ = [
     "begin_attempt",
     "begin_first_attempts",
     "break_off",
-    "call_goes_on",
     "call_lease",
+    "calls_go_on",
     "calls_started",
     "cancel",
     "claim",
     "complete",
     "fail",
     "give_up",
-    "in_pool",
     "put_back",
     "release",
     "report_outcome",

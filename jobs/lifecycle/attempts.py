@@ -1,28 +1,74 @@
 """Attempts: the first, and further ones."""
 
-from collections.abc import Collection
+import json
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
+from auteur.database import execute
 from jobs.features.base import Feature
-from jobs.features.registry import feature_of
+from jobs.features.registry import feature_of, features
 from jobs.lifecycle.locking import JobFinished, lock_job, record, stop_call
 from jobs.models import DELIVERING, ENDED, IN_POOL, OPEN, Attempt, AttemptState, Job
 from jobs.wakeup import nudge_on_commit
 
-
-def begin_first_attempts(*, feature: Feature, jobs: Collection[Job]) -> None:
-    """Give locked pending jobs of one feature their first attempts."""
-    attempts = [_attempt(feature, job, 1) for job in jobs]
-    Attempt.objects.bulk_create(attempts)
-    own = Attempt.objects.filter(job_id=OuterRef("pk")).values("pk")[:1]
-    Job.objects.filter(pk__in=[job.pk for job in jobs], attempt=None, status__in=OPEN).update(
-        attempt_id=Subquery(own), wake_at=Now(), deadline_at=Now() + feature.run_limit
+FIRST = """
+WITH feature AS (
+    SELECT * FROM jsonb_to_recordset(%(features)s::jsonb) AS feature (
+        type text, backend text, engine text, run_seconds float
     )
+),
+taken AS (
+    SELECT count(*) AS places FROM job_attempts
+    WHERE gpu_class = %(gpu_class)s AND state = ANY(%(in_pool)s)
+),
+admitted AS (
+    SELECT j.id, j.gpu_class, feature.* FROM jobs j JOIN feature USING (type)
+    WHERE j.status = 'pending' AND j.attempt_id IS NULL AND j.gpu_class = %(gpu_class)s
+      AND j.wake_at <= statement_timestamp()
+    ORDER BY j.created_at
+    LIMIT (SELECT greatest(0, least(%(at_once)s, %(limit)s - places)) FROM taken)
+    FOR NO KEY UPDATE OF j SKIP LOCKED
+),
+attempt AS (
+    INSERT INTO job_attempts
+        (id, job_id, number, state, backend, engine, gpu_class, progress, publications, faults)
+    SELECT gen_random_uuid(), id, 1, 'queued', backend, engine, gpu_class, 0, 0, 0 FROM admitted
+    RETURNING id, job_id
+)
+UPDATE jobs
+SET attempt_id = attempt.id, wake_at = statement_timestamp(),
+    deadline_at = statement_timestamp() + make_interval(secs => run_seconds)
+FROM attempt JOIN admitted ON admitted.id = attempt.job_id WHERE jobs.id = attempt.job_id
+RETURNING jobs.id"""
+
+
+def begin_first_attempts(*, gpu_class: str, limit: int, at_once: int) -> int:
+    """Give the oldest pending jobs of a class their first attempts, while it has room; how many.
+
+    The caller holds the class's lock. ``limit`` is of attempts in flight.
+    """
+    values = {
+        "features": json.dumps([_admission(feature) for feature in features().values()]),
+        "gpu_class": gpu_class,
+        "in_pool": list(IN_POOL),
+        "limit": limit,
+        "at_once": at_once,
+    }
+    return len(execute(FIRST, values))
+
+
+def _admission(feature: Feature) -> dict[str, Any]:
+    return {
+        "type": feature.name,
+        "backend": feature.backend,
+        "engine": feature.engine,
+        "run_seconds": feature.run_limit.total_seconds(),
+    }
 
 
 def _attempt(feature: Feature, job: Job, number: int) -> Attempt:
@@ -68,8 +114,3 @@ def requeue(*, job_id: UUID, by: str, reason: str = "") -> Attempt:
     record([job], "requeued", by=by, reason=reason)
     nudge_on_commit()
     return attempt
-
-
-def in_pool(gpu_class: str) -> int:
-    """How many places of a GPU class are taken."""
-    return Attempt.objects.filter(gpu_class=gpu_class, state__in=IN_POOL).count()

@@ -1,20 +1,17 @@
 """Calls: started, going on, reporting."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
-
-from django.db import transaction
-from django.db.models.functions import Now
 
 from auteur.api.problems import NotFound, Problem
 from auteur.database import execute
 from gpu_tasks.contract import Outcome
 from jobs.features.base import Feature
-from jobs.features.registry import feature_of
-from jobs.lifecycle.locking import SPAWNED, lock, wake
+from jobs.features.registry import feature_of, features
+from jobs.lifecycle.locking import MINE, SPAWNED, mine
 from jobs.models import OPEN, Attempt, AttemptState, Job, JobStatus
 from jobs.wakeup import nudge_on_commit
 
@@ -75,6 +72,21 @@ FROM known WHERE job_attempts.id = known.attempt_id
 RETURNING job_attempts.id, known.runs"""
 
 
+GO_ON = f"""{MINE},
+job AS (
+    UPDATE jobs SET wake_at = statement_timestamp() + make_interval(secs => %(seconds)s)
+    FROM mine WHERE jobs.id = mine.job_id
+)
+UPDATE job_attempts
+SET publications = 0,
+    lease_expires_at = coalesce(
+        statement_timestamp()
+            + make_interval(secs => (%(leases)s::jsonb ->> mine.type)::float),
+        lease_expires_at)
+FROM mine WHERE job_attempts.id = mine.attempt_id
+RETURNING job_attempts.id"""
+
+
 class Superseded(Problem):
     """A report of an attempt that is no longer wanted: its caller should stop."""
 
@@ -103,16 +115,16 @@ def _started(attempt_id: UUID, call_id: str, feature: Feature) -> dict[str, Any]
     }
 
 
-@transaction.atomic
-def call_goes_on(*, attempt_id: UUID, waits: bool, look_again_after: timedelta) -> None:
-    """Ask after a call again later; one that waits for its worker loses none of its time."""
-    attempt = lock([attempt_id], [AttemptState.RUNNING]).first()
-    if attempt is None:
-        return
-    if waits:
-        lease = call_lease(feature_of(attempt.job.type))
-        Attempt.objects.filter(pk=attempt_id).update(lease_expires_at=Now() + lease)
-    wake([attempt], look_again_after)
+def calls_go_on(*, waiting: Collection[UUID], running: Collection[UUID], seconds: float) -> None:
+    """Ask after calls again in so many seconds; those that wait for a worker lose no time by it."""
+    leases = {f.name: call_lease(f).total_seconds() for f in features().values()}
+    for attempt_ids, lease_seconds in ((waiting, leases), (running, {})):
+        values = mine(attempt_ids, AttemptState.RUNNING) | {
+            "seconds": seconds,
+            "leases": json.dumps(lease_seconds),
+        }
+        if attempt_ids:
+            execute(GO_ON, values)
 
 
 def call_lease(feature: Feature) -> timedelta:

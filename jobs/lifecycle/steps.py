@@ -18,18 +18,21 @@ from jobs.wakeup import nudge_on_commit
 
 STEP_LEASE = timedelta(seconds=60)
 """Longest that a worker may hold an attempt for a step."""
-CLAIM_CHECK = timedelta(seconds=8)
-"""How soon after a claim the orchestrator looks whether the worker still lives."""
-NEXT_STEP_WITHIN = timedelta(seconds=10)
-"""How soon the next step's message must have been claimed, before it is sent again."""
+LOOK_AFTER = timedelta(seconds=5)
+LOOK_BEFORE = timedelta(seconds=10)
+"""When the orchestrator looks at what a worker has claimed (does it live?) or left (was the next
+step's message claimed?). A ``wake_at`` between the two stays: each change of it costs indexes."""
 
+
+AT_ANOTHER_TIME = """
+mine.wake_at NOT BETWEEN statement_timestamp() + %(after)s AND statement_timestamp() + %(before)s"""
 
 CLAIM = f"""{MINE},
 job AS (
     UPDATE jobs
     SET status = 'processing', started_at = coalesce(started_at, statement_timestamp()),
-        wake_at = statement_timestamp() + %(check)s
-    FROM mine WHERE jobs.id = mine.job_id
+        wake_at = statement_timestamp() + %(before)s
+    FROM mine WHERE jobs.id = mine.job_id AND (mine.status = 'pending' OR {AT_ANOTHER_TIME})
 ),
 event AS (
     INSERT INTO job_events (job_id, user_id, type, data)
@@ -51,8 +54,8 @@ given AS (
     )
 ),
 job AS (
-    UPDATE jobs SET wake_at = statement_timestamp() + %(within)s
-    FROM mine WHERE jobs.id = mine.job_id
+    UPDATE jobs SET wake_at = statement_timestamp() + %(before)s
+    FROM mine WHERE jobs.id = mine.job_id AND {AT_ANOTHER_TIME}
 )
 UPDATE job_attempts
 SET state = %(leaves)s, worker = NULL,
@@ -69,7 +72,8 @@ def claim(*, step: Step, attempt_ids: Iterable[UUID], worker: str) -> list[Attem
         "worker": worker,
         "holds": step.holds,
         "lease": STEP_LEASE,
-        "check": CLAIM_CHECK,
+        "after": LOOK_AFTER,
+        "before": LOOK_BEFORE,
     }
     taken = [attempt_id for (attempt_id,) in execute(CLAIM, values)]
     return list(Attempt.objects.select_related("job").filter(pk__in=taken)) if taken else []
@@ -83,7 +87,8 @@ def release(*, step: Step, worker: str, values: Mapping[UUID, Mapping[str, Any]]
     parameters = mine(values, step.holds, worker) | {
         "values": json.dumps(rows),
         "leaves": step.leaves,
-        "within": NEXT_STEP_WITHIN,
+        "after": LOOK_AFTER,
+        "before": LOOK_BEFORE,
     }
     return [attempt_id for (attempt_id,) in execute(RELEASE, parameters)]
 

@@ -1,25 +1,32 @@
-"""Let pending jobs in while their GPU class has room."""
-
-from itertools import groupby
+"""Admission: pending jobs get their first attempt as their GPU class has room."""
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
-from django.db.models.functions import Now
 
+from auteur.database import execute
 from gpu_tasks.contract import CLASS_LIMITS, GpuClass
 from jobs import lifecycle
-from jobs.features.registry import feature_of, features
-from jobs.models import GpuPool, Job, JobStatus
+from jobs.features.registry import features
+from jobs.models import GpuPool
 
-ADMIT_AT_ONCE = 50
+ADMIT_AT_ONCE = 250
 """Jobs let in per class and round."""
+
+LOCK = "SELECT FROM gpu_pools WHERE gpu_class = %(gpu_class)s FOR UPDATE"
+WAITING = """
+SELECT class.name FROM unnest(%(classes)s::text[]) AS class (name) WHERE EXISTS (
+    SELECT FROM jobs
+    WHERE status = 'pending' AND attempt_id IS NULL AND gpu_class = class.name
+      AND type = ANY(%(types)s) AND wake_at <= statement_timestamp()
+)"""
 
 
 def admit_all() -> int:
     """Give waiting jobs their first attempt, oldest first; returns how many were admitted."""
-    waiting = set(_pending().values_list("gpu_class", flat=True).distinct())
-    return sum(_admit(gpu_class) for gpu_class in GpuClass if gpu_class in waiting)
+    # During a deploy the API may know a feature before this process does: its jobs wait.
+    values = {"classes": list(GpuClass), "types": list(features())}
+    waiting = sorted(GpuClass(name) for (name,) in execute(WAITING, values))
+    return sum(_admit(gpu_class) for gpu_class in waiting)
 
 
 def limit_of(gpu_class: GpuClass) -> int:
@@ -27,29 +34,11 @@ def limit_of(gpu_class: GpuClass) -> int:
     return settings.CPU_LIMIT if gpu_class == GpuClass.CPU else CLASS_LIMITS[gpu_class]
 
 
-def _pending() -> QuerySet[Job]:
-    # During a deploy the API may know a feature before this process does: its jobs wait.
-    return Job.objects.filter(
-        status=JobStatus.PENDING, attempt=None, wake_at__lte=Now(), type__in=list(features())
-    )
-
-
 @transaction.atomic
 def _admit(gpu_class: GpuClass) -> int:
     # Orchestrators count one after another: the class's row is locked until they are done.
-    GpuPool.objects.get_or_create(gpu_class=gpu_class)
-    GpuPool.objects.select_for_update().get(gpu_class=gpu_class)
-    room = limit_of(gpu_class) - lifecycle.in_pool(gpu_class)
-    jobs = (
-        _pending()
-        .filter(gpu_class=gpu_class)
-        .select_for_update(no_key=True, skip_locked=True, of=("self",))
-        .order_by("created_at")[: max(0, min(room, ADMIT_AT_ONCE))]
+    while not execute(LOCK, {"gpu_class": gpu_class}):
+        GpuPool.objects.get_or_create(gpu_class=gpu_class)
+    return lifecycle.begin_first_attempts(
+        gpu_class=gpu_class, limit=limit_of(gpu_class), at_once=ADMIT_AT_ONCE
     )
-    for name, group in groupby(sorted(jobs, key=_type_of), key=_type_of):
-        lifecycle.begin_first_attempts(feature=feature_of(name), jobs=list(group))
-    return len(jobs)
-
-
-def _type_of(job: Job) -> str:
-    return job.type

@@ -15,6 +15,7 @@ from gpu_tasks.errors import ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
 from jobs.models import Attempt, AttemptState
+from jobs.orchestrator import due
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,13 @@ STOPS_AT_ONCE = 100
 STOP_AGAIN_AFTER = timedelta(seconds=15)
 STOP_FORGOTTEN_AFTER = timedelta(hours=1)
 """A call whose id never became known by then was never started."""
+
+
+def follow() -> int:
+    """Ask after the calls that are due, stop those that nobody wants; returns how many."""
+    ids = due.to_ask_after()
+    poll(Attempt.objects.select_related("job").filter(pk__in=ids) if ids else ())
+    return len(ids) + stop_unwanted()
 
 
 def poll(attempts: Iterable[Attempt]) -> None:
@@ -37,21 +45,29 @@ def poll(attempts: Iterable[Attempt]) -> None:
         except BackendUnavailable:
             logger.warning("%d calls on %s not asked after", len(group), name)
             continue
-        for attempt in group:
-            _act_alone(attempt, statuses[attempt.call_id or ""], backend.poll_seconds)
+        go_on = [a for a in group if not _ended_alone(a, statuses[a.call_id or ""])]
+        waiting = {a.pk for a in go_on if statuses[a.call_id or ""].state == CallState.QUEUED}
+        lifecycle.calls_go_on(
+            waiting=waiting,
+            running={a.pk for a in go_on} - waiting,
+            seconds=backend.poll_seconds,
+        )
 
 
-def _act_alone(attempt: Attempt, status: CallStatus, poll_seconds: float) -> None:
-    """One call that we cannot handle must not stop all others; its job's deadline ends it."""
+def _ended_alone(attempt: Attempt, status: CallStatus) -> bool:
+    """Whether the call has ended; one that we cannot handle must not stop all others: its job's
+    deadline ends it.
+    """
     try:
-        _act(attempt, status, poll_seconds)
+        return _ended(attempt, status)
     except OUTAGES:
         raise
     except Exception:
         logger.exception("the call of %s cannot be acted upon", attempt.pk)
+        return False
 
 
-def _act(attempt: Attempt, status: CallStatus, poll_seconds: float) -> None:
+def _ended(attempt: Attempt, status: CallStatus) -> bool:
     if status.outcome is not None:
         try:
             lifecycle.report_outcome(
@@ -64,11 +80,8 @@ def _act(attempt: Attempt, status: CallStatus, poll_seconds: float) -> None:
     elif status.state == CallState.RUNNING and _over(attempt):
         _break_off(attempt, ErrorCode.GPU_TIMEOUT)
     else:
-        lifecycle.call_goes_on(
-            attempt_id=attempt.pk,
-            waits=status.state == CallState.QUEUED,
-            look_again_after=timedelta(seconds=poll_seconds),
-        )
+        return False
+    return True
 
 
 def _over(attempt: Attempt) -> bool:

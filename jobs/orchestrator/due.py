@@ -1,150 +1,96 @@
-"""One query over ``wake_at``: what is due is published, repaired, retried or given up."""
+"""What is due by ``wake_at``: taken by one orchestrator, and put off in the same statement.
 
-import logging
-from dataclasses import dataclass, field
+So whoever dies before acting on it, or whose message is lost, only costs it time.
+"""
+
+from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import F
+from django.db.models import Q
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from auteur.api.problems import OUTAGES
-from gpu_tasks.errors import POLICIES, ErrorCode
-from jobs import heartbeat, lifecycle
-from jobs.errors import JobError
-from jobs.features.registry import feature_of, features
-from jobs.models import DELIVERING, Attempt, AttemptState, Job
-from jobs.publishing import CHAINS, WakeUp
-from jobs.steps import HOLDING
+from auteur.database import execute
+from jobs.features.registry import features
+from jobs.models import DELIVERING, AttemptState
+from jobs.publishing import (
+    COMPLETED_QUEUE,
+    COMPLETED_STATES,
+    FEATURE_STATES,
+    WakeUp,
+    queues_with_room,
+)
 
-logger = logging.getLogger(__name__)
+TAKEN_AT_ONCE = 500
+"""Jobs taken per round."""
+AGAIN_AFTER = timedelta(seconds=10)
+MAX_AGAIN_AFTER = timedelta(seconds=60)
 
-WAITING = set(CHAINS) - {AttemptState.BROKEN}
-"""States in which there is nothing to decide: the attempt is woken."""
-DUE_AT_ONCE = 500
-"""Jobs looked at per round."""
-PUBLISH_AGAIN_AFTER = timedelta(seconds=10)
-MAX_PUBLISH_PAUSE = timedelta(seconds=60)
-CLAIM_RECHECK = timedelta(seconds=2)
-MAX_FAULTS = 3
-"""Workers that may die of one attempt before it is given up."""
-MAX_FAIL_MESSAGES = 2
-"""Wake-ups to `jobs.failed` before the orchestrator ends the job itself."""
-RETRY_PAUSE = timedelta(seconds=2)
-"""Before the second attempt; doubled for each further one."""
+PLAIN_STATES = (*FEATURE_STATES, *COMPLETED_STATES, AttemptState.RUNNING)
+"""States in which there is nothing to decide: the attempt is woken, or its call asked after."""
+
+TAKE = """
+WITH due AS (
+    SELECT j.id AS job_id, j.type, a.id AS attempt_id, a.state, a.publications, a.faults
+    FROM jobs j JOIN job_attempts a ON a.id = j.attempt_id
+    WHERE j.wake_at <= statement_timestamp() AND j.attempt_id IS NOT NULL
+      AND j.type = ANY(%(types)s) AND a.state = ANY(%(states)s)
+      AND (j.deadline_at > statement_timestamp() OR a.state = ANY(%(delivering)s))
+    ORDER BY j.wake_at, j.id LIMIT %(at_once)s
+    FOR NO KEY UPDATE OF j, a SKIP LOCKED
+),
+job AS (
+    UPDATE jobs
+    SET wake_at = statement_timestamp() + least(%(again)s * (1 + publications), %(max_again)s)
+    FROM due WHERE jobs.id = due.job_id
+),
+attempt AS (
+    UPDATE job_attempts SET publications = due.publications + 1
+    FROM due WHERE job_attempts.id = due.attempt_id
+)
+SELECT attempt_id, state, type, faults FROM due"""
 
 
-@dataclass
-class Round:
-    """What one look at the due jobs found to do after its transaction."""
+def to_wake() -> list[WakeUp]:
+    """Due attempts that are simply woken, where their queues have room; raises ``RedisError``."""
+    room = queues_with_room()
+    first = [feature.name for feature in features().values() if feature.queue in room]
+    second = list(features()) if COMPLETED_QUEUE in room else []
+    return [
+        *take(states=FEATURE_STATES, types=first),
+        *take(states=COMPLETED_STATES, types=second),
+    ]
 
-    wake_ups: list[WakeUp] = field(default_factory=list)
-    polls: list[Attempt] = field(default_factory=list)
-    seen: int = 0
+
+def to_ask_after() -> list[UUID]:
+    """Due attempts whose calls run."""
+    return [due.attempt_id for due in take(states=[AttemptState.RUNNING], types=list(features()))]
 
 
-@transaction.atomic
-def look() -> Round:
-    """Decide about every due job, moving each ``wake_at`` forward."""
-    jobs = list(
-        Job.objects.select_for_update(no_key=True, skip_locked=True)
-        .filter(wake_at__lte=Now(), attempt__isnull=False)
-        .order_by("wake_at", "pk")[:DUE_AT_ONCE]
+def take(*, states: Collection[AttemptState], types: Collection[str]) -> list[WakeUp]:
+    """Due attempts in these states, of jobs of these types before their deadlines.
+
+    They come back after `AGAIN_AFTER`, and later each time, unless they move on.
+    """
+    if not types:
+        return []
+    values = {
+        "states": list(states),
+        "types": list(types),
+        "delivering": list(DELIVERING),
+        "at_once": TAKEN_AT_ONCE,
+        "again": AGAIN_AFTER,
+        "max_again": MAX_AGAIN_AFTER,
+    }
+    return [
+        WakeUp(attempt_id, AttemptState(state), name, faults)
+        for attempt_id, state, name, faults in execute(TAKE, values)
+    ]
+
+
+def to_decide() -> Q:
+    """Due jobs that `take` leaves alone, whatever it is asked for."""
+    plain = Q(attempt__state__in=PLAIN_STATES, type__in=list(features())) & (
+        Q(deadline_at__gt=Now()) | Q(attempt__state__in=DELIVERING)
     )
-    found = Round(seen=len(jobs))
-    # Not joined above: those would be as they were before their jobs were locked.
-    attempts = Attempt.objects.in_bulk([job.attempt_id for job in jobs])
-    living = heartbeat.living({a.worker for a in attempts.values() if a.worker})
-    # Refunds lock accounts: in the same order in every orchestrator.
-    for job in sorted(jobs, key=lambda each: (each.user_id, each.pk)):
-        if job.attempt_id is not None:
-            job.attempt = attempts[job.attempt_id]
-            _decide_alone(job, job.attempt, living, found)
-    _publish_later(found)
-    return found
-
-
-def _decide_alone(job: Job, attempt: Attempt, living: set[str], found: Round) -> None:
-    """One job that we cannot handle must not stop all others."""
-    attempt.job = job
-    if attempt.state in WAITING and job.type in features() and not _past_deadline(job):
-        found.wake_ups.append(_wake_up(attempt))
-        return
-    try:
-        with transaction.atomic():
-            _decide(job, attempt, living, found)
-    except OUTAGES:
-        raise
-    except Exception:
-        logger.exception("job %s cannot be decided about", job.pk)
-        Job.objects.filter(pk=job.pk).update(wake_at=Now() + MAX_PUBLISH_PAUSE)
-
-
-def _decide(job: Job, attempt: Attempt, living: set[str], found: Round) -> None:
-    if _past_deadline(job) and attempt.state not in DELIVERING:
-        lifecycle.give_up(job_id=job.pk)
-    elif attempt.state in HOLDING:
-        _check_holder(attempt, living)
-    elif attempt.state == AttemptState.RUNNING:
-        found.polls.append(attempt)
-    elif attempt.state == AttemptState.BROKEN:
-        _retry_or_give_up(job, attempt, found)
-    elif attempt.state in CHAINS:
-        found.wake_ups.append(_wake_up(attempt))
-
-
-def _past_deadline(job: Job) -> bool:
-    return job.deadline_at is not None and job.deadline_at <= timezone.now()
-
-
-def _wake_up(attempt: Attempt) -> WakeUp:
-    queue = feature_of(attempt.job.type).queue
-    return WakeUp(attempt.pk, AttemptState(attempt.state), queue)
-
-
-def _check_holder(attempt: Attempt, living: set[str]) -> None:
-    """A worker that is gone, or too slow, loses the attempt."""
-    lease_over = attempt.lease_expires_at is None or attempt.lease_expires_at <= timezone.now()
-    is_alive = attempt.worker in living
-    if is_alive and not lease_over:
-        Job.objects.filter(pk=attempt.job_id).update(wake_at=Now() + CLAIM_RECHECK)
-        return
-    step = HOLDING[AttemptState(attempt.state)]
-    logger.warning("worker of %s lost in %s", attempt.pk, step.name)
-    if step.repeatable and (is_alive or attempt.faults + 1 < MAX_FAULTS):
-        # One that lives has met an outage of ours: no fault of the attempt's.
-        lifecycle.put_back(
-            step=step, attempt_ids=[attempt.pk], after=timedelta(0), fault=not is_alive
-        )
-        return
-    code = ErrorCode.MODEL_ERROR if step.repeatable else ErrorCode.GPU_UNAVAILABLE
-    lifecycle.break_off(attempt_id=attempt.pk, error=JobError.of(code), states=[step.holds])
-
-
-def _retry_or_give_up(job: Job, attempt: Attempt, found: Round) -> None:
-    feature = feature_of(job.type)
-    error = JobError(ErrorCode(attempt.error_code or ""), attempt.error_message or "")
-    if POLICIES[error.code].retried and attempt.number < feature.max_attempts:
-        pause = RETRY_PAUSE * 2 ** (attempt.number - 1)
-        lifecycle.begin_attempt(job=job, after=pause)
-    elif attempt.publications < MAX_FAIL_MESSAGES:
-        found.wake_ups.append(_wake_up(attempt))
-    else:
-        lifecycle.fail(attempt_id=attempt.pk, error=error)
-
-
-def _publish_later(found: Round) -> None:
-    """Before anything is sent: if we die, or the message is lost, the jobs come back."""
-    ids = [wake_up.attempt_id for wake_up in found.wake_ups]
-    sent_before = dict(Attempt.objects.filter(pk__in=ids).values_list("pk", "publications"))
-    Attempt.objects.filter(pk__in=ids).update(publications=F("publications") + 1)
-    by_pause: dict[timedelta, list[UUID]] = {}
-    for attempt_id in ids:
-        pause = min(PUBLISH_AGAIN_AFTER * (1 + sent_before[attempt_id]), MAX_PUBLISH_PAUSE)
-        by_pause.setdefault(pause, []).append(attempt_id)
-    for pause, attempt_ids in by_pause.items():
-        Job.objects.filter(attempt_id__in=attempt_ids).update(wake_at=Now() + pause)
-    for poll in found.polls:
-        Job.objects.filter(pk=poll.job_id).update(wake_at=Now() + PUBLISH_AGAIN_AFTER)
+    return Q(wake_at__lte=Now(), attempt__isnull=False) & ~plain

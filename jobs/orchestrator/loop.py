@@ -1,50 +1,69 @@
-"""The orchestrator's loop."""
+"""The orchestrator's loops, each in a thread of its own: a hanging Redis must not hang the repair,
+nor a slow backend the waking.
+"""
 
 import logging
 import threading
 import time
+from collections.abc import Callable
+from queue import SimpleQueue
 
-import redis.exceptions
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
+from redis.exceptions import RedisError
 
 from auteur.api import idempotency
 from auteur.api.problems import OUTAGES
-from jobs import heartbeat, lifecycle
+from jobs import heartbeat, lifecycle, publishing
 from jobs.failpoints import failpoint
 from jobs.models import Job, JobStatus
-from jobs.orchestrator import admission, calls, due
-from jobs.publishing import publish
+from jobs.orchestrator import admission, calls, due, repair
+from jobs.publishing import WakeUp
 from jobs.wakeup import Bell
 
 logger = logging.getLogger(__name__)
 
+ROUND_SECONDS = 0.04
+"""Shortest time from one round to the next: what falls due meanwhile shares its messages."""
 POLL_SECONDS = 0.25
-"""Longest wait between rounds; a nudge shortens it."""
-POLL_WITHOUT_BELL_SECONDS = 0.05
-OUTAGE_PAUSE_SECONDS = 1.0
+"""Longest wait between rounds; a nudge shortens that of `wake`."""
 SWEEP_SECONDS = 5.0
 """Between looks at what is rare: start deadlines, old heartbeats."""
+OUTAGE_PAUSE_SECONDS = 1.0
+
+_given_up: SimpleQueue[WakeUp] = SimpleQueue()
+"""From the repair, which must not wait for Redis, to the waking."""
 
 
-def run_round() -> int:
-    """Admit, publish and repair once; returns how many jobs were touched."""
+def wake() -> int:
+    """Admit, and publish what is due where its queue has room; returns how many were touched.
+
+    Raises ``RedisError`` where the broker is away; nothing is taken then.
+    """
     admitted = admission.admit_all()
-    found = due.look()
-    if found.wake_ups:
+    wake_ups = due.to_wake()
+    while not _given_up.empty():
+        wake_ups.append(_given_up.get())
+    if wake_ups:
         failpoint("before_publish")
-    publish(found.wake_ups)
-    calls.poll(found.polls)
-    stopped = calls.stop_unwanted()
-    return admitted + found.seen + stopped
+        publishing.publish(wake_ups)
+    return admitted + len(wake_ups)
 
 
-def sweep() -> None:
+def decide() -> int:
+    """Repair, retry, give up; returns how many jobs were looked at."""
+    found = repair.look()
+    for wake_up in found.given_up:
+        _given_up.put(wake_up)
+    return found.seen
+
+
+def sweep() -> int:
     """Fail what was never started in time, forget workers and keys long gone."""
     late = Job.objects.filter(
         status=JobStatus.PENDING, attempt=None, start_deadline_at__lte=Now()
     ).values_list("pk", flat=True)
-    for job_id in late.order_by("start_deadline_at")[: due.DUE_AT_ONCE]:
+    for job_id in late.order_by("start_deadline_at")[: due.TAKEN_AT_ONCE]:
         try:
             lifecycle.give_up(job_id=job_id)
         except OUTAGES:
@@ -53,31 +72,45 @@ def sweep() -> None:
             logger.exception("job %s cannot be given up", job_id)
     heartbeat.forget_old()
     idempotency.forget_old()
+    return 0
 
 
 def run(stop: threading.Event) -> None:
     """Work until told to stop; a store that is away is waited for."""
     bell = Bell()
-    next_sweep = 0.0
+
+    def rest(seconds: float) -> Callable[[], object]:
+        return lambda: stop.wait(seconds)
+
+    loops = (
+        (wake, lambda: bell.wait(POLL_SECONDS)),
+        (decide, rest(POLL_SECONDS)),
+        (calls.follow, rest(POLL_SECONDS)),
+        (sweep, rest(SWEEP_SECONDS)),
+    )
+    threads = [
+        threading.Thread(target=_repeat, args=(work, idle, stop), name=work.__name__)
+        for work, idle in loops
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _repeat(work: Callable[[], int], idle: Callable[[], object], stop: threading.Event) -> None:
     while not stop.is_set():
+        started = time.monotonic()
         try:
-            if time.monotonic() >= next_sweep:
-                next_sweep = time.monotonic() + SWEEP_SECONDS
-                sweep()
-            if run_round() == 0:
-                _wait(bell, stop)
-        except (OperationalError, InterfaceError) as exc:
-            logger.warning("database away: %s", type(exc).__name__)
+            if work() == 0:
+                idle()
+        except (OperationalError, InterfaceError, RedisError) as exc:
+            logger.warning("%s waits for a store: %s", work.__name__, type(exc).__name__)
             connection.close()
             stop.wait(OUTAGE_PAUSE_SECONDS)
         except Exception:
             # Whatever one row brings up, all others still need us.
-            logger.exception("a round was broken off")
+            logger.exception("a round of %s was broken off", work.__name__)
             stop.wait(OUTAGE_PAUSE_SECONDS)
-
-
-def _wait(bell: Bell, stop: threading.Event) -> None:
-    try:
-        bell.wait(POLL_SECONDS)
-    except redis.exceptions.RedisError:
-        stop.wait(POLL_WITHOUT_BELL_SECONDS)
+        stop.wait(max(0.0, started + ROUND_SECONDS - time.monotonic()))
+    connection.close()

@@ -36,8 +36,7 @@ def publish_once() -> None:
 
     from jobs.models import OPEN, Attempt, AttemptState
     from jobs.orchestrator.admission import admit_all
-    from jobs.orchestrator.due import _wake_up
-    from jobs.publishing import publish
+    from jobs.publishing import WakeUp, publish
 
     admit_all()
     with transaction.atomic():
@@ -52,7 +51,7 @@ def publish_once() -> None:
             )
         )
         Attempt.objects.filter(pk__in=[attempt.pk for attempt in new]).update(publications=1)
-    publish([_wake_up(attempt) for attempt in new])
+    publish([WakeUp(a.pk, AttemptState(a.state), a.job.type) for a in new])
 
 
 if __name__ == "__main__":

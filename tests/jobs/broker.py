@@ -14,7 +14,7 @@ from celery.canvas import signature
 from django.conf import settings
 from kombu.exceptions import OperationalError as BrokerError
 
-from jobs import wakeup
+from jobs import publishing, wakeup
 from jobs.publishing import step_queues
 
 AWAY = "redis://127.0.0.1:1/0"
@@ -39,6 +39,7 @@ class Broker:
     def _lead_to(url: str) -> None:
         settings.REDIS_URL = url
         wakeup._client.cache_clear()
+        publishing._client.cache_clear()
         current_app.conf.broker_write_url = url  # type: ignore[misc]  # the stub is too strict
         current_app._pool = current_app.amqp._producer_pool = None
 

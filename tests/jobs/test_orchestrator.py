@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -17,7 +18,8 @@ from jobs import lifecycle
 from jobs.errors import JobError
 from jobs.heartbeat import LOST_AFTER
 from jobs.models import Attempt, AttemptState, Job, WorkerHeartbeat
-from jobs.orchestrator import admission, calls, due, loop
+from jobs.orchestrator import admission, calls, due, loop, repair
+from jobs.publishing import WakeUp
 from jobs.steps import COLLECT, DISPATCH, PREPARE
 from tests.jobs.walk import OUTCOME, WORKER, admit, bring_to
 
@@ -33,11 +35,20 @@ def make_due(job):
     Job.objects.filter(pk=job.pk).update(wake_at=timezone.now() - timedelta(seconds=1))
 
 
+@dataclass
+class Seen:
+    """What the loops found to do about one due job."""
+
+    wake_ups: list[WakeUp]
+    running: list[uuid.UUID]
+
+
 def look_at(job):
     make_due(job)
-    found = due.look()
+    woken, running = due.to_wake(), due.to_ask_after()
+    seen = Seen([*woken, *repair.look().given_up], running)
     job.refresh_from_db()
-    return found
+    return seen
 
 
 def seconds_until_wake(job):
@@ -100,7 +111,7 @@ def test_what_is_not_due_is_left_alone(make_job):
     job = make_job()
     bring_to(job, AttemptState.QUEUED)
     look_at(job)
-    assert due.look().seen == 0
+    assert (due.to_wake(), due.to_ask_after(), repair.look().seen) == ([], [], 0)
 
 
 # --- Lost workers -----------------------------------------------------------------------------
@@ -154,7 +165,7 @@ def test_a_holder_that_lives_but_outstays_its_lease_loses_it(make_job, living_wo
 def test_an_attempt_that_kills_its_workers_is_given_up(make_job):
     job = make_job()
     attempt = bring_to(job, AttemptState.COLLECTING)
-    Attempt.objects.update(faults=due.MAX_FAULTS - 1)
+    Attempt.objects.update(faults=repair.MAX_FAULTS - 1)
     look_at(job)
     attempt.refresh_from_db()
     assert (attempt.state, attempt.error_code) == (AttemptState.BROKEN, "MODEL_ERROR")
@@ -169,7 +180,7 @@ def test_a_worker_lost_while_starting_a_call_costs_the_attempt(make_job):
     assert job.attempt_id != old.pk
     assert (job.attempt.number, job.attempt.state, old.state) == (2, "queued", "failed")
     assert old.stop_requested_at is not None
-    assert seconds_until_wake(job) == pytest.approx(due.RETRY_PAUSE.total_seconds(), abs=1)
+    assert seconds_until_wake(job) == pytest.approx(repair.RETRY_PAUSE.total_seconds(), abs=1)
 
 
 # --- Retries and the end ----------------------------------------------------------------------
@@ -204,7 +215,7 @@ def test_other_errors_go_to_the_failed_queue_at_once(make_job, code):
 def test_the_orchestrator_fails_the_job_where_on_failure_could_not(make_job):
     job = make_job()
     break_off(bring_to(job, AttemptState.RUNNING), ErrorCode.GPU_OOM)
-    for _ in range(due.MAX_FAIL_MESSAGES):
+    for _ in range(repair.MAX_FAIL_MESSAGES):
         assert len(look_at(job).wake_ups) == 1
     assert look_at(job).wake_ups == []
     assert (job.status, job.error_code, job.credits_refunded) == ("failed", "GPU_OOM", True)
@@ -266,7 +277,8 @@ def running(make_job):
 
 
 def poll(job):
-    calls.poll(look_at(job).polls)
+    make_due(job)
+    calls.follow()
     job.refresh_from_db()
     return job.attempt.state
 
@@ -302,7 +314,6 @@ def test_a_call_beyond_its_time_limit_is_stopped(running):
     Attempt.objects.update(lease_expires_at=timezone.now())
     assert poll(job) == AttemptState.BROKEN
     assert job.attempt.error_code == "GPU_TIMEOUT"
-    assert calls.stop_unwanted() == 1
     call.refresh_from_db()
     assert call.state == LocalCallState.CANCELLED
     assert calls.stop_unwanted() == 0
@@ -339,9 +350,7 @@ def test_a_poll_that_waits_for_a_report_does_not_put_it_off(make_job):
     attempt = bring_to(job, AttemptState.RUNNING)
 
     def poll_late():
-        lifecycle.call_goes_on(
-            attempt_id=attempt.pk, waits=False, look_again_after=timedelta(minutes=1)
-        )
+        lifecycle.calls_go_on(waiting=[], running=[attempt.pk], seconds=60)
         connections.close_all()
 
     with transaction.atomic():

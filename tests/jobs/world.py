@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
+from redis.exceptions import RedisError
 
 from accounts.models import User
 from credits import ledger
@@ -23,7 +24,7 @@ from gpu_tasks.errors import ErrorCode
 from jobs import heartbeat, lifecycle, submission, tasks
 from jobs.features.registry import feature_of
 from jobs.models import DELIVERING, ENDED, OPEN, Attempt, AttemptState, Job, WorkerHeartbeat
-from jobs.orchestrator import admission, due, loop
+from jobs.orchestrator import admission, calls, due, loop, repair
 from jobs.steps import DISPATCH, HOLDING, STEPS
 from tests.jobs.broker import Broker
 
@@ -125,14 +126,20 @@ class World:
     # Orchestrators
 
     def orchestrate(self) -> None:
-        loop.run_round()
+        """A round of each loop; the one that wakes may find Redis away."""
+        with contextlib.suppress(RedisError):
+            loop.wake()
+        loop.decide()
+        calls.follow()
 
     def admit(self) -> None:
         admission.admit_all()
 
     def look_and_die(self) -> None:
-        """An orchestrator is killed before it publishes what it decided."""
-        due.look()
+        """An orchestrator is killed before it publishes what it took and decided."""
+        repair.look()
+        with contextlib.suppress(RedisError):
+            due.to_wake()
 
     def sweep(self) -> None:
         loop.sweep()

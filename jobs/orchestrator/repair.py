@@ -1,0 +1,125 @@
+"""What takes thought: workers lost, errors stored, deadlines past. It needs Postgres alone."""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from auteur.api.problems import OUTAGES
+from gpu_tasks.errors import POLICIES, ErrorCode
+from jobs import heartbeat, lifecycle
+from jobs.errors import JobError
+from jobs.features.registry import feature_of
+from jobs.models import DELIVERING, Attempt, AttemptState, Job
+from jobs.orchestrator.due import AGAIN_AFTER, MAX_AGAIN_AFTER, TAKEN_AT_ONCE, to_decide
+from jobs.publishing import WakeUp
+from jobs.steps import HOLDING
+
+logger = logging.getLogger(__name__)
+
+CLAIM_RECHECK = timedelta(seconds=2)
+MAX_FAULTS = 3
+"""Workers that may die of one attempt before it is given up."""
+MAX_FAIL_MESSAGES = 2
+"""Wake-ups to `jobs.failed` before the orchestrator ends the job itself."""
+RETRY_PAUSE = timedelta(seconds=2)
+"""Before the second attempt; doubled for each further one."""
+
+
+@dataclass
+class Round:
+    """What a look did: jobs seen, and attempts given up, whose task is yet to be woken."""
+
+    seen: int = 0
+    given_up: list[WakeUp] = field(default_factory=list)
+
+
+@transaction.atomic
+def look() -> Round:
+    """Decide about every due job that is not simply to be woken or asked after."""
+    jobs = list(
+        Job.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
+        .filter(to_decide())
+        .order_by("wake_at", "pk")[:TAKEN_AT_ONCE]
+    )
+    found = Round(seen=len(jobs))
+    # Not joined above: those would be as they were before their jobs were locked.
+    attempts = Attempt.objects.in_bulk([job.attempt_id for job in jobs])
+    living = heartbeat.living({a.worker for a in attempts.values() if a.worker})
+    # Refunds lock accounts: in the same order in every orchestrator.
+    for job in sorted(jobs, key=lambda each: (each.user_id, each.pk)):
+        if job.attempt_id is not None:
+            job.attempt = attempts[job.attempt_id]
+            _decide_alone(job, job.attempt, living, found)
+    return found
+
+
+def _decide_alone(job: Job, attempt: Attempt, living: set[str], found: Round) -> None:
+    """One job that we cannot handle must not stop all others."""
+    attempt.job = job
+    try:
+        with transaction.atomic():
+            _decide(job, attempt, living, found)
+    except OUTAGES:
+        raise
+    except Exception:
+        logger.exception("job %s cannot be decided about", job.pk)
+        Job.objects.filter(pk=job.pk).update(wake_at=Now() + MAX_AGAIN_AFTER)
+
+
+def _decide(job: Job, attempt: Attempt, living: set[str], found: Round) -> None:
+    feature_of(job.type)
+    if _past_deadline(job) and attempt.state not in DELIVERING:
+        lifecycle.give_up(job_id=job.pk)
+    elif attempt.state in HOLDING:
+        _check_holder(attempt, living)
+    elif attempt.state == AttemptState.BROKEN:
+        _retry_or_give_up(job, attempt, found)
+
+
+def _past_deadline(job: Job) -> bool:
+    return job.deadline_at is not None and job.deadline_at <= timezone.now()
+
+
+def _check_holder(attempt: Attempt, living: set[str]) -> None:
+    """A worker that is gone, or too slow, loses the attempt."""
+    lease_over = attempt.lease_expires_at is None or attempt.lease_expires_at <= timezone.now()
+    is_alive = attempt.worker in living
+    if is_alive and not lease_over:
+        Job.objects.filter(pk=attempt.job_id).update(wake_at=Now() + CLAIM_RECHECK)
+        return
+    step = HOLDING[AttemptState(attempt.state)]
+    logger.warning("worker of %s lost in %s", attempt.pk, step.name)
+    if step.repeatable and (is_alive or attempt.faults + 1 < MAX_FAULTS):
+        # One that lives has met an outage of ours: no fault of the attempt's.
+        lifecycle.put_back(
+            step=step, attempt_ids=[attempt.pk], after=timedelta(0), fault=not is_alive
+        )
+        return
+    code = ErrorCode.MODEL_ERROR if step.repeatable else ErrorCode.GPU_UNAVAILABLE
+    lifecycle.break_off(attempt_id=attempt.pk, error=JobError.of(code), states=[step.holds])
+
+
+def _retry_or_give_up(job: Job, attempt: Attempt, found: Round) -> None:
+    feature = feature_of(job.type)
+    error = JobError(ErrorCode(attempt.error_code or ""), attempt.error_message or "")
+    if POLICIES[error.code].retried and attempt.number < feature.max_attempts:
+        pause = RETRY_PAUSE * 2 ** (attempt.number - 1)
+        lifecycle.begin_attempt(job=job, after=pause)
+    elif attempt.publications < MAX_FAIL_MESSAGES:
+        found.given_up.append(_wake_later(attempt))
+    else:
+        lifecycle.fail(attempt_id=attempt.pk, error=error)
+
+
+def _wake_later(attempt: Attempt) -> WakeUp:
+    """Before anything is sent: if that comes to nothing, the job comes back."""
+    Attempt.objects.filter(pk=attempt.pk).update(publications=F("publications") + 1)
+    Job.objects.filter(pk=attempt.job_id).update(
+        wake_at=Now() + AGAIN_AFTER * (1 + attempt.publications)
+    )
+    return WakeUp(attempt.pk, AttemptState.BROKEN, attempt.job.type)
