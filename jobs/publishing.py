@@ -37,7 +37,7 @@ CHAINS = {
 """What an attempt in each waiting state is woken with."""
 
 
-MAX_WAITING_MESSAGES = 4
+MAX_WAITING_MESSAGES = 2
 """A queue with so many is left alone: what is due waits in Postgres, and gathers there."""
 TIMEOUT_SECONDS = 2.0
 

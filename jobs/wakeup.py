@@ -1,6 +1,7 @@
 """A best-effort nudge to the orchestrator, so that it need not wait for its next poll."""
 
 import logging
+import time
 from functools import cache
 
 import redis
@@ -11,6 +12,10 @@ logger = logging.getLogger(__name__)
 
 KEY = "auteur:wake"
 TIMEOUT_SECONDS = 0.1
+NUDGE_EVERY_SECONDS = 0.02
+"""Sooner than this after another, a nudge is spared: the round that one began is still to end."""
+
+_last_nudge = 0.0
 
 
 @cache
@@ -28,6 +33,10 @@ def nudge_on_commit() -> None:
 
 
 def _nudge() -> None:
+    global _last_nudge  # noqa: PLW0603 - of all threads; a race costs one nudge too many
+    if time.monotonic() - _last_nudge < NUDGE_EVERY_SECONDS:
+        return
+    _last_nudge = time.monotonic()
     try:
         with _client().pipeline(transaction=False) as pipeline:
             pipeline.lpush(KEY, 1)

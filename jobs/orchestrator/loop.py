@@ -23,7 +23,7 @@ from jobs.wakeup import Bell
 
 logger = logging.getLogger(__name__)
 
-ROUND_SECONDS = 0.04
+ROUND_SECONDS = 0.08
 """Shortest time from one round to the next: what falls due meanwhile shares its messages."""
 POLL_SECONDS = 0.25
 """Longest wait between rounds; a nudge shortens that of `wake`."""
