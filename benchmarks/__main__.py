@@ -5,7 +5,7 @@ import pkgutil
 
 import benchmarks
 
-INFRASTRUCTURE = ("__main__", "report", "stack")
+INFRASTRUCTURE = ("__main__", "report", "stack", "echo", "bare", "textbook", "submitter")
 
 
 def main() -> None:

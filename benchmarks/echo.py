@@ -10,10 +10,12 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 from gpu_tasks.backends.base import Call, CallState, CallStatus
 from gpu_tasks.callback import SIGNATURE_HEADER, TIMESTAMP_HEADER, signature
@@ -21,6 +23,8 @@ from gpu_tasks.callback import SIGNATURE_HEADER, TIMESTAMP_HEADER, signature
 CALLS = "benchmark:calls"
 THREADS = 3
 AT_ONCE = 50
+REDIS_AGAIN_SECONDS = 0.1
+FOR_EVER = -1
 
 
 class EchoBackend:
@@ -51,7 +55,8 @@ class EchoBackend:
 
 def answer_for_ever() -> None:
     """Take calls from the list and call back for each."""
-    queue = redis.Redis.from_url(os.environ["REDIS_URL"])
+    patience = Retry(ConstantBackoff(REDIS_AGAIN_SECONDS), FOR_EVER)
+    queue = redis.Redis.from_url(os.environ["REDIS_URL"], retry=patience)
     address = urlsplit(os.environ["GPU_CALLBACK_URL"])
     secret = os.environ["GPU_CALLBACK_SECRET"]
     connection = http.client.HTTPConnection(address.hostname or "", address.port)
@@ -81,11 +86,25 @@ def _call_back(
         TIMESTAMP_HEADER: timestamp,
         SIGNATURE_HEADER: signature(secret=secret, timestamp=timestamp, body=body),
     }
-    connection.request("POST", path, body, headers)
-    answer = connection.getresponse()
+    status = _post(connection, path, body, headers)
+    # An attempt that another has taken the place of is told so.
+    if status not in (http.client.OK, http.client.CONFLICT):
+        raise RuntimeError(f"callback answered {status}")
+
+
+def _post(
+    connection: http.client.HTTPConnection, path: str, body: bytes, headers: Mapping[str, str]
+) -> int:
+    """The answer's status; a connection that the server closed while it was idle is renewed."""
+    try:
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+    except ConnectionError:
+        connection.close()
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
     answer.read()
-    if answer.status != http.client.OK:
-        raise RuntimeError(f"callback answered {answer.status}")
+    return answer.status
 
 
 if __name__ == "__main__":

@@ -6,105 +6,44 @@ every job. All of it, the clients included, shares this machine's cores. The rat
 The baselines are published in process: they have no HTTP in their path.
 """
 
-import http.client
 import os
 import statistics
 import subprocess
 import sys
-import tempfile
-import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psycopg
 import redis
 
-from auteur.devstack import environment, ports, processes, services, stack
+from auteur.devstack import environment, processes
 from auteur.devstack.process import Process
-from auteur.devstack.supervisor import Supervisor
-from benchmarks import report
+from benchmarks import report, stack
 
-JOBS = int(os.environ.get("BENCHMARK_JOBS", "600"))
-CLIENTS = 8
+JOBS = int(os.environ.get("BENCHMARK_JOBS", "1000"))
+WARM_UP_JOBS = 50
 USERS = 20
 WORKERS = 2
-TIMEOUT_SECONDS = 300.0
-POLL_SECONDS = 0.05
-PLUGINS = processes.BASE_DIR / "tests" / "plugins"
-RUNS_HERE = ("migrate", "api", "orchestrator", "worker-steps")
-
-
-@contextmanager
-def stores() -> Iterator[tuple[Path, dict[str, str]]]:
-    """PostgreSQL, Redis and MongoDB in a folder of their own, as durable as by default."""
-    with tempfile.TemporaryDirectory(prefix="auteur-benchmark-") as folder:
-        var = Path(folder)
-        stack.make_folders(var)
-        numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
-        chosen = ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
-        values = environment.prepare(var, chosen)
-        supervisor = Supervisor(
-            services.stores(var, chosen, values, throwaway=False), var / "log", lambda line: None
-        )
-        try:
-            supervisor.start()
-            yield var, values
-        finally:
-            supervisor.stop()
-
-
-@contextmanager
-def running(wanted: list[Process], var: Path) -> Iterator[None]:
-    """These processes, until the block ends."""
-    supervisor = Supervisor(wanted, var / "log", lambda line: None)
-    try:
-        supervisor.start()
-        yield
-    finally:
-        supervisor.stop()
 
 
 def ours(var: Path, values: Mapping[str, str], *, batch: int, events: bool) -> tuple[float, float]:
     """Jobs per second and median seconds from submission to `completed`."""
-    settings = environment.of_children(
-        {
-            **values,
-            "AUTEUR_PLUGINS": str(PLUGINS),
-            "INFERENCE_BACKEND": "benchmarks.echo.EchoBackend",
-            "GPU_CALLBACK_URL": f"{values['PUBLIC_URL']}/internal/gpu-callback",
-            "RATE_LIMIT": "1000000/minute",
-            "MAX_IDS_PER_MESSAGE": str(batch),
-            "WORKER_EVENTS": str(events),
-            "WORKER_CONCURRENCY": str(WORKERS),
-            "CPU_LIMIT": "1000000",
-            "LOG_LEVEL": "WARNING",
-        },
-        os.environ,
+    settings = stack.settings(
+        values,
+        RATE_LIMIT="1000000/minute",
+        MAX_IDS_PER_MESSAGE=str(batch),
+        WORKER_EVENTS=str(events),
+        WORKER_CONCURRENCY=str(WORKERS),
+        CPU_LIMIT="1000000",
+        LOG_LEVEL="WARNING",
     )
-    programs = [
-        replace(p, needs=tuple(set(p.needs) & set(RUNS_HERE)), uses=())
-        for p in processes.to_run(settings)
-        if p.name in RUNS_HERE
-    ]
-    echo = Process(
-        name="echo",
-        command=(sys.executable, "-m", "benchmarks.echo"),
-        environment=settings,
-        directory=processes.BASE_DIR,
-    )
-    with running([*programs, echo], var):
-        tokens = _users(settings)
+    with stack.running([*stack.programs(settings), stack.module("echo", settings)], var):
+        users = stack.make_users(settings, users=USERS, credits=WARM_UP_JOBS + JOBS)
         with psycopg.connect(values["DATABASE_URL"], autocommit=True) as database:
-            before = _completed(database)
-            started = time.perf_counter()
-            _submit_all(values["PUBLIC_URL"], tokens)
-            _wait(lambda: _completed(database) - before >= JOBS)
-            seconds = time.perf_counter() - started
+            _run(database, values["PUBLIC_URL"], users, WARM_UP_JOBS)
+            seconds = _run(database, values["PUBLIC_URL"], users, JOBS)
             took = database.execute(
                 "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY completed_at - created_at)"
                 " FROM (SELECT * FROM jobs ORDER BY created_at DESC LIMIT %s) AS latest",
@@ -114,77 +53,13 @@ def ours(var: Path, values: Mapping[str, str], *, batch: int, events: bool) -> t
     return JOBS / seconds, took[0].total_seconds()
 
 
-MAKE_USERS = """
-import datetime
-import uuid
-from django.db import transaction
-from accounts import signup, tokens
-from credits import ledger
-for number in range({users}):
-    user = signup.sign_up(user_id=uuid.uuid4(), email=f"{{uuid.uuid4()}}@example.com")
-    with transaction.atomic():
-        ledger.grant(user_id=user.pk, amount={credits})
-    lifetime = datetime.timedelta(hours=1)
-    print(tokens.issue(user_id=user.pk, email=user.email, lifetime=lifetime))
-"""
-
-
-def _users(settings: Mapping[str, str]) -> list[str]:
-    """Tokens of new users with credits enough."""
-    script = MAKE_USERS.format(users=USERS, credits=JOBS)
-    done = subprocess.run(
-        [sys.executable, "manage.py", "shell", "-v", "0", "-c", script],
-        cwd=processes.BASE_DIR,
-        env=dict(settings),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.split()
-
-
-def _submit_all(url: str, tokens: list[str]) -> None:
-    address = urlsplit(url)
-    numbers = iter(range(JOBS))
-    lock = threading.Lock()
-
-    def client() -> None:
-        connection = http.client.HTTPConnection(address.hostname or "", address.port)
-        while True:
-            with lock:
-                number = next(numbers, None)
-            if number is None:
-                return
-            headers = {
-                "Authorization": f"Bearer {tokens[number % len(tokens)]}",
-                "Content-Type": "application/json",
-                "Idempotency-Key": uuid.uuid4().hex,
-            }
-            connection.request("POST", "/jobs/noop", b"{}", headers)
-            answer = connection.getresponse()
-            body = answer.read()
-            if answer.status != http.client.ACCEPTED:
-                raise RuntimeError(f"submission answered {answer.status}: {body!r}")
-
-    threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-def _completed(database: psycopg.Connection) -> int:
-    row = database.execute("SELECT count(*) FROM jobs WHERE status = 'completed'").fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def _wait(done: Callable[[], bool]) -> None:
-    end = time.monotonic() + TIMEOUT_SECONDS
-    while not done():
-        if time.monotonic() > end:
-            raise RuntimeError("the benchmark did not come to its end")
-        time.sleep(POLL_SECONDS)
+def _run(database: psycopg.Connection, url: str, users: list[stack.User], jobs: int) -> float:
+    """Seconds from the first submission to the last job completed."""
+    before = stack.completed(database)
+    started = time.perf_counter()
+    stack.submit(url, users, "/jobs/noop", [{}] * jobs)
+    stack.wait(lambda: stack.completed(database) - before >= jobs)
+    return time.perf_counter() - started
 
 
 def _worker(app: str, settings: Mapping[str, str]) -> Process:
@@ -203,7 +78,7 @@ def baseline(var: Path, values: Mapping[str, str], name: str) -> float:
     settings = environment.of_children(
         {**values, "BENCHMARK_BROKER": values["REDIS_URL"], "LOG_LEVEL": "WARNING"}, os.environ
     )
-    with running([_worker(f"benchmarks.{name}", settings)], var):
+    with stack.running([_worker(f"benchmarks.{name}", settings)], var):
         time.sleep(3)  # the worker has no health check of its own
         command = [sys.executable, "-m", "benchmarks.lifecycle", name]
         done = subprocess.run(
@@ -222,12 +97,17 @@ def run_bare() -> float:
     from benchmarks import bare
 
     counter = redis.Redis.from_url(os.environ["BENCHMARK_BROKER"])
-    counter.delete(bare.DONE)
-    started = time.perf_counter()
-    for number in range(JOBS):
-        bare.submit(number)
-    _wait(lambda: int(counter.get(bare.DONE) or 0) >= JOBS)
-    return JOBS / (time.perf_counter() - started)
+
+    def run(jobs: int) -> float:
+        counter.delete(bare.DONE)
+        started = time.perf_counter()
+        for number in range(jobs):
+            bare.submit(number)
+        stack.wait(lambda: int(counter.get(bare.DONE) or 0) >= jobs)
+        return time.perf_counter() - started
+
+    run(WARM_UP_JOBS)
+    return JOBS / run(JOBS)
 
 
 def run_textbook() -> float:
@@ -238,14 +118,14 @@ def run_textbook() -> float:
     started = time.perf_counter()
     for _ in range(JOBS):
         textbook.submit(account_id)
-    _wait(lambda: textbook.completed() >= JOBS)
+    stack.wait(lambda: textbook.completed() >= JOBS)
     return JOBS / (time.perf_counter() - started)
 
 
 def main() -> None:
     """Measure, and print the ratios."""
     with ExitStack() as exits:
-        var, values = exits.enter_context(stores())
+        var, values = exits.enter_context(stack.stores())
         batched = [ours(var, values, batch=50, events=False) for _ in range(2)]
         single, single_p50 = ours(var, values, batch=1, events=False)
         watched, watched_p50 = ours(var, values, batch=50, events=True)

@@ -29,14 +29,15 @@ class Broker:
 
     def go_away(self) -> None:
         """Let nobody of ours reach Redis any more."""
-        self._lead_to(AWAY)
+        self.lead_to(AWAY)
 
     def come_back(self) -> None:
         """Let all reach it again, with what it held."""
-        self._lead_to(self._url)
+        self.lead_to(self._url)
 
     @staticmethod
-    def _lead_to(url: str) -> None:
+    def lead_to(url: str) -> None:
+        """Let all reach another server in its place."""
         settings.REDIS_URL = url
         wakeup._client.cache_clear()
         publishing._client.cache_clear()
@@ -50,6 +51,10 @@ class Broker:
     def flush(self) -> None:
         """Lose everything."""
         self._redis.flushdb()
+
+    def put(self, queue: str) -> None:
+        """A message more, that nobody reads."""
+        self._redis.lpush(queue, "{}")
 
     def waiting(self) -> list[tuple[str, Any]]:
         """Every message with its queue."""

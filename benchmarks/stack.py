@@ -1,0 +1,184 @@
+"""What benchmarks run against: stores, processes, users, and clients that submit over HTTP."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+
+from auteur.devstack import environment, ports, processes, services
+from auteur.devstack.process import Process
+from auteur.devstack.stack import make_folders
+from auteur.devstack.supervisor import Supervisor
+
+CLIENTS = 8
+TIMEOUT_SECONDS = 300.0
+POLL_SECONDS = 0.05
+PLUGINS = processes.BASE_DIR / "tests" / "plugins"
+RUNS_HERE = ("migrate", "api", "orchestrator", "worker-steps")
+
+
+@contextmanager
+def stores(without: Collection[str] = ()) -> Iterator[tuple[Path, dict[str, str]]]:
+    """PostgreSQL, Redis and MongoDB in a folder of their own, as durable as by default."""
+    with tempfile.TemporaryDirectory(prefix="auteur-benchmark-") as folder:
+        var = Path(folder)
+        make_folders(var)
+        numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
+        chosen = ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
+        values = environment.prepare(var, chosen)
+        wanted = services.stores(var, chosen, values, throwaway=False, without=without)
+        with running(wanted, var):
+            yield var, values
+
+
+@contextmanager
+def running(wanted: Sequence[Process], var: Path) -> Iterator[Supervisor]:
+    """These processes, restarted if they die, until the block ends."""
+    supervisor = Supervisor(wanted, var / "log", lambda line: None)
+    with ThreadPoolExecutor(1) as thread:  # one for all: a child goes with the thread that began it
+        try:
+            thread.submit(supervisor.start).result()
+            thread.submit(supervisor.run)
+            yield supervisor
+        finally:
+            supervisor.request_stop()
+            thread.submit(supervisor.stop).result()
+
+
+def settings(values: Mapping[str, str], **changed: str) -> dict[str, str]:
+    """The environment of our processes, with the feature and the backend that do nothing."""
+    own = {
+        "AUTEUR_PLUGINS": str(PLUGINS),
+        "INFERENCE_BACKEND": "benchmarks.echo.EchoBackend",
+        "GPU_CALLBACK_URL": f"{values['PUBLIC_URL']}/internal/gpu-callback",
+    }
+    return environment.of_children({**values, **own, **changed}, os.environ)
+
+
+def programs(settings: Mapping[str, str], names: Collection[str] = RUNS_HERE) -> list[Process]:
+    """Those of Auteur's own processes, without what they need beside each other."""
+    return [
+        replace(process, needs=tuple(set(process.needs) & set(names)), uses=())
+        for process in processes.to_run(settings)
+        if process.name in names
+    ]
+
+
+def module(name: str, settings: Mapping[str, str]) -> Process:
+    """``python -m benchmarks.<name>`` as a process."""
+    return Process(
+        name=name,
+        command=(sys.executable, "-m", f"benchmarks.{name}"),
+        environment=settings,
+        directory=processes.BASE_DIR,
+    )
+
+
+def manage(settings: Mapping[str, str], *arguments: str) -> str:
+    """What ``manage.py`` prints."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=processes.BASE_DIR,
+        env=dict(settings),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+MAKE_USERS = """
+import datetime
+import uuid
+from django.db import transaction
+from accounts import signup, tokens
+from credits import ledger
+for number in range({users}):
+    user = signup.sign_up(user_id=uuid.uuid4(), email=f"{{uuid.uuid4()}}@example.com")
+    with transaction.atomic():
+        ledger.grant(user_id=user.pk, amount={credits})
+    lifetime = datetime.timedelta(hours=1)
+    print(user.pk, tokens.issue(user_id=user.pk, email=user.email, lifetime=lifetime))
+"""
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who can submit."""
+
+    id: uuid.UUID
+    token: str
+
+
+def make_users(settings: Mapping[str, str], *, users: int, credits: int) -> list[User]:
+    """New users with so many credits each."""
+    script = MAKE_USERS.format(users=users, credits=credits)
+    lines = manage(settings, "shell", "-v", "0", "-c", script).splitlines()
+    return [User(uuid.UUID(user_id), token) for user_id, token in map(str.split, lines)]
+
+
+def submit(url: str, users: Sequence[User], path: str, bodies: Sequence[Any]) -> list[Any]:
+    """POST each body once, by clients in threads and users in turn; the answers, in no order."""
+    address = urlsplit(url)
+    numbers = iter(range(len(bodies)))
+    lock = threading.Lock()
+    answers = []
+
+    def client() -> None:
+        connection = http.client.HTTPConnection(address.hostname or "", address.port)
+        while True:
+            with lock:
+                number = next(numbers, None)
+            if number is None:
+                return
+            headers = {
+                "Authorization": f"Bearer {users[number % len(users)].token}",
+                "Content-Type": "application/json",
+                "Idempotency-Key": uuid.uuid4().hex,
+            }
+            connection.request("POST", path, json.dumps(bodies[number]), headers)
+            answer = connection.getresponse()
+            body = answer.read()
+            if answer.status != http.client.ACCEPTED:
+                raise RuntimeError(f"submission answered {answer.status}: {body!r}")
+            answers.append(json.loads(body))
+
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        for done in [threads.submit(client) for _ in range(CLIENTS)]:
+            done.result()
+    return answers
+
+
+def completed(database: psycopg.Connection) -> int:
+    """How many jobs have gone the whole way."""
+    row = database.execute("SELECT count(*) FROM jobs WHERE status = 'completed'").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def wait(
+    done: Callable[[], bool],
+    *,
+    seconds: float = TIMEOUT_SECONDS,
+    interval: float = POLL_SECONDS,
+) -> None:
+    """Return once it is done; raises if that takes too long."""
+    end = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > end:
+            raise RuntimeError("the benchmark did not come to its end")
+        time.sleep(interval)

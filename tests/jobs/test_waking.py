@@ -1,0 +1,99 @@
+"""What is woken, with what company, and what becomes of it where the broker is full or away."""
+
+import socket
+import threading
+import time
+import uuid
+from functools import partial
+
+import pytest
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from jobs import publishing
+from jobs.models import Attempt, AttemptState, Job
+from jobs.orchestrator import due, loop
+from tests.jobs.broker import Broker
+from tests.jobs.walk import bring_to
+
+TRANSCRIPTION_QUEUE = "jobs.transcription"
+
+
+@pytest.fixture
+def broker():
+    made = Broker()
+    made.flush()
+    yield made
+    made.come_back()
+    made.flush()
+
+
+def queued(make_job, count):
+    attempts = [bring_to(make_job(), AttemptState.QUEUED) for _ in range(count)]
+    return {attempt.pk for attempt in attempts}
+
+
+def test_what_is_due_goes_together_but_what_a_worker_died_of_goes_alone(make_job, broker):
+    ids = queued(make_job, 4)
+    suspects = set(sorted(ids)[:2])
+    Attempt.objects.filter(pk__in=suspects).update(faults=1)
+    loop.wake()
+    messages = [
+        {uuid.UUID(i) for i in args[0]} for _, args, _ in iter(partial(broker.read, 0), None)
+    ]
+    assert sorted(map(len, messages)) == [1, 1, 2]
+    assert ids - suspects in messages
+
+
+def test_a_queue_with_messages_enough_is_left_alone_until_it_has_room(make_job, broker):
+    ids = queued(make_job, 1)
+    for _ in range(publishing.MAX_WAITING_MESSAGES):
+        broker.put(TRANSCRIPTION_QUEUE)
+    assert due.to_wake() == []
+    assert set(Attempt.objects.values_list("publications", flat=True)) == {0}
+    assert broker.take(0)
+    assert {wake_up.attempt_id for wake_up in due.to_wake()} == ids
+
+
+def test_a_full_queue_holds_up_no_other(make_job, broker):
+    queued(make_job, 1)
+    done = bring_to(make_job(), AttemptState.REPORTED)
+    for _ in range(publishing.MAX_WAITING_MESSAGES):
+        broker.put(TRANSCRIPTION_QUEUE)
+    assert [wake_up.attempt_id for wake_up in due.to_wake()] == [done.pk]
+
+
+def test_while_the_broker_is_away_nothing_is_taken_or_put_off(make_job, broker):
+    [attempt_id] = queued(make_job, 1)
+    broker.go_away()
+    with pytest.raises(RedisError):
+        loop.wake()
+    assert Attempt.objects.get(pk=attempt_id).publications == 0
+    broker.come_back()
+    assert [wake_up.attempt_id for wake_up in due.to_wake()] == [attempt_id]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hanging_redis_does_not_hang_the_repair(make_job, broker):
+    late, waiting = make_job(), make_job()
+    bring_to(late, AttemptState.RUNNING)
+    Job.objects.filter(pk=late.pk).update(deadline_at=timezone.now(), wake_at=timezone.now())
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as deaf:  # connects, and never answers
+        broker.lead_to(f"redis://127.0.0.1:{deaf.getsockname()[1]}/0")
+        orchestrator = threading.Thread(target=loop.run, args=(stop,))
+        orchestrator.start()
+        try:
+            wait_until(lambda: Job.objects.get(pk=late.pk).status == "failed")
+        finally:
+            stop.set()
+            orchestrator.join()
+    waiting.refresh_from_db()
+    assert waiting.attempt.publications == 0
+
+
+def wait_until(condition):
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
