@@ -48,7 +48,7 @@ def find(model: type[Row], pk: Any) -> Row | None:
 def _selection(model: type[Model]) -> tuple[str, list[str]]:
     fields = model._meta.concrete_fields
     quote = connection.ops.quote_name
-    columns = ", ".join(quote(field.column) for field in fields)
-    key, table = model._meta.pk.column, model._meta.db_table
-    statement = f"SELECT {columns} FROM {quote(table)} WHERE {quote(key)} = %(pk)s"  # noqa: S608
+    columns = ", ".join(quote(str(field.column)) for field in fields)
+    table, key = quote(model._meta.db_table), quote(str(model._meta.pk.column))
+    statement = f"SELECT {columns} FROM {table} WHERE {key} = %(pk)s"  # noqa: S608
     return statement, [field.attname for field in fields]
