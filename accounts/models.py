@@ -9,6 +9,13 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
 
+from auteur.database import execute
+
+PLAN = """
+SELECT plan FROM subscriptions WHERE user_id = %(user_id)s AND status = 'active'
+    AND (current_period_end IS NULL OR current_period_end > statement_timestamp())"""
+"""`SubscriptionQuerySet.in_force` as a prepared statement: each submission asks."""
+
 
 class User(AbstractBaseUser, PermissionsMixin):
     """A person; ``id`` is the token's ``sub``. Anonymised on request, never deleted."""
@@ -48,8 +55,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     @property
     def plan(self) -> str | None:
         """The plan in force now, if there is one; asks the database each time."""
-        subscription = self.subscription
-        return subscription.plan if subscription else None
+        rows = execute(PLAN, {"user_id": self.pk})
+        return str(rows[0][0]) if rows else None
 
 
 class Plan(models.TextChoices):

@@ -285,6 +285,10 @@ MAX_IDS_PER_MESSAGE = env.int("MAX_IDS_PER_MESSAGE", default=50)  # attempts wok
 WORKER_EVENTS = env.bool("WORKER_EVENTS", default=True)  # what Flower lives on
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2)
 # Calls let in for our own CPU workers, all together: enough to keep them busy, and no queue.
+# Of one user, at once, in each GPU class; 0 is no limit but the class's own. By plan, where one
+# differs: "starter=5,pro=20". Fair turns hold without it.
+MAX_IN_FLIGHT = env.int("MAX_IN_FLIGHT", default=0)
+MAX_IN_FLIGHT_BY_PLAN = env.dict("MAX_IN_FLIGHT_BY_PLAN", cast={"value": int}, default={})
 CPU_LIMIT = env.int("CPU_LIMIT", default=2 * WORKER_CONCURRENCY)
 
 # --- Keys that are guessed are no keys --------------------------------------------------------

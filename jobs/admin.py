@@ -335,6 +335,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         submitted = submission.resubmit(
             job=job,
             feature=_feature(job),
+            plan=job.plan,
             charged=given["price"] == CHARGED,
             by=by_staff(request),
             reason=given["reason"],

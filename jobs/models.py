@@ -47,6 +47,12 @@ class Job(models.Model):
     )
     type = models.CharField(max_length=50)
     gpu_class = models.CharField(max_length=20, help_text="Which pool admits it.")
+    plan = models.CharField(
+        max_length=50, null=True, blank=True, help_text="The user's, when it was asked for."
+    )
+    turn = models.BigIntegerField(
+        default=0, db_default=0, help_text="Its place in the pool's fair order."
+    )
     media_ids = ArrayField(
         models.UUIDField(), default=list, blank=True, help_text="The media it reads."
     )
@@ -102,9 +108,14 @@ class Job(models.Model):
                 name="jobs_to_wake",
             ),
             models.Index(
-                fields=["gpu_class", "created_at"],
+                fields=["gpu_class", "turn", "created_at"],
                 condition=Q(status=JobStatus.PENDING, attempt__isnull=True),
                 name="jobs_to_admit",
+            ),
+            models.Index(
+                fields=["user", "gpu_class", "turn"],
+                condition=Q(status=JobStatus.PENDING, attempt__isnull=True),
+                name="jobs_of_user_to_admit",
             ),
             models.Index(
                 fields=["type", "-created_at"],
@@ -254,6 +265,9 @@ class GpuPool(models.Model):
     """One row per GPU class, locked while its free places are counted and given out."""
 
     gpu_class = models.CharField(max_length=20, primary_key=True)
+    clock = models.BigIntegerField(
+        default=0, db_default=0, help_text="The latest turn that has been let in."
+    )
 
     class Meta:
         db_table = "gpu_pools"

@@ -1,12 +1,47 @@
 """What clients see of their jobs."""
 
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
+
 from auteur.api.problems import NotFound
+from auteur.database import execute
+from gpu_tasks.contract import GpuClass
 from gpu_tasks.errors import POLICIES, ErrorCode
+from jobs.features.registry import feature_of
 from jobs.models import OPEN, Job, JobStatus
+from jobs.orchestrator.admission import limit_of
 from media.storage import object_storage
+
+RECENT_JOBS = 100
+"""How many of a feature's last completed jobs say how long one takes."""
+
+SECONDS = """
+SELECT percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY whole),
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY run) FROM (
+    SELECT extract(epoch FROM completed_at - created_at)::float AS whole,
+           extract(epoch FROM completed_at - started_at)::float AS run FROM jobs
+    WHERE type = %(type)s AND status = 'completed' ORDER BY created_at DESC LIMIT %(limit)s
+) AS recent"""
+
+
+@dataclass(frozen=True)
+class Experience:
+    """Seconds that the last jobs of a feature took; None where there were none."""
+
+    p50: float | None
+    p90: float | None
+    run_p50: float | None
+    """From the start to the end, the wait before it left out."""
+
+
+def experience(feature: str) -> Experience:
+    """How long a feature's jobs take."""
+    ((whole, run),) = execute(SECONDS, {"type": feature, "limit": RECENT_JOBS})
+    return Experience(*(whole or (None, None)), run)
 
 
 def job_of(*, user_id: UUID, job_id: UUID) -> Job:
@@ -29,16 +64,23 @@ def error_of(job: Job) -> dict[str, Any] | None:
 
 
 def queue_position(job: Job) -> int | None:
-    """How many wait before this one in its GPU class, counted from 1; None once admitted."""
+    """Its place among those that wait for its GPU class, from 1; None once it has been let in."""
     if job.status != JobStatus.PENDING or job.attempt_id is not None:
         return None
-    ahead = Job.objects.filter(
-        status=JobStatus.PENDING,
-        attempt=None,
-        gpu_class=job.gpu_class,
-        created_at__lt=job.created_at,
+    waiting = Job.objects.filter(
+        status=JobStatus.PENDING, attempt=None, gpu_class=job.gpu_class, turn__lte=job.turn
     )
-    return ahead.count() + 1
+    return waiting.exclude(turn=job.turn, created_at__gte=job.created_at).count() + 1
+
+
+def estimated_start(job: Job) -> datetime | None:
+    """When it will be let in, if all before it take as long as the last ones of its kind did."""
+    position = queue_position(job)
+    if position is None:
+        return None
+    seconds = experience(job.type).run_p50 or feature_of(job.type).expected_seconds
+    room = max(1, limit_of(GpuClass(job.gpu_class)))
+    return timezone.now() + timedelta(seconds=seconds * position / room)
 
 
 def output_of(job: Job) -> dict[str, Any] | None:

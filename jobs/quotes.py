@@ -13,23 +13,15 @@ from typing import Any
 from uuid import UUID
 
 from django.core import signing
-from django.db import connection
 from django.utils import timezone
 
 from auteur.api.problems import Problem
 from jobs.features.base import Feature, plain
+from jobs.queries import experience
 
 LIFETIME = timedelta(minutes=15)
-RECENT_JOBS = 100
-"""How many of a feature's last completed jobs say how long one takes."""
 
 _SIGNER = signing.Signer(salt="jobs.quotes")
-
-SECONDS = """
-SELECT percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY seconds) FROM (
-    SELECT extract(epoch FROM completed_at - created_at)::float AS seconds FROM jobs
-    WHERE type = %(type)s AND status = 'completed' ORDER BY created_at DESC LIMIT %(limit)s
-) AS recent"""
 
 
 class InvalidQuote(Problem):
@@ -68,7 +60,7 @@ def estimate(*, feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) 
     price = _price_today(feature, parameters)
     expires_at = timezone.now().replace(microsecond=0) + LIFETIME
     terms = _terms(feature, user_id, parameters)
-    p50, p90 = _seconds(feature)
+    recent = experience(feature.name)
     return Estimate(
         credits=price.credits,
         price_version=price.version,
@@ -76,8 +68,8 @@ def estimate(*, feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) 
             [terms, price.credits, price.version, int(expires_at.timestamp())]
         ),
         expires_at=expires_at,
-        seconds_p50=p50,
-        seconds_p90=p90,
+        seconds_p50=recent.p50,
+        seconds_p90=recent.p90,
     )
 
 
@@ -105,10 +97,3 @@ def _price_today(feature: Feature, parameters: Mapping[str, Any]) -> Price:
 def _terms(feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) -> str:
     asked = json.dumps([str(user_id), feature.name, plain(parameters)], sort_keys=True)
     return hashlib.sha256(asked.encode()).hexdigest()
-
-
-def _seconds(feature: Feature) -> tuple[float | None, float | None]:
-    with connection.cursor() as cursor:
-        cursor.execute(SECONDS, {"type": feature.name, "limit": RECENT_JOBS})
-        (percentiles,) = cursor.fetchone()
-    return tuple(percentiles) if percentiles else (None, None)

@@ -1,5 +1,6 @@
 """Jobs as clients see them."""
 
+from datetime import datetime
 from typing import Any
 
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
@@ -128,15 +129,26 @@ class JobSerializer(JobSummarySerializer):
     """One job, whole."""
 
     queue_position = serializers.SerializerMethodField()
+    estimated_start_at = serializers.SerializerMethodField()
     output_data = serializers.SerializerMethodField()
 
     class Meta(JobSummarySerializer.Meta):
-        fields = (*SUMMARY_FIELDS, "queue_position", "input_params", "output_data")
+        fields = (
+            *SUMMARY_FIELDS,
+            "queue_position",
+            "estimated_start_at",
+            "input_params",
+            "output_data",
+        )
         read_only_fields = fields
 
     def get_queue_position(self, job: Job) -> int | None:
         """Its place among those that wait; null once it has been let in."""
         return queries.queue_position(job)
+
+    def get_estimated_start_at(self, job: Job) -> datetime | None:
+        """When it may be let in, by what the last jobs took; null once it has been."""
+        return queries.estimated_start(job)
 
     @extend_schema_field({"type": ["object", "null"], "additionalProperties": True})
     def get_output_data(self, job: Job) -> dict[str, Any] | None:

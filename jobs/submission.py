@@ -35,11 +35,22 @@ WANTED = """
 wanted AS (
     SELECT * FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (
         place int, id uuid, type text, project_id uuid, gpu_class text, media_ids uuid[], cost int,
-        price_version text, input_params jsonb, retry_of_id uuid, max_wait_seconds float,
-        description text, event jsonb
+        plan text, price_version text, input_params jsonb, retry_of_id uuid,
+        max_wait_seconds float, description text, event jsonb
     )
 ),
+first AS (
+    SELECT gpu_class, greatest(
+        (SELECT clock FROM gpu_pools WHERE gpu_class = class.gpu_class),
+        (SELECT max(turn) + 1 FROM jobs WHERE user_id = %(user_id)s
+            AND gpu_class = class.gpu_class AND status = 'pending' AND attempt_id IS NULL),
+        0) AS turn
+    FROM (SELECT DISTINCT gpu_class FROM wanted) AS class
+),
 charge AS (SELECT place, id AS job_id, cost, description FROM wanted WHERE cost > 0)"""
+"""A job's turn is one after the user's last that waits, or now by its class's clock: who waits with
+a thousand jobs is let in once before another's first (start-time fair queueing, Goyal et al. 1996).
+"""
 
 HOLD_MEDIA = """
 held AS (
@@ -53,12 +64,14 @@ NO_CHARGE = "account AS (SELECT %(user_id)s::uuid AS user_id)"
 
 INSERT_JOBS = """
 job AS (
-    INSERT INTO jobs (id, user_id, project_id, type, gpu_class, media_ids, credits_cost,
-                      price_version, input_params, retry_of_id, start_deadline_at)
-    SELECT id, user_id, project_id, type, gpu_class, media_ids, cost,
-           price_version, input_params, retry_of_id,
+    INSERT INTO jobs (id, user_id, project_id, type, gpu_class, plan, turn, media_ids,
+                      credits_cost, price_version, input_params, retry_of_id, start_deadline_at)
+    SELECT id, user_id, project_id, type, gpu_class, plan,
+           first.turn - 1 + row_number() OVER (PARTITION BY gpu_class ORDER BY place), media_ids,
+           cost, price_version, input_params, retry_of_id,
            now() + make_interval(secs => max_wait_seconds)
-    FROM wanted LEFT JOIN account ON true WHERE {gate} ORDER BY place
+    FROM wanted JOIN first USING (gpu_class) LEFT JOIN account ON true
+    WHERE {gate} ORDER BY place
 ),
 event AS (
     INSERT INTO job_events (job_id, user_id, type, data)
@@ -132,6 +145,7 @@ class NewJob:
     feature: Feature
     project_id: UUID | None
     media_ids: Sequence[UUID]
+    plan: str | None
     price: quotes.Price
     input_params: Mapping[str, Any]
     retry_of: UUID | None = None
@@ -152,6 +166,7 @@ class NewJob:
             "project_id": self.project_id and str(self.project_id),
             "gpu_class": self.feature.gpu_class.value,
             "media_ids": [str(media_id) for media_id in self.media_ids],
+            "plan": self.plan,
             "cost": self.price.credits,
             "price_version": self.price.version,
             "input_params": self.input_params,
@@ -224,7 +239,7 @@ def retry(*, job: Job, plan: str | None, key: Key | None = None) -> Submitted:
         raise FeatureGone
     _check_plan(feature, plan)
     try:
-        return resubmit(job=job, feature=feature, charged=True, by="user", key=key)
+        return resubmit(job=job, feature=feature, plan=plan, charged=True, by="user", key=key)
     except NotFound as exc:
         raise InputGone from exc
 
@@ -233,6 +248,7 @@ def resubmit(
     *,
     job: Job,
     feature: Feature,
+    plan: str | None,
     charged: bool,
     by: str,
     reason: str = "",
@@ -249,6 +265,7 @@ def resubmit(
         feature=feature,
         project_id=job.project_id,
         media_ids=job.media_ids,
+        plan=plan,
         price=quotes.Price(feature.price(parameters) if charged else 0, feature.price_version),
         input_params=job.input_params or {},
         retry_of=job.pk,
@@ -268,6 +285,7 @@ def _new_job(
         feature=feature,
         project_id=feature.project_id(given),
         media_ids=[value.pk for value in given.values() if isinstance(value, MediaFile)],
+        plan=plan,
         price=quotes.price_of(
             feature=feature, user_id=user_id, parameters=given, quote_id=quote_id
         ),

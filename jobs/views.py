@@ -14,7 +14,6 @@ from auteur.api.pagination import cursor
 from auteur.api.requests import user_id
 from jobs import lifecycle, queries, quotes, submission
 from jobs.features.base import Feature
-from jobs.features.registry import features
 from jobs.models import Job
 from jobs.serializers import (
     BatchSerializer,
@@ -43,7 +42,7 @@ class SubmitView(APIView):
         submitted = submission.submit(
             feature=self.feature,
             user_id=user_id(request),
-            plan=_plan(request, self.feature),
+            plan=_plan(request),
             parameters=parameters,
             key=key,
         )
@@ -108,7 +107,7 @@ class BatchView(APIView):
         body.is_valid(raise_exception=True)
         batch = submission.submit_batch(
             user_id=user_id(request),
-            plan=_plan(request, *features().values()),
+            plan=_plan(request),
             wanted=body.validated_data["jobs"],
             key=key,
         )
@@ -171,16 +170,13 @@ class RetryView(APIView):
     def post(self, request: Request, job_id: UUID, key: Key | None) -> Response:
         """Charge for the new job and accept it."""
         job = queries.job_of(user_id=user_id(request), job_id=job_id)
-        plan = _plan(request, *features().values())
+        plan = _plan(request)
         submitted = submission.retry(job=job, plan=plan, key=key)
         return Response(SubmittedSerializer(submitted).data, status=ACCEPTED)
 
 
-def _plan(request: Request, *wanted: Feature) -> str | None:
-    """The user's plan, which is asked of the database, where one of the features needs it."""
-    if any(feature.plan for feature in wanted):
-        return getattr(request.user, "plan", None)
-    return None
+def _plan(request: Request) -> str | None:
+    return getattr(request.user, "plan", None)
 
 
 def _camel(feature: Feature) -> str:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
@@ -26,19 +27,40 @@ taken AS (
     SELECT count(*) AS places FROM job_attempts
     WHERE gpu_class = %(gpu_class)s AND state = ANY(%(in_pool)s)
 ),
-admitted AS (
-    SELECT j.id, j.gpu_class, feature.* FROM jobs j JOIN feature USING (type)
+busy AS (
+    SELECT user_id, count(*) AS places FROM job_attempts a JOIN jobs j ON j.id = a.job_id
+    WHERE %(is_limited)s AND a.gpu_class = %(gpu_class)s AND a.state = ANY(%(in_pool)s)
+    GROUP BY user_id
+),
+next AS (
+    SELECT j.id, j.user_id, j.gpu_class, j.turn, feature.*,
+           coalesce((%(user_limits)s::jsonb ->> coalesce(j.plan, ''))::int, %(user_limit)s)
+               - coalesce(busy.places, 0) AS may_take
+    FROM jobs j JOIN feature USING (type) LEFT JOIN busy USING (user_id)
     WHERE j.status = 'pending' AND j.attempt_id IS NULL AND j.gpu_class = %(gpu_class)s
       AND j.wake_at <= statement_timestamp()
-    ORDER BY j.created_at
+      AND coalesce(busy.places, 0)
+          < coalesce((%(user_limits)s::jsonb ->> coalesce(j.plan, ''))::int, %(user_limit)s)
+    ORDER BY j.turn, j.created_at
     LIMIT (SELECT greatest(0, least(%(at_once)s, %(limit)s - places)) FROM taken)
     FOR NO KEY UPDATE OF j SKIP LOCKED
+),
+admitted AS (
+    SELECT * FROM (
+        SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY turn) AS number FROM next
+    ) AS numbered
+    WHERE number <= may_take
 ),
 attempt AS (
     INSERT INTO job_attempts
         (id, job_id, number, state, backend, engine, gpu_class, progress, publications, faults)
     SELECT gen_random_uuid(), id, 1, 'queued', backend, engine, gpu_class, 0, 0, 0 FROM admitted
     RETURNING id, job_id
+),
+pool AS (
+    UPDATE gpu_pools SET clock = greatest(clock, latest.turn)
+    FROM (SELECT max(turn) AS turn FROM admitted) AS latest
+    WHERE gpu_class = %(gpu_class)s AND clock < latest.turn
 )
 UPDATE jobs
 SET attempt_id = attempt.id, wake_at = statement_timestamp(),
@@ -46,18 +68,25 @@ SET attempt_id = attempt.id, wake_at = statement_timestamp(),
 FROM attempt JOIN admitted ON admitted.id = attempt.job_id WHERE jobs.id = attempt.job_id
 RETURNING jobs.id"""
 
+NO_LIMIT = 2**31 - 1
+
 
 def begin_first_attempts(*, gpu_class: str, limit: int, at_once: int) -> int:
-    """Give the oldest pending jobs of a class their first attempts, while it has room; how many.
+    """Give pending jobs of a class, in turns, their first attempts while it has room; how many.
 
-    The caller holds the class's lock. ``limit`` is of attempts in flight.
+    The caller holds the class's lock. ``limit`` is of attempts in flight, and so are those of one
+    user by setting.
     """
+    limits = settings.MAX_IN_FLIGHT_BY_PLAN
     values = {
         "features": json.dumps([_admission(feature) for feature in features().values()]),
         "gpu_class": gpu_class,
         "in_pool": list(IN_POOL),
         "limit": limit,
         "at_once": at_once,
+        "is_limited": bool(limits or settings.MAX_IN_FLIGHT),
+        "user_limits": json.dumps(limits),
+        "user_limit": settings.MAX_IN_FLIGHT or NO_LIMIT,
     }
     return len(execute(FIRST, values))
 

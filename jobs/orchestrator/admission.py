@@ -22,7 +22,7 @@ SELECT class.name FROM unnest(%(classes)s::text[]) AS class (name) WHERE EXISTS 
 
 
 def admit_all() -> int:
-    """Give waiting jobs their first attempt, oldest first; returns how many were admitted."""
+    """Give waiting jobs their first attempt, in turns; returns how many were admitted."""
     # During a deploy the API may know a feature before this process does: its jobs wait.
     values = {"classes": list(GpuClass), "types": list(features())}
     waiting = sorted(GpuClass(name) for (name,) in execute(WAITING, values))

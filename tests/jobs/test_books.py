@@ -45,7 +45,7 @@ def house(user, make_user, make_job) -> House:
     lifecycle.give_up(job_id=failed.pk)
     failed.refresh_from_db()
     free = submission.resubmit(
-        job=failed, feature=feature_of("transcription"), charged=False, by="staff"
+        job=failed, feature=feature_of("transcription"), plan=None, charged=False, by="staff"
     )
     return House(
         user=user,

@@ -103,7 +103,7 @@ class World:
             return
         try:
             made = submission.resubmit(
-                job=job, feature=feature_of("noop"), charged=charged, by="staff"
+                job=job, feature=feature_of("noop"), plan=job.plan, charged=charged, by="staff"
             )
         except ledger.InsufficientCredits:
             return

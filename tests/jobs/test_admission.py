@@ -1,0 +1,192 @@
+"""Who is let in next: fair turns between users, limits that hold, and what those who wait see."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from accounts.models import User
+from gpu_tasks.contract import GpuClass
+from jobs import lifecycle, queries, submission
+from jobs.features.registry import feature_of
+from jobs.models import IN_POOL, Attempt, GpuPool, Job
+from jobs.orchestrator import admission
+
+Submit = Callable[..., list[Job]]
+
+
+@pytest.fixture
+def submit(db: None) -> Submit:
+    """Jobs of one user, asked for at once."""
+
+    def batch(user: User, count: int = 1, plan: str | None = None) -> list[Job]:
+        wanted = [{"type": "noop", "price": 0}] * count
+        told = submission.submit_batch(user_id=user.pk, plan=plan, wanted=wanted)
+        return [Job.objects.get(pk=each.job_id) for each in told.jobs]
+
+    return batch
+
+
+@pytest.fixture
+def room(settings: object, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    def give(places: int) -> None:
+        monkeypatch.setattr(settings, "CPU_LIMIT", places, raising=False)
+
+    return give
+
+
+def let_in() -> set[User]:
+    return {job.user for job in Job.objects.exclude(attempt=None).select_related("user")}
+
+
+def end_one() -> None:
+    job = Job.objects.exclude(attempt=None).filter(completed_at=None).earliest("turn")
+    lifecycle.cancel(job_id=job.pk, by="user")
+
+
+def test_jobs_of_one_user_take_one_turn_after_another(submit, user):
+    assert [job.turn for job in submit(user, 3)] == [0, 1, 2]
+    assert [job.turn for job in submit(user, 2)] == [3, 4]
+
+
+def test_another_user_does_not_wait_behind_them(submit, make_user, room):
+    room(2)
+    many, few = make_user(), make_user()
+    submit(many, 20)
+    assert admission.admit_all() == 2
+    submit(few)
+    for _ in range(2):
+        end_one()
+        admission.admit_all()
+    assert few in let_in()
+
+
+def test_users_with_many_jobs_each_are_served_alternately(submit, make_user, room):
+    room(6)
+    first, second, third = make_user(), make_user(), make_user()
+    for each in (first, second, third):
+        submit(each, 10)
+    admission.admit_all()
+    admitted = Job.objects.exclude(attempt=None)
+    assert [admitted.filter(user=each).count() for each in (first, second, third)] == [2, 2, 2]
+
+
+def test_who_comes_later_begins_at_the_clock_and_not_at_the_beginning(submit, make_user, room):
+    room(5)
+    old, new = make_user(), make_user()
+    submit(old, 10)
+    admission.admit_all()
+    assert GpuPool.objects.get(gpu_class="CPU").clock == 4
+    assert [job.turn for job in submit(new, 2)] == [4, 5]
+
+
+def test_a_refused_submission_takes_no_turn(submit, make_user):
+    poor = make_user(balance=0)
+    with pytest.raises(Exception, match="credits"):
+        submission.submit_batch(user_id=poor.pk, plan=None, wanted=[{"type": "noop"}])
+    assert [job.turn for job in submit(poor)] == [0]
+
+
+# --- Limits -----------------------------------------------------------------------------------
+
+
+def test_a_user_has_no_more_in_flight_than_the_setting_says(submit, make_user, room, settings):
+    settings.MAX_IN_FLIGHT = 2
+    room(10)
+    greedy, other = make_user(), make_user()
+    submit(greedy, 5)
+    submit(other, 1)
+    while admission.admit_all():
+        pass
+    assert Job.objects.filter(user=greedy).exclude(attempt=None).count() == 2
+    assert other in let_in()
+    end_one()
+    while admission.admit_all():
+        pass
+    in_flight = Attempt.objects.filter(state__in=IN_POOL, job__user=greedy)
+    assert in_flight.count() == 2
+
+
+def test_a_plan_may_have_a_limit_of_its_own(submit, make_user, room, settings):
+    settings.MAX_IN_FLIGHT = 1
+    settings.MAX_IN_FLIGHT_BY_PLAN = {"pro": 3}
+    room(10)
+    plain, pro = make_user(), make_user()
+    submit(plain, 5)
+    submit(pro, 5, plan="pro")
+    while admission.admit_all():
+        pass
+    admitted = Job.objects.exclude(attempt=None)
+    assert [admitted.filter(user=each).count() for each in (plain, pro)] == [1, 3]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_orchestrators_together_keep_the_limit(submit, make_user, room):
+    room(7)
+    for _ in range(4):
+        submit(make_user(), 10)
+    start = threading.Barrier(4)
+
+    def orchestrator() -> None:
+        start.wait()
+        for _ in range(5):
+            admission.admit_all()
+        connections.close_all()
+
+    threads = [threading.Thread(target=orchestrator) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Attempt.objects.filter(state__in=IN_POOL).count() == 7
+
+
+# --- What those who wait see ------------------------------------------------------------------
+
+
+def test_the_place_in_the_queue_is_that_of_the_turns(submit, make_user):
+    many, few = make_user(), make_user()
+    waiting = submit(many, 3)
+    [mine] = submit(few)
+    assert [queries.queue_position(job) for job in waiting] == [1, 3, 4]
+    assert queries.queue_position(mine) == 2
+
+
+def test_who_waits_sees_when_it_may_start_and_who_does_not_sees_nothing(submit, user, room):
+    room(2)
+    jobs = submit(user, 4)
+    seconds = feature_of("noop").expected_seconds
+    for position, job in enumerate(jobs, 1):
+        start = queries.estimated_start(job)
+        assert start is not None
+        wait = start - timezone.now()
+        assert abs(wait - timedelta(seconds=seconds * position / 2)) < timedelta(seconds=1)
+    admission.admit_all()
+    jobs[0].refresh_from_db()
+    assert queries.estimated_start(jobs[0]) is None
+
+
+def test_the_estimate_goes_by_what_the_last_jobs_took(submit, user, room):
+    room(1)
+    now = timezone.now()
+    done = submit(user)[0]
+    Job.objects.filter(pk=done.pk).update(status="processing")
+    Job.objects.filter(pk=done.pk).update(
+        status="completed",
+        wake_at=None,
+        created_at=now - timedelta(hours=1),
+        started_at=now - timedelta(seconds=40),
+        completed_at=now,
+    )
+    [job] = submit(user)
+    start = queries.estimated_start(job)
+    assert start is not None
+    assert abs(start - now - timedelta(seconds=40)) < timedelta(seconds=2)
+
+
+def test_every_class_has_its_own_clock(submit, user):
+    GpuPool.objects.create(gpu_class=GpuClass.L4, clock=100)
+    assert [job.turn for job in submit(user)] == [0]
