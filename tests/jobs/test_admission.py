@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -31,9 +32,11 @@ def submit(db: None) -> Submit:
 
 
 @pytest.fixture
-def room(settings: object, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+def room(settings: Any) -> Callable[[int], None]:
+    """Sets how many may be in flight."""
+
     def give(places: int) -> None:
-        monkeypatch.setattr(settings, "CPU_LIMIT", places, raising=False)
+        settings.CPU_LIMIT = places
 
     return give
 

@@ -1,7 +1,7 @@
 """`GET /jobs`, `GET /jobs/:id`, cancel: one's own, and nobody else's."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -17,6 +17,8 @@ def test_a_pending_job_shows_its_place_in_the_queue(api, make_job):
     first, second = make_job(), make_job()
     bodies = [api.get(f"/jobs/{job.pk}").json() for job in (first, second)]
     assert [body["queue_position"] for body in bodies] == [1, 2]
+    starts = [datetime.fromisoformat(body.pop("estimated_start_at")) for body in bodies]
+    assert timezone.now() < starts[0] < starts[1]
     assert bodies[0] | {"created_at": None} == {
         "id": str(first.pk),
         "type": "transcription",
@@ -29,7 +31,7 @@ def test_a_pending_job_shows_its_place_in_the_queue(api, make_job):
         "created_at": None,
         "started_at": None,
         "completed_at": None,
-        "queue_position": None if bodies[0]["queue_position"] is None else 1,
+        "queue_position": 1,
         "input_params": first.input_params,
         "output_data": None,
     }
@@ -38,7 +40,8 @@ def test_a_pending_job_shows_its_place_in_the_queue(api, make_job):
 def test_an_admitted_job_has_no_place_any_more(api, make_job):
     job = make_job()
     bring_to(job, AttemptState.QUEUED)
-    assert api.get(f"/jobs/{job.pk}").json()["queue_position"] is None
+    body = api.get(f"/jobs/{job.pk}").json()
+    assert (body["queue_position"], body["estimated_start_at"]) == (None, None)
 
 
 def test_a_completed_job_shows_its_output_with_signed_urls(api, make_job):

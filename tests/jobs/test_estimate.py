@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from credits import ledger
 from credits.models import CreditTransaction
-from jobs import quotes, submission
+from jobs import queries, quotes, submission
 from jobs.features.base import MAX_QUOTE_LENGTH
 from jobs.features.registry import feature_of
 from jobs.models import Job, JobStatus
@@ -122,7 +122,7 @@ class TestSeconds:
         assert (body["seconds_p50"], body["seconds_p90"]) == (2.5, 2.5)
 
     def test_older_ones_and_other_features_do_not_count(self, api, make_job, monkeypatch):
-        monkeypatch.setattr(quotes, "RECENT_JOBS", 3)
+        monkeypatch.setattr(queries, "RECENT_JOBS", 3)
         submit(api)
         like = Job.objects.get()
         for seconds in (10, 20, 30):
@@ -134,7 +134,7 @@ class TestSeconds:
     def test_an_index_finds_them(self, db):
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")
-            cursor.execute("EXPLAIN " + quotes.SECONDS, {"type": "noop", "limit": 100})
+            cursor.execute("EXPLAIN " + queries.SECONDS, {"type": "noop", "limit": 100})
             plan = "\n".join(line for (line,) in cursor.fetchall())
         assert "jobs_completed_lately" in plan
         assert "Sort" not in plan
