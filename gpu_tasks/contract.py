@@ -27,6 +27,17 @@ class GpuClass(StrEnum):
         return f"gpu.{self.value.lower()}"
 
 
+class ImageFamily(StrEnum):
+    """The container image that a function needs; `requirements/images/` locks what is in each."""
+
+    ASR = "asr"
+    TTS = "tts"
+    FACE = "face"
+    DIFFUSION = "diffusion"
+    VLM = "vlm"
+    FFMPEG = "ffmpeg"
+
+
 CLASS_LIMITS: Mapping[GpuClass, int] = {
     GpuClass.A100_80GB: 10,
     GpuClass.A10G: 50,
@@ -111,8 +122,13 @@ class Contract:
 
     name: str
     gpu: GpuClass
+    image: ImageFamily
     time_limit_seconds: int
     payload: type[Payload]
     result: type[Wire]
     models: Mapping[str, str] = field(default_factory=dict)
     """Hub ids with pinned revisions (``id@revision``) of the production engine."""
+    dtype: str = "float16"
+    """What the production engine reckons in on a GPU; on a CPU it is ``float32``."""
+    snapshot: bool = True
+    """Start containers from a memory snapshot taken after the engine's imports."""

@@ -1,0 +1,218 @@
+"""The Modal backend: calls are function calls of the deployed app (`gpu_tasks/modal_app.py`).
+
+Each method runs an event loop of its own for the calls of one batch, so any thread may use it;
+the client belongs to the process that made it, so a forked child makes another.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+import modal
+from django.conf import settings
+
+from gpu_tasks.backends.base import BackendUnavailable, Call, CallStatus
+from gpu_tasks.backends.modal_answers import (
+    MISCONFIGURED,
+    RUNNING,
+    UNREACHABLE,
+    status_of_error,
+    status_of_value,
+)
+
+logger = logging.getLogger(__name__)
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+Ends = dict[Key, Value | BaseException]
+Functions = dict[str, modal.Function[Any, Any, Any] | BaseException]
+
+AT_ONCE = 100
+"""Requests in flight; more bring nothing over the client's one connection."""
+BATCH_SECONDS = 10.0
+"""After this, what has not been answered counts as unreachable; the client itself has no limit."""
+SECONDS_PER_POLL = 0.01
+"""Added to it for each call that is asked after."""
+POLL_SECONDS = 30.0
+JITTER = 0.25
+"""Calls started together are not asked after together."""
+ALARM_SECONDS = 60.0
+
+_NO_ANSWER = (*UNREACHABLE, asyncio.CancelledError)
+
+
+class ModalBackend:
+    """Runs calls on Modal, by the settings ``MODAL_*``.
+
+    ``MODAL_SERVER_URL``, which is the client's own variable, leads it to another server.
+    """
+
+    def __init__(self) -> None:
+        self._clients: dict[Hashable, modal.Client] = {}
+        self._functions: dict[Hashable, modal.Function[Any, Any, Any]] = {}
+        self._alarm_at = 0.0
+
+    @property
+    def poll_seconds(self) -> float:
+        """A callback is the rule, asking the net below it."""
+        return POLL_SECONDS * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
+
+    def spawn(self, calls: Sequence[Call]) -> dict[UUID, str]:
+        """Start calls; one that was refused loses nothing of the others.
+
+        A call whose answer was lost may run: it reports under an attempt that knows no such call.
+        """
+        ends = asyncio.run(self._spawn(calls))
+        started = {key: end for key, end in ends.items() if isinstance(end, str)}
+        self._judge("started", ends, any_answer=bool(started))
+        return started
+
+    def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:
+        """How these calls stand; one that was not answered for counts as running still."""
+        ends = asyncio.run(self._poll(call_ids))
+        known = {key: end for key, end in ends.items() if isinstance(end, CallStatus)}
+        self._judge("asked after", ends, any_answer=bool(known))
+        return {call_id: known.get(call_id, RUNNING) for call_id in call_ids}
+
+    def stop(self, call_ids: Collection[str]) -> None:
+        """Cancel these calls; raises ``BackendUnavailable`` if that must be tried again."""
+        ends = asyncio.run(self._stop(call_ids))
+        self._judge("stopped", ends, any_answer=not any(map(_is_error, ends.values())))
+
+    async def _spawn(self, calls: Sequence[Call]) -> Ends[UUID, str]:
+        by_attempt = {call.attempt_id: call for call in calls}
+        deadline = time.monotonic() + BATCH_SECONDS
+        names = {call.contract.name for call in calls}
+        found = await _gathered(names, self._function, deadline)
+
+        async def spawned(attempt_id: UUID) -> str:
+            call = by_attempt[attempt_id]
+            function = found[call.contract.name]
+            if isinstance(function, BaseException):
+                raise function
+            payload = call.payload.model_dump(mode="json")
+            return (await function.spawn.aio(payload, call.engine)).object_id
+
+        ends = await _gathered(by_attempt, spawned, deadline)
+        if any(isinstance(end, modal.exception.NotFoundError) for end in ends.values()):
+            self._functions.clear()  # deployed anew since, perhaps
+        return ends
+
+    async def _poll(self, call_ids: Collection[str]) -> Ends[str, CallStatus]:
+        deadline = time.monotonic() + BATCH_SECONDS + SECONDS_PER_POLL * len(call_ids)
+
+        async def asked(client: modal.Client, call_id: str) -> CallStatus:
+            handle = modal.FunctionCall.from_id(call_id, client=client)
+            try:
+                return status_of_value(call_id, await handle.get.aio(timeout=0))
+            except asyncio.CancelledError:
+                raise
+            except BaseException as exc:  # noqa: BLE001 - whatever was raised in the container
+                return status_of_error(call_id, exc)
+
+        return await self._with_client(call_ids, asked, deadline)
+
+    async def _stop(self, call_ids: Collection[str]) -> Ends[str, None]:
+        deadline = time.monotonic() + BATCH_SECONDS
+
+        async def stopped(client: modal.Client, call_id: str) -> None:
+            try:
+                await modal.FunctionCall.from_id(call_id, client=client).cancel.aio()
+            except modal.exception.NotFoundError:
+                logger.info("call %s is not known any more", call_id)
+
+        return await self._with_client(call_ids, stopped, deadline)
+
+    async def _with_client(
+        self,
+        call_ids: Collection[str],
+        work: Callable[[modal.Client, str], Awaitable[Value]],
+        deadline: float,
+    ) -> Ends[str, Value]:
+        """``work`` with the client for each call; without a client, why there is none for each."""
+        (client,) = (await _gathered([""], lambda _: self._client(), deadline)).values()
+        if isinstance(client, BaseException):
+            return dict.fromkeys(call_ids, client)
+        return await _gathered(call_ids, lambda call_id: work(client, call_id), deadline)
+
+    async def _client(self) -> modal.Client:
+        token = (settings.MODAL_TOKEN_ID, settings.MODAL_TOKEN_SECRET)
+        if not all(token):
+            raise modal.exception.AuthError("MODAL_TOKEN_ID and MODAL_TOKEN_SECRET are not set")
+        key = (os.getpid(), modal.config.config["server_url"], *token)
+        if key not in self._clients:
+            made = await modal.Client.from_credentials.aio(*token)
+            self._clients.setdefault(key, made)  # another thread may have been faster
+        return self._clients[key]
+
+    async def _function(self, name: str) -> modal.Function[Any, Any, Any]:
+        client = await self._client()
+        key = (id(client), settings.MODAL_APP, settings.MODAL_ENVIRONMENT, name)
+        if key not in self._functions:
+            function = modal.Function.from_name(
+                settings.MODAL_APP,
+                name,
+                environment_name=settings.MODAL_ENVIRONMENT or None,
+                client=client,
+            )
+            await function.hydrate.aio()
+            self._functions[key] = function
+        return self._functions[key]
+
+    def _judge(self, done: str, ends: Ends[Any, Any], *, any_answer: bool) -> None:
+        """Say in the log why calls were left out; raise where no call was answered for."""
+        errors = [end for end in ends.values() if _is_error(end)]
+        if not errors:
+            return
+        wrong = [exc for exc in errors if not isinstance(exc, _NO_ANSWER)]
+        if wrong:
+            self._alarm(len(errors), done, wrong[0])
+        else:
+            logger.warning(
+                "Modal: %d of %d calls not %s: %s", len(errors), len(ends), done, _text(errors[0])
+            )
+        if not any_answer:
+            raise BackendUnavailable(_text((wrong or errors)[0]))
+
+    def _alarm(self, count: int, done: str, exc: BaseException) -> None:
+        """Somebody must look: at most once a minute."""
+        if time.monotonic() < self._alarm_at:
+            return
+        self._alarm_at = time.monotonic() + ALARM_SECONDS
+        what = "is not set up as MODAL_* say" if isinstance(exc, _SETUP) else "refuses"
+        logger.error("Modal %s: %d calls not %s: %s", what, count, done, _text(exc))
+
+
+_SETUP = (*MISCONFIGURED, modal.exception.NotFoundError, modal.exception.InvalidError)
+
+
+def _is_error(end: object) -> bool:
+    return isinstance(end, BaseException)
+
+
+def _text(exc: BaseException) -> str:
+    return f"{type(exc).__name__} {exc}".strip()[:300]
+
+
+async def _gathered(
+    keys: Collection[Key], work: Callable[[Key], Awaitable[Value]], deadline: float
+) -> Ends[Key, Value]:
+    """The value or the error of ``work`` for each key, some at once; late ones are cancelled."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(key: Key) -> Value:
+        async with gate:
+            return await work(key)
+
+    tasks = {key: asyncio.ensure_future(one(key)) for key in keys}
+    if tasks:
+        _, late = await asyncio.wait(tasks.values(), timeout=max(0.0, deadline - time.monotonic()))
+        for task in late:
+            task.cancel()
+    ends = await asyncio.gather(*tasks.values(), return_exceptions=True)
+    return dict(zip(tasks, ends, strict=True))
