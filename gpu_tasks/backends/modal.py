@@ -55,7 +55,7 @@ class ModalBackend:
     def __init__(self) -> None:
         self._clients: dict[Hashable, modal.Client] = {}
         self._functions: dict[Hashable, modal.Function[Any, Any, Any]] = {}
-        self._alarm_at = 0.0
+        self._alarmed_at: dict[str, float] = {}
 
     @property
     def poll_seconds(self) -> float:
@@ -180,10 +180,11 @@ class ModalBackend:
             raise BackendUnavailable(_text((wrong or errors)[0]))
 
     def _alarm(self, count: int, done: str, exc: BaseException) -> None:
-        """Somebody must look: at most once a minute."""
-        if time.monotonic() < self._alarm_at:
+        """Somebody must look: for one reason at most once a minute."""
+        reason, now = type(exc).__name__, time.monotonic()
+        if now - self._alarmed_at.get(reason, -ALARM_SECONDS) < ALARM_SECONDS:
             return
-        self._alarm_at = time.monotonic() + ALARM_SECONDS
+        self._alarmed_at[reason] = now
         what = "is not set up as MODAL_* say" if isinstance(exc, _SETUP) else "refuses"
         logger.error("Modal %s: %d calls not %s: %s", what, count, done, _text(exc))
 

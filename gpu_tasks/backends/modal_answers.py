@@ -37,6 +37,7 @@ GONE: tuple[type[BaseException], ...] = (
     modal_errors.OutputExpiredError,
     modal_errors.NotFoundError,
     modal_errors.InputCancellation,
+    modal_errors.RemoteError,  # cancelled by others, evicted, never came up: no error of Python
 )
 OUT_OF_MEMORY = re.compile(r"\boom\b|out of memory|memory limit|exit code:? 137", re.IGNORECASE)
 """Modal kills a container for its memory with a status that the client tells in words only."""
@@ -63,7 +64,9 @@ def status_of_error(call_id: str, exc: BaseException) -> CallStatus:
         raise exc
     if type(exc) is TimeoutError and not exc.args:  # the client's, which says nothing more
         return RUNNING
-    if isinstance(exc, GONE):
+    killed = isinstance(exc, modal_errors.RemoteError) and OUT_OF_MEMORY.search(str(exc))
+    if isinstance(exc, GONE) and not killed:
+        logger.info("call %s is lost: %s", call_id, type(exc).__name__)
         return LOST
     code = _code_of(exc)
     logger.warning("call %s failed at Modal: %s, %s", call_id, code, type(exc).__name__)
@@ -76,9 +79,7 @@ def _code_of(exc: BaseException) -> ErrorCode:
     if isinstance(exc, modal_errors.InternalFailure):
         return ErrorCode.GPU_UNAVAILABLE
     if isinstance(exc, modal_errors.RemoteError):
-        # No exception of Python: the container itself was killed, evicted or never came up.
-        killed = OUT_OF_MEMORY.search(str(exc))
-        return ErrorCode.GPU_OOM if killed else ErrorCode.GPU_UNAVAILABLE
+        return ErrorCode.GPU_OOM
     return code_of(exc)
 
 

@@ -98,10 +98,12 @@ class ControlPlane(DeploymentRequests, ModalClientBase):  # type: ignore[misc]
         )
         self.book.calls[call_id] = call
         if scenario in REPORTED_SCENARIOS:
-            self._start(call_id, call)
+            self.start(call_id, call)
         return call_id
 
-    def _start(self, call_id: str, call: PeerCall) -> None:
+    def start(self, call_id: str, call: PeerCall) -> None:
+        """Have it run or reported, by its scenario."""
+
         def done(value: dict[str, Any] | Exception) -> None:
             failed = isinstance(value, Exception)
             if not call.cancelled:

@@ -4,8 +4,10 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from weakref import WeakSet
 
 import grpclib.server
+from grpclib.protocol import H2Protocol
 from modal._utils.grpc_utils import custom_detail_codec
 
 from tests.modal_peer.book import Book
@@ -16,6 +18,33 @@ from tests.modal_peer.scenario import Scenario, Script
 HOST = "127.0.0.1"
 
 
+class Server(grpclib.server.Server):
+    """A server that can hang up: grpclib's own lets open connections live."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        super().__init__([plane], status_details_codec=custom_detail_codec)
+        self._protocols: WeakSet[H2Protocol] = WeakSet()
+
+    def _protocol_factory(self) -> H2Protocol:
+        protocol = super()._protocol_factory()
+        self._protocols.add(protocol)
+        return protocol
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def hang_up(self) -> None:
+        """Close the port and all connections."""
+        self.close()
+        for protocol in self._protocols:
+            if hasattr(protocol, "connection"):
+                protocol.connection._transport.abort()  # type: ignore[attr-defined]
+        await self.wait_closed()
+
+
 class Peer:
     """A control plane; its ``book`` may be read and its script changed at any time."""
 
@@ -23,8 +52,9 @@ class Peer:
         self.book = book or Book()
         self.port = port
         self._runners = Runners(processes)
+        self._plane = ControlPlane(self.book, self._runners)
         self._loop = asyncio.new_event_loop()
-        self._server: grpclib.server.Server | None = None
+        self._server: Server | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     @property
@@ -39,6 +69,12 @@ class Peer:
     def plays_next(self, *scenarios: Scenario) -> None:
         """The next calls; those after them as before."""
         self.book.script.upcoming.extend(scenarios)
+
+    def run_now(self, call_id: str) -> None:
+        """Let a call that waits (`NEVER`) run after all."""
+        call = self.book.calls[call_id]
+        call.scenario = Scenario.RUN
+        self._plane.start(call_id, call)
 
     def start(self) -> None:
         """Listen, at the same port as before."""
@@ -59,16 +95,13 @@ class Peer:
         self._loop.close()
 
     async def _listen(self) -> None:
-        plane = ControlPlane(self.book, self._runners)
-        self._server = grpclib.server.Server([plane], status_details_codec=custom_detail_codec)
+        self._server = Server(self._plane)
         await self._server.start(HOST, self.port)
-        (socket,) = self._server._server.sockets
-        self.port = socket.getsockname()[1]
+        self.port = self._server.port
 
     async def _close(self) -> None:
         if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
+            await self._server.hang_up()
             self._server = None
 
 
