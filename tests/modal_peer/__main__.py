@@ -1,4 +1,4 @@
-"""The peer as a process: ``python -m tests.modal_peer --port 9123 --scenario run --scenario oom=0.1``.
+"""The peer as a process: ``python -m tests.modal_peer --port 9123 --scenario run``.
 
 Point the unmodified client at it by ``MODAL_SERVER_URL=http://127.0.0.1:9123`` and any token.
 """

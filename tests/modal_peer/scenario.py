@@ -2,7 +2,7 @@
 
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -24,6 +24,7 @@ class Scenario(StrEnum):
     RUN = "run"  # the function really runs, in a process of its own
     GARBAGE = "garbage"  # a result that is no outcome
     USER_ERROR = "user_error"
+    USER_TIMEOUT = "user_timeout"  # the builtin error by which the client says "not ready"
     CUDA_OOM = "cuda_oom"
     EXIT = "exit"  # the function left by SystemExit
     OOM = "oom"
@@ -99,36 +100,32 @@ class OutOfMemoryError(RuntimeError):
     """Named like the error of torch."""
 
 
+_ENDS: dict[Scenario, Callable[[], Result]] = {
+    Scenario.GARBAGE: lambda: success({"words": "no outcome"}),
+    Scenario.USER_ERROR: lambda: raised(ValueError("a bug of ours")),
+    Scenario.USER_TIMEOUT: lambda: raised(TimeoutError("the storage is slow")),
+    Scenario.CUDA_OOM: lambda: raised(OutOfMemoryError("CUDA out of memory")),
+    Scenario.EXIT: lambda: raised(SystemExit(3)),
+    Scenario.OOM: lambda: _killed("KERNEL_OOM_KILL", "Container was killed: OOM"),
+    Scenario.FUNCTION_TIMEOUT: lambda: _killed("TIMEOUT", "Task's input hit its timeout"),
+    Scenario.INTERNAL_FAILURE: lambda: _killed("INTERNAL_FAILURE", "Worker lost"),
+    Scenario.CRASH: lambda: _killed("INIT_FAILURE", "Container failed to start"),
+}
+
+
 def ended(scenario: Scenario, function: str) -> Result:
     """How a call of this scenario ends."""
-    match scenario:
-        case Scenario.GARBAGE:
-            return success({"words": "no outcome"})
-        case Scenario.USER_ERROR:
-            return raised(ValueError("a bug of ours"))
-        case Scenario.CUDA_OOM:
-            return raised(OutOfMemoryError("CUDA out of memory"))
-        case Scenario.EXIT:
-            return raised(SystemExit(3))
-        case Scenario.OOM:
-            return _killed(Result.GENERIC_STATUS_KERNEL_OOM_KILL, "Container was killed: OOM")
-        case Scenario.FUNCTION_TIMEOUT:
-            return _killed(Result.GENERIC_STATUS_TIMEOUT, "Task's current input hit its timeout")
-        case Scenario.INTERNAL_FAILURE:
-            return _killed(Result.GENERIC_STATUS_INTERNAL_FAILURE, "Worker lost")
-        case Scenario.CRASH:
-            return _killed(Result.GENERIC_STATUS_INIT_FAILURE, "Container failed to start")
-        case _:
-            return success(canned_outcome(function))
+    return _ENDS.get(scenario, lambda: success(canned_outcome(function)))()
 
 
 def cancelled() -> Result:
     """The call was cancelled."""
-    return _killed(Result.GENERIC_STATUS_TERMINATED, "Function call was cancelled")
+    return _killed("TERMINATED", "Function call was cancelled")
 
 
-def _killed(status: "Result.GenericStatus.ValueType", why: str) -> Result:
-    return Result(status=status, exception=why)
+def _killed(status: str, why: str) -> Result:
+    value = Result.GenericStatus.Value(f"GENERIC_STATUS_{status}")
+    return Result(status=value, exception=why)
 
 
 @dataclass
@@ -144,9 +141,7 @@ class Script:
         named = dict(text.partition("=")[::2] for text in texts) or {"success": ""}
         rest = 1.0 - sum(float(share) for share in named.values() if share)
         blank = sum(not share for share in named.values())
-        return cls(
-            {Scenario(name): float(share or rest / blank) for name, share in named.items()}
-        )
+        return cls({Scenario(name): float(share or rest / blank) for name, share in named.items()})
 
     def next(self) -> Scenario:
         """Take one."""
