@@ -52,7 +52,7 @@ class Peer:
         self.book = book or Book()
         self.port = port
         self._runners = Runners(processes)
-        self._plane = ControlPlane(self.book, self._runners)
+        self._plane = ControlPlane(self.book, self._runners)  # type: ignore[abstract]
         self._loop = asyncio.new_event_loop()
         self._server: Server | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)

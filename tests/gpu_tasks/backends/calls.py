@@ -19,7 +19,7 @@ def noop(
     """A call that waits and then succeeds or fails."""
     contract = contracts()["noop"]
     attempt_id = uuid4()
-    payload = contract.payload(
+    payload = contract.payload(  # type: ignore[call-arg]
         job_id=uuid4(),
         attempt_id=attempt_id,
         callback_url=callback_url,

@@ -29,8 +29,10 @@ RUN_SECONDS = 30.0
 class Place(Protocol):
     """A backend, and the machines behind it."""
 
-    backend: Backend
     unknown_id: str
+
+    @property
+    def backend(self) -> Backend: ...
 
     def run(self, call_ids: Collection[str]) -> None:
         """Let these calls come to their end."""
