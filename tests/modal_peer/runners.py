@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
@@ -59,6 +60,7 @@ def _tell(future: "Future[dict[str, Any]]", done: Done) -> None:
 
 def _run(function: str, engine: str, payload: dict[str, Any], call_id: str) -> dict[str, Any]:
     """In a process of its own: what a container does with one input."""
+    warnings.filterwarnings("ignore", "The .* function is executing locally")
     from modal._runtime.execution_context import _set_current_context_ids
 
     from gpu_tasks import modal_app
