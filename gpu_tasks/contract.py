@@ -128,6 +128,10 @@ class Contract:
     result: type[Wire]
     models: Mapping[str, str] = field(default_factory=dict)
     """Hub ids with pinned revisions (``id@revision``) of the production engine."""
+    cpu: float = 2.0
+    """Cores that a rented machine keeps for it; it may use more where they are free."""
+    memory_mb: int = 8192
+    """Main memory that a rented machine keeps for it; it may use more where it is free."""
     dtype: str = "float16"
     """What the production engine reckons in on a GPU; on a CPU it is ``float32``."""
     snapshot: bool = True

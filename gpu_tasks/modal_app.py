@@ -74,6 +74,8 @@ def _register(contract: Contract) -> modal.Function[Any, Any, Any]:
         name=contract.name,
         image=images[contract.image],
         gpu=None if contract.gpu is GpuClass.CPU else contract.gpu.value,
+        cpu=contract.cpu,
+        memory=contract.memory_mb,
         timeout=contract.time_limit_seconds,
         retries=0,  # the orchestrator alone makes another attempt
         max_containers=CLASS_LIMITS.get(contract.gpu),

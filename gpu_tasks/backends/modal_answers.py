@@ -50,7 +50,7 @@ def status_of_value(call_id: str, value: Any) -> CallStatus:
     """What a call returned, believed only if it is an ``Outcome``."""
     try:
         return CallStatus(CallState.DONE, Outcome.model_validate(value))
-    except (ValidationError, ValueError, TypeError) as exc:  # of another version of ours
+    except (ValidationError, TypeError, RecursionError) as exc:  # of another version of ours
         logger.error("what call %s returned is no outcome: %s", call_id, type(exc).__name__)  # noqa: TRY400 - its text may hold anything
         return _failed(ErrorCode.MODEL_ERROR)
 

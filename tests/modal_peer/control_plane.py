@@ -80,6 +80,8 @@ class ControlPlane(DeploymentRequests, ModalClientBase):  # type: ignore[misc]
                 raise refusal(Scenario.UNAVAILABLE)
         if scenario is Scenario.LOST_REPLIES:
             raise refusal(Scenario.UNAVAILABLE)
+        if scenario is Scenario.SILENCE:
+            await asyncio.Event().wait()
         item = api_pb2.FunctionPutInputsResponseItem(idx=0, input_id=f"in-{call_id}")
         await stream.send_message(
             api_pb2.FunctionMapResponse(function_call_id=call_id, pipelined_inputs=[item])

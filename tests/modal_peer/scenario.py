@@ -37,6 +37,7 @@ class Scenario(StrEnum):
     # The call is taken, and its caller does not hear of it
     LOST_REPLY = "lost_reply"  # the client asks again and hears
     LOST_REPLIES = "lost_replies"  # and never hears
+    SILENCE = "silence"  # the connection stays open and nothing comes
     # The call is not taken; as the peer's default, nothing else is answered either
     RESOURCE_EXHAUSTED = "resource_exhausted"
     AUTH_ERROR = "auth_error"

@@ -1,11 +1,13 @@
 """The Modal backend against a control plane that plays every way a call can go."""
 
 import logging
+import math
 import os
 import pickle
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -13,6 +15,7 @@ from pytest_django import Settings
 from gpu_tasks.backends import modal as modal_backend
 from gpu_tasks.backends.base import BackendUnavailable, Call, CallState
 from gpu_tasks.backends.modal import BATCH_SECONDS, ModalBackend
+from gpu_tasks.backends.modal_answers import status_of_value
 from gpu_tasks.contract import Contract
 from gpu_tasks.errors import POLICIES, ErrorCode
 from tests.gpu_tasks.backends.calls import noop
@@ -67,6 +70,37 @@ def test_every_failure_has_a_code_of_ours(
     assert known.outcome.error.message == POLICIES[code].message
 
 
+def nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth):
+        value = {"result": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "done",
+        3,
+        [],
+        {},
+        {"result": {}, "error": {"code": "GPU_OOM", "message": ""}},
+        {"result": {"share": math.nan}},
+        {"result": {"text": "\0"}},
+        {"result": {"bytes": b"\xff"}},
+        {"result": {1: object()}},
+        {"result": {}, "more": 1},
+        {"error": {"code": "MELTED", "message": ""}},
+        nested(5000),
+    ],
+    ids=range(13),
+)
+def test_what_is_no_outcome_is_not_believed(value: object):
+    known = status_of_value("fc-1", value)
+    assert known.outcome.error.code is ErrorCode.MODEL_ERROR
+
+
 def test_it_is_told_what_the_function_needs(
     backend: ModalBackend, modal_peer: Peer, settings: Settings
 ):
@@ -99,6 +133,21 @@ def test_a_function_that_is_missing_holds_up_no_other(backend: ModalBackend, mod
 def test_a_lost_reply_is_asked_for_again(backend: ModalBackend, modal_peer: Peer):
     modal_peer.plays(Scenario.LOST_REPLY)
     assert ids(backend) == [*modal_peer.book.calls]
+
+
+def test_an_answer_that_never_comes_holds_up_nothing(
+    backend: ModalBackend, modal_peer: Peer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(modal_backend, "BATCH_SECONDS", 1.0)
+    modal_peer.plays_next(Scenario.SILENCE)
+    calls = [noop() for _ in range(5)]
+    started = time.monotonic()
+    assert len(backend.spawn(calls)) == 4
+    assert time.monotonic() - started < 3.0
+    modal_peer.plays_next(Scenario.SILENCE)
+    with pytest.raises(BackendUnavailable):
+        backend.spawn([noop()])
+    assert len(ids(backend)) == 1
 
 
 @pytest.mark.parametrize(
