@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from gpu_tasks.errors import ErrorCode
+from gpu_tasks.errors import POLICIES, ErrorCode
 
 
 class GpuClass(StrEnum):
@@ -100,6 +100,11 @@ class Outcome(Wire):
     error: Failure | None = None
     engine: EngineInfo | None = None
     seconds: float = Field(default=0.0, ge=0, description="Wall time inside the function.")
+
+    @classmethod
+    def failed(cls, code: ErrorCode) -> Self:
+        """A failure of which no more is known than its code."""
+        return cls(error=Failure(code=code, message=POLICIES[code].message))
 
     @field_validator("result")
     @classmethod

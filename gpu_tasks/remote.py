@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from gpu_tasks import runner
 from gpu_tasks.callback import Reporter
-from gpu_tasks.contract import Contract, Failure, GpuClass, Outcome, Payload
+from gpu_tasks.contract import Contract, GpuClass, Outcome, Payload
 from gpu_tasks.engine import Engine, load
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.errors import ErrorCode, Stopped
 
 logger = logging.getLogger(__name__)
 
@@ -35,14 +35,14 @@ def answer(
         known = contract.payload.model_validate(payload)
     except ValidationError as exc:  # of another version of ours; its text holds signed URLs
         logger.warning("a payload of %s has %d errors", contract.name, exc.error_count())
-        return _failed(ErrorCode.MODEL_ERROR).model_dump(mode="json")
+        return Outcome.failed(ErrorCode.MODEL_ERROR).model_dump(mode="json")
     reporter = Reporter(payload=known, call_id=call_id, secret=secret)
     try:
         outcome = _outcome(contract, engine, known, model_dir, reporter)
         reporter.outcome(outcome)
     except Stopped:
         logger.info("call %s stopped", call_id)
-        outcome = _failed(ErrorCode.CANCELLED)
+        outcome = Outcome.failed(ErrorCode.CANCELLED)
     return outcome.model_dump(mode="json")
 
 
@@ -57,7 +57,7 @@ def _outcome(
         raise
     except (Exception, SystemExit) as exc:
         logger.exception("the %s engine of %s gave way", engine, contract.name)
-        return _failed(runner.code_of(exc))
+        return Outcome.failed(runner.code_of(exc))
 
 
 def _loaded(contract: Contract, engine: str, model_dir: Path) -> Engine:
@@ -65,8 +65,3 @@ def _loaded(contract: Contract, engine: str, model_dir: Path) -> Engine:
     on_gpu = engine != "draft" and contract.gpu is not GpuClass.CPU
     device, dtype = ("cuda", contract.dtype) if on_gpu else ("cpu", CPU_DTYPE)
     return load(contract.name, engine, model_dir, device, dtype)
-
-
-def _failed(code: ErrorCode) -> Outcome:
-    known = EngineError(code)
-    return Outcome(error=Failure(code=known.code, message=known.message))

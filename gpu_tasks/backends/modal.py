@@ -204,16 +204,22 @@ async def _gathered(
     keys: Collection[Key], work: Callable[[Key], Awaitable[Value]], deadline: float
 ) -> Ends[Key, Value]:
     """The value or the error of ``work`` for each key, some at once; late ones are cancelled."""
-    gate = asyncio.Semaphore(AT_ONCE)
+    ends: Ends[Key, Value] = {}
+    waiting = iter(keys)
 
-    async def one(key: Key) -> Value:
-        async with gate:
-            return await work(key)
+    async def worker() -> None:
+        for key in waiting:
+            ends[key] = asyncio.CancelledError("not answered in time")
+            try:
+                ends[key] = await work(key)
+            except Exception as exc:  # noqa: BLE001 - the caller judges it
+                ends[key] = exc
 
-    tasks = {key: asyncio.ensure_future(one(key)) for key in keys}
-    if tasks:
-        _, late = await asyncio.wait(tasks.values(), timeout=max(0.0, deadline - time.monotonic()))
-        for task in late:
-            task.cancel()
-    ends = await asyncio.gather(*tasks.values(), return_exceptions=True)
-    return dict(zip(tasks, ends, strict=True))
+    workers = [asyncio.ensure_future(worker()) for _ in range(min(AT_ONCE, len(keys)))]
+    if workers:
+        _, late = await asyncio.wait(workers, timeout=max(0.0, deadline - time.monotonic()))
+        for one in late:
+            one.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+    unasked = asyncio.CancelledError("not asked in time")
+    return {key: ends.get(key, unasked) for key in keys}

@@ -9,8 +9,8 @@ from modal import exception as modal_errors
 from pydantic import ValidationError
 
 from gpu_tasks.backends.base import CallState, CallStatus
-from gpu_tasks.contract import Failure, Outcome
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.contract import Outcome
+from gpu_tasks.errors import ErrorCode
 from gpu_tasks.runner import code_of
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def status_of_value(call_id: str, value: Any) -> CallStatus:
         return CallStatus(CallState.DONE, Outcome.model_validate(value))
     except (ValidationError, TypeError, RecursionError) as exc:  # of another version of ours
         logger.error("what call %s returned is no outcome: %s", call_id, type(exc).__name__)  # noqa: TRY400 - its text may hold anything
-        return _failed(ErrorCode.MODEL_ERROR)
+        return CallStatus(CallState.DONE, Outcome.failed(ErrorCode.MODEL_ERROR))
 
 
 def status_of_error(call_id: str, exc: BaseException) -> CallStatus:
@@ -70,7 +70,7 @@ def status_of_error(call_id: str, exc: BaseException) -> CallStatus:
         return LOST
     code = _code_of(exc)
     logger.warning("call %s failed at Modal: %s, %s", call_id, code, type(exc).__name__)
-    return _failed(code)
+    return CallStatus(CallState.DONE, Outcome.failed(code))
 
 
 def _code_of(exc: BaseException) -> ErrorCode:
@@ -81,9 +81,3 @@ def _code_of(exc: BaseException) -> ErrorCode:
     if isinstance(exc, modal_errors.RemoteError):
         return ErrorCode.GPU_OOM
     return code_of(exc)
-
-
-def _failed(code: ErrorCode) -> CallStatus:
-    known = EngineError(code)
-    error = Failure(code=known.code, message=known.message)
-    return CallStatus(CallState.DONE, Outcome(error=error))

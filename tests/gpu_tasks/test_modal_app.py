@@ -1,5 +1,6 @@
 """The Modal app, deployed to a control plane on loopback."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from modal._runtime.user_code_imports import import_single_function_service
 from modal_proto import api_pb2
 
 from auteur.devstack.processes import BASE_DIR
@@ -109,6 +111,13 @@ def test_a_container_gets_our_inference_and_nothing_of_the_back_end(book: Book):
     assert "/root/gpu_tasks/transcription/contract.py" in sources
     assert all(name.startswith("/root/gpu_tasks/") for name in sources)
     assert not any("backends" in name for name in sources)
+
+
+@pytest.mark.parametrize("name", ["transcription", "noop"])
+def test_modals_container_finds_the_function(book: Book, name: str):
+    service = import_single_function_service(book.deployed[name], None)
+    parameters = inspect.signature(service._user_defined_callable).parameters
+    assert list(parameters) == check.SIGNATURE
 
 
 def test_the_app_imports_neither_the_back_end_nor_an_engine():
