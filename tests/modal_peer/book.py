@@ -46,6 +46,8 @@ class Book:
     """Who has asked: token ids and secrets."""
     spawned: dict[str, str] = field(default_factory=dict)
     """Call ids by the client's idempotency key."""
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    """Arguments that did not fit into a request."""
     deployed: dict[str, api_pb2.Function] = field(default_factory=dict)
     images: dict[str, api_pb2.Image] = field(default_factory=dict)
     secrets: dict[str, api_pb2.SecretGetOrCreateRequest] = field(default_factory=dict)

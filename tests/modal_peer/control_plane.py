@@ -26,8 +26,8 @@ from tests.modal_peer.scenario import (
     success,
 )
 
-INLINE_BYTES = 2 * 1024 * 1024
-"""Arguments up to this come with the request; more would be sent to a blob store."""
+INLINE_BYTES = 8 * 1024
+"""Arguments up to this come with the request, longer ones by the blob store, as at Modal."""
 WAIT_SECONDS = 0.02
 TOKEN_HEADERS = ("x-modal-token-id", "x-modal-token-secret")
 IDEMPOTENCY_HEADER = "x-idempotency-key"
@@ -39,6 +39,7 @@ class ControlPlane(DeploymentRequests, ModalClientBase):  # type: ignore[misc]
 
     def __init__(self, book: Book, runners: Runners) -> None:
         self.book = book
+        self.blob_url = ""
         self._runners = runners
 
     async def ClientHello(self, stream: Any) -> None:
@@ -67,6 +68,12 @@ class ControlPlane(DeploymentRequests, ModalClientBase):  # type: ignore[misc]
             )
         )
 
+    async def BlobCreate(self, stream: Any) -> None:
+        await self._received(stream)
+        blob_id = self._new("bl")
+        urls = api_pb2.UploadUrlList(items=[f"{self.blob_url}/{blob_id}"])
+        await stream.send_message(api_pb2.BlobCreateResponse(blob_ids=[blob_id], upload_urls=urls))
+
     async def FunctionMap(self, stream: Any) -> None:
         request = await self._received(stream)
         key = stream.metadata.get(IDEMPOTENCY_HEADER, "")
@@ -94,7 +101,7 @@ class ControlPlane(DeploymentRequests, ModalClientBase):  # type: ignore[misc]
         (item,) = request.pipelined_inputs
         call = PeerCall(
             function=request.function_id.removeprefix("fu-"),
-            arguments=item.input.args,
+            arguments=item.input.args or self.book.blobs.pop(item.input.args_blob_id),
             scenario=scenario,
             ends_at=time.monotonic() + (after if waits else 0),
         )

@@ -10,6 +10,7 @@ import grpclib.server
 from grpclib.protocol import H2Protocol
 from modal._utils.grpc_utils import custom_detail_codec
 
+from tests.modal_peer.blobs import BlobStore
 from tests.modal_peer.book import Book
 from tests.modal_peer.control_plane import ControlPlane
 from tests.modal_peer.runners import Runners
@@ -55,6 +56,7 @@ class Peer:
         self._plane = ControlPlane(self.book, self._runners)  # type: ignore[abstract]
         self._loop = asyncio.new_event_loop()
         self._server: Server | None = None
+        self._blobs = BlobStore(self.book)
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     @property
@@ -95,6 +97,9 @@ class Peer:
         self._loop.close()
 
     async def _listen(self) -> None:
+        self._blobs = BlobStore(self.book)
+        await self._blobs.start(HOST)
+        self._plane.blob_url = self._blobs.url
         self._server = Server(self._plane)
         await self._server.start(HOST, self.port)
         self.port = self._server.port
@@ -102,6 +107,7 @@ class Peer:
     async def _close(self) -> None:
         if self._server is not None:
             await self._server.hang_up()
+            await self._blobs.stop()
             self._server = None
 
 

@@ -18,7 +18,7 @@ from gpu_tasks.backends.modal import BATCH_SECONDS, ModalBackend
 from gpu_tasks.backends.modal_answers import status_of_value
 from gpu_tasks.contract import Contract
 from gpu_tasks.errors import POLICIES, ErrorCode
-from tests.gpu_tasks.backends.calls import noop
+from tests.gpu_tasks.backends.calls import NOBODY, noop
 from tests.modal_peer.scenario import Scenario
 from tests.modal_peer.serving import Peer
 
@@ -111,6 +111,13 @@ def test_it_is_told_what_the_function_needs(
     assert modal_peer.book.tokens == {("ak-tests", "as-tests")}
     taken = modal_peer.book.calls[call_id]
     assert (taken.function, taken.engine) == ("noop", "production")
+    assert call.contract.payload.model_validate(taken.payload) == call.payload
+
+
+def test_a_long_payload_arrives_whole(backend: ModalBackend, modal_peer: Peer):
+    call = noop(callback_url=f"{NOBODY}?{'x' * 50_000}")
+    call_id = backend.spawn([call, noop()])[call.attempt_id]
+    taken = modal_peer.book.calls[call_id]
     assert call.contract.payload.model_validate(taken.payload) == call.payload
 
 
