@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 Ends = dict[Key, Value | BaseException]
-Functions = dict[str, modal.Function[Any, Any, Any] | BaseException]
 
 AT_ONCE = 100
 """Requests in flight; more bring nothing over the client's one connection."""
@@ -44,6 +43,7 @@ JITTER = 0.25
 ALARM_SECONDS = 60.0
 
 _NO_ANSWER = (*UNREACHABLE, asyncio.CancelledError)
+_NOT_SET_UP = (*MISCONFIGURED, modal.exception.NotFoundError, modal.exception.InvalidError)
 
 
 class ModalBackend:
@@ -87,8 +87,9 @@ class ModalBackend:
     async def _spawn(self, calls: Sequence[Call]) -> Ends[UUID, str]:
         by_attempt = {call.attempt_id: call for call in calls}
         deadline = time.monotonic() + BATCH_SECONDS
+
         names = {call.contract.name for call in calls}
-        found = await _gathered(names, self._function, deadline)
+        found = await self._with_client(names, self._function, deadline)
 
         async def spawned(attempt_id: UUID) -> str:
             call = by_attempt[attempt_id]
@@ -130,15 +131,15 @@ class ModalBackend:
 
     async def _with_client(
         self,
-        call_ids: Collection[str],
+        keys: Collection[str],
         work: Callable[[modal.Client, str], Awaitable[Value]],
         deadline: float,
     ) -> Ends[str, Value]:
-        """``work`` with the client for each call; without a client, why there is none for each."""
+        """``work`` with the client for each key; without a client, for each why there is none."""
         (client,) = (await _gathered([""], lambda _: self._client(), deadline)).values()
         if isinstance(client, BaseException):
-            return dict.fromkeys(call_ids, client)
-        return await _gathered(call_ids, lambda call_id: work(client, call_id), deadline)
+            return dict.fromkeys(keys, client)
+        return await _gathered(keys, lambda key: work(client, key), deadline)
 
     async def _client(self) -> modal.Client:
         token = (settings.MODAL_TOKEN_ID, settings.MODAL_TOKEN_SECRET)
@@ -150,8 +151,7 @@ class ModalBackend:
             self._clients.setdefault(key, made)  # another thread may have been faster
         return self._clients[key]
 
-    async def _function(self, name: str) -> modal.Function[Any, Any, Any]:
-        client = await self._client()
+    async def _function(self, client: modal.Client, name: str) -> modal.Function[Any, Any, Any]:
         key = (id(client), settings.MODAL_APP, settings.MODAL_ENVIRONMENT, name)
         if key not in self._functions:
             function = modal.Function.from_name(
@@ -185,11 +185,8 @@ class ModalBackend:
         if now - self._alarmed_at.get(reason, -ALARM_SECONDS) < ALARM_SECONDS:
             return
         self._alarmed_at[reason] = now
-        what = "is not set up as MODAL_* say" if isinstance(exc, _SETUP) else "refuses"
+        what = "is not set up as MODAL_* say" if isinstance(exc, _NOT_SET_UP) else "refuses"
         logger.error("Modal %s: %d calls not %s: %s", what, count, done, _text(exc))
-
-
-_SETUP = (*MISCONFIGURED, modal.exception.NotFoundError, modal.exception.InvalidError)
 
 
 def _is_error(end: object) -> bool:
