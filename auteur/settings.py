@@ -280,6 +280,11 @@ INFERENCE_ENGINE = env.str("INFERENCE_ENGINE", default="draft")
 # Per feature, where one differs: "transcription=production,tts=draft".
 INFERENCE_BACKENDS = env.dict("INFERENCE_BACKENDS", default={})
 INFERENCE_ENGINES = env.dict("INFERENCE_ENGINES", default={})
+# Functions on Modal, where a backend above is "modal".
+MODAL_TOKEN_ID = env.str("MODAL_TOKEN_ID", default="")
+MODAL_TOKEN_SECRET = env.str("MODAL_TOKEN_SECRET", default="")
+MODAL_APP = env.str("MODAL_APP", default="auteur")
+MODAL_ENVIRONMENT = env.str("MODAL_ENVIRONMENT", default="")
 MODEL_DIR = env.str("MODEL_DIR", default="")  # weights of production engines run by ourselves
 MAX_IDS_PER_MESSAGE = env.int("MAX_IDS_PER_MESSAGE", default=50)  # attempts woken by one message
 WORKER_EVENTS = env.bool("WORKER_EVENTS", default=True)  # what Flower lives on

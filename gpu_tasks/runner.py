@@ -47,7 +47,7 @@ def run(*, engine: Engine, payload: Payload, progress: Callable[[float], None]) 
         return ended(error=Failure(code=exc.code, message=exc.message[:MAX_MESSAGE_LENGTH]))
     except Exception as exc:  # noqa: BLE001 - the outcome carries it, whatever it is
         _log(payload, exc)
-        known = EngineError(_code(exc))
+        known = EngineError(code_of(exc))
         return ended(error=Failure(code=known.code, message=known.message))
 
 
@@ -60,7 +60,8 @@ def _log(payload: Payload, exc: Exception) -> None:
         logger.error("%s failed", payload.attempt_id, exc_info=exc)
 
 
-def _code(exc: Exception) -> ErrorCode:
+def code_of(exc: BaseException) -> ErrorCode:
+    """The code of an error that is none of ours."""
     # torch is not imported here: its out-of-memory error is known by its name.
     if isinstance(exc, MemoryError) or type(exc).__name__ == "OutOfMemoryError":
         return ErrorCode.GPU_OOM

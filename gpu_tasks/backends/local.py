@@ -27,9 +27,9 @@ from gpu_tasks import runner
 from gpu_tasks.backends.base import Call, CallState, CallStatus
 from gpu_tasks.backends.models import LocalCall, LocalCallState
 from gpu_tasks.callback import Reporter
-from gpu_tasks.contract import Failure, Outcome, Payload
+from gpu_tasks.contract import Outcome, Payload
 from gpu_tasks.engine import contracts, load
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.errors import ErrorCode, Stopped
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def _outcome_of(row: LocalCall) -> Outcome:
     except ValidationError:
         # Of another version of ours; it must not hide the calls polled with it.
         logger.exception("the outcome of call %s cannot be read", row.pk)
-        return _failed(ErrorCode.MODEL_ERROR)
+        return Outcome.failed(ErrorCode.MODEL_ERROR)
 
 
 def _row(call: Call) -> LocalCall:
@@ -148,13 +148,8 @@ def _outcome(row: LocalCall, payload: Payload, progress: Callable[[float], None]
         engine = load(row.function, row.engine, _model_dir(), "cpu", "float32")
     except Exception:
         logger.exception("the %s engine of %s cannot be loaded", row.engine, row.function)
-        return _failed(ErrorCode.MODEL_ERROR)
+        return Outcome.failed(ErrorCode.MODEL_ERROR)
     return runner.run(engine=engine, payload=payload, progress=progress)
-
-
-def _failed(code: ErrorCode) -> Outcome:
-    known = EngineError(code)
-    return Outcome(error=Failure(code=known.code, message=known.message))
 
 
 def _store_through_outages(call_id: UUID, worker: str, outcome: Outcome) -> None:
