@@ -81,12 +81,11 @@ def _call(attempt: Attempt) -> dict[str, Any]:
 def _spawn(backend: str, calls: Sequence[Call]) -> None:
     try:
         started = backend_of(backend).spawn(calls)
-    except OUTAGES as exc:
+    except (*OUTAGES, BackendUnavailable) as exc:
+        # It has none of them. What its answer was lost of reports too early, and is told to stop.
         logger.warning("%d calls wait: %s", len(calls), type(exc).__name__)
         _put_back(DISPATCH, [call.attempt_id for call in calls], OUTAGE_PAUSE)
         return
-    except BackendUnavailable:
-        started = {}
     failpoint("after_spawn")
     lifecycle.calls_started(call_ids=started)
     for call in calls:
