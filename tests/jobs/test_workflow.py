@@ -2,8 +2,10 @@
 
 import json
 import uuid
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from credits.models import CreditTransaction
 from gpu_tasks.backends.models import LocalCall, LocalCallState
@@ -95,6 +97,23 @@ def test_dispatch_starts_one_call_with_signed_urls(dispatched):
 def test_a_second_dispatch_starts_nothing(dispatched):
     workflow.dispatch([dispatched.pk])
     assert LocalCall.objects.count() == 1
+
+
+def test_a_backend_that_takes_no_calls_costs_no_attempt(make_job, settings):
+    settings.INFERENCE_BACKENDS = {"transcription": "modal"}
+    settings.MODAL_TOKEN_ID = ""
+    attempt = admit(make_job())
+    workflow.prepare([attempt.pk])
+    workflow.dispatch([attempt.pk])
+    attempt.refresh_from_db()
+    assert (attempt.state, attempt.number, attempt.faults) == (AttemptState.PREPARED, 1, 0)
+    pause = attempt.job.wake_at - timezone.now()
+    assert timedelta(0) < pause <= workflow.OUTAGE_PAUSE
+    settings.INFERENCE_BACKENDS = {}
+    Attempt.objects.filter(pk=attempt.pk).update(backend="local")
+    workflow.dispatch([attempt.pk])
+    attempt.refresh_from_db()
+    assert (attempt.state, attempt.number) == (AttemptState.RUNNING, 1)
 
 
 def test_collect_and_finalize_deliver_into_the_edl(dispatched, project, user):

@@ -1,0 +1,125 @@
+"""How many are let in before a newcomer's first job, while another user holds 1,000 that wait.
+
+Calls run at Modal's stand-in for half a second each; the class lets in ten at once. User A submits
+a thousand jobs; while they wait, other users submit one job each, in turn. For each of them we
+count the jobs that were let in after it was asked for and before it, beside what first come, first
+served would have made it wait for: all that were waiting when it came. How many calls are in
+flight is looked at all the time.
+"""
+
+import os
+import statistics
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psycopg
+
+from benchmarks import report, stack
+from benchmarks.inflight import modal_peer, modal_settings
+from jobs.models import IN_POOL
+from tests.modal_peer.scenario import Scenario
+
+WAITING_JOBS = int(os.environ.get("BENCHMARK_WAITING_JOBS", "1000"))
+NEWCOMERS = int(os.environ.get("BENCHMARK_NEWCOMERS", "20"))
+PLACES = 10
+CALL_SECONDS = 0.5
+PAUSE_SECONDS = 0.7
+BATCH = 100
+MOST_RELEASES = 2
+LOOK_SECONDS = 0.01
+
+WAITING = "SELECT count(*) FROM jobs WHERE status = 'pending' AND attempt_id IS NULL"
+LET_IN_BEFORE = """
+SELECT count(*) FROM jobs j JOIN job_attempts a ON a.job_id = j.id,
+    (SELECT j.turn, j.created_at, a.created_at AS let_in_at
+     FROM jobs j JOIN job_attempts a ON a.job_id = j.id WHERE j.id = %s) AS mine
+WHERE a.created_at > mine.created_at
+  AND (a.created_at, j.turn, j.created_at) < (mine.let_in_at, mine.turn, mine.created_at)"""
+
+
+@contextmanager
+def watching(database_url: str) -> Iterator[list[int]]:
+    """How many were in flight at each look."""
+    seen: list[int] = []
+    stop = threading.Event()
+
+    def look() -> None:
+        with psycopg.connect(database_url, autocommit=True) as database:
+            while not stop.wait(LOOK_SECONDS):
+                row = database.execute(
+                    "SELECT count(*) FROM job_attempts WHERE state = ANY(%s)", [list(IN_POOL)]
+                ).fetchone()
+                assert row is not None
+                seen.append(row[0])
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()
+
+
+def measure(
+    var: Path, values: Mapping[str, str], settings: dict[str, str]
+) -> tuple[list[int], list[int], int]:
+    """Jobs let in before each newcomer's, jobs waiting when it came, and most in flight."""
+    url = values["PUBLIC_URL"]
+    waiting, before = [], []
+    with ExitStack() as exits:
+        exits.enter_context(stack.running(stack.programs(settings), var))
+        many, *newcomers = stack.make_users(settings, users=1 + NEWCOMERS, credits=WAITING_JOBS)
+        database = exits.enter_context(psycopg.connect(values["DATABASE_URL"], autocommit=True))
+        seen = exits.enter_context(watching(values["DATABASE_URL"]))
+        bodies = [{"jobs": [{"type": "noop"}] * BATCH}] * (WAITING_JOBS // BATCH)
+        stack.submit(url, [many], "/jobs/batch", bodies)
+        asked = []
+        for newcomer in newcomers:
+            waiting.append(_count(database, WAITING))
+            (answer,) = stack.submit(url, [newcomer], "/jobs/noop", [{}])
+            asked.append(answer["job_id"])
+            time.sleep(PAUSE_SECONDS)
+        stack.wait(lambda: stack.completed(database) >= len(asked) + BATCH)
+        before = [_count(database, LET_IN_BEFORE, job_id) for job_id in asked]
+        return before, waiting, max(seen)
+
+
+def _count(database: psycopg.Connection, query: str, *values: str) -> int:
+    row = database.execute(query.encode(), values).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def main() -> None:
+    """Measure, and print the ratio."""
+    with stack.stores() as (var, values), modal_peer(Scenario.REPORT, CALL_SECONDS) as peer:
+        settings = modal_settings(values, peer, CPU_LIMIT=str(PLACES))
+        before, waiting, most = measure(var, values, settings)
+    ours, fifo = statistics.mean(before), statistics.mean(waiting)
+    report.show(
+        benchmark="fairness",
+        title=f"{NEWCOMERS} newcomers beside a user with {WAITING_JOBS} jobs, {PLACES} places",
+        columns=("what", "figure"),
+        rows=[
+            ("jobs let in before a newcomer's first: mean", ours),
+            ("the most", max(before)),
+            ("jobs that waited when it came: mean, as first come, first served", fifo),
+            (f"most in flight at {PLACES} places", most),
+        ],
+        ours=1 + ours,
+        baselines={"first come, first served": 1 + fifo},
+        less_is_better=True,
+        most_before=max(before),
+        goal=f"at most {MOST_RELEASES} releases, so {MOST_RELEASES - 1} let in before",
+        most_in_flight=most,
+        places=PLACES,
+        limit_kept=most <= PLACES,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""Ten thousand calls in flight at Modal's stand-in: what they cost, and when their ends are seen.
+
+The unmodified client talks to the stand-in (`tests/modal_peer`) over gRPC. A call ends a fixed time
+after it was started: once with a signed callback, once in silence, so that only asking finds it.
+The class limits are raised for it. While all are in flight, the orchestrator's share of a core and
+its memory are taken, and whether any worker is held by a call; a completion is seen when its
+attempt says so in PostgreSQL. The baselines are the limits that we set ourselves.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from auteur.devstack import processes
+from auteur.devstack.child import Child
+from benchmarks import report, stack
+from benchmarks.recovery import percentile
+from gpu_tasks.backends.modal import JITTER, POLL_SECONDS
+from tests.modal_peer.book import Book
+from tests.modal_peer.scenario import Scenario, Script
+from tests.modal_peer.serving import Peer
+
+CALLS = int(os.environ.get("BENCHMARK_CALLS", "10000"))
+CALL_SECONDS = float(os.environ.get("BENCHMARK_CALL_SECONDS", "180"))
+"""Longer than it takes to start them all."""
+WINDOW_SECONDS = 30.0
+BATCH = 100
+USERS = 20
+MOST_CORES = 1.0
+MOST_MB = 600.0
+MOST_SECONDS_WITH_CALLBACK = 2.0
+MOST_SECONDS_WITHOUT = POLL_SECONDS * (1 + JITTER)
+TIMEOUT_SECONDS = 1800.0
+ANY_TOKEN = {"MODAL_TOKEN_ID": "ak-benchmark", "MODAL_TOKEN_SECRET": "as-benchmark"}
+IN_FLIGHT = "SELECT count(*) FROM job_attempts WHERE state = 'running'"
+HELD = (
+    "SELECT count(*) FROM job_attempts"
+    " WHERE state IN ('preparing', 'dispatching', 'collecting', 'finalizing')"
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one way of ending showed."""
+
+    cores: float
+    megabytes: float
+    slots_held: int
+    seen_after: Sequence[float]
+
+
+@contextmanager
+def modal_peer(scenario: Scenario, seconds: float) -> Iterator[Peer]:
+    """The stand-in, in a thread of this process, so that its book can be read."""
+    peer = Peer(Book(script=Script({scenario: 1.0}), slow_seconds=seconds))
+    peer.start()
+    try:
+        yield peer
+    finally:
+        peer.stop()
+
+
+def modal_settings(values: Mapping[str, str], peer: Peer, **changed: str) -> dict[str, str]:
+    """The environment of our processes, with their calls at the stand-in."""
+    settings = stack.settings(
+        values,
+        INFERENCE_BACKEND="modal",
+        MODAL_SERVER_URL=peer.url,
+        **ANY_TOKEN,
+        RATE_LIMIT="1000000/minute",
+        LOG_LEVEL="WARNING",
+        **changed,
+    )
+    for name in ("AUTEUR_PLUGINS", "GPU_CALLBACK_SECRET"):  # the stand-in runs in this process
+        os.environ[name] = settings[name]
+    return settings
+
+
+def measure(var: Path, values: Mapping[str, str], scenario: Scenario) -> Found:
+    """Submit, wait until all are in flight, look for a while, and wait for their ends."""
+    with ExitStack() as exits:
+        peer = exits.enter_context(modal_peer(scenario, CALL_SECONDS))
+        settings = modal_settings(values, peer, CPU_LIMIT="1000000")
+        supervisor = exits.enter_context(stack.running(stack.programs(settings), var))
+        (orchestrator,) = (each for each in supervisor.children if each.name == "orchestrator")
+        users = stack.make_users(settings, users=USERS, credits=CALLS)
+        database = exits.enter_context(psycopg.connect(values["DATABASE_URL"], autocommit=True))
+        before = stack.completed(database)
+        bodies = [{"jobs": [{"type": "noop"}] * BATCH}] * (CALLS // BATCH)
+        stack.submit(values["PUBLIC_URL"], users, "/jobs/batch", bodies)
+        stack.wait(lambda: _count(database, IN_FLIGHT) >= CALLS, seconds=CALL_SECONDS)
+        cores, megabytes = _watch(orchestrator)
+        held = _count(database, HELD) + _active_tasks(settings)
+        if _count(database, IN_FLIGHT) < CALLS:
+            raise RuntimeError("calls ended while we looked: raise BENCHMARK_CALL_SECONDS")
+        stack.wait(
+            lambda: stack.completed(database) - before >= CALLS, seconds=TIMEOUT_SECONDS, interval=1
+        )
+        return Found(cores, megabytes, held, _seen_after(database, peer))
+
+
+def _count(database: psycopg.Connection, query: str) -> int:
+    row = database.execute(query.encode()).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _watch(orchestrator: Child) -> tuple[float, float]:
+    """Cores and megabytes (resident) that the process takes over the window."""
+    process = psutil.Process(orchestrator.pid)
+    used = sum(process.cpu_times()[:2])
+    time.sleep(WINDOW_SECONDS)
+    cores = (sum(process.cpu_times()[:2]) - used) / WINDOW_SECONDS
+    return cores, process.memory_info().rss / 1e6
+
+
+def _active_tasks(settings: Mapping[str, str]) -> int:
+    """Tasks that Celery's workers are at."""
+    done = subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "auteur", "inspect", "active", "--json"],
+        cwd=processes.BASE_DIR,
+        env=dict(settings),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return sum(map(len, json.loads(done.stdout).values()))
+
+
+def _seen_after(database: psycopg.Connection, peer: Peer) -> list[float]:
+    """Seconds from each call's end to our seeing it."""
+    wall = time.time() - time.monotonic()
+    rows = database.execute(
+        "SELECT call_id, extract(epoch FROM reported_at)::float FROM job_attempts"
+        " WHERE call_id = ANY(%s)",
+        [list(peer.book.calls)],
+    ).fetchall()
+    return [seen_at - (peer.book.calls[call_id].ends_at + wall) for call_id, seen_at in rows]
+
+
+def main() -> None:
+    """Measure both ways, and print how far from the limits we are."""
+    with stack.stores() as (var, values):
+        told = measure(var, values, Scenario.REPORT)
+        silent = measure(var, values, Scenario.SLOW)
+    p99, p99_silent = (percentile(each.seen_after, 0.99) for each in (told, silent))
+    ways = (
+        ("with callbacks", told, MOST_SECONDS_WITH_CALLBACK),
+        ("without", silent, MOST_SECONDS_WITHOUT),
+    )
+    report.show(
+        benchmark="inflight",
+        title=f"{CALLS} calls in flight, {os.cpu_count()} cores shared by all; "
+        f"limits: {MOST_CORES} core, {MOST_MB:.0f} MB",
+        columns=(
+            "way",
+            "cores",
+            "MB",
+            "worker slots held",
+            "end seen after: p50",
+            "p99 s",
+            "limit",
+        ),
+        rows=[
+            (
+                name,
+                f"{way.cores:.2f}",
+                way.megabytes,
+                way.slots_held,
+                f"{statistics.median(way.seen_after):.2f}",
+                f"{percentile(way.seen_after, 0.99):.2f}",
+                limit,
+            )
+            for name, way, limit in ways
+        ],
+        ours=p99,
+        baselines={"limit": MOST_SECONDS_WITH_CALLBACK},
+        less_is_better=True,
+        calls=CALLS,
+        ratio_is="limit / p99 seconds until an end with callback is seen",
+        ratio_without_callbacks=round(MOST_SECONDS_WITHOUT / p99_silent, 2),
+        ratio_cores=round(MOST_CORES / max(told.cores, silent.cores), 2),
+        ratio_memory=round(MOST_MB / max(told.megabytes, silent.megabytes), 2),
+        slots_held=told.slots_held + silent.slots_held,
+    )
+
+
+if __name__ == "__main__":
+    main()
