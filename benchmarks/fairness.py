@@ -2,7 +2,7 @@
 
 Calls run at Modal's stand-in for half a second each; the class lets in ten at once. User A submits
 a thousand jobs; while they wait, other users submit one job each, in turn. For each of them we
-count the jobs that were let in after it was asked for and before it, beside what first come, first
+count the jobs that were let in after it was accepted and before it, beside what first come, first
 served would have made it wait for: all that were waiting when it came. How many calls are in
 flight is looked at all the time.
 """
@@ -14,12 +14,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from benchmarks import report, stack
 from benchmarks.inflight import modal_peer, modal_settings
-from jobs.models import IN_POOL
 from tests.modal_peer.scenario import Scenario
 
 WAITING_JOBS = int(os.environ.get("BENCHMARK_WAITING_JOBS", "1000"))
@@ -32,11 +32,15 @@ MOST_RELEASES = 2
 LOOK_SECONDS = 0.01
 
 WAITING = "SELECT count(*) FROM jobs WHERE status = 'pending' AND attempt_id IS NULL"
+IN_FLIGHT = (
+    "SELECT count(*) FROM job_attempts WHERE state IN"
+    " ('queued', 'preparing', 'prepared', 'dispatching', 'running', 'broken')"
+)
 LET_IN_BEFORE = """
 SELECT count(*) FROM jobs j JOIN job_attempts a ON a.job_id = j.id,
     (SELECT j.turn, j.created_at, a.created_at AS let_in_at
      FROM jobs j JOIN job_attempts a ON a.job_id = j.id WHERE j.id = %s) AS mine
-WHERE a.created_at > mine.created_at
+WHERE a.created_at > to_timestamp(%s)
   AND (a.created_at, j.turn, j.created_at) < (mine.let_in_at, mine.turn, mine.created_at)"""
 
 
@@ -49,11 +53,7 @@ def watching(database_url: str) -> Iterator[list[int]]:
     def look() -> None:
         with psycopg.connect(database_url, autocommit=True) as database:
             while not stop.wait(LOOK_SECONDS):
-                row = database.execute(
-                    "SELECT count(*) FROM job_attempts WHERE state = ANY(%s)", [list(IN_POOL)]
-                ).fetchone()
-                assert row is not None
-                seen.append(row[0])
+                seen.append(_count(database, IN_FLIGHT))
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -69,7 +69,7 @@ def measure(
 ) -> tuple[list[int], list[int], int]:
     """Jobs let in before each newcomer's, jobs waiting when it came, and most in flight."""
     url = values["PUBLIC_URL"]
-    waiting, before = [], []
+    waiting = []
     with ExitStack() as exits:
         exits.enter_context(stack.running(stack.programs(settings), var))
         many, *newcomers = stack.make_users(settings, users=1 + NEWCOMERS, credits=WAITING_JOBS)
@@ -81,14 +81,14 @@ def measure(
         for newcomer in newcomers:
             waiting.append(_count(database, WAITING))
             (answer,) = stack.submit(url, [newcomer], "/jobs/noop", [{}])
-            asked.append(answer["job_id"])
+            asked.append((answer["job_id"], time.time()))
             time.sleep(PAUSE_SECONDS)
         stack.wait(lambda: stack.completed(database) >= len(asked) + BATCH)
-        before = [_count(database, LET_IN_BEFORE, job_id) for job_id in asked]
+        before = [_count(database, LET_IN_BEFORE, *each) for each in asked]
         return before, waiting, max(seen)
 
 
-def _count(database: psycopg.Connection, query: str, *values: str) -> int:
+def _count(database: psycopg.Connection, query: str, *values: Any) -> int:
     row = database.execute(query.encode(), values).fetchone()
     assert row is not None
     return int(row[0])
@@ -99,7 +99,7 @@ def main() -> None:
     with stack.stores() as (var, values), modal_peer(Scenario.REPORT, CALL_SECONDS) as peer:
         settings = modal_settings(values, peer, CPU_LIMIT=str(PLACES))
         before, waiting, most = measure(var, values, settings)
-    ours, fifo = statistics.mean(before), statistics.mean(waiting)
+    ours, fifo = statistics.fmean(before), statistics.fmean(waiting)
     report.show(
         benchmark="fairness",
         title=f"{NEWCOMERS} newcomers beside a user with {WAITING_JOBS} jobs, {PLACES} places",

@@ -81,8 +81,7 @@ def modal_settings(values: Mapping[str, str], peer: Peer, **changed: str) -> dic
         LOG_LEVEL="WARNING",
         **changed,
     )
-    for name in ("AUTEUR_PLUGINS", "GPU_CALLBACK_SECRET"):  # the stand-in runs in this process
-        os.environ[name] = settings[name]
+    os.environ["GPU_CALLBACK_SECRET"] = settings["GPU_CALLBACK_SECRET"]  # the peer reports here
     return settings
 
 

@@ -28,6 +28,7 @@ CLIENTS = 8
 TIMEOUT_SECONDS = 300.0
 POLL_SECONDS = 0.05
 PLUGINS = processes.BASE_DIR / "tests" / "plugins"
+os.environ["AUTEUR_PLUGINS"] = str(PLUGINS)  # for this process too, before it looks for features
 RUNS_HERE = ("migrate", "api", "orchestrator", "worker-steps")
 
 
@@ -62,7 +63,6 @@ def running(wanted: Sequence[Process], var: Path) -> Iterator[Supervisor]:
 def settings(values: Mapping[str, str], **changed: str) -> dict[str, str]:
     """The environment of our processes, with the feature and the backend that do nothing."""
     own = {
-        "AUTEUR_PLUGINS": str(PLUGINS),
         "INFERENCE_BACKEND": "benchmarks.echo.EchoBackend",
         "GPU_CALLBACK_URL": f"{values['PUBLIC_URL']}/internal/gpu-callback",
     }
