@@ -13,6 +13,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
+from gpu_tasks.contract import GpuClass
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -281,6 +283,22 @@ INFERENCE_ENGINE = env.str("INFERENCE_ENGINE", default="draft")
 INFERENCE_BACKENDS = env.dict("INFERENCE_BACKENDS", default={})
 INFERENCE_ENGINES = env.dict("INFERENCE_ENGINES", default={})
 MODEL_DIR = env.str("MODEL_DIR", default="")  # weights of production engines run by ourselves
+# GPUs of our own: where their engines run, and how many of these a process keeps loaded.
+LOCAL_GPU_DEVICE = env.str("LOCAL_GPU_DEVICE", default="cuda")
+LOCAL_GPU_ENGINES = env.int("LOCAL_GPU_ENGINES", default=1)
+if LOCAL_GPU_ENGINES < 1:
+    raise ImproperlyConfigured("LOCAL_GPU_ENGINES must be at least 1.")
+# How many calls they take at once, by class: "L4=2,A10G=1".
+LOCAL_GPU_LIMITS = env.dict("LOCAL_GPU_LIMITS", cast={"value": int}, default={})
+# US dollars for a GPU second by class, where not those of gpu_tasks/prices.py: "A10G=0.0002".
+GPU_PRICES = env.dict("GPU_PRICES", cast={"value": float}, default={})
+for _name, _by_class in (("LOCAL_GPU_LIMITS", LOCAL_GPU_LIMITS), ("GPU_PRICES", GPU_PRICES)):
+    if _unknown := sorted(set(_by_class) - set(GpuClass)):
+        raise ImproperlyConfigured(
+            f"{_name} names {', '.join(_unknown)}: use {', '.join(GpuClass)}."
+        )
+    if any(_value < 0 for _value in _by_class.values()):
+        raise ImproperlyConfigured(f"{_name} has a value below 0.")
 MAX_IDS_PER_MESSAGE = env.int("MAX_IDS_PER_MESSAGE", default=50)  # attempts woken by one message
 WORKER_EVENTS = env.bool("WORKER_EVENTS", default=True)  # what Flower lives on
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2)

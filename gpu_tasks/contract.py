@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
@@ -88,7 +89,13 @@ class Outcome(Wire):
     result: dict[str, Any] | None = None
     error: Failure | None = None
     engine: EngineInfo | None = None
-    seconds: float = Field(default=0.0, ge=0, description="Wall time inside the function.")
+    started_at: datetime | None = Field(
+        default=None, description="When the function began, by its own clock."
+    )
+    load_seconds: float = Field(
+        default=0.0, ge=0, description="Loading the engine; 0 where it was loaded already."
+    )
+    seconds: float = Field(default=0.0, ge=0, description="Running the engine, files included.")
 
     @field_validator("result")
     @classmethod
@@ -116,3 +123,5 @@ class Contract:
     result: type[Wire]
     models: Mapping[str, str] = field(default_factory=dict)
     """Hub ids with pinned revisions (``id@revision``) of the production engine."""
+    dtype: str = "float16"
+    """What the production engine reckons in on a GPU; on a CPU it is ``float32``."""

@@ -50,8 +50,14 @@ def contracts() -> dict[str, Contract]:
     return found
 
 
-@cache
-def load(function: str, engine: str, model_dir: Path | None, device: str, dtype: str) -> Engine:
-    """The engine ``draft`` or ``production`` of a function, loaded once per process."""
+def load_anew(
+    function: str, engine: str, model_dir: Path | None, device: str, dtype: str
+) -> Engine:
+    """The engine ``draft`` or ``production`` of a function, loaded now."""
     module = importlib.import_module(f"gpu_tasks.{function}.{engine}")
-    return module.load(model_dir=model_dir, device=device, dtype=dtype)
+    loaded: Engine = module.load(model_dir=model_dir, device=device, dtype=dtype)
+    return loaded
+
+
+load = cache(load_anew)
+"""The same, loaded once per process."""

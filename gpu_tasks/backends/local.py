@@ -27,9 +27,10 @@ from gpu_tasks import runner
 from gpu_tasks.backends.base import Call, CallState, CallStatus
 from gpu_tasks.backends.models import LocalCall, LocalCallState
 from gpu_tasks.callback import Reporter
-from gpu_tasks.contract import Failure, Outcome, Payload
-from gpu_tasks.engine import contracts, load
+from gpu_tasks.contract import Failure, GpuClass, Outcome, Payload
+from gpu_tasks.engine import contracts
 from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.loading import Engines, Loaded
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ LEASE = timedelta(seconds=8)
 RENEW_SECONDS = 2.0
 STORE_TRIES = 30
 STORE_PAUSE_SECONDS = 1.0
+CPU_DEVICE, CPU_DTYPE = "cpu", "float32"
 HARD_LIMIT_GRACE_SECONDS = 120
 """After the time limit and this, the worker child is killed, should the engine not listen."""
 
@@ -145,11 +147,34 @@ def run(call_id: UUID) -> None:
 
 def _outcome(row: LocalCall, payload: Payload, progress: Callable[[float], None]) -> Outcome:
     try:
-        engine = load(row.function, row.engine, _model_dir(), "cpu", "float32")
-    except Exception:
+        loaded = _loaded(row)
+    except Exception as exc:
         logger.exception("the %s engine of %s cannot be loaded", row.engine, row.function)
-        return _failed(ErrorCode.MODEL_ERROR)
-    return runner.run(engine=engine, payload=payload, progress=progress)
+        return _failed(runner.code_of(exc))
+    return runner.run(
+        engine=loaded.engine,
+        payload=payload,
+        progress=progress,
+        load_seconds=loaded.seconds,
+    )
+
+
+_engines = Engines()
+
+
+def _loaded(row: LocalCall) -> Loaded:
+    """The engine of a call; on a GPU, no more are kept than its memory is said to hold."""
+    on_gpu = row.queue != GpuClass.CPU.queue
+    device = settings.LOCAL_GPU_DEVICE if on_gpu else CPU_DEVICE
+    dtype = CPU_DTYPE if device == CPU_DEVICE else contracts()[row.function].dtype
+    return _engines.get(
+        function=row.function,
+        engine=row.engine,
+        model_dir=_model_dir(),
+        device=device,
+        dtype=dtype,
+        at_most=settings.LOCAL_GPU_ENGINES if on_gpu else None,
+    )
 
 
 def _failed(code: ErrorCode) -> Outcome:
