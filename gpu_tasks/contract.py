@@ -4,12 +4,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from gpu_tasks.errors import ErrorCode
 
@@ -89,7 +88,7 @@ class Outcome(Wire):
     result: dict[str, Any] | None = None
     error: Failure | None = None
     engine: EngineInfo | None = None
-    started_at: datetime | None = Field(
+    started_at: AwareDatetime | None = Field(
         default=None, description="When the function began, by its own clock."
     )
     load_seconds: float = Field(

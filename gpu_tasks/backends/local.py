@@ -117,14 +117,21 @@ def publish_all(rows: Sequence[LocalCall]) -> None:
         logger.warning("calls not published: %s", type(exc).__name__)
 
 
-def run(call_id: UUID) -> None:
-    """Claim a waiting call, run it, store its outcome and report it; all others are left alone."""
+SPOILING = frozenset({ErrorCode.MODEL_ERROR, ErrorCode.GPU_OOM})
+"""After these a process's GPU memory may be full, or every further use of its GPU fail."""
+
+
+def run(call_id: UUID) -> bool:
+    """Claim a waiting call, run it, store its outcome and report it; all others are left alone.
+
+    Returns whether this process is fit for another call.
+    """
     worker = worker_name()
     claimed = LocalCall.objects.filter(pk=call_id, state=LocalCallState.QUEUED).update(
         state=LocalCallState.RUNNING, worker=worker, lease_expires_at=Now() + LEASE
     )
     if not claimed:
-        return
+        return True
     row = LocalCall.objects.get(pk=call_id)
     payload = contracts()[row.function].payload.model_validate(row.payload)
     reporter = Reporter(payload=payload, call_id=str(call_id), secret=settings.GPU_CALLBACK_SECRET)
@@ -143,6 +150,9 @@ def run(call_id: UUID) -> None:
         LocalCall.objects.filter(pk=call_id, state=LocalCallState.RUNNING, worker=worker).update(
             state=LocalCallState.CANCELLED, finished_at=Now()
         )
+        return True
+    is_spoilt = outcome.error is not None and outcome.error.code in SPOILING
+    return not (_is_on_gpu(row) and is_spoilt)
 
 
 def _outcome(row: LocalCall, payload: Payload, progress: Callable[[float], None]) -> Outcome:
@@ -159,12 +169,16 @@ def _outcome(row: LocalCall, payload: Payload, progress: Callable[[float], None]
     )
 
 
+def _is_on_gpu(row: LocalCall) -> bool:
+    return row.queue != GpuClass.CPU.queue
+
+
 _engines = Engines()
 
 
 def _loaded(row: LocalCall) -> Loaded:
     """The engine of a call; on a GPU, no more are kept than its memory is said to hold."""
-    on_gpu = row.queue != GpuClass.CPU.queue
+    on_gpu = _is_on_gpu(row)
     device = settings.LOCAL_GPU_DEVICE if on_gpu else CPU_DEVICE
     dtype = CPU_DTYPE if device == CPU_DEVICE else contracts()[row.function].dtype
     return _engines.get(

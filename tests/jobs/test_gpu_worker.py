@@ -39,6 +39,12 @@ def test_a_class_is_one_of_the_gpus_that_functions_declare(name):
         call_command("worker", "gpu", "--class", name)
 
 
+def test_a_worker_that_cannot_use_its_gpu_does_not_start(settings):
+    settings.LOCAL_GPU_DEVICE = "cuda:99"
+    with pytest.raises(CommandError, match=r"cuda:99, which cannot be used here: .*Error"):
+        call_command("worker", "gpu", "--class", "l4")
+
+
 @pytest.fixture
 def worker(transactional_db: None, tmp_path: Path) -> Iterator[Path]:
     """The log of a running worker for L4s, whose GPU is a CPU here."""
@@ -78,22 +84,26 @@ def on_our_gpus(settings, live_server) -> None:
     settings.GPU_CALLBACK_URL = f"{live_server.url}/internal/gpu-callback"
 
 
-def run_job(user) -> Job:
-    """A job from its submission to its result, its call on the worker."""
+def call(user, **data: object) -> Attempt:
+    """A job's attempt, its call run by the worker and reported."""
     feature = feature_of("noop_gpu")
-    parameters = submission.validated(
-        feature=feature, user_id=user.pk, data={"seconds": 0.3, "price": 2}
-    )
+    parameters = submission.validated(feature=feature, user_id=user.pk, data=data)
     made = submission.submit(feature=feature, user_id=user.pk, plan=None, parameters=parameters)
     assert admission.admit_all() == 1
-    [attempt_id] = Attempt.objects.filter(job_id=made.job_id).values_list("pk", flat=True)
-    workflow.prepare([attempt_id])
-    workflow.dispatch([attempt_id])
-    reported = Attempt.objects.filter(pk=attempt_id, state=AttemptState.REPORTED)
-    until(reported.exists, CALL_SECONDS)
-    workflow.collect([attempt_id])
-    workflow.finalize([attempt_id])
-    return Job.objects.get(pk=made.job_id)
+    attempt = Attempt.objects.get(job_id=made.job_id)
+    workflow.prepare([attempt.pk])
+    workflow.dispatch([attempt.pk])
+    reported = measured(Attempt.objects.filter(pk=attempt.pk, reported_at__isnull=False))
+    return until(reported.first, CALL_SECONDS)
+
+
+def run_job(user) -> Job:
+    """A job from its submission to its result."""
+    attempt = call(user, seconds=0.3, price=2)
+    assert attempt.state == AttemptState.REPORTED
+    workflow.collect([attempt.pk])
+    workflow.finalize([attempt.pk])
+    return Job.objects.get(pk=attempt.job_id)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -110,6 +120,22 @@ def test_a_job_runs_on_a_gpu_of_our_own(worker: Path, on_our_gpus: None, user):
     assert (first.run_seconds >= 0.3, second.run_seconds >= 0.3) == (True, True)
     assert first.gpu_cost == pytest.approx((first.load_seconds + first.run_seconds) * 0.000222)
     assert second.gpu_cost < first.gpu_cost
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("error", "is_loaded_anew"),
+    [("MODEL_ERROR", True), ("GPU_OOM", True), ("INPUT_INVALID", False)],
+)
+def test_after_an_error_that_may_spoil_its_gpu_a_new_process_takes_over(
+    worker: Path, on_our_gpus: None, user, settings, error: str, is_loaded_anew: bool
+):
+    settings.LOCAL_GPU_LIMITS = {"L4": 2}  # the failed attempt keeps its place
+    failed = call(user, error=error)
+    assert (failed.state, failed.error_code) == (AttemptState.BROKEN, error)
+    following = call(user)
+    assert following.state == AttemptState.REPORTED
+    assert (following.load_seconds > 0) is is_loaded_anew
 
 
 @pytest.mark.django_db(transaction=True)

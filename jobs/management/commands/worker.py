@@ -1,5 +1,7 @@
 """`manage.py worker steps|cpu|gpu`: run a Celery worker for one role's queues."""
 
+import subprocess
+import sys
 from typing import Any
 
 from celery import current_app
@@ -9,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from gpu_tasks.contract import GpuClass
 from jobs.publishing import cpu_queues, step_queues
 
+TRY_DEVICE = "import sys, torch; torch.zeros(1, device=sys.argv[1])"
 GPU_CLASSES = {gpu.value.lower(): gpu for gpu in GpuClass if gpu != GpuClass.CPU}
 
 
@@ -35,6 +38,8 @@ class Command(BaseCommand):
     ) -> None:
         if (role == "gpu") != (gpu_class is not None):
             raise CommandError("The role `gpu`, and no other, takes a --class.")
+        if gpu_class:
+            _check_device(settings.LOCAL_GPU_DEVICE)
         name = f"{role}-{gpu_class}" if gpu_class else role
         processes = concurrency or (1 if gpu_class else settings.WORKER_CONCURRENCY)
         command = ["worker", "--queues", ",".join(_queues(role, gpu_class))]
@@ -43,6 +48,18 @@ class Command(BaseCommand):
         if role != "steps":
             command.append("--disable-prefetch")
         current_app.worker_main(command)
+
+
+def _check_device(device: str) -> None:
+    """Refuse to start where every call would fail; raises ``CommandError``."""
+    # In a process of its own: CUDA, once used here, is of no use in the children forked later.
+    if device != "cpu":
+        tried = subprocess.run(
+            [sys.executable, "-c", TRY_DEVICE, device], capture_output=True, text=True, check=False
+        )
+        if tried.returncode:
+            [*_, why] = tried.stderr.strip().splitlines() or ["torch does not start"]
+            raise CommandError(f"LOCAL_GPU_DEVICE is {device}, which cannot be used here: {why}")
 
 
 def _queues(role: str, gpu_class: str | None) -> list[str]:
