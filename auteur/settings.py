@@ -288,17 +288,26 @@ LOCAL_GPU_DEVICE = env.str("LOCAL_GPU_DEVICE", default="cuda")
 LOCAL_GPU_ENGINES = env.int("LOCAL_GPU_ENGINES", default=1)
 if LOCAL_GPU_ENGINES < 1:
     raise ImproperlyConfigured("LOCAL_GPU_ENGINES must be at least 1.")
+
+
+def _by_class(name: str, given: dict[str, str], number: type[int] | type[float]) -> dict[str, Any]:
+    """Numbers, none below 0, by GPU class."""
+    if unknown := sorted(set(given) - set(GpuClass)):
+        known = ", ".join(GpuClass)
+        raise ImproperlyConfigured(f"{name} names {', '.join(unknown)}: use {known}.")
+    try:
+        numbers = {gpu_class: number(value) for gpu_class, value in given.items()}
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"{name} has a value that is no number: {exc}.") from exc
+    if any(value < 0 for value in numbers.values()):
+        raise ImproperlyConfigured(f"{name} has a value below 0.")
+    return numbers
+
+
 # How many calls they take at once, by class: "L4=2,A10G=1".
-LOCAL_GPU_LIMITS = env.dict("LOCAL_GPU_LIMITS", cast={"value": int}, default={})
+LOCAL_GPU_LIMITS = _by_class("LOCAL_GPU_LIMITS", env.dict("LOCAL_GPU_LIMITS", default={}), int)
 # US dollars for a GPU second by class, where not those of gpu_tasks/prices.py: "A10G=0.0002".
-GPU_PRICES = env.dict("GPU_PRICES", cast={"value": float}, default={})
-for _name, _by_class in (("LOCAL_GPU_LIMITS", LOCAL_GPU_LIMITS), ("GPU_PRICES", GPU_PRICES)):
-    if _unknown := sorted(set(_by_class) - set(GpuClass)):
-        raise ImproperlyConfigured(
-            f"{_name} names {', '.join(_unknown)}: use {', '.join(GpuClass)}."
-        )
-    if any(_value < 0 for _value in _by_class.values()):
-        raise ImproperlyConfigured(f"{_name} has a value below 0.")
+GPU_PRICES = _by_class("GPU_PRICES", env.dict("GPU_PRICES", default={}), float)
 MAX_IDS_PER_MESSAGE = env.int("MAX_IDS_PER_MESSAGE", default=50)  # attempts woken by one message
 WORKER_EVENTS = env.bool("WORKER_EVENTS", default=True)  # what Flower lives on
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2)
