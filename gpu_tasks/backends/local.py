@@ -135,6 +135,7 @@ def run(call_id: UUID) -> bool:
     row = LocalCall.objects.get(pk=call_id)
     payload = contracts()[row.function].payload.model_validate(row.payload)
     reporter = Reporter(payload=payload, call_id=str(call_id), secret=settings.GPU_CALLBACK_SECRET)
+    outcome = None
     try:
         with _Lease(call_id, worker) as lease:
 
@@ -150,9 +151,8 @@ def run(call_id: UUID) -> bool:
         LocalCall.objects.filter(pk=call_id, state=LocalCallState.RUNNING, worker=worker).update(
             state=LocalCallState.CANCELLED, finished_at=Now()
         )
-        return True
-    is_spoilt = outcome.error is not None and outcome.error.code in SPOILING
-    return not (_is_on_gpu(row) and is_spoilt)
+    error = outcome.error if outcome else None
+    return not (_is_on_gpu(row) and error and error.code in SPOILING)
 
 
 def _outcome(row: LocalCall, payload: Payload, progress: Callable[[float], None]) -> Outcome:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from gpu_tasks.contract import GpuClass
@@ -37,6 +38,14 @@ def test_the_list_shows_what_a_job_cost(root, measured):
     listed = root.list(Job)
     assert "$0.0084" in listed
     assert "A10G" in listed
+
+
+def test_counting_the_list_adds_no_costs_up(root, measured):
+    with CaptureQueriesContext(connection) as queries:
+        root.list(Job)
+    counts = [query["sql"] for query in queries if "COUNT(*)" in query["sql"]]
+    assert counts
+    assert not any("job_attempts" in sql for sql in counts)
 
 
 def test_a_job_shows_what_each_attempt_took_and_cost(root, measured):
