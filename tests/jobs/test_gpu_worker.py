@@ -94,7 +94,8 @@ def call(user, **data: object) -> Attempt:
     workflow.prepare([attempt.pk])
     workflow.dispatch([attempt.pk])
     reported = measured(Attempt.objects.filter(pk=attempt.pk, reported_at__isnull=False))
-    return until(reported.first, CALL_SECONDS)
+    until(reported.exists, CALL_SECONDS)
+    return reported.get()
 
 
 def run_job(user) -> Job:
