@@ -52,7 +52,7 @@ def worker_name(parent: int | None = None) -> str:
 class LocalBackend:
     """Runs calls on workers of ours."""
 
-    poll_seconds = 5.0
+    poll_seconds = 3.0
 
     def spawn(self, calls: Sequence[Call]) -> dict[UUID, str]:
         """Store the calls and wake workers; the same attempt is never stored twice."""
