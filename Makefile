@@ -1,12 +1,13 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format bench chaos lock clean
+.PHONY: help setup demo run test check format bench chaos lock clean \
+	modal-deploy modal-models modal-check
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
 FILE ?=
 
 help:  ## what each command does
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 $(READY): requirements/dev.txt
 	@echo "Setting up $(VENV) ..."
@@ -43,10 +44,23 @@ bench: $(READY)  ## the benchmarks, each beside its baselines
 chaos: $(READY)  ## hurt the running stack in every way, then audit the books (12 minutes)
 	@$(PYTHON) -m tests.chaos
 
+modal-deploy: $(READY) modal-check  ## deploy the functions of gpu_tasks/ to Modal
+	@$(VENV)/bin/modal deploy -m gpu_tasks.modal_app
+
+modal-models: $(READY)  ## bring the pinned weights into Modal's volume (after a deploy)
+	@$(VENV)/bin/modal run -m gpu_tasks.modal_app::download_models
+
+modal-check: $(READY)  ## see, offline, that the Modal app has what every contract says
+	@$(PYTHON) -m tests.modal_peer.check
+
 lock: $(READY)  ## resolve requirements/*.in into the locked *.txt
 	@for name in base dev prod models; do \
 	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	    --generate-hashes requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	@for file in requirements/images/*.in; do \
+	  case $$file in */common.in) continue;; esac; \
+	  $(VENV)/bin/uv pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.11 \
+	    --no-header --no-annotate --generate-hashes $$file -o $${file%.in}.txt || exit 1; done
 
 clean:  ## remove the data of the stack
 	@rm -rf var

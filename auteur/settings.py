@@ -282,6 +282,11 @@ INFERENCE_ENGINE = env.str("INFERENCE_ENGINE", default="draft")
 # Per feature, where one differs: "transcription=production,tts=draft".
 INFERENCE_BACKENDS = env.dict("INFERENCE_BACKENDS", default={})
 INFERENCE_ENGINES = env.dict("INFERENCE_ENGINES", default={})
+# Functions on Modal, where a backend above is "modal".
+MODAL_TOKEN_ID = env.str("MODAL_TOKEN_ID", default="")
+MODAL_TOKEN_SECRET = env.str("MODAL_TOKEN_SECRET", default="")
+MODAL_APP = env.str("MODAL_APP", default="auteur")
+MODAL_ENVIRONMENT = env.str("MODAL_ENVIRONMENT", default="")
 MODEL_DIR = env.str("MODEL_DIR", default="")  # weights of production engines run by ourselves
 # GPUs of our own: where their engines run, and how many of these a process keeps loaded.
 LOCAL_GPU_DEVICE = env.str("LOCAL_GPU_DEVICE", default="cuda")

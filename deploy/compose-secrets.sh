@@ -5,7 +5,9 @@
 #
 # Containers read the files under other user ids, so the files are readable and the folder, which
 # containers never see, is closed to all but its owner. With Supabase, replace supabase_jwt_secret
-# by the project's own, or empty it where SUPABASE_JWKS_URL is set.
+# by the project's own, or empty it where SUPABASE_JWKS_URL is set. With INFERENCE_BACKEND=modal,
+# replace modal_token_id and modal_token_secret by those of a service user; gpu_callback_secret is
+# then also the GPU_CALLBACK_SECRET of the secret `auteur-callback` at Modal.
 set -eu
 umask 077
 
@@ -27,6 +29,7 @@ random() {  # BYTES, as twice as many hexadecimal digits
 }
 
 for name in django_secret_key gpu_callback_secret supabase_jwt_secret \
+	modal_token_id modal_token_secret \
 	postgres_password redis_password mongodb_root_password mongodb_password; do
 	keep "$name" "$(random 32)"
 done

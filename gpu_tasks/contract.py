@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from gpu_tasks.errors import ErrorCode
+from gpu_tasks.errors import POLICIES, ErrorCode
 
 
 class GpuClass(StrEnum):
@@ -25,6 +25,17 @@ class GpuClass(StrEnum):
     def queue(self) -> str:
         """The Celery queue that local engines of this class are run from."""
         return f"gpu.{self.value.lower()}"
+
+
+class ImageFamily(StrEnum):
+    """The container image that a function needs; `requirements/images/` locks what is in each."""
+
+    ASR = "asr"
+    TTS = "tts"
+    FACE = "face"
+    DIFFUSION = "diffusion"
+    VLM = "vlm"
+    FFMPEG = "ffmpeg"
 
 
 CLASS_LIMITS: Mapping[GpuClass, int] = {
@@ -96,6 +107,11 @@ class Outcome(Wire):
     )
     seconds: float = Field(default=0.0, ge=0, description="Running the engine, files included.")
 
+    @classmethod
+    def failed(cls, code: ErrorCode) -> Self:
+        """A failure of which no more is known than its code."""
+        return cls(error=Failure(code=code, message=POLICIES[code].message))
+
     @field_validator("result")
     @classmethod
     def _storable(cls, result: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -117,10 +133,17 @@ class Contract:
 
     name: str
     gpu: GpuClass
+    image: ImageFamily
     time_limit_seconds: int
     payload: type[Payload]
     result: type[Wire]
     models: Mapping[str, str] = field(default_factory=dict)
     """Hub ids with pinned revisions (``id@revision``) of the production engine."""
+    cpu: float = 2.0
+    """Cores that a rented machine keeps for it; it may use more where they are free."""
+    memory_mb: int = 8192
+    """Main memory that a rented machine keeps for it; it may use more where it is free."""
     dtype: str = "float16"
     """What the production engine reckons in on a GPU; on a CPU it is ``float32``."""
+    snapshot: bool = True
+    """Start containers from a memory snapshot taken after the engine's imports."""

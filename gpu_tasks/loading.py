@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpu_tasks.engine import Engine, load_anew
+from gpu_tasks.engine import Engine, load
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Engines:
         started = time.monotonic()
         if at_most is not None:
             self._make_room(at_most)
-        self._kept[key] = load_anew(*key)
+        self._kept[key] = load(*key)
         return Loaded(self._kept[key], time.monotonic() - started)
 
     def _make_room(self, at_most: int) -> None:

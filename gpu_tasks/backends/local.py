@@ -27,9 +27,9 @@ from gpu_tasks import runner
 from gpu_tasks.backends.base import Call, CallState, CallStatus
 from gpu_tasks.backends.models import LocalCall, LocalCallState
 from gpu_tasks.callback import Reporter
-from gpu_tasks.contract import Failure, GpuClass, Outcome, Payload
+from gpu_tasks.contract import GpuClass, Outcome, Payload
 from gpu_tasks.engine import contracts
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.errors import ErrorCode, Stopped
 from gpu_tasks.loading import Engines, Loaded
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def _outcome_of(row: LocalCall) -> Outcome:
     except ValidationError:
         # Of another version of ours; it must not hide the calls polled with it.
         logger.exception("the outcome of call %s cannot be read", row.pk)
-        return _failed(ErrorCode.MODEL_ERROR)
+        return Outcome.failed(ErrorCode.MODEL_ERROR)
 
 
 def _row(call: Call) -> LocalCall:
@@ -160,7 +160,7 @@ def _outcome(row: LocalCall, payload: Payload, progress: Callable[[float], None]
         loaded = _loaded(row)
     except Exception as exc:
         logger.exception("the %s engine of %s cannot be loaded", row.engine, row.function)
-        return _failed(runner.code_of(exc))
+        return Outcome.failed(runner.code_of(exc))
     return runner.run(
         engine=loaded.engine,
         payload=payload,
@@ -189,11 +189,6 @@ def _loaded(row: LocalCall) -> Loaded:
         dtype=dtype,
         at_most=settings.LOCAL_GPU_ENGINES if on_gpu else None,
     )
-
-
-def _failed(code: ErrorCode) -> Outcome:
-    known = EngineError(code)
-    return Outcome(error=Failure(code=known.code, message=known.message))
 
 
 def _store_through_outages(call_id: UUID, worker: str, outcome: Outcome) -> None:

@@ -8,6 +8,8 @@ from gpu_tasks.backends.base import Backend, BackendUnavailable
 from gpu_tasks.backends.local import LocalBackend
 
 _BACKENDS: dict[str, Backend] = {"local": LocalBackend()}
+_PATHS = {"modal": "gpu_tasks.backends.modal.ModalBackend"}
+"""Made when first asked for: who runs everything locally need not load a cloud's client."""
 
 
 @cache
@@ -24,4 +26,4 @@ def backend_of(name: str) -> Backend:
 
     Raises ``BackendUnavailable`` for one that we no longer have.
     """
-    return _BACKENDS[name] if name in _BACKENDS else _elsewhere(name)
+    return _BACKENDS[name] if name in _BACKENDS else _elsewhere(_PATHS.get(name, name))

@@ -2,11 +2,21 @@
 
 from pydantic import Field
 
-from gpu_tasks.contract import Contract, GpuClass, InputFile, OutputFile, Payload, Wire
+from gpu_tasks.contract import (
+    Contract,
+    GpuClass,
+    ImageFamily,
+    InputFile,
+    OutputFile,
+    Payload,
+    Wire,
+)
 
 MODELS = {
-    "asr": "openai/whisper-large-v3-turbo",
-    "diarization": "pyannote/speaker-diarization-community-1",  # needs accepted terms
+    "asr": "openai/whisper-large-v3-turbo@41f01f3fe87f28c78e2fbf8b568835947dd65ed9",
+    # Needs accepted terms.
+    "diarization": "pyannote/speaker-diarization-community-1"
+    "@3533c8cf8e369892e6b79ff1bf80f7b0286a54ee",
 }
 
 
@@ -70,6 +80,7 @@ class TranscriptionResult(Wire):
 CONTRACT = Contract(
     name="transcription",
     gpu=GpuClass.A10G,
+    image=ImageFamily.ASR,
     time_limit_seconds=600,
     payload=TranscriptionPayload,
     result=TranscriptionResult,

@@ -1,0 +1,1 @@
+"""Backends: what all of them promise, and what is Modal's own."""

@@ -1,6 +1,6 @@
 """Wait, then succeed or fail."""
 
-from gpu_tasks.contract import Contract, GpuClass, Payload, Wire
+from gpu_tasks.contract import Contract, GpuClass, ImageFamily, Payload, Wire
 from gpu_tasks.errors import ErrorCode
 
 
@@ -18,6 +18,7 @@ class NoopResult(Wire):
 CONTRACT = Contract(
     name="noop",
     gpu=GpuClass.CPU,
+    image=ImageFamily.FFMPEG,
     time_limit_seconds=60,
     payload=NoopPayload,
     result=NoopResult,

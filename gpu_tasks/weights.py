@@ -1,0 +1,17 @@
+"""Where the weights of production engines lie: one folder for each pinned revision of a model."""
+
+from pathlib import Path
+
+
+def folder(model_dir: Path, model: str) -> Path:
+    """The folder of ``id@revision`` under ``model_dir``; raises ``ValueError`` without a pin."""
+    name, revision = pinned(model)
+    return model_dir / name / revision
+
+
+def pinned(model: str) -> tuple[str, str]:
+    """The hub id and the revision of ``id@revision``."""
+    name, separator, revision = model.partition("@")
+    if not (name and separator and revision):
+        raise ValueError(f"{model!r} names no revision")
+    return name, revision

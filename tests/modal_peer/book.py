@@ -1,0 +1,56 @@
+"""What the peer knows, whether its server is up or not."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from modal._serialization import deserialize
+from modal_proto import api_pb2
+
+from tests.modal_peer.scenario import Scenario, Script
+
+
+@dataclass(slots=True)
+class PeerCall:
+    """A call that was taken."""
+
+    function: str
+    arguments: bytes
+    scenario: Scenario
+    ends_at: float
+    result: api_pb2.GenericResult | None = None
+    cancelled: bool = False
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What the function is called with."""
+        return deserialize(self.arguments, None)[0][0]
+
+    @property
+    def engine(self) -> str:
+        """Which engine is to run."""
+        return deserialize(self.arguments, None)[0][1]
+
+
+@dataclass
+class Book:
+    """Calls, what was deployed, and how to go on."""
+
+    script: Script = field(default_factory=Script)
+    slow_seconds: float = 1.0
+    calls: dict[str, PeerCall] = field(default_factory=dict)
+    asked: int = 0
+    """Requests for outputs so far."""
+    looked_up: list[tuple[str, str, str]] = field(default_factory=list)
+    """App, function and environment of each look-up."""
+    tokens: set[tuple[str, str]] = field(default_factory=set)
+    """Who has asked: token ids and secrets."""
+    spawned: dict[str, str] = field(default_factory=dict)
+    """Call ids by the client's idempotency key."""
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    """Arguments that did not fit into a request."""
+    deployed: dict[str, api_pb2.Function] = field(default_factory=dict)
+    images: dict[str, api_pb2.Image] = field(default_factory=dict)
+    secrets: dict[str, api_pb2.SecretGetOrCreateRequest] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)
+    made: int = 0
+    """Objects made so far, for their ids."""

@@ -1,0 +1,95 @@
+"""What runs on the peer's behalf: functions in processes, bare reports in threads."""
+
+import logging
+import multiprocessing
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any
+
+from tests.modal_peer.scenario import canned_outcome
+
+logger = logging.getLogger(__name__)
+
+Done = Callable[[dict[str, Any] | Exception], None]
+REPORTERS = 4
+
+
+class Runners:
+    """Starts its processes when the first function is to run."""
+
+    def __init__(self, processes: int = 1) -> None:
+        self._processes = processes
+        self._pools: dict[str, Executor] = {}
+
+    def run(
+        self, function: str, engine: str, payload: dict[str, Any], call_id: str, done: Done
+    ) -> None:
+        """Run the function of `gpu_tasks/modal_app.py`; its environment holds the secret."""
+        if "run" not in self._pools:
+            context = multiprocessing.get_context("spawn")
+            self._pools["run"] = ProcessPoolExecutor(self._processes, mp_context=context)
+        future = self._pools["run"].submit(_run, function, engine, payload, call_id)
+        future.add_done_callback(lambda ended: _tell(ended, done))
+
+    def report(
+        self, function: str, payload: dict[str, Any], call_id: str, at: float, done: Done
+    ) -> None:
+        """Say at ``at`` by the signed callback that the call has ended well."""
+        if "report" not in self._pools:
+            self._pools["report"] = ThreadPoolExecutor(REPORTERS)
+        future = self._pools["report"].submit(_report, function, payload, call_id, at)
+        future.add_done_callback(lambda ended: _tell(ended, done))
+
+    def stop(self) -> None:
+        """Drop what waits; what runs is waited for."""
+        for pool in self._pools.values():
+            pool.shutdown(cancel_futures=True)
+        self._pools.clear()
+
+
+def _tell(future: "Future[dict[str, Any]]", done: Done) -> None:
+    if future.cancelled():
+        return
+    try:
+        done(future.result())
+    except Exception as exc:  # noqa: BLE001 - as a container's error
+        done(exc)
+
+
+def _run(function: str, engine: str, payload: dict[str, Any], call_id: str) -> dict[str, Any]:
+    """In a process of its own: what a container does with one input."""
+    warnings.filterwarnings("ignore", "The .* function is executing locally")
+    from modal._runtime.execution_context import _set_current_context_ids
+
+    from gpu_tasks import modal_app
+    from gpu_tasks.engine import contracts
+
+    registered = getattr(modal_app, modal_app.implementation_name(contracts()[function]))
+    forget = _set_current_context_ids([f"in-{call_id}"], [call_id], [""])
+    try:
+        return registered.local(payload, engine)
+    finally:
+        forget()
+
+
+def _report(function: str, payload: dict[str, Any], call_id: str, at: float) -> dict[str, Any]:
+    import os
+
+    from gpu_tasks.callback import Reporter
+    from gpu_tasks.contract import Outcome
+    from gpu_tasks.engine import contracts
+    from gpu_tasks.errors import Stopped
+
+    time.sleep(max(0.0, at - time.monotonic()))
+    outcome = canned_outcome(function)
+    known = contracts()[function].payload.model_validate(payload)
+    secret = os.environ["GPU_CALLBACK_SECRET"]
+    try:
+        Reporter(payload=known, call_id=call_id, secret=secret).outcome(
+            Outcome.model_validate(outcome)
+        )
+    except Stopped:
+        logger.info("call %s stopped", call_id)
+    return outcome

@@ -1,0 +1,156 @@
+"""What the peer can make of a call, and the answers of Modal that belong to it."""
+
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from grpclib import GRPCError, Status
+from modal._serialization import pickle_exception, pickle_traceback, serialize
+from modal_proto import api_pb2
+
+Result = api_pb2.GenericResult
+
+
+class Scenario(StrEnum):
+    """One way a call goes."""
+
+    # The call is taken, and ends by itself
+    SUCCESS = "success"  # a canned result, at once
+    SLOW = "slow"  # the same, after a while
+    REPORT = "report"  # the same, and told by the signed callback; nothing is run
+    RUN = "run"  # the function really runs, in a process of its own
+    GARBAGE = "garbage"  # a result that is no outcome
+    USER_ERROR = "user_error"
+    USER_TIMEOUT = "user_timeout"  # the builtin error by which the client says "not ready"
+    CUDA_OOM = "cuda_oom"
+    EXIT = "exit"  # the function left by SystemExit
+    OOM = "oom"
+    FUNCTION_TIMEOUT = "function_timeout"
+    INTERNAL_FAILURE = "internal_failure"
+    CRASH = "crash"  # the container never came up
+    # The call is taken, and does not
+    EXPIRED = "expired"
+    NEVER = "never"
+    # The call is taken, and its caller does not hear of it
+    LOST_REPLY = "lost_reply"  # the client asks again and hears
+    LOST_REPLIES = "lost_replies"  # and never hears
+    SILENCE = "silence"  # the connection stays open and nothing comes
+    # The call is not taken; as the peer's default, nothing else is answered either
+    RESOURCE_EXHAUSTED = "resource_exhausted"
+    AUTH_ERROR = "auth_error"
+    FUNCTION_MISSING = "function_missing"
+    UNAVAILABLE = "unavailable"
+
+
+REFUSALS = {
+    Scenario.RESOURCE_EXHAUSTED: (Status.RESOURCE_EXHAUSTED, "too many inputs"),
+    Scenario.AUTH_ERROR: (Status.UNAUTHENTICATED, "token not accepted"),
+    Scenario.FUNCTION_MISSING: (Status.NOT_FOUND, "no such function"),
+    Scenario.UNAVAILABLE: (Status.UNAVAILABLE, "come back later"),
+}
+REPORTED_SCENARIOS = {Scenario.REPORT, Scenario.RUN}
+KEPT_SCENARIOS = {Scenario.NEVER, Scenario.EXPIRED, *REPORTED_SCENARIOS}
+
+RESULTS: dict[str, dict[str, Any]] = {
+    "transcription": {
+        "language": "en",
+        "duration_ms": 1000,
+        "segments_count": 0,
+        "words_count": 0,
+    }
+}
+"""Canned results by function; where there is none, an empty one."""
+
+
+def refusal(scenario: Scenario) -> GRPCError:
+    """The error by which such a call is not taken."""
+    return GRPCError(*REFUSALS[scenario])
+
+
+def canned_outcome(function: str) -> dict[str, Any]:
+    """A result, as our functions return it."""
+    engine = {"name": "draft", "model": "peer"}
+    return {"result": RESULTS.get(function, {}), "engine": engine, "seconds": 0.0}
+
+
+def success(value: object) -> Result:
+    """The function returned ``value``."""
+    return Result(status=Result.GENERIC_STATUS_SUCCESS, data=serialize(value))
+
+
+def raised(exc: BaseException) -> Result:
+    """The function raised ``exc``, which travels as Modal sends it."""
+    try:
+        raise exc
+    except BaseException as seen:  # noqa: BLE001 - it needs a traceback
+        serialized_tb, lines = pickle_traceback(seen, "ta-peer")
+        return Result(
+            status=Result.GENERIC_STATUS_FAILURE,
+            exception=repr(seen),
+            traceback="Traceback of the container",
+            serialized_tb=serialized_tb,
+            tb_line_cache=lines,
+            data=pickle_exception(seen),
+        )
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named like the error of torch."""
+
+
+_ENDS: dict[Scenario, Callable[[], Result]] = {
+    Scenario.GARBAGE: lambda: success({"words": "no outcome"}),
+    Scenario.USER_ERROR: lambda: raised(ValueError("a bug of ours")),
+    Scenario.USER_TIMEOUT: lambda: raised(TimeoutError("the storage is slow")),
+    Scenario.CUDA_OOM: lambda: raised(OutOfMemoryError("CUDA out of memory")),
+    Scenario.EXIT: lambda: raised(SystemExit(3)),
+    Scenario.OOM: lambda: _killed("KERNEL_OOM_KILL", "Container was killed: OOM"),
+    Scenario.FUNCTION_TIMEOUT: lambda: _killed("TIMEOUT", "Task's input hit its timeout"),
+    Scenario.INTERNAL_FAILURE: lambda: _killed("INTERNAL_FAILURE", "Worker lost"),
+    Scenario.CRASH: lambda: _killed("INIT_FAILURE", "Container failed to start"),
+}
+
+
+def ended(scenario: Scenario, function: str) -> Result:
+    """How a call of this scenario ends."""
+    return _ENDS.get(scenario, lambda: success(canned_outcome(function)))()
+
+
+def cancelled() -> Result:
+    """The call was cancelled."""
+    return _killed("TERMINATED", "Function call was cancelled")
+
+
+def _killed(status: str, why: str) -> Result:
+    value = Result.GenericStatus.Value(f"GENERIC_STATUS_{status}")
+    return Result(status=value, exception=why)
+
+
+@dataclass
+class Script:
+    """Which scenario the next call gets: those in ``upcoming`` first, then by share."""
+
+    shares: dict[Scenario, float] = field(default_factory=lambda: {Scenario.SUCCESS: 1.0})
+    upcoming: deque[Scenario] = field(default_factory=deque)
+
+    @classmethod
+    def read(cls, texts: Sequence[str]) -> "Script":
+        """From ``name`` or ``name=share``; names without a share divide what is left."""
+        named = dict(text.partition("=")[::2] for text in texts) or {"success": ""}
+        rest = 1.0 - sum(float(share) for share in named.values() if share)
+        blank = sum(not share for share in named.values())
+        return cls({Scenario(name): float(share or rest / blank) for name, share in named.items()})
+
+    def next(self) -> Scenario:
+        """Take one."""
+        if self.upcoming:
+            return self.upcoming.popleft()
+        return random.choices([*self.shares], [*self.shares.values()])[0]
+
+    @property
+    def only(self) -> Scenario | None:
+        """The one scenario of all calls, if there is one."""
+        return next(iter(self.shares)) if len(self.shares) == 1 else None
