@@ -13,6 +13,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
+from gpu_tasks.contract import GpuClass
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -286,6 +288,31 @@ MODAL_TOKEN_SECRET = env.str("MODAL_TOKEN_SECRET", default="")
 MODAL_APP = env.str("MODAL_APP", default="auteur")
 MODAL_ENVIRONMENT = env.str("MODAL_ENVIRONMENT", default="")
 MODEL_DIR = env.str("MODEL_DIR", default="")  # weights of production engines run by ourselves
+# GPUs of our own: where their engines run, and how many of these a process keeps loaded.
+LOCAL_GPU_DEVICE = env.str("LOCAL_GPU_DEVICE", default="cuda")
+LOCAL_GPU_ENGINES = env.int("LOCAL_GPU_ENGINES", default=1)
+if LOCAL_GPU_ENGINES < 1:
+    raise ImproperlyConfigured("LOCAL_GPU_ENGINES must be at least 1.")
+
+
+def _by_class(name: str, given: dict[str, str], number: type[int] | type[float]) -> dict[str, Any]:
+    """Numbers, none below 0, by GPU class."""
+    if unknown := sorted(set(given) - set(GpuClass)):
+        known = ", ".join(GpuClass)
+        raise ImproperlyConfigured(f"{name} names {', '.join(unknown)}: use {known}.")
+    try:
+        numbers = {gpu_class: number(value) for gpu_class, value in given.items()}
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"{name} has a value that is no number: {exc}.") from exc
+    if any(value < 0 for value in numbers.values()):
+        raise ImproperlyConfigured(f"{name} has a value below 0.")
+    return numbers
+
+
+# How many calls they take at once, by class: "L4=2,A10G=1".
+LOCAL_GPU_LIMITS = _by_class("LOCAL_GPU_LIMITS", env.dict("LOCAL_GPU_LIMITS", default={}), int)
+# US dollars for a GPU second by class, where not those of gpu_tasks/prices.py: "A10G=0.0002".
+GPU_PRICES = _by_class("GPU_PRICES", env.dict("GPU_PRICES", default={}), float)
 MAX_IDS_PER_MESSAGE = env.int("MAX_IDS_PER_MESSAGE", default=50)  # attempts woken by one message
 WORKER_EVENTS = env.bool("WORKER_EVENTS", default=True)  # what Flower lives on
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2)

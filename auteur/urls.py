@@ -5,7 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from auteur import health, metrics
-from jobs import books_admin
+from jobs import books_admin, costs_admin
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
@@ -22,6 +22,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "admin/credits/credits/verify/",
         admin.site.admin_view(books_admin.verify),
         name="verify-books",
+    ),
+    path(
+        "admin/jobs/job/costs/",
+        admin.site.admin_view(costs_admin.show),
+        name="job-costs",
     ),
     path("admin/", admin.site.urls),
 ]

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from gpu_tasks.errors import POLICIES, ErrorCode
 
@@ -99,7 +99,13 @@ class Outcome(Wire):
     result: dict[str, Any] | None = None
     error: Failure | None = None
     engine: EngineInfo | None = None
-    seconds: float = Field(default=0.0, ge=0, description="Wall time inside the function.")
+    started_at: AwareDatetime | None = Field(
+        default=None, description="When the function began, by its own clock."
+    )
+    load_seconds: float = Field(
+        default=0.0, ge=0, description="Loading the engine; 0 where it was loaded already."
+    )
+    seconds: float = Field(default=0.0, ge=0, description="Running the engine, files included.")
 
     @classmethod
     def failed(cls, code: ErrorCode) -> Self:

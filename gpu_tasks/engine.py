@@ -1,4 +1,4 @@
-"""What an engine is: ``load`` once per process, ``run`` once per call, in a workspace of files."""
+"""What an engine is: ``load`` once, ``run`` once per call, in a workspace of files."""
 
 import importlib
 import pkgutil
@@ -50,8 +50,8 @@ def contracts() -> dict[str, Contract]:
     return found
 
 
-@cache
 def load(function: str, engine: str, model_dir: Path | None, device: str, dtype: str) -> Engine:
-    """The engine ``draft`` or ``production`` of a function, loaded once per process."""
+    """The engine ``draft`` or ``production`` of a function; `loading.Engines` keeps it."""
     module = importlib.import_module(f"gpu_tasks.{function}.{engine}")
-    return module.load(model_dir=model_dir, device=device, dtype=dtype)
+    loaded: Engine = module.load(model_dir=model_dir, device=device, dtype=dtype)
+    return loaded

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from gpu_tasks import runner
 from gpu_tasks.callback import Reporter
 from gpu_tasks.contract import Contract, GpuClass, Outcome, Payload
-from gpu_tasks.engine import Engine, load
 from gpu_tasks.errors import ErrorCode, Stopped
+from gpu_tasks.loading import Engines, Loaded
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,12 @@ def _outcome(
     try:
         reporter.progress(0.0)  # who is not wanted any more need not load anything
         loaded = _loaded(contract, engine, model_dir)
-        return runner.run(engine=loaded, payload=payload, progress=reporter.progress)
+        return runner.run(
+            engine=loaded.engine,
+            payload=payload,
+            progress=reporter.progress,
+            load_seconds=loaded.seconds,
+        )
     except Stopped:
         raise
     except (Exception, SystemExit) as exc:
@@ -60,8 +65,13 @@ def _outcome(
         return Outcome.failed(runner.code_of(exc))
 
 
-def _loaded(contract: Contract, engine: str, model_dir: Path) -> Engine:
+_engines = Engines()
+
+
+def _loaded(contract: Contract, engine: str, model_dir: Path) -> Loaded:
     """The engine, loaded once per process; drafts are made for CPUs."""
     on_gpu = engine != "draft" and contract.gpu is not GpuClass.CPU
     device, dtype = ("cuda", contract.dtype) if on_gpu else ("cpu", CPU_DTYPE)
-    return load(contract.name, engine, model_dir, device, dtype)
+    return _engines.get(
+        function=contract.name, engine=engine, model_dir=model_dir, device=device, dtype=dtype
+    )

@@ -4,6 +4,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import requests
@@ -25,13 +26,27 @@ CHUNK_BYTES = 1024 * 1024
 TIMEOUT_SECONDS = (10, 60)
 
 
-def run(*, engine: Engine, payload: Payload, progress: Callable[[float], None]) -> Outcome:
-    """The outcome of one call, errors included; only ``Stopped`` is raised."""
+def run(
+    *,
+    engine: Engine,
+    payload: Payload,
+    progress: Callable[[float], None],
+    load_seconds: float = 0.0,
+) -> Outcome:
+    """The outcome of one call, errors included; only ``Stopped`` is raised.
+
+    ``load_seconds`` is what this call has waited for its engine to be loaded.
+    """
     started = time.monotonic()
+    started_at = datetime.now(UTC) - timedelta(seconds=load_seconds)
 
     def ended(**how: object) -> Outcome:
-        seconds = time.monotonic() - started
-        return Outcome.model_validate({"engine": engine.info, "seconds": seconds, **how})
+        measured = {
+            "started_at": started_at,
+            "load_seconds": load_seconds,
+            "seconds": time.monotonic() - started,
+        }
+        return Outcome.model_validate({"engine": engine.info, **measured, **how})
 
     try:
         with tempfile.TemporaryDirectory(prefix="auteur-") as root:

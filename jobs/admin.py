@@ -13,44 +13,25 @@ from django.utils.html import format_html_join
 from django.utils.timesince import timesince
 
 from auteur.admin import (
-    BLUE,
-    BROWN,
     EMPTY,
-    GREEN,
-    GREY,
-    RED,
     ConfirmedActions,
-    PartInline,
     ReadOnlyAdmin,
-    ReadOnlyInline,
     ReasonForm,
     SelectedFilter,
-    badge,
     by_staff,
     link,
     pretty_json,
     two_lines,
 )
-from credits.admin import signed_amount
-from credits.models import CreditTransaction
 from jobs import lifecycle, submission
+from jobs.costs import with_gpu_cost
 from jobs.features.base import Feature
 from jobs.features.registry import features
-from jobs.models import OPEN, Attempt, AttemptState, Event, Job, JobStatus
+from jobs.models import OPEN, Job
+from jobs.parts_admin import AttemptInline, EventInline, TransactionInline, coloured, dollars
 from media.models import MediaFile
 
-COLOURS: Mapping[str, str] = {
-    JobStatus.PENDING: GREY,
-    JobStatus.PROCESSING: BLUE,
-    JobStatus.COMPLETED: GREEN,
-    JobStatus.FAILED: RED,
-    JobStatus.CANCELLED: BROWN,
-    AttemptState.QUEUED: GREY,
-    AttemptState.BROKEN: RED,
-}
-"""Of job statuses and attempt states; every other state is one of work."""
 CHARGED, ON_THE_HOUSE = "charged", "house"
-TIMES = ("created", "claimed", "dispatched", "reported", "finished", "stop_requested", "stopped")
 
 
 class RunAgainForm(ReasonForm):
@@ -78,87 +59,13 @@ class FeatureFilter(admin.SimpleListFilter):
         return queryset.filter(type=self.value()) if self.value() else queryset
 
 
-class AttemptInline(PartInline):
-    """Every try at the job."""
-
-    model = Attempt
-    fk_name = "job"
-    ordering = ("number",)
-    fields = ("number", "coloured_state", "runs_on", "call_id", "worker", "error", "times")
-    readonly_fields = fields
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
-        """Without the columns that can be large."""
-        return super().get_queryset(request).defer("payload", "outcome", "result")
-
-    @admin.display(description="state")
-    def coloured_state(self, obj: Attempt) -> str:
-        """The state in its colour."""
-        return _coloured(obj.state, obj.get_state_display())
-
-    @admin.display(description="backend / engine")
-    def runs_on(self, obj: Attempt) -> str:
-        """Where and how its call runs."""
-        return f"{obj.backend} / {obj.engine} ({obj.gpu_class})"
-
-    def error(self, obj: Attempt) -> str:
-        """The stored error."""
-        return f"{obj.error_code}: {obj.error_message}" if obj.error_code else EMPTY
-
-    @admin.display(description="times (UTC)")
-    def times(self, obj: Attempt) -> str:
-        """When it passed which point."""
-        marks = [(name.replace("_", " "), getattr(obj, f"{name}_at")) for name in TIMES]
-        lines = [(name, f"{at:%m-%d %H:%M:%S}") for name, at in marks if at]
-        return format_html_join("", '<div style="white-space:nowrap">{} {}</div>', lines)
-
-
-class EventInline(PartInline):
-    """What happened to the job."""
-
-    model = Event
-    fk_name = "job"
-    ordering = ("id",)
-    fields = ("at", "type", "details")
-    readonly_fields = fields
-
-    @admin.display(description="at (UTC)")
-    def at(self, obj: Event) -> str:
-        """When, to the second."""
-        return f"{obj.created_at:%Y-%m-%d %H:%M:%S}"
-
-    def details(self, obj: Event) -> str:
-        """Who, why, which attempt."""
-        return ", ".join(f"{name}: {value}" for name, value in obj.data.items() if value) or EMPTY
-
-
-class TransactionInline(ReadOnlyInline):
-    """What the job cost and what came back; for those who may see the ledger."""
-
-    model = CreditTransaction
-    fk_name = "job"
-    ordering = ("seq",)
-    fields = ("transaction", "type", "amount_moved", "balance_after", "description", "created_at")
-    readonly_fields = fields
-    verbose_name_plural = "credit transactions"
-
-    def transaction(self, obj: CreditTransaction) -> str:
-        """A link to the ledger row."""
-        return link("credits.CreditTransaction", obj.pk, f"No. {obj.seq}")
-
-    @admin.display(description="amount")
-    def amount_moved(self, obj: CreditTransaction) -> str:
-        """What was added or taken."""
-        return signed_amount(obj)
-
-
 @admin.register(Job)
 class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     """A job with all that belongs to it."""
 
     list_display = (
         "short_id", "type", "status_and_error", "owner", "cost", "attempt_and_progress",
-        "age_and_duration",
+        "age_and_duration", "gpu_and_its_cost",
     )  # fmt: skip
     list_select_related = ("user", "attempt")
     list_filter = (
@@ -180,18 +87,15 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         ("Data", {"fields": ("input_json", "output_json")}),
         ("Times and place", {"fields": (
             "created_at", "started_at", "completed_at", "took", "wake_at", "start_deadline_at",
-            "deadline_at", "gpu_class", "current_attempt", "modal_task_id",
+            "deadline_at", "gpu_and_its_cost", "current_attempt", "modal_task_id",
         )}),
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         """Without the columns that can be large, which a job's own page reads by itself."""
-        heavy = ("payload", "outcome", "result")
-        return (
-            super()
-            .get_queryset(request)
-            .defer("input_params", "output_data", *(f"attempt__{name}" for name in heavy))
-        )
+        heavy = (f"attempt__{name}" for name in ("payload", "outcome", "result"))
+        jobs = super().get_queryset(request).defer("input_params", "output_data", *heavy)
+        return with_gpu_cost(jobs)
 
     # Columns
 
@@ -203,7 +107,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     @admin.display(description="status", ordering="status")
     def coloured_status(self, obj: Job) -> str:
         """The status in its colour."""
-        return _coloured(obj.status, obj.get_status_display())
+        return coloured(obj.status, obj.get_status_display())
 
     @admin.display(description="status", ordering="status")
     def status_and_error(self, obj: Job) -> str:
@@ -251,6 +155,11 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
             return EMPTY
         seconds = ((obj.completed_at or timezone.now()) - obj.started_at).total_seconds()
         return f"{seconds:.1f} s" if seconds < 60 else timesince(obj.started_at, obj.completed_at)
+
+    @admin.display(description="GPU")
+    def gpu_and_its_cost(self, obj: Any) -> str:
+        """Which class, and what its seconds cost for all attempts together, in US dollars."""
+        return two_lines(obj.gpu_class, dollars(obj.gpu_cost))
 
     # A job's page
 
@@ -367,7 +276,3 @@ def _feature(job: Job) -> Feature:
     if feature is None:
         raise submission.FeatureGone
     return feature
-
-
-def _coloured(value: str, text: str) -> str:
-    return badge(text, COLOURS.get(value, BLUE))

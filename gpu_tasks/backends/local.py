@@ -27,9 +27,10 @@ from gpu_tasks import runner
 from gpu_tasks.backends.base import Call, CallState, CallStatus
 from gpu_tasks.backends.models import LocalCall, LocalCallState
 from gpu_tasks.callback import Reporter
-from gpu_tasks.contract import Outcome, Payload
-from gpu_tasks.engine import contracts, load
+from gpu_tasks.contract import GpuClass, Outcome, Payload
+from gpu_tasks.engine import contracts
 from gpu_tasks.errors import ErrorCode, Stopped
+from gpu_tasks.loading import Engines, Loaded
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ LEASE = timedelta(seconds=8)
 RENEW_SECONDS = 2.0
 STORE_TRIES = 30
 STORE_PAUSE_SECONDS = 1.0
+CPU_DEVICE, CPU_DTYPE = "cpu", "float32"
 HARD_LIMIT_GRACE_SECONDS = 120
 """After the time limit and this, the worker child is killed, should the engine not listen."""
 
@@ -115,17 +117,25 @@ def publish_all(rows: Sequence[LocalCall]) -> None:
         logger.warning("calls not published: %s", type(exc).__name__)
 
 
-def run(call_id: UUID) -> None:
-    """Claim a waiting call, run it, store its outcome and report it; all others are left alone."""
+SPOILING = frozenset({ErrorCode.MODEL_ERROR, ErrorCode.GPU_OOM})
+"""After these a process's GPU memory may be full, or every further use of its GPU fail."""
+
+
+def run(call_id: UUID) -> bool:
+    """Claim a waiting call, run it, store its outcome and report it; all others are left alone.
+
+    Returns whether this process is fit for another call.
+    """
     worker = worker_name()
     claimed = LocalCall.objects.filter(pk=call_id, state=LocalCallState.QUEUED).update(
         state=LocalCallState.RUNNING, worker=worker, lease_expires_at=Now() + LEASE
     )
     if not claimed:
-        return
+        return True
     row = LocalCall.objects.get(pk=call_id)
     payload = contracts()[row.function].payload.model_validate(row.payload)
     reporter = Reporter(payload=payload, call_id=str(call_id), secret=settings.GPU_CALLBACK_SECRET)
+    outcome = None
     try:
         with _Lease(call_id, worker) as lease:
 
@@ -141,15 +151,44 @@ def run(call_id: UUID) -> None:
         LocalCall.objects.filter(pk=call_id, state=LocalCallState.RUNNING, worker=worker).update(
             state=LocalCallState.CANCELLED, finished_at=Now()
         )
+    error = outcome.error if outcome else None
+    return not (_is_on_gpu(row) and error and error.code in SPOILING)
 
 
 def _outcome(row: LocalCall, payload: Payload, progress: Callable[[float], None]) -> Outcome:
     try:
-        engine = load(row.function, row.engine, _model_dir(), "cpu", "float32")
-    except Exception:
+        loaded = _loaded(row)
+    except Exception as exc:
         logger.exception("the %s engine of %s cannot be loaded", row.engine, row.function)
-        return Outcome.failed(ErrorCode.MODEL_ERROR)
-    return runner.run(engine=engine, payload=payload, progress=progress)
+        return Outcome.failed(runner.code_of(exc))
+    return runner.run(
+        engine=loaded.engine,
+        payload=payload,
+        progress=progress,
+        load_seconds=loaded.seconds,
+    )
+
+
+def _is_on_gpu(row: LocalCall) -> bool:
+    return row.queue != GpuClass.CPU.queue
+
+
+_engines = Engines()
+
+
+def _loaded(row: LocalCall) -> Loaded:
+    """The engine of a call; on a GPU, no more are kept than its memory is said to hold."""
+    on_gpu = _is_on_gpu(row)
+    device = settings.LOCAL_GPU_DEVICE if on_gpu else CPU_DEVICE
+    dtype = CPU_DTYPE if device == CPU_DEVICE else contracts()[row.function].dtype
+    return _engines.get(
+        function=row.function,
+        engine=row.engine,
+        model_dir=_model_dir(),
+        device=device,
+        dtype=dtype,
+        at_most=settings.LOCAL_GPU_ENGINES if on_gpu else None,
+    )
 
 
 def _store_through_outages(call_id: UUID, worker: str, outcome: Outcome) -> None:

@@ -7,11 +7,12 @@ from uuid import uuid4
 
 import pytest
 
-from gpu_tasks import engine, remote
+from gpu_tasks import loading, remote
 from gpu_tasks.callback import Callback
 from gpu_tasks.contract import Outcome
 from gpu_tasks.engine import contracts
 from gpu_tasks.errors import ErrorCode
+from gpu_tasks.loading import Engines
 from tests.gpu_tasks.peer import Peer
 
 SECRET = "a secret of the tests"
@@ -28,10 +29,15 @@ def payload(peer: Peer, **fields: Any) -> dict[str, Any]:
     return given | fields
 
 
-def answer(sent: dict[str, Any], engine: str = "draft") -> Outcome:
+@pytest.fixture(autouse=True)
+def nothing_is_loaded_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_engines", Engines())
+
+
+def answer(sent: dict[str, Any], engine: str = "draft", function: str = "noop") -> Outcome:
     """The outcome, after a trip through JSON: plain values only."""
     plain = remote.answer(
-        contract=contracts()["noop"],
+        contract=contracts()[function],
         engine=engine,
         payload=sent,
         call_id="fc-1",
@@ -70,7 +76,7 @@ def test_an_attempt_that_is_not_wanted_stops_before_anything_is_loaded(
     def load(*_: object) -> None:
         raise AssertionError("loaded")
 
-    monkeypatch.setattr(remote, "load", load)
+    monkeypatch.setattr(loading, "load", load)
     peer.statuses["/callback"] = [409]
     assert answer(payload(peer)).error.code is ErrorCode.CANCELLED
     assert [report.kind for report in reports(peer)] == ["progress"]
@@ -102,7 +108,7 @@ def test_an_engine_that_does_not_load_is_an_outcome(
     def load(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(remote, "load", load)
+    monkeypatch.setattr(loading, "load", load)
     outcome = answer(payload(peer))
     assert outcome.error.code is code
     assert reports(peer)[-1].outcome == outcome
@@ -118,11 +124,11 @@ def test_a_payload_of_another_version_is_an_outcome(peer: Peer, change: dict[str
     assert peer.posts == []
 
 
-def test_an_engine_is_loaded_once(peer: Peer):
-    engine.load.cache_clear()
-    for _ in range(3):
-        answer(payload(peer))
-    assert engine.load.cache_info().misses == 1
+def test_an_engine_is_loaded_once_and_the_outcome_says_for_how_long(peer: Peer):
+    outcomes = [answer(payload(peer), engine="production", function="noop_gpu") for _ in range(3)]
+    first, *others = [outcome.load_seconds for outcome in outcomes]
+    assert first >= 0.2
+    assert others == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +156,7 @@ def test_production_engines_run_on_their_gpu(
         seen.append(given)
         raise RuntimeError
 
-    monkeypatch.setattr(remote, "load", load)
+    monkeypatch.setattr(loading, "load", load)
     remote.answer(
         contract=replace(contracts()["noop"], gpu=GpuClass(gpu)),
         engine=engine,

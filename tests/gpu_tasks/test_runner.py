@@ -3,11 +3,13 @@
 import json
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic import ValidationError
 
 from gpu_tasks import runner
 from gpu_tasks.contract import (
@@ -95,6 +97,31 @@ def test_inputs_are_fetched_and_outputs_put(peer: Peer, scratch: Path):
     assert headers["Content-Type"] == "video/mp4"
     assert headers["Content-Length"] == str(len(body))
     assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_outcome_says_when_it_began_and_what_it_waited_for(peer: Peer, fails: bool):
+    peer.files["/in"] = b"x"
+    engine = raising(MemoryError()) if fails else CopyEngine()
+    before = datetime.now(UTC)
+    outcome = runner.run(
+        engine=engine, payload=copying(peer), progress=lambda _share: None, load_seconds=5.0
+    )
+    assert outcome.load_seconds == 5
+    assert 0 < outcome.seconds < 5
+    assert outcome.started_at is not None
+    assert before <= outcome.started_at + timedelta(seconds=5) <= datetime.now(UTC)
+    again = Outcome.model_validate_json(outcome.model_dump_json())
+    assert again.started_at == outcome.started_at
+
+
+def test_an_outcome_of_before_is_still_read():
+    assert Outcome.model_validate({"result": {}, "seconds": 2}).started_at is None
+
+
+def test_a_time_that_names_no_zone_is_no_time():
+    with pytest.raises(ValidationError):
+        Outcome.model_validate({"result": {}, "started_at": "2026-11-20T12:00:00"})
 
 
 def test_an_input_keeps_its_name_and_cannot_leave_its_folder(peer: Peer, scratch: Path):

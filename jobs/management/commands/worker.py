@@ -1,27 +1,68 @@
-"""`manage.py worker steps|cpu`: run a Celery worker for one role's queues."""
+"""`manage.py worker steps|cpu|gpu`: run a Celery worker for one role's queues."""
 
+import subprocess
+import sys
 from typing import Any
 
 from celery import current_app
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from gpu_tasks.contract import GpuClass
 from jobs.publishing import cpu_queues, step_queues
 
-ROLES = {"steps": step_queues, "cpu": cpu_queues}
+TRY_DEVICE = "import sys, torch; torch.zeros(1, device=sys.argv[1])"
+GPU_CLASSES = {gpu.value.lower(): gpu for gpu in GpuClass if gpu != GpuClass.CPU}
 
 
 class Command(BaseCommand):
-    help = "Run a worker: `steps` for the short steps of all features, `cpu` for CPU engines."
+    help = (
+        "Run a worker: `steps` for the short steps of all features, `cpu` for CPU engines, "
+        "`gpu` for the engines of one GPU class, on a machine that has such a GPU."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("role", choices=sorted(ROLES))
-        parser.add_argument("--concurrency", type=int, default=settings.WORKER_CONCURRENCY)
+        parser.add_argument("role", choices=["steps", "cpu", "gpu"])
+        parser.add_argument(
+            "--class", dest="gpu_class", choices=list(GPU_CLASSES), help="Of the role `gpu`."
+        )
+        parser.add_argument("--concurrency", type=int, help="By default 1 on a GPU.")
 
-    def handle(self, *args: Any, role: str, concurrency: int, **options: Any) -> None:
-        command = ["worker", "--queues", ",".join(ROLES[role]()), "--hostname", f"{role}@%h"]
-        command += ["--concurrency", str(concurrency), "--loglevel", settings.LOG_LEVEL]
-        command += ["--without-gossip", "--without-mingle"]
-        if role == "cpu":
+    def handle(
+        self,
+        *args: Any,
+        role: str,
+        gpu_class: str | None,
+        concurrency: int | None,
+        **options: Any,
+    ) -> None:
+        if (role == "gpu") != (gpu_class is not None):
+            raise CommandError("The role `gpu`, and no other, takes a --class.")
+        if gpu_class:
+            _check_device(settings.LOCAL_GPU_DEVICE)
+        name = f"{role}-{gpu_class}" if gpu_class else role
+        processes = concurrency or (1 if gpu_class else settings.WORKER_CONCURRENCY)
+        command = ["worker", "--queues", ",".join(_queues(role, gpu_class))]
+        command += ["--hostname", f"{name}@%h", "--concurrency", str(processes)]
+        command += ["--loglevel", settings.LOG_LEVEL, "--without-gossip", "--without-mingle"]
+        if role != "steps":
             command.append("--disable-prefetch")
         current_app.worker_main(command)
+
+
+def _check_device(device: str) -> None:
+    """Refuse to start where every call would fail; raises ``CommandError``."""
+    # In a process of its own: CUDA, once used here, is of no use in the children forked later.
+    if device != "cpu":
+        tried = subprocess.run(
+            [sys.executable, "-c", TRY_DEVICE, device], capture_output=True, text=True, check=False
+        )
+        if tried.returncode:
+            [*_, why] = tried.stderr.strip().splitlines() or ["torch does not start"]
+            raise CommandError(f"LOCAL_GPU_DEVICE is {device}, which cannot be used here: {why}")
+
+
+def _queues(role: str, gpu_class: str | None) -> list[str]:
+    if gpu_class:
+        return [GPU_CLASSES[gpu_class].queue]
+    return cpu_queues() if role == "cpu" else step_queues()

@@ -58,6 +58,19 @@ def test_a_call_that_nobody_wants_ends_as_cancelled(peer: Peer) -> None:
     assert len(peer.posts) == 1
 
 
+@pytest.mark.parametrize(("queue", "is_fit"), [("gpu.cpu", True), ("gpu.l4", False)])
+@pytest.mark.parametrize("answer", [200, CONFLICT])
+def test_after_an_error_on_a_gpu_the_process_is_unfit(
+    peer: Peer, queue: str, is_fit: bool, answer: int
+):
+    peer.statuses["/callback"] = [answer]
+    broken = call(peer, queue=queue, engine="none")
+    assert local.run(broken.pk) is is_fit
+    broken.refresh_from_db()
+    assert broken.outcome["error"]["code"] == "MODEL_ERROR"
+    assert local.run(broken.pk) is True  # nothing to do, nothing spoilt
+
+
 def test_an_outcome_is_stored_though_the_connection_is_lost(peer: Peer) -> None:
     row = running(peer)
     lose_connection()

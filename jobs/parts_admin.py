@@ -1,0 +1,148 @@
+"""What a job's page in the admin shows beside the job: attempts, events, credits."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+
+from auteur.admin import (
+    BLUE,
+    BROWN,
+    EMPTY,
+    GREEN,
+    GREY,
+    RED,
+    PartInline,
+    ReadOnlyInline,
+    badge,
+    link,
+)
+from credits.admin import signed_amount
+from credits.models import CreditTransaction
+from jobs.costs import measured
+from jobs.models import Attempt, AttemptState, Event, JobStatus
+
+COLOURS: Mapping[str, str] = {
+    JobStatus.PENDING: GREY,
+    JobStatus.PROCESSING: BLUE,
+    JobStatus.COMPLETED: GREEN,
+    JobStatus.FAILED: RED,
+    JobStatus.CANCELLED: BROWN,
+    AttemptState.QUEUED: GREY,
+    AttemptState.BROKEN: RED,
+}
+"""Of job statuses and attempt states; every other state is one of work."""
+TIMES = ("created", "claimed", "dispatched", "reported", "finished", "stop_requested", "stopped")
+
+
+def coloured(value: str, text: str) -> str:
+    """A job's status or an attempt's state in its colour."""
+    return badge(text, COLOURS.get(value, BLUE))
+
+
+def seconds(number: float | None) -> str:
+    """A time to be read."""
+    return EMPTY if number is None else f"{number:,.1f} s"
+
+
+def dollars(number: float | None) -> str:
+    """A cost to be read: GPU seconds are fractions of a cent."""
+    return EMPTY if number is None else f"${number:,.4f}"
+
+
+class AttemptInline(PartInline):
+    """Every try at the job."""
+
+    model = Attempt
+    fk_name = "job"
+    ordering = ("number",)
+    fields = (
+        "number", "coloured_state", "runs_on", "took", "cost", "call_id", "worker", "error",
+        "times",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
+        """What each took, without the columns that can be large."""
+        return measured(super().get_queryset(request)).defer("payload", "outcome", "result")
+
+    @admin.display(description="state")
+    def coloured_state(self, obj: Attempt) -> str:
+        """The state in its colour."""
+        return coloured(obj.state, obj.get_state_display())
+
+    @admin.display(description="backend / engine")
+    def runs_on(self, obj: Attempt) -> str:
+        """Where and how its call runs."""
+        return f"{obj.backend} / {obj.engine} ({obj.gpu_class})"
+
+    @admin.display(description="took")
+    def took(self, obj: Any) -> str:
+        """In our queues, until its engine was ready, and for the call itself."""
+        start = seconds(obj.start_seconds)
+        if obj.load_seconds:
+            start += f" (loading {seconds(obj.load_seconds)})"
+        parts = (
+            ("queue", seconds(obj.queue_seconds)),
+            ("start", start),
+            ("run", seconds(obj.run_seconds)),
+        )
+        return format_html_join("", '<div style="white-space:nowrap">{} {}</div>', parts)
+
+    @admin.display(description="GPU cost")
+    def cost(self, obj: Any) -> str:
+        """In US dollars."""
+        return dollars(obj.gpu_cost)
+
+    def error(self, obj: Attempt) -> str:
+        """The stored error."""
+        return f"{obj.error_code}: {obj.error_message}" if obj.error_code else EMPTY
+
+    @admin.display(description="times (UTC)")
+    def times(self, obj: Attempt) -> str:
+        """When it passed which point."""
+        marks = [(name.replace("_", " "), getattr(obj, f"{name}_at")) for name in TIMES]
+        lines = [(name, f"{at:%m-%d %H:%M:%S}") for name, at in marks if at]
+        return format_html_join("", '<div style="white-space:nowrap">{} {}</div>', lines)
+
+
+class EventInline(PartInline):
+    """What happened to the job."""
+
+    model = Event
+    fk_name = "job"
+    ordering = ("id",)
+    fields = ("at", "type", "details")
+    readonly_fields = fields
+
+    @admin.display(description="at (UTC)")
+    def at(self, obj: Event) -> str:
+        """When, to the second."""
+        return f"{obj.created_at:%Y-%m-%d %H:%M:%S}"
+
+    def details(self, obj: Event) -> str:
+        """Who, why, which attempt."""
+        return ", ".join(f"{name}: {value}" for name, value in obj.data.items() if value) or EMPTY
+
+
+class TransactionInline(ReadOnlyInline):
+    """What the job cost and what came back; for those who may see the ledger."""
+
+    model = CreditTransaction
+    fk_name = "job"
+    ordering = ("seq",)
+    fields = ("transaction", "type", "amount_moved", "balance_after", "description", "created_at")
+    readonly_fields = fields
+    verbose_name_plural = "credit transactions"
+
+    def transaction(self, obj: CreditTransaction) -> str:
+        """A link to the ledger row."""
+        return link("credits.CreditTransaction", obj.pk, f"No. {obj.seq}")
+
+    @admin.display(description="amount")
+    def amount_moved(self, obj: CreditTransaction) -> str:
+        """What was added or taken."""
+        return signed_amount(obj)

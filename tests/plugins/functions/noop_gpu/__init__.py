@@ -1,0 +1,1 @@
+"""The function that does nothing, on a GPU."""

@@ -1,0 +1,9 @@
+"""Wait, then succeed or fail, on a GPU."""
+
+from dataclasses import replace
+
+from gpu_tasks.noop import contract as noop
+
+from gpu_tasks.contract import GpuClass
+
+CONTRACT = replace(noop.CONTRACT, name="noop_gpu", gpu=GpuClass.L4)
