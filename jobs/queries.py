@@ -11,9 +11,9 @@ from auteur.api.problems import NotFound
 from auteur.database import execute
 from gpu_tasks.contract import GpuClass
 from gpu_tasks.errors import POLICIES, ErrorCode
+from jobs.capacity import class_limit
 from jobs.features.registry import feature_of
 from jobs.models import OPEN, Job, JobStatus
-from jobs.orchestrator.admission import limit_of
 from media.storage import object_storage
 
 RECENT_JOBS = 100
@@ -79,7 +79,7 @@ def estimated_start(job: Job) -> datetime | None:
     if position is None:
         return None
     seconds = experience(job.type).run_p50 or feature_of(job.type).expected_seconds
-    room = max(1, limit_of(GpuClass(job.gpu_class)))
+    room = max(1, class_limit(GpuClass(job.gpu_class)))
     return timezone.now() + timedelta(seconds=seconds * position / room)
 
 

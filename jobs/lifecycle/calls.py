@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models.functions import Now
+
 from auteur.api.problems import NotFound, Problem
 from auteur.database import execute
 from gpu_tasks.contract import Outcome
@@ -134,7 +136,11 @@ def call_lease(feature: Feature) -> timedelta:
 
 def report_progress(*, attempt_id: UUID, call_id: str, progress: float) -> None:
     """Show a running call's progress; never backwards. Raises ``NotFound``, ``Superseded``."""
-    _reporting(attempt_id, call_id)
+    attempt = _reporting(attempt_id, call_id)
+    if progress == 0.0:  # it begins: what it waited for its machine is not of its time
+        Attempt.objects.filter(pk=attempt_id, state=AttemptState.RUNNING, progress=0.0).update(
+            lease_expires_at=Now() + call_lease(feature_of(attempt.job.type))
+        )
     Attempt.objects.filter(pk=attempt_id, progress__lt=progress).update(progress=progress)
     Job.objects.filter(
         attempt_id=attempt_id, status=JobStatus.PROCESSING, progress__lt=progress
@@ -162,7 +168,7 @@ def report_outcome(*, attempt_id: UUID, call_id: str, outcome: Outcome) -> bool:
     return is_stored
 
 
-def _reporting(attempt_id: UUID, call_id: str) -> None:
+def _reporting(attempt_id: UUID, call_id: str) -> Attempt:
     attempt = Attempt.objects.select_related("job").filter(pk=attempt_id).first()
     if attempt is None:
         raise NotFound
@@ -170,3 +176,4 @@ def _reporting(attempt_id: UUID, call_id: str) -> None:
     unwanted = attempt.job.attempt_id != attempt_id or attempt.job.status == JobStatus.CANCELLED
     if other_call or unwanted or attempt.stop_requested_at is not None:
         raise Superseded
+    return attempt

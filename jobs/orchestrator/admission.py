@@ -1,11 +1,11 @@
 """Admission: pending jobs get their first attempt as their GPU class has room."""
 
-from django.conf import settings
 from django.db import transaction
 
 from auteur.database import execute
-from gpu_tasks.contract import CLASS_LIMITS, GpuClass
+from gpu_tasks.contract import GpuClass
 from jobs import lifecycle
+from jobs.capacity import class_limit
 from jobs.features.registry import features
 from jobs.models import GpuPool
 
@@ -29,16 +29,11 @@ def admit_all() -> int:
     return sum(_admit(gpu_class) for gpu_class in waiting)
 
 
-def limit_of(gpu_class: GpuClass) -> int:
-    """How many calls of a class may be in flight: of the CPU class, what our workers can run."""
-    return settings.CPU_LIMIT if gpu_class == GpuClass.CPU else CLASS_LIMITS[gpu_class]
-
-
 @transaction.atomic
 def _admit(gpu_class: GpuClass) -> int:
     # Orchestrators count one after another: the class's row is locked until they are done.
     while not execute(LOCK, {"gpu_class": gpu_class}):
         GpuPool.objects.get_or_create(gpu_class=gpu_class)
     return lifecycle.begin_first_attempts(
-        gpu_class=gpu_class, limit=limit_of(gpu_class), at_once=ADMIT_AT_ONCE
+        gpu_class=gpu_class, limit=class_limit(gpu_class), at_once=ADMIT_AT_ONCE
     )

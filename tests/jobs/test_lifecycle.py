@@ -15,6 +15,7 @@ from gpu_tasks.contract import Failure, Outcome
 from gpu_tasks.errors import ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
+from jobs.features.registry import feature_of
 from jobs.models import OPEN, Attempt, AttemptState, Event, Job, JobStatus
 from jobs.steps import COLLECT, FINALIZE, PREPARE
 from tests.jobs.walk import OUTCOME, WORKER, admit, bring_to
@@ -311,3 +312,17 @@ def test_a_claimed_attempt_names_its_worker(make_job):
     assert attempt.worker == WORKER
     with pytest.raises(IntegrityError, match="claimed_have_a_holder"), transaction.atomic():
         Attempt.objects.filter(pk=attempt.pk, state=FINALIZE.holds).update(worker=None)
+
+
+def test_a_call_has_all_its_time_from_when_it_begins(make_job):
+    attempt = bring_to(make_job(), AttemptState.RUNNING)
+    soon = timezone.now() + timedelta(seconds=1)
+    Attempt.objects.filter(pk=attempt.pk).update(lease_expires_at=soon)
+    lifecycle.report_progress(attempt_id=attempt.pk, call_id="call-1", progress=0.0)
+    attempt.refresh_from_db()
+    begun = attempt.lease_expires_at
+    assert begun > soon + timedelta(seconds=feature_of("transcription").contract.time_limit_seconds)
+    lifecycle.report_progress(attempt_id=attempt.pk, call_id="call-1", progress=0.5)
+    lifecycle.report_progress(attempt_id=attempt.pk, call_id="call-1", progress=0.0)
+    attempt.refresh_from_db()
+    assert attempt.lease_expires_at == begun

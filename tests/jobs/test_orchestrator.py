@@ -15,6 +15,7 @@ from gpu_tasks.backends.models import LocalCall, LocalCallState
 from gpu_tasks.contract import EngineInfo, Failure, GpuClass, Outcome
 from gpu_tasks.errors import POLICIES, ErrorCode
 from jobs import lifecycle
+from jobs.capacity import class_limit
 from jobs.errors import JobError
 from jobs.heartbeat import LOST_AFTER
 from jobs.models import Attempt, AttemptState, Job, WorkerHeartbeat
@@ -74,7 +75,7 @@ def test_admission_gives_an_attempt_and_a_deadline(make_job):
 def test_admission_stops_at_the_class_limit_and_goes_on_when_a_place_is_free(
     make_job, user, make_media
 ):
-    limit = admission.limit_of(GpuClass.CPU)
+    limit = class_limit(GpuClass.CPU)
     jobs = [make_job() for _ in range(limit + 1)]
     assert admission.admit_all() == limit
     assert admission.admit_all() == 0
