@@ -5,6 +5,7 @@ embedded stack writes ``var/stack.env``, which is read when ``DATABASE_URL`` is 
 """
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -295,13 +296,15 @@ if LOCAL_GPU_ENGINES < 1:
     raise ImproperlyConfigured("LOCAL_GPU_ENGINES must be at least 1.")
 
 
-def _by_class(name: str, given: dict[str, str], number: type[int] | type[float]) -> dict[str, Any]:
-    """Numbers, none below 0, by GPU class."""
-    if unknown := sorted(set(given) - set(GpuClass)):
-        known = ", ".join(GpuClass)
-        raise ImproperlyConfigured(f"{name} names {', '.join(unknown)}: use {known}.")
+def _numbers(
+    name: str, number: type[int] | type[float], known: Collection[str] = ()
+) -> dict[str, Any]:
+    """Numbers, none below 0, by what they are for: one of the known, if these are given."""
+    given: dict[str, str] = env.dict(name, default={})
+    if known and (unknown := sorted(set(given) - set(known))):
+        raise ImproperlyConfigured(f"{name} names {', '.join(unknown)}: use {', '.join(known)}.")
     try:
-        numbers = {gpu_class: number(value) for gpu_class, value in given.items()}
+        numbers = {key: number(value) for key, value in given.items()}
     except ValueError as exc:
         raise ImproperlyConfigured(f"{name} has a value that is no number: {exc}.") from exc
     if any(value < 0 for value in numbers.values()):
@@ -310,17 +313,19 @@ def _by_class(name: str, given: dict[str, str], number: type[int] | type[float])
 
 
 # How many calls they take at once, by class: "L4=2,A10G=1".
-LOCAL_GPU_LIMITS = _by_class("LOCAL_GPU_LIMITS", env.dict("LOCAL_GPU_LIMITS", default={}), int)
+LOCAL_GPU_LIMITS = _numbers("LOCAL_GPU_LIMITS", int, GpuClass)
 # US dollars for a GPU second by class, where not those of gpu_tasks/prices.py: "A10G=0.0002".
-GPU_PRICES = _by_class("GPU_PRICES", env.dict("GPU_PRICES", default={}), float)
+GPU_PRICES = _numbers("GPU_PRICES", float, GpuClass)
 MAX_IDS_PER_MESSAGE = env.int("MAX_IDS_PER_MESSAGE", default=50)  # attempts woken by one message
 WORKER_EVENTS = env.bool("WORKER_EVENTS", default=True)  # what Flower lives on
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2)
-# Calls let in for our own CPU workers, all together: enough to keep them busy, and no queue.
 # Of one user, at once, in each GPU class; 0 is no limit but the class's own. By plan, where one
 # differs: "starter=5,pro=20". Fair turns hold without it.
 MAX_IN_FLIGHT = env.int("MAX_IN_FLIGHT", default=0)
-MAX_IN_FLIGHT_BY_PLAN = env.dict("MAX_IN_FLIGHT_BY_PLAN", cast={"value": int}, default={})
+MAX_IN_FLIGHT_BY_PLAN = _numbers("MAX_IN_FLIGHT_BY_PLAN", int)
+if MAX_IN_FLIGHT < 0:
+    raise ImproperlyConfigured("MAX_IN_FLIGHT must not be below 0.")
+# Calls let in for our own CPU workers, all together: enough to keep them busy, and no queue.
 CPU_LIMIT = env.int("CPU_LIMIT", default=2 * WORKER_CONCURRENCY)
 
 # --- Keys that are guessed are no keys --------------------------------------------------------
