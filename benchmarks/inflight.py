@@ -31,7 +31,7 @@ from tests.modal_peer.scenario import Scenario, Script
 from tests.modal_peer.serving import Peer
 
 CALLS = int(os.environ.get("BENCHMARK_CALLS", "10000"))
-CALL_SECONDS = float(os.environ.get("BENCHMARK_CALL_SECONDS", "180"))
+CALL_SECONDS = float(os.environ.get("BENCHMARK_CALL_SECONDS", "240"))
 """Longer than it takes to start them all."""
 WINDOW_SECONDS = 30.0
 BATCH = 100

@@ -19,7 +19,7 @@ CONTRACT = Contract(
     name="noop",
     gpu=GpuClass.CPU,
     image=ImageFamily.FFMPEG,
-    time_limit_seconds=60,
+    time_limit_seconds=600,
     payload=NoopPayload,
     result=NoopResult,
 )
