@@ -47,7 +47,8 @@ WITH given AS (
     )
 ),
 known AS (
-    SELECT j.id AS job_id, a.id AS attempt_id, given.*,
+    SELECT j.id AS job_id, a.id AS attempt_id, given.lease_seconds, given.expected_seconds,
+           coalesce(a.call_id, given.call_id) AS call_id,
            a.id = j.attempt_id AS is_current,
            a.id = j.attempt_id AND j.status = ANY(%(open)s) AND a.state = 'dispatching' AS runs
     FROM given JOIN job_attempts a ON a.id = given.id JOIN jobs j ON j.id = a.job_id
@@ -63,7 +64,7 @@ job AS (
     FROM known WHERE jobs.id = known.job_id
 )
 UPDATE job_attempts
-SET call_id = coalesce(job_attempts.call_id, known.call_id),
+SET call_id = known.call_id,
     state = CASE WHEN known.runs THEN 'running' ELSE state END,
     worker = CASE WHEN known.runs THEN NULL ELSE worker END,
     dispatched_at = CASE WHEN known.runs THEN statement_timestamp() ELSE dispatched_at END,
