@@ -133,7 +133,6 @@ BOUNDED = (
     "every message twice, callbacks never",
 )
 BOUNDED_MODAL = (
-    "worker child SIGKILL at after_spawn",
     "Modal SIGSTOP, SIGCONT",
     "every second start unheard, its call runs",
     "every third call lost",

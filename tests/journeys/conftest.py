@@ -69,9 +69,10 @@ def modal_stack(peer: Peer) -> Iterator[JourneyStack]:
 
 
 @pytest.fixture
-def stack(local_stack: JourneyStack) -> JourneyStack:
-    """Where the backend makes no difference."""
-    return local_stack
+def stack(request: pytest.FixtureRequest) -> JourneyStack:
+    """The local one, if a test does not ask for others (`tests.journeys.backends`)."""
+    running: JourneyStack = request.getfixturevalue(getattr(request, "param", "local_stack"))
+    return running
 
 
 @pytest.fixture

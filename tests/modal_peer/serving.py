@@ -60,6 +60,7 @@ class Peer:
     ) -> None:
         self.book = book or Book()
         self.port = port
+        self.control_port = control_port
         self._runners = Runners(processes)
         self._plane = ControlPlane(self.book, self._runners)  # type: ignore[abstract]
         self._loop = asyncio.new_event_loop()
