@@ -5,6 +5,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
 FILE ?=
+BACKEND ?= local
 
 help:  ## what each command does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -41,8 +42,8 @@ format: $(READY)  ## rewrite the code in the project's format
 bench: $(READY)  ## the benchmarks, each beside its baselines
 	@$(PYTHON) -m benchmarks
 
-chaos: $(READY)  ## hurt the running stack in every way, then audit the books (12 minutes)
-	@$(PYTHON) -m tests.chaos
+chaos: $(READY)  ## hurt the running stack in every way, then audit the books (12 minutes; BACKEND=modal)
+	@$(PYTHON) -m tests.chaos --backend $(BACKEND)
 
 modal-deploy: $(READY) modal-check  ## deploy the functions of gpu_tasks/ to Modal
 	@$(VENV)/bin/modal deploy -m gpu_tasks.modal_app

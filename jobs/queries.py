@@ -41,7 +41,8 @@ class Experience:
 def experience(feature: str) -> Experience:
     """How long a feature's jobs take."""
     ((whole, run),) = execute(SECONDS, {"type": feature, "limit": RECENT_JOBS})
-    return Experience(*(whole or (None, None)), run)
+    p50, p90 = whole or (None, None)
+    return Experience(p50, p90, run)
 
 
 def job_of(*, user_id: UUID, job_id: UUID) -> Job:

@@ -28,6 +28,7 @@ from media.storage import is_refusal, object_storage
 
 logger = logging.getLogger(__name__)
 
+AWAY: tuple[type[Exception], ...] = (BackendUnavailable, *OUTAGES)
 OUTAGE_PAUSE = timedelta(seconds=5)
 """How long an attempt waits after a store was away."""
 BATCH_SECONDS = 20.0
@@ -81,7 +82,7 @@ def _call(attempt: Attempt) -> dict[str, Any]:
 def _spawn(backend: str, calls: Sequence[Call]) -> None:
     try:
         started = backend_of(backend).spawn(calls)
-    except (*OUTAGES, BackendUnavailable) as exc:
+    except AWAY as exc:
         # It has none of them. What its answer was lost of reports too early, and is told to stop.
         logger.warning("%d calls wait: %s", len(calls), type(exc).__name__)
         _put_back(DISPATCH, [call.attempt_id for call in calls], OUTAGE_PAUSE)

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos [FAULT ...]`: run the faults (all by default), print the table."""
+"""`python -m tests.chaos [--backend modal] [FAULT ...]`: run the faults, print the table."""
 
 import argparse
 import sys
@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 from auteur.devstack.cli import say
-from tests.chaos.faults import FAULTS, WITHOUT_REPAIR
+from tests.chaos.faults import WITHOUT_REPAIR, faults_of
 from tests.chaos.scenario import Report, run, table
-from tests.chaos.stack import ChaosStack
+from tests.chaos.stack import INFERENCE, ChaosStack
 
 SHOWN = 3  # of each kind of wrong
 
@@ -17,16 +17,23 @@ SHOWN = 3  # of each kind of wrong
 def main() -> int:
     """Run; 0 only if no fault left a trace, and the control did."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("faults", nargs="*", metavar="FAULT", help="; ".join(FAULTS))
+    parser.add_argument(
+        "faults",
+        nargs="*",
+        metavar="FAULT",
+        help="; ".join({**faults_of("local"), **faults_of("modal")}),
+    )
+    parser.add_argument("--backend", choices=INFERENCE, default="local")
     parser.add_argument("--var", type=Path, help="keep the stack's data and logs here")
     options = parser.parse_args()
-    names = options.faults or list(FAULTS)
-    if unknown := set(names) - set(FAULTS):
+    faults = faults_of(options.backend)
+    names = options.faults or list(faults)
+    if unknown := set(names) - set(faults):
         parser.error(f"no such fault: {', '.join(sorted(unknown))}")
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="auteur-chaos-") as temporary:
-        with ChaosStack(options.var or Path(temporary)) as stack:
-            reports = [_told(run(stack, FAULTS[name])) for name in names]
+        with ChaosStack(options.var or Path(temporary), options.backend) as stack:
+            reports = [_told(run(stack, faults[name])) for name in names]
             books = stack.manage("ledger_verify")
             control = run(stack, WITHOUT_REPAIR)
     say(f"\n{table([*reports, control])}\n\n{books}")

@@ -1,26 +1,17 @@
 """Every fault by name, and those that are told most by."""
 
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 from tests.chaos import strikes
+from tests.chaos.fault import Fault
+from tests.chaos.modal_faults import MODAL_FAULTS
 from tests.chaos.proxy import Mode, Proxy
 from tests.chaos.stack import ChaosStack
 
 CALLBACK_DELAY_SECONDS = 8.0
-WORKERS = ("worker-steps", "worker-cpu")
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A strike while jobs come in, or something that is wrong from the first job on."""
-
-    name: str
-    strike: Callable[[ChaosStack], float] = strikes.nothing
-    begin: Callable[[ChaosStack], None] = lambda stack: None
-    settle: float = 45.0
-    """Seconds in which all must have ended after it."""
+SLOWER_SECONDS = {"local": 0.0, "modal": 45.0}
+"""How much longer a lost report may take to be made up for: Modal is asked more rarely."""
 
 
 def _redis(stack: ChaosStack) -> Proxy:
@@ -76,9 +67,9 @@ _ALL = (
             stack, "after_claim_prepare", "after_spawn", "after_commit_collect", "before_publish"
         ),
     ),
-    Fault("worker child SIGKILL in a call", strikes.kill_running_call),
+    Fault("worker child SIGKILL in a call", strikes.kill_running_call, backend="local"),
     Fault("steps worker SIGKILL", lambda stack: strikes.kill(stack, "worker-steps")),
-    Fault("CPU worker SIGKILL", lambda stack: strikes.kill(stack, "worker-cpu")),
+    Fault("CPU worker SIGKILL", lambda stack: strikes.kill(stack, "worker-cpu"), backend="local"),
     Fault("orchestrator SIGKILL", lambda stack: strikes.kill(stack, "orchestrator")),
     Fault(
         "one of two orchestrators SIGKILL",
@@ -88,8 +79,8 @@ _ALL = (
     Fault("API child SIGKILL", lambda stack: strikes.kill_child(stack, "api")),
     Fault("API SIGKILL", lambda stack: strikes.kill(stack, "api")),
     Fault("API answers cut", lambda stack: strikes.cut(stack, _api)),
-    Fault("workers SIGTERM", lambda stack: strikes.end(stack, signal.SIGTERM, *WORKERS)),
-    Fault("workers SIGQUIT", lambda stack: strikes.end(stack, signal.SIGQUIT, *WORKERS)),
+    Fault("workers SIGTERM", lambda stack: strikes.end(stack, signal.SIGTERM, *stack.workers)),
+    Fault("workers SIGQUIT", lambda stack: strikes.end(stack, signal.SIGQUIT, *stack.workers)),
     Fault("steps worker SIGSTOP, publish, SIGKILL", strikes.stop_publish_kill),
     Fault(
         "steps worker SIGSTOP, SIGCONT",
@@ -98,8 +89,9 @@ _ALL = (
     Fault(
         "CPU worker SIGSTOP, SIGCONT",
         lambda stack: strikes.stop_and_continue(stack, "worker-cpu"),
+        backend="local",
     ),
-    Fault("all of ours SIGKILL", lambda stack: strikes.kill(stack, *strikes.OURS)),
+    Fault("all of ours SIGKILL", lambda stack: strikes.kill(stack, *stack.ours)),
     Fault("all of ours and Redis SIGKILL, queues lost", strikes.kill_all_and_lose_redis),
     Fault("one after another SIGKILL", strikes.storm, settle=60.0),
     Fault("Redis SIGKILL, queues kept", lambda stack: strikes.kill(stack, "redis")),
@@ -110,12 +102,17 @@ _ALL = (
     Fault("Redis refuses", lambda stack: strikes.disturb(stack, _redis, Mode.REFUSE)),
     Fault("Redis stalls", lambda stack: strikes.disturb(stack, _redis, Mode.STALL)),
     Fault("Redis drops", lambda stack: strikes.disturb(stack, _redis, Mode.DROP)),
-    Fault("Redis connections dead for ever", strikes.deafen_redis, settle=75.0),
+    Fault(
+        "Redis connections dead for ever",
+        lambda stack: strikes.deafen(stack, _redis),
+        settle=75.0,
+    ),
     Fault("Postgres immediate stop", lambda stack: strikes.end(stack, signal.SIGQUIT, "postgres")),
     Fault("Postgres connections cut", lambda stack: strikes.cut(stack, _postgres)),
     Fault("Postgres refuses", lambda stack: strikes.disturb(stack, _postgres, Mode.REFUSE)),
     Fault("Postgres stalls", lambda stack: strikes.disturb(stack, _postgres, Mode.STALL)),
     Fault("Postgres drops", lambda stack: strikes.disturb(stack, _postgres, Mode.DROP)),
+    *MODAL_FAULTS,
     Fault("every message twice", begin=_double_messages),
     Fault("callbacks tripled", begin=_triple_callbacks),
     Fault("callbacks delayed 8 s", begin=_delay_callbacks),
@@ -129,11 +126,25 @@ WITHOUT_REPAIR = Fault(
     settle=4.0,
 )
 """The negative control: an orchestrator that publishes and repairs nothing must lose jobs."""
-FAULTS = {fault.name: fault for fault in _ALL}
 BOUNDED = (
     "worker children SIGKILL at four points",
     "all of ours and Redis SIGKILL, queues lost",
     "Postgres immediate stop",
     "every message twice, callbacks never",
 )
+BOUNDED_MODAL = (
+    "Modal SIGSTOP, SIGCONT",
+    "every second start unheard, its call runs",
+    "every third call lost",
+)
 """Those of `make test`."""
+
+
+def faults_of(backend: str) -> dict[str, Fault]:
+    """The faults that make sense with this backend, by name."""
+    slower = SLOWER_SECONDS[backend]
+    return {
+        fault.name: replace(fault, settle=fault.settle + slower)
+        for fault in _ALL
+        if fault.backend in {"", backend}
+    }

@@ -9,9 +9,10 @@ from math import ceil
 
 import psycopg
 import redis
+import requests
 
 from tests.chaos import audit
-from tests.chaos.faults import Fault
+from tests.chaos.fault import Fault
 from tests.chaos.stack import ChaosStack
 from tests.chaos.workload import Workload
 
@@ -20,7 +21,7 @@ SUBMISSION_SECONDS = 3.0
 STRIKES_AFTER_SECONDS = 1.2
 PATIENCE_SECONDS = 60.0
 SETTLE_LOOK_SECONDS = 0.2
-STORE_ERRORS = (psycopg.Error, redis.RedisError)
+STORE_ERRORS = (psycopg.Error, redis.RedisError, requests.RequestException)
 
 
 @dataclass
@@ -101,7 +102,7 @@ def _is_quiet(stack: ChaosStack, user_id: str) -> bool:
     with stack.database() as database:
         if audit.violations(database, user_id, audit.UNFINISHED):
             return False
-    return not audit.leftover_messages(stack.redis())
+    return not (audit.leftover_messages(stack.redis()) or stack.open_calls())
 
 
 def _compare(report: Report, workload: Workload, stack: ChaosStack, user_id: str) -> None:
@@ -122,6 +123,8 @@ def _compare(report: Report, workload: Workload, stack: ChaosStack, user_id: str
             report.complain("an answer was a problem", order.problem)
     for name, count in audit.leftover_messages(stack.redis()).items():
         report.complain("messages left", f"{count} in {name}")
+    for call_id in stack.open_calls():
+        report.complain("calls go on at Modal", call_id)
     report.unacknowledged = audit.unacknowledged(stack.redis())
 
 

@@ -20,6 +20,8 @@ from tests.chaos.callbacks import CallbackRelay
 from tests.chaos.doubling import Doubling
 from tests.chaos.proxy import Mode, Proxy
 from tests.journeys.stack import JourneyStack
+from tests.modal_peer.control import RemoteBook
+from tests.modal_peer.scenario import Scenario
 from tests.waiting import until
 
 PLUGINS = BASE_DIR / "tests" / "plugins"
@@ -27,17 +29,24 @@ CONCURRENCY = 4  # calls of the suite's jobs only sleep
 CREDITS = 100_000
 TOKEN_SECONDS = 3600
 FIRE_SECONDS = 30.0
-SERVICES = ("postgres", "redis", "api", "orchestrator", "worker-steps", "worker-cpu")
+STORES = ("postgres", "redis")
+OURS = ("api", "orchestrator", "worker-steps")
+INFERENCE = {"local": "worker-cpu", "modal": "modal-peer"}
+"""Which process runs the calls of each backend."""
 
 
 class ChaosStack(JourneyStack):
-    """API, orchestrator, workers, PostgreSQL and Redis, and the means to hurt them."""
+    """API, orchestrator, workers, PostgreSQL and Redis, and the means to hurt them.
+
+    With the backend ``modal`` there is the peer of `tests.modal_peer` in place of the CPU worker.
+    """
 
     COMMAND: tuple[str, ...] = (sys.executable, "-m", "tests.chaos.supervise")
 
-    def __init__(self, folder: Path) -> None:
-        own = ports.free_ports(len(ports.DEFAULTS) + 4)
-        chosen = dict(zip(ports.DEFAULTS, own[4:], strict=True))
+    def __init__(self, folder: Path, backend: str = "local") -> None:
+        own = ports.free_ports(len(ports.DEFAULTS) + 7)
+        chosen = dict(zip(ports.DEFAULTS, own[7:], strict=True))
+        self.backend = backend
         self._proxies = contextlib.ExitStack()
         enter = self._proxies.enter_context
         self.doubles_messages = False
@@ -46,6 +55,8 @@ class ChaosStack(JourneyStack):
             Proxy(own[1], chosen["REDIS_PORT"], lambda: Doubling(lambda: self.doubles_messages))
         )
         self.api_proxy = enter(Proxy(own[2], chosen["API_PORT"]))
+        self.modal_proxy = enter(Proxy(own[4], own[5]))
+        self.peer = RemoteBook(f"http://{ports.HOST}:{own[6]}")
         callback_url = f"http://{ports.HOST}:{chosen['API_PORT']}/internal/gpu-callback"
         self.callbacks = enter(CallbackRelay(own[3], callback_url))
         self.failpoints = folder / "failpoints"
@@ -63,6 +74,8 @@ class ChaosStack(JourneyStack):
             "SIGNUP_CREDITS": str(CREDITS),
             "WORKER_CONCURRENCY": str(CONCURRENCY),
         }
+        if backend == "modal":
+            settings |= supervise.on_modal(proxy=own[4], peer=own[5], control=own[6])
         super().__init__(folder / "var", settings)
 
     def __enter__(self) -> Self:
@@ -79,6 +92,16 @@ class ChaosStack(JourneyStack):
             self.stop()
         finally:
             self._proxies.close()
+
+    @property
+    def ours(self) -> tuple[str, ...]:
+        """The processes that are built of our code: neither stores nor the stand-in for Modal."""
+        return (*OURS, *self.workers[1:])
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """The Celery workers."""
+        return ("worker-steps", "worker-cpu") if self.backend == "local" else ("worker-steps",)
 
     @property
     def client_url(self) -> str:
@@ -114,9 +137,15 @@ class ChaosStack(JourneyStack):
         """Where Redis keeps its queues."""
         return self.var / "redis"
 
+    def open_calls(self) -> list[str]:
+        """What waits or runs at Modal."""
+        if self.backend == "local":
+            return []  # those are rows, which the audit knows
+        return [f"{c.call_id} of attempt {c.attempt_id}" for c in self.peer.open_calls()]
+
     def heal(self) -> None:
         """Undo what a fault may have left, and return when every process is up again."""
-        for proxy in (self.postgres_proxy, self.redis_proxy, self.api_proxy):
+        for proxy in (self.postgres_proxy, self.redis_proxy, self.api_proxy, self.modal_proxy):
             proxy.mode = Mode.PASS
         self.callbacks.copies, self.callbacks.delay_seconds = 1, 0.0
         self.doubles_messages = False
@@ -127,7 +156,10 @@ class ChaosStack(JourneyStack):
             self.forgetful.unlink()
             self._replace_orchestrator()
         self.wait_until_ready()
-        until(lambda: all(self._lives(name) for name in SERVICES), FIRE_SECONDS)
+        services = (*STORES, *OURS, INFERENCE[self.backend])
+        until(lambda: all(self._lives(name) for name in services), FIRE_SECONDS)
+        if self.backend == "modal":
+            self.peer.plays(Scenario.RUN)
 
     def forget(self) -> None:
         """Replace the orchestrator by one that repairs nothing, until `heal`."""

@@ -9,10 +9,11 @@ import psutil
 
 from tests.chaos.proxy import Mode, Proxy
 from tests.chaos.stack import ChaosStack
+from tests.modal_peer.scenario import Scenario
 from tests.waiting import until
 
-OURS = ("api", "orchestrator", "worker-steps", "worker-cpu")
 LONGER_THAN_A_HEARTBEAT = 12.0
+LONGER_THAN_A_REQUEST = 12.0
 OUTAGE_SECONDS = 8.0
 LONG_OUTAGE_SECONDS = 30.0
 BETWEEN_CUTS_SECONDS = 0.4
@@ -100,7 +101,7 @@ def lose_redis(stack: ChaosStack) -> float:
 def kill_all_and_lose_redis(stack: ChaosStack) -> float:
     """Nothing is left but what PostgreSQL holds."""
     lose_redis(stack)
-    return kill(stack, *OURS)
+    return kill(stack, *stack.ours)
 
 
 def flush_redis(stack: ChaosStack) -> float:
@@ -128,6 +129,15 @@ def hang_redis(stack: ChaosStack) -> float:
     return now
 
 
+def hang_modal(stack: ChaosStack) -> float:
+    """SIGSTOP Modal for longer than we wait for any answer; what runs there goes on and reports."""
+    now = time.time()
+    stack.send("modal-peer", signal.SIGSTOP)
+    time.sleep(LONGER_THAN_A_REQUEST)
+    stack.send("modal-peer", signal.SIGCONT)
+    return now
+
+
 def disturb(stack: ChaosStack, proxy: Callable[[ChaosStack], Proxy], mode: Mode) -> float:
     """Hold a proxy in a mode for some seconds, then let the broken connections be reset."""
     hurt = proxy(stack)
@@ -151,19 +161,28 @@ def cut(stack: ChaosStack, proxy: Callable[[ChaosStack], Proxy]) -> float:
     return now
 
 
-def deafen_redis(stack: ChaosStack) -> float:
-    """Every connection to Redis goes dead, and nobody is told; new ones work."""
+def deafen(stack: ChaosStack, proxy: Callable[[ChaosStack], Proxy]) -> float:
+    """Every connection through a proxy goes dead, and nobody is told; new ones work."""
     now = time.time()
-    stack.redis_proxy.mode = Mode.DROP
+    proxy(stack).mode = Mode.DROP
     time.sleep(OUTAGE_SECONDS)
-    stack.redis_proxy.mode = Mode.PASS
+    proxy(stack).mode = Mode.PASS
+    return now
+
+
+def refuse_calls(stack: ChaosStack, scenario: Scenario) -> float:
+    """Let Modal answer nothing but this refusal for some seconds."""
+    now = time.time()
+    stack.peer.plays(scenario)
+    time.sleep(OUTAGE_SECONDS)
+    stack.peer.plays(Scenario.RUN)
     return now
 
 
 def storm(stack: ChaosStack) -> float:
     """Something of ours dies every second and a half."""
     now = time.time()
-    victims = ("worker-steps", "orchestrator", "api", "worker-cpu", "redis", "worker-steps")
+    victims = ("worker-steps", "orchestrator", "api", stack.workers[-1], "redis", "worker-steps")
     for name in victims:
         stack.process(name).kill()
         time.sleep(1.5)

@@ -1,7 +1,8 @@
 """The processes that the suite hurts: ``python -m tests.chaos.supervise --var DIR``.
 
 Those of `make run` but Flower and MongoDB, which no job of the suite needs. They reach PostgreSQL
-and Redis through the suite's proxies, on the ports that the environment names.
+and Redis, and Modal where there is one, through the suite's proxies, on the ports that the
+environment names.
 """
 
 import argparse
@@ -20,6 +21,9 @@ from auteur.devstack.stack import supervised
 POSTGRES_PROXY = "CHAOS_POSTGRES_PORT"
 REDIS_PROXY = "CHAOS_REDIS_PORT"
 ORCHESTRATOR = (sys.executable, "-m", "tests.chaos.orchestrator")
+MODAL_PEER = "CHAOS_MODAL_PORT"
+MODAL_CONTROL = "CHAOS_MODAL_CONTROL_PORT"
+CONTAINERS = 4
 BACKOFF_SECONDS = 0.5
 
 
@@ -28,15 +32,47 @@ def plan(var: Path, environ: Mapping[str, str]) -> Sequence[Process]:
     chosen = ports.read(environ)
     values = environment.prepare(var, chosen)
     behind = proxied(values, chosen, environ)
-    ours = processes.to_run(environment.of_children(values | behind, environ))
+    variables = environment.of_children(values | behind, environ)
+    has_modal = MODAL_PEER in environ
+    without = {"flower", "worker-cpu"} if has_modal else {"flower"}
+    ours = [process for process in processes.to_run(variables) if process.name not in without]
     return [
         *services.stores(var, chosen, values, without=["mongodb"]),
-        *(_here(process) for process in ours if process.name != "flower"),
+        *([modal_peer(variables)] if has_modal else []),
+        *(_here(process, has_modal=has_modal) for process in ours),
     ]
 
 
-def _here(process: Process) -> Process:
+def on_modal(*, proxy: int, peer: int, control: int) -> dict[str, str]:
+    """The variables by which the peer runs and our processes reach it through the proxy."""
+    return {
+        MODAL_PEER: str(peer),
+        MODAL_CONTROL: str(control),
+        "INFERENCE_BACKEND": "modal",
+        "MODAL_TOKEN_ID": "ak-chaos",
+        "MODAL_TOKEN_SECRET": "as-chaos",
+        "MODAL_SERVER_URL": f"http://{ports.HOST}:{proxy}",
+    }
+
+
+def modal_peer(variables: Mapping[str, str]) -> Process:
+    """The stand-in for Modal, which really runs what it is asked for."""
+    chosen = ("--port", variables[MODAL_PEER], "--control-port", variables[MODAL_CONTROL])
+    how = ("--scenario", "run", "--processes", str(CONTAINERS))
+    return Process(
+        name="modal-peer",
+        command=(sys.executable, "-m", "tests.modal_peer", *chosen, *how),
+        uses=("api",),
+        announcement="Modal peer at",
+        environment=variables,
+        directory=processes.BASE_DIR,
+    )
+
+
+def _here(process: Process, *, has_modal: bool) -> Process:
     uses = tuple(name for name in process.uses if name != "mongodb")
+    if has_modal and process.name in {"orchestrator", "worker-steps"}:
+        uses = (*uses, "modal-peer")
     command = ORCHESTRATOR if process.name == "orchestrator" else process.command
     return replace(process, uses=uses, command=command)
 

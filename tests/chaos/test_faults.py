@@ -3,7 +3,7 @@
 import pytest
 
 from tests.chaos import audit
-from tests.chaos.faults import BOUNDED, FAULTS, WITHOUT_REPAIR
+from tests.chaos.faults import BOUNDED, WITHOUT_REPAIR, faults_of
 from tests.chaos.scenario import run, table
 from tests.chaos.stack import ChaosStack
 from tests.waiting import until
@@ -16,7 +16,7 @@ REPAIR_SECONDS = 30.0
 
 @pytest.mark.parametrize("name", BOUNDED)
 def test_no_job_and_no_credit_is_lost(stack: ChaosStack, name: str) -> None:
-    report = run(stack, FAULTS[name], JOBS)
+    report = run(stack, faults_of("local")[name], JOBS)
     assert report.is_clean, f"{report}\n{table([report])}"
     assert report.jobs == JOBS
     assert report.recoveries, "no job was open when the fault struck"

@@ -1,25 +1,95 @@
-"""The embedded stack, started once for all journeys (see `tests.scheduling`)."""
+"""The embedded stack, started once for all journeys (see `tests.scheduling`), on each backend."""
 
+import os
 import tempfile
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from auteur.devstack import environment
+from auteur.devstack.stack import make_folders
+from tests.journeys.client import Person
+from tests.journeys.recordings import repeated
 from tests.journeys.stack import JourneyStack
+from tests.modal_peer.scenario import Scenario
+from tests.modal_peer.serving import Peer, serving
+
+UNLIMITED = {"RATE_LIMIT": "6000/minute"}
+SECRET = "GPU_CALLBACK_SECRET"
 
 
-@pytest.fixture(scope="session")
-def stack() -> Iterator[JourneyStack]:
+@contextmanager
+def started(settings: Mapping[str, str]) -> Iterator[JourneyStack]:
     """API, orchestrator, workers, Flower and stores, all real.
 
     Not under pytest's own folder: each pytest that starts closes that to all other users, and
-    PostgreSQL is one, where we are root.
+    PostgreSQL is one, where we are root. Who runs calls in this process signs with its secret.
     """
     with tempfile.TemporaryDirectory(prefix="auteur-journeys-") as folder:
-        running = JourneyStack(Path(folder) / "var", {"RATE_LIMIT": "6000/minute"})
+        var = Path(folder) / "var"
+        make_folders(var)
+        environment.write_private(var / environment.FILE_NAME, f"{SECRET}={os.environ[SECRET]}\n")
+        running = JourneyStack(var, {**UNLIMITED, **settings})
         try:
             running.wait_until_ready()
             yield running
         finally:
             running.stop()
+
+
+@pytest.fixture(scope="session")
+def local_stack() -> Iterator[JourneyStack]:
+    """Calls run on a worker of its own."""
+    with started({}) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def peer() -> Iterator[Peer]:
+    """A control plane of Modal that really runs what it is asked for."""
+    with serving() as running:
+        running.plays(Scenario.RUN)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def modal_stack(peer: Peer) -> Iterator[JourneyStack]:
+    """Calls run at Modal."""
+    settings = {
+        "INFERENCE_BACKEND": "modal",
+        "MODAL_TOKEN_ID": "ak-journey",
+        "MODAL_TOKEN_SECRET": "as-journey",
+        "MODAL_SERVER_URL": peer.url,
+    }
+    with started(settings) as running:
+        yield running
+
+
+@pytest.fixture
+def stack(request: pytest.FixtureRequest) -> JourneyStack:
+    """The local one, if a test does not ask for others (`tests.journeys.backends`)."""
+    running: JourneyStack = request.getfixturevalue(getattr(request, "param", "local_stack"))
+    return running
+
+
+@pytest.fixture
+def person(stack: JourneyStack) -> Person:
+    """A new user with ten credits."""
+    email = f"{uuid.uuid4().hex[:8]}@example.com"
+    someone = Person(stack, email)
+    stack.manage("grant_credits", "--email", email, "--amount", "10")
+    return someone
+
+
+@pytest.fixture
+def project_id(person: Person) -> str:
+    return str(person.post("/projects", {"name": "Journey"})["id"])
+
+
+@pytest.fixture(scope="session")
+def long_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Work for long enough to be interrupted."""
+    return repeated(tmp_path_factory.mktemp("recordings") / "long.wav", times=2)

@@ -5,31 +5,24 @@ import hashlib
 from aiohttp import web
 
 from tests.modal_peer.book import Book
+from tests.modal_peer.web_server import WebServer
 
 
 class BlobStore:
-    """A bare HTTP server that takes what is put to it."""
+    """Takes what is put to it, and keeps it when it is stopped."""
 
     def __init__(self, book: Book) -> None:
         self._book = book
-        self._runner: web.AppRunner | None = None
+        self._server = WebServer([web.put("/{blob_id}", self._put)])
         self.url = ""
 
     async def start(self, host: str) -> None:
         """Listen on a free port."""
-        app = web.Application(client_max_size=64 * 1024 * 1024)
-        app.router.add_put("/{blob_id}", self._put)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, host, 0)
-        await site.start()
-        port = self._runner.addresses[0][1]
-        self.url = f"http://{host}:{port}"
+        self.url = await self._server.start(host)
 
     async def stop(self) -> None:
-        """Close the port; what was put is kept."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        """Close the port."""
+        await self._server.stop()
 
     async def _put(self, request: web.Request) -> web.Response:
         body = await request.read()

@@ -1,5 +1,6 @@
 """What the peer knows, whether its server is up or not."""
 
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,15 @@ class PeerCall:
     ends_at: float
     result: api_pb2.GenericResult | None = None
     cancelled: bool = False
+    runs: bool = False
+    """Whether a function or a report runs for it."""
+    run: Future[dict[str, Any]] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has a result or never will have one, and nothing runs for it any more."""
+        has_end = self.result is not None or self.scenario is Scenario.EXPIRED
+        return has_end and (self.run is None or self.run.done())
 
     @property
     def payload(self) -> dict[str, Any]:

@@ -24,9 +24,10 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=1.0, help="of slow and report")
     parser.add_argument("--processes", type=int, default=1, help="that run functions")
+    parser.add_argument("--control-port", type=int, help="see tests.modal_peer.control")
     given = parser.parse_args()
     book = Book(script=Script.read(given.scenario), slow_seconds=given.seconds)
-    peer = Peer(book, port=given.port, processes=given.processes)
+    peer = Peer(book, port=given.port, processes=given.processes, control_port=given.control_port)
     told_to_stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told_to_stop.set())

@@ -15,9 +15,8 @@ from tests.modal_peer.book import Book, PeerCall
 from tests.modal_peer.deployment import DeploymentRequests, data_of
 from tests.modal_peer.runners import Runners
 from tests.modal_peer.scenario import (
-    KEPT_SCENARIOS,
+    ENDLESS_SCENARIOS,
     REFUSALS,
-    REPORTED_SCENARIOS,
     Scenario,
     cancelled,
     ended,
@@ -104,9 +103,10 @@ class ControlPlane(DeploymentRequests, ModalClientBase):  # type: ignore[misc]
             arguments=item.input.args or self.book.blobs.pop(item.input.args_blob_id),
             scenario=scenario,
             ends_at=time.monotonic() + (after if waits else 0),
+            runs=self.book.script.runs(scenario),
         )
         self.book.calls[call_id] = call
-        if scenario in REPORTED_SCENARIOS:
+        if call.runs:
             self.start(call_id, call)
         return call_id
 
@@ -118,10 +118,12 @@ class ControlPlane(DeploymentRequests, ModalClientBase):  # type: ignore[misc]
             if not call.cancelled:
                 call.result = raised(value) if failed else success(value)
 
-        if call.scenario is Scenario.RUN:
-            self._runners.run(call.function, call.engine, call.payload, call_id, done)
+        call.runs = True
+        if call.scenario is Scenario.REPORT:
+            at = call.ends_at
+            call.run = self._runners.report(call.function, call.payload, call_id, at, done)
         else:
-            self._runners.report(call.function, call.payload, call_id, call.ends_at, done)
+            call.run = self._runners.run(call.function, call.engine, call.payload, call_id, done)
 
     async def FunctionGetOutputs(self, stream: Any) -> None:
         request = await self._received(stream)
@@ -141,8 +143,8 @@ class ControlPlane(DeploymentRequests, ModalClientBase):  # type: ignore[misc]
         await stream.send_message(answer)
 
     def _result(self, call: PeerCall) -> api_pb2.GenericResult | None:
-        over = time.monotonic() >= call.ends_at
-        if call.result is None and over and call.scenario not in KEPT_SCENARIOS:
+        over = time.monotonic() >= call.ends_at and not call.runs
+        if call.result is None and over and call.scenario not in ENDLESS_SCENARIOS:
             call.result = ended(call.scenario, call.function)
         return call.result
 
@@ -154,6 +156,8 @@ class ControlPlane(DeploymentRequests, ModalClientBase):  # type: ignore[misc]
         call.cancelled = True
         if self._result(call) is None:
             call.result = cancelled()
+        if call.run is not None:
+            call.run.cancel()  # one that runs already is told so when it reports
         await self._done(stream)
 
     async def _received(self, stream: Any) -> Any:

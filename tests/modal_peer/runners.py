@@ -25,22 +25,24 @@ class Runners:
 
     def run(
         self, function: str, engine: str, payload: dict[str, Any], call_id: str, done: Done
-    ) -> None:
+    ) -> "Future[dict[str, Any]]":
         """Run the function of `gpu_tasks/modal_app.py`; its environment holds the secret."""
         if "run" not in self._pools:
             context = multiprocessing.get_context("spawn")
             self._pools["run"] = ProcessPoolExecutor(self._processes, mp_context=context)
         future = self._pools["run"].submit(_run, function, engine, payload, call_id)
         future.add_done_callback(lambda ended: _tell(ended, done))
+        return future
 
     def report(
         self, function: str, payload: dict[str, Any], call_id: str, at: float, done: Done
-    ) -> None:
+    ) -> "Future[dict[str, Any]]":
         """Say at ``at`` by the signed callback that the call has ended well."""
         if "report" not in self._pools:
             self._pools["report"] = ThreadPoolExecutor(REPORTERS)
         future = self._pools["report"].submit(_report, function, payload, call_id, at)
         future.add_done_callback(lambda ended: _tell(ended, done))
+        return future
 
     def stop(self) -> None:
         """Drop what waits; what runs is waited for."""

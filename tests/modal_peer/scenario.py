@@ -52,7 +52,8 @@ REFUSALS = {
     Scenario.UNAVAILABLE: (Status.UNAVAILABLE, "come back later"),
 }
 REPORTED_SCENARIOS = {Scenario.REPORT, Scenario.RUN}
-KEPT_SCENARIOS = {Scenario.NEVER, Scenario.EXPIRED, *REPORTED_SCENARIOS}
+UNHEARD_SCENARIOS = {Scenario.LOST_REPLY, Scenario.LOST_REPLIES, Scenario.SILENCE}
+ENDLESS_SCENARIOS = {Scenario.NEVER, Scenario.EXPIRED}
 
 RESULTS: dict[str, dict[str, Any]] = {
     "transcription": {
@@ -149,6 +150,14 @@ class Script:
         if self.upcoming:
             return self.upcoming.popleft()
         return random.choices([*self.shares], [*self.shares.values()])[0]
+
+    def runs(self, scenario: Scenario) -> bool:
+        """Whether a call of this scenario runs or is reported.
+
+        One that its caller does not hear of goes the way of the others.
+        """
+        unheard = scenario in UNHEARD_SCENARIOS and Scenario.RUN in self.shares
+        return unheard or scenario in REPORTED_SCENARIOS
 
     @property
     def only(self) -> Scenario | None:

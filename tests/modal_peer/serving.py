@@ -12,6 +12,7 @@ from modal._utils.grpc_utils import custom_detail_codec
 
 from tests.modal_peer.blobs import BlobStore
 from tests.modal_peer.book import Book
+from tests.modal_peer.control import Control
 from tests.modal_peer.control_plane import ControlPlane
 from tests.modal_peer.runners import Runners
 from tests.modal_peer.scenario import Scenario, Script
@@ -49,14 +50,23 @@ class Server(grpclib.server.Server):
 class Peer:
     """A control plane; its ``book`` may be read and its script changed at any time."""
 
-    def __init__(self, book: Book | None = None, *, port: int = 0, processes: int = 1) -> None:
+    def __init__(
+        self,
+        book: Book | None = None,
+        *,
+        port: int = 0,
+        processes: int = 1,
+        control_port: int | None = None,
+    ) -> None:
         self.book = book or Book()
         self.port = port
+        self.control_port = control_port
         self._runners = Runners(processes)
         self._plane = ControlPlane(self.book, self._runners)  # type: ignore[abstract]
         self._loop = asyncio.new_event_loop()
         self._server: Server | None = None
         self._blobs = BlobStore(self.book)
+        self._control = None if control_port is None else Control(self.book, control_port)
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     @property
@@ -97,8 +107,9 @@ class Peer:
         self._loop.close()
 
     async def _listen(self) -> None:
-        self._blobs = BlobStore(self.book)
         await self._blobs.start(HOST)
+        if self._control is not None:
+            await self._control.start(HOST)
         self._plane.blob_url = self._blobs.url
         self._server = Server(self._plane)
         await self._server.start(HOST, self.port)
@@ -108,6 +119,8 @@ class Peer:
         if self._server is not None:
             await self._server.hang_up()
             await self._blobs.stop()
+            if self._control is not None:
+                await self._control.stop()
             self._server = None
 
 

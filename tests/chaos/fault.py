@@ -1,0 +1,20 @@
+"""What a fault is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.chaos import strikes
+from tests.chaos.stack import ChaosStack
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A strike while jobs come in, or something that is wrong from the first job on."""
+
+    name: str
+    strike: Callable[[ChaosStack], float] = strikes.nothing
+    begin: Callable[[ChaosStack], None] = lambda stack: None
+    settle: float = 45.0
+    """Seconds in which all must have ended after it."""
+    backend: str = ""
+    """The one that it is for, if not for all."""
