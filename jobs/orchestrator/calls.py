@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from django.db.models.functions import Now
@@ -35,10 +35,7 @@ def follow() -> int:
 
 def poll(attempts: Iterable[Attempt]) -> None:
     """Ask the backends how these running calls stand, and act on the answers."""
-    by_backend: dict[str, list[Attempt]] = defaultdict(list)
-    for attempt in attempts:
-        by_backend[attempt.backend].append(attempt)
-    for name, group in by_backend.items():
+    for name, group in _by_backend(attempts).items():
         try:
             backend = backend_of(name)
             statuses = backend.poll([a.call_id for a in group if a.call_id])
@@ -101,15 +98,24 @@ def stop_unwanted() -> int:
         stopped_at=Now()
     )
     known = wanted.filter(call_id__isnull=False, stop_requested_at__lte=Now())
-    stopped = 0
-    for attempt in known.order_by("stop_requested_at")[:STOPS_AT_ONCE]:
-        try:
-            backend_of(attempt.backend).stop([attempt.call_id or ""])
-        except UNREACHABLE as exc:
-            logger.warning("call of %s not stopped yet: %s", attempt.pk, type(exc).__name__)
-            again = Now() + STOP_AGAIN_AFTER  # behind all others
-            Attempt.objects.filter(pk=attempt.pk).update(stop_requested_at=again)
-            continue
-        Attempt.objects.filter(pk=attempt.pk).update(stopped_at=Now())
-        stopped += 1
-    return stopped
+    groups = _by_backend(known.order_by("stop_requested_at")[:STOPS_AT_ONCE])
+    return sum(_stop(name, group) for name, group in groups.items())
+
+
+def _stop(backend: str, attempts: Sequence[Attempt]) -> int:
+    """At once, for a backend that hangs is to be waited for once; how many it stopped."""
+    same = Attempt.objects.filter(pk__in=[attempt.pk for attempt in attempts])
+    try:
+        backend_of(backend).stop([attempt.call_id or "" for attempt in attempts])
+    except UNREACHABLE as exc:
+        logger.warning("%d calls not stopped yet: %s", len(attempts), type(exc).__name__)
+        same.update(stop_requested_at=Now() + STOP_AGAIN_AFTER)  # behind all others
+        return 0
+    return same.update(stopped_at=Now())
+
+
+def _by_backend(attempts: Iterable[Attempt]) -> dict[str, list[Attempt]]:
+    groups: dict[str, list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        groups[attempt.backend].append(attempt)
+    return groups
