@@ -313,9 +313,9 @@ def _numbers(
 
 
 # How many calls they take at once, by class: "L4=2,A10G=1".
-LOCAL_GPU_LIMITS = _numbers("LOCAL_GPU_LIMITS", int, GpuClass)
+LOCAL_GPU_LIMITS = _numbers("LOCAL_GPU_LIMITS", int, list(GpuClass))
 # US dollars for a GPU second by class, where not those of gpu_tasks/prices.py: "A10G=0.0002".
-GPU_PRICES = _numbers("GPU_PRICES", float, GpuClass)
+GPU_PRICES = _numbers("GPU_PRICES", float, list(GpuClass))
 MAX_IDS_PER_MESSAGE = env.int("MAX_IDS_PER_MESSAGE", default=50)  # attempts woken by one message
 WORKER_EVENTS = env.bool("WORKER_EVENTS", default=True)  # what Flower lives on
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2)
