@@ -47,6 +47,8 @@ class Book:
 
     script: Script = field(default_factory=Script)
     slow_seconds: float = 1.0
+    spread_seconds: float = 0.0
+    """Slow calls take up to so much longer, each by chance."""
     calls: dict[str, PeerCall] = field(default_factory=dict)
     asked: int = 0
     """Requests for outputs so far."""

@@ -1,6 +1,7 @@
 """The requests that the client makes for calls: look up, start, ask, cancel."""
 
 import asyncio
+import random
 import time
 from typing import Any
 from uuid import uuid4
@@ -13,7 +14,7 @@ from modal_proto.api_grpc import ModalClientBase
 from gpu_tasks.engine import contracts
 from tests.modal_peer.book import Book, PeerCall
 from tests.modal_peer.deployment import DeploymentRequests, data_of
-from tests.modal_peer.runners import Runners
+from tests.modal_peer.runners import Done, Runners
 from tests.modal_peer.scenario import (
     ENDLESS_SCENARIOS,
     REFUSALS,
@@ -95,7 +96,7 @@ class ControlPlane(DeploymentRequests, ModalClientBase):  # type: ignore[misc]
 
     def _take(self, request: api_pb2.FunctionMapRequest, scenario: Scenario) -> str:
         call_id = f"fc-{uuid4().hex}"
-        after = self.book.slow_seconds
+        after = self.book.slow_seconds + random.uniform(0, self.book.spread_seconds)
         waits = scenario in {Scenario.SLOW, Scenario.REPORT}
         (item,) = request.pipelined_inputs
         call = PeerCall(
@@ -120,10 +121,14 @@ class ControlPlane(DeploymentRequests, ModalClientBase):  # type: ignore[misc]
 
         call.runs = True
         if call.scenario is Scenario.REPORT:
-            at = call.ends_at
-            call.run = self._runners.report(call.function, call.payload, call_id, at, done)
+            until = max(0.0, call.ends_at - time.monotonic())
+            asyncio.get_running_loop().call_later(until, self._report, call_id, call, done)
         else:
             call.run = self._runners.run(call.function, call.engine, call.payload, call_id, done)
+
+    def _report(self, call_id: str, call: PeerCall, done: Done) -> None:
+        if not call.cancelled:
+            call.run = self._runners.report(call.function, call.payload, call_id, done)
 
     async def FunctionGetOutputs(self, stream: Any) -> None:
         request = await self._received(stream)

@@ -2,7 +2,6 @@
 
 import logging
 import multiprocessing
-import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -35,12 +34,12 @@ class Runners:
         return future
 
     def report(
-        self, function: str, payload: dict[str, Any], call_id: str, at: float, done: Done
+        self, function: str, payload: dict[str, Any], call_id: str, done: Done
     ) -> "Future[dict[str, Any]]":
-        """Say at ``at`` by the signed callback that the call has ended well."""
+        """Say by the signed callback that the call has ended well."""
         if "report" not in self._pools:
             self._pools["report"] = ThreadPoolExecutor(REPORTERS)
-        future = self._pools["report"].submit(_report, function, payload, call_id, at)
+        future = self._pools["report"].submit(_report, function, payload, call_id)
         future.add_done_callback(lambda ended: _tell(ended, done))
         return future
 
@@ -76,7 +75,7 @@ def _run(function: str, engine: str, payload: dict[str, Any], call_id: str) -> d
         forget()
 
 
-def _report(function: str, payload: dict[str, Any], call_id: str, at: float) -> dict[str, Any]:
+def _report(function: str, payload: dict[str, Any], call_id: str) -> dict[str, Any]:
     import os
 
     from gpu_tasks.callback import Reporter
@@ -84,7 +83,6 @@ def _report(function: str, payload: dict[str, Any], call_id: str, at: float) -> 
     from gpu_tasks.engine import contracts
     from gpu_tasks.errors import Stopped
 
-    time.sleep(max(0.0, at - time.monotonic()))
     outcome = canned_outcome(function)
     known = contracts()[function].payload.model_validate(payload)
     secret = os.environ["GPU_CALLBACK_SECRET"]
