@@ -135,7 +135,7 @@ def write(session: Session, after: Content, *, history: str = "edit") -> Edited:
     duration = session.duration_ms
     if after.tracks is not before.tracks:
         duration = duration_of(after.tracks)
-        update.setdefault("$set", {})["settings.duration_ms"] = duration
+        update.setdefault("$set", {})["settings.duration_ms"] = bson.Int64(duration)
     if after.segments is not before.segments:
         growth = _growth(before, after)
         if growth > 0 and session.transcript_bytes + growth > MAX_TRANSCRIPT_BYTES:
