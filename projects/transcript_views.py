@@ -1,6 +1,6 @@
 """The endpoints of a project's transcript."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, cast
 from uuid import UUID
 
@@ -72,15 +72,16 @@ class SegmentView(APIView):
 class AsIs(BaseContentNegotiation):
     """The address says what comes; errors are problem documents whatever `Accept` says."""
 
-    def select_parser(self, request: Request, parsers: Sequence[Any]) -> Any:
+    def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
         """None is asked for."""
-        return parsers[0]
+        return next(iter(parsers), None)
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[Any], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None
     ) -> tuple[Any, str]:
         """The one for errors."""
-        return renderers[0], renderers[0].media_type
+        renderer = next(iter(renderers))
+        return renderer, renderer.media_type
 
 
 class CaptionsView(APIView):

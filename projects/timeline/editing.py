@@ -14,7 +14,7 @@ from auteur.api.problems import NotFound, Problem
 from projects import edl, transcript
 from projects.timeline import changes as changing
 from projects.timeline import patching, rules
-from projects.timeline.content import Content, Refused
+from projects.timeline.content import Content, Refused, Segment, Track
 from projects.timeline.operations import AnyOperation, need_tracks, segments_of
 from projects.timeline.session import (
     Edited,
@@ -54,11 +54,11 @@ def replace(*, project_id: UUID, user_id: UUID, versions: Versions, document: Ed
     """Put other tracks in the place of all, and another transcript if one is given."""
     told = document.transcript
     needs = Needs(tracks=True, transcript=told is not None)
-    tracks = [track.stored() for track in document.tracks]
-    segments = None if told is None else [segment.stored() for segment in told.segments]
+    tracks: list[Track] = [track.stored() for track in document.tracks]
+    segments: list[Segment] = [segment.stored() for segment in told.segments] if told else []
 
     def change(content: Content) -> Content:
-        return Content(tracks, content.segments if segments is None else segments)
+        return Content(tracks, segments if told else content.segments)
 
     return edit(
         project_id=project_id, user_id=user_id, versions=versions, needs=needs, change=change

@@ -141,28 +141,27 @@ def bring_back(
         return clips
     rests = [span for span in _between_spans(ghost, spans) if _length(ghost, *span)]
     names = iter([ghost["id"], *(new_id() for _ in range(len(spans) + len(rests)))])
-    clips, alive, at = replaced(clips, index), [], ghost["start_ms"]
+    clips, at = replaced(clips, index), ghost["start_ms"]
     for span in sorted([*spans, *rests]):
         if mode == "gap":
             at = ghost["start_ms"] + _length(ghost, ghost["in_point_ms"], span[0])
         part = part_of(ghost, span, at, next(names))
         if span in rests:
             clips = [*clips, part]
-        else:
-            clips = _placed(clips, _revived(part), mode)
-            alive.append(part["id"])
-            at = end_of(clips[-1])
-    clips = _at_index(clips, ghost["id"], index)
-    for name in alive:
-        clips = _joined(clips, name)
-    return clips
+            continue
+        clips = _placed(clips, _revived(part), mode)
+        at = end_of(clips[-1])
+        clips = _joined(clips, part["id"])
+    if mode == "gap" and any(True for _ in overlaps_of(clips)):
+        raise Refused("mode", "no_room", "Its place is taken: use the mode ripple to make room.")
+    return _at_index(clips, ghost["id"], index)
 
 
 def _at_index(clips: list[Clip], clip_id: str, index: int) -> list[Clip]:
-    """The clips with one at its old place: what has not moved in the list is no change."""
-    (clip,) = (clip for clip in clips if clip["id"] == clip_id)
-    others = [other for other in clips if other is not clip]
-    return [*others[:index], clip, *others[index:]]
+    """The clips with one at its old place, if it is there: what has not moved is no change."""
+    found = [clip for clip in clips if clip["id"] == clip_id]
+    others = [clip for clip in clips if clip["id"] != clip_id]
+    return [*others[:index], *found, *others[index:]]
 
 
 def _between_spans(ghost: Clip, spans: Sequence[Span]) -> list[Span]:
@@ -177,12 +176,7 @@ def _revived(clip: Clip) -> dict[str, Any]:
 
 
 def _placed(clips: list[Clip], clip: Clip, mode: str) -> list[Clip]:
-    if mode == "ripple":
-        return _with_room(clips, clip)
-    placed = [*clips, clip]
-    if any(True for _ in overlaps_of(placed)):
-        raise Refused("mode", "no_room", "Its place is taken: use the mode ripple to make room.")
-    return placed
+    return _with_room(clips, clip) if mode == "ripple" else [*clips, clip]
 
 
 def _with_room(clips: list[Clip], clip: Clip) -> list[Clip]:

@@ -136,7 +136,7 @@ Effects = Annotated[
 ]
 
 
-class Cut(Shape):
+class CutShape(Shape):
     """How a clip was deleted."""
 
     mode: Mode
@@ -155,7 +155,7 @@ class ClipShape(Shape):
     out_point_ms: Ms
     effects: Effects = []
     deleted: Flag = False
-    cut: Cut | None = None
+    cut: CutShape | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -7,7 +7,6 @@ from typing import Any
 import bson
 import pytest
 
-from auteur.api.problems import Problem
 from projects.documents import EditDecisionList
 from projects.timeline import operations, rules
 from projects.timeline.content import PERMILLE, Content, duration_of, speed_permille
@@ -117,7 +116,7 @@ def check_stored(document: dict[str, Any]) -> None:
     assert len(bson.encode(document)) < 16 * 1024**2
 
 
-def refused(code: str, act: Callable[[], Any]) -> Problem:
+def refused(code: str, act: Callable[[], Any]) -> Exception:
     """What ``act`` raises: a problem that tells this code."""
     with pytest.raises(Exception) as raised:  # noqa: PT011 (of two kinds)
         act()
