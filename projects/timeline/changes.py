@@ -6,7 +6,8 @@ indexes hold for one version of the document, which every write names.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from projects.timeline.content import Content
@@ -23,49 +24,68 @@ MAX_TARGETED = 200
 """More changes than these in one array are written as the whole array."""
 
 
-def between(before: Content, after: Content) -> list[Change]:
-    """The changes that make ``after`` of ``before``."""
-    return [
-        *_between(before.tracks, after.tracks, TRACKS),
-        *_between(before.segments, after.segments, SEGMENTS),
-    ]
+@dataclass(frozen=True)
+class Difference:
+    """The changes between two contents, forwards and backwards."""
+
+    there: list[Change] = field(default_factory=list)
+    back: list[Change] = field(default_factory=list)
 
 
-def _between(before: Any, after: Any, path: str) -> Iterator[Change]:
-    if before is after:
-        return
-    if isinstance(before, dict) and isinstance(after, dict) and [*before] == [*after]:
-        for name, value in after.items():
-            yield from _between(before[name], value, f"{path}.{name}")
+def between(before: Content, after: Content) -> Difference:
+    """The changes that make ``after`` of ``before``, and those that take it back."""
+    found = Difference()
+    _compare(before.tracks, after.tracks, (TRACKS, TRACKS), found)
+    _compare(before.segments, after.segments, (SEGMENTS, SEGMENTS), found)
+    return found
+
+
+Paths = tuple[str, str]
+"""Where a value lies in the old content and where in the new one."""
+
+
+def _compare(before: Any, after: Any, at: Paths, found: Difference) -> None:
+    if isinstance(before, dict) and isinstance(after, dict) and list(before) == list(after):
+        _compare_pairs(after, before.values(), after.values(), at, found)
     elif isinstance(before, list) and isinstance(after, list):
-        yield from _between_lists(before, after, path)
+        if _side_by_side(before, after):
+            _compare_pairs(range(len(after)), before, after, at, found)
+        else:
+            _compare_others(before, after, at, found)
     elif type(before) is not type(after) or before != after:
-        yield {"path": path, "value": after}
+        _found(found, at, {"value": after}, {"value": before})
 
 
-def _between_lists(before: list[Any], after: list[Any], path: str) -> Iterator[Change]:
-    if _side_by_side(before, after):
-        for index, (old_item, item) in enumerate(zip(before, after, strict=True)):
-            if old_item is not item:
-                yield from _between(old_item, item, f"{path}.{index}")
-    else:
-        yield from _between_others(before, after, path)
+def _compare_pairs(
+    keys: Iterable[Any], before: Iterable[Any], after: Iterable[Any], at: Paths, found: Difference
+) -> None:
+    for key, old, new in zip(keys, before, after, strict=True):
+        if old is not new:
+            _compare(old, new, (f"{at[0]}.{key}", f"{at[1]}.{key}"), found)
 
 
-def _between_others(before: list[Any], after: list[Any], path: str) -> Iterator[Change]:
+def _found(found: Difference, at: Paths, there: Change, back: Change) -> None:
+    found.there.append({"path": at[1], **there})
+    found.back.append({"path": at[0], **back})
+
+
+def _compare_others(before: list[Any], after: list[Any], at: Paths, found: Difference) -> None:
     """Elements have come, gone or changed places."""
     old, new = _names(before), _names(after)
     if old is None or new is None or [n for n in old if n in new] != [n for n in new if n in old]:
         if before != after:
-            yield {"path": path, "value": after}
+            _found(found, at, {"value": after}, {"value": before})
         return
-    removed = [index for name, index in old.items() if name not in new]
-    inserted = [[index, after[index]] for name, index in new.items() if name not in old]
-    if removed or inserted:
-        yield {"path": path, "remove": removed, "insert": inserted}
+    gone = [index for name, index in old.items() if name not in new]
+    come = [index for name, index in new.items() if name not in old]
+    if gone or come:
+        there = {"remove": gone, "insert": [[index, after[index]] for index in come]}
+        back = {"remove": come, "insert": [[index, before[index]] for index in gone]}
+        _found(found, at, there, back)
     for name, index in new.items():
         if name in old and before[old[name]] is not after[index]:
-            yield from _between(before[old[name]], after[index], f"{path}.{index}")
+            paths = (f"{at[0]}.{old[name]}", f"{at[1]}.{index}")
+            _compare(before[old[name]], after[index], paths, found)
 
 
 def _side_by_side(before: list[Any], after: list[Any]) -> bool:
@@ -137,17 +157,19 @@ def update_of(
     update: dict[str, dict[str, Any]] = {}
     whole = _whole(before, changes)
     for path in whole:
-        if not _beneath_any(path, whole - {path}):
+        if not path.startswith(_prefixes(whole)):
             update.setdefault("$set", {})[path] = _value_at(after, path)
+    written = _prefixes(whole)
     for change in changes:
-        if not _beneath_any(change["path"], whole):
+        if change["path"] not in whole and not change["path"].startswith(written):
             for operator, path, value in _targeted(change, before):
                 update.setdefault(operator, {})[path] = value
     return update
 
 
-def _beneath_any(path: str, arrays: set[str]) -> bool:
-    return path in arrays or any(path.startswith(f"{array}.") for array in arrays)
+def _prefixes(arrays: set[str]) -> tuple[str, ...]:
+    """What the paths into any of the arrays begin with."""
+    return tuple(f"{array}." for array in arrays)
 
 
 def _whole(before: Content, changes: Sequence[Change]) -> set[str]:
@@ -159,18 +181,21 @@ def _whole(before: Content, changes: Sequence[Change]) -> set[str]:
         for change in changes
         if "value" not in change
         and not _appends(change, before)
-        and (
-            not _is_run(change)
-            or any(other["path"].startswith(f"{change['path']}.") for other in changes)
-        )
+        and not (_is_run(change) and _changes_alone(change["path"], changes))
     }
     return crowded | mixed
 
 
+def _changes_alone(path: str, changes: Sequence[Change]) -> bool:
+    """Whether nothing in the array is changed but which elements it has."""
+    return not any(change["path"].startswith(f"{path}.") for change in changes)
+
+
 def _array_around(path: str) -> str:
     """The array of clips or words that the path leads into, if it does."""
-    root, *rest = _keys(path)
-    return ".".join((root, *rest[:2])) if len(rest) > 2 else ""
+    depth = 3 if path.startswith(TRACKS) else 4
+    keys = path.split(".", depth)
+    return ".".join(keys[:depth]) if len(keys) > depth else ""
 
 
 def _is_run(change: Change) -> bool:

@@ -124,7 +124,8 @@ def write(session: Session, after: Content, *, history: str = "edit") -> Edited:
     from the undo stack and puts the inverse on the other, ``redo`` the other way round.
     """
     before = session.content
-    made = changing.between(before, after)
+    found = changing.between(before, after)
+    made = found.there
     depths = (len(session.undo_bytes), len(session.redo_bytes))
     if not made and history == "edit":
         return Edited(session.version, *depths, session.duration_ms)
@@ -141,7 +142,7 @@ def write(session: Session, after: Content, *, history: str = "edit") -> Edited:
         if growth > 0 and session.transcript_bytes + growth > MAX_TRANSCRIPT_BYTES:
             raise TranscriptTooLarge
         update.setdefault("$inc", {})["transcript_bytes"] = growth
-    inverse = {"kind": CHANGES, "changes": changing.between(after, before)}
+    inverse = {"kind": CHANGES, "changes": found.back}
     depths = _remember(session, update, inverse, history)
     version = edl.compare_and_set(**session.key, expected_version=session.version, update=update)
     if duration != session.duration_ms:

@@ -75,8 +75,10 @@ def test_each_edit_is_told_by_changes_that_lead_there_and_back(steps: list[walk.
     for step in steps:
         after = tried(now, step)
 
-        assert same(changes.apply(now, changes.between(now, after)), after)
-        assert same(changes.apply(after, changes.between(after, now)), now)
+        found = changes.between(now, after)
+
+        assert same(changes.apply(now, found.there), after)
+        assert same(changes.apply(after, found.back), now)
         now = after
 
 
