@@ -25,6 +25,8 @@ _TRACKS = re.compile(r"/tracks(/|$)")
 _SEGMENT = re.compile(r"/transcript/segments/(0|[1-9][0-9]{0,6})/")
 _SEGMENTS = re.compile(r"/transcript/segments(/|$)")
 
+NEEDED = {"add": "value", "replace": "value", "test": "value", "move": "from", "copy": "from"}
+
 Operation = Mapping[str, Any]
 
 
@@ -59,6 +61,8 @@ def parsed(body: Any) -> list[Operation]:
     for item in body:
         if not all(isinstance(path, str) and _may_touch(path) for path in _paths(item)):
             raise InvalidPatch("Paths begin with /tracks or /transcript/segments.")
+        if NEEDED.get(str(item.get("op")), "path") not in item:
+            raise InvalidPatch(f"An operation lacks its member `{NEEDED[item['op']]}`.")
     try:
         jsonpatch.JsonPatch(body)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError) as exc:

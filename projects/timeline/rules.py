@@ -5,9 +5,9 @@ from itertools import chain
 from typing import Any, NoReturn
 
 import bson
-from django.core.exceptions import NON_FIELD_ERRORS
 from pydantic import ValidationError as ShapeError
 from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.settings import api_settings
 
 from auteur.api.problems import field_problem
 from projects.documents import MAX_CLIPS, MAX_TIME_MS, MAX_TRACKS, MAX_TRACKS_BYTES
@@ -45,7 +45,11 @@ def refuse_shape(error: ShapeError, *place: str | int) -> NoReturn:
     """Raise a 400 that names what is malformed below ``place``."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     refuse(
-        (".".join(map(str, (*place, *one["loc"]))) or NON_FIELD_ERRORS, one["type"], one["msg"])
+        (
+            ".".join(map(str, (*place, *one["loc"]))) or api_settings.NON_FIELD_ERRORS_KEY,
+            one["type"],
+            one["msg"],
+        )
         for one in found
     )
     raise error
