@@ -1,7 +1,7 @@
 """The baseline of `benchmarks.edl`: a DRF view that does one versioned MongoDB update, no more."""
 
 import os
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 
@@ -41,10 +41,11 @@ class BareView(APIView):
 
     def patch(self, request: Request, project_id: str, version: int) -> Response:
         """The new version."""
+        body = cast(dict[str, Any], request.data)
         done = _documents.update_one(
             {"project_id": project_id, "version": version},
             {
-                "$set": {"tracks.0.clips.0.start_ms": request.data["start_ms"]},
+                "$set": {"tracks.0.clips.0.start_ms": body["start_ms"]},
                 "$inc": {"version": 1},
             },
         )

@@ -1,7 +1,7 @@
 """A baseline of `benchmarks.edl`: its bare view behind the token and the throttle of our API."""
 
 import os
-from typing import Any
+from typing import Any, cast
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auteur.settings")
 
@@ -25,8 +25,9 @@ class GuardedView(APIView):
 
     def patch(self, request: Request, project_id: str, version: int) -> Response:
         """The new version."""
+        body = cast(dict[str, Any], request.data)
         seen: dict[str, Any] = {"project_id": project_id, "version": version}
-        place = {"tracks.0.clips.0.start_ms": request.data["start_ms"]}
+        place = {"tracks.0.clips.0.start_ms": body["start_ms"]}
         done = collection().update_one(seen, {"$set": place, "$inc": {"version": 1}})
         return Response({"version": version + 1}, status=200 if done.matched_count else 412)
 
