@@ -251,6 +251,22 @@ def test_a_bad_json_patch_changes_nothing(
     assert stored(project) == before
 
 
+@pytest.mark.parametrize("depth", [50, 900, 100_000])
+def test_a_deeply_nested_body_is_refused(api: APIClient, project: Project, depth: int) -> None:
+    nested = "[" * depth + "]" * depth
+    patch = (
+        f'[{{"op": "add", "path": "/tracks/-", "value": {nested}}},'
+        ' {"op": "copy", "from": "/tracks/0", "path": "/tracks/-"}]'
+    )
+    patched = api.patch(url(project), patch, content_type=JSON_PATCH, headers={"If-Match": "*"})
+    operated = api.patch(
+        url(project), f'{{"operations": {nested}}}', content_type="application/json"
+    )
+
+    for response in (patched, operated):
+        assert problem(response)[0] in {400, 409, 413}
+
+
 def test_operations_are_made_all_or_none(
     api: APIClient, project: Project, film: MediaFile, stored: Stored
 ) -> None:
