@@ -18,7 +18,7 @@ from projects import edl
 from projects.access import owned_project
 from projects.serializers import EditedSerializer, EdlSerializer, JsonPatchOperationSerializer
 from projects.timeline import changes, editing, patching, rules
-from projects.timeline.operations import Operations
+from projects.timeline.operations import NAMES, Operations
 from projects.timeline.session import Edited
 from projects.timeline.shape import EdlShape
 
@@ -128,7 +128,7 @@ def shaped(shape: type[T], data: Any) -> T:
     try:
         return shape.model_validate(data)
     except ShapeError as exc:
-        rules.refuse_shape(exc)
+        rules.refuse_shape(exc, unnamed=NAMES)
 
 
 def answer(edited: Edited) -> Response:

@@ -1,7 +1,7 @@
 """The named operations on a timeline: what clients send, and what each makes of the content."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -342,6 +342,12 @@ AnyOperation = Annotated[
     | RestoreWords,
     Field(discriminator="op"),
 ]  # fmt: skip
+
+
+NAMES = frozenset(
+    get_args(member.model_fields["op"].annotation)[0]
+    for member in get_args(get_args(AnyOperation)[0])
+)
 
 
 class Operations(Shape):

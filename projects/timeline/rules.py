@@ -1,6 +1,6 @@
 """What an EDL must hold as a whole: unique ids, bounded parts, one clip at a time on a track."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from itertools import chain
 from typing import Any, NoReturn
 
@@ -41,17 +41,17 @@ def refuse_one(field: str, code: str, detail: str) -> NoReturn:
     raise field_problem(field, code, detail)
 
 
-def refuse_shape(error: ShapeError, *place: str | int) -> NoReturn:
-    """Raise a 400 that names what is malformed below ``place``."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    refuse(
-        (
-            ".".join(map(str, (*place, *one["loc"]))) or api_settings.NON_FIELD_ERRORS_KEY,
-            one["type"],
-            one["msg"],
-        )
-        for one in found
-    )
+def refuse_shape(error: ShapeError, *place: str | int, unnamed: Container[object] = ()) -> NoReturn:
+    """Raise a 400 that names what is malformed below ``place``.
+
+    ``unnamed`` are names that stand in no document, such as those of a union's members.
+    """
+    told = []
+    for found in error.errors(include_url=False, include_context=False, include_input=False):
+        names = (*place, *(name for name in found["loc"] if name not in unnamed))
+        field = ".".join(map(str, names)) or api_settings.NON_FIELD_ERRORS_KEY
+        told.append((field, found["type"], found["msg"]))
+    refuse(told)
     raise error
 
 

@@ -171,9 +171,9 @@ class ClipShape(Shape):
         return self
 
     def stored(self) -> dict[str, Any]:
-        """As MongoDB holds it."""
+        """As MongoDB holds it; a clip that is there has not been cut."""
         fields = self.model_dump()
-        if self.cut is None:
+        if self.cut is None or not self.deleted:
             del fields["cut"]
         return fields
 

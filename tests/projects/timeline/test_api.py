@@ -288,7 +288,7 @@ def test_operations_are_made_all_or_none(
         ({"operations": {}}, "operations"),
         ({"operations": [{}]}, "operations.0"),
         ({"operations": [{"op": "no"}]}, "operations.0"),
-        ({"operations": [{"op": "delete_clip"}]}, "operations.0.delete_clip.clip_id"),
+        ({"operations": [{"op": "delete_clip"}]}, "operations.0.clip_id"),
         ([], "body"),
         (None, "body"),
         ("x", "body"),

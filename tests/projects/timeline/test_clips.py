@@ -225,6 +225,14 @@ def test_a_clip_that_just_fits(fields: dict[str, Any]) -> None:
     assert ClipShape.model_validate(wanted).stored() == wanted
 
 
+def test_a_clip_that_is_there_has_not_been_cut() -> None:
+    cut = {"mode": "gap", "segment_id": None}
+    there, gone = (clip("a", 0, 0, 9, cut=cut, deleted=deleted) for deleted in (False, True))
+
+    assert "cut" not in ClipShape.model_validate(there).stored()
+    assert ClipShape.model_validate(gone).stored()["cut"] == cut
+
+
 @pytest.mark.parametrize("fields", PAST_EDGES)
 def test_a_clip_that_does_not_fit(fields: dict[str, Any]) -> None:
     with pytest.raises(ShapeError):
