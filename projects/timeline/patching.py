@@ -184,7 +184,7 @@ def _track(value: Any, old: dict[Any, Track], clips: dict[Any, Any], index: int)
 def _clip(value: Any, clips: dict[Any, Any], track_id: str, index: int, place: int) -> Any:
     name = value.get("id") if isinstance(value, dict) else None
     before = clips.get(name) if isinstance(name, str) else None
-    if before != value:
+    if before is None or before != value:
         try:
             before = ClipShape.model_validate(value).stored()
         except ShapeError as exc:

@@ -175,6 +175,7 @@ def test_a_json_patch_changes_clips_and_words(
         ([{"op": "remove", "path": "/transcript/segments/7/text"}], (409, "patch_conflict")),
         ([{"op": "replace", "path": "/tracks", "value": 1}], (400, "invalid")),
         ([{"op": "replace", "path": "/tracks/0", "value": None}], (400, "invalid")),
+        ([{"op": "add", "path": "/tracks/0/clips/-", "value": None}], (400, "invalid")),
         ([{"op": "replace", "path": "/tracks/0/clips", "value": {}}], (400, "invalid")),
         ([{"op": "remove", "path": "/tracks/0/clips/0/id"}], (400, "invalid")),
         ([{"op": "add", "path": "/tracks/0/clips/0/x", "value": 1}], (400, "invalid")),
