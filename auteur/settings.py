@@ -217,6 +217,7 @@ SPECTACULAR_SETTINGS = {
         "MediaStatus": "media.models.MediaStatus",
         "MediaType": "media.models.MediaType",
         "TransactionType": "credits.models.TransactionType",
+        "TrackType": ["video", "audio"],
         "Plan": "accounts.models.Plan",
         "SubscriptionStatus": "accounts.models.SubscriptionStatus",
     },

@@ -5,7 +5,10 @@ import pkgutil
 
 import benchmarks
 
-INFRASTRUCTURE = ("__main__", "report", "stack", "echo", "bare", "textbook", "submitter")
+INFRASTRUCTURE = (
+    "__main__", "report", "stack", "echo", "bare", "bare_edl", "guarded_edl", "textbook",
+    "submitter",
+)  # fmt: skip
 
 
 def main() -> None:

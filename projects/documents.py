@@ -5,11 +5,12 @@ write targeted updates through the collection instead: building 20,000 words as 
 of a second. All ids of rows are plain strings here.
 
 MongoDB refuses documents over 16 MiB, so every part that can grow has a bound of its own; together
-they leave the tracks a megabyte.
+they leave a quarter of a megabyte for everything else.
 """
 
 from typing import ClassVar
 
+import bson
 from mongoengine import (
     BooleanField,
     DateTimeField,
@@ -29,10 +30,28 @@ ALIAS = "edl"
 
 MAX_TRANSCRIPT_BYTES = 4 * 1024**2
 """About 45,000 words, five hours of speech."""
+BLANK_TRANSCRIPT_BYTES = len(bson.encode({"generated_at": None, "segments": []}))
 MAX_STACK_BYTES = 5 * 1024**2
 """Of each of the two stacks; more than any one part, so that every edit can be undone."""
 MAX_UNDO_DEPTH = 100
 MAX_APPLIED_JOBS = 500
+MAX_TRACKS_BYTES = 7 * 1024**2 // 4
+"""2,000 clips with ids of UUIDs take a third of it, what is left is for effects."""
+MAX_TRACKS = 50
+MAX_CLIPS = 2000
+"""In one EDL, those marked as deleted counted."""
+MAX_EFFECTS = 16
+"""Of one clip, each of another type."""
+MAX_EFFECT_BYTES = 1024
+MAX_TIME_MS = 100 * 3600 * 1000
+MIN_CLIP_MS = 1
+MAX_ID_LENGTH = 64
+MAX_TRACK_NAME_LENGTH = 100
+MAX_SPEAKER_LENGTH = 200
+MAX_WORD_LENGTH = 200
+MAX_SEGMENT_TEXT_LENGTH = 20_000
+MAX_OPERATIONS = 500
+"""In one request, JSON Patch or named."""
 
 
 class Resolution(EmbeddedDocument):
@@ -50,36 +69,46 @@ class Settings(EmbeddedDocument):
     duration_ms = LongField(required=True, default=0, min_value=0)
 
 
-class Clip(EmbeddedDocument):
-    """A stretch of a media file on the timeline."""
+class Cut(EmbeddedDocument):
+    """How a clip was deleted: what closes or leaves its gap, and for which segment's sake."""
 
-    id = StringField(required=True)
+    mode = StringField(required=True, choices=("gap", "ripple"))
+    segment_id = StringField(null=True, max_length=MAX_ID_LENGTH)
+
+
+class Clip(EmbeddedDocument):
+    """A stretch of a media file on the timeline; ``cut`` is there on deleted ones only."""
+
+    id = StringField(required=True, max_length=MAX_ID_LENGTH)
     media_file_id = StringField(required=True)
-    track_id = StringField(required=True)
-    start_ms = LongField(required=True, min_value=0)
-    duration_ms = LongField(required=True, min_value=0)
-    in_point_ms = LongField(required=True, min_value=0)
-    out_point_ms = LongField(required=True, min_value=0)
-    effects = ListField(DictField())
+    track_id = StringField(required=True, max_length=MAX_ID_LENGTH)
+    start_ms = LongField(required=True, min_value=0, max_value=MAX_TIME_MS)
+    duration_ms = LongField(required=True, min_value=MIN_CLIP_MS, max_value=MAX_TIME_MS)
+    in_point_ms = LongField(required=True, min_value=0, max_value=MAX_TIME_MS)
+    out_point_ms = LongField(required=True, min_value=0, max_value=MAX_TIME_MS)
+    effects = ListField(DictField(), max_length=MAX_EFFECTS)
     deleted = BooleanField(required=True, default=False)
+    cut = EmbeddedDocumentField(Cut)
 
 
 class Track(EmbeddedDocument):
-    """Clips that lie one behind the other."""
+    """Clips that lie one behind the other in time; in the list they are in no order."""
 
-    id = StringField(required=True)
+    id = StringField(required=True, max_length=MAX_ID_LENGTH)
     type = StringField(required=True, choices=("video", "audio"))
-    name = StringField(required=True)
+    name = StringField(required=True, max_length=MAX_TRACK_NAME_LENGTH)
     clips = EmbeddedDocumentListField(Clip)
 
 
 class Word(EmbeddedDocument):
-    """One spoken word; times are the source media's."""
+    """One spoken word; times are the source media's. What nobody has edited has no more fields."""
 
     word = StringField(required=True)
     start_ms = LongField(required=True, min_value=0)
     end_ms = LongField(required=True, min_value=0)
     confidence = FloatField(required=True, min_value=0, max_value=1)
+    edited_word = StringField()
+    deleted = BooleanField()
 
 
 class Segment(EmbeddedDocument):
@@ -122,6 +151,7 @@ class EditDecisionList(Document):
     settings = EmbeddedDocumentField(Settings, required=True)
     tracks = EmbeddedDocumentListField(Track)
     transcript = EmbeddedDocumentField(Transcript, required=True, default=Transcript)
+    transcript_bytes = IntField(required=True, default=BLANK_TRANSCRIPT_BYTES, min_value=0)
     undo_stack = EmbeddedDocumentListField(Step)
     redo_stack = EmbeddedDocumentListField(Step)
     applied_jobs = ListField(StringField())

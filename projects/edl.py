@@ -109,19 +109,36 @@ def apply(
     seen = _key(project_id, user_id) | {"version": expected_version}
     before = collection().find_one(seen, {"undo_stack.bytes": 1})
     if before is None:
-        raise _stale(project_id, user_id)
-    size = len(bson.encode(inverse))
+        raise stale(project_id=project_id, user_id=user_id)
+    sizes = [old["bytes"] for old in before["undo_stack"]]
+    change = {operator: dict(fields) for operator, fields in update.items()}
+    change.setdefault("$set", {})["redo_stack"] = []
+    change.setdefault("$push", {})["undo_stack"] = pushed(sizes, inverse)
+    return compare_and_set(
+        project_id=project_id, user_id=user_id, expected_version=expected_version, update=change
+    )
+
+
+def compare_and_set(
+    *, project_id: UUID, user_id: UUID, expected_version: int, update: Mapping[str, Any]
+) -> int:
+    """Make the next version by an update that brings its own history; raises ``StaleEdl``."""
+    seen = _key(project_id, user_id) | {"version": expected_version}
+    change = {operator: dict(fields) for operator, fields in update.items()}
+    change.setdefault("$set", {})["updated_at"] = _now()
+    change.setdefault("$inc", {})["version"] = 1
+    if not collection().update_one(seen, change).matched_count:
+        raise stale(project_id=project_id, user_id=user_id)
+    return expected_version + 1
+
+
+def pushed(sizes: list[int], edit: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``$push`` puts on a stack of steps with these sizes; raises ``EdlTooLarge``."""
+    size = len(bson.encode(edit))
     if size > MAX_STACK_BYTES:
         raise EdlTooLarge("The edit is too large to be kept for undo.")
-    step = {"edit": inverse, "bytes": size, "created_at": _now()}
-    kept = _kept_steps([old["bytes"] for old in before["undo_stack"]], size)
-    change = {operator: dict(fields) for operator, fields in update.items()}
-    change.setdefault("$set", {}).update(updated_at=_now(), redo_stack=[])
-    change.setdefault("$inc", {})["version"] = 1
-    change.setdefault("$push", {})["undo_stack"] = {"$each": [step], "$slice": -kept}
-    if not collection().update_one(seen, change).matched_count:
-        raise _stale(project_id, user_id)
-    return expected_version + 1
+    step = {"edit": edit, "bytes": size, "created_at": _now()}
+    return {"$each": [step], "$slice": -kept_steps(sizes, size)}
 
 
 def write_settings(project: Project) -> None:
@@ -142,12 +159,13 @@ def delete(*, project_id: UUID, user_id: UUID) -> None:
         logger.warning("EDL of project %s left behind: %s", project_id, type(exc).__name__)
 
 
-def _stale(project_id: UUID, user_id: UUID) -> Problem:
+def stale(*, project_id: UUID, user_id: UUID) -> Problem:
+    """What to raise where a version that was named is not the current one."""
     current = collection().find_one(_key(project_id, user_id), {"version": 1})
     return NotFound() if current is None else StaleEdl(version=current["version"])
 
 
-def _kept_steps(sizes: list[int], new: int) -> int:
+def kept_steps(sizes: list[int], new: int) -> int:
     """How many of the newest steps fit the stack, the new one counted."""
     kept, total = 1, new
     for size in reversed(sizes):

@@ -87,6 +87,17 @@ class EdlSettingsSerializer(serializers.Serializer[Any]):
     duration_ms = serializers.IntegerField()
 
 
+class CutSerializer(serializers.Serializer[Any]):
+    """How a clip was deleted."""
+
+    mode = serializers.ChoiceField(
+        choices=["gap", "ripple"], help_text="Whether the gap was left, or closed on its track."
+    )
+    segment_id = serializers.CharField(
+        allow_null=True, help_text="The segment of the transcript that it was cut out for."
+    )
+
+
 class ClipSerializer(serializers.Serializer[Any]):
     """A stretch of a media file on the timeline."""
 
@@ -99,10 +110,11 @@ class ClipSerializer(serializers.Serializer[Any]):
     out_point_ms = serializers.IntegerField(help_text="Where it ends in the source.")
     effects = serializers.ListField(child=serializers.DictField())
     deleted = serializers.BooleanField()
+    cut = CutSerializer(required=False)
 
 
 class TrackSerializer(serializers.Serializer[Any]):
-    """Clips that lie one behind the other."""
+    """Clips that lie one behind the other in time; they are listed in no order."""
 
     id = serializers.CharField()
     type = serializers.ChoiceField(choices=["video", "audio"])
@@ -117,12 +129,14 @@ class WordSerializer(serializers.Serializer[Any]):
     start_ms = serializers.IntegerField()
     end_ms = serializers.IntegerField()
     confidence = serializers.FloatField()
+    edited_word = serializers.CharField(required=False, help_text="What is shown instead.")
+    deleted = serializers.BooleanField(required=False, help_text="True on deleted words.")
 
 
 class SegmentSerializer(serializers.Serializer[Any]):
     """What one speaker said without a pause; times are the source media's."""
 
-    id = serializers.UUIDField()
+    id = serializers.CharField()
     media_file_id = serializers.UUIDField()
     speaker = serializers.CharField()
     start_ms = serializers.IntegerField()
@@ -152,6 +166,31 @@ class EdlSerializer(serializers.Serializer[Any]):
     transcript = TranscriptSerializer()
     undo_depth = serializers.IntegerField(help_text="How many edits can be undone.")
     redo_depth = serializers.IntegerField(help_text="How many undone edits can be redone.")
+
+
+class JsonPatchOperationSerializer(serializers.Serializer[Any]):
+    """One operation of a JSON Patch, RFC 6902."""
+
+    op = serializers.ChoiceField(choices=["add", "remove", "replace", "move", "copy", "test"])
+    path = serializers.CharField(help_text="Below `/tracks` or `/transcript/segments`.")
+    value = serializers.JSONField(required=False)
+
+    def get_fields(self) -> dict[str, Any]:
+        """With `from`, which is no name for an attribute."""
+        return super().get_fields() | {"from": serializers.CharField(required=False)}
+
+
+class EditedSerializer(serializers.Serializer[Any]):
+    """An EDL after an edit. An edit that changes nothing makes no version."""
+
+    version = serializers.IntegerField()
+    duration_ms = serializers.IntegerField(help_text="How long the timeline is.")
+    undo_depth = serializers.IntegerField(help_text="How many edits can be undone.")
+    redo_depth = serializers.IntegerField(help_text="How many undone edits can be redone.")
+    patch = JsonPatchOperationSerializer(
+        many=True,
+        help_text="What makes this version of the one before, as a JSON Patch.",
+    )
 
 
 class ProjectDetailSerializer(ProjectSerializer):

@@ -101,14 +101,15 @@ def _merge_once(
         "segments": segments,
     }
     after, inverse = replaced(before["transcript"], edit)
-    if len(bson.encode(after)) > MAX_TRANSCRIPT_BYTES:
+    size = len(bson.encode(after))
+    if size > MAX_TRANSCRIPT_BYTES:
         raise TranscriptTooLarge
     return edl.apply(
         project_id=project_id,
         user_id=user_id,
         expected_version=before["version"],
         update={
-            "$set": {"transcript": after},
+            "$set": {"transcript": after, "transcript_bytes": size},
             "$push": {"applied_jobs": {"$each": [str(job_id)], "$slice": -MAX_APPLIED_JOBS}},
         },
         inverse=inverse,

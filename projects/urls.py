@@ -2,13 +2,23 @@
 
 from django.urls import path
 
-from projects import views
+from projects import edl_views, transcript_views, views
+
+PROJECT = "projects/<uuid:project_id>"
 
 urlpatterns = [
     path("projects", views.ProjectsView.as_view(), name="projects"),
-    path("projects/<uuid:project_id>", views.ProjectView.as_view(), name="project"),
-    path("projects/<uuid:project_id>/edl", views.EdlView.as_view(), name="edl"),
+    path(PROJECT, views.ProjectView.as_view(), name="project"),
+    path(f"{PROJECT}/edl", edl_views.EdlView.as_view(), name="edl"),
+    path(f"{PROJECT}/edl/undo", edl_views.UndoView.as_view(), name="edl-undo"),
+    path(f"{PROJECT}/edl/redo", edl_views.RedoView.as_view(), name="edl-redo"),
+    path(f"{PROJECT}/transcript", transcript_views.TranscriptView.as_view(), name="transcript"),
+    path(f"{PROJECT}/transcript.srt", transcript_views.SrtView.as_view(), name="captions-srt"),
+    path(f"{PROJECT}/transcript.vtt", transcript_views.VttView.as_view(), name="captions-vtt"),
+    path(f"{PROJECT}/transcript.txt", transcript_views.TextView.as_view(), name="captions-text"),
     path(
-        "projects/<uuid:project_id>/transcript", views.TranscriptView.as_view(), name="transcript"
+        f"{PROJECT}/transcript/segments/<str:segment_id>",
+        transcript_views.SegmentView.as_view(),
+        name="segment",
     ),
 ]

@@ -13,21 +13,15 @@ from rest_framework.views import APIView
 
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
-from projects import authoring, deletion, edl, transcript
+from auteur.api.preconditions import etag
+from projects import authoring, deletion, edl
 from projects.access import owned_project
 from projects.models import Project
 from projects.serializers import (
-    EdlSerializer,
     ProjectDetailSerializer,
     ProjectFieldsSerializer,
     ProjectSerializer,
-    TranscriptSerializer,
 )
-
-
-def etag(version: int) -> dict[str, str]:
-    """The EDL's version as the header that `If-Match` is compared with."""
-    return {"ETag": f'"{version}"'}
 
 
 class ProjectsView(generics.ListAPIView[Project]):
@@ -99,28 +93,6 @@ class ProjectView(APIView):
     def _update(self, request: Request, project_id: UUID, fields: dict[str, Any]) -> Response:
         project = authoring.update(user_id=_user_id(request), project_id=project_id, fields=fields)
         return Response(ProjectSerializer(project).data)
-
-
-class EdlView(APIView):
-    """`/projects/:id/edl`."""
-
-    @extend_schema(summary="Get a project's EDL", responses=EdlSerializer)
-    def get(self, request: Request, project_id: UUID) -> Response:
-        """The EDL; ``ETag`` is its version."""
-        owned_project(user_id=_user_id(request), project_id=project_id)
-        document = edl.read(project_id=project_id, user_id=_user_id(request))
-        return Response(document, headers=etag(document["version"]))
-
-
-class TranscriptView(APIView):
-    """`/projects/:id/transcript`."""
-
-    @extend_schema(summary="Get a project's transcript", responses=TranscriptSerializer)
-    def get(self, request: Request, project_id: UUID) -> Response:
-        """The transcript; ``ETag`` is the EDL's version."""
-        owned_project(user_id=_user_id(request), project_id=project_id)
-        found = transcript.read(project_id=project_id, user_id=_user_id(request))
-        return Response(found, headers=etag(found.pop("version")))
 
 
 def _user_id(request: Request) -> UUID:

@@ -117,6 +117,8 @@ def _as_api_exception(exc: Exception) -> exceptions.APIException | None:
         return PayloadTooLarge()
     if isinstance(exc, SuspiciousOperation):
         return exceptions.ParseError()
+    if isinstance(exc, RecursionError):  # of the JSON parser: nothing of ours goes so deep
+        return exceptions.ParseError("The request is nested too deeply.")
     if isinstance(exc, OUTAGES):
         logger.error("a store is away: %s", type(exc).__name__)
         return Unavailable()

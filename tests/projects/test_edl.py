@@ -13,6 +13,7 @@ from auteur.api.problems import NotFound
 from projects import edl
 from projects.documents import (
     MAX_STACK_BYTES,
+    MAX_TRACKS_BYTES,
     MAX_TRANSCRIPT_BYTES,
     MAX_UNDO_DEPTH,
     EditDecisionList,
@@ -56,6 +57,7 @@ def test_a_blank_document_has_the_shape_of_the_founding_schema(
         },
         "tracks": [],
         "transcript": {"generated_at": None, "segments": []},
+        "transcript_bytes": len(bson.encode({"generated_at": None, "segments": []})),
         "undo_stack": [],
         "redo_stack": [],
         "applied_jobs": [],
@@ -178,10 +180,10 @@ def test_an_edit_whose_inverse_fits_no_stack_is_refused(project: Project, stored
 
 
 def test_the_bounds_together_stay_below_mongodbs() -> None:
-    room_for_tracks = 16 * 1024**2 - MAX_TRANSCRIPT_BYTES - 2 * MAX_STACK_BYTES
+    parts = MAX_TRANSCRIPT_BYTES + MAX_TRACKS_BYTES + 2 * MAX_STACK_BYTES
 
-    assert room_for_tracks > 1024**2
-    assert MAX_STACK_BYTES > MAX_TRANSCRIPT_BYTES
+    assert 16 * 1024**2 - parts >= 256 * 1024
+    assert max(MAX_TRANSCRIPT_BYTES, MAX_TRACKS_BYTES) < MAX_STACK_BYTES
 
 
 def test_new_settings_are_a_version_without_undo(project: Project, stored: Stored) -> None:

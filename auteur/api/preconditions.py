@@ -1,0 +1,72 @@
+"""`ETag` and `If-Match`: a version that a client has seen, and writes that are for that one."""
+
+import re
+
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.request import Request
+
+from auteur.api.problems import Problem
+
+HEADER = "If-Match"
+MAX_TAGS = 10
+
+_TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e]{0,64})"')
+
+ETAG = OpenApiParameter(
+    "ETag",
+    str,
+    OpenApiParameter.HEADER,
+    response=[200],
+    description="The version, in quotes.",
+)
+
+
+class InvalidIfMatch(Problem):
+    """The header is no list of entity tags."""
+
+    default_code = "invalid_if_match"
+    default_detail = f'{HEADER} is an ETag such as "7", several with commas, or *.'
+
+
+class PreconditionRequired(Problem):
+    """A write that would overwrite unseen what others have written."""
+
+    status_code = 428
+    default_code = "if_match_required"
+    default_detail = f"Send the ETag that you have read as {HEADER}, or * to overwrite any version."
+
+
+def documented(*, required: bool) -> OpenApiParameter:
+    """The header as the API's schema describes it."""
+    absent = "It must be there." if required else "Without it the latest version is changed."
+    return OpenApiParameter(
+        HEADER,
+        str,
+        OpenApiParameter.HEADER,
+        required=required,
+        description=f"The `ETag` of the version that the change is for; on another: 412. {absent}",
+    )
+
+
+def etag(version: int) -> dict[str, str]:
+    """The version as the header that `If-Match` is compared with."""
+    return {"ETag": f'"{version}"'}
+
+
+def versions_of(request: Request, *, required: bool) -> frozenset[int] | None:
+    """The versions that the request is for; None for any. A tag of no version of ours is none.
+
+    Weak tags count as well: a proxy that compresses makes them so.
+    """
+    header = request.headers.get(HEADER)
+    if header is None:
+        if required:
+            raise PreconditionRequired
+        return None
+    if header.strip() == "*":
+        return None
+    tags = [_TAG.fullmatch(tag.strip()) for tag in header.split(",", MAX_TAGS)]
+    if not all(tags) or len(tags) > MAX_TAGS:
+        raise InvalidIfMatch
+    values = [tag[1] for tag in tags if tag]
+    return frozenset(int(value) for value in values if value.isascii() and value.isdigit())

@@ -1,0 +1,227 @@
+"""EDL operations per second through the API, beside a bare DRF view that does one versioned update.
+
+Ours moves a clip by `PATCH /projects/:id/edl` with `If-Match`: token, throttle, the project's row,
+a projected read, the rules of the timeline, and one update with its inverse and the new version.
+The baseline names project and version in its address and sends MongoDB the one update; it asks for
+no token and keeps no history. A second baseline is the same view behind the token and the throttle
+that every endpoint of ours has. All are served alike, by one gunicorn worker of eight threads, to
+the same clients in turns, each with a project of its own; MongoDB and the clients share this
+machine's cores. The rate limit is raised.
+"""
+
+import http.client
+import itertools
+import json
+import os
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from auteur.devstack import ports, processes
+from auteur.devstack.process import Process
+from benchmarks import report, stack
+from benchmarks.stack import CLIENTS, User
+
+SECONDS = float(os.environ.get("BENCHMARK_EDL_SECONDS", "4"))
+CLIPS = int(os.environ.get("BENCHMARK_EDL_CLIPS", "200"))
+WARM_UP_SECONDS = 1.0
+CLIP_MS = 1000
+TURNS = ("ours", "guarded", "bare", "bare", "guarded", "ours")
+
+MAKE_MEDIA = """
+import uuid
+from media.models import MediaFile
+for user_id in {users}:
+    print(MediaFile.objects.create(
+        user_id=user_id, name="film.mp4", type="video", status="ready", duration_ms={duration_ms},
+        r2_key=str(uuid.uuid4()), r2_url="http://storage",
+    ).pk)
+"""
+
+
+@dataclass
+class Editor:
+    """Somebody with projects of so many clips each, one for each side."""
+
+    user: User
+    projects: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+    moves: "itertools.count[int]" = field(default_factory=itertools.count)
+
+
+def baseline(name: str, settings: Mapping[str, str]) -> tuple[str, Process]:
+    """A baseline's server and its address, served as ours is."""
+    (port,) = ports.free_ports(1)
+    (api,) = (program for program in processes.PROGRAMS if program.name == "api")
+    command = api.command.replace("auteur.wsgi", f"benchmarks.{name}_edl")
+    program = processes.Program(name, command)
+    line = processes.command_line(program, {**settings, "API_PORT": str(port)})
+    server = Process(
+        name=name,
+        command=line,
+        ready=partial(_listens, port),
+        environment=settings,
+        directory=processes.BASE_DIR,
+    )
+    return f"http://{ports.HOST}:{port}", server
+
+
+def _listens(port: int) -> bool:
+    connection = http.client.HTTPConnection(ports.HOST, port, timeout=1)
+    try:
+        connection.request("GET", "/")
+        return bool(connection.getresponse().status)
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def make_editors(settings: Mapping[str, str], url: str) -> list[Editor]:
+    """One for each client."""
+    users = stack.make_users(settings, users=CLIENTS, credits=1)
+    script = MAKE_MEDIA.format(users=[str(user.id) for user in users], duration_ms=CLIPS * CLIP_MS)
+    media = stack.manage(settings, "shell", "-v", "0", "-c", script).split()
+    editors = [Editor(user) for user in users]
+    for editor, media_id in zip(editors, media, strict=True):
+        for side in set(TURNS):
+            connection = _connect(url)
+            made = _ask(connection, editor, "POST", "/projects", {"name": side})
+            path = f"/projects/{made['id']}/edl"
+            edited = _ask(connection, editor, "PUT", path, _timeline(media_id), {"If-Match": "*"})
+            editor.projects[side] = made["id"]
+            editor.versions[side] = edited["version"]
+    return editors
+
+
+def _timeline(media_id: str) -> dict[str, Any]:
+    track_id = str(uuid.uuid4())
+    clips = [
+        {
+            "id": f"c{number}",
+            "media_file_id": media_id,
+            "track_id": track_id,
+            "start_ms": number * CLIP_MS,
+            "duration_ms": CLIP_MS,
+            "in_point_ms": number * CLIP_MS,
+            "out_point_ms": (number + 1) * CLIP_MS,
+        }
+        for number in range(CLIPS)
+    ]
+    return {"tracks": [{"id": track_id, "type": "video", "name": "V", "clips": clips}]}
+
+
+def _connect(url: str) -> http.client.HTTPConnection:
+    address = urlsplit(url)
+    return http.client.HTTPConnection(address.hostname or "", address.port)
+
+
+def _ask(
+    connection: http.client.HTTPConnection,
+    editor: Editor,
+    method: str,
+    path: str,
+    body: Any,
+    headers: Mapping[str, str] | None = None,
+) -> Any:
+    own = {
+        "Authorization": f"Bearer {editor.user.token}",
+        "Content-Type": "application/json",
+        **(headers or {}),
+    }
+    connection.request(method, path, json.dumps(body), own)
+    answer = connection.getresponse()
+    told = answer.read()
+    if answer.status >= http.client.BAD_REQUEST:
+        raise RuntimeError(f"{method} {path} answered {answer.status}: {told!r}")
+    return json.loads(told)
+
+
+def move_by_us(connection: http.client.HTTPConnection, editor: Editor, start_ms: int) -> Any:
+    """One operation through the API."""
+    operation = {"op": "move_clip", "clip_id": "c0", "start_ms": start_ms}
+    path = f"/projects/{editor.projects['ours']}/edl"
+    seen = {"If-Match": f'"{editor.versions["ours"]}"'}
+    return _ask(connection, editor, "PATCH", path, {"operations": [operation]}, seen)
+
+
+def move_barely(
+    side: str, connection: http.client.HTTPConnection, editor: Editor, start_ms: int
+) -> Any:
+    """One update through a baseline."""
+    path = f"/bare/{editor.projects[side]}/{editor.versions[side]}"
+    return _ask(connection, editor, "PATCH", path, {"start_ms": start_ms})
+
+
+MOVES: dict[str, Callable[[http.client.HTTPConnection, Editor, int], Any]] = {
+    "ours": move_by_us,
+    "guarded": partial(move_barely, "guarded"),
+    "bare": partial(move_barely, "bare"),
+}
+
+
+def rate(editors: list[Editor], side: str, url: str, seconds: float) -> float:
+    """Operations per second of all clients together."""
+    end = time.perf_counter() + seconds
+
+    def client(editor: Editor) -> int:
+        connection = _connect(url)
+        for count in itertools.count():
+            if time.perf_counter() >= end:
+                return count
+            start_ms = CLIPS * CLIP_MS + next(editor.moves) % CLIP_MS
+            editor.versions[side] = MOVES[side](connection, editor, start_ms)["version"]
+        raise AssertionError
+
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        return sum(threads.map(client, editors)) / seconds
+
+
+def measure(var: Path, values: Mapping[str, str]) -> dict[str, float]:
+    """Operations per second of both sides."""
+    settings = stack.settings(values, RATE_LIMIT="1000000/minute", LOG_LEVEL="WARNING")
+    bare_url, bare = baseline("bare", settings)
+    guarded_url, guarded = baseline("guarded", settings)
+    urls = {"ours": values["PUBLIC_URL"], "guarded": guarded_url, "bare": bare_url}
+    programs = stack.programs(settings, ("migrate", "api"))
+    with stack.running([*programs, bare, guarded], var):
+        editors = make_editors(settings, urls["ours"])
+        for side, url in urls.items():
+            rate(editors, side, url, WARM_UP_SECONDS)
+        rates: dict[str, list[float]] = {side: [] for side in urls}
+        for side in TURNS:
+            rates[side].append(rate(editors, side, urls[side], SECONDS))
+    return {side: statistics.mean(measured) for side, measured in rates.items()}
+
+
+def main() -> None:
+    """Measure, and print the ratio."""
+    with stack.stores() as (var, values):
+        rates = measure(var, values)
+    report.show(
+        benchmark="edl",
+        title=f"EDL operations per second, {CLIPS} clips, {CLIENTS} clients, "
+        f"{os.cpu_count()} cores, Python {sys.version_info.major}.{sys.version_info.minor}",
+        columns=("way", "operations/s"),
+        rows=[
+            ("ours: a named operation through the API", rates["ours"]),
+            ("the bare view behind our token and throttle", rates["guarded"]),
+            ("a bare DRF view, one versioned update", rates["bare"]),
+        ],
+        ours=rates["ours"],
+        baselines={"bare_drf": rates["bare"], "guarded_drf": rates["guarded"]},
+        clips=CLIPS,
+        goal=0.5,
+    )
+
+
+if __name__ == "__main__":
+    main()

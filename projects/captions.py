@@ -1,0 +1,240 @@
+"""Captions and plain text of what is said, as it has been edited.
+
+Deleted words and segments are left out, edited ones shown as they read now. With ``timeline`` the
+times are those of the finished film: what no clip plays is not told. With ``source`` they are the
+media's own.
+"""
+
+import html
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from textwrap import wrap
+from typing import Any, Literal
+from uuid import UUID
+
+from projects import edl
+from projects.timeline.content import Clip, Segment, all_clips, on_timeline, speed_permille
+
+Times = Literal["timeline", "source"]
+
+MAX_LINE = 42
+MAX_CUE = 2 * MAX_LINE
+MAX_CUE_MS = 6_000
+MAX_PAUSE_MS = 1_500
+"""Characters and times that television subtitles keep to."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """One word as it is shown."""
+
+    segment: int
+    speaker: str
+    text: str
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True)
+class Cue:
+    """Words that are shown together."""
+
+    words: tuple[Spoken, ...]
+    end_ms: int
+
+    @property
+    def start_ms(self) -> int:
+        """When its first word begins."""
+        return self.words[0].start_ms
+
+    @property
+    def text(self) -> str:
+        """All its words."""
+        return " ".join(word.text for word in self.words)
+
+
+def srt(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
+    """SubRip."""
+    cues = cues_of(_words(project_id, user_id, times))
+    several = _several(cue.words[0] for cue in cues)
+    blocks = (
+        f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n"
+        f"{_lines(_label(cue.words[0], several) + cue.text)}\n"
+        for number, cue in enumerate(cues, start=1)
+    )
+    return "\n".join(blocks)
+
+
+def vtt(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
+    """WebVTT, with a voice span for the speaker and a time for each word."""
+    cues = cues_of(_words(project_id, user_id, times))
+    blocks = (
+        f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n"
+        f"<v {_escaped(cue.words[0].speaker)}>{_timed(cue)}</v>\n"
+        for cue in cues
+    )
+    return "\n".join(["WEBVTT\n", *blocks])
+
+
+def text(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
+    """Plain text: a paragraph for each turn of a speaker, who is named where there are several."""
+    words = _words(project_id, user_id, times)
+    several = _several(words)
+    turns = [list(turn) for _, turn in groupby(words, key=lambda word: word.speaker)]
+    return "\n\n".join(
+        _label(turn[0], several) + " ".join(word.text for word in turn) for turn in turns
+    ) + ("\n" if turns else "")
+
+
+def _words(project_id: UUID, user_id: UUID, times: Times | None) -> list[Spoken]:
+    wanted = {"tracks": 1, "transcript": 1}
+    found = edl.find(project_id=project_id, user_id=user_id, projection=wanted)
+    return words_of(found, times)
+
+
+def words_of(document: Mapping[str, Any], times: Times | None = None) -> list[Spoken]:
+    """The words of an EDL in the order in which they are heard.
+
+    ``times`` is ``timeline`` where any clip is on it, if nobody says otherwise.
+    """
+    clips = [clip for clip in all_clips(document["tracks"]) if not clip["deleted"]]
+    segments = document["transcript"]["segments"]
+    if times is None:
+        times = "timeline" if clips else "source"
+    if times == "source":
+        return [w for index, segment in enumerate(segments) for w in shown(index, segment)]
+    return _played(segments, clips)
+
+
+def shown(index: int, segment: Segment) -> list[Spoken]:
+    """The words of a segment as they read now; times are the source media's."""
+    if segment["deleted"]:
+        return []
+    heard = [word for word in segment["words"] if not word.get("deleted")]
+    if segment["edited_text"] is not None or not segment["words"]:
+        return _spread(index, segment, heard)
+    words = [(_clean(word.get("edited_word", word["word"])), word) for word in heard]
+    return [
+        Spoken(index, segment["speaker"], text, word["start_ms"], word["end_ms"])
+        for text, word in words
+        if text
+    ]
+
+
+def _spread(index: int, segment: Segment, heard: list[Any]) -> list[Spoken]:
+    """Edited text in the time of what is left: word by word if there are as many, else evenly."""
+    edited = segment["edited_text"]
+    tokens = (segment["text"] if edited is None else edited).split()
+    if not tokens or (segment["words"] and not heard):
+        return []
+    if len(tokens) == len(heard):
+        times = [(word["start_ms"], word["end_ms"]) for word in heard]
+    else:
+        begin = heard[0]["start_ms"] if heard else segment["start_ms"]
+        length = (heard[-1]["end_ms"] if heard else segment["end_ms"]) - begin
+        edges = [begin + length * i // len(tokens) for i in range(len(tokens) + 1)]
+        times = list(pairwise(edges))
+    return [
+        Spoken(index, segment["speaker"], token, start, end)
+        for token, (start, end) in zip(tokens, times, strict=True)
+    ]
+
+
+def _played(segments: list[Segment], clips: list[Clip]) -> list[Spoken]:
+    """The words that clips play, once where several tracks play them together."""
+    by_media: dict[str, list[Clip]] = {}
+    for clip in clips:
+        by_media.setdefault(clip["media_file_id"], []).append(clip)
+    played = {
+        moved: None
+        for index, segment in enumerate(segments)
+        for word in shown(index, segment)
+        for clip in by_media.get(segment["media_file_id"], ())
+        if clip["in_point_ms"] <= _middle(word) < clip["out_point_ms"]
+        for moved in [_moved(word, clip)]
+    }
+    return sorted(played, key=lambda word: (word.start_ms, word.segment))
+
+
+def _middle(word: Spoken) -> int:
+    return (word.start_ms + word.end_ms) // 2
+
+
+def _moved(word: Spoken, clip: Clip) -> Spoken:
+    """The word at the time at which the clip plays it."""
+    permille = speed_permille(clip["effects"])
+    start, end = (
+        clip["start_ms"]
+        + on_timeline(
+            min(max(at, clip["in_point_ms"]), clip["out_point_ms"]) - clip["in_point_ms"], permille
+        )
+        for at in (word.start_ms, word.end_ms)
+    )
+    return Spoken(word.segment, word.speaker, word.text, start, end)
+
+
+def cues_of(words: Iterable[Spoken]) -> list[Cue]:
+    """Words gathered to what fits two lines and a few seconds, one speaker at a time."""
+    runs: list[list[Spoken]] = []
+    for word in words:
+        if not runs or not _fits(runs[-1], word):
+            runs.append([])
+        runs[-1].append(word)
+    return [
+        Cue(tuple(run), max(run[-1].end_ms, max(word.start_ms for word in run) + 1)) for run in runs
+    ]
+
+
+def _fits(run: list[Spoken], word: Spoken) -> bool:
+    length = sum(len(other.text) + 1 for other in run) + len(word.text)
+    return (
+        (run[-1].segment, run[-1].speaker) == (word.segment, word.speaker)
+        and length <= MAX_CUE
+        and word.start_ms >= run[-1].start_ms
+        and word.start_ms - run[-1].end_ms <= MAX_PAUSE_MS
+        and word.end_ms - run[0].start_ms <= MAX_CUE_MS
+    )
+
+
+def _timed(cue: Cue) -> str:
+    """The cue's text, each word after the first with its time where that is a later one."""
+    return " ".join(_stamped(cue))
+
+
+def _stamped(cue: Cue) -> Iterator[str]:
+    last = cue.start_ms
+    for word in cue.words:
+        stamp = ""
+        if last < word.start_ms < cue.end_ms:
+            last = word.start_ms
+            stamp = f"<{_clock(last, '.')}>"
+        yield stamp + _escaped(word.text)
+
+
+def _several(words: Iterable[Spoken]) -> bool:
+    return len({word.speaker for word in words}) > 1
+
+
+def _label(word: Spoken, several: bool) -> str:
+    return f"{_clean(word.speaker)}: " if several else ""
+
+
+def _lines(words: str) -> str:
+    """Wrapped; an arrow would be taken for a time."""
+    return "\n".join(wrap(words.replace("-->", "->"), MAX_LINE, break_long_words=False))
+
+
+def _escaped(words: str) -> str:
+    return html.escape(_clean(words), quote=False)
+
+
+def _clean(words: str) -> str:
+    return " ".join(words.split())
+
+
+def _clock(milliseconds: int, point: str) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02}{point}{rest:03}"

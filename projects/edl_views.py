@@ -1,0 +1,167 @@
+"""The endpoints of a project's EDL."""
+
+from typing import Any, TypeVar
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from pydantic import BaseModel
+from pydantic import ValidationError as ShapeError
+from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from auteur.api.idempotency import idempotent
+from auteur.api.preconditions import ETAG, documented, etag, versions_of
+from auteur.api.requests import user_id
+from projects import edl
+from projects.access import owned_project
+from projects.serializers import EditedSerializer, EdlSerializer, JsonPatchOperationSerializer
+from projects.timeline import changes, editing, patching, rules
+from projects.timeline.operations import NAMES, Operations
+from projects.timeline.session import Edited
+from projects.timeline.shape import EdlShape
+
+JSON_PATCH = "application/json-patch+json"
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class JsonPatchParser(JSONParser):
+    """RFC 6902."""
+
+    media_type = JSON_PATCH
+
+
+class EdlView(APIView):
+    """`/projects/:id/edl`."""
+
+    parser_classes = (JSONParser, JsonPatchParser)
+
+    @extend_schema(summary="Get a project's EDL", parameters=[ETAG], responses=EdlSerializer)
+    def get(self, request: Request, project_id: UUID) -> Response:
+        """The EDL; ``ETag`` is its version."""
+        owned_project(user_id=user_id(request), project_id=project_id)
+        document = edl.read(project_id=project_id, user_id=user_id(request))
+        return Response(document, headers=etag(document["version"]))
+
+    @extend_schema(
+        summary="Replace a project's EDL",
+        description="Tracks, and the transcript if one is given. What else `GET` answers may be "
+        "sent back with them and is ignored.",
+        parameters=[documented(required=True), ETAG],
+        request=EdlShape,
+        responses=EditedSerializer,
+    )
+    def put(self, request: Request, project_id: UUID) -> Response:
+        """What has changed."""
+        versions = versions_of(request, required=True)
+        owned_project(user_id=user_id(request), project_id=project_id)
+        edited = editing.replace(
+            project_id=project_id,
+            user_id=user_id(request),
+            versions=versions,
+            document=shaped(EdlShape, request.data),
+        )
+        return answer(edited)
+
+    @extend_schema(
+        summary="Edit a project's EDL",
+        description="By named operations, or by a JSON Patch (RFC 6902) of the EDL. All are made, "
+        "as one version, or none. A JSON Patch counts places in lists: `If-Match` must say in "
+        "which version. Named operations know things by their ids: without `If-Match` they are "
+        "made on the latest version.",
+        parameters=[documented(required=False), ETAG],
+        request={
+            "application/json": Operations,
+            JSON_PATCH: JsonPatchOperationSerializer(many=True),
+        },
+        responses=EditedSerializer,
+    )
+    def patch(self, request: Request, project_id: UUID) -> Response:
+        """What has changed."""
+        edit = _json_patch if _is_json_patch(request) else _operations
+        owned_project(user_id=user_id(request), project_id=project_id)
+        return answer(edit(request, project_id))
+
+
+class UndoView(APIView):
+    """`/projects/:id/edl/undo`."""
+
+    @extend_schema(
+        summary="Undo the last edit of the EDL",
+        description="409 `nothing_to_undo` where there is none.",
+        parameters=[documented(required=False), ETAG],
+        request=None,
+        responses=EditedSerializer,
+    )
+    @idempotent
+    def post(self, request: Request, project_id: UUID) -> Response:
+        """What has changed."""
+        versions = versions_of(request, required=False)
+        owned_project(user_id=user_id(request), project_id=project_id)
+        edited = editing.undo(project_id=project_id, user_id=user_id(request), versions=versions)
+        return answer(edited)
+
+
+class RedoView(APIView):
+    """`/projects/:id/edl/redo`."""
+
+    @extend_schema(
+        summary="Redo the edit of the EDL that was undone last",
+        description="409 `nothing_to_redo` where there is none: an edit forgets them.",
+        parameters=[documented(required=False), ETAG],
+        request=None,
+        responses=EditedSerializer,
+    )
+    @idempotent
+    def post(self, request: Request, project_id: UUID) -> Response:
+        """What has changed."""
+        versions = versions_of(request, required=False)
+        owned_project(user_id=user_id(request), project_id=project_id)
+        edited = editing.redo(project_id=project_id, user_id=user_id(request), versions=versions)
+        return answer(edited)
+
+
+def shaped(shape: type[T], data: Any) -> T:
+    """The body as a value of this shape; raises a 400 that names what is malformed."""
+    try:
+        return shape.model_validate(data)
+    except ShapeError as exc:
+        rules.refuse_shape(exc, unnamed=NAMES)
+
+
+def answer(edited: Edited) -> Response:
+    """What the edit has made, with the new version's ``ETag``."""
+    body = {
+        "version": edited.version,
+        "duration_ms": edited.duration_ms,
+        "undo_depth": edited.undo_depth,
+        "redo_depth": edited.redo_depth,
+        "patch": changes.as_json_patch(edited.changes),
+    }
+    return Response(body, headers=etag(edited.version))
+
+
+def _is_json_patch(request: Request) -> bool:
+    return request.content_type.partition(";")[0].strip().lower() == JSON_PATCH
+
+
+def _json_patch(request: Request, project_id: UUID) -> Edited:
+    versions = versions_of(request, required=True)
+    return editing.patch(
+        project_id=project_id,
+        user_id=user_id(request),
+        versions=versions,
+        operations=patching.parsed(request.data),
+    )
+
+
+def _operations(request: Request, project_id: UUID) -> Edited:
+    versions = versions_of(request, required=False)
+    return editing.operate(
+        project_id=project_id,
+        user_id=user_id(request),
+        versions=versions,
+        operations=shaped(Operations, request.data).operations,
+    )

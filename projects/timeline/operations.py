@@ -1,0 +1,392 @@
+"""The named operations on a timeline: what clients send, and what each makes of the content."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from projects.documents import MAX_EFFECTS, MAX_OPERATIONS
+from projects.timeline import speech
+from projects.timeline.content import (
+    Content,
+    Refused,
+    find_clip,
+    find_track,
+    in_source,
+    on_timeline,
+    replaced,
+    speed_permille,
+    with_clips,
+)
+from projects.timeline.placing import bring_back, cut, new_id, part_of
+from projects.timeline.shape import (
+    Effect,
+    Effects,
+    EffectType,
+    Id,
+    MediaId,
+    Mode,
+    Ms,
+    SegmentText,
+    Shape,
+    Speaker,
+    TrackName,
+    TrackType,
+    WordText,
+)
+
+WordIndex = Annotated[int, Field(strict=True, ge=0, description="Counted from 0.")]
+
+
+class ClipOperation(Shape):
+    """An edit of one clip."""
+
+    clip_id: Id
+
+
+class SegmentOperation(Shape):
+    """An edit of one segment of the transcript, and of the clips that play it."""
+
+    segment_id: Id
+
+
+class AddTrack(Shape):
+    """Add an empty track, at the end or at an index."""
+
+    op: Literal["add_track"]
+    track_id: Id | None = Field(default=None, description="Made up if absent.")
+    type: TrackType
+    name: TrackName
+    index: Annotated[int, Field(strict=True, ge=0)] | None = None
+
+    def apply(self, content: Content) -> Content:
+        """The content after it."""
+        index = len(content.tracks) if self.index is None else self.index
+        if index > len(content.tracks):
+            raise Refused("index", "unknown_track", "There are not so many tracks.")
+        track = {
+            "id": self.track_id or new_id(), "type": self.type, "name": self.name, "clips": [],
+        }  # fmt: skip
+        return content.with_tracks([*content.tracks[:index], track, *content.tracks[index:]])
+
+
+class AddClip(Shape):
+    """Put a stretch of a media file on a track."""
+
+    op: Literal["add_clip"]
+    clip_id: Id | None = Field(default=None, description="Made up if absent.")
+    track_id: Id
+    media_file_id: MediaId
+    start_ms: Ms
+    in_point_ms: Ms
+    out_point_ms: Ms
+    effects: Effects = []
+
+    def apply(self, content: Content) -> Content:
+        """The content after it."""
+        index = find_track(content.tracks, self.track_id)
+        effects = [effect.model_dump() for effect in self.effects]
+        clip = {
+            "id": self.clip_id or new_id(),
+            "media_file_id": self.media_file_id,
+            "track_id": self.track_id,
+            "start_ms": self.start_ms,
+            "duration_ms": _length(self.in_point_ms, self.out_point_ms, effects),
+            "in_point_ms": self.in_point_ms,
+            "out_point_ms": self.out_point_ms,
+            "effects": effects,
+            "deleted": False,
+        }
+        clips = [*content.tracks[index]["clips"], clip]
+        return content.with_tracks(with_clips(content.tracks, index, clips))
+
+
+class MoveClip(ClipOperation):
+    """Move a clip in time, and to another track."""
+
+    op: Literal["move_clip"]
+    start_ms: Ms
+    track_id: Id | None = Field(default=None, description="Its own if absent.")
+
+    def apply(self, content: Content) -> Content:
+        """The content after it."""
+        track, index = find_clip(content.tracks, self.clip_id)
+        clip = content.tracks[track]["clips"][index]
+        moved = {**clip, "start_ms": self.start_ms}
+        if self.track_id in (None, clip["track_id"]):
+            return _with_clip(content, track, index, moved)
+        target = find_track(content.tracks, str(self.track_id))
+        moved["track_id"] = self.track_id
+        without = _with_clip(content, track, index)
+        clips = [*without.tracks[target]["clips"], moved]
+        return without.with_tracks(with_clips(without.tracks, target, clips))
+
+
+class TrimClip(ClipOperation):
+    """Change where a clip begins or ends in its source.
+
+    What remains stays where it is on the timeline, unless `start_ms` says otherwise.
+    """
+
+    op: Literal["trim_clip"]
+    in_point_ms: Ms | None = None
+    out_point_ms: Ms | None = None
+    start_ms: Ms | None = None
+
+    def apply(self, content: Content) -> Content:
+        """The content after it."""
+        track, index = find_clip(content.tracks, self.clip_id)
+        clip = content.tracks[track]["clips"][index]
+        begin = clip["in_point_ms"] if self.in_point_ms is None else self.in_point_ms
+        end = clip["out_point_ms"] if self.out_point_ms is None else self.out_point_ms
+        trimmed = {
+            **clip,
+            "start_ms": self._start(clip, begin),
+            "duration_ms": _length(begin, end, clip["effects"]),
+            "in_point_ms": begin,
+            "out_point_ms": end,
+        }
+        return _with_clip(content, track, index, trimmed)
+
+    def _start(self, clip: Any, begin: int) -> int:
+        if self.start_ms is not None:
+            return self.start_ms
+        permille = speed_permille(clip["effects"])
+        sooner = begin < clip["in_point_ms"]
+        moved = on_timeline(abs(begin - clip["in_point_ms"]), permille)
+        start = int(clip["start_ms"] + (-moved if sooner else moved))
+        if start < 0:
+            raise Refused("in_point_ms", "too_early", "The clip would begin before the timeline.")
+        return start
+
+
+class SplitClip(ClipOperation):
+    """Make two clips of one; the first keeps the id."""
+
+    op: Literal["split_clip"]
+    at_ms: Ms = Field(description="Where on the timeline.")
+    new_clip_id: Id | None = Field(default=None, description="Of the second; made up if absent.")
+
+    def apply(self, content: Content) -> Content:
+        """The content after it."""
+        track, index = find_clip(content.tracks, self.clip_id)
+        clip = content.tracks[track]["clips"][index]
+        offset = self.at_ms - clip["start_ms"]
+        if not 0 < offset < clip["duration_ms"]:
+            raise Refused("at_ms", "outside_clip", "This is not inside the clip.")
+        at = clip["in_point_ms"] + in_source(offset, speed_permille(clip["effects"]))
+        if at >= clip["out_point_ms"]:
+            raise Refused("at_ms", "outside_clip", "Too little would be left of the clip.")
+        first = part_of(clip, (clip["in_point_ms"], at), clip["start_ms"], clip["id"])
+        start = clip["start_ms"] + first["duration_ms"]
+        second = part_of(clip, (at, clip["out_point_ms"]), start, self.new_clip_id or new_id())
+        if not second["duration_ms"]:
+            raise Refused("at_ms", "outside_clip", "Too little would be left of the clip.")
+        clips = [*replaced(content.tracks[track]["clips"], index, first), second]
+        return content.with_tracks(with_clips(content.tracks, track, clips))
+
+
+class DeleteClip(ClipOperation):
+    """Mark a clip as deleted; `ripple` closes the gap on its track."""
+
+    op: Literal["delete_clip"]
+    mode: Mode = "gap"
+
+    def apply(self, content: Content) -> Content:
+        """The content after it."""
+        track, index = find_clip(content.tracks, self.clip_id)
+        clips = content.tracks[track]["clips"]
+        if clips[index]["deleted"]:
+            return content
+        span = (clips[index]["in_point_ms"], clips[index]["out_point_ms"])
+        after = cut(clips, index, span, mode=self.mode, segment_id=None)
+        return content.with_tracks(with_clips(content.tracks, track, after))
+
+
+class RestoreClip(ClipOperation):
+    """Bring a deleted clip back, the way it went or by another mode."""
+
+    op: Literal["restore_clip"]
+    mode: Mode | None = None
+
+    def apply(self, content: Content) -> Content:
+        """The content after it."""
+        track, index = find_clip(content.tracks, self.clip_id)
+        clips = content.tracks[track]["clips"]
+        if not clips[index]["deleted"]:
+            return content
+        span = (clips[index]["in_point_ms"], clips[index]["out_point_ms"])
+        after = bring_back(clips, index, [span], mode=self.mode)
+        return content.with_tracks(with_clips(content.tracks, track, after))
+
+
+class SetEffect(ClipOperation):
+    """Give a clip an effect, in the place of its effect of the same type."""
+
+    op: Literal["set_effect"]
+    effect: Effect
+
+    def apply(self, content: Content) -> Content:
+        """The content after it."""
+        effect = self.effect.model_dump()
+        return _with_effects(content, self.clip_id, self.effect.type, [effect])
+
+
+class RemoveEffect(ClipOperation):
+    """Take an effect from a clip."""
+
+    op: Literal["remove_effect"]
+    type: EffectType
+
+    def apply(self, content: Content) -> Content:
+        """The content after it."""
+        return _with_effects(content, self.clip_id, self.type, [])
+
+
+class EditWord(SegmentOperation):
+    """Show another word than was heard; null shows the one that was."""
+
+    op: Literal["edit_word"]
+    word: WordIndex
+    text: WordText | None
+
+    def apply(self, content: Content) -> Content:
+        """The content after it."""
+        return speech.edit_word(
+            content, segment_id=self.segment_id, index=self.word, text=self.text
+        )
+
+
+class EditSegment(SegmentOperation):
+    """Show another text than was heard (null: what was), or name another speaker."""
+
+    op: Literal["edit_segment"]
+    edited_text: SegmentText | None = None
+    speaker: Speaker | None = None
+
+    def apply(self, content: Content) -> Content:
+        """The content after it."""
+        fields = self.model_dump(include=self.model_fields_set & {"edited_text", "speaker"})
+        if fields.get("speaker", "") is None:
+            del fields["speaker"]
+        return speech.edit_segment(content, segment_id=self.segment_id, fields=fields)
+
+
+class DeleteSegment(SegmentOperation):
+    """Delete what is said in a segment, and cut out what plays it."""
+
+    op: Literal["delete_segment"]
+    mode: Mode = "ripple"
+
+    def apply(self, content: Content) -> Content:
+        """The content after it."""
+        return speech.delete_segment(content, segment_id=self.segment_id, mode=self.mode)
+
+
+class RestoreSegment(SegmentOperation):
+    """Bring a deleted segment back with its clips, the way they went or by another mode."""
+
+    op: Literal["restore_segment"]
+    mode: Mode | None = None
+
+    def apply(self, content: Content) -> Content:
+        """The content after it."""
+        return speech.restore_segment(content, segment_id=self.segment_id, mode=self.mode)
+
+
+class Words(SegmentOperation):
+    """Some words of a segment, from the first to the last."""
+
+    first: WordIndex
+    last: WordIndex | None = Field(default=None, description="The first if absent.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "Words":
+        if self.last is not None and self.last < self.first:
+            raise PydanticCustomError("words", "The last word comes before the first.")
+        return self
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Which words, as `speech` wants it."""
+        last = self.first if self.last is None else self.last
+        return {"segment_id": self.segment_id, "first": self.first, "last": last}
+
+
+class DeleteWords(Words):
+    """Delete words, and cut out what plays them."""
+
+    op: Literal["delete_words"]
+    mode: Mode = "ripple"
+
+    def apply(self, content: Content) -> Content:
+        """The content after it."""
+        return speech.delete_words(content, **self.chosen, mode=self.mode)
+
+
+class RestoreWords(Words):
+    """Bring deleted words back with their clips, the way they went or by another mode."""
+
+    op: Literal["restore_words"]
+    mode: Mode | None = None
+
+    def apply(self, content: Content) -> Content:
+        """The content after it."""
+        return speech.restore_words(content, **self.chosen, mode=self.mode)
+
+
+AnyOperation = Annotated[
+    AddTrack | AddClip | MoveClip | TrimClip | SplitClip | DeleteClip | RestoreClip | SetEffect
+    | RemoveEffect | EditWord | EditSegment | DeleteSegment | RestoreSegment | DeleteWords
+    | RestoreWords,
+    Field(discriminator="op"),
+]  # fmt: skip
+
+
+NAMES = frozenset(
+    get_args(member.model_fields["op"].annotation)[0]
+    for member in get_args(get_args(AnyOperation)[0])
+)
+
+
+class Operations(Shape):
+    """Edits that are made in order, all or none."""
+
+    operations: list[AnyOperation] = Field(min_length=1, max_length=MAX_OPERATIONS)
+
+
+def segments_of(operations: Sequence[Any]) -> set[str]:
+    """The segments that operations need."""
+    return {o.segment_id for o in operations if isinstance(o, SegmentOperation)}
+
+
+def need_tracks(operations: Sequence[Any]) -> bool:
+    """Whether any needs the tracks."""
+    return not all(isinstance(operation, EditWord | EditSegment) for operation in operations)
+
+
+def _length(begin: int, end: int, effects: Any) -> int:
+    duration = on_timeline(end - begin, speed_permille(effects)) if end > begin else 0
+    if not duration:
+        raise Refused("out_point_ms", "empty_clip", "A clip ends after it begins.")
+    return duration
+
+
+def _with_clip(content: Content, track: int, index: int, *clip: Any) -> Content:
+    clips = replaced(content.tracks[track]["clips"], index, *clip)
+    return content.with_tracks(with_clips(content.tracks, track, clips))
+
+
+def _with_effects(content: Content, clip_id: str, kind: str, effects: list[Any]) -> Content:
+    track, index = find_clip(content.tracks, clip_id)
+    clip = content.tracks[track]["clips"][index]
+    types = [effect["type"] for effect in clip["effects"]]
+    place = types.index(kind) if kind in types else len(types)
+    after = [*clip["effects"][:place], *effects, *clip["effects"][place + 1 :]]
+    if len(after) > MAX_EFFECTS:
+        raise Refused("effect", "too_many_effects", f"A clip has at most {MAX_EFFECTS} effects.")
+    changed = {**clip, "effects": after}
+    if kind == "speed":
+        changed["duration_ms"] = _length(clip["in_point_ms"], clip["out_point_ms"], after)
+    return _with_clip(content, track, index, changed)

@@ -1,0 +1,220 @@
+"""JSON Patch (RFC 6902) on an EDL as clients see it: its tracks and the segments of its transcript.
+
+Only what a patch may touch is read and copied, and only what it has changed is checked for shape.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jsonpatch
+import jsonpointer
+from pydantic import ValidationError as ShapeError
+
+from auteur.api.problems import Problem
+from projects.documents import MAX_OPERATIONS
+from projects.timeline.content import Content, Segment, Track
+from projects.timeline.rules import TimelineTooLarge, refuse_one, refuse_shape
+from projects.timeline.session import Needs
+from projects.timeline.shape import ClipShape, SegmentShape, TrackShape
+
+MAX_COPIED_VALUES = 100_000
+"""What `copy` may make in one patch: it can double a value with each operation."""
+
+_TRACKS = re.compile(r"/tracks(/|$)")
+_SEGMENT = re.compile(r"/transcript/segments/(0|[1-9][0-9]{0,6})/")
+_SEGMENTS = re.compile(r"/transcript/segments(/|$)")
+
+NEEDED = {"add": "value", "replace": "value", "test": "value", "move": "from", "copy": "from"}
+
+Operation = Mapping[str, Any]
+
+
+class InvalidPatch(Problem):
+    """It is no JSON Patch, or one of what cannot be patched."""
+
+    default_code = "invalid_patch"
+    default_detail = "This is no JSON Patch."
+
+
+class PatchConflict(Problem):
+    """The patch does not fit the document."""
+
+    status_code = 409
+    default_code = "patch_conflict"
+    default_detail = "The patch does not fit the EDL."
+
+
+class PatchTestFailed(PatchConflict):
+    """A `test` operation has found another value."""
+
+    default_code = "patch_test_failed"
+    default_detail = "A test of the patch has failed."
+
+
+def parsed(body: Any) -> list[Operation]:
+    """The operations, each of known form and about what may be patched; raises problems."""
+    if not isinstance(body, list) or not all(isinstance(item, dict) for item in body):
+        raise InvalidPatch
+    if not 1 <= len(body) <= MAX_OPERATIONS:
+        raise InvalidPatch(f"A patch has 1 to {MAX_OPERATIONS} operations.")
+    for item in body:
+        if not all(isinstance(path, str) and _may_touch(path) for path in _paths(item)):
+            raise InvalidPatch("Paths begin with /tracks or /transcript/segments.")
+        if NEEDED.get(str(item.get("op")), "path") not in item:
+            raise InvalidPatch(f"An operation lacks its member `{NEEDED[item['op']]}`.")
+    try:
+        jsonpatch.JsonPatch(body)
+    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError) as exc:
+        raise InvalidPatch(str(exc)) from exc
+    return body
+
+
+def _paths(item: Operation) -> list[Any]:
+    return [item.get("path"), *([item["from"]] if "from" in item else [])]
+
+
+def _may_touch(path: str) -> bool:
+    return bool(_TRACKS.match(path) or _SEGMENTS.match(path))
+
+
+def needs_of(patch: Sequence[Operation]) -> Needs:
+    """What must be read for the patch."""
+    paths = [path for item in patch for path in _paths(item)]
+    tracks = any(_TRACKS.match(path) for path in paths)
+    of_segments = [path for path in paths if _SEGMENTS.match(path)]
+    singles = [_SEGMENT.match(path) for path in of_segments]
+    if not all(singles):
+        return Needs(tracks=tracks, transcript=True)
+    indexes = frozenset(int(single[1]) for single in singles if single)
+    return Needs(tracks=tracks, segment_indexes=indexes)
+
+
+def apply(content: Content, patch: Sequence[Operation]) -> Content:
+    """The content after the patch; raises problems."""
+    document = {
+        "tracks": [_copy_of_track(track) for track in content.tracks],
+        "transcript": {"segments": [_copy_of_segment(segment) for segment in content.segments]},
+    }
+    _patch(document, patch)
+    after = document["transcript"]
+    segments = after["segments"] if isinstance(after, dict) and "segments" in after else None
+    return Content(
+        tracks=_tracks(content.tracks, document["tracks"]),
+        segments=_segments(content.segments, segments),
+    )
+
+
+def _copy_of_track(track: Track) -> dict[str, Any]:
+    clips = [
+        {**clip, "effects": [_copy_of_effect(effect) for effect in clip["effects"]]}
+        | ({"cut": dict(clip["cut"])} if "cut" in clip else {})
+        for clip in track["clips"]
+    ]
+    return {**track, "clips": clips}
+
+
+def _copy_of_effect(effect: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: list(v) if isinstance(v, list) else v for k, v in effect.items()}
+
+
+def _copy_of_segment(segment: Segment) -> Any:
+    if "words" not in segment:
+        return segment  # not read, and not named by the patch
+    return {**segment, "words": [dict(word) for word in segment["words"]]}
+
+
+def _patch(document: dict[str, Any], patch: Sequence[Operation]) -> None:
+    copied = 0
+    for operation in patch:
+        try:
+            if operation["op"] == "copy":
+                copied += _weight(jsonpointer.resolve_pointer(document, operation["from"]))
+                if copied > MAX_COPIED_VALUES:
+                    raise TimelineTooLarge
+            jsonpatch.JsonPatch([operation]).apply(document, in_place=True)
+        except jsonpatch.JsonPatchTestFailed as exc:
+            raise PatchTestFailed from exc
+        except (
+            jsonpatch.JsonPatchException,
+            jsonpointer.JsonPointerException,
+            TypeError,
+            LookupError,
+            RecursionError,
+        ) as exc:
+            raise PatchConflict(f"{operation['op']} {operation['path']}: {exc}"[:500]) from exc
+    if "tracks" not in document:
+        raise PatchConflict("An EDL has tracks.")
+
+
+def _weight(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + sum(map(_weight, value.values()))
+    return 1 + sum(map(_weight, value)) if isinstance(value, list) else 1
+
+
+def _tracks(before: list[Track], after: Any) -> list[Track]:
+    """The tracks that came out of the patch, those that it left alone being the same objects."""
+    if not isinstance(after, list):
+        refuse_one("tracks", "list_type", "This is no list.")
+    old = {track["id"]: track for track in before}
+    clips = {clip["id"]: clip for track in before for clip in track["clips"]}
+    made = [_track(track, old, clips, index) for index, track in enumerate(after)]
+    return before if _same(before, made) else made
+
+
+def _track(value: Any, old: dict[Any, Track], clips: dict[Any, Any], index: int) -> Track:
+    listed = value.get("clips") if isinstance(value, dict) else None
+    header = {**value, "clips": []} if isinstance(listed, list) else value
+    try:
+        track = TrackShape.model_validate(header).stored()
+    except ShapeError as exc:
+        refuse_shape(exc, "tracks", index)
+    if isinstance(listed, list):
+        track["clips"] = [
+            _clip(clip, clips, track["id"], index, place) for place, clip in enumerate(listed)
+        ]
+    before = old.get(track["id"])
+    if before is None or not _same(before["clips"], track["clips"]):
+        return track
+    track["clips"] = before["clips"]
+    return before if before == track else track
+
+
+def _clip(value: Any, clips: dict[Any, Any], track_id: str, index: int, place: int) -> Any:
+    name = value.get("id") if isinstance(value, dict) else None
+    before = clips.get(name) if isinstance(name, str) else None
+    if before is None or before != value:
+        try:
+            before = ClipShape.model_validate(value).stored()
+        except ShapeError as exc:
+            refuse_shape(exc, "tracks", index, "clips", place)
+    if before["track_id"] != track_id:
+        field = f"tracks.{index}.clips.{place}.track_id"
+        refuse_one(field, "clip_track", "A clip names the track that it lies on.")
+    return before
+
+
+def _segments(before: list[Segment], after: Any) -> list[Segment]:
+    if not isinstance(after, list):
+        refuse_one("transcript.segments", "list_type", "This is no list.")
+    old = {segment["id"]: segment for segment in before}
+    made = [_segment(segment, old, index) for index, segment in enumerate(after)]
+    return before if _same(before, made) else made
+
+
+def _segment(value: Any, old: dict[Any, Segment], index: int) -> Segment:
+    name = value.get("id") if isinstance(value, dict) else None
+    before = old.get(name) if isinstance(name, str) else None
+    if before is not None and before == value:
+        return before
+    try:
+        return SegmentShape.model_validate(value).stored()
+    except ShapeError as exc:
+        refuse_shape(exc, "transcript", "segments", index)
+
+
+def _same(before: Sequence[Any], after: Sequence[Any]) -> bool:
+    return len(before) == len(after) and all(
+        old is new for old, new in zip(before, after, strict=True)
+    )

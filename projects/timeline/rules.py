@@ -1,0 +1,140 @@
+"""What an EDL must hold as a whole: unique ids, bounded parts, one clip at a time on a track."""
+
+from collections.abc import Container, Iterable, Iterator
+from itertools import chain
+from typing import Any, NoReturn
+
+import bson
+from pydantic import ValidationError as ShapeError
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.settings import api_settings
+
+from auteur.api.problems import field_problem
+from projects.documents import MAX_CLIPS, MAX_TIME_MS, MAX_TRACKS, MAX_TRACKS_BYTES
+from projects.edl import EdlTooLarge
+from projects.timeline.content import Clip, Content, Segment, Track, cross_fade_ms, end_of
+
+MAX_ERRORS = 50
+"""As many are told at once; a client that sends thousands of bad clips has one mistake."""
+
+Error = tuple[str, str, str]
+
+
+class TimelineTooLarge(EdlTooLarge):
+    """The tracks, clips and effects would pass their bound; nothing was changed."""
+
+    default_code = "timeline_too_large"
+    default_detail = "The timeline would become too large."
+
+
+def refuse(errors: Iterable[Error]) -> None:
+    """Raise one 400 for all of ``errors``: field, code and sentence of each."""
+    fields: dict[str, list[ErrorDetail]] = {}
+    for _, (field, code, detail) in zip(range(MAX_ERRORS), errors, strict=False):
+        fields.setdefault(field, []).append(ErrorDetail(detail, code=code))
+    if fields:
+        raise ValidationError(fields)
+
+
+def refuse_one(field: str, code: str, detail: str) -> NoReturn:
+    """Raise a 400 about one field."""
+    raise field_problem(field, code, detail)
+
+
+def refuse_shape(error: ShapeError, *place: str | int, unnamed: Container[object] = ()) -> NoReturn:
+    """Raise a 400 that names what is malformed below ``place``.
+
+    ``unnamed`` are names that stand in no document, such as those of a union's members.
+    """
+    told = []
+    for found in error.errors(include_url=False, include_context=False, include_input=False):
+        names = (*place, *(name for name in found["loc"] if name not in unnamed))
+        field = ".".join(map(str, names)) or api_settings.NON_FIELD_ERRORS_KEY
+        told.append((field, found["type"], found["msg"]))
+    refuse(told)
+    raise error
+
+
+def check(before: Content, after: Content) -> None:
+    """Raise what is wrong with ``after``, of which all that ``before`` has as well was right."""
+    if after.tracks is not before.tracks:
+        refuse(chain(_counts(after.tracks), _ids(after.tracks), _overlaps(before, after)))
+        _check_bytes(before.tracks, after.tracks)
+    if len(after.segments) != len(before.segments):
+        refuse(_duplicates(after.segments, "transcript.segments"))
+
+
+def _counts(tracks: list[Track]) -> Iterator[Error]:
+    if len(tracks) > MAX_TRACKS:
+        yield "tracks", "too_many_tracks", f"An EDL has at most {MAX_TRACKS} tracks."
+    if sum(len(track["clips"]) for track in tracks) > MAX_CLIPS:
+        yield (
+            "tracks",
+            "too_many_clips",
+            f"An EDL has at most {MAX_CLIPS} clips, deleted ones counted.",
+        )
+
+
+def _ids(tracks: list[Track]) -> Iterator[Error]:
+    yield from _duplicates(tracks, "tracks")
+    seen: set[str] = set()
+    for index, track in enumerate(tracks):
+        yield from _duplicates(track["clips"], f"tracks.{index}.clips", seen)
+
+
+def _duplicates(
+    items: Iterable[Track | Clip | Segment], place: str, seen: set[str] | None = None
+) -> Iterator[Error]:
+    seen = set() if seen is None else seen
+    for index, item in enumerate(items):
+        if item["id"] in seen:
+            yield f"{place}.{index}.id", "duplicate_id", "Another one has this id."
+        seen.add(item["id"])
+
+
+def _overlaps(before: Content, after: Content) -> Iterator[Error]:
+    known = {id(track["clips"]) for track in before.tracks}
+    for index, track in enumerate(after.tracks):
+        if id(track["clips"]) not in known:
+            for error in overlaps_of(track["clips"]):
+                yield (f"tracks.{index}.clips.{error[0]}.start_ms", *error[1:])
+
+
+def overlaps_of(clips: list[Clip]) -> Iterator[tuple[int, str, str]]:
+    """Each clip by its index that begins too early, or ends after the last possible time.
+
+    A cross-fade lets a clip overlap the one before it, by no more than either is long; no third.
+    """
+    live = [(clip["start_ms"], index) for index, clip in enumerate(clips) if not clip["deleted"]]
+    previous: Clip | None = None
+    earlier_end = 0
+    for start, index in sorted(live):
+        clip = clips[index]
+        if end_of(clip) > MAX_TIME_MS:
+            yield index, "too_late", f"A timeline ends after {MAX_TIME_MS} ms at the latest."
+        if previous is not None:
+            overlap = end_of(previous) - start
+            if overlap > 0 and (overlap > _allowed(previous, clip) or earlier_end > start):
+                yield index, "clip_overlap", "The clip overlaps the one before it on its track."
+            earlier_end = max(earlier_end, end_of(previous))
+        previous = clip
+
+
+def _allowed(previous: Clip, clip: Clip) -> int:
+    return min(cross_fade_ms(clip), previous["duration_ms"], clip["duration_ms"])
+
+
+def _check_bytes(before: list[Track], after: list[Track]) -> None:
+    """Measure the tracks, unless they can hardly have grown."""
+    if _weight(after) > _weight(before) and bytes_of(after) > MAX_TRACKS_BYTES:
+        raise TimelineTooLarge
+
+
+def _weight(tracks: list[Track]) -> tuple[int, int, int]:
+    clips = [clip for track in tracks for clip in track["clips"]]
+    return len(clips), sum(len(clip["effects"]) for clip in clips), len(tracks)
+
+
+def bytes_of(tracks: Any) -> int:
+    """The size of the tracks in the document."""
+    return len(bson.encode({"tracks": tracks}))

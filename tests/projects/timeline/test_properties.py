@@ -1,0 +1,180 @@
+"""Any operations in any order: the EDL stays right, and all of them can be undone and redone."""
+
+import datetime
+import os
+import uuid
+from typing import Any
+
+import bson
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from pymongo.collection import Collection
+from rest_framework.exceptions import APIException
+
+from accounts.models import User
+from media.models import MediaFile, MediaType
+from projects import authoring, transcript
+from projects.models import Project
+from projects.timeline import changes, editing, operations, rules
+from projects.timeline.content import Content, Refused
+from tests.projects.timeline import walk
+from tests.projects.timeline.making import MEDIA, check_stored, clip, content, segment, track
+
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+COMMON: dict[str, Any] = {
+    "deadline": None,
+    "database": None,
+    "derandomize": not LONG,
+    "phases": [Phase.explicit, Phase.generate, *([Phase.shrink] if LONG else [])],
+    "suppress_health_check": list(HealthCheck),
+}
+PURE = settings(max_examples=2000 if LONG else 150, **COMMON)
+STORED = settings(max_examples=300 if LONG else 25, **COMMON)
+
+STEPS = 25
+
+
+def first() -> Content:
+    """A film of two clips of one recording with sound, and what is said in it."""
+    picture = [clip("a", 0, 0, 3000), clip("b", 3500, 3000, 6000)]
+    sound = [clip("c", 0, 0, 3000), clip("d", 3500, 3000, 6000)]
+    return content(
+        track(*picture),
+        track(*sound, name="s", kind="audio"),
+        segments=[
+            segment("s1", 200, "one two three"),
+            segment("s2", 2500, "four five six seven"),
+            segment("s3", 2700, "eight"),
+        ],
+    )
+
+
+def tried(before: Content, step: walk.Step) -> Content:
+    """The content after a step, or as it was where the step is refused."""
+    wanted = walk.operation(before, MEDIA, step)
+    try:
+        (operation,) = operations.Operations.model_validate({"operations": [wanted]}).operations
+        after = operation.apply(before)
+        rules.check(before, after)
+    except (Refused, ValueError, APIException):
+        return before
+    return after
+
+
+def same(left: Content, right: Content) -> bool:
+    def encoded(one: Content) -> bytes:
+        return bson.encode({"tracks": one.tracks, "segments": one.segments})
+
+    return encoded(left) == encoded(right)
+
+
+@PURE
+@given(walk.walks(STEPS))
+def test_each_edit_is_told_by_changes_that_lead_there_and_back(steps: list[walk.Step]) -> None:
+    now = first()
+    for step in steps:
+        after = tried(now, step)
+
+        found = changes.between(now, after)
+
+        assert same(changes.apply(now, found.there), after)
+        assert same(changes.apply(after, found.back), now)
+        now = after
+
+
+@PURE
+@given(walk.walks(STEPS))
+def test_nothing_is_mutated(steps: list[walk.Step]) -> None:
+    now = first()
+    for step in steps:
+        before = bson.encode({"tracks": now.tracks, "segments": now.segments})
+        after = tried(now, step)
+
+        assert bson.encode({"tracks": now.tracks, "segments": now.segments}) == before
+        now = after
+
+
+@pytest.fixture
+def recording(make_media: Any, user: User) -> MediaFile:
+    made: MediaFile = make_media(type=MediaType.VIDEO, duration_ms=6000)
+    return made
+
+
+@pytest.mark.django_db
+@STORED
+@given(steps=walk.walks(STEPS))
+def test_what_is_stored_stays_right_and_all_is_undone_and_redone(
+    steps: list[walk.Step],
+    user: User,
+    recording: MediaFile,
+    edls: Collection[dict[str, Any]],
+) -> None:
+    project = authoring.create(user_id=user.pk, fields={"name": "Walk"})
+    key = {"project_id": project.pk, "user_id": user.pk}
+
+    def stored() -> dict[str, Any]:
+        found = edls.find_one({"project_id": str(project.pk)})
+        assert found is not None
+        return found
+
+    def kept() -> bytes:
+        return bson.encode({name: stored()[name] for name in ("settings", "tracks", "transcript")})
+
+    history = [kept()]
+    _begin(project, recording)
+    history.append(kept())
+    for step in steps:
+        document = stored()
+        now = Content(document["tracks"], document["transcript"]["segments"])
+        wanted = walk.operation(now, str(recording.pk), step)
+        try:
+            parsed = operations.Operations.model_validate({"operations": [wanted]}).operations
+            edited = editing.operate(**key, versions=None, operations=parsed)
+        except (ValueError, APIException):
+            assert stored() == document
+            continue
+        check_stored(stored())
+        assert edited.version == stored()["version"]
+        if edited.version != document["version"]:
+            history.append(kept())
+        assert edited.undo_depth == len(stored()["undo_stack"]) == len(history) - 1
+
+    for before in reversed(history[:-1]):
+        editing.undo(**key)
+        assert kept() == before
+        check_stored(stored())
+    with pytest.raises(editing.NothingToUndo):
+        editing.undo(**key)
+    for after in history[1:]:
+        editing.redo(**key)
+        assert kept() == after
+        check_stored(stored())
+    with pytest.raises(editing.NothingToRedo):
+        editing.redo(**key)
+
+
+def _begin(project: Project, recording: MediaFile) -> None:
+    """Have the recording transcribed."""
+    said = [segment("", 200, "one two three"), segment("", 2500, "four five six seven")]
+    transcript.merge(
+        project_id=project.pk,
+        user_id=project.user_id,
+        media_file_id=recording.pk,
+        job_id=uuid.uuid4(),
+        segments=said,
+    )
+
+
+@pytest.mark.django_db
+def test_the_clock_of_a_transcript_survives_being_undone(
+    user: User, recording: MediaFile, project: Project, edls: Collection[dict[str, Any]]
+) -> None:
+    key = {"project_id": project.pk, "user_id": user.pk}
+    _begin(project, recording)
+    editing.undo(**key)
+
+    editing.redo(**key)
+
+    document = edls.find_one({"project_id": str(project.pk)})
+    assert document is not None
+    assert isinstance(document["transcript"]["generated_at"], datetime.datetime)
