@@ -298,10 +298,12 @@ if LOCAL_GPU_ENGINES < 1:
 
 
 def _numbers(
-    name: str, number: type[int] | type[float], known: Collection[str] = ()
+    name: str,
+    given: dict[str, str],
+    number: type[int] | type[float],
+    known: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Numbers, none below 0, by what they are for: one of the known, if these are given."""
-    given: dict[str, str] = env.dict(name, default={})
+    """Numbers, none below 0, by what they are for: one of the known, if there are such."""
     if known and (unknown := sorted(set(given) - set(known))):
         raise ImproperlyConfigured(f"{name} names {', '.join(unknown)}: use {', '.join(known)}.")
     try:
@@ -314,16 +316,20 @@ def _numbers(
 
 
 # How many calls they take at once, by class: "L4=2,A10G=1".
-LOCAL_GPU_LIMITS = _numbers("LOCAL_GPU_LIMITS", int, list(GpuClass))
+LOCAL_GPU_LIMITS = _numbers(
+    "LOCAL_GPU_LIMITS", env.dict("LOCAL_GPU_LIMITS", default={}), int, list(GpuClass)
+)
 # US dollars for a GPU second by class, where not those of gpu_tasks/prices.py: "A10G=0.0002".
-GPU_PRICES = _numbers("GPU_PRICES", float, list(GpuClass))
+GPU_PRICES = _numbers("GPU_PRICES", env.dict("GPU_PRICES", default={}), float, list(GpuClass))
 MAX_IDS_PER_MESSAGE = env.int("MAX_IDS_PER_MESSAGE", default=50)  # attempts woken by one message
 WORKER_EVENTS = env.bool("WORKER_EVENTS", default=True)  # what Flower lives on
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2)
 # Of one user, at once, in each GPU class; 0 is no limit but the class's own. By plan, where one
 # differs: "starter=5,pro=20". Fair turns hold without it.
 MAX_IN_FLIGHT = env.int("MAX_IN_FLIGHT", default=0)
-MAX_IN_FLIGHT_BY_PLAN = _numbers("MAX_IN_FLIGHT_BY_PLAN", int)
+MAX_IN_FLIGHT_BY_PLAN = _numbers(
+    "MAX_IN_FLIGHT_BY_PLAN", env.dict("MAX_IN_FLIGHT_BY_PLAN", default={}), int
+)
 if MAX_IN_FLIGHT < 0:
     raise ImproperlyConfigured("MAX_IN_FLIGHT must not be below 0.")
 # Calls let in for our own CPU workers, all together: enough to keep them busy, and no queue.

@@ -73,7 +73,7 @@ DOCUMENTED = (
         REPLAYED,
         str,
         OpenApiParameter.HEADER,
-        response=[201, 202],
+        response=[200, 201, 202],
         enum=["true"],
         description="The answer is an earlier one.",
     ),

@@ -10,7 +10,7 @@ from auteur.devstack import environment, ports
 from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.stack import make_folders
 
-READ_BY_SETTINGS = re.compile(r"""\b(?:env(?:iron)?\.\w+|_numbers)\(\s*"([A-Z0-9_]+)\"""")
+READ_BY_SETTINGS = re.compile(r"""\benv(?:iron)?\.\w+\(\s*"([A-Z0-9_]+)\"""")
 
 
 @pytest.fixture
