@@ -113,11 +113,6 @@ class Job(models.Model):
                 name="jobs_to_admit",
             ),
             models.Index(
-                fields=["user", "gpu_class", "turn"],
-                condition=Q(status=JobStatus.PENDING, attempt__isnull=True),
-                name="jobs_of_user_to_admit",
-            ),
-            models.Index(
                 fields=["type", "-created_at"],
                 condition=Q(status=JobStatus.COMPLETED),
                 name="jobs_completed_lately",
@@ -274,6 +269,23 @@ class GpuPool(models.Model):
 
     def __str__(self) -> str:
         return self.gpu_class
+
+
+class GpuLane(models.Model):
+    """The last turn that a user's jobs were given in a GPU class."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    gpu_class = models.CharField(max_length=20)
+    last = models.BigIntegerField()
+
+    class Meta:
+        db_table = "gpu_lanes"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "gpu_class"], name="gpu_lanes_one_per_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.gpu_class}: {self.last}"
 
 
 class Event(models.Model):

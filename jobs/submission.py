@@ -1,7 +1,7 @@
 """Submission: idempotency key, credits, jobs and usage rows in one statement; no broker is touched.
 
 The statement is its own transaction: one round trip, and nothing half done whenever we die. It
-locks media, key and account in this order (docs/decisions/0006).
+locks media, key, account and lane in this order (docs/decisions/0006).
 """
 
 import json
@@ -39,18 +39,7 @@ wanted AS (
         max_wait_seconds float, description text, event jsonb
     )
 ),
-first AS (
-    SELECT gpu_class, greatest(
-        (SELECT clock FROM gpu_pools WHERE gpu_class = class.gpu_class),
-        (SELECT max(turn) + 1 FROM jobs WHERE user_id = %(user_id)s
-            AND gpu_class = class.gpu_class AND status = 'pending' AND attempt_id IS NULL),
-        0) AS turn
-    FROM (SELECT DISTINCT gpu_class FROM wanted) AS class
-),
 charge AS (SELECT place, id AS job_id, cost, description FROM wanted WHERE cost > 0)"""
-"""A job's turn is one after the user's last that waits, or now by its class's clock: who waits with
-a thousand jobs is let in once before another's first (start-time fair queueing, Goyal et al. 1996).
-"""
 
 HOLD_MEDIA = """
 held AS (
@@ -63,14 +52,24 @@ media AS (SELECT 1 FROM held HAVING count(*) = %(media_count)s)"""
 NO_CHARGE = "account AS (SELECT %(user_id)s::uuid AS user_id)"
 
 INSERT_JOBS = """
+lane AS (
+    INSERT INTO gpu_lanes AS lane (user_id, gpu_class, last)
+    SELECT user_id, gpu_class, coalesce(clock, 0) + count(*) - 1
+    FROM wanted LEFT JOIN account ON true LEFT JOIN gpu_pools USING (gpu_class)
+    WHERE {gate} GROUP BY user_id, gpu_class, clock ORDER BY gpu_class
+    ON CONFLICT (user_id, gpu_class) DO UPDATE SET last = greatest(excluded.last,
+        lane.last + (SELECT count(*) FROM wanted WHERE gpu_class = excluded.gpu_class))
+    RETURNING gpu_class, last
+),
 job AS (
     INSERT INTO jobs (id, user_id, project_id, type, gpu_class, plan, turn, media_ids,
                       credits_cost, price_version, input_params, retry_of_id, start_deadline_at)
     SELECT id, user_id, project_id, type, gpu_class, plan,
-           first.turn - 1 + row_number() OVER (PARTITION BY gpu_class ORDER BY place), media_ids,
+           last - count(*) OVER (PARTITION BY gpu_class)
+               + row_number() OVER (PARTITION BY gpu_class ORDER BY place), media_ids,
            cost, price_version, input_params, retry_of_id,
            now() + make_interval(secs => max_wait_seconds)
-    FROM wanted JOIN first USING (gpu_class) LEFT JOIN account ON true
+    FROM wanted JOIN lane USING (gpu_class) LEFT JOIN account ON true
     WHERE {gate} ORDER BY place
 ),
 event AS (
@@ -78,7 +77,10 @@ event AS (
     SELECT id, user_id, 'requested', event
     FROM wanted LEFT JOIN account ON true WHERE {gate} ORDER BY place
 )"""
-"""Where there is no account, the jobs have no user, which the table refuses: so a key is never
+"""A job's turn is one after the user's last in its GPU class, or that of the class's clock if it is
+later (docs/decisions/0009). The lane is locked after the account, which its user is read from.
+
+Where there is no account, lane and jobs have no user, which their tables refuse: so a key is never
 kept without its jobs."""
 
 

@@ -86,6 +86,21 @@ def test_who_comes_later_begins_at_the_clock_and_not_at_the_beginning(submit, ma
     assert [job.turn for job in submit(new, 2)] == [4, 5]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_jobs_asked_for_at_the_same_time_take_turns_as_well(submit, user):
+    threads = [threading.Thread(target=_submit_and_close, args=(submit, user)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(Job.objects.values_list("turn", flat=True)) == list(range(60))
+
+
+def _submit_and_close(submit: Submit, user: User) -> None:
+    submit(user, 10)
+    connections.close_all()
+
+
 def test_a_refused_submission_takes_no_turn(submit, make_user):
     poor = make_user(balance=0)
     with pytest.raises(Exception, match="credits"):
