@@ -1,7 +1,12 @@
-"""Deleting media: the row first, its objects after commit, and nothing that is in use."""
+"""Deleting media: the row first, its objects after commit, and nothing that is in use.
+
+Timelines can do without it, if asked to: their clips are marked while the row is held, so that no
+clip is ever on deleted media without its mark. Whoever brings a clip in holds the row as well.
+"""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import transaction
@@ -20,12 +25,29 @@ UsageFinder = Callable[[UUID], Iterable[str]]
 _finders: list[UsageFinder] = []
 
 
+class Timelines(Protocol):
+    """What the room of the timelines offers."""
+
+    def showing(self, *, user_id: UUID, media_id: UUID) -> list[dict[str, Any]]:
+        """The user's projects that play the media file, each with the clips that do."""
+        ...
+
+    def take_offline(
+        self, *, user_id: UUID, media_ids: Collection[UUID], leaving: UUID | None = None
+    ) -> None:
+        """Mark the clips of media that is being deleted, but for a project that goes itself."""
+        ...
+
+
+_timelines: list[Timelines] = []
+
+
 class MediaInUse(Problem):
-    """Deleting it would pull it away from under open work; the document lists which."""
+    """Open work reads it (``used_by``), or timelines show it (``shown_in``)."""
 
     status_code = 409
     default_code = "media_in_use"
-    default_detail = "The media file is used by work that has not ended."
+    default_detail = "The media file is used by work that has not ended, or shown on a timeline."
 
 
 def register_usage(finder: UsageFinder) -> UsageFinder:
@@ -38,29 +60,59 @@ def register_usage(finder: UsageFinder) -> UsageFinder:
     return finder
 
 
+def register_timelines(timelines: Timelines) -> None:
+    """Have ``timelines`` asked before media is deleted, and told when it is."""
+    if timelines not in _timelines:
+        _timelines.append(timelines)
+
+
 def usages_of(media_id: UUID) -> list[str]:
     """What still needs the media file."""
     return [usage for finder in _finders for usage in finder(media_id)]
 
 
-def delete_media(*, user_id: UUID, media_id: UUID, project_id: UUID | None = None) -> None:
-    """Delete one of the user's media files; raises ``NotFound`` and ``MediaInUse``."""
+def delete_media(
+    *, user_id: UUID, media_id: UUID, project_id: UUID | None = None, force: bool = False
+) -> None:
+    """Delete one of the user's media files; raises ``NotFound`` and ``MediaInUse``.
+
+    With ``force``, clips that show it are no hindrance; open work always is.
+    """
     with transaction.atomic():
         media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id, lock=True)
-        used_by = usages_of(media_id)
-        if used_by:
-            raise MediaInUse(used_by=used_by)
+        _refuse_if_used(media, force)
+        keys = _keys([media])
         media.delete()
-        remove_after_commit(_keys([media]))
+        _take_offline(user_id, [media_id])
+        remove_after_commit(keys)
+
+
+def _refuse_if_used(media: MediaFile, force: bool) -> None:
+    used_by = usages_of(media.pk)
+    shown_in = [
+        project
+        for timelines in _timelines
+        for project in timelines.showing(user_id=media.user_id, media_id=media.pk)
+    ]
+    if used_by or (shown_in and not force):
+        raise MediaInUse(used_by=used_by, shown_in=shown_in)
+
+
+def _take_offline(user_id: UUID, media_ids: Collection[UUID], leaving: UUID | None = None) -> None:
+    for timelines in _timelines:
+        timelines.take_offline(user_id=user_id, media_ids=media_ids, leaving=leaving)
 
 
 def delete_project_media(project_id: UUID) -> None:
     """Delete all media of a project whose jobs have been cancelled, in the caller's transaction."""
     rows = MediaFile.objects.filter(project_id=project_id)
     # In the order in which submissions hold their media.
-    list(rows.select_for_update().order_by("pk").values_list("pk"))
-    keys = _keys(rows)
-    rows.delete()
+    held = list(rows.select_for_update().order_by("pk"))
+    keys = _keys(held)
+    MediaFile.objects.filter(pk__in=[row.pk for row in held]).delete()
+    for user_id in {row.user_id for row in held}:
+        media_ids = [row.pk for row in held if row.user_id == user_id]
+        _take_offline(user_id, media_ids, leaving=project_id)
     remove_after_commit(keys)
 
 

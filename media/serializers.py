@@ -24,6 +24,14 @@ class NewUploadSerializer(serializers.Serializer[None]):
     )
 
 
+class DeletionSerializer(serializers.Serializer[None]):
+    """How a media file is deleted."""
+
+    force = serializers.BooleanField(
+        default=False, help_text="Even if timelines show it: their clips are marked `offline`."
+    )
+
+
 class UploadSerializer(serializers.Serializer[Upload]):
     """Where and how to send the bytes."""
 

@@ -18,12 +18,19 @@ from media.deletion import delete_media
 from media.models import MediaFile
 from media.serializers import (
     ConfirmedMediaSerializer,
+    DeletionSerializer,
     MediaDetailSerializer,
     MediaSerializer,
     NewUploadSerializer,
     UploadSerializer,
 )
 from media.uploads import confirm_upload, request_upload
+
+DELETION = (
+    "409 `media_in_use` where open jobs read it (`used_by`) or timelines show it (`shown_in`: each "
+    "project's `project_id`, `name`, `clip_count` and first `clip_ids`). With `force=true`, only "
+    "open jobs keep it: its clips stay on their timelines, marked `offline`."
+)
 
 
 class UploadUrlView(APIView):
@@ -96,10 +103,15 @@ class MediaView(APIView):
         media = owned_media(user_id=_user_id(request), media_id=media_id)
         return Response(MediaDetailSerializer(media).data)
 
-    @extend_schema(summary="Delete a media file", responses={204: None})
+    @extend_schema(
+        summary="Delete a media file",
+        description=DELETION,
+        parameters=[DeletionSerializer],
+        responses={204: None},
+    )
     def delete(self, request: Request, media_id: UUID) -> Response:
-        """For good, unless an open job uses it."""
-        delete_media(user_id=_user_id(request), media_id=media_id)
+        """For good, unless an open job or a timeline uses it."""
+        delete_media(user_id=_user_id(request), media_id=media_id, force=_force(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -112,11 +124,27 @@ class ProjectMediaView(APIView):
         media = owned_media(user_id=_user_id(request), media_id=media_id, project_id=project_id)
         return Response(MediaDetailSerializer(media).data)
 
-    @extend_schema(summary="Delete a project's media file", responses={204: None})
+    @extend_schema(
+        summary="Delete a project's media file",
+        description=DELETION,
+        parameters=[DeletionSerializer],
+        responses={204: None},
+    )
     def delete(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
-        """For good, unless an open job uses it."""
-        delete_media(user_id=_user_id(request), media_id=media_id, project_id=project_id)
+        """For good, unless an open job or a timeline uses it."""
+        delete_media(
+            user_id=_user_id(request),
+            media_id=media_id,
+            project_id=project_id,
+            force=_force(request),
+        )
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _force(request: Request) -> bool:
+    wanted = DeletionSerializer(data=request.query_params)
+    wanted.is_valid(raise_exception=True)
+    return bool(wanted.validated_data["force"])
 
 
 def _user_id(request: Request) -> UUID:

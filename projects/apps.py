@@ -1,4 +1,4 @@
-"""Registers the app with Django and the EDL store with MongoEngine."""
+"""Registers the app with Django, the EDL store with MongoEngine, and timelines with media."""
 
 from django.apps import AppConfig
 
@@ -11,5 +11,9 @@ class ProjectsConfig(AppConfig):
     name = "projects"
 
     def ready(self) -> None:
-        """Say where MongoDB is; nothing connects before the first use."""
+        """Say where MongoDB is (nothing connects before the first use), and what shows media."""
+        from media import deletion
+        from projects.timeline import offline
+
         connection.register()
+        deletion.register_timelines(offline)

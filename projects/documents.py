@@ -77,7 +77,9 @@ class Cut(EmbeddedDocument):
 
 
 class Clip(EmbeddedDocument):
-    """A stretch of a media file on the timeline; ``cut`` is there on deleted ones only."""
+    """A stretch of a media file on the timeline; ``cut`` is there on deleted ones only, and
+    ``offline`` where the media file has been deleted.
+    """
 
     id = StringField(required=True, max_length=MAX_ID_LENGTH)
     media_file_id = StringField(required=True)
@@ -89,6 +91,7 @@ class Clip(EmbeddedDocument):
     effects = ListField(DictField(), max_length=MAX_EFFECTS)
     deleted = BooleanField(required=True, default=False)
     cut = EmbeddedDocumentField(Cut)
+    offline = BooleanField()
 
 
 class Track(EmbeddedDocument):

@@ -111,6 +111,9 @@ class ClipSerializer(serializers.Serializer[Any]):
     effects = serializers.ListField(child=serializers.DictField())
     deleted = serializers.BooleanField()
     cut = CutSerializer(required=False)
+    offline = serializers.BooleanField(
+        required=False, help_text="There, and true, where its media file has been deleted."
+    )
 
 
 class TrackSerializer(serializers.Serializer[Any]):

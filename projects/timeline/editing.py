@@ -8,6 +8,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 from uuid import UUID
 
 from auteur.api.problems import NotFound, Problem
@@ -32,6 +33,8 @@ MAX_PAUSE_SECONDS = 0.05
 
 Versions = frozenset[int] | None
 """Those that an edit was made for; None for whichever is the latest."""
+
+Made = TypeVar("Made")
 
 
 class NothingToUndo(Problem):
@@ -143,17 +146,17 @@ def edit(
         _check_version(session.version, versions)
         return write(session, change(session.content))
 
-    return _on_the_latest(attempt, versions)
+    return on_the_latest(attempt, versions)
 
 
 def undo(*, project_id: UUID, user_id: UUID, versions: Versions = None) -> Edited:
     """Take the last edit back."""
-    return _on_the_latest(lambda: _step(project_id, user_id, versions, "undo"), versions)
+    return on_the_latest(lambda: _step(project_id, user_id, versions, "undo"), versions)
 
 
 def redo(*, project_id: UUID, user_id: UUID, versions: Versions = None) -> Edited:
     """Make the edit again that was undone last."""
-    return _on_the_latest(lambda: _step(project_id, user_id, versions, "redo"), versions)
+    return on_the_latest(lambda: _step(project_id, user_id, versions, "redo"), versions)
 
 
 def _step(project_id: UUID, user_id: UUID, versions: Versions, which: str) -> Edited:
@@ -180,7 +183,7 @@ def _check_version(version: int, versions: Versions) -> None:
         raise edl.StaleEdl(version=version)
 
 
-def _on_the_latest(attempt: Callable[[], Edited], versions: Versions) -> Edited:
+def on_the_latest(attempt: Callable[[], Made], versions: Versions = None) -> Made:
     """Try again where somebody else was faster, unless the edit is for a version that is gone."""
     if versions is not None:
         return attempt()

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import bson
+from django.db import transaction
 
 from projects import edl, transcript
 from projects.documents import MAX_TRANSCRIPT_BYTES
@@ -117,6 +118,7 @@ def _loaded(
     return [*segments[:first], *found["transcript"]["segments"], *segments[last + 1 :]]
 
 
+@transaction.atomic
 def write(session: Session, after: Content, *, history: str = "edit") -> Edited:
     """Check what has changed and write it as one version; raises problems, and ``StaleEdl``.
 
@@ -124,6 +126,7 @@ def write(session: Session, after: Content, *, history: str = "edit") -> Edited:
     from the undo stack and puts the inverse on the other, ``redo`` the other way round.
     """
     before = session.content
+    after = sources.marked(user_id=session.user_id, before=before, after=after)
     found = changing.between(before, after)
     made = found.there
     depths = (len(session.undo_bytes), len(session.redo_bytes))

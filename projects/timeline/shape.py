@@ -156,6 +156,10 @@ class ClipShape(Shape):
     effects: Effects = []
     deleted: Flag = False
     cut: CutShape | None = None
+    offline: Flag = Field(
+        default=False,
+        description="Whether its media file has been deleted; there where true, and read only.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -171,8 +175,8 @@ class ClipShape(Shape):
         return self
 
     def stored(self) -> dict[str, Any]:
-        """As MongoDB holds it; a clip that is there has not been cut."""
-        fields = self.model_dump()
+        """As MongoDB holds it; a clip that is there has not been cut, its mark is ours to set."""
+        fields = self.model_dump(exclude={"offline"})
         if self.cut is None or not self.deleted:
             del fields["cut"]
         return fields

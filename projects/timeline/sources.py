@@ -1,17 +1,26 @@
-"""The media that clips show: the user's own, ready, of the track's kind, and long enough."""
+"""The media that clips show: the user's own, ready, of the track's kind, and long enough.
 
-from collections.abc import Iterator
+Clips of media that has been deleted since are marked as ``offline``.
+"""
+
+from collections.abc import Collection, Iterator
 from uuid import UUID
 
+from auteur.database import execute
 from media.access import media_of
 from media.models import MediaFile, MediaStatus, MediaType
-from projects.timeline.content import Clip, Content, Track
+from projects.timeline.content import Clip, Content, Track, all_clips
 from projects.timeline.rules import Error, refuse
 
 TYPES_ON_TRACK = {
     "video": {MediaType.VIDEO, MediaType.IMAGE},
     "audio": {MediaType.VIDEO, MediaType.AUDIO},
 }
+
+HOLD = """
+SELECT id FROM media_files WHERE user_id = %(user_id)s AND id = ANY(%(media_ids)s::uuid[])
+ORDER BY id FOR SHARE"""
+"""Whoever wants to delete the media now waits, and then finds the clips that show it."""
 
 Source = tuple[str, str]
 """A media file on a kind of track."""
@@ -32,6 +41,53 @@ def check(*, user_id: UUID, before: Content, after: Content) -> None:
     ]
     if new:
         refuse(_errors(user_id, new))
+
+
+def marked(*, user_id: UUID, before: Content, after: Content) -> Content:
+    """The content with honest marks on the clips that are not as they were before.
+
+    Inside a transaction: media that comes in cannot be deleted until that ends, so that its clips
+    are written by then. What is there without a mark needs no look: deleting makes a new version.
+    """
+    if after.tracks is before.tracks:
+        return after
+    old = {id(clip) for clip in all_clips(before.tracks)}
+    present = {c["media_file_id"] for c in all_clips(before.tracks) if not c.get("offline")}
+    changed = {c["media_file_id"] for c in all_clips(after.tracks) if id(c) not in old}
+    asked = changed - present
+    return with_marks(after, decided=changed, gone=asked - _held(user_id, asked))
+
+
+def with_marks(content: Content, *, decided: Collection[str], gone: Collection[str]) -> Content:
+    """The content with the clips of the ``decided`` media marked where it is ``gone``."""
+    tracks = [_with_marks(track, decided, gone) for track in content.tracks]
+    same = all(new is old for new, old in zip(tracks, content.tracks, strict=True))
+    return content if same else content.with_tracks(tracks)
+
+
+def _with_marks(track: Track, decided: Collection[str], gone: Collection[str]) -> Track:
+    clips = [
+        _with_mark(clip, clip["media_file_id"] in gone)
+        if clip["media_file_id"] in decided
+        else clip
+        for clip in track["clips"]
+    ]
+    same = all(new is old for new, old in zip(clips, track["clips"], strict=True))
+    return track if same else {**track, "clips": clips}
+
+
+def _with_mark(clip: Clip, offline: bool) -> Clip:
+    if clip.get("offline", False) == offline:
+        return clip
+    unmarked = {name: value for name, value in clip.items() if name != "offline"}
+    return {**unmarked, "offline": True} if offline else unmarked
+
+
+def _held(user_id: UUID, media_ids: Collection[str]) -> set[str]:
+    if not media_ids:
+        return set()
+    rows = execute(HOLD, {"user_id": user_id, "media_ids": sorted(media_ids)})
+    return {str(media_id) for (media_id,) in rows}
 
 
 def _shown(tracks: list[Track]) -> dict[Source, int]:
