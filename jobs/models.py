@@ -227,10 +227,22 @@ class Attempt(models.Model):
     dispatched_at = models.DateTimeField(null=True, blank=True)
     reported_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    swept_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the objects of one without a result were removed."
+    )
 
     class Meta:
         db_table = "job_attempts"
         indexes: ClassVar = [
+            models.Index(
+                fields=["finished_at"],
+                condition=Q(
+                    state__in=(AttemptState.FAILED, AttemptState.CANCELLED),
+                    payload__isnull=False,
+                    swept_at__isnull=True,
+                ),
+                name="attempts_to_sweep",
+            ),
             models.Index(
                 fields=["stop_requested_at"],
                 condition=Q(stop_requested_at__isnull=False, stopped_at__isnull=True),

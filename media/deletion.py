@@ -118,10 +118,11 @@ def delete_project_media(project_id: UUID) -> None:
 
 def remove_after_commit(keys: list[str]) -> None:
     """Remove objects once their rows are gone for good; a storage that fails is logged."""
-    transaction.on_commit(lambda: _remove(keys), robust=True)
+    transaction.on_commit(lambda: remove_objects(keys), robust=True)
 
 
-def _remove(keys: list[str]) -> None:
+def remove_objects(keys: list[str]) -> int:
+    """Remove objects in order; returns how many before the storage failed, if it did."""
     storage = object_storage()
     for done, key in enumerate(keys):
         try:
@@ -129,7 +130,8 @@ def _remove(keys: list[str]) -> None:
         except STORAGE_ERRORS as exc:
             # One that is away stays away: the request does not wait for each key's timeout.
             logger.warning("%d objects left behind: %s", len(keys) - done, type(exc).__name__)
-            return
+            return done
+    return len(keys)
 
 
 def _keys(rows: Iterable[MediaFile]) -> list[str]:

@@ -67,6 +67,11 @@ class MediaFile(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["user", "-created_at", "-id"], name="media_files_of_user"),
             models.Index(fields=["project", "-created_at", "-id"], name="media_files_of_project"),
+            models.Index(
+                fields=["created_at"],
+                condition=Q(status=MediaStatus.UPLOADING),
+                name="media_files_unconfirmed",
+            ),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(

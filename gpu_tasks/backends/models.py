@@ -35,6 +35,13 @@ class LocalCall(models.Model):
 
     class Meta:
         db_table = "local_calls"
+        indexes: ClassVar = [
+            models.Index(
+                fields=["finished_at"],
+                condition=Q(finished_at__isnull=False),
+                name="local_calls_ended",
+            ),
+        ]
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(state__in=LocalCallState.values), name="local_calls_state_known"

@@ -17,7 +17,7 @@ from auteur.api.problems import OUTAGES
 from jobs import heartbeat, lifecycle, publishing
 from jobs.failpoints import failpoint
 from jobs.models import Job, JobStatus
-from jobs.orchestrator import admission, calls, due, repair
+from jobs.orchestrator import admission, calls, due, repair, sweeping
 from jobs.publishing import WakeUp
 from jobs.wakeup import Bell
 
@@ -29,6 +29,8 @@ POLL_SECONDS = 0.25
 """Longest wait between rounds; a nudge shortens that of `wake`."""
 SWEEP_SECONDS = 5.0
 """Between looks at what is rare: start deadlines, old heartbeats."""
+TIDY_SECONDS = 60.0
+"""Between looks at what nobody will use."""
 OUTAGE_PAUSE_SECONDS = 1.0
 
 _given_up: SimpleQueue[WakeUp] = SimpleQueue()
@@ -75,6 +77,11 @@ def sweep() -> int:
     return 0
 
 
+def tidy() -> int:
+    """Remove what nobody will use; apart from `sweep`, for a storage that hangs delays no job."""
+    return sweeping.sweep_all()
+
+
 def run(stop: threading.Event) -> None:
     """Work until told to stop; a store that is away is waited for."""
     bell = Bell()
@@ -87,6 +94,7 @@ def run(stop: threading.Event) -> None:
         (decide, rest(POLL_SECONDS)),
         (calls.follow, rest(POLL_SECONDS)),
         (sweep, rest(SWEEP_SECONDS)),
+        (tidy, rest(TIDY_SECONDS)),
     )
     threads = [
         threading.Thread(target=_repeat, args=(work, idle, stop), name=work.__name__)

@@ -5,6 +5,7 @@ Clients never send bytes through the API: they PUT to and GET from signed URLs t
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -82,6 +83,14 @@ class ObjectStorage(Protocol):
 
     def delete(self, key: str, /) -> None:
         """Remove the object; one that is not there is no error."""
+        ...
+
+    def unfinished(self, *, before: datetime) -> list[str]:
+        """Names of what was half written and left alone since ``before``."""
+        ...
+
+    def remove_unfinished(self, name: str, /) -> bool:
+        """Remove something half written; False if it is gone already."""
         ...
 
     def check(self) -> None:

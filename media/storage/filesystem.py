@@ -3,7 +3,8 @@
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -88,6 +89,24 @@ class SignedFileSystemStorage(FileSystemStorage):
         """Remove the object; one that is not there is no error."""
         for kind in (OBJECTS, CONTENT_TYPES):
             self._path(kind, name).unlink(missing_ok=True)
+
+    def unfinished(self, *, before: datetime) -> list[str]:
+        """Names of files that a process wrote to until it was killed."""
+        names = []
+        with suppress(FileNotFoundError), os.scandir(self.root / INCOMING) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # received meanwhile
+                    if entry.stat(follow_symlinks=False).st_mtime <= before.timestamp():
+                        names.append(entry.name)
+        return names
+
+    def remove_unfinished(self, name: str, /) -> bool:
+        """Remove such a file; False if it is gone already."""
+        try:
+            (self.root / INCOMING / checked_key(name)).unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
     def check(self) -> None:
         """Raise ``OSError`` unless files can be written."""

@@ -1,5 +1,6 @@
 """Object storage on AWS S3, Cloudflare R2 or MinIO, by presigned URLs (signature version 4)."""
 
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,14 @@ class PresignedS3Storage(S3Storage):
     def delete(self, name: str) -> None:
         """Remove the object; one that is not there is no error."""
         self.client.delete_object(Bucket=self.bucket_name, Key=checked_key(name))
+
+    def unfinished(self, *, before: datetime) -> list[str]:
+        """Nothing: an object that is put in one request is there whole or not at all."""
+        return []
+
+    def remove_unfinished(self, name: str, /) -> bool:
+        """There is nothing to remove."""
+        return False
 
     def check(self) -> None:
         """Raise boto's error unless the bucket can be reached."""

@@ -1,0 +1,49 @@
+"""Uploads that nobody has finished: rows never confirmed with their objects, and half files."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from media.deletion import remove_objects
+from media.models import MediaFile, MediaStatus
+from media.storage import object_storage
+
+UNCONFIRMED_KEPT = timedelta(days=1)
+"""After the URL has expired."""
+UNFINISHED_KEPT = timedelta(days=1)
+"""Since a half file was last written to."""
+REMOVED_AT_ONCE = 50
+
+
+def unconfirmed() -> QuerySet[MediaFile]:
+    """Media files that were announced long ago and never confirmed."""
+    kept = timedelta(seconds=settings.PRESIGNED_URL_SECONDS) + UNCONFIRMED_KEPT
+    return MediaFile.objects.filter(status=MediaStatus.UPLOADING, created_at__lte=Now() - kept)
+
+
+@transaction.atomic
+def remove_unconfirmed() -> int:
+    """Remove some with their objects; what the storage cannot remove now stays for another round.
+
+    The rows are held meanwhile, so that none is confirmed without its object.
+    """
+    held = unconfirmed().select_for_update(skip_locked=True).order_by("created_at")
+    rows = list(held[:REMOVED_AT_ONCE])
+    gone = rows[: remove_objects([row.r2_key for row in rows])]
+    return MediaFile.objects.filter(pk__in=[row.pk for row in gone]).delete()[0]
+
+
+def count_unfinished() -> int:
+    """How many half files lie in the storage for long."""
+    return len(object_storage().unfinished(before=timezone.now() - UNFINISHED_KEPT))
+
+
+def remove_unfinished() -> int:
+    """Remove some half files that nobody writes to any more."""
+    storage = object_storage()
+    found = storage.unfinished(before=timezone.now() - UNFINISHED_KEPT)
+    return sum(storage.remove_unfinished(name) for name in found[:REMOVED_AT_ONCE])
