@@ -1,0 +1,148 @@
+"""A timeline of OpenTimelineIO made of an EDL document.
+
+What our documents know and other editors do not stands in metadata below ``auteur``: the ids, a
+clip's effects, and each track as it was, so that one that nobody has moved comes back to the
+millisecond. A cross-fade has its cut in its middle.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import opentimelineio as otio
+
+from media.models import MediaFile
+from projects.interchange.times import RationalTime, TimeRange, exact_rate, frame_of, span
+from projects.timeline.content import PERMILLE, Clip, Track, all_clips, end_of, speed_permille
+
+OURS = "auteur"
+URL_ROOT = "media"
+
+KINDS = {"video": otio.schema.TrackKind.Video, "audio": otio.schema.TrackKind.Audio}
+
+Reference = otio.schema.ExternalReference
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A clip between the cuts around it, in frames; ``fade`` is its overlap with the one before."""
+
+    clip: Clip
+    begin: int
+    end: int
+    fade: int
+
+    @property
+    def lead(self) -> int:
+        """How much of its cross-fade lies before the cut."""
+        return self.fade // 2
+
+
+def timeline_of(
+    document: Mapping[str, Any], *, name: str, media: Mapping[str, MediaFile]
+) -> otio.schema.Timeline:
+    """The whole document but its transcript."""
+    rate = exact_rate(document["settings"]["frame_rate"])
+    references = references_of(document["tracks"], media, rate)
+    timeline = otio.schema.Timeline(name=printable(name), global_start_time=RationalTime(0, rate))
+    for track in document["tracks"]:
+        timeline.tracks.append(
+            build_track(track, rate, lambda clip: references[clip["media_file_id"]].clone())
+        )
+    return timeline
+
+
+def references_of(
+    tracks: list[Track], media: Mapping[str, MediaFile], rate: float
+) -> dict[str, Reference]:
+    """A reference to each media file; an image is as long as it is shown."""
+    lengths: dict[str, int] = {}
+    for clip in all_clips(tracks):
+        key = clip["media_file_id"]
+        shown = frame_of(clip["out_point_ms"], rate) + 1
+        lengths[key] = max(lengths.get(key, 0), shown)
+    for key, found in media.items():
+        lengths[key] = max(lengths.get(key, 0), frame_of(found.duration_ms or 0, rate))
+    return {key: _reference(key, media.get(key), span(0, lengths[key], rate)) for key in lengths}
+
+
+def _reference(key: str, media: MediaFile | None, available: TimeRange) -> Reference:
+    name = media.name if media else key
+    reference = Reference(
+        target_url=f"{URL_ROOT}/{key}/{quote(name, safe='')}",
+        available_range=available,
+        metadata={OURS: {"media_file_id": key}},
+    )
+    reference.name = printable(name)
+    return reference
+
+
+def build_track(
+    track: Track, rate: float, reference: Callable[[Clip], Reference]
+) -> otio.schema.Track:
+    """A track with its gaps and cross-fades; deleted clips stand in its metadata only."""
+    name = printable(track["name"])
+    ours = {key: track[key] for key in ("id", "type", "name")}
+    metadata = {
+        OURS: {**ours, "clips": [dict(clip) for clip in track["clips"]]},
+        "fcp_xml": {"name": name},  # the adapter writes no other name of a track
+    }
+    built = otio.schema.Track(name=name, kind=KINDS[track["type"]], metadata=metadata)
+    cursor = 0
+    for placed in placed_clips(track["clips"], rate):
+        if placed.fade:
+            built.append(_cross_fade(placed, rate))
+        elif placed.begin > cursor:
+            built.append(otio.schema.Gap(source_range=span(0, placed.begin - cursor, rate)))
+        built.append(_clip(placed, rate, reference(placed.clip)))
+        cursor = placed.end
+    return built
+
+
+def placed_clips(clips: list[Clip], rate: float) -> list[Placed]:
+    """The clips that play, in order."""
+    live = sorted((c for c in clips if not c["deleted"]), key=lambda clip: int(clip["start_ms"]))
+    starts = [frame_of(clip["start_ms"], rate) for clip in live]
+    ends = [frame_of(end_of(clip), rate) for clip in live]
+    fades = [
+        max(ends[index - 1] - start, 0) if index else 0 for index, start in enumerate(starts)
+    ] + [0]
+    return [
+        Placed(
+            clip=clip,
+            begin=starts[index] + fades[index] // 2,
+            end=ends[index] - (fades[index + 1] - fades[index + 1] // 2),
+            fade=fades[index],
+        )
+        for index, clip in enumerate(live)
+    ]
+
+
+def _cross_fade(placed: Placed, rate: float) -> otio.schema.Transition:
+    return otio.schema.Transition(
+        name="Cross Dissolve",
+        transition_type=otio.schema.TransitionTypes.SMPTE_Dissolve,
+        in_offset=RationalTime(placed.lead, rate),
+        out_offset=RationalTime(placed.fade - placed.lead, rate),
+    )
+
+
+def _clip(placed: Placed, rate: float, reference: Reference) -> otio.schema.Clip:
+    clip = placed.clip
+    speed = speed_permille(clip["effects"]) / PERMILLE
+    begin = frame_of(clip["in_point_ms"], rate) + placed.lead * speed
+    built = otio.schema.Clip(
+        name=reference.name,
+        media_reference=reference,
+        source_range=span(begin, placed.end - placed.begin, rate),
+        metadata={OURS: {"id": clip["id"], "effects": [dict(each) for each in clip["effects"]]}},
+    )
+    if speed != 1:
+        built.effects.append(otio.schema.LinearTimeWarp("speed", speed))
+    return built
+
+
+def printable(text: str) -> str:
+    """Without what a line of text, or XML, cannot hold."""
+    return "".join(each if each.isprintable() else " " for each in text)

@@ -1,0 +1,133 @@
+"""Tracks of ours made of what a foreign timeline plays.
+
+A track that we have written and nobody has changed comes back as it was, to the millisecond and
+with its deleted clips. Any other is made of the frames in the file; ids and effects are kept where
+the file still tells them.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import opentimelineio as otio
+from pydantic import ValidationError
+
+from projects.documents import MAX_TRACK_NAME_LENGTH
+from projects.interchange.building import OURS, Reference, build_track
+from projects.interchange.matching import Matched
+from projects.interchange.reading import Piece, Reading, plain, read_track
+from projects.timeline.content import PERMILLE, on_timeline
+from projects.timeline.shape import TrackShape
+
+KINDS = {otio.schema.TrackKind.Video: "video", otio.schema.TrackKind.Audio: "audio"}
+FADES = ("cross_fade", "fade_in", "fade_out")
+
+
+@dataclass
+class Ids:
+    """Ids that are in use; what another program has copied gets a new one."""
+
+    used: set[str] = field(default_factory=set)
+
+    def take(self, wanted: Any) -> str:
+        """The wanted id if it is one and free, else a new one."""
+        found = str(wanted) if isinstance(wanted, str) else ""
+        if not found or found in self.used:
+            found = str(uuid.uuid4())
+        self.used.add(found)
+        return found
+
+
+def place_track(
+    track: otio.schema.Track, reading: Reading, matched: Matched, *, rate: float, ids: Ids
+) -> dict[str, Any]:
+    """The track as ``PUT`` takes it."""
+    ours = plain(track.metadata.get(OURS, {}))
+    kept = _untouched(ours, reading, matched, rate) if isinstance(ours, dict) else None
+    if kept is not None and ids.used.isdisjoint(_ids_of(kept)):
+        ids.used |= _ids_of(kept)
+        return kept
+    track_id = ids.take(_told_id(ours))
+    clips = [_placed(piece, matched, track_id=track_id, ids=ids) for piece in reading.pieces]
+    name = (track.name or "").strip()[:MAX_TRACK_NAME_LENGTH] or "Track"
+    return {"id": track_id, "type": KINDS[track.kind], "name": name, "clips": clips}
+
+
+def _told_id(ours: Any) -> Any:
+    return ours.get("id") if isinstance(ours, dict) else None
+
+
+def _ids_of(track: Mapping[str, Any]) -> set[str]:
+    return {track["id"], *(clip["id"] for clip in track["clips"])}
+
+
+def _untouched(
+    ours: Mapping[str, Any], reading: Reading, matched: Matched, rate: float
+) -> dict[str, Any] | None:
+    """The track as it was written, if what it plays is still what the file plays."""
+    try:
+        track = TrackShape.model_validate(dict(ours)).stored()
+    except ValidationError:
+        return None
+    written = read_track(build_track(track, rate, _reference)).pieces
+    if list(map(_comparable, written)) != list(map(_comparable, reading.pieces)):
+        return None
+    if any(matched.ids[piece.source] != piece.source.media_id for piece in reading.pieces):
+        return None
+    live = [
+        c for c in track["clips"] if not c["deleted"] or c["media_file_id"] in matched.durations
+    ]
+    return {**track, "clips": live}
+
+
+def _comparable(piece: Piece) -> tuple[Any, ...]:
+    plays = (piece.begin_ms, piece.end_ms, piece.in_ms, piece.speed, piece.cross_fade_ms)
+    return (*plays, piece.enabled, piece.source.media_id)
+
+
+def _reference(clip: Mapping[str, Any]) -> Reference:
+    return Reference(target_url="", metadata={OURS: {"media_file_id": clip["media_file_id"]}})
+
+
+def _placed(piece: Piece, matched: Matched, *, track_id: str, ids: Ids) -> dict[str, Any]:
+    media_id = matched.ids[piece.source]
+    piece = _within(piece, matched.durations.get(media_id))
+    permille = round(piece.speed * PERMILLE)
+    length = max((piece.end_ms - piece.begin_ms) * permille // PERMILLE, 1)
+    return {
+        "id": ids.take(piece.ours.get("id")),
+        "media_file_id": media_id,
+        "track_id": track_id,
+        "start_ms": piece.begin_ms,
+        "duration_ms": max(on_timeline(length, permille), 1),
+        "in_point_ms": piece.in_ms,
+        "out_point_ms": piece.in_ms + length,
+        "effects": _effects(piece),
+        "deleted": not piece.enabled,
+    }
+
+
+def _within(piece: Piece, duration_ms: int | None) -> Piece:
+    """Not beyond the media by what rounding to frames may have added."""
+    if not duration_ms or piece.speed != 1:
+        return piece
+    beyond = piece.in_ms + piece.end_ms - piece.begin_ms - duration_ms
+    if not 0 < beyond <= min(2 * piece.frame_ms, piece.end_ms - piece.begin_ms - 1):
+        return piece
+    return replace(piece, end_ms=piece.end_ms - beyond)
+
+
+def _effects(piece: Piece) -> list[Any]:
+    """Those that the file still tells, with fades and speed as the timeline has them."""
+    told = piece.ours.get("effects")
+    told = told if isinstance(told, list) else []
+    effects = {str(effect.get("type")): effect for effect in told if isinstance(effect, dict)}
+    lengths = (piece.cross_fade_ms, piece.fade_in_ms, piece.fade_out_ms)
+    for kind, length in zip(FADES, lengths, strict=True):
+        if length:
+            effects[kind] = {**effects.get(kind, {}), "type": kind, "duration_ms": length}
+    effects.pop("speed", None)
+    if piece.speed != 1:
+        effects["speed"] = {"type": "speed", "rate": piece.speed}
+    return list(effects.values())

@@ -1,0 +1,121 @@
+"""The endpoints that exchange a project's timeline with other editors."""
+
+import codecs
+from collections.abc import Mapping
+from typing import IO, Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.utils.http import content_disposition_header
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from auteur.api.idempotency import idempotent
+from auteur.api.preconditions import ETAG, documented, etag, versions_of
+from auteur.api.problems import PayloadTooLarge, field_problem
+from auteur.api.requests import user_id
+from projects.access import owned_project
+from projects.edl_views import answer
+from projects.interchange import exchange
+from projects.interchange.formats import FORMATS, MAX_INTERCHANGE_BYTES, Format
+from projects.serializers import EditedSerializer
+from projects.transcript_views import AsIs
+
+FORMAT = OpenApiParameter(
+    "format",
+    str,
+    enum=list(FORMATS),
+    required=True,
+    description="OpenTimelineIO, FCP XML (xmeml 4), or a CMX 3600 edit list.",
+)
+
+
+class TextParser(BaseParser):
+    """A file as it is sent, of any content type."""
+
+    media_type = "*/*"
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Its text."""
+        body = stream.read(MAX_INTERCHANGE_BYTES + 1)
+        if len(body) > MAX_INTERCHANGE_BYTES:
+            raise PayloadTooLarge(f"A file has at most {MAX_INTERCHANGE_BYTES} bytes.")
+        try:
+            return body.removeprefix(codecs.BOM_UTF8).decode()
+        except UnicodeDecodeError as exc:
+            raise ParseError("The file is not text in UTF-8.") from exc
+
+
+class ExportView(APIView):
+    """`/projects/:id/edl/export`."""
+
+    content_negotiation_class = AsIs
+
+    @extend_schema(
+        summary="Export a project's EDL for another editor",
+        description="OpenTimelineIO holds all of it but the transcript. FCP XML holds tracks, "
+        "clips and cross-fades; CMX 3600 those of one video track. Deleted clips are left out. What else "
+        "a format cannot hold is told as 422 `cannot_hold`, by `items`. Times are rounded to the "
+        "nearest frame of the project.",
+        parameters=[FORMAT, ETAG],
+        responses={
+            (200, form.content_type.partition(";")[0]): OpenApiTypes.STR
+            for form in FORMATS.values()
+        },
+    )
+    def get(self, request: Request, project_id: UUID) -> HttpResponse:
+        """The file."""
+        form = _format(request)
+        found = exchange.export(project_id=project_id, user_id=user_id(request), form=form)
+        attachment = content_disposition_header(as_attachment=True, filename=found.name)
+        headers = {**etag(found.version), "Content-Disposition": str(attachment)}
+        return HttpResponse(found.text, content_type=form.content_type, headers=headers)
+
+
+class ImportView(APIView):
+    """`/projects/:id/edl/import`."""
+
+    content_negotiation_class = AsIs
+    parser_classes = (TextParser,)
+
+    @extend_schema(
+        summary="Replace a project's EDL by another editor's",
+        description="The body is the file, in UTF-8. Clips play the media that the file names by "
+        "our ids, else the project's files of the same names; 422 `unmatched_media` tells the "
+        "`names` of those that are not there, 422 `cannot_hold` what a timeline of ours cannot "
+        "hold. Markers and effects of other editors are left out; the transcript stays.",
+        parameters=[FORMAT, documented(required=True), ETAG],
+        request={"*/*": OpenApiTypes.BINARY},
+        responses=EditedSerializer,
+    )
+    @idempotent
+    def post(self, request: Request, project_id: UUID) -> Response:
+        """What has changed."""
+        form = _format(request)
+        versions = versions_of(request, required=True)
+        owned_project(user_id=user_id(request), project_id=project_id)
+        edited = exchange.bring_in(
+            project_id=project_id,
+            user_id=user_id(request),
+            versions=versions,
+            form=form,
+            text=str(request.data or ""),
+        )
+        return answer(edited)
+
+
+def _format(request: Request) -> Format:
+    found = FORMATS.get(request.query_params.get("format", ""))
+    if found is None:
+        raise field_problem("format", "invalid_choice", f"It is one of {', '.join(FORMATS)}.")
+    return found

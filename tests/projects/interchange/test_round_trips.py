@@ -1,0 +1,206 @@
+"""A timeline that goes to another editor's file and back is the one that it was."""
+
+import math
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from projects.interchange import exchange, formats, limits, placing, times
+from projects.interchange.building import timeline_of
+from projects.interchange.matching import Matched
+from projects.timeline import rules
+from projects.timeline.content import Content, end_of
+from projects.timeline.shape import EdlShape
+from tests.projects.timeline.making import MEDIA, OTHER_MEDIA, clip, track
+
+RATES = st.sampled_from([24, 25, 30, 50, 60, 23.98, 29.97, 59.94])
+
+
+def document(frame_rate: float, *tracks: dict[str, Any]) -> dict[str, Any]:
+    return {"settings": {"frame_rate": frame_rate}, "tracks": list(tracks)}
+
+
+def there_and_back(of: dict[str, Any], form: str) -> list[dict[str, Any]]:
+    """The tracks of a file that was written, read by what imports use."""
+    limits.check(of, form)
+    if form == "cmx3600":
+        of = {**of, "tracks": limits.playing(of["tracks"])}
+    rate = times.exact_rate(of["settings"]["frame_rate"])
+    text = formats.write(timeline_of(of, name="Film", media={}), formats.FORMATS[form])
+    tracks = exchange._tracks_of(formats.read(text, formats.FORMATS[form], rate))
+    readings = exchange._readings(tracks, formats.FORMATS[form])
+    sources = [piece.source for each in readings for piece in each.pieces]
+    matched = Matched({s: s.media_id for s in sources}, {MEDIA: None, OTHER_MEDIA: None})
+    ids = placing.Ids()
+    placed = [
+        placing.place_track(each, read, matched, rate=rate, ids=ids)
+        for each, read in zip(tracks, readings, strict=True)
+    ]
+    told = [each.stored() for each in EdlShape.model_validate({"tracks": placed}).tracks]
+    rules.check(Content([], []), Content(told, []))
+    return told
+
+
+def plain(tracks: list[dict[str, Any]]) -> list[Any]:
+    """What plays, without the ids that only OpenTimelineIO's own format keeps."""
+    times_of = ("start_ms", "duration_ms", "in_point_ms", "out_point_ms", "media_file_id")
+    return [
+        (
+            each["type"],
+            [
+                [*(one[key] for key in times_of), one["effects"]]
+                for one in sorted(each["clips"], key=lambda one: one["start_ms"])
+            ],
+        )
+        for each in tracks
+    ]
+
+
+def on_frames(rate: float, frame: int) -> int:
+    return round(frame * 1000 / times.exact_rate(rate))
+
+
+@st.composite
+def laid_out(draw: st.DrawFn, name: str, at: Any, kind: str = "video") -> dict[str, Any]:
+    """A track of up to six clips: gaps, cuts and cross-fades; ``at`` makes times of counts."""
+    cursor, faded = draw(st.integers(0, 40)), 0
+    clips: list[dict[str, Any]] = []
+    for index in range(draw(st.integers(1, 6))):
+        length = draw(st.integers(2, 90))
+        room = min(clips[-1]["length"] - faded, length) if clips else 0
+        faded = draw(st.integers(0, room)) if draw(st.booleans()) else 0
+        start = cursor - faded if faded else cursor + draw(st.sampled_from([0, 0, 7]))
+        begin, end = at(start), at(start + length)
+        inside = at(draw(st.integers(0, 200)))
+        overlap = at(cursor) - begin if faded else 0
+        effects = [{"type": "cross_fade", "duration_ms": overlap}] if overlap else []
+        media = draw(st.sampled_from([MEDIA, OTHER_MEDIA]))
+        made = clip(f"{name}{index}", begin, inside, inside + end - begin, media=media)
+        clips.append({**made, "effects": effects, "length": length})
+        cursor = start + length
+    for each in clips:
+        del each["length"]
+    return track(*clips, name=name, kind=kind)
+
+
+@st.composite
+def on_boundaries(draw: st.DrawFn, tracks: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    rate = draw(RATES)
+
+    def at(frame: int) -> int:
+        return on_frames(rate, frame)
+
+    return document(rate, *(draw(laid_out(name, at, kind)) for name, kind in tracks))
+
+
+@st.composite
+def anywhere(draw: st.DrawFn) -> dict[str, Any]:
+    """Clips of at least two frames at any milliseconds."""
+    step = draw(st.integers(85, 170))
+    return document(draw(RATES), draw(laid_out("v", lambda count: count * step)))
+
+
+BOTH = (("v", "video"), ("w", "video"), ("s", "audio"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(of=on_boundaries(BOTH))
+def test_opentimelineio_brings_the_document_back_with_ids(of: dict[str, Any]) -> None:
+    assert there_and_back(of, "otio") == of["tracks"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(of=anywhere())
+def test_opentimelineio_keeps_milliseconds_of_what_nobody_moved(of: dict[str, Any]) -> None:
+    assert there_and_back(of, "otio") == of["tracks"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(of=on_boundaries(BOTH))
+def test_fcp_xml_brings_back_all_that_plays_on_frames(of: dict[str, Any]) -> None:
+    back = there_and_back(of, "fcp_xml")
+
+    assert plain(back) == plain(of["tracks"])
+    assert [each["name"] for each in back] == [each["name"] for each in of["tracks"]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(of=on_boundaries((("v", "video"),)))
+def test_cmx_3600_brings_back_one_video_track_on_frames(of: dict[str, Any]) -> None:
+    assert plain(there_and_back(of, "cmx3600")) == plain(of["tracks"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(of=anywhere(), form=st.sampled_from(["fcp_xml", "cmx3600"]))
+def test_other_times_come_back_within_half_a_frame(of: dict[str, Any], form: str) -> None:
+    half = 500 / times.exact_rate(of["settings"]["frame_rate"]) + 0.5
+    (back,) = there_and_back(of, form)
+
+    by_start = sorted(back["clips"], key=lambda one: one["start_ms"])
+    for was, now in zip(of["tracks"][0]["clips"], by_start, strict=True):
+        assert abs(was["start_ms"] - now["start_ms"]) <= half
+        assert abs(end_of(was) - end_of(now)) <= half
+        assert abs(was["in_point_ms"] - now["in_point_ms"]) <= half
+        assert was["media_file_id"] == now["media_file_id"]
+
+
+@given(frame=st.integers(0, 10**7), rate=RATES)
+def test_a_frame_is_a_millisecond_that_is_that_frame(frame: int, rate: float) -> None:
+    exact = times.exact_rate(rate)
+
+    assert times.frame_of(times.ms_of(times.RationalTime(frame, exact)), exact) == frame
+
+
+def test_half_a_frame_is_the_later_one() -> None:
+    assert [times.frame_of(at, 25) for at in (19, 20, 59, 60)] == [0, 1, 1, 2]
+    assert math.isclose(times.exact_rate(29.97), 30000 / 1001)
+    assert times.exact_rate(12.5) == 12.5
+
+
+SPEED = {"type": "speed", "rate": 2.0}
+GREY = {"type": "grade", "amount": 0.5}
+
+
+def test_opentimelineio_holds_effects_and_deleted_clips() -> None:
+    fast = clip("a", 101, 0, 2003, effects=[SPEED, GREY])
+    gone = clip("b", 101, 7, 90, deleted=True, cut={"mode": "gap", "segment_id": None})
+    of = document(15, track(fast, gone))
+
+    assert there_and_back(of, "otio") == of["tracks"]
+
+
+def test_what_a_format_cannot_hold_is_named() -> None:
+    fast = clip("a", 0, 0, 2000, effects=[SPEED])
+    of = document(15, track(fast, clip("b", 5000, 0, 9)), track(clip("c", 0, 0, 99), name="s"))
+
+    with pytest.raises(limits.CannotHold) as raised:
+        limits.check(of, "cmx3600")
+
+    told = [(each["what"], each.get("clip_id")) for each in raised.value.extra["items"]]
+    assert told == [("frame_rate", None), ("effect", "a"), ("short_clip", "b"), ("track", None)]
+
+
+@pytest.mark.parametrize(
+    ("at", "end"), [(3_600_000, 1000), (0, 86_400_000)], ids=["late start", "a day long"]
+)
+def test_cmx_3600_has_the_times_of_a_day(at: int, end: int) -> None:
+    with pytest.raises(limits.CannotHold):
+        limits.check(document(25, track(clip("a", at, 0, end))), "cmx3600")
+    limits.check(document(25, track(clip("a", at, 0, end))), "fcp_xml")
+
+
+def test_an_empty_timeline_is_no_edit_list() -> None:
+    with pytest.raises(limits.CannotHold):
+        limits.check(document(25, track()), "cmx3600")
+    assert there_and_back(document(25), "otio") == []
+    assert there_and_back(document(25, track()), "fcp_xml")[0]["clips"] == []
+
+
+def test_a_copied_clip_gets_an_id_of_its_own() -> None:
+    ids = placing.Ids()
+
+    assert ids.take("a") == "a"
+    assert UUID(ids.take("a"))
