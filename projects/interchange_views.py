@@ -64,9 +64,9 @@ class ExportView(APIView):
     @extend_schema(
         summary="Export a project's EDL for another editor",
         description="OpenTimelineIO holds all of it but the transcript. FCP XML holds tracks, "
-        "clips and cross-fades; CMX 3600 those of one video track. Deleted clips are left out. What else "
-        "a format cannot hold is told as 422 `cannot_hold`, by `items`. Times are rounded to the "
-        "nearest frame of the project.",
+        "clips and cross-fades; CMX 3600 those of one video track. Deleted clips are left "
+        "out. What else a format cannot hold is told as 422 `cannot_hold`, by `items`. Times are "
+        "rounded to the nearest frame of the project.",
         parameters=[FORMAT, ETAG],
         responses={
             (200, form.content_type.partition(";")[0]): OpenApiTypes.STR

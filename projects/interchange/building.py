@@ -18,6 +18,7 @@ from projects.timeline.content import PERMILLE, Clip, Track, all_clips, end_of, 
 
 OURS = "auteur"
 URL_ROOT = "media"
+REEL_LENGTH = 8
 
 KINDS = {"video": otio.schema.TrackKind.Video, "audio": otio.schema.TrackKind.Audio}
 
@@ -132,11 +133,17 @@ def _clip(placed: Placed, rate: float, reference: Reference) -> otio.schema.Clip
     clip = placed.clip
     speed = speed_permille(clip["effects"]) / PERMILLE
     begin = frame_of(clip["in_point_ms"], rate) + placed.lead * speed
+    effects = [dict(each) for each in clip["effects"]]
+    metadata = {
+        OURS: {"id": clip["id"], "effects": effects},
+        # A reel is eight letters or digits; the adapter would make two fields of "Tor 3".
+        "cmx_3600": {"reel": clip["media_file_id"][:REEL_LENGTH].upper()},
+    }
     built = otio.schema.Clip(
         name=reference.name,
         media_reference=reference,
         source_range=span(begin, placed.end - placed.begin, rate),
-        metadata={OURS: {"id": clip["id"], "effects": [dict(each) for each in clip["effects"]]}},
+        metadata=metadata,
     )
     if speed != 1:
         built.effects.append(otio.schema.LinearTimeWarp("speed", speed))

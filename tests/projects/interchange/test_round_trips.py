@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from media.models import MediaFile
 from projects.interchange import exchange, formats, limits, placing, times
 from projects.interchange.building import timeline_of
 from projects.interchange.matching import Matched
@@ -23,13 +24,14 @@ def document(frame_rate: float, *tracks: dict[str, Any]) -> dict[str, Any]:
     return {"settings": {"frame_rate": frame_rate}, "tracks": list(tracks)}
 
 
-def there_and_back(of: dict[str, Any], form: str) -> list[dict[str, Any]]:
+def there_and_back(of: dict[str, Any], form: str, name: str = "Film") -> list[dict[str, Any]]:
     """The tracks of a file that was written, read by what imports use."""
     limits.check(of, form)
     if form == "cmx3600":
         of = {**of, "tracks": limits.playing(of["tracks"])}
     rate = times.exact_rate(of["settings"]["frame_rate"])
-    text = formats.write(timeline_of(of, name="Film", media={}), formats.FORMATS[form])
+    media = {key: MediaFile(name=name, duration_ms=3_600_000) for key in (MEDIA, OTHER_MEDIA)}
+    text = formats.write(timeline_of(of, name=name, media=media), formats.FORMATS[form])
     tracks = exchange._tracks_of(formats.read(text, formats.FORMATS[form], rate))
     readings = exchange._readings(tracks, formats.FORMATS[form])
     sources = [piece.source for each in readings for piece in each.pieces]
@@ -197,6 +199,18 @@ def test_an_empty_timeline_is_no_edit_list() -> None:
         limits.check(document(25, track()), "cmx3600")
     assert there_and_back(document(25), "otio") == []
     assert there_and_back(document(25, track()), "fcp_xml")[0]["clips"] == []
+
+
+@pytest.mark.parametrize("form", formats.FORMATS)
+@pytest.mark.parametrize(
+    "name", ["<a> & b", "a\nb\0.mp4", "BL", " ", "", "001 \ufffe", "x" * 255, "]]>"]
+)
+def test_any_names_will_do(name: str, form: str) -> None:
+    fade = [{"type": "cross_fade", "duration_ms": 400}]
+    clips = [clip("a", 0, 0, 1000), clip("b", 600, 0, 1000, media=OTHER_MEDIA, effects=fade)]
+    of = document(25, {**track(*clips), "name": name or "V"})
+
+    assert plain(there_and_back(of, form, name)) == plain(of["tracks"])
 
 
 def test_a_copied_clip_gets_an_id_of_its_own() -> None:

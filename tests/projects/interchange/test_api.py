@@ -1,0 +1,248 @@
+"""The endpoints of export and import."""
+
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import opentimelineio as otio
+import pytest
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from media.models import MediaFile, MediaType
+from projects.interchange.formats import FORMATS, MAX_INTERCHANGE_BYTES
+from projects.models import Project
+from tests.projects.timeline.asking import problem, put, url
+from tests.projects.timeline.making import clip, track
+
+pytestmark = pytest.mark.django_db
+
+NAME = "Tür & Tor.mp4"
+
+
+@pytest.fixture
+def film(make_media: Callable[..., MediaFile], project: Project) -> MediaFile:
+    """A minute of video in the project."""
+    return make_media(type=MediaType.VIDEO, duration_ms=60_000, project=project, name=NAME)
+
+
+@pytest.fixture
+def edited(api: APIClient, project: Project, film: MediaFile) -> list[dict[str, Any]]:
+    """Two clips with a cross-fade and one behind a gap."""
+    fade = [{"type": "cross_fade", "duration_ms": 500}]
+    media = str(film.pk)
+    clips = [
+        clip("a", 1000, 2000, 4000, media=media),
+        clip("b", 2500, 500, 1500, media=media, effects=fade),
+        clip("c", 10_000, 58_000, 60_000, media=media),
+    ]
+    tracks = [track(*clips)]
+    assert put(api, project, {"tracks": tracks}).status_code == 200
+    return tracks
+
+
+def export(api: APIClient, project: Project, form: str = "otio") -> Any:
+    return api.get(url(project, "/edl/export"), {"format": form})
+
+
+def bring(
+    api: APIClient, project: Project, text: str | bytes, form: str = "otio", **headers: str
+) -> Any:
+    sent = {"If-Match": "*", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return api.post(
+        url(project, f"/edl/import?format={form}"),
+        text,
+        content_type="application/octet-stream",
+        headers=sent,
+    )
+
+
+def tracks_of(api: APIClient, project: Project) -> list[dict[str, Any]]:
+    return list(api.get(url(project)).json()["tracks"])
+
+
+def played(tracks: list[dict[str, Any]]) -> list[Any]:
+    names = ("start_ms", "duration_ms", "in_point_ms", "out_point_ms", "media_file_id", "effects")
+    return [[[one[name] for name in names] for one in each["clips"]] for each in tracks]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_export_is_an_attachment_that_comes_back(
+    api: APIClient, project: Project, edited: list[dict[str, Any]], form: str
+) -> None:
+    answer = export(api, project, form)
+
+    assert answer.status_code == 200
+    assert answer["Content-Type"] == FORMATS[form].content_type
+    assert answer["Content-Disposition"] == (
+        f'attachment; filename="Harbour.{FORMATS[form].suffix}"'
+    )
+    assert answer["ETag"] == '"2"'
+    assert put(api, project, {"tracks": []}).status_code == 200
+    assert bring(api, project, answer.content, form).json()["version"] == 4
+    assert played(tracks_of(api, project)) == played(edited)
+
+
+def test_what_has_not_changed_makes_no_version(
+    api: APIClient, project: Project, edited: list[dict[str, Any]]
+) -> None:
+    answer = bring(api, project, export(api, project).content)
+
+    assert (answer.status_code, answer.json()["version"]) == (200, 2)
+
+
+def test_an_import_can_be_undone(
+    api: APIClient, project: Project, edited: list[dict[str, Any]]
+) -> None:
+    text = export(api, project).content.decode().replace('"c"', '"d"')
+
+    assert bring(api, project, text).json()["undo_depth"] == 2
+    assert tracks_of(api, project)[0]["clips"][2]["id"] == "d"
+    assert api.post(url(project, "/edl/undo")).status_code == 200
+    assert tracks_of(api, project) == edited
+
+
+def test_an_import_is_for_the_version_that_was_read(
+    api: APIClient, project: Project, edited: list[dict[str, Any]]
+) -> None:
+    text = export(api, project).content
+    without = api.post(
+        url(project, "/edl/import?format=otio"), text, content_type="application/json"
+    )
+
+    assert problem(without) == (428, "if_match_required")
+    assert problem(bring(api, project, text, If_Match='"1"')) == (412, "stale_edl")
+    assert bring(api, project, text, If_Match='"2"').status_code == 200
+
+
+def test_an_import_asked_twice_is_made_once(
+    api: APIClient, project: Project, edited: list[dict[str, Any]]
+) -> None:
+    text = export(api, project, "fcp_xml").content
+    first = bring(api, project, text, "fcp_xml", Idempotency_Key="k")
+    again = bring(api, project, text, "fcp_xml", Idempotency_Key="k")
+
+    assert first.json()["version"] == 3
+    assert (again.content, again["Idempotency-Replayed"]) == (first.content, "true")
+    other = bring(api, project, text + b" ", "fcp_xml", Idempotency_Key="k")
+    assert problem(other) == (409, "idempotency_conflict")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_another_users_files_are_matched_by_name_or_named(
+    api: APIClient,
+    project: Project,
+    edited: list[dict[str, Any]],
+    make_user: Callable[..., User],
+    client_of: Callable[[User], APIClient],
+    make_media: Callable[..., MediaFile],
+    form: str,
+) -> None:
+    text = export(api, project, form).content
+    friend = make_user()
+    theirs = client_of(friend)
+    made = theirs.post("/projects", {"name": "Copy"}, format="json").json()["id"]
+    copy = Project.objects.get(pk=made)
+
+    missing = bring(theirs, copy, text, form)
+    assert problem(missing) == (422, "unmatched_media")
+    assert missing.json()["names"] == [NAME]
+
+    video = {"type": MediaType.VIDEO, "duration_ms": 60_000, "project": copy, "name": NAME}
+    own = make_media(friend, **video)
+    assert bring(theirs, copy, text, form).status_code == 200
+    assert {one["media_file_id"] for one in tracks_of(theirs, copy)[0]["clips"]} == {str(own.pk)}
+
+    make_media(friend, **video)
+    assert put(theirs, copy, {"tracks": []}).status_code == 200
+    assert problem(bring(theirs, copy, text, form)) == (422, "unmatched_media")
+
+
+def test_a_moved_clip_keeps_its_id_and_effects(
+    api: APIClient, project: Project, film: MediaFile
+) -> None:
+    grade = [{"type": "grade", "amount": 0.5}]
+    media = str(film.pk)
+    clips = [
+        clip("a", 0, 0, 1000, media=media, effects=grade),
+        clip("b", 1000, 0, 900, media=media),
+    ]
+    put(api, project, {"tracks": [track(*clips)]})
+    timeline = otio.adapters.read_from_string(export(api, project).content.decode(), "otio_json")
+    timeline.tracks[0].insert(
+        0,
+        otio.schema.Gap(
+            duration=otio.opentime.RationalTime(30, 30),
+        ),
+    )
+
+    assert bring(api, project, timeline.to_json_string()).status_code == 200
+
+    one = tracks_of(api, project)[0]["clips"][0]
+    assert (one["id"], one["start_ms"], one["effects"]) == ("a", 1000, grade)
+
+
+def test_rounding_does_not_reach_beyond_the_media(
+    api: APIClient, project: Project, make_media: Callable[..., MediaFile]
+) -> None:
+    odd = make_media(type=MediaType.VIDEO, duration_ms=1010, project=project, name="odd.mp4")
+    put(api, project, {"tracks": [track(clip("a", 20, 3, 1010, media=str(odd.pk)))]})
+    text = export(api, project, "fcp_xml").content
+    put(api, project, {"tracks": []})
+
+    assert bring(api, project, text, "fcp_xml").status_code == 200
+    assert tracks_of(api, project)[0]["clips"][0]["out_point_ms"] <= 1010
+
+
+def test_what_a_format_cannot_hold_is_told(
+    api: APIClient, project: Project, film: MediaFile
+) -> None:
+    fast = [{"type": "speed", "rate": 2}]
+    put(api, project, {"tracks": [track(clip("a", 0, 0, 2000, media=str(film.pk), effects=fast))]})
+
+    answer = export(api, project, "fcp_xml")
+
+    assert problem(answer) == (422, "cannot_hold")
+    (told,) = answer.json()["items"]
+    assert (told["what"], told["track_id"], told["clip_id"]) == ("effect", "v", "a")
+    assert export(api, project, "otio").status_code == 200
+
+
+def test_bad_requests_are_problems(api: APIClient, project: Project) -> None:
+    assert problem(export(api, project, "avi")) == (400, "invalid")
+    assert problem(bring(api, project, "{}", "avi")) == (400, "invalid")
+    assert problem(bring(api, project, "")) == (400, "unreadable_file")
+    assert problem(bring(api, project, b"\xff\xfe")) == (400, "parse_error")
+    large = bring(api, project, b" " * (MAX_INTERCHANGE_BYTES + 1))
+    assert problem(large) == (413, "payload_too_large")
+
+
+def test_metadata_that_is_nonsense_is_not_believed(
+    api: APIClient, project: Project, edited: list[dict[str, Any]]
+) -> None:
+    document = json.loads(export(api, project).content)
+    one = document["tracks"]["children"][0]
+    one["metadata"]["auteur"] = {"id": "no id!", "clips": [{"id": 7}]}
+    one["children"][1]["metadata"]["auteur"] = ["what"]
+
+    answer = bring(api, project, json.dumps(document))
+
+    assert problem(answer) == (400, "invalid")
+    one["metadata"]["auteur"] = "what"
+    assert bring(api, project, json.dumps(document)).status_code == 200
+    assert played(tracks_of(api, project)) == played(edited)
+
+
+def test_another_users_project_is_not_there(
+    make_user: Callable[..., User],
+    client_of: Callable[[User], APIClient],
+    project: Project,
+    edited: list[dict[str, Any]],
+) -> None:
+    stranger = client_of(make_user())
+
+    assert problem(export(stranger, project)) == (404, "not_found")
+    assert problem(bring(stranger, project, "{}")) == (404, "not_found")
+    nowhere = Project(pk=uuid.uuid4())
+    assert problem(export(stranger, nowhere)) == (404, "not_found")

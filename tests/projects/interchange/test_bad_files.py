@@ -1,0 +1,180 @@
+"""Files that are not what they are said to be, or that are made to do harm."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from opentimelineio import opentime, schema
+
+from projects.interchange import exchange, formats, guarding, limits
+from projects.interchange.formats import FORMATS, UnreadableFile
+
+ENTITIES = '<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
+REF = {"OTIO_SCHEMA": "SerializableObjectRef.1", "id": "Track-1"}
+RANGE = {
+    "OTIO_SCHEMA": "TimeRange.1",
+    "start_time": {"OTIO_SCHEMA": "RationalTime.1", "value": 0, "rate": 25},
+    "duration": {"OTIO_SCHEMA": "RationalTime.1", "value": 10, "rate": 25},
+}
+
+SPAN = opentime.TimeRange(opentime.RationalTime(0, 25), opentime.RationalTime(10, 25))
+
+
+def otio(*children: Any, **track: Any) -> str:
+    """A timeline of one track."""
+    one = {"OTIO_SCHEMA": "Track.1", "kind": "Video", "children": children, **track}
+    stack = {"OTIO_SCHEMA": "Stack.1", "children": [one]}
+    return json.dumps({"OTIO_SCHEMA": "Timeline.1", "tracks": stack})
+
+
+def item(schema: str, **fields: Any) -> dict[str, Any]:
+    return {"OTIO_SCHEMA": schema, "name": "x", "source_range": RANGE, **fields}
+
+
+def playing(**fields: Any) -> schema.Clip:
+    return schema.Clip(name="x", source_range=SPAN, **fields)
+
+
+def read(text: str, form: str) -> list[Any]:
+    timeline = formats.read(text, FORMATS[form], 25.0)
+    return exchange._readings(exchange._tracks_of(timeline), FORMATS[form])
+
+
+def xml(media: str) -> str:
+    rate = "<rate><timebase>25</timebase><ntsc>FALSE</ntsc></rate>"
+    return f"<xmeml><sequence><name>x</name>{rate}<media>{media}</media></sequence></xmeml>"
+
+
+def clip_item(inside: str) -> str:
+    times = "<start>0</start><end>9</end><in>0</in><out>9</out>"
+    return f"<video><track><clipitem>{times}{inside}</clipitem></track></video>"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("text", ["", "\0", "hello", "{", "[]", "<a>", "null", "1", '{"a": 1}'])
+def test_what_is_of_no_format_is_refused(text: str, form: str) -> None:
+    with pytest.raises(UnreadableFile):
+        read(text, form)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"<!DOCTYPE xmeml [{ENTITIES}]><xmeml>&b;</xmeml>",
+        '<!DOCTYPE xmeml SYSTEM "file:///etc/passwd"><xmeml/>',
+        '<!DOCTYPE xmeml PUBLIC "a" "http://localhost/a.dtd"><xmeml/>',
+        "<!DOCTYPE other><xmeml/>",
+        "<xmeml/>",
+        "<fcpxml/>",
+        "<xmeml>" + "<a>" * 100 + "</a>" * 100 + "</xmeml>",
+        "<xmeml>" + "<a/>" * guarding.MAX_ELEMENTS + "</xmeml>",
+        xml(clip_item("<file>" + "<a/>" * guarding.MAX_FILE_ELEMENTS + "</file>")),
+        xml(clip_item("<sequence><media/></sequence>")),
+        xml("<video>" + "<track id='a'/>" * 2 + "</video>"),
+        xml("<video><track><clipitem/></track></video>"),
+    ],
+    ids=lambda text: text[:40],
+)
+def test_xml_that_is_none_or_multiplies_is_refused(text: str) -> None:
+    with pytest.raises(UnreadableFile):
+        read(text, "fcp_xml")
+
+
+def test_the_document_type_that_editors_write_is_read() -> None:
+    (track,) = read("<!DOCTYPE xmeml>" + xml(clip_item("<file><name>a</name></file>")), "fcp_xml")
+
+    assert [(piece.end_ms, piece.source.names) for piece in track.pieces] == [(360, ("a",))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000 + "]" * 100_000,
+        '{"a":' + "[" * 500 + "]" * 500 + "}",
+        otio(REF),
+        otio(item("Clip.1", source_range={})),
+        otio(item("Clip.1", source_range=None)),
+        otio({"OTIO_SCHEMA": "Nonsense.1"}).replace("Timeline.1", "Nonsense.1"),
+        otio(item("Clip.1")).replace('"rate": 25', '"rate": 0'),
+        otio(item("Clip.1")).replace('"value": 10', '"value": 1e300'),
+        otio(item("Clip.1")).replace('"value": 10', '"value": NaN'),
+        otio(item("Nonsense.1")),
+        json.dumps(item("Clip.1")),
+    ],
+    ids=lambda text: text[:40],
+)
+def test_json_that_is_no_timeline_is_refused(text: str) -> None:
+    with pytest.raises(UnreadableFile):
+        read(text, "otio")
+
+
+@pytest.mark.parametrize(
+    ("child", "what"),
+    [
+        (schema.Stack(name="x", source_range=SPAN), "nested"),
+        (playing(media_reference=schema.GeneratorReference()), "generator"),
+        (playing(media_reference=schema.ImageSequenceReference()), "image_sequence"),
+        (playing(effects=[schema.FreezeFrame()]), "effect"),
+        (playing(effects=[schema.LinearTimeWarp("x", -1.0)]), "effect"),
+        (schema.Transition("x", "Custom_Transition"), "transition"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_our_timeline_cannot_hold_is_named(child: Any, what: str) -> None:
+    with pytest.raises(limits.CannotHold) as raised:
+        read(otio(json.loads(child.to_json_string())), "otio")
+
+    assert [each["what"] for each in raised.value.extra["items"]] == [what]
+
+
+EVENT = "001  AX V C 00:00:00:00 00:00:01:00 {} {}\n* FROM CLIP NAME: a.mov\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        EVENT.format("00:00:00:00", "00:00:02:00"),
+        EVENT.format("00:00:00:00", "00:00:77:99"),
+        EVENT.format("00:00:00:00", "00:00:01:00") * guarding.MAX_EVENT_LINES * 2,
+        EVENT.format("00:00:00:00", "00:00:01:00") + "* " + "x" * guarding.MAX_LINE_LENGTH,
+    ],
+    ids=["lengths differ", "no time", "too many", "long line"],
+)
+def test_edit_lists_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(UnreadableFile):
+        read(text, "cmx3600")
+
+
+def test_the_hours_of_a_tape_are_not_the_films() -> None:
+    (track,) = read(EVENT.format("01:00:02:00", "01:00:03:00"), "cmx3600")
+
+    assert [(piece.begin_ms, piece.end_ms) for piece in track.pieces] == [(2000, 3000)]
+
+
+def test_fades_from_and_to_nothing_are_the_clips_own() -> None:
+    gap = {"OTIO_SCHEMA": "Gap.1", "source_range": RANGE}
+    offset = {"OTIO_SCHEMA": "RationalTime.1", "value": 5, "rate": 25}
+    fade = {
+        "OTIO_SCHEMA": "Transition.1",
+        "transition_type": "SMPTE_Dissolve",
+        "in_offset": {**offset, "value": 0},
+        "out_offset": offset,
+    }
+    (track,) = read(otio(gap, fade, item("Clip.1"), fade, gap), "otio")
+
+    (piece,) = track.pieces
+    assert (piece.fade_in_ms, piece.cross_fade_ms, piece.fade_out_ms) == (200, 0, 200)
+    assert (piece.begin_ms, piece.end_ms) == (400, 1000)
+
+
+def test_the_most_that_is_read_takes_seconds_only() -> None:
+    file = "<file id='f'/>"
+    one = f"<clipitem><start>0</start><end>9</end><in>0</in><out>9</out>{file}</clipitem>"
+    first = "<file id='f'>" + "<a/>" * (guarding.MAX_FILE_ELEMENTS - 1) + "</file>"
+    text = xml("<video><track>" + one.replace(file, first) + one * 3998 + "</track></video>")
+    began = time.monotonic()
+
+    read(text, "fcp_xml")
+
+    assert time.monotonic() - began < 20
