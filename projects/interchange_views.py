@@ -45,7 +45,7 @@ class TextParser(BaseParser):
         stream: IO[bytes],
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
-    ) -> str:
+    ) -> Any:
         """Its text."""
         body = stream.read(MAX_INTERCHANGE_BYTES + 1)
         if len(body) > MAX_INTERCHANGE_BYTES:

@@ -11,9 +11,11 @@ from typing import Any
 from urllib.parse import quote
 
 import opentimelineio as otio
+from opentimelineio.opentime import RationalTime, TimeRange
+from opentimelineio.schema import ExternalReference
 
 from media.models import MediaFile
-from projects.interchange.times import RationalTime, TimeRange, exact_rate, frame_of, span
+from projects.interchange.times import exact_rate, frame_of, span
 from projects.timeline.content import PERMILLE, Clip, Track, all_clips, end_of, speed_permille
 
 OURS = "auteur"
@@ -21,8 +23,6 @@ URL_ROOT = "media"
 REEL_LENGTH = 8
 
 KINDS = {"video": otio.schema.TrackKind.Video, "audio": otio.schema.TrackKind.Audio}
-
-Reference = otio.schema.ExternalReference
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def timeline_of(
 
 def references_of(
     tracks: list[Track], media: Mapping[str, MediaFile], rate: float
-) -> dict[str, Reference]:
+) -> dict[str, ExternalReference]:
     """A reference to each media file; an image is as long as it is shown."""
     lengths: dict[str, int] = {}
     for clip in all_clips(tracks):
@@ -68,9 +68,9 @@ def references_of(
     return {key: _reference(key, media.get(key), span(0, lengths[key], rate)) for key in lengths}
 
 
-def _reference(key: str, media: MediaFile | None, available: TimeRange) -> Reference:
+def _reference(key: str, media: MediaFile | None, available: TimeRange) -> ExternalReference:
     name = media.name if media else key
-    reference = Reference(
+    reference = ExternalReference(
         target_url=f"{URL_ROOT}/{key}/{quote(name, safe='')}",
         available_range=available,
         metadata={OURS: {"media_file_id": key}},
@@ -80,7 +80,7 @@ def _reference(key: str, media: MediaFile | None, available: TimeRange) -> Refer
 
 
 def build_track(
-    track: Track, rate: float, reference: Callable[[Clip], Reference]
+    track: Track, rate: float, reference: Callable[[Clip], ExternalReference]
 ) -> otio.schema.Track:
     """A track with its gaps and cross-fades; deleted clips stand in its metadata only."""
     name = printable(track["name"])
@@ -129,7 +129,7 @@ def _cross_fade(placed: Placed, rate: float) -> otio.schema.Transition:
     )
 
 
-def _clip(placed: Placed, rate: float, reference: Reference) -> otio.schema.Clip:
+def _clip(placed: Placed, rate: float, reference: ExternalReference) -> otio.schema.Clip:
     clip = placed.clip
     speed = speed_permille(clip["effects"]) / PERMILLE
     begin = frame_of(clip["in_point_ms"], rate) + placed.lead * speed

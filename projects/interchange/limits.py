@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from opentimelineio.opentime import RationalTime
+
 from auteur.api.problems import Problem
 from projects.interchange.building import placed_clips
-from projects.interchange.times import RationalTime, exact_rate, frame_of
+from projects.interchange.times import exact_rate, frame_of
 from projects.timeline.content import Clip, Track, duration_of, end_of
 
 MAX_NAMED = 50

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import opentimelineio as otio
+from opentimelineio.schema import ExternalReference
 from pydantic import ValidationError
 
 from projects.documents import MAX_TRACK_NAME_LENGTH
-from projects.interchange.building import OURS, Reference, build_track
+from projects.interchange.building import OURS, build_track
 from projects.interchange.matching import Matched
 from projects.interchange.reading import Piece, Reading, plain, read_track
 from projects.timeline.content import PERMILLE, on_timeline
@@ -86,8 +87,10 @@ def _comparable(piece: Piece) -> tuple[Any, ...]:
     return (*plays, piece.enabled, piece.source.media_id)
 
 
-def _reference(clip: Mapping[str, Any]) -> Reference:
-    return Reference(target_url="", metadata={OURS: {"media_file_id": clip["media_file_id"]}})
+def _reference(clip: Mapping[str, Any]) -> ExternalReference:
+    return ExternalReference(
+        target_url="", metadata={OURS: {"media_file_id": clip["media_file_id"]}}
+    )
 
 
 def _placed(piece: Piece, matched: Matched, *, track_id: str, ids: Ids) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from urllib.parse import unquote
 from uuid import UUID
 
 import opentimelineio as otio
+from opentimelineio.opentime import RationalTime
 
 from projects.interchange.building import OURS, URL_ROOT
 from projects.interchange.limits import Item, item
-from projects.interchange.times import RationalTime, ms_of
+from projects.interchange.times import ms_of
 from projects.timeline.shape import MAX_CROSS_FADE_MS, MAX_RATE, MIN_RATE
 
 schema = otio.schema

@@ -7,10 +7,7 @@ half a millisecond. Begin and end of a clip are rounded each for itself: what to
 
 import math
 
-import opentimelineio as otio
-
-RationalTime = otio.opentime.RationalTime
-TimeRange = otio.opentime.TimeRange
+from opentimelineio.opentime import RationalTime, TimeRange
 
 NTSC_TIMEBASES = (24, 30, 48, 60, 120)
 MAX_RATE = 1_000_000

@@ -35,7 +35,7 @@ def there_and_back(of: dict[str, Any], form: str, name: str = "Film") -> list[di
     tracks = exchange._tracks_of(formats.read(text, formats.FORMATS[form], rate))
     readings = exchange._readings(tracks, formats.FORMATS[form])
     sources = [piece.source for each in readings for piece in each.pieces]
-    matched = Matched({s: s.media_id for s in sources}, {MEDIA: None, OTHER_MEDIA: None})
+    matched = Matched({s: str(s.media_id) for s in sources}, {MEDIA: None, OTHER_MEDIA: None})
     ids = placing.Ids()
     placed = [
         placing.place_track(each, read, matched, rate=rate, ids=ids)
