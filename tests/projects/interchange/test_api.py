@@ -234,6 +234,21 @@ def test_metadata_that_is_nonsense_is_not_believed(
     assert played(tracks_of(api, project)) == played(edited)
 
 
+@pytest.mark.parametrize("name", ["\\ud800", "\\u0000", "%00", "a/b", "\\u202e"])
+def test_any_name_in_a_file_is_answered(
+    api: APIClient, project: Project, edited: list[dict[str, Any]], name: str
+) -> None:
+    text = export(api, project).content.decode()
+    for key in ("media_file_id", "target_url"):
+        text = text.replace(f'"{key}"', f'"x_{key}"')
+    document = json.loads(text.replace("Tür & Tor.mp4", "NAME").replace('"V"', '"NAME"'))
+    document["tracks"]["children"][0]["metadata"] = {"auteur": {"name": "NAME"}}
+
+    answer = bring(api, project, json.dumps(document).replace("NAME", name))
+
+    assert problem(answer) in {(422, "unmatched_media"), (400, "unreadable_file")}
+
+
 def test_another_users_project_is_not_there(
     make_user: Callable[..., User],
     client_of: Callable[[User], APIClient],
