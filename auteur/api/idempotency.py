@@ -182,7 +182,7 @@ def _key_of(
     if not _FORMAT.fullmatch(key):
         raise InvalidIdempotencyKey
     body = json.dumps(request.data, sort_keys=True, separators=(",", ":"))
-    asked = "\n".join((str(request.method), request.path, body))
+    asked = "\n".join((str(request.method), request.get_full_path(), body))
     request_hash = hashlib.sha256(asked.encode()).hexdigest()
     return Key(user_id(request), key, request_hash, answer, status)
 

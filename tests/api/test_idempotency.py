@@ -112,6 +112,11 @@ class TestRepeated:
         assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_conflict")
         assert not Project.objects.exists()
 
+    def test_with_another_query_it_is_a_conflict(self, api):
+        post(api, NOOP, {"price": 1}, "k")
+        answer = post(api, f"{NOOP}?x=1", {"price": 1}, "k")
+        assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_conflict")
+
     def test_the_answer_outlives_what_it_was_about(self, api, make_media):
         media = make_media()
         body = {"media_id": str(media.pk)}
@@ -244,6 +249,7 @@ def test_the_schema_names_the_header_where_it_is_honoured(api):
         "/jobs/batch",
         "/jobs/{job_id}/retry",
         "/projects",
+        "/projects/{project_id}/edl/import",
         "/projects/{project_id}/edl/undo",
         "/projects/{project_id}/edl/redo",
         "/projects/{project_id}/media/upload-url",
