@@ -72,13 +72,14 @@ def _decide_alone(job: Job, attempt: Attempt, living: set[str], found: Round) ->
 
 
 def _decide(job: Job, attempt: Attempt, living: set[str], found: Round) -> None:
-    feature_of(job.type)
     if _past_deadline(job) and attempt.state not in DELIVERING:
         lifecycle.give_up(job_id=job.pk)
     elif attempt.state in HOLDING:
         _check_holder(attempt, living)
     elif attempt.state == AttemptState.BROKEN:
         _retry_or_give_up(job, attempt, found)
+    else:
+        feature_of(job.type)  # raises where it is no longer declared: the job waits for it
 
 
 def _past_deadline(job: Job) -> bool:

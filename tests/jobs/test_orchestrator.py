@@ -253,6 +253,15 @@ def test_a_job_of_an_unknown_feature_does_not_stop_the_others(make_job):
     assert seconds_until_wake(strange) > 0
 
 
+def test_a_job_of_an_unknown_feature_past_its_deadline_gets_its_credits_back(make_job):
+    job = make_job()
+    bring_to(job, AttemptState.QUEUED)
+    Job.objects.update(type="no_longer_declared", deadline_at=timezone.now())
+    look_at(job)
+    assert (job.status, job.error_code) == ("failed", "DEADLINE_EXCEEDED")
+    assert CreditTransaction.objects.filter(job=job, type="refund").count() == 1
+
+
 # --- Calls ------------------------------------------------------------------------------------
 
 
