@@ -4,6 +4,8 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
+MODELS_READY := $(VENV)/.models-ready
+TORCH := torch==2.13.0
 FILE ?=
 BACKEND ?= local
 
@@ -18,6 +20,13 @@ $(READY): requirements/dev.txt
 		--requirements requirements/dev.txt
 	@touch $@
 
+$(MODELS_READY): $(READY) requirements/models.txt
+	@echo "Setting up PyTorch and the model libraries ..."
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check $(TORCH) 2>&1 | grep -v "^WARNING" || true
+	@$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PYTHON) \
+		--requirements requirements/models.txt
+	@touch $@
+
 setup: $(READY)  ## make the virtual environment .venv
 
 demo: $(READY)  ## run the main job on a recording (FILE=... takes your own) and stop
@@ -26,7 +35,7 @@ demo: $(READY)  ## run the main job on a recording (FILE=... takes your own) and
 run: $(READY)  ## start the whole stack and keep it running until Ctrl-C
 	@$(PYTHON) -m auteur.devstack run
 
-test: $(READY)  ## all tests, against real Postgres, Redis, workers and S3 API
+test: $(MODELS_READY)  ## all tests, against real Postgres, Redis, workers and S3 API
 	@$(PYTHON) -m pytest
 
 check: $(READY)  ## format, lint, types, import rules, migrations
@@ -57,7 +66,8 @@ modal-check: $(READY)  ## see, offline, that the Modal app has what every contra
 lock: $(READY)  ## resolve requirements/*.in into the locked *.txt
 	@for name in base dev prod models; do \
 	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
-	    --generate-hashes requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	    --generate-hashes $$(test $$name = models && echo --overrides requirements/models.overrides) \
+	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	@for file in requirements/images/*.in; do \
 	  case $$file in */common.in) continue;; esac; \
 	  $(VENV)/bin/uv pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.11 \

@@ -14,19 +14,28 @@ from gpu_tasks.contract import Contract, EngineInfo, Wire
 
 @dataclass(frozen=True)
 class Workspace:
-    """The files of one call: inputs are already there, outputs are taken from there afterwards."""
+    """The files of one call: inputs are already there, outputs are taken from there afterwards.
+
+    A payload's field holds one file, or a tuple of them, which ``index`` counts.
+    """
 
     root: Path
     progress: Callable[[float], None]
     """Report the share done, 0 to 1. Raises ``Stopped`` when nobody wants the result any more."""
+    keep: Callable[[str, int], None] = lambda _name, _index: None
+    """Put an output of a tuple to its place now, so that it outlives this call's failure."""
 
-    def input(self, name: str) -> Path:
+    def input(self, name: str, index: int = 0) -> Path:
         """Where the payload's input field ``name`` was downloaded to."""
-        return next((self.root / "in" / name).iterdir())
+        return next((self.root / "in" / name / str(index)).iterdir())
 
-    def output(self, name: str) -> Path:
+    def output(self, name: str, index: int = 0) -> Path:
         """Where the engine must write the payload's output field ``name``."""
-        return self.root / "out" / name
+        return self.root / "out" / name / str(index)
+
+    def scratch(self, name: str) -> Path:
+        """Where the engine may write a file of its own."""
+        return self.root / name
 
 
 class Engine(Protocol):

@@ -3,9 +3,10 @@
 import logging
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import requests
 
@@ -50,11 +51,11 @@ def run(
 
     try:
         with tempfile.TemporaryDirectory(prefix="auteur-") as root:
-            workspace = Workspace(root=Path(root), progress=progress)
-            (workspace.root / "out").mkdir()
+            outputs = _Outputs(payload, Path(root))
+            workspace = Workspace(root=Path(root), progress=progress, keep=outputs.put)
             _fetch_inputs(payload, workspace)
             result = engine.run(payload, workspace)
-            _put_outputs(payload, workspace)
+            outputs.put_all()
         return ended(result=result.model_dump(mode="json"))
     except Stopped:
         raise
@@ -85,28 +86,49 @@ def code_of(exc: BaseException) -> ErrorCode:
     return ErrorCode.MODEL_ERROR
 
 
+File = TypeVar("File", InputFile, OutputFile)
+
+
+def files_of(payload: Payload, kind: type[File]) -> Iterator[tuple[str, int, File]]:
+    """The payload's files of a kind: field, place in it (0 where it holds just one), file."""
+    for name, value in payload:
+        for index, one in enumerate(value if isinstance(value, tuple) else (value,)):
+            if isinstance(one, kind):
+                yield name, index, one
+
+
 def _fetch_inputs(payload: Payload, workspace: Workspace) -> None:
-    for name, value in payload:
-        if isinstance(value, InputFile):
-            target = workspace.root / "in" / name / Path(value.name).name
-            target.parent.mkdir(parents=True)
-            with requests.get(value.url, stream=True, timeout=TIMEOUT_SECONDS) as response:
-                response.raise_for_status()
-                with target.open("wb") as file:
-                    for chunk in response.iter_content(CHUNK_BYTES):
-                        file.write(chunk)
-                        workspace.progress(0.0)
+    for name, index, file in files_of(payload, InputFile):
+        target = workspace.root / "in" / name / str(index) / Path(file.name).name
+        target.parent.mkdir(parents=True)
+        with requests.get(file.url, stream=True, timeout=TIMEOUT_SECONDS) as response:
+            response.raise_for_status()
+            with target.open("wb") as written:
+                for chunk in response.iter_content(CHUNK_BYTES):
+                    written.write(chunk)
+                    workspace.progress(0.0)
 
 
-def _put_outputs(payload: Payload, workspace: Workspace) -> None:
-    for name, value in payload:
-        if isinstance(value, OutputFile):
-            path = workspace.output(name)
-            with path.open("rb") as file:
-                headers = {
-                    "Content-Type": value.content_type,
-                    "Content-Length": str(path.stat().st_size),
-                }
-                requests.put(
-                    value.url, data=file, headers=headers, timeout=TIMEOUT_SECONDS
-                ).raise_for_status()
+class _Outputs:
+    """Puts each output of a call once."""
+
+    def __init__(self, payload: Payload, root: Path) -> None:
+        self._waiting = {(name, index): file for name, index, file in files_of(payload, OutputFile)}
+        self._root = root
+        for name, _index in self._waiting:
+            (root / "out" / name).mkdir(parents=True, exist_ok=True)
+
+    def put(self, name: str, index: int) -> None:
+        """Put one."""
+        file = self._waiting.pop((name, index))
+        path = self._root / "out" / name / str(index)
+        headers = {"Content-Type": file.content_type, "Content-Length": str(path.stat().st_size)}
+        with path.open("rb") as content:
+            requests.put(
+                file.url, data=content, headers=headers, timeout=TIMEOUT_SECONDS
+            ).raise_for_status()
+
+    def put_all(self) -> None:
+        """Put what has not been put."""
+        for name, index in list(self._waiting):
+            self.put(name, index)

@@ -53,6 +53,8 @@ def _prepared(attempt: Attempt) -> dict[str, Any]:
 
 
 def _unsigned(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_unsigned(one) for one in value]
     if isinstance(value, Read):
         return {"read": {"key": value.key, "name": value.name}}
     if isinstance(value, Write):
@@ -102,6 +104,8 @@ def signed_payload(attempt: Attempt) -> Payload:
     expires = int(feature_of(attempt.job.type).run_limit.total_seconds())
 
     def signed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [signed(one) for one in value]
         if isinstance(value, dict) and set(value) == {"read"}:
             read = Read(**value["read"])
             return InputFile(url=storage.presigned_get(read.key, expires=expires), name=read.name)

@@ -130,7 +130,7 @@ def test_an_input_keeps_its_name_and_cannot_leave_its_folder(peer: Peer, scratch
     engine = CopyEngine(lambda workspace: seen.append(workspace.input("source")))
     run(peer, engine, name="../../etc/clip.mov")
     assert seen[0].name == "clip.mov"
-    assert seen[0].parent.name == "source"
+    assert seen[0].parent.name == "0"
     assert scratch in seen[0].parents
 
 
@@ -237,3 +237,51 @@ def test_a_transcription_from_url_to_url(peer: Peer):
     assert headers["Content-Type"] == "application/json"
     (segment,) = json.loads(body)["segments"]
     assert word_error_rate(reference(SHORT), segment["text"]) <= 0.25
+
+
+class ManyPayload(Payload):
+    parts: tuple[InputFile, ...]
+    joined: OutputFile
+    halves: tuple[OutputFile, ...]
+
+
+class ManyEngine:
+    """Joins its parts, keeps the first half at once, and then fails if it is told to."""
+
+    info = EngineInfo(name="draft", model="many 1")
+
+    def __init__(self, fails: bool) -> None:
+        self._fails = fails
+
+    def run(self, payload: ManyPayload, workspace: Workspace) -> CopyResult:
+        parts = [workspace.input("parts", n).read_bytes() for n in range(len(payload.parts))]
+        for index, part in enumerate(parts):
+            workspace.output("halves", index).write_bytes(part)
+        workspace.keep("halves", 0)
+        if self._fails:
+            raise MemoryError
+        workspace.output("joined").write_bytes(b"".join(parts))
+        return CopyResult(size=len(parts))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_tuples_of_files_and_what_is_kept_outlives_a_failure(peer: Peer, fails: bool):
+    peer.files |= {"/in/0": b"first", "/in/1": b"second"}
+    call = ManyPayload(
+        job_id=uuid4(),
+        attempt_id=uuid4(),
+        callback_url=peer.url("/callback"),
+        parts=tuple(InputFile(url=peer.url(f"/in/{n}"), name="same.bin") for n in range(2)),
+        joined=OutputFile(key="j", url=peer.url("/joined"), content_type="text/plain"),
+        halves=tuple(
+            OutputFile(key=f"h{n}", url=peer.url(f"/half/{n}"), content_type="text/plain")
+            for n in range(2)
+        ),
+    )
+    outcome = runner.run(engine=ManyEngine(fails), payload=call, progress=lambda _share: None)
+    put = {path: body for path, (_headers, body) in peer.puts.items()}
+    if fails:
+        assert outcome.error is not None
+        assert put == {"/half/0": b"first"}
+    else:
+        assert put == {"/half/0": b"first", "/half/1": b"second", "/joined": b"firstsecond"}

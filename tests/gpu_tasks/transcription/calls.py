@@ -1,7 +1,6 @@
 """Calls of the transcription function, as the runner makes them."""
 
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,6 +11,7 @@ from gpu_tasks.transcription.contract import (
     TranscriptionPayload,
     TranscriptionResult,
 )
+from tests.gpu_tasks.workspaces import workspace
 
 
 def payload(
@@ -35,18 +35,16 @@ def workspace_with(
     recording: Path, root: Path, progress: Callable[[float], None] = lambda _share: None
 ) -> Workspace:
     """A workspace that holds a copy of the recording."""
-    for folder in ("in/media", "out"):
-        (root / folder).mkdir(parents=True)
-    shutil.copy(recording, root / "in" / "media")
-    return Workspace(root=root, progress=progress)
+    inputs: dict[str, Path | Sequence[Path]] = {"media": recording}
+    return workspace(root, inputs=inputs, outputs=["transcript"], progress=progress)
 
 
 def transcribe(
     engine: Engine, recording: Path, root: Path, **asked: object
 ) -> tuple[TranscriptionResult, Transcript]:
     """The result, and the transcript that was written."""
-    workspace = workspace_with(recording, root)
-    result = engine.run(payload(**asked), workspace)  # type: ignore[arg-type]
+    files = workspace_with(recording, root)
+    result = engine.run(payload(**asked), files)  # type: ignore[arg-type]
     assert isinstance(result, TranscriptionResult)
-    written = workspace.output("transcript").read_text(encoding="utf-8")
+    written = files.output("transcript").read_text(encoding="utf-8")
     return result, Transcript.model_validate_json(written)

@@ -35,7 +35,7 @@ def refused(engine: Engine, recording: Path, root: Path, **asked: object) -> str
     with pytest.raises(EngineError) as caught:
         transcribe(engine, recording, root, **asked)
     assert caught.value.code == ErrorCode.INPUT_INVALID
-    assert not (root / "out" / "transcript").exists()
+    assert not (root / "out" / "transcript" / "0").exists()
     return caught.value.message
 
 
