@@ -9,7 +9,8 @@ from collections import deque
 from enum import Enum, auto
 from pathlib import Path
 
-from auteur.devstack.process import Process, dying_with_parent
+from auteur.devstack.process import Process
+from gpu_tasks.children import dying_with_parent
 
 # A process that neither answers nor announces itself counts as ready after this. One that should
 # announce itself gets longer: the log level may swallow its words.

@@ -16,9 +16,9 @@ import requests
 from auteur.devstack import environment, leftovers
 from auteur.devstack.client import Client, Json, RefusedError
 from auteur.devstack.errors import StackError
-from auteur.devstack.process import dying_with_parent
 from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.screen import Screen, clock
+from gpu_tasks.children import dying_with_parent
 
 EMAIL = "demo@example.com"
 CREDITS = 10

@@ -1,0 +1,199 @@
+"""The pictures of films, in and out: upright, at a constant rate, in standard dynamic range.
+
+Phones turn their films by a note in the header, let the rate vary and record in HDR; screens
+record odd sizes. All of it ends here: engines see RGB frames of one even size at one rate.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from gpu_tasks import ffmpeg
+from gpu_tasks.decoding import open_media
+from gpu_tasks.errors import EngineError, ErrorCode
+
+Frame = NDArray[np.uint8]
+"""Height × width × 3, RGB."""
+
+MAX_RATE = Fraction(60)
+FALLBACK_RATE = Fraction(25)
+MAX_SIDE = 1920
+"""By default larger pictures are read at a smaller size."""
+MIN_SIDE = 16
+MAX_SOURCE_PIXELS = 8192 * 8192
+LEAST_DECODED = 0.5
+"""Of the frames that the header promises: below, the film counts as damaged."""
+HDR_TRANSFERS = frozenset({16, 18})
+"""PQ and HLG (ITU-T H.273, table 3)."""
+TO_SDR = (
+    "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,"
+    "zscale=t=bt709:m=bt709:r=tv"
+)
+QUALITY = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p")
+SOUND = ("-c:a", "aac", "-b:a", "192k")
+
+NO_PICTURES = "The file has no moving pictures."
+UNDECODABLE = "The pictures of the film could not be decoded."
+
+
+@dataclass(frozen=True)
+class Film:
+    """What the frames of a file are like, as they are read."""
+
+    path: Path
+    width: int
+    height: int
+    frame_rate: Fraction
+    duration_seconds: float
+    """As the header says; 0 where it does not."""
+    has_sound: bool
+    is_hdr: bool
+
+    @property
+    def frames_expected(self) -> int:
+        """How many frames there will be, about; at least 1."""
+        return max(1, round(self.duration_seconds * self.frame_rate))
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames in order, each at ``n / frame_rate`` seconds from the container's start.
+
+        Raises ``EngineError`` INPUT_INVALID where too little can be decoded.
+        """
+        filters = [f"fps={self.frame_rate}:start_time=0"]
+        filters += [TO_SDR] if self.is_hdr else []
+        filters += [f"scale={self.width}:{self.height}:flags=bicubic", "setsar=1", "format=rgb24"]
+        arguments = [*ffmpeg.source(self.path), "-map", "0:v:0", "-vf", ",".join(filters)]
+        count = 0
+        try:
+            with ffmpeg.reading([*arguments, "-f", "rawvideo", "pipe:1"]) as output:
+                for frame in _raw_frames(output, self.width, self.height):
+                    count += 1
+                    yield frame
+        except ffmpeg.FFmpegFailed as exc:
+            if count < LEAST_DECODED * self.frames_expected:
+                raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE) from exc
+        if count == 0 or count < LEAST_DECODED * self.frames_expected:
+            raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
+
+
+def _raw_frames(output: IO[bytes], width: int, height: int) -> Iterator[Frame]:
+    size = width * height * 3
+    while len(content := output.read(size)) == size:
+        # A copy, for engines paint into their frames.
+        yield np.frombuffer(content, np.uint8).reshape(height, width, 3).copy()
+
+
+def look(path: Path, *, max_side: int = MAX_SIDE, frame_rate: Fraction | None = None) -> Film:
+    """What the film at ``path`` is like; a given ``frame_rate`` takes the place of its own.
+
+    Raises ``EngineError`` INPUT_INVALID for what has no moving pictures.
+    """
+    with open_media(path) as container:
+        try:
+            return _look(container, path, max_side, frame_rate)
+        except av.error.FFmpegError as exc:
+            raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE) from exc
+
+
+def _look(container: InputContainer, path: Path, max_side: int, rate: Fraction | None) -> Film:
+    stream = _pictures(container)
+    frame = next(iter(container.decode(stream)), None)
+    if frame is None:
+        raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
+    shape = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
+    width, height = frame.width * shape, Fraction(frame.height)
+    if frame.rotation % 180:
+        width, height = height, width
+    shrink = min(Fraction(1), Fraction(max_side) / max(width, height))
+    return Film(
+        path=path,
+        width=_even(width * shrink),
+        height=_even(height * shrink),
+        frame_rate=rate or _rate(stream),
+        duration_seconds=_duration_seconds(container, stream),
+        has_sound=bool(container.streams.audio),
+        is_hdr=int(stream.codec_context.color_trc or 0) in HDR_TRANSFERS,
+    )
+
+
+def _pictures(container: InputContainer) -> VideoStream:
+    cover = av.stream.Disposition.attached_pic
+    streams = [one for one in container.streams.video if not one.disposition & cover]
+    if not streams or streams[0].codec_context is None:
+        raise EngineError(ErrorCode.INPUT_INVALID, NO_PICTURES)
+    if streams[0].width * streams[0].height > MAX_SOURCE_PIXELS:
+        raise EngineError(ErrorCode.INPUT_INVALID, "The pictures of the film are too large.")
+    return streams[0]
+
+
+def _rate(stream: VideoStream) -> Fraction:
+    rate = stream.average_rate or stream.guessed_rate or FALLBACK_RATE
+    return min(MAX_RATE, max(Fraction(1), rate)).limit_denominator(1001)
+
+
+def _duration_seconds(container: InputContainer, stream: VideoStream) -> float:
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / av.time_base
+
+
+def _even(side: Fraction) -> int:
+    # 4:2:0 halves both sides.
+    return max(MIN_SIDE, int(side) // 2 * 2)
+
+
+class FilmWriter:
+    """Writes an MP4 (H.264, AAC) frame by frame: a context, whose good end finishes the file.
+
+    ``sound`` names a file whose sound goes with the pictures, with its own beginning.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        width: int,
+        height: int,
+        frame_rate: Fraction,
+        sound: Path | None = None,
+    ) -> None:
+        self._shape = (height, width, 3)
+        arguments: list[str | Path] = ["-f", "rawvideo", "-pix_fmt", "rgb24"]
+        arguments += ["-s", f"{width}x{height}", "-r", str(frame_rate), "-i", "pipe:0"]
+        if sound is not None:
+            arguments += [*ffmpeg.source(sound), "-map", "0:v:0", "-map", "1:a:0?", *SOUND]
+        # Named for what it is: standard range, as Rec. 709 has it.
+        filters = "scale=out_color_matrix=bt709:out_range=tv"
+        arguments += ["-vf", filters, *QUALITY, "-colorspace", "bt709", "-color_primaries", "bt709"]
+        arguments += ["-color_trc", "bt709", "-movflags", "+faststart", "-f", "mp4", path]
+        self._arguments = arguments
+        self._context = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._input = self._context.enter_context(ffmpeg.writing(self._arguments))
+        return self
+
+    def write(self, frame: Frame) -> None:
+        """Append one frame of the film's size."""
+        if frame.shape != self._shape or frame.dtype != np.uint8:
+            raise ValueError(f"a frame of {frame.shape} {frame.dtype}, not {self._shape} uint8")
+        self._input.write(np.ascontiguousarray(frame).data)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._context.__exit__(kind, error, traceback)

@@ -1,0 +1,31 @@
+"""Small films, made by FFmpeg, of the kinds that people bring."""
+
+from pathlib import Path
+
+from gpu_tasks import ffmpeg
+
+PATTERN = "testsrc2=size={size}:rate={rate}:duration={seconds}"
+TONE = "sine=frequency=440:sample_rate=48000:duration={seconds}"
+
+
+def make_film(
+    path: Path,
+    *,
+    size: str = "160x90",
+    rate: str = "25",
+    seconds: float = 1.0,
+    sound: bool = True,
+    extra: tuple[str, ...] = (),
+) -> Path:
+    """A test pattern with a tone; ``extra`` arguments stand before the file."""
+    arguments = ["-f", "lavfi", "-i", PATTERN.format(size=size, rate=rate, seconds=seconds)]
+    if sound:
+        arguments += ["-f", "lavfi", "-i", TONE.format(seconds=seconds), "-c:a", "aac"]
+    ffmpeg.run([*arguments, "-c:v", "libx264", "-preset", "ultrafast", *extra, path])
+    return path
+
+
+def turned(path: Path, source: Path, degrees: int) -> Path:
+    """The same film with a note that players turn it by ``degrees``, counterclockwise."""
+    ffmpeg.run(["-display_rotation", str(degrees), "-i", source, "-c", "copy", path])
+    return path

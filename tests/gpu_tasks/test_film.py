@@ -1,0 +1,109 @@
+"""Films of all kinds are read as upright frames at a constant rate, and written."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from gpu_tasks import ffmpeg
+from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.film import FilmWriter, look
+from tests.gpu_tasks.films import make_film, turned
+
+HDR = (
+    "-vf", "format=yuv420p10le,setparams=color_primaries=bt2020:color_trc=smpte2084"
+    ":colorspace=bt2020nc", "-c:v", "libx265", "-x265-params",
+    "log-level=none:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc",
+)  # fmt: skip
+VARIABLE = ("-vf", "select='not(mod(n,3))+gt(n,12)'", "-fps_mode", "vfr")
+
+
+def test_a_plain_film(tmp_path: Path):
+    film = look(make_film(tmp_path / "film.mp4"))
+    frames = list(film.frames())
+    assert (film.width, film.height, film.frame_rate) == (160, 90, Fraction(25))
+    assert film.has_sound
+    assert film.frames_expected == len(frames) == 25
+    assert {frame.shape for frame in frames} == {(90, 160, 3)}
+    assert np.abs(frames[0].astype(int) - frames[-1]).mean() > 1
+
+
+def test_a_turned_film_is_upright(tmp_path: Path):
+    source = make_film(tmp_path / "film.mp4")
+    upright = next(iter(look(source).frames()))
+    film = look(turned(tmp_path / "turned.mp4", source, 90))
+    assert (film.width, film.height) == (90, 160)
+    frame = next(iter(film.frames()))
+    assert np.abs(frame.astype(int) - np.rot90(upright)).mean() < 3
+
+
+def test_large_and_odd_sizes_are_brought_to_even_ones(tmp_path: Path):
+    source = make_film(tmp_path / "film.mp4", size="321x181", extra=("-pix_fmt", "yuv444p"))
+    assert (look(source).width, look(source).height) == (320, 180)
+    small = look(source, max_side=100)
+    assert (small.width, small.height) == (100, 56)
+    assert next(iter(small.frames())).shape == (56, 100, 3)
+
+
+def test_a_variable_rate_becomes_constant(tmp_path: Path):
+    source = make_film(tmp_path / "film.mp4", seconds=2, extra=VARIABLE)
+    film = look(source, frame_rate=Fraction(25))
+    assert len(list(film.frames())) == pytest.approx(50, abs=1)
+
+
+def test_hdr_becomes_standard_range(tmp_path: Path):
+    film = look(make_film(tmp_path / "film.mp4", extra=HDR))
+    assert film.is_hdr
+    frames = list(film.frames())
+    assert len(frames) == 25
+    assert 20 < frames[0].mean() < 235
+
+
+def test_half_of_a_film_is_damaged(tmp_path: Path):
+    whole = make_film(tmp_path / "film.mp4", seconds=4, extra=("-movflags", "+faststart"))
+    content = whole.read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(content[: len(content) // 4])
+    with pytest.raises(EngineError) as caught:
+        list(look(cut).frames())
+    assert caught.value.code == ErrorCode.INPUT_INVALID
+
+
+@pytest.mark.parametrize("kind", ["sound", "text", "empty"])
+def test_what_is_no_film_is_refused(tmp_path: Path, kind: str):
+    path = tmp_path / "film.wav"
+    if kind == "sound":
+        ffmpeg.run(["-f", "lavfi", "-i", "sine=duration=1", path])
+    else:
+        path.write_text("a text" * 100 if kind == "text" else "")
+    with pytest.raises(EngineError) as caught:
+        look(path)
+    assert caught.value.code == ErrorCode.INPUT_INVALID
+
+
+def test_what_is_written_is_read_again_with_its_sound(tmp_path: Path):
+    source = look(make_film(tmp_path / "film.mp4", rate="30000/1001"))
+    written = tmp_path / "written"
+    frames = list(source.frames())
+    with FilmWriter(
+        written, width=160, height=90, frame_rate=source.frame_rate, sound=source.path
+    ) as writer:
+        for frame in frames:
+            writer.write(frame)
+    again = look(written)
+    assert again.frame_rate == source.frame_rate == Fraction(30000, 1001)
+    assert again.has_sound
+    for before, after in zip(frames, again.frames(), strict=True):
+        assert np.abs(before.astype(int) - after).mean() < 6  # the pattern's edges lose colour
+    with av.open(str(written)) as container:
+        assert float(container.duration / av.time_base) == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_frame_of_another_size_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="not"):
+        with FilmWriter(
+            tmp_path / "film.mp4", width=160, height=90, frame_rate=Fraction(25)
+        ) as writer:
+            writer.write(np.zeros((10, 10, 3), np.uint8))
