@@ -1,6 +1,7 @@
 """What an engine is: ``load`` once, ``run`` once per call, in a workspace of files."""
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,8 +54,10 @@ def contracts() -> dict[str, Contract]:
     """Every GPU function by name, found by its folder."""
     found = {}
     for module in pkgutil.iter_modules(gpu_tasks.__path__):
-        if module.ispkg and module.name != "backends":
-            contract = importlib.import_module(f"gpu_tasks.{module.name}.contract").CONTRACT
+        name = f"gpu_tasks.{module.name}.contract"
+        # What several functions share has folders too.
+        if module.ispkg and importlib.util.find_spec(name):
+            contract = importlib.import_module(name).CONTRACT
             found[contract.name] = contract
     return found
 

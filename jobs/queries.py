@@ -14,6 +14,7 @@ from gpu_tasks.errors import POLICIES, ErrorCode
 from jobs.capacity import class_limit
 from jobs.features.registry import feature_of
 from jobs.models import OPEN, Job, JobStatus
+from media import results
 from media.storage import object_storage
 
 RECENT_JOBS = 100
@@ -85,13 +86,15 @@ def estimated_start(job: Job) -> datetime | None:
 
 
 def output_of(job: Job) -> dict[str, Any] | None:
-    """The output with a freshly signed ``…_url`` for each stored object (``…_key``)."""
+    """The output with a freshly signed URL for each stored object (``…_key``) and media file."""
     if job.output_data is None:
         return None
-    output = {}
+    output: dict[str, Any] = {}
     for name, value in job.output_data.items():
         if name.endswith("_key"):
             output[f"{name.removesuffix('_key')}_url"] = object_storage().presigned_get(value)
+        elif name == "media":
+            output[name] = results.downloads(value)
         else:
             output[name] = value
     return output

@@ -26,7 +26,6 @@ from jobs.features.base import Feature, plain
 from jobs.features.registry import features
 from jobs.models import OPEN, Job, JobStatus
 from jobs.wakeup import nudge_on_commit
-from media.models import MediaFile
 
 MAX_BATCH = 100
 """Jobs submitted at once."""
@@ -266,7 +265,7 @@ def resubmit(
     again = NewJob(
         feature=feature,
         project_id=job.project_id,
-        media_ids=job.media_ids,
+        media_ids=feature.media_ids(parameters),
         plan=plan,
         price=quotes.Price(feature.price(parameters) if charged else 0, feature.price_version),
         input_params=job.input_params or {},
@@ -286,7 +285,7 @@ def _new_job(
     return NewJob(
         feature=feature,
         project_id=feature.project_id(given),
-        media_ids=[value.pk for value in given.values() if isinstance(value, MediaFile)],
+        media_ids=feature.media_ids(given),
         plan=plan,
         price=quotes.price_of(
             feature=feature, user_id=user_id, parameters=given, quote_id=quote_id

@@ -19,7 +19,7 @@ from gpu_tasks.errors import EngineError, ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
 from jobs.failpoints import failpoint
-from jobs.features.base import Read, Write
+from jobs.features.files import Read, Write
 from jobs.features.registry import feature_of
 from jobs.heartbeat import current_worker
 from jobs.models import Attempt

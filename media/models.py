@@ -59,6 +59,12 @@ class MediaFile(models.Model):
     metadata = models.JSONField(
         default=dict, blank=True, help_text="Width, height, codecs and so on, as probed."
     )
+    origin = models.JSONField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Of a job's result: job, feature, engine, and the media it was made from.",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

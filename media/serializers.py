@@ -56,12 +56,18 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
         help_text="`width`, `height`, `rotation` (clockwise degrees), `frame_rate`, `has_audio`, "
         "codecs and so on; `rejected`, a code, where the file was refused.",
     )
+    origin = serializers.DictField(
+        read_only=True,
+        allow_null=True,
+        help_text="Of a job's result: `job_id`, `type`, `engine` with its model, and the "
+        "`media_ids` that it was made from. Null for what was uploaded.",
+    )
 
     class Meta:
         model = MediaFile
         fields: tuple[str, ...] = (
             "id", "project_id", "name", "type", "status", "mime_type", "duration_ms",
-            "file_size_bytes", "metadata", "created_at",
+            "file_size_bytes", "metadata", "origin", "created_at",
         )  # fmt: skip
         read_only_fields = fields
 

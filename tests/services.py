@@ -77,12 +77,8 @@ def _stop() -> None:
 
 
 def _take_own_names(worker: str) -> None:
-    """Give this process a Redis database, a MongoDB database and a storage folder of its own.
-
-    And to all the feature that does nothing.
-    """
+    """Give this process a Redis database, a MongoDB database and a storage folder of its own."""
     os.environ.setdefault("CPU_LIMIT", "50")
-    os.environ.setdefault("AUTEUR_PLUGINS", str(Path(__file__).parent / "plugins"))
     number = int(worker.removeprefix("gw")) + 1 if worker.startswith("gw") else 0
     folder = Path(os.environ[FOLDER_VARIABLE])
     os.environ["REDIS_URL"] = _redis_database(os.environ["REDIS_URL"], number)

@@ -1,130 +1,21 @@
-"""What a feature declares, and the parameter fields that declarations share."""
+"""What a feature declares."""
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from django.conf import settings
 from django.db import models
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field
-from rest_framework import serializers
 
-from auteur.api.problems import NotFound, Problem
 from gpu_tasks.contract import Contract, GpuClass, Wire
+from jobs.features import files
+from jobs.features.files import Output
+from jobs.features.parameters import SEEDS, MediaField, Parameters
 from jobs.models import PRICE_VERSION_LENGTH, Attempt, Job
-from media.access import owned_media
-from media.models import MediaFile, MediaStatus, MediaType
-from projects.models import Project
-
-MAX_QUOTE_LENGTH = 1000
-
-
-@dataclass(frozen=True)
-class Read:
-    """A stored object that the call reads; signed when the call is started."""
-
-    key: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Write:
-    """A stored object that the call writes; signed when the call is started."""
-
-    key: str
-    content_type: str
-
-
-class MediaNotUsable(Problem):
-    """The media exists, but this feature cannot work on it; nothing was charged."""
-
-    status_code = 422
-    default_code = "media_not_usable"
-
-    def __init__(self, *, field: str, code: str, detail: str) -> None:
-        super().__init__(detail, errors=[{"field": field, "code": code, "detail": detail}])
-
-
-@extend_schema_field(OpenApiTypes.UUID)
-class MediaField(serializers.Field[MediaFile, str, str, Any]):
-    """The id of one of the user's confirmed media files, of one of ``types``."""
-
-    def __init__(
-        self, *, types: tuple[MediaType, ...], sound: bool = False, **options: Any
-    ) -> None:
-        super().__init__(**options)
-        self.types = types
-        self.sound = sound
-
-    def to_internal_value(self, data: Any) -> MediaFile:
-        """The media file; 404 if it is not the user's, 422 if it cannot be used."""
-        media_id = serializers.UUIDField().to_internal_value(data)
-        try:
-            media = owned_media(user_id=self.context["user_id"], media_id=media_id)
-        except NotFound as exc:
-            raise _not_found(self.field_name) from exc
-        if media.status != MediaStatus.READY:
-            self._refuse("media_not_ready", "The upload has not been confirmed.")
-        if media.type not in self.types:
-            wanted = " or ".join(self.types)
-            self._refuse("wrong_media_type", f"This is {media.type}; {wanted} is needed.")
-        if self.sound and not media.metadata.get("has_audio"):
-            self._refuse("no_sound", "The file has no sound.")
-        return media
-
-    def to_representation(self, value: MediaFile) -> str:
-        """The id."""
-        return str(value.pk)
-
-    def _refuse(self, code: str, detail: str) -> None:
-        raise MediaNotUsable(field=self.field_name or "", code=code, detail=detail)
-
-
-@extend_schema_field(OpenApiTypes.UUID)
-class ProjectField(serializers.Field[Project, str, str, Any]):
-    """The id of one of the user's projects."""
-
-    def to_internal_value(self, data: Any) -> Project:
-        """The project; 404 if it is not the user's."""
-        project_id = serializers.UUIDField().to_internal_value(data)
-        project = Project.objects.filter(pk=project_id, user_id=self.context["user_id"]).first()
-        if project is None:
-            raise _not_found(self.field_name)
-        return project
-
-    def to_representation(self, value: Project) -> str:
-        """The id."""
-        return str(value.pk)
-
-
-def _not_found(field: str | None) -> NotFound:
-    error = {"field": field, "code": NotFound.default_code, "detail": NotFound.default_detail}
-    return NotFound(errors=[error])
-
-
-class Parameters(serializers.Serializer[Any]):
-    """A feature's parameters; unknown names are refused, for a typo must not be charged."""
-
-    quote_id = serializers.CharField(
-        required=False,
-        max_length=MAX_QUOTE_LENGTH,
-        help_text="From an estimate of the same: the job then costs no more than it said.",
-    )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse names that the feature does not have."""
-        unknown = sorted(set(self.initial_data) - set(self.fields))
-        if unknown:
-            raise serializers.ValidationError(
-                {name: ["This feature has no such parameter."] for name in unknown},
-                code="unknown_parameter",
-            )
-        return attrs
+from media.models import MediaFile
 
 
 class Feature:
@@ -190,20 +81,69 @@ class Feature:
         return job.credits_cost
 
     def project_id(self, parameters: Mapping[str, Any]) -> UUID | None:
-        """The project that the result belongs to."""
+        """The project that the result belongs to: the named one, else that of its first media."""
         project = parameters.get("project_id")
-        return project.pk if project else None
+        media = (value for value in parameters.values() if isinstance(value, MediaFile))
+        return project.pk if project else next((one.project_id for one in media), None)
+
+    def media_ids(self, parameters: Mapping[str, Any]) -> list[UUID]:
+        """What the job reads, and nobody may delete while it is open."""
+        return [value.pk for value in parameters.values() if isinstance(value, MediaFile)]
+
+    def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
+        """The files of a job with these stored parameters: the payload's ``result``, or
+        ``results`` where the contract has these; none for what is no media.
+        """
+        return ()
+
+    def title(self, parameters: Mapping[str, Any], sources: Sequence[MediaFile]) -> str:
+        """What the results are named after."""
+        return sources[0].name if sources else str(parameters.get("prompt", self.name))
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
-        """The call's payload, with ``Read`` and ``Write`` where the contract has files."""
-        raise NotImplementedError
+        """The call's payload, with ``Read`` and ``Write`` where the contract has files.
+
+        Filled by name (docs/decisions/0011). Raises ``EngineError`` INPUT_INVALID where an input
+        has been deleted.
+        """
+        parameters = cast(dict[str, Any], job.input_params)
+        wanted = self.contract.payload.model_fields
+        payload: dict[str, Any] = {}
+        for name, field in self.parameters().get_fields().items():
+            if isinstance(field, MediaField):
+                payload[_file_field(name)] = files.read_of(job, parameters.get(name))
+            elif name in wanted and name in parameters:
+                payload[name] = parameters[name]
+        if "seed" in wanted:
+            payload["seed"] = parameters.get("seed", job.pk.int % SEEDS)
+        writes = files.writes_of(attempt, self.outputs(parameters))
+        if "results" in wanted:
+            payload["results"] = writes
+        elif writes:
+            [payload["result"]] = writes
+        return payload
 
     def collect(self, attempt: Attempt, result: Wire) -> dict[str, Any]:
-        """The job's ``output_data`` from a validated result; keys named ``*_key`` are objects."""
-        return result.model_dump(mode="json")
+        """The job's ``output_data`` from a validated result; keys named ``*_key`` are objects.
+
+        The files that were made are looked at, and will be media under ``media``.
+        """
+        output = result.model_dump(mode="json")
+        parameters = cast(dict[str, Any], attempt.job.input_params)
+        if outputs := self.outputs(parameters):
+            title = self.title(parameters, files.sources_of(attempt.job))
+            output["media"] = files.inspected(attempt, outputs, title)
+        return output
 
     def deliver(self, job: Job, output: dict[str, Any]) -> None:
         """Put the output where it belongs, once however often called."""
+        if "media" in output:
+            files.store(job, output)
+
+
+def _file_field(parameter: str) -> str:
+    """`video_media_id` is the payload's ``video``, `media_id` its ``media``."""
+    return parameter.removesuffix("_id").removesuffix("_media")
 
 
 def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:

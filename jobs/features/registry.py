@@ -8,7 +8,7 @@ from functools import cache
 import jobs.features
 from jobs.features.base import Feature
 
-INFRASTRUCTURE = ("base", "registry")
+INFRASTRUCTURE = ("base", "files", "parameters", "registry")
 
 
 @cache

@@ -10,17 +10,11 @@ from auteur.api.problems import NotFound
 from gpu_tasks.contract import Wire
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.transcription import contract
-from jobs.features.base import (
-    Feature,
-    MediaField,
-    Parameters,
-    ProjectField,
-    Read,
-    Write,
-    per_started,
-)
+from jobs.features.base import Feature, per_started
+from jobs.features.files import Write
+from jobs.features.parameters import MediaField, Parameters
 from jobs.models import Attempt, Job
-from media.models import MediaFile, MediaStatus, MediaType
+from media.models import MediaType
 from media.storage import object_storage
 from projects import transcript
 from projects.edl import EdlTooLarge
@@ -32,7 +26,6 @@ class TranscriptionParameters(Parameters):
     """`POST /jobs/transcription`."""
 
     media_id = MediaField(types=(MediaType.AUDIO, MediaType.VIDEO), sound=True)
-    project_id = ProjectField(required=False, help_text="The media's own project if absent.")
     language = serializers.CharField(default="en", max_length=8, help_text="ISO 639-1.")
     speaker_diarization = serializers.BooleanField(default=True)
 
@@ -61,27 +54,11 @@ class Transcription(Feature):
         units = per_started(parameters["media_id"].duration_ms or 0, self.tariff["per_started_ms"])
         return units * self.tariff["credits"]
 
-    def project_id(self, parameters: Mapping[str, Any]) -> UUID | None:
-        """The named project, else the media's own."""
-        return super().project_id(parameters) or parameters["media_id"].project_id
-
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
         """The media's object in, a transcript object out."""
-        parameters = cast(dict[str, Any], job.input_params)
-        media = MediaFile.objects.filter(
-            pk=parameters["media_id"], user_id=job.user_id, status=MediaStatus.READY
-        ).first()
-        if media is None:
-            raise EngineError(ErrorCode.INPUT_INVALID, "The media file has been deleted.")
-        return {
-            "media": Read(key=media.r2_key, name=media.r2_key.rsplit("/", 1)[-1]),
-            "language": parameters["language"],
-            "speaker_diarization": parameters["speaker_diarization"],
-            "transcript": Write(
-                key=f"users/{job.user_id}/jobs/{job.pk}/{attempt.pk}/transcript.json",
-                content_type="application/json",
-            ),
-        }
+        key = f"users/{job.user_id}/jobs/{job.pk}/{attempt.pk}/transcript.json"
+        transcript = Write(key=key, content_type="application/json")
+        return {**super().prepare(job, attempt), "transcript": transcript}
 
     def collect(self, attempt: Attempt, result: Wire) -> dict[str, Any]:
         """Read the stored transcript and check it before it is believed."""

@@ -103,8 +103,9 @@ def _unused(attempt: Attempt) -> list[str]:
 
 def _written(attempt: Attempt) -> Iterator[str]:
     for value in (attempt.payload or {}).values():
-        if isinstance(value, dict) and set(value) == {"write"}:
-            yield value["write"]["key"]
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, dict) and set(one) == {"write"}:
+                yield one["write"]["key"]
 
 
 SWEEPS = (

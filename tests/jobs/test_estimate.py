@@ -10,7 +10,7 @@ from django.utils import timezone
 from credits import ledger
 from credits.models import CreditTransaction
 from jobs import queries, quotes, submission
-from jobs.features.base import MAX_QUOTE_LENGTH
+from jobs.features.parameters import MAX_QUOTE_LENGTH
 from jobs.features.registry import feature_of
 from jobs.models import Job, JobStatus
 

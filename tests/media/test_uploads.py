@@ -174,6 +174,7 @@ class TestConfirming:
         assert told.pop("created_at")
         assert told.pop("metadata")["rotation"] == 90
         assert told == {
+            "origin": None,
             "id": str(media.pk),
             "project_id": str(project.pk),
             "name": "film.mp4",

@@ -13,7 +13,7 @@ from tests.media import samples
 
 FIELDS = {
     "id", "project_id", "name", "type", "status", "mime_type", "duration_ms", "file_size_bytes",
-    "metadata", "created_at",
+    "metadata", "origin", "created_at",
 }  # fmt: skip
 
 

@@ -7,7 +7,8 @@ from gpu_tasks.noop import contract
 from rest_framework import serializers
 
 from gpu_tasks.errors import ErrorCode
-from jobs.features.base import Feature, Parameters
+from jobs.features.base import Feature
+from jobs.features.parameters import Parameters
 from jobs.models import Attempt, Job
 
 

@@ -1,0 +1,98 @@
+"""The files of a call: what it reads, what it writes, and what becomes of that."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from gpu_tasks.errors import EngineError, ErrorCode
+from jobs.models import Attempt, Job
+from media import results
+from media.content_types import ACCEPTED
+from media.models import MediaFile, MediaStatus
+
+
+@dataclass(frozen=True)
+class Read:
+    """A stored object that the call reads; signed when the call is started."""
+
+    key: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Write:
+    """A stored object that the call writes; signed when the call is started."""
+
+    key: str
+    content_type: str
+
+
+@dataclass(frozen=True)
+class Output:
+    """One file that a job makes, which becomes media of its user."""
+
+    content_type: str
+    label: str = ""
+    """What it is, in its name: `lip sync` in `interview, lip sync.mp4`."""
+
+
+def read_of(job: Job, media_id: str | None) -> Read | None:
+    """One of the job's media files, for its call; raises ``EngineError`` if it is gone."""
+    if media_id is None:
+        return None
+    media = MediaFile.objects.filter(
+        pk=media_id, user_id=job.user_id, status=MediaStatus.READY
+    ).first()
+    if media is None:
+        raise EngineError(ErrorCode.INPUT_INVALID, "The media file has been deleted.")
+    return Read(key=media.r2_key, name=media.r2_key.rsplit("/", 1)[-1])
+
+
+def writes_of(attempt: Attempt, outputs: Sequence[Output]) -> list[Write]:
+    """Where an attempt writes its outputs: nowhere that another attempt does."""
+    folder = f"users/{attempt.job.user_id}/jobs/{attempt.job_id}/{attempt.pk}"
+    return [
+        Write(f"{folder}/result-{place}.{ACCEPTED[one.content_type]}", one.content_type)
+        for place, one in enumerate(outputs)
+    ]
+
+
+def sources_of(job: Job) -> list[MediaFile]:
+    """The media that the job was made from, in its order, as far as it is there."""
+    found = MediaFile.objects.in_bulk(job.media_ids)
+    return [found[media_id] for media_id in job.media_ids if media_id in found]
+
+
+def inspected(attempt: Attempt, outputs: Sequence[Output], title: str) -> list[dict[str, Any]]:
+    """The files that the attempt has written, each looked at, under names made for people."""
+    payload = cast(dict[str, Any], attempt.payload)
+    written = payload["results"] if "results" in payload else [payload["result"]]
+    return [
+        results.inspected(
+            job_id=attempt.job_id,
+            place=place,
+            made=results.Made(
+                key=file["write"]["key"],
+                content_type=one.content_type,
+                name=results.name_for_people(
+                    title, one.label, one.content_type, place + 1 if len(outputs) > 1 else None
+                ),
+            ),
+        )
+        for place, (one, file) in enumerate(zip(outputs, written, strict=True))
+    ]
+
+
+def store(job: Job, output: Mapping[str, Any]) -> None:
+    """Make media of the inspected files, with their lineage."""
+    results.store(
+        user_id=job.user_id,
+        project_id=job.project_id,
+        files=output["media"],
+        origin={
+            "job_id": str(job.pk),
+            "type": job.type,
+            "engine": output.get("engine"),
+            "media_ids": [str(media_id) for media_id in job.media_ids],
+        },
+    )

@@ -1,0 +1,125 @@
+"""The parameter fields that declarations share."""
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from auteur.api.problems import NotFound, Problem
+from media.access import owned_media
+from media.models import MediaFile, MediaStatus, MediaType
+from projects.models import Project
+
+MAX_QUOTE_LENGTH = 1000
+SEEDS = 2**31
+"""A seed is a number from 0 to one less."""
+
+
+class MediaNotUsable(Problem):
+    """The media exists, but this feature cannot work on it; nothing was charged."""
+
+    status_code = 422
+    default_code = "media_not_usable"
+
+    def __init__(self, *, field: str, code: str, detail: str) -> None:
+        super().__init__(detail, errors=[{"field": field, "code": code, "detail": detail}])
+
+
+@extend_schema_field(OpenApiTypes.UUID)
+class MediaField(serializers.Field[MediaFile, str, str, Any]):
+    """The id of one of the user's confirmed media files, of one of ``types``."""
+
+    def __init__(
+        self, *, types: tuple[MediaType, ...], sound: bool = False, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.types = types
+        self.sound = sound
+
+    def to_internal_value(self, data: Any) -> MediaFile:
+        """The media file; 404 if it is not the user's, 422 if it cannot be used."""
+        media_id = serializers.UUIDField().to_internal_value(data)
+        try:
+            media = owned_media(user_id=self.context["user_id"], media_id=media_id)
+        except NotFound as exc:
+            raise _not_found(self.field_name) from exc
+        if media.status != MediaStatus.READY:
+            self._refuse("media_not_ready", "The upload has not been confirmed.")
+        if media.type not in self.types:
+            wanted = " or ".join(self.types)
+            self._refuse("wrong_media_type", f"This is {media.type}; {wanted} is needed.")
+        if self.sound and not media.metadata.get("has_audio"):
+            self._refuse("no_sound", "The file has no sound.")
+        return media
+
+    def to_representation(self, value: MediaFile) -> str:
+        """The id."""
+        return str(value.pk)
+
+    def _refuse(self, code: str, detail: str) -> None:
+        raise MediaNotUsable(field=self.field_name or "", code=code, detail=detail)
+
+
+@extend_schema_field(OpenApiTypes.UUID)
+class ProjectField(serializers.Field[Project, str, str, Any]):
+    """The id of one of the user's projects."""
+
+    def to_internal_value(self, data: Any) -> Project:
+        """The project; 404 if it is not the user's."""
+        project_id = serializers.UUIDField().to_internal_value(data)
+        project = Project.objects.filter(pk=project_id, user_id=self.context["user_id"]).first()
+        if project is None:
+            raise _not_found(self.field_name)
+        return project
+
+    def to_representation(self, value: Project) -> str:
+        """The id."""
+        return str(value.pk)
+
+
+def _not_found(field: str | None) -> NotFound:
+    error = {"field": field, "code": NotFound.default_code, "detail": NotFound.default_detail}
+    return NotFound(errors=[error])
+
+
+def result_project() -> ProjectField:
+    """The parameter that says where a result goes."""
+    return ProjectField(
+        required=False,
+        help_text="Where the result goes; the project of its first media file if absent.",
+    )
+
+
+class Parameters(serializers.Serializer[Any]):
+    """A feature's parameters; unknown names are refused, for a typo must not be charged."""
+
+    quote_id = serializers.CharField(
+        required=False,
+        max_length=MAX_QUOTE_LENGTH,
+        help_text="From an estimate of the same: the job then costs no more than it said.",
+    )
+
+    def get_fields(self) -> dict[str, Any]:
+        """``project_id`` of every feature that does not declare its own."""
+        return {"project_id": result_project(), **super().get_fields()}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse names that the feature does not have."""
+        unknown = sorted(set(self.initial_data) - set(self.fields))
+        if unknown:
+            raise serializers.ValidationError(
+                {name: ["This feature has no such parameter."] for name in unknown},
+                code="unknown_parameter",
+            )
+        return attrs
+
+
+def seed() -> serializers.IntegerField:
+    """The parameter that makes a result come out the same again."""
+    return serializers.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=SEEDS - 1,
+        help_text="The same seed makes the same again; one is chosen if absent.",
+    )

@@ -1,0 +1,18 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("media", "0002_unconfirmed")]
+
+    operations = [
+        migrations.AddField(
+            model_name="mediafile",
+            name="origin",
+            field=models.JSONField(
+                blank=True,
+                editable=False,
+                help_text="Of a job's result: job, feature, engine, and the media it was made from.",
+                null=True,
+            ),
+        ),
+    ]

@@ -1,0 +1,114 @@
+"""What jobs make becomes media: looked at like an upload, and stored as a row once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID, uuid5
+
+from django.db import transaction
+
+from auteur.api.problems import NotFound
+from gpu_tasks.errors import EngineError, ErrorCode
+from media.access import check_project
+from media.content_types import ACCEPTED, told_media_type
+from media.models import MediaFile, MediaStatus
+from media.probing import probe
+from media.problems import Refused
+from media.storage import object_storage
+
+MAX_STEM_LENGTH = 80
+NOT_AS_PROMISED = "The model's result is not a file of the promised kind."
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file that a job's engine has written, to be looked at."""
+
+    key: str
+    content_type: str
+    name: str
+
+
+def inspected(*, job_id: UUID, place: int, made: Made) -> dict[str, Any]:
+    """What is in the storage, as plain values; the row will have the id that they hold.
+
+    Raises ``ObjectMissing``; ``EngineError`` MODEL_ERROR for what is not of the promised type.
+    """
+    storage = object_storage()
+    size_bytes = storage.head(made.key).size_bytes
+    try:
+        found = probe(storage.probe_source(made.key))
+    except Refused as exc:
+        raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED) from exc
+    if found.type != told_media_type(made.content_type):
+        raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED)
+    return {
+        "id": str(uuid5(job_id, str(place))),
+        "name": made.name,
+        "type": found.type.value,
+        "mime_type": made.content_type,
+        "duration_ms": found.duration_ms,
+        "file_size_bytes": size_bytes,
+        "metadata": found.metadata,
+        "object_key": made.key,
+    }
+
+
+@transaction.atomic
+def store(
+    *,
+    user_id: UUID,
+    project_id: UUID | None,
+    files: Sequence[Mapping[str, Any]],
+    origin: Mapping[str, Any],
+) -> None:
+    """Make rows of inspected files, once however often called; without the project if it is gone.
+
+    ``origin`` is their lineage (docs/decisions/0011).
+    """
+    if project_id is not None:
+        try:
+            check_project(user_id=user_id, project_id=project_id, lock=True)
+        except NotFound:
+            project_id = None
+    rows = [_row(user_id, project_id, file, origin) for file in files]
+    MediaFile.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _row(
+    user_id: UUID, project_id: UUID | None, file: Mapping[str, Any], origin: Mapping[str, Any]
+) -> MediaFile:
+    key = file["object_key"]
+    facts = {name: value for name, value in file.items() if name != "object_key"}
+    return MediaFile(
+        user_id=user_id,
+        project_id=project_id,
+        status=MediaStatus.READY,
+        r2_key=key,
+        r2_url=object_storage().presigned_get(key).partition("?")[0],
+        origin=dict(origin),
+        **facts,
+    )
+
+
+def name_for_people(title: str, label: str, content_type: str, number: int | None = None) -> str:
+    """`interview, lip sync.mp4`, from the title of what it was made from."""
+    stem = " ".join(PurePath(title).stem.split())[:MAX_STEM_LENGTH].strip()
+    parts = ", ".join(part for part in (stem, label) if part)
+    counted = f"{parts} {number}" if number is not None else parts
+    return f"{counted}.{ACCEPTED[content_type]}"
+
+
+def downloads(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The files for a client, each with a signed URL for as long as its media is there."""
+    there = MediaFile.objects.in_bulk([UUID(file["id"]) for file in files])
+    shown = []
+    for file in files:
+        media = there.get(UUID(file["id"]))
+        entry = {name: value for name, value in file.items() if name != "object_key"}
+        entry["download_url"] = media and object_storage().presigned_get(
+            media.r2_key, filename=media.name
+        )
+        shown.append(entry)
+    return shown

@@ -1,0 +1,41 @@
+"""A twelfth feature: this declaration and its function are all that there is of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gpu_tasks.stills import contract
+from rest_framework import serializers
+
+from jobs.features.base import Feature
+from jobs.features.files import Output
+from jobs.features.parameters import MediaField, Parameters, seed
+from media.models import MediaType
+
+
+class StillsParameters(Parameters):
+    """`POST /jobs/stills`."""
+
+    video_media_id = MediaField(types=(MediaType.VIDEO,))
+    count = serializers.IntegerField(default=1, min_value=1, max_value=contract.MAX_COUNT)
+    seed = seed()
+
+
+class Stills(Feature):
+    """The declaration."""
+
+    name = "stills"
+    summary = "Take still pictures of a film"
+    contract = contract.CONTRACT
+    parameters = StillsParameters
+    tariff = {"credits": 3}
+
+    def price(self, parameters: Mapping[str, Any]) -> int:
+        """By the picture."""
+        return int(parameters["count"]) * self.tariff["credits"]
+
+    def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
+        """A PNG each."""
+        return [Output("image/png", "still")] * parameters["count"]
+
+
+FEATURE = Stills()
