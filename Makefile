@@ -6,7 +6,7 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
 MODELS_READY := $(VENV)/.models-ready
 TORCH := torch==2.13.0
-FILE ?=
+export FILE FILE2 FEATURE
 BACKEND ?= local
 
 help:  ## what each command does
@@ -29,8 +29,9 @@ $(MODELS_READY): $(READY) requirements/models.txt
 
 setup: $(READY)  ## make the virtual environment .venv
 
-demo: $(READY)  ## run the main job on a recording (FILE=... takes your own) and stop
-	@$(PYTHON) -m auteur.devstack demo $(if $(FILE),--file "$$FILE")
+demo: $(READY)  ## run the main job on a recording (FILE=... takes your own; FEATURE=... or all) and stop
+	@$(PYTHON) -m auteur.devstack demo $(if $(FEATURE),--feature "$$FEATURE") \
+		$(if $(FILE),--file "$$FILE") $(if $(FILE2),--file "$$FILE2")
 
 run: $(READY)  ## start the whole stack and keep it running until Ctrl-C
 	@$(PYTHON) -m auteur.devstack run

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,6 +26,7 @@ from jobs.serializers import (
 )
 
 ACCEPTED = 202
+EXAMPLE_ID = "7c0ffee0-1234-4abc-8def-0123456789ab"
 
 
 class SubmitView(APIView):
@@ -57,8 +58,17 @@ def submit_view(feature: Feature) -> type[APIView]:
         summary=feature.summary,
         request=feature.parameters,
         responses={202: SubmittedSerializer},
+        examples=[OpenApiExample(feature.slug, documented(feature), request_only=True)],
     )
     return extend_schema_view(post=described)(view)
+
+
+def documented(feature: Feature) -> dict[str, Any]:
+    """A feature's example with ids where files and projects are meant."""
+    return {
+        name: EXAMPLE_ID if name.endswith("_id") else value
+        for name, value in feature.example.items()
+    }
 
 
 class EstimateView(APIView):

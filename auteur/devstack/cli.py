@@ -34,11 +34,18 @@ def _parser() -> argparse.ArgumentParser:
     checks = commands.add_parser("check", help="settings, migrations, OpenAPI, on a real database")
     checks.set_defaults(command=lambda options: check.run())
     show = commands.add_parser("demo", help="run the main job on a recording, then stop")
-    show.add_argument("--file", type=Path, help="a recording of your own")
-    show.set_defaults(command=lambda options: demo.run(options.var.resolve(), options.file))
+    show.add_argument("--feature", help="this feature instead, or `all` of them")
+    show.add_argument(
+        "--file", type=Path, action="append", default=[], help="of your own; again for another"
+    )
+    show.set_defaults(command=_demo)
     for command in (run, show):
         command.add_argument("--var", type=Path, default=VAR, help="the data folder (%(default)s)")
     return parser
+
+
+def _demo(options: argparse.Namespace) -> int:
+    return demo.run(options.var.resolve(), options.file, options.feature)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ import requests
 
 TIMEOUT_SECONDS = 60.0
 UPLOAD_SECONDS = 600.0
+CHUNK_BYTES = 1024 * 1024
 FIRST_POLL_SECONDS = 0.3
 LAST_POLL_SECONDS = 2.0  # below the rate limit for as long as it takes
 POLL_GROWTH = 1.15
@@ -62,6 +63,20 @@ class Client:
     def post(self, path: str, body: Json | None = None) -> Json:
         """Send ``body`` to ``path``."""
         return self._call("POST", path, body or {})
+
+    def patch(self, path: str, body: Json) -> Json:
+        """Change what is at ``path``."""
+        return self._call("PATCH", path, body)
+
+    def download(self, url: str, target: Path) -> Path:
+        """Bring a file here from a signed URL; returns where it lies."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with self._session.get(url, stream=True, timeout=UPLOAD_SECONDS) as answer:
+            if not answer.ok:
+                raise RefusedError(answer)
+            with target.open("wb") as file:
+                file.writelines(answer.iter_content(CHUNK_BYTES))
+        return target
 
     def _call(self, method: str, path: str, body: Json | None = None) -> Json:
         while True:

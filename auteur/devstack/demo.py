@@ -1,4 +1,7 @@
-"""`make demo`: the main job on a recording, and a job that fails, through the REST API only."""
+"""`make demo`: features on recordings, through the REST API only.
+
+Without a feature's name, the main job, and one that fails.
+"""
 
 import contextlib
 import os
@@ -7,20 +10,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
 
 import requests
 
 from auteur.devstack import environment, leftovers
-from auteur.devstack.client import Client, Json, RefusedError
+from auteur.devstack.client import Json, RefusedError
 from auteur.devstack.errors import StackError
 from auteur.devstack.processes import BASE_DIR
-from auteur.devstack.screen import Screen, clock
+from auteur.devstack.screen import Screen
+from auteur.devstack.tour import Tour
+from auteur.devstack.visitor import Visitor
 from gpu_tasks.children import dying_with_parent
 
-EMAIL = "demo@example.com"
 CREDITS = 10
 SAMPLES = Path(__file__).parent / "samples"
 SPOKEN = SAMPLES / "interview.txt"
@@ -29,18 +33,21 @@ RECORDING = SAMPLES / "interview.mp4"
 UNDECODABLE = SAMPLES / "broken.mp4"
 READY_LINE = "The stack is ready."
 STOP_SECONDS = 60.0
-COMMAND_SECONDS = 60.0
 
 
-def run(var: Path, file: Path | None) -> int:
-    """Run the demo on ``file`` (our recording if None); 0 if all was as it must be."""
-    recording = checked(file) if file else RECORDING
+def run(var: Path, files: Sequence[Path], feature: str | None) -> int:
+    """Run the demo, on files of ours where none are given; 0 if all was as it must be."""
+    own = [checked(file) for file in files]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     screen = Screen()
     began = time.monotonic()
     with a_stack(var, screen) as values:
         try:
-            Demo(values, screen).play(recording, is_own=file is not None)
+            visitor = a_visitor(values, screen)
+            if feature:
+                Tour(visitor, screen, var / "demo").show(feature, own)
+            else:
+                Demo(visitor, screen).play(own[0] if own else RECORDING, is_own=bool(own))
         except RefusedError as exc:
             screen.check(False, f"The API refused it: {exc}")
         except requests.RequestException as exc:
@@ -117,31 +124,21 @@ def words(text: str) -> list[str]:
     return re.findall(r"[a-z']+", text.lower())
 
 
+def a_visitor(values: Mapping[str, str], screen: Screen) -> Visitor:
+    """A user with some credits."""
+    screen.title("A user with credits")
+    visitor = Visitor(values, screen)
+    visitor.grant(CREDITS)
+    return visitor
+
+
 class Demo:
     """One user's way through the API."""
 
-    def __init__(self, values: Mapping[str, str], screen: Screen) -> None:
-        self._environment = environment.of_children(values, os.environ)
+    def __init__(self, visitor: Visitor, screen: Screen) -> None:
+        self._visitor = visitor
+        self._client = visitor.client
         self._screen = screen
-        screen.title("A user with credits")
-        token = self._manage("issue_token", "--email", EMAIL)
-        self._client = Client(values["PUBLIC_URL"], token)
-        self._grant(CREDITS)
-
-    def _manage(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=BASE_DIR,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or ["no output"]
-            raise StackError(f"manage.py {arguments[0]}: {last[0]}")
-        return done.stdout.strip()
 
     def play(self, recording: Path, *, is_own: bool) -> None:
         """A transcription that succeeds, then one that fails."""
@@ -214,31 +211,8 @@ class Demo:
 
     def _run_job(self, project_id: str, file: Path) -> tuple[Json, int]:
         """The job of a file, ended, and the balance before it."""
-        media = self._client.upload(project_id, file)
-        length = clock(media["duration_ms"] or 0)
-        self._screen.line(f"uploaded {media['file_size_bytes']:,} bytes, {length} long")
-        submitted, balance = self._submit({"media_id": media["id"], "language": "en"})
-        self._screen.line(f"job {submitted['job_id']}, credits: {submitted['credits_cost']}")
-        with self._screen.progress("transcription") as show:
-            return self._client.wait(submitted["job_id"], show), balance
-
-    def _submit(self, body: Json) -> tuple[Json, int]:
-        balance = self._balance()
-        try:
-            return self._client.post("/jobs/transcription", body), balance
-        except RefusedError as exc:
-            if exc.code != "insufficient_credits":
-                raise
-            missing = exc.problem["required"] - exc.problem["balance"]
-        self._grant(missing)
-        return self._client.post("/jobs/transcription", body), balance + missing
-
-    def _grant(self, amount: int) -> None:
-        told = self._manage("grant_credits", "--email", EMAIL, "--amount", str(amount))
-        self._screen.line(told)
-
-    def _balance(self) -> int:
-        return int(self._client.get("/credits")["balance"])
+        media = self._visitor.upload(project_id, file)
+        return self._visitor.run_job("transcription", {"media_id": media["id"], "language": "en"})
 
     def _check_credits(self, job: Json, before: int, expected: int, types: list[str]) -> None:
         """The rows of a job and the balance, which must follow from them."""
@@ -250,6 +224,6 @@ class Demo:
         amounts = [row["amount"] for row in rows]
         self._screen.check(
             [abs(amount) for amount in amounts] == [job["credits_cost"]] * len(types)
-            and self._balance() == before + sum(amounts) == expected,
+            and self._visitor.balance() == before + sum(amounts) == expected,
             f"balance {' '.join([str(before), *(f'{a:+d}' for a in amounts)])} = {expected}",
         )

@@ -28,6 +28,9 @@ class Feature:
     parameters: ClassVar[type[Parameters]]
     tariff: ClassVar[Mapping[str, int]] = {}
     """The numbers that `price` reckons with."""
+    example: ClassVar[Mapping[str, Any]] = {}
+    """Parameters to try it with: in the place of a media file's id stands the name of a sample in
+    `auteur/devstack/samples/`, in that of a project's id the samples on its timeline."""
     plan: ClassVar[str | None] = None
     """The plan that a user must have, if any."""
     max_attempts: ClassVar[int] = 3

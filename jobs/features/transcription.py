@@ -48,6 +48,7 @@ class Transcription(Feature):
     contract = contract.CONTRACT
     parameters = TranscriptionParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 120_000}
+    example: ClassVar[Mapping[str, Any]] = {"media_id": "interview.mp4", "language": "en"}
 
     def price(self, parameters: Mapping[str, Any]) -> int:
         """One credit per started two minutes."""

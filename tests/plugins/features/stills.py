@@ -28,6 +28,7 @@ class Stills(Feature):
     contract = contract.CONTRACT
     parameters = StillsParameters
     tariff = {"credits": 3}
+    example = {"video_media_id": "interview.mp4", "count": 2}
 
     def price(self, parameters: Mapping[str, Any]) -> int:
         """By the picture."""

@@ -1,0 +1,133 @@
+"""`make demo FEATURE=…`: one feature or all of them, each on samples or on files of your own."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auteur.devstack.client import Json
+from auteur.devstack.errors import StackError
+from auteur.devstack.screen import Screen, clock
+from auteur.devstack.visitor import EMAIL, Visitor
+
+ALL = "all"
+SAMPLES = Path(__file__).parent / "samples"
+MEDIA, TIMELINE = "media_id", "project_id"
+"""Parameters that end, or are named, like this take files in an example."""
+TRACK = "demo"
+MAX_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    feature: str
+    engine: str
+    seconds: float
+    credits: int
+    result: str
+
+
+class Tour:
+    """Runs features as their declarations say that they can be tried."""
+
+    def __init__(self, visitor: Visitor, screen: Screen, folder: Path) -> None:
+        self._visitor = visitor
+        self._screen = screen
+        self._folder = folder
+        listed: list[Json] = json.loads(visitor.manage("features", "--json"))
+        self._features = {feature["slug"]: feature for feature in listed}
+
+    def show(self, wanted: str, files: Sequence[Path]) -> None:
+        """Run ``wanted`` (a slug, or `ALL`); ``files`` take the places of its samples in order."""
+        if wanted != ALL and wanted not in self._features:
+            raise StackError(f"No feature {wanted}: there are {', '.join(self._features)}.")
+        if wanted == ALL and files:
+            raise StackError("Files of your own go with one feature.")
+        rows = [
+            self._try(feature, files)
+            for slug, feature in self._features.items()
+            if wanted in (ALL, slug)
+        ]
+        self._screen.title("What was made")
+        self._screen.table(
+            ("Feature", "Engine", "Seconds", "Credits", "Result"),
+            [(r.feature, r.engine, f"{r.seconds:.1f}", r.credits, r.result) for r in rows],
+        )
+
+    def _try(self, feature: Json, files: Sequence[Path]) -> Row:
+        slug = feature["slug"]
+        self._screen.title(f"{slug}: {feature['summary']}")
+        if feature["plan"]:
+            self._screen.line(
+                self._visitor.manage("set_plan", "--email", EMAIL, "--plan", feature["plan"])
+            )
+        body = self._body(feature, iter(files))
+        began = time.monotonic()
+        job, _ = self._visitor.run_job(slug, body)
+        seconds = time.monotonic() - began
+        why = f": {job['error']['code']}: {job['error']['message']}" if job["error"] else ""
+        self._screen.check(job["status"] == "completed", f"the job is {job['status']}{why}")
+        output = job["output_data"] or {}
+        engine = " ".join(map(str, (output.get("engine") or {}).values()))
+        return Row(slug, engine, seconds, job["credits_cost"], self._result(slug, output) or why)
+
+    def _body(self, feature: Json, files: Iterator[Path]) -> Json:
+        """The example with its samples, or the files in their place, uploaded."""
+        project = self._visitor.client.post("/projects", {"name": f"Demo, {feature['slug']}"})
+
+        def filled(name: str, value: Any) -> Any:
+            if name.endswith(MEDIA):
+                return self._upload(project["id"], value, files)["id"]
+            if name == TIMELINE:
+                self._cut(project["id"], [self._upload(project["id"], v, files) for v in value])
+                return project["id"]
+            return value
+
+        return {name: filled(name, value) for name, value in feature["example"].items()}
+
+    def _upload(self, project_id: str, sample: str, files: Iterator[Path]) -> Json:
+        return self._visitor.upload(project_id, next(files, SAMPLES / sample))
+
+    def _cut(self, project_id: str, media: Sequence[Json]) -> None:
+        """Lay films one behind the other on the project's timeline."""
+        operations: list[Json] = [
+            {"op": "add_track", "track_id": TRACK, "type": "video", "name": "Video 1"}
+        ]
+        start_ms = 0
+        for one in media:
+            operations.append(_clip(one, start_ms))
+            start_ms += one["duration_ms"]
+        self._visitor.client.patch(f"/projects/{project_id}/edl", {"operations": operations})
+        self._screen.line(f"cut a film of {clock(start_ms)} from {len(media)} clips")
+
+    def _result(self, slug: str, output: Mapping[str, Any]) -> str:
+        """What was made: files, downloaded, or the answer."""
+        made = [
+            self._visitor.client.download(file["download_url"], self._folder / slug / file["name"])
+            for file in output.get("media", [])
+        ]
+        if made:
+            return "\n".join(map(str, made))
+        text = output.get("answer") or _spoken(output)
+        self._screen.line(text)
+        return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+
+
+def _clip(media: Json, start_ms: int) -> Json:
+    return {
+        "op": "add_clip",
+        "track_id": TRACK,
+        "media_file_id": media["id"],
+        "start_ms": start_ms,
+        "in_point_ms": 0,
+        "out_point_ms": media["duration_ms"],
+    }
+
+
+def _spoken(output: Mapping[str, Any]) -> str:
+    segments = output.get("transcript", {}).get("segments", [])
+    return " ".join(segment["text"] for segment in segments)

@@ -1,0 +1,58 @@
+"""What every declaration must have, whichever features there are."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from rest_framework.fields import empty
+
+import auteur.devstack
+from gpu_tasks.engine import contracts
+from jobs.features.base import Feature
+from jobs.features.parameters import MediaField, ProjectField
+from jobs.features.registry import features
+
+SAMPLES = Path(auteur.devstack.__file__).parent / "samples"
+README = Path(auteur.devstack.__file__).parents[2] / "README.md"
+MAX_LINES = 100
+TEST_PLUGINS = {"noop", "noop_gpu", "stills"}
+OURS = [feature for name, feature in features().items() if name not in TEST_PLUGINS]
+
+every = pytest.mark.parametrize("feature", OURS, ids=lambda feature: feature.name)
+
+
+@every
+def test_its_function_is_its_own(feature: Feature):
+    assert contracts()[feature.name] is feature.contract
+
+
+@every
+def test_it_is_short(feature: Feature):
+    source = inspect.getsource(inspect.getmodule(type(feature)))
+    assert len(source.splitlines()) <= MAX_LINES
+
+
+@every
+def test_its_example_can_be_tried(feature: Feature):
+    fields = feature.parameters().get_fields()
+    assert set(feature.example) <= set(fields)
+    for name, field in fields.items():
+        if field.required and field.default is empty:
+            assert name in feature.example
+        value = feature.example.get(name)
+        if value is not None and isinstance(field, MediaField):
+            assert (SAMPLES / value).is_file()
+        if value is not None and isinstance(field, ProjectField):
+            assert all((SAMPLES / one).is_file() for one in value)
+
+
+@every
+def test_the_readme_names_its_engines(feature: Feature):
+    rows = re.findall(r"^\| ([a-z-]+) \|", README.read_text(), re.MULTILINE)
+    assert feature.slug in rows
+
+
+@every
+def test_its_tariff_says_what_its_price_reckons_with(feature: Feature):
+    assert feature.tariff["credits"] > 0
