@@ -1,1 +1,6 @@
-"""Benchmarks: each prints a table against baselines of the same run, and last one JSON line."""
+"""Benchmarks: each beside baselines of the same run. With them come the features of the tests."""
+
+import os
+from pathlib import Path
+
+os.environ["AUTEUR_PLUGINS"] = str(Path(__file__).parents[1] / "tests" / "plugins")

@@ -7,7 +7,7 @@ import benchmarks
 
 INFRASTRUCTURE = (
     "__main__", "report", "stack", "echo", "bare", "bare_edl", "guarded_edl", "textbook",
-    "submitter",
+    "submitter", "editor",
 )  # fmt: skip
 
 

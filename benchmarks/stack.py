@@ -27,8 +27,6 @@ from auteur.devstack.supervisor import Supervisor
 CLIENTS = 8
 TIMEOUT_SECONDS = 300.0
 POLL_SECONDS = 0.05
-PLUGINS = processes.BASE_DIR / "tests" / "plugins"
-os.environ["AUTEUR_PLUGINS"] = str(PLUGINS)  # for this process too, before it looks for features
 RUNS_HERE = ("migrate", "api", "orchestrator", "worker-steps")
 
 

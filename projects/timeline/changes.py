@@ -60,8 +60,14 @@ def _compare_pairs(
     keys: Iterable[Any], before: Iterable[Any], after: Iterable[Any], at: Paths, found: Difference
 ) -> None:
     for key, old, new in zip(keys, before, after, strict=True):
-        if old is not new:
-            _compare(old, new, (f"{at[0]}.{key}", f"{at[1]}.{key}"), found)
+        if old is new:
+            continue
+        paths = (f"{at[0]}.{key}", f"{at[1]}.{key}")
+        if type(old) is type(new) is int:  # times, which a cut moves by the thousand
+            if old != new:
+                _found(found, paths, {"value": new}, {"value": old})
+        else:
+            _compare(old, new, paths, found)
 
 
 def _found(found: Difference, at: Paths, there: Change, back: Change) -> None:

@@ -12,7 +12,7 @@ from rest_framework.settings import api_settings
 from auteur.api.problems import field_problem
 from projects.documents import MAX_CLIPS, MAX_TIME_MS, MAX_TRACKS, MAX_TRACKS_BYTES
 from projects.edl import EdlTooLarge
-from projects.timeline.content import Clip, Content, Segment, Track, cross_fade_ms, end_of
+from projects.timeline.content import Clip, Content, Segment, Track, cross_fade_ms
 
 MAX_ERRORS = 50
 """As many are told at once; a client that sends thousands of bad clips has one mistake."""
@@ -107,16 +107,16 @@ def overlaps_of(clips: list[Clip]) -> Iterator[tuple[int, str, str]]:
     """
     live = [(clip["start_ms"], index) for index, clip in enumerate(clips) if not clip["deleted"]]
     previous: Clip | None = None
-    earlier_end = 0
+    end = earlier_end = 0
     for start, index in sorted(live):
         clip = clips[index]
-        if end_of(clip) > MAX_TIME_MS:
-            yield index, "too_late", f"A timeline ends after {MAX_TIME_MS} ms at the latest."
         if previous is not None:
-            overlap = end_of(previous) - start
-            if overlap > 0 and (overlap > _allowed(previous, clip) or earlier_end > start):
+            if end > start and (end - start > _allowed(previous, clip) or earlier_end > start):
                 yield index, "clip_overlap", "The clip overlaps the one before it on its track."
-            earlier_end = max(earlier_end, end_of(previous))
+            earlier_end = max(earlier_end, end)
+        end = start + clip["duration_ms"]
+        if end > MAX_TIME_MS:
+            yield index, "too_late", f"A timeline ends after {MAX_TIME_MS} ms at the latest."
         previous = clip
 
 

@@ -167,13 +167,15 @@ def write_transcript(session: Session, step: Mapping[str, Any], *, history: str)
 
 def _growth(before: Content, after: Content) -> int:
     """By how many bytes the transcript grows."""
-    kept = {id(segment) for segment in before.segments}
-    kept &= {id(segment) for segment in after.segments}
-    sizes = [
-        sum(len(bson.encode(segment)) for segment in segments if id(segment) not in kept)
-        for segments in (before.segments, after.segments)
-    ]
-    return sizes[1] - sizes[0]
+    old, new = before.segments, after.segments
+    if len(old) == len(new):
+        changed = [pair for pair in zip(old, new, strict=True) if pair[0] is not pair[1]]
+        old, new = [pair[0] for pair in changed], [pair[1] for pair in changed]
+    return _size(new) - _size(old)
+
+
+def _size(segments: Sequence[Segment]) -> int:
+    return sum(len(bson.encode(segment)) for segment in segments)
 
 
 def _remember(

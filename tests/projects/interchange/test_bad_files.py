@@ -1,7 +1,6 @@
 """Files that are not what they are said to be, or that are made to do harm."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -168,13 +167,12 @@ def test_fades_from_and_to_nothing_are_the_clips_own() -> None:
     assert (piece.begin_ms, piece.end_ms) == (400, 1000)
 
 
-def test_the_most_that_is_read_takes_seconds_only() -> None:
+def test_the_most_that_is_taken_is_read() -> None:
     file = "<file id='f'/>"
     one = f"<clipitem><start>0</start><end>9</end><in>0</in><out>9</out>{file}</clipitem>"
     first = "<file id='f'>" + "<a/>" * (guarding.MAX_FILE_ELEMENTS - 1) + "</file>"
     text = xml("<video><track>" + one.replace(file, first) + one * 3998 + "</track></video>")
-    began = time.monotonic()
 
-    read(text, "fcp_xml")
+    (track,) = read(text, "fcp_xml")
 
-    assert time.monotonic() - began < 20
+    assert len(track.pieces) == 3999
