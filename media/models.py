@@ -26,6 +26,15 @@ class MediaStatus(models.TextChoices):
     REJECTED = "rejected", "Rejected"
 
 
+class DerivationStatus(models.TextChoices):
+    """How far a file's pictures and waveform are; `failed` harms nothing but them."""
+
+    WAITING = "waiting", "Waiting"
+    WORKING = "working", "Working"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+
+
 class MediaFile(models.Model):
     """One file of a user, in a project or (results without one) on its own."""
 
@@ -55,7 +64,31 @@ class MediaFile(models.Model):
     )
     r2_key = models.TextField(unique=True, help_text="The object's key.")
     r2_url = models.TextField(help_text="The object's address, unsigned.")
+    upload_id = models.TextField(
+        blank=True, default="", db_default="", help_text="The storage's, of an upload in parts."
+    )
+    upload_part_bytes = models.BigIntegerField(null=True, blank=True)
     thumbnail_r2_key = models.TextField(null=True, blank=True)
+    sprite_r2_key = models.TextField(null=True, blank=True)
+    peaks_r2_key = models.TextField(null=True, blank=True)
+    sprite = models.JSONField(null=True, blank=True, help_text="How the sprite's tiles lie.")
+    derivation_status = models.CharField(
+        max_length=20,
+        choices=DerivationStatus,
+        default=DerivationStatus.WAITING,
+        db_default=DerivationStatus.WAITING,
+    )
+    derivation_progress = models.FloatField(default=0.0, db_default=0.0)
+    derivation_tries = models.SmallIntegerField(default=0, db_default=0)
+    derivation_claim = models.UUIDField(
+        null=True, blank=True, help_text="The token of whoever works on it."
+    )
+    derive_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        db_default=Now(),
+        help_text="When to look again: to send its message, or whether its worker is lost.",
+    )
     metadata = models.JSONField(
         default=dict, blank=True, help_text="Width, height, codecs and so on, as probed."
     )
@@ -78,6 +111,11 @@ class MediaFile(models.Model):
                 condition=Q(status=MediaStatus.UPLOADING),
                 name="media_files_unconfirmed",
             ),
+            models.Index(
+                fields=["derive_at"],
+                condition=Q(status=MediaStatus.READY, derive_at__isnull=False),
+                name="media_files_to_derive",
+            ),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -85,6 +123,17 @@ class MediaFile(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(status__in=MediaStatus.values), name="media_files_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    derivation_status__in=[DerivationStatus.WAITING, DerivationStatus.WORKING],
+                    derive_at__isnull=False,
+                )
+                | Q(
+                    derivation_status__in=[DerivationStatus.DONE, DerivationStatus.FAILED],
+                    derive_at__isnull=True,
+                ),
+                name="media_files_derivation_is_due_or_over",
             ),
         ]
 
