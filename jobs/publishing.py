@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from jobs import tasks
 from jobs.features.registry import feature_of, features
 from jobs.models import AttemptState
+from media.tasks import DERIVE
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def step_queues() -> list[str]:
 
 def cpu_queues() -> list[str]:
     """Every queue that a CPU worker serves."""
-    return ["gpu.cpu"]
+    return ["gpu.cpu", DERIVE]
 
 
 @cache
@@ -92,6 +93,11 @@ def queues_with_room() -> set[str]:
             pipeline.llen(name)
         waiting = pipeline.execute()
     return {name for name, n in zip(names, waiting, strict=True) if n < MAX_WAITING_MESSAGES}
+
+
+def waiting_in(queue: str) -> int:
+    """How many messages wait in a queue; raises ``RedisError``."""
+    return int(_client().llen(queue))  # type: ignore[arg-type]
 
 
 def publish(wake_ups: Iterable[WakeUp]) -> int:

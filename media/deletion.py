@@ -135,4 +135,11 @@ def remove_objects(keys: list[str]) -> int:
 
 
 def _keys(rows: Iterable[MediaFile]) -> list[str]:
-    return [key for row in rows for key in (row.r2_key, row.thumbnail_r2_key) if key]
+    return [key for row in rows for key in (row.r2_key, *_derived(row))]
+
+
+def _derived(row: MediaFile) -> list[str]:
+    stored = {getattr(row, column) for column in row.derived_keys()} - {None, ""}
+    # Whoever works on it may have written what the row does not tell yet.
+    tried = row.derived_keys().values() if row.derivation_tries else ()
+    return sorted(stored.union(tried))

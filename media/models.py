@@ -140,6 +140,15 @@ class MediaFile(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def derived_keys(self) -> dict[str, str]:
+        """By column, where its derivatives lie once there are any."""
+        folder = f"users/{self.user_id}/media/{self.pk}"
+        return {
+            "thumbnail_r2_key": f"{folder}/thumbnail.jpg",
+            "sprite_r2_key": f"{folder}/sprite.jpg",
+            "peaks_r2_key": f"{folder}/peaks.json",
+        }
+
 
 class VoiceClone(models.Model):
     """A voice sample that speech is generated after."""

@@ -75,7 +75,7 @@ def probe(source: str, *, max_scan_seconds: float = MAX_SCAN_SECONDS) -> Probe:
 
 
 def _probe(container: InputContainer, max_scan_seconds: float) -> Probe:
-    video, audio = _picture(container), _sound(container)
+    video, audio = picture_of(container), _sound(container)
     if video is None and audio is None:
         raise UnsupportedMedia
     metadata: dict[str, Any] = {"container": container.format.name, "has_audio": audio is not None}
@@ -98,7 +98,8 @@ def _is_still(container: InputContainer) -> bool:
     return name.endswith("_pipe") or name in PICTURE_FORMATS
 
 
-def _picture(container: InputContainer) -> VideoStream | None:
+def picture_of(container: InputContainer) -> VideoStream | None:
+    """The stream of pictures, if there is one; the cover of a song is none."""
     # The cover of a song is a video stream to FFmpeg, and none to us.
     cover = av.stream.Disposition.attached_pic
     streams = (stream for stream in container.streams.video if not stream.disposition & cover)

@@ -1,0 +1,171 @@
+"""Frames of untrusted films at given times: upright, small, in square pixels and standard range."""
+
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from itertools import islice
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from media.probing import MAX_FRAME_PIXELS, picture_of
+
+MAX_STEP_SECONDS = 2.0
+"""Times closer together are reached by decoding on, others by seeking."""
+MAX_FRAMES_AFTER_SEEK = 60
+"""Decoded from the key frame on; where the wanted one lies further, an earlier one has to do."""
+FALLBACK_RATE = Fraction(25)
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+"""Transfer functions of ITU-T H.273, table 3."""
+WHITE_NITS = 203.0
+"""Diffuse white in HDR (ITU-R BT.2408)."""
+REC2020_TO_709 = np.array(
+    [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
+)
+"""Linear light (ITU-R BT.2087)."""
+
+Picture = NDArray[np.uint8]
+"""Height × width × 3, RGB."""
+_DAMAGE = (av.error.FFmpegError, ValueError)
+_AWAY = (av.error.HTTPError, ConnectionError, TimeoutError)
+
+
+class StorageLost(Exception):
+    """The storage stopped answering while the file was read."""
+
+
+def pictures_at(
+    container: InputContainer,
+    seconds: Sequence[float],
+    long_side: int,
+    tick: Callable[[], None] = lambda: None,
+) -> Iterator[Picture | None]:
+    """One for each of the ascending times, None where nothing decodes; none for a file without.
+
+    Times count from the container's start. ``tick`` is called for each packet and may raise.
+    Raises ``StorageLost``.
+    """
+    stream = picture_of(container)
+    if stream is None or stream.width * stream.height > MAX_FRAME_PIXELS:
+        return
+    prepare(stream)
+    zero = (container.start_time or 0) / av.time_base
+    times = [zero + second for second in seconds]
+    if len(times) < 2 or times[1] - times[0] <= MAX_STEP_SECONDS:
+        found = _in_passing(_decoded(container, stream, tick), times)
+    else:
+        found = _by_seeking(container, stream, times, tick)
+    for frame in found:
+        try:
+            yield None if frame is None else upright(frame, stream, long_side)
+        except _DAMAGE:
+            yield None
+
+
+def prepare(stream: VideoStream) -> None:
+    """Bound what decoding takes: one frame at a time, and none larger than its header may say."""
+    context = stream.codec_context
+    context.thread_type = "NONE"
+    context.thread_count = 1
+    # Decoders count their margins in.
+    context.options = {"max_pixels": str(MAX_FRAME_PIXELS * 9 // 8)}
+
+
+def _in_passing(
+    decoded: Iterator[tuple[av.VideoFrame, float]], times: Sequence[float]
+) -> Iterator[av.VideoFrame | None]:
+    last, ahead = None, next(decoded, None)
+    for time in times:
+        # The frame shown at a time is the last that began by then.
+        while ahead is not None and (last is None or ahead[1] <= time):
+            last, ahead = ahead[0], next(decoded, None)
+        yield last
+
+
+def _by_seeking(
+    container: InputContainer,
+    stream: VideoStream,
+    times: Sequence[float],
+    tick: Callable[[], None],
+) -> Iterator[av.VideoFrame | None]:
+    for time in times:
+        try:
+            container.seek(int(time * av.time_base))
+        except _DAMAGE:
+            yield None
+            continue
+        after = islice(_decoded(container, stream, tick), MAX_FRAMES_AFTER_SEEK)
+        yield next(_in_passing(after, [time]))
+
+
+def _decoded(
+    container: InputContainer, stream: VideoStream, tick: Callable[[], None]
+) -> Iterator[tuple[av.VideoFrame, float]]:
+    """Frames with their times; those without one follow the frame before at the usual rate."""
+    step = float(1 / (stream.average_rate or FALLBACK_RATE))
+    time = -step
+    try:
+        for packet in container.demux(stream):
+            tick()
+            for frame in _frames_of(packet):
+                time = frame.time if frame.time is not None else time + step
+                yield frame, time
+    except _AWAY as exc:
+        raise StorageLost from exc
+    except (*_DAMAGE, IndexError):
+        return  # what could be read before the container broke off still counts
+
+
+def _frames_of(packet: "av.Packet[VideoStream]") -> list[av.VideoFrame]:
+    try:
+        return packet.decode()
+    except _DAMAGE:
+        return []
+
+
+def upright(frame: av.VideoFrame, stream: VideoStream, long_side: int) -> Picture:
+    """The frame as players show it, its longer side at most ``long_side``."""
+    aspect = float(stream.sample_aspect_ratio or 1) or 1.0
+    width, height = frame.width * aspect, float(frame.height)
+    shrink = min(1.0, long_side / max(width, height))
+    size = {"width": _even(width * shrink), "height": _even(height * shrink)}
+    # FFmpeg counts counterclockwise, and so does numpy.
+    turns = round(frame.rotation / 90) % 4
+    transfer = int(frame.color_trc or 0)
+    if transfer in HDR_TRANSFERS:
+        deep = frame.reformat(format="rgb48le", **size).to_ndarray()
+        picture = to_standard_range(deep / 65535.0, transfer)
+    else:
+        picture = frame.reformat(format="rgb24", **size).to_ndarray()
+    return np.ascontiguousarray(np.rot90(picture, turns))
+
+
+def to_standard_range(signal: NDArray[np.float64], transfer: int) -> Picture:
+    """HDR as Rec. 709 shows it: white stays white, what is brighter is pressed together."""
+    light = np.maximum(_light(signal, transfer) @ REC2020_TO_709.T, 0.0)
+    top = light.max(axis=-1, keepdims=True)
+    # Reinhard with a white point of 1000 nits, by the brightest channel: colours keep their hue.
+    pressed = light * (1 + top / (1000.0 / WHITE_NITS) ** 2) / (1 + top)
+    return np.asarray(np.clip(pressed, 0, 1) ** (1 / 2.2) * 255 + 0.5, dtype=np.uint8)
+
+
+def _light(signal: NDArray[np.float64], transfer: int) -> NDArray[np.float64]:
+    """Linear light, diffuse white 1: SMPTE ST 2084, or the inverse OETF of ARIB STD-B67."""
+    if HDR_TRANSFERS[transfer] == "PQ":
+        root = np.power(signal, 1 / 78.84375)
+        nits = 10_000 * np.power(
+            np.maximum(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root), 1 / 0.1593017578125
+        )
+        return np.asarray(nits / WHITE_NITS)
+    scene = np.where(
+        signal <= 0.5, signal**2 / 3, (np.exp((signal - 0.55991073) / 0.17883277) + 0.28466892) / 12
+    )
+    return np.asarray(1000 / WHITE_NITS * scene**1.2)
+
+
+def _even(side: float) -> int:
+    # 4:2:0 halves both sides.
+    return max(2, round(side / 2) * 2)

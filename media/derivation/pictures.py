@@ -1,0 +1,133 @@
+"""The thumbnail and the sprite strip, both from one look at a film."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+
+from media.derivation.frames import Picture, pictures_at
+
+THUMBNAIL_SIDE = 640
+TILE_SIDE = 160
+MAX_TILES = 100
+COLUMNS = 10
+MIN_INTERVAL_MS = 1000
+JPEG_SCALE = 3
+"""Of FFmpeg's quantiser, 1 (best) to 31."""
+MIN_BRIGHTNESS, MIN_CONTRAST = 24.0, 12.0
+"""Mean and standard deviation of the brightness, of 255: below, a picture shows little."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Tiles in rows of one JPEG; tile ``n`` shows the film at ``n * interval_ms``."""
+
+    content: bytes
+    tile_width: int
+    tile_height: int
+    columns: int
+    rows: int
+    count: int
+    interval_ms: int
+
+    def description(self) -> dict[str, Any]:
+        """All but the bytes."""
+        return {name: value for name, value in vars(self).items() if name != "content"}
+
+
+def interval_of(duration_ms: int) -> tuple[int, int]:
+    """Milliseconds between tiles, and how many there are."""
+    interval = max(MIN_INTERVAL_MS, math.ceil(duration_ms / MAX_TILES))
+    return interval, max(1, math.ceil(duration_ms / interval))
+
+
+def still(container: InputContainer) -> bytes | None:
+    """The thumbnail of a picture; None if it does not decode."""
+    shown = next(pictures_at(container, [0.0], THUMBNAIL_SIDE), None)
+    return None if shown is None else jpeg(shown)
+
+
+def of_film(
+    container: InputContainer, duration_ms: int, progress: Callable[[float], None]
+) -> tuple[bytes | None, Strip | None]:
+    """Thumbnail and strip; None where no frame could be decoded."""
+    interval_ms, count = interval_of(duration_ms)
+    times = [number * interval_ms / 1000 for number in range(count)]
+    poster = Poster()
+    tiles: list[Picture | None] = []
+
+    def tick() -> None:
+        progress(len(tiles) / count)
+
+    for picture in pictures_at(container, times, THUMBNAIL_SIDE, tick):
+        if picture is not None:
+            poster.offer(picture)
+        tiles.append(None if picture is None else _tile(picture))
+    if poster.best is None:
+        return None, None
+    return jpeg(poster.best), _strip(tiles, interval_ms)
+
+
+class Poster:
+    """Chooses the picture that stands for a film: the first that shows something."""
+
+    def __init__(self) -> None:
+        self.best: Picture | None = None
+        self._contrast = -1.0
+
+    def offer(self, picture: Picture) -> None:
+        """Take it, unless a better one came before."""
+        if self._contrast == math.inf:
+            return
+        brightness = picture.mean(axis=-1)
+        contrast = float(brightness.std())
+        if contrast >= MIN_CONTRAST and float(brightness.mean()) >= MIN_BRIGHTNESS:
+            contrast = math.inf
+        if contrast > self._contrast:
+            self.best, self._contrast = picture, contrast
+
+
+def _tile(picture: Picture) -> Picture:
+    height, width = picture.shape[:2]
+    shrink = min(1.0, TILE_SIDE / max(width, height))
+    small = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
+        width=max(2, round(width * shrink)), height=max(2, round(height * shrink)), format="rgb24"
+    )
+    return np.asarray(small.to_ndarray(), dtype=np.uint8)
+
+
+def _strip(tiles: list[Picture | None], interval_ms: int) -> Strip:
+    height, width = next(tile for tile in tiles if tile is not None).shape[:2]
+    columns = min(COLUMNS, len(tiles))
+    rows = math.ceil(len(tiles) / columns)
+    canvas = np.zeros((rows * height, columns * width, 3), np.uint8)
+    for number, tile in enumerate(tiles):
+        if tile is None:
+            continue
+        top, left = number // columns * height, number % columns * width
+        # A film that changes its shape keeps the first one's here.
+        fitting = tile[:height, :width]
+        canvas[top : top + fitting.shape[0], left : left + fitting.shape[1]] = fitting
+    return Strip(jpeg(canvas), width, height, columns, rows, len(tiles), interval_ms)
+
+
+def jpeg(picture: Picture) -> bytes:
+    """The picture as JPEG; its sides are made even."""
+    height, width = (side + side % 2 for side in picture.shape[:2])
+    encoder: Any = av.CodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
+    encoder.time_base = Fraction(1, 25)
+    encoder.qmin = encoder.qmax = JPEG_SCALE
+    padded = np.pad(picture, [(0, height - len(picture)), (0, width - picture.shape[1]), (0, 0)])
+    frame = av.VideoFrame.from_ndarray(padded, format="rgb24").reformat(format="yuvj420p")
+    frame.pts = 0
+    return _joined([*encoder.encode(frame), *encoder.encode(None)])
+
+
+def _joined(packets: Iterable[Any]) -> bytes:
+    return b"".join(bytes(packet) for packet in packets)

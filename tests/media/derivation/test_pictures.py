@@ -1,0 +1,234 @@
+"""Thumbnails and sprite strips of films that phones, cameras and vandals make."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpu_tasks.decoding import open_media
+from media.derivation import frames, pictures
+from media.derivation.pictures import MAX_TILES, Strip, interval_of, of_film, still
+from media.derivation.work import TooSlow
+from tests.media import samples
+from tests.media.films import HEIGHT, RATE, WIDTH, decoded, film, halves
+
+Derived = Callable[..., tuple[bytes | None, Strip | None]]
+STREAM = {"container": "mpegts", "codec": "libx264"}
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Derived:
+    """Thumbnail and strip of a film."""
+
+    def make(content: bytes, seconds: float, name: str = "film.mp4") -> tuple:
+        (tmp_path / name).write_bytes(content)
+        with open_media(tmp_path / name) as container:
+            return of_film(container, int(seconds * 1000), lambda share: None)
+
+    return make
+
+
+def tile(strip: Strip, number: int) -> np.ndarray:
+    sheet = decoded(strip.content)
+    top = number // strip.columns * strip.tile_height
+    left = number % strip.columns * strip.tile_width
+    return sheet[top : top + strip.tile_height, left : left + strip.tile_width]
+
+
+@pytest.mark.parametrize(
+    ("duration_ms", "expected"),
+    [
+        (1, (1000, 1)),
+        (1000, (1000, 1)),
+        (1001, (1000, 2)),
+        (100_000, (1000, 100)),
+        (100_001, (1001, 100)),
+        (12 * 3600 * 1000, (432_000, 100)),
+    ],
+)
+def test_tiles_are_a_second_apart_or_a_hundred(duration_ms: int, expected: tuple) -> None:
+    assert interval_of(duration_ms) == expected
+
+
+def test_each_tile_shows_its_own_time(made: Derived) -> None:
+    # Second n is of brightness 20 n; only the first frame is a key frame.
+    shown = [halves(20 * (n // RATE), 20 * (n // RATE)) for n in range(12 * RATE)]
+    _, strip = made(film(shown, key_frames_every=1000), 12)
+    assert strip is not None
+    told = strip.description()
+    assert (told["count"], told["columns"], told["rows"]) == (12, 10, 2)
+    assert (told["interval_ms"], told["tile_width"], told["tile_height"]) == (1000, 96, 64)
+    assert decoded(strip.content).shape == (2 * 64, 10 * 96, 3)
+    brightness = [tile(strip, number).mean() for number in range(12)]
+    assert brightness == pytest.approx([20 * number for number in range(12)], abs=4)
+
+
+def test_long_films_are_sampled_by_seeking(made: Derived, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = [halves(2 * (n // RATE), 2 * (n // RATE)) for n in range(100 * RATE)]
+    content = film(shown, key_frames_every=10)
+    monkeypatch.setattr(pictures, "MAX_TILES", 20)
+    monkeypatch.setattr(frames, "MAX_FRAMES_AFTER_SEEK", 3)
+    _, strip = made(content, 100)
+    assert (strip.count, strip.interval_ms) == (20, 5000)
+    brightness = [tile(strip, number).mean() for number in range(20)]
+    assert brightness == pytest.approx([10 * number for number in range(20)], abs=5)
+
+
+def test_with_rare_key_frames_a_tile_comes_from_before(
+    made: Derived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = [halves(4 * (n // RATE), 4 * (n // RATE)) for n in range(50 * RATE)]
+    monkeypatch.setattr(pictures, "MAX_TILES", 10)
+    _, strip = made(film(shown, key_frames_every=1000), 50)
+    brightness = np.array([tile(strip, number).mean() for number in range(10)])
+    assert (brightness <= 4 * frames.MAX_FRAMES_AFTER_SEEK / RATE + 4).all()
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_a_film_held_otherwise_is_shown_upright(made: Derived, rotation: int) -> None:
+    thumbnail, strip = made(film([halves(40, 220)] * 5, rotation=rotation), 0.5)
+    shown = decoded(thumbnail)
+    if rotation == 180:
+        assert shown.shape == (HEIGHT, WIDTH, 3)
+        assert shown[:, : WIDTH // 2 - 8].mean() > 180 > 60 > shown[:, WIDTH // 2 + 8 :].mean()
+        return
+    assert shown.shape == (WIDTH, HEIGHT, 3)
+    assert (strip.tile_width, strip.tile_height) == (HEIGHT, WIDTH)
+    top, bottom = shown[: WIDTH // 2 - 8].mean(), shown[WIDTH // 2 + 8 :].mean()
+    # Turned clockwise by 90 degrees, the left side is on top.
+    assert (top < 60, bottom > 180) == ((True, True) if rotation == 90 else (False, False))
+
+
+def test_pixels_that_are_not_square(made: Derived) -> None:
+    thumbnail, strip = made(film([halves(40, 220)] * 3, sample_aspect=Fraction(2, 1)), 0.3)
+    assert decoded(thumbnail).shape == (64, 192, 3)
+    assert (strip.tile_width, strip.tile_height) == (160, 53)
+
+
+def test_large_films_are_made_small(made: Derived) -> None:
+    thumbnail, strip = made(film([halves(40, 220, width=1280, height=720)] * 2), 0.2)
+    assert decoded(thumbnail).shape == (360, 640, 3)
+    assert (strip.tile_width, strip.tile_height) == (160, 90)
+
+
+def test_a_variable_frame_rate(made: Derived) -> None:
+    # One frame is held for three seconds.
+    shown = [halves(level, level) for level in (0, 60, 120, 180)]
+    _, strip = made(film(shown, times_ms=[0, 500, 3500, 3600]), 4)
+    brightness = [tile(strip, number).mean() for number in range(4)]
+    assert brightness == pytest.approx([0, 60, 60, 60], abs=4)
+
+
+def test_the_thumbnail_is_not_black(made: Derived) -> None:
+    black, grey, scene = halves(0, 0), halves(90, 90), halves(60, 200)
+    shown = [black] * 20 + [grey] * 10 + [scene] * 10 + [halves(200, 60)] * 10
+    thumbnail, _ = made(film(shown), 5)
+    picture = decoded(thumbnail)
+    assert picture[:, :40].mean() == pytest.approx(60, abs=6)
+    assert picture[:, 56:].mean() == pytest.approx(200, abs=6)
+
+
+def test_of_a_black_film_the_thumbnail_is_black(made: Derived) -> None:
+    thumbnail, _ = made(film([halves(0, 0)] * 5), 0.5)
+    assert decoded(thumbnail).max() < 20
+
+
+def test_odd_sides(made: Derived) -> None:
+    thumbnail, strip = made(
+        film([halves(40, 220, width=101, height=75)] * 3, codec="png", pix_fmt="rgb24",
+             container="mov"), 0.3,
+    )  # fmt: skip
+    assert decoded(thumbnail).shape == (76, 100, 3)
+    assert strip.count == 1
+
+
+@pytest.mark.parametrize("transfer", [16, 18], ids=["PQ", "HLG"])
+def test_high_dynamic_range_is_brought_to_standard(transfer: int) -> None:
+    # Diffuse white by ITU-R BT.2408: 58 % in PQ, 75 % in HLG.
+    white = 0.58 if transfer == 16 else 0.75
+    signal = np.full((1, 3, 3), 0.0)
+    signal[0, 1], signal[0, 2] = white, 1.0
+    black, middle, top = frames.to_standard_range(signal, transfer)[0].mean(axis=-1)
+    assert black == 0
+    assert 150 < middle < 220
+    assert 235 < top
+
+
+def test_an_hdr_film_is_not_pale(made: Derived) -> None:
+    content = film(
+        [halves(100, 148)] * 3, codec="libx265", pix_fmt="yuv420p10le",
+        color_trc=16, color_primaries=9, colorspace=9,
+    )  # fmt: skip
+    picture = decoded(made(content, 0.3)[0])
+    dark, bright = picture[:, :40].mean(), picture[:, 56:].mean()
+    assert dark < 100 < 150 < bright
+
+
+def test_damage_in_the_middle_is_passed_over(made: Derived) -> None:
+    content = bytearray(film([halves(40, 220)] * 60, key_frames_every=5))
+    start = content.index(b"mdat") + 4
+    middle = start + (content.index(b"moov") - start) // 2
+    content[middle : middle + 400] = b"\xa5" * 400
+    thumbnail, strip = made(bytes(content), 6)
+    assert decoded(thumbnail)[:, 56:].mean() > 180
+    assert strip.count == 6
+
+
+def test_a_film_that_breaks_off(made: Derived) -> None:
+    content = film([halves(40, 220)] * 60, container="matroska")
+    thumbnail, strip = made(content[: len(content) // 2], 6, "film.mkv")
+    assert thumbnail
+    assert strip.count == 6
+
+
+def test_nothing_that_decodes_makes_nothing(made: Derived) -> None:
+    assert made(samples.undecodable_video(), 0.4) == (None, None)
+    assert made(samples.wav(), 1, "sound.wav") == (None, None)
+
+
+def test_frames_larger_than_the_limit_are_not_decoded(
+    made: Derived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = film([halves(40, 220, width=1920, height=1080)])
+    monkeypatch.setattr(frames, "MAX_FRAME_PIXELS", 1920 * 1080)
+    assert made(content, 0.3)[0]
+    monkeypatch.setattr(frames, "MAX_FRAME_PIXELS", 1920 * 1080 - 1)
+    assert made(content, 0.3) == (None, None)
+
+
+def test_frames_that_grow_on_the_way_are_not_decoded(
+    made: Derived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = film([halves(40, 40, width=64)] * 4, times_ms=[0, 500, 1000, 1500], **STREAM)
+    large = [halves(220, 220, width=512, height=512)] * 4
+    content = small + film(large, times_ms=[2000, 2500, 3000, 3500], **STREAM)
+    shown = made(content, 4, "film.ts")[1]
+    assert [round(tile(shown, n).mean(), -1) for n in range(4)] == [40, 40, 220, 220]
+    monkeypatch.setattr(frames, "MAX_FRAME_PIXELS", 128 * 128)
+    shown = made(content, 4, "film.ts")[1]
+    assert [round(tile(shown, n).mean(), -1) for n in range(4)] == [40] * 4
+
+
+def test_whoever_watches_may_stop_it(tmp_path: Path) -> None:
+    def stop(share: float) -> None:
+        raise TooSlow
+
+    (tmp_path / "film.mp4").write_bytes(film([halves(40, 220)] * 3))
+    with open_media(tmp_path / "film.mp4") as container, pytest.raises(TooSlow):
+        of_film(container, 300, stop)
+
+
+@pytest.mark.parametrize(("codec", "name"), [("png", "a.png"), ("mjpeg", "a.jpg")])
+def test_the_thumbnail_of_a_picture(tmp_path: Path, codec: str, name: str) -> None:
+    (tmp_path / name).write_bytes(samples.image(codec))
+    with open_media(tmp_path / name) as container:
+        assert decoded(still(container)).shape == (48, 64, 3)
+
+
+def test_as_many_tiles_as_there_may_be(made: Derived) -> None:
+    _, strip = made(
+        film([halves(n, n) for n in range(101)], times_ms=[*range(0, 101_000, 1000)]), 101
+    )
+    assert (strip.count, strip.rows, strip.columns) == (MAX_TILES, 10, 10)
