@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from accounts.models import Subscription, User
 from credits import ledger
+from media import quota
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,14 @@ class Balance:
     """The user's credits, as a profile shows them."""
 
     balance: int
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How much of the room for media is taken; without a limit where the plan has none."""
+
+    used_bytes: int
+    limit_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -26,17 +35,20 @@ class Profile:
     avatar_url: str | None
     subscription: Subscription | None
     credits: Balance
+    storage: Storage
 
 
 def read(*, user: User) -> Profile:
     """The profile as it stands."""
+    subscription = user.subscription
     return Profile(
         id=user.pk,
         email=user.email,
         name=user.name,
         avatar_url=user.avatar_url or None,
-        subscription=user.subscription,
+        subscription=subscription,
         credits=Balance(ledger.balance_of(user_id=user.pk)),
+        storage=Storage(quota.used_by(user.pk), quota.limit_of(subscription and subscription.plan)),
     )
 
 

@@ -29,6 +29,13 @@ class ProfileBalanceSerializer(serializers.Serializer):
     balance = serializers.IntegerField()
 
 
+class ProfileStorageSerializer(serializers.Serializer):
+    """The room for media on a profile."""
+
+    used_bytes = serializers.IntegerField(help_text="Uploads announced with their size count.")
+    limit_bytes = serializers.IntegerField(allow_null=True, help_text="null is no limit.")
+
+
 class ProfileSerializer(serializers.Serializer):
     """A user, as they see themselves."""
 
@@ -38,6 +45,7 @@ class ProfileSerializer(serializers.Serializer):
     avatar_url = serializers.URLField(allow_null=True)
     subscription = SubscriptionSerializer(allow_null=True)
     credits = ProfileBalanceSerializer()
+    storage = ProfileStorageSerializer()
 
 
 class ProfileChangesSerializer(serializers.Serializer):

@@ -214,6 +214,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ErrorCode": "gpu_tasks.errors.ErrorCode",
         "JobStatus": "jobs.models.JobStatus",
+        "DerivationStatus": "media.models.DerivationStatus",
         "MediaStatus": "media.models.MediaStatus",
         "MediaType": "media.models.MediaType",
         "TransactionType": "credits.models.TransactionType",
@@ -332,6 +333,18 @@ MAX_IN_FLIGHT_BY_PLAN = _numbers(
 )
 if MAX_IN_FLIGHT < 0:
     raise ImproperlyConfigured("MAX_IN_FLIGHT must not be below 0.")
+# Of one user's media, all together; 0 is no limit. By plan, where one differs.
+STORAGE_QUOTA_BYTES = env.int("STORAGE_QUOTA_BYTES", default=5 * 1024**3)
+STORAGE_QUOTA_BYTES_BY_PLAN = _numbers(
+    "STORAGE_QUOTA_BYTES_BY_PLAN",
+    env.dict(
+        "STORAGE_QUOTA_BYTES_BY_PLAN",
+        default={"starter": str(100 * 1024**3), "pro": str(1024**4)},
+    ),
+    int,
+)
+if STORAGE_QUOTA_BYTES < 0:
+    raise ImproperlyConfigured("STORAGE_QUOTA_BYTES must not be below 0.")
 # Calls let in for our own CPU workers, all together: enough to keep them busy, and no queue.
 CPU_LIMIT = env.int("CPU_LIMIT", default=2 * WORKER_CONCURRENCY)
 

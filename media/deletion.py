@@ -5,7 +5,8 @@ clip is ever on deleted media without its mark. Whoever brings a clip in holds t
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from copy import copy
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -81,10 +82,10 @@ def delete_media(
     with transaction.atomic():
         media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id, lock=True)
         _refuse_if_used(media, force)
-        keys = _keys([media])
+        held = [copy(media)]
         media.delete()
         _take_offline(user_id, [media_id])
-        remove_after_commit(keys)
+        _remove_files_after_commit(held)
 
 
 def _refuse_if_used(media: MediaFile, force: bool) -> None:
@@ -108,17 +109,33 @@ def delete_project_media(project_id: UUID) -> None:
     rows = MediaFile.objects.filter(project_id=project_id)
     # In the order in which submissions hold their media.
     held = list(rows.select_for_update().order_by("pk"))
-    keys = _keys(held)
     MediaFile.objects.filter(pk__in=[row.pk for row in held]).delete()
     for user_id in {row.user_id for row in held}:
         media_ids = [row.pk for row in held if row.user_id == user_id]
         _take_offline(user_id, media_ids, leaving=project_id)
-    remove_after_commit(keys)
+    _remove_files_after_commit(held)
 
 
 def remove_after_commit(keys: list[str]) -> None:
     """Remove objects once their rows are gone for good; a storage that fails is logged."""
     transaction.on_commit(lambda: remove_objects(keys), robust=True)
+
+
+def _remove_files_after_commit(rows: Sequence[MediaFile]) -> None:
+    remove_after_commit(_keys(rows))
+    transaction.on_commit(lambda: abort_uploads(rows), robust=True)
+
+
+def abort_uploads(rows: Iterable[MediaFile]) -> None:
+    """Remove the parts of uploads that are over; what the storage keeps now is swept later."""
+    for row in rows:
+        if not row.upload_id:
+            continue
+        try:
+            object_storage().abort_parts(row.r2_key, row.upload_id)
+        except STORAGE_ERRORS as exc:
+            logger.warning("parts left behind: %s", type(exc).__name__)
+            return
 
 
 def remove_objects(keys: list[str]) -> int:

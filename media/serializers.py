@@ -4,8 +4,10 @@ from django.conf import settings
 from django.core.validators import MinValueValidator
 from rest_framework import serializers
 
-from media.models import MediaFile, MediaStatus, MediaType
+from media.models import DerivationStatus, MediaFile, MediaStatus, MediaType
+from media.parts import PartUpload
 from media.storage import object_storage
+from media.storage.multipart import MULTIPART_BYTES
 from media.uploads import Upload
 
 MAX_FILENAME_LENGTH = 255
@@ -20,7 +22,7 @@ class NewUploadSerializer(serializers.Serializer[None]):
         required=False,
         allow_null=True,
         validators=[MinValueValidator(1)],
-        help_text="If given, exactly so many bytes can be uploaded.",
+        help_text="If given, exactly so many bytes can be uploaded, and their room is kept.",
     )
 
 
@@ -32,16 +34,54 @@ class DeletionSerializer(serializers.Serializer[None]):
     )
 
 
+class PartUploadSerializer(serializers.Serializer[PartUpload]):
+    """Where to send one part of a large file."""
+
+    part_number = serializers.IntegerField()
+    offset = serializers.IntegerField(help_text="Where in the file the part begins, in bytes.")
+    size_bytes = serializers.IntegerField(help_text="Exactly so many bytes are taken.")
+    received = serializers.BooleanField(help_text="Whether the storage has it.")
+    upload_url = serializers.URLField(allow_null=True, help_text="null once it is received.")
+
+
 class UploadSerializer(serializers.Serializer[Upload]):
     """Where and how to send the bytes."""
 
     media_id = serializers.UUIDField()
-    upload_url = serializers.URLField()
+    upload_url = serializers.URLField(
+        allow_null=True, help_text="For the whole file; null where it is sent in `parts`."
+    )
     method = serializers.CharField(help_text="The method to send the bytes by: `PUT`.")
     headers = serializers.DictField(
         child=serializers.CharField(), help_text="To be sent with the bytes, as they are."
     )
-    expires_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(help_text="When the URLs stop working.")
+    part_size_bytes = serializers.IntegerField(
+        allow_null=True, help_text="Of all parts but the last; null where there are none."
+    )
+    parts = PartUploadSerializer(
+        many=True,
+        allow_null=True,
+        help_text=f"Of a file above {MULTIPART_BYTES // 1024**2} MiB whose `size_bytes` was told.",
+    )
+
+
+class SpriteSerializer(serializers.Serializer[None]):
+    """How the tiles of a sprite strip lie: in rows, each tile at its own time."""
+
+    tile_width = serializers.IntegerField()
+    tile_height = serializers.IntegerField()
+    columns = serializers.IntegerField()
+    rows = serializers.IntegerField()
+    count = serializers.IntegerField(help_text="Tile `n` is in row `n // columns`.")
+    interval_ms = serializers.IntegerField(help_text="Tile `n` is of `n * interval_ms`.")
+
+
+class DerivativesSerializer(serializers.Serializer[MediaFile]):
+    """How far pictures and waveform are."""
+
+    status = serializers.ChoiceField(DerivationStatus.choices, source="derivation_status")
+    progress = serializers.FloatField(source="derivation_progress", help_text="0 to 1.")
 
 
 class MediaSerializer(serializers.ModelSerializer[MediaFile]):
@@ -62,25 +102,44 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
         help_text="Of a job's result: `job_id`, `type`, `engine` with its model, and the "
         "`media_ids` that it was made from. Null for what was uploaded.",
     )
+    thumbnail_url = serializers.SerializerMethodField(
+        help_text="A JPEG of a film or a picture, upright; null until there is one."
+    )
 
     class Meta:
         model = MediaFile
         fields: tuple[str, ...] = (
             "id", "project_id", "name", "type", "status", "mime_type", "duration_ms",
-            "file_size_bytes", "metadata", "origin", "created_at",
+            "file_size_bytes", "metadata", "origin", "thumbnail_url", "created_at",
         )  # fmt: skip
         read_only_fields = fields
 
+    def get_thumbnail_url(self, media: MediaFile) -> str | None:
+        """A signed URL."""
+        return _signed(media.thumbnail_r2_key)
+
 
 class MediaDetailSerializer(MediaSerializer):
-    """A media file with a URL to download it from, once it is ready."""
+    """A media file with URLs of the file and of what was made of it, as far as it is there."""
 
     download_url = serializers.SerializerMethodField(
-        help_text=f"Works for {settings.PRESIGNED_URL_SECONDS // 60} minutes."
+        help_text=f"Works for {settings.PRESIGNED_URL_SECONDS // 60} minutes, as all these URLs."
+    )
+    derivatives = DerivativesSerializer(
+        source="*", read_only=True, help_text="`failed` means that there are none."
+    )
+    sprite_url = serializers.SerializerMethodField(help_text="A JPEG of tiles, for a film.")
+    sprite = SpriteSerializer(read_only=True, allow_null=True)
+    peaks_url = serializers.SerializerMethodField(
+        help_text="The waveform: JSON with `pairs_per_second`, `length` and `data`, least and "
+        "greatest sample (-128 to 127) in turn."
     )
 
     class Meta(MediaSerializer.Meta):
-        fields = (*MediaSerializer.Meta.fields, "download_url")
+        fields = (
+            *MediaSerializer.Meta.fields, "download_url", "derivatives", "sprite_url", "sprite",
+            "peaks_url",
+        )  # fmt: skip
         read_only_fields = fields
 
     def get_download_url(self, media: MediaFile) -> str | None:
@@ -88,6 +147,18 @@ class MediaDetailSerializer(MediaSerializer):
         if media.status != MediaStatus.READY:
             return None
         return object_storage().presigned_get(media.r2_key, filename=media.name)
+
+    def get_sprite_url(self, media: MediaFile) -> str | None:
+        """A signed URL."""
+        return _signed(media.sprite_r2_key)
+
+    def get_peaks_url(self, media: MediaFile) -> str | None:
+        """A signed URL."""
+        return _signed(media.peaks_r2_key)
+
+
+def _signed(key: str | None) -> str | None:
+    return object_storage().presigned_get(key) if key else None
 
 
 class ConfirmedMediaSerializer(serializers.Serializer[None]):

@@ -1,4 +1,4 @@
-"""Uploads that nobody has finished: rows never confirmed with their objects, and half files."""
+"""Uploads that nobody has finished: rows never confirmed with their objects, half files, parts."""
 
 from datetime import timedelta
 
@@ -8,14 +8,14 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from media.deletion import remove_objects
+from media.deletion import abort_uploads, remove_objects
 from media.models import MediaFile, MediaStatus
 from media.storage import object_storage
 
 UNCONFIRMED_KEPT = timedelta(days=1)
 """After the URL has expired."""
-UNFINISHED_KEPT = timedelta(days=1)
-"""Since a half file was last written to."""
+UNFINISHED_KEPT = timedelta(days=2)
+"""Since a half file was last written to, or an upload in parts began: longer than its row."""
 REMOVED_AT_ONCE = 50
 
 
@@ -34,16 +34,17 @@ def remove_unconfirmed() -> int:
     held = unconfirmed().select_for_update(skip_locked=True).order_by("created_at")
     rows = list(held[:REMOVED_AT_ONCE])
     gone = rows[: remove_objects([row.r2_key for row in rows])]
+    abort_uploads(gone)
     return MediaFile.objects.filter(pk__in=[row.pk for row in gone]).delete()[0]
 
 
 def count_unfinished() -> int:
-    """How many half files lie in the storage for long."""
+    """How many half files and uploads in parts lie in the storage for long."""
     return len(object_storage().unfinished(before=timezone.now() - UNFINISHED_KEPT))
 
 
 def remove_unfinished() -> int:
-    """Remove some half files that nobody writes to any more."""
+    """Remove some that nobody writes to any more."""
     storage = object_storage()
     found = storage.unfinished(before=timezone.now() - UNFINISHED_KEPT)
     return sum(storage.remove_unfinished(name) for name in found[:REMOVED_AT_ONCE])

@@ -2,6 +2,7 @@
 
 import unicodedata
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -9,16 +10,21 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from auteur.api.problems import Problem, field_problem
+from media import parts
 from media.access import check_project, owned_media
 from media.content_types import ACCEPTED, base_type, told_media_type
-from media.deletion import remove_after_commit
+from media.deletion import abort_uploads, delete_media, remove_after_commit
 from media.models import MediaFile, MediaStatus, MediaType
+from media.parts import PartUpload
 from media.probing import Probe, UnsupportedMedia, probe
 from media.problems import FileTooLarge, Refused, SizeMismatch
+from media.quota import check_room
 from media.storage import ObjectMissing, object_storage
+from media.storage.multipart import StoredPart
 
 
 class UnsupportedMediaType(Problem):
@@ -35,6 +41,15 @@ class UploadMissing(Problem):
     status_code = 422
     default_code = "upload_missing"
     default_detail = "Nothing has been uploaded yet."
+
+
+class UploadOver(Problem):
+    """The upload has been confirmed, or refused, or waits for its confirmation alone."""
+
+    status_code = 409
+    default_code = "upload_over"
+    default_detail = "The upload is over."
+    all_arrived = "All parts have arrived: confirm the upload."
 
 
 class EmptyFile(Refused):
@@ -57,80 +72,124 @@ class Upload:
     """Where and how the client sends the bytes."""
 
     media_id: UUID
-    upload_url: str
+    upload_url: str | None
     method: str
     headers: dict[str, str]
     expires_at: datetime
+    part_size_bytes: int | None = None
+    parts: list[PartUpload] | None = None
 
 
 def request_upload(
     *,
     user_id: UUID,
     project_id: UUID,
+    plan: str | None,
     filename: str,
     content_type: str,
     size_bytes: int | None = None,
 ) -> Upload:
-    """Make the row and the URL of one upload into the user's project.
+    """Make the row and the URLs of one upload into the user's project.
 
-    Raises ``NotFound``, ``UnsupportedMediaType``, ``FileTooLarge``, and a 400 about the file name.
+    Raises ``NotFound``, ``UnsupportedMediaType``, ``FileTooLarge``, ``StorageQuotaExceeded``, and a
+    400 about the file name.
     """
     mime_type = base_type(content_type)
     if mime_type not in ACCEPTED:
         raise UnsupportedMediaType(accepted=sorted(ACCEPTED))
     if size_bytes is not None and size_bytes > settings.MAX_UPLOAD_BYTES:
         raise FileTooLarge(max_bytes=settings.MAX_UPLOAD_BYTES)
+    check_project(user_id=user_id, project_id=project_id)
     media_id = uuid.uuid4()
     key = f"users/{user_id}/media/{media_id}/source.{ACCEPTED[mime_type]}"
+    media = MediaFile(
+        id=media_id,
+        user_id=user_id,
+        project_id=project_id,
+        name=_display_name(filename),
+        type=told_media_type(mime_type),
+        mime_type=mime_type,
+        file_size_bytes=size_bytes,
+        r2_key=key,
+        # Signed or not, an object has one address.
+        r2_url=object_storage().presigned_get(key).partition("?")[0],
+    )
+    parts.begin(media)
+    try:
+        with transaction.atomic():
+            check_project(user_id=user_id, project_id=project_id, lock=True)
+            check_room(user_id=user_id, plan=plan, adding=size_bytes)
+            media.save(force_insert=True)
+    except Problem:
+        abort_uploads([media])
+        raise
+    return _upload(media, arrived=[])
+
+
+def resume_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> Upload:
+    """Fresh URLs for what is still to be sent; raises ``NotFound`` and ``UploadOver``."""
+    media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id)
+    if media.status != MediaStatus.UPLOADING:
+        raise UploadOver
+    if not media.upload_id:
+        return _upload(media, arrived=[])
+    try:
+        return _upload(media, arrived=parts.stored(media))
+    except ObjectMissing as exc:  # joined, by a confirm that did not come to its end
+        raise UploadOver(UploadOver.all_arrived) from exc
+
+
+def abort_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> None:
+    """Give an upload up, row and bytes; raises ``NotFound`` and ``UploadOver``."""
+    with transaction.atomic():
+        media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id, lock=True)
+        if media.status != MediaStatus.UPLOADING:
+            raise UploadOver
+        delete_media(user_id=user_id, media_id=media_id)
+
+
+def _upload(media: MediaFile, *, arrived: Sequence[StoredPart]) -> Upload:
     expires_at = timezone.now() + timedelta(seconds=settings.PRESIGNED_URL_SECONDS)
+    if media.upload_id:
+        addresses = parts.addresses(media, arrived)
+        return Upload(media.pk, None, "PUT", {}, expires_at, media.upload_part_bytes, addresses)
     # Once: what has been confirmed and paid for by its length is not replaced afterwards.
     upload_url = object_storage().presigned_put(
-        key, content_type=mime_type, size_bytes=size_bytes, once=True
+        media.r2_key, content_type=media.mime_type, size_bytes=media.file_size_bytes, once=True
     )
-    with transaction.atomic():
-        check_project(user_id=user_id, project_id=project_id, lock=True)
-        MediaFile.objects.create(
-            id=media_id,
-            user_id=user_id,
-            project_id=project_id,
-            name=_display_name(filename),
-            type=told_media_type(mime_type),
-            mime_type=mime_type,
-            file_size_bytes=size_bytes,
-            r2_key=key,
-            r2_url=upload_url.partition("?")[0],
-        )
-    headers = {"Content-Type": mime_type, "If-None-Match": "*"}
-    return Upload(media_id, upload_url, "PUT", headers, expires_at)
+    headers = {"Content-Type": media.mime_type, "If-None-Match": "*"}
+    return Upload(media.pk, upload_url, "PUT", headers, expires_at)
 
 
-def confirm_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> MediaFile:
+def confirm_upload(
+    *, user_id: UUID, project_id: UUID, media_id: UUID, plan: str | None
+) -> MediaFile:
     """Check what was uploaded and make it usable; confirming again answers the same.
 
-    Raises ``NotFound``; ``UploadMissing`` while there is nothing; ``Refused`` with its kinds, after
-    which the row is rejected for good and its object removed; ``UploadRejected`` from then on.
+    Parts are joined first. Raises ``NotFound``; ``UploadMissing`` and ``UploadIncomplete`` while
+    there is something to send; ``Refused`` with its kinds, after which the row is rejected for good
+    and its object removed; ``UploadRejected`` from then on.
     """
     media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id)
     if media.status == MediaStatus.UPLOADING:
-        _decide(media)
+        _decide(media, plan)
         media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id)
     if media.status == MediaStatus.REJECTED:
         raise UploadRejected(reason=media.metadata.get("rejected"))
     return media
 
 
-def _decide(media: MediaFile) -> None:
+def _decide(media: MediaFile, plan: str | None) -> None:
     """Accept or reject; returns without a word where another confirm was faster."""
     try:
         size_bytes, found = _inspect(media)
+        _accept(media, plan, size_bytes, found)
     except Refused as refusal:
         if _reject(media, refusal):
             raise
     except Problem:
         if _waiting(media).exists():
             raise
-    else:
-        _accept(media, size_bytes, found)
 
 
 def _display_name(filename: str) -> str:
@@ -145,6 +204,8 @@ def _display_name(filename: str) -> str:
 
 def _inspect(media: MediaFile) -> tuple[int, Probe]:
     storage = object_storage()
+    if media.upload_id:
+        parts.join(media)
     try:
         size_bytes = storage.head(media.r2_key).size_bytes
     except ObjectMissing as exc:
@@ -167,9 +228,14 @@ def _check_size(size_bytes: int, *, told: int | None) -> None:
         raise SizeMismatch
 
 
-def _accept(media: MediaFile, size_bytes: int, found: Probe) -> None:
+@transaction.atomic
+def _accept(media: MediaFile, plan: str | None, size_bytes: int, found: Probe) -> None:
+    check_room(user_id=media.user_id, plan=plan, adding=size_bytes, media_id=media.pk)
     _waiting(media).update(
         status=MediaStatus.READY,
+        upload_id="",
+        upload_part_bytes=None,
+        derive_at=Now(),
         type=found.type,
         duration_ms=found.duration_ms,
         file_size_bytes=size_bytes,
@@ -180,7 +246,10 @@ def _accept(media: MediaFile, size_bytes: int, found: Probe) -> None:
 def _reject(media: MediaFile, refusal: Refused) -> bool:
     with transaction.atomic():
         rejected = _waiting(media).update(
-            status=MediaStatus.REJECTED, metadata={"rejected": refusal.default_code}
+            status=MediaStatus.REJECTED,
+            upload_id="",
+            upload_part_bytes=None,
+            metadata={"rejected": refusal.default_code},
         )
         if rejected:
             remove_after_commit([media.r2_key])

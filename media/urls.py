@@ -10,6 +10,7 @@ from media.views import (
     ProjectMediaListView,
     ProjectMediaView,
     UploadUrlView,
+    UploadView,
 )
 
 PROJECT_MEDIA = "projects/<uuid:project_id>/media"
@@ -18,6 +19,7 @@ urlpatterns = [
     path(PROJECT_MEDIA, ProjectMediaListView.as_view(), name="project-media"),
     path(f"{PROJECT_MEDIA}/upload-url", UploadUrlView.as_view(), name="media-upload-url"),
     path(f"{PROJECT_MEDIA}/<uuid:media_id>", ProjectMediaView.as_view(), name="project-media-file"),
+    path(f"{PROJECT_MEDIA}/<uuid:media_id>/upload", UploadView.as_view(), name="media-upload"),
     path(f"{PROJECT_MEDIA}/<uuid:media_id>/confirm", ConfirmView.as_view(), name="media-confirm"),
     path("media", MediaListView.as_view(), name="media"),
     path("media/<uuid:media_id>", MediaView.as_view(), name="media-file"),

@@ -1,6 +1,6 @@
 """The endpoints about media files."""
 
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -24,7 +24,7 @@ from media.serializers import (
     NewUploadSerializer,
     UploadSerializer,
 )
-from media.uploads import confirm_upload, request_upload
+from media.uploads import abort_upload, confirm_upload, request_upload, resume_upload
 
 DELETION = (
     "409 `media_in_use` where open jobs read it (`used_by`) or timelines show it (`shown_in`: each "
@@ -38,7 +38,12 @@ class UploadUrlView(APIView):
 
     @extend_schema(
         summary="Ask for an upload URL",
-        description="PUT the bytes to `upload_url` with the `headers` of the answer, then confirm.",
+        description="PUT the bytes to `upload_url` with the `headers` of the answer, then confirm. "
+        "A large file whose `size_bytes` is told comes in `parts`: PUT each stretch of it to its "
+        "own `upload_url`, in any order and several at once, then confirm as well; nothing of the "
+        "storage's answers is needed. 403 `storage_quota_exceeded` says how much room there is "
+        "(`used_bytes`, `limit_bytes`); a told size keeps its room until the upload is confirmed, "
+        "given up, or a day old.",
         request=NewUploadSerializer,
         responses={201: UploadSerializer},
     )
@@ -48,9 +53,37 @@ class UploadUrlView(APIView):
         wanted = NewUploadSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         upload = request_upload(
-            user_id=_user_id(request), project_id=project_id, **wanted.validated_data
+            user_id=_user_id(request),
+            project_id=project_id,
+            plan=_plan(request),
+            **wanted.validated_data,
         )
         return Response(UploadSerializer(upload).data, status=status.HTTP_201_CREATED)
+
+
+class UploadView(APIView):
+    """An upload on its way."""
+
+    @extend_schema(
+        summary="Resume an upload",
+        description="Which parts have arrived, and fresh URLs for all else that is to be sent. 409 "
+        "`upload_over` where the upload has been confirmed or only waits for it.",
+        responses=UploadSerializer,
+    )
+    def get(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
+        """As the storage knows it."""
+        upload = resume_upload(user_id=_user_id(request), project_id=project_id, media_id=media_id)
+        return Response(UploadSerializer(upload).data)
+
+    @extend_schema(
+        summary="Give an upload up",
+        description="The media file goes, with all that has arrived of it.",
+        responses={204: None},
+    )
+    def delete(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
+        """Unless it is over."""
+        abort_upload(user_id=_user_id(request), project_id=project_id, media_id=media_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class ConfirmView(APIView):
@@ -58,13 +91,19 @@ class ConfirmView(APIView):
 
     @extend_schema(
         summary="Confirm an upload",
-        description="The file is checked at once. A refused one is removed: upload another.",
+        description="Parts are joined, and the file is checked at once. A refused one is removed: "
+        "upload another. 422 `upload_incomplete` says which parts are missing (`missing_parts`).",
         request=None,
         responses=ConfirmedMediaSerializer,
     )
     def post(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
         """Check what was uploaded and make it usable."""
-        media = confirm_upload(user_id=_user_id(request), project_id=project_id, media_id=media_id)
+        media = confirm_upload(
+            user_id=_user_id(request),
+            project_id=project_id,
+            media_id=media_id,
+            plan=_plan(request),
+        )
         return Response({"media": MediaSerializer(media).data})
 
 
@@ -149,3 +188,8 @@ def _force(request: Request) -> bool:
 
 def _user_id(request: Request) -> UUID:
     return cast(UUID, request.user.pk)
+
+
+def _plan(request: Request) -> str | None:
+    # The user is of a room above, which has plans.
+    return cast(Any, request.user).plan  # type: ignore[no-any-return]

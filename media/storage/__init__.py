@@ -4,6 +4,7 @@ Clients never send bytes through the API: they PUT to and GET from signed URLs t
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, cast
@@ -11,6 +12,8 @@ from typing import Protocol, cast
 from botocore.exceptions import BotoCoreError, ClientError
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import storages
+
+from media.storage.multipart import StoredPart
 
 MAX_KEY_LENGTH = 512
 SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -83,6 +86,34 @@ class ObjectStorage(Protocol):
 
     def delete(self, key: str, /) -> None:
         """Remove the object; one that is not there is no error."""
+        ...
+
+    def begin_parts(self, key: str, *, content_type: str) -> str:
+        """Begin an object that comes in parts; answers the id of its upload."""
+        ...
+
+    def presigned_part(
+        self,
+        key: str,
+        upload_id: str,
+        *,
+        number: int,
+        size_bytes: int,
+        expires: int | None = None,
+    ) -> str:
+        """A URL to PUT one part to, with exactly this size; a part sent again replaces itself."""
+        ...
+
+    def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
+        """The parts that have arrived, by number; ``ObjectMissing`` if the upload is over."""
+        ...
+
+    def join_parts(self, key: str, upload_id: str, parts: Sequence[StoredPart], /) -> None:
+        """Make the object of these parts; ``ObjectMissing`` if the upload is over."""
+        ...
+
+    def abort_parts(self, key: str, upload_id: str, /) -> None:
+        """Remove what has arrived; an upload that is over is no error."""
         ...
 
     def unfinished(self, *, before: datetime) -> list[str]:

@@ -1,8 +1,10 @@
 """Object storage in a folder, for development and tests; signed like S3 and served by ourselves."""
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -12,9 +14,13 @@ from django.conf import settings
 from django.core.files.storage import FileSystemStorage
 
 from media.storage import InvalidKey, ObjectInfo, ObjectMissing, ObjectTooLarge, checked_key
+from media.storage.multipart import StoredPart
 from media.storage.signing import SignedUrls
 
-OBJECTS, CONTENT_TYPES, INCOMING = "objects", "content-types", "incoming"
+OBJECTS, CONTENT_TYPES, INCOMING, PARTS = "objects", "content-types", "incoming", "parts"
+LABEL = "content-type"
+"""Beside the parts of an upload."""
+CHUNK_BYTES = 256 * 1024
 UNKNOWN_CONTENT_TYPE = "application/octet-stream"
 
 
@@ -90,20 +96,93 @@ class SignedFileSystemStorage(FileSystemStorage):
         for kind in (OBJECTS, CONTENT_TYPES):
             self._path(kind, name).unlink(missing_ok=True)
 
+    def begin_parts(self, key: str, *, content_type: str) -> str:
+        """Begin an object that comes in parts (see ``ObjectStorage``)."""
+        checked_key(key)
+        upload_id = uuid.uuid4().hex
+        folder = self._parts_folder(upload_id)
+        folder.mkdir(parents=True)
+        (folder / LABEL).write_text(content_type)
+        return upload_id
+
+    def presigned_part(
+        self,
+        key: str,
+        upload_id: str,
+        *,
+        number: int,
+        size_bytes: int,
+        expires: int | None = None,
+    ) -> str:
+        """A URL to PUT one part to (see ``ObjectStorage``)."""
+        return self.urls.sign(
+            "PUT",
+            key,
+            expires=_seconds(expires),
+            size_bytes=size_bytes,
+            upload_id=upload_id,
+            part_number=number,
+        )
+
+    def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
+        """The parts that have arrived, by number; ``ObjectMissing`` if the upload is over."""
+        checked_key(key)
+        try:
+            files = {
+                int(path.name): path.stat().st_size
+                for path in self._parts_folder(upload_id).iterdir()
+                if path.name != LABEL
+            }
+        except FileNotFoundError as exc:
+            raise ObjectMissing from exc
+        return [StoredPart(number, size, "") for number, size in sorted(files.items())]
+
+    def join_parts(self, key: str, upload_id: str, parts: Sequence[StoredPart], /) -> None:
+        """Make the object of these parts; ``ObjectMissing`` if the upload is over."""
+        folder = self._parts_folder(upload_id)
+        try:
+            content_type = (folder / LABEL).read_text()
+            self.receive(
+                key,
+                _chunks(folder / str(part.number) for part in parts),
+                content_type=content_type,
+            )
+        except FileNotFoundError as exc:
+            raise ObjectMissing from exc
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def abort_parts(self, key: str, upload_id: str, /) -> None:
+        """Remove what has arrived; an upload that is over is no error."""
+        checked_key(key)
+        shutil.rmtree(self._parts_folder(upload_id), ignore_errors=True)
+
+    def receive_part(self, upload_id: str, number: int, chunks: Iterable[bytes]) -> None:
+        """Store a part, in place of an older one; ``ObjectMissing`` if the upload is over."""
+        folder = self._parts_folder(upload_id)
+        if not folder.is_dir():
+            raise ObjectMissing
+        with self._incoming(chunks) as body:
+            try:
+                body.replace(folder / str(number))
+            except FileNotFoundError as exc:
+                raise ObjectMissing from exc
+
     def unfinished(self, *, before: datetime) -> list[str]:
-        """Names of files that a process wrote to until it was killed."""
+        """Names of files that a process wrote to until it was killed, and of uploads in parts."""
         names = []
-        with suppress(FileNotFoundError), os.scandir(self.root / INCOMING) as entries:
-            for entry in entries:
-                with suppress(FileNotFoundError):  # received meanwhile
-                    if entry.stat(follow_symlinks=False).st_mtime <= before.timestamp():
-                        names.append(entry.name)
+        for kind in (INCOMING, PARTS):
+            with suppress(FileNotFoundError), os.scandir(self.root / kind) as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError):  # received meanwhile
+                        if entry.stat(follow_symlinks=False).st_mtime <= before.timestamp():
+                            names.append(f"{kind}/{entry.name}")
         return names
 
     def remove_unfinished(self, name: str, /) -> bool:
-        """Remove such a file; False if it is gone already."""
+        """Remove such a file or upload; False if it is gone already."""
+        path = self.root / checked_key(name)
         try:
-            (self.root / INCOMING / checked_key(name)).unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         except FileNotFoundError:
             return False
         return True
@@ -156,6 +235,9 @@ class SignedFileSystemStorage(FileSystemStorage):
         except FileExistsError as exc:
             raise ObjectExists from exc
 
+    def _parts_folder(self, upload_id: str) -> Path:
+        return self.root / PARTS / checked_key(upload_id)
+
     def _content_type(self, key: str) -> str:
         try:
             return self._path(CONTENT_TYPES, key).read_text()
@@ -171,3 +253,10 @@ class SignedFileSystemStorage(FileSystemStorage):
 
 def _seconds(expires: int | None) -> int:
     return settings.PRESIGNED_URL_SECONDS if expires is None else expires
+
+
+def _chunks(files: Iterable[Path]) -> Iterator[bytes]:
+    for path in files:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk

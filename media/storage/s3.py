@@ -1,5 +1,7 @@
 """Object storage on AWS S3, Cloudflare R2 or MinIO, by presigned URLs (signature version 4)."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,11 +13,12 @@ from django.utils.http import content_disposition_header
 from storages.backends.s3 import S3Storage
 
 from media.storage import ObjectInfo, ObjectMissing, ObjectTooLarge, checked_key
+from media.storage.multipart import StoredPart
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-MISSING_CODES = {"404", "NoSuchKey", "NotFound"}
+MISSING_CODES = {"404", "NoSuchKey", "NoSuchUpload", "NotFound"}
 TRANSPORT = Config(
     connect_timeout=5,
     read_timeout=15,
@@ -113,13 +116,87 @@ class PresignedS3Storage(S3Storage):
         """Remove the object; one that is not there is no error."""
         self.client.delete_object(Bucket=self.bucket_name, Key=checked_key(name))
 
+    def begin_parts(self, key: str, *, content_type: str) -> str:
+        """Begin an object that comes in parts (see ``ObjectStorage``)."""
+        begun = self.client.create_multipart_upload(
+            Bucket=self.bucket_name, Key=checked_key(key), ContentType=content_type
+        )
+        return begun["UploadId"]
+
+    def presigned_part(
+        self,
+        key: str,
+        upload_id: str,
+        *,
+        number: int,
+        size_bytes: int,
+        expires: int | None = None,
+    ) -> str:
+        """A URL to PUT one part to (see ``ObjectStorage``)."""
+        bound = {"UploadId": upload_id, "PartNumber": number, "ContentLength": size_bytes}
+        return self._sign(self.signer, "upload_part", key, expires, **bound)
+
+    def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
+        """The parts that have arrived, by number; ``ObjectMissing`` if the upload is over."""
+        pages = self.client.get_paginator("list_parts").paginate(
+            Bucket=self.bucket_name, Key=checked_key(key), UploadId=upload_id
+        )
+        try:
+            found = [part for page in pages for part in page.get("Parts", ())]
+        except ClientError as exc:
+            raise _translated(exc) from exc
+        return [StoredPart(part["PartNumber"], part["Size"], part["ETag"]) for part in found]
+
+    def join_parts(self, key: str, upload_id: str, parts: Sequence[StoredPart], /) -> None:
+        """Make the object of these parts; ``ObjectMissing`` if the upload is over."""
+        try:
+            self.client.complete_multipart_upload(
+                Bucket=self.bucket_name,
+                Key=checked_key(key),
+                UploadId=upload_id,
+                MultipartUpload={
+                    "Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
+                },
+            )
+        except ClientError as exc:
+            raise _translated(exc) from exc
+
+    def abort_parts(self, key: str, upload_id: str, /) -> None:
+        """Remove what has arrived; an upload that is over is no error."""
+        with suppress(ObjectMissing):
+            self._abort(key, upload_id)
+
     def unfinished(self, *, before: datetime) -> list[str]:
-        """Nothing: an object that is put in one request is there whole or not at all."""
-        return []
+        """Names of uploads in parts that began before then, where the storage tells them.
+
+        MinIO does not, and removes such uploads by itself after a day.
+        """
+        pages = self.client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=self.bucket_name
+        )
+        begun = [upload for page in pages for upload in page.get("Uploads", ())]
+        return [
+            f"{upload['UploadId']} {upload['Key']}"
+            for upload in begun
+            if upload["Initiated"] <= before
+        ]
 
     def remove_unfinished(self, name: str, /) -> bool:
-        """There is nothing to remove."""
-        return False
+        """Remove such an upload; False if it is gone already."""
+        upload_id, _, key = name.partition(" ")
+        try:
+            self._abort(key, upload_id)
+        except ObjectMissing:
+            return False
+        return True
+
+    def _abort(self, key: str, upload_id: str) -> None:
+        try:
+            self.client.abort_multipart_upload(
+                Bucket=self.bucket_name, Key=checked_key(key), UploadId=upload_id
+            )
+        except ClientError as exc:
+            raise _translated(exc) from exc
 
     def check(self) -> None:
         """Raise boto's error unless the bucket can be reached."""

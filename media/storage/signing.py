@@ -37,6 +37,9 @@ class Grant:
     size_bytes: int | None
     filename: str | None
     once: bool
+    upload_id: str | None = None
+    part_number: int | None = None
+    """Of an upload in parts: then the grant is for this part alone."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ class SignedUrls:
             size_bytes=None if size is None else int(size),
             filename=values.get("filename"),
             once="once" in values,
+            upload_id=values.get("upload_id"),
+            part_number=int(values["part_number"]) if "part_number" in values else None,
         )
 
     def _signature(self, method: str, key: str, pairs: list[tuple[str, str]]) -> str:

@@ -18,6 +18,7 @@ from media.content_types import SERVED
 from media.problems import FileTooLarge, SizeMismatch
 from media.storage import ObjectMissing
 from media.storage.filesystem import (
+    CHUNK_BYTES,
     UNKNOWN_CONTENT_TYPE,
     ObjectExists,
     SignedFileSystemStorage,
@@ -26,8 +27,6 @@ from media.storage.ranges import ByteRange, NotSatisfiable, requested_range
 from media.storage.signing import Grant
 
 logger = logging.getLogger(__name__)
-
-CHUNK_BYTES = 256 * 1024
 
 
 class LengthRequired(Problem):
@@ -88,12 +87,9 @@ class SignedObjectView(APIView):
         grant = storage.urls.verify("PUT", key, request.META["QUERY_STRING"])
         length = _checked_length(request, grant)
         try:
-            storage.receive(
-                grant.key,
-                _body(request, length),
-                content_type=grant.content_type or UNKNOWN_CONTENT_TYPE,
-                once=grant.once,
-            )
+            _receive(storage, grant, _body(request, length))
+        except ObjectMissing as exc:
+            raise NotFound from exc
         except ObjectExists as exc:
             raise AlreadyUploaded from exc
         except OSError as exc:
@@ -136,8 +132,17 @@ def _storage() -> SignedFileSystemStorage:
     return storage
 
 
+def _receive(storage: SignedFileSystemStorage, grant: Grant, body: Iterator[bytes]) -> None:
+    if grant.upload_id is not None and grant.part_number is not None:
+        storage.receive_part(grant.upload_id, grant.part_number, body)
+        return
+    content_type = grant.content_type or UNKNOWN_CONTENT_TYPE
+    storage.receive(grant.key, body, content_type=content_type, once=grant.once)
+
+
 def _checked_length(request: Request, grant: Grant) -> int:
-    if request.headers.get("Content-Type") != grant.content_type:
+    # Of a part no type is signed: that of the whole is known.
+    if grant.upload_id is None and request.headers.get("Content-Type") != grant.content_type:
         raise ContentTypeMismatch
     told = request.headers.get("Content-Length", "")
     if not told.isdecimal():

@@ -120,7 +120,7 @@ def test_a_confirm_in_time_saves_the_upload(
     media = uploaded(samples.video())
     age(media, kept)
 
-    confirm_upload(user_id=media.user_id, project_id=media.project_id, media_id=media.pk)
+    confirm_upload(user_id=media.user_id, project_id=media.project_id, media_id=media.pk, plan=None)
 
     assert sweeping.remove_unconfirmed() == 0
     assert filesystem_storage.head(media.r2_key)

@@ -51,7 +51,10 @@ class TestAsking:
         before = timezone.now()
         answer = ask("Mein Urlaub ☀.MP4", "video/mp4", 1234)
 
-        assert set(answer) == {"media_id", "upload_url", "method", "headers", "expires_at"}
+        assert set(answer) == {
+            "media_id", "upload_url", "method", "headers", "expires_at", "part_size_bytes", "parts",
+        }  # fmt: skip
+        assert (answer["part_size_bytes"], answer["parts"]) == (None, None)
         assert answer["method"] == "PUT"
         assert answer["headers"] == {"Content-Type": "video/mp4", "If-None-Match": "*"}
         expires_at = datetime.fromisoformat(answer["expires_at"])
@@ -183,6 +186,7 @@ class TestConfirming:
             "mime_type": "video/mp4",
             "duration_ms": 400,
             "file_size_bytes": len(content),
+            "thumbnail_url": None,
         }
 
     def test_confirming_again_answers_the_same(
@@ -366,7 +370,7 @@ def test_many_confirm_at_once(
         start.wait()
         try:
             confirmed = confirm_upload(
-                user_id=project.user_id, project_id=project.pk, media_id=media.pk
+                user_id=project.user_id, project_id=project.pk, media_id=media.pk, plan=None
             )
             answers.append(confirmed.status)
         except Problem as problem:

@@ -13,8 +13,9 @@ from tests.media import samples
 
 FIELDS = {
     "id", "project_id", "name", "type", "status", "mime_type", "duration_ms", "file_size_bytes",
-    "metadata", "origin", "created_at",
+    "metadata", "origin", "thumbnail_url", "created_at",
 }  # fmt: skip
+DETAILS = FIELDS | {"download_url", "derivatives", "sprite_url", "sprite", "peaks_url"}
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_details_have_a_download_url(
     media = ready()
     for path in (f"/media/{media.pk}", f"/projects/{project.pk}/media/{media.pk}"):
         told = api.get(path).json()
-        assert set(told) == FIELDS | {"download_url"}
+        assert set(told) == DETAILS
         downloaded = requests.get(told["download_url"], timeout=10)
         assert downloaded.content == samples.video()
         assert downloaded.headers["Content-Disposition"] == 'attachment; filename="film.mp4"'

@@ -1,0 +1,96 @@
+"""The parts of a large upload: their addresses, what has arrived, and joining them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from auteur.api.problems import Problem, Unavailable
+from media.models import MediaFile
+from media.storage import ObjectMissing, object_storage
+from media.storage.multipart import (
+    MULTIPART_BYTES,
+    Part,
+    StoredPart,
+    part_bytes_of,
+    parts_of,
+)
+
+
+class UploadIncomplete(Problem):
+    """Parts are missing, or have another size: they can still be sent (again)."""
+
+    status_code = 422
+    default_code = "upload_incomplete"
+    default_detail = "Some parts have not been uploaded."
+
+
+@dataclass(frozen=True)
+class PartUpload:
+    """Where the client sends one part, unless it has arrived."""
+
+    part_number: int
+    offset: int
+    size_bytes: int
+    received: bool
+    upload_url: str | None
+
+
+def begin(media: MediaFile) -> None:
+    """Have a large file come in parts; its row, to be saved, keeps the storage's id of the upload.
+
+    Whether the storage really has all bytes is for it to say: clients tell nothing about parts.
+    """
+    if (media.file_size_bytes or 0) <= MULTIPART_BYTES:
+        return
+    media.upload_part_bytes = part_bytes_of(media.file_size_bytes or 0)
+    try:
+        media.upload_id = object_storage().begin_parts(media.r2_key, content_type=media.mime_type)
+    except OSError as exc:
+        raise Unavailable from exc
+
+
+def wanted(media: MediaFile) -> list[Part]:
+    """The parts that the file is announced to have."""
+    return parts_of(media.file_size_bytes or 0, media.upload_part_bytes or 1)
+
+
+def stored(media: MediaFile) -> list[StoredPart]:
+    """What has arrived; raises ``ObjectMissing`` once the parts are joined, or given up."""
+    return object_storage().stored_parts(media.r2_key, media.upload_id)
+
+
+def addresses(media: MediaFile, arrived: Sequence[StoredPart]) -> list[PartUpload]:
+    """All parts, with fresh URLs for those that are missing."""
+    sizes = {part.number: part.size_bytes for part in arrived}
+    return [
+        _address(media, part, sizes.get(part.number) == part.size_bytes) for part in wanted(media)
+    ]
+
+
+def _address(media: MediaFile, part: Part, *, received: bool) -> PartUpload:
+    url = None
+    if not received:
+        url = object_storage().presigned_part(
+            media.r2_key, media.upload_id, number=part.number, size_bytes=part.size_bytes
+        )
+    return PartUpload(part.number, part.offset, part.size_bytes, received, url)
+
+
+def join(media: MediaFile) -> None:
+    """Make the object of what the storage has; raises ``UploadIncomplete``.
+
+    Nothing happens where an earlier confirm got so far: the object is looked at in any case.
+    """
+    try:
+        arrived = {part.number: part for part in stored(media)}
+        missing = [
+            part.number
+            for part in wanted(media)
+            if part.number not in arrived or arrived[part.number].size_bytes != part.size_bytes
+        ]
+        if missing:
+            raise UploadIncomplete(missing_parts=missing)
+        object_storage().join_parts(
+            media.r2_key, media.upload_id, [arrived[part.number] for part in wanted(media)]
+        )
+    except ObjectMissing:
+        return
