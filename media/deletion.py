@@ -123,16 +123,16 @@ def remove_after_commit(keys: list[str]) -> None:
 
 def _remove_files_after_commit(rows: Sequence[MediaFile]) -> None:
     remove_after_commit(_keys(rows))
-    transaction.on_commit(lambda: abort_uploads(rows), robust=True)
+    if uploads := [row for row in rows if row.upload_id]:
+        transaction.on_commit(lambda: abort_uploads(uploads), robust=True)
 
 
 def abort_uploads(rows: Iterable[MediaFile]) -> None:
     """Remove the parts of uploads that are over; what the storage keeps now is swept later."""
     for row in rows:
-        if not row.upload_id:
-            continue
         try:
-            object_storage().abort_parts(row.r2_key, row.upload_id)
+            if row.upload_id:
+                object_storage().abort_parts(row.r2_key, row.upload_id)
         except STORAGE_ERRORS as exc:
             logger.warning("parts left behind: %s", type(exc).__name__)
             return

@@ -139,6 +139,7 @@ class SignedFileSystemStorage(FileSystemStorage):
 
     def join_parts(self, key: str, upload_id: str, parts: Sequence[StoredPart], /) -> None:
         """Make the object of these parts; ``ObjectMissing`` if the upload is over."""
+        checked_key(key)
         folder = self._parts_folder(upload_id)
         try:
             content_type = (folder / LABEL).read_text()

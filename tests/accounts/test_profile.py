@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -26,6 +27,7 @@ def test_a_profile_shows_plan_and_balance(api: APIClient, user: User) -> None:
         "avatar_url": None,
         "subscription": None,
         "credits": {"balance": 100},
+        "storage": {"used_bytes": 0, "limit_bytes": settings.STORAGE_QUOTA_BYTES},
     }
     set_plan(user_id=user.pk, plan=Plan.PRO)
     profile = api.get("/users/me").json()
