@@ -62,7 +62,8 @@ def addresses(media: MediaFile, arrived: Sequence[StoredPart]) -> list[PartUploa
     """All parts, with fresh URLs for those that are missing."""
     sizes = {part.number: part.size_bytes for part in arrived}
     return [
-        _address(media, part, sizes.get(part.number) == part.size_bytes) for part in wanted(media)
+        _address(media, part, received=sizes.get(part.number) == part.size_bytes)
+        for part in wanted(media)
     ]
 
 
