@@ -1,0 +1,153 @@
+"""How much a user may keep: by plan, at the byte, and with uploads at once."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from rest_framework.test import APIClient
+
+from accounts.models import Plan, User
+from accounts.subscriptions import set_plan
+from auteur.api.problems import Problem
+from media import quota
+from media.models import MediaFile, MediaStatus
+from media.storage import ObjectMissing, ObjectStorage
+from media.uploads import request_upload
+from projects.models import Project
+from tests.media import samples
+
+Make = Callable[..., MediaFile]
+LIMIT = 10_000
+
+
+@pytest.fixture(autouse=True)
+def limits(settings: Any) -> None:
+    settings.STORAGE_QUOTA_BYTES = LIMIT
+    settings.STORAGE_QUOTA_BYTES_BY_PLAN = {"starter": 3 * LIMIT, "pro": 0}
+
+
+@pytest.fixture
+def announce(api: APIClient, project: Project) -> Callable[[int | None], Any]:
+    """Ask for an upload URL; the answer."""
+
+    def ask(size_bytes: int | None) -> Any:
+        body = {"filename": "a.mp4", "content_type": "video/mp4", "size_bytes": size_bytes}
+        return api.post(f"/projects/{project.pk}/media/upload-url", body, format="json")
+
+    return ask
+
+
+def test_limits_by_plan() -> None:
+    assert quota.limit_of(None) == LIMIT
+    assert quota.limit_of("starter") == 3 * LIMIT
+    assert quota.limit_of("pro") is None
+    assert quota.limit_of("a plan of tomorrow") == LIMIT
+
+
+def test_what_counts(make_media: Make, user: User, make_user: Callable[..., User]) -> None:
+    make_media(file_size_bytes=1)
+    make_media(file_size_bytes=20, status=MediaStatus.UPLOADING)
+    make_media(file_size_bytes=None, status=MediaStatus.UPLOADING)
+    make_media(file_size_bytes=300, status=MediaStatus.REJECTED)
+    make_media(make_user(), file_size_bytes=4000)
+    assert quota.used_by(user.pk) == 21
+
+
+def test_up_to_the_last_byte(announce: Any, make_media: Make, api: APIClient) -> None:
+    make_media(file_size_bytes=LIMIT - 100)
+    refused = announce(101)
+    assert (refused.status_code, refused.json()["code"]) == (403, "storage_quota_exceeded")
+    assert refused.json()["used_bytes"] == LIMIT - 100
+    assert refused.json()["limit_bytes"] == LIMIT
+    assert announce(100).status_code == 201
+    assert announce(1).status_code == 403
+    assert announce(None).status_code == 403
+    assert api.get("/users/me").json()["storage"] == {"used_bytes": LIMIT, "limit_bytes": LIMIT}
+
+
+def test_an_upload_given_up_makes_room(announce: Any, api: APIClient, project: Project) -> None:
+    media_id = announce(LIMIT).json()["media_id"]
+    assert announce(1).status_code == 403
+    assert api.delete(f"/projects/{project.pk}/media/{media_id}/upload").status_code == 204
+    assert announce(1).status_code == 201
+
+
+def test_a_larger_plan_has_more_room(announce: Any, user: User, api: APIClient) -> None:
+    assert announce(2 * LIMIT).status_code == 403
+    set_plan(user_id=user.pk, plan=Plan.STARTER)
+    assert announce(2 * LIMIT).status_code == 201
+    assert announce(2 * LIMIT).status_code == 403
+    set_plan(user_id=user.pk, plan=Plan.PRO)
+    assert announce(2 * LIMIT).status_code == 201
+    assert api.get("/users/me").json()["storage"]["limit_bytes"] is None
+
+
+def test_what_was_not_told_is_counted_when_it_is_there(
+    storage: ObjectStorage, uploaded: Make, confirm: Any, settings: Any
+) -> None:
+    content = samples.video()
+    fits, over = uploaded(content), uploaded(content)
+    settings.STORAGE_QUOTA_BYTES = len(content)
+    assert confirm(fits).status_code == 200
+
+    refused = confirm(over)
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "storage_quota_exceeded")
+    over.refresh_from_db()
+    assert over.status == MediaStatus.REJECTED
+    with pytest.raises(ObjectMissing):
+        storage.head(over.r2_key)
+    assert confirm(over).json()["reason"] == "storage_quota_exceeded"
+
+
+def test_the_room_of_an_announced_upload_is_kept_for_it(
+    filesystem_storage: ObjectStorage, uploaded: Make, confirm: Any, settings: Any, announce: Any
+) -> None:
+    content = samples.video()
+    settings.STORAGE_QUOTA_BYTES = len(content)
+    media = uploaded(content, size_bytes=len(content))
+    assert announce(1).status_code == 403
+    assert confirm(media).status_code == 200
+
+
+def test_results_of_jobs_count_and_are_never_refused(
+    make_media: Make, user: User, announce: Any
+) -> None:
+    make_media(file_size_bytes=5 * LIMIT, origin={"job_id": "1"})
+    assert quota.used_by(user.pk) == 5 * LIMIT
+    assert announce(1).status_code == 403
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_uploads_at_once_only_those_that_fit_pass(
+    filesystem_storage: ObjectStorage, project: Project
+) -> None:
+    start = threading.Barrier(6)
+    answers: list[str] = []
+
+    def ask() -> None:
+        start.wait()
+        try:
+            request_upload(
+                user_id=project.user_id,
+                project_id=project.pk,
+                plan=None,
+                filename="a.mp4",
+                content_type="video/mp4",
+                size_bytes=LIMIT // 2,
+            )
+            answers.append("taken")
+        except Problem as problem:
+            answers.append(problem.default_code)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == ["storage_quota_exceeded"] * 4 + ["taken"] * 2
+    assert quota.used_by(project.user_id) == LIMIT
