@@ -19,7 +19,6 @@ MAX_TRIES = 3
 SENT_AGAIN_AFTER = timedelta(seconds=60)
 """A message not claimed by then is taken for lost."""
 OUTAGE_PAUSE = timedelta(seconds=30)
-REPAIRED_AT_ONCE = 100
 
 TAKE = """
 WITH due AS (
@@ -80,12 +79,7 @@ def take_back_lost() -> int:
     lost = MediaFile.objects.filter(
         status=MediaStatus.READY, derivation_status=DerivationStatus.WORKING, derive_at__lte=Now()
     )
-    ids = list(
-        lost.select_for_update(skip_locked=True)
-        .order_by("derive_at")
-        .values_list("pk", flat=True)[:REPAIRED_AT_ONCE]
-    )
-    return _put_back(lost.filter(pk__in=ids), pause=timedelta(0))
+    return _put_back(lost, pause=timedelta(0))
 
 
 def claim(media_id: UUID) -> Claim | None:

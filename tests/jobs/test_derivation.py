@@ -1,4 +1,4 @@
-"""Pictures and waveforms as orchestrator and workers share them: published, lost, made all the same."""
+"""Pictures and waveforms between orchestrator and workers: published, lost, made all the same."""
 
 import os
 import signal
