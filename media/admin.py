@@ -1,19 +1,24 @@
 """Media files and voice samples: staff read them, may mend a name, and may look inside."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from auteur.admin import (
+    BLUE,
     EMPTY,
     GREEN,
     GREY,
     RED,
+    ConfirmedActions,
+    ReasonForm,
     SelectedFilter,
     StaffAdmin,
     badge,
@@ -21,7 +26,9 @@ from auteur.admin import (
     pretty_json,
     two_lines,
 )
-from media.models import MediaFile, MediaStatus, VoiceClone
+from auteur.api.problems import Problem
+from media.derivation import states
+from media.models import DerivationStatus, MediaFile, MediaStatus, VoiceClone
 from media.storage import object_storage
 
 OPEN_SECONDS = 5 * 60
@@ -31,6 +38,21 @@ COLOURS = {
     MediaStatus.READY: GREEN,
     MediaStatus.REJECTED: RED,
 }
+
+DERIVATION_COLOURS = {
+    DerivationStatus.WAITING: GREY,
+    DerivationStatus.WORKING: BLUE,
+    DerivationStatus.DONE: GREEN,
+    DerivationStatus.FAILED: RED,
+}
+
+
+class NotReady(Problem):
+    """Nothing can be made of an upload that was not confirmed."""
+
+    status_code = 409
+    default_code = "media_not_ready"
+    default_detail = "The media file is not ready."
 
 
 class StoredObjectAdmin(StaffAdmin):
@@ -70,16 +92,19 @@ class StoredObjectAdmin(StaffAdmin):
 
 
 @admin.register(MediaFile)
-class MediaFileAdmin(StoredObjectAdmin):
-    """A media file; only its name can be changed."""
+class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
+    """A media file; only its name can be changed, and its pictures and waveform made again."""
 
     key_field = "r2_key"
+    actions = ("derive_again",)
     list_display = (
-        "name", "kind", "state", "extent", "owner", "project_link", "created_at", "open_link",
+        "name", "kind", "state", "derivation", "extent", "owner", "project_link", "created_at",
+        "open_link",
     )  # fmt: skip
     list_select_related = ("user", "project")
     list_filter = (
-        "type", "status", "created_at", ("user", SelectedFilter), ("project", SelectedFilter),
+        "type", "status", "derivation_status", "created_at", ("user", SelectedFilter),
+        ("project", SelectedFilter),
     )  # fmt: skip
     search_fields = ("name", "user__email")
     search_help_text = "Name or email, or the id of a file, a project or a user"
@@ -87,7 +112,8 @@ class MediaFileAdmin(StoredObjectAdmin):
     ordering = ("-created_at",)
     fields = (
         "name", "id", "owner", "project_link", "type", "state", "mime_type", "size", "duration",
-        "r2_key", "created_at", "details", "open_link",
+        "r2_key", "created_at", "details", "open_link", "derivation", "derivation_tries",
+        "derive_at", "thumbnail_r2_key", "sprite_r2_key", "peaks_r2_key",
     )  # fmt: skip
     readonly_fields = fields[1:]
 
@@ -95,6 +121,33 @@ class MediaFileAdmin(StoredObjectAdmin):
     def state(self, obj: MediaFile) -> str:
         """The status in its colour."""
         return badge(obj.get_status_display(), COLOURS[MediaStatus(obj.status)])
+
+    @admin.display(description="derivatives", ordering="derivation_status")
+    def derivation(self, obj: MediaFile) -> str:
+        """How far pictures and waveform are, once the file is ready."""
+        if obj.status != MediaStatus.READY:
+            return EMPTY
+        colour = DERIVATION_COLOURS[DerivationStatus(obj.derivation_status)]
+        told = badge(obj.get_derivation_status_display(), colour)
+        if obj.derivation_status != DerivationStatus.WORKING:
+            return told
+        return two_lines(told, f"{obj.derivation_progress:.0%}")
+
+    def applies(self, action: str, obj: MediaFile) -> bool:
+        """Of what is not ready, nothing can be made."""
+        return obj.status == MediaStatus.READY
+
+    @admin.action(
+        description="Make pictures and waveform of the selected media again",
+        permissions=["change"],
+    )
+    def derive_again(
+        self, request: HttpRequest, queryset: QuerySet[MediaFile]
+    ) -> HttpResponse | None:
+        """From the first try on."""
+        return self.confirm(
+            request, queryset, action="derive_again", form_class=ReasonForm, perform=_derive_again
+        )
 
     @admin.display(description="type", ordering="type")
     def kind(self, obj: MediaFile) -> str:
@@ -150,6 +203,12 @@ class VoiceCloneAdmin(StoredObjectAdmin):
     def duration(self, obj: VoiceClone) -> str:
         """The duration in seconds."""
         return _seconds(obj.sample_duration_ms)
+
+
+def _derive_again(request: HttpRequest, media: MediaFile, given: Mapping[str, Any]) -> str:
+    if not states.request([media.pk]):
+        raise NotReady
+    return "Pictures and waveform are made again."
 
 
 def _seconds(milliseconds: int | None) -> str:

@@ -1,17 +1,21 @@
 """What a file is, read from its container; nothing is decoded but a video's first frame."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice, pairwise
+from pathlib import Path
 from typing import Any
 
 import av
+import requests
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from auteur.api.problems import Unavailable
-from gpu_tasks.decoding import open_media
+from gpu_tasks.decoding import URL_TIMEOUT_SECONDS, open_media
 from gpu_tasks.errors import EngineError, ErrorCode
 from media.models import MediaType
 from media.problems import Refused
@@ -21,7 +25,33 @@ MAX_SCAN_SECONDS = 20.0
 MAX_FRAME_PIXELS = 8192 * 8192
 """A larger first frame is not decoded: it would cost too much memory to learn its rotation."""
 
+MAX_TIMED_PACKETS = 240
+"""Frames whose times are compared."""
+REORDERED_PACKETS = 16
+"""More than any codec keeps back."""
+MIN_GAPS = 4
+MAX_JITTER = 0.2
+"""Of a frame's length: what screens and clocks make of a constant rate."""
+
+PRIMARIES = {
+    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020",
+    11: "dci-p3", 12: "display-p3",
+}  # fmt: skip
+TRANSFERS = {
+    1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte240m", 8: "linear",
+    13: "srgb", 14: "bt2020-10", 15: "bt2020-12", 16: "pq", 18: "hlg",
+}  # fmt: skip
+"""Names for the numbers of ITU-T H.273, tables 2 and 3."""
+HDR_TRANSFERS = {"pq", "hlg"}
+
+UNNAMED_LAYOUTS = {"0 channels": None, "1 channels": "mono", "2 channels": "stereo"}
+
 PICTURE_FORMATS = {"gif"}
+FOREIGN_BEGINNINGS = (
+    b"PK\x03\x04", b"PK\x05\x06", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"\x1f\x8b", b"BZh",
+    b"\xfd7zXZ\x00", b"%PDF-", b"\x7fELF", b"MZ", b"{\\rtf", b"\xd0\xcf\x11\xe0",
+)  # fmt: skip
+"""Of archives, documents and programs. FFmpeg would find a film that lies in one as it is."""
 
 
 class UnsupportedMedia(Refused):
@@ -62,6 +92,8 @@ def probe(source: str, *, max_scan_seconds: float = MAX_SCAN_SECONDS) -> Probe:
     storage did not answer, which says nothing about the file.
     """
     try:
+        if _beginning(source).startswith(FOREIGN_BEGINNINGS):
+            raise UnsupportedMedia
         with open_media(source) as container:
             return _probe(container, max_scan_seconds)
     except EngineError as exc:
@@ -72,6 +104,17 @@ def probe(source: str, *, max_scan_seconds: float = MAX_SCAN_SECONDS) -> Probe:
         raise Unavailable from exc
     except av.FFmpegError as exc:
         raise UnsupportedMedia from exc
+
+
+def _beginning(source: str) -> bytes:
+    longest = max(map(len, FOREIGN_BEGINNINGS))
+    if not source.startswith(("https://", "http://")):
+        with Path(source).open("rb") as file:
+            return file.read(longest)
+    wanted = {"Range": f"bytes=0-{longest - 1}"}
+    with requests.get(source, headers=wanted, timeout=URL_TIMEOUT_SECONDS, stream=True) as answer:
+        # An empty object has no such range: what it lacks is found next.
+        return answer.raw.read(longest) if answer.ok else b""
 
 
 def _probe(container: InputContainer, max_scan_seconds: float) -> Probe:
@@ -122,6 +165,7 @@ def _sound_facts(audio: AudioStream) -> dict[str, Any]:
     return {
         "audio_codec": audio.codec_context.codec.canonical_name,
         "audio_channels": audio.channels or None,
+        "audio_layout": UNNAMED_LAYOUTS.get(audio.layout.name, audio.layout.name),
         "audio_sample_rate": audio.rate or None,
     }
 
@@ -131,15 +175,53 @@ def _picture_facts(video: VideoStream) -> dict[str, Any]:
         "video_codec": video.codec_context.codec.canonical_name,
         "width": video.width or None,
         "height": video.height or None,
+        "bit_depth": _bit_depth(video),
+        "color_primaries": PRIMARIES.get(int(video.codec_context.color_primaries or 0)),
+        "color_transfer": TRANSFERS.get(int(video.codec_context.color_trc or 0)),
+        "hdr": TRANSFERS.get(int(video.codec_context.color_trc or 0)) in HDR_TRANSFERS,
     }
+
+
+def _bit_depth(video: VideoStream) -> int | None:
+    """Bits of one component; None where the container does not tell how pixels are stored."""
+    layout = video.codec_context.format
+    return layout.components[0].bits if layout is not None and layout.components else None
 
 
 def _motion_facts(container: InputContainer, video: VideoStream) -> dict[str, Any]:
     rate = video.average_rate or video.guessed_rate
     return {
         "frame_rate": round(float(rate), 3) if rate else None,
+        # In this order: what has been read is not read again.
         "rotation": _rotation(container, video),
+        "variable_frame_rate": _is_variable(container, video),
     }
+
+
+def _is_variable(container: InputContainer, video: VideoStream) -> bool | None:
+    """Whether the next frames are unequally long; None where there are too few to tell."""
+    tick = video.time_base
+    times = sorted(islice(_times(container, video), MAX_TIMED_PACKETS))
+    gaps = [b - a for a, b in pairwise(_settled(times))]
+    if tick is None or len(gaps) < MIN_GAPS:
+        return None
+    # Containers round times to their ticks.
+    return max(gaps) - min(gaps) > max(2, MAX_JITTER * sum(gaps) / len(gaps))
+
+
+def _settled(times: list[int]) -> list[int]:
+    # Frames come in the order of decoding: near the end of what was read, some are missing.
+    is_all = len(times) < MAX_TIMED_PACKETS
+    return times if is_all else times[:-REORDERED_PACKETS]
+
+
+def _times(container: InputContainer, video: VideoStream) -> Iterator[int]:
+    try:
+        for packet in container.demux(video):
+            if packet.pts is not None:
+                yield packet.pts
+    except (av.FFmpegError, IndexError):
+        return  # damage is for its job to find out
 
 
 def _rotation(container: InputContainer, video: VideoStream) -> int:

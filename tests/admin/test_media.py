@@ -6,10 +6,11 @@ import pytest
 from django.utils import timezone
 
 from media.admin import OPEN_SECONDS
-from media.models import MediaFile, MediaStatus
+from media.derivation import states
+from media.models import DerivationStatus, MediaFile, MediaStatus
 from media.storage import object_storage
 from projects.models import Project
-from tests.admin.conftest import XSS, page_url, records_of
+from tests.admin.conftest import REASON, XSS, messages_of, page_url, records_of
 
 
 def open_url(obj):
@@ -76,6 +77,54 @@ class TestMedia:
             listed = root.list(MediaFile, **query)
             assert page_url(video) in listed
             assert page_url(media) not in listed
+
+
+class TestDerivatives:
+    def test_the_list_tells_how_far_they_are(self, root, make_media):
+        media = make_media()
+        listed = {}
+        for status in DerivationStatus:
+            over = status in (DerivationStatus.DONE, DerivationStatus.FAILED)
+            MediaFile.objects.filter(pk=media.pk).update(
+                derivation_status=status,
+                derivation_progress=0.25,
+                derive_at=None if over else timezone.now(),
+            )
+            listed[status] = root.list(MediaFile, derivation_status__exact=status)
+            assert page_url(media) in listed[status]
+            assert f">{status.label}</span>" in listed[status]
+            assert f">{status.label}</span>" in root.page(media)
+        assert "25%" in listed[DerivationStatus.WORKING]
+        assert page_url(media) not in root.list(MediaFile, derivation_status__exact="waiting")
+
+    def test_of_an_upload_there_are_none(self, root, make_media):
+        make_media(status=MediaStatus.UPLOADING)
+        assert ">Waiting</span>" not in root.list(MediaFile)
+
+    def test_they_are_made_again_for_a_reason(self, root, media):
+        states.fail(states.claim(media.pk))
+        asking = root.act("derive_again", media)
+        assert media.name.partition(" ")[0] in asking.content.decode()
+        done = root.act("derive_again", media, reason=REASON)
+        [message] = messages_of(done)
+        assert "are made again" in message
+        media.refresh_from_db()
+        assert (media.derivation_status, media.derivation_tries) == (DerivationStatus.WAITING, 0)
+        assert states.take_due(1) == [media.pk]
+        assert records_of(media)[0][0] == root.user
+        assert REASON in records_of(media)[0][1]
+
+    def test_not_of_what_is_not_ready(self, root, make_media):
+        media = make_media(status=MediaStatus.UPLOADING)
+        [message] = messages_of(root.act("derive_again", media, reason=REASON))
+        assert "not ready" in message
+        assert "derive_again" not in root.page(media)
+
+    def test_who_may_only_see_asks_for_nothing(self, viewer, media):
+        states.fail(states.claim(media.pk))
+        viewer.act("derive_again", media, reason=REASON)
+        media.refresh_from_db()
+        assert media.derivation_status == DerivationStatus.FAILED
 
 
 class TestProjects:

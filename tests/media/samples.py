@@ -2,6 +2,7 @@
 
 import io
 import wave
+import zipfile
 from fractions import Fraction
 from typing import Any, cast
 
@@ -57,6 +58,20 @@ def undecodable_video() -> bytes:
     start = content.index(b"mdat") + 4
     end = content.index(b"moov") - 4
     return content[:start] + b"\xa5" * (end - start) + content[end:]
+
+
+def video_without_index() -> bytes:
+    """A film cut off before its index, as a broken copy leaves it."""
+    content = video()
+    return content[: content.index(b"moov") - 4]
+
+
+def zipped() -> bytes:
+    """A ZIP archive that holds a film."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("film.mp4", video())
+    return buffer.getvalue()
 
 
 def wav(*, frames: int = SAMPLE_RATE, rate: int = SAMPLE_RATE) -> bytes:

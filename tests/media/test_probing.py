@@ -7,6 +7,7 @@ from auteur.api.problems import Unavailable
 from media.models import MediaType
 from media.probing import MAX_DURATION_MS, DurationUnknown, MediaTooLong, UnsupportedMedia, probe
 from tests.media import samples
+from tests.media.films import film, halves
 
 
 @pytest.fixture
@@ -29,10 +30,16 @@ def test_a_film_with_sound(saved: Callable[..., str]) -> None:
         "height": 48,
         "rotation": 0,
         "frame_rate": 25.0,
+        "variable_frame_rate": False,
+        "bit_depth": 8,
+        "color_primaries": None,
+        "color_transfer": None,
+        "hdr": False,
         "video_codec": "mpeg4",
         "has_audio": True,
         "audio_codec": "aac",
         "audio_channels": 2,
+        "audio_layout": "stereo",
         "audio_sample_rate": 48_000,
     }
 
@@ -51,6 +58,50 @@ def test_a_film_held_otherwise(saved: Callable[..., str], rotation: int) -> None
     assert (metadata["width"], metadata["height"]) == (64, 48)
 
 
+@pytest.mark.parametrize("container", ["mp4", "matroska"])
+@pytest.mark.parametrize(
+    ("times_ms", "is_variable"),
+    [
+        ([n * 1000 // 30 for n in range(40)], False),
+        ([n * 1001 // 30 for n in range(300)], False),
+        ([n * 40 for n in range(20)] + [n * 40 for n in range(25, 40)], True),
+        ([0, 33, 80, 100, 170, 200, 233, 290], True),
+        ([0, 40], None),
+    ],
+    ids=["rounded", "NTSC", "a gap", "a phone", "two frames"],
+)
+def test_a_variable_frame_rate(
+    saved: Callable[..., str], container: str, times_ms: list[int], is_variable: bool | None
+) -> None:
+    content = film([halves(40, 220)] * len(times_ms), times_ms=times_ms, container=container)
+    found = probe(saved(content, f"source.{container}"))
+    assert found.metadata["variable_frame_rate"] is is_variable
+
+
+def test_frames_that_are_stored_in_another_order(saved: Callable[..., str]) -> None:
+    pictures = [halves(n % 200, 220) for n in range(300)]
+    content = film(pictures, codec="libx264", max_b_frames=4)
+    assert probe(saved(content)).metadata["variable_frame_rate"] is False
+
+
+@pytest.mark.parametrize(
+    ("transfer", "name", "hdr"), [(16, "pq", True), (18, "hlg", True), (1, "bt709", False)]
+)
+def test_colour_and_depth(saved: Callable[..., str], transfer: int, name: str, hdr: bool) -> None:
+    content = film(
+        [halves(40, 220)] * 3, codec="libx265", pix_fmt="yuv420p10le",
+        color_trc=transfer, color_primaries=9, colorspace=9,
+    )  # fmt: skip
+    metadata = probe(saved(content)).metadata
+    assert metadata["bit_depth"] == 10
+    assert (metadata["color_primaries"], metadata["color_transfer"]) == ("bt2020", name)
+    assert metadata["hdr"] is hdr
+
+
+def test_a_picture_has_a_depth(saved: Callable[..., str]) -> None:
+    assert probe(saved(samples.image(), "a.png")).metadata["bit_depth"] == 8
+
+
 def test_a_sound(saved: Callable[..., str]) -> None:
     found = probe(saved(samples.wav(), "source.wav"))
     assert (found.type, found.duration_ms) == (MediaType.AUDIO, 1000)
@@ -59,6 +110,7 @@ def test_a_sound(saved: Callable[..., str]) -> None:
         "has_audio": True,
         "audio_codec": "pcm_u8",
         "audio_channels": 1,
+        "audio_layout": "mono",
         "audio_sample_rate": 16_000,
     }
 
@@ -107,6 +159,13 @@ NO_MEDIA = {
     "session description": samples.SESSION,
     "concatenation": samples.CONCATENATION,
     "half a header": samples.video()[:300],
+    "a film without its end, where its index was": samples.video()[
+        : samples.video().index(b"moov") - 4
+    ],
+    "an archive": samples.zipped(),
+    "a document": b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\n" * 20,
+    "a page": b"<!DOCTYPE html><html><body><video src=a.mp4></video></body></html>" * 20,
+    "a program": b"\x7fELF\x02\x01\x01" + bytes(500),
 }
 
 
