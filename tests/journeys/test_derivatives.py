@@ -45,9 +45,10 @@ def test_a_film_gets_its_pictures_and_its_waveform(person, project_id, holiday):
     assert [bool(row["thumbnail_url"]) for row in listed] == [True]
 
 
-def test_what_does_not_decode_has_none_and_stays(person, project_id):
+def test_sound_that_does_not_decode_leaves_the_pictures(person, project_id):
     media = ended(person, person.media_of(project_id, BROKEN))
-    assert (media["status"], media["derivatives"]["status"]) == ("ready", "failed")
+    assert (media["status"], media["derivatives"]["status"]) == ("ready", "done")
+    assert (bool(media["thumbnail_url"]), media["peaks_url"]) == (True, None)
 
 
 def test_redis_killed_with_all_its_messages_costs_only_time(stack, person, project_id, holiday):

@@ -1,10 +1,7 @@
 """Presigned S3 URLs; the S3 server here checks no signature, so these tests do it themselves."""
 
-import hashlib
-import hmac
 from collections.abc import Callable
-from datetime import UTC, datetime
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
@@ -12,46 +9,26 @@ from botocore.exceptions import EndpointConnectionError
 
 from media.storage.s3 import PresignedS3Storage
 from tests.media.conftest import REGION, SECRET_KEY
+from tests.media.storage import sigv4
+from tests.media.storage.sigv4 import parameters
 
 KEY = "users/1/media/2/source.mp4"
 
 
-def parameters(url: str) -> dict[str, str]:
-    return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
-
-
 def signature(method: str, url: str, headers: dict[str, str]) -> str:
-    """Signature version 4 of a presigned request, as the documentation of S3 describes it."""
-    parts, given = urlsplit(url), parameters(url)
-    given.pop("X-Amz-Signature")
-    names = given["X-Amz-SignedHeaders"].split(";")
-    lower = {name.lower(): value for name, value in headers.items()} | {"host": parts.netloc}
-    request = "\n".join(
-        [
-            method,
-            quote(unquote(parts.path), safe="/~"),
-            "&".join(
-                f"{quote(k, safe='~')}={quote(v, safe='~')}" for k, v in sorted(given.items())
-            ),
-            *(f"{name}:{lower[name].strip()}" for name in names),
-            "",
-            ";".join(names),
-            "UNSIGNED-PAYLOAD",
-        ]
+    return sigv4.signature(method, url, headers, SECRET_KEY)
+
+
+def test_this_check_agrees_with_the_documentation_of_s3() -> None:
+    # The example of "Authenticating Requests: Using Query Parameters", with its keys.
+    url = (
+        "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256"
+        "&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request"
+        "&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host"
     )
-    scope = given["X-Amz-Credential"].partition("/")[2]
-    text = "\n".join(
-        [
-            "AWS4-HMAC-SHA256",
-            given["X-Amz-Date"],
-            scope,
-            hashlib.sha256(request.encode()).hexdigest(),
-        ]
-    )
-    key = f"AWS4{SECRET_KEY}".encode()
-    for part in scope.split("/"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    expected = "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
+    secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+    assert sigv4.signature("GET", url, {}, secret) == expected
 
 
 def test_a_put_is_signed_with_type_size_and_condition(s3_storage: PresignedS3Storage) -> None:
@@ -138,6 +115,107 @@ def test_clients_are_sent_to_the_public_address(
     sent = requests.put(url, b"x", headers={"Content-Type": "video/mp4"}, timeout=10)
     assert sent.status_code == 200
     assert storage.probe_source(KEY).startswith(f"{s3_server}/")
+
+
+UPLOAD_ID = "an/upload+id="
+
+
+def part_url(storage: PresignedS3Storage, **altered: object) -> str:
+    bound: dict[str, object] = {"number": 2, "size_bytes": 7, **altered}
+    upload_id = str(bound.pop("upload_id", UPLOAD_ID))
+    key = str(bound.pop("key", KEY))
+    return storage.presigned_part(key, upload_id, **bound)  # type: ignore[arg-type]
+
+
+def test_a_part_is_signed_with_its_upload_number_and_size(s3_storage: PresignedS3Storage) -> None:
+    url = part_url(s3_storage)
+    given = parameters(url)
+    assert (given["uploadId"], given["partNumber"]) == (UPLOAD_ID, "2")
+    assert given["X-Amz-SignedHeaders"] == "content-length;host"
+    assert given["X-Amz-Expires"] == "900"
+    assert signature("PUT", url, {"Content-Length": "7"}) == given["X-Amz-Signature"]
+    assert signature("PUT", url, {"Content-Length": "8"}) != given["X-Amz-Signature"]
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [{"number": 3}, {"size_bytes": 8}, {"upload_id": "another"}, {"key": KEY.replace("2", "3")}],
+    ids=lambda altered: next(iter(altered)),
+)
+def test_the_url_of_one_part_is_of_no_use_for_another(
+    s3_storage: PresignedS3Storage, altered: dict[str, object]
+) -> None:
+    mine, other = part_url(s3_storage), part_url(s3_storage, **altered)
+    borrowed = other.partition("X-Amz-Signature=")[0]
+    borrowed += f"X-Amz-Signature={parameters(mine)['X-Amz-Signature']}"
+    size = str(altered.get("size_bytes", 7))
+    headers = {"Content-Length": size}
+    now = datetime.now(UTC)
+    assert sigv4.refusal("PUT", other, headers, secret=SECRET_KEY, now=now) is None
+    refused = sigv4.refusal("PUT", borrowed, headers, secret=SECRET_KEY, now=now)
+    assert refused == "SignatureDoesNotMatch"
+
+
+SIGNED: dict[str, tuple[str, Callable[[PresignedS3Storage], str], dict[str, str]]] = {
+    "put": (
+        "PUT",
+        lambda storage: storage.presigned_put(
+            KEY, content_type="video/mp4", size_bytes=5, once=True
+        ),
+        {"Content-Type": "video/mp4", "Content-Length": "5", "If-None-Match": "*"},
+    ),
+    "get": ("GET", lambda storage: storage.presigned_get(KEY, filename="Fête.mp4"), {}),
+    "read by ourselves": ("GET", lambda storage: storage.probe_source(KEY), {}),
+    "part": ("PUT", part_url, {"Content-Length": "7"}),
+}
+
+
+@pytest.mark.parametrize("kind", SIGNED)
+def test_urls_work_for_fifteen_minutes_and_no_longer(
+    s3_storage: PresignedS3Storage, kind: str
+) -> None:
+    method, make, headers = SIGNED[kind]
+    url = make(s3_storage)
+    signed_at = datetime.strptime(parameters(url)["X-Amz-Date"], sigv4.TIME).replace(tzinfo=UTC)
+
+    def refused(after: int) -> str | None:
+        now = signed_at + timedelta(seconds=after)
+        return sigv4.refusal(method, url, headers, secret=SECRET_KEY, now=now)
+
+    assert (refused(0), refused(900), refused(901)) == (None, None, "AccessDenied")
+    later = url.replace("X-Amz-Expires=900", "X-Amz-Expires=9000")
+    now = signed_at + timedelta(seconds=901)
+    assert later != url
+    assert (
+        sigv4.refusal(method, later, headers, secret=SECRET_KEY, now=now) == "SignatureDoesNotMatch"
+    )
+
+
+@pytest.mark.parametrize("kind", ["put", "part"])
+def test_every_signed_header_must_be_sent_as_it_was_signed(
+    s3_storage: PresignedS3Storage, kind: str
+) -> None:
+    method, make, headers = SIGNED[kind]
+    url, now = make(s3_storage), datetime.now(UTC)
+    assert sigv4.refusal(method, url, headers, secret=SECRET_KEY, now=now) is None
+    for name in headers:
+        without = {other: value for other, value in headers.items() if other != name}
+        for wrong in (without, headers | {name: "1"}):
+            refused = sigv4.refusal(method, url, wrong, secret=SECRET_KEY, now=now)
+            assert refused == "SignatureDoesNotMatch"
+    # What a client really sends, by the same library as our tests upload with.
+    prepared = requests.Request(method, url, headers=headers, data=b"x" * SIZES[kind]).prepare()
+    sent = dict(prepared.headers)
+    assert sigv4.refusal(method, prepared.url, sent, secret=SECRET_KEY, now=now) is None
+
+
+SIZES = {"put": 5, "part": 7}
+
+
+def test_another_secret_signs_otherwise(s3_storage: PresignedS3Storage) -> None:
+    url, now = part_url(s3_storage), datetime.now(UTC)
+    refused = sigv4.refusal("PUT", url, {"Content-Length": "7"}, secret="guessed", now=now)
+    assert refused == "SignatureDoesNotMatch"
 
 
 def test_no_newer_checksums_are_asked_for(s3_storage: PresignedS3Storage) -> None:
