@@ -48,7 +48,9 @@ def read(*, user: User) -> Profile:
         avatar_url=user.avatar_url or None,
         subscription=subscription,
         credits=Balance(ledger.balance_of(user_id=user.pk)),
-        storage=Storage(quota.used_by(user.pk), quota.limit_of(subscription and subscription.plan)),
+        storage=Storage(
+            quota.used_by(user.pk), quota.limit_of(subscription.plan if subscription else None)
+        ),
     )
 
 

@@ -97,7 +97,7 @@ def queues_with_room() -> set[str]:
 
 def waiting_in(queue: str) -> int:
     """How many messages wait in a queue; raises ``RedisError``."""
-    return int(_client().llen(queue))  # type: ignore[arg-type]
+    return int(_client().llen(queue))
 
 
 def publish(wake_ups: Iterable[WakeUp]) -> int:

@@ -20,7 +20,8 @@ class StorageQuotaExceeded(Refused):
 
 def limit_of(plan: str | None) -> int | None:
     """The bytes that a plan allows; None is no limit."""
-    limit: int = settings.STORAGE_QUOTA_BYTES_BY_PLAN.get(plan, settings.STORAGE_QUOTA_BYTES)
+    by_plan: dict[str, int] = settings.STORAGE_QUOTA_BYTES_BY_PLAN
+    limit = by_plan.get(plan or "", settings.STORAGE_QUOTA_BYTES)
     return limit or None
 
 
@@ -28,7 +29,9 @@ def used_by(user_id: UUID, *, without: UUID | None = None) -> int:
     """The bytes of the user's media, results of jobs among them, and of uploads announced."""
     kept = MediaFile.objects.filter(
         user_id=user_id, status__in=[MediaStatus.UPLOADING, MediaStatus.READY]
-    ).exclude(pk=without)
+    )
+    if without is not None:
+        kept = kept.exclude(pk=without)
     total = kept.aggregate(total=Sum("file_size_bytes"))["total"]
     return int(total or 0)
 

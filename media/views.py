@@ -192,4 +192,4 @@ def _user_id(request: Request) -> UUID:
 
 def _plan(request: Request) -> str | None:
     # The user is of a room above, which has plans.
-    return cast(Any, request.user).plan  # type: ignore[no-any-return]
+    return cast(Any, request.user).plan

@@ -25,7 +25,7 @@ def derive() -> int:
     due = states.take_due(room)
     for media_id in due:
         try:
-            tasks.derive.apply_async([str(media_id)], queue=tasks.DERIVE)
+            tasks.derive.apply_async((str(media_id),), queue=tasks.DERIVE)
         except (BrokerError, RedisError) as exc:
             logger.warning("broker away, media will be sent again: %s", type(exc).__name__)
             break

@@ -136,10 +136,10 @@ def upright(frame: av.VideoFrame, stream: VideoStream, long_side: int) -> Pictur
     turns = round(frame.rotation / 90) % 4
     transfer = int(frame.color_trc or 0)
     if transfer in HDR_TRANSFERS:
-        deep = frame.reformat(format="rgb48le", **size).to_ndarray()
+        deep = np.asarray(frame.reformat(format="rgb48le", **size).to_ndarray(), np.float64)
         picture = to_standard_range(deep / 65535.0, transfer)
     else:
-        picture = frame.reformat(format="rgb24", **size).to_ndarray()
+        picture = np.asarray(frame.reformat(format="rgb24", **size).to_ndarray(), np.uint8)
     return np.ascontiguousarray(np.rot90(picture, turns))
 
 
