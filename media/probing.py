@@ -127,6 +127,7 @@ def _probe(container: InputContainer, max_scan_seconds: float) -> Probe:
     if video is not None:
         metadata |= _picture_facts(video)
         if _is_still(container):
+            metadata["rotation"] = _rotation(container, video)
             return Probe(MediaType.IMAGE, None, metadata)
         metadata |= _motion_facts(container, video)
     return Probe(

@@ -93,8 +93,9 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
     mime_type = serializers.CharField(read_only=True)
     metadata = serializers.DictField(
         read_only=True,
-        help_text="`width`, `height`, `rotation` (clockwise degrees), `frame_rate`, `has_audio`, "
-        "codecs and so on; `rejected`, a code, where the file was refused.",
+        help_text="`width`, `height`, `rotation` (clockwise degrees), `frame_rate` (on average), "
+        "`variable_frame_rate`, `bit_depth`, `hdr` and other facts of colour, `has_audio`, "
+        "`audio_channels`, codecs and so on; `rejected`, a code, where the file was refused.",
     )
     origin = serializers.DictField(
         read_only=True,

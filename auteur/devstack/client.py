@@ -4,7 +4,7 @@ import mimetypes
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import requests
 
@@ -95,8 +95,13 @@ class Client:
         found: Json = answer.json()
         return found
 
+    def _put(self, url: str, body: BinaryIO | bytes, headers: dict[str, str]) -> None:
+        answer = self._session.put(url, data=body, headers=headers, timeout=UPLOAD_SECONDS)
+        if not answer.ok:
+            raise RefusedError(answer)
+
     def upload(self, project_id: str, file: Path) -> Json:
-        """Ask for a URL, send the bytes there, confirm; the media file."""
+        """Ask for a URL, send the bytes there, confirm; the media file. Large ones go in parts."""
         media = f"/projects/{project_id}/media"
         upload = self.post(
             f"{media}/upload-url",
@@ -107,15 +112,11 @@ class Client:
             },
         )
         with file.open("rb") as body:
-            answer = self._session.request(
-                upload["method"],
-                upload["upload_url"],
-                data=body,
-                headers=upload["headers"],
-                timeout=UPLOAD_SECONDS,
-            )
-        if not answer.ok:
-            raise RefusedError(answer)
+            if upload["parts"] is None:
+                self._put(upload["upload_url"], body, upload["headers"])
+            for part in upload["parts"] or ():
+                body.seek(part["offset"])
+                self._put(part["upload_url"], body.read(part["size_bytes"]), upload["headers"])
         found: Json = self.post(f"{media}/{upload['media_id']}/confirm")["media"]
         return found
 

@@ -1,6 +1,7 @@
 """Small media files made on the spot, and files that only pretend."""
 
 import io
+import struct
 import wave
 import zipfile
 from fractions import Fraction
@@ -108,6 +109,21 @@ def image(codec: str = "png") -> bytes:
     frame = _frame(0).reformat(format=encoder.pix_fmt)
     frame.pts = 0
     return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+
+
+def photo(orientation: int) -> bytes:
+    """A JPEG as phones take it: turned by a note (EXIF), 1 to 8; its left half is dark."""
+    picture = np.full((HEIGHT, WIDTH, 3), 220, np.uint8)
+    picture[:, : WIDTH // 2] = 40
+    encoder: Any = av.CodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = WIDTH, HEIGHT, "yuvj420p"
+    encoder.time_base = Fraction(1, RATE)
+    frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuvj420p")
+    frame.pts = 0
+    content = b"".join(map(bytes, [*encoder.encode(frame), *encoder.encode(None)]))
+    entry = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
+    note = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
+    return content[:2] + b"\xff\xe1" + struct.pack(">H", len(note) + 2) + note + content[2:]
 
 
 class _Unseekable(io.BytesIO):

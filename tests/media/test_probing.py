@@ -98,6 +98,13 @@ def test_colour_and_depth(saved: Callable[..., str], transfer: int, name: str, h
     assert metadata["hdr"] is hdr
 
 
+@pytest.mark.parametrize(("orientation", "rotation"), [(1, 0), (6, 90), (3, 180), (8, 270)])
+def test_a_photo_held_otherwise(saved: Callable[..., str], orientation: int, rotation: int) -> None:
+    metadata = probe(saved(samples.photo(orientation), "a.jpg")).metadata
+    assert (metadata["width"], metadata["height"]) == (64, 48)
+    assert metadata["rotation"] == rotation
+
+
 def test_a_picture_has_a_depth(saved: Callable[..., str]) -> None:
     assert probe(saved(samples.image(), "a.png")).metadata["bit_depth"] == 8
 

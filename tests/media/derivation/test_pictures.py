@@ -227,6 +227,15 @@ def test_the_thumbnail_of_a_picture(tmp_path: Path, codec: str, name: str) -> No
         assert decoded(still(container)).shape == (48, 64, 3)
 
 
+def test_a_photo_held_otherwise_is_shown_upright(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(samples.photo(orientation=6))
+    with open_media(tmp_path / "a.jpg") as container:
+        shown = decoded(still(container))
+    assert shown.shape == (64, 48, 3)
+    # Turned clockwise, the left side is on top.
+    assert shown[:24].mean() < 60 < 180 < shown[40:].mean()
+
+
 def test_as_many_tiles_as_there_may_be(made: Derived) -> None:
     _, strip = made(
         film([halves(n, n) for n in range(101)], times_ms=[*range(0, 101_000, 1000)]), 101
