@@ -100,15 +100,22 @@ def probe(source: str, *, max_scan_seconds: float = MAX_SCAN_SECONDS) -> Probe:
         if exc.code == ErrorCode.STORAGE_ERROR:
             raise Unavailable from exc
         raise UnsupportedMedia from exc
+    except av.FFmpegError as exc:
+        # Damage can look like an outage; of a file on our own disk it is damage.
+        if isinstance(exc, OSError) and _is_url(source):
+            raise Unavailable from exc
+        raise UnsupportedMedia from exc
     except OSError as exc:
         raise Unavailable from exc
-    except av.FFmpegError as exc:
-        raise UnsupportedMedia from exc
+
+
+def _is_url(source: str) -> bool:
+    return source.startswith(("https://", "http://"))
 
 
 def _beginning(source: str) -> bytes:
     longest = max(map(len, FOREIGN_BEGINNINGS))
-    if not source.startswith(("https://", "http://")):
+    if not _is_url(source):
         with Path(source).open("rb") as file:
             return file.read(longest)
     wanted = {"Range": f"bytes=0-{longest - 1}"}
