@@ -122,9 +122,10 @@ def remove_after_commit(keys: list[str]) -> None:
 
 
 def _remove_files_after_commit(rows: Sequence[MediaFile]) -> None:
-    remove_after_commit(_keys(rows))
+    # Parts first: what a confirm has joined by then is removed, and later it joins nothing.
     if uploads := [row for row in rows if row.upload_id]:
         transaction.on_commit(lambda: abort_uploads(uploads), robust=True)
+    remove_after_commit(_keys(rows))
 
 
 def abort_uploads(rows: Iterable[MediaFile]) -> None:

@@ -33,8 +33,8 @@ def remove_unconfirmed() -> int:
     """
     held = unconfirmed().select_for_update(skip_locked=True).order_by("created_at")
     rows = list(held[:REMOVED_AT_ONCE])
+    abort_uploads(rows)
     gone = rows[: remove_objects([row.r2_key for row in rows])]
-    abort_uploads(gone)
     return MediaFile.objects.filter(pk__in=[row.pk for row in gone]).delete()[0]
 
 

@@ -49,7 +49,7 @@ class UploadOver(Problem):
     status_code = 409
     default_code = "upload_over"
     default_detail = "The upload is over."
-    all_arrived = "All parts have arrived: confirm the upload."
+    no_parts = "Its parts are joined, or the storage gave them up: confirm it, or begin another."
 
 
 class EmptyFile(Refused):
@@ -135,8 +135,8 @@ def resume_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> Upload:
         return _upload(media, arrived=[])
     try:
         return _upload(media, arrived=parts.stored(media))
-    except ObjectMissing as exc:  # joined, by a confirm that did not come to its end
-        raise UploadOver(UploadOver.all_arrived) from exc
+    except ObjectMissing as exc:  # as after a confirm that did not come to its end
+        raise UploadOver(UploadOver.no_parts) from exc
 
 
 def abort_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> None:

@@ -48,6 +48,8 @@ def test_limits_and_prices_are_read_by_class():
         ("GPU_PRICES", "L4=-0.1", "GPU_PRICES has a value below 0."),
         ("LOCAL_GPU_LIMITS", "L4=1.5", "LOCAL_GPU_LIMITS has a value that is no number"),
         ("GPU_PRICES", "L4=dear", "GPU_PRICES has a value that is no number"),
+        ("STORAGE_QUOTA_BYTES", "-1", "STORAGE_QUOTA_BYTES must not be below 0."),
+        ("STORAGE_QUOTA_BYTES_BY_PLAN", "pro=1TB", "STORAGE_QUOTA_BYTES_BY_PLAN has a value that"),
         ("LOCAL_GPU_ENGINES", "0", "LOCAL_GPU_ENGINES must be at least 1."),
     ],
 )

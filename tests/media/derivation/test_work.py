@@ -120,6 +120,13 @@ def test_with_the_storage_away_it_waits_and_no_try_is_lost(
     assert media.derive_at > media.created_at
 
 
+def test_the_limits_of_time_fit_together(settings: Any) -> None:
+    assert 2 * work.PART_SECONDS < work.HARD_LIMIT_SECONDS < settings.PRESIGNED_URL_SECONDS
+    assert states.LEASE.total_seconds() > work.RENEW_SECONDS * 10
+    assert derive.time_limit == work.HARD_LIMIT_SECONDS
+    assert not derive.acks_late
+
+
 def test_a_part_that_takes_too_long_is_left_out(
     talk: MediaFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
