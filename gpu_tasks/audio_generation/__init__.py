@@ -1,0 +1,1 @@
+"""Ambience, effects and music from a description."""
