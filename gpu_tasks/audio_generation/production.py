@@ -83,7 +83,7 @@ class ProductionEngine:
         if tokens > limit:
             raise EngineError(
                 ErrorCode.INPUT_INVALID,
-                f"The prompt is too long: the model reads {limit} tokens of text, this has {tokens}.",
+                f"The prompt is too long: the model reads {limit} tokens, this has {tokens}.",
             )
 
     @torch.inference_mode()

@@ -1,0 +1,87 @@
+"""What is understood of prompts."""
+
+import pytest
+
+from gpu_tasks.audio_generation.prompt import (
+    EMPHASIS_DB,
+    FAST_TEMPO,
+    MAX_LAYERS,
+    SLOW_TEMPO,
+    TEMPI,
+    USUAL_TEMPO,
+    VOCABULARY,
+    understood,
+)
+
+
+def layers(prompt: str) -> list[str]:
+    return [part.layer for part in understood(prompt).parts]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "heard"),
+    [
+        ("Heavy RAIN, and howling wind.", ["rain", "wind"]),
+        ("a rainy street", ["rain", "city"]),
+        ("It is raining; church bells", ["rain", "bells"]),
+        ("waves on beaches", ["sea"]),
+        ("a thunderstorm", ["rain", "thunder"]),
+        ("birds singing by a stream", ["birds", "stream"]),
+        ("lo-fi hip-hop beat", ["drums"]),
+        ("trains and rainbows", []),
+        ("xyzzy", []),
+        ("雨の音", []),
+        ("…!?", []),
+    ],
+)
+def test_words_call_for_layers_in_their_order(prompt: str, heard: list[str]):
+    assert layers(prompt) == heard
+
+
+@pytest.mark.parametrize(
+    ("prompt", "heard"),
+    [
+        ("forest without birds", []),
+        ("a beat, no drums", []),
+        ("rain but not the thunder", ["rain"]),
+        ("no rain, just wind", ["wind"]),
+    ],
+)
+def test_what_is_not_wanted_is_left_out(prompt: str, heard: list[str]):
+    assert layers(prompt) == heard
+
+
+def test_emphasis_belongs_to_the_next_layer():
+    gains = [part.gain_db for part in understood("heavy rain, distant thunder and birds").parts]
+    assert gains == [EMPHASIS_DB, -EMPHASIS_DB, 0.0]
+
+
+def test_a_word_said_again_keeps_its_emphasis():
+    (part,) = understood("rain, loud rain, rain").parts
+    assert part.gain_db == EMPHASIS_DB
+
+
+@pytest.mark.parametrize(
+    ("prompt", "tempo"),
+    [
+        ("drums", USUAL_TEMPO),
+        ("slow drums", SLOW_TEMPO),
+        ("upbeat drums", FAST_TEMPO),
+        ("slow drums at 90 BPM", 90),
+        ("drums at 120bpm", 120),
+        ("drums at 10 bpm", TEMPI[0]),
+        ("drums at 999 bpm", TEMPI[1]),
+    ],
+)
+def test_tempo(prompt: str, tempo: int):
+    assert understood(prompt).tempo == tempo
+
+
+@pytest.mark.parametrize(("prompt", "minor"), [("a sad piano", True), ("a happy piano", False)])
+def test_mood(prompt: str, minor: bool):
+    assert understood(prompt).minor is minor
+
+
+def test_there_are_never_more_layers_than_the_bound():
+    everything = " ".join(VOCABULARY.values())
+    assert len(layers(everything)) == MAX_LAYERS
