@@ -1,7 +1,7 @@
 """The production engine: Stable Audio Open through diffusers.
 
-Evans et al., "Stable Audio Open", https://arxiv.org/abs/2407.14358; steps and guidance are those
-of its model card.
+Evans et al., "Stable Audio Open", https://arxiv.org/abs/2407.14358; steps, guidance and the
+negative prompt are those of its authors' tools and model card.
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ from gpu_tasks.contract import EngineInfo
 from gpu_tasks.engine import Workspace
 from gpu_tasks.errors import EngineError, ErrorCode
 
-STEPS = 200
+STEPS = 100
 GUIDANCE = 7.0
 NEGATIVE_PROMPT = "Low quality."
 DENOISED_SHARE = 0.9
@@ -40,8 +40,8 @@ def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
     if model_dir is None:
         raise ValueError("the production engine needs a folder of weights")
     pipeline = StableAudioPipeline.from_pretrained(
-        weights.folder(model_dir, MODELS["audio"]),
-        torch_dtype=getattr(torch, dtype),
+        str(weights.folder(model_dir, MODELS["audio"])),
+        dtype=getattr(torch, dtype),
         local_files_only=True,
     ).to(device)
     pipeline.set_progress_bar_config(disable=True)
