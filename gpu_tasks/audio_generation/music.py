@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from gpu_tasks.audio_generation.contract import RATE
 from gpu_tasks.audio_generation.synthesis import (
-    RATE,
     Floats,
     Random,
     Score,
@@ -116,7 +116,7 @@ def piano(rng: Random, score: Score) -> Floats:
         track.add(ring(_hertz(score, chord[0]), 3.0, HAMMER), at, pan=-0.3, gain=0.8)
         for step in range(2 * BEATS_PER_CHORD):
             if step % 2 == 0 or rng.random() < 0.5:
-                note = chord[rng.integers(len(chord))] + 12 * rng.integers(1, 3)
+                note = chord[rng.integers(len(chord))] + 12 * int(rng.integers(1, 3))
                 gain = rng.uniform(0.5, 1.0)
                 track.add(
                     ring(_hertz(score, note), 1.8, HAMMER), at + step * beat / 2, pan=0.2, gain=gain

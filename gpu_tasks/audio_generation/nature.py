@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from gpu_tasks.audio_generation.contract import RATE
 from gpu_tasks.audio_generation.synthesis import (
-    RATE,
     Floats,
     Random,
     Score,

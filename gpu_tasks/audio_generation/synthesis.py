@@ -83,9 +83,9 @@ def sloped(
 def filtered(sound: Floats, gain: Callable[[Floats], Floats]) -> Floats:
     """The sound with its frequencies weighted, at unit power."""
     size = sound.shape[-1]
-    spectrum = np.fft.rfft(sound) * gain(np.fft.rfftfreq(size, 1 / RATE))
-    shaped = np.fft.irfft(spectrum, size)
-    return shaped / max(np.sqrt(np.mean(shaped**2)), 1e-12)
+    spectrum = np.fft.rfft(sound) * gain(np.fft.rfftfreq(size, 1 / RATE).astype(np.float64))
+    shaped: Floats = np.fft.irfft(spectrum, size)
+    return shaped / max(float(np.sqrt(np.mean(shaped**2))), 1e-12)
 
 
 def noise(rng: Random, samples: int, gain: Callable[[Floats], Floats]) -> Floats:

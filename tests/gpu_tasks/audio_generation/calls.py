@@ -77,7 +77,7 @@ def heard_loudness(path: Path) -> float:
         graph.push(None)
         while True:
             try:
-                frame = graph.pull()
+                filtered = graph.pull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return measured
-            measured = float(frame.metadata["lavfi.r128.I"])
+            measured = float(filtered.metadata["lavfi.r128.I"])
