@@ -1,0 +1,208 @@
+"""Compressing one file: the way that both engines go, each with its encoders."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from gpu_tasks import ffmpeg, film
+from gpu_tasks.compression import encoders, plans, source
+from gpu_tasks.compression.contract import VIDEO, CompressionPayload, CompressionResult
+from gpu_tasks.compression.encoders import Encoder
+from gpu_tasks.compression.encoding import copied, encoded, encoded_in_two_passes
+from gpu_tasks.compression.likeness import ssim
+from gpu_tasks.compression.plans import Codec, Plan
+from gpu_tasks.compression.source import Source
+from gpu_tasks.contract import EngineInfo
+from gpu_tasks.engine import Workspace
+from gpu_tasks.errors import EngineError, ErrorCode
+
+TRIES = 5
+"""For a size: each next one asks for less, by as much as the last was too large."""
+CAUTION = 0.97
+ENCODED_SHARE = 0.85
+"""Of the progress; the rest is the measuring."""
+TRY_SHARE = 0.6
+"""Of what is left of that, each try takes so much."""
+NOTHING_TO_GAIN = "The file is smaller already than what it would become."
+
+MP4_PICTURES = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
+MP4_SOUND = plans.LOSSY_SOUND | {"flac", "alac"}
+WEB_PIXELS = frozenset({"yuv420p", "yuvj420p"})
+
+
+class Presets(Protocol):
+    """What an engine encodes pictures with."""
+
+    def encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
+        """For so many pixels at a constant quality; ``deep`` have more than eight bits."""
+        ...
+
+    def preset(self, codec: Codec, pixels: float) -> str:
+        """For so many pixels at a given rate, by software."""
+        ...
+
+
+class Compressor:
+    """An engine that compresses with the given presets."""
+
+    def __init__(self, info: EngineInfo, presets: Presets) -> None:
+        self.info = info
+        self._presets = presets
+
+    def run(self, payload: CompressionPayload, workspace: Workspace) -> CompressionResult:
+        """Write the smaller file; the result compares it with the source."""
+        found = source.look(workspace.input("media"), pictures=payload.result.content_type == VIDEO)
+        work = _Work(found, workspace, self._presets)
+        try:
+            if isinstance(payload.target, int):
+                plan = work.to_size(payload.target)
+            else:
+                plan = work.to_quality(payload.target)
+            return work.result(plan)
+        except ffmpeg.FFmpegFailed as exc:
+            raise EngineError(ErrorCode.INPUT_INVALID, film.UNDECODABLE) from exc
+
+
+class _Work:
+    """One call. Its methods return the plan of what lies at the output; None for a copy."""
+
+    def __init__(self, found: Source, workspace: Workspace, presets: Presets) -> None:
+        self._source = found
+        self._workspace = workspace
+        self._presets = presets
+        self._path = workspace.output("result")
+        self._done = 0.0
+
+    def to_quality(self, target: str) -> Plan | None:
+        plan = plans.for_web(self._source) if target == "web" else plans.for_archive(self._source)
+        self._encode(plan, self._part(0, TRY_SHARE * ENCODED_SHARE))
+        if self._size < self._source.size_bytes:
+            return plan
+        if self._keep(self._source.size_bytes, for_web=target == "web"):
+            return None
+        if target == "archive":
+            raise EngineError(ErrorCode.INPUT_INVALID, NOTHING_TO_GAIN)
+        try:
+            return self._fit(self._source.size_bytes - 1, tried=1)
+        except EngineError as exc:
+            raise EngineError(ErrorCode.INPUT_INVALID, NOTHING_TO_GAIN) from exc
+
+    def to_size(self, size_bytes: int) -> Plan | None:
+        if size_bytes >= self._source.size_bytes and self._keep(size_bytes, for_web=True):
+            return None
+        return self._fit(min(size_bytes, self._source.size_bytes))
+
+    def result(self, plan: Plan | None) -> CompressionResult:
+        made = source.look(self._path, pictures=self._source.pictures is not None)
+        if made.seconds < film.LEAST_DECODED * self._source.seconds:
+            raise EngineError(ErrorCode.INPUT_INVALID, film.UNDECODABLE)
+        likeness = 1.0 if self._source.pictures else None
+        if plan is not None and plan.pictures is not None:
+            progress = self._part(ENCODED_SHARE, 1.0)
+            likeness = ssim(self._source, plan.pictures, self._path, progress)
+        self._workspace.progress(1.0)
+        return CompressionResult(
+            duration_ms=round(made.seconds * 1000),
+            size_bytes=made.size_bytes,
+            source_bytes=self._source.size_bytes,
+            ratio=round(made.size_bytes / self._source.size_bytes, 6),
+            ssim=likeness,
+            kept_source=plan is None,
+            video_codec=made.pictures and made.pictures.codec,
+            audio_codec=made.sound and made.sound.codec,
+            width=made.pictures and made.pictures.width,
+            height=made.pictures and made.pictures.height,
+        )
+
+    @property
+    def _size(self) -> int:
+        return self._path.stat().st_size
+
+    def _part(self, begin: float, end: float) -> Callable[[float], None]:
+        """Reports of a part of the work, as the whole's; it never goes back."""
+
+        def report(share: float) -> None:
+            self._done = max(self._done, begin + (end - begin) * share)
+            self._workspace.progress(self._done)
+
+        return report
+
+    def _encode(self, plan: Plan, progress: Callable[[float], None]) -> None:
+        shown = plan.pictures
+        if shown is None:
+            encoded(self._source, plan, None, self._path, progress)
+            return
+        pixels = shown.pixel_rate * self._source.seconds
+        deep = bool(self._source.pictures and self._source.pictures.is_deep and shown.keeps_range)
+        encoder = self._presets.encoder(shown.codec, pixels, deep=deep)
+        try:
+            encoded(self._source, plan, encoder, self._path, progress)
+        except ffmpeg.FFmpegFailed:
+            if encoder.name in encoders.SOFTWARE.values():
+                raise
+            # What a device does not take (a size, a memory that is full), software does.
+            preset = self._presets.preset(shown.codec, pixels)
+            encoded(
+                self._source, plan, encoders.software(shown.codec, preset), self._path, progress
+            )
+
+    def _fit(self, size_bytes: int, tried: int = 0) -> Plan:
+        """The best within that size, however often it takes."""
+        budget, smallest = float(size_bytes), 0
+        for number in range(tried, tried + TRIES):
+            plan = plans.for_size(self._source, budget)
+            begin, end = (ENCODED_SHARE * (1 - (1 - TRY_SHARE) ** n) for n in (number, number + 1))
+            self._encode_to_rate(plan, self._part(begin, end))
+            if self._size <= size_bytes:
+                return plan
+            smallest = min(smallest or self._size, self._size)
+            budget *= CAUTION * size_bytes / self._size
+        raise plans.unreachable(smallest)
+
+    def _encode_to_rate(self, plan: Plan, progress: Callable[[float], None]) -> None:
+        if plan.pictures is None:
+            encoded(self._source, plan, None, self._path, progress)
+            return
+        pixels = plan.pictures.pixel_rate * self._source.seconds
+        encoded_in_two_passes(
+            self._source,
+            plan,
+            # Two passes cost about as much as two encodings.
+            self._presets.preset(plan.pictures.codec, 2 * pixels),
+            self._workspace.scratch("pass"),
+            self._path,
+            progress,
+        )
+
+    def _keep(self, size_bytes: int, *, for_web: bool) -> bool:
+        """Put the source's own pictures and sound there, if they do and are so small."""
+        does = _does_for_web(self._source) if for_web else _does_for_archive(self._source)
+        if not does:
+            return False
+        copied(self._source, self._path, private=for_web, progress=self._part(0, ENCODED_SHARE))
+        return self._size <= size_bytes
+
+
+def _does_for_archive(found: Source) -> bool:
+    pictures = found.pictures is None or found.pictures.codec in MP4_PICTURES
+    return pictures and (found.sound is None or found.sound.codec in MP4_SOUND)
+
+
+def _does_for_web(found: Source) -> bool:
+    sound = found.sound
+    return _plays_everywhere(found) and (
+        sound is None or (sound.codec == "aac" and sound.channels <= 2)
+    )
+
+
+def _plays_everywhere(found: Source) -> bool:
+    shown = found.pictures
+    if shown is None:
+        return True
+    sides = (max(shown.width, shown.height), min(shown.width, shown.height))
+    return (
+        shown.codec == Codec.H264
+        and shown.pixel_format in WEB_PIXELS
+        and not shown.is_hdr
+        and shown.frame_rate <= plans.WEB_RATE
+        and all(side <= most for side, most in zip(sides, plans.WEB_SIDES, strict=True))
+    )

@@ -1,0 +1,94 @@
+"""The compression function: a film or recording in, a smaller one out."""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from gpu_tasks.contract import (
+    Contract,
+    GpuClass,
+    ImageFamily,
+    InputFile,
+    OutputFile,
+    Payload,
+    Wire,
+)
+
+MIN_TARGET_BYTES = 10_000
+MAX_TARGET_BYTES = 100 * 1000**3
+UNITS = {
+    "b": 1,
+    "kb": 1000, "mb": 1000**2, "gb": 1000**3,
+    "kib": 1024, "mib": 1024**2, "gib": 1024**3,
+}  # fmt: skip
+SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([a-z]+)?")
+VIDEO, SOUND = "video/mp4", "audio/mp4"
+"""The content types of results, of which the call asks for one."""
+
+
+def parsed_target(value: Any) -> Any:
+    """``"web"``, ``"archive"`` or bytes; ``25MB`` is 25,000,000, ``25 MiB`` is 26,214,400.
+
+    A unit is of bytes in any case of its letters; a number without one is bytes. Raises
+    ``ValueError``.
+    """
+    if not isinstance(value, str) or value in ("web", "archive"):
+        return value
+    match = SIZE.fullmatch(value.strip().lower())
+    if match is None or (match[2] or "b") not in UNITS:
+        raise ValueError('A target is "web", "archive" or a size such as "25MB".')
+    return int(Decimal(match[1]) * UNITS[match[2] or "b"])
+
+
+Bytes = Annotated[int, Field(ge=MIN_TARGET_BYTES, le=MAX_TARGET_BYTES, strict=True)]
+Target = Annotated[Literal["web", "archive"] | Bytes, BeforeValidator(parsed_target)]
+
+
+class CompressionPayload(Payload):
+    """``result`` receives an MP4 with the pictures, or where it asks for sound, an M4A.
+
+    - ``web``: H.264, at most 1080p and 60 frames a second, standard range, AAC stereo; starts
+      playing before it is loaded; says nothing of where and with what it was recorded.
+    - ``archive``: HEVC, visually lossless, at the source's resolution, rate, range and channels;
+      sound that is compressed already is copied.
+    - a size: as ``web``, and at most so large. Smaller pictures where it is little.
+
+    Subtitles and other data are dropped; turned pictures are made upright.
+    """
+
+    media: InputFile
+    target: Target
+    result: OutputFile
+
+
+class CompressionResult(Wire):
+    """What has been written. It is never larger than the source."""
+
+    duration_ms: int = Field(ge=0)
+    size_bytes: int = Field(ge=1)
+    source_bytes: int = Field(ge=1)
+    ratio: float = Field(gt=0, le=1, description="The size by the source's.")
+    ssim: float | None = Field(
+        description="Likeness to the source at its size, 0 to 1 (structural similarity); of at "
+        "most two minutes from the middle. Null for sound."
+    )
+    kept_source: bool = Field(
+        description="The source was as small already: its own pictures and sound, in a new file."
+    )
+    video_codec: str | None
+    audio_codec: str | None
+    width: int | None
+    height: int | None
+
+
+CONTRACT = Contract(
+    name="compression",
+    gpu=GpuClass.CPU,
+    image=ImageFamily.FFMPEG,
+    time_limit_seconds=3600,
+    payload=CompressionPayload,
+    result=CompressionResult,
+    cpu=8.0,
+)

@@ -1,0 +1,209 @@
+"""What becomes of a source: codec, size of the pictures, rates; by target."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from fractions import Fraction
+
+from gpu_tasks.compression.source import Pictures, Sound, Source
+from gpu_tasks.errors import EngineError, ErrorCode
+
+
+class Codec(StrEnum):
+    """What pictures are encoded in."""
+
+    H264 = "h264"
+    HEVC = "hevc"
+
+
+WEB_SIDES = (1920, 1080)
+"""The longer and the shorter side, at most."""
+WEB_RATE = Fraction(60)
+WEB_QUALITY, ARCHIVE_QUALITY = 23, 20
+"""Constant rate factors: x264's usual one, and one at which x265 is visually lossless."""
+WEB_SOUND_BITS, ARCHIVE_SOUND_BITS_PER_CHANNEL = 128_000, 96_000
+LOSSY_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "opus"})
+"""Sounds that an archive keeps as they are: MP4 holds them, and coding them again only loses."""
+
+SIDES = (1080, 720, 540, 480, 360, 240, 144)
+"""Shorter sides that small sizes fall back to."""
+MOST_BITS_PER_PIXEL, GOOD_BITS_PER_PIXEL, LEAST_BITS_PER_PIXEL = 0.4, 0.04, 0.015
+"""For each pixel of each frame: more than the first is not seen; below the second, smaller pictures
+look better; below the third, nothing does.
+"""
+FILM_SOUND_BITS = (128_000, 96_000, 64_000, 48_000, 32_000)
+SOUND_SHARE = 0.2
+"""Of a film's bits, at most, where there is a choice."""
+SOUND_BITS = (256_000, 192_000, 128_000, 96_000, 64_000, 48_000, 32_000, 24_000, 16_000, 12_000)
+LEAST_AAC_BITS = 48_000
+"""Below, Opus sounds better; in films the sound stays AAC, which every player knows."""
+LEAST_STEREO_BITS = 48_000
+HEADER_BYTES, FRAME_BYTES, SOUND_SECOND_BYTES = 1500, 16, 250
+"""What MP4 itself takes: in all, for a frame, for a second of sound."""
+MARGIN = 0.02
+
+
+@dataclass(frozen=True)
+class SoundPlan:
+    """How the sound is encoded; ``copy`` leaves it as it is."""
+
+    codec: str
+    bits: int = 0
+    """A second."""
+    channels: int = 0
+
+    def arguments(self) -> list[str]:
+        """FFmpeg's."""
+        if self.codec == "copy":
+            return ["-c:a", "copy"]
+        return ["-c:a", self.codec, "-b:a", str(self.bits), "-ac", str(self.channels)]
+
+
+@dataclass(frozen=True)
+class PicturePlan:
+    """How the pictures are encoded: by ``quality``, or at ``bits`` a second in two passes."""
+
+    codec: Codec
+    width: int
+    height: int
+    frame_rate: Fraction
+    keeps_range: bool
+    quality: int | None = None
+    bits: int | None = None
+
+    @property
+    def pixel_rate(self) -> float:
+        """Pixels a second."""
+        return float(self.width * self.height * self.frame_rate)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is made of a source."""
+
+    pictures: PicturePlan | None
+    sound: SoundPlan | None
+    private: bool
+    """Nothing is said of the recording: place, device, time."""
+
+
+def for_web(source: Source) -> Plan:
+    """H.264 and AAC that every browser plays."""
+    shown, heard = source.pictures, source.sound
+    return Plan(
+        pictures=_fitting(shown, *WEB_SIDES, quality=WEB_QUALITY) if shown else None,
+        sound=SoundPlan("aac", WEB_SOUND_BITS, min(2, heard.channels)) if heard else None,
+        private=True,
+    )
+
+
+def for_archive(source: Source) -> Plan:
+    """HEVC that looks like the source, and its sound."""
+    shown, heard = source.pictures, source.sound
+    return Plan(
+        pictures=_likened(shown) if shown else None,
+        sound=_archived(heard) if heard else None,
+        private=False,
+    )
+
+
+def _likened(shown: Pictures) -> PicturePlan:
+    return PicturePlan(
+        codec=Codec.HEVC,
+        width=shown.width,
+        height=shown.height,
+        frame_rate=shown.frame_rate,
+        keeps_range=True,
+        quality=ARCHIVE_QUALITY,
+    )
+
+
+def _archived(sound: Sound) -> SoundPlan:
+    if sound.codec in LOSSY_SOUND:
+        return SoundPlan("copy")
+    channels = min(8, sound.channels)
+    return SoundPlan("aac", ARCHIVE_SOUND_BITS_PER_CHANNEL * channels, channels)
+
+
+def for_size(source: Source, size_bytes: float) -> Plan:
+    """The best that such a size holds; raises ``EngineError`` INPUT_INVALID if it is too little."""
+    if source.pictures is None:
+        return _sound_for_size(source, size_bytes)
+    bits = _payload_bits(source, size_bytes)
+    sound = _film_sound(source.sound, bits) if source.sound else None
+    left = int(bits - (sound.bits if sound else 0))
+    for side in SIDES:
+        pictures = _fitting(source.pictures, round(side * 16 / 9), side, bits=left)
+        if left >= GOOD_BITS_PER_PIXEL * pictures.pixel_rate:
+            break
+    if left < LEAST_BITS_PER_PIXEL * pictures.pixel_rate:
+        raise unreachable(_least_bytes(source, pictures))
+    most = int(MOST_BITS_PER_PIXEL * pictures.pixel_rate)
+    return Plan(replace(pictures, bits=min(left, most)), sound, private=True)
+
+
+def unreachable(least_bytes: float) -> EngineError:
+    """The refusal of a size, with one that would do."""
+    least = f"{least_bytes / 1e6:.2f} MB" if least_bytes >= 1e5 else f"{least_bytes / 1e3:.0f} kB"
+    return EngineError(
+        ErrorCode.INPUT_INVALID,
+        f"The file cannot be made as small as that: the least is about {least}.",
+    )
+
+
+def _payload_bits(source: Source, size_bytes: float) -> float:
+    """Bits a second of pictures and sound in a file of that size."""
+    return ((size_bytes - HEADER_BYTES) * (1 - MARGIN) / source.seconds - _overhead(source)) * 8
+
+
+def _overhead(source: Source) -> float:
+    """Bytes a second of the container."""
+    frames = float(source.pictures.frame_rate) * FRAME_BYTES if source.pictures else 0.0
+    return frames + (SOUND_SECOND_BYTES if source.sound else 0)
+
+
+def _bytes_of(source: Source, bits: float) -> float:
+    """The size of a file with so many bits a second: the other way round."""
+    return (bits / 8 + _overhead(source)) * source.seconds / (1 - MARGIN) + HEADER_BYTES
+
+
+def _least_bytes(source: Source, pictures: PicturePlan) -> float:
+    sound = FILM_SOUND_BITS[-1] if source.sound else 0
+    return 1.1 * _bytes_of(source, LEAST_BITS_PER_PIXEL * pictures.pixel_rate + sound)
+
+
+def _film_sound(sound: Sound, bits: float) -> SoundPlan:
+    fits = (one for one in FILM_SOUND_BITS if one <= SOUND_SHARE * bits)
+    return _coded(sound, next(fits, FILM_SOUND_BITS[-1]), "aac")
+
+
+def _sound_for_size(source: Source, size_bytes: float) -> Plan:
+    assert source.sound is not None  # noqa: S101 - `look` refuses what has neither
+    bits = _payload_bits(source, size_bytes)
+    rate = next((one for one in SOUND_BITS if one <= bits), None)
+    if rate is None:
+        raise unreachable(1.1 * _bytes_of(source, SOUND_BITS[-1]))
+    codec = "aac" if rate >= LEAST_AAC_BITS else "libopus"
+    return Plan(None, _coded(source.sound, rate, codec), private=True)
+
+
+def _coded(sound: Sound, bits: int, codec: str) -> SoundPlan:
+    stereo = bits >= LEAST_STEREO_BITS
+    return SoundPlan(codec, bits, min(2 if stereo else 1, sound.channels))
+
+
+def _fitting(
+    shown: Pictures, longer: int, shorter: int, quality: int | None = None, bits: int | None = None
+) -> PicturePlan:
+    """H.264 at most so large, in the source's shape."""
+    sides = (shown.width, shown.height)
+    shrink = min(Fraction(1), Fraction(longer, max(sides)), Fraction(shorter, min(sides)))
+    width, height = (max(2, round(side * shrink / 2) * 2) for side in sides)
+    return PicturePlan(
+        codec=Codec.H264,
+        width=width,
+        height=height,
+        frame_rate=min(WEB_RATE, shown.frame_rate),
+        keeps_range=False,
+        quality=quality,
+        bits=bits,
+    )

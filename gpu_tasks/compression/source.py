@@ -1,0 +1,110 @@
+"""What a file holds, as far as compressing it depends on that."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+
+from gpu_tasks import film
+from gpu_tasks.decoding import open_media
+from gpu_tasks.errors import EngineError, ErrorCode
+
+ANY_SIZE = 1_000_000
+HIGH_DEPTH = 8
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The moving pictures of a file, as they are shown: upright, with square pixels."""
+
+    codec: str
+    width: int
+    height: int
+    """Both even."""
+    frame_rate: Fraction
+    is_hdr: bool
+    is_deep: bool
+    """More than eight bits."""
+    pixel_format: str
+
+
+@dataclass(frozen=True)
+class Sound:
+    """The first sound of a file."""
+
+    codec: str
+    channels: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to compress."""
+
+    path: Path
+    size_bytes: int
+    seconds: float
+    pictures: Pictures | None
+    sound: Sound | None
+
+
+def look(path: Path, *, pictures: bool) -> Source:
+    """What the file at ``path`` holds; without ``pictures``, its sound alone.
+
+    Raises ``EngineError`` INPUT_INVALID for what holds neither, or no end.
+    """
+    shown = film.look(path, max_side=ANY_SIZE) if pictures else None
+    with open_media(path) as container:
+        try:
+            sound = _sound(container)
+            seconds = max((container.duration or 0) / av.time_base, _last_seconds(container))
+            found = _pictures(container, shown) if shown else None
+        except av.error.FFmpegError as exc:
+            raise EngineError(ErrorCode.INPUT_INVALID, film.UNDECODABLE) from exc
+    if not pictures and sound is None:
+        raise EngineError(ErrorCode.INPUT_INVALID, "The file has no sound.")
+    if seconds <= 0:
+        raise EngineError(ErrorCode.INPUT_INVALID, "The file does not tell how long it is.")
+    return Source(path, path.stat().st_size, seconds, found, sound)
+
+
+def _pictures(container: InputContainer, shown: film.Film) -> Pictures:
+    stream = next(
+        one
+        for one in container.streams.video
+        if not one.disposition & av.stream.Disposition.attached_pic
+    )
+    form = stream.format
+    return Pictures(
+        codec=stream.codec_context.codec.canonical_name,
+        width=shown.width,
+        height=shown.height,
+        frame_rate=stream.average_rate or shown.frame_rate,
+        is_hdr=shown.is_hdr,
+        is_deep=max(component.bits for component in form.components) > HIGH_DEPTH,
+        pixel_format=form.name,
+    )
+
+
+def _sound(container: InputContainer) -> Sound | None:
+    if not container.streams.audio:
+        return None
+    stream = container.streams.audio[0]
+    if not isinstance(stream, AudioStream) or stream.codec_context is None:
+        raise EngineError(ErrorCode.INPUT_INVALID, "The sound could not be decoded.")
+    return Sound(codec=stream.codec_context.codec.canonical_name, channels=max(1, stream.channels))
+
+
+def _last_seconds(container: InputContainer) -> float:
+    """How long a file without a header's word on it is: until its last packet."""
+    if container.duration:
+        return 0.0
+    zero = (container.start_time or 0) / av.time_base
+    last = 0.0
+    for packet in container.demux():
+        if packet.pts is not None and packet.time_base:
+            last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    return last - zero

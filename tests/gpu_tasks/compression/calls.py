@@ -1,0 +1,67 @@
+"""Calls of the compression function, and the files that go in and come out."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import av
+import numpy as np
+
+from gpu_tasks.compression.contract import (
+    SOUND,
+    VIDEO,
+    CompressionPayload,
+    CompressionResult,
+)
+from gpu_tasks.contract import InputFile, OutputFile
+from gpu_tasks.engine import Engine
+from gpu_tasks.errors import EngineError, ErrorCode
+from tests.gpu_tasks.workspaces import workspace
+
+
+def payload(target: Any = "web", content_type: str = VIDEO) -> CompressionPayload:
+    """A call."""
+    return CompressionPayload(
+        job_id=uuid4(),
+        attempt_id=uuid4(),
+        callback_url="http://127.0.0.1:9/callback",
+        media=InputFile(url="http://127.0.0.1:9/media", name="source.bin"),
+        target=target,
+        result=OutputFile(key="r", url="http://127.0.0.1:9/result", content_type=content_type),
+    )
+
+
+def compress(
+    engine: Engine,
+    root: Path,
+    source: Path,
+    target: Any = "web",
+    *,
+    sound: bool = False,
+    progress: Callable[[float], None] = lambda _share: None,
+) -> tuple[CompressionResult, Path]:
+    """The result, and the file that was written; its sizes are checked."""
+    files = workspace(root, inputs={"media": source}, outputs=["result"], progress=progress)
+    result = engine.run(payload(target, SOUND if sound else VIDEO), files)
+    assert isinstance(result, CompressionResult)
+    path = files.output("result")
+    assert result.size_bytes == path.stat().st_size <= result.source_bytes
+    assert result.source_bytes == source.stat().st_size
+    return result, path
+
+
+def refused(engine: Engine, root: Path, source: Path, target: Any, **asked: Any) -> str:
+    """The message that a call is refused with."""
+    try:
+        compress(engine, root, source, target, **asked)
+    except EngineError as exc:
+        assert exc.code == ErrorCode.INPUT_INVALID
+        return exc.message
+    raise AssertionError("it was taken")
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    """The frames, as grey pictures."""
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
