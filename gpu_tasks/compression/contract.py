@@ -23,7 +23,7 @@ UNITS = {
     "kb": 1000, "mb": 1000**2, "gb": 1000**3,
     "kib": 1024, "mib": 1024**2, "gib": 1024**3,
 }  # fmt: skip
-SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([a-z]+)?")
+SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([a-z]+)?")
 VIDEO, SOUND = "video/mp4", "audio/mp4"
 """The content types of results, of which the call asks for one."""
 

@@ -18,25 +18,41 @@ def ssim(source: Source, plan: PicturePlan, result: Path, progress: Progress) ->
 
     Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861, as FFmpeg has it.
     """
-    shown = source.pictures
-    assert shown is not None  # noqa: S101 - pictures have been compressed
-    seek = ["-ss", f"{max(0.0, (source.seconds - MEASURED_SECONDS) / 2):.3f}"]
-    whole = f"scale={shown.width}:{shown.height}:flags=bicubic"
-    # The source goes through the plan's filters but for its size.
-    original = [one for one in picture_filters(source, plan) if not one.startswith("scale=")]
-    graph = (
-        f"[0:V:0]{whole}[result];[1:V:0]{','.join(original[:-1])},{whole},{original[-1]}[source];"
-        "[result][source]ssim=eof_action=endall"
-    )
+    start = max(0.0, (source.seconds - MEASURED_SECONDS) / 2)
+    measured = _measured(source, plan, result, start, progress)
+    if measured is None and start:
+        # Bare pictures know no times to begin at.
+        measured = _measured(source, plan, result, 0.0, progress)
+    if measured is None:
+        raise EngineError(ErrorCode.MODEL_ERROR)
+    return measured
+
+
+def _measured(
+    source: Source, plan: PicturePlan, result: Path, start: float, progress: Progress
+) -> float | None:
+    seek = ["-ss", f"{start:.3f}"] if start else []
+    inputs = [*seek, *ffmpeg.source(result), *seek, *ffmpeg.source(source.path)]
     said = ffmpeg.run(
         [
-            "-loglevel", "info", *seek, *ffmpeg.source(result), *seek, *ffmpeg.source(source.path),
-            "-lavfi", graph, "-t", f"{MEASURED_SECONDS:.0f}", "-an", "-f", "null", "-",
+            "-loglevel", "info", *inputs, "-lavfi", _graph(source, plan),
+            "-t", f"{MEASURED_SECONDS:.0f}", "-an", "-f", "null", "-",
         ],
         seconds=min(source.seconds, MEASURED_SECONDS),
         progress=progress,
     )  # fmt: skip
-    measured = _ALL.search(said)
-    if measured is None:
-        raise EngineError(ErrorCode.MODEL_ERROR)
-    return min(1.0, float(measured[1]))
+    found = _ALL.search(said)
+    return min(1.0, float(found[1])) if found else None
+
+
+def _graph(source: Source, plan: PicturePlan) -> str:
+    """Both through the plan's filters, but at the source's size."""
+    shown = source.pictures
+    assert shown is not None  # noqa: S101 - pictures have been compressed
+    whole = f"scale={shown.width}:{shown.height}:flags=bicubic"
+    *before, form = (one for one in picture_filters(source, plan) if not one.startswith("scale="))
+    original = ",".join([*before, whole, form])
+    return (
+        f"[0:V:0]{whole},{form}[result];[1:V:0]{original}[source];"
+        "[result][source]ssim=eof_action=endall"
+    )

@@ -18,7 +18,7 @@ class Codec(StrEnum):
 WEB_SIDES = (1920, 1080)
 """The longer and the shorter side, at most."""
 WEB_RATE = Fraction(60)
-WEB_QUALITY, ARCHIVE_QUALITY = 23, 20
+WEB_QUALITY, ARCHIVE_QUALITY = 23, 18
 """Constant rate factors: x264's usual one, and one at which x265 is visually lossless."""
 WEB_SOUND_BITS, ARCHIVE_SOUND_BITS_PER_CHANNEL = 128_000, 96_000
 LOSSY_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "opus"})

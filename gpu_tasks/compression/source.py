@@ -103,8 +103,11 @@ def _last_seconds(container: InputContainer) -> float:
     if container.duration:
         return 0.0
     zero = (container.start_time or 0) / av.time_base
-    last = 0.0
+    last, frames = 0.0, 0
     for packet in container.demux():
+        frames += packet.stream.type == "video" and packet.size > 0
         if packet.pts is not None and packet.time_base:
             last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-    return last - zero
+    rate = container.streams.video[0].guessed_rate if container.streams.video else None
+    # Bare pictures have no times, but a rate.
+    return max(last - zero, float(frames / rate) if rate else 0.0)

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import av
 import numpy as np
+import pytest
 
 from gpu_tasks.compression.contract import (
     SOUND,
@@ -53,12 +54,10 @@ def compress(
 
 def refused(engine: Engine, root: Path, source: Path, target: Any, **asked: Any) -> str:
     """The message that a call is refused with."""
-    try:
+    with pytest.raises(EngineError) as caught:
         compress(engine, root, source, target, **asked)
-    except EngineError as exc:
-        assert exc.code == ErrorCode.INPUT_INVALID
-        return exc.message
-    raise AssertionError("it was taken")
+    assert caught.value.code == ErrorCode.INPUT_INVALID
+    return caught.value.message
 
 
 def frames_of(path: Path) -> list[np.ndarray]:

@@ -1,0 +1,316 @@
+"""Whole compressions with the draft engine."""
+
+import itertools
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from gpu_tasks import ffmpeg
+from gpu_tasks.compression.compressor import NOTHING_TO_GAIN, Compressor
+from gpu_tasks.compression.draft import Fast
+from gpu_tasks.compression.encoders import Encoder
+from gpu_tasks.compression.plans import Codec
+from gpu_tasks.contract import EngineInfo
+from gpu_tasks.engine import Engine
+from gpu_tasks.errors import Stopped
+from tests.gpu_tasks.compression.calls import compress, frames_of, refused
+from tests.gpu_tasks.films import make_film, turned
+from tests.gpu_tasks.recordings import MONOLOGUE
+from tests.gpu_tasks.test_ffmpeg import children
+from tests.gpu_tasks.test_film import HDR, VARIABLE
+
+INTRA = ("-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj420p")
+"""A film that everything is smaller than."""
+
+
+def tags_of(path: Path) -> str:
+    """All that the file says of itself."""
+    with av.open(str(path)) as container:
+        return str([container.metadata, *(stream.metadata for stream in container.streams)])
+
+
+def starts_at_once(path: Path) -> bool:
+    """Whether players find the index before the media."""
+    content = path.read_bytes()
+    return content.index(b"moov") < content.index(b"mdat")
+
+
+def test_a_film_for_the_web(engine: Engine, film: Path, tmp_path: Path):
+    result, path = compress(engine, tmp_path, film, "web")
+    assert (result.video_codec, result.audio_codec) == ("h264", "aac")
+    assert (result.width, result.height, result.kept_source) == (320, 180, False)
+    assert result.ratio == pytest.approx(result.size_bytes / result.source_bytes, abs=1e-5)
+    assert result.ratio < 0.5
+    assert result.duration_ms == pytest.approx(3000, abs=60)
+    assert 0.95 < result.ssim < 1.0
+    assert starts_at_once(path)
+    assert "+48" not in tags_of(path)
+    assert "2026-05-01" not in tags_of(path)
+    assert "Holiday" not in tags_of(path)
+
+
+def test_likeness_is_what_another_measure_says(engine: Engine, film: Path, tmp_path: Path):
+    good, _ = compress(engine, tmp_path / "1", film, "archive")
+    poor, path = compress(engine, tmp_path / "2", film, 40_000)
+    assert good.ssim > 0.97 > 0.9 > poor.ssim
+    assert (poor.width, poor.height) == (320, 180)
+    pairs = list(zip(frames_of(film), frames_of(path), strict=True))
+    similar = np.mean([np.corrcoef(one.ravel(), other.ravel())[0, 1] for one, other in pairs])
+    assert poor.ssim < similar < 1.0
+
+
+def test_a_film_for_an_archive(engine: Engine, film: Path, tmp_path: Path):
+    result, path = compress(engine, tmp_path, film, "archive")
+    assert (result.video_codec, result.audio_codec) == ("hevc", "aac")
+    assert "+48" in tags_of(path)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
+@pytest.mark.parametrize("size", ["60kB", 40_000, 28_000])
+def test_a_film_is_brought_under_a_size_and_near_it(
+    engine: Engine, film: Path, tmp_path: Path, size: int | str
+):
+    result, path = compress(engine, tmp_path, film, size)
+    most = 60_000 if size == "60kB" else size
+    assert 0.75 * most < result.size_bytes <= most
+    assert (result.video_codec, result.audio_codec) == ("h264", "aac")
+    assert "+48" not in tags_of(path)
+
+
+def test_what_hardly_compresses_is_brought_under_a_size_by_more_tries(
+    engine: Engine, tmp_path: Path
+):
+    noise = tmp_path / "noise.mp4"
+    ffmpeg.run([
+        "-f", "lavfi", "-i", "nullsrc=size=160x90:rate=25:duration=1,geq=random(1)*255:128:128",
+        "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10", noise,
+    ])  # fmt: skip
+    result, _ = compress(engine, tmp_path / "work", noise, 20_000)
+    assert result.size_bytes <= 20_000
+    assert result.audio_codec is None
+
+
+def test_a_size_too_small_names_the_least_and_that_is_reached(
+    engine: Engine, film: Path, tmp_path: Path
+):
+    message = refused(engine, tmp_path / "1", film, 10_000)
+    number, unit = message.rstrip(".").split()[-2:]
+    assert unit == "kB"
+    result, _ = compress(engine, tmp_path / "2", film, int(number) * 1000)
+    assert result.size_bytes <= int(number) * 1000
+
+
+def test_a_size_that_it_has_already_keeps_it(engine: Engine, film: Path, tmp_path: Path):
+    result, path = compress(engine, tmp_path, film, "25MB")
+    assert (result.kept_source, result.ssim) == (True, 1.0)
+    assert all(np.array_equal(*pair) for pair in zip(frames_of(film), frames_of(path), strict=True))
+    assert "+48" not in tags_of(path)
+
+
+def test_a_size_larger_than_a_film_that_does_not_play_everywhere(engine: Engine, tmp_path: Path):
+    source = make_film(tmp_path / "film.mkv", extra=INTRA)
+    result, _ = compress(engine, tmp_path / "work", source, "25MB")
+    assert (result.video_codec, result.kept_source) == ("h264", False)
+
+
+@pytest.mark.parametrize("target", ["web", "archive"])
+def test_what_would_grow_is_kept(engine: Engine, tmp_path: Path, target: str):
+    source = make_film(tmp_path / "film.mp4", extra=("-crf", "40", "-movflags", "+faststart"))
+    result, _ = compress(engine, tmp_path / "work", source, target)
+    assert (result.kept_source, result.video_codec) == (True, "h264")
+
+
+def test_what_would_grow_and_cannot_be_kept_is_refused(engine: Engine, tmp_path: Path):
+    source = make_film(
+        tmp_path / "film.webm", sound=False, extra=("-c:v", "libvpx", "-b:v", "1k", "-crf", "63")
+    )
+    assert refused(engine, tmp_path / "work", source, "archive") == NOTHING_TO_GAIN
+
+
+@pytest.mark.parametrize("target", ["web", "archive", 60_000])
+def test_a_turned_film_is_upright(engine: Engine, film: Path, tmp_path: Path, target: object):
+    source = turned(tmp_path / "turned.mp4", film, 90)
+    result, path = compress(engine, tmp_path / "work", source, target)
+    assert (result.width, result.height) == (180, 320)
+    made = frames_of(path)[0].astype(int)
+    assert made.shape == (320, 180)
+    assert np.abs(made - np.rot90(frames_of(film)[0])).mean() < 12
+    assert result.ssim > 0.9
+
+
+def test_odd_sizes_become_even(engine: Engine, tmp_path: Path):
+    source = make_film(
+        tmp_path / "film.mkv", size="321x181", extra=(*INTRA, "-pix_fmt", "yuvj444p")
+    )
+    for target in ("web", "archive"):
+        result, _ = compress(engine, tmp_path / target, source, target)
+        assert (result.width, result.height) == (320, 180)
+        assert result.ssim > 0.9
+
+
+@pytest.mark.parametrize("target", ["web", 50_000])
+def test_a_variable_rate_keeps_its_times(engine: Engine, tmp_path: Path, target: object):
+    source = make_film(
+        tmp_path / "film.mp4", size="320x180", seconds=3, extra=(*VARIABLE, "-crf", "8")
+    )
+    result, path = compress(engine, tmp_path / "work", source, target)
+
+    def times(film: Path) -> list[float]:
+        with av.open(str(film)) as container:
+            return [frame.time for frame in container.decode(video=0)]
+
+    assert times(path) == pytest.approx(times(source), abs=0.002)
+    assert result.ssim > 0.9
+
+
+@pytest.mark.parametrize(("target", "channels"), [("web", 2), ("archive", 6)])
+def test_surround_sound(engine: Engine, tmp_path: Path, target: str, channels: int):
+    extra = (*INTRA, "-c:a", "pcm_s16le", "-ac", "6")
+    source = make_film(tmp_path / "film.mov", extra=extra)
+    result, path = compress(engine, tmp_path / "work", source, target)
+    assert result.audio_codec == "aac"
+    with av.open(str(path)) as container:
+        assert container.streams.audio[0].channels == channels
+
+
+@pytest.mark.parametrize(("target", "form"), [("web", "yuv420p"), ("archive", "yuv420p10le")])
+def test_high_range(engine: Engine, tmp_path: Path, target: str, form: str):
+    source = make_film(tmp_path / "film.mp4", extra=(*HDR, "-crf", "2"))
+    result, path = compress(engine, tmp_path / "work", source, target)
+    with av.open(str(path)) as container:
+        context = container.streams.video[0].codec_context
+        assert context.pix_fmt == form
+        assert int(context.color_trc) == (1 if target == "web" else 16)
+    assert result.ssim > 0.9
+
+
+def test_subtitles_and_covers_are_dropped(engine: Engine, film: Path, tmp_path: Path):
+    (tmp_path / "words.srt").write_text("1\n00:00:00,000 --> 00:00:02,000\nHello\n")
+    source, cover = tmp_path / "film.mkv", tmp_path / "cover.png"
+    ffmpeg.run(["-f", "lavfi", "-i", "color=red:size=64x64", "-frames:v", "1", cover])
+    ffmpeg.run([
+        "-i", film, "-i", tmp_path / "words.srt", "-map", "0", "-map", "1", "-c", "copy",
+        "-c:s", "srt", "-attach", cover, "-metadata:s:t", "mimetype=image/png", source,
+    ])  # fmt: skip
+    result, path = compress(engine, tmp_path / "work", source, "web")
+    with av.open(str(path)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio"]
+    assert result.width == 320
+
+
+def test_a_single_picture_of_a_film(engine: Engine, tmp_path: Path):
+    extra = (*INTRA, "-frames:v", "1")
+    source = make_film(tmp_path / "film.mkv", size="320x180", sound=False, extra=extra)
+    result, _ = compress(engine, tmp_path / "work", source, "web")
+    assert result.audio_codec is None
+    assert result.duration_ms == pytest.approx(40, abs=10)
+
+
+@pytest.mark.parametrize("target", ["web", "archive", 40_000])
+def test_sound_alone(engine: Engine, tmp_path: Path, target: object):
+    source = tmp_path / "sound.wav"
+    ffmpeg.run(["-i", MONOLOGUE, "-t", "5", "-ac", "2", "-ar", "44100", source])
+    result, path = compress(engine, tmp_path / "work", source, target, sound=True)
+    assert (result.video_codec, result.width, result.ssim) == (None, None, None)
+    assert result.audio_codec == "aac"
+    assert result.duration_ms == pytest.approx(5000, abs=60)
+    assert starts_at_once(path)
+    assert isinstance(target, str) or result.size_bytes <= target
+
+
+def test_sound_in_little_room_is_opus(engine: Engine, tmp_path: Path):
+    result, _ = compress(engine, tmp_path, MONOLOGUE, 40_000, sound=True)
+    assert result.audio_codec == "opus"
+    assert 20_000 < result.size_bytes <= 40_000
+
+
+def test_a_song_with_a_cover_is_sound(engine: Engine, tmp_path: Path):
+    cover, song = tmp_path / "cover.jpg", tmp_path / "song.mp3"
+    ffmpeg.run(["-f", "lavfi", "-i", "color=red:size=64x64", "-frames:v", "1", cover])
+    ffmpeg.run([
+        "-f", "lavfi", "-i", "sine=duration=5", "-i", cover, "-map", "0", "-map", "1",
+        "-c:v", "copy", "-disposition:v", "attached_pic", "-b:a", "320k", song,
+    ])  # fmt: skip
+    result, _ = compress(engine, tmp_path / "1", song, "web", sound=True)
+    assert (result.audio_codec, result.width) == ("aac", None)
+    assert "no moving pictures" in refused(engine, tmp_path / "2", song, "web")
+
+
+def test_silence_is_sound(engine: Engine, tmp_path: Path):
+    source = tmp_path / "silence.wav"
+    ffmpeg.run(["-f", "lavfi", "-i", "anullsrc=r=48000:cl=stereo", "-t", "2", source])
+    result, _ = compress(engine, tmp_path / "work", source, "web", sound=True)
+    assert result.duration_ms == pytest.approx(2000, abs=50)
+
+
+def test_a_film_without_sound_is_no_sound(engine: Engine, tmp_path: Path):
+    source = make_film(tmp_path / "film.mp4", sound=False)
+    assert refused(engine, tmp_path / "work", source, "web", sound=True) == "The file has no sound."
+
+
+@pytest.mark.parametrize("content", [b"", b"This is a letter and no film.\n" * 50])
+def test_what_is_no_film_is_refused(engine: Engine, tmp_path: Path, content: bytes):
+    source = tmp_path / "film.mp4"
+    source.write_bytes(content)
+    assert "not an audio or video file" in refused(engine, tmp_path / "work", source, "web")
+
+
+@pytest.mark.parametrize("target", ["web", 30_000])
+def test_a_film_that_breaks_off_is_refused(engine: Engine, tmp_path: Path, target: object):
+    whole = make_film(tmp_path / "film.mp4", seconds=4, extra=("-movflags", "+faststart"))
+    content = whole.read_bytes()
+    whole.write_bytes(content[: len(content) // 4])
+    assert "decoded" in refused(engine, tmp_path / "work", whole, target)
+
+
+def test_a_film_whose_header_does_not_say_how_long_it_is(
+    engine: Engine, film: Path, tmp_path: Path
+):
+    source = tmp_path / "film.h264"
+    ffmpeg.run(["-i", film, "-an", "-c", "copy", source])
+    result, _ = compress(engine, tmp_path / "work", source, 30_000)
+    assert result.size_bytes <= 30_000
+    assert result.duration_ms == pytest.approx(3000, abs=100)
+
+
+@pytest.mark.parametrize("target", ["web", "archive", 50_000])
+def test_progress_grows_to_the_end(engine: Engine, film: Path, tmp_path: Path, target: object):
+    told: list[float] = []
+    compress(engine, tmp_path, film, target, progress=told.append)
+    assert all(one <= following for one, following in itertools.pairwise(told))
+    assert 0.0 < told[0] < told[-1] == 1.0
+
+
+@pytest.mark.parametrize("target", ["archive", 300_000])
+def test_a_cancelled_call_leaves_no_process(engine: Engine, tmp_path: Path, target: object):
+    source = make_film(tmp_path / "film.mp4", size="960x540", seconds=8, extra=("-g", "250"))
+    running = []
+
+    def stop(_share: float) -> None:
+        running.extend(children())
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        compress(engine, tmp_path / "work", source, target, progress=stop)
+    assert running
+    assert children() == []
+
+
+class Broken(Fast):
+    """A machine whose hardware worked when it was tried, and no longer does."""
+
+    def encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
+        return Encoder("h264_of_a_lost_device", ())
+
+
+def test_where_hardware_fails_software_does_it(film: Path, tmp_path: Path):
+    engine = Compressor(EngineInfo(name="production", model="ffmpeg"), Broken())
+    result, _ = compress(engine, tmp_path, film, "web")
+    assert result.video_codec == "h264"
+
+
+def test_a_draft_says_that_it_is_one(engine: Engine):
+    assert engine.info.name == "draft"

@@ -1,0 +1,45 @@
+"""Encoders: presets by length, and hardware only where it works."""
+
+import pytest
+
+from gpu_tasks.compression.contract import CONTRACT
+from gpu_tasks.compression.encoders import (
+    BUDGET_SECONDS,
+    HARDWARE,
+    PRESETS,
+    Encoder,
+    affordable,
+    fastest,
+    hardware,
+    software,
+    works,
+)
+from gpu_tasks.compression.plans import Codec
+
+
+@pytest.mark.parametrize("codec", Codec)
+def test_longer_films_get_faster_presets_down_to_the_fastest(codec: Codec):
+    speeds = [preset.megapixels for preset in PRESETS[codec]]
+    assert speeds == sorted(speeds)
+    for preset, following in zip(PRESETS[codec], PRESETS[codec][1:], strict=False):
+        most = preset.megapixels * 1e6 * CONTRACT.cpu * BUDGET_SECONDS
+        assert affordable(codec, most) == preset.name
+        assert affordable(codec, most + 1) == following.name
+    assert affordable(codec, 1e15) == fastest(codec) == PRESETS[codec][-1].name
+
+
+@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("preset", ["slow", "fast"])
+def test_software_works_everywhere(codec: Codec, preset: str):
+    assert works(software(codec, preset))
+
+
+def test_what_ffmpeg_does_not_know_does_not_work():
+    assert not works(Encoder("h264_none", ()))
+
+
+@pytest.mark.parametrize("codec", Codec)
+def test_hardware_that_is_chosen_works(codec: Codec):
+    chosen = hardware(codec)
+    assert chosen in (None, *HARDWARE[codec])
+    assert chosen is None or works(chosen)

@@ -1,0 +1,131 @@
+"""What becomes of a source, by target."""
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from gpu_tasks.compression import plans
+from gpu_tasks.compression.plans import Codec, for_archive, for_size, for_web
+from gpu_tasks.compression.source import Pictures, Sound, Source
+from gpu_tasks.errors import EngineError, ErrorCode
+
+SHOWN = Pictures(
+    codec="h264",
+    width=3840,
+    height=2160,
+    frame_rate=Fraction(30),
+    is_hdr=False,
+    is_deep=False,
+    pixel_format="yuv420p",
+)
+FILM = Source(Path("film"), 10**9, 60.0, SHOWN, Sound("aac", 2))
+SONG = Source(Path("song"), 10**7, 60.0, None, Sound("pcm_s16le", 2))
+
+
+@pytest.mark.parametrize(
+    ("sides", "fitted"),
+    [
+        ((1920, 1080), (1920, 1080)),
+        ((1922, 1080), (1920, 1078)),
+        ((3840, 2160), (1920, 1080)),
+        ((2160, 3840), (1080, 1920)),
+        ((1440, 1080), (1440, 1080)),
+        ((2880, 2160), (1440, 1080)),
+        ((4096, 1716), (1920, 804)),
+        ((320, 180), (320, 180)),
+        ((2, 2), (2, 2)),
+    ],
+)
+def test_the_web_gets_full_hd_at_most_in_the_films_shape(
+    sides: tuple[int, int], fitted: tuple[int, int]
+):
+    width, height = sides
+    plan = for_web(replace(FILM, pictures=replace(SHOWN, width=width, height=height)))
+    assert plan.pictures
+    assert (plan.pictures.width, plan.pictures.height) == fitted
+
+
+@pytest.mark.parametrize(("rate", "kept"), [(60, 60), (61, 60), (240, 60), (24, 24)])
+def test_the_web_gets_sixty_frames_a_second_at_most(rate: int, kept: int):
+    plan = for_web(replace(FILM, pictures=replace(SHOWN, frame_rate=Fraction(rate))))
+    assert plan.pictures.frame_rate == kept
+    archived = for_archive(replace(FILM, pictures=replace(SHOWN, frame_rate=Fraction(rate))))
+    assert archived.pictures.frame_rate == rate
+
+
+@pytest.mark.parametrize(("channels", "kept"), [(1, 1), (2, 2), (6, 2)])
+def test_the_web_gets_stereo_at_most(channels: int, kept: int):
+    plan = for_web(replace(FILM, sound=Sound("ac3", channels)))
+    assert (plan.sound.codec, plan.sound.channels) == ("aac", kept)
+    assert plan.private
+
+
+def test_an_archive_keeps_size_range_and_channels():
+    plan = for_archive(replace(FILM, sound=Sound("pcm_s16le", 6)))
+    assert (plan.pictures.codec, plan.pictures.width, plan.pictures.height) == (
+        Codec.HEVC, 3840, 2160,
+    )  # fmt: skip
+    assert plan.pictures.keeps_range
+    assert (plan.sound.codec, plan.sound.channels, plan.sound.bits) == ("aac", 6, 576_000)
+    assert not plan.private
+
+
+@pytest.mark.parametrize(
+    ("codec", "kept"),
+    [("aac", "copy"), ("eac3", "copy"), ("flac", "aac"), ("vorbis", "aac"), ("pcm_s24le", "aac")],
+)
+def test_an_archive_copies_lossy_sound(codec: str, kept: str):
+    assert for_archive(replace(FILM, sound=Sound(codec, 2))).sound.codec == kept
+
+
+def bits_of(plan: plans.Plan) -> int:
+    return (plan.pictures.bits if plan.pictures else 0) + (plan.sound.bits if plan.sound else 0)
+
+
+@pytest.mark.parametrize("size", [500_000, 10**6, 5 * 10**6, 2 * 10**7, 10**8])
+@pytest.mark.parametrize("sound", [Sound("aac", 2), None])
+def test_what_is_planned_fits_the_size(size: int, sound: Sound | None):
+    plan = for_size(replace(FILM, sound=sound), size)
+    assert 0.5 * size < bits_of(plan) * FILM.seconds / 8 < size
+    assert (plan.sound is None) == (sound is None)
+
+
+def test_smaller_sizes_have_smaller_pictures_and_less_sound():
+    made = [for_size(FILM, size) for size in (10**8, 10**7, 3 * 10**6, 10**6, 5 * 10**5)]
+    heights = [plan.pictures.height for plan in made]
+    assert heights == sorted(heights, reverse=True)
+    assert heights[0] == 1080
+    assert heights[-1] < 360
+    assert [plan.sound.bits for plan in made][::4] == [128_000, 32_000]
+    assert [plan.sound.channels for plan in made][::4] == [2, 1]
+
+
+def test_more_bits_than_can_be_seen_are_not_spent():
+    plan = for_size(FILM, 10**11)
+    assert plan.pictures.bits == plans.MOST_BITS_PER_PIXEL * plan.pictures.pixel_rate
+
+
+@pytest.mark.parametrize("source", [FILM, SONG])
+def test_a_size_that_cannot_be_is_refused_with_one_that_can(source: Source):
+    with pytest.raises(EngineError, match="the least is about") as caught:
+        for_size(source, 60_000)
+    assert caught.value.code == ErrorCode.INPUT_INVALID
+    number, unit = caught.value.message.rstrip(".").split()[-2:]
+    least = float(number) * {"kB": 1000, "MB": 10**6}[unit]
+    assert bits_of(for_size(source, least)) > 0
+    with pytest.raises(EngineError):
+        for_size(source, least / 1.3)
+
+
+@pytest.mark.parametrize(
+    ("size", "codec", "bits"),
+    [
+        (10**7, "aac", 256_000), (700_000, "aac", 64_000), (300_000, "libopus", 32_000),
+        (120_000, "libopus", 12_000),
+    ],
+)  # fmt: skip
+def test_sound_alone_goes_to_opus_where_there_is_little(size: int, codec: str, bits: int):
+    sound = for_size(SONG, size).sound
+    assert (sound.codec, sound.bits) == (codec, bits)
