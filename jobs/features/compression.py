@@ -1,0 +1,68 @@
+"""Compression: a film or recording made smaller, for the web, for an archive, or to a size."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import extend_schema_field
+from pydantic import TypeAdapter, ValidationError
+from rest_framework import serializers
+
+from gpu_tasks.compression import contract
+from jobs.features.base import Feature, per_started
+from jobs.features.files import Output
+from jobs.features.parameters import MediaField, Parameters
+from media.models import MediaFile, MediaType
+
+TARGET: TypeAdapter[str | int] = TypeAdapter(contract.Target)
+
+
+@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "integer"}]})
+class TargetField(serializers.Field[Any, Any, Any, Any]):
+    """What to compress for, as the contract has it."""
+
+    def to_internal_value(self, data: Any) -> str | int:
+        """`web`, `archive`, or bytes."""
+        try:
+            return TARGET.validate_python(data)
+        except ValidationError as exc:
+            raise serializers.ValidationError(
+                f"web, archive, or a size from {contract.MIN_TARGET_BYTES} bytes to "
+                f"{contract.MAX_TARGET_BYTES}: 25MB, 700 KiB, 25000000.",
+                code="invalid_target",
+            ) from exc
+
+    def to_representation(self, value: Any) -> Any:
+        """The same."""
+        return value
+
+
+class CompressionParameters(Parameters):
+    """`POST /jobs/compression`."""
+
+    media_id = MediaField(types=(MediaType.VIDEO, MediaType.AUDIO))
+    target = TargetField(help_text="`web`, `archive`, or a size at most: `25MB`, or bytes.")
+
+
+class Compression(Feature):
+    """The declaration."""
+
+    name = "compression"
+    summary = "Make a film or recording smaller"
+    contract = contract.CONTRACT
+    parameters = CompressionParameters
+    tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 300_000}
+    example: ClassVar[Mapping[str, Any]] = {"media_id": "interview.mp4", "target": "web"}
+
+    def price(self, parameters: Mapping[str, Any]) -> int:
+        """One credit per started five minutes."""
+        units = per_started(parameters["media_id"].duration_ms or 0, self.tariff["per_started_ms"])
+        return units * self.tariff["credits"]
+
+    def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
+        """An MP4, or of a sound an M4A."""
+        media = MediaFile.objects.filter(pk=parameters["media_id"]).only("type").first()
+        is_sound = media is not None and media.type == MediaType.AUDIO
+        return [Output(contract.SOUND if is_sound else contract.VIDEO, "compressed")]
+
+
+FEATURE = Compression()

@@ -1,0 +1,109 @@
+"""`POST /jobs/compression`: targets, price, and a smaller file that becomes media."""
+
+from pathlib import Path
+
+import pytest
+import requests
+
+from gpu_tasks import ffmpeg
+from gpu_tasks.compression.contract import MAX_TARGET_BYTES, MIN_TARGET_BYTES
+from jobs.models import Job
+from media.models import MediaFile
+from tests.gpu_tasks.films import make_film
+from tests.jobs.features.conftest import error_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def film(bring, tmp_path: Path) -> MediaFile:
+    path = make_film(tmp_path / "holiday.mp4", size="320x180", extra=("-crf", "10"))
+    return bring(path, "video/mp4")
+
+
+@pytest.mark.parametrize(
+    ("duration_ms", "credits"), [(None, 1), (1, 1), (300_000, 1), (300_001, 2), (3_600_000, 12)]
+)
+def test_it_costs_a_credit_for_each_started_five_minutes(
+    api, make_media, duration_ms: int | None, credits: int
+):
+    media = make_media(duration_ms=duration_ms)
+    body = {"media_id": str(media.pk), "target": "web"}
+    answer = api.post("/jobs/compression/estimate", body, format="json")
+    assert answer.json()["credits"] == credits
+
+
+@pytest.mark.parametrize(
+    ("target", "stored"),
+    [
+        ("web", "web"),
+        ("archive", "archive"),
+        ("25MB", 25_000_000),
+        (MIN_TARGET_BYTES, MIN_TARGET_BYTES),
+        (MAX_TARGET_BYTES, MAX_TARGET_BYTES),
+    ],
+)
+def test_targets_are_kept_as_the_contract_has_them(api, make_media, target: object, stored: object):
+    body = {"media_id": str(make_media().pk), "target": target}
+    assert api.post("/jobs/compression", body, format="json").status_code == 202
+    assert Job.objects.get().input_params["target"] == stored
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["", "small", None, True, 1.5, [], {}, MIN_TARGET_BYTES - 1, MAX_TARGET_BYTES + 1, "1kB"],
+)
+def test_what_is_no_target_is_refused(api, make_media, target: object):
+    body = {"media_id": str(make_media().pk), "target": target}
+    answer = api.post("/jobs/compression", body, format="json")
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == ["target"]
+    assert not Job.objects.exists()
+
+
+def test_pictures_are_not_compressed(api, make_media):
+    media = make_media(type="image", mime_type="image/png")
+    body = {"media_id": str(media.pk), "target": "web"}
+    answer = api.post("/jobs/compression", body, format="json")
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["code"] == "wrong_media_type"
+
+
+def test_a_target_is_documented_as_word_or_number(client):
+    schema = client.get("/schema?format=json").json()
+    [target] = [
+        one["properties"]["target"]
+        for name, one in schema["components"]["schemas"].items()
+        if name.startswith("CompressionParameters")
+    ]
+    assert {one["type"] for one in target["oneOf"]} == {"string", "integer"}
+
+
+@pytest.mark.parametrize("target", ["web", "archive", 40_000])
+def test_a_smaller_film_becomes_media(run_job, film: MediaFile, target: object):
+    job = run_job("compression", media_id=str(film.pk), target=target)
+    assert job["status"] == "completed"
+    output = job["output_data"]
+    [made] = output["media"]
+    assert (made["name"], made["mime_type"]) == ("holiday, compressed.mp4", "video/mp4")
+    content = requests.get(made["download_url"], timeout=10).content
+    assert len(content) == made["file_size_bytes"] == output["size_bytes"]
+    assert output["size_bytes"] < output["source_bytes"] == film.file_size_bytes
+    assert isinstance(target, str) or output["size_bytes"] <= target
+    assert 0.8 < output["ssim"] < 1
+
+
+def test_a_smaller_recording_becomes_media(run_job, bring, tmp_path: Path):
+    ffmpeg.run(["-f", "lavfi", "-i", "sine=duration=3", "-ac", "2", tmp_path / "talk.wav"])
+    recording = bring(tmp_path / "talk.wav", "audio/wav")
+    job = run_job("compression", media_id=str(recording.pk), target="web")
+    [made] = job["output_data"]["media"]
+    assert (made["type"], made["name"]) == ("audio", "talk, compressed.m4a")
+    assert (job["output_data"]["audio_codec"], job["output_data"]["ssim"]) == ("aac", None)
+
+
+def test_a_size_that_cannot_be_says_which_can(run_job, film: MediaFile):
+    job = run_job("compression", media_id=str(film.pk), target=MIN_TARGET_BYTES)
+    code, message = error_of(job["id"])
+    assert code == "INPUT_INVALID"
+    assert "the least is about" in message
