@@ -11,6 +11,7 @@ from gpu_tasks import ffmpeg
 from gpu_tasks.compression.compressor import NOTHING_TO_GAIN, Compressor
 from gpu_tasks.compression.draft import Fast
 from gpu_tasks.compression.encoders import Encoder
+from gpu_tasks.compression.likeness import MEASURED_SECONDS
 from gpu_tasks.compression.plans import Codec
 from gpu_tasks.contract import EngineInfo
 from gpu_tasks.engine import Engine
@@ -274,6 +275,20 @@ def test_a_film_whose_header_does_not_say_how_long_it_is(
     result, _ = compress(engine, tmp_path / "work", source, 30_000)
     assert result.size_bytes <= 30_000
     assert result.duration_ms == pytest.approx(3000, abs=100)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "h264"])
+def test_the_middle_of_a_long_film_is_measured(engine: Engine, tmp_path: Path, suffix: str):
+    source = make_film(
+        tmp_path / f"film.{suffix}",
+        size="64x48",
+        rate="4",
+        seconds=1.1 * MEASURED_SECONDS,
+        sound=False,
+        extra=("-crf", "4", "-g", "20"),
+    )
+    result, _ = compress(engine, tmp_path / "work", source, "web")
+    assert 0.9 < result.ssim < 1.0
 
 
 @pytest.mark.parametrize("target", ["web", "archive", 50_000])

@@ -102,7 +102,8 @@ def test_a_smaller_recording_becomes_media(run_job, bring, tmp_path: Path):
     assert (job["output_data"]["audio_codec"], job["output_data"]["ssim"]) == ("aac", None)
 
 
-def test_a_size_that_cannot_be_says_which_can(run_job, film: MediaFile):
+def test_a_size_that_cannot_be_says_which_can(run_job, bring, tmp_path: Path):
+    film = bring(make_film(tmp_path / "holiday.mp4", seconds=8), "video/mp4")
     job = run_job("compression", media_id=str(film.pk), target=MIN_TARGET_BYTES)
     code, message = error_of(job["id"])
     assert code == "INPUT_INVALID"
