@@ -1,5 +1,6 @@
 """Compressing one file: the way that both engines go, each with its encoders."""
 
+import shutil
 from collections.abc import Callable
 from typing import Protocol
 
@@ -77,19 +78,12 @@ class _Work:
         self._encode(plan, self._part(0, TRY_SHARE * ENCODED_SHARE))
         if self._size < self._source.size_bytes:
             return plan
-        if self._keep(self._source.size_bytes, for_web=target == "web"):
-            return None
-        if target == "archive":
-            raise EngineError(ErrorCode.INPUT_INVALID, NOTHING_TO_GAIN)
-        try:
-            return self._fit(self._source.size_bytes - 1, tried=1)
-        except EngineError as exc:
-            raise EngineError(ErrorCode.INPUT_INVALID, NOTHING_TO_GAIN) from exc
+        return self._keep_or_fit(for_web=target == "web", tried=1)
 
     def to_size(self, size_bytes: int) -> Plan | None:
-        if size_bytes >= self._source.size_bytes and self._keep(size_bytes, for_web=True):
-            return None
-        return self._fit(min(size_bytes, self._source.size_bytes))
+        if size_bytes >= self._source.size_bytes:
+            return self._keep_or_fit(for_web=True, tried=0)
+        return self._fit(size_bytes)
 
     def result(self, plan: Plan | None) -> CompressionResult:
         made = source.look(self._path, pictures=self._source.pictures is not None)
@@ -173,13 +167,26 @@ class _Work:
             progress,
         )
 
-    def _keep(self, size_bytes: int, *, for_web: bool) -> bool:
-        """Put the source's own pictures and sound there, if they do and are so small."""
+    def _keep_or_fit(self, *, for_web: bool, tried: int) -> Plan | None:
+        """What is no larger than the source, where the usual would be."""
+        if self._keep(for_web=for_web):
+            return None
+        if not for_web:
+            raise EngineError(ErrorCode.INPUT_INVALID, NOTHING_TO_GAIN)
+        try:
+            return self._fit(self._source.size_bytes, tried)
+        except EngineError as exc:
+            raise EngineError(ErrorCode.INPUT_INVALID, NOTHING_TO_GAIN) from exc
+
+    def _keep(self, *, for_web: bool) -> bool:
+        """Put the source's own pictures and sound there, if they do for the target."""
         does = _does_for_web(self._source) if for_web else _does_for_archive(self._source)
         if not does:
             return False
         copied(self._source, self._path, private=for_web, progress=self._part(0, ENCODED_SHARE))
-        return self._size <= size_bytes
+        if self._size > self._source.size_bytes and self._source.is_mp4 and not for_web:
+            shutil.copyfile(self._source.path, self._path)
+        return self._size <= self._source.size_bytes
 
 
 def _does_for_archive(found: Source) -> bool:

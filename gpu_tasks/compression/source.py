@@ -49,6 +49,7 @@ class Source:
     seconds: float
     pictures: Pictures | None
     sound: Sound | None
+    is_mp4: bool = False
 
 
 def look(path: Path, *, pictures: bool) -> Source:
@@ -62,13 +63,14 @@ def look(path: Path, *, pictures: bool) -> Source:
             sound = _sound(container)
             seconds = max((container.duration or 0) / av.time_base, _last_seconds(container))
             found = _pictures(container, shown) if shown else None
+            is_mp4 = "mp4" in container.format.name.split(",")
         except av.error.FFmpegError as exc:
             raise EngineError(ErrorCode.INPUT_INVALID, film.UNDECODABLE) from exc
     if not pictures and sound is None:
         raise EngineError(ErrorCode.INPUT_INVALID, "The file has no sound.")
     if seconds <= 0:
         raise EngineError(ErrorCode.INPUT_INVALID, "The file does not tell how long it is.")
-    return Source(path, path.stat().st_size, seconds, found, sound)
+    return Source(path, path.stat().st_size, seconds, found, sound, is_mp4)
 
 
 def _pictures(container: InputContainer, shown: film.Film) -> Pictures:

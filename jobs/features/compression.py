@@ -51,7 +51,7 @@ class Compression(Feature):
     contract = contract.CONTRACT
     parameters = CompressionParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 300_000}
-    example: ClassVar[Mapping[str, Any]] = {"media_id": "interview.mp4", "target": "web"}
+    example: ClassVar[Mapping[str, Any]] = {"media_id": "interview.mp4", "target": "180kB"}
 
     def price(self, parameters: Mapping[str, Any]) -> int:
         """One credit per started five minutes."""

@@ -111,6 +111,21 @@ def test_a_size_that_it_has_already_keeps_it(engine: Engine, film: Path, tmp_pat
     assert "+48" not in tags_of(path)
 
 
+def test_what_is_packed_tighter_than_we_can_does_not_grow(
+    engine: Engine, film: Path, tmp_path: Path
+):
+    source = tmp_path / "tight.mp4"
+    ffmpeg.run([
+        "-i", film, "-t", "2", "-c:v", "libx264", "-crf", "51", "-b:a", "8k",
+        "-map_metadata", "-1", "-chunk_duration", "9000000", source,
+    ])  # fmt: skip
+    result, path = compress(engine, tmp_path / "1", source, "archive")
+    assert (result.kept_source, result.ratio) == (True, 1.0)
+    assert path.read_bytes() == source.read_bytes()
+    for number, target in enumerate(["web", "25MB"], start=2):
+        assert refused(engine, tmp_path / str(number), source, target) == NOTHING_TO_GAIN
+
+
 def test_a_size_larger_than_a_film_that_does_not_play_everywhere(engine: Engine, tmp_path: Path):
     source = make_film(tmp_path / "film.mkv", extra=INTRA)
     result, _ = compress(engine, tmp_path / "work", source, "25MB")
