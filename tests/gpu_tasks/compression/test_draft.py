@@ -76,6 +76,8 @@ def test_a_film_is_brought_under_a_size_and_near_it(
 ):
     result, path = compress(engine, tmp_path, film, size)
     most = 60_000 if size == "60kB" else size
+    assert list(tmp_path.glob("pass*.log"))
+    assert not list(Path().glob("*2pass*"))
     assert 0.75 * most < result.size_bytes <= most
     assert (result.video_codec, result.audio_codec) == ("h264", "aac")
     assert "+48" not in tags_of(path)

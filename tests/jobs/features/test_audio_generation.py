@@ -69,6 +69,20 @@ def test_the_sound_becomes_media_and_says_what_was_understood(run_job, api):
     assert MediaFile.objects.get(pk=made["id"]).duration_ms == 2000
 
 
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("Rain. Wind at 1.5 times", "Rain. Wind at 1.5 times.wav"),
+        ("rain/wind", "rain wind.wav"),
+        ("../../rain", ".. .. rain.wav"),
+        ("...", "....wav"),
+    ],
+)
+def test_the_sound_is_named_after_its_prompt(run_job, prompt: str, name: str):
+    job = run_job("audio-generation", prompt=prompt, duration_sec=1)
+    assert job["output_data"]["media"][0]["name"] == name
+
+
 def test_the_seed_makes_the_same_again(run_job):
     contents = [
         requests.get(
