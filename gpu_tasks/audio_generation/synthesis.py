@@ -114,7 +114,7 @@ def edged(grain: Floats, attack_seconds: float = EDGE_SECONDS) -> Floats:
     fall = min(grain.size // 2, max(1, round(EDGE_SECONDS * RATE)))
     shaped = grain.copy()
     shaped[:rise] *= np.linspace(0, 1, rise)
-    shaped[grain.size - fall :] *= np.linspace(1, 0, fall)
+    shaped[grain.size - fall :] *= np.linspace(0, 1, fall)[::-1]
     return shaped
 
 

@@ -1,0 +1,136 @@
+"""The parts that sounds are made of."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpu_tasks.audio_generation import wav
+from gpu_tasks.audio_generation.contract import RATE
+from gpu_tasks.audio_generation.synthesis import (
+    Floats,
+    Score,
+    Track,
+    band,
+    burst,
+    edged,
+    glide,
+    moments,
+    noise,
+    ring,
+    sides,
+    sloped,
+    slow,
+    ticks,
+    wide_noise,
+)
+from tests.gpu_tasks.audio_generation.calls import samples_of
+
+SCORE = Score(samples=10 * RATE, tempo=120, minor=False, root_hz=110.0)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(1)
+
+
+def share_between(sound: Floats, low: float, high: float) -> float:
+    """How much of the power lies between two frequencies."""
+    power = np.abs(np.fft.rfft(sound)) ** 2
+    hertz = np.fft.rfftfreq(sound.size, 1 / RATE)
+    return float(power[(hertz >= low) & (hertz <= high)].sum() / power.sum())
+
+
+@pytest.mark.parametrize(("low", "high"), [(100, 400), (1000, 2000), (5000, 12_000)])
+def test_noise_has_unit_power_in_its_band(rng: np.random.Generator, low: float, high: float):
+    sound = noise(rng, RATE, band(low, high, 4))
+    assert np.mean(sound**2) == pytest.approx(1.0)
+    assert share_between(sound, 0.8 * low, 1.25 * high) > 0.9
+
+
+def test_a_slope_falls_by_so_many_decibels_an_octave():
+    tilted = sloped(-6, band(1, 1e6))
+    octaves = 20 * np.log10(tilted(np.array([400.0, 800.0, 1600.0])))
+    assert np.diff(octaves) == pytest.approx([-6, -6], abs=0.01)
+
+
+def test_wide_noise_differs_from_side_to_side(rng: np.random.Generator):
+    assert abs(np.corrcoef(wide_noise(rng, RATE, band(100, 8000)))[0, 1]) < 0.05
+
+
+@pytest.mark.parametrize("pan", [-1.0, -0.3, 0.0, 1.0])
+def test_panning_keeps_the_power(pan: float):
+    left, right = sides(pan)
+    assert left**2 + right**2 == pytest.approx(1.0)
+    assert np.sign(right - left) == np.sign(pan) or abs(right - left) < 1e-9
+
+
+def test_a_slow_curve_is_smooth_and_stays_between(rng: np.random.Generator):
+    curve = slow(rng, 5 * RATE, 0.5, 0.2, 0.9)
+    assert curve.shape == (5 * RATE,)
+    assert 0.2 <= curve.min() < curve.max() <= 0.9
+    assert np.abs(np.diff(curve)).max() < 0.7 * np.pi / 2 / (0.5 * RATE) * 1.01
+
+
+def test_a_grain_is_put_at_its_time_and_cut_at_the_end():
+    track = Track(RATE)
+    track.add(np.ones(100), 0.5, pan=-1, gain=2.0)
+    track.add(np.ones(RATE), 0.9)
+    track.add(np.ones(10), 5.0)
+    assert track.sound[0, RATE // 2] == pytest.approx(2.0)
+    assert track.sound[1, RATE // 2] == pytest.approx(0.0)
+    assert np.count_nonzero(track.sound[1]) == pytest.approx(RATE // 10, abs=101)
+
+
+def test_what_begins_before_the_beginning_begins_there():
+    track = Track(RATE)
+    track.add(np.ones(10), -3.0)
+    assert np.count_nonzero(track.sound[0]) == 10
+
+
+@pytest.mark.parametrize("size", [1, 2, 50, 1000])
+def test_edges_are_soft_whatever_the_size(size: int):
+    grain = edged(np.ones(size))
+    assert grain.shape == (size,)
+    assert size < 2 or grain[0] == grain[-1] == 0.0
+
+
+def test_a_glide_has_its_frequency():
+    assert share_between(glide(np.full(RATE, 1000.0)), 990, 1010) > 0.99
+
+
+def test_a_ring_dies_away_and_has_no_partials_that_cannot_be_heard():
+    tone = ring(8000, 1.0, ((1, 1, 1), (4, 1, 1)))
+    assert share_between(tone, 7900, 8100) > 0.95
+    assert np.abs(tone[-RATE // 10 :]).max() < 0.01 * np.abs(tone).max()
+
+
+def test_a_burst_is_loud_first(rng: np.random.Generator):
+    sound = burst(rng, 0.2, band(100, 5000))
+    first, last = np.std(sound[: sound.size // 4]), np.std(sound[-sound.size // 4 :])
+    assert first > 20 * last
+
+
+@pytest.mark.parametrize(("rate", "least", "most"), [(0.0, 1, 1), (5.0, 25, 80)])
+def test_random_moments_are_in_order_and_never_none(
+    rng: np.random.Generator, rate: float, least: int, most: int
+):
+    times = list(moments(rng, SCORE, rate))
+    assert least <= len(times) <= most
+    assert times == sorted(times)
+    assert 0 <= times[0] <= times[-1] < SCORE.seconds
+
+
+def test_ticks_are_regular():
+    assert list(ticks(SCORE, SCORE.beat_seconds)) == pytest.approx(np.arange(0, 10, 0.5))
+
+
+@pytest.mark.parametrize("samples", [1, RATE - 1, RATE, RATE + 1])
+def test_every_sample_is_written_and_none_wraps_around(tmp_path: Path, samples: int):
+    told: list[float] = []
+    sound = np.stack([np.full(samples, 2.0), np.full(samples, -2.0)])
+    wav.write(tmp_path / "sound.wav", sound, told.append)
+    written = samples_of(tmp_path / "sound.wav")
+    assert written.shape == (2, samples)
+    assert (written == [[1.0], [-1.0]]).all()
+    assert told[-1] == 1.0
