@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -94,7 +93,7 @@ def _row(
 
 def name_for_people(title: str, label: str, content_type: str, number: int | None = None) -> str:
     """`interview, lip sync.mp4`, from the title of what it was made from."""
-    stem = " ".join(PurePath(title).stem.split())[:MAX_STEM_LENGTH].strip()
+    stem = " ".join(title.replace("/", " ").split())[:MAX_STEM_LENGTH].strip()
     parts = ", ".join(part for part in (stem, label) if part)
     counted = f"{parts} {number}" if number is not None else parts
     return f"{counted}.{ACCEPTED[content_type]}"

@@ -9,7 +9,6 @@ from gpu_tasks.audio_generation import contract
 from jobs.features.base import Feature, per_started
 from jobs.features.files import Output
 from jobs.features.parameters import Parameters, seed
-from media.models import MediaFile
 
 
 class AudioGenerationParameters(Parameters):
@@ -42,10 +41,6 @@ class AudioGeneration(Feature):
         """Three credits per started ten seconds."""
         units = per_started(parameters["duration_sec"], self.tariff["per_started_sec"])
         return units * self.tariff["credits"]
-
-    def title(self, parameters: Mapping[str, Any], sources: Sequence[MediaFile]) -> str:
-        """The prompt, as a file name: with an ending, lest its last full stop be taken for one."""
-        return str(parameters["prompt"]).replace("/", " ") + ".wav"
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
         """One WAV file."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from pathlib import PurePath
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
@@ -101,7 +102,9 @@ class Feature:
 
     def title(self, parameters: Mapping[str, Any], sources: Sequence[MediaFile]) -> str:
         """What the results are named after."""
-        return sources[0].name if sources else str(parameters.get("prompt", self.name))
+        if sources:
+            return PurePath(sources[0].name).stem
+        return str(parameters.get("prompt") or parameters.get("text") or self.name)
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
         """The call's payload, with ``Read`` and ``Write`` where the contract has files.
