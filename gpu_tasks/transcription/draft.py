@@ -18,11 +18,11 @@ from gpu_tasks.transcription.contract import (
     TranscriptionResult,
     Word,
 )
+from gpu_tasks.transcription.listening import listen
 from gpu_tasks.transcription.speakers import Voice, labels, voice
 from gpu_tasks.transcription.sphinx import HeardWord, Recogniser
+from gpu_tasks.transcription.turns import ONLY_SPEAKER
 from gpu_tasks.transcription.utterances import Utterance, utterances
-
-ONLY_SPEAKER = "Speaker 1"
 
 
 def load(model_dir: Path | None, device: str, dtype: str) -> "DraftEngine":
@@ -52,7 +52,8 @@ class DraftEngine:
         _check_language(payload.language)
         with open_media(workspace.input("media")) as container:
             track = SoundTrack(container)
-            spoken = list(self._listen(track, workspace))
+            blocks = listen(track, payload.paid_ms, workspace.progress)
+            spoken = list(self._understand(blocks, workspace))
             duration_ms = track.duration_ms
         speakers = _speakers(spoken, payload.speaker_diarization)
         transcript = Transcript(
@@ -68,8 +69,8 @@ class DraftEngine:
             words_count=sum(len(segment.words) for segment in transcript.segments),
         )
 
-    def _listen(self, track: SoundTrack, workspace: Workspace) -> Iterator[Spoken]:
-        for utterance in utterances(_watched(track.blocks(), workspace)):
+    def _understand(self, blocks: Iterable[Block], workspace: Workspace) -> Iterator[Spoken]:
+        for utterance in utterances(blocks):
             words = self._words(utterance, workspace)
             if words:
                 start_ms = utterance.start * 1000 // RATE
@@ -88,13 +89,6 @@ def _check_language(language: str) -> None:
             ErrorCode.INPUT_INVALID,
             f"The draft engine understands English (en) only, not {language!r:.20}.",
         )
-
-
-def _watched(blocks: Iterable[Block], workspace: Workspace) -> Iterator[Block]:
-    """The blocks, with a report for each: long silences are work too, and can be cancelled."""
-    for block in blocks:
-        workspace.progress(block.share)
-        yield block
 
 
 def _speakers(spoken: Sequence[Spoken], diarization: bool) -> list[str]:

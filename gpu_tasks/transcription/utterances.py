@@ -35,9 +35,9 @@ class Utterance:
     """How much of the media had been read when it ended."""
 
 
-def utterances(blocks: Iterable[Block]) -> Iterator[Utterance]:
+def utterances(blocks: Iterable[Block], strictness: int = VAD_STRICTNESS) -> Iterator[Utterance]:
     """Every utterance in order of time; a gap in the sound ends one as a pause does."""
-    cutter = _Cutter()
+    cutter = _Cutter(strictness)
     for block in blocks:
         yield from cutter.feed(block)
     yield from cutter.close(1.0)
@@ -46,8 +46,8 @@ def utterances(blocks: Iterable[Block]) -> Iterator[Utterance]:
 class _Cutter:
     """What has been heard and not yet given away."""
 
-    def __init__(self) -> None:
-        self._vad = Vad(VAD_STRICTNESS, RATE, FRAME_SECONDS)
+    def __init__(self, strictness: int) -> None:
+        self._vad = Vad(strictness, RATE, FRAME_SECONDS)
         self._rest = np.zeros(0, np.int16)
         self._end = 0  # where the frames end and the rest begins
         self._frames: list[Samples] = []

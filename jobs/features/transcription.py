@@ -11,10 +11,10 @@ from gpu_tasks.contract import Wire
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.transcription import contract
 from jobs.features.base import Feature, per_started
-from jobs.features.files import Write
-from jobs.features.parameters import MediaField, Parameters
+from jobs.features.files import Write, sources_of
+from jobs.features.parameters import MediaField, MediaNotUsable, Parameters
 from jobs.models import Attempt, Job
-from media.models import MediaType
+from media.models import MediaFile, MediaType
 from media.storage import object_storage
 from projects import transcript
 from projects.edl import EdlTooLarge
@@ -28,6 +28,17 @@ class TranscriptionParameters(Parameters):
     media_id = MediaField(types=(MediaType.AUDIO, MediaType.VIDEO), sound=True)
     language = serializers.CharField(default="en", max_length=8, help_text="ISO 639-1.")
     speaker_diarization = serializers.BooleanField(default=True)
+
+    def validate_media_id(self, media: MediaFile) -> MediaFile:
+        """A recording that the chosen engine transcribes within its time limit."""
+        longest = contract.MAX_DURATION_MS[FEATURE.engine]
+        if (media.duration_ms or 0) > longest:
+            raise MediaNotUsable(
+                field="media_id",
+                code="too_long",
+                detail=f"The {FEATURE.engine} engine takes {longest // 60_000} minutes at most.",
+            )
+        return media
 
     def validate_language(self, language: str) -> str:
         """A language that the chosen engine knows."""
@@ -59,7 +70,9 @@ class Transcription(Feature):
         """The media's object in, a transcript object out."""
         key = f"users/{job.user_id}/jobs/{job.pk}/{attempt.pk}/transcript.json"
         transcript = Write(key=key, content_type="application/json")
-        return {**super().prepare(job, attempt), "transcript": transcript}
+        payload = {**super().prepare(job, attempt), "transcript": transcript}
+        [media] = sources_of(job)
+        return {**payload, "paid_ms": media.duration_ms}
 
     def collect(self, attempt: Attempt, result: Wire) -> dict[str, Any]:
         """Read the stored transcript and check it before it is believed."""

@@ -1,0 +1,69 @@
+"""pyannote: which voice speaks when. The only module that imports it, and only when it is used."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gpu_tasks.audio import RATE, Samples
+from gpu_tasks.transcription.turns import Turn
+
+
+class Diarization:
+    """The pipeline of a folder of weights, loaded at its first use."""
+
+    def __init__(self, folder: Path, device: str) -> None:
+        self._folder = folder
+        self._device = device
+        self._pipeline: Any = None
+
+    def turns(self, sound: Samples, tick: Callable[[float], None]) -> list[Turn]:
+        """The turns of all voices, of which one at a time speaks.
+
+        ``tick`` is told the share done, and may raise to stop. Memory: 4 bytes for each sample.
+        """
+        waveform = torch.from_numpy(sound.astype("float32") / 32768).unsqueeze(0)
+        found = self._loaded()(
+            {"waveform": waveform, "sample_rate": RATE}, hook=_Hook(tick)
+        ).exclusive_speaker_diarization
+        return [
+            Turn(round(segment.start * 1000), round(segment.end * 1000), str(voice))
+            for segment, _, voice in found.itertracks(yield_label=True)
+        ]
+
+    def _loaded(self) -> Any:
+        if self._pipeline is None:
+            os.environ["PYANNOTE_METRICS_ENABLED"] = "0"  # else each use is told to its makers
+            from pyannote.audio import Pipeline  # noqa: PLC0415 - heavy, and not always wanted
+
+            pipeline = Pipeline.from_pretrained(self._folder)
+            if pipeline is None:
+                raise FileNotFoundError(f"no pipeline in {self._folder}")
+            self._pipeline = pipeline.to(torch.device(self._device))
+        return self._pipeline
+
+
+class _Hook:
+    """What the pipeline calls as it works: two long steps that count what they did."""
+
+    STEPS = ("segmentation", "embeddings")
+
+    def __init__(self, tick: Callable[[float], None]) -> None:
+        self._tick = tick
+        self._done = 0.0
+
+    def __call__(
+        self,
+        step_name: str,
+        step_artifact: object,
+        *,
+        file: object = None,
+        total: int | None = None,
+        completed: int | None = None,
+    ) -> None:
+        if step_name in self.STEPS and total and completed is not None:
+            share = (self.STEPS.index(step_name) + min(1.0, completed / total)) / len(self.STEPS)
+            self._done = max(self._done, share)
+        self._tick(self._done)

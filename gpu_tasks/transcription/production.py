@@ -1,0 +1,135 @@
+"""The production engine: Whisper for the words, pyannote for who says them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from gpu_tasks import weights
+from gpu_tasks.audio import Block, SoundTrack
+from gpu_tasks.contract import EngineInfo
+from gpu_tasks.decoding import open_media
+from gpu_tasks.engine import Workspace
+from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.transcription.chunks import Chunk, chunks
+from gpu_tasks.transcription.contract import (
+    MODELS,
+    WHISPER_LANGUAGES,
+    Transcript,
+    TranscriptionPayload,
+    TranscriptionResult,
+)
+from gpu_tasks.transcription.diarization import Diarization
+from gpu_tasks.transcription.listening import listen
+from gpu_tasks.transcription.turns import HeardWord, Turn, segments, speakers
+from gpu_tasks.transcription.utterances import utterances
+from gpu_tasks.transcription.whisper import Whisper
+
+BATCH = 16
+"""Chunks at once: 8 minutes of sound, in 10 GB of the GPU's memory at most."""
+VAD_STRICTNESS = 1
+"""In doubt it is speech: Whisper hears more than the detector, and what it guesses is dropped."""
+ASR_SHARE = 0.7
+"""How much of the work is Whisper's, where the rest is pyannote's."""
+MIN_WORD_MS = 20
+SOUND = "sound.s16"
+
+
+def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
+    """The engine, with Whisper loaded; pyannote is loaded when a call first wants it."""
+    if model_dir is None:
+        raise ValueError("the production engine needs its weights")
+    return ProductionEngine(
+        Whisper(weights.folder(model_dir, MODELS["asr"]), device, dtype),
+        Diarization(weights.folder(model_dir, MODELS["diarization"]), device),
+    )
+
+
+class ProductionEngine:
+    """Transcribes, one call at a time; memory grows with the words and, for voices, the sound."""
+
+    def __init__(self, whisper: Whisper, diarization: Diarization) -> None:
+        self.info = EngineInfo(name="production", model=" and ".join(MODELS.values()))
+        self._whisper = whisper
+        self._diarization = diarization
+
+    def run(self, payload: TranscriptionPayload, workspace: Workspace) -> TranscriptionResult:
+        """Write the ``Transcript``; the result counts what is in it."""
+        _check_language(payload.language)
+        by_voice = payload.speaker_diarization
+        with open_media(workspace.input("media")) as container:
+            track = SoundTrack(container)
+            words = list(self._words(track, payload, workspace))
+            duration_ms = track.duration_ms
+        words = ordered(words, duration_ms)
+        turns = self._turns(workspace) if by_voice and words else []
+        transcript = Transcript(
+            language=payload.language,
+            duration_ms=duration_ms,
+            segments=segments(words, speakers(words, turns)),
+        )
+        workspace.output("transcript").write_text(transcript.model_dump_json(), encoding="utf-8")
+        workspace.progress(1.0)
+        return TranscriptionResult(
+            language=transcript.language,
+            duration_ms=duration_ms,
+            segments_count=len(transcript.segments),
+            words_count=len(words),
+        )
+
+    def _words(
+        self, track: SoundTrack, payload: TranscriptionPayload, workspace: Workspace
+    ) -> Iterator[HeardWord]:
+        """The words of the sound, batch by batch; the sound is kept where voices are wanted."""
+        share = 0.0
+        scale = ASR_SHARE if payload.speaker_diarization else 1.0
+
+        def tick(_: float = 0.0) -> None:
+            workspace.progress(share * scale)
+
+        with workspace.scratch(SOUND).open("wb") as kept:
+            blocks: Iterable[Block] = listen(track, payload.paid_ms, tick)
+            if payload.speaker_diarization:
+                blocks = _kept(blocks, kept)
+            for batch in _batches(chunks(utterances(blocks, VAD_STRICTNESS))):
+                yield from self._whisper.words(batch, payload.language, tick)
+                share = batch[-1].share
+                tick()
+
+    def _turns(self, workspace: Workspace) -> list[Turn]:
+        def tick(share: float) -> None:
+            workspace.progress(ASR_SHARE + (1 - ASR_SHARE) * share)
+
+        path = workspace.scratch(SOUND)
+        return self._diarization.turns(np.memmap(path, np.int16, mode="r"), tick)
+
+
+def ordered(words: Iterable[HeardWord], duration_ms: int) -> list[HeardWord]:
+    """The words one after the other, each of ``MIN_WORD_MS`` at least, but none beyond the end."""
+    found: list[HeardWord] = []
+    for word in words:
+        start_ms = min(max(word.start_ms, found[-1].end_ms if found else 0), duration_ms)
+        end_ms = min(max(word.end_ms, start_ms + MIN_WORD_MS), duration_ms)
+        found.append(replace(word, start_ms=start_ms, end_ms=end_ms))
+    return found
+
+
+def _check_language(language: str) -> None:
+    if language not in WHISPER_LANGUAGES:
+        raise EngineError(ErrorCode.INPUT_INVALID, f"No language has the code {language!r:.20}.")
+
+
+def _batches(all_chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:
+    while batch := list(islice(all_chunks, BATCH)):
+        yield batch
+
+
+def _kept(blocks: Iterable[Block], file: BinaryIO) -> Iterator[Block]:
+    """The blocks, each also written to its place in the file, where gaps read as silence."""
+    for block in blocks:
+        file.seek(block.start * block.samples.itemsize)
+        file.write(block.samples.tobytes())
+        yield block

@@ -1,0 +1,101 @@
+"""Who said which word, and where a segment ends: what recogniser and diarization found, merged."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from gpu_tasks.transcription.contract import Segment, Word
+
+ONLY_SPEAKER = "Speaker 1"
+PAUSE_MS = 700
+"""A silence as long as this ends a segment."""
+SENTENCES_MS = 6_000
+"""A segment as long as this ends with its sentence."""
+LONGEST_MS = 15_000
+"""A segment as long as this ends with the word."""
+SENTENCE_ENDS = tuple(".?!…。？！।؟")
+
+
+@dataclass(frozen=True)
+class HeardWord:
+    """A word at its time in the media, as the model spells it: with the space before it, if any."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A stretch in which one voice speaks; turns of several voices may overlap."""
+
+    start_ms: int
+    end_ms: int
+    voice: str
+
+
+def speakers(words: Sequence[HeardWord], turns: Sequence[Turn]) -> list[str]:
+    """``Speaker 1``, ``Speaker 2`` … for each word, numbered by first appearance.
+
+    A word is whose turns overlap it longest; where none do, whose turn is nearest.
+    """
+    if not turns:
+        return [ONLY_SPEAKER] * len(words)
+    names, owners = np.unique([turn.voice for turn in turns], return_inverse=True)
+    starts = np.array([turn.start_ms for turn in turns])
+    ends = np.array([turn.end_ms for turn in turns])
+    numbers: dict[int, int] = {}
+
+    def speaker(word: HeardWord) -> str:
+        apart = np.maximum(starts, word.start_ms) - np.minimum(ends, word.end_ms)
+        overlaps = np.bincount(owners, np.maximum(0, -apart), len(names))
+        voice = int(overlaps.argmax() if overlaps.any() else owners[apart.argmin()])
+        return f"Speaker {numbers.setdefault(voice, len(numbers) + 1)}"
+
+    return [speaker(word) for word in words]
+
+
+def segments(words: Sequence[HeardWord], spoken_by: Sequence[str]) -> list[Segment]:
+    """The words in segments of one speaker each, parted at pauses and, if long, at sentences."""
+    numbers = _numbers(words, spoken_by)
+    groups = groupby(zip(words, spoken_by, numbers, strict=True), key=lambda each: each[2])
+    return [_segment([(word, speaker) for word, speaker, _ in group]) for _, group in groups]
+
+
+def _numbers(words: Sequence[HeardWord], spoken_by: Sequence[str]) -> Iterator[int]:
+    """The number of each word's segment."""
+    number, began = 0, words[0].start_ms if words else 0
+    for index, word in enumerate(words):
+        before = words[index - 1] if index else word
+        turned = index > 0 and spoken_by[index] != spoken_by[index - 1]
+        if turned or _parted(before, word, before.end_ms - began):
+            number, began = number + 1, word.start_ms
+        yield number
+
+
+def _parted(before: HeardWord, word: HeardWord, lasted_ms: int) -> bool:
+    if word.start_ms - before.end_ms >= PAUSE_MS or lasted_ms >= LONGEST_MS:
+        return True
+    return lasted_ms >= SENTENCES_MS and before.text.rstrip().endswith(SENTENCE_ENDS)
+
+
+def _segment(spoken: Sequence[tuple[HeardWord, str]]) -> Segment:
+    heard = [word for word, _ in spoken]
+    return Segment(
+        speaker=spoken[0][1],
+        start_ms=heard[0].start_ms,
+        end_ms=heard[-1].end_ms,
+        text="".join(word.text for word in heard).strip(),
+        words=[
+            Word(
+                word=word.text.strip(),
+                start_ms=word.start_ms,
+                end_ms=word.end_ms,
+                confidence=round(word.confidence, 3),
+            )
+            for word in heard
+        ],
+    )
