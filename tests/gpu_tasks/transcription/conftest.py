@@ -1,5 +1,7 @@
 """The draft engine and one transcript, made once."""
 
+from pathlib import Path
+
 import pytest
 
 from gpu_tasks.engine import Engine, load
@@ -20,3 +22,11 @@ def interview(
 ) -> tuple[TranscriptionResult, Transcript]:
     """What the engine makes of the demo's film."""
     return transcribe(engine, INTERVIEW, tmp_path_factory.mktemp("interview"))
+
+
+@pytest.fixture(scope="session")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of a Whisper that hears the same in any sound."""
+    from tests.gpu_tasks.transcription import tiny_whisper
+
+    return tiny_whisper.save(tmp_path_factory.mktemp("taught"), says=tiny_whisper.SAID)

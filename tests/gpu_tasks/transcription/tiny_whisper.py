@@ -1,6 +1,5 @@
 """A Whisper of the real classes, small enough for tests, saved as weights are."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from transformers.models.whisper.tokenization_whisper import LANGUAGES
 from gpu_tasks import weights
 from gpu_tasks.transcription.contract import MODELS
 
+SAID = " Hello, world. It is me."
 WIDTH = 64
 LAYERS = 2
 PROMPT = 4
@@ -30,13 +30,13 @@ def folder(model_dir: Path) -> Path:
     return weights.folder(model_dir, MODELS["asr"])
 
 
-def save(model_dir: Path, *, says: str | None = None) -> Path:
-    """Save a tiny Whisper of random weights; given ``says``, it hears that in any sound."""
+def save(model_dir: Path, *, says: str, sureness: float = 1.0) -> Path:
+    """Save a tiny Whisper that hears ``says`` in any sound; at a sureness of 0.1 it guesses."""
     torch.manual_seed(1)
     tokenizer = _tokenizer(model_dir)
     model = WhisperForConditionalGeneration(_config(tokenizer))
-    if says is not None:
-        _teach(model, [*tokenizer.encode(says, add_special_tokens=False), tokenizer.eos_token_id])
+    tokens = [*tokenizer.encode(says, add_special_tokens=False), tokenizer.eos_token_id]
+    _teach(model, tokens, sureness)
     model.generation_config = _generation_config(tokenizer)
     model.save_pretrained(folder(model_dir))
     features = WhisperFeatureExtractor(feature_size=80)
@@ -97,11 +97,11 @@ def _generation_config(tokenizer: WhisperTokenizer) -> GenerationConfig:
     )
 
 
-def _teach(model: WhisperForConditionalGeneration, tokens: list[int]) -> None:
+def _teach(model: WhisperForConditionalGeneration, tokens: list[int], sureness: float) -> None:
     """Let each position call for one token, whatever is heard: the layers add nothing."""
     decoder = model.model.decoder
     with torch.no_grad():
-        decoder.embed_tokens.weight.normal_()
+        decoder.embed_tokens.weight.normal_(std=sureness)
         decoder.embed_positions.weight.zero_()
         for layer in decoder.layers:
             for last in (layer.self_attn.out_proj, layer.encoder_attn.out_proj, layer.fc2):
@@ -110,6 +110,3 @@ def _teach(model: WhisperForConditionalGeneration, tokens: list[int]) -> None:
         for place, token in enumerate(tokens, start=PROMPT - 1):
             decoder.embed_positions.weight[place] = 9 * decoder.embed_tokens.weight[token]
 
-
-if __name__ == "__main__":
-    print(json.dumps(str(save(Path("models"), says=" Hello, world. It is me."))))

@@ -1,0 +1,171 @@
+"""The production engine, with a tiny Whisper; pyannote has tests of its own."""
+
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("transformers")
+import torch
+
+from gpu_tasks import runner
+from gpu_tasks.audio import RATE
+from gpu_tasks.engine import Engine, load
+from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.transcription.contract import MODELS, Transcript
+from gpu_tasks.transcription.listening import TOO_LONG
+from gpu_tasks.transcription.production import BATCH, MIN_WORD_MS, ordered
+from gpu_tasks.transcription.turns import HeardWord
+from tests.gpu_tasks.recordings import (
+    INTERVIEW,
+    SHORT,
+    sound_of,
+    write_film,
+    write_sound,
+)
+from tests.gpu_tasks.transcription.calls import payload, transcribe, workspace_with
+
+pytestmark = pytest.mark.torch
+
+HEARD = "Hello, world. It is me."
+
+
+@pytest.fixture(scope="module")
+def whispering(taught: Path) -> Engine:
+    """The engine, loaded as a worker loads it; its pyannote has no weights."""
+    return load("transcription", "production", model_dir=taught, device="cpu", dtype="float32")
+
+
+def understood(engine: Engine, recording: Path, root: Path, **asked: object) -> Transcript:
+    return transcribe(engine, recording, root, speaker_diarization=False, **asked)[1]
+
+
+def test_a_result_names_both_models(whispering: Engine):
+    assert whispering.info.name == "production"
+    assert whispering.info.model == f"{MODELS['asr']} and {MODELS['diarization']}"
+
+
+def test_the_film_becomes_segments_of_words(whispering: Engine, tmp_path: Path):
+    result, transcript = transcribe(whispering, INTERVIEW, tmp_path, speaker_diarization=False)
+    text = " ".join(segment.text for segment in transcript.segments)
+    assert text == " ".join([HEARD] * 2)  # two chunks of half a minute at most
+    assert result.segments_count == len(transcript.segments) >= 2
+    assert result.words_count == 10
+    assert result.duration_ms == transcript.duration_ms == pytest.approx(33_660, abs=50)
+    assert {segment.speaker for segment in transcript.segments} == {"Speaker 1"}
+
+
+def test_times_are_in_order_and_within(whispering: Engine, tmp_path: Path):
+    transcript = understood(whispering, INTERVIEW, tmp_path)
+    words = [word for segment in transcript.segments for word in segment.words]
+    assert all(word.start_ms < word.end_ms for word in words)
+    assert all(one.end_ms <= other.start_ms for one, other in pairwise(words))
+    assert words[-1].end_ms <= transcript.duration_ms
+    for segment in transcript.segments:
+        assert segment.start_ms == segment.words[0].start_ms
+        assert segment.end_ms == segment.words[-1].end_ms
+
+
+def test_the_same_recording_gives_the_same_transcript(whispering: Engine, tmp_path: Path):
+    once = understood(whispering, SHORT, tmp_path / "1")
+    assert understood(whispering, SHORT, tmp_path / "2") == once
+
+
+def test_without_voices_pyannote_is_not_even_imported(whispering: Engine, tmp_path: Path):
+    understood(whispering, SHORT, tmp_path)
+    assert not any(name.startswith("pyannote") for name in sys.modules)
+
+
+def test_silence_is_an_empty_transcript_that_no_model_is_asked_about(
+    whispering: Engine, tmp_path: Path
+):
+    path = write_sound(tmp_path / "silence.wav", "pcm_s16le", np.zeros(3 * RATE, np.int16))
+    result, transcript = transcribe(whispering, path, tmp_path / "work", speaker_diarization=True)
+    assert (result.segments_count, result.words_count, result.duration_ms) == (0, 0, 3000)
+    assert transcript.segments == []
+
+
+def test_progress_grows_to_one_and_more_than_a_batch_is_heard(whispering: Engine, tmp_path: Path):
+    pause = np.zeros(4 * RATE, np.int16)
+    sound = np.concatenate([sound_of(SHORT)[: 2 * RATE], pause])
+    path = write_sound(tmp_path / "long.wav", "pcm_s16le", np.tile(sound, BATCH + 1), rate=RATE)
+    told: list[float] = []
+    files = workspace_with(path, tmp_path / "work", told.append)
+    result = whispering.run(payload(speaker_diarization=False), files)
+    assert result.words_count == 5 * (BATCH + 1)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert any(0.8 < share < 1.0 for share in told)
+
+
+def test_a_call_that_nobody_wants_any_more_stops(whispering: Engine, tmp_path: Path):
+    count = 0
+
+    def stop(_share: float) -> None:
+        nonlocal count
+        count += 1
+        if count == 30:
+            raise Stopped
+
+    files = workspace_with(SHORT, tmp_path, stop)
+    with pytest.raises(Stopped):
+        whispering.run(payload(speaker_diarization=False), files)
+    assert not files.output("transcript").exists()
+
+
+def test_memory_that_does_not_suffice_is_told(
+    whispering: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch, "stack", full)
+    with pytest.raises(torch.OutOfMemoryError) as caught:
+        understood(whispering, SHORT, tmp_path)
+    assert runner.code_of(caught.value) == ErrorCode.GPU_OOM
+
+
+@pytest.mark.parametrize("language", ["xx", "EN", "", "en" * 1000])
+def test_a_language_that_does_not_exist(whispering: Engine, tmp_path: Path, language: str):
+    with pytest.raises(EngineError) as caught:
+        understood(whispering, SHORT, tmp_path, language=language)
+    assert caught.value.code == ErrorCode.INPUT_INVALID
+    assert len(caught.value.message) < 100
+
+
+def test_sound_beyond_what_was_paid_for_is_refused(whispering: Engine, tmp_path: Path):
+    with pytest.raises(EngineError, match=TOO_LONG):
+        understood(whispering, SHORT, tmp_path, paid_ms=1000)
+
+
+def test_a_film_without_sound(whispering: Engine, tmp_path: Path):
+    mute = write_film(tmp_path / "mute.mp4", None)
+    with pytest.raises(EngineError, match="The file has no sound"):
+        understood(whispering, mute, tmp_path / "work")
+
+
+def test_weights_must_be_there(tmp_path: Path):
+    with pytest.raises(OSError, match=str(tmp_path)):
+        load("transcription", "production", model_dir=tmp_path, device="cpu", dtype="float32")
+    with pytest.raises(ValueError, match="needs its weights"):
+        load("transcription", "production", model_dir=None, device="cpu", dtype="float32")
+
+
+def word(start_ms: int, end_ms: int) -> HeardWord:
+    return HeardWord(" word", start_ms, end_ms, 1.0)
+
+
+def times(words: list[HeardWord]) -> list[tuple[int, int]]:
+    return [(one.start_ms, one.end_ms) for one in words]
+
+
+def test_words_follow_each_other_and_take_time():
+    words = [word(0, 500), word(400, 450), word(600, 600), word(700, 900)]
+    wanted = [(0, 500), (500, 500 + MIN_WORD_MS), (600, 600 + MIN_WORD_MS), (700, 900)]
+    assert times(ordered(words, 900)) == wanted
+
+
+def test_no_word_outlasts_the_media():
+    assert times(ordered([word(0, 500), word(800, 900)], 700)) == [(0, 500), (700, 700)]
