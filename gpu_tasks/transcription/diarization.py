@@ -35,12 +35,12 @@ class Diarization:
 
     def _loaded(self) -> Any:
         if self._pipeline is None:
+            if not self._folder.is_dir():  # it would be asked of the hub
+                raise FileNotFoundError(f"no pipeline in {self._folder}")
             os.environ["PYANNOTE_METRICS_ENABLED"] = "0"  # else each use is told to its makers
             from pyannote.audio import Pipeline  # noqa: PLC0415 - heavy, and not always wanted
 
-            pipeline = Pipeline.from_pretrained(self._folder)
-            if pipeline is None:
-                raise FileNotFoundError(f"no pipeline in {self._folder}")
+            pipeline: Any = Pipeline.from_pretrained(self._folder)
             self._pipeline = pipeline.to(torch.device(self._device))
         return self._pipeline
 

@@ -67,7 +67,9 @@ def test_every_chunk_of_a_batch_has_its_words_at_its_time(whisper: Whisper):
 def test_words_lie_where_somebody_speaks(whisper: Whisper):
     spans = [(0.0, 2.0), (5.0, 6.0)]
     for word in heard(whisper, chunk(0.0, 6.0, *spans)):
-        inside = [begin * 1000 <= word.start_ms <= word.end_ms <= end * 1000 for begin, end in spans]
+        inside = [
+            begin * 1000 <= word.start_ms <= word.end_ms <= end * 1000 for begin, end in spans
+        ]
         assert any(inside)
 
 

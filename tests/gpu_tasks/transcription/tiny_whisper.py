@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers.pre_tokenizers import ByteLevel
 from transformers import (
     GenerationConfig,
     WhisperConfig,
@@ -12,7 +13,6 @@ from transformers import (
     WhisperProcessor,
     WhisperTokenizer,
 )
-from tokenizers.pre_tokenizers import ByteLevel
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
 from gpu_tasks import weights
@@ -109,4 +109,3 @@ def _teach(model: WhisperForConditionalGeneration, tokens: list[int], sureness: 
                 last.bias.zero_()
         for place, token in enumerate(tokens, start=PROMPT - 1):
             decoder.embed_positions.weight[place] = 9 * decoder.embed_tokens.weight[token]
-
