@@ -1,6 +1,6 @@
 """The draft engine: PocketSphinx and simple speaker labels, on a CPU and offline."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -50,37 +50,51 @@ class DraftEngine:
     def run(self, payload: TranscriptionPayload, workspace: Workspace) -> TranscriptionResult:
         """Write the ``Transcript``; the result counts what is in it."""
         _check_language(payload.language)
-        with open_media(workspace.input("media")) as container:
-            track = SoundTrack(container)
-            blocks = listen(track, payload.paid_ms, workspace.progress)
-            spoken = list(self._understand(blocks, workspace))
-            duration_ms = track.duration_ms
-        speakers = _speakers(spoken, payload.speaker_diarization)
-        transcript = Transcript(
-            language=payload.language,
-            duration_ms=duration_ms,
-            segments=[_segment(*pair, duration_ms) for pair in zip(spoken, speakers, strict=True)],
+        transcript = self.transcribe(
+            workspace.input("media"),
+            diarization=payload.speaker_diarization,
+            paid_ms=payload.paid_ms,
+            progress=workspace.progress,
         )
         workspace.output("transcript").write_text(transcript.model_dump_json(), encoding="utf-8")
         return TranscriptionResult(
             language=transcript.language,
-            duration_ms=duration_ms,
+            duration_ms=transcript.duration_ms,
             segments_count=len(transcript.segments),
             words_count=sum(len(segment.words) for segment in transcript.segments),
         )
 
-    def _understand(self, blocks: Iterable[Block], workspace: Workspace) -> Iterator[Spoken]:
+    def transcribe(
+        self,
+        media: Path,
+        *,
+        diarization: bool,
+        progress: Callable[[float], None],
+        paid_ms: int | None = None,
+    ) -> Transcript:
+        """The transcript of an English recording."""
+        with open_media(media) as container:
+            track = SoundTrack(container)
+            spoken = list(self._understand(listen(track, paid_ms, progress), progress))
+            duration_ms = track.duration_ms
+        speakers = _speakers(spoken, diarization)
+        return Transcript(
+            language="en",
+            duration_ms=duration_ms,
+            segments=[_segment(*pair, duration_ms) for pair in zip(spoken, speakers, strict=True)],
+        )
+
+    def _understand(
+        self, blocks: Iterable[Block], progress: Callable[[float], None]
+    ) -> Iterator[Spoken]:
         for utterance in utterances(blocks):
-            words = self._words(utterance, workspace)
+            words = self._words(utterance, progress)
             if words:
                 start_ms = utterance.start * 1000 // RATE
                 yield Spoken(start_ms, words, voice(utterance.samples))
 
-    def _words(self, utterance: Utterance, workspace: Workspace) -> list[HeardWord]:
-        def tick() -> None:
-            workspace.progress(utterance.share)
-
-        return self._recogniser.words(utterance.samples, tick)
+    def _words(self, utterance: Utterance, progress: Callable[[float], None]) -> list[HeardWord]:
+        return self._recogniser.words(utterance.samples, lambda: progress(utterance.share))
 
 
 def _check_language(language: str) -> None:

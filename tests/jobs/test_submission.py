@@ -8,6 +8,7 @@ from django.db import connections
 
 from credits import ledger
 from credits.models import CreditTransaction
+from jobs.features.registry import feature_of
 from jobs.models import Event, Job
 from media.models import MediaStatus, MediaType
 from projects.models import Project
@@ -55,17 +56,24 @@ def test_the_media_and_its_project_are_kept_with_the_job(api, user, make_media):
     }
 
 
-def test_not_enough_credits(api, user, make_media):
-    answer = submit(api, make_media(duration_ms=101 * 120_000))
+@pytest.fixture
+def dear(monkeypatch):
+    """A hundred credits for the first two minutes."""
+    tariff = {"credits": 100, "per_started_ms": 120_000}
+    monkeypatch.setattr(type(feature_of("transcription")), "tariff", tariff)
+
+
+def test_not_enough_credits(api, user, make_media, dear):
+    answer = submit(api, make_media(duration_ms=120_001))
     body = answer.json()
     assert answer.status_code == 402
     assert answer["Content-Type"] == "application/problem+json"
-    assert (body["code"], body["balance"], body["required"]) == ("insufficient_credits", 100, 101)
+    assert (body["code"], body["balance"], body["required"]) == ("insufficient_credits", 100, 200)
     assert nothing_happened(user)
 
 
-def test_the_last_credit_can_be_spent(api, user, make_media):
-    assert submit(api, make_media(duration_ms=100 * 120_000)).status_code == 202
+def test_the_last_credit_can_be_spent(api, user, make_media, dear):
+    assert submit(api, make_media(duration_ms=120_000)).status_code == 202
     assert ledger.balance_of(user_id=user.pk) == 0
 
 

@@ -1,0 +1,1 @@
+"""Questions about a film, answered with the times that show it."""

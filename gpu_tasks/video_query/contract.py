@@ -1,0 +1,83 @@
+"""The video query function: a film and a question in, an answer with its evidence out."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from gpu_tasks.contract import Contract, GpuClass, ImageFamily, InputFile, Payload, Wire
+
+MODELS = {"vlm": "Qwen/Qwen3-VL-8B-Instruct@0c351dd01ed87e9c1b53cbc748cba10e6187ff3b"}
+
+MIN_QUESTION = 1
+MAX_QUESTION = 1000
+MAX_ANSWER = 4000
+MAX_EVIDENCE = 50
+MAX_DETAIL = 500
+MAX_SEGMENTS = 2000
+MAX_SEGMENT_TEXT = 2000
+MAX_DURATION_MS = {"draft": 10 * 60_000, "production": 2 * 3_600_000}
+"""The longest film that each engine can answer about within the time limit."""
+
+
+class Said(Wire):
+    """A stretch of the film's transcript."""
+
+    start_ms: int = Field(ge=0)
+    end_ms: int = Field(ge=0)
+    text: str = Field(max_length=MAX_SEGMENT_TEXT)
+
+
+class VideoQueryPayload(Payload):
+    """No file is written: the result is the answer."""
+
+    video: InputFile
+    question: str = Field(min_length=MIN_QUESTION, max_length=MAX_QUESTION)
+    segments: tuple[Said, ...] | None = Field(
+        default=None,
+        max_length=MAX_SEGMENTS,
+        description="The film's transcript, where there is one.",
+    )
+    seed: int = Field(ge=0, lt=2**31)
+
+
+class EvidenceKind(StrEnum):
+    """What a piece of evidence was taken from."""
+
+    PICTURE = "picture"
+    SPEECH = "speech"
+    CUT = "cut"
+    MOTION = "motion"
+    BRIGHTNESS = "brightness"
+    COLOUR = "colour"
+    FACE = "face"
+
+
+class Evidence(Wire):
+    """Where in the film the answer can be seen or heard; times in milliseconds."""
+
+    start_ms: int = Field(ge=0)
+    end_ms: int = Field(ge=0)
+    kind: EvidenceKind
+    detail: str = Field(max_length=MAX_DETAIL)
+
+
+class VideoQueryResult(Wire):
+    """What the callback carries, and the job shows."""
+
+    answer: str = Field(min_length=1, max_length=MAX_ANSWER)
+    evidence: tuple[Evidence, ...] = Field(max_length=MAX_EVIDENCE)
+    duration_ms: int = Field(ge=0)
+    frames_sampled: int = Field(ge=1)
+
+
+CONTRACT = Contract(
+    name="video_query",
+    gpu=GpuClass.A10G,
+    image=ImageFamily.VLM,
+    time_limit_seconds=300,
+    payload=VideoQueryPayload,
+    result=VideoQueryResult,
+    models=MODELS,
+    dtype="bfloat16",
+    memory_mb=16 * 1024,
+)

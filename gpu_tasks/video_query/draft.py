@@ -1,0 +1,80 @@
+"""The draft engine: measures of the pictures, words of the sound, and rules for the question."""
+
+from pathlib import Path
+
+from gpu_tasks import film as films
+from gpu_tasks.contract import EngineInfo
+from gpu_tasks.engine import Workspace
+from gpu_tasks.film import Film
+from gpu_tasks.transcription.draft import DraftEngine as Transcriber
+from gpu_tasks.video_query.answers import Known, answer
+from gpu_tasks.video_query.contract import (
+    MAX_ANSWER,
+    MAX_EVIDENCE,
+    MAX_SEGMENT_TEXT,
+    Evidence,
+    Said,
+    VideoQueryPayload,
+    VideoQueryResult,
+)
+from gpu_tasks.video_query.questions import Question, Topic, understand
+from gpu_tasks.video_query.watching import MAX_SIDE, RATE, watch
+
+WATCHING_SHARE = 0.5
+"""How much of the work is looking, where there is listening as well."""
+
+
+def load(model_dir: Path | None, device: str, dtype: str) -> "DraftEngine":
+    """The engine; it has neither weights to find nor a device to choose."""
+    del model_dir, device, dtype
+    return DraftEngine()
+
+
+class DraftEngine:
+    """Answers what can be measured, and says where it cannot."""
+
+    def __init__(self) -> None:
+        self._transcriber = Transcriber()
+        heard_by = self._transcriber.info.model
+        self.info = EngineInfo(name="draft", model=f"measures of pictures, {heard_by}")
+
+    def run(self, payload: VideoQueryPayload, workspace: Workspace) -> VideoQueryResult:
+        """The answer; ``seed`` changes nothing, for nothing here is left to chance."""
+        question = understand(payload.question)
+        film = films.look(workspace.input("video"), max_side=MAX_SIDE, frame_rate=RATE)
+        listens = payload.segments is None and film.has_sound and _about_words(question)
+        share = WATCHING_SHARE if listens else 1.0
+        watched = watch(film, lambda done: workspace.progress(done * share))
+        said = self._heard(film, workspace) if listens else payload.segments
+        findings = answer(question, Known(watched, said, film.has_sound))
+        workspace.progress(1.0)
+        evidence = [one for finding in findings for one in finding.evidence]
+        return VideoQueryResult(
+            answer=" ".join(finding.text for finding in findings)[:MAX_ANSWER],
+            evidence=tuple(_within(evidence, watched.duration_ms)[:MAX_EVIDENCE]),
+            duration_ms=watched.duration_ms,
+            frames_sampled=watched.brightness.size,
+        )
+
+    def _heard(self, film: Film, workspace: Workspace) -> list[Said]:
+        def tick(done: float) -> None:
+            workspace.progress(WATCHING_SHARE + (1 - WATCHING_SHARE) * done)
+
+        transcript = self._transcriber.transcribe(film.path, diarization=False, progress=tick)
+        return [
+            Said(start_ms=one.start_ms, end_ms=one.end_ms, text=one.text[:MAX_SEGMENT_TEXT])
+            for one in transcript.segments
+        ]
+
+
+def _about_words(question: Question) -> bool:
+    return Topic.SPEECH in question.topics or not question.topics
+
+
+def _within(evidence: list[Evidence], duration_ms: int) -> list[Evidence]:
+    """What begins in the film, cut at its end: sound may go on after the pictures."""
+    return [
+        one.model_copy(update={"end_ms": min(max(one.start_ms, one.end_ms), duration_ms)})
+        for one in evidence
+        if one.start_ms <= duration_ms
+    ]

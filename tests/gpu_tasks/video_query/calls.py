@@ -1,0 +1,66 @@
+"""Calls of the video query function, and films that are known by heart."""
+
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+from gpu_tasks import ffmpeg
+from gpu_tasks.contract import InputFile
+from gpu_tasks.engine import Engine
+from gpu_tasks.video_query.contract import Said, VideoQueryPayload, VideoQueryResult
+from tests.gpu_tasks.recordings import SHORT
+from tests.gpu_tasks.workspaces import workspace
+
+SHOTS = (("red", 2.0), ("white", 1.0), ("testsrc2", 2.0), ("black", 1.0))
+"""What `known_film` shows, and for how many seconds."""
+
+
+def known_film(path: Path, *extra: str | Path) -> Path:
+    """Six seconds: red, white, a moving test pattern, black; three cuts. No sound by itself."""
+    arguments: list[str | Path] = []
+    for name, seconds in SHOTS:
+        form = f"size=160x90:rate=25:duration={seconds}"
+        source = f"{name}={form}" if name == "testsrc2" else f"color={name}:{form}"
+        arguments += ["-f", "lavfi", "-i", source]
+    joined = f"concat=n={len(SHOTS)}:v=1:a=0[v]"
+    filters = ["-filter_complex", joined, "-map", "[v]"]
+    ffmpeg.run([*arguments, *extra, *filters, "-c:v", "libx264", "-preset", "ultrafast", path])
+    return path
+
+
+def talking_film(path: Path, silent: Path) -> Path:
+    """The same with three seconds of speech."""
+    ffmpeg.run(["-i", silent, "-i", SHORT, "-c:v", "copy", "-c:a", "aac", path])
+    return path
+
+
+def payload(question: str, segments: tuple[Said, ...] | None = None) -> VideoQueryPayload:
+    """A call with a question."""
+    return VideoQueryPayload(
+        job_id=uuid4(),
+        attempt_id=uuid4(),
+        callback_url="http://127.0.0.1:9/callback",
+        video=InputFile(url="http://127.0.0.1:9/video", name="film.mp4"),
+        question=question,
+        segments=segments,
+        seed=1,
+    )
+
+
+def ask(
+    engine: Engine,
+    film: Path,
+    root: Path,
+    question: str,
+    *,
+    segments: tuple[Said, ...] | None = None,
+    progress: Callable[[float], None] = lambda _share: None,
+) -> VideoQueryResult:
+    """What the engine answers."""
+    files = workspace(root, inputs={"video": film}, outputs=[], progress=progress)
+    result = engine.run(payload(question, segments), files)
+    assert isinstance(result, VideoQueryResult)
+    assert result.duration_ms > 0
+    for one in result.evidence:
+        assert 0 <= one.start_ms <= one.end_ms <= result.duration_ms
+    return result
