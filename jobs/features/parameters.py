@@ -61,6 +61,14 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
         raise MediaNotUsable(field=self.field_name or "", code=code, detail=detail)
 
 
+def no_longer_than(longest_ms: int, media: MediaFile, *, field: str) -> MediaFile:
+    """The media; 422 where it lasts longer than the engine can do within its time."""
+    if (media.duration_ms or 0) > longest_ms:
+        detail = f"This lasts too long: {longest_ms // 60_000} minutes are possible."
+        raise MediaNotUsable(field=field, code="too_long", detail=detail)
+    return media
+
+
 @extend_schema_field(OpenApiTypes.UUID)
 class ProjectField(serializers.Field[Project, str, str, Any]):
     """The id of one of the user's projects."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
-from uuid import UUID
 
 from rest_framework import serializers
 
@@ -12,7 +11,7 @@ from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.transcription import contract
 from jobs.features.base import Feature, per_started
 from jobs.features.files import Write, sources_of
-from jobs.features.parameters import MediaField, MediaNotUsable, Parameters
+from jobs.features.parameters import MediaField, Parameters, no_longer_than
 from jobs.models import Attempt, Job
 from media.models import MediaFile, MediaType
 from media.storage import object_storage
@@ -31,14 +30,7 @@ class TranscriptionParameters(Parameters):
 
     def validate_media_id(self, media: MediaFile) -> MediaFile:
         """A recording that the chosen engine transcribes within its time limit."""
-        longest = contract.MAX_DURATION_MS[FEATURE.engine]
-        if (media.duration_ms or 0) > longest:
-            raise MediaNotUsable(
-                field="media_id",
-                code="too_long",
-                detail=f"The {FEATURE.engine} engine takes {longest // 60_000} minutes at most.",
-            )
-        return media
+        return no_longer_than(contract.MAX_DURATION_MS[FEATURE.engine], media, field="media_id")
 
     def validate_language(self, language: str) -> str:
         """A language that the chosen engine knows."""
@@ -88,23 +80,20 @@ class Transcription(Feature):
 
     def deliver(self, job: Job, output: dict[str, Any]) -> None:
         """Merge the segments into the project's EDL, if there still is one."""
-        if job.project_id is not None:
-            _merge(job, job.project_id, output["transcript"]["segments"])
-
-
-def _merge(job: Job, project_id: UUID, segments: list[dict[str, Any]]) -> None:
-    try:
-        transcript.merge(
-            project_id=project_id,
-            user_id=job.user_id,
-            media_file_id=job.media_ids[0],
-            job_id=job.pk,
-            segments=segments,
-        )
-    except NotFound:
-        return  # deleted meanwhile: the job still has its transcript
-    except EdlTooLarge as exc:
-        raise EngineError(ErrorCode.INPUT_INVALID, str(exc.detail)) from exc
+        if job.project_id is None:
+            return
+        try:
+            transcript.merge(
+                project_id=job.project_id,
+                user_id=job.user_id,
+                media_file_id=job.media_ids[0],
+                job_id=job.pk,
+                segments=output["transcript"]["segments"],
+            )
+        except NotFound:
+            return  # deleted meanwhile: the job still has its transcript
+        except EdlTooLarge as exc:
+            raise EngineError(ErrorCode.INPUT_INVALID, str(exc.detail)) from exc
 
 
 FEATURE = Transcription()

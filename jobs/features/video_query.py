@@ -1,0 +1,77 @@
+"""Video query: a question about a film, answered with the times that show it."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from auteur.api.problems import NotFound
+from gpu_tasks.video_query import contract
+from jobs.features.base import Feature, per_started
+from jobs.features.parameters import MediaField, Parameters, no_longer_than, seed
+from jobs.models import Attempt, Job
+from media.models import MediaFile, MediaType
+from projects import transcript
+
+
+class VideoQueryParameters(Parameters):
+    """`POST /jobs/video-query`."""
+
+    video_media_id = MediaField(types=(MediaType.VIDEO,))
+    question = serializers.CharField(
+        min_length=contract.MIN_QUESTION,
+        max_length=contract.MAX_QUESTION,
+        help_text="In English, where the draft engine answers.",
+    )
+    seed = seed()
+
+    def validate_video_media_id(self, media: MediaFile) -> MediaFile:
+        """A film that the chosen engine answers about within its time limit."""
+        longest_ms = contract.MAX_DURATION_MS[FEATURE.engine]
+        return no_longer_than(longest_ms, media, field="video_media_id")
+
+
+class VideoQuery(Feature):
+    """The declaration."""
+
+    name = "video_query"
+    summary = "Answer a question about a film"
+    contract = contract.CONTRACT
+    parameters = VideoQueryParameters
+    tariff: ClassVar[Mapping[str, int]] = {"base": 2, "credits": 1, "per_started_ms": 60_000}
+    example: ClassVar[Mapping[str, Any]] = {
+        "video_media_id": "interview.mp4",
+        "question": "How many cuts are there, and what is said?",
+    }
+
+    def price(self, parameters: Mapping[str, Any]) -> int:
+        """Two credits, and one per started minute."""
+        duration_ms = parameters["video_media_id"].duration_ms or 0
+        units = per_started(duration_ms, self.tariff["per_started_ms"])
+        return self.tariff["base"] + units * self.tariff["credits"]
+
+    def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
+        """With the film's transcript, where its project has one."""
+        return {**super().prepare(job, attempt), "segments": _said(job)}
+
+
+def _said(job: Job) -> list[dict[str, Any]] | None:
+    if job.project_id is None:
+        return None
+    try:
+        known = transcript.read(project_id=job.project_id, user_id=job.user_id)["segments"]
+    except NotFound:
+        return None  # deleted meanwhile
+    said = [
+        {
+            "start_ms": one["start_ms"],
+            "end_ms": one["end_ms"],
+            "text": (one["edited_text"] or one["text"])[: contract.MAX_SEGMENT_TEXT],
+        }
+        for one in known
+        if one["media_file_id"] == str(job.media_ids[0])
+    ]
+    return said[: contract.MAX_SEGMENTS] or None
+
+
+FEATURE = VideoQuery()

@@ -1,0 +1,40 @@
+"""What transcription takes, and what its call is told of the price."""
+
+from pathlib import Path
+
+import pytest
+
+from gpu_tasks.transcription import contract
+from jobs.models import Job
+from tests.gpu_tasks.recordings import SHORT
+from tests.jobs.features.conftest import error_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+URL = "/jobs/transcription"
+
+
+@pytest.mark.parametrize("engine", ["draft", "production"])
+@pytest.mark.parametrize(("beyond", "status"), [(0, 202), (1, 422)])
+def test_a_recording_that_takes_too_long_is_not_charged(
+    api, make_media, settings, engine, beyond, status
+):
+    settings.INFERENCE_ENGINES = {"transcription": engine}
+    media = make_media(duration_ms=contract.MAX_DURATION_MS[engine] + beyond)
+    answer = api.post(URL, {"media_id": str(media.pk)}, format="json")
+    assert answer.status_code == status
+    if beyond:
+        assert answer.json()["errors"][0]["code"] == "too_long"
+        assert not Job.objects.exists()
+
+
+def test_a_file_that_lasts_as_long_as_it_says_is_transcribed(run_job, bring):
+    media = bring(SHORT, "audio/flac")
+    job = run_job("transcription", media_id=str(media.pk))
+    assert job["status"] == "completed"
+
+
+def test_a_file_that_lasts_longer_than_it_says_is_refused(run_job, bring, tmp_path: Path):
+    media = bring(SHORT, "audio/flac", duration_ms=100)
+    job = run_job("transcription", media_id=str(media.pk))
+    assert error_of(job["id"]) == ("INPUT_INVALID", "The file lasts longer than it says.")
