@@ -164,7 +164,8 @@ def _speech(question: Question, known: Known) -> Finding:
         return Finding("No words were understood.")
     if not question.wanted:
         return _all_said(known.said)
-    hits = [(one, _times_said(question.wanted, one)) for one in known.said]
+    wanted = set(stems(" ".join(question.wanted)))
+    hits = [(one, sum(word in wanted for word in stems(one.text))) for one in known.said]
     found = [(one, count) for one, count in hits if count]
     looked_for = ", ".join(question.wanted)
     if not found:
@@ -180,10 +181,6 @@ def _all_said(said: Sequence[Said]) -> Finding:
     quotes = "; ".join(f"at {clock(one.start_ms)}: “{_short(one.text)}”" for one in said[:MOST])
     more = f" And {len(said) - MOST} more segments." if len(said) > MOST else ""
     return Finding(f"Said is {quotes}.{more}", [_heard(one) for one in said])
-
-
-def _times_said(wanted: Sequence[str], one: Said) -> int:
-    return sum(word in wanted for word in stems(one.text))
 
 
 def _heard(one: Said) -> Evidence:

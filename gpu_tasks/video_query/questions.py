@@ -25,13 +25,13 @@ RULES: tuple[tuple[Topic, str], ...] = (
     (Topic.FACES, r"faces?|person|people|somebody|someone|anybody|anyone|m[ae]n|wom[ae]n|who"),
     (Topic.CUTS, r"cuts?|shots?|scenes?|edits?|transitions?"),
     (Topic.COLOUR, r"colou?r\w*"),
-    (Topic.BRIGHTNESS, r"bright\w*|dark\w*|light\w*|black|white|exposure|night|dim"),
+    (Topic.BRIGHTNESS, r"(bright|dark|light)(er|est|ness|ing)?|black|white|exposure|night|dim"),
     (Topic.MOTION, r"mov(e|es|ed|ing|ement|ements)|motion|still|static|fr[eo]\wzen?|action|calm"),
     (Topic.LENGTH, r"how long|length|duration|last|lasts|minutes|seconds"),
 )
 _QUOTED = re.compile(r"[\"“‘]([^\"“”‘’]+)[\"”’]|(?<!\w)'([^']+)'(?!\w)")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-_SUFFIXES = ("'s", "’s", "ing", "ed", "es", "s")
+_SUFFIXES = ("'s", "’s", "ing", "ed", "s")
 _STEM = 4
 """No suffix is taken from a word that would be shorter than this."""
 _COMMON_WORDS = """
@@ -51,7 +51,7 @@ class Question:
     topics: tuple[Topic, ...]
     """What it asks about, in the order of the rules; none where they do not understand it."""
     wanted: tuple[str, ...]
-    """Stems of the words to look for in the transcript."""
+    """The words to look for in the transcript."""
     counts: bool
     """Whether it asks how often."""
 
@@ -61,10 +61,10 @@ def understand(text: str) -> Question:
     asked = text.lower()
     rules = [(topic, rf"\b(?:{pattern})\b") for topic, pattern in RULES]
     topics = dict.fromkeys(topic for topic, pattern in rules if re.search(pattern, asked))
-    quoted = " ".join(one or other for one, other in _QUOTED.findall(asked))
+    quoted = _WORD.findall(" ".join(one or other for one, other in _QUOTED.findall(asked)))
     return Question(
         topics=tuple(topics),
-        wanted=tuple(dict.fromkeys(stems(quoted) if quoted else _telling(asked, rules))),
+        wanted=tuple(dict.fromkeys(quoted or _telling(asked, rules))),
         counts=bool(re.search(r"\bhow (many times|often)\b", asked)),
     )
 
@@ -75,17 +75,14 @@ def stems(text: str) -> list[str]:
 
 
 def _telling(asked: str, rules: list[tuple[Topic, str]]) -> list[str]:
-    """The stems of the words that are neither common nor name a topic."""
+    """The words that are neither common nor name a topic."""
     words = [word for word in _WORD.findall(asked) if word not in _COMMON]
-    return [
-        _stem(word)
-        for word in words
-        if not any(re.fullmatch(pattern, word) for _, pattern in rules)
-    ]
+    return [word for word in words if not any(re.fullmatch(pattern, word) for _, pattern in rules)]
 
 
 def _stem(word: str) -> str:
     for suffix in _SUFFIXES:
         if word.endswith(suffix) and len(word) - len(suffix) >= _STEM:
-            return word.removesuffix(suffix)
-    return word
+            word = word.removesuffix(suffix)
+            break
+    return word[:-1] if word.endswith("e") and len(word) >= _STEM else word

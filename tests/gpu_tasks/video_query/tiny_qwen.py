@@ -55,6 +55,7 @@ def _config(tokenizer: Qwen2Tokenizer) -> Qwen3VLConfig:
         text_config={
             "vocab_size": len(tokenizer),
             "hidden_size": WIDTH,
+            "initializer_range": 0.3,
             "intermediate_size": WIDTH,
             "num_hidden_layers": 3,
             "num_attention_heads": 2,
@@ -69,6 +70,7 @@ def _config(tokenizer: Qwen2Tokenizer) -> Qwen3VLConfig:
         },
         vision_config={
             "depth": 3,
+            "initializer_range": 0.3,
             "hidden_size": WIDTH,
             "intermediate_size": WIDTH,
             "num_heads": 2,

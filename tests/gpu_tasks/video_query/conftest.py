@@ -1,0 +1,26 @@
+"""The draft engine and its films, made once."""
+
+from pathlib import Path
+
+import pytest
+
+from gpu_tasks.engine import Engine, load
+from tests.gpu_tasks.video_query.calls import known_film, talking_film
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """The draft engine, loaded as a worker loads it."""
+    return load("video_query", "draft", model_dir=None, device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def silent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six seconds of four shots without sound."""
+    return known_film(tmp_path_factory.mktemp("films") / "silent.mp4")
+
+
+@pytest.fixture(scope="session")
+def talking(silent: Path) -> Path:
+    """The same, in which somebody says a sentence."""
+    return talking_film(silent.with_name("talking.mp4"), silent)

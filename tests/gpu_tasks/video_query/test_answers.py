@@ -1,0 +1,173 @@
+"""Findings from measures that are given."""
+
+import numpy as np
+import pytest
+
+from gpu_tasks.video_query.answers import Known, answer, clock, colour_name
+from gpu_tasks.video_query.contract import Evidence, EvidenceKind, Said
+from gpu_tasks.video_query.questions import understand
+from gpu_tasks.video_query.watching import MAX_STILL, MIN_CUT, Watched
+
+SAID = (
+    Said(start_ms=0, end_ms=900, text="The harbour opens at nine."),
+    Said(start_ms=1000, end_ms=1900, text="Harbours, harbours!"),
+    Said(start_ms=2000, end_ms=2900, text="Good night."),
+)
+
+
+def watched(
+    *,
+    seconds: int = 4,
+    brightness: float = 0.5,
+    change: float = 0.0,
+    faces: tuple[tuple[int, int], ...] = (),
+    **spikes: float,
+) -> Watched:
+    """Even measures, ten a second; ``at_12=0.5`` is a change of 0.5 at the twelfth picture."""
+    changes = np.full(seconds * 10, change, np.float32)
+    for name, value in spikes.items():
+        changes[int(name.removeprefix("at_"))] = value
+    return Watched(
+        brightness=np.full(seconds * 10, brightness, np.float32),
+        change=changes,
+        colours=np.full((seconds * 10, 3), 0.5, np.float32),
+        faces=faces,
+    )
+
+
+def told(
+    question: str,
+    seen: Watched | None = None,
+    said: tuple[Said, ...] | None = SAID,
+    has_sound: bool = True,
+) -> tuple[str, list[Evidence]]:
+    found = answer(understand(question), Known(seen or watched(), said, has_sound))
+    return " ".join(one.text for one in found), [each for one in found for each in one.evidence]
+
+
+def spans(evidence: list[Evidence]) -> list[tuple[int, int]]:
+    return [(one.start_ms, one.end_ms) for one in evidence]
+
+
+@pytest.mark.parametrize(
+    ("time_ms", "text"),
+    [(0, "0:00.0"), (59_999, "0:59.9"), (60_000, "1:00.0"), (7_261_500, "121:01.5")],
+)
+def test_times_are_minutes_and_seconds(time_ms: int, text: str):
+    assert clock(time_ms) == text
+
+
+def test_the_length_is_told():
+    assert told("How long is it?")[0] == "The film lasts 0:04.0."
+
+
+def test_cuts_are_counted_with_their_times():
+    text, evidence = told("How many cuts?", watched(at_12=0.5, at_30=0.4))
+    assert text == "There are 2 cuts, at 0:01.2, 0:03.0, so 3 shots."
+    assert spans(evidence) == [(1200, 1200), (3000, 3000)]
+    assert told("How many cuts?", watched(at_5=0.5))[0].startswith("There is 1 cut, ")
+    assert told("How many cuts?")[0] == "There are no cuts: it is a single shot."
+
+
+@pytest.mark.parametrize(("change", "count"), [(MIN_CUT + 0.001, 1), (MIN_CUT - 0.001, 0)])
+def test_a_small_change_is_no_cut(change: float, count: int):
+    assert len(watched(at_12=change).cuts_ms) == count
+
+
+def test_a_moving_camera_is_no_row_of_cuts():
+    assert watched(change=0.2).cuts_ms == []
+
+
+def test_the_dark_is_found():
+    seen = watched(seconds=6)
+    seen.brightness[20:35] = 0.1
+    seen.brightness[50:52] = 0.1  # too short to be told
+    text, evidence = told("When is it dark?", seen)
+    assert "It is dark from 0:02.0 to 0:03.5." in text
+    assert spans(evidence) == [(2000, 3500)]
+
+
+def test_an_even_light_has_its_extremes():
+    text, evidence = told("How bright is it?", watched(brightness=0.5))
+    assert text.startswith("On average the picture has 50% of full brightness")
+    assert [one.detail for one in evidence] == ["darkest picture", "brightest picture"]
+
+
+def test_motion_is_told_from_stillness_and_a_cut_is_neither():
+    seen = watched(seconds=6, at_20=0.5)
+    seen.change[45:] = 0.02
+    text, evidence = told("Does it move?", seen)
+    assert "stands still from 0:00.0 to 0:04.5" in text
+    assert evidence[0].detail == "most motion"
+    assert 4500 <= evidence[0].start_ms < evidence[0].end_ms <= 6000
+
+
+@pytest.mark.parametrize(("change", "still"), [(MAX_STILL, True), (MAX_STILL + 0.001, False)])
+def test_the_noise_of_a_codec_is_no_motion(change: float, still: bool):
+    text, _ = told("Does it move?", watched(change=change, seconds=2))
+    assert text.startswith("Nothing moves") is still
+
+
+@pytest.mark.parametrize(
+    ("colour", "name"),
+    [
+        ((1, 0, 0), "red"), ((1, 0.02, 0.1), "red"), ((1, 0.5, 0), "orange"), ((0, 1, 0), "green"),
+        ((0, 0, 1), "blue"), ((1, 1, 0), "yellow"), ((0, 0, 0), "black"), ((1, 1, 1), "white"),
+        ((0.5, 0.5, 0.5), "grey"), ((0.6, 0, 1), "purple"),
+    ],
+)  # fmt: skip
+def test_colours_have_names(colour: tuple[float, float, float], name: str):
+    assert colour_name(np.array(colour, np.float32)) == name
+
+
+def test_what_is_said_about_something_is_quoted_with_its_time():
+    text, evidence = told("What is said about the harbour?")
+    assert "at 0:00.0: “The harbour opens at nine.”" in text
+    assert spans(evidence) == [(0, 900), (1000, 1900)]
+    assert {one.kind for one in evidence} == {EvidenceKind.SPEECH}
+
+
+def test_how_often_a_word_is_said_is_counted():
+    assert told("How often is harbour said?")[0].startswith("Said 3 times: ")
+    assert told("How often is 'night' said?")[0].startswith("Said 1 time: ")
+
+
+def test_what_is_said_at_all_is_listed():
+    many = tuple(Said(start_ms=i, end_ms=i, text=f"Word {i}.") for i in range(12))
+    text, evidence = told("What is said?", said=many)
+    assert text.startswith("Said is at 0:00.0: “Word 0.”; ")
+    assert text.endswith("And 4 more segments.")
+    assert len(evidence) == 12
+
+
+def test_what_nobody_says_is_told_honestly():
+    text = told("When do they mention pirates?")[0]
+    assert text == "Nothing about pirates was heard in what is said."
+    assert told("What is said?", said=(), has_sound=True)[0] == "No words were understood."
+    assert "no sound" in told("What is said?", said=None, has_sound=False)[0]
+
+
+def test_faces_are_counted_where_they_are_looked_for():
+    looked = ((0, 0), (1000, 1), (2000, 2), (3000, 0))
+    text, evidence = told("Is there a face?", watched(faces=looked))
+    assert "from 0:01.0 to 0:03.0; at most 2 at once" in text
+    assert spans(evidence) == [(1000, 3000)]
+    assert told("Is there a face?", watched(faces=((0, 0),)))[0].startswith("No face is seen")
+    assert "looked for no faces" in told("Is there a face?")[0]
+
+
+def test_text_in_pictures_cannot_be_read():
+    assert told("What text is shown?") == ("This draft engine cannot read text in pictures.", [])
+
+
+def test_a_question_that_is_not_understood_gets_what_can_be_told():
+    text, evidence = told("Where is the harbour?", watched(at_12=0.5))
+    assert text.startswith("This draft engine recognises no things or events")
+    assert "There is 1 cut" in text
+    assert "The harbour opens at nine." in text
+    assert evidence
+
+
+def test_several_topics_are_answered_in_one():
+    text, _ = told("How long is it and how many cuts are there?")
+    assert text == "There are no cuts: it is a single shot. The film lasts 0:04.0."

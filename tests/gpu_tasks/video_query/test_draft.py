@@ -1,0 +1,127 @@
+"""The draft engine on films that are known by heart."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpu_tasks import ffmpeg
+from gpu_tasks.engine import Engine
+from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.video_query.contract import EvidenceKind, Said
+from tests.gpu_tasks.films import make_film, turned
+from tests.gpu_tasks.recordings import BROKEN, SHORT
+from tests.gpu_tasks.video_query.calls import ask
+
+
+def refused(engine: Engine, film: Path, root: Path) -> str:
+    with pytest.raises(EngineError) as caught:
+        ask(engine, film, root, "How long is it?")
+    assert caught.value.code == ErrorCode.INPUT_INVALID
+    return caught.value.message
+
+
+def test_cuts_are_found_where_they_are(engine: Engine, silent: Path, tmp_path: Path):
+    result = ask(engine, silent, tmp_path, "How many cuts are there?")
+    assert result.answer == "There are 3 cuts, at 0:02.0, 0:03.0, 0:05.0, so 4 shots."
+    assert [one.start_ms for one in result.evidence] == [2000, 3000, 5000]
+    assert (result.duration_ms, result.frames_sampled) == (6000, 60)
+
+
+def test_light_motion_and_colour_are_told_from_each_other(
+    engine: Engine, silent: Path, tmp_path: Path
+):
+    question = "When is it dark, what colour is it, and does it move?"
+    found = ask(engine, silent, tmp_path, question).evidence
+    told = {(one.kind, one.start_ms, one.end_ms, one.detail) for one in found}
+    assert (EvidenceKind.BRIGHTNESS, 5000, 6000, "dark picture") in told
+    assert (EvidenceKind.BRIGHTNESS, 2000, 3000, "bright picture") in told
+    assert (EvidenceKind.COLOUR, 0, 2000, "mostly red") in told
+    assert (EvidenceKind.MOTION, 0, 3000, "still picture") in told
+    [most] = [one for one in found if one.detail == "most motion"]
+    assert 3000 <= most.start_ms < most.end_ms <= 5100
+
+
+def test_words_are_heard_where_there_is_no_transcript(
+    engine: Engine, talking: Path, tmp_path: Path
+):
+    result = ask(engine, talking, tmp_path, "What is said about the letter?")
+    assert SHORT.with_suffix(".txt").read_text().strip(" .\n") in result.answer
+    [evidence] = result.evidence
+    assert 0 < evidence.start_ms < 500
+    assert 2500 < evidence.end_ms < 3300
+
+
+def test_a_given_transcript_is_believed(engine: Engine, talking: Path, tmp_path: Path):
+    said = (Said(start_ms=4000, end_ms=9000, text="Somebody sings about a lighthouse."),)
+    result = ask(engine, talking, tmp_path, "What is said about lighthouses?", segments=said)
+    assert [(one.start_ms, one.end_ms) for one in result.evidence] == [(4000, 6000)]
+
+
+def test_a_film_without_sound_says_nothing(engine: Engine, silent: Path, tmp_path: Path):
+    result = ask(engine, silent, tmp_path, "What is said?")
+    assert result.answer == "The film has no sound, so nothing is said."
+
+
+def test_progress_grows_to_one_listening_included(engine: Engine, talking: Path, tmp_path: Path):
+    told: list[float] = []
+    ask(engine, talking, tmp_path, "What do they say?", progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert max(np.diff([0.0, *told])) < 0.3
+
+
+@pytest.mark.parametrize("at", [0.0, 0.4, 0.6])
+def test_it_stops_when_told(engine: Engine, talking: Path, tmp_path: Path, at: float):
+    def stop(share: float) -> None:
+        if share >= at:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        ask(engine, talking, tmp_path, "What do they say?", progress=stop)
+
+
+@pytest.mark.parametrize(
+    ("size", "rate", "seconds"), [("161x91", "30000/1001", 1.0), ("64x200", "5", 2.0)]
+)
+def test_odd_sizes_and_rates_are_watched(
+    engine: Engine, tmp_path: Path, size: str, rate: str, seconds: float
+):
+    extra = ("-pix_fmt", "yuv444p")
+    film = make_film(tmp_path / "film.mp4", size=size, rate=rate, seconds=seconds, extra=extra)
+    result = ask(engine, film, tmp_path / "work", "How long is it?")
+    assert result.duration_ms == pytest.approx(seconds * 1000, abs=200)
+
+
+def test_a_turned_film_is_watched(engine: Engine, tmp_path: Path):
+    film = turned(tmp_path / "turned.mp4", make_film(tmp_path / "film.mp4"), 90)
+    assert ask(engine, film, tmp_path / "work", "How many cuts?").answer.startswith("There are no")
+
+
+def test_a_film_that_lasts_longer_than_it_says_is_refused(
+    engine: Engine, silent: Path, tmp_path: Path
+):
+    lying = tmp_path / "lying.avi"  # its header counts pictures
+    ffmpeg.run(["-i", silent, "-c:v", "mpeg4", lying])
+    content = bytearray(lying.read_bytes())
+    for header, offset in ((b"avih", 24), (b"strh", 40)):  # total pictures, length of the stream
+        place = content.index(header) + offset
+        content[place : place + 4] = (25).to_bytes(4, "little")
+    lying.write_bytes(content)
+    assert "longer" in refused(engine, lying, tmp_path / "work")
+
+
+def test_sound_alone_is_no_film(engine: Engine, tmp_path: Path):
+    assert refused(engine, SHORT, tmp_path) == "The file has no moving pictures."
+
+
+def test_a_truncated_film_is_refused(engine: Engine, tmp_path: Path):
+    film = make_film(tmp_path / "film.mkv", seconds=5.0)
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 5])
+    message = refused(engine, film, tmp_path / "work")
+    assert message == "The pictures of the film could not be decoded."
+
+
+def test_sound_that_cannot_be_decoded_is_refused(engine: Engine, tmp_path: Path):
+    with pytest.raises(EngineError, match="The sound could not be decoded"):
+        ask(engine, BROKEN, tmp_path, "What is said?")

@@ -1,0 +1,74 @@
+"""Stills at even distances."""
+
+from pathlib import Path
+
+import pytest
+
+from gpu_tasks import ffmpeg, film
+from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.video_query.sampling import MAX_FRAMES, MIN_FRAMES, Still, stills, times
+from tests.gpu_tasks.films import make_film, turned
+
+
+def taken(path: Path, max_side: int = 160) -> list[Still]:
+    return stills(film.look(path, max_side=max_side), lambda _share: None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "count"), [(0.1, MIN_FRAMES), (1.0, MIN_FRAMES), (6.0, 12), (3600.0, MAX_FRAMES)]
+)
+def test_short_films_are_sampled_more_densely(seconds: float, count: int):
+    found = times(seconds)
+    assert len(found) == count
+    assert found == sorted(found)
+    assert found[0] == pytest.approx(seconds / count / 2)
+    assert found[-1] == pytest.approx(seconds - seconds / count / 2)
+
+
+def test_each_still_shows_its_time(silent: Path):
+    found = taken(silent)
+    assert len(found) == 12
+    shown = {2.25: "white", 2.75: "white", 5.25: "black", 5.75: "black", 0.25: "red"}
+    for still in found:
+        mean = still.frame.mean(axis=(0, 1))
+        if shown.get(still.seconds) == "white":
+            assert mean.min() > 250
+        if shown.get(still.seconds) == "black":
+            assert mean.max() < 5
+        if shown.get(still.seconds) == "red":
+            assert mean[0] > 200
+            assert mean[1:].max() < 40
+
+
+def test_stills_are_upright_and_no_larger_than_asked(tmp_path: Path):
+    path = turned(tmp_path / "turned.mp4", make_film(tmp_path / "film.mp4", size="160x90"), 90)
+    assert {still.frame.shape for still in taken(path, max_side=80)} == {(80, 44, 3)}
+
+
+def test_a_film_without_a_duration_is_read_from_its_start(tmp_path: Path):
+    made = make_film(tmp_path / "film.mp4", seconds=3.0, sound=False)
+    raw = tmp_path / "film.h264"
+    ffmpeg.run(["-i", made, "-c", "copy", raw])
+    assert film.look(raw).duration_seconds == 0
+    assert [still.seconds for still in taken(raw)] == [0.0, 1.0, 2.0]
+
+
+def test_a_film_that_breaks_off_early_is_refused(tmp_path: Path):
+    path = make_film(tmp_path / "film.mkv", seconds=8.0, sound=False)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 4])
+    with pytest.raises(EngineError) as caught:
+        taken(path)
+    assert caught.value.code == ErrorCode.INPUT_INVALID
+
+
+def test_taking_them_can_be_stopped(silent: Path):
+    told: list[float] = []
+
+    def stop(share: float) -> None:
+        told.append(share)
+        if share > 0.3:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        stills(film.look(silent), stop)
+    assert told == sorted(told)
