@@ -205,8 +205,8 @@ class Whisper:
         )
         words = []
         for text, parts in zip(texts, indices, strict=True):
-            heard = (round(reading.seconds[at] * RATE) for at in (parts[0], parts[-1] + 1))
-            start, end = _within_speech(*heard, chunk.spans)
+            began, ended = reading.seconds[parts[0]], reading.seconds[parts[-1] + 1]
+            start, end = _within_speech(round(began * RATE), round(ended * RATE), chunk.spans)
             words.append(
                 HeardWord(
                     text=text.replace("\x00", ""),

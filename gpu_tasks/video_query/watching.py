@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -83,10 +84,12 @@ def watch(
     where the film goes on longer than its header says, or cannot be decoded.
     """
     brightness, change, colours, faces = [], [], [], []
-    before: Floats | None = None
+    before: NDArray[Any] | None = None
     for index, frame in enumerate(_bounded(film)):
         tick(min(1.0, index / film.frames_expected))
-        small = cv2.resize(frame, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        small = cv2.resize(frame, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(
+            np.float32
+        ) / np.float32(255)
         mean = small.mean(axis=(0, 1))
         brightness.append(float(mean @ (0.2126, 0.7152, 0.0722)))
         change.append(0.0 if before is None else float(np.abs(small - before).mean()))
