@@ -42,6 +42,9 @@ _COMMON_WORDS = """
     us was we were what when where whether which while why will with would you your video
 """
 _COMMON = frozenset(_COMMON_WORDS.split())
+_SMALL = frozenset(
+    "a an and at by for he her him his in it of on or she that the them this".split()
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def understand(text: str) -> Question:
     quoted = _WORD.findall(" ".join(one or other for one, other in _QUOTED.findall(asked)))
     return Question(
         topics=tuple(topics),
-        wanted=tuple(dict.fromkeys(quoted or _telling(asked, rules))),
+        wanted=tuple(dict.fromkeys(quoted or _subject(asked) or _telling(asked, rules))),
         counts=bool(re.search(r"\bhow (many times|often)\b", asked)),
     )
 
@@ -72,6 +75,12 @@ def understand(text: str) -> Question:
 def stems(text: str) -> list[str]:
     """The words of a text, in lower case and without their usual endings."""
     return [_stem(word) for word in _WORD.findall(text.lower())]
+
+
+def _subject(asked: str) -> list[str]:
+    """The words after "about", common ones too: who asks for the film does not mean all of it."""
+    words = _WORD.findall(asked.partition(" about ")[2])
+    return [word for word in words if word not in _SMALL]
 
 
 def _telling(asked: str, rules: list[tuple[Topic, str]]) -> list[str]:

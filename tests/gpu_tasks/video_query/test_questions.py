@@ -37,6 +37,8 @@ def test_topics_are_found_by_whole_words(text: str, topics: list[Topic]):
         ('When does she say "the old letter"?', ("the", "old", "letter")),
         ("How often is 'the' said?", ("the",)),
         ("When is the captain’s dog mentioned?", ("captain’s", "dog")),
+        ("What do they say about the film?", ("film",)),
+        ("What is the talk about?", ()),
         ("What is said?", ()),
     ],
 )

@@ -46,6 +46,9 @@ def save(model_dir: Path) -> Path:
         patch_size=16, merge_size=2, size={"shortest_edge": 1024, "longest_edge": 512 * 512}
     )
     pictures.save_pretrained(folder(model_dir))
+    settings = folder(model_dir) / "preprocessor_config.json"
+    real = "Qwen2VLImageProcessorFast"  # what the published folder names, of torchvision's
+    settings.write_text(settings.read_text().replace("Qwen2VLImageProcessor", real))
     return model_dir
 
 
