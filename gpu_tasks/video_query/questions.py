@@ -42,9 +42,8 @@ _COMMON_WORDS = """
     us was we were what when where whether which while why will with would you your video
 """
 _COMMON = frozenset(_COMMON_WORDS.split())
-_SMALL = frozenset(
-    "a an and at by for he her him his in it of on or she that the them this".split()
-)
+_SMALL_WORDS = "a an and at by for he her him his in it of on or she that the them this"
+_SMALL = frozenset(_SMALL_WORDS.split())
 
 
 @dataclass(frozen=True)
