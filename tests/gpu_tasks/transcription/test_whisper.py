@@ -88,6 +88,7 @@ def test_what_is_in_doubt_is_tried_again_and_comes_out_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(module, "MAX_TOKENS", 10)
+    monkeypatch.setattr(module, "TEMPERATURES", (0.0, 1.0))
     tiny_whisper.save(tmp_path, says=" Hello, world.", sureness=0.1)
     wavering = Whisper(tiny_whisper.folder(tmp_path), "cpu", "float32")
     once = heard(wavering, chunk(0.0, 2.0))
@@ -115,6 +116,7 @@ def test_a_text_is_bounded(
     whisper: Whisper, monkeypatch: pytest.MonkeyPatch, bound: int, text: str
 ):
     monkeypatch.setattr(module, "MAX_TOKENS", bound)
+    monkeypatch.setattr(module, "TEMPERATURES", (0.0,))
     assert "".join(word.text for word in heard(whisper, chunk(0.0, 2.0))) == text
 
 
