@@ -1,0 +1,39 @@
+"""The draft engine: procedural scenes of what it understands of the prompt, on a CPU."""
+
+from pathlib import Path
+
+from gpu_tasks.contract import EngineInfo
+from gpu_tasks.engine import Workspace
+from gpu_tasks.image_generation import png
+from gpu_tasks.image_generation.contract import ImageGenerationPayload, ImageGenerationResult
+from gpu_tasks.prompts import cleaned
+from gpu_tasks.scenes.scene import Scene
+
+
+def load(model_dir: Path | None, device: str, dtype: str) -> "DraftEngine":
+    """The engine; it has neither weights to find nor a device to choose."""
+    del model_dir, device, dtype
+    return DraftEngine()
+
+
+class DraftEngine:
+    """Paints landscapes and things by rules; what it does not know, it leaves out."""
+
+    info = EngineInfo(name="draft", model="procedural scenes")
+
+    def run(self, payload: ImageGenerationPayload, workspace: Workspace) -> ImageGenerationResult:
+        """Write the pictures, each a scene of its own seed."""
+        prompt = cleaned(payload.prompt)
+        understood: list[str] = []
+        for index, seed in enumerate(payload.seeds):
+            workspace.progress(index / len(payload.results))
+            scene = Scene(prompt, width=payload.width, height=payload.height, seed=seed)
+            png.write(workspace.output("results", index), scene.frame())
+            understood = scene.understood
+        workspace.progress(1.0)
+        return ImageGenerationResult(
+            width=payload.width,
+            height=payload.height,
+            seeds=payload.seeds,
+            understood=understood,
+        )

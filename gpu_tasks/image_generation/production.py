@@ -1,0 +1,96 @@
+"""The production engine: Z-Image-Turbo through diffusers.
+
+Cai et al., "Z-Image", https://arxiv.org/abs/2511.22699; steps and guidance are those of its model
+card.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import ZImagePipeline
+
+from gpu_tasks import diffusion, weights
+from gpu_tasks.contract import EngineInfo
+from gpu_tasks.engine import Workspace
+from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.film import Frame
+from gpu_tasks.image_generation import png
+from gpu_tasks.image_generation.contract import (
+    MODELS,
+    ImageGenerationPayload,
+    ImageGenerationResult,
+)
+from gpu_tasks.prompts import cleaned
+
+STEPS = 9
+"""Scheduler steps, the last of which changes nothing: eight of the model."""
+GUIDANCE = 0.0
+"""The model is distilled and needs none."""
+MAX_TOKENS = 512
+TEMPLATE_TOKENS = 16
+"""Kept for the chat template that the pipeline puts around a prompt."""
+NEEDS_GIB = 30
+"""6 B parameters of the transformer and 4 B of the text encoder at 2 bytes, and room to work."""
+DENOISED_SHARE = 0.95
+"""Of the work on one picture; the rest is decoding the latents and writing."""
+
+
+def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
+    """The engine with its weights on ``device``, or beside it where they have no room there."""
+    if model_dir is None:
+        raise ValueError("the production engine needs a folder of weights")
+    folder = weights.folder(model_dir, MODELS["image"])
+    pipeline = diffusion.loaded(ZImagePipeline, folder, device, dtype, needs_gib=NEEDS_GIB)
+    pipeline.vae.enable_tiling()  # else decoding a large picture takes more than denoising it
+    return ProductionEngine(pipeline)
+
+
+class ProductionEngine:
+    """Generates pictures by a distilled diffusion transformer, one after another."""
+
+    def __init__(self, pipeline: Any) -> None:
+        self.info = EngineInfo(name="production", model=MODELS["image"])
+        self._pipeline = pipeline
+
+    @torch.inference_mode()
+    def run(self, payload: ImageGenerationPayload, workspace: Workspace) -> ImageGenerationResult:
+        """Write the pictures; the prompt is read once for all."""
+        prompt = cleaned(payload.prompt)
+        diffusion.check_length(self._pipeline.tokenizer, prompt, MAX_TOKENS - TEMPLATE_TOKENS)
+        workspace.progress(0.0)
+        read, _ = self._pipeline.encode_prompt(prompt, do_classifier_free_guidance=False)
+        count = len(payload.results)
+        for index, seed in enumerate(payload.seeds):
+
+            def denoised(steps: int, index: int = index) -> None:
+                workspace.progress((index + DENOISED_SHARE * steps / STEPS) / count)
+
+            picture = self._picture(payload, read, seed, denoised)
+            png.write(workspace.output("results", index), picture)
+            workspace.progress((index + 1) / count)
+        return ImageGenerationResult(
+            width=payload.width, height=payload.height, seeds=payload.seeds
+        )
+
+    def _picture(self, payload: ImageGenerationPayload, read: Any, seed: int, tell: Any) -> Frame:
+        output = self._pipeline(
+            prompt_embeds=read,
+            width=payload.width,
+            height=payload.height,
+            num_inference_steps=STEPS,
+            guidance_scale=GUIDANCE,
+            generator=diffusion.generator(seed),
+            callback_on_step_end=diffusion.after_each_step(tell),
+            output_type="np",
+        )
+        return _checked(output.images[0], payload)
+
+
+def _checked(image: Any, payload: ImageGenerationPayload) -> Frame:
+    """What the model made, if it is a picture of the size: half precision can overflow."""
+    picture = np.asarray(image, np.float32)
+    if picture.shape != (payload.height, payload.width, 3) or not np.isfinite(picture).all():
+        raise EngineError(ErrorCode.MODEL_ERROR)
+    return np.asarray(np.round(picture * 255), np.uint8)

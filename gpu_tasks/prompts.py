@@ -1,0 +1,32 @@
+"""What a person asks a model for: one line of readable text."""
+
+import unicodedata
+
+from gpu_tasks.errors import EngineError, ErrorCode
+
+MAX_PROMPT_CHARACTERS = 2000
+UNREADABLE = frozenset({"Cc", "Cf", "Cs"})
+"""Unicode's categories of control characters, of invisible ones and of halves of characters."""
+JOINERS = "\u200c\u200d"
+"""Invisible, but part of how words and emoji are spelt."""
+
+
+def cleaned(prompt: str) -> str:
+    """The prompt without control characters, its white space single.
+
+    Raises ``EngineError`` INPUT_INVALID where nothing is left, or too much.
+    """
+    readable = "".join(one if _is_readable(one) else " " for one in prompt)
+    line = " ".join(readable.split())
+    if not line.strip(JOINERS + " "):
+        raise EngineError(ErrorCode.INPUT_INVALID, "The prompt is empty.")
+    if len(line) > MAX_PROMPT_CHARACTERS:
+        raise EngineError(
+            ErrorCode.INPUT_INVALID,
+            f"The prompt is too long: at most {MAX_PROMPT_CHARACTERS} characters.",
+        )
+    return line
+
+
+def _is_readable(character: str) -> bool:
+    return character in JOINERS or unicodedata.category(character) not in UNREADABLE

@@ -1,0 +1,47 @@
+"""Writing the film of a call, whichever engine makes its frames."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+from gpu_tasks.engine import Workspace
+from gpu_tasks.film import FilmWriter, Frame
+from gpu_tasks.video_generation.contract import (
+    FRAME_RATE,
+    VideoGenerationPayload,
+    VideoGenerationResult,
+)
+
+
+def frames_wanted(payload: VideoGenerationPayload) -> int:
+    """How many frames the film has."""
+    return payload.duration_sec * FRAME_RATE
+
+
+def write(
+    payload: VideoGenerationPayload,
+    workspace: Workspace,
+    frames: Iterable[Frame],
+    *,
+    begun: float,
+    understood: list[str],
+) -> VideoGenerationResult:
+    """Write so many frames as are wanted; ``begun`` is the share of the work done before."""
+    size = payload.resolution
+    wanted = frames_wanted(payload)
+    with FilmWriter(
+        workspace.output("result"),
+        width=size.width,
+        height=size.height,
+        frame_rate=Fraction(FRAME_RATE),
+    ) as film:
+        for number, frame in zip(range(1, wanted + 1), frames, strict=False):
+            film.write(frame)
+            workspace.progress(begun + (1 - begun) * number / wanted)
+    return VideoGenerationResult(
+        duration_ms=payload.duration_sec * 1000,
+        width=size.width,
+        height=size.height,
+        frame_rate=FRAME_RATE,
+        seed=payload.seed,
+        understood=understood,
+    )

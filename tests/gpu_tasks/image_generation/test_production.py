@@ -1,0 +1,117 @@
+"""The production engine with tiny random weights, loaded as the real ones are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpu_tasks import engine as engines
+from gpu_tasks.contract import EngineInfo
+from gpu_tasks.engine import Engine
+from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.image_generation.contract import MODELS
+from gpu_tasks.runner import code_of
+from tests.gpu_tasks.image_generation import tiny
+from tests.gpu_tasks.image_generation.calls import generate, payload
+
+pytestmark = pytest.mark.torch
+MOST_TOKENS = 496
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    model_dir = tmp_path_factory.mktemp("models")
+    tiny.save(model_dir)
+    return engines.load("image_generation", "production", model_dir, "cpu", "float32")
+
+
+def test_it_says_which_model_it_is(engine: Engine):
+    assert engine.info == EngineInfo(name="production", model=MODELS["image"])
+
+
+def test_pictures_have_the_size_and_seeds_of_their_own(engine: Engine, tmp_path: Path):
+    result, pictures = generate(engine, tmp_path, payload(width=304, height=256, count=2))
+    assert (result.width, result.height, result.seeds) == (304, 256, [5, 6])
+    assert [one.shape for one in pictures] == [(256, 304, 3)] * 2
+    assert not np.array_equal(*pictures)
+    assert pictures[0].std() > 0
+
+
+def test_a_picture_can_be_made_again_by_its_seed(engine: Engine, tmp_path: Path):
+    result, (_, second) = generate(engine, tmp_path / "two", payload(count=2))
+    _, (again,) = generate(engine, tmp_path / "one", payload(seed=result.seeds[1]))
+    assert np.array_equal(second, again)
+
+
+def test_another_prompt_makes_another_picture(engine: Engine, tmp_path: Path):
+    _, (one,) = generate(engine, tmp_path / "one", payload())
+    _, (other,) = generate(engine, tmp_path / "other", payload("picture"))
+    assert not np.array_equal(one, other)
+
+
+def test_progress_grows_to_the_end(engine: Engine, tmp_path: Path):
+    told: list[float] = []
+    generate(engine, tmp_path, payload(count=2), told.append)
+    assert told == sorted(told)
+    assert (told[0], told[-1]) == (0.0, 1.0)
+    assert len(set(told)) == 2 * 9 + 3
+
+
+def test_who_stops_it_gets_no_further_picture(engine: Engine, tmp_path: Path):
+    def stop(share: float) -> None:
+        if share > 0.6:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        generate(engine, tmp_path, payload(count=2), stop)
+    assert [path.name for path in (tmp_path / "out" / "results").iterdir()] == ["0"]
+
+
+def test_a_prompt_longer_than_the_model_reads_is_refused(engine: Engine, tmp_path: Path):
+    fits = " ".join(["sea"] * MOST_TOKENS)
+    generate(engine, tmp_path / "fits", payload(fits))
+    with pytest.raises(EngineError, match="reads 496 tokens, this has 497") as caught:
+        generate(engine, tmp_path / "more", payload(f"{fits} sea"))
+    assert caught.value.code is ErrorCode.INPUT_INVALID
+
+
+def test_an_empty_prompt_is_refused(engine: Engine, tmp_path: Path):
+    with pytest.raises(EngineError) as caught:
+        generate(engine, tmp_path, payload("\x00 \u200b"))
+    assert caught.value.code is ErrorCode.INPUT_INVALID
+
+
+def test_memory_that_runs_out_is_told_as_such(engine: Engine, tmp_path: Path):
+    import torch
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    pipeline = engine._pipeline  # type: ignore[attr-defined]
+    hook = pipeline.transformer.register_forward_pre_hook(full)
+    try:
+        with pytest.raises(torch.OutOfMemoryError) as caught:
+            generate(engine, tmp_path, payload())
+    finally:
+        hook.remove()
+    assert code_of(caught.value) is ErrorCode.GPU_OOM
+
+
+def test_what_overflows_is_no_picture(engine: Engine, tmp_path: Path):
+    def overflow(_module: object, _inputs: object, output: object) -> object:
+        return tuple([one * float("nan") for one in group] for group in output)
+
+    hook = engine._pipeline.transformer.register_forward_hook(overflow)  # type: ignore[attr-defined]
+    try:
+        with pytest.raises(EngineError) as caught:
+            generate(engine, tmp_path, payload())
+    finally:
+        hook.remove()
+    assert caught.value.code is ErrorCode.MODEL_ERROR
+
+
+def test_without_weights_it_cannot_be_loaded(tmp_path: Path):
+    with pytest.raises(ValueError, match=str(tmp_path)):
+        engines.load("image_generation", "production", tmp_path, "cpu", "float32")
+    with pytest.raises(ValueError, match="folder of weights"):
+        engines.load("image_generation", "production", None, "cpu", "float32")

@@ -1,0 +1,51 @@
+"""Calls of the video generation function, as the runner makes them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+from gpu_tasks.contract import OutputFile
+from gpu_tasks.engine import Engine
+from gpu_tasks.film import Film, look
+from gpu_tasks.video_generation.contract import (
+    Resolution,
+    VideoGenerationPayload,
+    VideoGenerationResult,
+)
+from tests.gpu_tasks.workspaces import workspace
+
+PROMPT = "a sailing boat on the sea at sunset"
+
+
+def payload(
+    prompt: str = PROMPT,
+    *,
+    seconds: int = 1,
+    resolution: Resolution = Resolution.LANDSCAPE,
+    seed: int = 5,
+) -> VideoGenerationPayload:
+    """A call for a film."""
+    result = OutputFile(key="r.mp4", url="http://127.0.0.1:9/r", content_type="video/mp4")
+    return VideoGenerationPayload(
+        job_id=uuid4(),
+        attempt_id=uuid4(),
+        callback_url="http://127.0.0.1:9/callback",
+        prompt=prompt,
+        duration_sec=seconds,
+        resolution=resolution,
+        seed=seed,
+        result=result,
+    )
+
+
+def generate(
+    engine: Engine,
+    root: Path,
+    asked: VideoGenerationPayload,
+    progress: Callable[[float], None] = lambda _share: None,
+) -> tuple[VideoGenerationResult, Film]:
+    """The result, and the film that was written."""
+    files = workspace(root, inputs={}, outputs=["result"], progress=progress)
+    result = engine.run(asked, files)
+    assert isinstance(result, VideoGenerationResult)
+    return result, look(files.output("result"))
