@@ -170,5 +170,5 @@ def _fish(
 
     return Frames(
         paint, place[0], place[1], 0.2 + 0.4 * near,
-        lambda seconds: (speed * seconds, view.height * 0.01 * float(np.sin(1.1 * seconds + phase))),
+        lambda t: (speed * t, view.height * 0.01 * float(np.sin(1.1 * t + phase))),
     )  # fmt: skip

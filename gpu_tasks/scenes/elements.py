@@ -62,7 +62,7 @@ class Backdrop:
 
 @dataclass
 class Plane:
-    """A sheet as broad as the view with its margins, whose upper and lower edge move by nearness."""
+    """A sheet as broad as the view and its margins; its upper and lower edge move by nearness."""
 
     view: View
     sheet: Sheet

@@ -1,4 +1,4 @@
-"""Painting: sheets of premultiplied colour, shapes with smooth edges, and how they are laid over."""
+"""Painting: sheets of premultiplied colour, shapes with smooth edges, and laying them over."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from gpu_tasks.scenes.colours import Colour
 from gpu_tasks.scenes.noise import Field
 
 Sheet = NDArray[np.uint8]
-"""Height × width × 4: red, green, blue times opacity, then opacity. Colour without opacity glows."""
+"""Height × width × 4: colour times opacity, then opacity. Colour without opacity adds light."""
 
 Point = tuple[float, float]
 FINER = 4

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 
 from gpu_tasks.film import Frame
-from gpu_tasks.scenes.composing import Composer
+from gpu_tasks.scenes.composing import elements
 from gpu_tasks.scenes.elements import View
+from gpu_tasks.scenes.setting import setting_of
 from gpu_tasks.scenes.words import describe
 
 HORIZON = 0.6
@@ -29,7 +30,7 @@ class Scene:
         digest = hashlib.sha256(" ".join(prompt.split()).casefold().encode()).digest()
         rng = np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
         self._view = View(width, height, round(height * HORIZON), round(width * MARGIN))
-        self._elements = Composer(self._described, self._view, rng).elements()
+        self._elements = elements(setting_of(self._described, self._view), rng)
         self._grain = np.clip(rng.normal(0, GRAIN, (height + 64, width + 64)), -6, 6).astype(
             np.int16
         )

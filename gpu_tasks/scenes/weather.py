@@ -136,7 +136,7 @@ def _bolt(
         x, y = end
 
 
-def fire(rng: np.random.Generator, view: View, place: Point, size: int) -> list[Frames | Sprite]:
+def fire(rng: np.random.Generator, place: Point, size: int) -> list[Frames | Sprite]:
     """Logs in flames, and the light that they throw around."""
     rows, columns = FLAME_ROWS, FLAME_ROWS * 3 // 4
     noise = tileable(rng, 256, cells=8, octaves=4)
