@@ -1,11 +1,13 @@
 """Colours: by their names, mixed, and the light of the hours of a day."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Colour = NDArray[np.float32]
+Colour = NDArray[np.floating[Any]]
 """Red, green, blue, 0 to 255."""
 
 
@@ -35,11 +37,14 @@ NAMED = {
 """The words for colours that are understood."""
 
 
+Sky = tuple[Colour, Colour, Colour, Colour]
+
+
 @dataclass(frozen=True)
 class Light:
     """What the sky is like and what it does to what lies under it."""
 
-    sky: tuple[Colour, Colour, Colour, Colour]
+    sky: Sky
     """From the zenith to the horizon."""
     sun: Colour
     """The disc of sun or moon, its glow, and its gleam on water."""
@@ -73,6 +78,11 @@ LIGHTS = {
 }
 
 
+def _each(light: Light, change: Callable[[Colour], Colour]) -> Sky:
+    zenith, high, low, horizon = (change(one) for one in light.sky)
+    return zenith, high, low, horizon
+
+
 def overcast(light: Light, amount: float, *, darker: float = 0.0) -> Light:
     """The light under clouds: greyer, and ``darker`` under a storm."""
 
@@ -82,7 +92,7 @@ def overcast(light: Light, amount: float, *, darker: float = 0.0) -> Light:
 
     return replace(
         light,
-        sky=tuple(grey(one) for one in light.sky),
+        sky=_each(light, grey),
         tint=grey(light.tint),
         haze=grey(light.haze),
     )
@@ -95,4 +105,4 @@ def tinged(light: Light, own: Colour, amount: float) -> Light:
         level = one.mean() / max(float(own.mean()), 1.0)
         return np.clip(mixed(one, own * np.float32(level), amount), 0, 255)
 
-    return replace(light, sky=tuple(drawn(one) for one in light.sky), haze=drawn(light.haze))
+    return replace(light, sky=_each(light, drawn), haze=drawn(light.haze))

@@ -87,7 +87,7 @@ def _horizon(setting: Setting, rng: np.random.Generator) -> Iterator[Element]:
     if "mountains" in high:
         yield from ranges.mountains(rng, view, light, setting.own("mountains"), snowy=snowy)
     if setting.asked("hills") or not (high or setting.wet):
-        own = setting.own("hills")
+        own = grounds.SNOW if snowy else setting.own("hills")
         yield from ranges.hills(rng, view, light, own if own is not None else setting.season)
     if "city" in high:
         neon = "neon" in setting.told.moods
@@ -106,7 +106,7 @@ def _ground(setting: Setting, rng: np.random.Generator, across: float) -> Iterat
     else:
         own = setting.own("field")
         own = own if own is not None else setting.season
-        yield from grounds.field(rng, view, light, own, snowy=setting.snowy)
+        yield from grounds.meadow(rng, view, light, own, snowy=setting.snowy)
     if setting.told.has("car"):
         top, rows = (round(view.height * share) for share in placing.LANE)
         yield from grounds.lane(rng, view, light, top, rows)

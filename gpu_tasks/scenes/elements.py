@@ -79,7 +79,7 @@ class Plane:
         slant = pan * (self.lower - self.upper) / max(1, rows)
         move = np.array([[1, slant, left], [0, 1, 0]], np.float32)
         size = (self.view.width, rows)
-        seen = cv2.warpAffine(self.sheet, move, size, flags=cv2.INTER_LINEAR)
+        seen = np.asarray(cv2.warpAffine(self.sheet, move, size), np.uint8)
         lay(canvas, seen, 0, self.top)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gpu_tasks.film import Frame
 from gpu_tasks.scenes.colours import Colour, colour, mixed
 from gpu_tasks.scenes.elements import View
+from gpu_tasks.scenes.noise import Field
 from gpu_tasks.scenes.painting import (
     gradient,
 )
@@ -29,7 +30,7 @@ class Flow:
     view: View
     rng: np.random.Generator
     colours: Sequence[Colour]
-    _grid: tuple[NDArray[np.float32], NDArray[np.float32]] = field(init=False)
+    _grid: tuple[Field, Field] = field(init=False)
     _phases: NDArray[np.float64] = field(init=False)
     _table: NDArray[np.uint8] = field(init=False)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from gpu_tasks.film import Frame
 from gpu_tasks.scenes.colours import Colour, Light, colour, mixed
 from gpu_tasks.scenes.elements import Plane, View
-from gpu_tasks.scenes.noise import fractal, tileable
+from gpu_tasks.scenes.noise import Field, fractal, tileable
 from gpu_tasks.scenes.painting import gradient, sheet_of
 
 DEEP, SHALLOW = colour("17506e"), colour("2f8f9c")
@@ -34,13 +34,13 @@ class Water:
     """How bright that path is, 0 to 1."""
     bottom: int
     """The row at which the water ends."""
-    _waves: NDArray[np.float32] = field(init=False)
-    _columns: NDArray[np.float32] = field(init=False)
-    _rows: NDArray[np.float32] = field(init=False)
-    _colours: NDArray[np.float32] = field(init=False)
-    _mirror: NDArray[np.float32] = field(init=False)
-    _gleam: NDArray[np.float32] = field(init=False)
-    _scale: NDArray[np.float32] = field(init=False)
+    _waves: Field = field(init=False)
+    _columns: Field = field(init=False)
+    _rows: Field = field(init=False)
+    _colours: Field = field(init=False)
+    _mirror: Field = field(init=False)
+    _gleam: Field = field(init=False)
+    _scale: Field = field(init=False)
 
     def __post_init__(self) -> None:
         tile = tileable(self.rng, TILE, cells=8, octaves=5, gain=0.6)
@@ -57,13 +57,13 @@ class Water:
         self._mirror = (0.34 + 0.52 * np.exp(-3.2 * down)).astype(np.float32)
         self._gleam = self._path(down)
 
-    def _gradient(self, down: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _gradient(self, down: Field) -> Field:
         own = self.own if self.own is not None else DEEP
         near = self.light.lit(own)
         far = self.light.lit(mixed(own, SHALLOW, 0.5))
         return gradient([(0.0, far), (1.0, near * np.float32(0.9))], down)
 
-    def _path(self, down: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _path(self, down: Field) -> Field:
         x = np.arange(self.view.width, dtype=np.float32)[None, :]
         spread = self.view.height * (0.05 + 0.22 * down[:, None])
         strong = self.gleaming * (1.0 if self.light.sun_height < 0.5 or self.light.dark else 0.5)
@@ -88,7 +88,7 @@ class Water:
         top = self.view.horizon
         canvas[top : top + swell.shape[0]] = np.clip(tone, 0, 255).astype(np.uint8)
 
-    def _mirrored(self, canvas: Frame, swell: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _mirrored(self, canvas: Frame, swell: Field) -> Field:
         """What stands above the horizon, upside down and broken by the waves."""
         rows, columns = np.mgrid[: swell.shape[0], : swell.shape[1]].astype(np.float32)
         top = self.view.horizon
@@ -100,12 +100,13 @@ class Water:
         )  # fmt: skip
         return sampled.astype(np.float32)
 
-    def _sample(
-        self, x: NDArray[np.float32], y: NDArray[np.float32], scale: float
-    ) -> NDArray[np.float32]:
+    def _sample(self, x: Field, y: Field, scale: float) -> Field:
         columns = x * np.float32(scale)
         rows = y * np.float32(scale)
-        return cv2.remap(self._waves, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        return np.asarray(
+            cv2.remap(self._waves, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP),
+            np.float32,
+        )
 
 
 def beach(
@@ -131,7 +132,7 @@ def beach(
     return [Plane(view, sheet_of(rgb, opacity), shore, view.nearness(shore), 1.0)]
 
 
-def field(
+def meadow(
     rng: np.random.Generator, view: View, light: Light, own: Colour | None, *, snowy: bool
 ) -> list[Plane]:
     """Grass or snow: broad patches far away, blades near by."""
@@ -242,9 +243,7 @@ def lane(rng: np.random.Generator, view: View, light: Light, top: int, rows: int
     return [Plane(view, sheet, top, view.nearness(top), view.nearness(top + rows))]
 
 
-def _textured(
-    rng: np.random.Generator, view: View, *, stretch: float
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _textured(rng: np.random.Generator, view: View, *, stretch: float) -> tuple[Field, Field]:
     """How far down each pixel of the ground is (0 to 1), and a texture in perspective."""
     rows = view.height - view.horizon
     down = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
@@ -258,6 +257,6 @@ def _textured(
     return np.repeat(down, view.broad, axis=1), 0.5 + (texture - 0.5) * calm
 
 
-def _ground(view: View, rgb: NDArray[np.float32]) -> Plane:
+def _ground(view: View, rgb: Field) -> Plane:
     opacity = np.ones(rgb.shape[:2], np.float32)
     return Plane(view, sheet_of(rgb, opacity), view.horizon, 0.0, 1.0)

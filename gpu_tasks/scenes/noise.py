@@ -1,11 +1,13 @@
 """Random textures: smooth, of several sizes at once, the same for the same generator."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
-"""Height × width, 0 to 1."""
+Field = NDArray[np.floating[Any]]
+"""Height × width, 0 to 1 where nothing else is said; with three columns of colour, 0 to 255."""
 
 LACUNARITY = 1.87
 """How much finer each octave is."""

@@ -39,17 +39,17 @@ def lay_at(canvas: Frame, sheet: Sheet, left: float, top: float) -> None:
     x, y = int(np.floor(left)), int(np.floor(top))
     move = np.array([[1, 0, left - x], [0, 1, top - y]], np.float32)
     size = (sheet.shape[1] + 1, sheet.shape[0] + 1)
-    lay(canvas, cv2.warpAffine(sheet, move, size, flags=cv2.INTER_LINEAR), x, y)
+    lay(canvas, np.asarray(cv2.warpAffine(sheet, move, size), np.uint8), x, y)
 
 
-def sheet_of(rgb: NDArray[np.float32], opacity: Field) -> Sheet:
+def sheet_of(rgb: Field, opacity: Field) -> Sheet:
     """A sheet of colours (0 to 255) at an opacity of 0 to 1."""
     clipped = np.clip(opacity, 0, 1)[..., None]
     joined = np.concatenate([rgb * clipped, clipped * np.float32(255)], axis=2)
     return np.clip(joined + np.float32(0.5), 0, 255).astype(np.uint8)
 
 
-def gradient(stops: Sequence[tuple[float, Colour]], at: Field) -> NDArray[np.float32]:
+def gradient(stops: Sequence[tuple[float, Colour]], at: Field) -> Field:
     """Colours between stops, for each value of ``at``."""
     places = [place for place, _ in stops]
     channels = [np.interp(at, places, [float(own[c]) for _, own in stops]) for c in range(3)]
@@ -130,7 +130,7 @@ def glow(radius: int, own: Colour, strength: float, *, falloff: float = 2.2) -> 
     return added(light[..., None] * own)
 
 
-def added(light: NDArray[np.float32]) -> Sheet:
+def added(light: Field) -> Sheet:
     """A sheet that only adds light, dithered against visible steps."""
     noise = np.random.default_rng(1).random(light.shape[:2], np.float32)[..., None]
     rgb = np.where(light > 0.02, np.clip(light + noise, 0, 255), 0).astype(np.uint8)

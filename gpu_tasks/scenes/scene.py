@@ -77,4 +77,4 @@ def _vignette(width: int, height: int) -> Frame:
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     shade = 1 - VIGNETTE * np.clip((x**2 + y**2) / 2, 0, 1) ** 1.4
-    return cv2.merge([np.round(shade * 255).astype(np.uint8)] * 3)
+    return np.stack([np.round(shade * 255).astype(np.uint8)] * 3, axis=2)

@@ -7,7 +7,17 @@ from gpu_tasks.film import Frame
 from gpu_tasks.scenes.colours import Light, colour, mixed
 from gpu_tasks.scenes.elements import Backdrop, Frames, Plane, Sprite, View
 from gpu_tasks.scenes.noise import Field, fractal
-from gpu_tasks.scenes.painting import FINER, Point, Sheet, Sketch, added, glow, gradient, sheet_of
+from gpu_tasks.scenes.painting import (
+    FINER,
+    Point,
+    Sheet,
+    Sketch,
+    added,
+    glow,
+    gradient,
+    sheet_of,
+    shrunk,
+)
 
 STARS_PER_MEGAPIXEL = 1400
 SUN_RADIUS = 0.045
@@ -39,7 +49,7 @@ def sun_place(view: View, light: Light, across: float) -> Point:
 
 def sun(view: View, light: Light, place: Point) -> list[Sprite]:
     """The disc, in a small bright glow within a wide faint one."""
-    unit = view.height
+    unit = min(view.height, view.width)
     wide = glow(round(unit * 0.95), light.sun * mixed(WHITE, light.sky[2], 0.4) / 255, 0.36)
     close = glow(round(unit * 0.26), light.sun, 0.75, falloff=3.0)
     radius = SUN_RADIUS * unit * (1.35 if light.sun_height < 0.25 else 1.0)
@@ -61,10 +71,13 @@ def moon(
         edge = edge * np.clip((np.sqrt((x + 0.45) ** 2 + (y + 0.12) ** 2) - 0.92) * 12, 0, 1)
     shade = 1 - 0.3 * np.clip(spots * 2.4 - 1.15, 0, 1) - 0.12 * (x**2 + y**2)
     disc = sheet_of(shade[..., None] * colour("fbf8e8"), edge)
-    halo = glow(round(view.height * 0.5), light.sun * np.float32(0.7) + 20, 0.38, falloff=3.0)
-    small = np.asarray(
-        cv2.resize(disc, None, fx=1 / FINER, fy=1 / FINER, interpolation=cv2.INTER_AREA)
+    halo = glow(
+        round(min(view.height, view.width) * 0.5),
+        light.sun * np.float32(0.7) + 20,
+        0.38,
+        falloff=3.0,
     )
+    small = shrunk(disc)
     return [centred(halo, place, 0.02), centred(small, place, 0.02)]
 
 
@@ -147,7 +160,7 @@ def aurora(rng: np.random.Generator, view: View) -> Frames:
             tone = low * colour("43e8a0") + (1 - low) * colour("8a5be0")
             light += strength[..., None] * tone * np.float32(0.62)
         size = (view.broad, max(8, int(view.horizon * 0.95)))
-        return added(cv2.resize(light, size, interpolation=cv2.INTER_LINEAR))
+        return added(np.asarray(cv2.resize(light, size), np.float32))
 
     return Frames(paint, -view.margin, 0, 0.02)
 

@@ -1,11 +1,10 @@
 """Space: stars before clouds of gas, and planets."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gpu_tasks.scenes.colours import Colour, colour, mixed
 from gpu_tasks.scenes.elements import Backdrop, Element, Sprite, View
-from gpu_tasks.scenes.noise import fractal
+from gpu_tasks.scenes.noise import Field, fractal
 from gpu_tasks.scenes.painting import (
     Point,
     Sheet,
@@ -72,9 +71,9 @@ def planet(rng: np.random.Generator, place: Point, radius: int, own: Colour | No
 
 def _ring(
     sheet: Sheet,
-    x: NDArray[np.float32],
-    y: NDArray[np.float32],
-    distance: NDArray[np.float32],
+    x: Field,
+    y: Field,
+    distance: Field,
     own: Colour,
 ) -> None:
     turned = y + 0.25 * x

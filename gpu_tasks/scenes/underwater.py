@@ -96,5 +96,5 @@ def _bubbles(rng: np.random.Generator, view: View) -> Falling:
         cv2.circle(light, centre, round(reach * 16), 120, max(1, size // 400), cv2.LINE_AA, 4)
         shine = (round((x - reach * 0.35) * 16), round((y - reach * 0.35) * 16))
         cv2.circle(light, shine, round(reach * 4), 200, -1, cv2.LINE_AA, 4)
-    tile = cv2.merge([light, light, light, np.zeros_like(light)])
+    tile = np.stack([light, light, light, np.zeros_like(light)], axis=2)
     return Falling(tile, (0.0, -0.09 * size), 0.6, size * 0.01)

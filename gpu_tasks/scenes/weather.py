@@ -14,6 +14,7 @@ from gpu_tasks.scenes.painting import Point, Sheet, Sketch, glow, gradient, shee
 FLASH_EVERY_SECONDS = 2.6
 FLASH_SECONDS = 0.55
 FLAME_ROWS = 96
+BOLT = np.array([0.92, 0.9, 1.0], np.float32)
 
 
 def rain(rng: np.random.Generator, view: View, light: Light) -> list[Falling]:
@@ -117,9 +118,8 @@ class Lightning:
         _bolt(rng, mask, start, self.view.horizon * 1.0, max(1, self.view.height // 170))
         soft = cv2.GaussianBlur(mask, (0, 0), self.view.height / 60)
         light = cv2.addWeighted(mask, strength, soft, 2.2 * strength, 0)
-        canvas[:] = cv2.add(
-            canvas, cv2.merge([cv2.multiply(light, (k,)) for k in (0.92, 0.9, 1.0)])
-        )
+        tinted = np.asarray(light, np.float32)[..., None] * BOLT
+        canvas[:] = cv2.add(canvas, tinted.astype(np.uint8))
 
 
 def _bolt(
@@ -129,8 +129,8 @@ def _bolt(
     step = foot / 16
     while y < foot:
         end = (x + rng.normal(0, step * 0.6), y + step * rng.uniform(0.7, 1.2))
-        points = [(round(a * 16), round(b * 16)) for a, b in ((x, y), end)]
-        cv2.line(mask, *points, 255, thick, cv2.LINE_AA, 4)
+        line = np.round(np.array([(x, y), end]) * 16).astype(np.int32)
+        cv2.polylines(mask, [line], False, 255, thick, cv2.LINE_AA, 4)
         if thick > 1 and rng.random() < 0.22:
             _bolt(rng, mask, end, min(foot, end[1] + foot * 0.3), thick // 2)
         x, y = end
@@ -179,7 +179,7 @@ def fire(rng: np.random.Generator, place: Point, size: int) -> list[Frames | Spr
 
     def flicker(seconds: float) -> Sheet:
         factor = 0.8 + 0.14 * np.sin(9.1 * seconds) + 0.06 * np.sin(23.7 * seconds)
-        return cv2.convertScaleAbs(around, alpha=factor)
+        return np.asarray(cv2.convertScaleAbs(around, alpha=factor), np.uint8)
 
     half = around.shape[0] / 2
     logs = Sketch(round(size * 0.3), 3.0)

@@ -14,12 +14,18 @@ LONGEST_TERM = 3
 NUMBERS = {
     word: count
     for count, words in {
-        1: "one single lone lonely", 2: "two couple pair both", 3: "three few", 4: "four",
+        1: "one single lone lonely", 2: "two pair both", 3: "three few", 4: "four",
         5: "five several some", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten",
         12: "twelve dozen many lots", 14: "flock swarm school herd hundreds countless fleet",
     }.items()
     for word in words.split()
 }  # fmt: skip
+
+COLLECTIVES = {
+    "village": 5, "crowd": 12, "people": 4, "men": 3, "women": 3, "children": 4, "couple": 2,
+    "geese": 5,
+}  # fmt: skip
+"""Words for several of a kind, and how many are shown."""
 
 _TERMS = {
     "time": {
@@ -161,7 +167,8 @@ class _Reader:
                 if singular in VOCABULARY:
                     kind, name = VOCABULARY[singular]
                     self._understand(text)
-                    self._take(kind, name, plural=singular != text)
+                    several = COLLECTIVES.get(singular, SEVERAL if singular != text else None)
+                    self._take(kind, name, several)
                     return length
         self._describe(words[0])
         return 1
@@ -185,12 +192,11 @@ class _Reader:
             self._colour = word
             self._understand(word)
 
-    def _take(self, kind: str, name: str, *, plural: bool) -> None:
+    def _take(self, kind: str, name: str, several: int | None) -> None:
         told = self.told
         if kind in ("thing", "place"):
-            count = self._count or (SEVERAL if plural else None)
             kept = told.things if kind == "thing" else told.places
-            kept.append(Named(name, count, self._colour))
+            kept.append(Named(name, self._count or several, self._colour))
             self._count = self._colour = None
         elif kind == "time":
             told.time = told.time or name

@@ -3,7 +3,7 @@
 from typing import Any
 
 CHAT = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
-WORDS = "a sailing boat on the sea at sunset still picture".split()
+WORDS = ["a", "sailing", "boat", "on", "the", "sea", "at", "sunset", "still", "picture"]
 
 
 def tokenizer(**options: Any) -> Any:
