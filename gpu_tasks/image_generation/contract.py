@@ -13,7 +13,6 @@ MIN_SIDE = 256
 MAX_SIDE = 2048
 SIDE_STEP = 16
 """Of width and height in pixels: the model's latents are an eighth, in patches of two."""
-DEFAULT_SIDE = 1024
 MAX_COUNT = 4
 MAX_TOTAL_PIXELS = 2 * MAX_SIDE * MAX_SIDE
 """Of all pictures of a call together: more could outlast the time limit on an L4.

@@ -7,6 +7,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from auteur.api.problems import NotFound, Problem
+from gpu_tasks.errors import EngineError
+from gpu_tasks.prompts import MAX_PROMPT_CHARACTERS, cleaned
 from media.access import owned_media
 from media.models import MediaFile, MediaStatus, MediaType
 from projects.models import Project
@@ -121,6 +123,20 @@ class Parameters(serializers.Serializer[Any]):
                 code="unknown_parameter",
             )
         return attrs
+
+
+class PromptField(serializers.CharField):
+    """What a model is asked for: one line, without control characters."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=MAX_PROMPT_CHARACTERS, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        """The prompt as models get it; 400 where nothing of it can be read."""
+        try:
+            return cleaned(super().to_internal_value(data))
+        except EngineError as exc:
+            raise serializers.ValidationError(exc.message, code="blank") from exc
 
 
 def seed() -> serializers.IntegerField:

@@ -1,0 +1,74 @@
+"""Image generation: pictures from a prompt."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from gpu_tasks.image_generation import contract
+from jobs.features.base import Feature
+from jobs.features.files import Output
+from jobs.features.parameters import Parameters, PromptField, seed
+
+
+def _side() -> serializers.IntegerField:
+    return serializers.IntegerField(
+        min_value=contract.MIN_SIDE,
+        max_value=contract.MAX_SIDE,
+        validators=[_divisible],
+        help_text=f"In pixels; a multiple of {contract.SIDE_STEP}.",
+    )
+
+
+def _divisible(side: int) -> None:
+    if side % contract.SIDE_STEP:
+        raise serializers.ValidationError(
+            f"This must be a multiple of {contract.SIDE_STEP}.", code="not_a_multiple"
+        )
+
+
+class ImageGenerationParameters(Parameters):
+    """`POST /jobs/image-generation`."""
+
+    prompt = PromptField(help_text="What is to be seen.")
+    width = _side()
+    height = _side()
+    count = serializers.IntegerField(default=1, min_value=1, max_value=contract.MAX_COUNT)
+    seed = seed()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse more pixels than a call has time for."""
+        pixels = attrs["width"] * attrs["height"] * attrs["count"]
+        if pixels > contract.MAX_TOTAL_PIXELS:
+            most = contract.MAX_TOTAL_PIXELS // (attrs["width"] * attrs["height"])
+            raise serializers.ValidationError(
+                {"count": [f"Of this size, one job makes at most {most}."]}, code="too_many_pixels"
+            )
+        return super().validate(attrs)
+
+
+class ImageGeneration(Feature):
+    """The declaration."""
+
+    name = "image_generation"
+    summary = "Generate pictures from a description"
+    contract = contract.CONTRACT
+    parameters = ImageGenerationParameters
+    tariff: ClassVar[Mapping[str, int]] = {"credits": 4}
+    example: ClassVar[Mapping[str, Any]] = {
+        "prompt": "A sailing boat on the sea at sunset, mountains behind",
+        "width": 1024,
+        "height": 576,
+        "count": 2,
+    }
+
+    def price(self, parameters: Mapping[str, Any]) -> int:
+        """By the picture."""
+        return int(parameters["count"]) * self.tariff["credits"]
+
+    def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
+        """A PNG each, named after the prompt."""
+        return [Output("image/png")] * parameters["count"]
+
+
+FEATURE = ImageGeneration()

@@ -1,0 +1,52 @@
+"""Video generation: a short silent film from a prompt, for the Pro plan."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from gpu_tasks.video_generation import contract
+from jobs.features.base import Feature
+from jobs.features.files import Output
+from jobs.features.parameters import Parameters, PromptField, seed
+
+
+class VideoGenerationParameters(Parameters):
+    """`POST /jobs/video-generation`."""
+
+    prompt = PromptField(help_text="What is to be seen, and how it moves.")
+    duration_sec = serializers.IntegerField(
+        min_value=contract.MIN_SECONDS, max_value=contract.MAX_SECONDS
+    )
+    resolution = serializers.ChoiceField(
+        choices=[one.value for one in contract.Resolution],
+        default=contract.Resolution.LANDSCAPE.value,
+        help_text="Width and height in pixels.",
+    )
+    seed = seed()
+
+
+class VideoGeneration(Feature):
+    """The declaration."""
+
+    name = "video_generation"
+    summary = "Generate a short film from a description"
+    contract = contract.CONTRACT
+    parameters = VideoGenerationParameters
+    plan = "pro"
+    tariff: ClassVar[Mapping[str, int]] = {"credits": 10}
+    example: ClassVar[Mapping[str, Any]] = {
+        "prompt": "Birds over a stormy sea, a lighthouse, lightning",
+        "duration_sec": 3,
+    }
+
+    def price(self, parameters: Mapping[str, Any]) -> int:
+        """By the second."""
+        return int(parameters["duration_sec"]) * self.tariff["credits"]
+
+    def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
+        """One MP4, named after the prompt."""
+        return [Output("video/mp4")]
+
+
+FEATURE = VideoGeneration()

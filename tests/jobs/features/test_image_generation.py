@@ -1,0 +1,114 @@
+"""`POST /jobs/image-generation`: bounds, price, and pictures that become media."""
+
+import cv2
+import numpy as np
+import pytest
+import requests
+
+from gpu_tasks.image_generation.contract import MAX_COUNT, MAX_SIDE, MIN_SIDE
+from gpu_tasks.prompts import MAX_PROMPT_CHARACTERS
+from jobs.models import Job
+from media.models import MediaFile
+from projects.models import Project
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BOAT = {"prompt": "A boat on the sea at sunset", "width": 336, "height": 256}
+
+
+def submit(api, **changes: object):
+    return api.post("/jobs/image-generation", {**BOAT, **changes}, format="json")
+
+
+@pytest.mark.parametrize("count", [1, 2, MAX_COUNT])
+def test_it_costs_four_credits_for_each_picture(api, count: int):
+    answer = api.post("/jobs/image-generation/estimate", {**BOAT, "count": count}, format="json")
+    assert answer.json()["credits"] == 4 * count
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("prompt", ""),
+        ("prompt", " \t"),
+        ("prompt", "\u200b"),
+        ("prompt", None),
+        ("prompt", "x" * (MAX_PROMPT_CHARACTERS + 1)),
+        ("prompt", "x" * 10_000),
+        ("width", MIN_SIDE - 16),
+        ("width", MIN_SIDE + 1),
+        ("height", MAX_SIDE + 16),
+        ("height", "tall"),
+        ("count", 0),
+        ("count", MAX_COUNT + 1),
+        ("seed", -1),
+        ("seed", 2**31),
+        ("style", "oil"),
+    ],
+)
+def test_what_lies_outside_the_bounds_is_refused(api, field: str, value: object):
+    answer = submit(api, **{field: value})
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("field", ["prompt", "width", "height"])
+def test_what_is_needed_must_be_there(api, field: str):
+    body = {name: value for name, value in BOAT.items() if name != field}
+    answer = api.post("/jobs/image-generation", body, format="json")
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+def test_only_so_many_large_pictures_are_made_at_once(api):
+    assert submit(api, width=MAX_SIDE, height=MAX_SIDE, count=2).status_code == 202
+    answer = submit(api, width=MAX_SIDE, height=MAX_SIDE, count=3)
+    assert answer.status_code == 400
+    [error] = answer.json()["errors"]
+    assert (error["field"], error["detail"]) == ("count", "Of this size, one job makes at most 2.")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"prompt": "x" * MAX_PROMPT_CHARACTERS},
+        {"width": MIN_SIDE, "height": MAX_SIDE},
+        {"count": MAX_COUNT},
+        {"seed": 2**31 - 1},
+    ],
+)
+def test_what_lies_on_the_bounds_is_taken(api, asked: dict[str, object]):
+    assert submit(api, **asked).status_code == 202
+
+
+def test_a_prompt_is_kept_as_one_readable_line(api):
+    job_id = submit(api, prompt=" a cat\n\x1b on the\tmoon ").json()["job_id"]
+    assert Job.objects.get(pk=job_id).input_params["prompt"] == "a cat on the moon"
+
+
+def test_the_pictures_become_media_of_the_project(run_job, user):
+    project = Project.objects.create(user=user, name="Film")
+    job = run_job("image-generation", **BOAT, count=2, seed=7, project_id=str(project.pk))
+    assert (job["status"], job["credits_cost"]) == ("completed", 8)
+    output = job["output_data"]
+    assert (output["width"], output["height"], output["seeds"]) == (336, 256, [7, 8])
+    assert output["understood"] == ["boat", "sea", "sunset"]
+    assert output["engine"]["name"] == "draft"
+    names = [f"A boat on the sea at sunset {number}.png" for number in (1, 2)]
+    assert [made["name"] for made in output["media"]] == names
+    pictures = [downloaded(made["download_url"]) for made in output["media"]]
+    assert [picture.shape for picture in pictures] == [(256, 336, 3)] * 2
+    assert not np.array_equal(*pictures)
+    assert MediaFile.objects.filter(project=project, type="image").count() == 2
+
+
+def downloaded(url: str) -> np.ndarray:
+    content = requests.get(url, timeout=10).content
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+
+
+def test_without_a_seed_one_is_chosen_and_told(run_job):
+    one, other = (run_job("image-generation", **BOAT)["output_data"]["seeds"] for _ in range(2))
+    assert one != other
+    again = run_job("image-generation", **BOAT, seed=one[0])
+    assert again["output_data"]["seeds"] == one
