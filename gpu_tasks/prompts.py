@@ -11,14 +11,17 @@ JOINERS = "\u200c\u200d"
 """Invisible, but part of how words and emoji are spelt."""
 
 
-def cleaned(prompt: str) -> str:
-    """The prompt without control characters, its white space single.
+def readable(prompt: str) -> str:
+    """The prompt without control characters, its white space single; empty if nothing is left."""
+    kept = "".join(one if _is_readable(one) else " " for one in prompt)
+    line = " ".join(kept.split())
+    return line if line.strip(JOINERS + " ") else ""
 
-    Raises ``EngineError`` INPUT_INVALID where nothing is left, or too much.
-    """
-    readable = "".join(one if _is_readable(one) else " " for one in prompt)
-    line = " ".join(readable.split())
-    if not line.strip(JOINERS + " "):
+
+def cleaned(prompt: str) -> str:
+    """The readable prompt; raises ``EngineError`` INPUT_INVALID where it is empty or too long."""
+    line = readable(prompt)
+    if not line:
         raise EngineError(ErrorCode.INPUT_INVALID, "The prompt is empty.")
     if len(line) > MAX_PROMPT_CHARACTERS:
         raise EngineError(

@@ -102,7 +102,7 @@ def birds(
     centre = rng.uniform(0.3, 0.6), rng.uniform(0.22, 0.42)
     made = []
     for index in range(count):
-        size = max(10, round(view.height * rng.uniform(0.05, 0.085) * (1.5 if count < 3 else 1)))
+        size = max(10, round(view.unit * rng.uniform(0.05, 0.085) * (1.5 if count < 3 else 1)))
         away = index * 2.4
         x = centre[0] + 0.055 * np.sqrt(index) * np.cos(away) * 1.7
         y = centre[1] + 0.05 * np.sqrt(index) * np.sin(away)
@@ -137,7 +137,7 @@ def school(
     made = []
     for index in range(count):
         near = (index + 0.5) / count
-        size = round(view.height * (0.05 + 0.09 * near) * (1.6 if count < 3 else 1))
+        size = round(view.unit * (0.05 + 0.09 * near) * (1.6 if count < 3 else 1))
         tone = light.lit(
             own if own is not None else BRIGHT[rng.integers(len(BRIGHT))], 0.45 * (1 - near)
         )

@@ -84,11 +84,11 @@ def _each(light: Light, change: Callable[[Colour], Colour]) -> Sky:
 
 
 def overcast(light: Light, amount: float, *, darker: float = 0.0) -> Light:
-    """The light under clouds: greyer, and ``darker`` under a storm."""
+    """The light under clouds: greyer (or less so, below zero), and ``darker`` under a storm."""
 
     def grey(own: Colour) -> Colour:
         mean = np.full(3, own.mean(), np.float32) * np.array([0.97, 1.0, 1.04], np.float32)
-        return mixed(own, mean, amount) * np.float32(1 - darker)
+        return np.clip(mixed(own, mean, amount), 0, 255) * np.float32(1 - darker)
 
     return replace(
         light,

@@ -35,6 +35,11 @@ class View:
         """The width with both margins."""
         return self.width + 2 * self.margin
 
+    @property
+    def unit(self) -> float:
+        """What the sizes of things are measured in: the height, less in upright pictures."""
+        return min(float(self.height), 0.7 * self.width)
+
     def nearness(self, row: float) -> float:
         """How near the ground is at a row: 0 at the horizon, 1 at the lower edge."""
         return max(0.0, (row - self.horizon) / max(1, self.height - self.horizon))

@@ -69,7 +69,7 @@ def _placed(
         x = 0.04 + 0.92 * ((index * 0.618034 + rng.random() * 0.1 + 0.2) % 1)
         near = 0.2 + 0.68 * ((index * 0.754877 + 0.3) % 1)
     scale = (0.45 + 0.75 * near) * (1.25 if count == 1 else 1.0)
-    height = max(8, round(view.height * tall * scale))
+    height = max(8, round(view.unit * tall * scale))
     sheet = painter(rng, height, setting.light, _colour(setting, rng, one))
     if one.name == "sign" and setting.told.caption:
         write(sheet, setting.told.caption)
@@ -128,7 +128,7 @@ def _path(setting: Setting, name: str, near: float) -> Path:
 def _fires(setting: Setting, rng: np.random.Generator) -> Iterator[Element]:
     view = setting.view
     asked = each([one for one in setting.told.things if one.name == "fire"], len(FIRES_AT))
-    size = round(view.height * (0.3 if len(asked) == 1 else 0.18))
+    size = round(view.unit * (0.3 if len(asked) == 1 else 0.18))
     for x, _ in zip(FIRES_AT, asked, strict=False):
         yield from weather.fire(rng, (x * view.width, view.height * 0.9), size)
 
@@ -151,7 +151,7 @@ def _balloon(
     setting: Setting, rng: np.random.Generator, one: Named, index: int, count: int
 ) -> Sprite:
     view = setting.view
-    size = view.height * (0.42 if count == 1 else 0.3 / (1 + 0.28 * index) + 0.05)
+    size = view.unit * (0.42 if count == 1 else 0.3 / (1 + 0.28 * index) + 0.05)
     sheet = balloon(rng, round(size), setting.light, NAMED[one.colour] if one.colour else None)
     x = THIRDS[index % len(THIRDS)] + rng.uniform(-0.03, 0.03)
     y = view.horizon * (0.12 + 0.45 * ((index * 0.618034) % 1))

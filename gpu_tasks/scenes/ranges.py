@@ -21,7 +21,9 @@ def mountains(
     planes = []
     for distance, peak, near in ((0.72, 0.62, 0.05), (0.45, 0.46, 0.1), (0.2, 0.27, 0.18)):
         rows = max(8, round(view.horizon * peak))
-        heights = 0.2 + 0.8 * ridge(rng, view.broad, cells=2.2 / peak, gain=0.47)
+        heights = 0.2 + 0.8 * ridge(
+            rng, view.broad, cells=1.1 / peak * view.broad / view.height, gain=0.47
+        )
         base = own if own is not None else mixed(ROCK, PINE, 0.75 * (distance < 0.3))
         cap = 0.58 if snowy or distance > 0.4 else 2.0
         sheet = _range(rng, heights, rows, light, base, distance, cap - 0.25 * snowy)
@@ -34,7 +36,9 @@ def hills(rng: np.random.Generator, view: View, light: Light, own: Colour | None
     planes = []
     for distance, peak, near in ((0.6, 0.34, 0.06), (0.38, 0.24, 0.12), (0.18, 0.13, 0.2)):
         rows = max(8, round(view.horizon * peak))
-        heights = 0.15 + 0.85 * ridge(rng, view.broad, cells=2.5, octaves=3, gain=0.3)
+        heights = 0.15 + 0.85 * ridge(
+            rng, view.broad, cells=1.3 * view.broad / view.height, octaves=3, gain=0.3
+        )
         base = own if own is not None else GRASS
         sheet = _range(rng, heights, rows, light, base, distance, 2.0, relief=0.3)
         planes.append(Plane(view, sheet, view.horizon - rows + 2, near, near))
@@ -82,7 +86,7 @@ def forest(
     planes = []
     rows_of_trees = ((0.66, 0.2, 0.07), (0.42, 0.3, 0.14), (0.16, 0.46, 0.28))
     for distance, size, near in rows_of_trees:
-        rows = max(12, round(view.height * size * (0.45 if low else 1)))
+        rows = max(12, round(view.unit * size * (0.45 if low else 1)))
         base = own if own is not None else mixed(PINE, LEAF, 0.25)
         shaded = light.lit(base * np.float32(0.85), distance)
         sheet = _conifers(rng, view, rows, shaded, light.lit(SNOW, distance) if snowy else None)
@@ -148,7 +152,7 @@ def city(
     base = own if own is not None else colour("5c6880")
     glowing = light.dark or light.sun_height < 0.35 or neon
     for distance, size, near in ((0.62, 0.46, 0.06), (0.36, 0.38, 0.11), (0.1, 0.26, 0.19)):
-        rows = max(12, round(view.height * size))
+        rows = max(12, round(view.unit * size))
         sheet = _towers(rng, view, rows, light.lit(base * np.float32(0.9), distance), neon, glowing)
         if glowing:
             _sink(sheet, light.haze, 0.5 * distance + 0.12)

@@ -21,6 +21,8 @@ MOODS = {
 """The colour that a mood draws the light to, and how much."""
 SAID_COLOUR = 0.45
 """How much a colour that was said of nothing draws the light to it."""
+VIVIDNESS = 0.4
+"""How much further from grey colours are, where they are to be vivid."""
 AUTUMN = colour("a9873f")
 
 
@@ -59,8 +61,9 @@ class Setting:
 
     @property
     def hues(self) -> list[Colour]:
-        """The colours that were said of nothing."""
-        return [NAMED[name] for name in self.told.colours]
+        """The colours that were said of nothing, else those of the moods."""
+        said = [NAMED[name] for name in self.told.colours]
+        return said or [colour(MOODS[mood][0]) for mood in self.told.moods if mood in MOODS]
 
     @property
     def snowy(self) -> bool:
@@ -106,6 +109,8 @@ def setting_of(told: Description, view: View) -> Setting:
         if mood in MOODS:
             code, amount = MOODS[mood]
             light = tinged(light, colour(code), amount)
+    if "vivid" in told.moods:
+        light = overcast(light, -VIVIDNESS)
     if told.colours:
         light = tinged(light, NAMED[told.colours[0]], SAID_COLOUR)
     return Setting(told, view, light)

@@ -49,7 +49,7 @@ def sun_place(view: View, light: Light, across: float) -> Point:
 
 def sun(view: View, light: Light, place: Point) -> list[Sprite]:
     """The disc, in a small bright glow within a wide faint one."""
-    unit = min(view.height, view.width)
+    unit = view.unit
     wide = glow(round(unit * 0.95), light.sun * mixed(WHITE, light.sky[2], 0.4) / 255, 0.36)
     close = glow(round(unit * 0.26), light.sun, 0.75, falloff=3.0)
     radius = SUN_RADIUS * unit * (1.35 if light.sun_height < 0.25 else 1.0)
@@ -62,7 +62,7 @@ def moon(
     rng: np.random.Generator, view: View, light: Light, place: Point, crescent: bool
 ) -> list[Sprite]:
     """A disc with its seas, or its crescent, in a glow."""
-    size = max(8, round(MOON_RADIUS * view.height * 2)) * FINER
+    size = max(8, round(MOON_RADIUS * view.unit * 2)) * FINER
     side = np.linspace(-1.04, 1.04, size, dtype=np.float32)
     x, y = side[None, :], side[:, None]
     spots = fractal(rng, size, size, cells=3)
@@ -72,7 +72,7 @@ def moon(
     shade = 1 - 0.3 * np.clip(spots * 2.4 - 1.15, 0, 1) - 0.12 * (x**2 + y**2)
     disc = sheet_of(shade[..., None] * colour("fbf8e8"), edge)
     halo = glow(
-        round(min(view.height, view.width) * 0.5),
+        round(view.unit * 0.5),
         light.sun * np.float32(0.7) + 20,
         0.38,
         falloff=3.0,

@@ -167,6 +167,9 @@ class _Reader:
                 if singular in VOCABULARY:
                     kind, name = VOCABULARY[singular]
                     self._understand(text)
+                    # A rose is a flower of its colour, lavender a field of its own.
+                    if singular in NAMED:
+                        self._colour = self._colour or singular
                     several = COLLECTIVES.get(singular, SEVERAL if singular != text else None)
                     self._take(kind, name, several)
                     return length

@@ -7,8 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from auteur.api.problems import NotFound, Problem
-from gpu_tasks.errors import EngineError
-from gpu_tasks.prompts import MAX_PROMPT_CHARACTERS, cleaned
+from gpu_tasks.prompts import MAX_PROMPT_CHARACTERS, readable
 from media.access import owned_media
 from media.models import MediaFile, MediaStatus, MediaType
 from projects.models import Project
@@ -133,10 +132,10 @@ class PromptField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         """The prompt as models get it; 400 where nothing of it can be read."""
-        try:
-            return cleaned(super().to_internal_value(data))
-        except EngineError as exc:
-            raise serializers.ValidationError(exc.message, code="blank") from exc
+        line = readable(super().to_internal_value(data))
+        if not line:
+            self.fail("blank")
+        return line
 
 
 def seed() -> serializers.IntegerField:

@@ -81,6 +81,11 @@ def test_a_colour_of_nothing_tinges_the_picture():
     assert change(plain, pink) > 5
 
 
+def test_vivid_is_further_from_grey():
+    plain, vivid = (sky(frame(prompt)) for prompt in ("a desert", "a vivid desert"))
+    assert np.ptp(vivid, axis=2).mean() > np.ptp(plain, axis=2).mean() + 5
+
+
 def test_snow_is_white_and_fog_is_dull():
     clear, fog = (sky(frame(f"a forest in {weather}")) for weather in ("summer", "fog"))
     assert fog.std() < clear.std()

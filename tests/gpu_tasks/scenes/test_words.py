@@ -37,6 +37,12 @@ def test_a_count_and_a_colour_belong_to_the_next_thing_only():
     assert told.things == [Named("balloon", 3, "red"), Named("house"), Named("boat", 2, "blue")]
 
 
+def test_some_things_have_the_colour_of_their_name():
+    assert describe("a rose").things == [Named("flower", None, "rose")]
+    assert describe("a red rose").things == [Named("flower", None, "red")]
+    assert describe("lavender").places == [Named("field", None, "lavender")]
+
+
 def test_colours_of_nothing_are_the_pictures():
     assert describe("something red and blue").colours == ["red", "blue"]
 

@@ -1,5 +1,7 @@
 """`POST /jobs/image-generation`: bounds, price, and pictures that become media."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -81,6 +83,15 @@ def test_what_lies_on_the_bounds_is_taken(api, asked: dict[str, object]):
     assert submit(api, **asked).status_code == 202
 
 
+@pytest.mark.parametrize(
+    ("prompt", "code"),
+    [("\u200b", "blank"), ("x" * 10_000, "max_length"), (["a cat"], "invalid")],
+)
+def test_it_is_said_what_is_wrong_with_a_prompt(api, prompt: object, code: str):
+    [error] = submit(api, prompt=prompt).json()["errors"]
+    assert (error["field"], error["code"]) == ("prompt", code)
+
+
 def test_a_prompt_is_kept_as_one_readable_line(api):
     job_id = submit(api, prompt=" a cat\n\x1b on the\tmoon ").json()["job_id"]
     assert Job.objects.get(pk=job_id).input_params["prompt"] == "a cat on the moon"
@@ -102,7 +113,7 @@ def test_the_pictures_become_media_of_the_project(run_job, user):
     assert MediaFile.objects.filter(project=project, type="image").count() == 2
 
 
-def downloaded(url: str) -> np.ndarray:
+def downloaded(url: str) -> Any:
     content = requests.get(url, timeout=10).content
     return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
 
