@@ -8,6 +8,8 @@ from gpu_tasks.scenes.painting import Point, Sheet, Sketch
 from gpu_tasks.scenes.things import BRIGHT, Painter
 
 DARK = colour("2b2d36")
+MANE_FROM = 0.2
+"""A neck as long as this has a mane."""
 
 
 def cat(rng: np.random.Generator, height: int, light: Light, own: Colour | None) -> Sheet:
@@ -65,28 +67,24 @@ def _quadruped(height: int, fur: Colour, *, neck: float, ear: float) -> Sheet:
     sketch.ellipse((0.33, 0.5), (0.16, 0.145), fur)
     sketch.ellipse((0.62, 0.5), (0.34, 0.125), fur)
     sketch.ellipse((0.86, 0.5), (0.15, 0.15), fur)
-    top = 0.4 - neck
+    _head(sketch, 0.4 - neck, fur, ear)
+    if neck > MANE_FROM:
+        top = 0.4 - neck
+        mane = [(0.72, 0.41), (0.92, top - 0.05), (0.97, top - 0.02), (0.82, 0.42)]
+        sketch.polygon(mane, dark * np.float32(0.6))
+    return sketch.done()
+
+
+def _head(sketch: Sketch, top: float, fur: Colour, ear: float) -> None:
+    """The head at a height, on its neck."""
+    dark = fur * np.float32(0.76)
     sketch.polygon([(0.74, 0.42), (0.95, top - 0.02), (1.07, top + 0.07), (0.99, 0.54)], fur)
     sketch.ellipse((1.04, top + 0.03), (0.1, 0.075), fur)
-    sketch.polygon(
-        [
-            (0.99, top - 0.03),
-            (1.09, top - 0.02),
-            (1.21, top + 0.07),
-            (1.2, top + 0.12),
-            (1.04, top + 0.1),
-        ],
-        fur,
-    )
+    forehead, nose = [(0.99, top - 0.03), (1.09, top - 0.02)], [(1.21, top + 0.07)]
+    sketch.polygon([*forehead, *nose, (1.2, top + 0.12), (1.04, top + 0.1)], fur)
     sketch.ellipse((1.19, top + 0.095), (0.035, 0.035), dark)
     sketch.ellipse((1.08, top + 0.015), (0.014, 0.016), DARK)
     sketch.polygon([(0.94, top), (0.96, top - ear), (1.01, top - 0.02)], dark)
-    if neck > 0.2:
-        sketch.polygon(
-            [(0.72, 0.41), (0.92, top - 0.05), (0.97, top - 0.02), (0.82, 0.42)],
-            dark * np.float32(0.6),
-        )
-    return sketch.done()
 
 
 STANDING: dict[str, tuple[Painter, float]] = {

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from gpu_tasks.scenes import animals, weather
+from gpu_tasks.scenes import animals
 from gpu_tasks.scenes.colours import NAMED, Colour, colour, mixed
 from gpu_tasks.scenes.elements import Element, Path, Sprite, resting
+from gpu_tasks.scenes.fire import fire
 from gpu_tasks.scenes.painting import Sheet
 from gpu_tasks.scenes.setting import AFLOAT, STANDING, Setting, each
 from gpu_tasks.scenes.things import balloon
@@ -130,7 +131,7 @@ def _fires(setting: Setting, rng: np.random.Generator) -> Iterator[Element]:
     asked = each([one for one in setting.told.things if one.name == "fire"], len(FIRES_AT))
     size = round(view.unit * (0.3 if len(asked) == 1 else 0.18))
     for x, _ in zip(FIRES_AT, asked, strict=False):
-        yield from weather.fire(rng, (x * view.width, view.height * 0.9), size)
+        yield from fire(rng, (x * view.width, view.height * 0.9), size)
 
 
 def _flying(setting: Setting, rng: np.random.Generator) -> Iterator[Element]:

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from gpu_tasks.film import Frame
 from gpu_tasks.scenes.colours import Colour, Light, colour, mixed
 from gpu_tasks.scenes.elements import Backdrop, Element, Plane, Sprite, View
 from gpu_tasks.scenes.flow import PALETTES
@@ -18,43 +19,35 @@ from gpu_tasks.scenes.painting import (
 )
 from gpu_tasks.scenes.sky import dithered
 
+WALLS = (colour("d9c9ae"), colour("9fb0a8"), colour("c4a08a"))
+
 
 def elements(
     rng: np.random.Generator, view: View, light: Light, own: Colour | None
 ) -> list[Element]:
     """A wall with a window and a picture, a floor of boards, and the window's light on it."""
-    wall = (
-        own
-        if own is not None
-        else (colour("d9c9ae"), colour("9fb0a8"), colour("c4a08a"))[rng.integers(3)]
-    )
     dim = mixed(light.tint, colour("ffe2b8"), 0.5) / 255 if light.dark else light.tint / 255
-    rows = np.linspace(0, 1, view.height, dtype=np.float32)[:, None]
-    columns = np.linspace(-1, 1, view.width, dtype=np.float32)[None, :]
-    tone = gradient([(0, wall * dim * 0.86), (1, wall * dim)], rows)
-    shade = 1 - 0.28 * (columns + 0.25) ** 2
-    grain = fractal(rng, view.height, view.width, cells=120, octaves=2)
-    picture = tone * (shade * (0.98 + 0.04 * grain))[..., None]
-    made: list[Element] = [Backdrop(dithered(rng, picture))]
-    made.append(_boards(rng, view, dim))
+    wall = own if own is not None else WALLS[rng.integers(len(WALLS))]
     height = round(view.height * 0.52)
     left, top = view.width * 0.3 - height * 0.4, view.height * 0.1
-    made.append(Sprite(_window(rng, height, light), left, top, 0.1))
-    made.append(_shine(view, light, left, height))
-    made.append(
-        Sprite(
-            _picture(rng, round(view.height * 0.24), dim),
-            view.width * 0.66,
-            view.height * 0.17,
-            0.1,
-        )
-    )
-    made.append(
-        Sprite(
-            _plant(rng, round(view.height * 0.46), dim), view.width * 0.8, view.height * 0.49, 0.5
-        )
-    )
-    return made
+    picture, plant = _picture(rng, round(view.height * 0.24), dim), _plant(rng, view, dim)
+    return [
+        Backdrop(_wall(rng, view, wall * dim)),
+        _boards(rng, view, dim),
+        Sprite(_window(rng, height, light), left, top, 0.1),
+        _shine(view, light, left, height),
+        Sprite(picture, view.width * 0.66, view.height * 0.17, 0.1),
+        Sprite(plant, view.width * 0.8, view.height * 0.49, 0.5),
+    ]
+
+
+def _wall(rng: np.random.Generator, view: View, own: Colour) -> Frame:
+    rows = np.linspace(0, 1, view.height, dtype=np.float32)[:, None]
+    columns = np.linspace(-1, 1, view.width, dtype=np.float32)[None, :]
+    shade = 1 - 0.28 * (columns + 0.25) ** 2
+    grain = fractal(rng, view.height, view.width, cells=120, octaves=2)
+    tone = gradient([(0, own * 0.86), (1, own)], rows)
+    return dithered(rng, tone * (shade * (0.98 + 0.04 * grain))[..., None])
 
 
 def _boards(rng: np.random.Generator, view: View, dim: Colour) -> Plane:
@@ -131,8 +124,8 @@ def _picture(rng: np.random.Generator, height: int, dim: Colour) -> Sheet:
     return sketch.done()
 
 
-def _plant(rng: np.random.Generator, height: int, dim: Colour) -> Sheet:
-    sketch = Sketch(height, 0.9)
+def _plant(rng: np.random.Generator, view: View, dim: Colour) -> Sheet:
+    sketch = Sketch(round(view.height * 0.46), 0.9)
     leaf = colour("4a7f4a") * dim
     for index, angle in enumerate(np.linspace(-2.7, -0.45, 11)):
         reach = rng.uniform(0.34, 0.52)

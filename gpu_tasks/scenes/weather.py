@@ -1,4 +1,4 @@
-"""Rain, snow, fog, lightning and fire."""
+"""Rain, snow, fog and lightning."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,12 @@ import numpy as np
 
 from gpu_tasks.film import Frame
 from gpu_tasks.scenes.colours import Light, colour
-from gpu_tasks.scenes.elements import Falling, Frames, Plane, Sprite, View
-from gpu_tasks.scenes.noise import fractal, tileable
-from gpu_tasks.scenes.painting import Point, Sheet, Sketch, glow, gradient, sheet_of
+from gpu_tasks.scenes.elements import Falling, Plane, View
+from gpu_tasks.scenes.noise import fractal
+from gpu_tasks.scenes.painting import Point, sheet_of
 
 FLASH_EVERY_SECONDS = 2.6
 FLASH_SECONDS = 0.55
-FLAME_ROWS = 96
 BOLT = np.array([0.92, 0.9, 1.0], np.float32)
 
 
@@ -134,60 +133,3 @@ def _bolt(
         if thick > 1 and rng.random() < 0.22:
             _bolt(rng, mask, end, min(foot, end[1] + foot * 0.3), thick // 2)
         x, y = end
-
-
-def fire(rng: np.random.Generator, place: Point, size: int) -> list[Frames | Sprite]:
-    """Logs in flames, and the light that they throw around."""
-    rows, columns = FLAME_ROWS, FLAME_ROWS * 3 // 4
-    noise = tileable(rng, 256, cells=8, octaves=4)
-    y = np.linspace(1, 0, rows, dtype=np.float32)[:, None]
-    x = np.linspace(-1, 1, columns, dtype=np.float32)[None, :]
-    grid_y, grid_x = np.mgrid[:rows, :columns].astype(np.float32)
-    stops = [
-        (0.0, colour("2a0a04")),
-        (0.25, colour("b8300c")),
-        (0.5, colour("f58a1e")),
-        (0.78, colour("ffd75a")),
-        (1.0, colour("fff6d8")),
-    ]
-
-    def paint(seconds: float) -> Sheet:
-        one = cv2.remap(
-            noise,
-            grid_x * 1.4,
-            grid_y * 1.1 + 150 * seconds,
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_WRAP,
-        )
-        two = cv2.remap(
-            noise,
-            grid_x * 2.3 + 40,
-            grid_y * 1.7 + 230 * seconds,
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_WRAP,
-        )
-        sway = (one - 0.5) * 0.55 * y
-        wide = 0.06 + 0.86 * np.clip(1 - y, 0, 1) ** 0.75 * np.clip(y * 5 + 0.5, 0, 1)
-        body = np.clip(1 - np.abs(x + sway) / wide, 0, 1) ** 0.7
-        heat = np.clip(body * 1.5 - (0.25 + 1.15 * y) * two, 0, 1) * np.clip(1.15 - 0.5 * y, 0, 1)
-        sheet = sheet_of(gradient(stops, heat), np.clip(heat * 3.2, 0, 1))
-        return np.asarray(
-            cv2.resize(sheet, (size * 3 // 4, size), interpolation=cv2.INTER_CUBIC), np.uint8
-        )
-
-    around = glow(round(size * 2.1), colour("ff8a35"), 0.62, falloff=2.6)
-
-    def flicker(seconds: float) -> Sheet:
-        factor = 0.8 + 0.14 * np.sin(9.1 * seconds) + 0.06 * np.sin(23.7 * seconds)
-        return np.asarray(cv2.convertScaleAbs(around, alpha=factor), np.uint8)
-
-    half = around.shape[0] / 2
-    logs = Sketch(round(size * 0.3), 3.0)
-    for angle, tone in ((12, "3a2418"), (-14, "4a2f1f"), (3, "5a3a26")):
-        logs.ellipse((1.5, 0.55), (1.15, 0.17), colour(tone), angle=angle)
-    wood = logs.done()
-    return [
-        Sprite(wood, place[0] - wood.shape[1] / 2, place[1] - wood.shape[0] * 0.7, 0.7),
-        Frames(flicker, place[0] - half, place[1] - size * 0.4 - half, 0.7),
-        Frames(paint, place[0] - size * 3 / 8, place[1] - size, 0.7),
-    ]

@@ -21,6 +21,7 @@ def save(model_dir: Path) -> None:
     from transformers import Qwen3Config, Qwen3Model
 
     torch.manual_seed(0)
+    torch.set_num_threads(1)  # tests run side by side: more would wait for each other
     text_encoder = Qwen3Model(
         Qwen3Config(
             vocab_size=tiny_texts.VOCABULARY,

@@ -23,6 +23,7 @@ def save(model_dir: Path) -> None:
     from transformers import UMT5Config, UMT5EncoderModel
 
     torch.manual_seed(0)
+    torch.set_num_threads(1)  # tests run side by side: more would wait for each other
     text_encoder = UMT5EncoderModel(
         UMT5Config(
             vocab_size=tiny_texts.VOCABULARY,
