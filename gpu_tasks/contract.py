@@ -137,6 +137,8 @@ class Contract:
     time_limit_seconds: int
     payload: type[Payload]
     result: type[Wire]
+    at_once: int | None = None
+    """How many calls run at most, where that is fewer than its GPU class allows."""
     models: Mapping[str, str] = field(default_factory=dict)
     """Hub ids with pinned revisions (``id@revision``) of the production engine."""
     cpu: float = 2.0

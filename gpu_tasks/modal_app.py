@@ -78,7 +78,7 @@ def _register(contract: Contract) -> modal.Function[Any, Any, Any]:
         memory=contract.memory_mb,
         timeout=contract.time_limit_seconds,
         retries=0,  # the orchestrator alone makes another attempt
-        max_containers=CLASS_LIMITS.get(contract.gpu),
+        max_containers=contract.at_once or CLASS_LIMITS.get(contract.gpu),
         enable_memory_snapshot=contract.snapshot,
         secrets=[callback_secret],
         volumes={str(MODEL_DIR): volume.with_mount_options(read_only=True)},

@@ -66,6 +66,7 @@ CONTRACT = Contract(
     payload=ImageGenerationPayload,
     result=ImageGenerationResult,
     models=MODELS,
+    at_once=10,
     # Text encoder and transformer wait in main memory while the other is on the GPU.
     memory_mb=32768,
     # The model's activations overflow float16.

@@ -66,6 +66,11 @@ class Feature:
         return self.contract.gpu if self.engine == "production" else GpuClass.CPU
 
     @property
+    def at_once(self) -> int | None:
+        """How many of its calls may occupy GPUs at once; None where only the class limits them."""
+        return None if self.gpu_class is GpuClass.CPU else self.contract.at_once
+
+    @property
     def run_limit(self) -> timedelta:
         """Longest time from admission to the end, all attempts together."""
         return timedelta(seconds=self.contract.time_limit_seconds * self.max_attempts + 300)

@@ -20,7 +20,7 @@ from jobs.wakeup import nudge_on_commit
 FIRST = """
 WITH feature AS (
     SELECT * FROM jsonb_to_recordset(%(features)s::jsonb) AS feature (
-        type text, backend text, engine text, run_seconds float
+        type text, backend text, engine text, run_seconds float, at_once int
     )
 ),
 taken AS (
@@ -32,13 +32,22 @@ busy AS (
     WHERE %(is_limited)s AND a.gpu_class = %(gpu_class)s AND a.state = ANY(%(in_pool)s)
     GROUP BY user_id
 ),
+running AS (
+    SELECT type, count(*) AS places FROM job_attempts a JOIN jobs j ON j.id = a.job_id
+    WHERE a.gpu_class = %(gpu_class)s AND a.state = ANY(%(in_pool)s)
+      AND type IN (SELECT type FROM feature WHERE at_once IS NOT NULL)
+    GROUP BY type
+),
 next AS (
     SELECT j.id, j.user_id, j.gpu_class, j.turn, feature.*,
            coalesce((%(user_limits)s::jsonb ->> coalesce(j.plan, ''))::int, %(user_limit)s)
-               - coalesce(busy.places, 0) AS may_take
+               - coalesce(busy.places, 0) AS may_take,
+           at_once - coalesce(running.places, 0) AS may_run
     FROM jobs j JOIN feature USING (type) LEFT JOIN busy USING (user_id)
+         LEFT JOIN running USING (type)
     WHERE j.status = 'pending' AND j.attempt_id IS NULL AND j.gpu_class = %(gpu_class)s
       AND j.wake_at <= statement_timestamp()
+      AND (at_once IS NULL OR at_once > coalesce(running.places, 0))
       AND coalesce(busy.places, 0)
           < coalesce((%(user_limits)s::jsonb ->> coalesce(j.plan, ''))::int, %(user_limit)s)
     ORDER BY j.turn, j.created_at
@@ -47,9 +56,10 @@ next AS (
 ),
 admitted AS (
     SELECT * FROM (
-        SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY turn) AS number FROM next
+        SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY turn) AS number,
+               row_number() OVER (PARTITION BY type ORDER BY turn) AS number_of_type FROM next
     ) AS numbered
-    WHERE number <= may_take
+    WHERE number <= may_take AND (may_run IS NULL OR number_of_type <= may_run)
 ),
 attempt AS (
     INSERT INTO job_attempts
@@ -75,7 +85,7 @@ def begin_first_attempts(*, gpu_class: str, limit: int, at_once: int) -> int:
     """Give pending jobs of a class, in turns, their first attempts while it has room; how many.
 
     The caller holds the class's lock. ``limit`` is of attempts in flight, and so are those of one
-    user by setting.
+    user by setting, and of one feature by its contract.
     """
     limits = settings.MAX_IN_FLIGHT_BY_PLAN
     values = {
@@ -97,6 +107,7 @@ def _admission(feature: Feature) -> dict[str, Any]:
         "backend": feature.backend,
         "engine": feature.engine,
         "run_seconds": feature.run_limit.total_seconds(),
+        "at_once": feature.at_once,
     }
 
 

@@ -208,3 +208,24 @@ def test_the_estimate_goes_by_what_the_last_jobs_took(submit, user, room):
 def test_every_class_has_its_own_clock(submit, user):
     GpuPool.objects.create(gpu_class=GpuClass.L4, clock=100)
     assert [job.turn for job in submit(user)] == [0]
+
+
+def test_a_feature_that_runs_few_at_once_leaves_room_to_others(settings, user):
+    settings.INFERENCE_ENGINES = {"noop_gpu": "production", "image_generation": "production"}
+    settings.INFERENCE_BACKEND = "modal"
+    few = feature_of("image_generation").at_once
+    assert few == 10
+    picture = {"type": "image_generation", "prompt": "the sea", "width": 256, "height": 256}
+    pictures = [picture] * (few + 5)
+    submission.submit_batch(user_id=user.pk, plan=None, wanted=pictures)
+    submission.submit_batch(
+        user_id=user.pk, plan=None, wanted=[{"type": "noop_gpu", "price": 0}] * 20
+    )
+    for _ in range(2):
+        admission.admit_all()
+    types = [job.type for job in Job.objects.exclude(attempt=None)]
+    assert (types.count("image_generation"), types.count("noop_gpu")) == (few, 20)
+    lifecycle.cancel(job_id=Job.objects.exclude(attempt=None).earliest("turn").pk, by="user")
+    admission.admit_all()
+    types = [job.type for job in Job.objects.exclude(attempt=None).filter(completed_at=None)]
+    assert types.count("image_generation") == few

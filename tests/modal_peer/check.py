@@ -57,7 +57,7 @@ def _compared(
     yield "time limit", contract.time_limit_seconds, function.timeout_secs
     yield "retries", 0, function.retry_policy.retries
     ceiling = function.autoscaler_settings.max_containers
-    yield "containers", CLASS_LIMITS.get(contract.gpu, 0), ceiling
+    yield "containers", contract.at_once or CLASS_LIMITS.get(contract.gpu, 0), ceiling
     yield "memory snapshot", contract.snapshot, function.checkpointing_enabled
     (mount,) = function.volume_mounts
     yield "volume", ("/models", True), (mount.mount_path, mount.read_only)
