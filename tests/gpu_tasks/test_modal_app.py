@@ -109,6 +109,7 @@ def test_a_container_gets_our_inference_and_nothing_of_the_back_end(book: Book):
     sources = {name for name in book.files if name.startswith("/root/")}
     assert "/root/gpu_tasks/modal_app.py" in sources
     assert "/root/gpu_tasks/transcription/contract.py" in sources
+    assert "/root/gpu_tasks/faces/models/iris_landmark.tflite" in sources
     assert all(name.startswith("/root/gpu_tasks/") for name in sources)
     assert not any("backends" in name for name in sources)
 
