@@ -1,0 +1,1 @@
+"""The gaze redirection function."""

@@ -1,0 +1,69 @@
+"""The gaze redirection function: a film in, the same film out whose speaker looks at us."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from gpu_tasks.contract import (
+    Contract,
+    GpuClass,
+    ImageFamily,
+    InputFile,
+    OutputFile,
+    Payload,
+    Wire,
+)
+
+MODELS = {
+    # A mirror of TencentARC's release v1.3.0 (Apache-2.0), which is on no hub of its own.
+    "restoration": "gmk123/GFPGAN@e881fbc251fdf2a4f133ad8277dd5dadbd1c541a",
+}
+
+MAX_SECONDS = 300.0
+MAX_FRAMES = 9000
+"""Five minutes at 30 frames a second."""
+MAX_SIDE = 1920
+"""Pixels: larger films come back at this size."""
+MIN_FACE_SHARE = 0.2
+"""Of the frames that must show a face."""
+
+
+class Target(StrEnum):
+    """Where the eyes shall look."""
+
+    CAMERA = "camera"
+
+
+class GazeRedirectionPayload(Payload):
+    """``result`` receives an MP4 with the sound of ``video``."""
+
+    video: InputFile
+    target: Target
+    result: OutputFile
+
+
+class GazeRedirectionResult(Wire):
+    """What was made, and how much of it was changed."""
+
+    duration_ms: int = Field(ge=0)
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    frame_rate: float = Field(gt=0)
+    frames: int = Field(gt=0)
+    frames_with_face: int = Field(ge=0)
+    frames_redirected: int = Field(ge=0, description="Eyes were open and the head faced us enough.")
+    faces: int = Field(ge=0, description="The most faces seen at once; the largest is redirected.")
+    mean_shift_px: float = Field(ge=0, description="Of the irises, over the redirected frames.")
+
+
+CONTRACT = Contract(
+    name="gaze_redirection",
+    gpu=GpuClass.A10G,
+    image=ImageFamily.FACE,
+    time_limit_seconds=600,
+    payload=GazeRedirectionPayload,
+    result=GazeRedirectionResult,
+    models=MODELS,
+    # GFPGAN overflows in float16.
+    dtype="bfloat16",
+)

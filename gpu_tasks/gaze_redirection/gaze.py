@@ -1,0 +1,76 @@
+"""Where eyes look, and how far their irises must move to look elsewhere.
+
+An eye looks at the camera when its iris stands, in the picture, over the centre of the eyeball.
+That centre lies a little behind the middle between the corners of the eye, so it moves with the
+head. Shifts are in widths of the eye: what is common to both eyes is less noisy than each.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_tasks.faces.crops import Points
+from gpu_tasks.faces.iris import Eye
+from gpu_tasks.faces.pose import Pose, pose_of
+
+DEPTH, RISE = 0.2, 0.055
+"""Where the centre of an eyeball is from the middle between the corners, in widths of the eye:
+backward and upward. Measured on a portrait that looks at the camera.
+"""
+MAX_SHIFT = 0.3
+"""In widths of the eye: no eye is moved further."""
+OPEN, CLOSED = 0.22, 0.12
+"""Openness from which eyes are redirected, and below which they blink and are left alone."""
+FACING_DEGREES, AWAY_DEGREES = 20.0, 35.0
+"""Turns of the head up to which eyes are redirected, and from which they are left alone."""
+MIN_EYE_PIXELS = 8.0
+"""Narrower eyes are too small to be changed."""
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Gaze:
+    """How the irises of a face must move."""
+
+    shift: Vector
+    """To the target, in widths of the eye; right and down."""
+    strength: float
+    """How much of it is wanted: 0 in blinks and where the head is turned away, else up to 1."""
+
+
+def gaze_of(points: Points, eyes: Sequence[Eye]) -> Gaze:
+    """The gaze of a face with these landmarks and these right and left eyes."""
+    pose = pose_of(points)
+    shift = np.mean([_to_camera(eye, pose) for eye in eyes], axis=0)
+    length = float(np.linalg.norm(shift))
+    if length > MAX_SHIFT:
+        shift *= MAX_SHIFT / length
+    return Gaze(shift=shift, strength=_strength(pose, eyes))
+
+
+def _to_camera(eye: Eye, pose: Pose) -> Vector:
+    """From the iris to where it would stand in an eye that looks at the camera."""
+    left, down, back = pose.rotation[:2].T
+    # The true width: the projected one shrinks as the head turns.
+    width = eye.width / max(0.2, float(np.linalg.norm(left)))
+    centre = DEPTH * back - RISE * down
+    target = eye.corners.mean(axis=0) + centre * width
+    return np.asarray((target - eye.iris[0]) / eye.width, np.float64)
+
+
+def _strength(pose: Pose, eyes: Sequence[Eye]) -> float:
+    if min(eye.width for eye in eyes) < MIN_EYE_PIXELS:
+        return 0.0
+    # Who blinks shuts both eyes; a wink is left alone too.
+    openness = min(eye.openness for eye in eyes)
+    opened = _between(openness, CLOSED, OPEN)
+    return opened * _between(pose.turned_degrees, AWAY_DEGREES, FACING_DEGREES)
+
+
+def _between(value: float, none: float, full: float) -> float:
+    """0 at ``none``, 1 at ``full``, smooth between and level beyond."""
+    share = float(np.clip((value - none) / (full - none), 0, 1))
+    return share * share * (3 - 2 * share)

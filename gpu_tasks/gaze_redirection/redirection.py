@@ -1,0 +1,148 @@
+"""Redirect the eyes of a film: what both engines share."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_tasks.engine import Workspace
+from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.faces.crops import Points
+from gpu_tasks.faces.iris import Eye, iris
+from gpu_tasks.faces.smoothing import OneEuro, Smoothing
+from gpu_tasks.faces.tracking import FaceTracker
+from gpu_tasks.film import Film, FilmWriter, Frame, look
+from gpu_tasks.gaze_redirection.contract import (
+    MAX_FRAMES,
+    MAX_SECONDS,
+    MAX_SIDE,
+    MIN_FACE_SHARE,
+    GazeRedirectionResult,
+)
+from gpu_tasks.gaze_redirection.gaze import gaze_of
+from gpu_tasks.gaze_redirection.warp import Opening, kept_inside, move_iris
+
+BATCH = 8
+"""Frames that are finished together."""
+EYES = Smoothing(cutoff=4.0, promptness=30.0)
+"""Of the eyes' points, in widths of the face's eyes: a blink is not smeared."""
+SHIFT = Smoothing(cutoff=2.0, promptness=12.0)
+"""Of the shift and its strength, in widths of an eye: what the network's measure trembles by must
+not make the eyes tremble.
+"""
+TOO_LONG = f"The film is too long: at most {MAX_SECONDS / 60:.0f} minutes at 30 frames a second."
+NO_FACE = "No face was found in enough of the film."
+
+
+@dataclass(frozen=True)
+class Redirected:
+    """A frame whose eyes have been moved, if they were."""
+
+    frame: Frame
+    points: Points | None
+    """The landmarks of the face that was changed; None where nothing was."""
+
+
+Finish = Callable[[Sequence[Redirected]], Sequence[Frame]]
+"""Makes the last of a few frames at once."""
+
+
+def as_they_are(frames: Sequence[Redirected]) -> Sequence[Frame]:
+    """Finish nothing."""
+    return [one.frame for one in frames]
+
+
+class Redirector:
+    """Redirects the eyes of the largest face, frame by frame."""
+
+    def __init__(self, frame_rate: float) -> None:
+        self.tracker = FaceTracker(frame_rate=frame_rate)
+        self.shifts: list[float] = []
+        """How far the irises were moved in each changed frame, in pixels."""
+        self._eyes = OneEuro(frame_rate, EYES)
+        self._shift = OneEuro(frame_rate, SHIFT)
+
+    def redirect(self, frame: Frame) -> Redirected:
+        """The next frame, changed in place."""
+        tracked = self.tracker.follow(frame)
+        if tracked is None:
+            self._eyes.reset()
+            self._shift.reset()
+            return Redirected(frame, None)
+        eyes = self._smoothed(iris(frame, tracked.points))
+        gaze = gaze_of(tracked.points, eyes)
+        # Fading in and out is smoothed with the rest.
+        *shift, strength = self._shift(np.array([*gaze.shift, gaze.strength]))
+        wanted = np.array(shift) * min(strength, gaze.strength)
+        if not wanted.any():
+            return Redirected(frame, None)
+        self.shifts.append(float(np.mean([_move(frame, eye, wanted) for eye in eyes])))
+        return Redirected(frame, tracked.points)
+
+    def _smoothed(self, eyes: Sequence[Eye]) -> list[Eye]:
+        unit = np.mean([eye.width for eye in eyes])
+        parts = [(eye.contour, eye.iris, eye.rim) for eye in eyes]
+        smooth = self._eyes(np.array([np.concatenate(one) for one in parts]) / unit) * unit
+        ends = np.cumsum([len(part) for part in parts[0]])[:-1]
+        return [Eye(*np.split(one.astype(np.float32), ends)) for one in smooth]
+
+
+def _move(frame: Frame, eye: Eye, shift: NDArray[np.float64]) -> float:
+    opening = Opening(eye.lids, eye.iris[0], eye.radius, eye.width)
+    pixels = kept_inside(opening, shift * eye.width)
+    move_iris(frame, opening, pixels)
+    return float(np.linalg.norm(pixels))
+
+
+def redirect(
+    source: Path, target: Path, workspace: Workspace, finish: Finish = as_they_are
+) -> GazeRedirectionResult:
+    """Write the film at ``source``, redirected, to ``target``.
+
+    Raises ``EngineError`` INPUT_INVALID for films too long and films without a face.
+    """
+    film = look(source, max_side=MAX_SIDE)
+    if film.duration_seconds > MAX_SECONDS or film.frames_expected > MAX_FRAMES:
+        raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
+    redirector = Redirector(float(film.frame_rate))
+    sound = source if film.has_sound else None
+    size = {"width": film.width, "height": film.height}
+    count = 0
+    with FilmWriter(target, **size, frame_rate=film.frame_rate, sound=sound) as writer:
+        for frame in _finished(film, redirector, finish):
+            count += 1
+            if count > MAX_FRAMES:
+                raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
+            writer.write(frame)
+            workspace.progress(min(1.0, count / film.frames_expected))
+        if redirector.tracker.share_with_face < MIN_FACE_SHARE:
+            raise EngineError(ErrorCode.INPUT_INVALID, NO_FACE)
+    return _result(film, redirector, count)
+
+
+def _finished(film: Film, redirector: Redirector, finish: Finish) -> Iterator[Frame]:
+    batch: list[Redirected] = []
+    for frame in film.frames():
+        batch.append(redirector.redirect(frame))
+        if len(batch) == BATCH:
+            yield from finish(batch)
+            batch = []
+    if batch:
+        yield from finish(batch)
+
+
+def _result(film: Film, redirector: Redirector, count: int) -> GazeRedirectionResult:
+    shifts = redirector.shifts
+    return GazeRedirectionResult(
+        duration_ms=round(count / film.frame_rate * 1000),
+        width=film.width,
+        height=film.height,
+        frame_rate=round(float(film.frame_rate), 3),
+        frames=count,
+        frames_with_face=redirector.tracker.frames_with_face,
+        frames_redirected=len(shifts),
+        faces=redirector.tracker.most_faces,
+        mean_shift_px=round(sum(shifts) / len(shifts), 3) if shifts else 0.0,
+    )
