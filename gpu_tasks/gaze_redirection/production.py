@@ -1,0 +1,52 @@
+"""The production engine: the warp, and then a network that redraws what is around the eyes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gpu_tasks import weights
+from gpu_tasks.contract import EngineInfo
+from gpu_tasks.engine import Workspace
+from gpu_tasks.faces.gfpgan import load_restorer
+from gpu_tasks.faces.regions import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE
+from gpu_tasks.faces.restoration import FaceRestorer
+from gpu_tasks.film import Frame
+from gpu_tasks.gaze_redirection.contract import (
+    MODELS,
+    GazeRedirectionPayload,
+    GazeRedirectionResult,
+)
+from gpu_tasks.gaze_redirection.redirection import Redirected, redirect
+
+REGION = (*RIGHT_EYE, *LEFT_EYE, *RIGHT_BROW, *LEFT_BROW)
+"""What is redrawn: the rest of the face was not changed."""
+SHARE = 0.6
+"""Of what the network draws: all of it would be another person's eyes."""
+
+
+def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
+    """The engine with its weights on ``device``."""
+    if model_dir is None:
+        raise ValueError("MODEL_DIR is not set: the production engine has no weights")
+    folder = weights.folder(model_dir, MODELS["restoration"])
+    return ProductionEngine(load_restorer(folder, device, dtype))
+
+
+class ProductionEngine:
+    """Moves the irises and restores the eyes; one call at a time."""
+
+    info = EngineInfo(name="production", model=f"iris warp, {MODELS['restoration']}")
+
+    def __init__(self, restorer: FaceRestorer) -> None:
+        self._restorer = restorer
+
+    def run(self, payload: GazeRedirectionPayload, workspace: Workspace) -> GazeRedirectionResult:
+        """Write the redirected film."""
+        del payload  # there is one target only
+        source, target = workspace.input("video"), workspace.output("result")
+        return redirect(source, target, workspace, finish=self._restored)
+
+    def _restored(self, frames: Sequence[Redirected]) -> Sequence[Frame]:
+        changed = [(one.frame, one.points) for one in frames if one.points is not None]
+        pictures, points = [frame for frame, _ in changed], [points for _, points in changed]
+        restored = iter(self._restorer.restore(pictures, points, region=REGION, share=SHARE))
+        return [one.frame if one.points is None else next(restored) for one in frames]

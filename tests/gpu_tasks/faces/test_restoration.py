@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+import torch
+
+from gpu_tasks.faces.crops import Points
+from gpu_tasks.faces.detection import detect
+from gpu_tasks.faces.mesh import landmarks
+from gpu_tasks.faces.regions import LEFT_EYE, OUTER_LIPS, OVAL, RIGHT_EYE
+from gpu_tasks.faces.restoration import (
+    BATCH,
+    LEFT,
+    MOUTH,
+    RIGHT,
+    SIDE,
+    FaceRestorer,
+    alignment,
+)
+from gpu_tasks.film import Frame
+from tests.gpu_tasks.faces.portrait import Place, scene
+
+pytestmark = pytest.mark.torch
+
+PLACE = Place(x=240, y=180, side=200, degrees=12)
+
+
+class Network:
+    """A network of a single rule, that remembers what it has been shown."""
+
+    def __init__(self, rule):
+        self.rule = rule
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __call__(self, pictures):
+        assert pictures.is_contiguous()
+        assert pictures.min() >= -1
+        assert pictures.max() <= 1
+        self.shapes.append(tuple(pictures.shape))
+        return self.rule(pictures)
+
+
+@pytest.fixture(scope="module")
+def frame() -> Frame:
+    return scene(PLACE)
+
+
+@pytest.fixture(scope="module")
+def points(frame: Frame) -> Points:
+    return landmarks(frame, detect(frame)[0])
+
+
+def restorer(rule) -> FaceRestorer:
+    return FaceRestorer(Network(rule), "cpu", torch.float32)
+
+
+def test_eyes_and_mouth_come_to_their_places(points: Points):
+    matrix = alignment(points)
+    for ring, wanted in ((RIGHT_EYE, RIGHT), (LEFT_EYE, LEFT), (OUTER_LIPS, MOUTH)):
+        seen = matrix[:, :2] @ points[list(ring), :2].mean(axis=0) + matrix[:, 2]
+        assert np.linalg.norm(seen - wanted) < 0.04 * SIDE
+
+
+def test_the_alignment_shears_nothing(points: Points):
+    turn = alignment(points)[:, :2]
+    assert turn.T @ turn == pytest.approx(np.linalg.det(turn) * np.eye(2), abs=1e-9)
+    assert np.linalg.det(turn) > 0
+
+
+def test_a_network_that_changes_nothing_changes_nearly_nothing(frame: Frame, points: Points):
+    (same,) = restorer(lambda pictures: pictures).restore([frame], [points])
+    difference = np.abs(same.astype(int) - frame)
+    assert difference.mean() < 0.5
+    assert np.percentile(difference, 99) < 12
+
+
+def test_only_the_region_is_redrawn(frame: Frame, points: Points):
+    (white,) = restorer(torch.ones_like).restore([frame], [points])
+    changed = np.abs(white.astype(int) - frame).max(axis=-1)
+    left, top = points[list(OVAL), :2].min(axis=0)
+    right, bottom = points[list(OVAL), :2].max(axis=0)
+    x, y = points[1, :2].round().astype(int)
+    assert (white[y, x] > 250).all()
+    # The feathered edge reaches a little beyond.
+    reach = 0.35 * (right - left)
+    outside = np.ones(changed.shape, bool)
+    outside[int(top - reach) : int(bottom + reach), int(left - reach) : int(right + reach)] = False
+    assert changed[outside].max() == 0
+
+
+def test_the_share_says_how_much(frame: Frame, points: Points):
+    x, y = points[1, :2].round().astype(int)
+    (half,) = restorer(torch.ones_like).restore([frame], [points], share=0.5)
+    assert half[y, x] == pytest.approx((255 + frame[y, x].astype(float)) / 2, abs=2)
+    (none,) = restorer(torch.ones_like).restore([frame], [points], share=0.0)
+    assert np.array_equal(none, frame)
+
+
+def test_a_small_region_leaves_the_rest(frame: Frame, points: Points):
+    eyes = (*RIGHT_EYE, *LEFT_EYE)
+    (white,) = restorer(torch.ones_like).restore([frame], [points], region=eyes)
+    x, y = points[list(OUTER_LIPS), :2].mean(axis=0).round().astype(int)
+    assert np.array_equal(white[y, x], frame[y, x])
+
+
+def test_what_the_network_gives_beyond_white_and_black_is_cut(frame: Frame, points: Points):
+    (dark,) = restorer(lambda pictures: pictures * 0 - 7).restore([frame], [points])
+    x, y = points[1, :2].round().astype(int)
+    assert (dark[y, x] < 5).all()
+
+
+@pytest.mark.parametrize("count", [0, 1, BATCH, BATCH + 1])
+def test_frames_are_shown_in_batches(frame: Frame, points: Points, count: int):
+    network = Network(lambda pictures: pictures)
+    one = FaceRestorer(network, "cpu", torch.float32)
+    assert len(one.restore([frame] * count, [points] * count)) == count
+    assert sum(shape[0] for shape in network.shapes) == count
+    assert all(shape[0] <= BATCH and shape[1:] == (3, SIDE, SIDE) for shape in network.shapes)
+
+
+def test_the_given_frames_are_left_alone(frame: Frame, points: Points):
+    before = frame.copy()
+    restorer(torch.ones_like).restore([frame], [points])
+    assert np.array_equal(frame, before)
+
+
+def test_a_face_that_hangs_over_the_edge_is_restored_as_far_as_it_is_there():
+    place = Place(x=70, y=150, side=180)
+    half = scene(place)
+    (white,) = restorer(torch.ones_like).restore([half], [landmarks(half, detect(half)[0])])
+    assert white.shape == half.shape
+    assert (white[170, 70] > 250).all()
