@@ -38,6 +38,8 @@ class Eye:
     """5 × 2: its centre and four points of its edge."""
     rim: Points
     """16 × 2, of the mesh: the lids, from the outer corner by the lower one."""
+    contrast: float = 1.0
+    """Of the iris against the white around it: about 0.5 where it is seen, 0.3 in a blink."""
 
     @property
     def corners(self) -> Points:
@@ -97,4 +99,4 @@ def _refined(frame: Frame, eye: Eye) -> Eye:
     disc = Disc(eye.iris[0], eye.radius)
     found = refined(frame, eye.lids, eye.width, disc)
     edge = (eye.iris - disc.centre) * (found.radius / max(disc.radius, 1e-6)) + found.centre
-    return replace(eye, iris=np.asarray(edge, np.float32))
+    return replace(eye, iris=np.asarray(edge, np.float32), contrast=found.contrast)

@@ -5,7 +5,7 @@ disc is moved to where the picture has the most contrast between a disc and the 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -41,6 +41,8 @@ class Disc:
 
     centre: Points
     radius: float
+    contrast: float = 0.0
+    """How much darker it is than what is around it, 0 to 1; 0 where that was not looked at."""
 
 
 def refined(frame: Frame, lids: Sequence[Points], width: float, disc: Disc) -> Disc:
@@ -61,8 +63,9 @@ def refined(frame: Frame, lids: Sequence[Points], width: float, disc: Disc) -> D
     found = [_best(dark, opening, guess, disc.radius / scale * share) for share in RADII]
     score, centre, radius = max(found, key=lambda one: one[0])
     if score < MIN_CONTRAST:
-        return disc
-    return Disc(np.asarray(centre * scale + to_frame[:, 2], np.float32), radius * scale)
+        return replace(disc, contrast=max(0.0, score))
+    place = np.asarray(centre * scale + to_frame[:, 2], np.float32)
+    return Disc(place, radius * scale, score)
 
 
 def depths(rings: Sequence[Points], shape: tuple[int, ...]) -> Map:

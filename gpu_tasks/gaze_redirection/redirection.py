@@ -1,7 +1,7 @@
 """Redirect the eyes of a film: what both engines share."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ BATCH = 8
 """Frames that are finished together."""
 EYES = Smoothing(cutoff=4.0, promptness=30.0)
 """Of the eyes' points, in widths of the face's eyes: a blink is not smeared."""
-SHIFT = Smoothing(cutoff=2.0, promptness=12.0)
+SHIFT = Smoothing(cutoff=0.8, promptness=5.0, speed_cutoff=4.0)
 """Of the shift and its strength, in widths of an eye: what the network's measure trembles by must
 not make the eyes tremble.
 """
@@ -83,10 +83,21 @@ class Redirector:
 
     def _smoothed(self, eyes: Sequence[Eye]) -> list[Eye]:
         unit = np.mean([eye.width for eye in eyes])
-        parts = [(eye.contour, eye.iris, eye.rim) for eye in eyes]
-        smooth = self._eyes(np.array([np.concatenate(one) for one in parts]) / unit) * unit
-        ends = np.cumsum([len(part) for part in parts[0]])[:-1]
-        return [Eye(*np.split(one.astype(np.float32), ends)) for one in smooth]
+        smooth = self._eyes(np.array([_points(eye) for eye in eyes]) / unit) * unit
+        return [
+            _with_points(eye, points.astype(np.float32))
+            for eye, points in zip(eyes, smooth, strict=True)
+        ]
+
+
+def _points(eye: Eye) -> Points:
+    return np.concatenate([eye.contour, eye.iris, eye.rim])
+
+
+def _with_points(eye: Eye, points: Points) -> Eye:
+    iris_at = len(eye.contour)
+    contour, edge, rim = np.split(points, [iris_at, iris_at + len(eye.iris)])
+    return replace(eye, contour=contour, iris=edge, rim=rim)
 
 
 def _move(frame: Frame, eye: Eye, shift: NDArray[np.float64]) -> float:
@@ -103,18 +114,15 @@ def redirect(
 
     Raises ``EngineError`` INPUT_INVALID for films too long and films without a face.
     """
-    film = look(source, max_side=MAX_SIDE)
-    if film.duration_seconds > MAX_SECONDS or film.frames_expected > MAX_FRAMES:
-        raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
+    film = checked(look(source, max_side=MAX_SIDE))
     redirector = Redirector(float(film.frame_rate))
     sound = source if film.has_sound else None
-    size = {"width": film.width, "height": film.height}
     count = 0
-    with FilmWriter(target, **size, frame_rate=film.frame_rate, sound=sound) as writer:
-        for frame in _finished(film, redirector, finish):
+    with FilmWriter(
+        target, width=film.width, height=film.height, frame_rate=film.frame_rate, sound=sound
+    ) as writer:
+        for frame in _finished(at_most(film.frames()), redirector, finish):
             count += 1
-            if count > MAX_FRAMES:
-                raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
             writer.write(frame)
             workspace.progress(min(1.0, count / film.frames_expected))
         if redirector.tracker.share_with_face < MIN_FACE_SHARE:
@@ -122,9 +130,24 @@ def redirect(
     return _result(film, redirector, count)
 
 
-def _finished(film: Film, redirector: Redirector, finish: Finish) -> Iterator[Frame]:
+def checked(film: Film) -> Film:
+    """The film, if it is short enough."""
+    if film.duration_seconds > MAX_SECONDS or film.frames_expected > MAX_FRAMES:
+        raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
+    return film
+
+
+def at_most(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """The frames, as long as they are not too many: headers can be wrong."""
+    for index, frame in enumerate(frames):
+        if index == MAX_FRAMES:
+            raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
+        yield frame
+
+
+def _finished(frames: Iterable[Frame], redirector: Redirector, finish: Finish) -> Iterator[Frame]:
     batch: list[Redirected] = []
-    for frame in film.frames():
+    for frame in frames:
         batch.append(redirector.redirect(frame))
         if len(batch) == BATCH:
             yield from finish(batch)

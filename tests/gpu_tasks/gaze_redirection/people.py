@@ -1,0 +1,71 @@
+"""A person who looks away, in frames and films; and where their irises are."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from gpu_tasks.faces.crops import Points
+from gpu_tasks.faces.detection import detect
+from gpu_tasks.faces.iris import Eye, iris
+from gpu_tasks.faces.mesh import landmarks, mesh, square_around
+from gpu_tasks.film import FilmWriter, Frame, look
+from gpu_tasks.gaze_redirection.gaze import Gaze, gaze_of
+from gpu_tasks.gaze_redirection.warp import Opening, move_iris
+from tests.gpu_tasks.faces.portrait import Place, scene
+from tests.gpu_tasks.films import make_film
+
+RATE = Fraction(25)
+FACE = 256
+SIZE = {"width": 400, "height": 340}
+CENTRE = Place(x=200, y=175, side=FACE)
+
+
+def face_of(frame: Frame) -> Points:
+    """The landmarks, once the square fits the face."""
+    points = landmarks(frame, detect(frame)[0])
+    for _ in range(3):
+        points = mesh(frame, square_around(points)).points
+    return points
+
+
+def eyes_of(frame: Frame) -> tuple[Eye, Eye]:
+    return iris(frame, face_of(frame))
+
+
+def looks(frame: Frame) -> Gaze:
+    points = face_of(frame)
+    return gaze_of(points, iris(frame, points))
+
+
+def opening_of(eye: Eye) -> Opening:
+    return Opening(eye.lids, eye.iris[0], eye.radius, eye.width)
+
+
+def person(x: float, y: float, place: Place = CENTRE) -> Frame:
+    """A frame whose person looks away by this much, in widths of an eye."""
+    frame = scene(place, **SIZE)
+    for eye in eyes_of(frame):
+        move_iris(frame, opening_of(eye), np.array([x, y]) * eye.width)
+    return frame
+
+
+def write_film(
+    path: Path, frames: Iterable[Frame], *, rate: Fraction = RATE, sound: Path | None = None
+) -> Path:
+    frames = list(frames)
+    height, width = frames[0].shape[:2]
+    with FilmWriter(path, width=width, height=height, frame_rate=rate, sound=sound) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return path
+
+
+def tone(folder: Path, seconds: float) -> Path:
+    """A file with a sound of this length."""
+    return make_film(folder / "tone.mp4", size="16x16", seconds=seconds)
+
+
+def frames_of(path: Path) -> list[Frame]:
+    return list(look(path).frames())

@@ -1,0 +1,148 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gpu_tasks.faces.iris import INNER, OUTER, Eye
+from gpu_tasks.faces.pose import pose_of
+from gpu_tasks.faces.regions import LEFT_EYE, RIGHT_EYE
+from gpu_tasks.gaze_redirection.gaze import (
+    AWAY_DEGREES,
+    CLOSED,
+    FACING_DEGREES,
+    GAIN,
+    MAX_SHIFT,
+    MIN_EYE_PIXELS,
+    OPEN,
+    SEEN,
+    UNSEEN,
+    gaze_of,
+)
+from tests.gpu_tasks.faces.portrait import Place, scene
+from tests.gpu_tasks.faces.test_pose import head, turn
+from tests.gpu_tasks.gaze_redirection.people import CENTRE, SIZE, looks, person
+
+
+def contour_of(rim: np.ndarray, openness: float) -> np.ndarray:
+    """71 points whose lids are as far apart as asked for."""
+    outer, inner = rim[OUTER], rim[INNER]
+    along = np.linspace(0, 1, 9)[:, None]
+    line = outer + (inner - outer) * along
+    width = np.linalg.norm(inner - outer)
+    bulge = np.array([0, 1]) * np.sin(np.pi * along) * openness * width / 2
+    contour = np.zeros((71, 2), np.float32)
+    contour[:9] = line + bulge
+    contour[9:16] = (line - bulge)[1:8]
+    return contour
+
+
+def eyes(points: np.ndarray, openness: float = 0.4) -> list[Eye]:
+    """Eyes of a mesh whose irises are in the middle between the corners."""
+    made = []
+    for ring in (RIGHT_EYE, LEFT_EYE):
+        rim = points[list(ring), :2]
+        middle = rim[[OUTER, INNER]].mean(axis=0)
+        edge = np.array([[0, 0], [1, 0], [0, -1], [-1, 0], [0, 1]]) * 5
+        made.append(Eye(contour_of(rim, openness), (middle + edge).astype(np.float32), rim))
+    return made
+
+
+def moved(made: list[Eye], x: float, y: float) -> list[Eye]:
+    return [replace(eye, iris=eye.iris + np.array([x, y], np.float32)) for eye in made]
+
+
+def test_a_shift_is_what_the_eyes_lack():
+    points = head(turn())
+    straight = gaze_of(points, eyes(points))
+    aside = gaze_of(points, moved(eyes(points), 3, -2))
+    widths = np.mean([eye.width for eye in eyes(points)])
+    lacking = (straight.shift - aside.shift) * widths / GAIN
+    assert lacking == pytest.approx([3, -2], abs=0.1)
+
+
+def test_eyes_of_a_turned_head_must_turn_back():
+    right, left = (gaze_of(head(turn(yaw)), eyes(head(turn(yaw)))) for yaw in (-15, 15))
+    straight = gaze_of(head(turn()), eyes(head(turn())))
+    assert right.shift[0] < straight.shift[0] < left.shift[0]
+    backward = pose_of(head(turn(15))).rotation[0, 2]
+    assert backward > 0
+
+
+def test_the_shift_does_not_grow_with_the_picture():
+    small, large = head(turn(), 60), head(turn(), 240)
+    assert gaze_of(small, eyes(small)).shift == pytest.approx(
+        gaze_of(large, eyes(large)).shift, abs=1e-4
+    )
+
+
+def test_no_eye_is_moved_too_far():
+    points = head(turn())
+    far = gaze_of(points, moved(eyes(points), 30, 0))
+    assert np.linalg.norm(far.shift) == pytest.approx(MAX_SHIFT)
+    assert far.shift[0] < 0
+
+
+@pytest.mark.parametrize(
+    ("degrees", "strength"),
+    [(0, 1.0), (FACING_DEGREES - 0.5, 1.0), (AWAY_DEGREES - 5, None), (AWAY_DEGREES + 0.5, 0.0)],
+)
+def test_heads_that_turn_away_are_left_alone_by_and_by(degrees: float, strength: float | None):
+    points = head(turn(yaw=degrees))
+    found = gaze_of(points, eyes(points, 0.6)).strength
+    assert found == strength if strength is not None else 0 < found < 0.5
+
+
+@pytest.mark.parametrize(
+    ("openness", "strength"),
+    [(OPEN + 0.03, 1.0), ((OPEN + CLOSED) / 2, None), (CLOSED - 0.02, 0.0)],
+)
+def test_blinks_are_left_alone_by_and_by(openness: float, strength: float | None):
+    points = head(turn())
+    found = gaze_of(points, eyes(points, openness)).strength
+    assert found == strength if strength is not None else 0.1 < found < 0.9
+
+
+def test_one_eye_that_is_shut_stops_both():
+    points = head(turn())
+    right, _ = eyes(points)
+    _, left = eyes(points, 0.02)
+    assert gaze_of(points, [right, left]).strength == 0
+
+
+@pytest.mark.parametrize(
+    ("contrast", "strength"), [(SEEN, 1.0), ((SEEN + UNSEEN) / 2, 0.5), (UNSEEN, 0.0)]
+)
+def test_irises_that_are_not_seen_are_left_alone(contrast: float, strength: float):
+    points = head(turn())
+    seen = [replace(eye, contrast=contrast) for eye in eyes(points)]
+    assert gaze_of(points, seen).strength == pytest.approx(strength, abs=1e-6)
+
+
+@pytest.mark.parametrize(("pixels", "strength"), [(1.05, 1.0), (0.95, 0.0)])
+def test_eyes_too_small_are_left_alone(pixels: float, strength: float):
+    unit = np.mean([eye.width for eye in eyes(head(turn(), 100))]) / 100
+    points = head(turn(), MIN_EYE_PIXELS * pixels / unit)
+    narrowest = min(eye.width for eye in eyes(points))
+    assert gaze_of(points, eyes(points)).strength == (1.0 if narrowest >= MIN_EYE_PIXELS else 0.0)
+    assert (narrowest > MIN_EYE_PIXELS) == (strength == 1.0)
+
+
+def test_the_portrait_looks_at_the_camera():
+    assert np.linalg.norm(looks(scene(CENTRE, **SIZE)).shift) < 0.06
+
+
+@pytest.mark.parametrize("degrees", [-15, 15])
+def test_a_tilted_portrait_looks_at_the_camera_too(degrees: float):
+    place = Place(x=200, y=175, side=220, degrees=degrees)
+    assert np.linalg.norm(looks(scene(place, **SIZE)).shift) < 0.08
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "seen"), [(0.12, 0, 0.6), (-0.12, 0, 0.6), (0, 0.1, 0.2), (0, -0.08, 0.4)]
+)
+def test_who_looks_away_must_look_back(x: float, y: float, seen: float):
+    """Where lids do not follow, looks up and down are seen in part only."""
+    shift = looks(person(x, y)).shift - looks(person(0, 0)).shift
+    asked = -np.array([x, y])
+    assert seen * (asked @ asked) < shift @ asked < 1.2 * (asked @ asked)
+    assert abs(shift @ asked[::-1]) < 0.05 * np.linalg.norm(asked)
