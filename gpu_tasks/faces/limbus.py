@@ -53,8 +53,8 @@ def refined(frame: Frame, lids: Sequence[Points], width: float, disc: Disc) -> D
     square = Square(float(middle[0]), float(middle[1]), width * SIDE / WIDTH)
     to_frame = square.to_frame(SIDE)
     scale = to_frame[0, 0]
-    opening = depths([(ring - to_frame[:, 2]) / scale for ring in lids], (SIDE, SIDE)) > RIM * WIDTH
-    opening = opening.astype(np.uint8)
+    rings = [(ring - to_frame[:, 2]) / scale for ring in lids]
+    opening = (depths(rings, (SIDE, SIDE)) > RIM * WIDTH).astype(np.uint8)
     if not opening.any():
         return disc
     # Skin and the white of the eye are bright in red, irises of all colours are dark.

@@ -103,11 +103,10 @@ def blended(
     hull = cv2.convexHull((region @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32))
     mask = np.zeros((SIDE, SIDE), np.float32)
     cv2.fillConvexPoly(mask, hull.round().astype(np.int32), (share,))
-    mask = cv2.GaussianBlur(mask, (0, 0), FEATHER * SIDE)[..., None]
+    feathered = cv2.GaussianBlur(mask, (0, 0), FEATHER * SIDE)
     height, width = frame.shape[:2]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     laid = cv2.warpAffine(face, matrix, (width, height), flags=flags)
-    weight = cv2.warpAffine(mask, matrix, (width, height), flags=flags)
-    weight = weight.reshape(height, width, 1)
+    weight = cv2.warpAffine(feathered, matrix, (width, height), flags=flags)[..., None]
     mixed = laid * weight + frame * (1 - weight)
     return np.asarray(mixed.round().clip(0, 255), np.uint8)

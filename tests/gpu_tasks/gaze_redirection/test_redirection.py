@@ -1,6 +1,5 @@
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-from gpu_tasks.engine import Workspace
 from gpu_tasks.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.faces.crops import Points
 from gpu_tasks.film import Film, Frame
@@ -17,12 +15,11 @@ from gpu_tasks.gaze_redirection.contract import (
     MAX_FRAMES,
     MAX_SECONDS,
     MIN_FACE_SHARE,
-    GazeRedirectionPayload,
     GazeRedirectionResult,
 )
 from gpu_tasks.gaze_redirection.draft import load
 from gpu_tasks.gaze_redirection.gaze import GAIN
-from gpu_tasks.gaze_redirection.redirection import Redirector, checked
+from gpu_tasks.gaze_redirection.redirection import Redirector, at_most, checked
 from tests.gpu_tasks.faces.portrait import Place, scene
 from tests.gpu_tasks.films import turned
 from tests.gpu_tasks.gaze_redirection.people import (
@@ -37,7 +34,6 @@ from tests.gpu_tasks.gaze_redirection.people import (
     write_film,
 )
 from tests.gpu_tasks.gaze_redirection.runs import run
-from tests.gpu_tasks.workspaces import workspace
 
 ASIDE = 0.15
 WALL = np.full((SIZE["height"], SIZE["width"], 3), 140, np.uint8)
@@ -67,11 +63,12 @@ def test_the_eyes_look_at_the_camera_afterwards(
     redirected: tuple[GazeRedirectionResult, Path], second: Path
 ):
     before, after = frames_of(second)[12], frames_of(redirected[1])[12]
-    asked = looks(before).shift
     width = np.mean([eye.width for eye in eyes_of(before)])
-    left = np.linalg.norm(looks(after).shift) * width
-    assert np.linalg.norm(asked) * width > 4
-    assert left < max(1.0, 0.15 * np.linalg.norm(asked) * width)
+    asked, left = looks(before).shift * width, looks(after).shift * width
+    assert abs(asked[0]) > 4
+    assert abs(left[0]) < max(1.0, 0.15 * abs(asked[0]))
+    # Up and down, lids hide half of what would be measured.
+    assert abs(left[1]) < 2.0
 
 
 def test_the_irises_moved_by_what_is_reported(
@@ -229,10 +226,6 @@ def test_a_film_longer_than_its_header_says_is_refused_as_it_is_read():
         while True:
             yield WALL
 
-    from gpu_tasks.gaze_redirection.redirection import at_most
-
-    film = replace(film_of(1.0, 25))
-    assert film.frames_expected == 25
     with pytest.raises(EngineError, match="too long"):
         for _ in at_most(endless()):
             pass
@@ -266,11 +259,8 @@ def test_a_cancelled_call_stops(tmp_path: Path, second: Path):
 
 def test_a_file_without_pictures_is_refused(tmp_path: Path):
     (tmp_path / "broken.mp4").write_bytes(b"\0" * 4000)
-    space: Workspace = workspace(
-        tmp_path / "work", inputs={"video": tmp_path / "broken.mp4"}, outputs=["result"]
-    )
     with pytest.raises(EngineError) as refused:
-        load(None, "cpu", "float32").run(GazeRedirectionPayload.model_construct(), space)
+        run(load(None, "cpu", "float32"), tmp_path, tmp_path / "broken.mp4")
     assert refused.value.code is ErrorCode.INPUT_INVALID
 
 
