@@ -104,9 +104,23 @@ def blended(
     mask = np.zeros((SIDE, SIDE), np.float32)
     cv2.fillConvexPoly(mask, hull.round().astype(np.int32), (share,))
     feathered = cv2.GaussianBlur(mask, (0, 0), FEATHER * SIDE)
-    height, width = frame.shape[:2]
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    laid = cv2.warpAffine(face, matrix, (width, height), flags=flags)
-    weight = cv2.warpAffine(feathered, matrix, (width, height), flags=flags)[..., None]
-    mixed = laid * weight + frame * (1 - weight)
-    return np.asarray(mixed.round().clip(0, 255), np.uint8)
+    restored = frame.copy()
+    part, placed = _part(restored, matrix)
+    size, flags = part.shape[1::-1], cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    if part.size:
+        laid = cv2.warpAffine(face, placed, size, flags=flags)
+        weight = cv2.warpAffine(feathered, placed, size, flags=flags)[..., None]
+        mixed = laid * weight + part * (1 - weight)
+        part[:] = mixed.round().clip(0, 255).astype(np.uint8)
+    return restored
+
+
+def _part(frame: Frame, matrix: NDArray[np.float64]) -> tuple[Frame, NDArray[np.float64]]:
+    """What of the frame the aligned face covers, and the matrix from there."""
+    corners = np.array([[0, 0], [SIDE, 0], [0, SIDE], [SIDE, SIDE]]) - matrix[:, 2]
+    covered = corners @ np.linalg.inv(matrix[:, :2]).T
+    limit = np.array(frame.shape[1::-1])
+    left, top = np.clip(np.floor(covered.min(axis=0)).astype(int), 0, limit)
+    right, bottom = np.clip(np.ceil(covered.max(axis=0)).astype(int) + 1, 0, limit)
+    shift = matrix[:, :2] @ np.array([left, top])
+    return frame[top:bottom, left:right], np.column_stack([matrix[:, :2], matrix[:, 2] + shift])

@@ -43,6 +43,8 @@ class Tracked:
     """Of the mesh, 0 to 1."""
     faces: int
     """How many faces there were when they were looked for last, bystanders left out."""
+    anew: bool
+    """It was not followed here from the frame before: nothing of before says anything of it."""
 
 
 class FaceTracker:
@@ -83,7 +85,8 @@ class FaceTracker:
             self._last = None
             return None
         self.frames_with_face += 1
-        return Tracked(self._smoothed(found.points), found.score, self._faces)
+        anew = not self._follows(found.points)
+        return Tracked(self._smoothed(found.points, anew), found.score, self._faces, anew)
 
     def _seen(self, frame: Frame, levels: int) -> tuple[Face, ...]:
         faces = detect(frame, levels=levels)
@@ -105,7 +108,7 @@ class FaceTracker:
 
     def _anew(self, frame: Frame, seen: tuple[Face, ...] | None) -> Mesh | None:
         """The largest face that has a mesh."""
-        self._smooth.reset()
+        self._last = None
         faces = self._seen(frame, levels=1) if seen is None else seen
         for face in faces:
             # The second look is at where the mesh is, which the box tells roughly.
@@ -115,14 +118,16 @@ class FaceTracker:
                 return found
         return None
 
-    def _smoothed(self, points: Points) -> Points:
-        size = square_around(points).side
-        if self._last is not None:
-            moved = np.linalg.norm(points - self._last, axis=1).mean()
-            if moved > JUMP * size:
-                self._smooth.reset()
-        if self._size is None:
-            self._size = size
+    def _follows(self, points: Points) -> bool:
+        if self._last is None:
+            return False
+        moved = np.linalg.norm(points - self._last, axis=1).mean()
+        return bool(moved <= JUMP * square_around(points).side)
+
+    def _smoothed(self, points: Points, anew: bool) -> Points:
+        if anew or self._size is None:
+            self._smooth.reset()
+            self._size = square_around(points).side
         self._last = points
         return (self._smooth(points / self._size) * self._size).astype(np.float32)
 

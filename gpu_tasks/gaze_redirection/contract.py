@@ -64,6 +64,8 @@ CONTRACT = Contract(
     payload=GazeRedirectionPayload,
     result=GazeRedirectionResult,
     models=MODELS,
+    # Films are read and written beside the GPU's work.
+    cpu=4.0,
     # GFPGAN overflows in float16.
     dtype="bfloat16",
 )

@@ -68,9 +68,10 @@ class Redirector:
         """The next frame, changed in place."""
         tracked = self.tracker.follow(frame)
         if tracked is None:
+            return Redirected(frame, None)
+        if tracked.anew:
             self._eyes.reset()
             self._shift.reset()
-            return Redirected(frame, None)
         eyes = self._smoothed(iris(frame, tracked.points))
         gaze = gaze_of(tracked.points, eyes)
         # Fading in and out is smoothed with the rest.

@@ -170,6 +170,20 @@ def mixed(below: np.ndarray, above: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return above * share + below * (1 - share)
 
 
+def test_a_cut_starts_anew(away: Frame):
+    mirrored = np.ascontiguousarray(away[:, ::-1])
+    small = cv2.resize(mirrored, None, fx=0.45, fy=0.45, interpolation=cv2.INTER_AREA)
+    cut = WALL.copy()
+    cut[:153, 220:] = small
+    redirector = Redirector(float(RATE))
+    for _ in range(5):
+        redirector.redirect(away.copy())
+    after = redirector.redirect(cut.copy()).frame
+    fresh = Redirector(float(RATE)).redirect(cut.copy()).frame
+    # Who looks to the other side is at once moved to the other side.
+    assert np.abs(after.astype(int) - fresh).max() <= 2
+
+
 def test_frames_without_a_face_pass_as_they_are(away: Frame):
     redirector = Redirector(float(RATE))
     redirector.redirect(away.copy())
