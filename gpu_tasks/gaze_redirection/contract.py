@@ -19,9 +19,9 @@ MODELS = {
     "restoration": "gmk123/GFPGAN@e881fbc251fdf2a4f133ad8277dd5dadbd1c541a",
 }
 
-MAX_SECONDS = 300.0
-MAX_FRAMES = 9000
-"""Five minutes at 30 frames a second."""
+MAX_SECONDS = 240.0
+MAX_FRAMES = 7200
+"""Four minutes at 30 frames a second, which fit the time limit at full size."""
 MAX_SIDE = 1920
 """Pixels: larger films come back at this size."""
 MIN_FACE_SHARE = 0.2

@@ -14,7 +14,7 @@ SAMPLE = tour.SAMPLES / "portrait.mp4"
 
 @pytest.mark.parametrize(
     ("duration_ms", "credits"),
-    [(1, 10), (30_000, 10), (30_001, 20), (int(MAX_SECONDS * 1000), 100)],
+    [(1, 10), (30_000, 10), (30_001, 20), (int(MAX_SECONDS * 1000), 80)],
 )
 def test_it_costs_ten_credits_per_started_half_minute(
     api, make_media, duration_ms: int, credits: int
