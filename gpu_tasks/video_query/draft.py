@@ -5,7 +5,8 @@ from pathlib import Path
 from gpu_tasks import film as films
 from gpu_tasks.contract import EngineInfo
 from gpu_tasks.engine import Workspace
-from gpu_tasks.film import Film
+from gpu_tasks.faces.detection import detect
+from gpu_tasks.film import Film, Frame
 from gpu_tasks.transcription.draft import DraftEngine as Transcriber
 from gpu_tasks.video_query.answers import Known, answer
 from gpu_tasks.video_query.contract import (
@@ -22,6 +23,8 @@ from gpu_tasks.video_query.watching import MAX_SIDE, RATE, watch
 
 WATCHING_SHARE = 0.5
 """How much of the work is looking, where there is listening as well."""
+SURE_FACE = 0.75
+"""The detector's score from which a face is told of; patterns have been seen to get 0.65."""
 
 
 def load(model_dir: Path | None, device: str, dtype: str) -> "DraftEngine":
@@ -44,7 +47,11 @@ class DraftEngine:
         film = films.look(workspace.input("video"), max_side=MAX_SIDE, frame_rate=RATE)
         listens = payload.segments is None and film.has_sound and _about_words(question)
         share = WATCHING_SHARE if listens else 1.0
-        watched = watch(film, lambda done: workspace.progress(done * share))
+        watched = watch(
+            film,
+            lambda done: workspace.progress(done * share),
+            _count_faces if Topic.FACES in question.topics else None,
+        )
         said = self._heard(film, workspace) if listens else payload.segments
         findings = answer(question, Known(watched, said, film.has_sound))
         workspace.progress(1.0)
@@ -65,6 +72,10 @@ class DraftEngine:
             Said(start_ms=one.start_ms, end_ms=one.end_ms, text=one.text[:MAX_SEGMENT_TEXT])
             for one in transcript.segments
         ]
+
+
+def _count_faces(frame: Frame) -> int:
+    return sum(face.score >= SURE_FACE for face in detect(frame))
 
 
 def _about_words(question: Question) -> bool:
