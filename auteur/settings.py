@@ -165,6 +165,10 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=2 * 1024**3)
+MAX_VOICE_SAMPLE_BYTES = env.int("MAX_VOICE_SAMPLE_BYTES", default=50 * 1024**2)
+MAX_VOICES = env.int("MAX_VOICES", default=20)  # of one user
+if MAX_VOICES < 0:
+    raise ImproperlyConfigured("MAX_VOICES must not be below 0.")
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("MAX_BODY_BYTES", default=2 * 1024**2)
 
 # --- People: Supabase tokens, staff -----------------------------------------------------------

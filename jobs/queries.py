@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from auteur.api.problems import NotFound
@@ -102,5 +103,13 @@ def output_of(job: Job) -> dict[str, Any] | None:
 
 def open_jobs_reading(media_id: UUID) -> list[str]:
     """The open jobs that read a media file, as sentences for the one who wants to delete it."""
-    jobs = Job.objects.filter(media_ids__contains=[media_id], status__in=OPEN)
+    return _named(Job.objects.filter(media_ids__contains=[media_id], status__in=OPEN))
+
+
+def open_jobs_speaking_with(voice_id: UUID) -> list[str]:
+    """The open jobs that speak with a voice, as sentences for the one who wants to delete it."""
+    return _named(Job.objects.filter(input_params__voice_id=str(voice_id), status__in=OPEN))
+
+
+def _named(jobs: QuerySet[Job]) -> list[str]:
     return [f"job {job.pk} ({job.type})" for job in jobs]

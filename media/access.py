@@ -1,4 +1,4 @@
-"""Whose media and projects are whose; what is another's does not exist."""
+"""Whose media, voices and projects are whose; what is another's does not exist."""
 
 from uuid import UUID
 
@@ -6,7 +6,7 @@ from django.apps import apps
 from django.db.models import QuerySet
 
 from auteur.api.problems import NotFound
-from media.models import MediaFile
+from media.models import MediaFile, VoiceClone
 
 
 def media_of(*, user_id: UUID, project_id: UUID | None = None) -> QuerySet[MediaFile]:
@@ -34,6 +34,17 @@ def owned_media(
     if media is None:
         raise NotFound
     return media
+
+
+def owned_voice(*, user_id: UUID, voice_id: UUID, lock: bool = False) -> VoiceClone:
+    """One of the user's voices; raises ``NotFound``. ``lock`` as for media."""
+    found = VoiceClone.objects.filter(pk=voice_id, user_id=user_id)
+    if lock:
+        found = found.select_for_update(no_key=True)
+    voice = found.first()
+    if voice is None:
+        raise NotFound
+    return voice
 
 
 def check_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> None:

@@ -120,7 +120,7 @@ class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
     @admin.display(description="status", ordering="status")
     def state(self, obj: MediaFile) -> str:
         """The status in its colour."""
-        return badge(obj.get_status_display(), COLOURS[MediaStatus(obj.status)])
+        return _state(obj)
 
     @admin.display(description="derivatives", ordering="derivation_status")
     def derivation(self, obj: MediaFile) -> str:
@@ -189,20 +189,43 @@ class VoiceCloneAdmin(StoredObjectAdmin):
     """A voice sample; only its name can be changed."""
 
     key_field = "sample_r2_key"
-    list_display = ("name", "duration", "owner", "created_at", "open_link")
+    list_display = ("name", "state", "duration", "owner", "consented_at", "created_at", "open_link")
     list_select_related = ("user",)
-    list_filter = ("created_at", ("user", SelectedFilter))
+    list_filter = ("status", "created_at", ("user", SelectedFilter))
     search_fields = ("name", "user__email")
     search_help_text = "Name or email, or the id of a voice or a user"
     id_search_fields: ClassVar = ("pk", "user_id")
     ordering = ("-created_at",)
-    fields = ("name", "id", "owner", "duration", "sample_r2_key", "created_at", "open_link")
+    fields = (
+        "name", "id", "owner", "state", "rejection", "filename", "mime_type", "file_size_bytes",
+        "duration", "speech", "sample_r2_key", "consented_at", "consent_version",
+        "consent_statement", "created_at", "open_link",
+    )  # fmt: skip
     readonly_fields = fields[1:]
+
+    @admin.display(description="status", ordering="status")
+    def state(self, obj: VoiceClone) -> str:
+        """The status in its colour."""
+        return _state(obj)
 
     @admin.display(description="duration", ordering="sample_duration_ms")
     def duration(self, obj: VoiceClone) -> str:
         """The duration in seconds."""
         return _seconds(obj.sample_duration_ms)
+
+    @admin.display(description="speech")
+    def speech(self, obj: VoiceClone) -> str:
+        """The seconds of speech in it."""
+        return _seconds(obj.speech_duration_ms)
+
+    @admin.display(description="file")
+    def open_link(self, obj: VoiceClone) -> str:
+        """A link to the sample, if there is one."""
+        return super().open_link(obj) if obj.status == MediaStatus.READY else EMPTY
+
+
+def _state(obj: MediaFile | VoiceClone) -> str:
+    return badge(obj.get_status_display(), COLOURS[MediaStatus(obj.status)])
 
 
 def _derive_again(request: HttpRequest, media: MediaFile, given: Mapping[str, Any]) -> str:

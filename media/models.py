@@ -151,19 +151,65 @@ class MediaFile(models.Model):
 
 
 class VoiceClone(models.Model):
-    """A voice sample that speech is generated after."""
+    """A voice sample that speech is generated after, with the consent of whose voice it is."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="voice_clones"
     )
     name = models.CharField(max_length=255)
+    status = models.CharField(
+        max_length=20,
+        choices=MediaStatus,
+        default=MediaStatus.UPLOADING,
+        db_default=MediaStatus.UPLOADING,
+    )
+    rejection = models.CharField(
+        max_length=50, blank=True, default="", db_default="", help_text="Why it was refused."
+    )
+    filename = models.CharField(max_length=255, blank=True, default="", db_default="")
+    mime_type = models.CharField(max_length=100, blank=True, default="", db_default="")
+    file_size_bytes = models.BigIntegerField(
+        null=True, blank=True, help_text="As told before the upload, as found after it."
+    )
     sample_r2_key = models.TextField(unique=True)
     sample_duration_ms = models.IntegerField(null=True, blank=True)
+    speech_duration_ms = models.IntegerField(
+        null=True, blank=True, help_text="How much of the sample is speech."
+    )
+    consent_statement = models.TextField(
+        blank=True, default="", db_default="", help_text="What was agreed to, in these words."
+    )
+    consent_version = models.CharField(
+        max_length=20,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of our own statement; empty where the client showed another.",
+    )
+    consented_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         db_table = "voice_clones"
+        indexes: ClassVar = [
+            models.Index(fields=["user", "-created_at", "-id"], name="voice_clones_of_user"),
+            models.Index(
+                fields=["created_at"],
+                condition=Q(status=MediaStatus.UPLOADING),
+                name="voice_clones_unconfirmed",
+            ),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(status__in=MediaStatus.values), name="voice_clones_status_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=MediaStatus.READY)
+                | (Q(consented_at__isnull=False) & ~Q(consent_statement="")),
+                name="voice_clones_ready_with_consent",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

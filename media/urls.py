@@ -12,6 +12,7 @@ from media.views import (
     UploadUrlView,
     UploadView,
 )
+from media.voices.views import ConfirmVoiceView, VoicesView, VoiceView
 
 PROJECT_MEDIA = "projects/<uuid:project_id>/media"
 
@@ -23,5 +24,8 @@ urlpatterns = [
     path(f"{PROJECT_MEDIA}/<uuid:media_id>/confirm", ConfirmView.as_view(), name="media-confirm"),
     path("media", MediaListView.as_view(), name="media"),
     path("media/<uuid:media_id>", MediaView.as_view(), name="media-file"),
+    path("voices", VoicesView.as_view(), name="voices"),
+    path("voices/<uuid:voice_id>", VoiceView.as_view(), name="voice"),
+    path("voices/<uuid:voice_id>/confirm", ConfirmVoiceView.as_view(), name="voice-confirm"),
     path("storage/<path:key>", SignedObjectView.as_view(), name="storage-object"),
 ]

@@ -14,7 +14,7 @@ from django.db import models
 from gpu_tasks.contract import Contract, GpuClass, Wire
 from jobs.features import files
 from jobs.features.files import Output
-from jobs.features.parameters import SEEDS, MediaField, Parameters
+from jobs.features.parameters import SEEDS, MediaField, Parameters, VoiceField
 from jobs.models import PRICE_VERSION_LENGTH, Attempt, Job
 from media.models import MediaFile
 
@@ -123,6 +123,8 @@ class Feature:
         for name, field in self.parameters().get_fields().items():
             if isinstance(field, MediaField):
                 payload[_file_field(name)] = files.read_of(job, parameters.get(name))
+            elif isinstance(field, VoiceField):
+                payload[_file_field(name)] = files.read_of_voice(job, parameters.get(name))
             elif name in wanted and name in parameters:
                 payload[name] = parameters[name]
         if "seed" in wanted:

@@ -8,7 +8,7 @@ from gpu_tasks.errors import EngineError, ErrorCode
 from jobs.models import Attempt, Job
 from media import results
 from media.content_types import ACCEPTED
-from media.models import MediaFile, MediaStatus
+from media.models import MediaFile, MediaStatus, VoiceClone
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,23 @@ def read_of(job: Job, media_id: str | None) -> Read | None:
     ).first()
     if media is None:
         raise EngineError(ErrorCode.INPUT_INVALID, "The media file has been deleted.")
-    return Read(key=media.r2_key, name=media.r2_key.rsplit("/", 1)[-1])
+    return _read(media.r2_key)
+
+
+def read_of_voice(job: Job, voice_id: str | None) -> Read | None:
+    """The sample of one of the user's voices; raises ``EngineError`` if it is gone."""
+    if voice_id is None:
+        return None
+    voice = VoiceClone.objects.filter(
+        pk=voice_id, user_id=job.user_id, status=MediaStatus.READY
+    ).first()
+    if voice is None:
+        raise EngineError(ErrorCode.INPUT_INVALID, "The voice has been deleted.")
+    return _read(voice.sample_r2_key)
+
+
+def _read(key: str) -> Read:
+    return Read(key=key, name=key.rsplit("/", 1)[-1])
 
 
 def writes_of(attempt: Attempt, outputs: Sequence[Output]) -> list[Write]:

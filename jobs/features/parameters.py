@@ -8,8 +8,8 @@ from rest_framework import serializers
 
 from auteur.api.problems import NotFound, Problem
 from gpu_tasks.prompts import MAX_PROMPT_CHARACTERS, readable
-from media.access import owned_media
-from media.models import MediaFile, MediaStatus, MediaType
+from media.access import owned_media, owned_voice
+from media.models import MediaFile, MediaStatus, MediaType, VoiceClone
 from projects.models import Project
 
 MAX_QUOTE_LENGTH = 1000
@@ -68,6 +68,36 @@ def no_longer_than(longest_ms: int, media: MediaFile, *, field: str) -> MediaFil
         detail = f"This lasts too long: {longest_ms // 60_000} minutes are possible."
         raise MediaNotUsable(field=field, code="too_long", detail=detail)
     return media
+class VoiceNotReady(Problem):
+    """The voice's sample has not been confirmed, or was refused; nothing was charged."""
+
+    status_code = 422
+    default_code = "voice_not_ready"
+    default_detail = "The voice's sample has not been confirmed."
+
+    def __init__(self, *, field: str) -> None:
+        error = {"field": field, "code": self.default_code, "detail": self.default_detail}
+        super().__init__(errors=[error])
+
+
+@extend_schema_field(OpenApiTypes.UUID)
+class VoiceField(serializers.Field[VoiceClone, str, str, Any]):
+    """The id of one of the user's confirmed voices."""
+
+    def to_internal_value(self, data: Any) -> VoiceClone:
+        """The voice; 404 if it is not the user's, 422 if it cannot be used."""
+        voice_id = serializers.UUIDField().to_internal_value(data)
+        try:
+            voice = owned_voice(user_id=self.context["user_id"], voice_id=voice_id)
+        except NotFound as exc:
+            raise _not_found(self.field_name) from exc
+        if voice.status != MediaStatus.READY:
+            raise VoiceNotReady(field=self.field_name or "")
+        return voice
+
+    def to_representation(self, value: VoiceClone) -> str:
+        """The id."""
+        return str(value.pk)
 
 
 @extend_schema_field(OpenApiTypes.UUID)

@@ -14,6 +14,7 @@ from jobs.models import OPEN, Attempt, AttemptState, Job
 from media import sweeping as uploads
 from media.deletion import remove_objects
 from media.models import MediaFile
+from media.voices import sweeping as voices
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +114,11 @@ SWEEPS = (
         "uploads never confirmed",
         lambda: uploads.unconfirmed().count(),
         uploads.remove_unconfirmed,
+    ),
+    Sweep(
+        "voices never confirmed",
+        lambda: voices.unconfirmed().count(),
+        voices.remove_unconfirmed,
     ),
     Sweep("half files", uploads.count_unfinished, uploads.remove_unfinished),
     Sweep("local calls long ended", lambda: old_calls().count(), remove_old_calls),

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from media.admin import OPEN_SECONDS
 from media.derivation import states
-from media.models import DerivationStatus, MediaFile, MediaStatus
+from media.models import DerivationStatus, MediaFile, MediaStatus, VoiceClone
 from media.storage import object_storage
 from projects.models import Project
 from tests.admin.conftest import REASON, XSS, messages_of, page_url, records_of
@@ -125,6 +125,41 @@ class TestDerivatives:
         viewer.act("derive_again", media, reason=REASON)
         media.refresh_from_db()
         assert media.derivation_status == DerivationStatus.FAILED
+
+
+class TestVoices:
+    @pytest.fixture
+    def ready(self, voice):
+        voice.status = MediaStatus.READY
+        voice.consent_statement, voice.consented_at = f"Yes {XSS}", timezone.now()
+        voice.save()
+        return voice
+
+    def test_consent_can_be_read(self, root, ready):
+        page = root.page(ready)
+        assert "Yes &lt;script&gt;" in page
+        assert XSS not in page
+
+    def test_a_sample_is_opened_once_it_is_there(self, root, ready, user):
+        assert "/open/" in root.page(ready)
+        ready.status = MediaStatus.REJECTED
+        ready.save()
+        assert "/open/" not in root.page(ready)
+
+    @pytest.mark.parametrize("query", ["Grandma", "owner", "id"])
+    def test_search(self, root, voice, make_user, query):
+        stranger = make_user()
+        other = VoiceClone.objects.create(user=stranger, name="Other", sample_r2_key="o.wav")
+        words = {"owner": voice.user.email, "id": voice.pk}
+        listed = root.list(VoiceClone, q=str(words.get(query, query)))
+        assert page_url(voice) in listed
+        assert page_url(other) not in listed
+
+    def test_filter(self, root, ready):
+        other = VoiceClone.objects.create(user=ready.user, name="Other", sample_r2_key="o.wav")
+        listed = root.list(VoiceClone, status__exact="uploading")
+        assert page_url(other) in listed
+        assert page_url(ready) not in listed
 
 
 class TestProjects:

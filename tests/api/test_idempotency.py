@@ -20,7 +20,7 @@ from credits.models import Credits, CreditTransaction
 from jobs.features.registry import features
 from jobs.models import Event, Job
 from jobs.orchestrator import loop
-from media.models import MediaFile
+from media.models import MediaFile, VoiceClone
 from projects.models import Project
 from tests.conftest import bearer
 
@@ -45,15 +45,17 @@ def project(user):
     return Project.objects.create(user=user, name="Film")
 
 
-@pytest.fixture(params=["job", "batch", "project", "upload"])
+@pytest.fixture(params=["job", "batch", "project", "upload", "voice"])
 def request_of(request, project):
     """A path and a body for each way to create, and the model whose rows it makes."""
     upload = {"filename": "a.mp4", "content_type": "video/mp4"}
+    voice = {"name": "Mine", "content_type": "audio/wav", "consent": True}
     return {
         "job": (NOOP, {"price": 3}, Job),
         "batch": ("/jobs/batch", {"jobs": [{"type": "noop", "price": 3}]}, Job),
         "project": ("/projects", {"name": "Another"}, Project),
         "upload": (f"/projects/{project.pk}/media/upload-url", upload, MediaFile),
+        "voice": ("/voices", voice, VoiceClone),
     }[request.param]
 
 
@@ -253,6 +255,7 @@ def test_the_schema_names_the_header_where_it_is_honoured(api):
         "/projects/{project_id}/edl/undo",
         "/projects/{project_id}/edl/redo",
         "/projects/{project_id}/media/upload-url",
+        "/voices",
     }
     answers = [paths[path]["post"]["responses"] for path in honoured]
     told = [answer[min(answer)]["headers"] for answer in answers]

@@ -10,8 +10,9 @@ from jobs.orchestrator import sweeping
 
 class Command(BaseCommand):
     help = (
-        "Remove what nobody will use: uploads never confirmed, half files, local calls that ended "
-        "long ago, objects of attempts without a result. The orchestrator does the same all along."
+        "Remove what nobody will use: uploads and voices never confirmed, half files, local calls "
+        "that ended long ago, objects of attempts without a result. The orchestrator does the same "
+        "all along."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

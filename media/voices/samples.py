@@ -1,0 +1,179 @@
+"""What a voice sample must be: a few seconds of one person's clear speech."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gpu_tasks.audio import RATE, Block, Samples, SoundTrack
+from gpu_tasks.decoding import open_media
+from gpu_tasks.errors import EngineError
+from gpu_tasks.transcription.speakers import labels, voice
+from gpu_tasks.transcription.utterances import FRAME, MARGIN_FRAMES, Utterance, utterances
+from media.models import MediaType
+from media.probing import UnsupportedMedia, probe
+from media.problems import Refused
+
+MIN_SPEECH_MS = 3_000
+MAX_SPEECH_MS = 30_000
+MAX_SAMPLE_SECONDS = 120
+"""Pauses included."""
+SILENT_PEAK = 328
+"""No sample of a sound reaches further from zero than this, 40 dB below full scale: silence."""
+PLATEAU = 0.98
+MAX_PLATEAU_SHARE = 0.01
+"""More of the speech than this within 2 % of the peak: its waves were cut off (0.001 is usual)."""
+OTHER_SPEAKER_SECONDS = 1.5
+"""Less voiced sound than this of somebody else may as well be the same person, in another tone."""
+
+
+class NoSound(Refused):
+    """A film without sound."""
+
+    default_code = "no_sound"
+    default_detail = "The file has no sound."
+
+
+class UndecodableSound(Refused):
+    """It looks right and does not decode."""
+
+    default_code = "undecodable_sound"
+    default_detail = "The sound could not be decoded."
+
+
+class SampleTooLong(Refused):
+    """A sample, not a recording."""
+
+    default_code = "sample_too_long"
+    default_detail = f"A voice sample lasts {MAX_SAMPLE_SECONDS} seconds at most."
+
+
+class Silent(Refused):
+    """There is nothing to be heard."""
+
+    default_code = "silent"
+    default_detail = "Nothing can be heard in this sample."
+
+
+class Clipped(Refused):
+    """It was recorded too loudly."""
+
+    default_code = "clipped"
+    default_detail = "The sample was recorded too loudly: its sound is distorted."
+
+
+class TooLittleSpeech(Refused):
+    """Too short to know a voice by."""
+
+    default_code = "too_little_speech"
+    default_detail = f"A voice sample needs at least {MIN_SPEECH_MS // 1000} seconds of speech."
+
+
+class TooMuchSpeech(Refused):
+    """More than anything here listens to."""
+
+    default_code = "too_much_speech"
+    default_detail = f"A voice sample has at most {MAX_SPEECH_MS // 1000} seconds of speech."
+
+
+class SeveralSpeakers(Refused):
+    """More than one person speaks."""
+
+    default_code = "several_speakers"
+    default_detail = "More than one person seems to speak: a sample is of one voice."
+
+
+@dataclass(frozen=True)
+class VoiceSample:
+    """What was found; durations in milliseconds."""
+
+    duration_ms: int
+    speech_duration_ms: int
+
+
+def examine(content: bytes) -> VoiceSample:
+    """Look at a whole file and listen to it; raises ``Refused`` with its kinds."""
+    with tempfile.NamedTemporaryFile(prefix="auteur-voice-") as file:
+        file.write(content)
+        file.flush()
+        return _examine(Path(file.name))
+
+
+def _examine(path: Path) -> VoiceSample:
+    found = probe(str(path))
+    if found.type == MediaType.IMAGE:
+        raise UnsupportedMedia
+    if not found.metadata["has_audio"]:
+        raise NoSound
+    check_length(found.duration_ms or 0)
+    blocks = _blocks(path)
+    check_level(blocks)
+    spoken = list(utterances(blocks))
+    speech_ms = sum(_speech_samples(one) for one in spoken) * 1000 // RATE
+    check_speech(speech_ms)
+    check_clipping(spoken)
+    check_speaker(spoken)
+    return VoiceSample(duration_ms=found.duration_ms or 0, speech_duration_ms=speech_ms)
+
+
+def check_length(duration_ms: int) -> None:
+    """Raise ``SampleTooLong``."""
+    if duration_ms > MAX_SAMPLE_SECONDS * 1000:
+        raise SampleTooLong
+
+
+def check_level(blocks: list[Block]) -> None:
+    """Raise ``Silent``."""
+    if max((_peak(block.samples) for block in blocks), default=0) <= SILENT_PEAK:
+        raise Silent
+
+
+def check_speech(speech_ms: int) -> None:
+    """Raise ``TooLittleSpeech`` or ``TooMuchSpeech``."""
+    if speech_ms < MIN_SPEECH_MS:
+        raise TooLittleSpeech
+    if speech_ms > MAX_SPEECH_MS:
+        raise TooMuchSpeech
+
+
+def check_clipping(spoken: list[Utterance]) -> None:
+    """Raise ``Clipped``."""
+    sound = np.abs(np.concatenate([one.samples for one in spoken]).astype(np.int32))
+    if float(np.mean(sound >= PLATEAU * sound.max())) > MAX_PLATEAU_SHARE:
+        raise Clipped
+
+
+def check_speaker(spoken: list[Utterance]) -> None:
+    """Raise ``SeveralSpeakers``, unless it may be one person after all."""
+    voices = [voice(one.samples) for one in spoken]
+    seconds: dict[str, float] = {}
+    for label, one in zip(labels(voices), voices, strict=True):
+        seconds[label] = seconds.get(label, 0.0) + one.voiced_seconds
+    if sum(sorted(seconds.values())[:-1]) >= OTHER_SPEAKER_SECONDS:
+        raise SeveralSpeakers
+
+
+def _blocks(path: Path) -> list[Block]:
+    try:
+        with open_media(path) as container:
+            return list(_bounded(SoundTrack(container).blocks()))
+    except EngineError as exc:
+        raise UndecodableSound from exc
+
+
+def _bounded(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The blocks, unless there are more of them than the container said."""
+    for block in blocks:
+        check_length(block.end * 1000 // RATE)
+        yield block
+
+
+def _peak(samples: Samples) -> int:
+    return int(np.abs(samples.astype(np.int32)).max(initial=0))
+
+
+def _speech_samples(utterance: Utterance) -> int:
+    """Its length without the margins that the detector keeps around the speech."""
+    return max(0, utterance.samples.size - 2 * MARGIN_FRAMES * FRAME)

@@ -1,0 +1,87 @@
+"""What the voice endpoints take and answer."""
+
+from django.conf import settings
+from django.core.validators import MinValueValidator
+from rest_framework import serializers
+
+from media.models import MediaStatus, VoiceClone
+from media.storage import object_storage
+from media.voices.uploads import CONSENT_STATEMENT, VoiceUpload
+
+MAX_NAME_LENGTH = 255
+MAX_STATEMENT_LENGTH = 2000
+
+
+class NewVoiceSerializer(serializers.Serializer[None]):
+    """A voice whose sample the client wants to upload."""
+
+    name = serializers.CharField(max_length=MAX_NAME_LENGTH)
+    content_type = serializers.CharField(max_length=200, help_text="For example `audio/wav`.")
+    filename = serializers.CharField(
+        required=False, max_length=MAX_NAME_LENGTH, help_text="What a preview is saved as."
+    )
+    size_bytes = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        validators=[MinValueValidator(1)],
+        help_text="If given, exactly so many bytes can be uploaded.",
+    )
+    consent = serializers.BooleanField(
+        default=False,
+        allow_null=True,
+        help_text="Must be `true`: the person who speaks agrees that speech is made with this "
+        "voice. It is recorded with its time.",
+    )
+    consent_statement = serializers.CharField(
+        required=False,
+        max_length=MAX_STATEMENT_LENGTH,
+        help_text=f"The words that were agreed to, where they are not: “{CONSENT_STATEMENT}”",
+    )
+
+
+class VoiceUploadSerializer(serializers.Serializer[VoiceUpload]):
+    """Where and how to send the bytes."""
+
+    voice_id = serializers.UUIDField()
+    upload_url = serializers.URLField()
+    method = serializers.CharField(help_text="The method to send the bytes by: `PUT`.")
+    headers = serializers.DictField(
+        child=serializers.CharField(), help_text="To be sent with the bytes, as they are."
+    )
+    expires_at = serializers.DateTimeField()
+
+
+class VoiceSerializer(serializers.ModelSerializer[VoiceClone]):
+    """A voice, with a URL to hear its sample once it is ready."""
+
+    status = serializers.ChoiceField(choices=MediaStatus.choices, read_only=True)
+    rejected = serializers.SerializerMethodField(
+        help_text="Why the sample was refused: a code, as the confirmation gave it."
+    )
+    preview_url = serializers.SerializerMethodField(
+        help_text=f"Works for {settings.PRESIGNED_URL_SECONDS // 60} minutes."
+    )
+
+    class Meta:
+        model = VoiceClone
+        fields = (
+            "id", "name", "status", "rejected", "sample_duration_ms", "speech_duration_ms",
+            "consent_statement", "consented_at", "created_at", "preview_url",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    def get_rejected(self, voice: VoiceClone) -> str | None:
+        """The code, if it was refused."""
+        return voice.rejection or None
+
+    def get_preview_url(self, voice: VoiceClone) -> str | None:
+        """A signed URL."""
+        if voice.status != MediaStatus.READY:
+            return None
+        return object_storage().presigned_get(voice.sample_r2_key, filename=voice.filename or None)
+
+
+class ConfirmedVoiceSerializer(serializers.Serializer[None]):
+    """The voice that an upload became."""
+
+    voice = VoiceSerializer()

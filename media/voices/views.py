@@ -1,0 +1,93 @@
+"""The endpoints about voices."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from auteur.api.idempotency import idempotent
+from auteur.api.pagination import cursor
+from auteur.api.requests import user_id
+from media.models import VoiceClone
+from media.voices.deletion import delete_voice
+from media.voices.samples import MAX_SPEECH_MS, MIN_SPEECH_MS
+from media.voices.serializers import (
+    ConfirmedVoiceSerializer,
+    NewVoiceSerializer,
+    VoiceSerializer,
+    VoiceUploadSerializer,
+)
+from media.voices.uploads import confirm_voice, request_voice
+
+SAMPLE = (
+    f"A sample is {MIN_SPEECH_MS // 1000} to {MAX_SPEECH_MS // 1000} seconds of one person's clear "
+    "speech, as a sound or as a film with sound."
+)
+
+
+class VoicesView(ListAPIView[VoiceClone]):
+    """The user's voices."""
+
+    serializer_class = VoiceSerializer
+    pagination_class = cursor("voices")
+    queryset = VoiceClone.objects.none()
+
+    @extend_schema(summary="List your voices")
+    def get(self, request: Request, *args: object, **kwargs: object) -> Response:
+        """Newest first."""
+        return self.list(request)
+
+    @extend_schema(
+        summary="Bring a voice",
+        description=f"{SAMPLE} PUT it to `upload_url` with the `headers` of the answer, then "
+        "confirm. 400 `consent_required` without `consent`; 409 `too_many_voices`.",
+        request=NewVoiceSerializer,
+        responses={201: VoiceUploadSerializer},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Make a voice that waits for its sample."""
+        wanted = NewVoiceSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        upload = request_voice(user_id=user_id(request), **wanted.validated_data)
+        return Response(VoiceUploadSerializer(upload).data, status=status.HTTP_201_CREATED)
+
+    def get_queryset(self) -> QuerySet[VoiceClone]:
+        """The user's."""
+        return VoiceClone.objects.filter(user_id=user_id(self.request))
+
+
+class ConfirmVoiceView(APIView):
+    """The end of a sample's upload."""
+
+    @extend_schema(
+        summary="Confirm a voice",
+        description="The sample is listened to at once. A refused one is removed: 422 "
+        "`too_little_speech`, `too_much_speech`, `several_speakers`, `clipped`, `silent`, "
+        "`no_sound`, `undecodable_sound`, `sample_too_long`; 413 and 415 as for media.",
+        request=None,
+        responses=ConfirmedVoiceSerializer,
+    )
+    def post(self, request: Request, voice_id: UUID) -> Response:
+        """Check what was uploaded and make it usable."""
+        voice = confirm_voice(user_id=user_id(request), voice_id=voice_id)
+        return Response({"voice": VoiceSerializer(voice).data})
+
+
+class VoiceView(APIView):
+    """One voice."""
+
+    @extend_schema(
+        summary="Delete a voice",
+        description="With its sample. 409 `voice_in_use` where open jobs speak with it.",
+        responses={204: None},
+    )
+    def delete(self, request: Request, voice_id: UUID) -> Response:
+        """For good, unless an open job uses it."""
+        delete_voice(user_id=user_id(request), voice_id=voice_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)

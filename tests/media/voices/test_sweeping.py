@@ -1,0 +1,61 @@
+"""Voices that nobody has confirmed: what goes, when, and what stays."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db.models.functions import Now
+from pytest_django import Settings
+
+from jobs.orchestrator.sweeping import SWEEPS
+from media.models import VoiceClone
+from media.storage import ObjectMissing, ObjectStorage
+from media.storage.s3 import PresignedS3Storage
+from media.sweeping import UNCONFIRMED_KEPT
+from media.voices import sweeping
+from tests.media.voices.conftest import Bring
+
+MARGIN = timedelta(seconds=30)
+
+
+def age(voice: VoiceClone, by: timedelta) -> None:
+    VoiceClone.objects.filter(pk=voice.pk).update(created_at=Now() - by)
+
+
+@pytest.fixture
+def kept(settings: Settings) -> timedelta:
+    """How long a voice may wait for its confirmation."""
+    return timedelta(seconds=settings.PRESIGNED_URL_SECONDS) + UNCONFIRMED_KEPT
+
+
+def test_voices_never_confirmed_go_with_their_samples(
+    storage: ObjectStorage, bring: Bring, make_voice: Bring, kept: timedelta
+) -> None:
+    old, young, ready = bring(b"old"), bring(b"young"), make_voice()
+    age(old, kept)
+    age(young, kept - MARGIN)
+    age(ready, 2 * kept)
+    assert sweeping.unconfirmed().count() == 1
+
+    assert (sweeping.remove_unconfirmed(), sweeping.remove_unconfirmed()) == (1, 0)
+
+    assert set(VoiceClone.objects.all()) == {young, ready}
+    assert storage.head(young.sample_r2_key)
+    with pytest.raises(ObjectMissing):
+        storage.head(old.sample_r2_key)
+
+
+def test_with_the_storage_away_the_rows_wait(
+    s3_storage: PresignedS3Storage,
+    use_s3: Callable[..., PresignedS3Storage],
+    bring: Bring,
+    kept: timedelta,
+) -> None:
+    age(bring(b"x"), kept)
+    use_s3("http://127.0.0.1:9")
+    assert sweeping.remove_unconfirmed() == 0
+    assert VoiceClone.objects.count() == 1
+
+
+def test_orchestrators_sweep_them() -> None:
+    assert sweeping.remove_unconfirmed in {sweep.remove for sweep in SWEEPS}
