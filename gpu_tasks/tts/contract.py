@@ -1,0 +1,58 @@
+"""The speech function: a text and perhaps a voice sample in, a WAV file out."""
+
+from pydantic import Field
+
+from gpu_tasks.contract import (
+    Contract,
+    GpuClass,
+    ImageFamily,
+    InputFile,
+    OutputFile,
+    Payload,
+    Wire,
+)
+
+MODELS = {
+    # CC-BY-NC 4.0. For commercial work name weights of your own by the same architecture
+    # (TTS_MODEL), for example OpenF5 (Apache-2.0).
+    "tts": "SWivid/F5-TTS@main",
+    "vocoder": "charactr/vocos-mel-24khz@main",
+    # What the voice sample says, which F5-TTS must know.
+    "asr": "openai/whisper-large-v3-turbo@41f01f3fe87f28c78e2fbf8b568835947dd65ed9",
+}
+
+MAX_CHARACTERS = 5_000
+MIN_SPEED, MAX_SPEED = 0.5, 2.0
+SAMPLE_RATE = 24_000
+"""Of the result: mono, 16 bits."""
+
+
+class TtsPayload(Payload):
+    """``result`` receives a WAV file."""
+
+    text: str = Field(min_length=1, max_length=MAX_CHARACTERS)
+    speed: float = Field(ge=MIN_SPEED, le=MAX_SPEED, description="1 is the voice's own.")
+    voice: InputFile | None = Field(
+        description="A few seconds of the voice to speak with; a stock voice if absent."
+    )
+    seed: int = Field(ge=0, lt=2**31)
+    result: OutputFile
+
+
+class TtsResult(Wire):
+    """What the callback carries."""
+
+    duration_ms: int = Field(ge=1)
+    sample_rate: int
+    characters: int = Field(ge=1, description="How many were read.")
+
+
+CONTRACT = Contract(
+    name="tts",
+    gpu=GpuClass.L4,
+    image=ImageFamily.TTS,
+    time_limit_seconds=120,
+    payload=TtsPayload,
+    result=TtsResult,
+    models=MODELS,
+)

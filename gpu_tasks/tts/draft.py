@@ -1,0 +1,100 @@
+"""The draft engine: a classical synthesiser on a CPU, at the pitch of the voice sample."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gpu_tasks.audio import RATE
+from gpu_tasks.contract import EngineInfo
+from gpu_tasks.engine import Workspace
+from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.tts import sound
+from gpu_tasks.tts.contract import SAMPLE_RATE, TtsPayload, TtsResult
+from gpu_tasks.tts.sound import Wave
+from gpu_tasks.tts.synthesisers import Synthesiser, installed
+from gpu_tasks.tts.text import cleaned, pieces
+from gpu_tasks.tts.voices import pitch_of, speech_of
+
+MAX_PIECE_CHARACTERS = 250
+PAUSE_SECONDS = 0.3
+"""Between pieces, at the voice's own speed."""
+MAX_SHIFT = 1.6
+"""A voice is shifted by no more than this factor, up or down: beyond it nobody understands it."""
+GAUGE = "The voice that you are hearing now was never recorded anywhere."
+"""Says how high a synthesiser's voice is."""
+UNREADABLE = "The draft engine cannot read a text in this script."
+
+
+def load(model_dir: Path | None, device: str, dtype: str) -> "DraftEngine":
+    """The engine; it has neither weights to find nor a device to choose."""
+    del model_dir, device, dtype
+    return DraftEngine(installed())
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One of a synthesiser's, and the factor by which its pitch is shifted."""
+
+    synthesiser: Synthesiser
+    name: str
+    shift: float
+
+
+class DraftEngine:
+    """Reads text aloud, one call at a time; each piece by the first that knows its letters."""
+
+    def __init__(self, synthesisers: Sequence[Synthesiser]) -> None:
+        self.info = EngineInfo(name="draft", model=", ".join(one.model for one in synthesisers))
+        self._synthesisers = synthesisers
+        self._pitches: dict[tuple[str, str], float] = {}
+
+    def run(self, payload: TtsPayload, workspace: Workspace) -> TtsResult:
+        """Write the WAV file."""
+        text = cleaned(payload.text)
+        pitch = pitch_of(speech_of(workspace.input("voice"))) if payload.voice else None
+        parts: list[Wave] = []
+        read = 0
+        for piece in pieces(text, MAX_PIECE_CHARACTERS):
+            workspace.progress(read / len(text))
+            spoken = self._spoken(piece, pitch, payload.speed)
+            if spoken.size:
+                parts += [spoken, sound.pause(PAUSE_SECONDS / payload.speed)]
+            read += len(piece)
+        whole = sound.levelled(sound.joined(parts[:-1]))
+        if not whole.any():
+            raise EngineError(ErrorCode.INPUT_INVALID, UNREADABLE)
+        duration_ms = sound.write(workspace.output("result"), whole)
+        workspace.progress(1.0)
+        return TtsResult(duration_ms=duration_ms, sample_rate=SAMPLE_RATE, characters=len(text))
+
+    def _spoken(self, piece: str, pitch: float | None, speed: float) -> Wave:
+        able = (one for one in self._synthesisers if one.reads(piece))
+        voice = self._voice(next(able, self._synthesisers[0]), pitch)
+        spoken, rate = voice.synthesiser.speak(piece, voice.name)
+        if not spoken.size:
+            return spoken
+        return sound.shaped(spoken, rate, pitch=voice.shift, speed=speed)
+
+    def _voice(self, synthesiser: Synthesiser, pitch: float | None) -> Voice:
+        """The nearest to a pitch, or the stock voice."""
+        if pitch is None:
+            return Voice(synthesiser, synthesiser.voices[0], 1.0)
+        shifts = {name: pitch / self._pitch(synthesiser, name) for name in synthesiser.voices}
+        name = min(shifts, key=lambda name: abs(np.log(shifts[name])))
+        shift = float(np.clip(shifts[name], 1 / MAX_SHIFT, MAX_SHIFT))
+        return Voice(synthesiser, name, shift)
+
+    def _pitch(self, synthesiser: Synthesiser, name: str) -> float:
+        key = (synthesiser.model, name)
+        if key not in self._pitches:
+            spoken, rate = synthesiser.speak(GAUGE, name)
+            self._pitches[key] = _pitch(spoken, rate)
+        return self._pitches[key]
+
+
+def _pitch(spoken: Wave, rate: int) -> float:
+    at = np.arange(0, spoken.size, rate / RATE)  # near enough to a resampler to hear a pitch
+    resampled = np.interp(at, np.arange(spoken.size), spoken)
+    return pitch_of((resampled * 32767).astype(np.int16))
