@@ -1,4 +1,4 @@
-"""The sound of any media as mono 16 kHz samples, streamed: memory does not grow with its length."""
+"""The sound of any media as mono samples, streamed: memory does not grow with its length."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gpu_tasks.errors import EngineError, ErrorCode
 
 RATE = 16_000
+"""What is listened to; who makes sound asks for more."""
 MAX_UNDECODABLE_SHARE = 0.5
 """Damaged packets are skipped; above this share of all there is no sound left worth the name."""
 JITTER_SECONDS = 0.1
@@ -52,7 +53,7 @@ class SoundTrack:
     the picture keeps its offset. Errors are ``EngineError`` with INPUT_INVALID.
     """
 
-    def __init__(self, container: InputContainer) -> None:
+    def __init__(self, container: InputContainer, *, rate: int = RATE) -> None:
         if not container.streams.audio:
             raise EngineError(ErrorCode.INPUT_INVALID, "The file has no sound.")
         stream = container.streams.best("audio")
@@ -61,16 +62,17 @@ class SoundTrack:
         self._container = container
         self._stream = stream
         self._header_seconds = _header_seconds(container)
+        self._rate = rate
         self._end = 0
 
     @property
     def duration_ms(self) -> int:
         """How long the media is; where its header does not tell, as far as it has been read."""
-        return int(max(self._header_seconds or 0.0, self._end / RATE) * 1000)
+        return int(max(self._header_seconds or 0.0, self._end / self._rate) * 1000)
 
     def blocks(self) -> Iterator[Block]:
         """All the sound in order of time; fails at the end if too little could be decoded."""
-        timeline = Timeline(self._header_seconds or LONGEST_SECONDS)
+        timeline = Timeline(self._header_seconds or LONGEST_SECONDS, self._rate)
         zero = (self._container.start_time or 0) / av.time_base
         share = 0.0
         packets = undecodable = 0
@@ -109,7 +111,7 @@ class SoundTrack:
 
     def _share(self, packet: "av.Packet[AudioStream]") -> float:
         if self._header_seconds:
-            return min(1.0, self._end / RATE / self._header_seconds)
+            return min(1.0, self._end / self._rate / self._header_seconds)
         size = self._container.size
         return min(1.0, (packet.pos or 0) / size) if size > 0 else 0.0
 
@@ -122,8 +124,9 @@ class Timeline:
     seconds, are damage: the samples are then taken to follow each other.
     """
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, rate: int = RATE) -> None:
         self._limit = limit
+        self._rate = rate
         self._expected: float | None = None
         self._next = 0
         self._resampler: AudioResampler | None = None
@@ -139,10 +142,10 @@ class Timeline:
         if jumps or source != self._source:
             stretches = self.flush()
             self._source = source
-            self._resampler = AudioResampler(format="s16", layout="mono", rate=RATE)
+            self._resampler = AudioResampler(format="s16", layout="mono", rate=self._rate)
         if jumps and seconds is not None:
             self._expected = seconds
-            self._next = max(self._next, round(seconds * RATE))
+            self._next = max(self._next, round(seconds * self._rate))
         self._expected = (self._expected or 0.0) + frame.samples / frame.sample_rate
         return stretches + self._converted(frame)
 

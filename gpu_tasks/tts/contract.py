@@ -11,14 +11,15 @@ from gpu_tasks.contract import (
     Payload,
     Wire,
 )
+from gpu_tasks.transcription import contract as transcription
 
 MODELS = {
-    # CC-BY-NC 4.0. For commercial work name weights of your own by the same architecture
-    # (TTS_MODEL), for example OpenF5 (Apache-2.0).
-    "tts": "SWivid/F5-TTS@main",
-    "vocoder": "charactr/vocos-mel-24khz@main",
+    # CC-BY-NC 4.0: for commercial work, others of the same architecture (F5-TTS v1), such as
+    # OpenF5-TTS (Apache-2.0), are read from the same folder (f5.py).
+    "tts": "SWivid/F5-TTS@84e5a410d9cead4de2f847e7c9369a6440bdfaca",
+    "vocoder": "charactr/vocos-mel-24khz@0feb3fdd929bcd6649e0e7c5a688cf7dd012ef21",  # MIT
     # What the voice sample says, which F5-TTS must know.
-    "asr": "openai/whisper-large-v3-turbo@41f01f3fe87f28c78e2fbf8b568835947dd65ed9",
+    "asr": transcription.MODELS["asr"],
 }
 
 MAX_CHARACTERS = 5_000

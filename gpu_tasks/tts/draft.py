@@ -15,7 +15,7 @@ from gpu_tasks.tts.contract import SAMPLE_RATE, TtsPayload, TtsResult
 from gpu_tasks.tts.sound import Wave
 from gpu_tasks.tts.synthesisers import Synthesiser, installed
 from gpu_tasks.tts.text import cleaned, pieces
-from gpu_tasks.tts.voices import pitch_of, speech_of
+from gpu_tasks.tts.voices import pitch_of, resampled, speech_of
 
 MAX_PIECE_CHARACTERS = 250
 PAUSE_SECONDS = 0.3
@@ -95,6 +95,4 @@ class DraftEngine:
 
 
 def _pitch(spoken: Wave, rate: int) -> float:
-    at = np.arange(0, spoken.size, rate / RATE)  # near enough to a resampler to hear a pitch
-    resampled = np.interp(at, np.arange(spoken.size), spoken)
-    return pitch_of((resampled * 32767).astype(np.int16))
+    return pitch_of(resampled((spoken * 32767).astype(np.int16), rate, RATE))

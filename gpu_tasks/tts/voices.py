@@ -1,33 +1,38 @@
 """A voice sample, listened to: its speech, and how high it is."""
 
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 
-from gpu_tasks.audio import RATE, Samples, SoundTrack
+from gpu_tasks.audio import RATE, Block, Samples, SoundTrack
 from gpu_tasks.decoding import open_media
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.transcription.speakers import voice
 from gpu_tasks.transcription.utterances import utterances
 
-MAX_SAMPLE_SECONDS = 12.0
+MAX_SPEECH_SECONDS = 12.0
 """Speech past this is left out: F5-TTS knows a voice by less, and its memory grows with more."""
+MAX_READ_SECONDS = 120
+"""What comes later is not listened to."""
 NO_SPEECH = "No speech can be heard in the voice sample."
 
 
-def speech_of(path: Path) -> Samples:
-    """The first utterances of a sample, 16 kHz, with its long pauses left out.
+def speech_of(path: Path, rate: int = RATE) -> Samples:
+    """The first utterances of a sample at a rate, its long pauses left out.
 
     Raises ``EngineError`` (INPUT_INVALID) where the file has no sound, or nobody speaks.
     """
-    limit = int(MAX_SAMPLE_SECONDS * RATE)
+    sound = _sound(path, rate)
+    limit = int(MAX_SPEECH_SECONDS * RATE)
     found: list[Samples] = []
-    with open_media(path) as container:
-        for utterance in utterances(SoundTrack(container).blocks()):
-            size = sum(part.size for part in found)
-            if found and size + utterance.samples.size > limit:
-                break
-            found.append(utterance.samples[:limit])
+    size = 0
+    for utterance in utterances([Block(0, resampled(sound, rate, RATE), 1.0)]):
+        if found and size + utterance.samples.size > limit:
+            break
+        size = min(limit, size + utterance.samples.size)
+        end = utterance.start + min(limit, utterance.samples.size)
+        found.append(sound[utterance.start * rate // RATE : end * rate // RATE])
     if not found:
         raise EngineError(ErrorCode.INPUT_INVALID, NO_SPEECH)
     return np.concatenate(found)
@@ -39,3 +44,22 @@ def pitch_of(samples: Samples) -> float:
     if heard.voiced_seconds == 0.0:
         raise EngineError(ErrorCode.INPUT_INVALID, NO_SPEECH)
     return float(2 ** heard.point[-1])
+
+
+def resampled(sound: Samples, rate: int, wanted: int) -> Samples:
+    """The sound at another rate, near enough to be listened to and no more."""
+    if rate == wanted:
+        return sound
+    at = np.arange(0, sound.size, rate / wanted)
+    return np.interp(at, np.arange(sound.size), sound).astype(np.int16)
+
+
+def _sound(path: Path, rate: int) -> Samples:
+    """All samples that are read, gaps as silence."""
+    with open_media(path) as container:
+        blocks = SoundTrack(container, rate=rate).blocks()
+        read = list(takewhile(lambda block: block.end <= MAX_READ_SECONDS * rate, blocks))
+    sound = np.zeros(read[-1].end if read else 0, np.int16)
+    for block in read:
+        sound[block.start : block.end] = block.samples
+    return sound

@@ -1,0 +1,137 @@
+"""F5-TTS and its vocoder, loaded from their folders as their authors publish them.
+
+Code: the packages `f5-tts` and `vocos` (MIT). The architecture's sizes are read off the weights, so
+that any model of F5-TTS v1's architecture can lie there.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from f5_tts.model.backbones.dit import DiT
+from f5_tts.model.cfm import CFM
+from f5_tts.model.utils import convert_char_to_pinyin, get_tokenizer
+from safetensors.torch import load_file
+from vocos import Vocos
+
+from gpu_tasks.tts.contract import SAMPLE_RATE
+from gpu_tasks.tts.planning import HOP
+
+VARIANT = "F5TTS_v1_Base"
+"""The folder of the authors' current weights among older ones; others publish one set alone."""
+CHECKPOINT = "model_*.safetensors"
+VOCABULARY = "vocab.txt"
+PREFIX = "ema_model."
+NOT_WEIGHTS = (
+    "initted", "step", "mel_spec.mel_stft.mel_scale.fb", "mel_spec.mel_stft.spectrogram.window",
+)  # fmt: skip
+"""The training's counters, and constants that older versions stored."""
+MEL_CHANNELS = 100
+WINDOW = 1024
+HEAD_SIZE = 64
+GUIDANCE = 2.0
+SWAY = -1.0
+"""The authors' choice of classifier-free guidance and of time steps (paper, section 3.3)."""
+
+Weights = Mapping[str, Any]
+
+
+class Speaker:
+    """Continues a sample's sound with new text."""
+
+    def __init__(self, folder: Path, vocoder: Path, device: str, dtype: str) -> None:
+        self._model = _acoustic(folder).to(device=device, dtype=getattr(torch, dtype)).eval()
+        self._vocoder = _vocoder(vocoder).to(device).eval()
+        self._device = device
+
+    def speak(
+        self,
+        sample: Any,
+        text: str,
+        *,
+        frames: int,
+        sample_frames: int,
+        steps: int,
+        seed: int,
+        stepped: Callable[[], None],
+    ) -> Any:
+        """Samples (1, n) at 24 kHz of what follows the sample; ``text`` begins with the sample's.
+
+        ``stepped`` is called before each step and may raise to stop.
+        """
+        with torch.inference_mode(), self._watched(stepped):
+            mel, _ = self._model.sample(
+                cond=sample.to(self._device),
+                text=convert_char_to_pinyin([text]),
+                duration=sample_frames + frames,
+                steps=steps,
+                cfg_strength=GUIDANCE,
+                sway_sampling_coef=SWAY,
+                seed=seed,
+            )
+            new = mel.float()[:, sample_frames:, :].permute(0, 2, 1)
+            return self._vocoder.decode(new).cpu()
+
+    @contextmanager
+    def _watched(self, stepped: Callable[[], None]) -> Iterator[None]:
+        transformer = self._model.transformer
+        hook = transformer.register_forward_pre_hook(lambda *_: stepped())
+        try:
+            yield
+        finally:
+            hook.remove()
+            transformer.clear_cache()  # the text of a call that was stopped must not be the next's
+
+
+def _acoustic(folder: Path) -> Any:
+    inner = folder / VARIANT if (folder / VARIANT).is_dir() else folder
+    [checkpoint] = inner.glob(CHECKPOINT)
+    vocabulary, _ = get_tokenizer(str(inner / VOCABULARY), "custom")
+    stored = load_file(checkpoint)
+    names = {name: name.removeprefix(PREFIX) for name in stored}
+    weights = {short: stored[name] for name, short in names.items() if short not in NOT_WEIGHTS}
+    model = CFM(
+        transformer=DiT(**architecture(weights), mel_dim=MEL_CHANNELS),
+        mel_spec_kwargs={
+            "n_fft": WINDOW,
+            "hop_length": HOP,
+            "win_length": WINDOW,
+            "n_mel_channels": MEL_CHANNELS,
+            "target_sample_rate": SAMPLE_RATE,
+            "mel_spec_type": "vocos",
+        },
+        odeint_kwargs={"method": "euler"},
+        vocab_char_map=vocabulary,
+    )
+    model.load_state_dict(weights)
+    return model
+
+
+def architecture(weights: Weights) -> dict[str, int]:
+    """The sizes that the transformer's weights were made with."""
+    embedding = weights["transformer.text_embed.text_embed.weight"]
+    block = "transformer.transformer_blocks.0"
+    dim = weights["transformer.proj_out.weight"].shape[1]
+    return {
+        "dim": dim,
+        "depth": _count(weights, "transformer.transformer_blocks."),
+        "heads": weights[f"{block}.attn.to_q.weight"].shape[0] // HEAD_SIZE,
+        "ff_mult": weights[f"{block}.ff.ff.0.0.weight"].shape[0] // dim,
+        "text_dim": embedding.shape[1],
+        "text_num_embeds": embedding.shape[0] - 1,
+        "conv_layers": _count(weights, "transformer.text_embed.text_blocks."),
+    }
+
+
+def _count(weights: Weights, prefix: str) -> int:
+    places = {name.removeprefix(prefix).partition(".")[0] for name in weights if prefix in name}
+    return len(places)
+
+
+def _vocoder(folder: Path) -> Any:
+    vocoder = Vocos.from_hparams(str(folder / "config.yaml"))
+    state = torch.load(folder / "pytorch_model.bin", map_location="cpu", weights_only=True)
+    vocoder.load_state_dict(state)
+    return vocoder

@@ -1,0 +1,143 @@
+"""The production engine: F5-TTS, in the voice of a sample or in the one that comes with it."""
+
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import WhisperForConditionalGeneration, WhisperProcessor
+
+from gpu_tasks import weights
+from gpu_tasks.audio import RATE, Samples
+from gpu_tasks.contract import EngineInfo
+from gpu_tasks.engine import Workspace
+from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.tts import planning, sound
+from gpu_tasks.tts.contract import MODELS, SAMPLE_RATE, TtsPayload, TtsResult
+from gpu_tasks.tts.f5 import Speaker
+from gpu_tasks.tts.planning import Reference
+from gpu_tasks.tts.sound import SPEECH_RMS, Wave
+from gpu_tasks.tts.text import cleaned, pieces
+from gpu_tasks.tts.voices import NO_SPEECH, resampled, speech_of
+
+STOCK_VOICE = "infer/examples/basic/basic_ref_en.wav"
+"""In the package `f5-tts`, under its licence."""
+STOCK_TEXT = "Some call me nature, others call me mother nature."
+CROSS_FADE_SECONDS = 0.15
+TAIL_SECONDS = 0.05
+"""Silence after the sample, so that its last sound is not continued."""
+MAX_TEXT_TOKENS = 200
+LISTENING_SHARE = 0.05
+"""Of the progress, until the sample has been understood."""
+
+
+def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
+    """The engine, with the weights of `MODELS` under ``model_dir``."""
+    if model_dir is None:
+        raise EngineError(ErrorCode.MODEL_ERROR)
+    folders = {name: weights.folder(model_dir, model) for name, model in MODELS.items()}
+    return ProductionEngine(
+        speaker=Speaker(folders["tts"], folders["vocoder"], device, dtype),
+        listener=Listener(folders["asr"], device, dtype),
+    )
+
+
+class Listener:
+    """Whisper, for what a sample says."""
+
+    def __init__(self, folder: Path, device: str, dtype: str) -> None:
+        self._processor: Any = WhisperProcessor.from_pretrained(folder)
+        self._model: Any = WhisperForConditionalGeneration.from_pretrained(
+            folder, dtype=getattr(torch, dtype)
+        ).to(device)
+
+    def text_of(self, speech: Samples) -> str:
+        """What 16 kHz samples of at most 30 seconds say, in their own language."""
+        features = self._processor(
+            speech.astype(np.float32) / 32768, sampling_rate=RATE, return_tensors="pt"
+        ).input_features.to(self._model.device, self._model.dtype)
+        with torch.inference_mode():
+            tokens = self._model.generate(features, max_new_tokens=MAX_TEXT_TOKENS)
+        [text] = self._processor.batch_decode(tokens, skip_special_tokens=True)
+        return " ".join(str(text).split())
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The voice to speak with: samples (1, n) at 24 kHz, and what is known of them."""
+
+    sound: Any
+    reference: Reference
+
+
+class ProductionEngine:
+    """Reads text aloud, one call at a time."""
+
+    def __init__(self, *, speaker: Speaker, listener: Listener) -> None:
+        self.info = EngineInfo(name="production", model=MODELS["tts"])
+        self._speaker = speaker
+        self._listener = listener
+
+    def run(self, payload: TtsPayload, workspace: Workspace) -> TtsResult:
+        """Write the WAV file."""
+        text = cleaned(payload.text)
+        sample = self._sample(payload, workspace)
+        workspace.progress(LISTENING_SHARE)
+        limit = planning.piece_bytes(sample.reference, payload.speed)
+        parts = pieces(text, limit, size=planning.size_of)
+        whole = sound.levelled(
+            sound.cross_faded(self._spoken(payload, sample, parts, workspace), CROSS_FADE_SECONDS)
+        )
+        if not np.isfinite(whole).all() or not whole.any():
+            raise EngineError(ErrorCode.MODEL_ERROR)
+        duration_ms = sound.write(workspace.output("result"), whole)
+        workspace.progress(1.0)
+        return TtsResult(duration_ms=duration_ms, sample_rate=SAMPLE_RATE, characters=len(text))
+
+    def _spoken(
+        self, payload: TtsPayload, sample: Sample, parts: list[str], workspace: Workspace
+    ) -> list[Wave]:
+        lengths = [planning.frames_of(sample.reference, part, payload.speed) for part in parts]
+        steps = planning.steps_of(sum(lengths))
+        done = 0
+
+        def stepped() -> None:
+            nonlocal done
+            share = min(1.0, done / (steps * len(parts)))
+            workspace.progress(LISTENING_SHARE + (1 - LISTENING_SHARE) * share)
+            done += 1
+
+        return [
+            self._speaker.speak(
+                sample.sound,
+                f"{sample.reference.text} {part}",
+                frames=length,
+                sample_frames=sample.reference.frames,
+                steps=steps,
+                seed=(payload.seed + place) % 2**31,
+                stepped=stepped,
+            )[0].numpy()
+            for place, (part, length) in enumerate(zip(parts, lengths, strict=True))
+        ]
+
+    def _sample(self, payload: TtsPayload, workspace: Workspace) -> Sample:
+        if payload.voice is None:
+            with as_file(files("f5_tts").joinpath(STOCK_VOICE)) as path:
+                return _sample(speech_of(path, SAMPLE_RATE), STOCK_TEXT)
+        speech = speech_of(workspace.input("voice"), SAMPLE_RATE)
+        workspace.progress(0.0)
+        text = self._listener.text_of(resampled(speech, SAMPLE_RATE, RATE))
+        if not any(map(str.isalnum, text)):
+            raise EngineError(ErrorCode.INPUT_INVALID, NO_SPEECH)
+        return _sample(speech, text)
+
+
+def _sample(speech: Samples, text: str) -> Sample:
+    wave = sound.joined([speech.astype(np.float32) / 32768, sound.pause(TAIL_SECONDS)])
+    loudness = float(np.sqrt((wave**2).mean()))
+    louder = wave * np.float32(max(1.0, SPEECH_RMS / max(loudness, 1e-6)))
+    ended = text if text.endswith((".", "!", "?", "。", "！", "？")) else f"{text}."
+    reference = Reference(frames=wave.size // planning.HOP, text=ended)
+    return Sample(sound=torch.from_numpy(louder)[None], reference=reference)

@@ -1,0 +1,79 @@
+"""How a text is given to F5-TTS: pieces, lengths, steps."""
+
+import pytest
+
+from gpu_tasks.tts import planning
+from gpu_tasks.tts.contract import MAX_CHARACTERS, MAX_SPEED, MIN_SPEED
+from gpu_tasks.tts.planning import (
+    FRAMES_PER_SECOND,
+    MAX_BYTES_PER_SECOND,
+    MAX_PIECE_BYTES,
+    MIN_BYTES_PER_SECOND,
+    MIN_PIECE_BYTES,
+    SHORT_BYTES,
+    STEPS,
+    WINDOW_SECONDS,
+    Reference,
+)
+
+
+def reference(seconds: float = 5.0, characters: int = 75) -> Reference:
+    """A sample with fifteen characters a second, unless told otherwise."""
+    return Reference(frames=round(seconds * FRAMES_PER_SECOND), text="a" * characters)
+
+
+def test_speech_keeps_the_rate_of_the_sample():
+    assert reference().bytes_per_second == pytest.approx(15, rel=0.01)
+    frames = planning.frames_of(reference(), "b" * 150, 1.0)
+    assert frames == pytest.approx(10 * FRAMES_PER_SECOND, rel=0.01)
+
+
+@pytest.mark.parametrize("speed", [MIN_SPEED, 1.25, MAX_SPEED])
+def test_speed_changes_the_length(speed: float):
+    usual = planning.frames_of(reference(), "b" * 150, 1.0)
+    assert planning.frames_of(reference(), "b" * 150, speed) == pytest.approx(
+        usual / speed, rel=0.01
+    )
+
+
+def test_letters_count_as_their_bytes():
+    latin = planning.frames_of(reference(), "b" * 60, 1.0)
+    assert planning.frames_of(reference(), "是" * 20, 1.0) == latin
+
+
+def test_short_texts_are_given_more_time():
+    at_the_limit = planning.frames_of(reference(), "b" * SHORT_BYTES, 1.0)
+    shorter = planning.frames_of(reference(), "b" * (SHORT_BYTES - 1), 1.0)
+    assert shorter > 2 * at_the_limit
+    slow = planning.frames_of(reference(), "b" * (SHORT_BYTES - 1), MIN_SPEED)
+    assert slow == shorter
+
+
+@pytest.mark.parametrize("speed", [MIN_SPEED, 1.0, MAX_SPEED])
+@pytest.mark.parametrize("seconds", [1.0, 5.0, 12.0])
+def test_a_piece_fits_the_window_beside_the_sample(seconds: float, speed: float):
+    known = reference(seconds, round(15 * seconds))
+    limit = planning.piece_bytes(known, speed)
+    frames = planning.frames_of(known, "b" * limit, speed)
+    assert known.frames + frames <= (WINDOW_SECONDS + 0.1) * FRAMES_PER_SECOND
+    assert MIN_PIECE_BYTES < limit <= MAX_PIECE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("characters", "rate"), [(0, MIN_BYTES_PER_SECOND), (10_000, MAX_BYTES_PER_SECOND)]
+)
+def test_a_sample_that_was_not_understood_does_not_set_the_rate(characters: int, rate: float):
+    assert reference(5.0, characters).bytes_per_second == rate
+
+
+@pytest.mark.parametrize(("most", "steps"), STEPS[:-1])
+def test_more_speech_is_made_in_fewer_steps(most: float, steps: int):
+    frames = int(most * FRAMES_PER_SECOND)
+    assert planning.steps_of(frames) == steps
+    assert planning.steps_of(frames + 1) < steps
+
+
+def test_the_longest_text_at_the_lowest_speed_fits_the_time_limit():
+    frames = planning.frames_of(reference(), "b" * MAX_CHARACTERS, MIN_SPEED)
+    seconds = frames / FRAMES_PER_SECOND
+    assert 0.15 * seconds * planning.steps_of(frames) / 16 < 100

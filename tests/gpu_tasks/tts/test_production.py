@@ -1,0 +1,192 @@
+"""The production engine with tiny random weights, loaded as in production.
+
+It needs torchaudio: see `tiny_f5` for how to run these tests.
+"""
+
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpu_tasks import runner, weights
+from gpu_tasks.engine import Engine, load
+from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.tts import planning
+from gpu_tasks.tts.contract import MODELS, SAMPLE_RATE
+from gpu_tasks.tts.voices import NO_SPEECH, speech_of
+from tests.gpu_tasks.recordings import BROKEN, MONOLOGUE, SHORT
+from tests.gpu_tasks.tts import tiny_f5
+from tests.gpu_tasks.tts.calls import payload, speak, workspace_with
+
+pytestmark = [pytest.mark.shims, pytest.mark.torch, pytest.mark.xdist_group("tts")]
+
+SAID = " The story starts when she opens the letter"
+TEXT = "Good morning to all of you. It rains."
+
+
+def load_from(model_dir: Path) -> Engine:
+    return load("tts", "production", model_dir=model_dir, device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiny weights of every model, where the engine looks for them."""
+    tiny_f5.importable()
+    from tests.gpu_tasks.transcription import tiny_whisper
+
+    folder = tmp_path_factory.mktemp("models")
+    tiny_whisper.save(folder, says=SAID)
+    return tiny_f5.save(folder)
+
+
+@pytest.fixture(scope="session")
+def engine(model_dir: Path) -> Engine:
+    return load_from(model_dir)
+
+
+def test_the_stock_voice_speaks_for_as_long_as_its_own_rate_says(engine: Engine, tmp_path: Path):
+    result, path = speak(engine, tmp_path, TEXT)
+    with wave.open(str(path)) as file:
+        frames, rate = file.getnframes(), file.getframerate()
+        samples = np.frombuffer(file.readframes(frames), "<i2")
+    assert (rate, result.sample_rate) == (SAMPLE_RATE, SAMPLE_RATE)
+    assert result.duration_ms == round(frames * 1000 / SAMPLE_RATE)
+    assert result.characters == len(TEXT)
+    assert 1_500 < result.duration_ms < 4_500  # 10 to 20 characters a second
+    assert np.abs(samples).max() > 1000
+
+
+def test_a_sample_speaks_at_the_rate_of_its_words(engine: Engine, tmp_path: Path):
+    result, _ = speak(engine, tmp_path, TEXT, voice=SHORT)
+    seconds = speech_of(SHORT, SAMPLE_RATE).size / SAMPLE_RATE
+    expected = seconds / len(SAID) * len(TEXT) * 1000
+    assert result.duration_ms == pytest.approx(expected, rel=0.1)
+
+
+def test_what_the_sample_says_is_heard(engine: Engine):
+    from gpu_tasks.tts.production import ProductionEngine
+
+    assert isinstance(engine, ProductionEngine)
+    assert engine._listener.text_of(speech_of(SHORT)) == SAID.strip()
+
+
+@pytest.mark.parametrize("speed", [0.5, 2.0])
+def test_speed_changes_the_duration(engine: Engine, tmp_path: Path, speed: float):
+    usual, _ = speak(engine, tmp_path / "1", TEXT)
+    result, _ = speak(engine, tmp_path / "2", TEXT, speed=speed)
+    assert result.duration_ms * speed == pytest.approx(usual.duration_ms, rel=0.05)
+
+
+def test_the_same_seed_gives_the_same_sound(engine: Engine, tmp_path: Path):
+    def said(name: str, seed: int) -> bytes:
+        return speak(engine, tmp_path / name, "Good morning.", seed=seed)[1].read_bytes()
+
+    assert said("1", 5) == said("2", 5)
+    assert said("3", 6) != said("4", 5)
+
+
+def test_pieces_are_joined_and_progress_is_told_at_each_step(engine: Engine, tmp_path: Path):
+    told: list[float] = []
+    files = workspace_with(tmp_path, MONOLOGUE, told.append)
+    text = "This is a sentence of some length, to be read aloud. " * 12
+    result = engine.run(payload(text, voice=True), files)
+    assert result.duration_ms > planning.WINDOW_SECONDS * 1000
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert len(told) > 2 * 16
+    assert max(np.diff([0.0, *told])) < 0.1
+
+
+def test_a_stopped_call_writes_nothing_and_leaves_nothing_to_the_next(
+    engine: Engine, tmp_path: Path
+):
+    before = speak(engine, tmp_path / "before", "Good morning.")[1].read_bytes()
+
+    def stop_soon(share: float) -> None:
+        if share > 0.3:
+            raise Stopped
+
+    files = workspace_with(tmp_path / "stopped", progress=stop_soon)
+    with pytest.raises(Stopped):
+        engine.run(payload("Another text, which is a longer one."), files)
+    assert not files.output("result").exists()
+    assert speak(engine, tmp_path / "after", "Good morning.")[1].read_bytes() == before
+
+
+def test_too_little_memory_is_told_as_such(engine: Engine, tmp_path: Path):
+    import torch
+
+    def full(_share: float) -> None:
+        raise torch.cuda.OutOfMemoryError
+
+    files = workspace_with(tmp_path, progress=full)
+    with pytest.raises(torch.cuda.OutOfMemoryError) as caught:
+        engine.run(payload(TEXT), files)
+    assert runner.code_of(caught.value) == ErrorCode.GPU_OOM
+
+
+def test_a_sample_of_which_nothing_is_understood(model_dir: Path, tmp_path: Path):
+    from tests.gpu_tasks.transcription import tiny_whisper
+
+    for name in ("tts", "vocoder"):
+        there = weights.folder(tmp_path / "models", MODELS[name])
+        there.parent.mkdir(parents=True)
+        there.symlink_to(weights.folder(model_dir, MODELS[name]))
+    deaf = load_from(tiny_whisper.save(tmp_path / "models", says=" ..."))
+    with pytest.raises(EngineError) as caught:
+        speak(deaf, tmp_path / "work", TEXT, voice=SHORT)
+    assert (caught.value.code, caught.value.message) == (ErrorCode.INPUT_INVALID, NO_SPEECH)
+
+
+@pytest.mark.parametrize("text", ["...", "\x00"])
+def test_a_text_without_anything_to_say(engine: Engine, tmp_path: Path, text: str):
+    with pytest.raises(EngineError) as caught:
+        speak(engine, tmp_path, text)
+    assert caught.value.code == ErrorCode.INPUT_INVALID
+
+
+def test_a_sample_that_does_not_decode(engine: Engine, tmp_path: Path):
+    with pytest.raises(EngineError) as caught:
+        speak(engine, tmp_path, TEXT, voice=BROKEN)
+    assert caught.value.code == ErrorCode.INPUT_INVALID
+
+
+def test_weights_that_lie_alone_are_found(model_dir: Path, tmp_path: Path):
+    for name in ("vocoder", "asr"):
+        there = weights.folder(tmp_path / "models", MODELS[name])
+        there.parent.mkdir(parents=True)
+        there.symlink_to(weights.folder(model_dir, MODELS[name]))
+    there = weights.folder(tmp_path / "models", MODELS["tts"])
+    there.parent.mkdir(parents=True)
+    there.symlink_to(weights.folder(model_dir, MODELS["tts"]) / "F5TTS_v1_Base")
+    result, _ = speak(load_from(tmp_path / "models"), tmp_path / "work", "Good morning.")
+    assert result.duration_ms > 500
+
+
+def test_sizes_are_read_off_the_weights(model_dir: Path):
+    from safetensors.torch import load_file
+
+    from gpu_tasks.tts import f5
+
+    folder = weights.folder(model_dir, MODELS["tts"]) / f5.VARIANT
+    stored = load_file(folder / "model_1250000.safetensors")
+    found = f5.architecture({name.removeprefix(f5.PREFIX): one for name, one in stored.items()})
+    assert found == {**tiny_f5.SIZES, "text_num_embeds": len(tiny_f5.VOCABULARY)}
+
+
+def test_half_precision_speaks_as_well(model_dir: Path, tmp_path: Path):
+    half = load("tts", "production", model_dir=model_dir, device="cpu", dtype="bfloat16")
+    result, _ = speak(half, tmp_path, "Good morning.", voice=SHORT)
+    assert result.duration_ms > 500
+
+
+def test_without_a_folder_of_models_there_is_no_engine():
+    tiny_f5.importable()
+    with pytest.raises(EngineError):
+        load("tts", "production", model_dir=None, device="cpu", dtype="float32")
+
+
+def test_the_engine_says_what_it_is(engine: Engine):
+    assert engine.info.name == "production"
+    assert engine.info.model == MODELS["tts"]
