@@ -23,7 +23,7 @@ from gpu_tasks import weights
 from gpu_tasks.tts.contract import MODELS, SAMPLE_RATE
 
 PACKAGES = ("torch", "torchaudio", "f5_tts", "vocos", "x_transformers", "torchdiffeq")
-SIZES = {"dim": 128, "depth": 2, "heads": 2, "ff_mult": 2, "text_dim": 32, "conv_layers": 1}
+SIZES = {"dim": 64, "depth": 2, "heads": 1, "ff_mult": 2, "text_dim": 32, "conv_layers": 1}
 VOCABULARY = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.,!?'"
 VOCODER = {
     "feature_extractor": {
