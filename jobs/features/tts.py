@@ -1,0 +1,74 @@
+"""Speech: a text read aloud, in a stock voice or in one of the user's."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from gpu_tasks.errors import EngineError
+from gpu_tasks.tts import contract
+from gpu_tasks.tts.text import cleaned
+from jobs.features.base import Feature, per_started
+from jobs.features.files import Output
+from jobs.features.parameters import Parameters, VoiceField
+from media.models import MediaFile
+
+TITLE_WORDS = 6
+
+
+class TtsParameters(Parameters):
+    """`POST /jobs/tts`."""
+
+    text = serializers.CharField(max_length=contract.MAX_CHARACTERS)
+    voice_id = VoiceField(
+        required=False, help_text="One of your voices (`/voices`); a stock voice if absent."
+    )
+    speed = serializers.FloatField(
+        default=1.0, min_value=contract.MIN_SPEED, max_value=contract.MAX_SPEED
+    )
+
+    def validate_text(self, text: str) -> str:
+        """A text with something to say."""
+        try:
+            cleaned(text)
+        except EngineError as exc:
+            raise serializers.ValidationError(exc.message, code="nothing_to_say") from exc
+        return text
+
+    def validate_speed(self, speed: float) -> float:
+        """A number: what is none lies within all limits."""
+        if math.isnan(speed):
+            raise serializers.ValidationError("A valid number is required.", code="invalid")
+        return speed
+
+
+class Tts(Feature):
+    """The declaration."""
+
+    name = "tts"
+    summary = "Read a text aloud"
+    contract = contract.CONTRACT
+    parameters = TtsParameters
+    tariff: ClassVar[Mapping[str, int]] = {"credits": 2, "per_started_characters": 500}
+    example: ClassVar[Mapping[str, Any]] = {
+        "text": "Good morning. This is how the film begins: with a letter, and an old bridge.",
+        "speed": 1.0,
+    }
+
+    def price(self, parameters: Mapping[str, Any]) -> int:
+        """By started stretches of characters."""
+        units = per_started(len(parameters["text"]), self.tariff["per_started_characters"])
+        return units * self.tariff["credits"]
+
+    def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
+        """A WAV file."""
+        return [Output("audio/wav", "speech")]
+
+    def title(self, parameters: Mapping[str, Any], sources: Sequence[MediaFile]) -> str:
+        """The first words."""
+        words = cleaned(parameters["text"]).replace("/", " ").split()[:TITLE_WORDS]
+        return " ".join(words).replace(".", "").rstrip(",;:!?")
+
+
+FEATURE = Tts()

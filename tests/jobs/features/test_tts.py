@@ -1,0 +1,130 @@
+"""Speech as a job: its parameters and price, and the whole way to media that can be heard."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+import requests
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from gpu_tasks.tts.contract import MAX_CHARACTERS, MAX_SPEED, MIN_SPEED
+from jobs.features.registry import feature_of
+from jobs.models import Job
+from media.models import MediaFile, MediaStatus, MediaType, VoiceClone
+from media.storage import object_storage
+from projects.models import Project
+from tests.gpu_tasks.recordings import MONOLOGUE
+from tests.jobs.features.conftest import error_of, finish
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("tts")]
+
+
+@pytest.fixture
+def voice(user: User, signed_urls: None) -> VoiceClone:
+    """A confirmed voice with its sample."""
+    key = f"users/{user.pk}/voices/{uuid.uuid4()}/sample.ogg"
+    object_storage().write(key, MONOLOGUE.read_bytes(), "audio/ogg")
+    return VoiceClone.objects.create(
+        user=user,
+        name="Mine",
+        status=MediaStatus.READY,
+        sample_r2_key=key,
+        consent_statement="Yes.",
+        consented_at=timezone.now(),
+    )
+
+
+def refused(api: APIClient, **body: Any) -> dict[str, Any]:
+    answer = api.post("/jobs/tts", {"text": "Hello"} | body, format="json")
+    assert answer.status_code == 400, answer.content
+    assert not Job.objects.exists()
+    [error] = answer.json()["errors"]
+    return dict(error)
+
+
+def test_a_text_becomes_media(run_job: Callable[..., dict[str, Any]], api: APIClient, user: User):
+    project = Project.objects.create(user=user, name="Film")
+    job = run_job("tts", text="Good morning. How are you?", project_id=str(project.pk))
+    assert (job["status"], job["credits_cost"]) == ("completed", 2)
+    output = job["output_data"]
+    [made] = output["media"]
+    assert (output["sample_rate"], output["characters"]) == (24_000, 26)
+    assert output["engine"]["name"] == "draft"
+    assert made["name"] == "Good morning How are you, speech.wav"
+    assert (made["type"], made["mime_type"]) == (MediaType.AUDIO, "audio/wav")
+    assert made["duration_ms"] == pytest.approx(output["duration_ms"], abs=2)
+    heard = requests.get(made["download_url"], timeout=10)
+    assert heard.content.startswith(b"RIFF")
+    assert MediaFile.objects.get(pk=made["id"]).project_id == project.pk
+
+
+def test_a_voice_of_ones_own(run_job: Callable[..., dict[str, Any]], voice: VoiceClone):
+    job = run_job("tts", text="Good morning.", voice_id=str(voice.pk), speed=2)
+    assert job["status"] == "completed"
+    assert job["output_data"]["duration_ms"] < 1500
+
+
+def test_a_voice_deleted_meanwhile_ends_the_job(api: APIClient, voice: VoiceClone):
+    body = {"text": "Good morning.", "voice_id": str(voice.pk)}
+    job_id = api.post("/jobs/tts", body, format="json").json()["job_id"]
+    assert api.delete(f"/voices/{voice.pk}").json()["code"] == "voice_in_use"
+    voice.delete()  # as nobody but staff with SQL could
+    finish(UUID(job_id))
+    assert error_of(job_id) == ("INPUT_INVALID", "The voice has been deleted.")
+
+
+def test_another_users_voice(
+    api: APIClient, voice: VoiceClone, client_of: Callable[[User], APIClient], make_user: Any
+):
+    stranger = client_of(make_user(balance=10))
+    body = {"text": "Hello", "voice_id": str(voice.pk)}
+    assert stranger.post("/jobs/tts", body, format="json").status_code == 404
+    VoiceClone.objects.update(status=MediaStatus.UPLOADING)
+    answer = api.post("/jobs/tts", body, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (422, "voice_not_ready")
+
+
+@pytest.mark.parametrize(
+    ("characters", "credits_"), [(1, 2), (500, 2), (501, 4), (MAX_CHARACTERS, 20)]
+)
+def test_the_price(characters: int, credits_: int):
+    assert feature_of("tts").price({"text": "a" * characters}) == credits_
+
+
+def test_the_longest_text_and_one_past_it(api: APIClient):
+    longest = {"text": "a" * MAX_CHARACTERS}
+    assert api.post("/jobs/tts/estimate", longest, format="json").json()["credits"] == 20
+    assert refused(api, text="a" * (MAX_CHARACTERS + 1))["code"] == "max_length"
+
+
+@pytest.mark.parametrize("text", ["...", "\u200b", "—"])
+def test_a_text_without_anything_to_say_is_not_charged(api: APIClient, text: str):
+    assert refused(api, text=text)["code"] in {"nothing_to_say", "blank"}
+
+
+@pytest.mark.parametrize("text", ["", " ", None, "a\u0000b", ["a"]])
+def test_what_is_no_text(api: APIClient, text: Any):
+    assert refused(api, text=text)["field"] == "text"
+
+
+@pytest.mark.parametrize("speed", [MIN_SPEED - 0.01, MAX_SPEED + 0.01, "nan", "inf", None, "fast"])
+def test_speeds_that_are_none(api: APIClient, speed: Any):
+    assert refused(api, speed=speed)["field"] == "speed"
+
+
+@pytest.mark.parametrize("speed", [MIN_SPEED, MAX_SPEED])
+def test_the_lowest_and_the_highest_speed(api: APIClient, speed: float):
+    answer = api.post("/jobs/tts/estimate", {"text": "Hello", "speed": speed}, format="json")
+    assert answer.status_code == 200
+
+
+def test_a_name_without_letters_that_files_cannot_have():
+    feature = feature_of("tts")
+    assert feature.title({"text": "A/B. C?! D"}, []) == "A B C?! D"
+    assert feature.title({"text": "One two three four five six seven."}, []) == (
+        "One two three four five six"
+    )
