@@ -56,7 +56,7 @@ class Listener:
     def text_of(self, speech: Samples) -> str:
         """What 16 kHz samples of at most 30 seconds say, in their own language."""
         features = self._processor(
-            speech.astype(np.float32) / 32768, sampling_rate=RATE, return_tensors="pt"
+            sound.from_pcm(speech), sampling_rate=RATE, return_tensors="pt"
         ).input_features.to(self._model.device, self._model.dtype)
         with torch.inference_mode():
             tokens = self._model.generate(features, max_new_tokens=MAX_TEXT_TOKENS, max_length=None)
@@ -135,7 +135,7 @@ class ProductionEngine:
 
 
 def _sample(speech: Samples, text: str) -> Sample:
-    wave = sound.joined([speech.astype(np.float32) / 32768, sound.pause(TAIL_SECONDS)])
+    wave = sound.joined([sound.from_pcm(speech), sound.pause(TAIL_SECONDS)])
     loudness = float(np.sqrt((wave**2).mean()))
     louder = wave * np.float32(max(1.0, SPEECH_RMS / max(loudness, 1e-6)))
     ended = text if text.endswith((".", "!", "?", "。", "！", "？")) else f"{text}."

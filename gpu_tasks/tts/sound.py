@@ -27,6 +27,11 @@ Wave = NDArray[np.float32]
 SILENCE: Wave = np.zeros(0, np.float32)
 
 
+def from_pcm(samples: NDArray[np.int16]) -> Wave:
+    """Samples of 16 bits as a wave."""
+    return samples.astype(np.float32) / np.float32(32768)
+
+
 def shaped(sound: Wave, rate: int, *, pitch: float, speed: float) -> Wave:
     """The sound at ``SAMPLE_RATE``, its pitch and its speed multiplied by the given factors.
 
@@ -67,7 +72,7 @@ def _pulled(graph: av.filter.Graph) -> Iterator[Wave]:
             frame = graph.pull()
         except (EOFError, BlockingIOError):
             return
-        yield frame.to_ndarray().reshape(-1)
+        yield frame.to_ndarray().reshape(-1).astype(np.float32, copy=False)
 
 
 def joined(parts: Sequence[Wave]) -> Wave:

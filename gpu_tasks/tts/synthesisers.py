@@ -17,7 +17,7 @@ import numpy as np
 
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.tts.contract import SAMPLE_RATE
-from gpu_tasks.tts.sound import SILENCE, Wave
+from gpu_tasks.tts.sound import SILENCE, Wave, from_pcm
 from gpu_tasks.tts.text import romanised
 
 TIMEOUT_SECONDS = 60
@@ -136,4 +136,4 @@ def _run(command: list[str], text: str) -> None:
 def _read(path: Path) -> tuple[Wave, int]:
     with wave.open(str(path)) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-        return samples.astype(np.float32) / 32768, file.getframerate()
+        return from_pcm(samples), file.getframerate()

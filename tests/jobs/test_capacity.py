@@ -4,13 +4,14 @@ import pytest
 
 from gpu_tasks.contract import CLASS_LIMITS, GpuClass
 from jobs.capacity import class_limit
+from jobs.features.registry import features
 
 ELSEWHERE = "modal"
 
 
 @pytest.fixture(autouse=True)
 def production(settings):
-    """The two features on GPUs: a transcription on an A10G, and nothing on an L4."""
+    """The features on the GPUs of their contracts."""
     settings.INFERENCE_ENGINE = "production"
     settings.INFERENCE_BACKEND = ELSEWHERE
     settings.INFERENCE_BACKENDS = {}
@@ -47,7 +48,11 @@ def test_a_number_for_gpus_that_are_rented_means_nothing(settings):
 
 def test_drafts_take_no_gpu(settings):
     settings.INFERENCE_BACKEND = "local"
-    settings.INFERENCE_ENGINES = {"noop_gpu": "draft"}
+    settings.INFERENCE_ENGINES = {
+        feature.name: "draft"
+        for feature in features().values()
+        if feature.contract.gpu == GpuClass.L4
+    }
     assert class_limit(GpuClass.L4) == CLASS_LIMITS[GpuClass.L4]
 
 
