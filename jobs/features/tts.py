@@ -14,8 +14,6 @@ from jobs.features.files import Output
 from jobs.features.parameters import Parameters, VoiceField
 from media.models import MediaFile
 
-TITLE_WORDS = 6
-
 
 class TtsParameters(Parameters):
     """`POST /jobs/tts`."""
@@ -66,9 +64,8 @@ class Tts(Feature):
         return [Output("audio/wav", "speech")]
 
     def title(self, parameters: Mapping[str, Any], sources: Sequence[MediaFile]) -> str:
-        """The first words."""
-        words = cleaned(parameters["text"]).replace("/", " ").split()[:TITLE_WORDS]
-        return " ".join(words).replace(".", "").rstrip(",;:!?")
+        """The text, without what no file name may have."""
+        return cleaned(parameters["text"])
 
 
 FEATURE = Tts()
