@@ -68,6 +68,8 @@ def no_longer_than(longest_ms: int, media: MediaFile, *, field: str) -> MediaFil
         detail = f"This lasts too long: {longest_ms // 60_000} minutes are possible."
         raise MediaNotUsable(field=field, code="too_long", detail=detail)
     return media
+
+
 class VoiceNotReady(Problem):
     """The voice's sample has not been confirmed, or was refused; nothing was charged."""
 
