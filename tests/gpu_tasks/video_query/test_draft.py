@@ -53,11 +53,12 @@ def test_words_are_heard_where_there_is_no_transcript(
 
 
 def test_faces_are_found_where_they_are(engine: Engine, silent: Path, tmp_path: Path):
-    portrait = ["-loop", "1", "-t", "3", "-i", FIXTURES / "portrait.png"]
+    portrait = ["-loop", "1", "-t", "3", "-i", str(FIXTURES / "portrait.png")]
     joined = "[1]scale=160:90:force_original_aspect_ratio=decrease,pad=160:90:-1:-1,fps=25,setsar=1"
     joined += "[face];[0]setsar=1[none];[none][face]concat=n=2:v=1:a=0,format=yuv420p[v]"
     film = tmp_path / "faces.mp4"
-    ffmpeg.run(["-i", silent, *portrait, "-filter_complex", joined, "-map", "[v]", film])
+    graph = ["-filter_complex", joined, "-map", "[v]"]
+    ffmpeg.run(["-i", str(silent), *portrait, *graph, str(film)])
     result = ask(engine, film, tmp_path / "work", "Is there a face?")
     assert "A face is seen from 0:06.0 to 0:09.0; at most 1 at once." in result.answer
     assert [(one.start_ms, one.end_ms) for one in result.evidence] == [(6000, 9000)]
