@@ -1,0 +1,1 @@
+"""Rendering: a timeline becomes a film (docs/decisions/0013)."""

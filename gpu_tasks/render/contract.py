@@ -1,0 +1,183 @@
+"""The render function: a timeline and its sources in, a film out, in stretches that are kept."""
+
+from enum import StrEnum
+from fractions import Fraction
+from typing import Annotated
+
+from pydantic import Field, StringConstraints, model_validator
+
+from gpu_tasks.contract import (
+    Contract,
+    GpuClass,
+    ImageFamily,
+    InputFile,
+    OutputFile,
+    Payload,
+    Wire,
+)
+
+MIN_SIDE, MAX_SIDE = 16, 8192
+MAX_RATE = 240
+MAX_TRACKS = 50
+MAX_CLIPS = 2000
+MAX_CUES = 20_000
+MAX_OUTPUT_MS = 4 * 3600 * 1000
+"""Longer films cannot be done within the time limit, nor their stretches be named in a call."""
+MIN_GAIN_DB, MAX_GAIN_DB = -60.0, 24.0
+"""The least is silence."""
+MIN_LUFS, MAX_LUFS = -36.0, -8.0
+MAX_CUE_LENGTH = 2000
+MAX_DIGEST = 64
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+Ms = Annotated[int, Field(ge=0)]
+
+
+class Format(StrEnum):
+    """What the film is written as."""
+
+    MP4 = "mp4"
+    WEBM = "webm"
+    MOV = "mov"
+    M4A = "m4a"
+
+
+class Captions(StrEnum):
+    """Where the captions go."""
+
+    NONE = "none"
+    BURNED = "burned"
+    EMBEDDED = "embedded"
+
+
+class Source(Wire):
+    """A file that clips play."""
+
+    id: str = Field(description="Its object key: what is stored there never changes.")
+    name: str = Field(description="As its owner knows it.")
+
+
+class Clip(Wire):
+    """A stretch of a source on the timeline; times are milliseconds."""
+
+    source: int = Field(ge=0, description="Its place among the sources.")
+    start_ms: Ms
+    end_ms: Ms
+    in_ms: Ms = Field(description="What of the source is at ``start_ms``.")
+    speed_permille: int = Field(default=1000, ge=100, le=10_000)
+    gain_db: float = Field(default=0.0, ge=MIN_GAIN_DB, le=MAX_GAIN_DB)
+    fade_in_ms: Ms = 0
+    fade_out_ms: Ms = 0
+    sounds: bool = Field(description="Whether its sound is to be heard.")
+
+    @model_validator(mode="after")
+    def _lasts(self) -> "Clip":
+        if self.end_ms <= self.start_ms:
+            raise ValueError("a clip ends after it begins")
+        return self
+
+
+class Track(Wire):
+    """Clips in order of time; those that overlap are dissolved into each other."""
+
+    shows: bool = Field(description="Whether its pictures are to be seen.")
+    clips: tuple[Clip, ...] = Field(max_length=MAX_CLIPS)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Track":
+        starts = [clip.start_ms for clip in self.clips]
+        if starts != sorted(starts):
+            raise ValueError("clips stand in order of time")
+        return self
+
+
+class Cue(Wire):
+    """Words that are shown together."""
+
+    start_ms: Ms
+    end_ms: Ms
+    text: str = Field(max_length=MAX_CUE_LENGTH)
+
+
+class Timeline(Wire):
+    """What is to be played: tracks from the lowest to the one above all."""
+
+    sources: tuple[Source, ...]
+    tracks: tuple[Track, ...] = Field(max_length=MAX_TRACKS)
+    cues: tuple[Cue, ...] = Field(default=(), max_length=MAX_CUES)
+
+    @property
+    def duration_ms(self) -> int:
+        """The end of the last clip."""
+        return max((clip.end_ms for track in self.tracks for clip in track.clips), default=0)
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Timeline":
+        clips = [clip for track in self.tracks for clip in track.clips]
+        if not clips:
+            raise ValueError("a timeline has clips")
+        if any(clip.source >= len(self.sources) for clip in clips):
+            raise ValueError("a clip plays one of the sources")
+        if self.duration_ms > MAX_OUTPUT_MS:
+            raise ValueError("the timeline is too long")
+        return self
+
+
+class Output(Wire):
+    """What the film is to be like; sides in pixels, both even."""
+
+    format: Format
+    width: int = Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=2)
+    height: int = Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=2)
+    frame_rate: Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,6}(/[1-9]\d{0,6})?$")]
+    captions: Captions = Captions.NONE
+    loudness_lufs: float | None = Field(default=None, ge=MIN_LUFS, le=MAX_LUFS)
+    proxy: bool = Field(default=False, description="Fast rather than good.")
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second."""
+        return Fraction(self.frame_rate)
+
+    @model_validator(mode="after")
+    def _rate_within(self) -> "Output":
+        if not 1 <= self.rate <= MAX_RATE:
+            raise ValueError(f"the frame rate is from 1 to {MAX_RATE}")
+        return self
+
+
+class RenderPayload(Payload):
+    """``ready`` and ``made`` are stretches, whose file names begin with their digests.
+
+    ``sources`` stand as in the timeline; null for those that no stretch to be made needs.
+    """
+
+    timeline: Timeline
+    output: Output
+    sources: tuple[InputFile | None, ...]
+    ready: tuple[InputFile, ...] = ()
+    made: tuple[OutputFile, ...] = ()
+    result: OutputFile
+
+
+class RenderResult(Wire):
+    """What was made, and of what."""
+
+    duration_ms: int = Field(ge=0)
+    width: int | None
+    height: int | None
+    has_sound: bool
+    stretches: int = Field(ge=0, description="Of which the film consists.")
+    stretches_made: int = Field(ge=0, description="Those that were not there yet.")
+
+
+CONTRACT = Contract(
+    name="render",
+    gpu=GpuClass.CPU,
+    image=ImageFamily.FFMPEG,
+    time_limit_seconds=3600,
+    payload=RenderPayload,
+    result=RenderResult,
+    cpu=8.0,
+    memory_mb=16_384,
+)

@@ -1,0 +1,130 @@
+"""Stretches become a film: pictures by stream copy, sound encoded once as a whole."""
+
+import re
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from gpu_tasks import ffmpeg
+from gpu_tasks.render.contract import Cue, Format, Output
+from gpu_tasks.render.plan import SAMPLE_RATE
+from gpu_tasks.render.sound import HEADROOM_DB
+
+SOUND = {
+    Format.MP4: ("-c:a", "aac", "-b:a", "192k"),
+    Format.WEBM: ("-c:a", "libopus", "-b:a", "160k"),
+    Format.MOV: ("-c:a", "pcm_s24le"),
+    Format.M4A: ("-c:a", "aac", "-b:a", "192k"),
+}
+SOUND_SUFFIX = {
+    Format.MP4: ".m4a", Format.WEBM: ".webm", Format.MOV: ".mov", Format.M4A: ".m4a"
+}  # fmt: skip
+CAPTIONS = {Format.MP4: "mov_text", Format.WEBM: "webvtt", Format.MOV: "mov_text"}
+MUXER = {Format.MP4: "mp4", Format.WEBM: "webm", Format.MOV: "mov", Format.M4A: "ipod"}
+PEAK = 0.89
+"""-1 dB: what encoders and players add must not clip."""
+SILENT_LUFS = -70.0
+"""What FFmpeg measures where there is nothing to measure."""
+MAX_GAIN_DB = 30.0
+"""A film that is nearly silent is not made loud noise."""
+LOUDNESS = re.compile(r"I:\s+(-?\d+\.\d|-inf) LUFS")
+
+Progress = Callable[[float], None]
+
+
+def listed(paths: Sequence[Path], lengths: Sequence[Fraction], target: Path) -> list[str | Path]:
+    """Arguments that read files one after another, each for so many seconds."""
+    lines = ["ffconcat version 1.0"]
+    end = Fraction(0)
+    for path, length in zip(paths, lengths, strict=True):
+        # Rounded together, so that the film's times are not off by what has been rounded before.
+        begin_us, end = round(end * 1_000_000), end + length
+        lines += [f"file 'file:{path}'", f"duration {round(end * 1_000_000) - begin_us}us"]
+    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return ["-safe", "0", "-f", "concat", "-i", target]
+
+
+def loudness(source: Sequence[str | Path], seconds: float, progress: Progress) -> float:
+    """Integrated loudness in LUFS (EBU R128)."""
+    told = ffmpeg.run(
+        ["-loglevel", "info", *source, "-af", "ebur128=framelog=quiet", "-f", "null", "-"],
+        seconds=seconds,
+        progress=progress,
+    )
+    measured = LOUDNESS.findall(told)
+    if not measured:
+        raise ffmpeg.FFmpegFailed("it did not tell the loudness")
+    return max(SILENT_LUFS, float(measured[-1]) + HEADROOM_DB)
+
+
+def encode_sound(
+    source: Sequence[str | Path],
+    output: Output,
+    target: Path,
+    seconds: float,
+    progress: Progress,
+) -> None:
+    """Encode the sound, as loud as was asked for."""
+    gain = float(HEADROOM_DB)
+    if output.loudness_lufs is not None:
+        measured = loudness(source, seconds, lambda share: progress(share / 2))
+        if measured > SILENT_LUFS:
+            gain += min(MAX_GAIN_DB, output.loudness_lufs - measured)
+    limit = f"alimiter=level=0:limit={PEAK}:latency=1"
+    filters = f"volume={gain:.2f}dB,{limit},asetpts=N/SR/TB"
+    made = [*source, "-af", filters, "-ar", str(SAMPLE_RATE), *SOUND[output.format]]
+    ffmpeg.run(
+        [*made, "-map_metadata", "-1", "-f", MUXER[output.format], target],
+        seconds=seconds,
+        progress=lambda share: progress((1 + share) / 2),
+    )
+
+
+def join(
+    pictures: Sequence[str | Path] | None,
+    sound: Path | None,
+    cues: Path | None,
+    output: Output,
+    timescale: int,
+    target: Path,
+    seconds: float,
+    progress: Progress,
+) -> None:
+    """Write the film; nothing is encoded again."""
+    made: list[str | Path] = []
+    maps: list[str | Path] = []
+    for source in (pictures, sound and ["-i", sound], cues and ["-i", cues]):
+        if source:
+            maps += ["-map", str(made.count("-i"))]
+            made += source
+    made += [*maps, "-c", "copy", "-map_metadata", "-1"]
+    if cues is not None:
+        made += ["-c:s", CAPTIONS[output.format]]
+    if output.format is not Format.WEBM:
+        made += ["-movflags", "+faststart"]
+        if pictures is not None:
+            made += ["-video_track_timescale", str(timescale)]
+    ffmpeg.run([*made, "-f", MUXER[output.format], target], seconds=seconds, progress=progress)
+
+
+def write_cues(cues: Sequence[Cue], target: Path) -> Path:
+    """The captions as SubRip, which FFmpeg turns into what the format has."""
+    blocks = [
+        f"{number}\n{_clock(cue.start_ms)} --> {_clock(cue.end_ms)}\n{_told(cue.text)}\n"
+        for number, cue in enumerate(cues, start=1)
+    ]
+    target.write_text("\n".join(blocks), encoding="utf-8")
+    return target
+
+
+def _told(text: str) -> str:
+    """Without empty lines, which end a block, and without what would be taken for markup."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return "\n".join(lines).replace("-->", "->").replace("<", "\u2039").replace("{", "(")
+
+
+def _clock(milliseconds: int) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02},{rest:03}"

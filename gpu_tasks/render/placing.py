@@ -1,0 +1,114 @@
+"""Clips in frames of the film: where each begins and ends, and what it shows from there on.
+
+All edges are rounded to the nearest frame, each for itself; from its first frame on a clip plays
+from its in point. So what it shows does not depend on where on the timeline it lies.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+
+from gpu_tasks.render.contract import Clip, Track
+
+JOINT_MS = 2
+"""Where the parts of a divided clip meet, their times are rounded."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A clip in frames; a dissolve is a ``lead`` into it or a ``tail`` into the next."""
+
+    source: int
+    first: int
+    end: int
+    at: Fraction
+    """Seconds of the source at the first frame."""
+    speed: Fraction
+    gain_db: float
+    fade_in: int
+    fade_out: int
+    sounds: bool
+    lead: int = 0
+    tail: int = 0
+
+    @property
+    def length(self) -> int:
+        """Frames."""
+        return self.end - self.first
+
+    def at_frame(self, frame: int, rate: Fraction) -> Fraction:
+        """Seconds of the source at a frame of the film."""
+        return self.at + (frame - self.first) / rate * self.speed
+
+
+def frame_of(at_ms: int, rate: Fraction) -> int:
+    """The nearest frame; a half is the later one."""
+    return math.floor(at_ms * rate / 1000 + Fraction(1, 2))
+
+
+def placed(track: Track, rate: Fraction) -> list[Placed]:
+    """The clips of a track that last for a frame at least, in order."""
+    found = list(_joined(track, rate))
+    for index, (before, after) in enumerate(pairwise(found)):
+        overlap = max(0, min(before.end, after.end) - after.first)
+        found[index] = replace(found[index], tail=overlap)
+        found[index + 1] = replace(after, lead=overlap)
+    return found
+
+
+def _joined(track: Track, rate: Fraction) -> Iterator[Placed]:
+    """Parts that go on where the one before ends play on as one clip, or at least in step."""
+    last: Placed | None = None
+    last_clip: Clip | None = None
+    for clip in track.clips:
+        now = _place(clip, rate)
+        if not now.length:
+            continue
+        if last is not None and last_clip is not None and _goes_on(last_clip, clip):
+            now = replace(now, at=last.at_frame(now.first, rate))
+            if _alike(last, now):
+                now = replace(last, end=now.end, fade_out=now.fade_out)
+                last = None
+        if last is not None:
+            yield last
+        last, last_clip = now, clip
+    if last is not None:
+        yield last
+
+
+def _place(clip: Clip, rate: Fraction) -> Placed:
+    first, end = frame_of(clip.start_ms, rate), frame_of(clip.end_ms, rate)
+    return Placed(
+        source=clip.source,
+        first=first,
+        end=end,
+        at=Fraction(clip.in_ms, 1000),
+        speed=Fraction(clip.speed_permille, 1000),
+        gain_db=clip.gain_db,
+        fade_in=min(frame_of(clip.fade_in_ms, rate), end - first),
+        fade_out=min(frame_of(clip.fade_out_ms, rate), end - first),
+        sounds=clip.sounds,
+    )
+
+
+def _goes_on(before: Clip, after: Clip) -> bool:
+    played_ms = Fraction((before.end_ms - before.start_ms) * before.speed_permille, 1000)
+    return (
+        (before.source, before.speed_permille) == (after.source, after.speed_permille)
+        and 0 <= after.start_ms - before.end_ms <= JOINT_MS
+        and abs(before.in_ms + played_ms - after.in_ms) <= JOINT_MS * max(1, _speed(before))
+    )
+
+
+def _speed(clip: Clip) -> Fraction:
+    return Fraction(clip.speed_permille, 1000)
+
+
+def _alike(before: Placed, after: Placed) -> bool:
+    return (
+        (before.gain_db, before.sounds) == (after.gain_db, after.sounds)
+        and before.end == after.first
+        and not (before.fade_out or after.fade_in)
+    )

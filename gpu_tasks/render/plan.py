@@ -1,0 +1,271 @@
+"""The stretches that a film is made of: what each plays, and its name.
+
+A stretch's name is a hash of all that decides its content, and a stretch is made of nothing else:
+so what has the same name is the same. Everything in it is counted from its own first frame.
+"""
+
+import hashlib
+import json
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise, takewhile
+from typing import Any
+from zlib import crc32
+
+from gpu_tasks.render.contract import Captions, Cue, Format, Output, Source, Timeline
+from gpu_tasks.render.placing import Placed, frame_of, placed
+
+VERSION = 1
+"""Raise it when the same stretch is made differently: none made before is used then."""
+SAMPLE_RATE = 48_000
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How long a stretch may be, and how many clips it may open at once."""
+
+    least_seconds: int
+    most_seconds: int
+    most_pieces: int
+
+
+PICTURES = Bounds(least_seconds=4, most_seconds=16, most_pieces=24)
+SOUND = Bounds(least_seconds=15, most_seconds=60, most_pieces=40)
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """A clip comes in or goes out; it may begin before the stretch and end behind it."""
+
+    first: int
+    length: int
+    rising: bool
+    dissolve: bool
+
+    @property
+    def end(self) -> int:
+        """The frame after its last."""
+        return self.first + self.length
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What a stretch plays of a clip, from frame ``first`` to before ``end``."""
+
+    source: int
+    first: int
+    end: int
+    at: Fraction
+    """Seconds of the source at ``first``."""
+    speed: Fraction
+    gain_db: float = 0.0
+    since: int = 0
+    """How many frames of the clip come before, where its sound depends on them."""
+    ramps: tuple[Ramp, ...] = ()
+
+
+@dataclass(frozen=True)
+class Words:
+    """A caption that is drawn from frame ``first`` to before ``end``."""
+
+    first: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of the film, of ``length`` frames; pieces from the lowest to the one above all."""
+
+    name: str
+    length: int
+    pieces: tuple[Piece, ...]
+    words: tuple[Words, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A film: stretches of pictures and stretches of sound, each one after another."""
+
+    frames: int
+    pictures: tuple[Stretch, ...]
+    sound: tuple[Stretch, ...]
+
+    @property
+    def stretches(self) -> dict[str, Stretch]:
+        """All that are different, by name."""
+        return {one.name: one for one in (*self.pictures, *self.sound)}
+
+
+def plan(timeline: Timeline, output: Output) -> Plan:
+    """How the timeline is rendered; pure, and quick."""
+    rate = output.rate
+    frames = max(1, frame_of(timeline.duration_ms, rate))
+    tracks = [(track.shows, placed(track, rate)) for track in timeline.tracks]
+    seen = [clips for shows, clips in tracks if shows]
+    heard = [[clip for clip in clips if clip.sounds] for _, clips in tracks]
+    pictures: tuple[Stretch, ...] = ()
+    if output.format is not Format.M4A:
+        cues = timeline.cues if output.captions is Captions.BURNED else ()
+        pictures = tuple(_pictures(seen, timeline.sources, output, frames, cues))
+    sound = tuple(_sound(heard, timeline.sources, output, frames)) if any(heard) else ()
+    return Plan(frames, pictures, sound)
+
+
+def _pictures(
+    tracks: list[list[Placed]],
+    sources: Sequence[Source],
+    output: Output,
+    frames: int,
+    cues: Sequence[Cue],
+) -> Iterator[Stretch]:
+    rate = output.rate
+    words = deque(
+        Words(frame_of(cue.start_ms, rate), frame_of(cue.end_ms, rate), cue.text) for cue in cues
+    )
+    made_of = [output.format, output.width, output.height, output.frame_rate, output.proxy]
+    edges = _edges(tracks, sources, rate)
+    for begin, end in pairwise(_cuts(tracks, edges, frames, PICTURES, rate)):
+        while words and words[0].end <= begin:
+            words.popleft()
+        shown = [
+            Words(max(one.first, begin) - begin, min(one.end, end) - begin, one.text)
+            for one in takewhile(lambda one: one.first < end, words)  # noqa: B023 - used at once
+        ]
+        shown = [one for one in shown if one.first < one.end]
+        pieces = tuple(_pieces(tracks, begin, end, rate, sound=False))
+        yield _named(["pictures", *made_of], sources, end - begin, pieces, tuple(shown))
+
+
+def _sound(
+    tracks: list[list[Placed]], sources: Sequence[Source], output: Output, frames: int
+) -> Iterator[Stretch]:
+    rate = output.rate
+    edges = _outside_of_sped(_edges(tracks, sources, rate), tracks)
+    cuts = _cuts(tracks, edges, frames, SOUND, rate)
+    # Where a cut is no whole number of samples from the beginning, stretches would not fit.
+    step = (SAMPLE_RATE / rate).denominator
+    whole = sorted({0, frames, *(cut - cut % step for cut in cuts[:-1])})
+    for begin, end in pairwise(whole):
+        pieces = tuple(_pieces(tracks, begin, end, rate, sound=True))
+        yield _named(["sound", output.frame_rate], sources, end - begin, pieces)
+
+
+def _edges(
+    tracks: list[list[Placed]], sources: Sequence[Source], rate: Fraction
+) -> dict[int, bool]:
+    """Where it may be cut, and whether it is as soon as the stretch is long enough.
+
+    A cut depends on what begins or ends there, or on the time in a long take: not on what came
+    before, so that cuts find back to where they were behind a change.
+    """
+    found: dict[int, bool] = {}
+    grid = PICTURES.most_seconds * round(rate) // 2
+    for clip in (clip for clips in tracks for clip in clips):
+        told = f"{sources[clip.source].id} {clip.at} {clip.speed}"
+        for edge, what in ((clip.first, "begins"), (clip.end, "ends")):
+            found[edge] = found.get(edge, False) or crc32(f"{told} {what}".encode()) % 2 == 0
+        if clip.length > grid:
+            played = int(clip.at * rate / clip.speed)
+            begin = clip.first + grid - played % grid
+            found.update(dict.fromkeys(range(begin, clip.end, grid), True))
+    return found
+
+
+def _outside_of_sped(edges: Mapping[int, bool], tracks: list[list[Placed]]) -> dict[int, bool]:
+    """Sound at another speed depends on where it began: it is not cut without need."""
+    spans = sorted((c.first, c.end) for clips in tracks for c in clips if c.speed != 1)
+    starts = [first for first, _ in spans]
+    reach = [0]
+    for _, end in spans:
+        reach.append(max(reach[-1], end))
+    return {at: marked for at, marked in edges.items() if reach[bisect_left(starts, at)] <= at}
+
+
+def _cuts(
+    tracks: list[list[Placed]],
+    edges: Mapping[int, bool],
+    frames: int,
+    bounds: Bounds,
+    rate: Fraction,
+) -> list[int]:
+    """The frames at which stretches begin, and the end."""
+    least, most = int(bounds.least_seconds * rate), int(bounds.most_seconds * rate)
+    starts = sorted(clip.first for clips in tracks for clip in clips)
+    ends = sorted(clip.end for clips in tracks for clip in clips)
+    places = sorted(edge for edge in edges if 0 < edge < frames)
+    cuts = [0]
+    while (last := cuts[-1]) < frames:
+        # So many clips play already; the one that would be too many begins a new stretch.
+        playing = bisect_right(starts, last) - bisect_right(ends, last)
+        too_many = bisect_right(starts, last) + max(1, bounds.most_pieces - playing)
+        limit = min(last + most, frames, *starts[too_many : too_many + 1])
+        inside = places[bisect_right(places, last) : bisect_right(places, limit)]
+        late = [place for place in inside if place >= last + least]
+        marked = next((place for place in late if edges[place]), None)
+        if marked is None:
+            marked = (
+                limit if limit in (frames, *starts[too_many:][:1]) else max(late, default=limit)
+            )
+        cuts.append(marked)
+    return cuts
+
+
+def _pieces(
+    tracks: list[list[Placed]], begin: int, end: int, rate: Fraction, *, sound: bool
+) -> Iterator[Piece]:
+    for clips in tracks:
+        for clip in clips:
+            if clip.end > begin and clip.first < end:
+                first = max(clip.first, begin)
+                yield Piece(
+                    source=clip.source,
+                    first=first - begin,
+                    end=min(clip.end, end) - begin,
+                    at=clip.at_frame(first, rate),
+                    speed=clip.speed,
+                    gain_db=clip.gain_db if sound else 0.0,
+                    since=first - clip.first if sound and clip.speed != 1 else 0,
+                    ramps=tuple(_ramps(clip, begin, end, sound=sound)),
+                )
+
+
+def _ramps(clip: Placed, begin: int, end: int, *, sound: bool) -> Iterator[Ramp]:
+    """Those that the stretch has a part of; in pictures the later clip dissolves over the other."""
+    tail = clip.tail if sound else 0
+    for first, length, rising, dissolve in (
+        (clip.first, clip.lead, True, True),
+        (clip.first, clip.fade_in, True, False),
+        (clip.end - tail, tail, False, True),
+        (clip.end - clip.fade_out, clip.fade_out, False, False),
+    ):
+        if length and first < end and first + length > begin:
+            yield Ramp(first - begin, length, rising, dissolve)
+
+
+def _named(
+    kind: list[Any],
+    sources: Sequence[Source],
+    length: int,
+    pieces: tuple[Piece, ...],
+    words: tuple[Words, ...] = (),
+) -> Stretch:
+    """A stretch with its name; sources count by what they are, not by their places."""
+    told = [
+        VERSION,
+        *kind,
+        length,
+        [[sources[piece.source].id, *_values(piece)] for piece in pieces],
+        [[one.first, one.end, one.text] for one in words],
+    ]
+    name = hashlib.sha1(json.dumps(told).encode(), usedforsecurity=False).hexdigest()
+    return Stretch(name, length, pieces, words)
+
+
+def _values(piece: Piece) -> list[Any]:
+    ramps = [[ramp.first, ramp.length, ramp.rising, ramp.dissolve] for ramp in piece.ramps]
+    at, speed = str(piece.at), str(piece.speed)
+    return [piece.first, piece.end, at, speed, piece.gain_db, piece.since, ramps]

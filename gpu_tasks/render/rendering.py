@@ -1,0 +1,237 @@
+"""Make what is missing of a film, several stretches at once, and join all of it."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from gpu_tasks import ffmpeg
+from gpu_tasks.contract import EngineInfo
+from gpu_tasks.engine import Workspace
+from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.render import joining, pictures, sound
+from gpu_tasks.render.contract import Captions, RenderPayload, RenderResult
+from gpu_tasks.render.drawing import drawn_for
+from gpu_tasks.render.plan import Plan, Stretch, plan
+from gpu_tasks.render.sources import Look, look, unreadable
+
+CORES_PER_STRETCH = 4
+"""More of them do little for one encoder; stretches are made side by side instead."""
+SOUND_WEIGHT = 0.05
+"""Sound is so much of the work of pictures of the same length."""
+JOINING_SHARE = 0.02
+
+
+class RenderEngine:
+    """Renders one film at a time."""
+
+    def __init__(self, name: str) -> None:
+        self.info = EngineInfo(name=name, model="FFmpeg")
+
+    def run(self, payload: RenderPayload, workspace: Workspace) -> RenderResult:
+        """Write the film; stretches that are made are stored at once."""
+        return Rendering(payload, workspace).run()
+
+
+class Shares:
+    """The share done over stretches that are made at once; a stop reaches all of them."""
+
+    def __init__(self, weights: Mapping[str, float], told: Callable[[float], None]) -> None:
+        self._weights = weights
+        self._whole = sum(weights.values()) or 1.0
+        self._done = dict.fromkeys(weights, 0.0)
+        self._told = told
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def of(self, name: str) -> Callable[[float], None]:
+        """What tells of one part; raises ``Stopped``."""
+
+        def tell(share: float) -> None:
+            with self._lock:
+                if self._stopped:
+                    raise Stopped
+                self._done[name] = max(self._done[name], share)
+                done = sum(self._weights[one] * part for one, part in self._done.items())
+                try:
+                    self._told(min(1.0, done / self._whole) * (1 - JOINING_SHARE))
+                except BaseException:
+                    self._stopped = True
+                    raise
+
+        return tell
+
+    def stop(self) -> None:
+        """Have every part stop where it tells of itself next."""
+        self._stopped = True
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the stretches lie: those that are there, and the places of those to be made."""
+
+    found: Mapping[str, Path]
+    places: Mapping[str, int]
+
+    @classmethod
+    def of(cls, payload: RenderPayload, workspace: Workspace, planned: Plan) -> "Files":
+        """Matched by name; raises MODEL_ERROR where caller and engine plan differently."""
+        found = {
+            _name(file.name): workspace.input("ready", index)
+            for index, file in enumerate(payload.ready)
+        }
+        places = {_name(file.key): index for index, file in enumerate(payload.made)}
+        if not planned.stretches.keys() <= found.keys() | places.keys():
+            raise EngineError(ErrorCode.MODEL_ERROR, "The stretches are not those of this version.")
+        return cls(found, places)
+
+
+def _name(key: str) -> str:
+    """A stretch's name, of the key or name of its file."""
+    return key.rsplit("/", 1)[-1].partition(".")[0]
+
+
+class Rendering:
+    """One call's work."""
+
+    def __init__(self, payload: RenderPayload, workspace: Workspace) -> None:
+        self.output, self.timeline = payload.output, payload.timeline
+        self.payload, self.workspace = payload, workspace
+        self.plan = plan(payload.timeline, payload.output)
+        self.files = Files.of(payload, workspace, self.plan)
+        self.missing = [
+            one for name, one in self.plan.stretches.items() if name not in self.files.found
+        ]
+        self.picture_names = {one.name for one in self.plan.pictures}
+        self.cores = os.cpu_count() or 1
+        self.looks: list[Look | None] = []
+        self.shares = Shares(self._weights(), workspace.progress)
+
+    @property
+    def seconds(self) -> float:
+        """How long the film is."""
+        return float(self.plan.frames / self.output.rate)
+
+    def run(self) -> RenderResult:
+        """Make the film."""
+        self.looks = [self._look(index) for index in range(len(self.payload.sources))]
+        encoded = self._make()
+        self._join(encoded)
+        sized = bool(self.plan.pictures)
+        return RenderResult(
+            duration_ms=round(self.seconds * 1000),
+            width=self.output.width if sized else None,
+            height=self.output.height if sized else None,
+            has_sound=encoded is not None,
+            stretches=len(self.plan.pictures) + len(self.plan.sound),
+            stretches_made=len(self.missing),
+        )
+
+    def _weights(self) -> dict[str, float]:
+        weights = {
+            one.name: one.length * (1.0 if one.name in self.picture_names else SOUND_WEIGHT)
+            for one in self.missing
+        }
+        return {**weights, "": SOUND_WEIGHT * self.plan.frames * bool(self.plan.sound)}
+
+    def _look(self, index: int) -> Look | None:
+        self.workspace.progress(0.0)
+        if self.payload.sources[index] is None:
+            return None
+        path = self.workspace.input("sources", index)
+        return look(path, self.timeline.sources[index].name)
+
+    def _make(self) -> Path | None:
+        """Make what is missing, pictures and sound side by side; returns the encoded sound."""
+        makers = max(1, self.cores // CORES_PER_STRETCH)
+        seen = [one for one in self.missing if one.name in self.picture_names]
+        with ThreadPoolExecutor(makers) as makers_of_pictures, ThreadPoolExecutor(1) as mixer:
+            mixed = mixer.submit(self._make_sound)
+            made = [makers_of_pictures.submit(self._make_pictures, one) for one in seen]
+            done, waiting = wait([mixed, *made], return_when=FIRST_EXCEPTION)
+            if waiting:
+                self.shares.stop()
+                makers_of_pictures.shutdown(cancel_futures=True)
+            errors = [error for one in done if (error := one.exception())]
+            if errors:
+                raise next((one for one in errors if not isinstance(one, Stopped)), errors[0])
+            return mixed.result()
+
+    def _make_pictures(self, stretch: Stretch) -> None:
+        folder = self.workspace.scratch(f"captions-{stretch.name}")
+        drawn = list(drawn_for(stretch.words, self.output, folder))
+        target = self._path(stretch)
+        threads = max(1, self.cores // max(1, self.cores // CORES_PER_STRETCH))
+        arguments = pictures.arguments(stretch, self.looks, drawn, self.output, target, threads)
+        self._run(stretch, arguments)
+        if _count_frames(target) != stretch.length:
+            raise self._unreadable(stretch)
+        self._keep(stretch)
+
+    def _make_sound(self) -> Path | None:
+        for stretch in self.missing:
+            if stretch.name not in self.picture_names:
+                self._run(
+                    stretch,
+                    sound.arguments(stretch, self.looks, self.output, self._path(stretch)),
+                )
+                self._keep(stretch)
+        return self._encode_sound() if self.plan.sound else None
+
+    def _run(self, stretch: Stretch, arguments: Sequence[str | Path]) -> None:
+        seconds = float(stretch.length / self.output.rate)
+        try:
+            ffmpeg.run(arguments, seconds=seconds, progress=self.shares.of(stretch.name))
+        except ffmpeg.FFmpegFailed as exc:
+            raise self._unreadable(stretch) from exc
+
+    def _keep(self, stretch: Stretch) -> None:
+        self.shares.of(stretch.name)(1.0)
+        self.workspace.keep("made", self.files.places[stretch.name])
+
+    def _unreadable(self, stretch: Stretch) -> EngineError:
+        names = {self.timeline.sources[piece.source].name for piece in stretch.pieces}
+        return unreadable(", ".join(sorted(names)))
+
+    def _path(self, stretch: Stretch) -> Path:
+        found = self.files.found.get(stretch.name)
+        return found or self.workspace.output("made", self.files.places[stretch.name])
+
+    def _listed(self, stretches: Sequence[Stretch], name: str) -> list[str | Path]:
+        paths = [self._path(one) for one in stretches]
+        lengths = [Fraction(one.length) / self.output.rate for one in stretches]
+        return joining.listed(paths, lengths, self.workspace.scratch(name))
+
+    def _encode_sound(self) -> Path:
+        suffix = joining.SOUND_SUFFIX[self.output.format]
+        target = self.workspace.scratch(f"sound{suffix}")
+        source = self._listed(self.plan.sound, "sound.ffconcat")
+        joining.encode_sound(source, self.output, target, self.seconds, self.shares.of(""))
+        return target
+
+    def _join(self, encoded: Path | None) -> None:
+        shown = (
+            self._listed(self.plan.pictures, "pictures.ffconcat") if self.plan.pictures else None
+        )
+        embedded = self.output.captions is Captions.EMBEDDED and self.timeline.cues
+        cues = self.workspace.scratch("captions.srt")
+        joining.join(
+            shown,
+            encoded,
+            joining.write_cues(self.timeline.cues, cues) if embedded else None,
+            self.output,
+            pictures.timescale(self.output.rate),
+            self.workspace.output("result"),
+            self.seconds,
+            lambda share: self.workspace.progress(1 - JOINING_SHARE * (1 - share)),
+        )
+
+
+def _count_frames(path: Path) -> int:
+    with av.open(str(path)) as container:
+        return container.streams.video[0].frames

@@ -1,0 +1,123 @@
+"""The sound of a stretch: FFmpeg's arguments and filter graph.
+
+Mixed in floating point and kept as 24-bit FLAC a quarter as loud, so that a mix that is too loud
+is not cut before its loudness has been set.
+"""
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from gpu_tasks import ffmpeg
+from gpu_tasks.render.contract import MIN_GAIN_DB, Output
+from gpu_tasks.render.plan import SAMPLE_RATE, Piece, Ramp, Stretch
+from gpu_tasks.render.sources import Look
+
+HEADROOM_DB = 12
+EARLY_SECONDS = Fraction(1, 2)
+"""How long before its first sample a source is entered: decoders and resamplers swing in."""
+SLOWEST = Fraction(1, 2)
+"""FFmpeg's `atempo` goes no lower at once."""
+SUFFIX = ".flac"
+STEREO = "aformat=sample_fmts=fltp:channel_layouts=stereo"
+
+
+def samples_of(frames: int, rate: Fraction) -> int:
+    """How many samples pass in some frames."""
+    return round(frames * SAMPLE_RATE / rate)
+
+
+def arguments(
+    stretch: Stretch, looks: Sequence[Look | None], output: Output, target: Path
+) -> list[str | Path]:
+    """What FFmpeg is to be told to make the sound of a stretch."""
+    made: list[str | Path] = ["-copyts"]
+    graph, mixed = [], []
+    for piece in stretch.pieces:
+        look = looks[piece.source]
+        if look is not None and look.sound is not None:
+            index = len(mixed)
+            made += _input(piece, look, output.rate)
+            graph.append(f"[{index}:{look.sound}]{_played(piece, look, output.rate)}[a{index}]")
+            mixed.append(f"[a{index}]")
+    length = samples_of(stretch.length, output.rate)
+    silence = f"anullsrc=r={SAMPLE_RATE}:cl=stereo,{STEREO},atrim=end_sample={length}[silence]"
+    mix = f"{''.join(mixed)}[silence]amix=inputs={len(mixed) + 1}:normalize=0:duration=longest"
+    end = f"atrim=end_sample={length},volume=-{HEADROOM_DB}dB,asetpts=N/SR/TB"
+    made += ["-filter_complex", ";".join([*graph, silence, f"{mix},{end}[out]"]), "-map", "[out]"]
+    made += ["-c:a", "flac", "-sample_fmt", "s32", "-bits_per_raw_sample", "24"]
+    return [*made, "-map_metadata", "-1", "-fflags", "+bitexact", "-f", "flac", target]
+
+
+def _run_in(piece: Piece) -> int:
+    """Frames that are played and dropped: fades and tempo depend on where they began."""
+    return max([piece.since, *(piece.first - ramp.first for ramp in piece.ramps)])
+
+
+def _source_time(piece: Piece, rate: Fraction) -> Fraction:
+    """Seconds of the source at which the run-in begins."""
+    return piece.at - _run_in(piece) / rate * piece.speed
+
+
+def _entry(piece: Piece, look: Look, rate: Fraction) -> int:
+    """At which whole second the source is entered: there, its samples meet ours."""
+    if not look.is_seekable:
+        return 0
+    return max(0, int(_source_time(piece, rate) - EARLY_SECONDS))
+
+
+def _input(piece: Piece, look: Look, rate: Fraction) -> list[str]:
+    entry = _entry(piece, look, rate)
+    played = (piece.end - piece.first) / rate * piece.speed
+    length = float(piece.at - entry + played) + 1.0
+    seek = ["-ss", str(entry)] if entry else []
+    return [*seek, "-t", f"{length:.3f}", "-vn", "-sn", "-dn", *ffmpeg.source(look.path)]
+
+
+def _played(piece: Piece, look: Look, rate: Fraction) -> str:
+    """A piece of a source where and as loud as it is in the stretch."""
+    entry = _entry(piece, look, rate)
+    begin = round((_source_time(piece, rate) - entry) * SAMPLE_RATE)
+    skipped = samples_of(_run_in(piece), rate)
+    first = samples_of(piece.first, rate)
+    length = samples_of(piece.end, rate) - first
+    source = -(-(skipped + length) * piece.speed.numerator // piece.speed.denominator)
+    filters = [
+        f"asetpts=PTS-{look.starts_at + entry:.6f}/TB",
+        # Gaps are filled, and what begins late does so.
+        f"aresample={SAMPLE_RATE}:async=1:first_pts=0",
+        STEREO,
+        f"atrim=start_sample={begin}:end_sample={begin + source}",
+        "asetpts=N/SR/TB",
+        *_tempo(piece.speed),
+        f"apad=whole_len={skipped + length}",
+        *_gain(piece),
+        *(_faded(ramp, piece, rate) for ramp in piece.ramps),
+        f"atrim=start_sample={skipped}:end_sample={skipped + length}",
+        "asetpts=N/SR/TB",
+        f"adelay=delays={first}S:all=1",
+    ]
+    return ",".join(filters)
+
+
+def _tempo(speed: Fraction) -> Iterator[str]:
+    while speed < SLOWEST:
+        yield f"atempo={float(SLOWEST)}"
+        speed /= SLOWEST
+    if speed != 1:
+        yield f"atempo={float(speed):.6f}"
+
+
+def _gain(piece: Piece) -> list[str]:
+    if piece.gain_db <= MIN_GAIN_DB:
+        return ["volume=0"]
+    return [f"volume={piece.gain_db}dB"] if piece.gain_db else []
+
+
+def _faded(ramp: Ramp, piece: Piece, rate: Fraction) -> str:
+    """A fade in amplitude, or half a dissolve: of equal power, for the two sounds are different."""
+    kind = "in" if ramp.rising else "out"
+    curve = "qsin" if ramp.dissolve else "tri"
+    first = samples_of(ramp.first - piece.first + _run_in(piece), rate)
+    length = samples_of(ramp.length, rate)
+    return f"afade=t={kind}:start_sample={first}:nb_samples={length}:curve={curve}"

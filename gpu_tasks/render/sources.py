@@ -1,0 +1,117 @@
+"""What a source is like, as far as rendering must know."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from gpu_tasks.decoding import open_media
+from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.film import HDR_TRANSFERS, MAX_SOURCE_PIXELS
+
+STILL = frozenset({"jpeg_pipe", "png_pipe", "webp_pipe"})
+INDEXED = frozenset({"mov", "matroska"})
+"""A seek lands on a key frame at or before its target."""
+SEEKABLE = INDEXED | {
+    "avi", "asf", "flv", "mpegts", "mxf", "wav", "w64", "aiff", "caf", "flac", "mp3", "ogg",
+}  # fmt: skip
+"""A seek lands near its target. Others are read from their beginning."""
+HD_LINES = 720
+"""Pictures that do not name their colours are taken for Rec. 709 from so many lines on."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of a source, upright and with square pixels."""
+
+    stream: int
+    ends_at: float | None
+    """Seconds from the container's start, where its header tells."""
+    width: Fraction
+    height: Fraction
+    is_still: bool
+    has_alpha: bool
+    is_hdr: bool
+    is_bt709: bool
+
+
+@dataclass(frozen=True)
+class Look:
+    """A file with its pictures and the index of its sound, where it has them."""
+
+    path: Path
+    starts_at: float
+    """The first time stamp, in seconds."""
+    is_indexed: bool
+    is_seekable: bool
+    pictures: Pictures | None
+    sound: int | None
+
+
+def look(path: Path, name: str) -> Look:
+    """What is in a file; raises ``EngineError`` INPUT_INVALID, which says its ``name``."""
+    try:
+        with open_media(path) as container:
+            formats = set(container.format.name.split(","))
+            return Look(
+                path=path,
+                starts_at=(container.start_time or 0) / av.time_base,
+                is_indexed=bool(formats & INDEXED),
+                is_seekable=bool(formats & SEEKABLE),
+                pictures=_pictures(container, is_still=bool(formats & STILL)),
+                sound=_sound(container),
+            )
+    except EngineError as exc:
+        if exc.code is ErrorCode.INPUT_INVALID:
+            raise unreadable(name) from exc
+        raise
+    except (av.error.FFmpegError, ValueError) as exc:
+        raise unreadable(name) from exc
+
+
+def unreadable(name: str) -> EngineError:
+    """What to raise where a source cannot be decoded."""
+    return EngineError(ErrorCode.INPUT_INVALID, f"The media file {name!r} cannot be decoded.")
+
+
+def _pictures(container: InputContainer, *, is_still: bool) -> Pictures | None:
+    cover = av.stream.Disposition.attached_pic
+    streams = [one for one in container.streams.video if not one.disposition & cover]
+    if not streams or streams[0].codec_context is None:
+        return None
+    stream: VideoStream = streams[0]
+    if stream.width * stream.height > MAX_SOURCE_PIXELS:
+        raise ValueError("too large")
+    frame = next(iter(container.decode(stream)))
+    shape = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
+    width, height = frame.width * shape, Fraction(frame.height)
+    if frame.rotation % 180:
+        width, height = height, width
+    return Pictures(
+        stream=stream.index,
+        ends_at=_ends_at(container, stream),
+        width=width,
+        height=height,
+        is_still=is_still,
+        has_alpha=any(component.is_alpha for component in frame.format.components),
+        is_hdr=int(stream.codec_context.color_trc or 0) in HDR_TRANSFERS,
+        is_bt709=int(frame.colorspace or 2) == 2 and frame.height >= HD_LINES,
+    )
+
+
+def _ends_at(container: InputContainer, stream: VideoStream) -> float | None:
+    starts_at = (container.start_time or 0) / av.time_base
+    if stream.duration is None or stream.time_base is None:
+        return None if container.duration is None else container.duration / av.time_base
+    return float(((stream.start_time or 0) + stream.duration) * stream.time_base) - starts_at
+
+
+def _sound(container: InputContainer) -> int | None:
+    if not container.streams.audio:
+        return None
+    stream = container.streams.best("audio")
+    return None if stream is None or stream.codec_context is None else stream.index
