@@ -18,6 +18,7 @@ SLACK_SECONDS = Fraction(2, 1000)
 """Times come in whole milliseconds: a picture that is due so soon is shown already."""
 EARLY_SECONDS = {True: 1, False: 15}
 """How long before its first picture a source is entered, with an index and without."""
+HALF = Fraction(1, 2)
 TIMESCALE = 10_000
 """At least so many units a second, of which a frame is a whole number."""
 
@@ -77,15 +78,14 @@ def arguments(
     threads: int,
 ) -> list[str | Path]:
     """What FFmpeg is to be told to make the pictures of a stretch."""
-    layers = [_layer(piece, looks[piece.source], output) for piece in stretch.pieces]
+    layers = _layers(stretch, looks, output)
     made: list[str | Path] = ["-copyts"]
     each = max(1, 2 * threads // max(1, len(layers)))
     for layer in layers:
-        if layer is not None:
-            made += ["-threads", str(each), *_input(layer, output.rate)]
+        made += ["-threads", str(each), *_input(layer, output.rate)]
     for one in drawn:
         made += ["-i", one.path]
-    graph = _graph(stretch, [layer for layer in layers if layer is not None], drawn, output)
+    graph = _graph(stretch, layers, drawn, output)
     made += ["-filter_complex", ";".join(graph), "-map", "[out]", "-threads", str(threads)]
     made += [*ENCODERS[output.format, output.proxy], *COLOURS]
     made += ["-g", str(KEY_FRAME_SECONDS * round(output.rate)), "-r", str(output.rate)]
@@ -97,6 +97,15 @@ def arguments(
 def timescale(rate: Fraction) -> int:
     """Units a second in which each frame begins at a whole number."""
     return rate.numerator * max(1, -(-TIMESCALE // rate.numerator))
+
+
+def _layers(stretch: Stretch, looks: Sequence[Look | None], output: Output) -> list[Layer]:
+    """The pieces with pictures that are seen at any time."""
+    found = [_layer(piece, looks[piece.source], output) for piece in stretch.pieces]
+    layers = [layer for layer in found if layer is not None]
+    spans = pairwise(_edges(stretch.length, layers))
+    seen = {index for span in spans for index in _seen(layers, *span, output)}
+    return [layer for index, layer in enumerate(layers) if index in seen]
 
 
 def _layer(piece: Piece, look: Look | None, output: Output) -> Layer | None:
@@ -141,10 +150,9 @@ def _input(layer: Layer, rate: Fraction) -> list[str]:
     if layer.pictures.is_still:
         return ["-r", str(rate), *ffmpeg.source(layer.look.path)]
     entry = _entry(layer, rate)
-    played = (layer.piece.end - _begins(layer.piece)) / rate * layer.piece.speed
-    length = float(_source_time(layer.piece, rate) - entry + played) + 1.0
+    # Not `-t`: it would count from the key frame before. FFmpeg stops reading when all is shown.
     seek = ["-ss", str(entry), "-noaccurate_seek"] if entry else []
-    return [*seek, "-t", f"{length:.3f}", "-an", "-sn", "-dn", *ffmpeg.source(layer.look.path)]
+    return [*seek, "-an", "-sn", "-dn", *ffmpeg.source(layer.look.path)]
 
 
 def _graph(
@@ -201,8 +209,6 @@ def _played(index: int, layer: Layer, shown: Sequence[int], output: Output) -> s
     else:
         filters = [*_timed(layer, length, rate), *filters]
     filters += [_faded(ramp, _begins(piece)) for ramp in piece.ramps]
-    if not shown:
-        return f"[{index}:{layer.pictures.stream}]{','.join(filters)},nullsink"
     copies = "".join(f"[p{index}s{place}]" for place in shown)
     return f"[{index}:{layer.pictures.stream}]{','.join(filters)},split={len(shown)}{copies}"
 
@@ -213,10 +219,11 @@ def _timed(layer: Layer, length: int, rate: Fraction) -> list[str]:
     zero = layer.look.starts_at + float(at)
     speed, slack = float(piece.speed), float(SLACK_SECONDS)
     # From where the source is entered, for it may end before its first frame is due.
+    # By half a frame more: it is rounded up.
     early = max(0, math.ceil((at - _entry(layer, rate)) / piece.speed * rate))
     return [
         f"settb=1/1000000,setpts='((PTS*TB-{zero:.6f})/{speed:.3f}-{slack})*1000000'",
-        f"fps={rate}:round=up:start_time={float(-early / rate):.6f}",
+        f"fps={rate}:round=up:start_time={float(-(early + HALF) / rate):.6f}",
         f"{HOLD},trim=start_frame={early}:end_frame={early + length},setpts=PTS-STARTPTS",
     ]
 
