@@ -18,7 +18,8 @@ SLACK_SECONDS = Fraction(2, 1000)
 """Times come in whole milliseconds: a picture that is due so soon is shown already."""
 EARLY_SECONDS = {True: 1, False: 15}
 """How long before its first picture a source is entered, with an index and without."""
-HALF = Fraction(1, 2)
+HAIR_SECONDS = 0.000_002
+"""`fps` takes its start in microseconds, and rounds it up to a frame."""
 TIMESCALE = 10_000
 """At least so many units a second, of which a frame is a whole number."""
 
@@ -219,11 +220,10 @@ def _timed(layer: Layer, length: int, rate: Fraction) -> list[str]:
     zero = layer.look.starts_at + float(at)
     speed, slack = float(piece.speed), float(SLACK_SECONDS)
     # From where the source is entered, for it may end before its first frame is due.
-    # By half a frame more: it is rounded up.
     early = max(0, math.ceil((at - _entry(layer, rate)) / piece.speed * rate))
     return [
         f"settb=1/1000000,setpts='((PTS*TB-{zero:.6f})/{speed:.3f}-{slack})*1000000'",
-        f"fps={rate}:round=up:start_time={float(-(early + HALF) / rate):.6f}",
+        f"fps={rate}:round=up:start_time={-float(early / rate) - HAIR_SECONDS:.6f}",
         f"{HOLD},trim=start_frame={early}:end_frame={early + length},setpts=PTS-STARTPTS",
     ]
 
@@ -266,7 +266,7 @@ def _composed(
     for index, (name, layer) in enumerate(layers):
         yield f"{base}[s{place}b{index}]"
         base = f"[s{place}b{index}][{name}]overlay={layer.box[0]}:{layer.box[1]}"
-        base += f":eof_action=pass:format={BLENDED[output.format]}"
+        base += f":eof_action=repeat:format={BLENDED[output.format]}"
     yield f"{base},format={PIXELS[output.format]}[s{place}]"
 
 
