@@ -1,6 +1,6 @@
 """The sound of a stretch: FFmpeg's arguments and filter graph.
 
-Mixed in floating point and kept as 24-bit FLAC a quarter as loud, so that a mix that is too loud
+Mixed in floating point and kept without loss in 24 bits a quarter as loud, so that a mix that is too loud
 is not cut before its loudness has been set.
 """
 
@@ -18,7 +18,9 @@ EARLY_SECONDS = Fraction(1, 2)
 """How long before its first sample a source is entered: decoders and resamplers swing in."""
 SLOWEST = Fraction(1, 2)
 """FFmpeg's `atempo` goes no lower at once."""
-SUFFIX = ".flac"
+SUFFIX = ".wv"
+BOTH = "pan=stereo|c0=c0|c1=c0"
+"""One channel is as loud on two as it was alone."""
 STEREO = "aformat=sample_fmts=fltp:channel_layouts=stereo"
 
 
@@ -41,12 +43,13 @@ def arguments(
             graph.append(f"[{index}:{look.sound}]{_played(piece, look, output.rate)}[a{index}]")
             mixed.append(f"[a{index}]")
     length = samples_of(stretch.length, output.rate)
+    # Without it, nothing would come before the first clip or behind the last.
     silence = f"anullsrc=r={SAMPLE_RATE}:cl=stereo,{STEREO},atrim=end_sample={length}[silence]"
     mix = f"{''.join(mixed)}[silence]amix=inputs={len(mixed) + 1}:normalize=0:duration=longest"
     end = f"atrim=end_sample={length},volume=-{HEADROOM_DB}dB,asetpts=N/SR/TB"
     made += ["-filter_complex", ";".join([*graph, silence, f"{mix},{end}[out]"]), "-map", "[out]"]
-    made += ["-c:a", "flac", "-sample_fmt", "s32", "-bits_per_raw_sample", "24"]
-    return [*made, "-map_metadata", "-1", "-fflags", "+bitexact", "-f", "flac", target]
+    made += ["-c:a", "wavpack", "-sample_fmt", "s32p", "-bits_per_raw_sample", "24"]
+    return [*made, "-map_metadata", "-1", "-fflags", "+bitexact", "-f", "wv", target]
 
 
 def _run_in(piece: Piece) -> int:
@@ -86,6 +89,7 @@ def _played(piece: Piece, look: Look, rate: Fraction) -> str:
         f"asetpts=PTS-{look.starts_at + entry:.6f}/TB",
         # Gaps are filled, and what begins late does so.
         f"aresample={SAMPLE_RATE}:async=1:first_pts=0",
+        *([BOTH] if look.is_mono else []),
         STEREO,
         f"atrim=start_sample={begin}:end_sample={begin + source}",
         "asetpts=N/SR/TB",

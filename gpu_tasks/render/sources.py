@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import av.error
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -50,6 +51,7 @@ class Look:
     is_seekable: bool
     pictures: Pictures | None
     sound: int | None
+    is_mono: bool
 
 
 def look(path: Path, name: str) -> Look:
@@ -57,13 +59,15 @@ def look(path: Path, name: str) -> Look:
     try:
         with open_media(path) as container:
             formats = set(container.format.name.split(","))
+            sound = _sound(container)
             return Look(
                 path=path,
                 starts_at=(container.start_time or 0) / av.time_base,
                 is_indexed=bool(formats & INDEXED),
                 is_seekable=bool(formats & SEEKABLE),
                 pictures=_pictures(container, is_still=bool(formats & STILL)),
-                sound=_sound(container),
+                sound=None if sound is None else sound.index,
+                is_mono=sound is not None and sound.channels == 1,
             )
     except EngineError as exc:
         if exc.code is ErrorCode.INPUT_INVALID:
@@ -110,8 +114,6 @@ def _ends_at(container: InputContainer, stream: VideoStream) -> float | None:
     return float(((stream.start_time or 0) + stream.duration) * stream.time_base) - starts_at
 
 
-def _sound(container: InputContainer) -> int | None:
-    if not container.streams.audio:
-        return None
-    stream = container.streams.best("audio")
-    return None if stream is None or stream.codec_context is None else stream.index
+def _sound(container: InputContainer) -> AudioStream | None:
+    stream = container.streams.best("audio") if container.streams.audio else None
+    return stream if isinstance(stream, AudioStream) and stream.codec_context else None

@@ -194,9 +194,7 @@ def test_sped_sound_is_not_cut_where_it_can_be_helped():
 
 
 def test_ntsc_sound_is_cut_at_whole_samples():
-    planned = plan(
-        timeline(FILES, film_of(100, sounds=True)), output(frame_rate="30000/1001")
-    )
+    planned = plan(timeline(FILES, film_of(100, sounds=True)), output(frame_rate="30000/1001"))
     assert all(one.length % 5 == 0 for one in planned.sound[:-1])
 
 
