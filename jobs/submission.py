@@ -261,14 +261,16 @@ def resubmit(
     """
     if job.status in OPEN:
         raise JobOpen
-    parameters = validated(feature=feature, user_id=job.user_id, data=job.input_params)
+    stored = job.input_params or {}
+    given = {name: value for name, value in stored.items() if name not in feature.derived}
+    parameters = validated(feature=feature, user_id=job.user_id, data=given)
     again = NewJob(
         feature=feature,
         project_id=job.project_id,
         media_ids=feature.media_ids(parameters),
         plan=plan,
         price=quotes.Price(feature.price(parameters) if charged else 0, feature.price_version),
-        input_params=job.input_params or {},
+        input_params=plain(parameters),
         retry_of=job.pk,
         event={"by": by, "reason": reason},
     )

@@ -38,3 +38,20 @@ class Project(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class RenderFolder(models.Model):
+    """Where renders of a project keep what they have in common, until it is swept.
+
+    The project is named and not referred to: what it leaves behind must still be found.
+    """
+
+    project_id = models.UUIDField(primary_key=True)
+    user_id = models.UUIDField()
+    sweep_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "render_folders"
+
+    def __str__(self) -> str:
+        return str(self.project_id)

@@ -1,7 +1,7 @@
 """The sound of a stretch: FFmpeg's arguments and filter graph.
 
-Mixed in floating point and kept without loss in 24 bits a quarter as loud, so that a mix that is too loud
-is not cut before its loudness has been set.
+Mixed in floating point, and kept in 24 bits without loss, a quarter as loud: a mix that is too
+loud is not cut before its loudness has been set.
 """
 
 from collections.abc import Iterator, Sequence

@@ -27,6 +27,8 @@ class Feature:
     summary: ClassVar[str]
     contract: ClassVar[Contract]
     parameters: ClassVar[type[Parameters]]
+    derived: ClassVar[frozenset[str]] = frozenset()
+    """Names under which validation adds what it found: stored like parameters, given by nobody."""
     tariff: ClassVar[Mapping[str, int]] = {}
     """The numbers that `price` reckons with."""
     example: ClassVar[Mapping[str, Any]] = {}

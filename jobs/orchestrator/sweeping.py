@@ -15,6 +15,7 @@ from media import sweeping as uploads
 from media.deletion import remove_objects
 from media.models import MediaFile
 from media.voices import sweeping as voices
+from projects import rendering
 
 logger = logging.getLogger(__name__)
 
@@ -127,4 +128,5 @@ SWEEPS = (
         lambda: with_leftovers().count(),
         remove_leftovers,
     ),
+    Sweep("old stretches of renders", lambda: rendering.due_folders().count(), rendering.sweep),
 )

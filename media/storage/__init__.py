@@ -43,6 +43,14 @@ class ObjectInfo:
     content_type: str
 
 
+@dataclass(frozen=True)
+class StoredObject:
+    """One of many objects that lie together."""
+
+    key: str
+    modified_at: datetime
+
+
 class ObjectStorage(Protocol):
     """What both storages offer; ``expires`` is in seconds, by default ``PRESIGNED_URL_SECONDS``."""
 
@@ -114,6 +122,10 @@ class ObjectStorage(Protocol):
 
     def abort_parts(self, key: str, upload_id: str, /) -> None:
         """Remove what has arrived; an upload that is over is no error."""
+        ...
+
+    def objects(self, prefix: str) -> list[StoredObject]:
+        """All objects whose keys begin with a folder's: ``users/1/renders/2/``."""
         ...
 
     def unfinished(self, *, before: datetime) -> list[str]:

@@ -6,14 +6,21 @@ import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage
 
-from media.storage import InvalidKey, ObjectInfo, ObjectMissing, ObjectTooLarge, checked_key
+from media.storage import (
+    InvalidKey,
+    ObjectInfo,
+    ObjectMissing,
+    ObjectTooLarge,
+    StoredObject,
+    checked_key,
+)
 from media.storage.multipart import StoredPart
 from media.storage.signing import SignedUrls
 
@@ -167,6 +174,18 @@ class SignedFileSystemStorage(FileSystemStorage):
                 body.replace(folder / str(number))
             except FileNotFoundError as exc:
                 raise ObjectMissing from exc
+
+    def objects(self, prefix: str) -> list[StoredObject]:
+        """All objects in a folder and those below it (see ``ObjectStorage``)."""
+        folder = self._path(OBJECTS, prefix.removesuffix("/"))
+        return [
+            StoredObject(
+                key=str(path.relative_to(self.root / OBJECTS)),
+                modified_at=datetime.fromtimestamp(path.stat().st_mtime, UTC),
+            )
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        ]
 
     def unfinished(self, *, before: datetime) -> list[str]:
         """Names of files that a process wrote to until it was killed, and of uploads in parts."""

@@ -1,0 +1,274 @@
+"""What a render is given: the timeline as it is now, and the stretches that are there already.
+
+The timeline is kept as an object under its hash (docs/decisions/0013). Stretches lie beside it, in
+a folder of the project, which is swept of what is old.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from auteur.api.problems import Problem
+from gpu_tasks.render.contract import (
+    MAX_CUES,
+    MAX_GAIN_DB,
+    MAX_OUTPUT_MS,
+    MIN_GAIN_DB,
+    Clip,
+    Cue,
+    Source,
+    Timeline,
+    Track,
+)
+from media.access import media_of
+from media.deletion import remove_objects
+from media.models import MediaFile, MediaStatus
+from media.storage import object_storage
+from projects import captions, edl
+from projects.interchange.times import NTSC_TIMEBASES
+from projects.models import Project, RenderFolder
+from projects.timeline.content import (
+    all_clips,
+    duration_of,
+    effect_of,
+    end_of,
+    speed_permille,
+)
+
+KEPT = timedelta(days=14)
+"""Since a stretch was made; what is missing then is made again."""
+SWEPT_EVERY = timedelta(days=1)
+FOLDERS_AT_ONCE = 20
+MAX_CLIPS_NAMED = 20
+MAX_TIMELINE_BYTES = 16 * 1024**2
+RENDERED_EFFECTS = frozenset({"speed", "cross_fade", "fade_in", "fade_out", "gain"})
+
+
+class EmptyTimeline(Problem):
+    """There is nothing to render."""
+
+    status_code = 422
+    default_code = "empty_timeline"
+    default_detail = "The project's timeline has no clips."
+
+
+class ClipsOffline(Problem):
+    """Clips show media that has been deleted: ``clips`` are their ids."""
+
+    status_code = 422
+    default_code = "clips_offline"
+    default_detail = "Clips show media files that have been deleted: remove or replace them."
+
+
+class TimelineTooLong(Problem):
+    """The film would be longer than can be rendered."""
+
+    status_code = 422
+    default_code = "timeline_too_long"
+    default_detail = f"A film of at most {MAX_OUTPUT_MS // 3_600_000} hours can be rendered."
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A timeline as it was when somebody asked for it."""
+
+    name: str
+    version: int
+    duration_ms: int
+    frame_rate: str
+    media_ids: list[str]
+    ignored_effects: list[str]
+
+
+def keep(project: Project, *, with_captions: bool) -> Kept:
+    """Keep the project's timeline for a render.
+
+    Raises ``EmptyTimeline``, ``ClipsOffline``, ``TimelineTooLong``.
+    """
+    document = _read(project, with_captions=with_captions)
+    media = _media_of(project.user_id, document["tracks"])
+    timeline = _timeline(document, media, with_captions=with_captions)
+    content = timeline.model_dump_json().encode()
+    name = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    object_storage().write(_timeline_key(project, name), content, "application/json")
+    clips = [clip for clip in all_clips(document["tracks"]) if not clip["deleted"]]
+    effects = {effect["type"] for clip in clips for effect in clip["effects"]}
+    return Kept(
+        name=name,
+        version=document["version"],
+        duration_ms=timeline.duration_ms,
+        frame_rate=_rate_of(project),
+        media_ids=sorted(media),
+        ignored_effects=sorted(effects - RENDERED_EFFECTS),
+    )
+
+
+def kept(project: Project, name: str) -> Timeline:
+    """The timeline that was kept under a name; raises ``ObjectMissing``."""
+    content = object_storage().read(_timeline_key(project, name), MAX_TIMELINE_BYTES)
+    return Timeline.model_validate_json(content)
+
+
+def stretches_of(project: Project) -> dict[str, str]:
+    """The keys of the project's stretches by their names; they will not be swept today."""
+    due = Now() + SWEPT_EVERY
+    RenderFolder.objects.update_or_create(
+        project_id=project.pk, defaults={"user_id": project.user_id, "sweep_at": due}
+    )
+    found = object_storage().objects(folder_of(project.user_id, project.pk))
+    return {one.key.rsplit("/", 1)[-1].partition(".")[0]: one.key for one in found}
+
+
+def folder_of(user_id: UUID, project_id: UUID) -> str:
+    """Where everything lies that renders of a project have in common."""
+    return f"users/{user_id}/renders/{project_id}/"
+
+
+def due_folders() -> Any:
+    """Folders that have not been looked through for a day."""
+    return RenderFolder.objects.filter(sweep_at__lte=Now())
+
+
+def sweep() -> int:
+    """Remove what is old in some folders, and all in those of deleted projects."""
+    removed = 0
+    for folder in due_folders().order_by("sweep_at")[:FOLDERS_AT_ONCE]:
+        removed += _swept(folder)
+    return removed
+
+
+def _swept(folder: RenderFolder) -> int:
+    there = Project.objects.filter(pk=folder.project_id).exists()
+    before = timezone.now() - KEPT
+    found = object_storage().objects(folder_of(folder.user_id, folder.project_id))
+    old = [one.key for one in found if not there or one.modified_at < before]
+    removed = remove_objects(old)
+    if removed == len(found):
+        folder.delete()
+    elif removed == len(old):
+        RenderFolder.objects.filter(pk=folder.pk).update(sweep_at=Now() + SWEPT_EVERY)
+    return removed
+
+
+def _read(project: Project, *, with_captions: bool) -> dict[str, Any]:
+    wanted = {"tracks": 1, "version": 1, **({"transcript": 1} if with_captions else {})}
+    document = edl.find(project_id=project.pk, user_id=project.user_id, projection=wanted)
+    duration = duration_of(document["tracks"])
+    if not duration:
+        raise EmptyTimeline
+    if duration > MAX_OUTPUT_MS:
+        raise TimelineTooLong
+    return document
+
+
+def _media_of(user_id: UUID, tracks: Sequence[Mapping[str, Any]]) -> dict[str, MediaFile]:
+    """The media that the clips show, all of it."""
+    clips = [clip for clip in all_clips(tracks) if not clip["deleted"]]
+    ids = {clip["media_file_id"] for clip in clips}
+    rows = media_of(user_id=user_id).filter(pk__in=ids, status=MediaStatus.READY)
+    found = {str(row.pk): row for row in rows.only("pk", "name", "r2_key", "type", "metadata")}
+    offline = [clip["id"] for clip in clips if clip["media_file_id"] not in found]
+    if offline:
+        raise ClipsOffline(clips=offline[:MAX_CLIPS_NAMED], clip_count=len(offline))
+    return found
+
+
+def _timeline(
+    document: Mapping[str, Any], media: Mapping[str, MediaFile], *, with_captions: bool
+) -> Timeline:
+    places = {media_id: place for place, media_id in enumerate(sorted(media))}
+    detached = _detached(document["tracks"])
+    return Timeline(
+        sources=tuple(
+            Source(id=media[media_id].r2_key, name=media[media_id].name) for media_id in places
+        ),
+        tracks=tuple(_track(track, media, places, detached) for track in document["tracks"]),
+        cues=tuple(_cues(document)) if with_captions else (),
+    )
+
+
+def _track(
+    track: Mapping[str, Any],
+    media: Mapping[str, MediaFile],
+    places: Mapping[str, int],
+    detached: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> Track:
+    shows = track["type"] == "video"
+    live = [clip for clip in track["clips"] if not clip["deleted"]]
+    clips = []
+    for clip in sorted(live, key=lambda one: (one["start_ms"], end_of(one))):
+        media_id = clip["media_file_id"]
+        sounds = bool(media[media_id].metadata.get("has_audio"))
+        if shows and any(_meet(clip, other) for other in detached.get(media_id, ())):
+            sounds = False
+        clips.append(_clip(clip, places[media_id], sounds=sounds))
+    return Track(shows=shows, clips=tuple(clips))
+
+
+def _detached(tracks: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """What audio tracks play, by media: a film's sound is heard from there, not twice."""
+    played: dict[str, list[Mapping[str, Any]]] = {}
+    for track in tracks:
+        if track["type"] == "audio":
+            for clip in track["clips"]:
+                if not clip["deleted"]:
+                    played.setdefault(clip["media_file_id"], []).append(clip)
+    return played
+
+
+def _meet(clip: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return bool(clip["start_ms"] < end_of(other) and other["start_ms"] < end_of(clip))
+
+
+def _clip(clip: Mapping[str, Any], source: int, *, sounds: bool) -> Clip:
+    gain = _number(clip, "gain", "db", MIN_GAIN_DB)
+    return Clip(
+        source=source,
+        start_ms=clip["start_ms"],
+        end_ms=end_of(clip),
+        in_ms=clip["in_point_ms"],
+        speed_permille=speed_permille(clip["effects"]),
+        gain_db=min(MAX_GAIN_DB, max(MIN_GAIN_DB, gain)),
+        fade_in_ms=_fade_ms(clip, "fade_in"),
+        fade_out_ms=_fade_ms(clip, "fade_out"),
+        sounds=sounds,
+    )
+
+
+def _fade_ms(clip: Mapping[str, Any], kind: str) -> int:
+    return int(min(clip["duration_ms"], max(0.0, _number(clip, kind, "duration_ms", 0.0))))
+
+
+def _number(clip: Mapping[str, Any], kind: str, name: str, least: float) -> float:
+    """A parameter of an effect; 0 where there is none that is a number."""
+    effect = effect_of(clip["effects"], kind)
+    value = effect.get(name) if effect else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return 0.0
+    return max(least, float(value))
+
+
+def _cues(document: Mapping[str, Any]) -> list[Cue]:
+    found = captions.cues_of(captions.words_of(document, "timeline"))
+    cues = sorted((cue.start_ms, cue.end_ms, cue.text) for cue in found)[:MAX_CUES]
+    return [Cue(start_ms=start, end_ms=end, text=text) for start, end, text in cues]
+
+
+def _rate_of(project: Project) -> str:
+    """The exact rate that two decimals mean: 29.97 is 30000/1001."""
+    for timebase in NTSC_TIMEBASES:
+        if round(timebase * 1000 / 1001, 2) == float(project.frame_rate):
+            return f"{timebase * 1000}/1001"
+    numerator, denominator = project.frame_rate.as_integer_ratio()
+    return f"{numerator}/{denominator}"
+
+
+def _timeline_key(project: Project, name: str) -> str:
+    return f"{folder_of(project.user_id, project.pk)}timeline-{name}.json"
