@@ -27,9 +27,7 @@ MIN_GAIN_DB, MAX_GAIN_DB = -60.0, 24.0
 """The least is silence."""
 MIN_LUFS, MAX_LUFS = -36.0, -8.0
 MAX_CUE_LENGTH = 2000
-MAX_DIGEST = 64
 
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 Ms = Annotated[int, Field(ge=0)]
 
 
@@ -40,6 +38,14 @@ class Format(StrEnum):
     WEBM = "webm"
     MOV = "mov"
     M4A = "m4a"
+
+
+CONTENT_TYPES = {
+    Format.MP4: "video/mp4",
+    Format.WEBM: "video/webm",
+    Format.MOV: "video/quicktime",
+    Format.M4A: "audio/mp4",
+}
 
 
 class Captions(StrEnum):

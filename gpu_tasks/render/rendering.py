@@ -1,8 +1,10 @@
 """Make what is missing of a film, several stretches at once, and join all of it."""
 
+import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,14 +19,24 @@ from gpu_tasks.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.render import joining, pictures, sound
 from gpu_tasks.render.contract import Captions, RenderPayload, RenderResult
 from gpu_tasks.render.drawing import drawn_for
+from gpu_tasks.render.joining import Progress
 from gpu_tasks.render.plan import Plan, Stretch, plan
 from gpu_tasks.render.sources import Look, look, unreadable
+
+logger = logging.getLogger(__name__)
 
 CORES_PER_STRETCH = 4
 """More of them do little for one encoder; stretches are made side by side instead."""
 SOUND_WEIGHT = 0.05
 """Sound is so much of the work of pictures of the same length."""
 JOINING_SHARE = 0.02
+STILL_SECONDS = 300.0
+"""Without a frame written: more than the slowest encoder holds back."""
+TRIES = 2
+
+
+class StandsStill(Exception):
+    """FFmpeg runs and does nothing."""
 
 
 class RenderEngine:
@@ -41,7 +53,7 @@ class RenderEngine:
 class Shares:
     """The share done over stretches that are made at once; a stop reaches all of them."""
 
-    def __init__(self, weights: Mapping[str, float], told: Callable[[float], None]) -> None:
+    def __init__(self, weights: Mapping[str, float], told: Progress) -> None:
         self._weights = weights
         self._whole = sum(weights.values()) or 1.0
         self._done = dict.fromkeys(weights, 0.0)
@@ -49,7 +61,7 @@ class Shares:
         self._lock = threading.Lock()
         self._stopped = False
 
-    def of(self, name: str) -> Callable[[float], None]:
+    def of(self, name: str) -> Progress:
         """What tells of one part; raises ``Stopped``."""
 
         def tell(share: float) -> None:
@@ -184,11 +196,20 @@ class Rendering:
         return self._encode_sound() if self.plan.sound else None
 
     def _run(self, stretch: Stretch, arguments: Sequence[str | Path]) -> None:
+        """Run FFmpeg, again where it stands still: its threads may wait for each other."""
         seconds = float(stretch.length / self.output.rate)
-        try:
-            ffmpeg.run(arguments, seconds=seconds, progress=self.shares.of(stretch.name))
-        except ffmpeg.FFmpegFailed as exc:
-            raise self._unreadable(stretch) from exc
+        for _ in range(TRIES):
+            try:
+                ffmpeg.run(
+                    arguments, seconds=seconds, progress=_moving(self.shares.of(stretch.name))
+                )
+            except ffmpeg.FFmpegFailed as exc:
+                raise self._unreadable(stretch) from exc
+            except StandsStill:
+                logger.warning("FFmpeg stood still at a stretch")
+            else:
+                return
+        raise EngineError(ErrorCode.GPU_UNAVAILABLE)
 
     def _keep(self, stretch: Stretch) -> None:
         self.shares.of(stretch.name)(1.0)
@@ -230,6 +251,21 @@ class Rendering:
             self.seconds,
             lambda share: self.workspace.progress(1 - JOINING_SHARE * (1 - share)),
         )
+
+
+def moving(tell: Progress, still_seconds: float) -> Progress:
+    """The same, which raises ``StandsStill`` where it hears of no progress for so long."""
+    furthest, since = -1.0, time.monotonic()
+
+    def heard(share: float) -> None:
+        nonlocal furthest, since
+        if share > furthest:
+            furthest, since = share, time.monotonic()
+        elif time.monotonic() - since > still_seconds:
+            raise StandsStill
+        tell(share)
+
+    return heard
 
 
 def _count_frames(path: Path) -> int:

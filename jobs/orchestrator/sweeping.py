@@ -16,6 +16,7 @@ from media.deletion import remove_objects
 from media.models import MediaFile
 from media.voices import sweeping as voices
 from projects import rendering
+from projects.rendering import folders
 
 logger = logging.getLogger(__name__)
 
@@ -128,5 +129,5 @@ SWEEPS = (
         lambda: with_leftovers().count(),
         remove_leftovers,
     ),
-    Sweep("old stretches of renders", lambda: rendering.due_folders().count(), rendering.sweep),
+    Sweep("old stretches of renders", lambda: folders.due().count(), folders.sweep),
 )

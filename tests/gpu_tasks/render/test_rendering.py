@@ -13,6 +13,7 @@ import pytest
 from gpu_tasks import ffmpeg
 from gpu_tasks.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.render.contract import Clip, Format, Output, Timeline
+from gpu_tasks.render.rendering import StandsStill, moving
 from tests.gpu_tasks.films import make_film, turned
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 from tests.gpu_tasks.render.films import (
@@ -157,6 +158,19 @@ def test_a_stop_ends_ffmpeg_at_once(studio: Studio, spoken: Path):
 
 def _children() -> list[psutil.Process]:
     return [one for one in psutil.Process().children() if "ffmpeg" in one.name()]
+
+
+def test_who_stands_still_is_noticed():
+    told: list[float] = []
+    tell = moving(told.append, 0.05)
+    for share in (0.1, 0.2, 0.2):
+        tell(share)
+    time.sleep(0.06)
+    tell(0.3)
+    assert told == [0.1, 0.2, 0.2, 0.3]
+    time.sleep(0.06)
+    with pytest.raises(StandsStill):
+        tell(0.3)
 
 
 def test_progress_grows_to_the_whole(studio: Studio, spoken: Path):

@@ -1,5 +1,6 @@
 """Rendering a project over the API: price, what is refused, what is made again and what is kept."""
 
+import os
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,13 +14,13 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from credits import ledger
-from gpu_tasks import ffmpeg
 from jobs.models import Job
 from media.models import MediaFile
 from media.storage import object_storage
-from projects import rendering
 from projects.models import Project, RenderFolder
+from projects.rendering import folders, timelines
 from tests.gpu_tasks.films import make_film
+from tests.jobs.features.conftest import finish
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -216,10 +217,8 @@ def test_media_on_the_timeline_cannot_be_deleted_meanwhile(
 
 
 def test_what_is_edited_meanwhile_is_not_rendered(
-    api: APIClient, project: Project, bring: Bring, run_job: Run, film: Path, monkeypatch
+    api: APIClient, project: Project, bring: Bring, run_job: Run, film: Path
 ):
-    from tests.jobs.features.conftest import finish
-
     media = bring(film, "video/mp4")
     edit(api, project, [track(a_clip(media, 0, 2000))])
     answer = api.post("/jobs/render", {"project_id": str(project.pk)}, format="json")
@@ -254,7 +253,7 @@ def test_effects_that_are_not_rendered_are_told(
 
 def kept(project: Project, **options: Any) -> Any:
     settings = {"with_captions": False, **options}
-    return rendering.kept(project, rendering.keep(project, **settings).name)
+    return timelines.kept(project, timelines.keep(project, **settings).name)
 
 
 def test_sound_that_is_on_an_audio_track_is_not_heard_twice(
@@ -300,7 +299,7 @@ def test_rates_are_what_two_decimals_mean(
     project = Project.objects.create(user=user, name="Film", frame_rate=told)
     project.refresh_from_db()
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
-    assert rendering.keep(project, with_captions=False).frame_rate == exact
+    assert timelines.keep(project, with_captions=False).frame_rate == exact
 
 
 def test_captions_are_those_of_the_film(api: APIClient, project: Project, bring: Bring, film: Path):
@@ -325,10 +324,10 @@ def test_old_stretches_are_swept_and_made_again(
 ):
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
     first = run_job("render", project_id=str(project.pk))["output_data"]
-    assert rendering.sweep() == 0
-    _age(project, rendering.KEPT + timedelta(hours=1))
-    assert rendering.due_folders().count() == 1
-    assert rendering.sweep() == first["stretches"] + 1
+    assert folders.sweep() == 0
+    _age(project, folders.KEPT + timedelta(hours=1))
+    assert folders.due().count() == 1
+    assert folders.sweep() == first["stretches"] + 1
     assert not RenderFolder.objects.exists()
     again = run_job("render", project_id=str(project.pk))["output_data"]
     assert again["stretches_made"] == first["stretches"]
@@ -339,9 +338,9 @@ def test_young_stretches_stay(
 ):
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
     run_job("render", project_id=str(project.pk))
-    _age(project, rendering.KEPT - timedelta(hours=1))
-    assert rendering.sweep() == 0
-    assert rendering.due_folders().count() == 0
+    _age(project, folders.KEPT - timedelta(hours=1))
+    assert folders.sweep() == 0
+    assert folders.due().count() == 0
     assert run_job("render", project_id=str(project.pk))["output_data"]["stretches_made"] == 0
 
 
@@ -350,21 +349,19 @@ def test_a_deleted_project_leaves_no_stretches(
 ):
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
     run_job("render", project_id=str(project.pk))
-    folder = rendering.folder_of(project.user_id, project.pk)
+    folder = folders.folder_of(project.user_id, project.pk)
     assert object_storage().objects(folder)
     assert api.delete(f"/projects/{project.pk}").status_code == 204
     RenderFolder.objects.update(sweep_at=timezone.now())
-    assert rendering.sweep() > 0
+    assert folders.sweep() > 0
     assert object_storage().objects(folder) == []
     assert not RenderFolder.objects.exists()
 
 
 def _age(project: Project, by: timedelta) -> None:
     """As if all had been made so long ago."""
-    import os
-
     then = (timezone.now() - by).timestamp()
-    for one in object_storage().objects(rendering.folder_of(project.user_id, project.pk)):
+    for one in object_storage().objects(folders.folder_of(project.user_id, project.pk)):
         os.utime(storages["default"].path(one.key), (then, then))
     RenderFolder.objects.update(sweep_at=timezone.now())
 
@@ -380,4 +377,3 @@ def test_a_source_that_cannot_be_decoded_is_named(
     attempt = Job.objects.get(pk=shown["id"]).attempt
     assert attempt.outcome["error"]["code"] == "INPUT_INVALID"
     assert "holiday.mp4" in attempt.outcome["error"]["message"]
-    assert ffmpeg.executable()

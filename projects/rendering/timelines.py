@@ -1,19 +1,11 @@
-"""What a render is given: the timeline as it is now, and the stretches that are there already.
-
-The timeline is kept as an object under its hash (docs/decisions/0013). Stretches lie beside it, in
-a folder of the project, which is swept of what is old.
-"""
+"""The timeline as it is when somebody asks for a render, kept under its hash until it is done."""
 
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
-
-from django.db.models.functions import Now
-from django.utils import timezone
 
 from auteur.api.problems import Problem
 from gpu_tasks.render.contract import (
@@ -21,19 +13,21 @@ from gpu_tasks.render.contract import (
     MAX_GAIN_DB,
     MAX_OUTPUT_MS,
     MIN_GAIN_DB,
+    MIN_SIDE,
     Clip,
     Cue,
+    Output,
     Source,
     Timeline,
     Track,
 )
 from media.access import media_of
-from media.deletion import remove_objects
 from media.models import MediaFile, MediaStatus
 from media.storage import object_storage
 from projects import captions, edl
 from projects.interchange.times import NTSC_TIMEBASES
-from projects.models import Project, RenderFolder
+from projects.models import Project
+from projects.rendering import folders
 from projects.timeline.content import (
     all_clips,
     duration_of,
@@ -42,11 +36,9 @@ from projects.timeline.content import (
     speed_permille,
 )
 
-KEPT = timedelta(days=14)
-"""Since a stretch was made; what is missing then is made again."""
-SWEPT_EVERY = timedelta(days=1)
-FOLDERS_AT_ONCE = 20
 MAX_CLIPS_NAMED = 20
+PROXY_SIDE = 640
+"""The longer side of a proxy, at most."""
 MAX_TIMELINE_BYTES = 16 * 1024**2
 RENDERED_EFFECTS = frozenset({"speed", "cross_fade", "fade_in", "fade_out", "gain"})
 
@@ -97,7 +89,8 @@ def keep(project: Project, *, with_captions: bool) -> Kept:
     timeline = _timeline(document, media, with_captions=with_captions)
     content = timeline.model_dump_json().encode()
     name = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-    object_storage().write(_timeline_key(project, name), content, "application/json")
+    folders.enter(project)
+    object_storage().write(folders.timeline_key(project, name), content, "application/json")
     clips = [clip for clip in all_clips(document["tracks"]) if not clip["deleted"]]
     effects = {effect["type"] for clip in clips for effect in clip["effects"]}
     return Kept(
@@ -112,49 +105,25 @@ def keep(project: Project, *, with_captions: bool) -> Kept:
 
 def kept(project: Project, name: str) -> Timeline:
     """The timeline that was kept under a name; raises ``ObjectMissing``."""
-    content = object_storage().read(_timeline_key(project, name), MAX_TIMELINE_BYTES)
+    content = object_storage().read(folders.timeline_key(project, name), MAX_TIMELINE_BYTES)
     return Timeline.model_validate_json(content)
 
 
-def stretches_of(project: Project) -> dict[str, str]:
-    """The keys of the project's stretches by their names; they will not be swept today."""
-    due = Now() + SWEPT_EVERY
-    RenderFolder.objects.update_or_create(
-        project_id=project.pk, defaults={"user_id": project.user_id, "sweep_at": due}
+def output_of(parameters: Mapping[str, Any]) -> Output:
+    """What the film is to be like, by a job's stored parameters."""
+    width, height = (int(side) for side in parameters["resolution"].split("x"))
+    if parameters["proxy"]:
+        shrink = min(1.0, PROXY_SIDE / max(width, height))
+        width, height = (max(MIN_SIDE, int(side * shrink) // 2 * 2) for side in (width, height))
+    return Output(
+        format=parameters["format"],
+        width=width,
+        height=height,
+        frame_rate=parameters["timeline"]["frame_rate"],
+        captions=parameters["captions"],
+        loudness_lufs=parameters.get("loudness_lufs"),
+        proxy=parameters["proxy"],
     )
-    found = object_storage().objects(folder_of(project.user_id, project.pk))
-    return {one.key.rsplit("/", 1)[-1].partition(".")[0]: one.key for one in found}
-
-
-def folder_of(user_id: UUID, project_id: UUID) -> str:
-    """Where everything lies that renders of a project have in common."""
-    return f"users/{user_id}/renders/{project_id}/"
-
-
-def due_folders() -> Any:
-    """Folders that have not been looked through for a day."""
-    return RenderFolder.objects.filter(sweep_at__lte=Now())
-
-
-def sweep() -> int:
-    """Remove what is old in some folders, and all in those of deleted projects."""
-    removed = 0
-    for folder in due_folders().order_by("sweep_at")[:FOLDERS_AT_ONCE]:
-        removed += _swept(folder)
-    return removed
-
-
-def _swept(folder: RenderFolder) -> int:
-    there = Project.objects.filter(pk=folder.project_id).exists()
-    before = timezone.now() - KEPT
-    found = object_storage().objects(folder_of(folder.user_id, folder.project_id))
-    old = [one.key for one in found if not there or one.modified_at < before]
-    removed = remove_objects(old)
-    if removed == len(found):
-        folder.delete()
-    elif removed == len(old):
-        RenderFolder.objects.filter(pk=folder.pk).update(sweep_at=Now() + SWEPT_EVERY)
-    return removed
 
 
 def _read(project: Project, *, with_captions: bool) -> dict[str, Any]:
@@ -268,7 +237,3 @@ def _rate_of(project: Project) -> str:
             return f"{timebase * 1000}/1001"
     numerator, denominator = project.frame_rate.as_integer_ratio()
     return f"{numerator}/{denominator}"
-
-
-def _timeline_key(project: Project, name: str) -> str:
-    return f"{folder_of(project.user_id, project.pk)}timeline-{name}.json"

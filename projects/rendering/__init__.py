@@ -1,0 +1,1 @@
+"""What renders of a project are made of, and what of it is there already (decision 13)."""

@@ -1,0 +1,71 @@
+"""Where renders of a project keep their timelines and stretches, until these are old."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from media.deletion import remove_objects
+from media.storage import object_storage
+from projects.models import Project, RenderFolder
+
+KEPT = timedelta(days=14)
+"""Since a stretch was made; what is missing then is made again."""
+SWEPT_EVERY = timedelta(days=1)
+FOLDERS_AT_ONCE = 20
+
+
+def folder_of(user_id: UUID, project_id: UUID) -> str:
+    """The beginning of the keys."""
+    return f"users/{user_id}/renders/{project_id}/"
+
+
+def timeline_key(project: Project, name: str) -> str:
+    """Where a timeline is kept."""
+    return f"{folder_of(project.user_id, project.pk)}timeline-{name}.json"
+
+
+def stretch_key(project: Project, name: str) -> str:
+    """Where a stretch is kept."""
+    return f"{folder_of(project.user_id, project.pk)}{name}.stretch"
+
+
+def enter(project: Project) -> None:
+    """Have the folder swept from tomorrow on, for something will be in it."""
+    RenderFolder.objects.update_or_create(
+        project_id=project.pk,
+        defaults={"user_id": project.user_id, "sweep_at": timezone.now() + SWEPT_EVERY},
+    )
+
+
+def kept_keys(project: Project) -> set[str]:
+    """What is in the folder."""
+    found = object_storage().objects(folder_of(project.user_id, project.pk))
+    return {one.key for one in found}
+
+
+def due() -> QuerySet[RenderFolder]:
+    """Folders that have not been looked through for a day."""
+    return RenderFolder.objects.filter(sweep_at__lte=Now())
+
+
+def sweep() -> int:
+    """Remove what is old in some folders, and all in those of deleted projects."""
+    return sum(_swept(folder) for folder in due().order_by("sweep_at")[:FOLDERS_AT_ONCE])
+
+
+def _swept(folder: RenderFolder) -> int:
+    there = Project.objects.filter(pk=folder.project_id).exists()
+    before = timezone.now() - KEPT
+    found = object_storage().objects(folder_of(folder.user_id, folder.project_id))
+    old = [one.key for one in found if not there or one.modified_at < before]
+    removed = remove_objects(old)
+    # Where somebody has entered it meanwhile, it is not due any more.
+    same = due().filter(pk=folder.pk)
+    if removed == len(found):
+        same.delete()
+    elif removed == len(old):
+        same.update(sweep_at=timezone.now() + SWEPT_EVERY)
+    return removed
