@@ -200,9 +200,8 @@ class Rendering:
         seconds = float(stretch.length / self.output.rate)
         for _ in range(TRIES):
             try:
-                ffmpeg.run(
-                    arguments, seconds=seconds, progress=_moving(self.shares.of(stretch.name))
-                )
+                tell = moving(self.shares.of(stretch.name), STILL_SECONDS)
+                ffmpeg.run(arguments, seconds=seconds, progress=tell)
             except ffmpeg.FFmpegFailed as exc:
                 raise self._unreadable(stretch) from exc
             except StandsStill:
