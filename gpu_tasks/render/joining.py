@@ -93,10 +93,10 @@ def join(
     """Write the film; nothing is encoded again."""
     made: list[str | Path] = []
     maps: list[str | Path] = []
-    for source in (pictures, sound and ["-i", sound], cues and ["-i", cues]):
-        if source:
-            maps += ["-map", str(made.count("-i"))]
-            made += source
+    files = [["-i", path] for path in (sound, cues) if path is not None]
+    for source in [*([pictures] if pictures is not None else []), *files]:
+        maps += ["-map", str(made.count("-i"))]
+        made += source
     made += [*maps, "-c", "copy", "-map_metadata", "-1"]
     if cues is not None:
         made += ["-c:s", CAPTIONS[output.format]]

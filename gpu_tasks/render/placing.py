@@ -98,7 +98,8 @@ def _goes_on(before: Clip, after: Clip) -> bool:
     return (
         (before.source, before.speed_permille) == (after.source, after.speed_permille)
         and 0 <= after.start_ms - before.end_ms <= JOINT_MS
-        and abs(before.in_ms + played_ms - after.in_ms) <= JOINT_MS * max(1, _speed(before))
+        and abs(before.in_ms + played_ms - after.in_ms)
+        <= JOINT_MS * max(Fraction(1), _speed(before))
     )
 
 

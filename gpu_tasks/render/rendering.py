@@ -5,10 +5,11 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -165,7 +166,8 @@ class Rendering:
         with ThreadPoolExecutor(makers) as makers_of_pictures, ThreadPoolExecutor(1) as mixer:
             mixed = mixer.submit(self._make_sound)
             made = [makers_of_pictures.submit(self._make_pictures, one) for one in seen]
-            done, waiting = wait([mixed, *made], return_when=FIRST_EXCEPTION)
+            work: list[Future[Any]] = [mixed, *made]
+            done, waiting = wait(work, return_when=FIRST_EXCEPTION)
             if waiting:
                 self.shares.stop()
                 makers_of_pictures.shutdown(cancel_futures=True)

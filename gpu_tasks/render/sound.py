@@ -34,7 +34,8 @@ def arguments(
 ) -> list[str | Path]:
     """What FFmpeg is to be told to make the sound of a stretch."""
     made: list[str | Path] = ["-copyts"]
-    graph, mixed = [], []
+    graph: list[str] = []
+    mixed: list[str] = []
     for piece in stretch.pieces:
         look = looks[piece.source]
         if look is not None and look.sound is not None:

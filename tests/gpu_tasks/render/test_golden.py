@@ -46,15 +46,15 @@ def random_track(chance: random.Random, length_ms: int, sparse: bool) -> list[Cl
     return clips
 
 
-def sources_at(clip: Clip, at: Fraction) -> set[tuple[int, int]]:
+def sources_at(clip: Clip, at: Fraction, film_rate: Fraction) -> set[tuple[int, int]]:
     """Source and frames that a clip may show at a time in seconds."""
     rate = Fraction(CODED[clip.source][1])
     speed = Fraction(clip.speed_permille, 1000)
     seconds = Fraction(clip.in_ms, 1000) + (at - Fraction(clip.start_ms, 1000)) * speed
     now = int(seconds * rate)
     last = int(SECONDS * rate) - 1
-    # Half a frame of the film for the rounding of edges, and one of the source.
-    near = 1 + int(speed * rate / 24)
+    # What passes in a frame of the film, for the edges are rounded, and one frame of the source.
+    near = 1 + int(speed * rate / film_rate)
     if CODED[clip.source][0].startswith("vfr"):
         near += 1
     return {
@@ -62,12 +62,14 @@ def sources_at(clip: Clip, at: Fraction) -> set[tuple[int, int]]:
     }
 
 
-def expected(tracks: list[list[Clip]], at: Fraction) -> list[tuple[list[Levels], list[Levels]]]:
+def expected(
+    tracks: list[list[Clip]], at: Fraction, rate: Fraction
+) -> list[tuple[list[Levels], list[Levels]]]:
     """What may be below and above at a time: all that each of two layers may show."""
     for clips in reversed(tracks):
         there = [c for c in clips if c.start_ms <= at * 1000 < c.end_ms]
         if there:
-            shown = [[levels_of(*one) for one in sources_at(c, at)] for c in there[-2:]]
+            shown = [[levels_of(*one) for one in sources_at(c, at, rate)] for c in there[-2:]]
             return [(shown[0], shown[-1])]
     return [([BLACK], [BLACK])]
 
@@ -76,7 +78,7 @@ def fits(levels: Levels, tracks: list[list[Clip]], frame: int, rate: Fraction) -
     """Whether the frame is what it should be, or a blend of two such."""
     for near in (0, -1, 1, Fraction(-1, 2), Fraction(1, 2)):
         at = max(Fraction(0), (frame + near + Fraction(1, 2)) / rate)
-        for below, above in expected(tracks, at):
+        for below, above in expected(tracks, at, rate):
             for one in below:
                 for other in above:
                     if is_blend(levels, one, other):

@@ -53,11 +53,11 @@ def decoded_seconds(path: Path) -> dict[str, float]:
             frames = list(container.decode(stream))
             times = [frame.time for frame in frames if frame.time is not None]
             assert times == sorted(times)
-            seconds["video"] = len(frames) / float(stream.average_rate or 1)
+            seconds["video"] = float(len(frames) / (stream.average_rate or 1))
     with av.open(str(path)) as container:
-        for stream in container.streams.audio:
-            frames = list(container.decode(stream))
-            seconds["audio"] = sum(one.samples for one in frames) / stream.rate
+        for track in container.streams.audio:
+            samples = sum(frame.samples for frame in container.decode(track))
+            seconds["audio"] = samples / track.rate
     return seconds
 
 
