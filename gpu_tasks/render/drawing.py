@@ -51,11 +51,11 @@ def _boxed(lines: list[str], output: Output) -> NDArray[np.uint8]:
     face = cv2.FontFace("sans")
     rows = [_row(line, face, size) for line in lines] or [np.zeros((2, 2), np.uint8)]
     width = min(output.width, max(row.shape[1] for row in rows) + size) // 2 * 2
-    height = sum(row.shape[0] for row in rows) // 2 * 2
+    height = min(output.height, sum(row.shape[0] for row in rows)) // 2 * 2
     letters = np.zeros((height, width), np.uint8)
     top = 0
     for row in rows:
-        shown = row[: height - top, :width]
+        shown = row[: max(0, height - top), :width]
         left = (width - shown.shape[1]) // 2
         letters[top : top + shown.shape[0], left : left + shown.shape[1]] = shown
         top += shown.shape[0]

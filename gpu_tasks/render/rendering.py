@@ -26,8 +26,10 @@ from gpu_tasks.render.sources import Look, look, unreadable
 
 logger = logging.getLogger(__name__)
 
-CORES_PER_STRETCH = 4
-"""More of them do little for one encoder; stretches are made side by side instead."""
+LEAST_AT_ONCE = 2
+"""Stretches made at once: while one begins or ends, the other keeps the cores busy."""
+THREADS = 2
+"""Of each, at least: encoders use few threads better than many."""
 SOUND_WEIGHT = 0.05
 """Sound is so much of the work of pictures of the same length."""
 JOINING_SHARE = 0.02
@@ -161,26 +163,26 @@ class Rendering:
 
     def _make(self) -> Path | None:
         """Make what is missing, pictures and sound side by side; returns the encoded sound."""
-        makers = max(1, self.cores // CORES_PER_STRETCH)
         seen = [one for one in self.missing if one.name in self.picture_names]
-        with ThreadPoolExecutor(makers) as makers_of_pictures, ThreadPoolExecutor(1) as mixer:
+        at_once = max(1, min(len(seen), max(LEAST_AT_ONCE, self.cores // THREADS)))
+        threads = max(THREADS, self.cores // at_once)
+        with ThreadPoolExecutor(at_once) as makers, ThreadPoolExecutor(1) as mixer:
             mixed = mixer.submit(self._make_sound)
-            made = [makers_of_pictures.submit(self._make_pictures, one) for one in seen]
+            made = [makers.submit(self._make_pictures, one, threads) for one in seen]
             work: list[Future[Any]] = [mixed, *made]
             done, waiting = wait(work, return_when=FIRST_EXCEPTION)
             if waiting:
                 self.shares.stop()
-                makers_of_pictures.shutdown(cancel_futures=True)
+                makers.shutdown(cancel_futures=True)
             errors = [error for one in done if (error := one.exception())]
             if errors:
                 raise next((one for one in errors if not isinstance(one, Stopped)), errors[0])
             return mixed.result()
 
-    def _make_pictures(self, stretch: Stretch) -> None:
+    def _make_pictures(self, stretch: Stretch, threads: int) -> None:
         folder = self.workspace.scratch(f"captions-{stretch.name}")
         drawn = list(drawn_for(stretch.words, self.output, folder))
         target = self._path(stretch)
-        threads = max(1, self.cores // max(1, self.cores // CORES_PER_STRETCH))
         arguments = pictures.arguments(stretch, self.looks, drawn, self.output, target, threads)
         self._run(stretch, arguments)
         if _count_frames(target) != stretch.length:

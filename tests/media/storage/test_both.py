@@ -1,10 +1,12 @@
 """What both storages promise alike."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import requests
+from django.utils import timezone
 
 from gpu_tasks.decoding import open_media
 from media.storage import (
@@ -177,3 +179,29 @@ def test_a_storage_that_does_not_work_says_so(tmp_path: Path) -> None:
     broken = SignedFileSystemStorage(str(tmp_path / "file"), "http://127.0.0.1/storage/", "key")
     with pytest.raises(STORAGE_ERRORS):
         broken.check()
+
+
+def test_objects_of_a_folder_are_told(storage: ObjectStorage) -> None:
+    begun = timezone.now() - timedelta(seconds=2)
+    for key in ("users/1/renders/2/a.mp4", "users/1/renders/2/b/c.mp4", "users/1/renders/23/d.mp4"):
+        storage.write(key, b"abc", "video/mp4")
+
+    found = storage.objects("users/1/renders/2/")
+
+    assert [one.key for one in found] == ["users/1/renders/2/a.mp4", "users/1/renders/2/b/c.mp4"]
+    assert all(begun <= one.modified_at <= timezone.now() for one in found)
+    assert storage.objects("users/1/renders/3/") == []
+
+
+def test_more_objects_than_one_answer_holds_are_told(storage: ObjectStorage) -> None:
+    keys = [f"users/1/renders/2/{number:04}.mp4" for number in range(1001)]
+    for key in keys:
+        storage.write(key, b"", "video/mp4")
+
+    assert [one.key for one in storage.objects("users/1/renders/2/")] == keys
+
+
+def test_a_folder_is_named_like_a_key(storage: ObjectStorage) -> None:
+    for wrong in ("../", "/", "users/../x/"):
+        with pytest.raises(InvalidKey):
+            storage.objects(wrong)
