@@ -266,6 +266,7 @@ def _composed(
     for index, (name, layer) in enumerate(layers):
         yield f"{base}[s{place}b{index}]"
         base = f"[s{place}b{index}][{name}]overlay={layer.box[0]}:{layer.box[1]}"
+        # With `pass`, FFmpeg's threads wait for each other in one of three runs (9.0).
         base += f":eof_action=repeat:format={BLENDED[output.format]}"
     yield f"{base},format={PIXELS[output.format]}[s{place}]"
 

@@ -170,10 +170,12 @@ class Rendering:
             mixed = mixer.submit(self._make_sound)
             made = [makers.submit(self._make_pictures, one, threads) for one in seen]
             work: list[Future[Any]] = [mixed, *made]
-            done, waiting = wait(work, return_when=FIRST_EXCEPTION)
-            if waiting:
+            try:
+                done, _ = wait(work, return_when=FIRST_EXCEPTION)
+            finally:
+                # Whatever ended it, nothing goes on alone.
                 self.shares.stop()
-                makers.shutdown(cancel_futures=True)
+                makers.shutdown(wait=False, cancel_futures=True)
             errors = [error for one in done if (error := one.exception())]
             if errors:
                 raise next((one for one in errors if not isinstance(one, Stopped)), errors[0])
