@@ -93,7 +93,7 @@ def join(
     """Write the film; nothing is encoded again."""
     made: list[str | Path] = []
     maps: list[str | Path] = []
-    files = [["-i", path] for path in (sound, cues) if path is not None]
+    files: list[list[str | Path]] = [["-i", path] for path in (sound, cues) if path is not None]
     for source in [*([pictures] if pictures is not None else []), *files]:
         maps += ["-map", str(made.count("-i"))]
         made += source
