@@ -70,7 +70,7 @@ class Render(Feature):
     def title(self, parameters: Mapping[str, Any], sources: Sequence[MediaFile]) -> str:
         """The project's name."""
         project = Project.objects.filter(pk=parameters["project_id"]).first()
-        return f"{project.name}.{parameters['format']}" if project else self.name
+        return project.name if project else self.name
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
         """The timeline, the stretches that are there, and the sources of those that are not."""
