@@ -15,7 +15,6 @@ from media import sweeping as uploads
 from media.deletion import remove_objects
 from media.models import MediaFile
 from media.voices import sweeping as voices
-from projects import rendering
 from projects.rendering import folders
 
 logger = logging.getLogger(__name__)
