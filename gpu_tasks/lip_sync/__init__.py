@@ -1,0 +1,1 @@
+"""Lip-sync: a film whose speaker says what another recording says."""

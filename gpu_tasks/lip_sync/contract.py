@@ -1,0 +1,66 @@
+"""The lip-sync function: a film and a recording in, the film with the recording's speech out."""
+
+from pydantic import Field
+
+from gpu_tasks.contract import (
+    Contract,
+    GpuClass,
+    ImageFamily,
+    InputFile,
+    OutputFile,
+    Payload,
+    Wire,
+)
+
+MODELS = {
+    # `musetalkV15/unet.pth` and `musetalkV15/musetalk.json` of it: MIT, weights included.
+    "unet": "TMElyralab/MuseTalk@3ef28bc5cff08c90ad8178a25f1b570cd800170f",
+    "vae": "stabilityai/sd-vae-ft-mse@31f26fdeee1355a5c34592e401dd41e45d25a493",
+    "speech": "openai/whisper-tiny@169d4a4341b33bc18d8881c4b69c2e104e1cc0af",
+}
+
+MAX_SECONDS = 120
+"""Of the recording: at 30 frames of 1080p a second, with faces enhanced, it fits the time limit."""
+MIN_SECONDS = 0.2
+MAX_RATE = 30
+"""Frames per second of the result: films of more are halved."""
+MIN_RATE = 20
+"""Films of fewer are brought to 25, for lips move faster than that."""
+MIN_FACE_SHARE = 0.1
+"""Of the frames used: in fewer there is nobody to speak."""
+
+
+class LipSyncPayload(Payload):
+    """``result`` receives an MP4 as long as ``audio``.
+
+    A film that is too short is played forwards and backwards in turn until the recording ends,
+    so that nothing jumps where it begins again; one that is too long is cut.
+    """
+
+    video: InputFile
+    audio: InputFile
+    enhance_face: bool = Field(description="Restore the face's detail after the lips are made.")
+    result: OutputFile
+
+
+class LipSyncResult(Wire):
+    """What the film is like, and how much of it was worked on."""
+
+    duration_ms: int = Field(gt=0)
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    frame_rate: float = Field(gt=0)
+    frames: int = Field(gt=0)
+    frames_with_face: int = Field(ge=0, description="The others are as they were.")
+
+
+CONTRACT = Contract(
+    name="lip_sync",
+    gpu=GpuClass.A10G,
+    image=ImageFamily.FACE,
+    time_limit_seconds=600,
+    payload=LipSyncPayload,
+    result=LipSyncResult,
+    models=MODELS,
+    memory_mb=16384,
+)

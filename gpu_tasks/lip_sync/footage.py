@@ -1,0 +1,157 @@
+"""What both engines work on: the recording, and the film that is made as long as it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from gpu_tasks.audio import RATE, Samples, SoundTrack
+from gpu_tasks.decoding import open_media
+from gpu_tasks.engine import Workspace
+from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.faces.crops import Points
+from gpu_tasks.faces.tracking import FaceTracker
+from gpu_tasks.film import FALLBACK_RATE, Film, FilmWriter, Frame, look
+from gpu_tasks.lip_sync.contract import (
+    MAX_RATE,
+    MAX_SECONDS,
+    MIN_FACE_SHARE,
+    MIN_RATE,
+    MIN_SECONDS,
+    LipSyncResult,
+)
+
+READ_SHARE = 0.4
+"""Of the progress, for reading the film and following its face."""
+KEPT_AS = (
+    cv2.IMWRITE_JPEG_QUALITY, 97,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+)  # fmt: skip
+"""Frames wait on disk: a film of minutes has more of them than a machine has memory."""
+
+NO_FACE = "There is no face in the film that could speak."
+
+
+@dataclass(frozen=True)
+class Footage:
+    """The recording, and a film of as many frames as it lasts, on disk."""
+
+    sound: Samples
+    film: Film
+    frames: int
+    folder: Path
+    faces: list[Points | None]
+    """The landmarks in each frame of the source."""
+
+    @property
+    def frames_with_face(self) -> int:
+        """Of the result."""
+        return sum(self.face(index) is not None for index in range(self.frames))
+
+    def face(self, index: int) -> Points | None:
+        """The landmarks in a frame of the result."""
+        return self.faces[source_index(index, len(self.faces))]
+
+    def frame(self, index: int) -> Frame:
+        """A frame of the result, as the source has it."""
+        path = _file(self.folder, source_index(index, len(self.faces)))
+        picture = cv2.imread(str(path))
+        if picture is None:
+            raise OSError(f"{path} cannot be read back")
+        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+    def writer(self, path: Path, sound: Path) -> FilmWriter:
+        """Where the result's frames go, with the recording as their sound."""
+        film = self.film
+        return FilmWriter(
+            path, width=film.width, height=film.height, frame_rate=film.frame_rate, sound=sound
+        )
+
+    def result(self) -> LipSyncResult:
+        """What the result is like."""
+        return LipSyncResult(
+            duration_ms=round(self.frames * 1000 / self.film.frame_rate),
+            width=self.film.width,
+            height=self.film.height,
+            frame_rate=float(self.film.frame_rate),
+            frames=self.frames,
+            frames_with_face=self.frames_with_face,
+        )
+
+
+def source_index(index: int, count: int) -> int:
+    """Which of ``count`` frames is shown at ``index``: forwards, backwards, forwards, and so on."""
+    if count == 1:
+        return 0
+    place = index % (2 * count - 2)
+    return min(place, 2 * count - 2 - place)
+
+
+def read(workspace: Workspace) -> Footage:
+    """The inputs of a call, read into its workspace.
+
+    Raises ``EngineError`` INPUT_INVALID for a recording too long or too short, and for a film
+    without a face.
+    """
+    sound = _recording(workspace.input("audio"))
+    film = look(workspace.input("video"))
+    film = replace(film, frame_rate=rate_of(film.frame_rate))
+    frames = max(1, round(sound.size * film.frame_rate / RATE))
+    folder = workspace.scratch("frames")
+    folder.mkdir()
+    faces = _faces(
+        film, frames, folder, lambda share: workspace.progress(share * READ_SHARE)
+    )
+    footage = Footage(sound=sound, film=film, frames=frames, folder=folder, faces=faces)
+    if footage.frames_with_face < max(1, MIN_FACE_SHARE * frames):
+        raise EngineError(ErrorCode.INPUT_INVALID, NO_FACE)
+    return footage
+
+
+def rate_of(frame_rate: Fraction) -> Fraction:
+    """The result's frame rate for a film's: its own, or a whole part of it."""
+    if frame_rate < MIN_RATE:
+        return FALLBACK_RATE
+    while frame_rate > MAX_RATE:
+        frame_rate /= 2
+    return frame_rate
+
+
+def _recording(path: Path) -> Samples:
+    """All samples, gaps as silence."""
+    parts: list[Samples] = []
+    end = 0
+    with open_media(path) as container:
+        for block in SoundTrack(container).blocks():
+            if block.end > MAX_SECONDS * RATE:
+                message = f"The recording is longer than {MAX_SECONDS} seconds."
+                raise EngineError(ErrorCode.INPUT_INVALID, message)
+            parts += [np.zeros(block.start - end, np.int16), block.samples]
+            end = block.end
+    if end < MIN_SECONDS * RATE:
+        message = f"The recording is shorter than {MIN_SECONDS} seconds."
+        raise EngineError(ErrorCode.INPUT_INVALID, message)
+    return np.concatenate(parts)
+
+
+def _faces(
+    film: Film, frames: int, folder: Path, progress: Callable[[float], None]
+) -> list[Points | None]:
+    tracker = FaceTracker(frame_rate=float(film.frame_rate))
+    faces: list[Points | None] = []
+    for frame in islice(film.frames(), frames):
+        path = _file(folder, len(faces))
+        if not cv2.imwrite(str(path), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), KEPT_AS):
+            raise OSError(f"{path} cannot be written")
+        found = tracker.follow(frame)
+        faces.append(None if found is None else found.points)
+        progress(min(1.0, len(faces) / min(frames, film.frames_expected)))
+    return faces
+
+
+def _file(folder: Path, index: int) -> Path:
+    return folder / f"{index:06}.jpg"

@@ -1,0 +1,140 @@
+"""MuseTalk 1.5 on diffusers: the lower half of a face, painted anew so that it says a sound.
+
+The network inpaints latents in one step: it sees a face without its lower half, the whole face
+beside it, and what Whisper's encoder makes of the sound around the frame (Zhang et al. 2024,
+https://arxiv.org/abs/2410.10122; weights and conventions of `TMElyralab/MuseTalk`).
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import WhisperFeatureExtractor, WhisperModel
+
+from gpu_tasks.audio import RATE, Samples
+from gpu_tasks.film import Frame
+from gpu_tasks.lip_sync.contract import MODELS
+from gpu_tasks.weights import folder
+
+SIDE = 256
+"""Of the faces that the network sees, in pixels."""
+VERSION = "musetalkV15"
+"""The folder of the 1.5 weights in their repository."""
+HEARD_RATE = 50
+"""Whisper's states per second."""
+BEFORE, WINDOW = 4, 10
+"""Of these states a frame is told of so many, from so many before it: five frames at 25 a second."""
+TIMESTEP = 0
+"""There is one step, and it takes all of the noise at once."""
+
+Tensor = Any
+
+
+class MuseTalk:
+    """The three networks; faces are square RGB pictures of ``SIDE``."""
+
+    def __init__(self, *, unet: Any, vae: Any, whisper: Any, features: Any) -> None:
+        self._unet = unet
+        self._vae = vae
+        self._whisper = whisper
+        self._features = features
+
+    @classmethod
+    def load(cls, model_dir: Path, device: str, dtype: str) -> "MuseTalk":
+        """The networks in half precision where ``dtype`` says so, on the device."""
+        precision = getattr(torch, dtype)
+        speech = folder(model_dir, MODELS["speech"])
+        whisper = WhisperModel.from_pretrained(speech, torch_dtype=precision).encoder
+        vae = AutoencoderKL.from_pretrained(
+            folder(model_dir, MODELS["vae"]), torch_dtype=precision
+        )
+        unet = _unet(folder(model_dir, MODELS["unet"]) / VERSION).to(precision)
+        return cls(
+            unet=unet.to(device).eval().requires_grad_(False),
+            vae=vae.to(device).eval().requires_grad_(False),
+            whisper=whisper.to(device).eval().requires_grad_(False),
+            features=WhisperFeatureExtractor.from_pretrained(speech),
+        )
+
+    @torch.inference_mode()
+    def hear(self, sound: Samples, progress: Callable[[float], None]) -> Tensor:
+        """States × layers × channels of the sound, ``HEARD_RATE`` a second, on the CPU.
+
+        Whisper hears thirty seconds at a time.
+        """
+        length = self._features.n_samples
+        states = []
+        for start in range(0, sound.size, length):
+            part = sound[start : start + length]
+            mel = self._features(part / np.float32(32768), sampling_rate=RATE, return_tensors="pt")
+            mel = mel.input_features.to(self._whisper.device, self._whisper.dtype)
+            layers = self._whisper(mel, output_hidden_states=True).hidden_states
+            heard = torch.stack(layers, dim=2)[0].cpu()
+            states.append(heard[: -(-part.size * HEARD_RATE // RATE)])
+            progress(min(1.0, (start + length) / sound.size))
+        return torch.cat(states)
+
+    @torch.inference_mode()
+    def speak(self, faces: Sequence[Frame], heard: Tensor) -> list[Frame]:
+        """The faces, each saying what was heard around it; see ``around``."""
+        pixels = torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2)
+        pixels = pixels.to(self._vae.device, self._vae.dtype) / 127.5 - 1
+        blank = pixels.clone()
+        blank[:, :, SIDE // 2 :] = -1
+        latents = torch.cat([self._encoded(blank), self._encoded(pixels)], dim=1)
+        said = self._unet(
+            latents,
+            torch.tensor([TIMESTEP], device=latents.device),
+            encoder_hidden_states=_placed(heard.to(latents.device, torch.float32)).to(
+                latents.dtype
+            ),
+        ).sample
+        made = self._vae.decode(said / self._vae.config.scaling_factor).sample.float()
+        made = ((made + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        return [np.asarray(one) for one in made.permute(0, 2, 3, 1).cpu().numpy()]
+
+    def _encoded(self, pixels: Tensor) -> Tensor:
+        # The mode, not a sample: the same film gives the same result.
+        return self._vae.encode(pixels).latent_dist.mode() * self._vae.config.scaling_factor
+
+
+def around(heard: Tensor, frames: Sequence[int], frame_rate: Fraction) -> Tensor:
+    """What is heard around each of the frames: frames × (window · layers) × channels.
+
+    Before the first and after the last state there is nothing: zeros.
+    """
+    starts = [int(frame * HEARD_RATE / frame_rate) for frame in frames]
+    silence = heard.new_zeros(1, *heard.shape[1:])
+    padded = torch.cat([silence.expand(BEFORE, -1, -1), heard, silence.expand(WINDOW, -1, -1)])
+    last = padded.shape[0] - WINDOW
+    windows = [padded[min(start, last) :][:WINDOW] for start in starts]
+    return torch.stack(windows).flatten(1, 2)
+
+
+def _placed(heard: Tensor) -> Tensor:
+    """With sines and cosines of the places added (Vaswani et al. 2017, section 3.5)."""
+    places, channels = heard.shape[1:]
+    half = torch.arange(0, channels, 2, dtype=torch.float32, device=heard.device)
+    angles = torch.arange(places, dtype=torch.float32, device=heard.device)[:, None]
+    angles = angles / 10_000 ** (half / channels)
+    added = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+    return heard + added
+
+
+def _unet(weights: Path) -> Any:
+    """The network by its configuration, its weights as safetensors or as PyTorch wrote them."""
+    config = json.loads((weights / "musetalk.json").read_text(encoding="utf-8"))
+    unet = UNet2DConditionModel.from_config(config)
+    safe = weights / "unet.safetensors"
+    if safe.is_file():
+        state = safetensors.torch.load_file(safe)
+    else:
+        state = torch.load(weights / "unet.pth", map_location="cpu", weights_only=True)
+    unet.load_state_dict(state)
+    return unet
