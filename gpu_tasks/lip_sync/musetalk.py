@@ -50,7 +50,7 @@ class MuseTalk:
         """The networks in half precision where ``dtype`` says so, on the device."""
         precision = getattr(torch, dtype)
         speech = folder(model_dir, MODELS["speech"])
-        whisper = WhisperModel.from_pretrained(speech, torch_dtype=precision).encoder
+        whisper = WhisperModel.from_pretrained(speech, dtype=precision).encoder
         vae = AutoencoderKL.from_pretrained(
             folder(model_dir, MODELS["vae"]), torch_dtype=precision
         )

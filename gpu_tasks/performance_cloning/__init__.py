@@ -1,0 +1,1 @@
+"""Performance cloning: a portrait that moves as the face of a film does."""

@@ -1,0 +1,66 @@
+"""A picture bent so that the landmarks of its face lie elsewhere, and its background does not."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_tasks.faces.crops import Points
+from gpu_tasks.faces.regions import OVAL
+from gpu_tasks.film import Frame
+from gpu_tasks.warping import fading
+
+CELLS = 24
+"""Of the grid that the bending is worked out on, across the face."""
+REACH = 0.06
+"""Of the face's width: so far a landmark's way is shared with what is around it."""
+INFLUENCE = 0.9
+"""Of the face's width, outside the face: there everything stays where it is."""
+Grid = NDArray[np.float32]
+
+
+def bent(picture: Frame, points: Points, goals: Points) -> Frame:
+    """The picture with what is at ``points`` brought to ``goals``."""
+    points, goals = points[:, :2], goals[:, :2]
+    face = float(np.ptp(points[:, 0])) or 1.0
+    height, width = picture.shape[:2]
+    reach = INFLUENCE * face + 1
+    left, top = np.maximum(np.floor(goals.min(axis=0) - reach), 0).astype(int)
+    right, bottom = np.minimum(np.ceil(goals.max(axis=0) + reach), (width, height)).astype(int)
+    if right <= left or bottom <= top:
+        return picture
+    step = max(2.0, face / CELLS)
+    columns = np.arange(left, right + step, step, dtype=np.float32)
+    rows = np.arange(top, bottom + step, step, dtype=np.float32)
+    ways = _ways(columns, rows, points, goals, face)
+    y, x = np.mgrid[top:bottom, left:right].astype(np.float32)
+    place = (np.stack([x - left, y - top], axis=-1) / step).astype(np.float32)
+    taken = np.stack([x, y], axis=-1) - cv2.remap(ways, place, None, cv2.INTER_LINEAR)
+    part = cv2.remap(picture, taken, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    result = picture.copy()
+    result[top:bottom, left:right] = part
+    return result
+
+
+def _ways(columns: Grid, rows: Grid, points: Grid, goals: Grid, face: float) -> Grid:
+    """The way that has been gone by what is at each place of the grid, rows × columns × 2."""
+    places = np.stack(np.meshgrid(columns, rows), axis=-1)
+    ways = np.zeros_like(places)
+    distances = _outside(places, goals, face)
+    near = distances < INFLUENCE * face
+    squares = ((places[near][:, None] - goals[None]) ** 2).sum(axis=-1)
+    # Relative to the nearest: far from all of them, the nearest still counts.
+    squares -= squares.min(axis=1, keepdims=True)
+    shares = np.exp(-squares / (2 * (REACH * face) ** 2))
+    shares /= shares.sum(axis=1, keepdims=True)
+    ways[near] = shares @ (goals - points)
+    return ways * fading(distances, 0.0, INFLUENCE * face)[..., None]
+
+
+def _outside(places: Grid, goals: Grid, face: float) -> Grid:
+    """How far each place is from the face; 0 inside it."""
+    outline = cv2.convexHull(goals[list(OVAL)].astype(np.float32))
+    distances = [
+        -cv2.pointPolygonTest(outline, (float(x), float(y)), measureDist=True)
+        for x, y in places.reshape(-1, 2)
+    ]
+    return np.maximum(np.array(distances, np.float32).reshape(places.shape[:2]), 0)

@@ -1,0 +1,69 @@
+"""The performance-cloning function: a portrait and a film in, the portrait acting the film out."""
+
+from pydantic import Field
+
+from gpu_tasks.contract import (
+    Contract,
+    GpuClass,
+    ImageFamily,
+    InputFile,
+    OutputFile,
+    Payload,
+    Wire,
+)
+
+MODELS = {
+    "video": "Wan-AI/Wan2.2-Animate-14B-Diffusers@main",
+    "people": "PekingU/rtdetr_r50vd_coco_o365@457857cec8ac28ddede40ecee9eed2beca321af8",
+    "pose": "usyd-community/vitpose-base-simple@a93ac0c67e0b7e2c55287d21d4c460c8f3c54d45",
+}
+
+MAX_SECONDS = 20
+"""Of the driving film: more would not be done in the time limit at a size worth looking at."""
+MAX_RATE = 25
+"""Frames per second of the result, for every frame costs seconds; films of more become 24 or 25."""
+MIN_RATE = 12
+"""Films of fewer are brought to 25."""
+MIN_FACE_SHARE = 0.5
+"""Of the driving film's frames: with fewer there is no performance to follow."""
+MIN_FACE_PIXELS = 24
+"""Between the outer corners of the portrait's eyes: below, there is no expression to change."""
+MAX_SIDE = 1280
+"""Of the result's larger side; drafts keep the portrait's size up to it."""
+
+
+class PerformanceCloningPayload(Payload):
+    """``source`` is a picture of one person, or a film whose first frame is one.
+
+    ``result`` receives an MP4 of the source's proportions, as long as ``driving`` and with its
+    sound.
+    """
+
+    source: InputFile
+    driving: InputFile
+    seed: int = Field(ge=0, lt=2**31)
+    result: OutputFile
+
+
+class PerformanceCloningResult(Wire):
+    """What the film is like, and how much of the performance could be seen."""
+
+    duration_ms: int = Field(gt=0)
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    frame_rate: float = Field(gt=0)
+    frames: int = Field(gt=0)
+    frames_with_face: int = Field(ge=0, description="In the driving film.")
+
+
+CONTRACT = Contract(
+    name="performance_cloning",
+    gpu=GpuClass.A100_80GB,
+    image=ImageFamily.DIFFUSION,
+    time_limit_seconds=900,
+    payload=PerformanceCloningPayload,
+    result=PerformanceCloningResult,
+    models=MODELS,
+    memory_mb=65536,
+    dtype="bfloat16",
+)

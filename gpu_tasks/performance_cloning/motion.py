@@ -1,0 +1,148 @@
+"""How a face moves: the turning of its head, and its expression, told apart in three dimensions.
+
+Each face is fitted to a mean one (Umeyama 1991), by what no expression moves. The head's pose is
+the fit, the expression is what the fit leaves. Both are told as changes from the usual ones of
+the performance, so that they can be given to a face of another shape.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_tasks.faces.crops import Points
+from gpu_tasks.faces.regions import FIRM, INNER_LIPS, OUTER_LIPS, canonical
+
+Matrix = NDArray[np.float64]
+
+MAX_TURN = np.deg2rad([16.0, 18.0, 20.0])
+"""Nodding, turning and tilting, in radians: beyond, a flat picture shows that it is flat."""
+MAX_SHIFT = 0.6
+"""In distances of the outer corners of the eyes."""
+MAX_GROWTH = 0.15
+STRENGTH = 1.0
+"""Of the expression."""
+MAX_EXPRESSION = 0.12
+"""In the same distances: how far an expression moves a landmark."""
+CORNERS = (61, 291)
+JAW = (152, 148, 377, 176, 400, 149, 378, 150, 379, 136, 365, 172, 397, 17, 18, 200, 199, 175)
+
+
+@dataclass(frozen=True)
+class Pose:
+    """A head: ``scale · rotation · mean face + shift`` are its landmarks."""
+
+    rotation: Matrix
+    scale: float
+    shift: Matrix
+
+    def of(self, points: Matrix) -> Matrix:
+        """Where the mean face's points are."""
+        placed: Matrix = self.scale * points @ self.rotation.T + self.shift
+        return placed
+
+    def undone(self, points: Matrix) -> Matrix:
+        """The points as on the mean face."""
+        plain: Matrix = (points - self.shift) @ self.rotation / self.scale
+        return plain
+
+
+def pose_of(points: Points) -> Pose:
+    """The pose of a face by its landmarks."""
+    firm = list(FIRM)
+    ours, mean = np.asarray(points, float)[firm], np.asarray(canonical(), float)[firm]
+    our_middle, middle = ours.mean(axis=0), mean.mean(axis=0)
+    left, sizes, right = np.linalg.svd((ours - our_middle).T @ (mean - middle))
+    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
+    rotation = left @ np.diag(signs) @ right
+    scale = float((sizes * signs).sum() / ((mean - middle) ** 2).sum())
+    return Pose(rotation, scale, our_middle - scale * rotation @ middle)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A moment of a performance, as a change from its usual pose and expression."""
+
+    turn: Matrix
+    """A rotation."""
+    growth: float
+    """1 for a head as near as usual."""
+    shift: Matrix
+    """In distances of the outer corners of the eyes."""
+    expression: Matrix
+    """468 × 3, in the same distances, on a face that looks at us."""
+
+    def given_to(self, points: Points) -> Points:
+        """The landmarks of another face that moves so."""
+        pose = pose_of(points)
+        plain = pose.undone(np.asarray(points, float)) + self.expression
+        moved = Pose(
+            rotation=self.turn @ pose.rotation,
+            scale=pose.scale * self.growth,
+            shift=pose.shift + pose.scale * self.shift,
+        )
+        return moved.of(plain).astype(np.float32)
+
+
+def motions(faces: Sequence[Points]) -> list[Motion]:
+    """The motion in each frame of a performance."""
+    poses = [pose_of(face) for face in faces]
+    expressions = np.stack(
+        [pose.undone(np.asarray(face, float)) for pose, face in zip(poses, faces, strict=True)]
+    )
+    changes = expressions - np.median(expressions, axis=0)
+    usual = _mean_rotation([pose.rotation for pose in poses])
+    scale = float(np.median([pose.scale for pose in poses]))
+    place = np.median([pose.shift for pose in poses], axis=0)
+    return [
+        Motion(
+            turn=_limited_turn(pose.rotation @ usual.T),
+            growth=1 + float(_limited(np.array(pose.scale / scale - 1), MAX_GROWTH)),
+            shift=_limited((pose.shift - place) / scale, MAX_SHIFT) * np.array([1, 1, 0]),
+            expression=_spread(change),
+        )
+        for pose, change in zip(poses, changes, strict=True)
+    ]
+
+
+def _mean_rotation(rotations: list[Matrix]) -> Matrix:
+    left, _, right = np.linalg.svd(np.sum(rotations, axis=0))
+    mean: Matrix = left @ np.diag([1, 1, np.sign(np.linalg.det(left @ right))]) @ right
+    return mean
+
+
+def _limited(value: Matrix, most: float | Matrix) -> Matrix:
+    """As it is while it is small, and never more than ``most``."""
+    limited: Matrix = most * np.tanh(value / most)
+    return limited
+
+
+def _limited_turn(rotation: Matrix) -> Matrix:
+    vector = _limited(cv2.Rodrigues(rotation)[0].reshape(3), MAX_TURN)
+    return np.asarray(cv2.Rodrigues(vector)[0], float)
+
+
+def _weights() -> Matrix:
+    """How much of each landmark's own change is taken: the opening of the mouth is not.
+
+    Lips that part and the jaw that drops are bent on their own, see `gpu_tasks.mouth`.
+    """
+    weights = np.ones(len(canonical()))
+    weights[[*INNER_LIPS, *OUTER_LIPS, *JAW]] = 0
+    weights[list(CORNERS)] = 1
+    return weights
+
+
+REACH = 0.12
+"""In distances of the eyes: a change is shared with landmarks so far."""
+
+
+def _spread(change: Matrix) -> Matrix:
+    """The change, smoothed over the face, and filled in where it is not taken."""
+    places = np.asarray(canonical(), float)
+    squares = ((places[:, None, :2] - places[None, :, :2]) ** 2).sum(axis=-1)
+    shares = np.exp(-squares / (2 * REACH**2)) * _weights()
+    shares /= shares.sum(axis=1, keepdims=True)
+    return _limited(STRENGTH * shares @ change, MAX_EXPRESSION)

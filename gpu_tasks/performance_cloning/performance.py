@@ -1,0 +1,107 @@
+"""What both engines work on: the portrait, and the performance of the face in the driving film."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.faces.crops import Points
+from gpu_tasks.faces.tracking import FaceTracker, Several
+from gpu_tasks.film import FALLBACK_RATE, Film, Frame, look
+from gpu_tasks.performance_cloning.contract import (
+    MAX_RATE,
+    MAX_SECONDS,
+    MAX_SIDE,
+    MIN_FACE_PIXELS,
+    MIN_FACE_SHARE,
+    MIN_RATE,
+    PerformanceCloningResult,
+)
+
+STEADY_RATE = Fraction(24)
+"""Of the result, for films of more frames per second than that may have."""
+EYES = (33, 263)
+"""Their outer corners."""
+
+NO_PORTRAIT = "There is no face in the portrait."
+SEVERAL_PORTRAITS = "There are several faces in the portrait: it must be clear whose is meant."
+SMALL_PORTRAIT = "The face in the portrait is too small."
+NO_PERFORMANCE = "There is too little of a face in the driving film."
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A picture of one face, with its landmarks."""
+
+    picture: Frame
+    points: Points
+
+
+def portrait(path: Path) -> Portrait:
+    """The picture at ``path``, or the first of the film there.
+
+    Raises ``EngineError`` INPUT_INVALID for none, several, or too small a face.
+    """
+    picture = next(look(path, max_side=MAX_SIDE).frames())
+    found = FaceTracker(frame_rate=1.0).follow(picture)
+    if found is None:
+        raise EngineError(ErrorCode.INPUT_INVALID, NO_PORTRAIT)
+    if found.faces > 1:
+        raise EngineError(ErrorCode.INPUT_INVALID, SEVERAL_PORTRAITS)
+    outer = found.points[list(EYES), :2]
+    if np.linalg.norm(outer[0] - outer[1]) < MIN_FACE_PIXELS:
+        raise EngineError(ErrorCode.INPUT_INVALID, SMALL_PORTRAIT)
+    return Portrait(picture, found.points)
+
+
+def driving_film(path: Path) -> Film:
+    """The driving film, at the rate of the result."""
+    film = look(path, max_side=MAX_SIDE)
+    return replace(film, frame_rate=rate_of(film.frame_rate))
+
+
+def rate_of(frame_rate: Fraction) -> Fraction:
+    """The result's frame rate for a driving film's."""
+    if frame_rate < MIN_RATE:
+        return FALLBACK_RATE
+    if frame_rate <= MAX_RATE:
+        return frame_rate
+    half = frame_rate / 2
+    return half if STEADY_RATE <= half <= MAX_RATE else STEADY_RATE
+
+
+def performed(
+    film: Film, progress: Callable[[float], None]
+) -> Iterator[tuple[Frame, Points | None]]:
+    """Each frame of the driving film with the landmarks of its face.
+
+    Raises ``EngineError`` INPUT_INVALID for several faces, for too few frames with one, and for a
+    film that is too long.
+    """
+    tracker = FaceTracker(frame_rate=float(film.frame_rate), several=Several.REFUSE)
+    # Rates that do not divide a film give it a frame more.
+    longest = MAX_SECONDS * film.frame_rate + 1
+    for frame in film.frames():
+        if tracker.frames >= longest:
+            message = f"The driving film is longer than {MAX_SECONDS} seconds."
+            raise EngineError(ErrorCode.INPUT_INVALID, message)
+        found = tracker.follow(frame)
+        yield frame, None if found is None else found.points
+        progress(min(1.0, tracker.frames / film.frames_expected))
+    if tracker.share_with_face < MIN_FACE_SHARE:
+        raise EngineError(ErrorCode.INPUT_INVALID, NO_PERFORMANCE)
+
+
+def result(film: Film, picture: Frame, seen: list[bool]) -> PerformanceCloningResult:
+    """What a film is like that has the pictures' size and as many frames as the driving one."""
+    return PerformanceCloningResult(
+        duration_ms=round(len(seen) * 1000 / film.frame_rate),
+        width=picture.shape[1],
+        height=picture.shape[0],
+        frame_rate=float(film.frame_rate),
+        frames=len(seen),
+        frames_with_face=sum(seen),
+    )
