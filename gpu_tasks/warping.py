@@ -5,6 +5,7 @@ Each column of ``u`` is stretched between knots that stay in order, so nothing f
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -101,7 +102,7 @@ def stretched(v: Array, knots: list[tuple[Array, Array]]) -> Array:
     Knots must be in order, and may coincide.
     """
     taken = v.copy()
-    for (start, start_to), (end, end_to) in zip(knots, knots[1:], strict=False):
+    for (start, start_to), (end, end_to) in pairwise(knots):
         length = np.maximum(end_to - start_to, 1e-3)
         share = (v - start_to) / length
         inside = (v >= start_to) & (v < end_to)

@@ -103,9 +103,7 @@ def read(workspace: Workspace) -> Footage:
     frames = max(1, round(sound.size * film.frame_rate / RATE))
     folder = workspace.scratch("frames")
     folder.mkdir()
-    faces = _faces(
-        film, frames, folder, lambda share: workspace.progress(share * READ_SHARE)
-    )
+    faces = _faces(film, frames, folder, lambda share: workspace.progress(share * READ_SHARE))
     footage = Footage(sound=sound, film=film, frames=frames, folder=folder, faces=faces)
     if footage.frames_with_face < max(1, MIN_FACE_SHARE * frames):
         raise EngineError(ErrorCode.INPUT_INVALID, NO_FACE)

@@ -29,7 +29,7 @@ VERSION = "musetalkV15"
 HEARD_RATE = 50
 """Whisper's states per second."""
 BEFORE, WINDOW = 4, 10
-"""Of these states a frame is told of so many, from so many before it: five frames at 25 a second."""
+"""A frame is told of ten states, from four before it on: five frames at 25 a second."""
 TIMESTEP = 0
 """There is one step, and it takes all of the noise at once."""
 
@@ -51,9 +51,7 @@ class MuseTalk:
         precision = getattr(torch, dtype)
         speech = folder(model_dir, MODELS["speech"])
         whisper = WhisperModel.from_pretrained(speech, dtype=precision).encoder
-        vae = AutoencoderKL.from_pretrained(
-            folder(model_dir, MODELS["vae"]), torch_dtype=precision
-        )
+        vae = AutoencoderKL.from_pretrained(folder(model_dir, MODELS["vae"]), torch_dtype=precision)
         unet = _unet(folder(model_dir, MODELS["unet"]) / VERSION).to(precision)
         return cls(
             unet=unet.to(device).eval().requires_grad_(False),

@@ -125,9 +125,7 @@ def _acted(still: Portrait, moments: Sequence[Moment]) -> Iterator[Frame]:
     for moment, motion in zip(moments, moves, strict=True):
         opening = OPENING_GAIN * max(0.0, opening_of(moment.points) - CLOSED_LIPS)
         picture = shaped(still.picture, still.points, Shape(opening))
-        right, left = (
-            _closing(now, often) for now, often in zip(moment.eyes, usual, strict=True)
-        )
+        right, left = (_closing(now, often) for now, often in zip(moment.eyes, usual, strict=True))
         picture = closed(picture, still.points, (right, left))
         yield bent(picture, still.points, motion.given_to(still.points))
 

@@ -42,9 +42,7 @@ def _closed(frame: Frame, points: Points, loop: tuple[int, ...], share: float) -
     gap = lower - upper
     upper_to, lower_to = upper + (1 - LOWER_SHARE) * share * gap, lower - LOWER_SHARE * share * gap
     top, bottom = np.full_like(upper, brow), np.full_like(upper, BELOW * width)
-    v = stretched(
-        part.v, [(top, top), (upper, upper_to), (lower, lower_to), (bottom, bottom)]
-    )
+    v = stretched(part.v, [(top, top), (upper, upper_to), (lower, lower_to), (bottom, bottom)])
     seen = (part.v >= upper_to) & (part.v < lower_to)
     return part.put(part.taken_from(part.u, np.where(seen, part.v, v)))
 

@@ -26,9 +26,7 @@ def nodding(frames: int) -> Iterable[Frame]:
         yield scene(place, width=WIDTH, height=HEIGHT)
 
 
-def filmed(
-    path: Path, frames: Iterable[Frame], *, rate: Fraction = FRAME_RATE
-) -> Path:
+def filmed(path: Path, frames: Iterable[Frame], *, rate: Fraction = FRAME_RATE) -> Path:
     """A film of these frames, without sound."""
     pictures = list(frames)
     height, width = pictures[0].shape[:2]

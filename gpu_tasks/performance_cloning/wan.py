@@ -1,0 +1,138 @@
+"""Wan-Animate on diffusers: a portrait painted frame by frame after figures and faces.
+
+Cheng et al. 2025, https://arxiv.org/abs/2509.14055; settings of `Wan-Video/Wan2.2`.
+"""
+
+from collections.abc import Callable, Sequence
+from math import ceil, sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import WanAnimatePipeline
+from PIL import Image
+
+from gpu_tasks.film import Frame
+from gpu_tasks.performance_cloning.contract import MODELS
+from gpu_tasks.weights import folder
+
+STEPS = 20
+GUIDANCE = 1.0
+"""None: the model is made to be used without."""
+PROMPT = "视频中的人在做动作"
+"""“The person in the video is moving”: what the model was trained with, whatever is seen."""
+SEGMENT = 77
+"""Frames painted together at most; one more than a multiple of four."""
+OVERLAP = 5
+"""Frames that a segment takes over from the one before."""
+MULTIPLE = 16
+"""Of which both sides are: latents are an eighth, and are seen in squares of two."""
+MAX_AREA = 832 * 480
+"""Pixels."""
+PAINT_SECONDS = 600
+"""Of the time limit; loading, watching and encoding have the rest."""
+WHOLE_BYTES = 70 * 1024**3
+"""Of a GPU's memory that holds all at once: with less, what is idle waits in main memory."""
+
+_LAYERS, _CHANNELS, _WEIGHTS = 40, 5120, 14e9
+_OPERATIONS_PER_SECOND = 150e12
+"""Half of what an A100 does at best in half precision: an estimate, not a measurement."""
+
+
+class Wan:
+    """The pipeline, in half precision but for its autoencoder."""
+
+    def __init__(self, model_dir: Path, device: str, dtype: str) -> None:
+        precision = {"default": getattr(torch, dtype), "vae": torch.float32}
+        self._pipeline = WanAnimatePipeline.from_pretrained(
+            folder(model_dir, MODELS["video"]), torch_dtype=precision
+        )
+        self._pipeline.set_progress_bar_config(disable=True)
+        if _is_small(device):
+            self._pipeline.enable_model_cpu_offload(device=device)
+        else:
+            self._pipeline.to(device)
+
+    @property
+    def face_side(self) -> int:
+        """Of the pictures of faces that the model sees, in pixels."""
+        return int(self._pipeline.transformer.config.motion_encoder_size)
+
+    def painted(
+        self,
+        portrait: Frame,
+        figures: Sequence[Frame],
+        faces: Sequence[Frame],
+        *,
+        seed: int,
+        progress: Callable[[float], None],
+    ) -> list[Frame]:
+        """The portrait in each of the poses; all but the faces are of one size.
+
+        ``progress`` hears the share done at every step of every segment.
+        """
+        count, length = segments(len(figures))
+        told = 0
+
+        def step(_pipeline: Any, _step: int, _time: Any, _values: Any) -> dict[str, Any]:
+            nonlocal told
+            told += 1
+            progress(told / (count * STEPS))
+            return {}
+
+        height, width = figures[0].shape[:2]
+        needed = count * (length - OVERLAP) + OVERLAP
+        film = self._pipeline(
+            image=Image.fromarray(portrait),
+            pose_video=_padded(figures, needed),
+            face_video=_padded(faces, needed),
+            prompt=PROMPT,
+            height=height,
+            width=width,
+            segment_frame_length=length,
+            prev_segment_conditioning_frames=OVERLAP,
+            num_inference_steps=STEPS,
+            guidance_scale=GUIDANCE,
+            generator=torch.Generator("cpu").manual_seed(seed),
+            callback_on_step_end=step,
+            output_type="np",
+        ).frames[0]
+        return [np.rint(one * 255).astype(np.uint8) for one in film[: len(figures)]]
+
+
+def segments(frames: int) -> tuple[int, int]:
+    """How many segments a film needs, and how long each is: no longer than they must be."""
+    new = max(frames - OVERLAP, 1)
+    count = ceil(new / (SEGMENT - OVERLAP))
+    length = OVERLAP + ceil(new / count)
+    return count, 4 * ceil((length - 1) / 4) + 1
+
+
+def size_for(portrait: Frame, frames: int) -> tuple[int, int]:
+    """Width and height of the film: the portrait's proportions, as large as time allows."""
+    height, width = portrait.shape[:2]
+    scale = sqrt(min(MAX_AREA, _area(frames)) / (width * height))
+    sides = (round(side * scale / MULTIPLE) * MULTIPLE for side in (width, height))
+    across, down = (max(MULTIPLE, side) for side in sides)
+    return across, down
+
+
+def _area(frames: int) -> float:
+    """Pixels a frame may have: what a step costs is squared in its tokens by the attention."""
+    count, length = segments(frames)
+    operations = PAINT_SECONDS / (count * STEPS) * _OPERATIONS_PER_SECOND
+    squared, linear = 4 * _LAYERS * _CHANNELS, 2 * _WEIGHTS
+    tokens = (sqrt(linear**2 + 4 * squared * operations) - linear) / (2 * squared)
+    latents = (length - 1) // 4 + 2  # one is the portrait's
+    return tokens / latents * MULTIPLE**2
+
+
+def _padded(frames: Sequence[Frame], needed: int) -> list[Image.Image]:
+    """As the pipeline wants them, with the last one standing still to the end of the segment."""
+    pictures = [Image.fromarray(frame) for frame in frames]
+    return pictures + pictures[-1:] * (needed - len(pictures))
+
+
+def _is_small(device: str) -> bool:
+    return device.startswith("cuda") and torch.cuda.mem_get_info(device)[1] < WHOLE_BYTES
