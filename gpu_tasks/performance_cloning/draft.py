@@ -10,7 +10,7 @@ from gpu_tasks.contract import EngineInfo
 from gpu_tasks.engine import Workspace
 from gpu_tasks.faces.crops import Points
 from gpu_tasks.faces.iris import iris
-from gpu_tasks.film import FilmWriter, Frame
+from gpu_tasks.film import Frame
 from gpu_tasks.mouth import Shape, opening_of, shaped
 from gpu_tasks.performance_cloning.bending import bent
 from gpu_tasks.performance_cloning.contract import (
@@ -25,6 +25,7 @@ from gpu_tasks.performance_cloning.performance import (
     performed,
     portrait,
     result,
+    written,
 )
 
 WATCH_SHARE = 0.4
@@ -73,14 +74,7 @@ class DraftEngine:
                 film, lambda share: workspace.progress(share * WATCH_SHARE)
             )
         ]
-        height, width = still.picture.shape[:2]
-        with FilmWriter(
-            workspace.output("result"),
-            width=width,
-            height=height,
-            frame_rate=film.frame_rate,
-            sound=workspace.input("driving") if film.has_sound else None,
-        ) as writer:
+        with written(workspace, film, still.picture) as writer:
             for index, frame in enumerate(_acted(still, _filled(watched))):
                 writer.write(frame)
                 done = (index + 1) / len(watched)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from gpu_tasks.engine import Workspace
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.faces.crops import Points
 from gpu_tasks.faces.tracking import FaceTracker, Several
-from gpu_tasks.film import FALLBACK_RATE, Film, Frame, look
+from gpu_tasks.film import FALLBACK_RATE, Film, FilmWriter, Frame, look
 from gpu_tasks.performance_cloning.contract import (
     MAX_RATE,
     MAX_SECONDS,
@@ -93,6 +94,18 @@ def performed(
         progress(min(1.0, tracker.frames / film.frames_expected))
     if tracker.share_with_face < MIN_FACE_SHARE:
         raise EngineError(ErrorCode.INPUT_INVALID, NO_PERFORMANCE)
+
+
+def written(workspace: Workspace, film: Film, picture: Frame) -> FilmWriter:
+    """Where the result's frames go: of the picture's size, with the driving film's sound."""
+    height, width = picture.shape[:2]
+    return FilmWriter(
+        workspace.output("result"),
+        width=width,
+        height=height,
+        frame_rate=film.frame_rate,
+        sound=film.path if film.has_sound else None,
+    )
 
 
 def result(film: Film, picture: Frame, seen: list[bool]) -> PerformanceCloningResult:

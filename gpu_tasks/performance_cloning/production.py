@@ -11,7 +11,7 @@ from gpu_tasks.contract import EngineInfo
 from gpu_tasks.engine import Workspace
 from gpu_tasks.faces.crops import Points
 from gpu_tasks.faces.regions import LEFT_BROW, RIGHT_BROW
-from gpu_tasks.film import Film, FilmWriter, Frame
+from gpu_tasks.film import Film, Frame
 from gpu_tasks.performance_cloning.contract import (
     MODELS,
     PerformanceCloningPayload,
@@ -24,9 +24,10 @@ from gpu_tasks.performance_cloning.performance import (
     performed,
     portrait,
     result,
+    written,
 )
 from gpu_tasks.performance_cloning.skeleton import Keypoints, drawn, laid_over
-from gpu_tasks.performance_cloning.wan import Wan, size_for
+from gpu_tasks.performance_cloning.wan import Effort, Wan
 
 BATCH = 16
 """Frames whose people are looked for at once."""
@@ -45,11 +46,16 @@ class _Watched:
     seen: list[bool] = field(default_factory=list)
 
 
-def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
+def load(
+    model_dir: Path | None,
+    device: str,
+    dtype: str,
+    effort: Effort = Effort(),  # noqa: B008 - it is immutable
+) -> "ProductionEngine":
     """The engine with its weights from ``model_dir``."""
     if model_dir is None:
         raise ValueError("the weights' folder is not set")
-    return ProductionEngine(Wan(model_dir, device, dtype), People(model_dir, device))
+    return ProductionEngine(Wan(model_dir, device, dtype, effort), People(model_dir, device))
 
 
 class ProductionEngine:
@@ -67,7 +73,7 @@ class ProductionEngine:
         still = portrait(workspace.input("source"))
         film = driving_film(workspace.input("driving"))
         watched = self._watched(film, lambda share: workspace.progress(share * WATCH_SHARE))
-        size = size_for(still.picture, len(watched.seen))
+        size = self._wan.size_for(still.picture, len(watched.seen))
         frames = self._wan.painted(
             _resized(still.picture, size),
             self._figures(still, watched, size),
@@ -75,7 +81,11 @@ class ProductionEngine:
             seed=payload.seed,
             progress=lambda share: workspace.progress(WATCH_SHARE + PAINT_SHARE * share),
         )
-        _write(workspace, film, frames)
+        with written(workspace, film, frames[0]) as writer:
+            begun = WATCH_SHARE + PAINT_SHARE
+            for index, frame in enumerate(frames):
+                writer.write(frame)
+                workspace.progress(begun + (1 - begun) * (index + 1) / len(frames))
         return result(film, frames[0], watched.seen)
 
     def _watched(self, film: Film, progress: Callable[[float], None]) -> _Watched:
@@ -130,18 +140,3 @@ def _face(frame: Frame, points: Points, side: int) -> Frame:
 def _resized(picture: Frame, size: tuple[int, int]) -> Frame:
     how = cv2.INTER_AREA if size[0] < picture.shape[1] else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(picture, size, interpolation=how), np.uint8)
-
-
-def _write(workspace: Workspace, film: Film, frames: Sequence[Frame]) -> None:
-    height, width = frames[0].shape[:2]
-    begun = WATCH_SHARE + PAINT_SHARE
-    with FilmWriter(
-        workspace.output("result"),
-        width=width,
-        height=height,
-        frame_rate=film.frame_rate,
-        sound=workspace.input("driving") if film.has_sound else None,
-    ) as writer:
-        for index, frame in enumerate(frames):
-            writer.write(frame)
-            workspace.progress(begun + (1 - begun) * (index + 1) / len(frames))

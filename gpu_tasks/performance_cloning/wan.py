@@ -4,6 +4,7 @@ Cheng et al. 2025, https://arxiv.org/abs/2509.14055; settings of `Wan-Video/Wan2
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,22 @@ _OPERATIONS_PER_SECOND = 150e12
 """Half of what an A100 does at best in half precision: an estimate, not a measurement."""
 
 
+@dataclass(frozen=True)
+class Effort:
+    """How much is done for a film."""
+
+    steps: int = STEPS
+    max_area: int = MAX_AREA
+
+
 class Wan:
     """The pipeline, in half precision but for its autoencoder."""
 
-    def __init__(self, model_dir: Path, device: str, dtype: str) -> None:
+    def __init__(self, model_dir: Path, device: str, dtype: str, effort: Effort) -> None:
+        self._effort = effort
         precision = {"default": getattr(torch, dtype), "vae": torch.float32}
         self._pipeline = WanAnimatePipeline.from_pretrained(
-            folder(model_dir, MODELS["video"]), torch_dtype=precision
+            folder(model_dir, MODELS["video"]), dtype=precision
         )
         self._pipeline.set_progress_bar_config(disable=True)
         if _is_small(device):
@@ -58,6 +68,16 @@ class Wan:
     def face_side(self) -> int:
         """Of the pictures of faces that the model sees, in pixels."""
         return int(self._pipeline.transformer.config.motion_encoder_size)
+
+    def size_for(self, portrait: Frame, frames: int) -> tuple[int, int]:
+        """Width and height of the film: the portrait's proportions, as large as time allows."""
+        height, width = portrait.shape[:2]
+        area = min(self._effort.max_area, _area(frames, self._effort.steps))
+        scale = sqrt(area / (width * height))
+        across, down = (
+            max(MULTIPLE, round(side * scale / MULTIPLE) * MULTIPLE) for side in (width, height)
+        )
+        return across, down
 
     def painted(
         self,
@@ -78,7 +98,7 @@ class Wan:
         def step(_pipeline: Any, _step: int, _time: Any, _values: Any) -> dict[str, Any]:
             nonlocal told
             told += 1
-            progress(told / (count * STEPS))
+            progress(told / (count * self._effort.steps))
             return {}
 
         height, width = figures[0].shape[:2]
@@ -92,7 +112,7 @@ class Wan:
             width=width,
             segment_frame_length=length,
             prev_segment_conditioning_frames=OVERLAP,
-            num_inference_steps=STEPS,
+            num_inference_steps=self._effort.steps,
             guidance_scale=GUIDANCE,
             generator=torch.Generator("cpu").manual_seed(seed),
             callback_on_step_end=step,
@@ -109,19 +129,10 @@ def segments(frames: int) -> tuple[int, int]:
     return count, 4 * ceil((length - 1) / 4) + 1
 
 
-def size_for(portrait: Frame, frames: int) -> tuple[int, int]:
-    """Width and height of the film: the portrait's proportions, as large as time allows."""
-    height, width = portrait.shape[:2]
-    scale = sqrt(min(MAX_AREA, _area(frames)) / (width * height))
-    sides = (round(side * scale / MULTIPLE) * MULTIPLE for side in (width, height))
-    across, down = (max(MULTIPLE, side) for side in sides)
-    return across, down
-
-
-def _area(frames: int) -> float:
+def _area(frames: int, steps: int) -> float:
     """Pixels a frame may have: what a step costs is squared in its tokens by the attention."""
     count, length = segments(frames)
-    operations = PAINT_SECONDS / (count * STEPS) * _OPERATIONS_PER_SECOND
+    operations = PAINT_SECONDS / (count * steps) * _OPERATIONS_PER_SECOND
     squared, linear = 4 * _LAYERS * _CHANNELS, 2 * _WEIGHTS
     tokens = (sqrt(linear**2 + 4 * squared * operations) - linear) / (2 * squared)
     latents = (length - 1) // 4 + 2  # one is the portrait's

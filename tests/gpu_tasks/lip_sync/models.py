@@ -15,6 +15,8 @@ CHANNELS = 16
 """Of Whisper's states: 384 in the real one."""
 LAYERS = 4
 
+torch.set_num_threads(1)  # so small that threads only wait for each other
+
 
 def save_models(model_dir: Path, *, safe: bool = True) -> Path:
     """All three where `weights.folder` names; the largest as PyTorch wrote it, if not ``safe``."""

@@ -1,0 +1,48 @@
+"""Driving films, and calls of the performance-cloning function as the runner makes them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+from gpu_tasks.contract import InputFile, OutputFile
+from gpu_tasks.engine import Engine, Workspace
+from gpu_tasks.performance_cloning.contract import (
+    PerformanceCloningPayload,
+    PerformanceCloningResult,
+)
+from tests.gpu_tasks.workspaces import workspace
+
+
+def payload(*, seed: int = 0) -> PerformanceCloningPayload:
+    """A call whose files the workspace already has."""
+    url = "http://127.0.0.1:9"
+    return PerformanceCloningPayload(
+        job_id=uuid4(),
+        attempt_id=uuid4(),
+        callback_url=url,
+        source=InputFile(url=url, name="portrait.png"),
+        driving=InputFile(url=url, name="driving.mp4"),
+        seed=seed,
+        result=OutputFile(key="r.mp4", url=url, content_type="video/mp4"),
+    )
+
+
+def workspace_of(
+    root: Path,
+    source: Path,
+    driving: Path,
+    progress: Callable[[float], None] = lambda _share: None,
+) -> Workspace:
+    """A workspace that holds copies of the portrait and the film."""
+    inputs = {"source": source, "driving": driving}
+    return workspace(root, inputs=inputs, outputs=["result"], progress=progress)
+
+
+def cloned(
+    engine: Engine, root: Path, source: Path, driving: Path, *, seed: int = 0
+) -> tuple[PerformanceCloningResult, Path]:
+    """The result, and the film that was written."""
+    files = workspace_of(root, source, driving)
+    result = engine.run(payload(seed=seed), files)
+    assert isinstance(result, PerformanceCloningResult)
+    return result, files.output("result")
