@@ -1,30 +1,7 @@
 """Wan-Animate, RT-DETR and ViTPose, tiny and random, saved as the real ones are published."""
 
 from pathlib import Path
-
-import torch
-from diffusers import (
-    AutoencoderKLWan,
-    UniPCMultistepScheduler,
-    WanAnimatePipeline,
-    WanAnimateTransformer3DModel,
-)
-from transformers import (
-    CLIPImageProcessor,
-    CLIPVisionConfig,
-    CLIPVisionModel,
-    RTDetrConfig,
-    RTDetrForObjectDetection,
-    RTDetrImageProcessorPil,
-    RTDetrResNetConfig,
-    T5Tokenizer,
-    UMT5Config,
-    UMT5EncoderModel,
-    VitPoseBackboneConfig,
-    VitPoseConfig,
-    VitPoseForPoseEstimation,
-    VitPoseImageProcessorPil,
-)
+from typing import Any
 
 from gpu_tasks.performance_cloning.contract import MODELS
 from gpu_tasks.weights import folder
@@ -32,11 +9,12 @@ from gpu_tasks.weights import folder
 FACE_SIDE = 16
 """Of the pictures of faces: 512 in the real one."""
 
-torch.set_num_threads(1)  # so small that threads only wait for each other
 
-
-def save_models(model_dir: Path) -> Path:
+def save(model_dir: Path) -> Path:
     """All of them where `weights.folder` names."""
+    import torch
+
+    torch.set_num_threads(1)  # they are so small that threads only wait for each other
     torch.manual_seed(0)
     _wan().save_pretrained(folder(model_dir, MODELS["video"]))
     _save_people(folder(model_dir, MODELS["people"]))
@@ -44,7 +22,17 @@ def save_models(model_dir: Path) -> Path:
     return model_dir
 
 
-def _wan() -> WanAnimatePipeline:
+def _wan() -> Any:
+    from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanAnimatePipeline
+    from transformers import (
+        CLIPImageProcessor,
+        CLIPVisionConfig,
+        CLIPVisionModel,
+        T5Tokenizer,
+        UMT5Config,
+        UMT5EncoderModel,
+    )
+
     tokenizer = T5Tokenizer()
     text = UMT5Config(
         vocab_size=len(tokenizer), d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2
@@ -77,7 +65,9 @@ def _wan() -> WanAnimatePipeline:
     )
 
 
-def _transformer() -> WanAnimateTransformer3DModel:
+def _transformer() -> Any:
+    from diffusers import WanAnimateTransformer3DModel
+
     return WanAnimateTransformer3DModel(
         num_attention_heads=2,
         attention_head_dim=12,
@@ -99,6 +89,13 @@ def _transformer() -> WanAnimateTransformer3DModel:
 
 
 def _save_people(path: Path) -> None:
+    from transformers import (
+        RTDetrConfig,
+        RTDetrForObjectDetection,
+        RTDetrImageProcessorPil,
+        RTDetrResNetConfig,
+    )
+
     backbone = RTDetrResNetConfig(
         embedding_size=4,
         hidden_sizes=[4, 8, 8, 8],
@@ -125,6 +122,13 @@ def _save_people(path: Path) -> None:
 
 
 def _save_pose(path: Path) -> None:
+    from transformers import (
+        VitPoseBackboneConfig,
+        VitPoseConfig,
+        VitPoseForPoseEstimation,
+        VitPoseImageProcessorPil,
+    )
+
     backbone = VitPoseBackboneConfig(
         image_size=[64, 48],
         patch_size=[16, 16],

@@ -3,11 +3,6 @@
 import json
 from pathlib import Path
 
-import safetensors.torch
-import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
-
 from gpu_tasks.lip_sync.contract import MODELS
 from gpu_tasks.weights import folder
 
@@ -15,11 +10,12 @@ CHANNELS = 16
 """Of Whisper's states: 384 in the real one."""
 LAYERS = 4
 
-torch.set_num_threads(1)  # so small that threads only wait for each other
 
-
-def save_models(model_dir: Path, *, safe: bool = True) -> Path:
+def save(model_dir: Path, *, safe: bool = True) -> Path:
     """All three where `weights.folder` names; the largest as PyTorch wrote it, if not ``safe``."""
+    import torch
+
+    torch.set_num_threads(1)  # they are so small that threads only wait for each other
     torch.manual_seed(0)
     _save_vae(folder(model_dir, MODELS["vae"]))
     _save_whisper(folder(model_dir, MODELS["speech"]))
@@ -28,6 +24,8 @@ def save_models(model_dir: Path, *, safe: bool = True) -> Path:
 
 
 def _save_vae(path: Path) -> None:
+    from diffusers import AutoencoderKL
+
     vae = AutoencoderKL(
         block_out_channels=(4, 4, 4, 4),
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -40,6 +38,8 @@ def _save_vae(path: Path) -> None:
 
 
 def _save_whisper(path: Path) -> None:
+    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
+
     config = WhisperConfig(
         d_model=CHANNELS,
         encoder_layers=LAYERS,
@@ -59,17 +59,21 @@ def _save_whisper(path: Path) -> None:
 
 
 def _save_unet(path: Path, safe: bool) -> None:
+    import safetensors.torch
+    import torch
+    from diffusers import UNet2DConditionModel
+
     unet = UNet2DConditionModel(
         sample_size=32,
         in_channels=8,
         out_channels=4,
         cross_attention_dim=CHANNELS,
-        block_out_channels=(8, 16),
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        block_out_channels=(4, 8),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         layers_per_block=1,
         attention_head_dim=4,
-        norm_num_groups=4,
+        norm_num_groups=2,
     )
     path.mkdir(parents=True)
     (path / "musetalk.json").write_text(json.dumps(dict(unet.config)), encoding="utf-8")
