@@ -15,6 +15,9 @@ from gpu_tasks.film import Frame
 
 Array = NDArray[np.float32]
 
+STILL = 0.01
+"""Pixels: who moves less stays where it is."""
+
 
 @dataclass(frozen=True)
 class Axes:
@@ -77,7 +80,7 @@ class Part:
         return self.u.size == 0
 
     def taken_from(self, u: Array, v: Array) -> NDArray[np.float32]:
-        """The part, each pixel taken from these coordinates."""
+        """The part, each pixel taken from these coordinates; what stays is not touched."""
         x, y = self._axes.to(u, v)
         picture = cv2.remap(
             self._frame,
@@ -86,6 +89,8 @@ class Part:
             cv2.INTER_CUBIC,
             borderMode=cv2.BORDER_REPLICATE,
         )
+        stays = np.maximum(np.abs(u - self.u), np.abs(v - self.v)) < STILL
+        picture[stays] = self._frame[self.box][stays]
         return picture.astype(np.float32)
 
     def put(self, picture: NDArray[np.float32]) -> Frame:

@@ -34,7 +34,7 @@ CLOSED_LIPS = 0.06
 """The opening that the landmarks of closed lips have, as a share of the mouth's width."""
 OPENING_GAIN = 1.4
 """Landmarks lag behind lips that are wide open."""
-DROOPING, SHUT = 0.8, 0.3
+DROOPING, SHUT = 0.85, 0.5
 """Of a face's usual opening of the eyes: where closing begins, and where it has ended."""
 
 

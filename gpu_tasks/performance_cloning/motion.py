@@ -7,6 +7,7 @@ the performance, so that they can be given to a face of another shape.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -26,6 +27,8 @@ STRENGTH = 1.0
 """Of the expression."""
 MAX_EXPRESSION = 0.12
 """In the same distances: how far an expression moves a landmark."""
+REACH = 0.12
+"""In distances of the eyes: a change is shared with landmarks so far."""
 CORNERS = (61, 291)
 JAW = (152, 148, 377, 176, 400, 149, 378, 150, 379, 136, 365, 172, 397, 17, 18, 200, 199, 175)
 
@@ -124,25 +127,22 @@ def _limited_turn(rotation: Matrix) -> Matrix:
     return np.asarray(cv2.Rodrigues(vector)[0], float)
 
 
-def _weights() -> Matrix:
-    """How much of each landmark's own change is taken: the opening of the mouth is not.
+@cache
+def _shares() -> Matrix:
+    """How much of each landmark's change goes to each: 468 × 468, and the mouth's opening is out.
 
     Lips that part and the jaw that drops are bent on their own, see `gpu_tasks.mouth`.
     """
-    weights = np.ones(len(canonical()))
+    places = np.asarray(canonical(), float)
+    weights = np.ones(len(places))
     weights[[*INNER_LIPS, *OUTER_LIPS, *JAW]] = 0
     weights[list(CORNERS)] = 1
-    return weights
-
-
-REACH = 0.12
-"""In distances of the eyes: a change is shared with landmarks so far."""
+    squares = ((places[:, None, :2] - places[None, :, :2]) ** 2).sum(axis=-1)
+    shares = np.exp(-squares / (2 * REACH**2)) * weights
+    normed: Matrix = shares / shares.sum(axis=1, keepdims=True)
+    return normed
 
 
 def _spread(change: Matrix) -> Matrix:
     """The change, smoothed over the face, and filled in where it is not taken."""
-    places = np.asarray(canonical(), float)
-    squares = ((places[:, None, :2] - places[None, :, :2]) ** 2).sum(axis=-1)
-    shares = np.exp(-squares / (2 * REACH**2)) * _weights()
-    shares /= shares.sum(axis=1, keepdims=True)
-    return _limited(STRENGTH * shares @ change, MAX_EXPRESSION)
+    return _limited(STRENGTH * _shares() @ change, MAX_EXPRESSION)

@@ -30,6 +30,7 @@ EYES = (33, 263)
 NO_PORTRAIT = "There is no face in the portrait."
 SEVERAL_PORTRAITS = "There are several faces in the portrait: it must be clear whose is meant."
 SMALL_PORTRAIT = "The face in the portrait is too small."
+TOO_LONG = f"The driving film is longer than {MAX_SECONDS} seconds."
 NO_PERFORMANCE = "There is too little of a face in the driving film."
 
 
@@ -59,8 +60,13 @@ def portrait(path: Path) -> Portrait:
 
 
 def driving_film(path: Path) -> Film:
-    """The driving film, at the rate of the result."""
+    """The driving film, at the rate of the result.
+
+    Raises ``EngineError`` INPUT_INVALID for one whose header says that it is too long.
+    """
     film = look(path, max_side=MAX_SIDE)
+    if film.duration_seconds > MAX_SECONDS + 1 / film.frame_rate:
+        raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
     return replace(film, frame_rate=rate_of(film.frame_rate))
 
 
@@ -87,8 +93,7 @@ def performed(
     longest = MAX_SECONDS * film.frame_rate + 1
     for frame in film.frames():
         if tracker.frames >= longest:
-            message = f"The driving film is longer than {MAX_SECONDS} seconds."
-            raise EngineError(ErrorCode.INPUT_INVALID, message)
+            raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
         found = tracker.follow(frame)
         yield frame, None if found is None else found.points
         progress(min(1.0, tracker.frames / film.frames_expected))

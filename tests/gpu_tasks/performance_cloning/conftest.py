@@ -1,0 +1,33 @@
+"""The draft engine, and one performance, made once."""
+
+from pathlib import Path
+
+import pytest
+
+from gpu_tasks.engine import Engine, load
+from gpu_tasks.performance_cloning.contract import PerformanceCloningResult
+from tests.gpu_tasks.faces.portrait import PORTRAIT
+from tests.gpu_tasks.lip_sync.calls import filmed
+from tests.gpu_tasks.performance_cloning.acting import acted, blink, opening, tilt
+from tests.gpu_tasks.performance_cloning.calls import cloned
+
+
+@pytest.fixture(scope="session")
+def draft() -> Engine:
+    """The draft engine, loaded as a worker loads it."""
+    return load("performance_cloning", "draft", model_dir=None, device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def performance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film in which the mouth opens twice, the head tilts to both sides and the eyes blink."""
+    path = tmp_path_factory.mktemp("performance") / "performance.mp4"
+    return filmed(path, acted(mouth=opening, head=tilt, eyes=blink))
+
+
+@pytest.fixture(scope="session")
+def made(
+    draft: Engine, performance: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[PerformanceCloningResult, Path]:
+    """The portrait giving that performance."""
+    return cloned(draft, tmp_path_factory.mktemp("made"), PORTRAIT, performance)
