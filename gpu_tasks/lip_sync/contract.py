@@ -16,6 +16,8 @@ MODELS = {
     # `musetalkV15/unet.pth` and `musetalkV15/musetalk.json` of it: MIT, weights included.
     "unet": "TMElyralab/MuseTalk@3ef28bc5cff08c90ad8178a25f1b570cd800170f",
     "vae": "stabilityai/sd-vae-ft-mse@31f26fdeee1355a5c34592e401dd41e45d25a493",
+    # Only where the face shall be enhanced; a mirror of TencentARC's GFPGAN 1.4 (Apache-2.0).
+    "restoration": "gmk123/GFPGAN@e881fbc251fdf2a4f133ad8277dd5dadbd1c541a",
     "speech": "openai/whisper-tiny@169d4a4341b33bc18d8881c4b69c2e104e1cc0af",
 }
 
@@ -39,7 +41,9 @@ class LipSyncPayload(Payload):
 
     video: InputFile
     audio: InputFile
-    enhance_face: bool = Field(description="Restore the face's detail after the lips are made.")
+    enhance_face: bool = Field(
+        description="Restore the detail of the new lower face: production only."
+    )
     result: OutputFile
 
 

@@ -1,75 +1,113 @@
-"""The production engine: MuseTalk 1.5 paints the lower half of the face anew, frame by frame."""
+"""The production engine: MuseTalk 1.5 paints the lower half of the face anew, frame by frame.
 
-from collections.abc import Iterator
+Where it is asked for, GFPGAN sharpens what was painted.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from gpu_tasks.contract import EngineInfo
 from gpu_tasks.engine import Workspace
+from gpu_tasks.faces.crops import Points
+from gpu_tasks.faces.regions import OVAL
+from gpu_tasks.faces.restoration import FaceRestorer
 from gpu_tasks.film import Frame
 from gpu_tasks.lip_sync import footage
 from gpu_tasks.lip_sync.blending import Box
 from gpu_tasks.lip_sync.contract import MODELS, LipSyncPayload, LipSyncResult
 from gpu_tasks.lip_sync.footage import READ_SHARE, Footage
 from gpu_tasks.lip_sync.musetalk import SIDE, MuseTalk, around
+from gpu_tasks.weights import folder
 
 BATCH = 16
 """Faces at a time: under 6 GB in half precision."""
 HEARD_SHARE = 0.05
 """Of the progress, for hearing the recording."""
+LOWER_FACE = OVAL[9:28]
+"""Below the ears: what is enhanced."""
+ENHANCED_SHARE = 0.8
+"""Of what the enhancing network draws."""
 
 
 def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
     """The engine with its weights from ``model_dir``."""
     if model_dir is None:
         raise ValueError("the weights' folder is not set")
-    return ProductionEngine(MuseTalk.load(model_dir, device, dtype))
+
+    @cache
+    def restorer() -> FaceRestorer:
+        # Loaded for the first who asks for it, as are its packages: most do not.
+        from gpu_tasks.faces.gfpgan import load_restorer  # noqa: PLC0415
+
+        return load_restorer(folder(model_dir, MODELS["restoration"]), device, dtype)
+
+    return ProductionEngine(MuseTalk.load(model_dir, device, dtype), restorer)
 
 
 class ProductionEngine:
     """Makes the film's largest face speak."""
 
-    def __init__(self, musetalk: MuseTalk) -> None:
+    def __init__(self, musetalk: MuseTalk, restorer: Callable[[], FaceRestorer]) -> None:
         self.info = EngineInfo(name="production", model=MODELS["unet"])
         self._musetalk = musetalk
+        self._restorer = restorer
 
     def run(self, payload: LipSyncPayload, workspace: Workspace) -> LipSyncResult:
         """Write the film; frames without a face stay as they are."""
+        restorer = self._restorer() if payload.enhance_face else None
         scene = footage.read(workspace)
         heard = self._musetalk.hear(
             scene.sound, lambda share: workspace.progress(READ_SHARE + HEARD_SHARE * share)
         )
         begun = READ_SHARE + HEARD_SHARE
         with scene.writer(workspace.output("result"), workspace.input("audio")) as writer:
-            for index, frame in enumerate(self._spoken(scene, heard)):
+            for index, frame in enumerate(self._spoken(scene, heard, restorer)):
                 writer.write(frame)
                 workspace.progress(begun + (1 - begun) * (index + 1) / scene.frames)
         return scene.result()
 
-    def _spoken(self, scene: Footage, heard: Any) -> Iterator[Frame]:
+    def _spoken(self, scene: Footage, heard: Any, restorer: FaceRestorer | None) -> Iterator[Frame]:
         for start in range(0, scene.frames, BATCH):
             indexes = range(start, min(start + BATCH, scene.frames))
             frames = {index: scene.frame(index) for index in indexes}
             boxes = _boxes(scene, frames)
-            for index, picture in self._pictures(scene, frames, boxes, heard):
-                face = scene.face(index)
-                frames[index] = boxes[index].paste(frames[index], picture, face)
-            yield from frames.values()
+            painted = self._painted(scene, frames, boxes, heard)
+            if restorer is not None and painted:
+                faces = [points for _, points in boxes.values()]
+                painted = dict(zip(painted, _enhanced(restorer, painted, faces), strict=True))
+            yield from (frames | painted).values()
 
-    def _pictures(
-        self, scene: Footage, frames: dict[int, Frame], boxes: dict[int, Box], heard: Any
-    ) -> Iterator[tuple[int, Frame]]:
+    def _painted(
+        self,
+        scene: Footage,
+        frames: dict[int, Frame],
+        boxes: dict[int, tuple[Box, Points]],
+        heard: Any,
+    ) -> dict[int, Frame]:
+        """The frames with a face, which now says what is heard."""
         if not boxes:
-            return
-        faces = [box.cut(frames[index], SIDE) for index, box in boxes.items()]
+            return {}
+        faces = [box.cut(frames[index], SIDE) for index, (box, _) in boxes.items()]
         windows = around(heard, list(boxes), scene.film.frame_rate)
-        yield from zip(boxes, self._musetalk.speak(faces, windows), strict=True)
+        said = self._musetalk.speak(faces, windows)
+        return {
+            index: box.paste(frames[index], picture, points)
+            for (index, (box, points)), picture in zip(boxes.items(), said, strict=True)
+        }
 
 
-def _boxes(scene: Footage, frames: dict[int, Frame]) -> dict[int, Box]:
+def _enhanced(
+    restorer: FaceRestorer, painted: dict[int, Frame], faces: list[Points]
+) -> list[Frame]:
+    return restorer.restore(list(painted.values()), faces, region=LOWER_FACE, share=ENHANCED_SHARE)
+
+
+def _boxes(scene: Footage, frames: dict[int, Frame]) -> dict[int, tuple[Box, Points]]:
     boxes = {}
     for index, frame in frames.items():
         face = scene.face(index)
         if face is not None and (box := Box.of(face)).is_usable(frame):
-            boxes[index] = box
+            boxes[index] = (box, face)
     return boxes

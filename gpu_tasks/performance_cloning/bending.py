@@ -22,7 +22,7 @@ Grid = NDArray[np.float32]
 
 def bent(picture: Frame, points: Points, goals: Points) -> Frame:
     """The picture with what is at ``points`` brought to ``goals``."""
-    points, goals = points[:, :2], goals[:, :2]
+    points, goals = points[:, :2].astype(np.float32), goals[:, :2].astype(np.float32)
     face = float(np.ptp(points[:, 0])) or 1.0
     height, width = picture.shape[:2]
     reach = INFLUENCE * face + 1
@@ -49,7 +49,7 @@ def _ways(columns: Grid, rows: Grid, points: Grid, goals: Grid, face: float) -> 
     ways = np.zeros_like(places)
     distances = _outside(places, goals, face)
     near = distances < INFLUENCE * face
-    unit = np.sqrt(2) * REACH * face
+    unit = np.float32(np.sqrt(2) * REACH * face)
     here, there = (places[near] - goals.mean(axis=0)) / unit, (goals - goals.mean(axis=0)) / unit
     # The negative squares of the distances, but for what is the same for all landmarks.
     nearness = 2 * here @ there.T - (there**2).sum(axis=1)

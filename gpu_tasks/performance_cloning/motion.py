@@ -1,7 +1,7 @@
 """How a face moves: the turning of its head, and its expression, told apart in three dimensions.
 
-Each face is fitted to a mean one (Umeyama 1991), by what no expression moves. The head's pose is
-the fit, the expression is what the fit leaves. Both are told as changes from the usual ones of
+A mean face is laid on each face by what no expression moves: that is the head's pose, and what
+is left is its expression. Both are told as changes from the usual ones of
 the performance, so that they can be given to a face of another shape.
 """
 
@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_tasks.faces import pose
 from gpu_tasks.faces.crops import Points
 from gpu_tasks.faces.regions import FIRM, INNER_LIPS, OUTER_LIPS, canonical
 
@@ -54,14 +55,10 @@ class Pose:
 
 def pose_of(points: Points) -> Pose:
     """The pose of a face by its landmarks."""
+    head = pose.pose_of(points)
     firm = list(FIRM)
-    ours, mean = np.asarray(points, float)[firm], np.asarray(canonical(), float)[firm]
-    our_middle, middle = ours.mean(axis=0), mean.mean(axis=0)
-    left, sizes, right = np.linalg.svd((ours - our_middle).T @ (mean - middle))
-    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
-    rotation = left @ np.diag(signs) @ right
-    scale = float((sizes * signs).sum() / ((mean - middle) ** 2).sum())
-    return Pose(rotation, scale, our_middle - scale * rotation @ middle)
+    ours, mean = points[firm].mean(axis=0), canonical()[firm].mean(axis=0)
+    return Pose(head.rotation, head.scale, ours - head.scale * head.rotation @ mean)
 
 
 @dataclass(frozen=True)
@@ -79,34 +76,32 @@ class Motion:
 
     def given_to(self, points: Points) -> Points:
         """The landmarks of another face that moves so."""
-        pose = pose_of(points)
-        plain = pose.undone(np.asarray(points, float)) + self.expression
+        head = pose_of(points)
+        plain = head.undone(np.asarray(points, float)) + self.expression
         moved = Pose(
-            rotation=self.turn @ pose.rotation,
-            scale=pose.scale * self.growth,
-            shift=pose.shift + pose.scale * self.shift,
+            rotation=self.turn @ head.rotation,
+            scale=head.scale * self.growth,
+            shift=head.shift + head.scale * self.shift,
         )
         return moved.of(plain).astype(np.float32)
 
 
 def motions(faces: Sequence[Points]) -> list[Motion]:
     """The motion in each frame of a performance."""
-    poses = [pose_of(face) for face in faces]
-    expressions = np.stack(
-        [pose.undone(np.asarray(face, float)) for pose, face in zip(poses, faces, strict=True)]
-    )
-    changes = expressions - np.median(expressions, axis=0)
-    usual = _mean_rotation([pose.rotation for pose in poses])
-    scale = float(np.median([pose.scale for pose in poses]))
-    place = np.median([pose.shift for pose in poses], axis=0)
+    heads = [pose_of(face) for face in faces]
+    plain = np.stack([head.undone(face) for head, face in zip(heads, faces, strict=True)])
+    changes = plain - np.median(plain, axis=0)
+    usual = _mean_rotation([head.rotation for head in heads])
+    scale = float(np.median([head.scale for head in heads]))
+    place = np.median([head.shift for head in heads], axis=0)
     return [
         Motion(
-            turn=_limited_turn(pose.rotation @ usual.T),
-            growth=1 + float(_limited(np.array(pose.scale / scale - 1), MAX_GROWTH)),
-            shift=_limited((pose.shift - place) / scale, MAX_SHIFT) * np.array([1, 1, 0]),
+            turn=_limited_turn(head.rotation @ usual.T),
+            growth=1 + float(_limited(np.array(head.scale / scale - 1), MAX_GROWTH)),
+            shift=_limited((head.shift - place) / scale, MAX_SHIFT) * np.array([1, 1, 0]),
             expression=_spread(change),
         )
-        for pose, change in zip(poses, changes, strict=True)
+        for head, change in zip(heads, changes, strict=True)
     ]
 
 
