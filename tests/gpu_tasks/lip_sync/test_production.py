@@ -13,7 +13,6 @@ from gpu_tasks.errors import ErrorCode, Stopped
 from gpu_tasks.film import look
 from gpu_tasks.lip_sync.contract import MODELS, LipSyncResult
 from gpu_tasks.runner import code_of
-from gpu_tasks.weights import folder
 from tests.gpu_tasks.faces.portrait import scene
 from tests.gpu_tasks.lip_sync import tiny
 from tests.gpu_tasks.lip_sync.calls import (
@@ -125,23 +124,6 @@ def test_weights_as_pytorch_wrote_them_are_the_same(
     model_dir = tiny.save(tmp_path / "models", safe=False)
     engine = load("lip_sync", "production", model_dir, "cpu", "float32")
     assert synced(engine, tmp_path / "work", film, sound)[1].read_bytes() == made[1].read_bytes()
-
-
-@pytest.mark.shims
-def test_an_enhanced_face_is_redrawn_below_and_not_above(
-    made: tuple[LipSyncResult, Path], film: Path, sound: Path, tmp_path: Path
-):
-    from tests.gpu_tasks.faces.tiny_restorer import save_tiny_restorer
-
-    model_dir = tiny.save(tmp_path / "models")
-    save_tiny_restorer(folder(model_dir, MODELS["restoration"]))
-    engine = load("lip_sync", "production", model_dir, "cpu", "float32")
-    result, path = synced(engine, tmp_path / "work", film, sound, enhance_face=True)
-    assert result == made[0]
-    plain, enhanced = (list(look(one).frames())[2].astype(int) for one in (made[1], path))
-    changes = np.abs(plain - enhanced).mean(axis=2)
-    assert changes[100:140, 90:150].mean() > 5
-    assert changes[:60].mean() < 2
 
 
 def test_it_says_what_it_is_and_needs_its_weights(engine: Engine):
