@@ -28,7 +28,7 @@ STRENGTH = 1.0
 """Of the expression."""
 MAX_EXPRESSION = 0.12
 """In the same distances: how far an expression moves a landmark."""
-REACH = 0.12
+REACH = 0.08
 """In distances of the eyes: a change is shared with landmarks so far."""
 CORNERS = (61, 291)
 JAW = (152, 148, 377, 176, 400, 149, 378, 150, 379, 136, 365, 172, 397, 17, 18, 200, 199, 175)

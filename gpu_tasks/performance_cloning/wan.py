@@ -27,6 +27,9 @@ SEGMENT = 77
 """Frames painted together at most; one more than a multiple of four."""
 OVERLAP = 5
 """Frames that a segment takes over from the one before."""
+SHORTEST = 13
+"""Of a segment, in frames: where less than twice the overlap is new, the pipeline (0.42) counts one
+too many."""
 MULTIPLE = 16
 """Of which both sides are: latents are an eighth, and are seen in squares of two."""
 MAX_AREA = 832 * 480
@@ -126,7 +129,7 @@ def segments(frames: int) -> tuple[int, int]:
     new = max(frames - OVERLAP, 1)
     count = ceil(new / (SEGMENT - OVERLAP))
     length = OVERLAP + ceil(new / count)
-    return count, 4 * ceil((length - 1) / 4) + 1
+    return count, max(SHORTEST, 4 * ceil((length - 1) / 4) + 1)
 
 
 def _area(frames: int, steps: int) -> float:

@@ -1,0 +1,83 @@
+"""Pictures bent by the landmarks of their face, and eyes closed."""
+
+import numpy as np
+import pytest
+
+from gpu_tasks.faces.iris import iris
+from gpu_tasks.performance_cloning.bending import INFLUENCE, bent
+from gpu_tasks.performance_cloning.eyelids import closed
+from tests.gpu_tasks.performance_cloning.acting import face, landmarks
+
+
+def test_landmarks_that_stay_leave_the_picture_as_it_is():
+    frame, points = face()
+    assert (bent(frame, points, points) == frame).all()
+
+
+@pytest.mark.parametrize("way", [(8, 0), (-5, 4), (0, -6)])
+def test_a_face_is_brought_where_it_shall_be(way: tuple[int, int]):
+    frame, points = face()
+    goals = points + np.array([*way, 0], np.float32)
+    seen = landmarks(bent(frame, points, goals)) - points
+    assert np.median(seen[:, 0]) == pytest.approx(way[0], abs=1)
+    assert np.median(seen[:, 1]) == pytest.approx(way[1], abs=1)
+
+
+def test_what_is_far_from_the_face_stays():
+    frame, points = face()
+    small = points.copy()
+    small[:, :2] = (points[:, :2] - 120) * 0.3 + 120
+    moved = bent(frame, small, small + np.array([6, 3, 0], np.float32))
+    width = np.ptp(small[:, 0])
+    low = (small[:, :2].min(axis=0) - INFLUENCE * width - 2).astype(int)
+    high = (small[:, :2].max(axis=0) + INFLUENCE * width + 10).astype(int)
+    outside = np.ones(frame.shape[:2], bool)
+    outside[low[1] : high[1], low[0] : high[0]] = False
+    assert outside.any()
+    assert (moved == frame)[outside].all()
+
+
+def test_columns_and_rows_stay_in_order():
+    """A ramp that is bent stays a ramp: nothing folds over."""
+    _, points = face()
+    ramp = np.tile(np.arange(240, dtype=np.uint8)[None, :, None], (200, 1, 3))
+    moved = bent(ramp, points, points + np.array([12, 0, 0], np.float32)).astype(int)
+    assert np.diff(moved[..., 0], axis=1).min() >= -1
+
+
+def test_a_face_out_of_the_picture_bends_nothing():
+    frame, points = face()
+    away = points + np.array([5000, 0, 0], np.float32)
+    assert bent(frame, away, away + 5) is frame
+
+
+def openness(share: tuple[float, float]) -> tuple[float, float]:
+    frame, points = face()
+    right, left = iris(closed(frame, points, share), points)
+    return right.openness, left.openness
+
+
+def test_eyes_close_by_as_much_as_is_asked():
+    wide, half, shut = (openness((share, share)) for share in (0.0, 0.5, 1.0))
+    for eye in (0, 1):
+        assert wide[eye] > 1.1 * half[eye] > 1.1 * 1.1 * shut[eye]
+
+
+def test_one_eye_winks():
+    wide, wink = openness((0.0, 0.0)), openness((1.0, 0.0))
+    assert wink[0] < 0.8 * wide[0]
+    assert wink[1] == wide[1]
+
+
+def test_open_eyes_are_not_touched_and_the_rest_never_is():
+    frame, points = face()
+    assert closed(frame, points, (0.0, 0.0)) is frame
+    changes = (closed(frame, points, (1.0, 1.0)) != frame).any(axis=2)
+    rows = np.flatnonzero(changes.any(axis=1))
+    assert rows.min() >= points[[105, 334], 1].min() - 8
+    assert rows.max() <= points[4, 1]  # the tip of the nose
+
+
+def test_eyes_too_small_are_left_alone():
+    frame, points = face()
+    assert closed(frame, points * 0.05, (1.0, 1.0)) is frame

@@ -1,0 +1,209 @@
+"""The production engine with tiny random weights, loaded as the real ones are."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.film import look
+from gpu_tasks.performance_cloning.contract import (
+    MAX_SECONDS,
+    MODELS,
+    PerformanceCloningResult,
+)
+from gpu_tasks.runner import code_of
+from tests.gpu_tasks.faces.portrait import PORTRAIT, scene
+from tests.gpu_tasks.films import make_film
+from tests.gpu_tasks.lip_sync.calls import filmed
+from tests.gpu_tasks.performance_cloning import tiny
+from tests.gpu_tasks.performance_cloning.acting import HEIGHT, WIDTH, acted, face, opening
+from tests.gpu_tasks.performance_cloning.calls import cloned, payload, workspace_of
+
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("performance_cloning")]
+
+FRAMES = 7
+STEPS = 2
+SIDE = 48
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from gpu_tasks.performance_cloning import production
+    from gpu_tasks.performance_cloning.wan import Effort
+
+    model_dir = tiny.save(tmp_path_factory.mktemp("models"))
+    effort = Effort(steps=STEPS, max_area=SIDE * SIDE)
+    return production.load(model_dir=model_dir, device="cpu", dtype="float32", effort=effort)
+
+
+@pytest.fixture(scope="module")
+def driving(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film with a face in all frames but the first and the last."""
+    wall = scene(width=WIDTH, height=HEIGHT)
+    frames = [wall, *acted(mouth=opening, frames=FRAMES - 2), wall]
+    return filmed(tmp_path_factory.mktemp("driving") / "driving.mp4", frames)
+
+
+@pytest.fixture(scope="module")
+def told() -> list[float]:
+    """What the first call has said of its progress."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def made(
+    engine: Any, driving: Path, told: list[float], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[PerformanceCloningResult, Path]:
+    files = workspace_of(tmp_path_factory.mktemp("made"), PORTRAIT, driving, told.append)
+    return engine.run(payload(seed=3), files), files.output("result")
+
+
+def test_the_film_has_the_portraits_proportions_and_the_driving_films_length(
+    made: tuple[PerformanceCloningResult, Path],
+):
+    result, path = made
+    assert result == PerformanceCloningResult(
+        duration_ms=280, width=SIDE, height=SIDE, frame_rate=25.0, frames=FRAMES,
+        frames_with_face=FRAMES - 2,
+    )  # fmt: skip
+    frames = list(look(path).frames())
+    assert len(frames) == FRAMES
+    assert frames[0].shape == (SIDE, SIDE, 3)
+    assert not look(path).has_sound
+
+
+def test_progress_is_told_at_every_step(
+    made: tuple[PerformanceCloningResult, Path], told: list[float]
+):
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1.0)
+    assert len(told) == FRAMES + STEPS + FRAMES
+
+
+def test_the_same_seed_makes_the_same_and_another_does_not(
+    engine: Any, driving: Path, made: tuple[PerformanceCloningResult, Path], tmp_path: Path
+):
+    _, again = cloned(engine, tmp_path / "1", PORTRAIT, driving, seed=3)
+    _, other = cloned(engine, tmp_path / "2", PORTRAIT, driving, seed=4)
+    assert again.read_bytes() == made[1].read_bytes()
+    assert other.read_bytes() != made[1].read_bytes()
+
+
+def test_a_cancelled_call_stops_between_steps(engine: Any, driving: Path, tmp_path: Path):
+    def stop(share: float) -> None:
+        if share > 0.3:
+            raise Stopped
+
+    files = workspace_of(tmp_path, PORTRAIT, driving, stop)
+    with pytest.raises(Stopped):
+        engine.run(payload(), files)
+    assert not files.output("result").exists()
+
+
+def test_what_runs_out_of_memory_says_so(engine: Any, driving: Path, tmp_path: Path):
+    import torch
+
+    def full(share: float) -> None:
+        if share > 0.3:
+            raise torch.OutOfMemoryError
+
+    with pytest.raises(torch.OutOfMemoryError) as caught:
+        engine.run(payload(), workspace_of(tmp_path, PORTRAIT, driving, full))
+    assert code_of(caught.value) is ErrorCode.GPU_OOM
+
+
+def test_a_driving_film_without_a_face_is_refused(engine: Any, tmp_path: Path):
+    film = make_film(tmp_path / "pattern.mp4", seconds=0.2)
+    with pytest.raises(EngineError) as caught:
+        cloned(engine, tmp_path / "work", PORTRAIT, film)
+    assert caught.value.code == ErrorCode.INPUT_INVALID
+
+
+def test_it_says_what_it_is_and_needs_its_weights(engine: Any):
+    from gpu_tasks.performance_cloning import production
+
+    assert (engine.info.name, engine.info.model) == ("production", MODELS["video"])
+    with pytest.raises(ValueError, match="folder"):
+        production.load(model_dir=None, device="cpu", dtype="float32")
+
+
+def test_joints_are_told_in_pixels_of_each_frame(engine: Any):
+    frame, points = face()
+    large = np.repeat(np.repeat(frame, 2, axis=0), 2, axis=1)
+    joints = engine._people.keypoints([frame, large], [points, points * 2])
+    assert [one.shape for one in joints] == [(17, 3), (17, 3)]
+    middles = [np.median(one[:, :2], axis=0) for one in joints]
+    assert middles[1] == pytest.approx(2 * middles[0], abs=0.2 * WIDTH)
+    assert (joints[0][:, 2] != joints[0][0, 2]).any()
+
+
+def test_the_person_around_the_face_is_chosen():
+    import torch
+
+    from gpu_tasks.performance_cloning.people import _box
+
+    _, points = face()
+    x, y = points[:, :2].mean(axis=0)
+    around, away = [x - 50, y - 50, x + 50, y + 80], [0.0, 0.0, 10.0, 10.0]
+
+    def box(boxes: list[list[float]], labels: list[int]) -> Any:
+        found = {"boxes": torch.tensor(boxes), "labels": torch.tensor(labels)}
+        return _box(found, points, HEIGHT, WIDTH)
+
+    assert box([away, around], [0, 0]) == pytest.approx((x - 50, y - 50, 100, 130), abs=1e-3)
+    assert box([away], [0]) == (0, 0, WIDTH, HEIGHT)
+    assert box([around], [16]) == (0, 0, WIDTH, HEIGHT)  # a dog
+
+
+def test_the_model_sees_faces_from_the_brows_to_the_chin():
+    from gpu_tasks.performance_cloning.production import _face
+
+    frame, points = face()
+    seen = _face(frame, points, 64)
+    assert seen.shape == (64, 64, 3)
+    forehead, chin = points[10, 1], points[152, 1]
+    marked = frame.copy()
+    marked[: int(forehead)] = 0
+    marked[int(chin) + 10 :] = 0
+    assert (_face(marked, points, 64) == seen).all()
+
+
+@pytest.mark.parametrize("way", [(-90, 0), (90, 0), (0, -90), (0, 100), (4000, 0)])
+def test_a_face_at_the_edge_is_shown_as_far_as_it_is_seen(way: tuple[int, int]):
+    from gpu_tasks.performance_cloning.production import _face
+
+    frame, points = face()
+    assert _face(frame, points + np.array([*way, 0], np.float32), 64).shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("frames", [1, 5, 6, 77, 78, 149, 150, 500])
+def test_segments_hold_all_frames_and_suit_the_model(frames: int):
+    from gpu_tasks.performance_cloning.wan import OVERLAP, SEGMENT, SHORTEST, segments
+
+    count, length = segments(frames)
+    assert OVERLAP < length <= SEGMENT
+    assert length % 4 == 1
+    held = count * (length - OVERLAP) + OVERLAP
+    assert frames <= held < frames + max(4 * count, SHORTEST)
+    assert held // (length - OVERLAP) == count  # as the pipeline counts them
+
+
+def test_the_longest_film_fits_the_time_at_a_size_worth_looking_at(engine: Any):
+    from gpu_tasks.performance_cloning.wan import MAX_AREA, STEPS, _area
+
+    assert _area(25 * MAX_SECONDS, STEPS) > 400 * 400
+    assert _area(25 * 10, STEPS) > 512 * 512
+    assert _area(50, STEPS) > MAX_AREA
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size"),
+    [(200, 200, (48, 48)), (400, 100, (96, 32)), (101, 407, (16, 96)), (2000, 2, (1520, 16))],
+)
+def test_a_size_is_a_multiple_of_sixteen(
+    engine: Any, width: int, height: int, size: tuple[int, int]
+):
+    portrait = np.zeros((height, width, 3), np.uint8)
+    assert engine._wan.size_for(portrait, FRAMES) == size
