@@ -170,3 +170,10 @@ def test_places_are_told_by_sines_and_cosines():
     assert places[7].tolist() == pytest.approx(
         [np.sin(7), np.cos(7), np.sin(0.07), np.cos(0.07)], abs=1e-5
     )
+
+
+def test_it_runs_in_half_precision(film: Path, sound: Path, tmp_path: Path):
+    model_dir = tiny.save(tmp_path / "models")
+    engine = load("lip_sync", "production", model_dir, "cpu", "float16")
+    result, path = synced(engine, tmp_path / "work", film, sound)
+    assert len(list(look(path).frames())) == result.frames == 8

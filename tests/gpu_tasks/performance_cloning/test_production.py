@@ -207,3 +207,19 @@ def test_a_size_is_a_multiple_of_sixteen(
 ):
     portrait = np.zeros((height, width, 3), np.uint8)
     assert engine._wan.size_for(portrait, FRAMES) == size
+
+
+def test_in_half_precision_all_but_the_autoencoder_is_halved(driving: Path, tmp_path: Path):
+    import torch
+
+    from gpu_tasks.performance_cloning import production
+    from gpu_tasks.performance_cloning.wan import Effort
+
+    model_dir = tiny.save(tmp_path / "models")
+    effort = Effort(steps=1, max_area=32 * 32)
+    engine: Any = production.load(model_dir, "cpu", "bfloat16", effort)
+    pipeline = engine._wan._pipeline
+    assert pipeline.transformer.dtype == pipeline.image_encoder.dtype == torch.bfloat16
+    assert pipeline.vae.dtype == torch.float32
+    result, _ = cloned(engine, tmp_path / "work", PORTRAIT, driving)
+    assert (result.width, result.frames) == (32, FRAMES)
