@@ -29,6 +29,8 @@ DEMUXERS = (
 FILE_PROTOCOLS = ("file",)
 URL_PROTOCOLS = ("https", "http", "tls", "tcp")
 URL_TIMEOUT_SECONDS = (10, 30)
+JPEG_START = b"\xff\xd8\xff"
+JPEG_NAMES = frozenset({".jpg", ".jpeg"})
 
 NOT_MEDIA = "The file is not an audio or video file that we can read."
 _UNREACHABLE = (av.error.HTTPClientError, av.error.HTTPError, OSError)
@@ -43,14 +45,24 @@ def open_media(path_or_url: Path | str) -> InputContainer:
     if str(path_or_url).startswith(("https://", "http://")):
         return _open_url(str(path_or_url))
     try:
-        Path(path_or_url).open("rb").close()
+        demuxer = demuxer_of(Path(path_or_url))
     except OSError as exc:
         raise EngineError(ErrorCode.STORAGE_ERROR) from exc
     try:
         # The prefix keeps a path with a colon from being read as a protocol.
-        return _open(f"file:{path_or_url}", FILE_PROTOCOLS, timeout=None)
+        return _open(f"file:{path_or_url}", FILE_PROTOCOLS, timeout=None, demuxer=demuxer)
     except av.error.FFmpegError as exc:  # damage can look like any error, "not permitted" too
         raise EngineError(ErrorCode.INPUT_INVALID, NOT_MEDIA) from exc
+
+
+def demuxer_of(path: Path) -> str | None:
+    """The demuxer to name for a file, None where FFmpeg finds the right one by itself.
+
+    By the usual names of JPEGs it takes them for one of a series of files, and that may not be.
+    """
+    with path.open("rb") as file:
+        is_jpeg = file.read(len(JPEG_START)) == JPEG_START
+    return "jpeg_pipe" if is_jpeg and path.suffix.lower() in JPEG_NAMES else None
 
 
 def _open_url(url: str) -> InputContainer:
@@ -63,10 +75,14 @@ def _open_url(url: str) -> InputContainer:
 
 
 def _open(
-    source: str, protocols: tuple[str, ...], timeout: tuple[int, int] | None
+    source: str,
+    protocols: tuple[str, ...],
+    timeout: tuple[int, int] | None,
+    demuxer: str | None = None,
 ) -> InputContainer:
     return av.open(
         source,
+        format=demuxer,
         options={
             "format_whitelist": ",".join(DEMUXERS),
             "protocol_whitelist": ",".join(protocols),

@@ -14,7 +14,7 @@ from typing import IO
 import imageio_ffmpeg
 
 from gpu_tasks.children import dying_with_parent
-from gpu_tasks.decoding import DEMUXERS, FILE_PROTOCOLS
+from gpu_tasks.decoding import DEMUXERS, FILE_PROTOCOLS, demuxer_of
 
 PROGRESS_SECONDS = 0.5
 LAST_LINES = 8
@@ -34,7 +34,9 @@ def executable() -> str:
 
 def source(path: Path) -> list[str]:
     """Arguments that read a file of a user's, and nothing that it may point to."""
+    demuxer = demuxer_of(path)
     return [
+        *(("-f", demuxer) if demuxer else ()),
         "-protocol_whitelist", ",".join(FILE_PROTOCOLS),
         "-format_whitelist", ",".join(DEMUXERS),
         "-i", f"file:{path}",

@@ -1,5 +1,6 @@
 """Films of all kinds are read as upright frames at a constant rate, and written."""
 
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from gpu_tasks import ffmpeg
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.film import FilmWriter, look
 from tests.gpu_tasks.films import make_film, turned
+from tests.gpu_tasks.recordings import SAMPLES
 
 HDR = (
     "-vf", "format=yuv420p10le,setparams=color_primaries=bt2020:color_trc=smpte2084"
@@ -107,3 +109,11 @@ def test_a_frame_of_another_size_is_refused(tmp_path: Path):
             tmp_path / "film.mp4", width=160, height=90, frame_rate=Fraction(25)
         ) as writer:
             writer.write(np.zeros((10, 10, 3), np.uint8))
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "photo.JPEG", "photo"])
+def test_a_photograph_is_a_film_of_one_frame(tmp_path: Path, name: str):
+    photo = tmp_path / name
+    shutil.copy(SAMPLES / "portrait.jpg", photo)
+    film = look(photo)
+    assert (film.width, film.height, len(list(film.frames()))) == (400, 400, 1)

@@ -1,0 +1,60 @@
+"""Lip-sync: the speaker of a film says another recording."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from gpu_tasks.lip_sync import contract
+from jobs.features.base import Feature, per_started
+from jobs.features.files import Output
+from jobs.features.parameters import MediaField, MediaNotUsable, Parameters
+from media.models import MediaFile, MediaType
+
+
+class LipSyncParameters(Parameters):
+    """`POST /jobs/lip-sync`."""
+
+    video_media_id = MediaField(types=(MediaType.VIDEO,), help_text="A film of one who speaks.")
+    audio_media_id = MediaField(
+        types=(MediaType.AUDIO, MediaType.VIDEO),
+        sound=True,
+        help_text=f"What shall be said, {contract.MAX_SECONDS} seconds at most.",
+    )
+    enhance_face = serializers.BooleanField(
+        default=False, help_text="Restore the detail of the new lower face."
+    )
+
+    def validate_audio_media_id(self, media: MediaFile) -> MediaFile:
+        """No longer than is done in the time limit."""
+        if (media.duration_ms or 0) > contract.MAX_SECONDS * 1000:
+            detail = f"The recording is longer than {contract.MAX_SECONDS} seconds."
+            raise MediaNotUsable(field="audio_media_id", code="too_long", detail=detail)
+        return media
+
+
+class LipSync(Feature):
+    """The declaration."""
+
+    name = "lip_sync"
+    summary = "Make the speaker of a film say another recording"
+    contract = contract.CONTRACT
+    parameters = LipSyncParameters
+    tariff: ClassVar[Mapping[str, int]] = {"credits": 15, "per_started_ms": 30_000}
+    expected_seconds = 60.0
+    example: ClassVar[Mapping[str, Any]] = {
+        "video_media_id": "speaker.mp4",
+        "audio_media_id": "monologue.ogg",
+    }
+
+    def price(self, parameters: Mapping[str, Any]) -> int:
+        """By the recording, for the result is as long as it."""
+        duration_ms = parameters["audio_media_id"].duration_ms or 0
+        return per_started(duration_ms, self.tariff["per_started_ms"]) * self.tariff["credits"]
+
+    def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
+        """A film."""
+        return [Output("video/mp4", "lip sync")]
+
+
+FEATURE = LipSync()

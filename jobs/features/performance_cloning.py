@@ -1,0 +1,58 @@
+"""Performance cloning: a portrait acts out a film."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from gpu_tasks.performance_cloning import contract
+from jobs.features.base import Feature, per_started
+from jobs.features.files import Output
+from jobs.features.parameters import MediaField, MediaNotUsable, Parameters, seed
+from media.models import MediaFile, MediaType
+
+
+class PerformanceCloningParameters(Parameters):
+    """`POST /jobs/performance-cloning`."""
+
+    source_media_id = MediaField(
+        types=(MediaType.IMAGE, MediaType.VIDEO),
+        help_text="A portrait of one person, or a film whose first frame is one.",
+    )
+    driving_media_id = MediaField(
+        types=(MediaType.VIDEO,),
+        help_text=f"A film of who acts, {contract.MAX_SECONDS} seconds at most.",
+    )
+    seed = seed()
+
+    def validate_driving_media_id(self, media: MediaFile) -> MediaFile:
+        """No longer than is done in the time limit."""
+        if (media.duration_ms or 0) > contract.MAX_SECONDS * 1000:
+            detail = f"The driving film is longer than {contract.MAX_SECONDS} seconds."
+            raise MediaNotUsable(field="driving_media_id", code="too_long", detail=detail)
+        return media
+
+
+class PerformanceCloning(Feature):
+    """The declaration."""
+
+    name = "performance_cloning"
+    summary = "Make a portrait act out a film"
+    contract = contract.CONTRACT
+    parameters = PerformanceCloningParameters
+    tariff: ClassVar[Mapping[str, int]] = {"credits": 20, "per_started_ms": 10_000}
+    expected_seconds = 300.0
+    example: ClassVar[Mapping[str, Any]] = {
+        "source_media_id": "portrait.jpg",
+        "driving_media_id": "speaker.mp4",
+    }
+
+    def price(self, parameters: Mapping[str, Any]) -> int:
+        """By the driving film, for the result is as long as it."""
+        duration_ms = parameters["driving_media_id"].duration_ms or 0
+        return per_started(duration_ms, self.tariff["per_started_ms"]) * self.tariff["credits"]
+
+    def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
+        """A film."""
+        return [Output("video/mp4", "performance")]
+
+
+FEATURE = PerformanceCloning()
