@@ -35,9 +35,10 @@ def bent(picture: Frame, points: Points, goals: Points) -> Frame:
     rows = np.arange(top, bottom + step, step, dtype=np.float32)
     ways = _ways(columns, rows, points, goals, face)
     y, x = np.mgrid[top:bottom, left:right].astype(np.float32)
-    place = (np.stack([x - left, y - top], axis=-1) / step).astype(np.float32)
-    taken = np.stack([x, y], axis=-1) - cv2.remap(ways, place, None, cv2.INTER_LINEAR)
-    part = cv2.remap(picture, taken, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    across, down = ((x - left) / np.float32(step), (y - top) / np.float32(step))
+    fine = np.asarray(cv2.remap(ways, across, down, cv2.INTER_LINEAR), np.float32)
+    x, y = x - fine[..., 0], y - fine[..., 1]
+    part = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     result = picture.copy()
     result[top:bottom, left:right] = part
     return result

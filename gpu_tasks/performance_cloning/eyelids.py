@@ -9,7 +9,7 @@ from gpu_tasks.warping import Array, Axes, Part, stretched
 
 HALF = 8
 """The index of the inner corner, in the loop around an eye."""
-BROWS = {RIGHT_EYE: 105, LEFT_EYE: 334}
+BROWS = (105, 334)
 """A point of the brow above each eye: the skin down from there follows the lid."""
 LOWER_SHARE = 0.1
 """Of the gap between the lids, the lower one closes this."""
@@ -21,18 +21,20 @@ MIN_WIDTH = 4.0
 
 def closed(frame: Frame, points: Points, shares: tuple[float, float]) -> Frame:
     """The frame with the person's right and left eye closed by so much, 0 to 1."""
-    for loop, share in zip((RIGHT_EYE, LEFT_EYE), shares, strict=True):
+    for loop, brow, share in zip((RIGHT_EYE, LEFT_EYE), BROWS, shares, strict=True):
         if share > 0:
-            frame = _closed(frame, points, loop, min(1.0, share))
+            frame = _closed(frame, points, loop, points[brow], min(1.0, share))
     return frame
 
 
-def _closed(frame: Frame, points: Points, loop: tuple[int, ...], share: float) -> Frame:
+def _closed(
+    frame: Frame, points: Points, loop: tuple[int, ...], above: Points, share: float
+) -> Frame:
     corners = points[[loop[0], loop[HALF]]]
     width = float(np.linalg.norm(corners[0, :2] - corners[1, :2]))
     # From left to right, so that down is down.
     axes = Axes.along(*sorted(corners, key=lambda point: float(point[0])))
-    brow = float(axes.of(*points[BROWS[loop], :2])[1])
+    brow = float(axes.of(above[:1], above[1:2])[1][0])
     if width < MIN_WIDTH or brow >= 0:
         return frame
     part = Part(frame, axes, (-width / 2, width / 2), (brow, BELOW * width))

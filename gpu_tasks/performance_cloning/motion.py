@@ -89,7 +89,9 @@ class Motion:
 def motions(faces: Sequence[Points]) -> list[Motion]:
     """The motion in each frame of a performance."""
     heads = [pose_of(face) for face in faces]
-    plain = np.stack([head.undone(face) for head, face in zip(heads, faces, strict=True)])
+    plain = np.stack(
+        [head.undone(np.asarray(face, float)) for head, face in zip(heads, faces, strict=True)]
+    )
     changes = plain - np.median(plain, axis=0)
     usual = _mean_rotation([head.rotation for head in heads])
     scale = float(np.median([head.scale for head in heads]))
@@ -118,8 +120,8 @@ def _limited(value: Matrix, most: float | Matrix) -> Matrix:
 
 
 def _limited_turn(rotation: Matrix) -> Matrix:
-    vector = _limited(cv2.Rodrigues(rotation)[0].reshape(3), MAX_TURN)
-    return np.asarray(cv2.Rodrigues(vector)[0], float)
+    vector = np.asarray(cv2.Rodrigues(rotation)[0], float).reshape(3)
+    return np.asarray(cv2.Rodrigues(_limited(vector, MAX_TURN))[0], float)
 
 
 @cache

@@ -7,7 +7,7 @@ from gpu_tasks.warping import Axes, Part, fading, stretched
 
 
 def knots(*pairs: tuple[float, float]) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [(np.float32([start]), np.float32([goal])) for start, goal in pairs]
+    return [(np.array([start], np.float32), np.array([goal], np.float32)) for start, goal in pairs]
 
 
 def test_a_knot_is_taken_from_where_it_was():
