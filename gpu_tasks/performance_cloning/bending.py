@@ -26,8 +26,8 @@ def bent(picture: Frame, points: Points, goals: Points) -> Frame:
     face = float(np.ptp(points[:, 0])) or 1.0
     height, width = picture.shape[:2]
     reach = INFLUENCE * face + 1
-    left, top = np.maximum(np.floor(goals.min(axis=0) - reach), 0).astype(int)
-    right, bottom = np.minimum(np.ceil(goals.max(axis=0) + reach), (width, height)).astype(int)
+    left, top = map(int, np.maximum(goals.min(axis=0) - reach, 0))
+    right, bottom = map(int, np.minimum(goals.max(axis=0) + reach, (width, height)))
     if right <= left or bottom <= top:
         return picture
     step = max(2.0, face / CELLS)
@@ -35,7 +35,7 @@ def bent(picture: Frame, points: Points, goals: Points) -> Frame:
     rows = np.arange(top, bottom + step, step, dtype=np.float32)
     ways = _ways(columns, rows, points, goals, face)
     y, x = np.mgrid[top:bottom, left:right].astype(np.float32)
-    across, down = ((x - left) / np.float32(step), (y - top) / np.float32(step))
+    across, down = (x - left) / step, (y - top) / step
     fine = np.asarray(cv2.remap(ways, across, down, cv2.INTER_LINEAR), np.float32)
     x, y = x - fine[..., 0], y - fine[..., 1]
     part = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
