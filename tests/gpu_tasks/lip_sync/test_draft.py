@@ -21,6 +21,7 @@ from tests.gpu_tasks.lip_sync.calls import (
     FRAME_RATE,
     HEIGHT,
     WIDTH,
+    damaged,
     filmed,
     nodding,
     payload,
@@ -175,6 +176,20 @@ def test_a_recording_past_its_limits(
 def test_a_recording_at_its_lower_limit(draft: Engine, speaker: Path, tmp_path: Path):
     sound = recording(tmp_path / "s.wav", MIN_SECONDS)
     assert synced(draft, tmp_path / "work", speaker, sound)[0].frames == 5
+
+
+def test_a_film_that_looks_right_and_will_not_decode(draft: Engine, speaker: Path, tmp_path: Path):
+    broken = damaged(tmp_path / "broken.mp4", speaker)
+    message = refused(draft, tmp_path / "work", broken, SHORT)
+    assert message == "The pictures of the film could not be decoded."
+
+
+def test_surround_sound_is_said_too(draft: Engine, speaker: Path, tmp_path: Path):
+    sound = tmp_path / "speech.m4a"
+    write_sound(sound, "aac", sound_of(SHORT)[:RATE], rate=48_000, layout="5.1")
+    result, film = synced(draft, tmp_path / "work", speaker, sound)
+    assert result.frames == pytest.approx(25, abs=1)
+    assert look(film).has_sound
 
 
 def test_what_is_no_film(draft: Engine, tmp_path: Path):

@@ -1,11 +1,15 @@
 """How films are made as long as a recording."""
 
 from fractions import Fraction
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from gpu_tasks.lip_sync.contract import MAX_RATE, MIN_RATE
-from gpu_tasks.lip_sync.footage import rate_of, source_index
+from gpu_tasks.audio import RATE
+from gpu_tasks.lip_sync.contract import MAX_RATE, MAX_SECONDS, MIN_RATE
+from gpu_tasks.lip_sync.footage import _recording, rate_of, source_index
+from tests.gpu_tasks.recordings import sound_of, tone, write_sound
 
 
 def test_frames_go_back_and_forth_and_none_stands_still():
@@ -33,3 +37,18 @@ def test_two_frames_take_turns_and_one_is_all_there_is():
 )
 def test_a_frame_rate_is_kept_or_divided(given: Fraction, used: Fraction):
     assert rate_of(given) == used
+
+
+def test_a_recording_as_long_as_it_may_be_is_read_whole(tmp_path: Path):
+    longest = np.zeros(MAX_SECONDS * RATE, np.int16)
+    path = write_sound(tmp_path / "long.flac", "flac", longest, rate=RATE, sample_format="s16")
+    assert _recording(path).size == longest.size
+
+
+def test_a_gap_in_a_recording_is_silence(tmp_path: Path):
+    path = tmp_path / "gap.mka"
+    write_sound(path, "pcm_s16le", tone(1.0), rate=RATE, starts=(0.0, 1.5))
+    read = _recording(path)
+    assert (read == sound_of(path)).all()
+    assert read.size == 2 * RATE
+    assert not read[round(0.6 * RATE) : round(1.4 * RATE)].any()

@@ -23,7 +23,7 @@ from gpu_tasks.performance_cloning.contract import (
 from gpu_tasks.performance_cloning.performance import driving_film
 from tests.gpu_tasks.faces.portrait import PORTRAIT, Place, portrait, scene
 from tests.gpu_tasks.films import make_film, turned
-from tests.gpu_tasks.lip_sync.calls import filmed
+from tests.gpu_tasks.lip_sync.calls import damaged, filmed
 from tests.gpu_tasks.performance_cloning.acting import (
     FRAMES,
     HEIGHT,
@@ -181,6 +181,14 @@ def test_a_driving_film_without_a_face(draft: Engine, tmp_path: Path):
     film = make_film(tmp_path / "pattern.mp4", seconds=0.4)
     message = refused(draft, tmp_path / "work", PORTRAIT, film)
     assert message == "There is too little of a face in the driving film."
+
+
+def test_a_driving_film_that_looks_right_and_will_not_decode(
+    draft: Engine, performance: Path, tmp_path: Path
+):
+    broken = damaged(tmp_path / "broken.mp4", performance)
+    message = refused(draft, tmp_path / "work", PORTRAIT, broken)
+    assert message == "The pictures of the film could not be decoded."
 
 
 def test_a_driving_film_with_a_face_in_less_than_half_of_it(draft: Engine, tmp_path: Path):
