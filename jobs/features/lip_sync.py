@@ -8,7 +8,7 @@ from rest_framework import serializers
 from gpu_tasks.lip_sync import contract
 from jobs.features.base import Feature, per_started
 from jobs.features.files import Output
-from jobs.features.parameters import MediaField, MediaNotUsable, Parameters
+from jobs.features.parameters import MediaField, Parameters, no_longer_than
 from media.models import MediaFile, MediaType
 
 
@@ -27,10 +27,7 @@ class LipSyncParameters(Parameters):
 
     def validate_audio_media_id(self, media: MediaFile) -> MediaFile:
         """No longer than is done in the time limit."""
-        if (media.duration_ms or 0) > contract.MAX_SECONDS * 1000:
-            detail = f"The recording is longer than {contract.MAX_SECONDS} seconds."
-            raise MediaNotUsable(field="audio_media_id", code="too_long", detail=detail)
-        return media
+        return no_longer_than(contract.MAX_SECONDS * 1000, media, field="audio_media_id")
 
 
 class LipSync(Feature):

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from gpu_tasks.performance_cloning import contract
 from jobs.features.base import Feature, per_started
 from jobs.features.files import Output
-from jobs.features.parameters import MediaField, MediaNotUsable, Parameters, seed
+from jobs.features.parameters import MediaField, Parameters, no_longer_than, seed
 from media.models import MediaFile, MediaType
 
 
@@ -25,10 +25,7 @@ class PerformanceCloningParameters(Parameters):
 
     def validate_driving_media_id(self, media: MediaFile) -> MediaFile:
         """No longer than is done in the time limit."""
-        if (media.duration_ms or 0) > contract.MAX_SECONDS * 1000:
-            detail = f"The driving film is longer than {contract.MAX_SECONDS} seconds."
-            raise MediaNotUsable(field="driving_media_id", code="too_long", detail=detail)
-        return media
+        return no_longer_than(contract.MAX_SECONDS * 1000, media, field="driving_media_id")
 
 
 class PerformanceCloning(Feature):
