@@ -65,7 +65,9 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
 def no_longer_than(longest_ms: int, media: MediaFile, *, field: str) -> MediaFile:
     """The media; 422 where it lasts longer than the engine can do within its time."""
     if (media.duration_ms or 0) > longest_ms:
-        detail = f"This lasts too long: {longest_ms // 60_000} minutes are possible."
+        minutes, seconds = divmod(longest_ms // 1000, 60)
+        longest = f"{minutes} minutes" if minutes else f"{seconds} seconds"
+        detail = f"This lasts too long: {longest} are possible."
         raise MediaNotUsable(field=field, code="too_long", detail=detail)
     return media
 
