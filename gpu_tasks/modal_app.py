@@ -105,6 +105,8 @@ def download_models() -> list[str]:
     models = sorted({model for one in contracts().values() for model in one.models.values()})
     for model in models:
         name, revision = weights.pinned(model)
+        if model in weights.BY_BRANCH:
+            logger.warning("%s is not pinned: what comes is what its branch has today", model)
         snapshot_download(name, revision=revision, local_dir=weights.folder(MODEL_DIR, model))
         volume.commit()
     return models
