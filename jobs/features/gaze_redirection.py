@@ -8,7 +8,7 @@ from rest_framework import serializers
 from gpu_tasks.gaze_redirection import contract
 from jobs.features.base import Feature, per_started
 from jobs.features.files import Output
-from jobs.features.parameters import MediaField, MediaNotUsable, Parameters
+from jobs.features.parameters import MediaField, Parameters, no_longer_than
 from media.models import MediaFile, MediaType
 
 
@@ -24,13 +24,8 @@ class GazeRedirectionParameters(Parameters):
 
     def validate_video_media_id(self, media: MediaFile) -> MediaFile:
         """A film that is short enough."""
-        if (media.duration_ms or 0) > contract.MAX_SECONDS * 1000:
-            raise MediaNotUsable(
-                field="video_media_id",
-                code="too_long",
-                detail=f"At most {contract.MAX_SECONDS:.0f} seconds can be redirected.",
-            )
-        return media
+        longest_ms = round(contract.MAX_SECONDS * 1000)
+        return no_longer_than(longest_ms, media, field="video_media_id")
 
 
 class GazeRedirection(Feature):
