@@ -21,11 +21,15 @@ Json = dict[str, Any]
 
 _types = mimetypes.MimeTypes()
 for _suffix, _type in {
+    ".flac": "audio/flac",
     ".m4a": "audio/mp4",
     ".mkv": "video/x-matroska",
     ".mxf": "application/mxf",
+    ".ogg": "audio/ogg",
     ".opus": "audio/opus",
     ".ts": "video/mp2t",
+    ".webm": "video/webm",
+    ".webp": "image/webp",
 }.items():
     _types.add_type(_type, _suffix)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auteur.devstack.client import Json
+from auteur.devstack.client import Json, RefusedError
 from auteur.devstack.errors import StackError
 from auteur.devstack.screen import Screen, clock
 from auteur.devstack.visitor import EMAIL, Visitor
@@ -47,20 +47,29 @@ class Tour:
             raise StackError(f"No feature {wanted}: there are {', '.join(self._features)}.")
         if wanted == ALL and files:
             raise StackError("Files of your own go with one feature.")
-        rows = [
+        tried = [
             self._try(feature, files)
             for slug, feature in self._features.items()
             if wanted in (ALL, slug)
         ]
+        rows = [row for row in tried if row]
         self._screen.title("What was made")
         self._screen.table(
             ("Feature", "Engine", "Seconds", "Credits", "Result"),
             [(r.feature, r.engine, f"{r.seconds:.1f}", r.credits, r.result) for r in rows],
         )
 
-    def _try(self, feature: Json, files: Sequence[Path]) -> Row:
+    def _try(self, feature: Json, files: Sequence[Path]) -> Row | None:
+        """One feature's line; None where the API would not have it."""
+        self._screen.title(f"{feature['slug']}: {feature['summary']}")
+        try:
+            return self._run(feature, files)
+        except RefusedError as exc:
+            self._screen.check(False, f"The API refused it: {exc}")
+            return None
+
+    def _run(self, feature: Json, files: Sequence[Path]) -> Row:
         slug = feature["slug"]
-        self._screen.title(f"{slug}: {feature['summary']}")
         if feature["plan"]:
             self._screen.line(
                 self._visitor.manage("set_plan", "--email", EMAIL, "--plan", feature["plan"])
@@ -111,7 +120,10 @@ class Tour:
             for file in output.get("media", [])
         ]
         if made:
-            return "\n".join(map(str, made))
+            here = Path.cwd()
+            return "\n".join(
+                str(path.relative_to(here) if path.is_relative_to(here) else path) for path in made
+            )
         text = output.get("answer") or _spoken(output)
         self._screen.line(text)
         return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"

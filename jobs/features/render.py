@@ -51,7 +51,11 @@ class Render(Feature):
     parameters = RenderParameters
     derived = frozenset({"timeline"})
     tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 60_000}
-    example: ClassVar[Mapping[str, Any]] = {"project_id": ["interview.mp4"], "format": "mp4"}
+    example: ClassVar[Mapping[str, Any]] = {
+        "project_id": ["speaker.mp4", "portrait.mp4"],
+        "format": "mp4",
+        "resolution": "1280x720",
+    }
 
     def price(self, parameters: Mapping[str, Any]) -> int:
         """One credit per started minute of the film."""

@@ -53,6 +53,8 @@ def test_times(milliseconds: float, text: str) -> None:
         ("a.m4a", "audio/mp4"),
         ("a.mp3", "audio/mpeg"),
         ("a.opus", "audio/opus"),
+        ("a.ogg", "audio/ogg"),
+        ("a.webp", "image/webp"),
         ("a", "application/octet-stream"),
     ],
 )
