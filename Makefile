@@ -1,11 +1,13 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format bench chaos lock clean \
+.PHONY: help setup demo run test test-shims check format bench chaos lock clean \
 	modal-deploy modal-models modal-check
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
 MODELS_READY := $(VENV)/.models-ready
 TORCH := torch==2.13.0
+SHIMS := var/shims
+F5_TTS := f5-tts==1.1.22
 export FILE FILE2 FEATURE
 BACKEND ?= local
 
@@ -39,6 +41,16 @@ run: $(READY)  ## start the whole stack and keep it running until Ctrl-C
 test: $(MODELS_READY)  ## all tests, against real Postgres, Redis, workers and S3 API
 	@$(PYTHON) -m pytest
 
+$(SHIMS)/.ready: $(MODELS_READY) requirements/shims.txt
+	@echo "Setting up $(SHIMS) ..."
+	@$(VENV)/bin/uv pip install --quiet --no-deps --python $(PYTHON) --target $(SHIMS) \
+		--requirements requirements/shims.txt
+	@$(VENV)/bin/uv pip install --quiet --no-deps --python $(PYTHON) --target $(SHIMS) $(F5_TTS)
+	@touch $@
+
+test-shims: $(SHIMS)/.ready  ## the engines that need torchaudio or torchvision (apart: these have no CPU build)
+	@PYTHONPATH=$(SHIMS) $(PYTHON) -m pytest -m shims tests/gpu_tasks
+
 check: $(READY)  ## format, lint, types, import rules, migrations
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
@@ -61,13 +73,23 @@ modal-deploy: $(READY) modal-check  ## deploy the functions of gpu_tasks/ to Mod
 modal-models: $(READY)  ## bring the pinned weights into Modal's volume (after a deploy)
 	@$(VENV)/bin/modal run -m gpu_tasks.modal_app::download_models
 
-modal-check: $(READY)  ## see, offline, that the Modal app has what every contract says
+modal-$(SHIMS)/.ready: $(MODELS_READY) requirements/shims.txt
+	@echo "Setting up $(SHIMS) ..."
+	@$(VENV)/bin/uv pip install --quiet --no-deps --python $(PYTHON) --target $(SHIMS) \
+		--requirements requirements/shims.txt
+	@$(VENV)/bin/uv pip install --quiet --no-deps --python $(PYTHON) --target $(SHIMS) $(F5_TTS)
+	@touch $@
+
+test-shims: $(SHIMS)/.ready  ## the engines that need torchaudio or torchvision (apart: these have no CPU build)
+	@PYTHONPATH=$(SHIMS) $(PYTHON) -m pytest -m shims tests/gpu_tasks
+
+check: $(READY)  ## see, offline, that the Modal app has what every contract says
 	@$(PYTHON) -m tests.modal_peer.check
 
 lock: $(READY)  ## resolve requirements/*.in into the locked *.txt
-	@for name in base dev prod models; do \
+	@for name in base dev prod models shims; do \
 	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
-	    --generate-hashes $$(test $$name = models && echo --overrides requirements/models.overrides) \
+	    --generate-hashes $$(case $$name in models|shims) echo --overrides requirements/models.overrides;; esac) \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	@for file in requirements/images/*.in; do \
 	  case $$file in */common.in) continue;; esac; \

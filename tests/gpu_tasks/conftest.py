@@ -1,5 +1,6 @@
 """Fixtures of the inference tests."""
 
+import importlib.util
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,11 @@ import pytest
 from gpu_tasks.audio import Samples
 from tests.gpu_tasks.peer import Peer, serving
 from tests.gpu_tasks.recordings import SHORT, sound_of
+
+if importlib.util.find_spec("torchvision") is not None:  # in `make test-shims` alone
+    from tests.gpu_tasks.shims import stand_in
+
+    stand_in()
 
 
 @pytest.fixture

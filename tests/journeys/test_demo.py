@@ -39,3 +39,18 @@ def test_a_file_that_is_no_media_is_refused_clearly(stack: JourneyStack, tmp_pat
     assert done.returncode == 1
     assert "✗ The API refused it: 415 unsupported_media" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_feature_is_shown_by_name(stack: JourneyStack) -> None:
+    done = run_demo(stack, "--feature", "audio-generation")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "✓ the job is completed" in done.stdout
+    assert "draft procedural ambience" in " ".join(done.stdout.split())
+    [made] = (stack.var / "demo" / "audio-generation").iterdir()
+    assert made.read_bytes().startswith(b"RIFF")
+
+
+def test_a_feature_that_is_none_is_named(stack: JourneyStack) -> None:
+    done = run_demo(stack, "--feature", "phrenology")
+    assert done.returncode == 1
+    assert "No feature phrenology: there are audio-generation" in done.stderr

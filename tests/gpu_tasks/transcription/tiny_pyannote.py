@@ -1,7 +1,5 @@
 """A diarization pipeline of pyannote's real classes with random weights, saved as weights are."""
 
-import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import torch
 
 from gpu_tasks import weights
 from gpu_tasks.transcription.contract import MODELS
+from tests.gpu_tasks.shims import stand_in
 
 EMBEDDING = 256
 SPACE = 16
@@ -30,21 +29,9 @@ params:
 
 
 def importable() -> Any:
-    """pyannote's package, else the tests that ask are skipped.
-
-    torchaudio has no build for CPUs: its extension is not loaded, for nothing here needs it.
-    """
-    if "torchaudio" not in sys.modules:
-        extension = types.ModuleType("torchaudio._extension")
-        extension.__dict__.update(
-            _IS_ALIGN_AVAILABLE=False,
-            _IS_RIR_AVAILABLE=False,
-            _IS_TORCHAUDIO_EXT_AVAILABLE=False,
-            fail_if_no_align=lambda function: function,
-            fail_if_no_rir=lambda function: function,
-        )
-        sys.modules["torchaudio._extension"] = extension
-    return pytest.importorskip("pyannote.audio", reason="needs torchaudio and pyannote-audio")
+    """pyannote's package, else the tests that ask are skipped."""
+    stand_in()
+    return pytest.importorskip("pyannote.audio", reason="needs torchaudio: make test-shims")
 
 
 def folder(model_dir: Path) -> Path:

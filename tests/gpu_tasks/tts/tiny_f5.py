@@ -1,11 +1,6 @@
 """F5-TTS and Vocos of the real classes with random weights, saved as their authors publish them.
 
-The packages need torchaudio, which has no build for CPUs. Put them into a folder of their own, and
-their tests run:
-
-    uv pip install --no-deps --target var/shims torchaudio f5-tts vocos x-transformers torchdiffeq \
-        rjieba pypinyin einops einx frozendict loguru torch-einops-utils
-    PYTHONPATH=var/shims .venv/bin/python -m pytest -m shims tests/gpu_tasks/tts
+The packages need torchaudio, which has no build for CPUs: `make test-shims` runs their tests.
 """
 
 import importlib.util
@@ -47,7 +42,7 @@ def importable() -> None:
     """The packages can be imported from here on, else the tests that ask are skipped."""
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
-        pytest.skip(f"needs {', '.join(missing)}: see tests/gpu_tasks/tts/tiny_f5.py")
+        pytest.skip(f"needs {', '.join(missing)}: make test-shims")
     if "f5_tts.model" not in sys.modules:
         import transformers  # noqa: F401 - it looks for librosa, of which there is a stub below
 
