@@ -73,17 +73,7 @@ modal-deploy: $(READY) modal-check  ## deploy the functions of gpu_tasks/ to Mod
 modal-models: $(READY)  ## bring the pinned weights into Modal's volume (after a deploy)
 	@$(VENV)/bin/modal run -m gpu_tasks.modal_app::download_models
 
-modal-$(SHIMS)/.ready: $(MODELS_READY) requirements/shims.txt
-	@echo "Setting up $(SHIMS) ..."
-	@$(VENV)/bin/uv pip install --quiet --no-deps --python $(PYTHON) --target $(SHIMS) \
-		--requirements requirements/shims.txt
-	@$(VENV)/bin/uv pip install --quiet --no-deps --python $(PYTHON) --target $(SHIMS) $(F5_TTS)
-	@touch $@
-
-test-shims: $(SHIMS)/.ready  ## the engines that need torchaudio or torchvision (apart: these have no CPU build)
-	@PYTHONPATH=$(SHIMS) $(PYTHON) -m pytest -m shims tests/gpu_tasks
-
-check: $(READY)  ## see, offline, that the Modal app has what every contract says
+modal-check: $(READY)  ## see, offline, that the Modal app has what every contract says
 	@$(PYTHON) -m tests.modal_peer.check
 
 lock: $(READY)  ## resolve requirements/*.in into the locked *.txt
