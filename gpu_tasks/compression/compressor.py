@@ -6,11 +6,16 @@ from typing import Protocol
 
 from gpu_tasks import ffmpeg, film
 from gpu_tasks.compression import encoders, plans, source
-from gpu_tasks.compression.contract import VIDEO, CompressionPayload, CompressionResult
+from gpu_tasks.compression.contract import (
+    VIDEO,
+    Codec,
+    CompressionPayload,
+    CompressionResult,
+)
 from gpu_tasks.compression.encoders import Encoder
 from gpu_tasks.compression.encoding import copied, encoded, encoded_in_two_passes
 from gpu_tasks.compression.likeness import ssim
-from gpu_tasks.compression.plans import Codec, Plan
+from gpu_tasks.compression.plans import Plan
 from gpu_tasks.compression.source import Source
 from gpu_tasks.contract import EngineInfo
 from gpu_tasks.engine import Workspace
@@ -57,7 +62,7 @@ class Compressor:
             if isinstance(payload.target, int):
                 plan = work.to_size(payload.target)
             else:
-                plan = work.to_quality(payload.target)
+                plan = work.to_quality(payload.target, payload.codec)
             return work.result(plan)
         except ffmpeg.FFmpegFailed as exc:
             raise EngineError(ErrorCode.INPUT_INVALID, film.UNDECODABLE) from exc
@@ -73,11 +78,15 @@ class _Work:
         self._path = workspace.output("result")
         self._done = 0.0
 
-    def to_quality(self, target: str) -> Plan | None:
-        plan = plans.for_web(self._source) if target == "web" else plans.for_archive(self._source)
+    def to_quality(self, target: str, codec: Codec | None) -> Plan | None:
+        chosen = () if codec is None else (codec,)
+        planned = plans.for_web if target == "web" else plans.for_archive
+        plan = planned(self._source, *chosen)
         self._encode(plan, self._part(0, TRY_SHARE * ENCODED_SHARE))
         if self._size < self._source.size_bytes:
             return plan
+        if codec is not None:
+            raise EngineError(ErrorCode.INPUT_INVALID, NOTHING_TO_GAIN)
         return self._keep_or_fit(for_web=target == "web", tried=1)
 
     def to_size(self, size_bytes: int) -> Plan | None:

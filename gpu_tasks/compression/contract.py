@@ -2,9 +2,10 @@
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from gpu_tasks.contract import (
     Contract,
@@ -46,6 +47,14 @@ Bytes = Annotated[int, Field(ge=MIN_TARGET_BYTES, le=MAX_TARGET_BYTES, strict=Tr
 Target = Annotated[Literal["web", "archive"] | Bytes, BeforeValidator(parsed_target)]
 
 
+class Codec(StrEnum):
+    """What pictures are encoded in."""
+
+    H264 = "h264"
+    HEVC = "hevc"
+    AV1 = "av1"
+
+
 class CompressionPayload(Payload):
     """``result`` receives an MP4 with the pictures, or where it asks for sound, an M4A.
 
@@ -55,12 +64,21 @@ class CompressionPayload(Payload):
       sound that is compressed already is copied.
     - a size: as ``web``, and at most so large. Smaller pictures where it is little.
 
-    Subtitles and other data are dropped; turned pictures are made upright.
+    ``codec`` takes the place of the usual one of ``web`` and ``archive``: HEVC and AV1 (SVT-AV1)
+    are smaller, and not played everywhere. Subtitles and other data are dropped; turned pictures
+    are made upright.
     """
 
     media: InputFile
     target: Target
+    codec: Codec | None = None
     result: OutputFile
+
+    @model_validator(mode="after")
+    def _codec_fits(self) -> Self:
+        if self.codec is not None and isinstance(self.target, int):
+            raise ValueError("a size is reached with H.264: no codec can be chosen")
+        return self
 
 
 class CompressionResult(Wire):

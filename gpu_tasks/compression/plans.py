@@ -1,25 +1,18 @@
 """What becomes of a source: codec, size of the pictures, rates; by target."""
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from fractions import Fraction
 
+from gpu_tasks.compression.contract import Codec
 from gpu_tasks.compression.source import Pictures, Sound, Source
 from gpu_tasks.errors import EngineError, ErrorCode
-
-
-class Codec(StrEnum):
-    """What pictures are encoded in."""
-
-    H264 = "h264"
-    HEVC = "hevc"
-
 
 WEB_SIDES = (1920, 1080)
 """The longer and the shorter side, at most."""
 WEB_RATE = Fraction(60)
-WEB_QUALITY, ARCHIVE_QUALITY = 23, 18
-"""Constant rate factors: x264's usual one, and one at which x265 is visually lossless."""
+WEB_QUALITY = {Codec.H264: 23, Codec.HEVC: 27, Codec.AV1: 35}
+ARCHIVE_QUALITY = {Codec.H264: 17, Codec.HEVC: 18, Codec.AV1: 22}
+"""Constant rate factors of the encoders: their usual ones, and such as are visually lossless."""
 WEB_SOUND_BITS, ARCHIVE_SOUND_BITS_PER_CHANNEL = 128_000, 96_000
 LOSSY_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "opus"})
 """Sounds that an archive keeps as they are: MP4 holds them, and coding them again only loses."""
@@ -86,34 +79,35 @@ class Plan:
     """Nothing is said of the recording: place, device, time."""
 
 
-def for_web(source: Source) -> Plan:
-    """H.264 and AAC that every browser plays."""
+def for_web(source: Source, codec: Codec = Codec.H264) -> Plan:
+    """AAC and, if nothing else is asked for, H.264: every browser plays them."""
     shown, heard = source.pictures, source.sound
+    fitting = _fitting(shown, *WEB_SIDES, quality=WEB_QUALITY[codec]) if shown else None
     return Plan(
-        pictures=_fitting(shown, *WEB_SIDES, quality=WEB_QUALITY) if shown else None,
+        pictures=fitting and replace(fitting, codec=codec),
         sound=SoundPlan("aac", WEB_SOUND_BITS, min(2, heard.channels)) if heard else None,
         private=True,
     )
 
 
-def for_archive(source: Source) -> Plan:
-    """HEVC that looks like the source, and its sound."""
+def for_archive(source: Source, codec: Codec = Codec.HEVC) -> Plan:
+    """Pictures that look like the source's, and its sound."""
     shown, heard = source.pictures, source.sound
     return Plan(
-        pictures=_likened(shown) if shown else None,
+        pictures=_likened(shown, codec) if shown else None,
         sound=_archived(heard) if heard else None,
         private=False,
     )
 
 
-def _likened(shown: Pictures) -> PicturePlan:
+def _likened(shown: Pictures, codec: Codec) -> PicturePlan:
     return PicturePlan(
-        codec=Codec.HEVC,
+        codec=codec,
         width=shown.width,
         height=shown.height,
         frame_rate=shown.frame_rate,
         keeps_range=True,
-        quality=ARCHIVE_QUALITY,
+        quality=ARCHIVE_QUALITY[codec],
     )
 
 

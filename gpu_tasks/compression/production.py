@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from gpu_tasks.compression.compressor import Compressor
+from gpu_tasks.compression.contract import Codec
 from gpu_tasks.compression.encoders import Encoder, affordable, hardware, software
-from gpu_tasks.compression.plans import Codec
 from gpu_tasks.contract import EngineInfo
 
 

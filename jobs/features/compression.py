@@ -41,6 +41,17 @@ class CompressionParameters(Parameters):
 
     media_id = MediaField(types=(MediaType.VIDEO, MediaType.AUDIO))
     target = TargetField(help_text="`web`, `archive`, or a size at most: `25MB`, or bytes.")
+    codec = serializers.ChoiceField(
+        choices=list(contract.Codec),
+        required=False,
+        help_text="Instead of the usual one: H.264 for `web`, HEVC for `archive`.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A size is reached with H.264."""
+        if "codec" in attrs and isinstance(attrs["target"], int):
+            raise serializers.ValidationError({"codec": ["Not with a size."]}, code="not_here")
+        return super().validate(attrs)
 
 
 class Compression(Feature):

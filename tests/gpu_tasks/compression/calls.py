@@ -12,6 +12,7 @@ import pytest
 from gpu_tasks.compression.contract import (
     SOUND,
     VIDEO,
+    Codec,
     CompressionPayload,
     CompressionResult,
 )
@@ -21,7 +22,9 @@ from gpu_tasks.errors import EngineError, ErrorCode
 from tests.gpu_tasks.workspaces import workspace
 
 
-def payload(target: Any = "web", content_type: str = VIDEO) -> CompressionPayload:
+def payload(
+    target: Any = "web", content_type: str = VIDEO, codec: str | None = None
+) -> CompressionPayload:
     """A call."""
     return CompressionPayload(
         job_id=uuid4(),
@@ -29,6 +32,7 @@ def payload(target: Any = "web", content_type: str = VIDEO) -> CompressionPayloa
         callback_url="http://127.0.0.1:9/callback",
         media=InputFile(url="http://127.0.0.1:9/media", name="source.bin"),
         target=target,
+        codec=codec and Codec(codec),
         result=OutputFile(key="r", url="http://127.0.0.1:9/result", content_type=content_type),
     )
 
@@ -40,11 +44,12 @@ def compress(
     target: Any = "web",
     *,
     sound: bool = False,
+    codec: str | None = None,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> tuple[CompressionResult, Path]:
     """The result, and the file that was written; its sizes are checked."""
     files = workspace(root, inputs={"media": source}, outputs=["result"], progress=progress)
-    result = engine.run(payload(target, SOUND if sound else VIDEO), files)
+    result = engine.run(payload(target, SOUND if sound else VIDEO, codec), files)
     assert isinstance(result, CompressionResult)
     path = files.output("result")
     assert result.size_bytes == path.stat().st_size <= result.source_bytes

@@ -41,3 +41,9 @@ def test_targets(said: object, meant: object):
 def test_what_is_no_target_is_refused(said: object):
     with pytest.raises(ValidationError):
         payload(said)
+
+
+def test_a_size_goes_with_no_codec():
+    assert payload("archive", codec="av1").codec == "av1"
+    with pytest.raises(ValidationError, match="no codec"):
+        payload("25MB", codec="av1")

@@ -9,10 +9,10 @@ import pytest
 
 from gpu_tasks import ffmpeg
 from gpu_tasks.compression.compressor import NOTHING_TO_GAIN, Compressor
+from gpu_tasks.compression.contract import Codec
 from gpu_tasks.compression.draft import Fast
 from gpu_tasks.compression.encoders import Encoder
 from gpu_tasks.compression.likeness import MEASURED_SECONDS
-from gpu_tasks.compression.plans import Codec
 from gpu_tasks.contract import EngineInfo
 from gpu_tasks.engine import Engine
 from gpu_tasks.errors import Stopped
@@ -50,6 +50,22 @@ def test_a_film_for_the_web(engine: Engine, film: Path, tmp_path: Path):
     assert "+48" not in tags_of(path)
     assert "2026-05-01" not in tags_of(path)
     assert "Holiday" not in tags_of(path)
+
+
+@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("target", ["web", "archive"])
+def test_another_codec_may_be_asked_for(
+    engine: Engine, film: Path, tmp_path: Path, target: str, codec: Codec
+):
+    result, _ = compress(engine, tmp_path, film, target, codec=codec.value)
+    assert result.video_codec == codec
+    assert result.duration_ms == pytest.approx(3000, abs=60)
+    assert result.ssim > (0.97 if target == "archive" else 0.93)
+
+
+def test_a_codec_that_gains_nothing_is_refused(engine: Engine, film: Path, tmp_path: Path):
+    _, small = compress(engine, tmp_path / "1", film, 40_000)
+    assert refused(engine, tmp_path / "2", small, "archive", codec="av1") == NOTHING_TO_GAIN
 
 
 def test_likeness_is_what_another_measure_says(engine: Engine, film: Path, tmp_path: Path):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from gpu_tasks.compression import plans
-from gpu_tasks.compression.plans import Codec, for_archive, for_size, for_web
+from gpu_tasks.compression.contract import Codec
+from gpu_tasks.compression.plans import for_archive, for_size, for_web
 from gpu_tasks.compression.source import Pictures, Sound, Source
 from gpu_tasks.errors import EngineError, ErrorCode
 

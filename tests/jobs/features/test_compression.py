@@ -108,3 +108,12 @@ def test_a_size_that_cannot_be_says_which_can(run_job, bring, tmp_path: Path):
     code, message = error_of(job["id"])
     assert code == "INPUT_INVALID"
     assert "the least is about" in message
+
+
+def test_a_codec_goes_with_no_size(api, make_media):
+    body = {"media_id": str(make_media().pk), "target": "25MB", "codec": "av1"}
+    answer = api.post("/jobs/compression/estimate", body, format="json")
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"] == "codec"
+    body["target"] = "archive"
+    assert api.post("/jobs/compression/estimate", body, format="json").status_code == 200
