@@ -52,10 +52,8 @@ class Render(Feature):
     derived = frozenset({"timeline"})
     tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 60_000}
     example: ClassVar[Mapping[str, Any]] = {
-        "project_id": ["speaker.mp4", "portrait.mp4"],
-        "format": "mp4",
-        "resolution": "1280x720",
-    }
+        "project_id": ["speaker.mp4", "portrait.mp4"], "resolution": "1280x720",
+    }  # fmt: skip
 
     def price(self, parameters: Mapping[str, Any]) -> int:
         """One credit per started minute of the film."""
@@ -84,8 +82,7 @@ class Render(Feature):
             raise EngineError(ErrorCode.INPUT_INVALID, "The project has been deleted.")
         output = timelines.output_of(parameters)
         needed = needs.needs_of(project, timeline=parameters["timeline"]["name"], output=output)
-        return {
-            **super().prepare(job, attempt),
+        return super().prepare(job, attempt) | {
             "timeline": needed.timeline.model_dump(mode="json"),
             "output": output.model_dump(mode="json"),
             "sources": [key and Read(key, key.rsplit("/", 1)[-1]) for key in needed.sources],
