@@ -19,7 +19,7 @@ from tests.gpu_tasks.peer import Peer, serving
 from tests.modal_peer.scenario import Scenario, Script
 from tests.waiting import until
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 @contextmanager
