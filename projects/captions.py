@@ -6,6 +6,7 @@ media's own.
 """
 
 import html
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -23,6 +24,8 @@ MAX_CUE = 2 * MAX_LINE
 MAX_CUE_MS = 6_000
 MAX_PAUSE_MS = 1_500
 """Characters and times that television subtitles keep to."""
+
+UNDETERMINED = "und"
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,23 @@ def text(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
     return "\n\n".join(
         _label(turn[0], several) + " ".join(word.text for word in turn) for turn in turns
     ) + ("\n" if turns else "")
+
+
+def words_json(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
+    """The words with their seconds, and nothing of segments: what players of others' read.
+
+    The timeline does not know its language, which is told as ``und`` (undetermined, ISO 639-2).
+    """
+    words = _words(project_id, user_id, times)
+    told = {
+        "duration": max((word.end_ms for word in words), default=0) / 1000,
+        "language": UNDETERMINED,
+        "words": [
+            {"text": word.text, "start": word.start_ms / 1000, "end": word.end_ms / 1000}
+            for word in words
+        ],
+    }
+    return json.dumps(told, ensure_ascii=False)
 
 
 def _words(project_id: UUID, user_id: UUID, times: Times | None) -> list[Spoken]:

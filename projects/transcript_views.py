@@ -149,6 +149,23 @@ class TextView(CaptionsView):
         return self.answer(request, project_id)
 
 
+class JsonView(CaptionsView):
+    """`/projects/:id/transcript.json`."""
+
+    content_type = "application/json"
+    written = captions.words_json
+
+    @extend_schema(
+        summary="Get a project's words as captions JSON",
+        description="`duration`, `language` and `words` of `text`, `start` and `end`, in seconds.",
+        parameters=[TIMES],
+        responses={(200, content_type): OpenApiTypes.OBJECT},
+    )
+    def get(self, request: Request, project_id: UUID) -> HttpResponse:
+        """The words."""
+        return self.answer(request, project_id)
+
+
 def _times(request: Request) -> captions.Times | None:
     times = request.query_params.get("times")
     if times not in (None, "timeline", "source"):

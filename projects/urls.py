@@ -17,6 +17,7 @@ urlpatterns = [
     path(f"{PROJECT}/transcript", transcript_views.TranscriptView.as_view(), name="transcript"),
     path(f"{PROJECT}/transcript.srt", transcript_views.SrtView.as_view(), name="captions-srt"),
     path(f"{PROJECT}/transcript.vtt", transcript_views.VttView.as_view(), name="captions-vtt"),
+    path(f"{PROJECT}/transcript.json", transcript_views.JsonView.as_view(), name="captions-json"),
     path(f"{PROJECT}/transcript.txt", transcript_views.TextView.as_view(), name="captions-text"),
     path(
         f"{PROJECT}/transcript/segments/<str:segment_id>",

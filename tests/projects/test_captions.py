@@ -158,6 +158,17 @@ class TestFiles:
             "Speaker 1: one two three four\n\nA <B>: <five> & --> six\n"
         )
 
+    def test_json(self, api: APIClient, project: Project, spoken: Callable[..., None]) -> None:
+        assert get(api, project, "json").json() == {"duration": 0, "language": "und", "words": []}
+        spoken(SAID)
+        found = get(api, project, "json")
+
+        assert found["Content-Type"] == "application/json; charset=utf-8"
+        told = found.json()
+        assert told["duration"] == told["words"][-1]["end"] == 2.9
+        assert told["words"][0] == {"text": "one", "start": 1.0, "end": 1.4}
+        assert [word["text"] for word in told["words"]] == SAID["text"].split()
+
     @pytest.mark.parametrize(("kind", "empty"), [("srt", ""), ("vtt", "WEBVTT\n"), ("txt", "")])
     def test_silence(self, api: APIClient, project: Project, kind: str, empty: str) -> None:
         assert get(api, project, kind).content.decode() == empty
