@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from diffusers import StableAudioPipeline
 
-from gpu_tasks import weights
+from gpu_tasks import diffusion, weights
 from gpu_tasks.audio_generation import wav
 from gpu_tasks.audio_generation.contract import (
     CHANNELS,
@@ -60,7 +60,9 @@ class ProductionEngine:
 
     def run(self, payload: AudioGenerationPayload, workspace: Workspace) -> AudioGenerationResult:
         """Write the sound, cut to its length and brought to the usual loudness."""
-        self._check_length(payload.prompt)
+        # The text encoder would silently drop what is too long for it.
+        tokenizer = self._pipeline.tokenizer
+        diffusion.check_length(tokenizer, payload.prompt, tokenizer.model_max_length)
         workspace.progress(0.0)
         samples = payload.duration_sec * RATE
         sound = self._generated(payload, samples, workspace)
@@ -75,16 +77,6 @@ class ProductionEngine:
             channels=CHANNELS,
             seed=payload.seed,
         )
-
-    def _check_length(self, prompt: str) -> None:
-        """The text encoder would silently drop what is too long for it."""
-        tokenizer = self._pipeline.tokenizer
-        tokens, limit = len(tokenizer(prompt).input_ids), tokenizer.model_max_length
-        if tokens > limit:
-            raise EngineError(
-                ErrorCode.INPUT_INVALID,
-                f"The prompt is too long: the model reads {limit} tokens, this has {tokens}.",
-            )
 
     @torch.inference_mode()
     def _generated(
@@ -102,7 +94,7 @@ class ProductionEngine:
             audio_end_in_s=(samples + 0.5) / RATE,
             num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,
-            generator=torch.Generator("cpu").manual_seed(payload.seed),
+            generator=diffusion.generator(payload.seed),
             callback=denoised,
             output_type="np",
         )

@@ -6,15 +6,15 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from gpu_tasks.audio_generation import contract
-from jobs.features.base import Feature, per_started
+from jobs.features.base import Feature
 from jobs.features.files import Output
-from jobs.features.parameters import Parameters, seed
+from jobs.features.parameters import Parameters, PromptField, seed
 
 
 class AudioGenerationParameters(Parameters):
     """`POST /jobs/audio-generation`."""
 
-    prompt = serializers.CharField(
+    prompt = PromptField(
         max_length=contract.MAX_PROMPT_CHARACTERS,
         help_text="What is to be heard: `heavy rain, distant thunder`, `sad piano, 80 bpm`.",
     )
@@ -39,8 +39,7 @@ class AudioGeneration(Feature):
 
     def price(self, parameters: Mapping[str, Any]) -> int:
         """Three credits per started ten seconds."""
-        units = per_started(parameters["duration_sec"], self.tariff["per_started_sec"])
-        return units * self.tariff["credits"]
+        return self.by_started(parameters["duration_sec"], "per_started_sec")
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
         """One WAV file."""

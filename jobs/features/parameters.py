@@ -162,7 +162,7 @@ class PromptField(serializers.CharField):
     """What a model is asked for: one line, without control characters."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=MAX_PROMPT_CHARACTERS, **options)
+        super().__init__(**{"max_length": MAX_PROMPT_CHARACTERS} | options)
 
     def to_internal_value(self, data: Any) -> str:
         """The prompt as models get it; 400 where nothing of it can be read."""

@@ -29,6 +29,7 @@ def test_it_costs_three_credits_for_each_started_ten_seconds(api, seconds: int, 
     [
         ("prompt", ""),
         ("prompt", "   "),
+        ("prompt", "\u200b\x07"),
         ("prompt", "x" * (MAX_PROMPT_CHARACTERS + 1)),
         ("prompt", None),
         ("duration_sec", 0),
