@@ -81,6 +81,10 @@ class Feature:
         """Credits for validated parameters."""
         raise NotImplementedError
 
+    def by_started(self, amount: int, unit: str) -> int:
+        """The tariff's credits for each started ``unit`` of it, such as ``per_started_ms``."""
+        return per_started(amount, self.tariff[unit]) * self.tariff["credits"]
+
     @property
     def price_version(self) -> str:
         """Changes when the tariff does: a hash of it."""

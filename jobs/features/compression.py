@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from rest_framework import serializers
 
 from gpu_tasks.compression import contract
-from jobs.features.base import Feature, per_started
+from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import MediaField, Parameters
 from media.models import MediaFile, MediaType
@@ -66,8 +66,7 @@ class Compression(Feature):
 
     def price(self, parameters: Mapping[str, Any]) -> int:
         """One credit per started five minutes."""
-        units = per_started(parameters["media_id"].duration_ms or 0, self.tariff["per_started_ms"])
-        return units * self.tariff["credits"]
+        return self.by_started(parameters["media_id"].duration_ms or 0, "per_started_ms")
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
         """An MP4, or of a sound an M4A."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from gpu_tasks.gaze_redirection import contract
-from jobs.features.base import Feature, per_started
+from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import MediaField, Parameters, no_longer_than
 from media.models import MediaFile, MediaType
@@ -42,7 +42,7 @@ class GazeRedirection(Feature):
     def price(self, parameters: Mapping[str, Any]) -> int:
         """Ten credits per started 30 seconds."""
         duration_ms = parameters["video_media_id"].duration_ms or 0
-        return per_started(duration_ms, self.tariff["per_started_ms"]) * self.tariff["credits"]
+        return self.by_started(duration_ms, "per_started_ms")
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
         """The film."""

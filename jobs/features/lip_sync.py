@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from gpu_tasks.lip_sync import contract
-from jobs.features.base import Feature, per_started
+from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import MediaField, Parameters, no_longer_than
 from media.models import MediaFile, MediaType
@@ -47,7 +47,7 @@ class LipSync(Feature):
     def price(self, parameters: Mapping[str, Any]) -> int:
         """By the recording, for the result is as long as it."""
         duration_ms = parameters["audio_media_id"].duration_ms or 0
-        return per_started(duration_ms, self.tariff["per_started_ms"]) * self.tariff["credits"]
+        return self.by_started(duration_ms, "per_started_ms")
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
         """A film."""

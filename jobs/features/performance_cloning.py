@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from gpu_tasks.performance_cloning import contract
-from jobs.features.base import Feature, per_started
+from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import MediaField, Parameters, no_longer_than, seed
 from media.models import MediaFile, MediaType
@@ -45,7 +45,7 @@ class PerformanceCloning(Feature):
     def price(self, parameters: Mapping[str, Any]) -> int:
         """By the driving film, for the result is as long as it."""
         duration_ms = parameters["driving_media_id"].duration_ms or 0
-        return per_started(duration_ms, self.tariff["per_started_ms"]) * self.tariff["credits"]
+        return self.by_started(duration_ms, "per_started_ms")
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
         """A film."""

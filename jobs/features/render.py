@@ -10,7 +10,7 @@ from rest_framework import serializers
 from gpu_tasks.contract import Wire
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.render import contract
-from jobs.features.base import Feature, per_started
+from jobs.features.base import Feature
 from jobs.features.files import Output, Read, Write
 from jobs.features.parameters import Parameters, ProjectField
 from jobs.models import Attempt, Job
@@ -57,8 +57,7 @@ class Render(Feature):
 
     def price(self, parameters: Mapping[str, Any]) -> int:
         """One credit per started minute of the film."""
-        units = per_started(parameters["timeline"]["duration_ms"], self.tariff["per_started_ms"])
-        return units * self.tariff["credits"]
+        return self.by_started(parameters["timeline"]["duration_ms"], "per_started_ms")
 
     def media_ids(self, parameters: Mapping[str, Any]) -> list[UUID]:
         """All that the timeline shows."""

@@ -9,7 +9,7 @@ from auteur.api.problems import NotFound
 from gpu_tasks.contract import Wire
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.transcription import contract
-from jobs.features.base import Feature, per_started
+from jobs.features.base import Feature
 from jobs.features.files import Write, sources_of
 from jobs.features.parameters import MediaField, Parameters, no_longer_than
 from jobs.models import Attempt, Job
@@ -55,8 +55,7 @@ class Transcription(Feature):
 
     def price(self, parameters: Mapping[str, Any]) -> int:
         """One credit per started two minutes."""
-        units = per_started(parameters["media_id"].duration_ms or 0, self.tariff["per_started_ms"])
-        return units * self.tariff["credits"]
+        return self.by_started(parameters["media_id"].duration_ms or 0, "per_started_ms")
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
         """The media's object in, a transcript object out."""

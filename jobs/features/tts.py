@@ -9,7 +9,7 @@ from rest_framework import serializers
 from gpu_tasks.errors import EngineError
 from gpu_tasks.tts import contract
 from gpu_tasks.tts.text import cleaned
-from jobs.features.base import Feature, per_started
+from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import Parameters, VoiceField
 from media.models import MediaFile
@@ -56,8 +56,7 @@ class Tts(Feature):
 
     def price(self, parameters: Mapping[str, Any]) -> int:
         """By started stretches of characters."""
-        units = per_started(len(parameters["text"]), self.tariff["per_started_characters"])
-        return units * self.tariff["credits"]
+        return self.by_started(len(parameters["text"]), "per_started_characters")
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
         """A WAV file."""

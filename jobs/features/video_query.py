@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from auteur.api.problems import NotFound
 from gpu_tasks.video_query import contract
-from jobs.features.base import Feature, per_started
+from jobs.features.base import Feature
 from jobs.features.parameters import MediaField, Parameters, no_longer_than, seed
 from jobs.models import Attempt, Job
 from media.models import MediaFile, MediaType
@@ -47,8 +47,7 @@ class VideoQuery(Feature):
     def price(self, parameters: Mapping[str, Any]) -> int:
         """Two credits, and one per started minute."""
         duration_ms = parameters["video_media_id"].duration_ms or 0
-        units = per_started(duration_ms, self.tariff["per_started_ms"])
-        return self.tariff["base"] + units * self.tariff["credits"]
+        return self.tariff["base"] + self.by_started(duration_ms, "per_started_ms")
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
         """With the film's transcript, where its project has one."""
