@@ -16,6 +16,7 @@ import yaml
 
 from gpu_tasks import weights
 from gpu_tasks.tts.contract import MODELS, SAMPLE_RATE
+from tests.gpu_tasks.shims import stand_in
 
 PACKAGES = ("torch", "torchaudio", "f5_tts", "vocos", "x_transformers", "torchdiffeq")
 SIZES = {"dim": 64, "depth": 2, "heads": 1, "ff_mult": 2, "text_dim": 32, "conv_layers": 1}
@@ -43,6 +44,7 @@ def importable() -> None:
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}: make test-shims")
+    stand_in()
     if "f5_tts.model" not in sys.modules:
         import transformers  # noqa: F401 - it looks for librosa, of which there is a stub below
 
@@ -55,13 +57,6 @@ def importable() -> None:
 def _unneeded() -> Iterator[None]:
     """What these packages import and inference does not use: extensions, training, other models."""
     stubs: dict[str, dict[str, Any]] = {
-        "torchaudio._extension": {
-            "_IS_ALIGN_AVAILABLE": False,
-            "_IS_RIR_AVAILABLE": False,
-            "_IS_TORCHAUDIO_EXT_AVAILABLE": False,
-            "fail_if_no_align": lambda function: function,
-            "fail_if_no_rir": lambda function: function,
-        },
         "encodec": {"EncodecModel": None},
         "librosa": {},
         "librosa.filters": {"mel": None},
