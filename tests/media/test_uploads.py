@@ -237,18 +237,9 @@ class TestConfirming:
             (samples.wav(frames=12 * 3600 + 1, rate=1), "audio/wav", 422, "media_too_long"),
             (b"", "video/mp4", 422, "empty_file"),
         ],
-        ids=[
-            "text",
-            "playlist",
-            "session",
-            "archive",
-            "broken off",
-            "picture",
-            "no picture",
-            "too long",
-            "empty",
-        ],
-    )
+        ids=["text", "playlist", "session", "archive", "broken off", "picture", "no picture",
+             "too long", "empty"],
+    )  # fmt: skip
     def test_what_is_refused_is_removed(
         self,
         storage: ObjectStorage,
