@@ -12,6 +12,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from numpy.typing import NDArray
 
+from gpu_tasks.decoding import LONGEST_SECONDS, TOLERANCE_SECONDS, TOO_LONG, header_seconds
 from gpu_tasks.errors import EngineError, ErrorCode
 
 RATE = 16_000
@@ -22,8 +23,6 @@ JITTER_SECONDS = 0.1
 """Timestamps this close to the samples counted so far are rounding, not a gap."""
 SOURCE_RATES = range(2_000, 1_000_001)
 """Sample rates that exist; beyond them a few bytes would become hours, or cost minutes."""
-LONGEST_SECONDS = 48 * 3600
-"""Later timestamps are taken for damage, and longer durations for unknown."""
 UNDECODABLE = "The sound could not be decoded."
 
 Samples = NDArray[np.int16]
@@ -61,18 +60,22 @@ class SoundTrack:
             raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
         self._container = container
         self._stream = stream
-        self._header_seconds = _header_seconds(container)
+        self._header_seconds = header_seconds(container)
         self._rate = rate
         self._end = 0
 
     @property
     def duration_ms(self) -> int:
         """How long the media is; where its header does not tell, as far as it has been read."""
-        return int(max(self._header_seconds or 0.0, self._end / self._rate) * 1000)
+        return int(max(self._header_seconds or 0, self._end / self._rate) * 1000)
 
     def blocks(self) -> Iterator[Block]:
-        """All the sound in order of time; fails at the end if too little could be decoded."""
-        timeline = Timeline(self._header_seconds or LONGEST_SECONDS, self._rate)
+        """All the sound in order of time.
+
+        Fails where it goes on beyond what the header says, and at the end if too little could be
+        decoded.
+        """
+        timeline = Timeline(float(self._header_seconds or LONGEST_SECONDS), self._rate)
         zero = (self._container.start_time or 0) / av.time_base
         share = 0.0
         packets = undecodable = 0
@@ -107,11 +110,15 @@ class SoundTrack:
     def _told(self, stretches: list[tuple[int, Samples]], share: float) -> Iterator[Block]:
         for start, samples in stretches:
             self._end = start + samples.size
+            if self._header_seconds is not None:
+                longest = self._header_seconds + TOLERANCE_SECONDS
+                if self._end > longest * self._rate:
+                    raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
             yield Block(start, samples, share)
 
     def _share(self, packet: "av.Packet[AudioStream]") -> float:
         if self._header_seconds:
-            return min(1.0, self._end / self._rate / self._header_seconds)
+            return min(1.0, self._end / self._rate / float(self._header_seconds))
         size = self._container.size
         return min(1.0, (packet.pos or 0) / size) if size > 0 else 0.0
 
@@ -170,11 +177,6 @@ class Timeline:
             stretches.append((self._next, samples))
             self._next += samples.size
         return stretches
-
-
-def _header_seconds(container: InputContainer) -> float | None:
-    seconds = (container.duration or 0) / av.time_base
-    return seconds if 0 < seconds <= LONGEST_SECONDS else None
 
 
 def _seconds(frame: AudioFrame, zero: float) -> float | None:

@@ -5,6 +5,7 @@ an "input" can make it open other files of this machine or ask servers inside ou
 may be opened is listed here, and everything else is refused before it is parsed.
 """
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -29,6 +30,14 @@ DEMUXERS = (
 FILE_PROTOCOLS = ("file",)
 URL_PROTOCOLS = ("https", "http", "tls", "tcp")
 URL_TIMEOUT_SECONDS = (10, 30)
+WITHOUT_DURATION = frozenset({"aac", "ac3", "dts", "eac3", "loas", "mlp", "mp3", "truehd"})
+"""Formats whose duration FFmpeg guesses from the bit rate of their beginning."""
+LONGEST_SECONDS = 48 * 3600
+"""Later timestamps are taken for damage, and longer durations for unknown."""
+TOLERANCE_SECONDS = 1
+"""So much longer than its header says may a file last: containers round, and sound is padded."""
+TOO_LONG = "The file lasts longer than it says."
+"""Prices follow from headers. What goes on is refused, not cut: half a result is worth nothing."""
 JPEG_START = b"\xff\xd8\xff"
 JPEG_NAMES = frozenset({".jpg", ".jpeg"})
 
@@ -53,6 +62,14 @@ def open_media(path_or_url: Path | str) -> InputContainer:
         return _open(f"file:{path_or_url}", FILE_PROTOCOLS, timeout=None, demuxer=demuxer)
     except av.error.FFmpegError as exc:  # damage can look like any error, "not permitted" too
         raise EngineError(ErrorCode.INPUT_INVALID, NOT_MEDIA) from exc
+
+
+def header_seconds(container: InputContainer) -> Fraction | None:
+    """How long a file says that it lasts; None where it does not say, or nonsense."""
+    if container.format.name in WITHOUT_DURATION:
+        return None
+    seconds = Fraction(container.duration or 0, av.time_base)
+    return seconds if 0 < seconds <= LONGEST_SECONDS else None
 
 
 def demuxer_of(path: Path) -> str | None:

@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from gpu_tasks import ffmpeg
-from gpu_tasks.decoding import open_media
+from gpu_tasks.decoding import TOLERANCE_SECONDS, TOO_LONG, header_seconds, open_media
 from gpu_tasks.errors import EngineError, ErrorCode
 
 Frame = NDArray[np.uint8]
@@ -56,7 +56,9 @@ class Film:
     height: int
     frame_rate: Fraction
     duration_seconds: float
-    """As the header says; 0 where it does not."""
+    """Of the pictures, as the header says; 0 where it does not."""
+    longest_seconds: Fraction | None
+    """What the header says of the whole file, where it does."""
     has_sound: bool
     is_hdr: bool
 
@@ -68,7 +70,8 @@ class Film:
     def frames(self) -> Iterator[Frame]:
         """All frames in order, each at ``n / frame_rate`` seconds from the container's start.
 
-        Raises ``EngineError`` INPUT_INVALID where too little can be decoded.
+        Raises ``EngineError`` INPUT_INVALID where they go on beyond what the header says, or too
+        little can be decoded.
         """
         filters = [f"fps={self.frame_rate}:start_time=0"]
         filters += [TO_SDR] if self.is_hdr else []
@@ -79,12 +82,19 @@ class Film:
             with ffmpeg.reading([*arguments, "-f", "rawvideo", "pipe:1"]) as output:
                 for frame in _raw_frames(output, self.width, self.height):
                     count += 1
+                    if self._is_beyond(count):
+                        raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
                     yield frame
         except ffmpeg.FFmpegFailed as exc:
             if count < LEAST_DECODED * self.frames_expected:
                 raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE) from exc
         if count == 0 or count < LEAST_DECODED * self.frames_expected:
             raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
+
+    def _is_beyond(self, count: int) -> bool:
+        if self.longest_seconds is None:
+            return False
+        return count > (self.longest_seconds + TOLERANCE_SECONDS) * self.frame_rate
 
 
 def _raw_frames(output: IO[bytes], width: int, height: int) -> Iterator[Frame]:
@@ -122,6 +132,7 @@ def _look(container: InputContainer, path: Path, max_side: int, rate: Fraction |
         height=_even(height * shrink),
         frame_rate=rate or _rate(stream),
         duration_seconds=_duration_seconds(container, stream),
+        longest_seconds=header_seconds(container),
         has_sound=bool(container.streams.audio),
         is_hdr=int(stream.codec_context.color_trc or 0) in HDR_TRANSFERS,
     )

@@ -15,7 +15,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from auteur.api.problems import Unavailable
-from gpu_tasks.decoding import URL_TIMEOUT_SECONDS, open_media
+from gpu_tasks.decoding import URL_TIMEOUT_SECONDS, header_seconds, open_media
 from gpu_tasks.errors import EngineError, ErrorCode
 from media.models import MediaType
 from media.problems import Refused
@@ -245,10 +245,8 @@ def _rotation(container: InputContainer, video: VideoStream) -> int:
 
 
 def _duration_ms(container: InputContainer, max_scan_seconds: float) -> int:
-    duration = Fraction(container.duration or 0, av.time_base)
-    if duration <= 0:
-        # What a browser records has no duration in its header.
-        duration = _scanned_duration(container, max_scan_seconds)
+    # What a browser records has no duration in its header, nor has an MP3 that it can be told by.
+    duration = header_seconds(container) or _scanned_duration(container, max_scan_seconds)
     if duration <= 0:
         raise UnsupportedMedia
     duration_ms = round(duration * 1000)

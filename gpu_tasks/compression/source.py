@@ -10,7 +10,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from gpu_tasks import film
-from gpu_tasks.decoding import open_media
+from gpu_tasks.decoding import header_seconds, open_media
 from gpu_tasks.errors import EngineError, ErrorCode
 
 ANY_SIZE = 1_000_000
@@ -61,7 +61,7 @@ def look(path: Path, *, pictures: bool) -> Source:
     with open_media(path) as container:
         try:
             sound = _sound(container)
-            seconds = max((container.duration or 0) / av.time_base, _last_seconds(container))
+            seconds = float(header_seconds(container) or _last_seconds(container))
             found = _pictures(container, shown) if shown else None
             is_mp4 = "mp4" in container.format.name.split(",")
         except av.error.FFmpegError as exc:
@@ -102,8 +102,6 @@ def _sound(container: InputContainer) -> Sound | None:
 
 def _last_seconds(container: InputContainer) -> float:
     """How long a file without a header's word on it is: until its last packet."""
-    if container.duration:
-        return 0.0
     zero = (container.start_time or 0) / av.time_base
     last, frames = 0.0, 0
     for packet in container.demux():

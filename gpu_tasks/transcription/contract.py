@@ -30,8 +30,6 @@ _WHISPER = """
 WHISPER_LANGUAGES = frozenset(_WHISPER.split())
 """The language codes of Whisper large-v3 (its model card)."""
 LANGUAGES = {"draft": DRAFT_LANGUAGES, "production": WHISPER_LANGUAGES}
-PAID_TOLERANCE_MS = 1000
-"""So much longer than paid for may the sound be: containers round, and sound is padded."""
 MAX_DURATION_MS = {"draft": 30 * 60_000, "production": 3 * 3_600_000}
 """The longest media that each engine transcribes safely within the time limit."""
 
@@ -42,9 +40,6 @@ class TranscriptionPayload(Payload):
     media: InputFile
     language: str = Field(description="ISO 639-1.")
     speaker_diarization: bool
-    paid_ms: int | None = Field(
-        default=None, ge=0, description="The duration that was paid for; sound beyond is refused."
-    )
     transcript: OutputFile
 
 

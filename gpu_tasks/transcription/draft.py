@@ -53,7 +53,6 @@ class DraftEngine:
         transcript = self.transcribe(
             workspace.input("media"),
             diarization=payload.speaker_diarization,
-            paid_ms=payload.paid_ms,
             progress=workspace.progress,
         )
         workspace.output("transcript").write_text(transcript.model_dump_json(), encoding="utf-8")
@@ -65,17 +64,12 @@ class DraftEngine:
         )
 
     def transcribe(
-        self,
-        media: Path,
-        *,
-        diarization: bool,
-        progress: Callable[[float], None],
-        paid_ms: int | None = None,
+        self, media: Path, *, diarization: bool, progress: Callable[[float], None]
     ) -> Transcript:
         """The transcript of an English recording."""
         with open_media(media) as container:
             track = SoundTrack(container)
-            spoken = list(self._understand(listen(track, paid_ms, progress), progress))
+            spoken = list(self._understand(listen(track, progress), progress))
             duration_ms = track.duration_ms
         speakers = _speakers(spoken, diarization)
         return Transcript(

@@ -91,7 +91,7 @@ class ProductionEngine:
             workspace.progress(share * scale)
 
         with workspace.scratch(SOUND).open("wb") as kept:
-            blocks: Iterable[Block] = listen(track, payload.paid_ms, tick)
+            blocks: Iterable[Block] = listen(track, tick)
             if payload.speaker_diarization:
                 blocks = _kept(blocks, kept)
             for batch in _batches(chunks(utterances(blocks, VAD_STRICTNESS))):

@@ -10,7 +10,7 @@ from gpu_tasks.contract import Wire
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.transcription import contract
 from jobs.features.base import Feature
-from jobs.features.files import Write, sources_of
+from jobs.features.files import Write
 from jobs.features.parameters import MediaField, Parameters, no_longer_than
 from jobs.models import Attempt, Job
 from media.models import MediaFile, MediaType
@@ -61,9 +61,7 @@ class Transcription(Feature):
         """The media's object in, a transcript object out."""
         key = f"users/{job.user_id}/jobs/{job.pk}/{attempt.pk}/transcript.json"
         transcript = Write(key=key, content_type="application/json")
-        payload = {**super().prepare(job, attempt), "transcript": transcript}
-        [media] = sources_of(job)
-        return {**payload, "paid_ms": media.duration_ms}
+        return {**super().prepare(job, attempt), "transcript": transcript}
 
     def collect(self, attempt: Attempt, result: Wire) -> dict[str, Any]:
         """Read the stored transcript and check it before it is believed."""

@@ -25,6 +25,17 @@ def make_film(
     return path
 
 
+def lying_film(path: Path, source: Path, *, frames: int) -> Path:
+    """An AVI of another film whose header says that it has so many frames."""
+    ffmpeg.run(["-i", source, "-c:v", "mpeg4", path])
+    content = bytearray(path.read_bytes())
+    for header, offset in ((b"avih", 24), (b"strh", 40)):  # total frames, length of the stream
+        place = content.index(header) + offset
+        content[place : place + 4] = frames.to_bytes(4, "little")
+    path.write_bytes(content)
+    return path
+
+
 def turned(path: Path, source: Path, degrees: int) -> Path:
     """The same film with a note that players turn it by ``degrees``, counterclockwise."""
     ffmpeg.run(["-display_rotation", str(degrees), "-i", source, "-c", "copy", path])

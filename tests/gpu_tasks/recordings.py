@@ -47,6 +47,16 @@ def sound_of(path: Path) -> Samples:
     return sound
 
 
+def lying_sound(path: Path, source: Path, *, seconds: float) -> Path:
+    """A FLAC file whose header says that it lasts so long (RFC 9639, 8.2)."""
+    content = bytearray(source.read_bytes())
+    facts = int.from_bytes(content[18:26], "big")  # 20 bits rate, 3 channels, 5 depth, 36 samples
+    samples = round(seconds * (facts >> 44))
+    content[18:26] = (facts >> 36 << 36 | samples).to_bytes(8, "big")
+    path.write_bytes(content)
+    return path
+
+
 def write_sound(
     path: Path,
     codec: str,

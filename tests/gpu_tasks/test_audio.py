@@ -9,7 +9,6 @@ import pytest
 
 from gpu_tasks.audio import (
     JITTER_SECONDS,
-    LONGEST_SECONDS,
     MAX_UNDECODABLE_SHARE,
     RATE,
     SOURCE_RATES,
@@ -18,9 +17,17 @@ from gpu_tasks.audio import (
     SoundTrack,
     Timeline,
 )
-from gpu_tasks.decoding import open_media
+from gpu_tasks.decoding import LONGEST_SECONDS, TOLERANCE_SECONDS, TOO_LONG, open_media
 from gpu_tasks.errors import EngineError, ErrorCode
-from tests.gpu_tasks.recordings import BROKEN, sound_of, spoil, tone, write_film, write_sound
+from tests.gpu_tasks.recordings import (
+    BROKEN,
+    lying_sound,
+    sound_of,
+    spoil,
+    tone,
+    write_film,
+    write_sound,
+)
 
 FORMATS = [
     ("wav", "pcm_s16le", 16_000, "mono", None),
@@ -128,6 +135,19 @@ def test_timestamps_that_jump_back_or_lack_or_pass_the_end_are_ignored():
         5.0 * RATE, 5.1 * RATE, 5.2 * RATE, 5.3 * RATE,
     ]  # fmt: skip
     assert place(timeline, 10.0) == 10 * RATE
+
+
+@pytest.mark.parametrize(("seconds", "is_told"), [(2.0, True), (1.999, False)])
+def test_a_sound_may_go_on_for_a_second_beyond_its_header(
+    tmp_path: Path, seconds: float, is_told: bool
+):
+    assert TOLERANCE_SECONDS == 1
+    whole = write_sound(tmp_path / "tone.flac", "flac", tone(3.0), rate=RATE)
+    path = lying_sound(tmp_path / "lying.flac", whole, seconds=seconds)
+    if is_told:
+        assert sound_of(path).size == 3 * RATE
+    else:
+        assert refused(path) == TOO_LONG
 
 
 def test_time_begins_with_the_container(tmp_path: Path):

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from gpu_tasks import ffmpeg
+from gpu_tasks.decoding import TOLERANCE_SECONDS, TOO_LONG
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.film import FilmWriter, look
-from tests.gpu_tasks.films import make_film, turned
+from tests.gpu_tasks.films import lying_film, make_film, turned
 from tests.gpu_tasks.recordings import SAMPLES
 
 HDR = (
@@ -71,6 +72,20 @@ def test_half_of_a_film_is_damaged(tmp_path: Path):
     with pytest.raises(EngineError) as caught:
         list(look(cut).frames())
     assert caught.value.code == ErrorCode.INPUT_INVALID
+
+
+@pytest.mark.parametrize(("frames", "is_read"), [(25, True), (24, False)])
+def test_a_film_may_go_on_for_a_second_beyond_its_header(
+    tmp_path: Path, frames: int, is_read: bool
+):
+    assert TOLERANCE_SECONDS == 1
+    whole = make_film(tmp_path / "film.mp4", seconds=2, sound=False)
+    film = look(lying_film(tmp_path / "lying.avi", whole, frames=frames))
+    if is_read:
+        assert len(list(film.frames())) == 50
+    else:
+        with pytest.raises(EngineError, match=TOO_LONG):
+            list(film.frames())
 
 
 @pytest.mark.parametrize("kind", ["sound", "text", "empty"])

@@ -1,9 +1,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import pytest
 
 from auteur.api.problems import Unavailable
+from gpu_tasks import ffmpeg
 from media.models import MediaType
 from media.probing import MAX_DURATION_MS, DurationUnknown, MediaTooLong, UnsupportedMedia, probe
 from tests.media import samples
@@ -144,6 +146,17 @@ def test_a_recording_whose_header_has_no_duration(saved: Callable[..., str]) -> 
     assert found.metadata["rotation"] == 0
     with pytest.raises(DurationUnknown):
         probe(recording, max_scan_seconds=0)
+
+
+@pytest.mark.parametrize("name", ["song.mp3", "song.aac"])
+def test_a_sound_whose_rate_varies_lasts_as_long_as_it_plays(tmp_path: Path, name: str) -> None:
+    # By the rate of its silent beginning it would last several times as long.
+    song = tmp_path / name
+    sound = "aevalsrc=if(lt(t\\,5)\\,0\\,random(0)):d=20:s=44100"
+    ffmpeg.run(["-f", "lavfi", "-i", sound, "-q:a", "1", "-write_xing", "0", song])
+    with av.open(str(song)) as container:
+        assert container.duration / av.time_base > 30
+    assert probe(str(song)).duration_ms == pytest.approx(20_000, abs=100)
 
 
 def test_twelve_hours_and_no_longer(saved: Callable[..., str]) -> None:

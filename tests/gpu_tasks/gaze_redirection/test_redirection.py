@@ -216,7 +216,7 @@ def test_too_few_frames_with_a_face_are_refused(tmp_path: Path, away: Frame, sho
 
 
 def film_of(seconds: float, rate: int) -> Film:
-    return Film(Path("none"), 640, 480, Fraction(rate), seconds, False, False)
+    return Film(Path("none"), 640, 480, Fraction(rate), seconds, None, False, False)
 
 
 @pytest.mark.parametrize(

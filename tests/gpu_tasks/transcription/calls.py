@@ -19,7 +19,6 @@ def payload(
     base: str = "http://127.0.0.1:9",
     language: str = "en",
     speaker_diarization: bool = True,
-    paid_ms: int | None = None,
 ) -> TranscriptionPayload:
     """A call whose files lie at ``base``."""
     return TranscriptionPayload(
@@ -29,7 +28,6 @@ def payload(
         media=InputFile(url=f"{base}/media", name="recording.bin"),
         language=language,
         speaker_diarization=speaker_diarization,
-        paid_ms=paid_ms,
         transcript=OutputFile(
             key="t.json", url=f"{base}/transcript", content_type="application/json"
         ),

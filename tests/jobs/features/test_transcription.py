@@ -6,7 +6,7 @@ import pytest
 
 from gpu_tasks.transcription import contract
 from jobs.models import Job
-from tests.gpu_tasks.recordings import SHORT
+from tests.gpu_tasks.recordings import SHORT, lying_sound
 from tests.jobs.features.conftest import error_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,6 +35,7 @@ def test_a_file_that_lasts_as_long_as_it_says_is_transcribed(run_job, bring):
 
 
 def test_a_file_that_lasts_longer_than_it_says_is_refused(run_job, bring, tmp_path: Path):
-    media = bring(SHORT, "audio/flac", duration_ms=100)
+    media = bring(lying_sound(tmp_path / "lying.flac", SHORT, seconds=0.1), "audio/flac")
+    assert media.duration_ms == 100
     job = run_job("transcription", media_id=str(media.pk))
     assert error_of(job["id"]) == ("INPUT_INVALID", "The file lasts longer than it says.")
