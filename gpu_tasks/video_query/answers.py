@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from gpu_tasks.video_query.contract import MAX_DETAIL, Evidence, EvidenceKind, Said
 from gpu_tasks.video_query.questions import Question, Topic, stems
+from gpu_tasks.video_query.reading import lines
 from gpu_tasks.video_query.watching import MAX_STILL, RATE, Watched, ms
 
 DARK, BRIGHT = 0.2, 0.6
@@ -23,6 +24,9 @@ COLOURS = (
     ("purple", 280), ("pink", 330), ("red", 360),
 )  # fmt: skip
 """Names of hues, in degrees."""
+
+UNASKED = (Topic.LENGTH, Topic.CUTS, Topic.MOTION, Topic.TEXT, Topic.SPEECH)
+"""What is told where a question is not understood."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,9 @@ def answer(question: Question, known: Known) -> list[Finding]:
         return [FINDERS[topic](question, known) for topic in question.topics]
     limits = Finding(
         "This draft engine recognises no things or events; it can tell the length, cuts, "
-        "brightness, motion, colours, faces and words of a film. Of this one:"
+        "brightness, motion, colours, faces, words and written text of a film. Of this one:"
     )
-    found = [FINDERS[topic](question, known) for topic in (Topic.LENGTH, Topic.CUTS, Topic.MOTION)]
-    return [limits, *found, _speech(question, known)]
+    return [limits, *(FINDERS[topic](question, known) for topic in UNASKED)]
 
 
 def clock(time_ms: int) -> str:
@@ -153,8 +156,26 @@ def _faces(_: Question, known: Known) -> Finding:
     return Finding(text, [_seen(EvidenceKind.FACE, *span, "a face is seen") for span in spans])
 
 
-def _text(_: Question, __: Known) -> Finding:
-    return Finding("This draft engine cannot read text in pictures.")
+def _text(question: Question, known: Known) -> Finding:
+    shown = lines(known.watched.texts, known.watched.duration_ms)
+    if not shown:
+        return Finding("No text was read in the picture; small or handwritten text is missed.")
+    wanted = set(stems(" ".join(question.wanted)))
+    found = [one for one in shown if wanted & set(stems(one.text))]
+    told = found or shown
+    quotes = "; ".join(
+        f"“{_short(one.text)}” from {clock(one.start_ms)} to {clock(one.end_ms)}"
+        for one in told[:MOST]
+    )
+    missed = ""
+    if wanted and not found:
+        missed = f"Nothing about {', '.join(question.wanted)} was read in the picture. "
+    more = f" And {len(told) - MOST} more lines." if len(told) > MOST else ""
+    kind = EvidenceKind.TEXT
+    return Finding(
+        f"{missed}Text in the picture: {quotes}.{more}",
+        [_seen(kind, one.start_ms, one.end_ms, one.text) for one in told],
+    )
 
 
 def _speech(question: Question, known: Known) -> Finding:

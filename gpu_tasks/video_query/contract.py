@@ -50,6 +50,7 @@ class EvidenceKind(StrEnum):
     BRIGHTNESS = "brightness"
     COLOUR = "colour"
     FACE = "face"
+    TEXT = "text"
 
 
 class Evidence(Wire):

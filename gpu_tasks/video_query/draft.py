@@ -8,7 +8,8 @@ from gpu_tasks.engine import Workspace
 from gpu_tasks.faces.detection import detect
 from gpu_tasks.film import Film, Frame
 from gpu_tasks.transcription.draft import DraftEngine as Transcriber
-from gpu_tasks.video_query.answers import Known, answer
+from gpu_tasks.video_query import reading
+from gpu_tasks.video_query.answers import UNASKED, Known, answer
 from gpu_tasks.video_query.contract import (
     MAX_ANSWER,
     MAX_EVIDENCE,
@@ -39,18 +40,21 @@ class DraftEngine:
     def __init__(self) -> None:
         self._transcriber = Transcriber()
         heard_by = self._transcriber.info.model
-        self.info = EngineInfo(name="draft", model=f"measures of pictures, {heard_by}")
+        self.info = EngineInfo(name="draft", model=f"measures of pictures, PP-OCRv6, {heard_by}")
 
     def run(self, payload: VideoQueryPayload, workspace: Workspace) -> VideoQueryResult:
         """The answer; ``seed`` changes nothing, for nothing here is left to chance."""
         question = understand(payload.question)
-        film = films.look(workspace.input("video"), max_side=MAX_SIDE, frame_rate=RATE)
-        listens = payload.segments is None and film.has_sound and _about_words(question)
+        reads = _about(question, Topic.TEXT)
+        side = reading.SIDE if reads else MAX_SIDE
+        film = films.look(workspace.input("video"), max_side=side, frame_rate=RATE)
+        listens = payload.segments is None and film.has_sound and _about(question, Topic.SPEECH)
         share = WATCHING_SHARE if listens else 1.0
         watched = watch(
             film,
             lambda done: workspace.progress(done * share),
-            _count_faces if Topic.FACES in question.topics else None,
+            count_faces=_count_faces if Topic.FACES in question.topics else None,
+            read=reading.read if reads else None,
         )
         said = self._heard(film, workspace) if listens else payload.segments
         findings = answer(question, Known(watched, said, film.has_sound))
@@ -78,8 +82,9 @@ def _count_faces(frame: Frame) -> int:
     return sum(face.score >= SURE_FACE for face in detect(frame))
 
 
-def _about_words(question: Question) -> bool:
-    return Topic.SPEECH in question.topics or not question.topics
+def _about(question: Question, topic: Topic) -> bool:
+    """Whether an answer tells of it: what is not understood is answered with what there is."""
+    return topic in (question.topics or UNASKED)
 
 
 def _within(evidence: list[Evidence], duration_ms: int) -> list[Evidence]:

@@ -62,10 +62,10 @@ def understand(text: str) -> Question:
     """The topics and search words of a question."""
     asked = text.lower()
     rules = [(topic, rf"\b(?:{pattern})\b") for topic, pattern in RULES]
-    topics = dict.fromkeys(topic for topic, pattern in rules if re.search(pattern, asked))
+    topics = _topics(asked.partition(" about ")[0], rules) or _topics(asked, rules)
     quoted = _WORD.findall(" ".join(one or other for one, other in _QUOTED.findall(asked)))
     return Question(
-        topics=tuple(topics),
+        topics=topics,
         wanted=tuple(dict.fromkeys(quoted or _subject(asked) or _telling(asked, rules))),
         counts=bool(re.search(r"\bhow (many times|often)\b", asked)),
     )
@@ -74,6 +74,10 @@ def understand(text: str) -> Question:
 def stems(text: str) -> list[str]:
     """The words of a text, in lower case and without their usual endings."""
     return [_stem(word) for word in _WORD.findall(text.lower())]
+
+
+def _topics(asked: str, rules: list[tuple[Topic, str]]) -> tuple[Topic, ...]:
+    return tuple(dict.fromkeys(topic for topic, rule in rules if re.search(rule, asked)))
 
 
 def _subject(asked: str) -> list[str]:

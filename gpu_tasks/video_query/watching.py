@@ -1,33 +1,37 @@
 """What can be measured in a film's pictures: cuts, brightness, motion, colours."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from math import ceil
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.film import Film, Frame
+from gpu_tasks.video_query.reading import Reading
 
 RATE = Fraction(10)
 """Pictures looked at in a second; times are no finer."""
 MAX_SIDE = 320
-TOLERANCE_SECONDS = 1.0
-"""So much longer than its header says may a film be."""
 THUMBNAIL = (32, 18)
 MIN_CUT = 0.06
 """Mean change between two pictures, as a share of the full range, below which nothing is a cut."""
 CUT_RATIO = 3.0
 """How much a cut exceeds the changes around it (adaptive detection, as in PySceneDetect)."""
 CUT_WINDOW = 3
-FACE_SECONDS = 1.0
-"""Faces are looked for this often."""
+LOOK_SECONDS = 1
+"""Faces and text are looked for this often."""
+MAX_READINGS = 200
+"""Text is read in so many pictures at most, evenly spread: each takes a share of a second."""
+SAME = 0.02
+"""Change of any part of the picture, as a share of the full range, below which no text changes."""
 MAX_STILL = 0.004
 """Mean change between two pictures up to which the picture stands still: noise of a codec."""
+
+_LOOK_STEP = int(LOOK_SECONDS * RATE)
 
 Floats = NDArray[np.float32]
 
@@ -44,6 +48,8 @@ class Watched:
     """``n`` × 3: mean red, green and blue as shares."""
     faces: tuple[tuple[int, int], ...]
     """How many faces are seen, at milliseconds; empty where nobody looked."""
+    texts: tuple[tuple[int, Reading], ...]
+    """The lines that are read, at milliseconds; empty where nobody read."""
 
     @property
     def duration_ms(self) -> int:
@@ -76,16 +82,20 @@ def ms(index: int) -> int:
 
 
 def watch(
-    film: Film, tick: Callable[[float], None], count_faces: Callable[[Frame], int] | None = None
+    film: Film,
+    tick: Callable[[float], None],
+    count_faces: Callable[[Frame], int] | None = None,
+    read: Callable[[Frame], Reading] | None = None,
 ) -> Watched:
-    """Look at all of a film that was looked up with ``RATE`` and ``MAX_SIDE``.
+    """Look at all of a film that was looked up with ``RATE``.
 
     ``tick`` is told the share done and may raise to stop. Raises ``EngineError`` INPUT_INVALID
     where the film goes on longer than its header says, or cannot be decoded.
     """
     brightness, change, colours, faces = [], [], [], []
-    before: NDArray[Any] | None = None
-    for index, frame in enumerate(_bounded(film)):
+    before: Floats | None = None
+    reader = _Reader(film, read) if read else None
+    for index, frame in enumerate(film.frames()):
         tick(min(1.0, index / film.frames_expected))
         small = cv2.resize(frame, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(
             np.float32
@@ -95,22 +105,38 @@ def watch(
         change.append(0.0 if before is None else float(np.abs(small - before).mean()))
         colours.append(mean)
         before = small
-        if count_faces and index % int(RATE * Fraction(FACE_SECONDS)) == 0:
+        if count_faces and index % _LOOK_STEP == 0:
             faces.append((ms(index), count_faces(frame)))
+        if reader:
+            reader.look(index, frame, small)
     return Watched(
         brightness=np.array(brightness, np.float32),
         change=np.array(change, np.float32),
         colours=np.array(colours, np.float32).reshape(-1, 3),
         faces=tuple(faces),
+        texts=tuple(reader.readings) if reader else (),
     )
 
 
-def _bounded(film: Film) -> Iterator[Frame]:
-    longest = film.frames_expected + TOLERANCE_SECONDS * film.frame_rate
-    for index, frame in enumerate(film.frames()):
-        if film.duration_seconds > 0 and index > longest:
-            raise EngineError(ErrorCode.INPUT_INVALID, "The film lasts longer than it says.")
-        yield frame
+class _Reader:
+    """Reads as often as there is time for; a picture like the one read last is not read again."""
+
+    def __init__(self, film: Film, read: Callable[[Frame], Reading]) -> None:
+        self._read = read
+        self._step = max(_LOOK_STEP, ceil(film.frames_expected / MAX_READINGS))
+        self._seen: Floats | None = None
+        self.readings: list[tuple[int, Reading]] = []
+
+    def look(self, index: int, frame: Frame, small: Floats) -> None:
+        """Read the picture, where it is due; ``small`` is its thumbnail."""
+        if index % self._step:
+            return
+        if self._seen is not None and np.abs(small - self._seen).max() < SAME:
+            reading = self.readings[-1][1]
+        else:
+            reading = self._read(frame)
+            self._seen = small
+        self.readings.append((ms(index), reading))
 
 
 def _cuts(change: Floats) -> list[int]:

@@ -1,12 +1,17 @@
 """Calls of the video query function, and films that are known by heart."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from uuid import uuid4
+
+import cv2
+import numpy as np
 
 from gpu_tasks import ffmpeg
 from gpu_tasks.contract import InputFile
 from gpu_tasks.engine import Engine
+from gpu_tasks.film import FilmWriter
 from gpu_tasks.video_query.contract import Said, VideoQueryPayload, VideoQueryResult
 from tests.gpu_tasks.recordings import SHORT
 from tests.gpu_tasks.workspaces import workspace
@@ -31,6 +36,17 @@ def known_film(path: Path, *extra: str | Path) -> Path:
 def talking_film(path: Path, silent: Path) -> Path:
     """The same with three seconds of speech."""
     ffmpeg.run(["-i", silent, "-i", SHORT, "-c:v", "copy", "-c:a", "aac", path])
+    return path
+
+
+def titled_film(path: Path, *titles: str) -> Path:
+    """Two seconds of each title, white on blue."""
+    with FilmWriter(path, width=320, height=180, frame_rate=Fraction(10)) as film:
+        for title in titles:
+            frame = np.full((180, 320, 3), (20, 40, 90), np.uint8)
+            cv2.putText(frame, title, (20, 100), cv2.FONT_HERSHEY_DUPLEX, 1.2, (255,) * 3, 2)
+            for _ in range(20):
+                film.write(frame)
     return path
 
 

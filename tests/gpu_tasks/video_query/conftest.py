@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gpu_tasks.engine import Engine, load
-from tests.gpu_tasks.video_query.calls import known_film, talking_film
+from tests.gpu_tasks.video_query.calls import known_film, talking_film, titled_film
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +24,9 @@ def silent(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def talking(silent: Path) -> Path:
     """The same, in which somebody says a sentence."""
     return talking_film(silent.with_name("talking.mp4"), silent)
+
+
+@pytest.fixture(scope="session")
+def titled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two titles of two seconds each, without sound."""
+    return titled_film(tmp_path_factory.mktemp("films") / "titled.mp4", "HARBOUR 3", "LIGHTHOUSE")

@@ -6,6 +6,7 @@ import pytest
 from gpu_tasks.video_query.answers import Known, answer, clock, colour_name
 from gpu_tasks.video_query.contract import Evidence, EvidenceKind, Said
 from gpu_tasks.video_query.questions import understand
+from gpu_tasks.video_query.reading import Reading
 from gpu_tasks.video_query.watching import MAX_STILL, MIN_CUT, Watched
 
 SAID = (
@@ -21,6 +22,7 @@ def watched(
     brightness: float = 0.5,
     change: float = 0.0,
     faces: tuple[tuple[int, int], ...] = (),
+    texts: tuple[tuple[int, Reading], ...] = (),
     **spikes: float,
 ) -> Watched:
     """Even measures, ten a second; ``at_12=0.5`` is a change of 0.5 at the twelfth picture."""
@@ -32,6 +34,7 @@ def watched(
         change=changes,
         colours=np.full((seconds * 10, 3), 0.5, np.float32),
         faces=faces,
+        texts=texts,
     )
 
 
@@ -156,8 +159,39 @@ def test_faces_are_counted_where_they_are_looked_for():
     assert "looked for no faces" in told("Is there a face?")[0]
 
 
-def test_text_in_pictures_cannot_be_read():
-    assert told("What text is shown?") == ("This draft engine cannot read text in pictures.", [])
+TEXTS = ((0, ("SUMMER SALE",)), (1000, ("SUMMER SALE", "closed on Mondays")), (2000, ()))
+
+
+def test_text_in_pictures_is_quoted_with_its_times():
+    text, evidence = told("What text is shown?", watched(texts=TEXTS))
+    assert text == (
+        "Text in the picture: “SUMMER SALE” from 0:00.0 to 0:02.0; "
+        "“closed on Mondays” from 0:01.0 to 0:02.0."
+    )
+    assert spans(evidence) == [(0, 2000), (1000, 2000)]
+    assert {one.kind for one in evidence} == {EvidenceKind.TEXT}
+
+
+def test_text_is_looked_through_for_what_is_asked():
+    text, evidence = told("When is “closed” written?", watched(texts=TEXTS))
+    assert text == "Text in the picture: “closed on Mondays” from 0:01.0 to 0:02.0."
+    assert spans(evidence) == [(1000, 2000)]
+    text, evidence = told("Is “open” written?", watched(texts=TEXTS))
+    assert text.startswith("Nothing about open was read in the picture. Text in the picture: “SUM")
+    assert len(evidence) == 2
+
+
+def test_more_lines_than_can_be_told_are_counted():
+    texts = ((0, tuple(f"{letter * 9}" for letter in "abcdefghijkl")),)
+    text, evidence = told("What text is shown?", watched(texts=texts))
+    assert text.endswith("And 4 more lines.")
+    assert len(evidence) == 12
+
+
+def test_no_text_is_told_honestly():
+    text, evidence = told("What text is shown?", watched(texts=((0, ()),)))
+    assert text.startswith("No text was read in the picture")
+    assert evidence == []
 
 
 def test_a_question_that_is_not_understood_gets_what_can_be_told():

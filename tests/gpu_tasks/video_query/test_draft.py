@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from gpu_tasks import ffmpeg
+from gpu_tasks.decoding import TOO_LONG
 from gpu_tasks.engine import Engine
 from gpu_tasks.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.video_query.contract import EvidenceKind, Said
-from tests.gpu_tasks.films import make_film, turned
+from tests.gpu_tasks.films import lying_film, make_film, turned
 from tests.gpu_tasks.recordings import BROKEN, FIXTURES, SHORT
 from tests.gpu_tasks.video_query.calls import ask
 
@@ -64,6 +65,20 @@ def test_faces_are_found_where_they_are(engine: Engine, silent: Path, tmp_path: 
     assert [(one.start_ms, one.end_ms) for one in result.evidence] == [(6000, 9000)]
 
 
+def test_text_is_read_where_it_stands(engine: Engine, titled: Path, tmp_path: Path):
+    result = ask(engine, titled, tmp_path, "What does the sign in the picture say?")
+    assert "“HARBOUR 3” from 0:00.0 to 0:02.0" in result.answer
+    assert "“LIGHTHOUSE” from 0:02.0 to 0:04.0" in result.answer
+    texts = [one for one in result.evidence if one.kind == EvidenceKind.TEXT]
+    assert [(one.start_ms, one.end_ms) for one in texts] == [(0, 2000), (2000, 4000)]
+
+
+def test_text_is_told_where_the_question_is_not_understood(
+    engine: Engine, titled: Path, tmp_path: Path
+):
+    assert "HARBOUR 3" in ask(engine, titled, tmp_path, "Where is this?").answer
+
+
 def test_a_given_transcript_is_believed(engine: Engine, talking: Path, tmp_path: Path):
     said = (Said(start_ms=4000, end_ms=9000, text="Somebody sings about a lighthouse."),)
     result = ask(engine, talking, tmp_path, "What is said about lighthouses?", segments=said)
@@ -113,14 +128,8 @@ def test_a_turned_film_is_watched(engine: Engine, tmp_path: Path):
 def test_a_film_that_lasts_longer_than_it_says_is_refused(
     engine: Engine, silent: Path, tmp_path: Path
 ):
-    lying = tmp_path / "lying.avi"  # its header counts pictures
-    ffmpeg.run(["-i", silent, "-c:v", "mpeg4", lying])
-    content = bytearray(lying.read_bytes())
-    for header, offset in ((b"avih", 24), (b"strh", 40)):  # total pictures, length of the stream
-        place = content.index(header) + offset
-        content[place : place + 4] = (25).to_bytes(4, "little")
-    lying.write_bytes(content)
-    assert "longer" in refused(engine, lying, tmp_path / "work")
+    lying = lying_film(tmp_path / "lying.avi", silent, frames=25)
+    assert refused(engine, lying, tmp_path / "work") == TOO_LONG
 
 
 def test_sound_alone_is_no_film(engine: Engine, tmp_path: Path):

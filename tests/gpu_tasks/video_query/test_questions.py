@@ -17,6 +17,8 @@ from gpu_tasks.video_query.questions import Topic, stems, understand
         ("What colour is the wall?", [Topic.COLOUR]),
         ("Which text is shown on screen?", [Topic.TEXT]),
         ("What is said about the harbour?", [Topic.SPEECH]),
+        ("What is said about the letter?", [Topic.SPEECH]),
+        ("What about the cuts?", [Topic.CUTS]),
         ("When do they mention money?", [Topic.SPEECH]),
         ("How many shots, and how bright are they?", [Topic.CUTS, Topic.BRIGHTNESS]),
         ("Where is the dog?", []),

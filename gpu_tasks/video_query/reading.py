@@ -1,0 +1,106 @@
+"""Text in pictures: the small networks of PP-OCRv6, run by RapidOCR.
+
+Source: PP-OCR, https://arxiv.org/abs/2009.09941; models and code under Apache-2.0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import cache
+from typing import cast
+
+from rapidocr import RapidOCR
+from rapidocr.utils.output import RapidOCROutput
+
+from gpu_tasks.film import Frame
+
+SIDE = 960
+"""The longer side, in pixels, at which letters are looked for."""
+SURE = 0.7
+"""The reader's score, of 1, from which a line is told of."""
+LEAST_LETTERS = 2
+"""Letters or digits in a line: single ones are read into any corner."""
+MAX_LINES = 20
+"""Lines believed of one picture, from its top."""
+ALIKE = 0.8
+"""How much two readings share (of 1, by difflib) that are taken for the same line."""
+
+Reading = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of text, and the milliseconds between which it stands in the picture."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+
+
+@cache
+def _reader() -> RapidOCR:
+    return RapidOCR(
+        params={
+            "Global.log_level": "critical",
+            "Global.use_cls": False,  # text upside down is not looked for
+            "Global.text_score": SURE,
+            "Det.limit_type": "max",
+            "Det.limit_side_len": SIDE,
+        }
+    )
+
+
+def read(frame: Frame) -> Reading:
+    """The lines of a picture from top to bottom."""
+    found = cast(RapidOCROutput, _reader()(frame[..., ::-1]))  # it takes BGR
+    lines = (" ".join(line.split()) for line in found.txts or ())
+    return tuple(line for line in lines if len(_bare(line)) >= LEAST_LETTERS)[:MAX_LINES]
+
+
+def lines(readings: Sequence[tuple[int, Reading]], duration_ms: int) -> list[Line]:
+    """The lines of readings at given milliseconds, each once for as long as it stands.
+
+    A line stands until the next reading without it. Readings of one line differ now and then:
+    the form that was read most often is told.
+    """
+    ends = [*(at for at, _ in readings[1:]), duration_ms][: len(readings)]
+    standing: list[_Standing] = []
+    done: list[_Standing] = []
+    for (at, reading), end in zip(readings, ends, strict=True):
+        going_on = []
+        for text in reading:
+            same = max(standing, key=lambda one: one.likeness(text), default=None)
+            if same and same.likeness(text) >= ALIKE:
+                standing.remove(same)
+            else:
+                same = _Standing(at)
+            same.add(text, end)
+            going_on.append(same)
+        done += standing
+        standing = going_on
+    told = [Line(one.text, one.start_ms, one.end_ms) for one in [*done, *standing]]
+    return sorted(told, key=lambda line: line.start_ms)
+
+
+class _Standing:
+    """A line that stands in the picture, by all its readings so far."""
+
+    def __init__(self, start_ms: int) -> None:
+        self.start_ms = self.end_ms = start_ms
+        self._readings: list[str] = []
+
+    @property
+    def text(self) -> str:
+        return max(self._readings, key=self._readings.count)
+
+    def add(self, text: str, end_ms: int) -> None:
+        self._readings.append(text)
+        self.end_ms = end_ms
+
+    def likeness(self, text: str) -> float:
+        here, there = _bare(self._readings[-1]), _bare(text)
+        return SequenceMatcher(None, here, there, autojunk=False).ratio()
+
+
+def _bare(text: str) -> str:
+    return "".join(one for one in text.casefold() if one.isalnum())

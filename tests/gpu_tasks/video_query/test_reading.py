@@ -1,0 +1,73 @@
+"""Text in pictures: read, and followed from one reading to the next."""
+
+import cv2
+import numpy as np
+import pytest
+
+from gpu_tasks.film import Frame
+from gpu_tasks.video_query.reading import ALIKE, LEAST_LETTERS, MAX_LINES, Line, lines, read
+
+
+def picture(*texts: str, size: tuple[int, int] = (360, 640)) -> Frame:
+    frame = np.full((*size, 3), (90, 60, 40), np.uint8)
+    scale = max(1, size[1] // 640)
+    for index, text in enumerate(texts):
+        place = (20, 40 * scale + index * size[0] // (len(texts) + 1))
+        font = cv2.FONT_HERSHEY_DUPLEX
+        cv2.putText(frame, text, place, font, 0.8 * scale, (255,) * 3, scale, cv2.LINE_AA)
+    return frame
+
+
+def test_lines_are_read_from_top_to_bottom():
+    assert read(picture("Summer sale 50% off", "Open daily from 9 to 5")) == (
+        "Summer sale 50% off",
+        "Open daily from 9 to 5",
+    )
+
+
+@pytest.mark.parametrize("size", [(640, 360), (91, 401), (1080, 1920)])
+def test_pictures_of_any_size_are_read(size: tuple[int, int]):
+    assert read(picture("Summer sale", size=size)) == ("Summer sale",)
+
+
+def test_nothing_is_read_where_nothing_is_written():
+    noise = np.random.default_rng(1).integers(0, 255, (360, 640, 3), np.uint8)
+    assert read(noise) == ()
+    assert read(picture()) == ()
+
+
+def test_single_letters_are_not_told():
+    assert LEAST_LETTERS == 2
+    assert read(picture("X")) == ()
+    assert read(picture("OK")) == ("OK",)
+
+
+def test_so_many_lines_are_believed_of_a_picture():
+    texts = [f"Line number {index}" for index in range(MAX_LINES + 2)]
+    assert read(picture(*texts, size=(1000, 640))) == tuple(texts[:MAX_LINES])
+
+
+def test_a_line_stands_until_the_first_reading_without_it():
+    readings = [(0, ("one here",)), (1000, ("one here", "and two")), (2000, ("and two",))]
+    assert lines(readings, 2500) == [Line("one here", 0, 2000), Line("and two", 1000, 2500)]
+
+
+def test_a_line_that_comes_back_is_told_again():
+    readings = [(0, ("hello",)), (1000, ()), (2000, ("hello",))]
+    assert lines(readings, 3000) == [Line("hello", 0, 1000), Line("hello", 2000, 3000)]
+
+
+def test_the_form_that_was_read_most_often_is_told():
+    readings = [(0, ("Sumrner sale",)), (1000, ("Summer sale",)), (2000, ("Summer sale",))]
+    assert lines(readings, 3000) == [Line("Summer sale", 0, 3000)]
+
+
+@pytest.mark.parametrize(("other", "count"), [("0123X", 1), ("012XX", 2)])
+def test_lines_that_share_less_are_two(other: str, count: int):
+    assert ALIKE == 0.8
+    assert len(lines([(0, ("01234",)), (1000, (other,))], 2000)) == count
+
+
+def test_nothing_stands_where_nothing_was_read():
+    assert lines([], 1000) == []
+    assert lines([(0, ())], 1000) == []

@@ -1,0 +1,45 @@
+"""How often pictures are read."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from gpu_tasks import film as films
+from gpu_tasks.film import Frame
+from gpu_tasks.video_query.reading import Reading
+from gpu_tasks.video_query.watching import MAX_READINGS, RATE, Watched, watch
+from tests.gpu_tasks.films import make_film
+
+
+def watched(path: Path) -> tuple[Watched, int]:
+    """What is seen in a film, and how many of its pictures were read."""
+    count = 0
+
+    def read(_: Frame) -> Reading:
+        nonlocal count
+        count += 1
+        return (f"reading {count}",)
+
+    seen = watch(films.look(path, max_side=64, frame_rate=RATE), lambda _: None, read=read)
+    return seen, count
+
+
+def test_a_picture_like_the_one_read_last_is_not_read_again(silent: Path):
+    seen, count = watched(silent)
+    assert [at for at, _ in seen.texts] == [0, 1000, 2000, 3000, 4000, 5000]
+    assert seen.texts[0][1] == seen.texts[1][1]  # red for two seconds
+    assert len({reading for _, reading in seen.texts}) == count == 5
+
+
+@pytest.mark.parametrize(("seconds", "apart"), [(MAX_READINGS, 1000), (MAX_READINGS + 1, 1100)])
+def test_long_films_are_read_less_often(tmp_path: Path, seconds: int, apart: int):
+    film = make_film(tmp_path / "film.mp4", size="32x32", rate="1", seconds=seconds, sound=False)
+    texts = watched(film)[0].texts
+    assert len(texts) <= MAX_READINGS
+    assert {after - before for (before, _), (after, _) in pairwise(texts)} == {apart}
+
+
+def test_nothing_is_read_where_nobody_asks(silent: Path):
+    film = films.look(silent, max_side=64, frame_rate=RATE)
+    assert watch(film, lambda _: None).texts == ()
