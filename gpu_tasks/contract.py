@@ -14,7 +14,7 @@ from gpu_tasks.errors import POLICIES, ErrorCode
 
 
 class GpuClass(StrEnum):
-    """The hardware a function runs on; the values are Modal's GPU strings, CPU aside."""
+    """The hardware a function runs on."""
 
     A100_80GB = "A100-80GB"
     A10G = "A10G"
@@ -25,6 +25,13 @@ class GpuClass(StrEnum):
     def queue(self) -> str:
         """The Celery queue that local engines of this class are run from."""
         return f"gpu.{self.value.lower()}"
+
+    @property
+    def modal_type(self) -> str | None:
+        """What Modal calls it (https://modal.com/docs/guide/gpu); None for no GPU."""
+        if self is GpuClass.CPU:
+            return None
+        return "A10" if self is GpuClass.A10G else self.value
 
 
 class ImageFamily(StrEnum):

@@ -1,6 +1,7 @@
 """Diffusion pipelines of production engines: loading, progress, and the length of prompts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,25 @@ def loaded(
     return pipeline
 
 
+def decoder(kind: Any, folder: Path) -> Any:
+    """The decoder of a pipeline's latents, in float32: half precision shows in the pictures."""
+    return kind.from_pretrained(
+        str(folder), subfolder="vae", dtype=torch.float32, local_files_only=True
+    )
+
+
+@contextmanager
+def at_work(pipeline: Any) -> Iterator[None]:
+    """While a pipeline runs; where its models take turns on the GPU, the last leaves it.
+
+    Diffusers brings it back by itself only when a run comes to a good end.
+    """
+    try:
+        yield
+    finally:
+        pipeline.maybe_free_model_hooks()
+
+
 def _gib_of(device: str) -> float:
     return float(torch.cuda.get_device_properties(device).total_memory) / 2**30
 
@@ -46,7 +66,7 @@ def after_each_step(tell: Callable[[int], None]) -> Callable[..., dict[str, Any]
 
 
 def generator(seed: int) -> torch.Generator:
-    """Random numbers of a seed, the same on every device: they are drawn on the CPU."""
+    """Random numbers of a seed, drawn on the CPU: a picture begins as the same noise everywhere."""
     return torch.Generator("cpu").manual_seed(seed)
 
 

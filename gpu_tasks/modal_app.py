@@ -15,7 +15,7 @@ from typing import Any
 import modal
 
 from gpu_tasks import weights
-from gpu_tasks.contract import CLASS_LIMITS, Contract, GpuClass, ImageFamily
+from gpu_tasks.contract import CLASS_LIMITS, Contract, ImageFamily
 from gpu_tasks.engine import contracts
 from gpu_tasks.remote import answer
 
@@ -73,7 +73,7 @@ def _register(contract: Contract) -> modal.Function[Any, Any, Any]:
     registered: modal.Function[Any, Any, Any] = app.function(
         name=contract.name,
         image=images[contract.image],
-        gpu=None if contract.gpu is GpuClass.CPU else contract.gpu.value,
+        gpu=contract.gpu.modal_type,
         cpu=contract.cpu,
         memory=contract.memory_mb,
         timeout=contract.time_limit_seconds,

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1024 * 1024
 TIMEOUT_SECONDS = (10, 60)
+OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""What errors of CUDA and its libraries say when a GPU has no memory left."""
 
 
 def run(
@@ -78,12 +80,19 @@ def _log(payload: Payload, exc: Exception) -> None:
 
 def code_of(exc: BaseException) -> ErrorCode:
     """The code of an error that is none of ours."""
-    # torch is not imported here: its out-of-memory error is known by its name.
-    if isinstance(exc, MemoryError) or type(exc).__name__ == "OutOfMemoryError":
+    if isinstance(exc, MemoryError) or _is_out_of_memory(exc):
         return ErrorCode.GPU_OOM
     if isinstance(exc, requests.RequestException):
         return ErrorCode.STORAGE_ERROR
     return ErrorCode.MODEL_ERROR
+
+
+def _is_out_of_memory(exc: BaseException) -> bool:
+    # torch is not imported here: its own error is known by its name, what CUDA's libraries say
+    # through it by their words.
+    if type(exc).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(exc, RuntimeError) and any(words in str(exc) for words in OUT_OF_MEMORY)
 
 
 File = TypeVar("File", InputFile, OutputFile)

@@ -18,7 +18,7 @@ class Encoder:
 
     name: str
     options: tuple[str, ...]
-    """Its own arguments; ``{quality}`` stands for the number."""
+    """Its own arguments; ``{quality}`` stands for the number, ``{percent}`` for a share of 100."""
     before: tuple[str, ...] = ()
     """Arguments before the input."""
     filters: tuple[str, ...] = ()
@@ -26,7 +26,8 @@ class Encoder:
 
     def arguments(self, quality: int) -> list[str]:
         """The arguments that choose it, at a constant quality."""
-        return ["-c:v", self.name, *(one.format(quality=quality) for one in self.options)]
+        numbers = {"quality": quality, "percent": max(1, min(100, 111 - 2 * quality))}
+        return ["-c:v", self.name, *(one.format(**numbers) for one in self.options)]
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,11 @@ HARDWARE = {
         Encoder(f"{codec}_nvenc", _NVENC),
         Encoder(f"{codec}_qsv", _QSV),
         Encoder(f"{codec}_vaapi", _VAAPI, before=_VAAPI_DEVICE, filters=_UPLOAD),
-        Encoder(f"{codec}_videotoolbox", ("-q:v", "65")),
+        Encoder(f"{codec}_videotoolbox", ("-q:v", "{percent}")),
     )
-    for codec in Codec
-}
+    for codec in (Codec.H264, Codec.HEVC)
+} | {Codec.AV1: (Encoder("av1_nvenc", _NVENC), Encoder("av1_qsv", _QSV))}
+"""VAAPI's AV1 encoder takes no constant quality in the way of its others; VideoToolbox has none."""
 
 
 @cache

@@ -17,8 +17,8 @@ MAX_COUNT = 4
 MAX_TOTAL_PIXELS = 2 * MAX_SIDE * MAX_SIDE
 """Of all pictures of a call together: more could outlast the time limit on an L4.
 
-A step takes about 12 GFLOP a token and each token's attention to all others; nine steps of two
-pictures of the largest size come to about 6 PFLOP, two minutes at half of what an L4 can do.
+A step takes about 12 GFLOP a token and each token's attention to all others; eight steps of two
+pictures of the largest size come to about 5 PFLOP, under two minutes at half of what an L4 can do.
 """
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import ZImagePipeline
+from diffusers import AutoencoderKL, ZImagePipeline
 
 from gpu_tasks import diffusion, weights
 from gpu_tasks.contract import EngineInfo
@@ -24,8 +24,8 @@ from gpu_tasks.image_generation.contract import (
 )
 from gpu_tasks.prompts import cleaned
 
-STEPS = 9
-"""Scheduler steps, the last of which changes nothing: eight of the model."""
+STEPS = 8
+"""The noise levels that the model was distilled for; diffusers before 0.39 counted one more."""
 GUIDANCE = 0.0
 """The model is distilled and needs none."""
 MAX_TOKENS = 512
@@ -42,7 +42,8 @@ def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
     if model_dir is None:
         raise ValueError("the production engine needs a folder of weights")
     folder = weights.folder(model_dir, MODELS["image"])
-    pipeline = diffusion.loaded(ZImagePipeline, folder, device, dtype, needs_gib=NEEDS_GIB)
+    vae = diffusion.decoder(AutoencoderKL, folder)
+    pipeline = diffusion.loaded(ZImagePipeline, folder, device, dtype, needs_gib=NEEDS_GIB, vae=vae)
     pipeline.vae.enable_tiling()  # else decoding a large picture takes more than denoising it
     return ProductionEngine(pipeline)
 
@@ -60,7 +61,14 @@ class ProductionEngine:
         prompt = cleaned(payload.prompt)
         diffusion.check_length(self._pipeline.tokenizer, prompt, MAX_TOKENS - TEMPLATE_TOKENS)
         workspace.progress(0.0)
-        read, _ = self._pipeline.encode_prompt(prompt, do_classifier_free_guidance=False)
+        with diffusion.at_work(self._pipeline):
+            read, _ = self._pipeline.encode_prompt(prompt, do_classifier_free_guidance=False)
+            self._paint(payload, read, workspace)
+        return ImageGenerationResult(
+            width=payload.width, height=payload.height, seeds=payload.seeds
+        )
+
+    def _paint(self, payload: ImageGenerationPayload, read: Any, workspace: Workspace) -> None:
         count = len(payload.results)
         for index, seed in enumerate(payload.seeds):
 
@@ -70,9 +78,6 @@ class ProductionEngine:
             picture = self._picture(payload, read, seed, denoised)
             png.write(workspace.output("results", index), picture)
             workspace.progress((index + 1) / count)
-        return ImageGenerationResult(
-            width=payload.width, height=payload.height, seeds=payload.seeds
-        )
 
     def _picture(self, payload: ImageGenerationPayload, read: Any, seed: int, tell: Any) -> Frame:
         output = self._pipeline(

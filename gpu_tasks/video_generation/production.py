@@ -50,12 +50,7 @@ def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
     if model_dir is None:
         raise ValueError("the production engine needs a folder of weights")
     folder = weights.folder(model_dir, MODELS["video"])
-    vae = AutoencoderKLWan.from_pretrained(
-        str(folder),
-        subfolder="vae",
-        dtype=torch.float32,  # half precision shows in the pictures
-        local_files_only=True,
-    )
+    vae = diffusion.decoder(AutoencoderKLWan, folder)
     pipeline = diffusion.loaded(WanPipeline, folder, device, dtype, needs_gib=NEEDS_GIB, vae=vae)
     pipeline.scheduler = UniPCMultistepScheduler.from_config(
         pipeline.scheduler.config, flow_shift=FLOW_SHIFT
@@ -87,19 +82,20 @@ class ProductionEngine:
 
         size = payload.resolution
         count = frames_made(writing.frames_wanted(payload))
-        output = self._pipeline(
-            prompt=prompt,
-            negative_prompt=NEGATIVE_PROMPT,
-            width=size.width,
-            height=size.height,
-            num_frames=count,
-            num_inference_steps=STEPS,
-            guidance_scale=GUIDANCE,
-            generator=diffusion.generator(payload.seed),
-            callback_on_step_end=diffusion.after_each_step(denoised),
-            max_sequence_length=MAX_TOKENS,
-            output_type="np",
-        )
+        with diffusion.at_work(self._pipeline):
+            output = self._pipeline(
+                prompt=prompt,
+                negative_prompt=NEGATIVE_PROMPT,
+                width=size.width,
+                height=size.height,
+                num_frames=count,
+                num_inference_steps=STEPS,
+                guidance_scale=GUIDANCE,
+                generator=diffusion.generator(payload.seed),
+                callback_on_step_end=diffusion.after_each_step(denoised),
+                max_sequence_length=MAX_TOKENS,
+                output_type="np",
+            )
         return _checked(output.frames[0], (count, size.height, size.width, 3))
 
 

@@ -162,6 +162,9 @@ class OutOfMemoryError(RuntimeError):
         (KeyError("password"), ErrorCode.MODEL_ERROR),
         (MemoryError(), ErrorCode.GPU_OOM),
         (OutOfMemoryError("CUDA out of memory: 80 GiB"), ErrorCode.GPU_OOM),
+        (RuntimeError("CUDA error: out of memory"), ErrorCode.GPU_OOM),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), ErrorCode.GPU_OOM),
+        (RuntimeError("CUDA error: device-side assert triggered"), ErrorCode.MODEL_ERROR),
     ],
 )
 def test_an_unexpected_failure_tells_nothing_of_its_inside(

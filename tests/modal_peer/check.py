@@ -51,7 +51,7 @@ def _compared(
     on_cpu = contract.gpu is GpuClass.CPU
     yield "signature", SIGNATURE, [one.name for one in function.function_schema.arguments]
     yield "module", "gpu_tasks.modal_app", function.module_name
-    yield "GPU", ("", 0) if on_cpu else (contract.gpu.value, 1), (gpu.gpu_type, gpu.count)
+    yield "GPU", ("", 0) if on_cpu else (contract.gpu.modal_type, 1), (gpu.gpu_type, gpu.count)
     reserved = (function.resources.milli_cpu, function.resources.memory_mb)
     yield "reserved CPU and memory", (int(contract.cpu * 1000), contract.memory_mb), reserved
     yield "time limit", contract.time_limit_seconds, function.timeout_secs

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gpu_tasks import ffmpeg
 from gpu_tasks.compression.contract import CONTRACT, Codec
 from gpu_tasks.compression.encoders import (
     BUDGET_SECONDS,
@@ -33,6 +34,23 @@ def test_longer_films_get_faster_presets_down_to_the_fastest(codec: Codec):
 )
 def test_software_works_everywhere(codec: Codec, preset: str):
     assert works(software(codec, preset))
+
+
+@pytest.mark.parametrize("codec", Codec)
+def test_hardware_is_told_what_its_encoder_understands(codec: Codec):
+    of_all = {"-c:v", "-b:v", "-q:v", "-global_quality"}
+    for encoder in HARDWARE[codec]:
+        with ffmpeg.reading(["-h", f"encoder={encoder.name}"]) as output:
+            known = set(output.read().decode().split())
+        if "Encoder" not in known:
+            continue  # not compiled in
+        told = {one for one in encoder.arguments(25) if one.startswith("-")}
+        assert told - of_all <= known
+
+
+@pytest.mark.parametrize(("quality", "percent"), [(18, "75"), (28, "55"), (63, "1"), (0, "100")])
+def test_a_quality_in_percent_grows_as_the_number_falls(quality: int, percent: str):
+    assert Encoder("any", ("-q:v", "{percent}")).arguments(quality)[-1] == percent
 
 
 def test_what_ffmpeg_does_not_know_does_not_work():

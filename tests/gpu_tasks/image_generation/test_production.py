@@ -54,7 +54,45 @@ def test_progress_grows_to_the_end(engine: Engine, tmp_path: Path):
     generate(engine, tmp_path, payload(count=2), told.append)
     assert told == sorted(told)
     assert (told[0], told[-1]) == (0.0, 1.0)
-    assert len(set(told)) == 2 * 9 + 3
+    assert len(set(told)) == 2 * 8 + 3
+
+
+def test_the_noise_levels_are_those_that_the_model_was_distilled_for(
+    engine: Engine, tmp_path: Path
+):
+    generate(engine, tmp_path, payload())
+    scheduler = engine._pipeline.scheduler  # type: ignore[attr-defined]
+    evenly = np.linspace(1, 0, 8 + 1)
+    shift = scheduler.config.shift
+    assert shift == 3.0
+    expected = shift * evenly / (1 + (shift - 1) * evenly)
+    assert scheduler.sigmas.numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_what_decodes_the_picture_is_as_exact_as_it_can_be(tmp_path: Path):
+    import torch
+
+    tiny.save(tmp_path)
+    engine = engines.load("image_generation", "production", tmp_path, "cpu", "bfloat16")
+    pipeline = engine._pipeline  # type: ignore[attr-defined]
+    assert (pipeline.vae.dtype, pipeline.transformer.dtype) == (torch.float32, torch.bfloat16)
+    generate(engine, tmp_path / "work", payload())
+
+
+def test_who_stops_it_leaves_no_model_on_the_gpu(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pipeline = engine._pipeline  # type: ignore[attr-defined]
+    freed: list[bool] = []
+    monkeypatch.setattr(pipeline, "maybe_free_model_hooks", lambda: freed.append(True))
+
+    def stop(share: float) -> None:
+        if share > 0.1:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        generate(engine, tmp_path, payload(), stop)
+    assert freed == [True]
 
 
 def test_who_stops_it_gets_no_further_picture(engine: Engine, tmp_path: Path):
@@ -111,7 +149,7 @@ def test_what_overflows_is_no_picture(engine: Engine, tmp_path: Path):
 
 
 def test_without_weights_it_cannot_be_loaded(tmp_path: Path):
-    with pytest.raises(ValueError, match=str(tmp_path)):
+    with pytest.raises(OSError, match=str(tmp_path)):
         engines.load("image_generation", "production", tmp_path, "cpu", "float32")
     with pytest.raises(ValueError, match="folder of weights"):
         engines.load("image_generation", "production", None, "cpu", "float32")
