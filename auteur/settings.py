@@ -192,6 +192,8 @@ if not 0 <= SIGNUP_CREDITS <= MAX_SIGNUP_CREDITS:
 # --- REST -------------------------------------------------------------------------------------
 
 RATE_LIMIT = env.str("RATE_LIMIT", default="100/minute")
+LOGIN_RATE_LIMIT = env.str("LOGIN_RATE_LIMIT", default="10/15 minutes")
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 REDIS_THROTTLE_TIMEOUT_SECONDS = 0.05
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.TokenAuthentication"],
@@ -199,6 +201,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_THROTTLE_CLASSES": ["auteur.api.throttling.RateLimit"],
+    "NUM_PROXIES": TRUSTED_PROXIES,
     "DEFAULT_SCHEMA_CLASS": "auteur.api.schema.Schema",
     "EXCEPTION_HANDLER": "auteur.api.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,

@@ -4,8 +4,11 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from accounts.login import StaffLogin
 from auteur import health, metrics
 from jobs import books_admin, costs_admin
+
+admin.site.login_form = StaffLogin
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),

@@ -1,4 +1,4 @@
-"""The rate limit per user, counted in Redis; with Redis away, requests pass unthrottled."""
+"""Rate limits, counted in Redis; with Redis away, requests pass unthrottled."""
 
 import logging
 import time
@@ -17,6 +17,8 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 logger = logging.getLogger(__name__)
+
+_AWAY = (limits.errors.StorageError, redis.exceptions.RedisError)
 
 
 @cache
@@ -45,7 +47,7 @@ class RateLimit(BaseThrottle):
         try:
             allowed = _limiter().hit(limit, who)
             reset_time, remaining = _limiter().get_window_stats(limit, who)
-        except (limits.errors.StorageError, redis.exceptions.RedisError) as exc:
+        except _AWAY as exc:
             logger.warning("rate limit not counted: %s", type(exc).__name__)
             return True
         self._wait = max(1.0, reset_time - time.time())
@@ -55,6 +57,23 @@ class RateLimit(BaseThrottle):
     def wait(self) -> float | None:
         """Seconds after which the client may ask again."""
         return self._wait
+
+
+def failures_left(limit: str, who: str) -> bool:
+    """Whether ``who`` may fail once more within the limit; with Redis away, anybody may."""
+    try:
+        return _limiter().test(parse(limit), who)
+    except _AWAY as exc:
+        logger.warning("rate limit not looked up: %s", type(exc).__name__)
+        return True
+
+
+def count_failure(limit: str, who: str) -> None:
+    """Note that ``who`` failed."""
+    try:
+        _limiter().hit(parse(limit), who)
+    except _AWAY as exc:
+        logger.warning("rate limit not counted: %s", type(exc).__name__)
 
 
 class RateLimitHeaders:

@@ -1,0 +1,86 @@
+"""The admin's login: wrong passwords close it for a while, for an address and for an account."""
+
+import uuid
+from dataclasses import dataclass, field
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts import staff
+
+PASSWORD = "correct-horse-battery"
+
+
+def somewhere() -> str:
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """One who comes from an address that nobody has come from."""
+
+    email: str
+    address: str = field(default_factory=somewhere)
+
+    def login(self, password: str, email: str | None = None, forwarded: str | None = None) -> str:
+        """What the login answers; nothing where it lets in."""
+        form = {"username": email or self.email, "password": password}
+        headers = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
+        answer = Client().post(reverse("admin:login"), form, REMOTE_ADDR=self.address, **headers)
+        return "" if answer.status_code == 302 else answer.content.decode()
+
+
+@pytest.fixture(autouse=True)
+def two_wrong_passwords(settings):
+    settings.LOGIN_RATE_LIMIT = "2/15 minutes"
+
+
+@pytest.fixture
+def email(db) -> str:
+    """The account of a member of staff."""
+    user, _ = staff.ensure(email=f"{uuid.uuid4().hex}@example.com", password=PASSWORD)
+    return user.email
+
+
+@pytest.fixture
+def visitor(email: str) -> Visitor:
+    return Visitor(email)
+
+
+def test_right_passwords_let_in_and_are_not_counted(visitor: Visitor):
+    assert [visitor.login(PASSWORD) for _ in range(4)] == [""] * 4
+
+
+def test_the_limit_and_one_past_it(visitor: Visitor):
+    assert ["correct email" in visitor.login("wrong") for _ in range(2)] == [True, True]
+    assert "too many wrong passwords" in visitor.login("wrong")
+    assert "too many wrong passwords" in visitor.login(PASSWORD)
+
+
+def test_an_address_that_tries_many_accounts_is_refused(visitor: Visitor):
+    for _ in range(2):
+        visitor.login("wrong", f"{uuid.uuid4().hex}@example.com")
+    assert "too many" in visitor.login(PASSWORD)
+    assert Visitor(visitor.email).login(PASSWORD) == ""
+
+
+def test_many_addresses_that_try_one_account_are_refused(visitor: Visitor):
+    for _ in range(2):
+        Visitor(visitor.email).login("wrong", visitor.email.upper())
+    assert "too many" in visitor.login(PASSWORD)
+
+
+def test_no_header_makes_another_address_of_one_that_no_proxy_vouches_for(visitor: Visitor):
+    for _ in range(2):
+        visitor.login("wrong", f"{uuid.uuid4().hex}@example.com", forwarded=somewhere())
+    assert "too many" in visitor.login(PASSWORD, forwarded=somewhere())
+
+
+def test_what_a_trusted_proxy_says_is_the_address(visitor: Visitor, settings):
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "NUM_PROXIES": 1}
+    known = somewhere()
+    for _ in range(2):
+        visitor.login("wrong", f"{uuid.uuid4().hex}@example.com", f"{somewhere()}, {known}")
+    assert "too many" in visitor.login(PASSWORD, forwarded=f"{somewhere()}, {known}")
+    assert visitor.login(PASSWORD, forwarded=f"{known}, {somewhere()}") == ""
