@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import logging
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal
 from uuid import UUID
 
@@ -57,27 +58,49 @@ def is_authentic(*, secret: str, timestamp: str, body: bytes, given: str, now: f
 
 
 class Reporter:
-    """Tells Auteur about one call; a 409 means that the attempt is no longer wanted."""
+    """Tells Auteur about one call; a 409 means that the attempt is no longer wanted.
+
+    A thread of its own does the telling: a GPU does not wait for an API that is far away, or hangs.
+    """
 
     def __init__(self, *, payload: Payload, call_id: str, secret: str) -> None:
         self._payload = payload
         self._call_id = call_id
         self._secret = secret
         self._session = requests.Session()
+        self._sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reporter")
+        self._told: Future[None] | None = None
         self._next_progress_at = 0.0
 
     def progress(self, share: float) -> None:
-        """Tell the share done, at most twice a second; a lost report harms nothing."""
+        """Tell the share done, at most twice a second; a lost report harms nothing.
+
+        The first report is waited for: who is not wanted any more need not begin. ``Stopped`` from
+        a later one is raised by the call after it.
+        """
+        first = self._told is None
+        if self._told is not None and self._told.done():
+            self._told.result()
+        elif not first:
+            return
         if time.monotonic() < self._next_progress_at:
             return
         self._next_progress_at = time.monotonic() + PROGRESS_INTERVAL_SECONDS
+        self._told = self._sender.submit(self._tell_progress, min(1.0, max(0.0, share)))
+        if first:
+            self._told.result()
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Tell the end, after all progress; if nobody answers, the poller will ask for it."""
+        self._sender.submit(self._tell_outcome, outcome).result()
+
+    def _tell_progress(self, share: float) -> None:
         try:
-            self._post("progress", progress=min(1.0, max(0.0, share)))
+            self._post("progress", progress=share)
         except requests.RequestException as exc:
             logger.warning("progress not reported: %s", type(exc).__name__)
 
-    def outcome(self, outcome: Outcome) -> None:
-        """Tell the end; if nobody answers, the poller will ask the backend for it."""
+    def _tell_outcome(self, outcome: Outcome) -> None:
         for wait in range(OUTCOME_TRIES):
             try:
                 return self._post("outcome", progress=1.0, outcome=outcome)

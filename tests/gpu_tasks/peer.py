@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 
 
 @dataclass
@@ -17,6 +17,8 @@ class Peer:
     """For a path, the statuses of its next answers; the last one stays."""
     cut_short: bool = False
     """Promise whole files and send half of them."""
+    answers: Event = field(default_factory=Event)
+    """Cleared, it lets who posts wait."""
     asked: list[str] = field(default_factory=list)
     puts: dict[str, tuple[dict[str, str], bytes]] = field(default_factory=dict)
     posts: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
@@ -33,6 +35,7 @@ class Peer:
 def serving() -> Iterator[Peer]:
     """Serve on a free port of loopback."""
     peer = Peer()
+    peer.answers.set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(peer))
     peer.port = server.server_port
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -40,6 +43,7 @@ def serving() -> Iterator[Peer]:
     try:
         yield peer
     finally:
+        peer.answers.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -59,6 +63,7 @@ def _handler(peer: Peer) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             peer.posts.append((dict(self.headers), self._body()))
+            peer.answers.wait()
             self._answer(peer.status(self.path))
 
         def _body(self) -> bytes:

@@ -118,7 +118,32 @@ def test_progress_is_sent_at_most_once_an_interval(peer: Peer):
     assert [report.progress for report in reports(peer)] == [0.0]
     time.sleep(PROGRESS_INTERVAL_SECONDS)
     sender.progress(0.9)
-    assert [report.progress for report in reports(peer)] == [0.0, 0.9]
+    sender.outcome(DONE)
+    assert [report.progress for report in reports(peer)] == [0.0, 0.9, 1.0]
+
+
+def test_nobody_waits_for_progress_to_be_taken_but_for_the_first(peer: Peer):
+    sender = reporter(peer)
+    sender.progress(0.1)
+    peer.answers.clear()
+    for share in (0.2, 0.3, 0.4):  # with one unanswered, none is added
+        time.sleep(PROGRESS_INTERVAL_SECONDS)
+        sender.progress(share)
+    peer.answers.set()
+    sender.outcome(DONE)
+    assert [report.progress for report in reports(peer)] == [0.1, 0.2, 1.0]
+
+
+def test_an_attempt_that_is_superseded_is_stopped_by_the_next_progress(peer: Peer):
+    peer.statuses["/callback"] = [200, 409]
+    sender = reporter(peer)
+    sender.progress(0.1)
+    time.sleep(PROGRESS_INTERVAL_SECONDS)
+    sender.progress(0.2)
+    with pytest.raises(Stopped):
+        sender.outcome(DONE)
+    with pytest.raises(Stopped):
+        sender.progress(0.3)
 
 
 @pytest.mark.parametrize(("told", "sent"), [(-0.5, 0.0), (1.5, 1.0)])
