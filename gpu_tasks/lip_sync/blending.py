@@ -10,9 +10,9 @@ from gpu_tasks.faces.crops import Points
 from gpu_tasks.faces.regions import OVAL
 from gpu_tasks.film import Frame
 
-NOSE_RIDGE = 195
-"""What lies in the middle of the cut-out: the third of four points from between the eyes to the
-tip, as MuseTalk's own landmarks have it."""
+NOSE_RIDGE = 5
+"""What lies in the middle of the cut-out: where point 29 of the 68 of iBUG is, MuseTalk's middle,
+the third of four points from between the eyes to the tip."""
 CHIN_MARGIN = 0.04
 """Of the box's height, added below the chin: MuseTalk 1.5's ten pixels at its usual sizes."""
 FEATHER = 0.05

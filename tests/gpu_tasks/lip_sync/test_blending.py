@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 
 from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.regions import INNER_LIPS, LEFT_EYE, RIGHT_EYE
+from gpu_tasks.faces.regions import INNER_LIPS, LEFT_EYE, RIGHT_EYE, canonical
 from gpu_tasks.faces.tracking import FaceTracker
 from gpu_tasks.film import Frame
 from gpu_tasks.lip_sync.blending import MIN_SIDE, NOSE_RIDGE, Box
 from tests.gpu_tasks.faces.portrait import Place, scene
 
 CHIN = 152
+UNDER_NOSE = 2
+EYES_68, MIDDLE_68, UNDER_NOSE_68 = 0.326, 0.474, 0.634
+"""Heights in the mean face of the 68 points: of 36 to 47 together, of 29 and of 33."""
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,14 @@ def test_the_box_has_the_nose_in_the_middle_and_the_chin_near_its_end(points: Po
     assert 0 < box.bottom - points[CHIN, 1] < 0.08 * box.height
     assert box.left <= points[:, 0].min() + 1
     assert box.right >= points[:, 0].max() - 1
+
+
+def test_the_middle_is_where_musetalks_is_on_a_mean_face():
+    heights = canonical()[:, 1]
+    eyes = heights[[*RIGHT_EYE, *LEFT_EYE]].mean()
+    share = (heights[NOSE_RIDGE] - eyes) / (heights[UNDER_NOSE] - eyes)
+    wanted = (MIDDLE_68 - EYES_68) / (UNDER_NOSE_68 - EYES_68)
+    assert share == pytest.approx(wanted, abs=0.05)
 
 
 def test_a_face_put_back_as_it_was_changes_nothing(frame: Frame, points: Points):
