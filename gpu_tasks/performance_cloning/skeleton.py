@@ -53,8 +53,7 @@ def drawn(keypoints: Keypoints, width: int, height: int) -> Frame:
 
 
 def _with_neck(keypoints: Keypoints) -> Keypoints:
-    shoulders = keypoints[[LEFT_SHOULDER, RIGHT_SHOULDER]]
-    neck = np.append(shoulders[:, :2].mean(axis=0), shoulders[:, 2].min())
+    neck = keypoints[[LEFT_SHOULDER, RIGHT_SHOULDER]].mean(axis=0)
     return np.vstack([keypoints, neck]).astype(np.float32)
 
 

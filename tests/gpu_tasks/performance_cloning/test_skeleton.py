@@ -45,6 +45,13 @@ def test_what_is_not_seen_is_not_drawn():
     assert drawn(at_the_limit, 400, 400).any()
 
 
+@pytest.mark.parametrize(("other", "shown"), [(0.1, True), (-0.1, False)])
+def test_the_neck_is_as_sure_as_both_shoulders_together(other: float, shown: bool):
+    half = person()
+    half[5, 2], half[6, 2] = MIN_SCORE - 0.05, MIN_SCORE + other
+    assert drawn(half, 400, 400)[120, 200].any() == shown
+
+
 def test_a_figure_may_leave_the_picture():
     assert drawn(person() + np.array([300, -40, 0], np.float32), 400, 400).shape == (400, 400, 3)
 
