@@ -1,9 +1,12 @@
-"""Load GFPGAN v1.4 (Wang et al. 2021) by Spandrel, which knows RestoreFormer (2022) as well."""
+"""Load GFPGAN v1.4 (Wang et al. 2021) by Spandrel, which knows RestoreFormer (2022) as well.
+
+In single precision, as its authors run it: StyleGAN's layers overflow float16, and in bfloat16
+each of them rounds what the one before has made.
+"""
 
 from pathlib import Path
 from typing import Any
 
-import torch
 from spandrel import ModelLoader
 
 from gpu_tasks.faces.restoration import FaceRestorer
@@ -13,7 +16,7 @@ ARCHITECTURES = frozenset({"GFPGAN", "RestoreFormer"})
 """Those that restore an aligned face, and take and give values from -1 to 1."""
 
 
-def load_restorer(folder: Path, device: str, dtype: str) -> FaceRestorer:
+def load_restorer(folder: Path, device: str) -> FaceRestorer:
     """The restorer whose weights lie in ``folder``.
 
     Raises ``FileNotFoundError`` without them, ``ValueError`` for a network of another kind.
@@ -21,20 +24,10 @@ def load_restorer(folder: Path, device: str, dtype: str) -> FaceRestorer:
     loaded = ModelLoader().load_from_file(folder / FILE)
     if loaded.architecture.id not in ARCHITECTURES:
         raise ValueError(f"{folder / FILE} holds {loaded.architecture.id}, which restores no faces")
-    wanted = _fitting(loaded, getattr(torch, dtype))
-    model = loaded.to(device, wanted).eval().model
+    model = loaded.to(device).eval().model
 
     def drawn(pictures: Any) -> Any:
         # Spandrel's own call takes GFPGAN's values for shares, and its noise would flicker.
         return model(pictures, return_rgb=False, randomize_noise=False)[0]
 
-    return FaceRestorer(drawn, device, wanted)
-
-
-def _fitting(loaded: Any, wanted: torch.dtype) -> torch.dtype:
-    """What is wanted if the network can; else another of the same size, or float32."""
-    if wanted == torch.float16 and not loaded.supports_half:
-        wanted = torch.bfloat16
-    if wanted == torch.bfloat16 and not loaded.supports_bfloat16:
-        return torch.float32
-    return wanted
+    return FaceRestorer(drawn, device)

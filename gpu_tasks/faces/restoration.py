@@ -23,16 +23,15 @@ FEATHER = 0.05
 BATCH = 4
 
 Network = Callable[[Any], Any]
-"""Pictures N × 3 × 512 × 512 from -1 to 1 in, the same out."""
+"""Pictures N × 3 × 512 × 512 from -1 to 1 in single precision in, the same out."""
 
 
 class FaceRestorer:
     """A loaded network; one thread at a time."""
 
-    def __init__(self, network: Network, device: str, dtype: torch.dtype) -> None:
+    def __init__(self, network: Network, device: str) -> None:
         self._network = network
         self._device = device
-        self.dtype = dtype
 
     def restore(
         self,
@@ -69,7 +68,7 @@ class FaceRestorer:
         pictures = torch.from_numpy(faces).to(self._device).permute(0, 3, 1, 2) / 127.5 - 1
         with torch.inference_mode():
             # GFPGAN looks at them as rows of memory.
-            drawn = self._network(pictures.to(self.dtype).contiguous()).float()
+            drawn = self._network(pictures.contiguous())
         pixels = ((drawn + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
         return np.asarray(pixels.cpu().numpy(), np.uint8)
 

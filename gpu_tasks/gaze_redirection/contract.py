@@ -66,6 +66,5 @@ CONTRACT = Contract(
     models=MODELS,
     # Films are read and written beside the GPU's work.
     cpu=4.0,
-    # GFPGAN overflows in float16.
-    dtype="bfloat16",
+    dtype="float32",
 )

@@ -24,11 +24,12 @@ SHARE = 0.6
 
 
 def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
-    """The engine with its weights on ``device``."""
+    """The engine with its weights on ``device``; its network has one precision."""
+    del dtype
     if model_dir is None:
         raise ValueError("MODEL_DIR is not set: the production engine has no weights")
     folder = weights.folder(model_dir, MODELS["restoration"])
-    return ProductionEngine(load_restorer(folder, device, dtype))
+    return ProductionEngine(load_restorer(folder, device))
 
 
 class ProductionEngine:

@@ -41,7 +41,7 @@ def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
         # Loaded for the first who asks for it, as are its packages: most do not.
         from gpu_tasks.faces.gfpgan import load_restorer  # noqa: PLC0415
 
-        return load_restorer(folder(model_dir, MODELS["restoration"]), device, dtype)
+        return load_restorer(folder(model_dir, MODELS["restoration"]), device)
 
     return ProductionEngine(MuseTalk.load(model_dir, device, dtype), restorer)
 

@@ -16,25 +16,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_restorer(tmp_path_factory.mktemp("weights"))
 
 
-def load_restorer(folder: Path, dtype: str = "float32"):
+def load_restorer(folder: Path):
     from gpu_tasks.faces import gfpgan
 
     assert gfpgan.FILE == FILE
-    return gfpgan.load_restorer(folder, "cpu", dtype)
+    return gfpgan.load_restorer(folder, "cpu")
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_network_of_the_kind_is_loaded_and_draws(folder: Path, dtype: str):
+def test_a_network_of_the_kind_is_loaded_and_draws(folder: Path):
     frame = scene(Place(x=120, y=90, side=110), width=240, height=180)
     points = landmarks(frame, detect(frame)[0])
-    restorer = load_restorer(folder, dtype)
+    restorer = load_restorer(folder)
     (drawn,) = restorer.restore([frame], [points])
     assert drawn.shape == frame.shape
     assert not (drawn == frame).all()
-
-
-def test_what_overflows_in_float16_is_reckoned_in_bfloat16(folder: Path):
-    assert load_restorer(folder, "float16").dtype is torch.bfloat16
 
 
 def test_missing_weights_are_named(folder: Path, tmp_path: Path):

@@ -32,6 +32,7 @@ class Network:
 
     def __call__(self, pictures):
         assert pictures.is_contiguous()
+        assert pictures.dtype == torch.float32
         assert pictures.min() >= -1
         assert pictures.max() <= 1
         self.shapes.append(tuple(pictures.shape))
@@ -49,7 +50,7 @@ def points(frame: Frame) -> Points:
 
 
 def restorer(rule) -> FaceRestorer:
-    return FaceRestorer(Network(rule), "cpu", torch.float32)
+    return FaceRestorer(Network(rule), "cpu")
 
 
 def test_eyes_and_mouth_come_to_their_places(points: Points):
@@ -110,7 +111,7 @@ def test_what_the_network_gives_beyond_white_and_black_is_cut(frame: Frame, poin
 @pytest.mark.parametrize("count", [0, 1, BATCH, BATCH + 1])
 def test_frames_are_shown_in_batches(frame: Frame, points: Points, count: int):
     network = Network(lambda pictures: pictures)
-    one = FaceRestorer(network, "cpu", torch.float32)
+    one = FaceRestorer(network, "cpu")
     assert len(one.restore([frame] * count, [points] * count)) == count
     assert sum(shape[0] for shape in network.shapes) == count
     assert all(shape[0] <= BATCH and shape[1:] == (3, SIDE, SIDE) for shape in network.shapes)

@@ -72,7 +72,7 @@ def engine_with(network: Callable[[Any], Any]) -> Engine:
     from gpu_tasks.faces.restoration import FaceRestorer
     from gpu_tasks.gaze_redirection.production import ProductionEngine
 
-    return ProductionEngine(FaceRestorer(network, "cpu", torch.float32))
+    return ProductionEngine(FaceRestorer(network, "cpu"))
 
 
 def test_a_cancelled_call_stops(model_dir: Path, film: Path, tmp_path: Path):
@@ -93,4 +93,4 @@ def test_memory_that_runs_out_is_told(model_dir: Path, film: Path, tmp_path: Pat
 
 
 def test_the_contract_reckons_in_what_gfpgan_can():
-    assert CONTRACT.dtype == "bfloat16"
+    assert CONTRACT.dtype == "float32"

@@ -7,9 +7,12 @@ import pytest
 
 from gpu_tasks.audio import RATE
 from gpu_tasks.engine import load
+from gpu_tasks.faces.detection import detect
+from gpu_tasks.faces.mesh import landmarks
 from gpu_tasks.film import look
 from gpu_tasks.lip_sync.contract import MODELS
 from gpu_tasks.weights import folder
+from tests.gpu_tasks.faces.portrait import Place, scene
 from tests.gpu_tasks.lip_sync import tiny
 from tests.gpu_tasks.lip_sync.calls import filmed, nodding, synced
 from tests.gpu_tasks.recordings import tone, write_sound
@@ -39,3 +42,13 @@ def test_an_enhanced_face_is_redrawn_below_and_not_above(model_dir: Path, tmp_pa
     changes = np.abs(frames[0] - frames[1]).mean(axis=2)
     assert changes[100:140, 90:150].mean() > 5
     assert changes[:60].mean() < 2
+
+
+def test_faces_are_enhanced_in_single_precision(model_dir: Path):
+    frame = scene(Place(x=120, y=90, side=110), width=240, height=180)
+    points = landmarks(frame, detect(frame)[0])
+    half, single = (
+        load("lip_sync", "production", model_dir, "cpu", dtype)._restorer()
+        for dtype in ("float16", "float32")
+    )
+    assert np.array_equal(half.restore([frame], [points]), single.restore([frame], [points]))
