@@ -19,7 +19,9 @@ SIDE = 512
 RIGHT, LEFT, MOUTH = (193.0, 240.0), (319.0, 240.0), (257.0, 370.0)
 """Where the network has seen the middles of eyes and mouth, in its pixels (as FFHQ is aligned)."""
 FEATHER = 0.05
-"""Of the region's edge, in sides of the aligned face."""
+"""Of the region's edge, in sides of the aligned face: the deviation of a Gaussian."""
+REACH = round(3 * FEATHER * SIDE)
+"""Pixels of the aligned face beyond the region where the feather ends."""
 BATCH = 4
 
 Network = Callable[[Any], Any]
@@ -99,27 +101,37 @@ def blended(
     share: float,
 ) -> Frame:
     """A new frame with the aligned face laid back over ``region`` (N × 2 points of the frame)."""
-    hull = cv2.convexHull((region @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32))
-    mask = np.zeros((SIDE, SIDE), np.float32)
-    cv2.fillConvexPoly(mask, hull.round().astype(np.int32), (share,))
-    feathered = cv2.GaussianBlur(mask, (0, 0), FEATHER * SIDE)
+    hull = cv2.convexHull((region @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)).round()
+    low, high = hull.min(axis=(0, 1)) - REACH, hull.max(axis=(0, 1)) + REACH + 1
+    (left, top), (right, bottom) = np.clip((low, high), 0, SIDE).astype(int)
     restored = frame.copy()
-    part, placed = _part(restored, matrix)
-    size, flags = part.shape[1::-1], cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    part, placed = _part(restored, matrix, (left, top, right, bottom))
     if part.size:
-        laid = cv2.warpAffine(face, placed, size, flags=flags)
-        weight = cv2.warpAffine(feathered, placed, size, flags=flags)[..., None]
-        mixed = laid * weight + part * (1 - weight)
-        part[:] = mixed.round().clip(0, 255).astype(np.uint8)
+        mask = np.zeros((bottom - top, right - left), np.float32)
+        cv2.fillConvexPoly(mask, (hull - (left, top)).astype(np.int32), (share,))
+        mask = cv2.GaussianBlur(mask, (2 * REACH + 1, 2 * REACH + 1), FEATHER * SIDE)
+        size, flags = part.shape[1::-1], cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        laid = cv2.warpAffine(face[top:bottom, left:right], placed, size, flags=flags)
+        weight = cv2.warpAffine(mask, placed, size, flags=flags)
+        part[:] = cv2.blendLinear(laid, part, weight, 1 - weight)
     return restored
 
 
-def _part(frame: Frame, matrix: NDArray[np.float64]) -> tuple[Frame, NDArray[np.float64]]:
-    """What of the frame the aligned face covers, and the matrix from there."""
-    corners = np.array([[0, 0], [SIDE, 0], [0, SIDE], [SIDE, SIDE]]) - matrix[:, 2]
-    covered = corners @ np.linalg.inv(matrix[:, :2]).T
+def _part(
+    frame: Frame, matrix: NDArray[np.float64], box: tuple[int, int, int, int]
+) -> tuple[Frame, NDArray[np.float64]]:
+    """What of the frame a box of the aligned face covers, and the matrix from there to the box.
+
+    The box is left, top, right and bottom; one without an area covers nothing.
+    """
+    left, top, right, bottom = box
+    if left >= right or top >= bottom:
+        return frame[:0, :0], matrix
+    corners = np.array([[left, top], [right, top], [left, bottom], [right, bottom]])
+    covered = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
     limit = np.array(frame.shape[1::-1])
-    left, top = np.clip(np.floor(covered.min(axis=0)).astype(int), 0, limit)
-    right, bottom = np.clip(np.ceil(covered.max(axis=0)).astype(int) + 1, 0, limit)
-    shift = matrix[:, :2] @ np.array([left, top])
-    return frame[top:bottom, left:right], np.column_stack([matrix[:, :2], matrix[:, 2] + shift])
+    start = np.clip(np.floor(covered.min(axis=0)).astype(int), 0, limit)
+    end = np.clip(np.ceil(covered.max(axis=0)).astype(int) + 1, 0, limit)
+    shift = matrix[:, 2] + matrix[:, :2] @ start - (left, top)
+    part = frame[start[1] : end[1], start[0] : end[0]]
+    return part, np.column_stack([matrix[:, :2], shift])

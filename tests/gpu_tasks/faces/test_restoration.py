@@ -1,19 +1,23 @@
+import cv2
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from gpu_tasks.faces.crops import Points
 from gpu_tasks.faces.detection import detect
 from gpu_tasks.faces.mesh import landmarks
-from gpu_tasks.faces.regions import LEFT_EYE, OUTER_LIPS, OVAL, RIGHT_EYE
+from gpu_tasks.faces.regions import LEFT_EYE, OUTER_LIPS, OVAL, RIGHT_EYE, canonical
 from gpu_tasks.faces.restoration import (
     BATCH,
+    FEATHER,
     LEFT,
     MOUTH,
     RIGHT,
     SIDE,
     FaceRestorer,
     alignment,
+    blended,
 )
 from gpu_tasks.film import Frame
 from tests.gpu_tasks.faces.portrait import Place, scene
@@ -129,3 +133,40 @@ def test_a_face_that_hangs_over_the_edge_is_restored_as_far_as_it_is_there():
     (white,) = restorer(torch.ones_like).restore([half], [landmarks(half, detect(half)[0])])
     assert white.shape == half.shape
     assert (white[170, 70] > 250).all()
+
+
+def blended_as_a_whole(
+    frame: Frame, face: Frame, matrix: NDArray[np.float64], region: Points, share: float
+) -> NDArray[np.float64]:
+    """The same over all of the frame, with all of the feather, and in fractions."""
+    hull = cv2.convexHull((region @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32))
+    mask = np.zeros((SIDE, SIDE))
+    cv2.fillConvexPoly(mask, hull.round().astype(np.int32), (share,))
+    feathered = cv2.GaussianBlur(mask, (0, 0), FEATHER * SIDE)
+    size, flags = frame.shape[1::-1], cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    laid = cv2.warpAffine(face.astype(float), matrix, size, flags=flags)
+    weight = cv2.warpAffine(feathered, matrix, size, flags=flags)[..., None]
+    return laid * weight + frame * (1 - weight)
+
+
+def smooth(random: np.random.Generator, width: int, height: int) -> Frame:
+    few = random.integers(0, 256, (9, 9, 3), np.uint8)
+    return np.asarray(cv2.resize(few, (width, height)), np.uint8)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    "region", [OVAL, OVAL[9:28], (*RIGHT_EYE, *LEFT_EYE)], ids=["oval", "jaw", "eyes"]
+)
+def test_working_on_the_region_alone_changes_no_pixel(seed: int, region: tuple[int, ...]):
+    random = np.random.default_rng(seed)
+    frame, face = smooth(random, 320, 240), smooth(random, SIDE, SIDE)
+    angle = random.uniform(-0.6, 0.6)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    middle = random.uniform((-80, -80), (400, 320))  # also beyond the edges of the frame
+    points = canonical()[:, :2] * random.uniform(20, 300) @ turn.T + middle
+    matrix = alignment(points)
+    share = random.uniform(0.2, 1)
+    made = blended(frame, face, matrix, points[list(region)], share)
+    wanted = blended_as_a_whole(frame, face, matrix, points[list(region)], share)
+    assert np.abs(made - wanted).max() < 1.5
