@@ -15,7 +15,9 @@ from gpu_tasks.contract import (
 )
 
 MODELS = {
-    # A mirror of TencentARC's release v1.3.0 (Apache-2.0), which is on no hub of its own.
+    # A mirror of TencentARC's release v1.3.0, which is on no hub of its own: Apache-2.0 except for
+    # third-party parts, StyleGAN2 (NVIDIA: for research and evaluation only) and DFDNet
+    # (CC BY-NC-SA 4.0). Not for commercial work; the draft is the same without it.
     "restoration": "gmk123/GFPGAN@e881fbc251fdf2a4f133ad8277dd5dadbd1c541a",
 }
 

@@ -13,10 +13,14 @@ from gpu_tasks.contract import (
 )
 
 MODELS = {
-    # `musetalkV15/unet.pth` and `musetalkV15/musetalk.json` of it: MIT, weights included.
+    # `musetalkV15/unet.pth` and `musetalkV15/musetalk.json` of it. By its authors' README the code
+    # is MIT and the model free for any purpose, commercial too; its page on the hub is tagged
+    # creativeml-openrail-m, which forbids some uses.
     "unet": "TMElyralab/MuseTalk@3ef28bc5cff08c90ad8178a25f1b570cd800170f",
     "vae": "stabilityai/sd-vae-ft-mse@31f26fdeee1355a5c34592e401dd41e45d25a493",
-    # Only where the face shall be enhanced; a mirror of TencentARC's GFPGAN 1.4 (Apache-2.0).
+    # Only where the face shall be enhanced; a mirror of TencentARC's GFPGAN 1.4: Apache-2.0 except
+    # for third-party parts, StyleGAN2 (NVIDIA: for research and evaluation only) and DFDNet
+    # (CC BY-NC-SA 4.0). Not for commercial work.
     "restoration": "gmk123/GFPGAN@e881fbc251fdf2a4f133ad8277dd5dadbd1c541a",
     "speech": "openai/whisper-tiny@169d4a4341b33bc18d8881c4b69c2e104e1cc0af",
 }
