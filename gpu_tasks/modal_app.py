@@ -28,6 +28,8 @@ MODEL_DIR = Path("/models")
 LOCKS = Path(__file__).parents[1] / "requirements" / "images"
 FUNCTION_VARIABLE = "AUTEUR_FUNCTION"
 DOWNLOAD_SECONDS = 4 * 3600
+DOWNLOAD_MEMORY_MB = 65536
+"""What is stored anew in half precision is in memory meanwhile: 17 B parameters of one part."""
 OFFLINE = {"HF_HUB_OFFLINE": "1", "PYANNOTE_METRICS_ENABLED": "0"}
 """Engines find their weights in the volume, and tell nobody."""
 
@@ -92,9 +94,11 @@ for _contract in contracts().values():
 
 
 @app.function(
-    image=image_of("download"),
+    image=images[ImageFamily.DIFFUSION],
     secrets=[hub_secret],
     volumes={str(MODEL_DIR): volume},
+    cpu=4.0,
+    memory=DOWNLOAD_MEMORY_MB,
     timeout=DOWNLOAD_SECONDS,
     retries=0,
 )
@@ -102,14 +106,23 @@ def download_models() -> list[str]:
     """Bring the pinned weights of all contracts into the volume; returns what is there."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - in that image only
 
-    models = sorted({model for one in contracts().values() for model in one.models.values()})
-    for model in models:
+    from gpu_tasks import storing  # noqa: PLC0415 - it imports torch
+
+    wanted = {model: one.dtype for one in contracts().values() for model in one.models.values()}
+    for model, dtype in sorted(wanted.items()):
         name, revision = weights.pinned(model)
+        folder = weights.folder(MODEL_DIR, model)
         if model in weights.BY_BRANCH:
             logger.warning("%s is not pinned: what comes is what its branch has today", model)
-        snapshot_download(name, revision=revision, local_dir=weights.folder(MODEL_DIR, model))
+        parts = weights.HALVED.get(name, ())
+        stored = [f"{part}/*" for part in parts if storing.is_stored(folder / part, dtype)]
+        unused = weights.UNUSED.get(name, ())
+        snapshot_download(
+            name, revision=revision, local_dir=folder, ignore_patterns=[*unused, *stored]
+        )
+        storing.store(folder, parts, dtype)
         volume.commit()
-    return models
+    return sorted(wanted)
 
 
 def _import_engines(function: str) -> None:

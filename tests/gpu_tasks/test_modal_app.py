@@ -136,7 +136,7 @@ def test_a_container_survives_an_engine_that_cannot_be_imported(
     assert "the draft engine" not in caplog.text
 
 
-@pytest.mark.parametrize("lock", [*ImageFamily, "download"])
+@pytest.mark.parametrize("lock", ImageFamily)
 def test_every_image_is_locked_with_hashes(lock: str):
     pinned = (LOCKS / f"{lock}.txt").read_text()
     assert pinned.count("==") > 10

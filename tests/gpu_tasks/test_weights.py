@@ -1,5 +1,6 @@
 """Where pinned weights lie."""
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,22 @@ def test_contracts_pin_commits_and_not_branches(name: str):
         assert int(revision, 16)
 
 
-def test_what_is_known_by_a_branch_is_in_use():
+def test_what_is_known_of_models_is_of_those_in_use():
     used = {model for one in contracts().values() for model in one.models.values()}
     assert used >= weights.BY_BRANCH
+    assert {weights.pinned(model)[0] for model in used} >= {*weights.HALVED, *weights.UNUSED}
+
+
+@pytest.mark.parametrize(
+    ("name", "loaded"),
+    [
+        ("SWivid/F5-TTS", "F5TTS_v1_Base/model_1250000.safetensors"),
+        ("TMElyralab/MuseTalk", "musetalkV15/unet.pth"),
+        ("openai/whisper-tiny", "model.safetensors"),
+        ("stabilityai/sd-vae-ft-mse", "diffusion_pytorch_model.safetensors"),
+        ("stabilityai/stable-audio-open-1.0", "model_index.json"),
+        ("stabilityai/stable-audio-open-1.0", "text_encoder/model.safetensors"),
+    ],
+)
+def test_what_engines_load_is_not_left_out(name: str, loaded: str):
+    assert not any(fnmatch(loaded, pattern) for pattern in weights.UNUSED[name])
