@@ -35,13 +35,17 @@ MULTIPLE = 16
 MAX_AREA = 832 * 480
 """Pixels."""
 PAINT_SECONDS = 600
-"""Of the time limit; loading, watching and encoding have the rest."""
+"""Of the time limit; loading (48 GB in a cold container), watching and encoding have the rest."""
 WHOLE_BYTES = 70 * 1024**3
 """Of a GPU's memory that holds all at once: with less, what is idle waits in main memory."""
 
 _LAYERS, _CHANNELS, _WEIGHTS = 40, 5120, 14e9
 _OPERATIONS_PER_SECOND = 150e12
 """Half of what an A100 does at best in half precision: an estimate, not a measurement."""
+_ENCODING, _DECODING = 5.1e6, 8.5e6
+"""Operations of the autoencoder for a pixel of a frame."""
+_VAE_OPERATIONS_PER_SECOND = 30e12
+"""A fifth of what an A100 does at best in TF32, for its layers are narrow: an estimate too."""
 
 
 @dataclass(frozen=True)
@@ -133,12 +137,22 @@ def segments(frames: int) -> tuple[int, int]:
 
 
 def _area(frames: int, steps: int) -> float:
-    """Pixels a frame may have: what a step costs is squared in its tokens by the attention."""
+    """Pixels a frame may have, so that painting takes ``PAINT_SECONDS``.
+
+    A step takes two operations for each weight and token, and the attention of 40 layers four for
+    each channel and pair of tokens. The autoencoder, in single precision, sees a segment three
+    times: it encodes the figures and what is taken over, and decodes the result. 20 seconds are 7
+    segments of 77 frames; at 420 × 420 pixels, 21 × 690 tokens, a step is 0.58 PFLOP and 140 of
+    them take nine minutes, the autoencoder with 1.8 PFLOP the tenth.
+    """
     count, length = segments(frames)
-    operations = PAINT_SECONDS / (count * steps) * _OPERATIONS_PER_SECOND
-    squared, linear = 4 * _LAYERS * _CHANNELS, 2 * _WEIGHTS
-    tokens = (sqrt(linear**2 + 4 * squared * operations) - linear) / (2 * squared)
     latents = (length - 1) // 4 + 2  # one is the portrait's
+    pixels = length * MULTIPLE**2 / latents  # of frames, for a token
+    squared = steps * 4 * _LAYERS * _CHANNELS / _OPERATIONS_PER_SECOND
+    linear = steps * 2 * _WEIGHTS / _OPERATIONS_PER_SECOND
+    linear += pixels * (2 * _ENCODING + _DECODING) / _VAE_OPERATIONS_PER_SECOND
+    seconds = PAINT_SECONDS / count
+    tokens = (sqrt(linear**2 + 4 * squared * seconds) - linear) / (2 * squared)
     return tokens / latents * MULTIPLE**2
 
 

@@ -198,6 +198,39 @@ def test_the_longest_film_fits_the_time_at_a_size_worth_looking_at(engine: Any):
     assert _area(50, STEPS) > MAX_AREA
 
 
+@pytest.mark.parametrize("frames", [50, 250, 500])
+def test_all_that_is_painted_and_coded_takes_the_time(frames: int):
+    from gpu_tasks.performance_cloning import wan
+
+    count, length = wan.segments(frames)
+    area = wan._area(frames, wan.STEPS)
+    tokens = area / wan.MULTIPLE**2 * (2 + (length - 1) // 4)
+    attention = 4 * wan._LAYERS * wan._CHANNELS * tokens**2
+    steps = count * wan.STEPS * (2 * wan._WEIGHTS * tokens + attention)
+    coded = count * length * area * (2 * wan._ENCODING + wan._DECODING)
+    seconds = steps / wan._OPERATIONS_PER_SECOND + coded / wan._VAE_OPERATIONS_PER_SECOND
+    assert seconds == pytest.approx(wan.PAINT_SECONDS)
+
+
+def test_the_autoencoder_takes_what_it_is_allowed():
+    import torch
+    from diffusers import AutoencoderKLWan
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from gpu_tasks.performance_cloning import wan
+
+    with torch.device("meta"), torch.inference_mode():
+        vae = AutoencoderKLWan().eval()
+        film = torch.zeros(1, 3, 9, 64, 64)
+        with FlopCounterMode(display=False) as encoding:
+            latents = vae.encode(film).latent_dist.mean
+        with FlopCounterMode(display=False) as decoding:
+            vae.decode(latents)
+    pixels = film.numel() / 3
+    assert encoding.get_total_flops() / pixels == pytest.approx(wan._ENCODING, rel=0.1)
+    assert decoding.get_total_flops() / pixels == pytest.approx(wan._DECODING, rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("width", "height", "size"),
     [(200, 200, (48, 48)), (400, 100, (96, 32)), (101, 407, (16, 96)), (2000, 2, (1520, 16))],
