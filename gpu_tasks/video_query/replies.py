@@ -2,8 +2,11 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
+
+from pydantic_core import from_json
 
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.video_query.contract import (
@@ -16,27 +19,44 @@ from gpu_tasks.video_query.contract import (
 
 KINDS = {"seen": EvidenceKind.PICTURE, "heard": EvidenceKind.SPEECH}
 """The words that the model is asked to use."""
+CUT = "…"
+"""The end of a text of which there was more."""
+_CONTROL = re.compile(r"[\x00-\x1f]+")
 
 
 def read(reply: str, duration_ms: int) -> tuple[str, tuple[Evidence, ...]]:
     """The answer and the evidence that lies in the film.
 
-    A reply that is not of the form asked for is the answer as it stands, without evidence.
-    Raises ``EngineError`` MODEL_ERROR where nothing was replied.
+    Of a reply that was cut, this is the answer so far and the evidence that is complete. A reply
+    of another form than asked for is the answer as it stands, without evidence. Raises
+    ``EngineError`` MODEL_ERROR where nothing was replied.
     """
-    found = _object(reply)
+    plain = _CONTROL.sub(" ", reply)  # a bare new line in a text is no JSON
+    found = next((one for one in _objects(plain) if "answer" in one), None) or _so_far(plain)
     given = found.get("evidence")
     listed = given if isinstance(given, list) else []
     evidence = [one for one in (_evidence(each, duration_ms) for each in listed) if one]
-    answer = _text(found.get("answer"), MAX_ANSWER) or _text(reply, MAX_ANSWER)
+    answered = found.get("answer")
+    answer = _text(answered if isinstance(answered, str) else reply, MAX_ANSWER)
     if not answer:
         raise EngineError(ErrorCode.MODEL_ERROR)
     return answer, tuple(evidence[:MAX_EVIDENCE])
 
 
-def _object(reply: str) -> dict[str, Any]:
-    """The first JSON object of a reply that has an answer; it may stand among other text."""
-    return next((one for one in _objects(reply) if "answer" in one), {})
+def _so_far(reply: str) -> dict[str, Any]:
+    """The answer of an object that ends too early, and the objects that are complete in it."""
+    for start in (match.start() for match in re.finditer("{", reply)):
+        try:
+            found = from_json(reply[start:], allow_partial="trailing-strings")
+            ended = from_json(reply[start:], allow_partial=True)  # less a text that does not end
+        except ValueError:
+            continue
+        answer = found.get("answer")
+        if isinstance(answer, str):
+            if answer.strip() and "answer" not in ended:
+                answer = answer.rstrip() + CUT
+            return {"answer": answer, "evidence": list(_objects(reply[start:]))}
+    return {}
 
 
 def _objects(reply: str) -> Iterator[dict[str, Any]]:
@@ -82,5 +102,8 @@ def _ms(given: object) -> int | None:
 
 
 def _text(given: object, longest: int) -> str:
-    """Text without NUL, which no database takes, and no longer than allowed."""
-    return given.replace("\x00", "").strip()[:longest] if isinstance(given, str) else ""
+    """Text without NUL and half characters, which no database takes, no longer than allowed."""
+    if not isinstance(given, str):
+        return ""
+    text = given.replace("\x00", "").encode(errors="ignore").decode().strip()
+    return text if len(text) <= longest else text[: longest - len(CUT)] + CUT

@@ -49,14 +49,43 @@ def test_the_object_may_stand_among_other_text(form: str):
     assert len(evidence) == 1
 
 
-@pytest.mark.parametrize(
-    "text", ["A dog, I think.", '{"answer": 3}', "[1, 2]", '{"answer": "unclosed', "{" * 5000]
-)
+@pytest.mark.parametrize("text", ["A dog,\nI think.", '{"answer": 3}', "[1, 2]", "{" * 4000])
 def test_a_reply_of_another_form_is_the_answer_as_it_stands(text: str):
-    assert read(text, FILM_MS) == (text[:MAX_ANSWER], ())
+    assert read(text, FILM_MS) == (text, ())
 
 
-@pytest.mark.parametrize("text", ["", "  \n", "\x00"])
+SEEN = {"start_s": 1, "end_s": 2, "kind": "seen", "detail": "A {tail}."}
+WHOLE = reply(SEEN, {**SEEN, "start_s": 1.5}, answer="A “dog”\nand a \\ 🐈.")
+
+
+@pytest.mark.parametrize("form", ["{}", "Here: {{it}} is\n```json\n{}"])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_reply_may_be_cut_anywhere(form: str, ascii_only: bool):
+    text = json.dumps(json.loads(WHOLE), ensure_ascii=ascii_only)
+    whole, both = read(text, FILM_MS)
+    begins, ends = text.index(": ") + 4, text.index(', "evidence')
+    for end in range(begins, len(text)):
+        answer, evidence = read(form.format(text[:end]), FILM_MS)
+        assert answer == whole if end >= ends else whole.startswith(answer.removesuffix("…"))
+        assert answer.endswith("…") is (end < ends)
+        assert evidence == both[: text[:end].count('"}')]
+
+
+def test_what_is_cut_ends_in_an_ellipsis():
+    assert read('{"answer": "unclosed', FILM_MS) == ("unclosed…", ())
+    assert read('{"answer": "closed"', FILM_MS) == ("closed", ())
+
+
+def test_bare_new_lines_in_a_reply_do_no_harm():
+    assert read('{"answer": "One\ntwo."}', FILM_MS) == ("One two.", ())
+    assert read('{"answer": "One\ntwo', FILM_MS) == ("One two…", ())
+
+
+def test_half_a_character_is_left_out():
+    assert read(r'{"answer": "A \ud83d dog."}', FILM_MS) == ("A  dog.", ())
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "\x00", '{"answer": ""}', '{"answer": "', "\ud83d"])
 def test_no_reply_is_an_error_of_the_model(text: str):
     with pytest.raises(EngineError) as caught:
         read(text, FILM_MS)
@@ -107,6 +136,6 @@ def test_everything_is_bounded_and_fits_the_contract():
     given = {"start_s": 1, "end_s": 2, "kind": {"odd": 1}, "detail": "\x00" + "d" * 2000}
     answer, evidence = read(reply(*[given] * 200, answer="a" * 9000), FILM_MS)
     assert (len(answer), len(evidence)) == (MAX_ANSWER, MAX_EVIDENCE)
-    assert evidence[0].detail == "d" * MAX_DETAIL
+    assert evidence[0].detail == "d" * (MAX_DETAIL - 1) + "…"
     assert evidence[0].kind == EvidenceKind.PICTURE
     VideoQueryResult(answer=answer, evidence=evidence, duration_ms=FILM_MS, frames_sampled=1)
