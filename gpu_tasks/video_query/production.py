@@ -9,6 +9,8 @@ from transformers import (
     AutoImageProcessor,
     AutoModelForImageTextToText,
     AutoTokenizer,
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
     StoppingCriteria,
     StoppingCriteriaList,
 )
@@ -30,7 +32,17 @@ MAX_SIDE = 512
 """Of a still: at most 256 tokens, so that all stills are about 12,000."""
 MAX_TRANSCRIPT = 24_000
 """Characters; what is said after them is left out."""
-MAX_NEW_TOKENS = 768
+MAX_NEW_TOKENS = 2048
+"""Of a reply: at some 30 a second on an A10G about 70 of the 300 seconds."""
+MAX_PIECES = 8
+"""Of evidence asked for: at about 60 tokens each, a quarter of the longest reply."""
+REPETITION_PENALTY = 1.05
+"""What greedy choice needs so that it does not go round in circles.
+
+Qwen names 1.0, with a presence penalty of 1.5 and sampling at a temperature of 0.7: there chance
+leads out of a circle. Here the same call gives the same answer, and transformers has no presence
+penalty; like that one, this counts the reply alone, so that what is asked and said can be quoted.
+"""
 PICTURE = "<|image_pad|>"
 LOOKING_SHARE = 0.3
 """How much of the work is taking stills."""
@@ -39,7 +51,8 @@ INTRODUCTION = (
 )
 INSTRUCTION = (
     "Answer the question about the film from what is seen and said, and from nothing else. If "
-    "that does not tell, say so. Reply with one JSON object and nothing around it: "
+    "that does not tell, say so. Be short: a few sentences, and at most {pieces} pieces of "
+    "evidence. Reply with one JSON object and nothing around it: "
     '{{"answer": "…", "evidence": [{{"start_s": 0.0, "end_s": 1.0, "kind": "seen" or "heard", '
     '"detail": "…"}}]}}. Evidence names the times, in seconds, that the answer rests on.\n'
     "Question: {question}"
@@ -102,6 +115,9 @@ class ProductionEngine:
             temperature=None,
             top_p=None,
             top_k=None,
+            logits_processor=LogitsProcessorList(
+                [RepetitionPenaltyLogitsProcessor(REPETITION_PENALTY, prompt_ignore_length=given)]
+            ),
             stopping_criteria=StoppingCriteriaList([_Watch(given, tick)]),
         )
         reply: str = self._tokenizer.decode(output[0, given:], skip_special_tokens=True)
@@ -134,7 +150,7 @@ def prompt(found: Sequence[Still], seconds: float, segments: Sequence[Said], que
     if segments:
         lines = [f"[{one.start_ms / 1000:.1f} s] {one.text}" for one in segments]
         text += "\nWhat is said:\n" + _harmless("\n".join(lines)[:MAX_TRANSCRIPT])
-    text += "\n" + INSTRUCTION.format(question=_harmless(question))
+    text += "\n" + INSTRUCTION.format(pieces=MAX_PIECES, question=_harmless(question))
     return f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
 
 

@@ -13,7 +13,7 @@ from gpu_tasks import runner
 from gpu_tasks.engine import Engine, load
 from gpu_tasks.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.video_query import production
-from gpu_tasks.video_query.contract import MODELS, Said
+from gpu_tasks.video_query.contract import MAX_EVIDENCE, MODELS, Said
 from gpu_tasks.video_query.production import MAX_TRANSCRIPT, PICTURE, prompt
 from gpu_tasks.video_query.sampling import Still
 from tests.gpu_tasks.films import make_film
@@ -59,6 +59,21 @@ def test_a_film_gets_an_answer(looking: Engine, film: Path, tmp_path: Path):
 def test_the_same_question_gets_the_same_answer(looking: Engine, film: Path, tmp_path: Path):
     once = ask(looking, film, tmp_path / "1", QUESTION)
     assert ask(looking, film, tmp_path / "2", QUESTION) == once
+
+
+def test_a_reply_goes_round_in_circles_less(
+    looking: Engine, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def different(penalty: float) -> int:
+        monkeypatch.setattr(production, "REPETITION_PENALTY", penalty)
+        return len(set(ask(looking, film, tmp_path / str(penalty), QUESTION).answer))
+
+    assert different(1.0) < different(3.0)
+
+
+def test_a_short_reply_is_asked_for():
+    assert "at most 8 pieces of evidence" in prompt([], 1.0, [], "?")
+    assert production.MAX_PIECES <= MAX_EVIDENCE
 
 
 def next_token(looking: Any, brightness: int, question: str, *said: Said) -> Any:
