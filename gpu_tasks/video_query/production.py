@@ -144,14 +144,19 @@ class ProductionEngine:
 
 def prompt(found: Sequence[Still], seconds: float, segments: Sequence[Said], question: str) -> str:
     """One turn of Qwen's conversation: stills with their times, the transcript, the question."""
-    text = INTRODUCTION.format(seconds=seconds)
+    text = INTRODUCTION.format(seconds=seconds) + "\n"
     for still in found:
-        text += f"\n[{still.seconds:.1f} s] <|vision_start|>{PICTURE}<|vision_end|>"
+        text += f"{_mark(still.seconds)}<|vision_start|>{PICTURE}<|vision_end|>"
     if segments:
-        lines = [f"[{one.start_ms / 1000:.1f} s] {one.text}" for one in segments]
+        lines = [f"{_mark(one.start_ms / 1000)} {one.text}" for one in segments]
         text += "\nWhat is said:\n" + _harmless("\n".join(lines)[:MAX_TRANSCRIPT])
     text += "\n" + INSTRUCTION.format(pieces=MAX_PIECES, question=_harmless(question))
     return f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
+
+
+def _mark(seconds: float) -> str:
+    """A time in the form that Qwen3-VL learned to expect before each picture of a film."""
+    return f"<{seconds:.1f} seconds>"
 
 
 def _harmless(text: str) -> str:

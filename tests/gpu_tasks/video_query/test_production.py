@@ -144,9 +144,10 @@ def test_every_still_follows_its_time_and_the_transcript_its_own():
     text = prompt([still(0.5), still(61.25)], 90.0, said, "Who?")
     assert text.startswith("<|im_start|>user\n")
     assert text.endswith("Question: Who?<|im_end|>\n<|im_start|>assistant\n")
-    for part in ("[0.5 s] <|vision_start|>", "[61.2 s] <|vision_start|>", "lasts 90.0 seconds"):
-        assert part in text
-    assert "What is said:\n[61.5 s] Good evening.\n" in text
+    seen = "<|vision_start|><|image_pad|><|vision_end|>"
+    assert f"time.\n<0.5 seconds>{seen}<61.2 seconds>{seen}\n" in text
+    assert "lasts 90.0 seconds" in text
+    assert "What is said:\n<61.5 seconds> Good evening.\n" in text
 
 
 def test_a_long_transcript_is_bounded():
