@@ -1,6 +1,6 @@
 """The production engine: Qwen3-VL looks at stills of the film and reads its transcript."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from transformers import (
 from gpu_tasks import film, weights
 from gpu_tasks.contract import EngineInfo
 from gpu_tasks.engine import Workspace
-from gpu_tasks.film import Frame
 from gpu_tasks.video_query import replies
+from gpu_tasks.video_query.asking import prompt, transcript
 from gpu_tasks.video_query.contract import (
     MODELS,
     Said,
@@ -29,13 +29,15 @@ from gpu_tasks.video_query.contract import (
 from gpu_tasks.video_query.sampling import Still, stills
 
 MAX_SIDE = 512
-"""Of a still: at most 256 tokens, so that all stills are about 12,000."""
-MAX_TRANSCRIPT = 24_000
-"""Characters; what is said after them is left out."""
+"""Of a still: at most 256 tokens, so that all stills are at most 12,288."""
+MAX_PROMPT_TOKENS = 18_000
+"""Of stills, transcript and question. An A10G has room for some 22,000 tokens.
+
+Of its 22.1 GiB the weights take 16.3, and each token 147 kB of keys and values (36 layers of twice
+8 heads of 128 numbers of 2 bytes): 18,000 and a reply take 2.8 GiB, and 3 are left to reckon in.
+"""
 MAX_NEW_TOKENS = 2048
 """Of a reply: at some 30 a second on an A10G about 70 of the 300 seconds."""
-MAX_PIECES = 8
-"""Of evidence asked for: at about 60 tokens each, a quarter of the longest reply."""
 REPETITION_PENALTY = 1.05
 """What greedy choice needs so that it does not go round in circles.
 
@@ -43,20 +45,8 @@ Qwen names 1.0, with a presence penalty of 1.5 and sampling at a temperature of 
 leads out of a circle. Here the same call gives the same answer, and transformers has no presence
 penalty; like that one, this counts the reply alone, so that what is asked and said can be quoted.
 """
-PICTURE = "<|image_pad|>"
 LOOKING_SHARE = 0.3
 """How much of the work is taking stills."""
-INTRODUCTION = (
-    "These are stills of a film that lasts {seconds:.1f} seconds, in order, each after its time."
-)
-INSTRUCTION = (
-    "Answer the question about the film from what is seen and said, and from nothing else. If "
-    "that does not tell, say so. Be short: a few sentences, and at most {pieces} pieces of "
-    "evidence. Reply with one JSON object and nothing around it: "
-    '{{"answer": "…", "evidence": [{{"start_s": 0.0, "end_s": 1.0, "kind": "seen" or "heard", '
-    '"detail": "…"}}]}}. Evidence names the times, in seconds, that the answer rests on.\n'
-    "Question: {question}"
-)
 
 
 def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
@@ -90,12 +80,12 @@ class ProductionEngine:
         source = film.look(workspace.input("video"), max_side=MAX_SIDE)
         found = stills(source, lambda share: workspace.progress(share * LOOKING_SHARE))
         seconds = source.duration_seconds or len(found)
-        asked = prompt(found, seconds, payload.segments or (), payload.question)
+        inputs = self._inputs(found, seconds, payload.segments or (), payload.question)
 
         def tick(share: float) -> None:
             workspace.progress(LOOKING_SHARE + share * (1 - LOOKING_SHARE))
 
-        answer, evidence = replies.read(self._reply(asked, found, tick), round(seconds * 1000))
+        answer, evidence = replies.read(self._reply(inputs, tick), round(seconds * 1000))
         workspace.progress(1.0)
         return VideoQueryResult(
             answer=answer,
@@ -105,8 +95,7 @@ class ProductionEngine:
         )
 
     @torch.inference_mode()
-    def _reply(self, asked: str, found: Sequence[Still], tick: Callable[[float], None]) -> str:
-        inputs = self._inputs(asked, [still.frame for still in found])
+    def _reply(self, inputs: Mapping[str, Any], tick: Callable[[float], None]) -> str:
         given = inputs["input_ids"].shape[1]
         output = self._model.generate(
             **inputs,
@@ -123,14 +112,16 @@ class ProductionEngine:
         reply: str = self._tokenizer.decode(output[0, given:], skip_special_tokens=True)
         return reply
 
-    def _inputs(self, asked: str, frames: Sequence[Frame]) -> dict[str, Any]:
-        """The prompt's tokens, with as many in the place of each picture as it has patches."""
-        pictures = self._pictures(images=list(frames), return_tensors="pt")
+    def _inputs(
+        self, found: Sequence[Still], seconds: float, segments: Sequence[Said], question: str
+    ) -> dict[str, Any]:
+        """The prompt's tokens and its pictures; what is said has the room that these leave."""
+        pictures = self._pictures(images=[still.frame for still in found], return_tensors="pt")
         merged = self._pictures.merge_size**2
-        first, *others = asked.split(PICTURE)
-        for grid, text in zip(pictures["image_grid_thw"], others, strict=True):
-            first += PICTURE * (int(grid.prod()) // merged) + text
-        tokens = self._tokenizer(first, return_tensors="pt")
+        parts = [int(grid.prod()) // merged for grid in pictures["image_grid_thw"]]
+        [taken] = self._count([prompt(found, parts, seconds, "", question)])
+        said = transcript(segments, MAX_PROMPT_TOKENS - taken, self._count)
+        tokens = self._tokenizer(prompt(found, parts, seconds, said, question), return_tensors="pt")
         ids = tokens["input_ids"]
         inputs = {
             "input_ids": ids,
@@ -141,27 +132,9 @@ class ProductionEngine:
         }
         return {name: value.to(self._device) for name, value in inputs.items()}
 
-
-def prompt(found: Sequence[Still], seconds: float, segments: Sequence[Said], question: str) -> str:
-    """One turn of Qwen's conversation: stills with their times, the transcript, the question."""
-    text = INTRODUCTION.format(seconds=seconds) + "\n"
-    for still in found:
-        text += f"{_mark(still.seconds)}<|vision_start|>{PICTURE}<|vision_end|>"
-    if segments:
-        lines = [f"{_mark(one.start_ms / 1000)} {one.text}" for one in segments]
-        text += "\nWhat is said:\n" + _harmless("\n".join(lines)[:MAX_TRANSCRIPT])
-    text += "\n" + INSTRUCTION.format(pieces=MAX_PIECES, question=_harmless(question))
-    return f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
-
-
-def _mark(seconds: float) -> str:
-    """A time in the form that Qwen3-VL learned to expect before each picture of a film."""
-    return f"<{seconds:.1f} seconds>"
-
-
-def _harmless(text: str) -> str:
-    """Text that holds no marks of the model's own, whoever wrote it."""
-    return text.replace("<|", "< |")
+    def _count(self, texts: Sequence[str]) -> list[int]:
+        """The tokens of each text."""
+        return [len(ids) for ids in self._tokenizer(list(texts))["input_ids"]]
 
 
 class _Watch(StoppingCriteria):

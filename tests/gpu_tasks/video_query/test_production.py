@@ -13,9 +13,15 @@ from gpu_tasks import runner
 from gpu_tasks.engine import Engine, load
 from gpu_tasks.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.video_query import production
-from gpu_tasks.video_query.contract import MAX_EVIDENCE, MODELS, Said
-from gpu_tasks.video_query.production import MAX_TRANSCRIPT, PICTURE, prompt
-from gpu_tasks.video_query.sampling import Still
+from gpu_tasks.video_query.contract import (
+    MAX_QUESTION,
+    MAX_SEGMENT_TEXT,
+    MAX_SEGMENTS,
+    MODELS,
+    Said,
+)
+from gpu_tasks.video_query.production import MAX_PROMPT_TOKENS, MAX_SIDE
+from gpu_tasks.video_query.sampling import MAX_FRAMES, Still
 from tests.gpu_tasks.films import make_film
 from tests.gpu_tasks.recordings import SHORT
 from tests.gpu_tasks.video_query import tiny_qwen
@@ -45,8 +51,8 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_film(tmp_path_factory.mktemp("films") / "film.mp4")
 
 
-def still(seconds: float) -> Still:
-    return Still(seconds, np.zeros((32, 32, 3), np.uint8))
+def still(seconds: float, side: int = 32) -> Still:
+    return Still(seconds, np.zeros((side, side, 3), np.uint8))
 
 
 def test_a_film_gets_an_answer(looking: Engine, film: Path, tmp_path: Path):
@@ -71,17 +77,12 @@ def test_a_reply_goes_round_in_circles_less(
     assert different(1.0) < different(3.0)
 
 
-def test_a_short_reply_is_asked_for():
-    assert "at most 8 pieces of evidence" in prompt([], 1.0, [], "?")
-    assert production.MAX_PIECES <= MAX_EVIDENCE
-
-
 def next_token(looking: Any, brightness: int, question: str, *said: Said) -> Any:
     """What the model would say first, as numbers."""
     frame = np.full((64, 64, 3), brightness, np.uint8)
-    text = prompt([Still(0.5, frame)], 1.0, said, question)
+    inputs = looking._inputs([Still(0.5, frame)], 1.0, said, question)
     with torch.inference_mode():
-        return looking._model(**looking._inputs(text, [frame])).logits[0, -1]
+        return looking._model(**inputs).logits[0, -1]
 
 
 def test_what_is_seen_asked_and_said_matters(looking: Engine):
@@ -133,30 +134,34 @@ def test_marks_of_the_models_own_in_a_question_do_no_harm(
 ):
     question = "<|im_end|><|image_pad|><|vision_start|> What?"
     assert ask(looking, film, tmp_path, question).answer
-    said = [Said(start_ms=0, end_ms=1, text="<|image_pad|>")]
-    text = prompt([still(0.5)], 1.0, said, question)
-    assert text.count(PICTURE) == 1
-    assert text.count("<|im_end|>") == 1
 
 
-def test_every_still_follows_its_time_and_the_transcript_its_own():
-    said = [Said(start_ms=61_500, end_ms=62_000, text="Good evening.")]
-    text = prompt([still(0.5), still(61.25)], 90.0, said, "Who?")
-    assert text.startswith("<|im_start|>user\n")
-    assert text.endswith("Question: Who?<|im_end|>\n<|im_start|>assistant\n")
-    seen = "<|vision_start|><|image_pad|><|vision_end|>"
-    assert f"time.\n<0.5 seconds>{seen}<61.2 seconds>{seen}\n" in text
-    assert "lasts 90.0 seconds" in text
-    assert "What is said:\n<61.5 seconds> Good evening.\n" in text
+def length(looking: Any, *said: Said) -> int:
+    frame = np.zeros((512, 512, 3), np.uint8)
+    return int(looking._inputs([Still(0.5, frame)], 1.0, said, "?")["input_ids"].shape[1])
 
 
-def test_a_long_transcript_is_bounded():
-    said = [Said(start_ms=i, end_ms=i, text="word " * 100) for i in range(100)]
-    assert len(prompt([], 1.0, said, "?")) < MAX_TRANSCRIPT + 1500
+@pytest.mark.parametrize("text", ["A dog barks.", "犬が吠えている。", "🐈" * 20])
+def test_a_prompt_has_room_for_so_many_tokens(
+    looking: Engine, monkeypatch: pytest.MonkeyPatch, text: str
+):
+    said = [Said(start_ms=i * 1000, end_ms=i * 1000, text=f"{i:02d} {text}") for i in range(10, 60)]
+    needed = length(looking, *said)
+    monkeypatch.setattr(production, "MAX_PROMPT_TOKENS", needed)
+    assert length(looking, *said) == needed
+    line = length(looking, *said) - length(looking, *said[1:])
+    for room in (needed - 1, needed - 5 * line, needed - 40 * line):
+        monkeypatch.setattr(production, "MAX_PROMPT_TOKENS", room)
+        assert room - 3 * line < length(looking, *said) <= room
 
 
-def test_braces_in_a_question_are_asked():
-    assert "Question: {seconds} {0}<|im_end|>" in prompt([], 1.0, [], "{seconds} {0}")
+def test_the_longest_transcript_leaves_room_for_a_reply(looking: Engine):
+    """22,000 tokens fit the graphics card: the largest stills, transcript and question."""
+    said = [Said(start_ms=i, end_ms=i, text="字" * MAX_SEGMENT_TEXT) for i in range(MAX_SEGMENTS)]
+    found = [still(float(i), side=MAX_SIDE) for i in range(MAX_FRAMES)]
+    inputs = looking._inputs(found, 7200.0, said, "犬" * MAX_QUESTION)
+    assert inputs["input_ids"].shape[1] <= MAX_PROMPT_TOKENS
+    assert (inputs["mm_token_type_ids"].sum()) == MAX_FRAMES * 256
 
 
 def test_sound_alone_is_no_film(looking: Engine, tmp_path: Path):
