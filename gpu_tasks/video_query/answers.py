@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpu_tasks.video_query.contract import MAX_DETAIL, Evidence, EvidenceKind, Said
-from gpu_tasks.video_query.questions import Question, Topic, stems
+from gpu_tasks.video_query.questions import Pick, Question, Topic, stems
 from gpu_tasks.video_query.reading import lines
 from gpu_tasks.video_query.watching import MAX_STILL, RATE, Watched, ms
 
 DARK, BRIGHT = 0.2, 0.6
 """Shares of full brightness: at most dark, at least bright."""
+QUIET_DB = -45.0
+"""The level, below full scale, up to which sound is quiet: speech has some -20."""
 LONG_ENOUGH = int(RATE)
 """So many pictures, a second, make a stretch that is worth telling."""
 MOST = 8
@@ -24,6 +27,8 @@ COLOURS = (
     ("purple", 280), ("pink", 330), ("red", 360),
 )  # fmt: skip
 """Names of hues, in degrees."""
+
+Found = TypeVar("Found")
 
 UNASKED = (Topic.LENGTH, Topic.CUTS, Topic.MOTION, Topic.TEXT, Topic.SPEECH)
 """What is told where a question is not understood."""
@@ -37,6 +42,8 @@ class Known:
     said: Sequence[Said] | None
     """None where nobody listened, or there is no sound."""
     has_sound: bool
+    loudness: NDArray[np.float32] | None = None
+    """Levels as `hearing.loudness` gives them; None where nobody measured, or there is no sound."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,8 @@ def answer(question: Question, known: Known) -> list[Finding]:
         return [FINDERS[topic](question, known) for topic in question.topics]
     limits = Finding(
         "This draft engine recognises no things or events; it can tell the length, cuts, "
-        "brightness, motion, colours, faces, words and written text of a film. Of this one:"
+        "brightness, motion, colours, loudness, faces, words and written text of a film. "
+        "Of this one:"
     )
     return [limits, *(FINDERS[topic](question, known) for topic in UNASKED)]
 
@@ -68,16 +76,34 @@ def _length(_: Question, known: Known) -> Finding:
     return Finding(f"The film lasts {clock(known.watched.duration_ms)}.")
 
 
-def _cuts(_: Question, known: Known) -> Finding:
+def _cuts(question: Question, known: Known) -> Finding:
     cuts = known.watched.cuts_ms
     if not cuts:
         return Finding("There are no cuts: it is a single shot.")
-    counted = "is 1 cut" if len(cuts) == 1 else f"are {len(cuts)} cuts"
-    text = f"There {counted}, at {_listed(cuts)}, so {len(cuts) + 1} shots."
-    return Finding(text, [_seen(EvidenceKind.CUT, cut, cut, "a new shot begins") for cut in cuts])
+    are = "is" if len(cuts) == 1 else "are"
+    shots = f"so {len(cuts) + 1} shots"
+    text = f"There {are} {_counted(len(cuts), 'cut')}, at {_listed(cuts)}, {shots}."
+    evidence = [_seen(EvidenceKind.CUT, cut, cut, "a new shot begins") for cut in cuts]
+    if question.pick:
+        start, end = _picked(_shots(known), question.pick)
+        text += f" The {question.pick} shot is from {clock(start)} to {clock(end)}."
+        evidence = [_seen(EvidenceKind.CUT, start, end, f"the {question.pick} shot")]
+    return Finding(text, evidence)
 
 
-def _brightness(_: Question, known: Known) -> Finding:
+def _shots(known: Known) -> list[tuple[int, int]]:
+    """The milliseconds of each shot."""
+    return [(ms(first), ms(end)) for first, end in known.watched.shots]
+
+
+def _picked(shots: Sequence[tuple[int, int]], pick: Pick) -> tuple[int, int]:
+    if pick in (Pick.FIRST, Pick.LAST):
+        return shots[0 if pick == Pick.FIRST else -1]
+    choose = max if pick == Pick.LONGEST else min
+    return choose(shots, key=lambda shot: shot[1] - shot[0])
+
+
+def _brightness(question: Question, known: Known) -> Finding:
     light = known.watched.brightness
     low, high = int(light.argmin()), int(light.argmax())
     text = (
@@ -91,6 +117,11 @@ def _brightness(_: Question, known: Known) -> Finding:
     kind = EvidenceKind.BRIGHTNESS
     evidence = [_seen(kind, *one, "dark picture") for one in dark]
     evidence += [_seen(kind, *one, "bright picture") for one in bright]
+    if Topic.CUTS in question.topics and len(known.watched.shots) > 1:
+        shots = sorted(known.watched.shots, key=lambda shot: float(light[slice(*shot)].mean()))
+        for name, (first, end) in (("darkest", shots[0]), ("brightest", shots[-1])):
+            text += f" The {name} shot is from {clock(ms(first))} to {clock(ms(end))}."
+            evidence.append(_seen(kind, ms(first), ms(end), f"the {name} shot"))
     extremes = [(low, "darkest picture"), (high, "brightest picture")]
     return Finding(text, evidence or [_seen(kind, ms(at), ms(at), what) for at, what in extremes])
 
@@ -101,7 +132,8 @@ def _motion(_: Question, known: Known) -> Finding:
     kind = EvidenceKind.MOTION
     evidence = [_seen(kind, *one, "still picture") for one in still]
     if moving.max(initial=0.0) <= MAX_STILL:
-        return Finding("Nothing moves: the picture stands still throughout each shot.", evidence)
+        text = "Each shot stands still; things that move are missed where they are small."
+        return Finding(text, evidence)
     window = np.convolve(moving, np.ones(LONG_ENOUGH), mode="same")
     most = int(window.argmax())
     start, end = ms(max(0, most - LONG_ENOUGH // 2)), ms(min(moving.size, most + LONG_ENOUGH // 2))
@@ -145,14 +177,14 @@ def _faces(_: Question, known: Known) -> Finding:
         return Finding("This draft engine cannot tell people apart, and looked for no faces.")
     seen = np.array([count > 0 for _, count in looked])
     if not seen.any():
-        return Finding("No face is seen; who turns away or is far off is not recognised.")
+        return Finding("No face is seen; people who turn away or are far off are not recognised.")
     step = looked[1][0] - looked[0][0] if len(looked) > 1 else known.watched.duration_ms
     spans = [
         (looked[first][0], min(looked[end - 1][0] + step, known.watched.duration_ms))
         for first, end in _runs(seen)
     ]
     most = max(count for _, count in looked)
-    text = f"A face is seen {_spans(spans)}; at most {most} at once. Whose, cannot be told."
+    text = f"A face is seen {_spans(spans)}; at most {most} at once. Whose it is cannot be told."
     return Finding(text, [_seen(EvidenceKind.FACE, *span, "a face is seen") for span in spans])
 
 
@@ -162,18 +194,19 @@ def _text(question: Question, known: Known) -> Finding:
         return Finding("No text was read in the picture; small or handwritten text is missed.")
     wanted = set(stems(" ".join(question.wanted)))
     found = [one for one in shown if wanted & set(stems(one.text))]
-    told = found or shown
+    told = _one_of(found or shown, question.pick)
     quotes = "; ".join(
         f"“{_short(one.text)}” from {clock(one.start_ms)} to {clock(one.end_ms)}"
         for one in told[:MOST]
     )
     missed = ""
     if wanted and not found:
-        missed = f"Nothing about {', '.join(question.wanted)} was read in the picture. "
+        missed = f"Nothing about {_any_of(question.wanted)} was read in the picture. "
     more = f" And {len(told) - MOST} more lines." if len(told) > MOST else ""
+    counted = _which(question.pick, len(found or shown), "line")
     kind = EvidenceKind.TEXT
     return Finding(
-        f"{missed}Text in the picture: {quotes}.{more}",
+        f"{missed}Text in the picture, {counted}: {quotes}.{more}",
         [_seen(kind, one.start_ms, one.end_ms, one.text) for one in told],
     )
 
@@ -183,25 +216,50 @@ def _speech(question: Question, known: Known) -> Finding:
         return Finding("The film has no sound, so nothing is said.")
     if not known.said:
         return Finding("No words were understood.")
-    if not question.wanted:
-        return _all_said(known.said)
     wanted = set(stems(" ".join(question.wanted)))
+    if not wanted:
+        return _all_said(known.said, question.pick)
     hits = [(one, sum(word in wanted for word in stems(one.text))) for one in known.said]
-    found = [(one, count) for one, count in hits if count]
-    looked_for = ", ".join(question.wanted)
+    found = [one for one, count in hits if count]
+    looked_for = _any_of(question.wanted)
     if not found:
         return Finding(f"Nothing about {looked_for} was heard in what is said.")
-    count = sum(count for _, count in found)
-    often = f"{count} time{'s' if count > 1 else ''}"
-    quotes = "; ".join(f"at {clock(one.start_ms)}: “{_short(one.text)}”" for one, _ in found[:MOST])
-    start = f"Said {often}" if question.counts else f"About {looked_for} is said"
-    return Finding(f"{start}: {quotes}.", [_heard(one) for one, _ in found])
+    count = sum(count for _, count in hits)
+    told = _one_of(found, question.pick)
+    start = f"Said {_counted(count, 'time')}" if question.counts else f"About {looked_for}"
+    if len(told) < len(found):
+        start += f", {_which(question.pick, len(found), 'passage')}"
+    return Finding(f"{start}: {_quoted(told)}", [_heard(one) for one in told])
 
 
-def _all_said(said: Sequence[Said]) -> Finding:
-    quotes = "; ".join(f"at {clock(one.start_ms)}: “{_short(one.text)}”" for one in said[:MOST])
-    more = f" And {len(said) - MOST} more segments." if len(said) > MOST else ""
-    return Finding(f"Said is {quotes}.{more}", [_heard(one) for one in said])
+def _all_said(said: Sequence[Said], pick: Pick | None) -> Finding:
+    told = _one_of(said, pick)
+    words = _counted(sum(len(one.text.split()) for one in said), "word")
+    start = f"What is said, {words} in {_counted(len(said), 'passage')}"
+    if len(told) < len(said):
+        start = f"Of what is said, {_which(pick, len(said), 'passage')}"
+    return Finding(f"{start}: {_quoted(told)}", [_heard(one) for one in told])
+
+
+def _quoted(said: Sequence[Said]) -> str:
+    quotes = "; ".join(f"“{_short(one.text)}” at {clock(one.start_ms)}" for one in said[:MOST])
+    return f"{quotes}." + (f" And {len(said) - MOST} more." if len(said) > MOST else "")
+
+
+def _sound(_: Question, known: Known) -> Finding:
+    if not known.has_sound or known.loudness is None:
+        return Finding("The film has no sound.")
+    level, kind = known.loudness, EvidenceKind.SOUND
+    quiet = _stretches(level <= QUIET_DB)
+    evidence = [_seen(kind, *one, "quiet") for one in quiet]
+    if level.max() <= QUIET_DB:
+        return Finding("The sound is quiet from beginning to end.", evidence)
+    loudest = int(level.argmax())
+    text = f"The sound is loudest at {clock(ms(loudest))} ({level[loudest]:.0f} dB of full scale)."
+    nowhere = "nowhere quiet for as long as a second"
+    text += f" It is {f'quiet {_spans(quiet)}' if quiet else nowhere}."
+    text += " Music, voices and noises are not told apart."
+    return Finding(text, [_seen(kind, ms(loudest), ms(loudest), "loudest"), *evidence])
 
 
 def _heard(one: Said) -> Evidence:
@@ -210,6 +268,27 @@ def _heard(one: Said) -> Evidence:
 
 def _seen(kind: EvidenceKind, start_ms: int, end_ms: int, detail: str) -> Evidence:
     return Evidence(start_ms=start_ms, end_ms=end_ms, kind=kind, detail=_short(detail, MAX_DETAIL))
+
+
+def _one_of(found: Sequence[Found], pick: Pick | None) -> Sequence[Found]:
+    """The first or last of what is found, where only that is asked for."""
+    if pick == Pick.FIRST:
+        return found[:1]
+    return found[-1:] if pick == Pick.LAST else found
+
+
+def _which(pick: Pick | None, count: int, noun: str) -> str:
+    """`3 lines`, or `the first of 3 lines`."""
+    counted = _counted(count, noun)
+    return f"the {pick} of {counted}" if pick in (Pick.FIRST, Pick.LAST) else counted
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _any_of(words: Sequence[str]) -> str:
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _short(text: str, longest: int = 120) -> str:
@@ -244,5 +323,6 @@ FINDERS: dict[Topic, Callable[[Question, Known], Finding]] = {
     Topic.COLOUR: _colour,
     Topic.BRIGHTNESS: _brightness,
     Topic.MOTION: _motion,
+    Topic.SOUND: _sound,
     Topic.LENGTH: _length,
 }

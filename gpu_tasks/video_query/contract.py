@@ -51,6 +51,7 @@ class EvidenceKind(StrEnum):
     COLOUR = "colour"
     FACE = "face"
     TEXT = "text"
+    SOUND = "sound"
 
 
 class Evidence(Wire):

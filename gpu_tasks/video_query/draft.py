@@ -1,4 +1,4 @@
-"""The draft engine: measures of the pictures, words of the sound, and rules for the question."""
+"""The draft engine: measures of pictures and sound, words of both, and rules for the question."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from gpu_tasks.engine import Workspace
 from gpu_tasks.faces.detection import detect
 from gpu_tasks.film import Film, Frame
 from gpu_tasks.transcription.draft import DraftEngine as Transcriber
-from gpu_tasks.video_query import reading
+from gpu_tasks.video_query import hearing, reading
 from gpu_tasks.video_query.answers import UNASKED, Known, answer
 from gpu_tasks.video_query.contract import (
     MAX_ANSWER,
@@ -56,8 +56,13 @@ class DraftEngine:
             count_faces=_count_faces if Topic.FACES in question.topics else None,
             read=reading.read if reads else None,
         )
+        loudness = None
+        if film.has_sound and Topic.SOUND in question.topics:
+            loudness = hearing.loudness(
+                film.path, watched.brightness.size, lambda _: workspace.progress(share)
+            )
         said = self._heard(film, workspace) if listens else payload.segments
-        findings = answer(question, Known(watched, said, film.has_sound))
+        findings = answer(question, Known(watched, said, film.has_sound, loudness))
         workspace.progress(1.0)
         evidence = [one for finding in findings for one in finding.evidence]
         return VideoQueryResult(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gpu_tasks.video_query.answers import Known, answer, clock, colour_name
+from gpu_tasks.video_query.answers import QUIET_DB, Known, answer, clock, colour_name
 from gpu_tasks.video_query.contract import Evidence, EvidenceKind, Said
 from gpu_tasks.video_query.questions import understand
 from gpu_tasks.video_query.reading import Reading
@@ -108,7 +108,7 @@ def test_motion_is_told_from_stillness_and_a_cut_is_neither():
 @pytest.mark.parametrize(("change", "still"), [(MAX_STILL, True), (MAX_STILL + 0.001, False)])
 def test_the_noise_of_a_codec_is_no_motion(change: float, still: bool):
     text, _ = told("Does it move?", watched(change=change, seconds=2))
-    assert text.startswith("Nothing moves") is still
+    assert text.startswith("Each shot stands still") is still
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,9 @@ def test_colours_have_names(colour: tuple[float, float, float], name: str):
 
 def test_what_is_said_about_something_is_quoted_with_its_time():
     text, evidence = told("What is said about the harbour?")
-    assert "at 0:00.0: “The harbour opens at nine.”" in text
+    assert text == (
+        "About harbour: “The harbour opens at nine.” at 0:00.0; “Harbours, harbours!” at 0:01.0."
+    )
     assert spans(evidence) == [(0, 900), (1000, 1900)]
     assert {one.kind for one in evidence} == {EvidenceKind.SPEECH}
 
@@ -138,8 +140,8 @@ def test_how_often_a_word_is_said_is_counted():
 def test_what_is_said_at_all_is_listed():
     many = tuple(Said(start_ms=i, end_ms=i, text=f"Word {i}.") for i in range(12))
     text, evidence = told("What is said?", said=many)
-    assert text.startswith("Said is at 0:00.0: “Word 0.”; ")
-    assert text.endswith("And 4 more segments.")
+    assert text.startswith("What is said, 24 words in 12 passages: “Word 0.” at 0:00.0; ")
+    assert text.endswith("“Word 7.” at 0:00.0. And 4 more.")
     assert len(evidence) == 12
 
 
@@ -165,7 +167,7 @@ TEXTS = ((0, ("SUMMER SALE",)), (1000, ("SUMMER SALE", "closed on Mondays")), (2
 def test_text_in_pictures_is_quoted_with_its_times():
     text, evidence = told("What text is shown?", watched(texts=TEXTS))
     assert text == (
-        "Text in the picture: “SUMMER SALE” from 0:00.0 to 0:02.0; "
+        "Text in the picture, 2 lines: “SUMMER SALE” from 0:00.0 to 0:02.0; "
         "“closed on Mondays” from 0:01.0 to 0:02.0."
     )
     assert spans(evidence) == [(0, 2000), (1000, 2000)]
@@ -174,10 +176,10 @@ def test_text_in_pictures_is_quoted_with_its_times():
 
 def test_text_is_looked_through_for_what_is_asked():
     text, evidence = told("When is “closed” written?", watched(texts=TEXTS))
-    assert text == "Text in the picture: “closed on Mondays” from 0:01.0 to 0:02.0."
+    assert text == "Text in the picture, 1 line: “closed on Mondays” from 0:01.0 to 0:02.0."
     assert spans(evidence) == [(1000, 2000)]
     text, evidence = told("Is “open” written?", watched(texts=TEXTS))
-    assert text.startswith("Nothing about open was read in the picture. Text in the picture: “SUM")
+    assert text.startswith("Nothing about open was read in the picture. Text in the picture, 2 ")
     assert len(evidence) == 2
 
 
@@ -205,3 +207,113 @@ def test_a_question_that_is_not_understood_gets_what_can_be_told():
 def test_several_topics_are_answered_in_one():
     text, _ = told("How long is it and how many cuts are there?")
     assert text == "There are no cuts: it is a single shot. The film lasts 0:04.0."
+
+
+KNOWN = watched(at_12=0.5, texts=TEXTS)
+ALL_SAID = (
+    "What is said, 9 words in 3 passages: “The harbour opens at nine.” at 0:00.0; “Harbours, "
+    "harbours!” at 0:01.0; “Good night.” at 0:02.0."
+)
+BOTH_LINES = (
+    "Text in the picture, 2 lines: “SUMMER SALE” from 0:00.0 to 0:02.0; “closed on Mondays” from "
+    "0:01.0 to 0:02.0."
+)
+ONE_CUT = "There is 1 cut, at 0:01.2, so 2 shots."
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("What is the first thing said?", (
+            "Of what is said, the first of 3 passages: “The harbour opens at nine.” at 0:00.0."
+        )),
+        ("What does she say last?", (
+            "Of what is said, the last of 3 passages: “Good night.” at 0:02.0."
+        )),
+        ("When is the harbour first mentioned?", (
+            "About harbour, the first of 2 passages: “The harbour opens at nine.” at 0:00.0."
+        )),
+        ("What is said in the first ten seconds?", ALL_SAID),
+        ("When does the speaker mention the night?", "About night: “Good night.” at 0:02.0."),
+        ("When do they mention the letter?", (
+            "Nothing about letter was heard in what is said."
+        )),
+        ("Does she mention ships or boats?", (
+            "Nothing about ships or boats was heard in what is said."
+        )),
+        ("How many times does she say night?", "Said 1 time: “Good night.” at 0:02.0."),
+        ("How many times does he say “film”?", "Nothing about film was heard in what is said."),
+        ("How many words are spoken?", ALL_SAID),
+        ("What are they talking about?", ALL_SAID),
+        ("What language is spoken?", ALL_SAID),
+        ("What does the title say?", BOTH_LINES),
+        ("What does the sign in the picture say?", BOTH_LINES),
+        ("When does the second title appear?", BOTH_LINES),
+        ("How many titles are there?", BOTH_LINES),
+        ("What text appears last?", (
+            "Text in the picture, the last of 2 lines: “closed on Mondays” from 0:01.0 to 0:02.0."
+        )),
+        ("How many scenes are there?", ONE_CUT),
+        ("What is the last scene?", f"{ONE_CUT} The last shot is from 0:01.2 to 0:04.0."),
+        ("When is the first cut?", f"{ONE_CUT} The first shot is from 0:00.0 to 0:01.2."),
+        ("Where is the longest shot?", f"{ONE_CUT} The longest shot is from 0:01.2 to 0:04.0."),
+        ("Which is the shortest shot?", f"{ONE_CUT} The shortest shot is from 0:00.0 to 0:01.2."),
+        ("How long does it last?", "The film lasts 0:04.0."),
+        ("How many minutes is the film?", "The film lasts 0:04.0."),
+    ],
+)  # fmt: skip
+def test_typical_questions_get_what_they_ask_for(question: str, expected: str):
+    assert told(question, KNOWN)[0] == expected
+
+
+@pytest.mark.parametrize(
+    "question", ["Summarize the video", "What is this video about?", "What happens at 0:03?"]
+)
+def test_a_summary_tells_all_and_looks_for_no_words(question: str):
+    text, _ = told(question, KNOWN)
+    assert text.startswith("This draft engine recognises no things or events")
+    assert text.endswith(f"{BOTH_LINES} {ALL_SAID}")
+
+
+def test_a_shot_that_is_asked_for_is_the_evidence():
+    assert spans(told("Where is the longest shot?", KNOWN)[1]) == [(1200, 4000)]
+    assert spans(told("What is the first thing said?", KNOWN)[1]) == [(0, 900)]
+
+
+def test_the_darkest_shot_is_named():
+    seen = watched(at_12=0.5)
+    seen.brightness[12:] = 0.3
+    text, evidence = told("Which scene is the darkest?", seen)
+    assert [(one.start_ms, one.end_ms, one.detail) for one in evidence[-2:]] == [
+        (1200, 4000, "the darkest shot"), (0, 1200, "the brightest shot"),
+    ]  # fmt: skip
+    assert text.startswith(ONE_CUT)
+    assert text.endswith(
+        "The darkest shot is from 0:01.2 to 0:04.0. The brightest shot is from 0:00.0 to 0:01.2."
+    )
+
+
+def heard(question: str, *levels: float) -> tuple[str, list[Evidence]]:
+    """What is told of a second of each level, in decibels."""
+    loudness = np.repeat(np.array(levels, np.float32), 10)
+    [found] = answer(understand(question), Known(watched(), None, True, loudness))
+    return found.text, list(found.evidence)
+
+
+def test_quiet_parts_are_found():
+    text, evidence = heard("Where are the quiet parts?", -20, -80, QUIET_DB, -15)
+    assert text == (
+        "The sound is loudest at 0:03.0 (-15 dB of full scale). It is quiet from 0:01.0 to 0:03.0. "
+        "Music, voices and noises are not told apart."
+    )
+    assert spans(evidence) == [(3000, 3000), (1000, 3000)]
+    assert {one.kind for one in evidence} == {EvidenceKind.SOUND}
+
+
+def test_sound_that_is_never_or_always_quiet():
+    assert (
+        "nowhere quiet for as long as a second"
+        in heard("Is there silence?", -20, QUIET_DB + 0.1)[0]
+    )
+    assert heard("How loud is it?", -80, -90)[0] == "The sound is quiet from beginning to end."
+    assert told("Is there music?", said=None, has_sound=False)[0] == "The film has no sound."

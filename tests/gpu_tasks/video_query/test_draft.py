@@ -90,6 +90,32 @@ def test_a_film_without_sound_says_nothing(engine: Engine, silent: Path, tmp_pat
     assert result.answer == "The film has no sound, so nothing is said."
 
 
+def test_the_sound_is_quiet_where_nobody_speaks(engine: Engine, talking: Path, tmp_path: Path):
+    result = ask(engine, talking, tmp_path, "How loud is it, and when is it quiet?")
+    loudest, *quiet = result.evidence
+    assert loudest.start_ms < 3000
+    assert quiet[-1].end_ms == 6000
+    assert quiet[-1].start_ms == pytest.approx(3000, abs=500)
+    assert {one.kind for one in result.evidence} == {EvidenceKind.SOUND}
+
+
+def test_a_film_without_sound_is_not_loud(engine: Engine, silent: Path, tmp_path: Path):
+    assert ask(engine, silent, tmp_path, "Is there music?").answer == "The film has no sound."
+
+
+def test_measuring_sound_can_be_stopped(engine: Engine, talking: Path, tmp_path: Path):
+    told = 0
+
+    def stop(share: float) -> None:
+        nonlocal told
+        told += share == 1.0
+        if told:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        ask(engine, talking, tmp_path, "How loud is it?", progress=stop)
+
+
 def test_progress_grows_to_one_listening_included(engine: Engine, talking: Path, tmp_path: Path):
     told: list[float] = []
     ask(engine, talking, tmp_path, "What do they say?", progress=told.append)
