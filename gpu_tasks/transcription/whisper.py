@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from transformers import (
     AutoModelForSpeechSeq2Seq,
     AutoProcessor,
@@ -21,13 +20,14 @@ from transformers import (
     StoppingCriteriaList,
 )
 from transformers.modeling_outputs import BaseModelOutput
-from transformers.models.whisper.generation_whisper import _dynamic_time_warping, _median_filter
+from transformers.models.whisper.generation_whisper import _median_filter
 from transformers.models.whisper.tokenization_whisper import (
     LANGUAGES,
     _combine_tokens_into_words,
 )
 
 from gpu_tasks.audio import RATE
+from gpu_tasks.transcription import alignment
 from gpu_tasks.transcription.chunks import Chunk
 from gpu_tasks.transcription.turns import HeardWord
 
@@ -48,10 +48,11 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Reading:
-    """The tokens of a chunk, with the second each begins (one more: the end), and likelihoods."""
+    """The tokens of a chunk, where each is heard (one more: the end), and their likelihoods."""
 
     tokens: list[int]
-    seconds: list[float]
+    heard: alignment.Matrix
+    """By token and encoder position: high where the token is heard."""
     logprobs: list[float]
     no_speech: float
     text: str
@@ -170,14 +171,14 @@ class Whisper:
         no_speech = told[0, self._token("<|notimestamps|>") - 1].exp()
         return Reading(
             tokens=tokens,
-            seconds=self._seconds(seen.cross_attentions, len(prompt), positions),
+            heard=self._heard(seen.cross_attentions, len(prompt), positions),
             logprobs=logprobs.tolist(),
             no_speech=float(no_speech),
             text=self._tokenizer.decode(tokens),
         )
 
-    def _seconds(self, attentions: Any, skipped: int, positions: int) -> list[float]:
-        """When each token begins, and when the last ends: the best path through the attention."""
+    def _heard(self, attentions: Any, skipped: int, positions: int) -> alignment.Matrix:
+        """How much each token, and the end, attends to each position."""
         heads = self._model.generation_config.alignment_heads
         weights = torch.stack([attentions[layer][0, head] for layer, head in heads]).float()
         # The row of a token tells where the one after it is heard: the first is the last prompt's.
@@ -186,10 +187,8 @@ class Whisper:
         weights = (weights - weights.mean(dim=-2, keepdim=True)) / spread
         if weights.shape[-1] > self._model.config.median_filter_width:
             weights = _median_filter(weights, self._model.config.median_filter_width)
-        rows, columns = _dynamic_time_warping(-weights.mean(dim=0).cpu().double().numpy())
-        begins = np.flatnonzero(np.diff(rows, prepend=-1))
-        seconds: NDArray[np.float64] = columns[begins] * SAMPLES_PER_POSITION / RATE
-        return seconds.tolist()
+        found: alignment.Matrix = weights.mean(dim=0).cpu().double().numpy()
+        return found
 
     def _prompt(self, language: str) -> list[int]:
         names = ("startoftranscript", language, "transcribe", "notimestamps")
@@ -203,10 +202,12 @@ class Whisper:
         texts, _, indices = _combine_tokens_into_words(
             self._tokenizer, reading.tokens, LANGUAGES.get(language, language)
         )
+        begins = alignment.begins(-reading.heard) * SAMPLES_PER_POSITION
         words = []
         for text, parts in zip(texts, indices, strict=True):
-            began, ended = reading.seconds[parts[0]], reading.seconds[parts[-1] + 1]
-            start, end = _within_speech(round(began * RATE), round(ended * RATE), chunk.spans)
+            start, end = _within_speech(
+                int(begins[parts[0]]), int(begins[parts[-1] + 1]), chunk.spans
+            )
             words.append(
                 HeardWord(
                     text=text.replace("\x00", ""),

@@ -43,7 +43,7 @@ def heard(whisper: Whisper, *chunks: Chunk, language: str = "en") -> list[HeardW
 
 
 def reading(**told: object) -> Reading:
-    sure = Reading(tokens=[1], seconds=[0.0, 1.0], logprobs=[-0.1, -0.1], no_speech=0.0, text="a")
+    sure = Reading(tokens=[1], heard=np.eye(2), logprobs=[-0.1, -0.1], no_speech=0.0, text="a")
     return replace(sure, **told)
 
 
@@ -138,7 +138,7 @@ def test_a_guess_at_no_speech_is_dropped(no_speech: float, silent: bool):
 
 
 def test_no_text_is_silence_and_not_in_doubt():
-    nothing = reading(tokens=[], seconds=[0.0], logprobs=[-9.0], text="")
+    nothing = reading(tokens=[], logprobs=[-9.0], text="")
     assert nothing.silent
     assert not nothing.doubtful
 
