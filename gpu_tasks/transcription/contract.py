@@ -31,7 +31,24 @@ WHISPER_LANGUAGES = frozenset(_WHISPER.split())
 """The language codes of Whisper large-v3 (its model card)."""
 LANGUAGES = {"draft": DRAFT_LANGUAGES, "production": WHISPER_LANGUAGES}
 MAX_DURATION_MS = {"draft": 30 * 60_000, "production": 3 * 3_600_000}
-"""The longest media that each engine transcribes safely within the time limit."""
+"""The longest media that each engine transcribes safely within the time limit.
+
+A user measured Whisper large-v3-turbo at 33 times real time on an RTX 3090 (discussion 40 of the
+model at the Hugging Face hub), whose tensor cores are as fast as the A10G's, its memory half as
+fast again: 3 hours take 330 s of the 600, 490 s if memory is what counts.
+"""
+MAX_DURATION_BY_SPEAKER_MS = {"draft": 30 * 60_000, "production": 2 * 3_600_000}
+"""The same where speakers are told apart as well.
+
+An earlier pyannote took 84 s for an hour on an A10G (`e6quisitory/pyannote-benchmark`), and
+community-1 is no slower: on an H100 the earlier took 41 s there, community-1 31 to 37 s by its
+README. So 2 hours take 220 to 330 s for the words and 170 s for the voices, 3 hours 580 s or more.
+"""
+
+
+def longest_ms(engine: str, *, by_speaker: bool) -> int:
+    """The longest media that an engine takes."""
+    return (MAX_DURATION_BY_SPEAKER_MS if by_speaker else MAX_DURATION_MS)[engine]
 
 
 class TranscriptionPayload(Payload):

@@ -15,17 +15,26 @@ URL = "/jobs/transcription"
 
 
 @pytest.mark.parametrize("engine", ["draft", "production"])
+@pytest.mark.parametrize("by_speaker", [False, True])
 @pytest.mark.parametrize(("beyond", "status"), [(0, 202), (1, 422)])
 def test_a_recording_that_takes_too_long_is_not_charged(
-    api, make_media, settings, engine, beyond, status
+    api, make_media, settings, engine, by_speaker, beyond, status
 ):
     settings.INFERENCE_ENGINES = {"transcription": engine}
-    media = make_media(duration_ms=contract.MAX_DURATION_MS[engine] + beyond)
-    answer = api.post(URL, {"media_id": str(media.pk)}, format="json")
+    media = make_media(duration_ms=contract.longest_ms(engine, by_speaker=by_speaker) + beyond)
+    asked = {"media_id": str(media.pk), "speaker_diarization": by_speaker}
+    answer = api.post(URL, asked, format="json")
     assert answer.status_code == status
     if beyond:
         assert answer.json()["errors"][0]["code"] == "too_long"
         assert not Job.objects.exists()
+
+
+def test_speakers_are_told_apart_unless_nobody_wants_it(api, make_media, settings):
+    settings.INFERENCE_ENGINES = {"transcription": "production"}
+    media = make_media(duration_ms=contract.MAX_DURATION_MS["production"])
+    answer = api.post(URL, {"media_id": str(media.pk)}, format="json")
+    assert answer.status_code == 422
 
 
 def test_a_file_that_lasts_as_long_as_it_says_is_transcribed(run_job, bring):
