@@ -19,7 +19,7 @@ from gpu_tasks.tts.contract import MODELS, SAMPLE_RATE, TtsPayload, TtsResult
 from gpu_tasks.tts.f5 import Speaker
 from gpu_tasks.tts.planning import Reference
 from gpu_tasks.tts.sound import SPEECH_RMS, Wave
-from gpu_tasks.tts.text import cleaned, pieces
+from gpu_tasks.tts.text import cleaned, in_one_paragraph, pieces
 from gpu_tasks.tts.voices import NO_SPEECH, resampled, speech_of
 
 STOCK_VOICE = "infer/examples/basic/basic_ref_en.wav"
@@ -86,7 +86,7 @@ class ProductionEngine:
         sample = self._sample(payload, workspace)
         workspace.progress(LISTENING_SHARE)
         limit = planning.piece_bytes(sample.reference, payload.speed)
-        parts = pieces(text, limit, size=planning.size_of)
+        parts = pieces(in_one_paragraph(text), limit, size=planning.size_of)
         whole = sound.levelled(
             sound.cross_faded(self._spoken(payload, sample, parts, workspace), CROSS_FADE_SECONDS)
         )

@@ -38,6 +38,12 @@ def cleaned(text: str) -> str:
     return result
 
 
+def in_one_paragraph(text: str) -> str:
+    """Cleaned text with each line as a sentence; lines with nothing to say are left out."""
+    lines = (line for line in text.splitlines() if any(map(_is_spoken, line)))
+    return " ".join(f"{line}." if line[-1].isalnum() else line for line in lines)
+
+
 def _visible(line: str) -> str:
     return "".join(map(_shown, line))
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_tasks.errors import EngineError, ErrorCode
-from gpu_tasks.tts.text import NOTHING_TO_SAY, cleaned, pieces, romanised
+from gpu_tasks.tts.text import NOTHING_TO_SAY, cleaned, in_one_paragraph, pieces, romanised
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,11 @@ def test_the_size_can_be_counted_in_bytes():
 
 def test_pieces_without_anything_to_say_are_left_out():
     assert pieces("Yes.\n...\nNo.", 100) == ["Yes.", "No."]
+
+
+def test_lines_become_sentences_of_one_paragraph():
+    assert in_one_paragraph("A title\n---\nYes, he said,\n你好") == "A title. Yes, he said, 你好."
+    assert pieces(in_one_paragraph("Who?\nMe.\n" * 20), 200) == [" ".join(["Who? Me."] * 20)]
 
 
 @given(text=st.text(min_size=1, max_size=300), limit=st.integers(1, 60))
