@@ -5,7 +5,12 @@ how many frames the whole lasts. The rate of speech follows from the sample's ow
 2410.06885, section 3.1; lengths are counted in bytes of UTF-8, as its authors do).
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.tts.text import in_one_paragraph, pieces
 
 HOP = 256
 """Samples of a frame, at 24 kHz."""
@@ -19,9 +24,15 @@ SHORT_SPEED = 0.3
 """A text as short as that is swallowed if it is not given more time."""
 MIN_BYTES_PER_SECOND, MAX_BYTES_PER_SECOND = 5.0, 40.0
 """Rates that speech has: outside of them the sample was not understood."""
-STEPS = ((120.0, 32), (360.0, 16), (float("inf"), 10))
-"""Seconds of speech up to which so many steps fit the time limit (the paper measured 0.15 of real
-time for 16 steps, on an RTX 3090)."""
+STEPS = ((150.0, 32), (450.0, 16), (900.0, 10), (1500.0, 7))
+"""Seconds, of the speech and of the sample with each piece, up to which so many steps are made.
+
+Of the 120 s that a call has on an L4, each row takes 100 at most where 16 steps take 0.15 of real
+time: the paper measured that on an RTX 3090, the package's README on an L20, both by the seconds of
+speech alone. The last row has room for 5,000 Latin letters at half the stock voice's speed; 7 steps
+took 0.03 of real time on an RTX 3090 (arXiv 2505.19931), whose choice of steps the package follows.
+"""
+TOO_LONG = "To be read in this voice at this speed, the text must be {percent} % shorter."
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,29 @@ class Reference:
         """The sample's rate of speech, within what is possible."""
         rate = size_of(self.text) * FRAMES_PER_SECOND / self.frames
         return min(MAX_BYTES_PER_SECOND, max(MIN_BYTES_PER_SECOND, rate))
+
+
+STOCK = Reference(frames=456, text="Some call me nature, others call me mother nature.")
+"""The sample that comes with F5-TTS."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a text is made into speech."""
+
+    parts: Sequence[str]
+    lengths: Sequence[int]
+    """Frames of each part, the sample's own left out."""
+    steps: int
+    """For each part."""
+
+
+def planned(reference: Reference, text: str, speed: float) -> Plan:
+    """How a cleaned text is read; raises ``EngineError`` (INPUT_INVALID) if that takes too long."""
+    limit = piece_bytes(reference, speed)
+    parts = pieces(in_one_paragraph(text), limit, size=size_of)
+    lengths = [frames_of(reference, part, speed) for part in parts]
+    return Plan(parts, lengths, steps_of(sum(lengths) + len(parts) * reference.frames))
 
 
 def size_of(text: str) -> int:
@@ -58,6 +92,10 @@ def frames_of(reference: Reference, piece: str, speed: float) -> int:
 
 
 def steps_of(frames: int) -> int:
-    """How many steps each piece is made in, by the frames of all of them."""
+    """How many steps each piece is made in, by the frames of all of them and their samples."""
     seconds = frames / FRAMES_PER_SECOND
+    longest, _ = STEPS[-1]
+    if seconds > longest:
+        percent = math.ceil(100 * (1 - longest / seconds))
+        raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG.format(percent=percent))
     return next(steps for most, steps in STEPS if seconds <= most)

@@ -17,14 +17,13 @@ from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.tts import planning, sound
 from gpu_tasks.tts.contract import MODELS, SAMPLE_RATE, TtsPayload, TtsResult
 from gpu_tasks.tts.f5 import Speaker
-from gpu_tasks.tts.planning import Reference
+from gpu_tasks.tts.planning import Plan, Reference
 from gpu_tasks.tts.sound import SPEECH_RMS, Wave
-from gpu_tasks.tts.text import cleaned, in_one_paragraph, pieces
+from gpu_tasks.tts.text import cleaned
 from gpu_tasks.tts.voices import NO_SPEECH, resampled, speech_of
 
 STOCK_VOICE = "infer/examples/basic/basic_ref_en.wav"
 """In the package `f5-tts`, under its licence."""
-STOCK_TEXT = "Some call me nature, others call me mother nature."
 CROSS_FADE_SECONDS = 0.15
 TAIL_SECONDS = 0.05
 """Silence after the sample, so that its last sound is not continued."""
@@ -85,10 +84,9 @@ class ProductionEngine:
         text = cleaned(payload.text)
         sample = self._sample(payload, workspace)
         workspace.progress(LISTENING_SHARE)
-        limit = planning.piece_bytes(sample.reference, payload.speed)
-        parts = pieces(in_one_paragraph(text), limit, size=planning.size_of)
+        plan = planning.planned(sample.reference, text, payload.speed)
         whole = sound.levelled(
-            sound.cross_faded(self._spoken(payload, sample, parts, workspace), CROSS_FADE_SECONDS)
+            sound.cross_faded(self._spoken(payload, sample, plan, workspace), CROSS_FADE_SECONDS)
         )
         if not np.isfinite(whole).all() or not whole.any():
             raise EngineError(ErrorCode.MODEL_ERROR)
@@ -97,15 +95,13 @@ class ProductionEngine:
         return TtsResult(duration_ms=duration_ms, sample_rate=SAMPLE_RATE, characters=len(text))
 
     def _spoken(
-        self, payload: TtsPayload, sample: Sample, parts: list[str], workspace: Workspace
+        self, payload: TtsPayload, sample: Sample, plan: Plan, workspace: Workspace
     ) -> list[Wave]:
-        lengths = [planning.frames_of(sample.reference, part, payload.speed) for part in parts]
-        steps = planning.steps_of(sum(lengths))
         done = 0
 
         def stepped() -> None:
             nonlocal done
-            share = min(1.0, done / (steps * len(parts)))
+            share = min(1.0, done / (plan.steps * len(plan.parts)))
             workspace.progress(LISTENING_SHARE + (1 - LISTENING_SHARE) * share)
             done += 1
 
@@ -115,17 +111,17 @@ class ProductionEngine:
                 f"{sample.reference.text} {part}",
                 frames=length,
                 sample_frames=sample.reference.frames,
-                steps=steps,
+                steps=plan.steps,
                 seed=(payload.seed + place) % 2**31,
                 stepped=stepped,
             )[0].numpy()
-            for place, (part, length) in enumerate(zip(parts, lengths, strict=True))
+            for place, (part, length) in enumerate(zip(plan.parts, plan.lengths, strict=True))
         ]
 
     def _sample(self, payload: TtsPayload, workspace: Workspace) -> Sample:
         if payload.voice is None:
             with as_file(files("f5_tts").joinpath(STOCK_VOICE)) as path:
-                return _sample(speech_of(path, SAMPLE_RATE), STOCK_TEXT)
+                return _sample(speech_of(path, SAMPLE_RATE), planning.STOCK.text)
         speech = speech_of(workspace.input("voice"), SAMPLE_RATE)
         workspace.progress(0.0)
         text = self._listener.text_of(resampled(speech, SAMPLE_RATE, RATE))

@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
+from auteur.api.problems import Problem
 from gpu_tasks.errors import EngineError
-from gpu_tasks.tts import contract
+from gpu_tasks.tts import contract, planning
 from gpu_tasks.tts.text import cleaned
 from jobs.features.base import Feature
 from jobs.features.files import Output
@@ -15,10 +16,23 @@ from jobs.features.parameters import Parameters, VoiceField
 from media.models import MediaFile
 
 
+class TextTooLong(Problem):
+    """It cannot be read in the time that a call has; nothing was charged."""
+
+    status_code = 422
+    default_code = "text_too_long"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, errors=[{"field": "text", "code": "too_long", "detail": detail}])
+
+
 class TtsParameters(Parameters):
     """`POST /jobs/tts`."""
 
-    text = serializers.CharField(max_length=contract.MAX_CHARACTERS)
+    text = serializers.CharField(
+        max_length=contract.MAX_CHARACTERS,
+        help_text="On GPUs, less of it where letters take several bytes and the speed is low.",
+    )
     voice_id = VoiceField(
         required=False, help_text="One of your voices (`/voices`); a stock voice if absent."
     )
@@ -39,6 +53,15 @@ class TtsParameters(Parameters):
         if math.isnan(speed):
             raise serializers.ValidationError("A valid number is required.", code="invalid")
         return speed
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A text that the stock voice reads in time; how fast others speak, the engine finds."""
+        if FEATURE.engine == "production" and "voice_id" not in attrs:
+            try:
+                planning.planned(planning.STOCK, cleaned(attrs["text"]), attrs["speed"])
+            except EngineError as exc:
+                raise TextTooLong(exc.message) from exc
+        return super().validate(attrs)
 
 
 class Tts(Feature):

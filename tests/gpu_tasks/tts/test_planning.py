@@ -2,6 +2,7 @@
 
 import pytest
 
+from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.tts import planning
 from gpu_tasks.tts.contract import MAX_CHARACTERS, MAX_SPEED, MIN_SPEED
 from gpu_tasks.tts.planning import (
@@ -12,6 +13,7 @@ from gpu_tasks.tts.planning import (
     MIN_PIECE_BYTES,
     SHORT_BYTES,
     STEPS,
+    STOCK,
     WINDOW_SECONDS,
     Reference,
 )
@@ -73,7 +75,41 @@ def test_more_speech_is_made_in_fewer_steps(most: float, steps: int):
     assert planning.steps_of(frames + 1) < steps
 
 
-def test_the_longest_text_at_the_lowest_speed_fits_the_time_limit():
-    frames = planning.frames_of(reference(), "b" * MAX_CHARACTERS, MIN_SPEED)
-    seconds = frames / FRAMES_PER_SECOND
-    assert 0.15 * seconds * planning.steps_of(frames) / 16 < 100
+def test_every_number_of_steps_fits_the_time_limit():
+    for most, steps in STEPS:
+        assert 0.15 * most * steps / 16 < 100
+
+
+@pytest.mark.parametrize("speed", [MIN_SPEED, 1.0, MAX_SPEED])
+def test_the_stock_voice_reads_the_longest_latin_text_at_any_speed(speed: float):
+    text = ("The story starts when she opens the letter. " * 120)[:MAX_CHARACTERS]
+    plan = planning.planned(STOCK, text, speed)
+    assert sum(map(planning.size_of, plan.parts)) > 0.95 * MAX_CHARACTERS
+    assert plan.steps >= 7
+
+
+def test_a_text_that_takes_too_long_is_refused_by_how_much():
+    most, _ = STEPS[-1]
+    frames = int(most * FRAMES_PER_SECOND)
+    assert planning.steps_of(frames) == 7
+    for beyond, percent in [(1, 1), (frames, 50)]:
+        with pytest.raises(EngineError, match=f" {percent} % shorter") as caught:
+            planning.steps_of(frames + beyond)
+        assert caught.value.code == ErrorCode.INPUT_INVALID
+
+
+def test_letters_of_three_bytes_take_three_times_as_long():
+    planning.planned(STOCK, "是" * (MAX_CHARACTERS // 3), 1.0)
+    with pytest.raises(EngineError):
+        planning.planned(STOCK, "是" * MAX_CHARACTERS, 1.0)
+
+
+def test_a_piece_costs_its_sample_as_well():
+    usual = planning.planned(STOCK, "a" * 1000, 1.0)
+    long = Reference(frames=2 * STOCK.frames, text=2 * STOCK.text)
+    assert planning.planned(long, "a" * 1000, 1.0).steps < usual.steps
+
+
+def test_many_short_lines_are_read_like_one_paragraph():
+    lines = planning.planned(STOCK, "\n".join(["Who? Me."] * 500), 1.0)
+    assert len(lines.parts) < 50

@@ -14,7 +14,7 @@ from gpu_tasks import runner, weights
 from gpu_tasks.engine import Engine, load
 from gpu_tasks.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.tts import planning
-from gpu_tasks.tts.contract import MODELS, SAMPLE_RATE
+from gpu_tasks.tts.contract import MAX_CHARACTERS, MIN_SPEED, MODELS, SAMPLE_RATE
 from gpu_tasks.tts.voices import NO_SPEECH, speech_of
 from tests.gpu_tasks.recordings import BROKEN, SHORT
 from tests.gpu_tasks.tts import tiny_f5
@@ -67,6 +67,20 @@ def test_the_stock_voice_speaks_for_as_long_as_its_own_rate_says(engine: Engine,
     assert result.characters == len(TEXT)
     assert 1_500 < result.duration_ms < 4_500  # 10 to 20 characters a second
     assert np.abs(samples).max() > 1000
+
+
+def test_the_stock_voice_is_planned_for_before_it_is_loaded(engine: Engine, tmp_path: Path):
+    from gpu_tasks.tts.production import ProductionEngine
+
+    assert isinstance(engine, ProductionEngine)
+    found = engine._sample(payload(TEXT), workspace_with(tmp_path))
+    assert found.reference == planning.STOCK
+
+
+def test_a_text_that_takes_too_long_is_refused(engine: Engine, tmp_path: Path):
+    with pytest.raises(EngineError, match="% shorter") as caught:
+        speak(engine, tmp_path, "是" * MAX_CHARACTERS, speed=MIN_SPEED)
+    assert caught.value.code == ErrorCode.INPUT_INVALID
 
 
 def test_a_sample_speaks_at_the_rate_of_its_words(engine: Engine, tmp_path: Path):

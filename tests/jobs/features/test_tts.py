@@ -1,5 +1,6 @@
 """Speech as a job: its parameters and price, and the whole way to media that can be heard."""
 
+import bisect
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,8 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from gpu_tasks.errors import EngineError
+from gpu_tasks.tts import planning
 from gpu_tasks.tts.contract import MAX_CHARACTERS, MAX_SPEED, MIN_SPEED
 from jobs.features.registry import feature_of
 from jobs.models import Job
@@ -99,6 +102,45 @@ def test_the_longest_text_and_one_past_it(api: APIClient):
     longest = {"text": "a" * MAX_CHARACTERS}
     assert api.post("/jobs/tts/estimate", longest, format="json").json()["credits"] == 20
     assert refused(api, text="a" * (MAX_CHARACTERS + 1))["code"] == "max_length"
+
+
+def longest(letter: str, speed: float) -> int:
+    """How many of a letter the stock voice of the production engine reads in time."""
+
+    def fits(count: int) -> bool:
+        try:
+            planning.planned(planning.STOCK, letter * count, speed)
+        except EngineError:
+            return False
+        return True
+
+    return bisect.bisect(range(MAX_CHARACTERS), 0, key=lambda count: not fits(count + 1))
+
+
+@pytest.mark.parametrize("speed", [MIN_SPEED, 1.0])
+def test_a_text_that_takes_too_long_is_not_charged(api: APIClient, settings: Any, speed: float):
+    settings.INFERENCE_ENGINES = {"tts": "production"}
+    count = longest("是", speed)
+    assert 1000 < count < MAX_CHARACTERS
+    asked = {"text": "是" * count, "speed": speed}
+    assert api.post("/jobs/tts/estimate", asked, format="json").status_code == 200
+    for url in ("/jobs/tts", "/jobs/tts/estimate"):
+        answer = api.post(url, asked | {"text": "是" * (count + 1)}, format="json")
+        assert (answer.status_code, answer.json()["code"]) == (422, "text_too_long")
+        [error] = answer.json()["errors"]
+        assert (error["field"], error["code"]) == ("text", "too_long")
+        assert "1 % shorter" in error["detail"]
+    assert not Job.objects.exists()
+
+
+def test_the_draft_and_voices_of_unknown_speed_take_any_text(
+    api: APIClient, settings: Any, voice: VoiceClone
+):
+    asked = {"text": "是" * MAX_CHARACTERS, "speed": MIN_SPEED}
+    assert api.post("/jobs/tts/estimate", asked, format="json").status_code == 200
+    settings.INFERENCE_ENGINES = {"tts": "production"}
+    asked["voice_id"] = str(voice.pk)
+    assert api.post("/jobs/tts/estimate", asked, format="json").status_code == 200
 
 
 @pytest.mark.parametrize("text", ["...", "\u200b", "—"])
