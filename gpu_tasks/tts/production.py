@@ -58,7 +58,9 @@ class Listener:
             sound.from_pcm(speech), sampling_rate=RATE, return_tensors="pt"
         ).input_features.to(self._model.device, self._model.dtype)
         with torch.inference_mode():
-            tokens = self._model.generate(features, max_new_tokens=MAX_TEXT_TOKENS, max_length=None)
+            tokens = self._model.generate(
+                features, task="transcribe", max_new_tokens=MAX_TEXT_TOKENS, max_length=None
+            )
         [text] = self._processor.batch_decode(tokens, skip_special_tokens=True)
         return " ".join(str(text).split())
 

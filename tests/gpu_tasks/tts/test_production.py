@@ -3,6 +3,7 @@
 It needs torchaudio: see `tiny_f5` for how to run these tests.
 """
 
+import json
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +96,28 @@ def test_what_the_sample_says_is_heard(engine: Engine):
 
     assert isinstance(engine, ProductionEngine)
     assert engine._listener.text_of(speech_of(SHORT)) == SAID.strip()
+
+
+@pytest.mark.parametrize("forced", [None, "transcribe", "translate"])
+def test_what_the_sample_says_is_not_translated(tmp_path: Path, forced: str | None):
+    """Whatever task a checkpoint's generation config forces, as many of Whisper's do."""
+    from gpu_tasks.tts.production import Listener
+    from tests.gpu_tasks.transcription import tiny_whisper
+
+    folder = tiny_whisper.folder(tiny_whisper.save(tmp_path, says=SAID))
+    stored = folder / "generation_config.json"
+    config = json.loads(stored.read_text())
+    if forced:
+        config["forced_decoder_ids"] = [[1, None], [2, config["task_to_id"][forced]]]
+    stored.write_text(json.dumps(config))
+    listener = Listener(folder, "cpu", "float32")
+    prompts: list[list[int]] = []
+    listener._model.get_decoder().register_forward_pre_hook(
+        lambda _, __, given: prompts.append(given["input_ids"][0].tolist()), with_kwargs=True
+    )
+    assert listener.text_of(speech_of(SHORT)) == SAID.strip()
+    task = config["task_to_id"]["transcribe"]
+    assert [prompt[2] for prompt in prompts if len(prompt) > 2] == [task]
 
 
 @pytest.mark.parametrize("speed", [0.5, 2.0])
