@@ -1,7 +1,9 @@
 """F5-TTS and its vocoder, loaded from their folders as their authors publish them.
 
 Code: the packages `f5-tts` and `vocos` (MIT). The architecture's sizes are read off the weights, so
-that any model of F5-TTS v1's architecture can lie there.
+that any model of F5-TTS v1's architecture can lie there: one ``model_*.safetensors``, its tensors
+named as the authors name them (``ema_model.`` may be left out), and the ``vocab.txt`` of its
+training, in `VARIANT` or alone. Checkpoints of other formats (``.pt``) must be converted first.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -87,9 +89,11 @@ class Speaker:
 
 def _acoustic(folder: Path) -> Any:
     inner = folder / VARIANT if (folder / VARIANT).is_dir() else folder
-    [checkpoint] = inner.glob(CHECKPOINT)
+    found = list(inner.glob(CHECKPOINT))
+    if len(found) != 1:
+        raise FileNotFoundError(f"one {CHECKPOINT} is needed, {len(found)} are in {inner}")
     vocabulary, _ = get_tokenizer(str(inner / VOCABULARY), "custom")
-    stored = load_file(checkpoint)
+    stored = load_file(found[0])
     names = {name: name.removeprefix(PREFIX) for name in stored}
     weights = {short: stored[name] for name, short in names.items() if short not in NOT_WEIGHTS}
     model = CFM(

@@ -219,6 +219,14 @@ def test_weights_that_lie_alone_are_found(model_dir: Path, tmp_path: Path):
     assert result.duration_ms > 500
 
 
+def test_weights_of_another_format_are_missed_by_name(tmp_path: Path):
+    from gpu_tasks.tts.f5 import Speaker
+
+    (tmp_path / "model.pt").touch()
+    with pytest.raises(FileNotFoundError, match=r"one model_\*\.safetensors is needed, 0 are in"):
+        Speaker(tmp_path, tmp_path, "cpu", "float32")
+
+
 def test_sizes_are_read_off_the_weights(model_dir: Path):
     from safetensors.torch import load_file
 
