@@ -78,7 +78,12 @@ def finalize(attempt_ids: Sequence[str]) -> None:
     workflow.finalize(_ids(attempt_ids))
 
 
-@shared_task(base=JobTask, name="jobs.fail", ends=(AttemptState.BROKEN,))
+@shared_task(
+    base=JobTask,
+    name="jobs.fail",
+    ends=(AttemptState.BROKEN,),
+    throws=(JobFailed,),  # expected: a line in the log, no traceback
+)
 def fail(attempt_ids: Sequence[str]) -> None:
     """Raise the stored error of one attempt that is given up; `on_failure` ends its job."""
     attempt = Attempt.objects.filter(pk=attempt_ids[0], state=AttemptState.BROKEN).first()

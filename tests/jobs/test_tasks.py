@@ -1,5 +1,6 @@
 """The Celery tasks under Celery's own tracer: what raises fails its job, once, with a refund."""
 
+import logging
 import uuid
 
 import pytest
@@ -34,6 +35,15 @@ def test_the_failed_queue_raises_the_stored_error_and_on_failure_ends_the_job(ma
     assert (job.status, job.error_code) == ("failed", "INPUT_INVALID")
     assert (job.error_message, job.credits_refunded) == ("No sound.", True)
     assert refunds(job) == 1
+
+
+def test_a_failed_job_is_no_error_of_ours_in_the_log(make_job, caplog):
+    attempt = broken(make_job())
+    with caplog.at_level(logging.INFO):
+        tasks.fail.apply(args=[[str(attempt.pk)]])
+    told = [record for record in caplog.records if "JobFailed" in record.getMessage()]
+    assert [(record.levelname, record.exc_info) for record in told] == [("INFO", None)]
+    assert "No sound." in told[0].getMessage()
 
 
 def test_a_doubled_message_changes_nothing(make_job):
