@@ -1,6 +1,6 @@
 """Compression: a film or recording made smaller, for the web, for an archive, or to a size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
@@ -14,9 +14,26 @@ from jobs.features.parameters import MediaField, Parameters
 from media.models import MediaFile, MediaType
 
 TARGET: TypeAdapter[str | int] = TypeAdapter(contract.Target)
+WORDS = ("web", "archive")
 
 
-@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "integer"}]})
+def _in_any_case(words: Iterable[str]) -> str:
+    """As a regular expression of JSON Schema, which has no flags."""
+    return "|".join("".join(f"[{a}{a.upper()}]" for a in word) for word in words)
+
+
+PATTERN = (
+    rf"^\s*({_in_any_case(WORDS)}|"
+    rf"[0-9]{{1,12}}(\.[0-9]{{1,6}})?\s*({_in_any_case(contract.UNITS)})?)\s*$"
+)
+BYTES = {
+    "type": "integer",
+    "minimum": contract.MIN_TARGET_BYTES,
+    "maximum": contract.MAX_TARGET_BYTES,
+}
+
+
+@extend_schema_field({"oneOf": [{"type": "string", "pattern": PATTERN}, BYTES]})
 class TargetField(serializers.Field[Any, Any, Any, Any]):
     """What to compress for, as the contract has it."""
 

@@ -8,23 +8,16 @@ from rest_framework import serializers
 from gpu_tasks.image_generation import contract
 from jobs.features.base import Feature
 from jobs.features.files import Output
-from jobs.features.parameters import Parameters, PromptField, seed
+from jobs.features.parameters import MultipleOf, Parameters, PromptField, seed
 
 
 def _side() -> serializers.IntegerField:
     return serializers.IntegerField(
         min_value=contract.MIN_SIDE,
         max_value=contract.MAX_SIDE,
-        validators=[_divisible],
+        validators=[MultipleOf(contract.SIDE_STEP)],
         help_text=f"In pixels; a multiple of {contract.SIDE_STEP}.",
     )
-
-
-def _divisible(side: int) -> None:
-    if side % contract.SIDE_STEP:
-        raise serializers.ValidationError(
-            f"This must be a multiple of {contract.SIDE_STEP}.", code="not_a_multiple"
-        )
 
 
 class ImageGenerationParameters(Parameters):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.core.validators import StepValueValidator
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -156,6 +158,25 @@ class Parameters(serializers.Serializer[Any]):
                 code="unknown_parameter",
             )
         return attrs
+
+
+class ParametersSchema(OpenApiSerializerExtension):
+    """Says of every feature in OpenAPI that it takes no other names than its own."""
+
+    target_class = Parameters
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        """The schema of the declared fields, closed."""
+        fields = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return {**fields, "additionalProperties": False}
+
+
+class MultipleOf(StepValueValidator):
+    """A number that can be divided by another."""
+
+    message = "This must be a multiple of %(limit_value)s."
+    code = "not_a_multiple"
 
 
 class PromptField(serializers.CharField):

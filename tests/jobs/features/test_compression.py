@@ -1,5 +1,6 @@
 """`POST /jobs/compression`: targets, price, and a smaller file that becomes media."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,17 @@ def test_a_target_is_documented_as_word_or_number(client):
         for name, one in schema["components"]["schemas"].items()
         if name.startswith("CompressionParameters")
     ]
-    assert {one["type"] for one in target["oneOf"]} == {"string", "integer"}
+    words, number = target["oneOf"]
+    assert number == {
+        "type": "integer",
+        "minimum": MIN_TARGET_BYTES,
+        "maximum": MAX_TARGET_BYTES,
+    }
+    assert words["type"] == "string"
+    for taken in ("web", "archive", "25MB", "25 MiB", "700 kib", "1.5gb", "25000000", " 1 GB "):
+        assert re.search(words["pattern"], taken)
+    for refused in ("", "small", "webs", "25 M", "25 TB", "-1", "1e9", "MB", "1.2345678MB"):
+        assert not re.search(words["pattern"], refused)
 
 
 @pytest.mark.parametrize("target", ["web", "archive", 40_000])

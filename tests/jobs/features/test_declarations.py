@@ -3,8 +3,10 @@
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from drf_spectacular.generators import SchemaGenerator
 from rest_framework.fields import empty
 
 import auteur.devstack
@@ -23,6 +25,12 @@ ELEVEN = {
 }  # fmt: skip
 TEST_PLUGINS = {"noop", "noop_gpu", "stills"}
 OURS = [feature for name, feature in features().items() if name not in TEST_PLUGINS]
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    return SchemaGenerator().get_schema(request=None, public=True)
+
 
 every = pytest.mark.parametrize("feature", OURS, ids=lambda feature: feature.name)
 
@@ -65,3 +73,13 @@ def test_the_readme_names_its_engines(feature: Feature):
 @every
 def test_its_tariff_says_what_its_price_reckons_with(feature: Feature):
     assert feature.tariff["credits"] > 0
+
+
+@every
+def test_it_is_documented_that_it_takes_no_other_names(feature: Feature, schema: Any):
+    single = schema["paths"][f"/jobs/{feature.slug}"]["post"]["requestBody"]["content"]
+    of_batch = schema["components"]["schemas"]["JobOfBatchRequest"]["discriminator"]["mapping"]
+    for reference in (single["application/json"]["schema"]["$ref"], of_batch[feature.name]):
+        described = schema["components"]["schemas"][reference.rpartition("/")[2]]
+        assert described["additionalProperties"] is False
+        assert "quote_id" in described["properties"]

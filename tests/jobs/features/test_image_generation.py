@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import requests
 
-from gpu_tasks.image_generation.contract import MAX_COUNT, MAX_SIDE, MIN_SIDE
+from gpu_tasks.image_generation.contract import MAX_COUNT, MAX_SIDE, MIN_SIDE, SIDE_STEP
 from gpu_tasks.prompts import MAX_PROMPT_CHARACTERS
 from jobs.models import Job
 from media.models import MediaFile
@@ -53,6 +53,15 @@ def test_what_lies_outside_the_bounds_is_refused(api, field: str, value: object)
     assert answer.status_code == 400
     assert [error["field"] for error in answer.json()["errors"]] == [field]
     assert not Job.objects.exists()
+
+
+def test_a_side_says_what_it_is_a_multiple_of(api, client):
+    [error] = submit(api, width=MIN_SIDE + 1).json()["errors"]
+    assert (error["code"], error["detail"]) == ("not_a_multiple", "This must be a multiple of 16.")
+    schemas = client.get("/schema?format=json").json()["components"]["schemas"]
+    [described] = [one for name, one in schemas.items() if name.startswith("ImageGenerationParam")]
+    for side in ("width", "height"):
+        assert described["properties"][side]["multipleOf"] == SIDE_STEP
 
 
 @pytest.mark.parametrize("field", ["prompt", "width", "height"])
