@@ -1,6 +1,7 @@
 """The parameter fields that declarations share."""
 
 from typing import Any
+from uuid import UUID
 
 from django.core.validators import StepValueValidator
 from drf_spectacular.extensions import OpenApiSerializerExtension
@@ -29,6 +30,16 @@ class MediaNotUsable(Problem):
         super().__init__(detail, errors=[{"field": field, "code": code, "detail": detail}])
 
 
+class _Id(serializers.UUIDField):
+    """An id as text; DRF takes a number for one as well."""
+
+    def to_internal_value(self, data: Any) -> UUID:
+        """The id, which need not be anyone's; 400 for anything else."""
+        if not isinstance(data, str):
+            self.fail("invalid", value=data)
+        return super().to_internal_value(data)
+
+
 @extend_schema_field(OpenApiTypes.UUID)
 class MediaField(serializers.Field[MediaFile, str, str, Any]):
     """The id of one of the user's confirmed media files, of one of ``types``."""
@@ -42,7 +53,7 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
 
     def to_internal_value(self, data: Any) -> MediaFile:
         """The media file; 404 if it is not the user's, 422 if it cannot be used."""
-        media_id = serializers.UUIDField().to_internal_value(data)
+        media_id = _Id().to_internal_value(data)
         try:
             media = owned_media(user_id=self.context["user_id"], media_id=media_id)
         except NotFound as exc:
@@ -92,7 +103,7 @@ class VoiceField(serializers.Field[VoiceClone, str, str, Any]):
 
     def to_internal_value(self, data: Any) -> VoiceClone:
         """The voice; 404 if it is not the user's, 422 if it cannot be used."""
-        voice_id = serializers.UUIDField().to_internal_value(data)
+        voice_id = _Id().to_internal_value(data)
         try:
             voice = owned_voice(user_id=self.context["user_id"], voice_id=voice_id)
         except NotFound as exc:
@@ -112,7 +123,7 @@ class ProjectField(serializers.Field[Project, str, str, Any]):
 
     def to_internal_value(self, data: Any) -> Project:
         """The project; 404 if it is not the user's."""
-        project_id = serializers.UUIDField().to_internal_value(data)
+        project_id = _Id().to_internal_value(data)
         project = Project.objects.filter(pk=project_id, user_id=self.context["user_id"]).first()
         if project is None:
             raise _not_found(self.field_name)
