@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import DataError
-from rest_framework import exceptions
+from rest_framework import exceptions, serializers
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,6 +18,17 @@ class InvalidCursor(Problem):
 
     default_code = "invalid_cursor"
     default_detail = "The cursor is not one that this list has given out."
+
+
+class InvalidLimit(Problem):
+    """The ``limit`` is no number of rows that a page can have."""
+
+    default_code = "invalid_limit"
+
+    def __init__(self, most: int) -> None:
+        detail = f"A page has from 1 to {most} rows."
+        error = {"field": "limit", "code": self.default_code, "detail": detail}
+        super().__init__(detail, errors=[error])
 
 
 class Cursor(CursorPagination):
@@ -35,6 +46,29 @@ class Cursor(CursorPagination):
             return super().paginate_queryset(queryset, request, view)
         except (exceptions.NotFound, DjangoValidationError, DataError, ValueError) as exc:
             raise InvalidCursor() from exc
+
+    def get_page_size(self, request: Request) -> int:
+        """Rows of the page; another number than it can have raises ``InvalidLimit``."""
+        given = request.query_params.get(self.page_size_query_param)
+        if given is None:
+            return self.page_size
+        rows = serializers.IntegerField(min_value=1, max_value=self.max_page_size)
+        try:
+            return int(rows.run_validation(given))
+        except exceptions.ValidationError as exc:
+            raise InvalidLimit(self.max_page_size) from exc
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """The cursor, and the limit with its bounds, in OpenAPI."""
+        parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        for parameter in parameters:
+            if parameter["name"] == self.page_size_query_param:
+                parameter["schema"] |= {
+                    "minimum": 1,
+                    "maximum": self.max_page_size,
+                    "default": self.page_size,
+                }
+        return parameters
 
     def decode_cursor(self, request: Request) -> Any:
         """Refuse, before the database sees it, a position that is none of ours."""

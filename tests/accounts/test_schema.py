@@ -43,7 +43,9 @@ def test_each_endpoint_names_its_answer(schema: Any, path: str, method: str, ans
 
 def test_the_history_is_a_page_of_transactions(schema: Any) -> None:
     operation = schema["paths"]["/credits/history"]["get"]
-    assert {"cursor", "limit"} <= {parameter["name"] for parameter in operation["parameters"]}
+    parameters = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
+    assert parameters["cursor"]["type"] == "string"
+    assert parameters["limit"] == {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}
     content = operation["responses"]["200"]["content"]["application/json"]["schema"]
     page = schema["components"]["schemas"][content["$ref"].rpartition("/")[2]]
     assert set(page["required"]) == {"transactions", "next", "previous"}

@@ -95,3 +95,9 @@ def test_cors_is_for_the_editor_only(anyone, origin, allowed):
 )
 def test_what_is_a_users_needs_a_token(anyone, path):
     assert anyone.get(path).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/projects", "/media", "/voices", "/credits/history"])
+def test_every_list_refuses_a_page_that_is_none(api, path):
+    answer = api.get(path, {"limit": 0})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_limit")
