@@ -14,6 +14,15 @@ from jobs.models import Job, JobStatus
 from jobs.submission import MAX_BATCH
 
 
+class TypeField(serializers.ChoiceField):
+    """A job's type: a feature's name, with underscores where its path has hyphens."""
+
+    def __init__(self, **options: Any) -> None:
+        names = sorted(features())
+        told: dict[str, Any] = {"invalid_choice": f"A type is one of: {', '.join(names)}."}
+        super().__init__(choices=names, error_messages=told, **options)
+
+
 def _of_batch(feature: Feature) -> type[serializers.Serializer[Any]]:
     name = feature.name.title().replace("_", "")
     fields = {"type": serializers.ChoiceField(choices=[feature.name])}
@@ -71,7 +80,7 @@ class JobOfBatchSerializer(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, Any]:
         """The declared features are the choices of ``type``."""
-        return {"type": serializers.ChoiceField(choices=sorted(features()))}
+        return {"type": TypeField()}
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """All that was given, for the feature to check."""
@@ -176,7 +185,7 @@ class JobFilter(serializers.Serializer[Any]):
     def get_fields(self) -> dict[str, Any]:
         """The declared features are the choices of ``type``."""
         fields = super().get_fields()
-        fields["type"] = serializers.ChoiceField(choices=sorted(features()), required=False)
+        fields["type"] = TypeField(required=False)
         return fields
 
     def lookups(self) -> dict[str, Any]:

@@ -113,6 +113,15 @@ def test_a_batch_that_is_none(api, user, body, error):
     assert nothing_happened(user)
 
 
+def test_a_type_as_in_a_path_is_told_which_there_are(api):
+    batch = submit(api, {"type": "gaze-redirection"})
+    listed = api.get("/jobs", {"type": "gaze-redirection"})
+    for answer in (batch, listed):
+        [error] = answer.json()["errors"]
+        assert (answer.status_code, error["code"]) == (400, "invalid_choice")
+        assert error["detail"].startswith("A type is one of: audio_generation, compression, gaze_r")
+
+
 def test_every_jobs_errors_are_told_by_its_index(api, user, make_user, make_media):
     picture = make_media(type="image")
     theirs = make_media(make_user())
