@@ -185,6 +185,12 @@ def validated(*, feature: Feature, user_id: UUID, data: Any) -> dict[str, Any]:
     return dict(serializer.validated_data)
 
 
+def check_plan(feature: Feature, plan: str | None) -> None:
+    """Raise ``PlanRequired`` where the feature belongs to a plan that is not this one."""
+    if feature.plan is not None and plan != feature.plan:
+        raise PlanRequired
+
+
 def submit(
     *,
     feature: Feature,
@@ -238,7 +244,7 @@ def retry(*, job: Job, plan: str | None, key: Key | None = None) -> Submitted:
     feature = features().get(job.type)
     if feature is None:
         raise FeatureGone
-    _check_plan(feature, plan)
+    check_plan(feature, plan)
     try:
         return resubmit(job=job, feature=feature, plan=plan, charged=True, by="user", key=key)
     except NotFound as exc:
@@ -281,7 +287,7 @@ def resubmit(
 def _new_job(
     *, feature: Feature, user_id: UUID, plan: str | None, parameters: Mapping[str, Any]
 ) -> NewJob:
-    _check_plan(feature, plan)
+    check_plan(feature, plan)
     given = dict(parameters)
     quote_id = given.pop("quote_id", None)
     return NewJob(
@@ -305,11 +311,6 @@ def _new_job_of_batch(*, user_id: UUID, plan: str | None, data: Mapping[str, Any
         plan=plan,
         parameters=validated(feature=feature, user_id=user_id, data=parameters),
     )
-
-
-def _check_plan(feature: Feature, plan: str | None) -> None:
-    if feature.plan is not None and plan != feature.plan:
-        raise PlanRequired
 
 
 def _by_field(exc: exceptions.APIException) -> Any:

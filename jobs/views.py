@@ -81,6 +81,7 @@ class EstimateView(APIView):
         parameters = submission.validated(
             feature=self.feature, user_id=user_id(request), data=request.data
         )
+        submission.check_plan(self.feature, _plan(request))
         estimate = quotes.estimate(
             feature=self.feature, user_id=user_id(request), parameters=parameters
         )

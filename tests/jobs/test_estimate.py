@@ -86,6 +86,13 @@ class TestEstimate:
         theirs = make_media(make_user())
         assert estimate(api, TRANSCRIPTION, media_id=str(theirs.pk)).status_code == 404
 
+    def test_it_needs_the_plan_that_submission_needs(self, api, user, monkeypatch):
+        monkeypatch.setattr(type(feature_of("noop")), "plan", "pro")
+        answer = estimate(api)
+        assert (answer.status_code, answer.json()["code"]) == (403, "plan_required")
+        user.subscriptions.create(plan="pro", status="active")
+        assert estimate(api).status_code == 200
+
     def test_a_job_keeps_the_version_of_its_price(self, api):
         version = estimate(api).json()["price_version"]
         submit(api)

@@ -22,15 +22,16 @@ def submit(api, **changes: object):
 
 
 def test_it_is_for_the_pro_plan_only(api, user):
-    answer = submit(api)
-    assert (answer.status_code, answer.json()["code"]) == (403, "plan_required")
+    for path in ("", "/estimate"):
+        answer = api.post(f"/jobs/video-generation{path}", BIRDS, format="json")
+        assert (answer.status_code, answer.json()["code"]) == (403, "plan_required")
     assert not Job.objects.exists()
     user.subscriptions.create(plan="pro", status="active")
     assert submit(api).status_code == 202
 
 
 @pytest.mark.parametrize(("seconds", "credits"), [(MIN_SECONDS, 10), (2, 20), (MAX_SECONDS, 50)])
-def test_it_costs_ten_credits_a_second(api, seconds: int, credits: int):
+def test_it_costs_ten_credits_a_second(api, pro, seconds: int, credits: int):
     body = {**BIRDS, "duration_sec": seconds}
     answer = api.post("/jobs/video-generation/estimate", body, format="json")
     assert answer.json()["credits"] == credits
