@@ -10,7 +10,7 @@ from rest_framework import serializers
 from gpu_tasks.compression import contract
 from jobs.features.base import Feature
 from jobs.features.files import Output
-from jobs.features.parameters import MediaField, Parameters
+from jobs.features.parameters import MediaField, MediaNotUsable, Parameters
 from media.models import MediaFile, MediaType
 
 TARGET: TypeAdapter[str | int] = TypeAdapter(contract.Target)
@@ -40,7 +40,7 @@ class TargetField(serializers.Field[Any, Any, Any, Any]):
     def to_internal_value(self, data: Any) -> str | int:
         """`web`, `archive`, or bytes."""
         try:
-            return TARGET.validate_python(data)
+            return TARGET.validate_python(data.strip().lower() if isinstance(data, str) else data)
         except ValidationError as exc:
             raise serializers.ValidationError(
                 f"web, archive, or a size from {contract.MIN_TARGET_BYTES} bytes to "
@@ -65,9 +65,12 @@ class CompressionParameters(Parameters):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """A size is reached with H.264."""
+        """A size is reached with H.264, and a sound has no pictures to encode."""
         if "codec" in attrs and isinstance(attrs["target"], int):
             raise serializers.ValidationError({"codec": ["Not with a size."]}, code="not_here")
+        if "codec" in attrs and attrs["media_id"].type == MediaType.AUDIO:
+            detail = "A codec is for pictures, and this is a sound."
+            raise MediaNotUsable(field="codec", code="no_pictures", detail=detail)
         return super().validate(attrs)
 
 

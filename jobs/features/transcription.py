@@ -39,12 +39,12 @@ class TranscriptionParameters(Parameters):
     def validate_language(self, language: str) -> str:
         """A language that the chosen engine knows."""
         known = contract.LANGUAGES[FEATURE.engine]
-        if language not in known:
+        if language.lower() not in known:
             raise serializers.ValidationError(
                 f"The {FEATURE.engine} engine knows: {', '.join(sorted(known))}.",
                 code="unknown_language",
             )
-        return language
+        return language.lower()
 
 
 class Transcription(Feature):

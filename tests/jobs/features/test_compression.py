@@ -39,6 +39,8 @@ def test_it_costs_a_credit_for_each_started_five_minutes(
     [
         ("web", "web"),
         ("archive", "archive"),
+        ("Web", "web"),
+        (" ARCHIVE ", "archive"),
         ("25MB", 25_000_000),
         (MIN_TARGET_BYTES, MIN_TARGET_BYTES),
         (MAX_TARGET_BYTES, MAX_TARGET_BYTES),
@@ -122,9 +124,21 @@ def test_a_size_that_cannot_be_says_which_can(run_job, bring, tmp_path: Path):
 
 
 def test_a_codec_goes_with_no_size(api, make_media):
-    body = {"media_id": str(make_media().pk), "target": "25MB", "codec": "av1"}
+    film = make_media(type="video", mime_type="video/mp4")
+    body = {"media_id": str(film.pk), "target": "25MB", "codec": "av1"}
     answer = api.post("/jobs/compression/estimate", body, format="json")
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["field"] == "codec"
     body["target"] = "archive"
     assert api.post("/jobs/compression/estimate", body, format="json").status_code == 200
+
+
+def test_a_codec_goes_with_no_sound(api, make_media):
+    sound = make_media(type="audio", mime_type="audio/wav")
+    body = {"media_id": str(sound.pk), "target": "archive", "codec": "av1"}
+    answer = api.post("/jobs/compression", body, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (422, "media_not_usable")
+    [error] = answer.json()["errors"]
+    assert (error["field"], error["code"]) == ("codec", "no_pictures")
+    del body["codec"]
+    assert api.post("/jobs/compression", body, format="json").status_code == 202

@@ -37,6 +37,12 @@ def test_speakers_are_told_apart_unless_nobody_wants_it(api, make_media, setting
     assert answer.status_code == 422
 
 
+def test_a_language_is_known_in_any_case_of_its_letters(api, make_media):
+    body = {"media_id": str(make_media().pk), "language": "EN"}
+    assert api.post(URL, body, format="json").status_code == 202
+    assert Job.objects.get().input_params["language"] == "en"
+
+
 def test_a_file_that_lasts_as_long_as_it_says_is_transcribed(run_job, bring):
     media = bring(SHORT, "audio/flac")
     job = run_job("transcription", media_id=str(media.pk))
