@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.login import StaffLogin
@@ -32,6 +33,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="job-costs",
     ),
     path("admin/", admin.site.urls),
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
 ]
 
 handler400 = "auteur.api.problems.bad_request"

@@ -68,6 +68,11 @@ def test_the_docs_load_nothing_from_elsewhere(anyone):
     assert "http://" not in page
 
 
+def test_the_admin_is_found_without_its_slash(anyone):
+    answer = anyone.get("/admin")
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/")
+
+
 def test_security_headers(anyone):
     answer = anyone.get("/health/live")
     assert answer["X-Content-Type-Options"] == "nosniff"
