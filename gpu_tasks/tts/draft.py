@@ -1,5 +1,6 @@
 """The draft engine: a classical synthesiser on a CPU, at the pitch of the voice sample."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from gpu_tasks.audio import RATE
 from gpu_tasks.contract import EngineInfo
 from gpu_tasks.engine import Workspace
 from gpu_tasks.errors import EngineError, ErrorCode
-from gpu_tasks.tts import sound
+from gpu_tasks.tts import planning, sound
 from gpu_tasks.tts.contract import SAMPLE_RATE, TtsPayload, TtsResult
 from gpu_tasks.tts.sound import Wave
 from gpu_tasks.tts.synthesisers import Synthesiser, installed
@@ -24,6 +25,10 @@ MAX_SHIFT = 1.6
 """A voice is shifted by no more than this factor, up or down: beyond it nobody understands it."""
 GAUGE = "The voice that you are hearing now was never recorded anywhere."
 """Says how high a synthesiser's voice is."""
+MAX_SECONDS = 1200.0
+"""Of a result, and of what is made for it at the voices' own speed, which is what takes time: flite
+needed 46 s for as much on a busy core, and a call has 120. Prose of 5,000 letters lasts 310 s at
+that speed; numbers, signs and words that are spelt last longer."""
 UNREADABLE = "The draft engine cannot read a text in this script."
 
 
@@ -56,11 +61,17 @@ class DraftEngine:
         pitch = pitch_of(speech_of(workspace.input("voice"))) if payload.voice else None
         parts: list[Wave] = []
         read = 0
+        seconds = 0.0
         for piece in pieces(text, MAX_PIECE_CHARACTERS):
             workspace.progress(read / len(text))
             spoken = self._spoken(piece, pitch, payload.speed)
             if spoken.size:
                 parts += [spoken, sound.pause(PAUSE_SECONDS / payload.speed)]
+            seconds += spoken.size / SAMPLE_RATE * max(1.0, payload.speed)
+            if seconds > MAX_SECONDS:
+                percent = math.ceil(100 * (1 - read / len(text)))
+                too_long = planning.TOO_LONG.format(percent=percent)
+                raise EngineError(ErrorCode.INPUT_INVALID, too_long)
             read += len(piece)
         whole = sound.levelled(sound.joined(parts[:-1]))
         if not whole.any():

@@ -1,5 +1,6 @@
 """The draft engine, listened to: by the recogniser of the transcription, and by its pitch."""
 
+import re
 import wave
 from pathlib import Path
 
@@ -32,6 +33,8 @@ pytestmark = pytest.mark.xdist_group("tts")
 
 MAX_WORD_ERROR_RATE = {"flite": 0.15, "espeak-ng": 0.75}
 """0.02 and 0.63 were measured: PocketSphinx hardly understands eSpeak, people do."""
+FIVE_MINUTES = {"flite": "1234567890" * 100, "espeak-ng": "字" * 1500}
+"""What is said one by one."""
 
 
 def one_of_each() -> list[Synthesiser]:
@@ -51,9 +54,11 @@ def spoken(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> tuple[in
     return result.duration_ms, path
 
 
-def refused(engine: Engine, root: Path, text: str = TEXT, voice: Path | None = None) -> str:
+def refused(
+    engine: Engine, root: Path, text: str = TEXT, voice: Path | None = None, speed: float = 1.0
+) -> str:
     with pytest.raises(EngineError) as caught:
-        speak(engine, root, text, voice=voice)
+        speak(engine, root, text, voice=voice, speed=speed)
     assert caught.value.code == ErrorCode.INPUT_INVALID
     assert not (root / "out" / "result" / "0").exists()
     return caught.value.message
@@ -137,6 +142,19 @@ def test_a_sample_that_does_not_decode(engine: Engine, tmp_path: Path):
 def test_a_text_without_anything_to_say(engine: Engine, tmp_path: Path):
     message = refused(engine, tmp_path, "... \u200b ---")
     assert message == "There is nothing in the text that can be read aloud."
+
+
+@pytest.mark.parametrize("synthesiser", one_of_each(), ids=lambda one: one.model.split()[0])
+@pytest.mark.parametrize("speed", [MIN_SPEED, 1.0, MAX_SPEED])
+def test_a_text_that_lasts_too_long_is_told_by_how_much(
+    synthesiser: Synthesiser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speed: float
+):
+    """A sixth of the real bound is enough."""
+    monkeypatch.setattr(draft, "MAX_SECONDS", draft.MAX_SECONDS / 6)
+    text = FIVE_MINUTES[synthesiser.model.split()[0]]
+    message = refused(DraftEngine([synthesiser]), tmp_path, text, speed=speed)
+    told = re.fullmatch(r"To be read in this voice at this speed, .* (\d+) % shorter\.", message)
+    assert 20 < int(told[1]) < 90
 
 
 def test_accents_and_emoji_are_read(engine: Engine, tmp_path: Path):
