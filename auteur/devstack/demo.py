@@ -16,7 +16,7 @@ from pathlib import Path
 
 import requests
 
-from auteur.devstack import environment, leftovers
+from auteur.devstack import environment, leftovers, offer
 from auteur.devstack.client import Json, RefusedError
 from auteur.devstack.errors import StackError
 from auteur.devstack.processes import BASE_DIR
@@ -38,14 +38,17 @@ STOP_SECONDS = 60.0
 def run(var: Path, files: Sequence[Path], feature: str | None) -> int:
     """Run the demo, on files of ours where none are given; 0 if all was as it must be."""
     own = [checked(file) for file in files]
+    wanted = offer.checked(offer.features(), feature, own) if feature else []
+    if not wanted and len(own) > 1:
+        raise StackError("The main job takes one file; FEATURE=… says which other job is meant.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     screen = Screen()
     began = time.monotonic()
     with a_stack(var, screen) as values:
         try:
             visitor = a_visitor(values, screen)
-            if feature:
-                Tour(visitor, screen, var / "demo").show(feature, own)
+            if wanted:
+                Tour(visitor, screen, var / "demo").show(wanted, own)
             else:
                 Demo(visitor, screen).play(own[0] if own else RECORDING, is_own=bool(own))
         except RefusedError as exc:

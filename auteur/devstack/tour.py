@@ -1,6 +1,5 @@
 """`make demo FEATURE=…`: one feature or all of them, each on samples or on files of your own."""
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,14 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from auteur.devstack.client import Json, RefusedError
-from auteur.devstack.errors import StackError
+from auteur.devstack.offer import MEDIA, TIMELINE
 from auteur.devstack.screen import Screen, clock
 from auteur.devstack.visitor import EMAIL, Visitor
 
-ALL = "all"
 SAMPLES = Path(__file__).parent / "samples"
-MEDIA, TIMELINE = "media_id", "project_id"
-"""Parameters that end, or are named, like this take files in an example."""
 TRACK = "demo"
 MAX_SHOWN = 100
 
@@ -38,21 +34,10 @@ class Tour:
         self._visitor = visitor
         self._screen = screen
         self._folder = folder
-        listed: list[Json] = json.loads(visitor.manage("features", "--json"))
-        self._features = {feature["slug"]: feature for feature in listed}
 
-    def show(self, wanted: str, files: Sequence[Path]) -> None:
-        """Run ``wanted`` (a slug, or `ALL`); ``files`` take the places of its samples in order."""
-        if wanted != ALL and wanted not in self._features:
-            raise StackError(f"No feature {wanted}: there are {', '.join(self._features)}.")
-        if wanted == ALL and files:
-            raise StackError("Files of your own go with one feature.")
-        tried = [
-            self._try(feature, files)
-            for slug, feature in self._features.items()
-            if wanted in (ALL, slug)
-        ]
-        rows = [row for row in tried if row]
+    def show(self, features: Sequence[Json], files: Sequence[Path]) -> None:
+        """Run these features; ``files`` take the places of a feature's samples in order."""
+        rows = [row for feature in features if (row := self._try(feature, files))]
         self._screen.title("What was made")
         self._screen.table(
             ("Feature", "Engine", "Seconds", "Credits", "Result"),

@@ -1,19 +1,14 @@
 """The user whom the demo plays: a token, credits when they are needed, jobs to their end."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from auteur.devstack import environment
+from auteur.devstack import environment, management
 from auteur.devstack.client import Client, Json, RefusedError
-from auteur.devstack.errors import StackError
-from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.screen import Screen, clock
 
 EMAIL = "demo@example.com"
-COMMAND_SECONDS = 60.0
 
 
 class Visitor:
@@ -25,20 +20,8 @@ class Visitor:
         self.client = Client(values["PUBLIC_URL"], self.manage("issue_token", "--email", EMAIL))
 
     def manage(self, *arguments: str) -> str:
-        """What a management command prints; raises ``StackError`` with the last line it said."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=BASE_DIR,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or ["no output"]
-            raise StackError(f"manage.py {arguments[0]}: {last[0]}")
-        return done.stdout.strip()
+        """What a management command prints; raises ``StackError``."""
+        return management.manage(self._environment, *arguments)
 
     def grant(self, amount: int) -> None:
         """Give the user credits."""

@@ -10,7 +10,7 @@ import pytest
 import requests
 from rich.console import Console
 
-from auteur.devstack import demo
+from auteur.devstack import demo, offer
 from auteur.devstack.client import LAST_POLL_SECONDS, RefusedError, content_type
 from auteur.devstack.errors import StackError
 from auteur.devstack.processes import BASE_DIR
@@ -131,18 +131,56 @@ def test_a_file_must_be_there_and_hold_something(tmp_path: Path) -> None:
             demo.checked(tmp_path / name)
 
 
+def run_demo(var: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "auteur.devstack", "demo", "--var", str(var), *options],
+        cwd=BASE_DIR,
+        env={"PATH": "", **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+SAMPLE = str(demo.RECORDING)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--feature", "phrenology"), "No feature phrenology: there are audio-generation, compr"),
+        (("--feature", "all", "--file", SAMPLE), "Files of your own go with one feature"),
+        (("--feature", "tts", "--file", SAMPLE), "Too many files for tts: it takes none, not 1."),
+        (
+            ("--feature", "video-query", "--file", SAMPLE, "--file", SAMPLE),
+            "Too many files for video-query: it takes 1, not 2. Files go with compression (1), ",
+        ),
+        (("--file", SAMPLE, "--file", SAMPLE), "The main job takes one file"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_before_anything_starts(
+    tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    done = run_demo(tmp_path / "var", *options)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "var").exists()
+
+
+def test_features_and_files_that_fit_are_known() -> None:
+    known = offer.features()
+    assert offer.checked(known, "tts", []) == [known["tts"]]
+    assert offer.checked(known, "lip-sync", [Path("a"), Path("b")]) == [known["lip-sync"]]
+    assert offer.checked(known, offer.ALL, []) == list(known.values())
+    assert offer.places(known["render"]) == len(known["render"]["example"]["project_id"])
+
+
 def test_a_stack_that_cannot_start_says_so_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        done = subprocess.run(
-            [sys.executable, "-m", "auteur.devstack", "demo", "--var", str(tmp_path / "var")],
-            cwd=BASE_DIR,
-            env={"PATH": "", "API_PORT": str(port)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = run_demo(tmp_path / "var", API_PORT=str(port))
     assert done.returncode == 1
     assert done.stderr.startswith(f"Port {port} is taken by another program")
     assert done.stderr.count("\n") == 1

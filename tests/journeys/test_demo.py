@@ -48,9 +48,3 @@ def test_a_feature_is_shown_by_name(stack: JourneyStack) -> None:
     assert "draft procedural ambience" in " ".join(done.stdout.split())
     [made] = (stack.var / "demo" / "audio-generation").iterdir()
     assert made.read_bytes().startswith(b"RIFF")
-
-
-def test_a_feature_that_is_none_is_named(stack: JourneyStack) -> None:
-    done = run_demo(stack, "--feature", "phrenology")
-    assert done.returncode == 1
-    assert "No feature phrenology: there are audio-generation" in done.stderr
