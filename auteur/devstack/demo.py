@@ -22,7 +22,7 @@ from auteur.devstack.errors import StackError
 from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.screen import Screen
 from auteur.devstack.tour import Tour
-from auteur.devstack.visitor import Visitor
+from auteur.devstack.visitor import Visitor, outcome
 from gpu_tasks.children import dying_with_parent
 
 CREDITS = 10
@@ -131,7 +131,7 @@ def a_visitor(values: Mapping[str, str], screen: Screen) -> Visitor:
     """A user with some credits."""
     screen.title("A user with credits")
     visitor = Visitor(values, screen)
-    visitor.grant(CREDITS)
+    visitor.top_up(CREDITS)
     return visitor
 
 
@@ -190,9 +190,7 @@ class Demo:
         )
 
     def _completed(self, job: Json) -> bool:
-        error = job["error"] or {}
-        why = f": {error['code']}: {error['message']}" if error else ""
-        self._screen.check(job["status"] == "completed", f"the job is {job['status']}{why}")
+        self._screen.check(job["status"] == "completed", outcome(job))
         if job["credits_refunded"]:
             self._screen.line(f"its {job['credits_cost']} credits were given back")
         return bool(job["status"] == "completed")

@@ -88,6 +88,14 @@ class Screen:
         ]
         self.table(("Time", "Speaker", "Text"), rows)
 
+    def evidence(self, pieces: Sequence[Json]) -> None:
+        """Where in a film an answer can be seen or heard."""
+        rows = [
+            (f"{clock(one['start_ms'])} – {clock(one['end_ms'])}", one["kind"], one["detail"])
+            for one in pieces
+        ]
+        self.table(("Time", "Kind", "Evidence"), rows)
+
     def transactions(self, rows: Sequence[Json]) -> None:
         """What happened to the credits."""
         self.table(

@@ -9,7 +9,7 @@ from typing import Any
 from auteur.devstack.client import Json, RefusedError
 from auteur.devstack.offer import MEDIA, TIMELINE
 from auteur.devstack.screen import Screen, clock
-from auteur.devstack.visitor import EMAIL, Visitor
+from auteur.devstack.visitor import EMAIL, Visitor, outcome, why
 
 SAMPLES = Path(__file__).parent / "samples"
 TRACK = "demo"
@@ -38,6 +38,8 @@ class Tour:
     def show(self, features: Sequence[Json], files: Sequence[Path]) -> None:
         """Run these features; ``files`` take the places of a feature's samples in order."""
         rows = [row for feature in features if (row := self._try(feature, files))]
+        if not rows:
+            return
         self._screen.title("What was made")
         self._screen.table(
             ("Feature", "Engine", "Seconds", "Credits", "Result"),
@@ -63,11 +65,15 @@ class Tour:
         began = time.monotonic()
         job, _ = self._visitor.run_job(slug, body)
         seconds = time.monotonic() - began
-        why = f": {job['error']['code']}: {job['error']['message']}" if job["error"] else ""
-        self._screen.check(job["status"] == "completed", f"the job is {job['status']}{why}")
+        self._screen.check(job["status"] == "completed", outcome(job))
         output = job["output_data"] or {}
         engine = " ".join(map(str, (output.get("engine") or {}).values()))
-        return Row(slug, engine, seconds, job["credits_cost"], self._result(slug, output) or why)
+        result = self._result(slug, output) if output else why(job)
+        return Row(slug, engine, seconds, self._taken(job), result)
+
+    def _taken(self, job: Json) -> int:
+        """Credits that the job has cost, what was given back left out."""
+        return -sum(row["amount"] for row in self._visitor.client.transactions({job["id"]}))
 
     def _body(self, feature: Json, files: Iterator[Path]) -> Json:
         """The example with its samples, or the files in their place, uploaded."""
@@ -111,6 +117,8 @@ class Tour:
             )
         text = output.get("answer") or _spoken(output)
         self._screen.line(text)
+        if evidence := output.get("evidence"):
+            self._screen.evidence(evidence)
         return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 

@@ -27,6 +27,14 @@ class Visitor:
         """Give the user credits."""
         self._screen.line(self.manage("grant_credits", "--email", EMAIL, "--amount", str(amount)))
 
+    def top_up(self, least: int) -> None:
+        """Give the user what is missing to so many credits."""
+        balance = self.balance()
+        if balance < least:
+            self.grant(least - balance)
+        else:
+            self._screen.line(f"{EMAIL} has {balance} credits")
+
     def balance(self) -> int:
         """The user's credits."""
         return int(self.client.get("/credits")["balance"])
@@ -55,3 +63,14 @@ class Visitor:
             missing = exc.problem["required"] - exc.problem["balance"]
         self.grant(missing)
         return self.client.post(f"/jobs/{slug}", body), balance + missing
+
+
+def why(job: Json) -> str:
+    """The error of a job that has one."""
+    error = job["error"]
+    return f"{error['code']}: {error['message']}" if error else ""
+
+
+def outcome(job: Json) -> str:
+    """How a job has ended, and why."""
+    return ": ".join(filter(None, (f"the job is {job['status']}", why(job))))

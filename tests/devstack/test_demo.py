@@ -10,7 +10,7 @@ import pytest
 import requests
 from rich.console import Console
 
-from auteur.devstack import demo, offer
+from auteur.devstack import demo, offer, visitor
 from auteur.devstack.client import LAST_POLL_SECONDS, RefusedError, content_type
 from auteur.devstack.errors import StackError
 from auteur.devstack.processes import BASE_DIR
@@ -175,6 +175,21 @@ def test_features_and_files_that_fit_are_known() -> None:
     assert offer.checked(known, "lip-sync", [Path("a"), Path("b")]) == [known["lip-sync"]]
     assert offer.checked(known, offer.ALL, []) == list(known.values())
     assert offer.places(known["render"]) == len(known["render"]["example"]["project_id"])
+
+
+def test_an_answer_shows_its_evidence(screen: Screen, shown: io.StringIO) -> None:
+    screen.evidence([{"start_ms": 0, "end_ms": 61_500, "kind": "cut", "detail": "A new [shot]."}])
+    [line] = [line for line in shown.getvalue().splitlines() if "shot" in line]
+    assert [cell.strip() for cell in line.strip("│").split("│")] == [
+        "00:00.0 – 01:01.5", "cut", "A new [shot].",
+    ]  # fmt: skip
+
+
+def test_a_job_says_why_it_ended() -> None:
+    failed = {"status": "failed", "error": {"code": "INPUT_INVALID", "message": "No sound."}}
+    assert visitor.why(failed) == "INPUT_INVALID: No sound."
+    assert visitor.outcome(failed) == "the job is failed: INPUT_INVALID: No sound."
+    assert visitor.outcome({"status": "completed", "error": None}) == "the job is completed"
 
 
 def test_a_stack_that_cannot_start_says_so_in_one_line(tmp_path: Path) -> None:

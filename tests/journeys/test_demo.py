@@ -1,11 +1,15 @@
 """`make demo` against the stack that runs: it is used and left running."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+from auteur.devstack import demo
 from auteur.devstack.processes import BASE_DIR
 from tests.journeys.stack import JourneyStack
+
+BROKEN = str(demo.UNDECODABLE)
 
 
 def run_demo(stack: JourneyStack, *options: str) -> subprocess.CompletedProcess[str]:
@@ -48,3 +52,30 @@ def test_a_feature_is_shown_by_name(stack: JourneyStack) -> None:
     assert "draft procedural ambience" in " ".join(done.stdout.split())
     [made] = (stack.var / "demo" / "audio-generation").iterdir()
     assert made.read_bytes().startswith(b"RIFF")
+
+
+def test_a_feature_that_fails_shows_why_and_costs_nothing(stack: JourneyStack) -> None:
+    runs = [run_demo(stack, "--feature", "transcription", "--file", BROKEN) for _ in range(2)]
+    for done in runs:
+        assert done.returncode == 1
+        [row] = [line for line in done.stdout.splitlines() if line.startswith("│ transcription")]
+        cells = [cell.strip() for cell in row.strip("│").split("│")]
+        assert cells[3] == "0"
+        assert cells[4].startswith("INPUT_INVALID: ")
+    assert "Granted" not in runs[1].stdout
+    assert "demo@example.com has 10 credits" in runs[1].stdout
+
+
+def test_a_feature_that_is_refused_has_no_table(stack: JourneyStack, tmp_path: Path) -> None:
+    file = tmp_path / "letter.mp4"
+    file.write_text("Dear all,")
+    done = run_demo(stack, "--feature", "transcription", "--file", str(file))
+    assert done.returncode == 1
+    assert "✗ The API refused it: 415 unsupported_media" in done.stdout
+    assert "What was made" not in done.stdout
+
+
+def test_an_answer_is_shown_with_its_evidence(stack: JourneyStack) -> None:
+    done = run_demo(stack, "--feature", "video-query")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"│ \d\d:\d\d\.\d – \d\d:\d\d\.\d │ speech +│ ", done.stdout)
