@@ -1,8 +1,7 @@
 """What a file is, read from its container; nothing is decoded but a video's first frame."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice, pairwise
 from pathlib import Path
@@ -12,6 +11,7 @@ import av
 import requests
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.stream import VideoStream
 
 from auteur.api.problems import Unavailable
@@ -27,8 +27,6 @@ MAX_FRAME_PIXELS = 8192 * 8192
 
 MAX_TIMED_PACKETS = 240
 """Frames whose times are compared."""
-REORDERED_PACKETS = 16
-"""More than any codec keeps back."""
 MIN_GAPS = 4
 MAX_JITTER = 0.2
 """Of a frame's length: what screens and clocks make of a constant rate."""
@@ -134,7 +132,7 @@ def _probe(container: InputContainer, max_scan_seconds: float) -> Probe:
     if video is not None:
         metadata |= _picture_facts(video)
         if _is_still(container):
-            metadata["rotation"] = _rotation(container, video)
+            metadata["rotation"] = _first_frames(container, video).rotation
             return Probe(MediaType.IMAGE, None, metadata)
         metadata |= _motion_facts(container, video)
     return Probe(
@@ -198,50 +196,63 @@ def _bit_depth(video: VideoStream) -> int | None:
 
 def _motion_facts(container: InputContainer, video: VideoStream) -> dict[str, Any]:
     rate = video.average_rate or video.guessed_rate
+    first = _first_frames(container, video)
     return {
         "frame_rate": round(float(rate), 3) if rate else None,
-        # In this order: what has been read is not read again.
-        "rotation": _rotation(container, video),
-        "variable_frame_rate": _is_variable(container, video),
+        "rotation": first.rotation,
+        "variable_frame_rate": _is_variable(first, video.time_base),
     }
 
 
-def _is_variable(container: InputContainer, video: VideoStream) -> bool | None:
-    """Whether the next frames are unequally long; None where there are too few to tell."""
-    tick = video.time_base
-    times = sorted(islice(_times(container, video), MAX_TIMED_PACKETS))
-    gaps = [b - a for a, b in pairwise(_settled(times))]
+@dataclass
+class _FirstFrames:
+    """What a film's first packets tell."""
+
+    times: list[int] = field(default_factory=list)
+    """When they are shown, in ticks, in the order in which they are stored."""
+    whole_until: int | None = None
+    """No frame that is shown before this is missing, in ticks."""
+    rotation: int = 0
+    """Clockwise degrees, 0 to 359, by which players turn the frames that are stored."""
+
+
+def _first_frames(container: InputContainer, video: VideoStream) -> _FirstFrames:
+    """Read on, once, and decode until there is a frame: what has been read does not come again."""
+    found = _FirstFrames()
+    is_turned_known = video.width * video.height > MAX_FRAME_PIXELS
+    try:
+        for packet in islice(container.demux(video), MAX_TIMED_PACKETS):
+            if packet.pts is not None:
+                found.times.append(packet.pts)
+            # No frame is shown before it is decoded.
+            found.whole_until = packet.dts if packet.dts is not None else found.whole_until
+            if not is_turned_known and (rotation := _rotation(packet)) is not None:
+                found.rotation, is_turned_known = rotation, True
+    except (av.FFmpegError, IndexError):
+        pass  # damage is for its job to find out
+    return found
+
+
+def _rotation(packet: "Packet[VideoStream]") -> int | None:
+    """Of the frame that the packet completes, if it does; 0 where it does not decode."""
+    try:
+        frame = next(iter(packet.decode()), None)
+    except av.FFmpegError:
+        return 0
+    # FFmpeg counts counterclockwise.
+    return None if frame is None else -frame.rotation % 360
+
+
+def _is_variable(first: _FirstFrames, tick: Fraction | None) -> bool | None:
+    """Whether the frames are unequally long; None where there are too few to tell."""
+    # Where reading ended, or a cut without coding, frames lack that are shown between others.
+    end = first.whole_until
+    times = sorted(time for time in first.times if end is None or time <= end)
+    gaps = [b - a for a, b in pairwise(times)]
     if tick is None or len(gaps) < MIN_GAPS:
         return None
     # Containers round times to their ticks.
     return max(gaps) - min(gaps) > max(2, MAX_JITTER * sum(gaps) / len(gaps))
-
-
-def _settled(times: list[int]) -> list[int]:
-    # Frames come in the order of decoding: near the end of what was read, some are missing.
-    is_all = len(times) < MAX_TIMED_PACKETS
-    return times if is_all else times[:-REORDERED_PACKETS]
-
-
-def _times(container: InputContainer, video: VideoStream) -> Iterator[int]:
-    try:
-        for packet in container.demux(video):
-            if packet.pts is not None:
-                yield packet.pts
-    except (av.FFmpegError, IndexError):
-        return  # damage is for its job to find out
-
-
-def _rotation(container: InputContainer, video: VideoStream) -> int:
-    """Clockwise degrees, 0 to 359, by which players turn the frames that are stored."""
-    if video.width * video.height > MAX_FRAME_PIXELS:
-        return 0
-    try:
-        frame = next(container.decode(video), None)
-    except av.FFmpegError:
-        return 0  # its job will say that it does not decode
-    # FFmpeg counts counterclockwise.
-    return 0 if frame is None else -frame.rotation % 360
 
 
 def _duration_ms(container: InputContainer, max_scan_seconds: float) -> int:

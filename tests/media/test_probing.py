@@ -8,6 +8,7 @@ from auteur.api.problems import Unavailable
 from gpu_tasks import ffmpeg
 from media.models import MediaType
 from media.probing import MAX_DURATION_MS, DurationUnknown, MediaTooLong, UnsupportedMedia, probe
+from tests.gpu_tasks.films import make_film
 from tests.media import samples
 from tests.media.films import film, halves
 
@@ -80,10 +81,43 @@ def test_a_variable_frame_rate(
     assert found.metadata["variable_frame_rate"] is is_variable
 
 
-def test_frames_that_are_stored_in_another_order(saved: Callable[..., str]) -> None:
-    pictures = [halves(n % 200, 220) for n in range(300)]
-    content = film(pictures, codec="libx264", max_b_frames=4)
-    assert probe(saved(content)).metadata["variable_frame_rate"] is False
+REORDERED = {
+    "x264": ("mp4", "-c:v", "libx264", "-bf", "3", "-b_strategy", "0"),
+    "x264 with edits": ("mov", "-c:v", "libx264", "-preset", "veryslow"),
+    "x265": ("mp4", "-c:v", "libx265", "-bf", "4", "-x265-params", "log-level=none"),
+    "transport stream": ("ts", "-c:v", "libx264"),
+    "MPEG-2": ("mpg", "-c:v", "mpeg2video", "-bf", "2"),
+    "VP8": ("webm", "-c:v", "libvpx", "-auto-alt-ref", "1", "-lag-in-frames", "16"),
+    "VP9": ("webm", "-c:v", "libvpx-vp9", "-auto-alt-ref", "1", "-deadline", "realtime"),
+    "AV1": ("mkv", "-c:v", "libsvtav1", "-preset", "12"),
+}
+
+
+@pytest.mark.parametrize("seconds", [1, 12])
+@pytest.mark.parametrize("kind", REORDERED.values(), ids=REORDERED)
+def test_a_constant_rate_of_frames_that_are_stored_in_another_order(
+    tmp_path: Path, kind: tuple[str, ...], seconds: int
+) -> None:
+    suffix, *codec = kind
+    path = make_film(tmp_path / f"film.{suffix}", seconds=seconds, sound=False, extra=(*codec,))
+    assert probe(str(path)).metadata["variable_frame_rate"] is False
+
+
+def test_a_film_cut_without_coding_ends_on_a_frame_that_is_shown_later(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "film.mp4", extra=REORDERED["x264"][1:], sound=False)
+    cut = tmp_path / "cut.mp4"
+    ffmpeg.run(["-i", film, "-frames:v", "18", "-c", "copy", cut])
+    assert probe(str(cut)).metadata["variable_frame_rate"] is False
+
+
+@pytest.mark.parametrize("kind", REORDERED.values(), ids=REORDERED)
+def test_a_variable_rate_of_frames_that_are_stored_in_another_order(
+    tmp_path: Path, kind: tuple[str, ...]
+) -> None:
+    suffix, *codec = kind
+    extra = ("-vf", "select='not(eq(mod(n,7),3))'", "-fps_mode", "vfr", *codec)
+    path = make_film(tmp_path / f"film.{suffix}", seconds=2, sound=False, extra=extra)
+    assert probe(str(path)).metadata["variable_frame_rate"] is True
 
 
 @pytest.mark.parametrize(
