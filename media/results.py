@@ -11,12 +11,14 @@ from auteur.api.problems import NotFound
 from gpu_tasks.errors import EngineError, ErrorCode
 from media.access import check_project
 from media.content_types import ACCEPTED, told_media_type
+from media.file_names import portable, portable_stem
 from media.models import MediaFile, MediaStatus
 from media.probing import probe
 from media.problems import Refused
 from media.storage import object_storage
 
-MAX_STEM_LENGTH = 80
+MAX_STEM_LENGTH, MAX_STEM_BYTES = 80, 200
+"""Of a title; the rest of a name is short."""
 NOT_AS_PROMISED = "The model's result is not a file of the promised kind."
 
 
@@ -93,10 +95,10 @@ def _row(
 
 def name_for_people(title: str, label: str, content_type: str, number: int | None = None) -> str:
     """`interview, lip sync.mp4`, from the title of what it was made from."""
-    stem = " ".join(title.replace("/", " ").split())[:MAX_STEM_LENGTH].strip()
+    stem = portable_stem(" ".join(title.split())[:MAX_STEM_LENGTH], MAX_STEM_BYTES)
     parts = ", ".join(part for part in (stem, label) if part)
     counted = f"{parts} {number}" if number is not None else parts
-    return f"{counted}.{ACCEPTED[content_type]}"
+    return portable(f"{counted}.{ACCEPTED[content_type]}")
 
 
 def downloads(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

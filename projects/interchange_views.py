@@ -6,7 +6,6 @@ from typing import IO, Any
 from uuid import UUID
 
 from django.http import HttpResponse
-from django.utils.http import content_disposition_header
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ParseError
@@ -19,6 +18,7 @@ from auteur.api.idempotency import idempotent
 from auteur.api.preconditions import ETAG, documented, etag, versions_of
 from auteur.api.problems import PayloadTooLarge, field_problem
 from auteur.api.requests import user_id
+from media.file_names import attachment
 from projects.access import owned_project
 from projects.edl_views import answer
 from projects.interchange import exchange
@@ -77,8 +77,7 @@ class ExportView(APIView):
         """The file."""
         form = _format(request)
         found = exchange.export(project_id=project_id, user_id=user_id(request), form=form)
-        attachment = content_disposition_header(as_attachment=True, filename=found.name)
-        headers = {**etag(found.version), "Content-Disposition": str(attachment)}
+        headers = {**etag(found.version), "Content-Disposition": attachment(found.name)}
         return HttpResponse(found.text, content_type=form.content_type, headers=headers)
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from django.conf import settings
-from django.utils.http import content_disposition_header
 from storages.backends.s3 import S3Storage
 
+from media.file_names import attachment
 from media.storage import (
     ObjectInfo,
     ObjectMissing,
@@ -84,7 +84,7 @@ class PresignedS3Storage(S3Storage):
         self, key: str, *, filename: str | None = None, expires: int | None = None
     ) -> str:
         """A URL to GET the object from (see ``ObjectStorage``)."""
-        disposition = content_disposition_header(as_attachment=True, filename=filename or "")
+        disposition = attachment(filename)
         return self._sign(
             self.signer, "get_object", key, expires, ResponseContentDisposition=disposition
         )

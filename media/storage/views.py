@@ -7,7 +7,6 @@ from typing import Any, BinaryIO
 from django.conf import settings
 from django.core.files.storage import storages
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.utils.http import content_disposition_header
 from drf_spectacular.utils import extend_schema
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
@@ -15,6 +14,7 @@ from rest_framework.views import APIView
 
 from auteur.api.problems import NotFound, Problem, Unavailable, document
 from media.content_types import SERVED
+from media.file_names import attachment
 from media.problems import FileTooLarge, SizeMismatch
 from media.storage import ObjectMissing
 from media.storage.filesystem import (
@@ -205,8 +205,7 @@ def _labelled(
     response["Content-Type"] = content_type if content_type in SERVED else UNKNOWN_CONTENT_TYPE
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    disposition = content_disposition_header(as_attachment=True, filename=filename or "")
-    response["Content-Disposition"] = disposition or "attachment"
+    response["Content-Disposition"] = attachment(filename)
     response["Accept-Ranges"] = "bytes"
     response["Cache-Control"] = "private"
     return response

@@ -75,8 +75,8 @@ def test_the_sound_becomes_media_and_says_what_was_understood(run_job, api):
     [
         ("Rain. Wind at 1.5 times", "Rain. Wind at 1.5 times.wav"),
         ("rain/wind", "rain wind.wav"),
-        ("../../rain", ".. .. rain.wav"),
-        ("...", "....wav"),
+        ("../../rain", "rain.wav"),
+        ("...", "untitled.wav"),
     ],
 )
 def test_the_sound_is_named_after_its_prompt(run_job, prompt: str, name: str):

@@ -57,7 +57,7 @@ def test_a_text_becomes_media(run_job: Callable[..., dict[str, Any]], api: APICl
     [made] = output["media"]
     assert (output["sample_rate"], output["characters"]) == (24_000, 26)
     assert output["engine"]["name"] == "draft"
-    assert made["name"] == "Good morning. How are you?, speech.wav"
+    assert made["name"] == "Good morning. How are you, speech.wav"
     assert (made["type"], made["mime_type"]) == (MediaType.AUDIO, "audio/wav")
     assert made["duration_ms"] == pytest.approx(output["duration_ms"], abs=2)
     heard = requests.get(made["download_url"], timeout=10)

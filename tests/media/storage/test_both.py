@@ -57,7 +57,7 @@ def test_a_presigned_get_answers_the_bytes_as_an_attachment(storage: ObjectStora
     assert answer.status_code == 200
     assert answer.content == b"moving pictures"
     assert answer.headers["Content-Type"] == "video/mp4"
-    named = "attachment; filename*=utf-8''F%C3%AAte%20%221%22.mp4"
+    named = "attachment; filename*=utf-8''F%C3%AAte%201.mp4"
     assert answer.headers["Content-Disposition"] == named
 
 
