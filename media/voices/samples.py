@@ -29,6 +29,12 @@ OTHER_SPEAKER_SECONDS = 1.5
 """Less voiced sound than this of somebody else may as well be the same person, in another tone."""
 
 
+class NotARecording(UnsupportedMedia):
+    """Nothing to listen to: a picture, a letter."""
+
+    default_detail = "A voice sample must be sound that we can read: a recording, or a film."
+
+
 class NoSound(Refused):
     """A film without sound."""
 
@@ -102,9 +108,12 @@ def examine(content: bytes) -> VoiceSample:
 
 
 def _examine(path: Path) -> VoiceSample:
-    found = probe(str(path))
+    try:
+        found = probe(str(path))
+    except UnsupportedMedia as exc:
+        raise NotARecording from exc
     if found.type == MediaType.IMAGE:
-        raise UnsupportedMedia
+        raise NotARecording
     if not found.metadata["has_audio"]:
         raise NoSound
     check_length(found.duration_ms or 0)

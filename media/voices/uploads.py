@@ -18,7 +18,7 @@ from media.access import owned_voice
 from media.content_types import ACCEPTED, base_type
 from media.deletion import remove_after_commit
 from media.models import MediaStatus, VoiceClone
-from media.probing import DurationUnknown, MediaTooLong, UnsupportedMedia
+from media.probing import DurationUnknown, MediaTooLong
 from media.problems import FileTooLarge, Refused, SizeMismatch
 from media.storage import ObjectMissing, ObjectTooLarge, object_storage
 from media.uploads import EmptyFile, UnsupportedMediaType, UploadMissing
@@ -36,9 +36,10 @@ TAKEN = {kind: suffix for kind, suffix in ACCEPTED.items() if not kind.startswit
 REFUSALS: dict[str, type[Refused]] = {
     kind.default_code: kind
     for kind in (
-        EmptyFile, FileTooLarge, SizeMismatch, UnsupportedMedia, MediaTooLong, DurationUnknown,
-        samples.NoSound, samples.UndecodableSound, samples.SampleTooLong, samples.Silent,
-        samples.Clipped, samples.TooLittleSpeech, samples.TooMuchSpeech, samples.SeveralSpeakers,
+        EmptyFile, FileTooLarge, SizeMismatch, MediaTooLong, DurationUnknown,
+        samples.NotARecording, samples.NoSound, samples.UndecodableSound, samples.SampleTooLong,
+        samples.Silent, samples.Clipped, samples.TooLittleSpeech, samples.TooMuchSpeech,
+        samples.SeveralSpeakers,
     )
 }  # fmt: skip
 """Every way in which a sample is refused, by the code that its row keeps."""

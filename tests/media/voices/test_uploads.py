@@ -199,6 +199,17 @@ class TestConfirming:
         with pytest.raises(ObjectMissing):
             storage.head(voice.sample_r2_key)
 
+    @pytest.mark.parametrize("content", [samples.image(), samples.TEXT], ids=["picture", "text"])
+    def test_what_is_no_sound_is_told_what_a_sample_is(
+        self,
+        filesystem_storage: ObjectStorage,
+        bring: Bring,
+        confirm_voice: Confirm,
+        content: bytes,
+    ) -> None:
+        answer = confirm_voice(bring(content))
+        assert answer.json()["detail"].startswith("A voice sample must be sound")
+
     def test_too_little_speech(
         self,
         filesystem_storage: ObjectStorage,
