@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable
 from typing import Protocol
 
-from gpu_tasks import ffmpeg, film
+from gpu_tasks import audio, ffmpeg, film
 from gpu_tasks.compression import encoders, plans, source
 from gpu_tasks.compression.contract import (
     VIDEO,
@@ -13,7 +13,12 @@ from gpu_tasks.compression.contract import (
     CompressionResult,
 )
 from gpu_tasks.compression.encoders import Encoder
-from gpu_tasks.compression.encoding import copied, encoded, encoded_in_two_passes
+from gpu_tasks.compression.encoding import (
+    copied,
+    encoded,
+    encoded_in_two_passes,
+    sound_decodes,
+)
 from gpu_tasks.compression.likeness import ssim
 from gpu_tasks.compression.plans import Plan
 from gpu_tasks.compression.source import Source
@@ -65,7 +70,7 @@ class Compressor:
                 plan = work.to_quality(payload.target, payload.codec)
             return work.result(plan)
         except ffmpeg.FFmpegFailed as exc:
-            raise EngineError(ErrorCode.INPUT_INVALID, film.UNDECODABLE) from exc
+            raise EngineError(ErrorCode.INPUT_INVALID, _fault(found)) from exc
 
 
 class _Work:
@@ -97,7 +102,7 @@ class _Work:
     def result(self, plan: Plan | None) -> CompressionResult:
         made = source.look(self._path, pictures=self._source.pictures is not None)
         if made.seconds < film.LEAST_DECODED * self._source.seconds:
-            raise EngineError(ErrorCode.INPUT_INVALID, film.UNDECODABLE)
+            raise EngineError(ErrorCode.INPUT_INVALID, _fault(self._source))
         likeness = 1.0 if self._source.pictures else None
         if plan is not None and plan.pictures is not None:
             progress = self._part(ENCODED_SHARE, 1.0)
@@ -196,6 +201,13 @@ class _Work:
         if self._size > self._source.size_bytes and self._source.is_mp4 and not for_web:
             shutil.copyfile(self._source.path, self._path)
         return self._size <= self._source.size_bytes
+
+
+def _fault(found: Source) -> str:
+    """What of a source could not be decoded."""
+    if found.pictures is None or (found.sound is not None and not sound_decodes(found)):
+        return audio.UNDECODABLE
+    return film.UNDECODABLE
 
 
 def _does_for_archive(found: Source) -> bool:

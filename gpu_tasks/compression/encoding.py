@@ -75,6 +75,15 @@ def copied(source: Source, path: Path, *, private: bool, progress: Progress) -> 
     ffmpeg.run([*arguments, *metadata, *MP4, path], seconds=source.seconds, progress=progress)
 
 
+def sound_decodes(source: Source) -> bool:
+    """Whether FFmpeg gets through the source's sound, as it has to for any target."""
+    try:
+        ffmpeg.run([*ffmpeg.source(source.path), "-vn", *SOUND, "-f", "null", "-"])
+    except ffmpeg.FFmpegFailed:
+        return False
+    return True
+
+
 def picture_filters(source: Source, plan: PicturePlan) -> list[str]:
     """From the source's frames, turned upright by FFmpeg, to the plan's."""
     shown = source.pictures

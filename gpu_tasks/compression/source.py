@@ -9,7 +9,7 @@ import av.error
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from gpu_tasks import film
+from gpu_tasks import audio, film
 from gpu_tasks.decoding import header_seconds, open_media
 from gpu_tasks.errors import EngineError, ErrorCode
 
@@ -65,7 +65,8 @@ def look(path: Path, *, pictures: bool) -> Source:
             found = _pictures(container, shown) if shown else None
             is_mp4 = "mp4" in container.format.name.split(",")
         except av.error.FFmpegError as exc:
-            raise EngineError(ErrorCode.INPUT_INVALID, film.UNDECODABLE) from exc
+            fault = film.UNDECODABLE if pictures else audio.UNDECODABLE
+            raise EngineError(ErrorCode.INPUT_INVALID, fault) from exc
     if not pictures and sound is None:
         raise EngineError(ErrorCode.INPUT_INVALID, "The file has no sound.")
     if seconds <= 0:

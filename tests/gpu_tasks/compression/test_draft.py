@@ -285,21 +285,6 @@ def test_a_film_without_sound_is_no_sound(engine: Engine, tmp_path: Path):
     assert refused(engine, tmp_path / "work", source, "web", sound=True) == "The file has no sound."
 
 
-@pytest.mark.parametrize("content", [b"", b"This is a letter and no film.\n" * 50])
-def test_what_is_no_film_is_refused(engine: Engine, tmp_path: Path, content: bytes):
-    source = tmp_path / "film.mp4"
-    source.write_bytes(content)
-    assert "not an audio or video file" in refused(engine, tmp_path / "work", source, "web")
-
-
-@pytest.mark.parametrize("target", ["web", 30_000])
-def test_a_film_that_breaks_off_is_refused(engine: Engine, tmp_path: Path, target: object):
-    whole = make_film(tmp_path / "film.mp4", seconds=4, extra=("-movflags", "+faststart"))
-    content = whole.read_bytes()
-    whole.write_bytes(content[: len(content) // 4])
-    assert "decoded" in refused(engine, tmp_path / "work", whole, target)
-
-
 def test_a_film_whose_header_does_not_say_how_long_it_is(
     engine: Engine, film: Path, tmp_path: Path
 ):
