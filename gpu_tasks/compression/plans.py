@@ -26,10 +26,16 @@ look better; below the third, nothing does.
 FILM_SOUND_BITS = (128_000, 96_000, 64_000, 48_000, 32_000)
 SOUND_SHARE = 0.2
 """Of a film's bits, at most, where there is a choice."""
-SOUND_BITS = (256_000, 192_000, 128_000, 96_000, 64_000, 48_000, 32_000, 24_000, 16_000, 12_000)
-LEAST_AAC_BITS = 48_000
-"""Below, Opus sounds better; in films the sound stays AAC, which every player knows."""
-LEAST_STEREO_BITS = 48_000
+SOUND_BITS = (
+    256_000, 192_000, 128_000, 96_000, 64_000, 48_000, 32_000, 24_000, 16_000, 12_000, 8_000,
+)  # fmt: skip
+"""Of AAC. Opus would sound better in the lowest, but Apple's players do not open it in MP4."""
+SAMPLE_RATES = (
+    (40_000, 48_000), (28_000, 32_000), (20_000, 24_000), (14_000, 16_000), (10_000, 12_000),
+    (0, 8_000),
+)  # fmt: skip
+"""Hertz at most, from so many bits for each channel on: fewer bits do not fill what is higher."""
+LEAST_STEREO_BITS = 64_000
 HEADER_BYTES, FRAME_BYTES, SOUND_SECOND_BYTES = 1500, 16, 250
 """What MP4 itself takes: in all, for a frame, for a second of sound."""
 MARGIN = 0.02
@@ -43,12 +49,15 @@ class SoundPlan:
     bits: int = 0
     """A second."""
     channels: int = 0
+    sample_rate: int | None = None
+    """In hertz; the source's where nothing is said."""
 
     def arguments(self) -> list[str]:
         """FFmpeg's."""
         if self.codec == "copy":
             return ["-c:a", "copy"]
-        return ["-c:a", self.codec, "-b:a", str(self.bits), "-ac", str(self.channels)]
+        rate = ["-ar", str(self.sample_rate)] if self.sample_rate is not None else []
+        return ["-c:a", self.codec, "-b:a", str(self.bits), "-ac", str(self.channels), *rate]
 
 
 @dataclass(frozen=True)
@@ -167,7 +176,7 @@ def _least_bytes(source: Source, pictures: PicturePlan) -> float:
 
 def _film_sound(sound: Sound, bits: float) -> SoundPlan:
     fits = (one for one in FILM_SOUND_BITS if one <= SOUND_SHARE * bits)
-    return _coded(sound, next(fits, FILM_SOUND_BITS[-1]), "aac")
+    return _coded(sound, next(fits, FILM_SOUND_BITS[-1]))
 
 
 def _sound_for_size(source: Source, size_bytes: float) -> Plan:
@@ -176,13 +185,14 @@ def _sound_for_size(source: Source, size_bytes: float) -> Plan:
     rate = next((one for one in SOUND_BITS if one <= bits), None)
     if rate is None:
         raise unreachable(1.1 * _bytes_of(source, SOUND_BITS[-1]))
-    codec = "aac" if rate >= LEAST_AAC_BITS else "libopus"
-    return Plan(None, _coded(source.sound, rate, codec), private=True)
+    return Plan(None, _coded(source.sound, rate), private=True)
 
 
-def _coded(sound: Sound, bits: int, codec: str) -> SoundPlan:
-    stereo = bits >= LEAST_STEREO_BITS
-    return SoundPlan(codec, bits, min(2 if stereo else 1, sound.channels))
+def _coded(sound: Sound, bits: int) -> SoundPlan:
+    """AAC at that rate: where it is low, in mono, and without what is high."""
+    channels = min(2 if bits >= LEAST_STEREO_BITS else 1, sound.channels)
+    rate = next(most for least, most in SAMPLE_RATES if bits >= least * channels)
+    return SoundPlan("aac", bits, channels, min(rate, sound.sample_rate))
 
 
 def _fitting(

@@ -38,6 +38,8 @@ class Sound:
 
     codec: str
     channels: int
+    sample_rate: int = 48_000
+    """In hertz."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,11 @@ def _sound(container: InputContainer) -> Sound | None:
     stream = container.streams.audio[0]
     if not isinstance(stream, AudioStream) or stream.codec_context is None:
         raise EngineError(ErrorCode.INPUT_INVALID, "The sound could not be decoded.")
-    return Sound(codec=stream.codec_context.codec.canonical_name, channels=max(1, stream.channels))
+    return Sound(
+        codec=stream.codec_context.codec.canonical_name,
+        channels=max(1, stream.channels),
+        sample_rate=stream.rate or Sound.sample_rate,
+    )
 
 
 def _last_seconds(container: InputContainer) -> float:

@@ -69,3 +69,9 @@ def frames_of(path: Path) -> list[np.ndarray]:
     """The frames, as grey pictures."""
     with av.open(str(path)) as container:
         return [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+
+
+def starts_at_once(path: Path) -> bool:
+    """Whether players find the index before the media."""
+    content = path.read_bytes()
+    return content.index(b"moov") < content.index(b"mdat")

@@ -16,9 +16,8 @@ from gpu_tasks.compression.likeness import MEASURED_SECONDS
 from gpu_tasks.contract import EngineInfo
 from gpu_tasks.engine import Engine
 from gpu_tasks.errors import Stopped
-from tests.gpu_tasks.compression.calls import compress, frames_of, refused
+from tests.gpu_tasks.compression.calls import compress, frames_of, refused, starts_at_once
 from tests.gpu_tasks.films import make_film, turned
-from tests.gpu_tasks.recordings import MONOLOGUE
 from tests.gpu_tasks.test_ffmpeg import children
 from tests.gpu_tasks.test_film import HDR, VARIABLE
 
@@ -30,12 +29,6 @@ def tags_of(path: Path) -> str:
     """All that the file says of itself."""
     with av.open(str(path)) as container:
         return str([container.metadata, *(stream.metadata for stream in container.streams)])
-
-
-def starts_at_once(path: Path) -> bool:
-    """Whether players find the index before the media."""
-    content = path.read_bytes()
-    return content.index(b"moov") < content.index(b"mdat")
 
 
 def test_a_film_for_the_web(engine: Engine, film: Path, tmp_path: Path):
@@ -241,48 +234,6 @@ def test_a_single_picture_of_a_film(engine: Engine, tmp_path: Path):
     result, _ = compress(engine, tmp_path / "work", source, "web")
     assert result.audio_codec is None
     assert result.duration_ms == pytest.approx(40, abs=10)
-
-
-@pytest.mark.parametrize("target", ["web", "archive", 40_000])
-def test_sound_alone(engine: Engine, tmp_path: Path, target: object):
-    source = tmp_path / "sound.wav"
-    ffmpeg.run(["-i", MONOLOGUE, "-t", "5", "-ac", "2", "-ar", "44100", source])
-    result, path = compress(engine, tmp_path / "work", source, target, sound=True)
-    assert (result.video_codec, result.width, result.ssim) == (None, None, None)
-    assert result.audio_codec == "aac"
-    assert result.duration_ms == pytest.approx(5000, abs=60)
-    assert starts_at_once(path)
-    assert isinstance(target, str) or result.size_bytes <= target
-
-
-def test_sound_in_little_room_is_opus(engine: Engine, tmp_path: Path):
-    result, _ = compress(engine, tmp_path, MONOLOGUE, 40_000, sound=True)
-    assert result.audio_codec == "opus"
-    assert 20_000 < result.size_bytes <= 40_000
-
-
-def test_a_song_with_a_cover_is_sound(engine: Engine, tmp_path: Path):
-    cover, song = tmp_path / "cover.jpg", tmp_path / "song.mp3"
-    ffmpeg.run(["-f", "lavfi", "-i", "color=red:size=64x64", "-frames:v", "1", cover])
-    ffmpeg.run([
-        "-f", "lavfi", "-i", "sine=duration=5", "-i", cover, "-map", "0", "-map", "1",
-        "-c:v", "copy", "-disposition:v", "attached_pic", "-b:a", "320k", song,
-    ])  # fmt: skip
-    result, _ = compress(engine, tmp_path / "1", song, "web", sound=True)
-    assert (result.audio_codec, result.width) == ("aac", None)
-    assert "no moving pictures" in refused(engine, tmp_path / "2", song, "web")
-
-
-def test_silence_is_sound(engine: Engine, tmp_path: Path):
-    source = tmp_path / "silence.wav"
-    ffmpeg.run(["-f", "lavfi", "-i", "anullsrc=r=48000:cl=stereo", "-t", "2", source])
-    result, _ = compress(engine, tmp_path / "work", source, "web", sound=True)
-    assert result.duration_ms == pytest.approx(2000, abs=50)
-
-
-def test_a_film_without_sound_is_no_sound(engine: Engine, tmp_path: Path):
-    source = make_film(tmp_path / "film.mp4", sound=False)
-    assert refused(engine, tmp_path / "work", source, "web", sound=True) == "The file has no sound."
 
 
 def test_a_film_whose_header_does_not_say_how_long_it_is(

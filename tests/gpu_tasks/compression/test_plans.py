@@ -8,7 +8,7 @@ import pytest
 
 from gpu_tasks.compression import plans
 from gpu_tasks.compression.contract import Codec
-from gpu_tasks.compression.plans import for_archive, for_size, for_web
+from gpu_tasks.compression.plans import SoundPlan, for_archive, for_size, for_web
 from gpu_tasks.compression.source import Pictures, Sound, Source
 from gpu_tasks.errors import EngineError, ErrorCode
 
@@ -121,12 +121,19 @@ def test_a_size_that_cannot_be_is_refused_with_one_that_can(source: Source):
 
 
 @pytest.mark.parametrize(
-    ("size", "codec", "bits"),
+    ("size", "bits", "channels", "sample_rate"),
     [
-        (10**7, "aac", 256_000), (700_000, "aac", 64_000), (300_000, "libopus", 32_000),
-        (120_000, "libopus", 12_000),
+        (10**7, 256_000, 2, 48_000), (700_000, 64_000, 2, 32_000), (450_000, 48_000, 1, 48_000),
+        (300_000, 32_000, 1, 32_000), (220_000, 24_000, 1, 24_000), (150_000, 16_000, 1, 16_000),
+        (120_000, 12_000, 1, 12_000), (90_000, 8_000, 1, 8_000),
     ],
 )  # fmt: skip
-def test_sound_alone_goes_to_opus_where_there_is_little(size: int, codec: str, bits: int):
-    sound = for_size(SONG, size).sound
-    assert (sound.codec, sound.bits) == (codec, bits)
+def test_sound_alone_is_aac_with_less_in_it_where_there_is_little(
+    size: int, bits: int, channels: int, sample_rate: int
+):
+    assert for_size(SONG, size).sound == SoundPlan("aac", bits, channels, sample_rate)
+
+
+def test_no_sound_gets_more_samples_than_it_has():
+    call = replace(SONG, sound=Sound("pcm_mulaw", 1, sample_rate=8_000))
+    assert for_size(call, 10**7).sound.sample_rate == 8_000
