@@ -36,7 +36,6 @@ TRY_SHARE = 0.6
 NOTHING_TO_GAIN = "The file is smaller already than what it would become."
 
 MP4_PICTURES = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
-MP4_SOUND = plans.LOSSY_SOUND | {"flac", "alac"}
 WEB_PIXELS = frozenset({"yuv420p", "yuvj420p"})
 
 
@@ -212,7 +211,8 @@ def _fault(found: Source) -> str:
 
 def _does_for_archive(found: Source) -> bool:
     pictures = found.pictures is None or found.pictures.codec in MP4_PICTURES
-    return pictures and (found.sound is None or found.sound.codec in MP4_SOUND)
+    sounds = (*([found.sound] if found.sound else []), *found.further)
+    return pictures and all(one.codec in plans.COMPRESSED_SOUND for one in sounds)
 
 
 def _does_for_web(found: Source) -> bool:

@@ -60,9 +60,11 @@ class CompressionPayload(Payload):
 
     - ``web``: H.264, at most 1080p and 60 frames a second, standard range, AAC stereo; starts
       playing before it is loaded; says nothing of where and with what it was recorded.
-    - ``archive``: HEVC, visually lossless, at the source's resolution, rate, range and channels;
-      sound that is compressed already is copied.
-    - a size: as ``web``, and at most so large. Smaller pictures where it is little.
+    - ``archive``: HEVC, visually lossless, at the source's resolution, rate, range and channels,
+      with all tracks of sound, the one that players play first. AAC, MP3, AC-3, Opus, FLAC and
+      ALAC are copied; what else is lossless (PCM) becomes FLAC, of 24 bits at most; the rest AAC.
+    - a size: as ``web``, and at most so large. Where it is little, smaller pictures, and sound in
+      mono and with fewer samples.
 
     ``codec`` takes the place of the usual one of ``web`` and ``archive``: HEVC and AV1 (SVT-AV1)
     are smaller, and not played everywhere. Subtitles and other data are dropped; turned pictures

@@ -12,7 +12,6 @@ from gpu_tasks.film import TO_SDR
 Progress = Callable[[float], None]
 PICTURES = ("-map", "0:V:0")
 """The first that are no cover."""
-SOUND = ("-map", "0:a:0?")
 NOTHING_ELSE = ("-sn", "-dn")
 PRIVATE = (
     "-map_metadata", "-1", "-map_metadata:s:v", "-1", "-map_metadata:s:a", "-1",
@@ -40,7 +39,7 @@ def encoded(
         arguments += [*encoder.arguments(shown.quality), *_tag(shown.codec)]
     else:
         arguments += [*ffmpeg.source(source.path), "-vn"]
-    ffmpeg.run([*arguments, *_rest(plan), path], seconds=source.seconds, progress=progress)
+    ffmpeg.run([*arguments, *_rest(source, plan), path], seconds=source.seconds, progress=progress)
 
 
 def encoded_in_two_passes(
@@ -61,24 +60,28 @@ def encoded_in_two_passes(
         progress=lambda share: progress(FIRST_PASS_SHARE * share),
     )
     ffmpeg.run(
-        [*begin, "-pass", "2", "-passlogfile", log, *_rest(plan), path],
+        [*begin, "-pass", "2", "-passlogfile", log, *_rest(source, plan), path],
         seconds=source.seconds,
         progress=lambda share: progress(FIRST_PASS_SHARE + (1 - FIRST_PASS_SHARE) * share),
     )
 
 
 def copied(source: Source, path: Path, *, private: bool, progress: Progress) -> None:
-    """Write the source's own pictures and sound into a new MP4. Raises ``FFmpegFailed``."""
+    """Write the source's own pictures and sound into a new MP4. Raises ``FFmpegFailed``.
+
+    Further sound is left out if nobody is to know more than has to be (``private``).
+    """
     pictures = [*PICTURES, *_tag(source.pictures.codec)] if source.pictures else ["-vn"]
     metadata = PRIVATE if private else ()
-    arguments = [*ffmpeg.source(source.path), *pictures, *SOUND, *NOTHING_ELSE, "-c", "copy"]
+    sounds = _sound_maps(source, further=not private)
+    arguments = [*ffmpeg.source(source.path), *pictures, *sounds, *NOTHING_ELSE, "-c", "copy"]
     ffmpeg.run([*arguments, *metadata, *MP4, path], seconds=source.seconds, progress=progress)
 
 
 def sound_decodes(source: Source) -> bool:
     """Whether FFmpeg gets through the source's sound, as it has to for any target."""
     try:
-        ffmpeg.run([*ffmpeg.source(source.path), "-vn", *SOUND, "-f", "null", "-"])
+        ffmpeg.run([*ffmpeg.source(source.path), "-vn", *_sound_maps(source), "-f", "null", "-"])
     except ffmpeg.FFmpegFailed:
         return False
     return True
@@ -96,8 +99,17 @@ def picture_filters(source: Source, plan: PicturePlan) -> list[str]:
     return [*filters, f"format={'yuv420p10le' if deep else 'yuv420p'}"]
 
 
-def _rest(plan: Plan) -> list[str]:
-    sound = [*SOUND, *plan.sound.arguments()] if plan.sound else ["-an"]
+def _sound_maps(source: Source, *, further: bool = False) -> list[str]:
+    """The sound that is heard first, and where asked for all others behind it."""
+    heard = [source.sound] if source.sound else []
+    heard += source.further if further else ()
+    return [part for one in heard for part in ("-map", f"0:{one.stream}")]
+
+
+def _rest(source: Source, plan: Plan) -> list[str]:
+    sound = [*_sound_maps(source, further=bool(plan.further))] if plan.sound else ["-an"]
+    for track, one in enumerate([plan.sound, *plan.further] if plan.sound else []):
+        sound += one.arguments(track)
     metadata = PRIVATE if plan.private else ()
     return [*sound, *NOTHING_ELSE, *metadata, *MP4]
 

@@ -14,8 +14,9 @@ WEB_QUALITY = {Codec.H264: 23, Codec.HEVC: 27, Codec.AV1: 35}
 ARCHIVE_QUALITY = {Codec.H264: 17, Codec.HEVC: 18, Codec.AV1: 22}
 """Constant rate factors of the encoders: their usual ones, and such as are visually lossless."""
 WEB_SOUND_BITS, ARCHIVE_SOUND_BITS_PER_CHANNEL = 128_000, 96_000
-LOSSY_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "opus"})
-"""Sounds that an archive keeps as they are: MP4 holds them, and coding them again only loses."""
+COMPRESSED_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"})
+"""Sounds that an archive keeps as they are: MP4 holds them, and coding them again gains nothing."""
+MAX_FLAC_CHANNELS = MAX_AAC_CHANNELS = 8
 
 SIDES = (1080, 720, 540, 480, 360, 240, 144)
 """Shorter sides that small sizes fall back to."""
@@ -47,17 +48,18 @@ class SoundPlan:
 
     codec: str
     bits: int = 0
-    """A second."""
+    """A second; 0 for what is lossless."""
     channels: int = 0
     sample_rate: int | None = None
     """In hertz; the source's where nothing is said."""
 
-    def arguments(self) -> list[str]:
-        """FFmpeg's."""
+    def arguments(self, track: int = 0) -> list[str]:
+        """FFmpeg's, for the result's track of that number."""
+        told = {"c": self.codec, "b": self.bits, "ac": self.channels, "ar": self.sample_rate}
         if self.codec == "copy":
-            return ["-c:a", "copy"]
-        rate = ["-ar", str(self.sample_rate)] if self.sample_rate is not None else []
-        return ["-c:a", self.codec, "-b:a", str(self.bits), "-ac", str(self.channels), *rate]
+            told = {"c": "copy"}
+        named = ((f"-{name}:a:{track}", str(value)) for name, value in told.items() if value)
+        return [part for pair in named for part in pair]
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,9 @@ class Plan:
     sound: SoundPlan | None
     private: bool
     """Nothing is said of the recording: place, device, time."""
+    further: tuple[SoundPlan, ...] = ()
+    """What becomes of the source's further tracks of sound; they are left out where there is none.
+    """
 
 
 def for_web(source: Source, codec: Codec = Codec.H264) -> Plan:
@@ -106,6 +111,7 @@ def for_archive(source: Source, codec: Codec = Codec.HEVC) -> Plan:
         pictures=_likened(shown, codec) if shown else None,
         sound=_archived(heard) if heard else None,
         private=False,
+        further=tuple(_archived(track) for track in source.further),
     )
 
 
@@ -121,9 +127,11 @@ def _likened(shown: Pictures, codec: Codec) -> PicturePlan:
 
 
 def _archived(sound: Sound) -> SoundPlan:
-    if sound.codec in LOSSY_SOUND:
+    if sound.codec in COMPRESSED_SOUND:
         return SoundPlan("copy")
-    channels = min(8, sound.channels)
+    if sound.is_lossless:
+        return SoundPlan("flac", channels=min(MAX_FLAC_CHANNELS, sound.channels))
+    channels = min(MAX_AAC_CHANNELS, sound.channels)
     return SoundPlan("aac", ARCHIVE_SOUND_BITS_PER_CHANNEL * channels, channels)
 
 

@@ -34,12 +34,16 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Sound:
-    """The first sound of a file."""
+    """A sound of a file."""
 
     codec: str
     channels: int
     sample_rate: int = 48_000
     """In hertz."""
+    is_lossless: bool = False
+    """Pulse codes, or compressed so that they come back as they were."""
+    stream: int = 0
+    """Its index in the file."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Source:
     pictures: Pictures | None
     sound: Sound | None
     is_mp4: bool = False
+    further: tuple[Sound, ...] = ()
+    """Its other tracks of sound: languages, comments, channels of a recorder."""
 
 
 def look(path: Path, *, pictures: bool) -> Source:
@@ -63,6 +69,7 @@ def look(path: Path, *, pictures: bool) -> Source:
     with open_media(path) as container:
         try:
             sound = _sound(container)
+            further = tuple(one for one in _sounds(container) if one != sound)
             seconds = float(header_seconds(container) or _last_seconds(container))
             found = _pictures(container, shown) if shown else None
             is_mp4 = "mp4" in container.format.name.split(",")
@@ -73,7 +80,7 @@ def look(path: Path, *, pictures: bool) -> Source:
         raise EngineError(ErrorCode.INPUT_INVALID, "The file has no sound.")
     if seconds <= 0:
         raise EngineError(ErrorCode.INPUT_INVALID, "The file does not tell how long it is.")
-    return Source(path, path.stat().st_size, seconds, found, sound, is_mp4)
+    return Source(path, path.stat().st_size, seconds, found, sound, is_mp4, further)
 
 
 def _pictures(container: InputContainer, shown: film.Film) -> Pictures:
@@ -100,10 +107,22 @@ def _sound(container: InputContainer) -> Sound | None:
     stream = container.streams.audio[0]
     if not isinstance(stream, AudioStream) or stream.codec_context is None:
         raise EngineError(ErrorCode.INPUT_INVALID, "The sound could not be decoded.")
+    return _facts(stream)
+
+
+def _sounds(container: InputContainer) -> list[Sound]:
+    """All that FFmpeg has a decoder for."""
+    return [_facts(one) for one in container.streams.audio if one.codec_context is not None]
+
+
+def _facts(stream: AudioStream) -> Sound:
+    codec = stream.codec_context.codec
     return Sound(
-        codec=stream.codec_context.codec.canonical_name,
+        codec=codec.canonical_name,
         channels=max(1, stream.channels),
         sample_rate=stream.rate or Sound.sample_rate,
+        is_lossless=codec.lossless and not codec.lossy,
+        stream=stream.index,
     )
 
 

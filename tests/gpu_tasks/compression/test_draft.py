@@ -193,16 +193,6 @@ def test_a_variable_rate_keeps_its_times(engine: Engine, tmp_path: Path, target:
     assert result.ssim > 0.9
 
 
-@pytest.mark.parametrize(("target", "channels"), [("web", 2), ("archive", 6)])
-def test_surround_sound(engine: Engine, tmp_path: Path, target: str, channels: int):
-    extra = (*INTRA, "-c:a", "pcm_s16le", "-ac", "6")
-    source = make_film(tmp_path / "film.mov", extra=extra)
-    result, path = compress(engine, tmp_path / "work", source, target)
-    assert result.audio_codec == "aac"
-    with av.open(str(path)) as container:
-        assert container.streams.audio[0].channels == channels
-
-
 @pytest.mark.parametrize(("target", "form"), [("web", "yuv420p"), ("archive", "yuv420p10le")])
 def test_high_range(engine: Engine, tmp_path: Path, target: str, form: str):
     source = make_film(tmp_path / "film.mp4", extra=(*HDR, "-crf", "2"))

@@ -64,7 +64,7 @@ def test_the_web_gets_stereo_at_most(channels: int, kept: int):
 
 
 def test_an_archive_keeps_size_range_and_channels():
-    plan = for_archive(replace(FILM, sound=Sound("pcm_s16le", 6)))
+    plan = for_archive(replace(FILM, sound=Sound("vorbis", 6)))
     assert (plan.pictures.codec, plan.pictures.width, plan.pictures.height) == (
         Codec.HEVC, 3840, 2160,
     )  # fmt: skip
@@ -75,10 +75,22 @@ def test_an_archive_keeps_size_range_and_channels():
 
 @pytest.mark.parametrize(
     ("codec", "kept"),
-    [("aac", "copy"), ("eac3", "copy"), ("flac", "aac"), ("vorbis", "aac"), ("pcm_s24le", "aac")],
-)
-def test_an_archive_copies_lossy_sound(codec: str, kept: str):
-    assert for_archive(replace(FILM, sound=Sound(codec, 2))).sound.codec == kept
+    [
+        ("aac", "copy"), ("eac3", "copy"), ("flac", "copy"), ("alac", "copy"), ("vorbis", "aac"),
+        ("pcm_s24le", "flac"), ("tta", "flac"), ("pcm_mulaw", "aac"),
+    ],
+)  # fmt: skip
+def test_an_archive_loses_no_sound_that_it_need_not(codec: str, kept: str):
+    lossless = codec in {"pcm_s24le", "tta", "flac", "alac"}
+    sound = Sound(codec, 2, is_lossless=lossless)
+    assert for_archive(replace(FILM, sound=sound)).sound.codec == kept
+
+
+def test_further_sound_is_for_archives():
+    further = (Sound("aac", 2, stream=3), Sound("pcm_s16le", 12, is_lossless=True, stream=2))
+    film = replace(FILM, further=further)
+    assert for_archive(film).further == (SoundPlan("copy"), SoundPlan("flac", channels=8))
+    assert for_web(film).further == for_size(film, 10**7).further == ()
 
 
 def bits_of(plan: plans.Plan) -> int:
