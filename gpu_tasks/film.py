@@ -61,6 +61,8 @@ class Film:
     """What the header says of the whole file, where it does."""
     has_sound: bool
     is_hdr: bool
+    is_turned: bool = False
+    """Players turn the frames that are stored; here they are read upright."""
 
     @property
     def frames_expected(self) -> int:
@@ -135,6 +137,7 @@ def _look(container: InputContainer, path: Path, max_side: int, rate: Fraction |
         longest_seconds=header_seconds(container),
         has_sound=bool(container.streams.audio),
         is_hdr=int(stream.codec_context.color_trc or 0) in HDR_TRANSFERS,
+        is_turned=bool(frame.rotation),
     )
 
 

@@ -1,5 +1,6 @@
 """Compressing one file: the way that both engines go, each with its encoders."""
 
+import math
 import shutil
 from collections.abc import Callable
 from typing import Protocol
@@ -33,7 +34,9 @@ ENCODED_SHARE = 0.85
 """Of the progress; the rest is the measuring."""
 TRY_SHARE = 0.6
 """Of what is left of that, each try takes so much."""
-NOTHING_TO_GAIN = "The file is smaller already than what it would become."
+NOTHING_TO_GAIN = (
+    "The file is smaller already than what it would become, and cannot be kept as it is."
+)
 
 MP4_PICTURES = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
 WEB_PIXELS = frozenset({"yuv420p", "yuvj420p"})
@@ -89,14 +92,20 @@ class _Work:
         self._encode(plan, self._part(0, TRY_SHARE * ENCODED_SHARE))
         if self._size < self._source.size_bytes:
             return plan
-        if codec is not None:
+        if codec is not None and plan.pictures is not None:
             raise EngineError(ErrorCode.INPUT_INVALID, NOTHING_TO_GAIN)
-        return self._keep_or_fit(for_web=target == "web", tried=1)
+        if self._keep(for_web=target == "web"):
+            return None
+        if target == "web":
+            return self._fit_in_source(tried=1)
+        return self._less_for_archive(plan)
 
     def to_size(self, size_bytes: int) -> Plan | None:
-        if size_bytes >= self._source.size_bytes:
-            return self._keep_or_fit(for_web=True, tried=0)
-        return self._fit(size_bytes)
+        if size_bytes < self._source.size_bytes:
+            return self._fit(size_bytes)
+        if self._keep(for_web=True, most_bytes=size_bytes):
+            return None
+        return self._fit_in_source(tried=0)
 
     def result(self, plan: Plan | None) -> CompressionResult:
         made = source.look(self._path, pictures=self._source.pictures is not None)
@@ -180,26 +189,34 @@ class _Work:
             progress,
         )
 
-    def _keep_or_fit(self, *, for_web: bool, tried: int) -> Plan | None:
+    def _fit_in_source(self, tried: int) -> Plan:
         """What is no larger than the source, where the usual would be."""
-        if self._keep(for_web=for_web):
-            return None
-        if not for_web:
-            raise EngineError(ErrorCode.INPUT_INVALID, NOTHING_TO_GAIN)
         try:
             return self._fit(self._source.size_bytes, tried)
         except EngineError as exc:
             raise EngineError(ErrorCode.INPUT_INVALID, NOTHING_TO_GAIN) from exc
 
-    def _keep(self, *, for_web: bool) -> bool:
-        """Put the source's own pictures and sound there, if they do for the target."""
+    def _less_for_archive(self, plan: Plan) -> Plan:
+        less = plans.less_for_archive(plan)
+        if less is not None:
+            self._encode(less, self._part(TRY_SHARE * ENCODED_SHARE, ENCODED_SHARE))
+            if self._size < self._source.size_bytes:
+                return less
+        raise EngineError(ErrorCode.INPUT_INVALID, NOTHING_TO_GAIN)
+
+    def _keep(self, *, for_web: bool, most_bytes: float = math.inf) -> bool:
+        """Put the source's own pictures and sound there, if they do for the target.
+
+        In its new container it may be larger, by what MP4 takes.
+        """
         does = _does_for_web(self._source) if for_web else _does_for_archive(self._source)
         if not does:
             return False
         copied(self._source, self._path, private=for_web, progress=self._part(0, ENCODED_SHARE))
         if self._size > self._source.size_bytes and self._source.is_mp4 and not for_web:
             shutil.copyfile(self._source.path, self._path)
-        return self._size <= self._source.size_bytes
+        most_bytes = min(most_bytes, self._source.size_bytes + plans.container_bytes(self._source))
+        return self._size <= most_bytes
 
 
 def _fault(found: Source) -> str:
@@ -210,7 +227,8 @@ def _fault(found: Source) -> str:
 
 
 def _does_for_archive(found: Source) -> bool:
-    pictures = found.pictures is None or found.pictures.codec in MP4_PICTURES
+    shown = found.pictures
+    pictures = shown is None or (shown.codec in MP4_PICTURES and not shown.is_turned)
     sounds = (*([found.sound] if found.sound else []), *found.further)
     return pictures and all(one.codec in plans.COMPRESSED_SOUND for one in sounds)
 
@@ -231,6 +249,7 @@ def _plays_everywhere(found: Source) -> bool:
         shown.codec == Codec.H264
         and shown.pixel_format in WEB_PIXELS
         and not shown.is_hdr
+        and not shown.is_turned
         and shown.frame_rate <= plans.WEB_RATE
         and all(side <= most for side, most in zip(sides, plans.WEB_SIDES, strict=True))
     )

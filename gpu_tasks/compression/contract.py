@@ -69,6 +69,11 @@ class CompressionPayload(Payload):
     ``codec`` takes the place of the usual one of ``web`` and ``archive``: HEVC and AV1 (SVT-AV1)
     are smaller, and not played everywhere. Subtitles and other data are dropped; turned pictures
     are made upright.
+
+    What would not become smaller keeps its own pictures and sound, in an MP4, if that holds them
+    and they are as the target asks for and upright. Else ``web`` is brought to the source's size,
+    and ``archive`` to a quality a little lower; what that does not make smaller either is refused
+    with INPUT_INVALID, and so is at once a ``codec`` that gains nothing.
     """
 
     media: InputFile
@@ -84,18 +89,22 @@ class CompressionPayload(Payload):
 
 
 class CompressionResult(Wire):
-    """What has been written. It is never larger than the source."""
+    """What has been written: smaller than the source, or what the source holds."""
 
     duration_ms: int = Field(ge=0)
     size_bytes: int = Field(ge=1)
     source_bytes: int = Field(ge=1)
-    ratio: float = Field(gt=0, le=1, description="The size by the source's.")
+    ratio: float = Field(
+        gt=0,
+        description="The size by the source's: below 1, or of what has been kept about 1, for "
+        "another container may take a little more.",
+    )
     ssim: float | None = Field(
         description="Likeness to the source at its size, 0 to 1 (structural similarity); of at "
         "most two minutes from the middle. Null for sound."
     )
     kept_source: bool = Field(
-        description="The source was as small already: its own pictures and sound, in a new file."
+        description="The source was as small already: its own pictures and sound, in an MP4."
     )
     video_codec: str | None
     audio_codec: str | None

@@ -13,6 +13,8 @@ WEB_RATE = Fraction(60)
 WEB_QUALITY = {Codec.H264: 23, Codec.HEVC: 27, Codec.AV1: 35}
 ARCHIVE_QUALITY = {Codec.H264: 17, Codec.HEVC: 18, Codec.AV1: 22}
 """Constant rate factors of the encoders: their usual ones, and such as are visually lossless."""
+LESS_ARCHIVE_QUALITY = 22
+"""HEVC's for what is compressed so much already that even this is hard to tell from it."""
 WEB_SOUND_BITS, ARCHIVE_SOUND_BITS_PER_CHANNEL = 128_000, 96_000
 COMPRESSED_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"})
 """Sounds that an archive keeps as they are: MP4 holds them, and coding them again gains nothing."""
@@ -115,6 +117,13 @@ def for_archive(source: Source, codec: Codec = Codec.HEVC) -> Plan:
     )
 
 
+def less_for_archive(plan: Plan) -> Plan | None:
+    """A little less than an archive's usual; None where there is nothing less."""
+    if plan.pictures is None:
+        return None
+    return replace(plan, pictures=replace(plan.pictures, quality=LESS_ARCHIVE_QUALITY))
+
+
 def _likened(shown: Pictures, codec: Codec) -> PicturePlan:
     return PicturePlan(
         codec=codec,
@@ -159,6 +168,12 @@ def unreachable(least_bytes: float) -> EngineError:
         ErrorCode.INPUT_INVALID,
         f"The file cannot be made as small as that: the least is about {least}.",
     )
+
+
+def container_bytes(source: Source) -> float:
+    """What MP4 takes for itself at most, of the source's pictures and sound as they are."""
+    further = SOUND_SECOND_BYTES * len(source.further)
+    return HEADER_BYTES + (_overhead(source) + further) * source.seconds
 
 
 def _payload_bits(source: Source, size_bytes: float) -> float:

@@ -30,6 +30,8 @@ class Pictures:
     is_deep: bool
     """More than eight bits."""
     pixel_format: str
+    is_turned: bool = False
+    """They are stored otherwise than they are shown."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ def _pictures(container: InputContainer, shown: film.Film) -> Pictures:
         is_hdr=shown.is_hdr,
         is_deep=max(component.bits for component in form.components) > HIGH_DEPTH,
         pixel_format=form.name,
+        is_turned=shown.is_turned,
     )
 
 

@@ -115,48 +115,6 @@ def test_a_size_too_small_names_the_least_and_that_is_reached(
     assert result.size_bytes <= int(number) * 1000
 
 
-def test_a_size_that_it_has_already_keeps_it(engine: Engine, film: Path, tmp_path: Path):
-    result, path = compress(engine, tmp_path, film, "25MB")
-    assert (result.kept_source, result.ssim) == (True, 1.0)
-    assert all(np.array_equal(*pair) for pair in zip(frames_of(film), frames_of(path), strict=True))
-    assert "+48" not in tags_of(path)
-
-
-def test_what_is_packed_tighter_than_we_can_does_not_grow(
-    engine: Engine, film: Path, tmp_path: Path
-):
-    source = tmp_path / "tight.mp4"
-    ffmpeg.run([
-        "-i", film, "-t", "2", "-c:v", "libx264", "-crf", "51", "-b:a", "8k",
-        "-map_metadata", "-1", "-chunk_duration", "9000000", source,
-    ])  # fmt: skip
-    result, path = compress(engine, tmp_path / "1", source, "archive")
-    assert (result.kept_source, result.ratio) == (True, 1.0)
-    assert path.read_bytes() == source.read_bytes()
-    for number, target in enumerate(["web", "25MB"], start=2):
-        assert refused(engine, tmp_path / str(number), source, target) == NOTHING_TO_GAIN
-
-
-def test_a_size_larger_than_a_film_that_does_not_play_everywhere(engine: Engine, tmp_path: Path):
-    source = make_film(tmp_path / "film.mkv", extra=INTRA)
-    result, _ = compress(engine, tmp_path / "work", source, "25MB")
-    assert (result.video_codec, result.kept_source) == ("h264", False)
-
-
-@pytest.mark.parametrize("target", ["web", "archive"])
-def test_what_would_grow_is_kept(engine: Engine, tmp_path: Path, target: str):
-    source = make_film(tmp_path / "film.mp4", extra=("-crf", "40", "-movflags", "+faststart"))
-    result, _ = compress(engine, tmp_path / "work", source, target)
-    assert (result.kept_source, result.video_codec) == (True, "h264")
-
-
-def test_what_would_grow_and_cannot_be_kept_is_refused(engine: Engine, tmp_path: Path):
-    source = make_film(
-        tmp_path / "film.webm", sound=False, extra=("-c:v", "libvpx", "-b:v", "1k", "-crf", "63")
-    )
-    assert refused(engine, tmp_path / "work", source, "archive") == NOTHING_TO_GAIN
-
-
 @pytest.mark.parametrize("target", ["web", "archive", 60_000])
 def test_a_turned_film_is_upright(engine: Engine, film: Path, tmp_path: Path, target: object):
     source = turned(tmp_path / "turned.mp4", film, 90)

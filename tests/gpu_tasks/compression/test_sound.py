@@ -143,7 +143,7 @@ def pitch(path: Path, track: int) -> float:
     return float(np.abs(np.fft.rfft(sound)).argmax() * rate / sound.size)
 
 
-@pytest.mark.parametrize("video", [INTRA])
+@pytest.mark.parametrize("video", [INTRA, ("-crf", "45")], ids=["encoded", "kept"])
 def test_an_archive_keeps_every_track_of_sound(
     engine: Engine, tmp_path: Path, video: tuple[str, ...]
 ):
