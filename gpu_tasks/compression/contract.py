@@ -68,7 +68,7 @@ class CompressionPayload(Payload):
 
     ``codec`` takes the place of the usual one of ``web`` and ``archive``: HEVC and AV1 (SVT-AV1)
     are smaller, and not played everywhere. Subtitles and other data are dropped; turned pictures
-    are made upright.
+    are made upright; what is transparent (ProRes 4444) becomes black, by as much as it is.
 
     What would not become smaller keeps its own pictures and sound, in an MP4, if that holds them
     and they are as the target asks for and upright. Else ``web`` is brought to the source's size,

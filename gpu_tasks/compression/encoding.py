@@ -22,6 +22,8 @@ MP4 = (
     "-f", "mp4",
 )  # fmt: skip
 """Playable before it is loaded; the index counts seconds, not frames, which makes it smaller."""
+ON_BLACK = "premultiply=inplace=1"
+"""What is transparent becomes black: without its alpha it would show what was hidden."""
 APPLE_HEVC = ("-tag:v", "hvc1")
 FIRST_PASS_SHARE = 0.4
 
@@ -91,7 +93,8 @@ def picture_filters(source: Source, plan: PicturePlan) -> list[str]:
     """From the source's frames, turned upright by FFmpeg, to the plan's."""
     shown = source.pictures
     assert shown is not None  # noqa: S101 - a plan for pictures is made of some
-    filters = ["bwdif=mode=send_frame:deint=interlaced"]
+    filters = [ON_BLACK] if shown.has_alpha else []
+    filters += ["bwdif=mode=send_frame:deint=interlaced"]
     filters += [f"fps={plan.frame_rate}"] if plan.frame_rate < shown.frame_rate else []
     filters += [TO_SDR] if shown.is_hdr and not plan.keeps_range else []
     deep = shown.is_deep and plan.keeps_range

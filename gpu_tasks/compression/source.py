@@ -32,6 +32,8 @@ class Pictures:
     pixel_format: str
     is_turned: bool = False
     """They are stored otherwise than they are shown."""
+    has_alpha: bool = False
+    """They say how far one sees through them; the colours of what nobody sees may be anything."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def _pictures(container: InputContainer, shown: film.Film) -> Pictures:
         is_deep=max(component.bits for component in form.components) > HIGH_DEPTH,
         pixel_format=form.name,
         is_turned=shown.is_turned,
+        has_alpha=any(component.is_alpha for component in form.components),
     )
 
 
