@@ -57,7 +57,14 @@ class CompressionParameters(Parameters):
     """`POST /jobs/compression`."""
 
     media_id = MediaField(types=(MediaType.VIDEO, MediaType.AUDIO))
-    target = TargetField(help_text="`web`, `archive`, or a size at most: `25MB`, or bytes.")
+    target = TargetField(
+        help_text="`web`: H.264 with AAC stereo, at most 1080p. `archive`: HEVC, visually "
+        "lossless, with every track of sound; sound that is lossless stays so, as FLAC or ALAC. "
+        "Or a size at most, as `web`: `25MB`, or bytes. Turned pictures are made upright, and "
+        "what is transparent black. What would not become smaller is kept in an MP4, where that "
+        "holds it and it is as the target asks for; else the job fails with INPUT_INVALID and is "
+        "refunded."
+    )
     codec = serializers.ChoiceField(
         choices=list(contract.Codec),
         required=False,

@@ -7,10 +7,12 @@ import pytest
 import requests
 
 from gpu_tasks import ffmpeg
+from gpu_tasks.compression.compressor import NOTHING_TO_GAIN
 from gpu_tasks.compression.contract import MAX_TARGET_BYTES, MIN_TARGET_BYTES
 from jobs.models import Job
 from media.models import MediaFile
 from tests.gpu_tasks.films import make_film
+from tests.gpu_tasks.recordings import MONOLOGUE
 from tests.jobs.features.conftest import error_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -113,6 +115,24 @@ def test_a_smaller_recording_becomes_media(run_job, bring, tmp_path: Path):
     [made] = job["output_data"]["media"]
     assert (made["type"], made["name"]) == ("audio", "talk, compressed.m4a")
     assert (job["output_data"]["audio_codec"], job["output_data"]["ssim"]) == ("aac", None)
+
+
+def test_a_recording_brought_to_a_size_is_what_every_player_knows(run_job, bring, tmp_path: Path):
+    ffmpeg.run(["-i", MONOLOGUE, "-b:a", "128k", tmp_path / "voice.mp3"])
+    recording = bring(tmp_path / "voice.mp3", "audio/mpeg")
+    job = run_job("compression", media_id=str(recording.pk), target="30kb")
+    output = job["output_data"]
+    assert (output["audio_codec"], output["media"][0]["metadata"]["audio_codec"]) == ("aac", "aac")
+    assert output["size_bytes"] <= 30_000
+
+
+def test_what_cannot_become_smaller_is_refused(run_job, bring, tmp_path: Path):
+    source = make_film(
+        tmp_path / "film.webm", sound=False, extra=("-c:v", "libvpx", "-b:v", "1k", "-crf", "63")
+    )
+    film = bring(source, "video/webm")
+    job = run_job("compression", media_id=str(film.pk), target="archive")
+    assert error_of(job["id"]) == ("INPUT_INVALID", NOTHING_TO_GAIN)
 
 
 def test_a_size_that_cannot_be_says_which_can(run_job, bring, tmp_path: Path):
