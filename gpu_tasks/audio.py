@@ -12,7 +12,13 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from gpu_tasks.decoding import LONGEST_SECONDS, TOLERANCE_SECONDS, TOO_LONG, header_seconds
+from gpu_tasks.decoding import (
+    LONGEST_SECONDS,
+    TOLERANCE_SECONDS,
+    TOO_LONG,
+    header_seconds,
+    sound_of,
+)
 from gpu_tasks.errors import EngineError, ErrorCode
 
 RATE = 16_000
@@ -46,7 +52,7 @@ class Block:
 
 
 class SoundTrack:
-    """The best sound stream of an open container.
+    """The sound of an open container; of several, the one that players play.
 
     Time zero is the start of the container, as players show it: a sound that begins later than
     the picture keeps its offset. Errors are ``EngineError`` with INPUT_INVALID.
@@ -55,8 +61,8 @@ class SoundTrack:
     def __init__(self, container: InputContainer, *, rate: int = RATE) -> None:
         if not container.streams.audio:
             raise EngineError(ErrorCode.INPUT_INVALID, "The file has no sound.")
-        stream = container.streams.best("audio")
-        if not isinstance(stream, AudioStream):  # FFmpeg found no stream with known parameters
+        stream = sound_of(container)
+        if stream is None:
             raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
         self._container = container
         self._stream = stream

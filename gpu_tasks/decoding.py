@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import av.error
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from gpu_tasks.errors import EngineError, ErrorCode
@@ -70,6 +71,21 @@ def header_seconds(container: InputContainer) -> Fraction | None:
         return None
     seconds = Fraction(container.duration or 0, av.time_base)
     return seconds if 0 < seconds <= LONGEST_SECONDS else None
+
+
+def sound_of(container: InputContainer) -> AudioStream | None:
+    """The sound that players play: the first that is marked as default, else FFmpeg's best.
+
+    None where there is none whose codec, channels and rate are known.
+    """
+    known = [
+        one
+        for one in container.streams.audio
+        if one.codec_context is not None and one.channels and one.rate
+    ]
+    marked = next((one for one in known if one.disposition & av.stream.Disposition.default), None)
+    best = container.streams.best("audio") if known else None
+    return marked or next((one for one in known if one is best), None)
 
 
 def demuxer_of(path: Path) -> str | None:

@@ -20,7 +20,13 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from gpu_tasks import ffmpeg
-from gpu_tasks.decoding import TOLERANCE_SECONDS, TOO_LONG, header_seconds, open_media
+from gpu_tasks.decoding import (
+    TOLERANCE_SECONDS,
+    TOO_LONG,
+    header_seconds,
+    open_media,
+    sound_of,
+)
 from gpu_tasks.errors import EngineError, ErrorCode
 
 Frame = NDArray[np.uint8]
@@ -135,7 +141,7 @@ def _look(container: InputContainer, path: Path, max_side: int, rate: Fraction |
         frame_rate=rate or _rate(stream),
         duration_seconds=_duration_seconds(container, stream),
         longest_seconds=header_seconds(container),
-        has_sound=bool(container.streams.audio),
+        has_sound=sound_of(container) is not None,
         is_hdr=int(stream.codec_context.color_trc or 0) in HDR_TRANSFERS,
         is_turned=bool(frame.rotation),
     )
@@ -167,6 +173,13 @@ def _even(side: Fraction) -> int:
     return max(MIN_SIDE, int(side) // 2 * 2)
 
 
+def _sound_map(path: Path) -> list[str]:
+    """The argument that takes the sound of FFmpeg's second input."""
+    with open_media(path) as container:
+        stream = sound_of(container)
+        return [] if stream is None else ["-map", f"1:{stream.index}"]
+
+
 class FilmWriter:
     """Writes an MP4 (H.264, AAC) frame by frame: a context, whose good end finishes the file.
 
@@ -186,7 +199,7 @@ class FilmWriter:
         arguments: list[str | Path] = ["-f", "rawvideo", "-pix_fmt", "rgb24"]
         arguments += ["-s", f"{width}x{height}", "-r", str(frame_rate), "-i", "pipe:0"]
         if sound is not None:
-            arguments += [*ffmpeg.source(sound), "-map", "0:v:0", "-map", "1:a:0?", *SOUND]
+            arguments += [*ffmpeg.source(sound), "-map", "0:v:0", *_sound_map(sound), *SOUND]
         # Named for what it is: standard range, as Rec. 709 has it.
         filters = "scale=out_color_matrix=bt709:out_range=tv"
         arguments += ["-vf", filters, *QUALITY, "-colorspace", "bt709", "-color_primaries", "bt709"]

@@ -15,7 +15,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from auteur.api.problems import Unavailable
-from gpu_tasks.decoding import URL_TIMEOUT_SECONDS, header_seconds, open_media
+from gpu_tasks.decoding import URL_TIMEOUT_SECONDS, header_seconds, open_media, sound_of
 from gpu_tasks.errors import EngineError, ErrorCode
 from media.models import MediaType
 from media.problems import Refused
@@ -156,7 +156,8 @@ def picture_of(container: InputContainer) -> VideoStream | None:
 
 
 def _sound(container: InputContainer) -> AudioStream | None:
-    return next((one for one in container.streams.audio if _is_real(one, "rate", "channels")), None)
+    real = (one for one in container.streams.audio if _is_real(one, "rate", "channels"))
+    return sound_of(container) or next(real, None)
 
 
 def _is_real(stream: VideoStream | AudioStream, *facts: str) -> bool:

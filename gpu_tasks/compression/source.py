@@ -10,7 +10,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from gpu_tasks import audio, film
-from gpu_tasks.decoding import header_seconds, open_media
+from gpu_tasks.decoding import header_seconds, open_media, sound_of
 from gpu_tasks.errors import EngineError, ErrorCode
 
 ANY_SIZE = 1_000_000
@@ -110,8 +110,8 @@ def _pictures(container: InputContainer, shown: film.Film) -> Pictures:
 def _sound(container: InputContainer) -> Sound | None:
     if not container.streams.audio:
         return None
-    stream = container.streams.audio[0]
-    if not isinstance(stream, AudioStream) or stream.codec_context is None:
+    stream = sound_of(container)
+    if stream is None:
         raise EngineError(ErrorCode.INPUT_INVALID, "The sound could not be decoded.")
     return _facts(stream)
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import av
 import av.error
-from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from gpu_tasks.decoding import open_media
+from gpu_tasks.decoding import open_media, sound_of
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.film import HDR_TRANSFERS, MAX_SOURCE_PIXELS
 
@@ -59,7 +58,7 @@ def look(path: Path, name: str) -> Look:
     try:
         with open_media(path) as container:
             formats = set(container.format.name.split(","))
-            sound = _sound(container)
+            sound = sound_of(container)
             return Look(
                 path=path,
                 starts_at=(container.start_time or 0) / av.time_base,
@@ -112,8 +111,3 @@ def _ends_at(container: InputContainer, stream: VideoStream) -> float | None:
     if stream.duration is None or stream.time_base is None:
         return None if container.duration is None else container.duration / av.time_base
     return float(((stream.start_time or 0) + stream.duration) * stream.time_base) - starts_at
-
-
-def _sound(container: InputContainer) -> AudioStream | None:
-    stream = container.streams.best("audio") if container.streams.audio else None
-    return stream if isinstance(stream, AudioStream) and stream.codec_context else None

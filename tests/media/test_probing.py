@@ -252,3 +252,12 @@ def test_a_file_that_cannot_be_read_says_nothing_about_it(tmp_path: Path) -> Non
         probe(str(tmp_path / "missing.mp4"))
     with pytest.raises(Unavailable):
         probe("http://127.0.0.1:9/bucket/source.mp4")
+
+
+def test_of_several_sounds_the_one_that_is_played_is_described(tmp_path: Path) -> None:
+    path = tmp_path / "film.mkv"
+    source = ["-f", "lavfi", "-i", "sine=duration=1:sample_rate=48000"]
+    maps = ["-map", "0", "-map", "0", "-c:a:0", "flac", "-c:a:1", "libopus", "-ac:a:1", "2"]
+    ffmpeg.run([*source, *maps, "-disposition:a:0", "0", "-disposition:a:1", "default", path])
+    metadata = probe(str(path)).metadata
+    assert (metadata["audio_codec"], metadata["audio_channels"]) == ("opus", 2)
