@@ -4,6 +4,7 @@ Phones turn their films by a note in the header, let the rate vary and record in
 record odd sizes. All of it ends here: engines see RGB frames of one even size at one rate.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from gpu_tasks import ffmpeg
+from gpu_tasks import audio, ffmpeg
 from gpu_tasks.decoding import (
     TOLERANCE_SECONDS,
     TOO_LONG,
@@ -28,6 +29,8 @@ from gpu_tasks.decoding import (
     sound_of,
 )
 from gpu_tasks.errors import EngineError, ErrorCode
+
+logger = logging.getLogger(__name__)
 
 Frame = NDArray[np.uint8]
 """Height × width × 3, RGB."""
@@ -173,17 +176,17 @@ def _even(side: Fraction) -> int:
     return max(MIN_SIDE, int(side) // 2 * 2)
 
 
-def _sound_map(path: Path) -> list[str]:
-    """The argument that takes the sound of FFmpeg's second input."""
+def _sound_index(path: Path) -> int | None:
     with open_media(path) as container:
         stream = sound_of(container)
-        return [] if stream is None else ["-map", f"1:{stream.index}"]
+        return None if stream is None else stream.index
 
 
 class FilmWriter:
     """Writes an MP4 (H.264, AAC) frame by frame: a context, whose good end finishes the file.
 
-    ``sound`` names a file whose sound goes with the pictures, with its own beginning.
+    ``sound`` names a file whose sound goes with the pictures, with its own beginning. Where that
+    cannot be decoded, the end raises ``EngineError`` INPUT_INVALID.
     """
 
     def __init__(
@@ -196,10 +199,13 @@ class FilmWriter:
         sound: Path | None = None,
     ) -> None:
         self._shape = (height, width, 3)
+        self._sound = sound
+        self._sound_index = None if sound is None else _sound_index(sound)
         arguments: list[str | Path] = ["-f", "rawvideo", "-pix_fmt", "rgb24"]
         arguments += ["-s", f"{width}x{height}", "-r", str(frame_rate), "-i", "pipe:0"]
-        if sound is not None:
-            arguments += [*ffmpeg.source(sound), "-map", "0:v:0", *_sound_map(sound), *SOUND]
+        if sound is not None and self._sound_index is not None:
+            arguments += [*ffmpeg.source(sound), "-map", "0:v:0"]
+            arguments += ["-map", f"1:{self._sound_index}", *SOUND]
         # Named for what it is: standard range, as Rec. 709 has it.
         filters = "scale=out_color_matrix=bt709:out_range=tv"
         arguments += ["-vf", filters, *QUALITY, "-colorspace", "bt709", "-color_primaries", "bt709"]
@@ -223,4 +229,21 @@ class FilmWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._context.__exit__(kind, error, traceback)
+        try:
+            self._context.__exit__(kind, error, traceback)
+        except ffmpeg.FFmpegFailed as exc:
+            if not self._is_sound_to_blame():
+                raise
+            logger.warning("the sound could not be decoded: %s", exc)
+            raise EngineError(ErrorCode.INPUT_INVALID, audio.UNDECODABLE) from exc
+
+    def _is_sound_to_blame(self) -> bool:
+        """Whether FFmpeg fails at the sound alone as well."""
+        if self._sound is None or self._sound_index is None:
+            return False
+        alone = [*ffmpeg.source(self._sound), "-map", f"0:{self._sound_index}", "-f", "null", "-"]
+        try:
+            ffmpeg.run(alone)
+        except ffmpeg.FFmpegFailed:
+            return True
+        return False

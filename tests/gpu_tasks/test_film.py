@@ -8,12 +8,12 @@ import av
 import numpy as np
 import pytest
 
-from gpu_tasks import ffmpeg
+from gpu_tasks import audio, ffmpeg
 from gpu_tasks.decoding import TOLERANCE_SECONDS, TOO_LONG
 from gpu_tasks.errors import EngineError, ErrorCode
-from gpu_tasks.film import FilmWriter, look
+from gpu_tasks.film import Film, FilmWriter, look
 from tests.gpu_tasks.films import lying_film, make_film, turned
-from tests.gpu_tasks.recordings import SAMPLES
+from tests.gpu_tasks.recordings import BROKEN, SAMPLES
 
 HDR = (
     "-vf", "format=yuv420p10le,setparams=color_primaries=bt2020:color_trc=smpte2084"
@@ -116,6 +116,31 @@ def test_what_is_written_is_read_again_with_its_sound(tmp_path: Path):
         assert np.abs(before.astype(int) - after).mean() < 6  # the pattern's edges lose colour
     with av.open(str(written)) as container:
         assert float(container.duration / av.time_base) == pytest.approx(1.0, abs=0.05)
+
+
+def write_all(film: Film, sound: Path, target: Path) -> None:
+    with FilmWriter(
+        target, width=film.width, height=film.height, frame_rate=film.frame_rate, sound=sound
+    ) as writer:
+        for frame in film.frames():
+            writer.write(frame)
+
+
+def test_a_sound_that_cannot_be_decoded_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    with pytest.raises(EngineError) as caught:
+        write_all(look(BROKEN), BROKEN, tmp_path / "film.mp4")
+    assert (caught.value.code, caught.value.message) == (
+        ErrorCode.INPUT_INVALID, audio.UNDECODABLE,
+    )  # fmt: skip
+    assert "Decode error rate" in caplog.text
+
+
+def test_a_sound_is_not_blamed_for_what_else_goes_wrong(tmp_path: Path):
+    film = look(make_film(tmp_path / "film.mp4"))
+    with pytest.raises(ffmpeg.FFmpegFailed, match="nowhere"):
+        write_all(film, film.path, tmp_path / "nowhere" / "film.mp4")
 
 
 def test_a_frame_of_another_size_is_refused(tmp_path: Path):
