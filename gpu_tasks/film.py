@@ -45,8 +45,19 @@ LEAST_DECODED = 0.5
 """Of the frames that the header promises: below, the film counts as damaged."""
 HDR_TRANSFERS = frozenset({16, 18})
 """PQ and HLG (ITU-T H.273, table 3)."""
+WHITE_NITS = 203
+"""Diffuse white in HDR (ITU-R BT.2408): it becomes white, or nearly."""
+PEAK_NITS = 1000
+"""The light that becomes full white; what is brighter still is not told from it."""
+KNEE = 0.75
+"""The share of diffuse white, in linear light, up to which all stays as it is; above, light is
+pressed together. White comes out at 243 of 255, and the rest is for what is brighter.
+"""
 TO_SDR = (
-    "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,"
+    # Approximate, HLG would be shown channel by channel, which makes colours too strong.
+    f"zscale=t=linear:npl={WHITE_NITS}:agamma=0,format=gbrpf32le,zscale=p=bt709,"
+    # By the brightest channel: colours keep their hue.
+    f"tonemap=mobius:param={KNEE}:peak={PEAK_NITS / WHITE_NITS:.3f}:desat=0,"
     "zscale=t=bt709:m=bt709:r=tv"
 )
 QUALITY = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p")
@@ -78,16 +89,20 @@ class Film:
         """How many frames there will be, about; at least 1."""
         return max(1, round(self.duration_seconds * self.frame_rate))
 
+    @property
+    def filters(self) -> list[str]:
+        """FFmpeg's, from pictures as they are stored to frames; it turns them upright itself."""
+        size = f"scale={self.width}:{self.height}:flags=bicubic"
+        return [size, *([TO_SDR] if self.is_hdr else []), "setsar=1", "format=rgb24"]
+
     def frames(self) -> Iterator[Frame]:
         """All frames in order, each at ``n / frame_rate`` seconds from the container's start.
 
         Raises ``EngineError`` INPUT_INVALID where they go on beyond what the header says, or too
         little can be decoded.
         """
-        filters = [f"fps={self.frame_rate}:start_time=0"]
-        filters += [TO_SDR] if self.is_hdr else []
-        filters += [f"scale={self.width}:{self.height}:flags=bicubic", "setsar=1", "format=rgb24"]
-        arguments = [*ffmpeg.source(self.path), "-map", "0:v:0", "-vf", ",".join(filters)]
+        filters = ",".join([f"fps={self.frame_rate}:start_time=0", *self.filters])
+        arguments = [*ffmpeg.source(self.path), "-map", "0:v:0", "-vf", filters]
         count = 0
         try:
             with ffmpeg.reading([*arguments, "-f", "rawvideo", "pipe:1"]) as output:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpu_tasks import ffmpeg, film
 from gpu_tasks.errors import EngineError, ErrorCode
-from gpu_tasks.film import TO_SDR, UNDECODABLE, Film, Frame
+from gpu_tasks.film import UNDECODABLE, Film, Frame
 
 PER_SECOND = 2
 MIN_FRAMES, MAX_FRAMES = 4, 48
@@ -55,10 +55,8 @@ def stills(source: Film, tick: Callable[[float], None]) -> list[Still]:
 
 def _at(source: Film, seconds: float) -> Frame | None:
     """The picture that is shown at a time, made upright and sized as `Film.frames` does."""
-    filters = [TO_SDR] if source.is_hdr else []
-    filters += [f"scale={source.width}:{source.height}:flags=bicubic", "setsar=1", "format=rgb24"]
     arguments = ["-ss", f"{seconds:.3f}", *ffmpeg.source(source.path), "-map", "0:v:0"]
-    arguments += ["-vf", ",".join(filters), "-frames:v", "1", "-f", "rawvideo", "pipe:1"]
+    arguments += ["-vf", ",".join(source.filters), "-frames:v", "1", "-f", "rawvideo", "pipe:1"]
     size = source.width * source.height * 3
     try:
         with ffmpeg.reading(arguments) as output:

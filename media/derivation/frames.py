@@ -11,6 +11,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from gpu_tasks.film import KNEE, PEAK_NITS, WHITE_NITS
 from media.probing import MAX_FRAME_PIXELS, picture_of
 
 MAX_STEP_SECONDS = 2.0
@@ -20,8 +21,11 @@ MAX_FRAMES_AFTER_SEEK = 60
 FALLBACK_RATE = Fraction(25)
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 """Transfer functions of ITU-T H.273, table 3."""
-WHITE_NITS = 203.0
-"""Diffuse white in HDR (ITU-R BT.2408)."""
+HLG_GAMMA = 1.2
+"""Of a system with a peak of 1000 nits (ITU-R BT.2100)."""
+REC2020_LUMINANCE = np.array([0.2627, 0.6780, 0.0593])
+SDR_GAMMA = 2.4
+"""ITU-R BT.1886."""
 REC2020_TO_709 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
 )
@@ -144,16 +148,22 @@ def upright(frame: av.VideoFrame, stream: VideoStream, long_side: int) -> Pictur
 
 
 def to_standard_range(signal: NDArray[np.float64], transfer: int) -> Picture:
-    """HDR as Rec. 709 shows it: white stays white, what is brighter is pressed together."""
+    """HDR as Rec. 709 shows it, by the curve of `gpu_tasks.film.TO_SDR`."""
     light = np.maximum(_light(signal, transfer) @ REC2020_TO_709.T, 0.0)
-    top = light.max(axis=-1, keepdims=True)
-    # Reinhard with a white point of 1000 nits, by the brightest channel: colours keep their hue.
-    pressed = light * (1 + top / (1000.0 / WHITE_NITS) ** 2) / (1 + top)
-    return np.asarray(np.clip(pressed, 0, 1) ** (1 / 2.2) * 255 + 0.5, dtype=np.uint8)
+    top = np.maximum(light.max(axis=-1, keepdims=True), 1e-6)
+    pressed = np.clip(light * _pressed(top) / top, 0, 1)
+    return np.asarray(pressed ** (1 / SDR_GAMMA) * 255 + 0.5, dtype=np.uint8)
+
+
+def _pressed(light: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The Möbius transform that leaves the knee as straight as it was, and takes the peak to 1."""
+    above = np.maximum(light - KNEE, 0.0)
+    bend = 1 / (1 - KNEE) - 1 / (PEAK_NITS / WHITE_NITS - KNEE)
+    return np.minimum(light, KNEE) + above / (1 + bend * above)
 
 
 def _light(signal: NDArray[np.float64], transfer: int) -> NDArray[np.float64]:
-    """Linear light, diffuse white 1: SMPTE ST 2084, or the inverse OETF of ARIB STD-B67."""
+    """Linear light, diffuse white 1: SMPTE ST 2084, or ARIB STD-B67 on a display of 1000 nits."""
     if HDR_TRANSFERS[transfer] == "PQ":
         root = np.power(signal, 1 / 78.84375)
         nits = 10_000 * np.power(
@@ -163,7 +173,8 @@ def _light(signal: NDArray[np.float64], transfer: int) -> NDArray[np.float64]:
     scene = np.where(
         signal <= 0.5, signal**2 / 3, (np.exp((signal - 0.55991073) / 0.17883277) + 0.28466892) / 12
     )
-    return np.asarray(1000 / WHITE_NITS * scene**1.2)
+    luminance = (scene @ REC2020_LUMINANCE)[..., None]
+    return np.asarray(1000 / WHITE_NITS * scene * luminance ** (HLG_GAMMA - 1))
 
 
 def _even(side: float) -> int:
