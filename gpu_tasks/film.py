@@ -45,6 +45,8 @@ LEAST_DECODED = 0.5
 """Of the frames that the header promises: below, the film counts as damaged."""
 HDR_TRANSFERS = frozenset({16, 18})
 """PQ and HLG (ITU-T H.273, table 3)."""
+DEINTERLACED = "bwdif=mode=send_frame:deint=interlaced"
+"""One frame for each that is flagged as interlaced; others are left as they are."""
 WHITE_NITS = 203
 """Diffuse white in HDR (ITU-R BT.2408): it becomes white, or nearly."""
 PEAK_NITS = 1000
@@ -89,11 +91,14 @@ class Film:
         """How many frames there will be, about; at least 1."""
         return max(1, round(self.duration_seconds * self.frame_rate))
 
-    @property
-    def filters(self) -> list[str]:
-        """FFmpeg's, from pictures as they are stored to frames; it turns them upright itself."""
+    def filters(self, *timing: str) -> str:
+        """FFmpeg's, from pictures as they are stored to frames; it turns them upright itself.
+
+        ``timing`` are filters that choose among the frames.
+        """
         size = f"scale={self.width}:{self.height}:flags=bicubic"
-        return [size, *([TO_SDR] if self.is_hdr else []), "setsar=1", "format=rgb24"]
+        shown = [size, *([TO_SDR] if self.is_hdr else []), "setsar=1", "format=rgb24"]
+        return ",".join([DEINTERLACED, *timing, *shown])
 
     def frames(self) -> Iterator[Frame]:
         """All frames in order, each at ``n / frame_rate`` seconds from the container's start.
@@ -101,7 +106,7 @@ class Film:
         Raises ``EngineError`` INPUT_INVALID where they go on beyond what the header says, or too
         little can be decoded.
         """
-        filters = ",".join([f"fps={self.frame_rate}:start_time=0", *self.filters])
+        filters = self.filters(f"fps={self.frame_rate}:start_time=0")
         arguments = [*ffmpeg.source(self.path), "-map", "0:v:0", "-vf", filters]
         count = 0
         try:

@@ -7,7 +7,7 @@ from gpu_tasks import ffmpeg
 from gpu_tasks.compression.encoders import Encoder, software_passes
 from gpu_tasks.compression.plans import PicturePlan, Plan
 from gpu_tasks.compression.source import Source
-from gpu_tasks.film import TO_SDR
+from gpu_tasks.film import DEINTERLACED, TO_SDR
 
 Progress = Callable[[float], None]
 PICTURES = ("-map", "0:V:0")
@@ -94,7 +94,7 @@ def picture_filters(source: Source, plan: PicturePlan) -> list[str]:
     shown = source.pictures
     assert shown is not None  # noqa: S101 - a plan for pictures is made of some
     filters = [ON_BLACK] if shown.has_alpha else []
-    filters += ["bwdif=mode=send_frame:deint=interlaced"]
+    filters += [DEINTERLACED]
     filters += [f"fps={plan.frame_rate}"] if plan.frame_rate < shown.frame_rate else []
     filters += [TO_SDR] if shown.is_hdr and not plan.keeps_range else []
     deep = shown.is_deep and plan.keeps_range

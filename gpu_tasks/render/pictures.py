@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from gpu_tasks import ffmpeg
-from gpu_tasks.film import TO_SDR
+from gpu_tasks.film import DEINTERLACED, TO_SDR
 from gpu_tasks.render.contract import Format, Output
 from gpu_tasks.render.drawing import Drawn
 from gpu_tasks.render.plan import Piece, Ramp, Stretch
@@ -222,6 +222,7 @@ def _timed(layer: Layer, length: int, rate: Fraction) -> list[str]:
     # From where the source is entered, for it may end before its first frame is due.
     early = max(0, math.ceil((at - _entry(layer, rate)) / piece.speed * rate))
     return [
+        DEINTERLACED,
         f"settb=1/1000000,setpts='((PTS*TB-{zero:.6f})/{speed:.3f}-{slack})*1000000'",
         f"fps={rate}:round=up:start_time={-float(early / rate) - HAIR_SECONDS:.6f}",
         f"{HOLD},trim=start_frame={early}:end_frame={early + length},setpts=PTS-STARTPTS",

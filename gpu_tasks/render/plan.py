@@ -18,7 +18,7 @@ from zlib import crc32
 from gpu_tasks.render.contract import Captions, Cue, Format, Output, Source, Timeline
 from gpu_tasks.render.placing import Placed, frame_of, placed
 
-VERSION = 1
+VERSION = 2
 """Raise it when the same stretch is made differently: none made before is used then."""
 SAMPLE_RATE = 48_000
 

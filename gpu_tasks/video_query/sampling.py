@@ -56,7 +56,7 @@ def stills(source: Film, tick: Callable[[float], None]) -> list[Still]:
 def _at(source: Film, seconds: float) -> Frame | None:
     """The picture that is shown at a time, made upright and sized as `Film.frames` does."""
     arguments = ["-ss", f"{seconds:.3f}", *ffmpeg.source(source.path), "-map", "0:v:0"]
-    arguments += ["-vf", ",".join(source.filters), "-frames:v", "1", "-f", "rawvideo", "pipe:1"]
+    arguments += ["-vf", source.filters(), "-frames:v", "1", "-f", "rawvideo", "pipe:1"]
     size = source.width * source.height * 3
     try:
         with ffmpeg.reading(arguments) as output:
