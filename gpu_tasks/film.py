@@ -37,6 +37,8 @@ Frame = NDArray[np.uint8]
 
 MAX_RATE = Fraction(60)
 FALLBACK_RATE = Fraction(25)
+VARYING = Fraction(21, 20)
+"""How much the nominal rate exceeds the average from which on the rate varies: less is rounding."""
 MAX_SIDE = 1920
 """By default larger pictures are read at a smaller size."""
 MIN_SIDE = 16
@@ -77,6 +79,11 @@ class Film:
     width: int
     height: int
     frame_rate: Fraction
+    """At which they are read: the stream's own, and where that varies the one that it varies from,
+    so that no stretch of it loses frames.
+    """
+    average_rate: Fraction
+    """Lower where the rate varies."""
     duration_seconds: float
     """Of the pictures, as the header says; 0 where it does not."""
     longest_seconds: Fraction | None
@@ -161,7 +168,8 @@ def _look(container: InputContainer, path: Path, max_side: int, rate: Fraction |
         path=path,
         width=_even(width * shrink),
         height=_even(height * shrink),
-        frame_rate=rate or _rate(stream),
+        frame_rate=rate or _nominal_rate(stream),
+        average_rate=_average_rate(stream),
         duration_seconds=_duration_seconds(container, stream),
         longest_seconds=header_seconds(container),
         has_sound=sound_of(container) is not None,
@@ -180,8 +188,19 @@ def _pictures(container: InputContainer) -> VideoStream:
     return streams[0]
 
 
-def _rate(stream: VideoStream) -> Fraction:
-    rate = stream.average_rate or stream.guessed_rate or FALLBACK_RATE
+def _nominal_rate(stream: VideoStream) -> Fraction:
+    """The rate that all times fit, unless that is a clock's rather than a film's."""
+    average, nominal = _average_rate(stream), stream.guessed_rate
+    if nominal is None or not VARYING * average < nominal <= MAX_RATE:
+        return average
+    return _sane(nominal)
+
+
+def _average_rate(stream: VideoStream) -> Fraction:
+    return _sane(stream.average_rate or stream.guessed_rate or FALLBACK_RATE)
+
+
+def _sane(rate: Fraction) -> Fraction:
     return min(MAX_RATE, max(Fraction(1), rate)).limit_denominator(1001)
 
 

@@ -115,7 +115,7 @@ def redirect(
 
     Raises ``EngineError`` INPUT_INVALID for films too long and films without a face.
     """
-    film = checked(look(source, max_side=MAX_SIDE))
+    film = checked(rate_within(look(source, max_side=MAX_SIDE)))
     redirector = Redirector(float(film.frame_rate))
     sound = source if film.has_sound else None
     count = 0
@@ -129,6 +129,13 @@ def redirect(
         if redirector.tracker.share_with_face < MIN_FACE_SHARE:
             raise EngineError(ErrorCode.INPUT_INVALID, NO_FACE)
     return _result(film, redirector, count)
+
+
+def rate_within(film: Film) -> Film:
+    """The film, at its average rate where its rate varies and would make too many frames."""
+    if film.frames_expected <= MAX_FRAMES:
+        return film
+    return replace(film, frame_rate=film.average_rate)
 
 
 def checked(film: Film) -> Film:

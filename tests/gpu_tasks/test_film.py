@@ -56,6 +56,31 @@ def test_a_variable_rate_becomes_constant(tmp_path: Path):
     assert len(list(film.frames())) == pytest.approx(50, abs=1)
 
 
+def test_a_rate_that_falls_keeps_all_frames_of_its_fast_part(tmp_path: Path):
+    falling = ("-vf", "select='lt(t,1)+not(mod(n,5))'", "-fps_mode", "vfr")
+    film = look(make_film(tmp_path / "film.mp4", seconds=2, extra=falling))
+    assert film.average_rate == pytest.approx(16, abs=1)
+    assert film.frame_rate == 25
+    frames = np.stack(list(film.frames())).astype(int)
+    assert len(frames) == 46
+    changes = np.abs(np.diff(frames, axis=0)).mean(axis=(1, 2, 3)) > 0.01
+    assert (changes[:25].all(), changes[25:].sum()) == (True, 4)
+
+
+def test_times_in_a_clocks_ticks_are_no_rate(tmp_path: Path):
+    uneven = ("-vf", "settb=1/1000,setpts='50*N+20*random(1)'", "-fps_mode", "passthrough")
+    ticks = ("-enc_time_base", "1/1000", "-video_track_timescale", "90000")
+    film = look(make_film(tmp_path / "film.mp4", rate="20", seconds=2, extra=(*uneven, *ticks)))
+    assert film.frame_rate == film.average_rate == pytest.approx(20, abs=1)
+
+
+def test_a_constant_rate_is_kept_whatever_its_fields(tmp_path: Path):
+    fields = ("-vf", "tinterlace=interleave_top,setfield=tff", "-flags", "+ilme+ildct")
+    for suffix in ("mp4", "ts", "mkv"):
+        path = make_film(tmp_path / f"film.{suffix}", size="160x96", rate="50", extra=fields)
+        assert look(path).frame_rate == 25
+
+
 def test_hdr_becomes_standard_range(tmp_path: Path):
     film = look(make_film(tmp_path / "film.mp4", extra=HDR))
     assert film.is_hdr

@@ -19,7 +19,7 @@ from gpu_tasks.gaze_redirection.contract import (
 )
 from gpu_tasks.gaze_redirection.draft import load
 from gpu_tasks.gaze_redirection.gaze import GAIN
-from gpu_tasks.gaze_redirection.redirection import Redirector, at_most, checked
+from gpu_tasks.gaze_redirection.redirection import Redirector, at_most, checked, rate_within
 from tests.gpu_tasks.faces.portrait import Place, scene
 from tests.gpu_tasks.films import turned
 from tests.gpu_tasks.gaze_redirection.people import (
@@ -215,8 +215,9 @@ def test_too_few_frames_with_a_face_are_refused(tmp_path: Path, away: Frame, sho
             run(load(None, "cpu", "float32"), tmp_path, film)
 
 
-def film_of(seconds: float, rate: int) -> Film:
-    return Film(Path("none"), 640, 480, Fraction(rate), seconds, None, False, False)
+def film_of(seconds: float, rate: int, average: int | None = None) -> Film:
+    rates = Fraction(rate), Fraction(average or rate)
+    return Film(Path("none"), 640, 480, *rates, seconds, None, False, False)
 
 
 @pytest.mark.parametrize(
@@ -233,6 +234,11 @@ def test_films_past_the_limits_are_refused(seconds: float, rate: int):
     with pytest.raises(EngineError, match="too long") as refused:
         checked(film_of(seconds, rate))
     assert refused.value.code is ErrorCode.INPUT_INVALID
+
+
+def test_a_varying_rate_that_makes_too_many_frames_is_averaged():
+    assert rate_within(film_of(MAX_SECONDS, 60, average=20)).frame_rate == 20
+    assert rate_within(film_of(MAX_SECONDS / 2, 60, average=20)).frame_rate == 60
 
 
 def test_a_film_longer_than_its_header_says_is_refused_as_it_is_read():
