@@ -113,7 +113,10 @@ class Film:
         Raises ``EngineError`` INPUT_INVALID where they go on beyond what the header says, or too
         little can be decoded.
         """
-        filters = self.filters(f"fps={self.frame_rate}:start_time=0")
+        timing = f"fps={self.frame_rate}:start_time=0"
+        if self.duration_seconds * self.frame_rate < 1:
+            timing += ":eof_action=pass"  # else a film shorter than a frame would have none
+        filters = self.filters(timing)
         arguments = [*ffmpeg.source(self.path), "-map", "0:v:0", "-vf", filters]
         count = 0
         try:

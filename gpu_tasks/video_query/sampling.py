@@ -55,7 +55,9 @@ def stills(source: Film, tick: Callable[[float], None]) -> list[Still]:
 
 def _at(source: Film, seconds: float) -> Frame | None:
     """The picture that is shown at a time, made upright and sized as `Film.frames` does."""
-    arguments = ["-ss", f"{seconds:.3f}", *ffmpeg.source(source.path), "-map", "0:v:0"]
+    # FFmpeg takes the first that begins then or later.
+    begins = max(0.0, seconds - 1 / source.frame_rate)
+    arguments = ["-ss", f"{begins:.3f}", *ffmpeg.source(source.path), "-map", "0:v:0"]
     arguments += ["-vf", source.filters(), "-frames:v", "1", "-f", "rawvideo", "pipe:1"]
     size = source.width * source.height * 3
     try:

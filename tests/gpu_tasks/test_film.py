@@ -67,6 +67,12 @@ def test_a_rate_that_falls_keeps_all_frames_of_its_fast_part(tmp_path: Path):
     assert (changes[:25].all(), changes[25:].sum()) == (True, 4)
 
 
+@pytest.mark.parametrize(("frames", "read"), [(1, 1), (2, 1), (3, 1), (4, 2)])
+def test_the_shortest_film_has_a_frame_at_any_rate(tmp_path: Path, frames: int, read: int):
+    path = make_film(tmp_path / "film.mp4", seconds=frames / 25, sound=False)
+    assert len(list(look(path, frame_rate=Fraction(10)).frames())) == read
+
+
 def test_times_in_a_clocks_ticks_are_no_rate(tmp_path: Path):
     uneven = ("-vf", "settb=1/1000,setpts='50*N+20*random(1)'", "-fps_mode", "passthrough")
     ticks = ("-enc_time_base", "1/1000", "-video_track_timescale", "90000")

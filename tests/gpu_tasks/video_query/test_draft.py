@@ -172,3 +172,9 @@ def test_a_truncated_film_is_refused(engine: Engine, tmp_path: Path):
 def test_sound_that_cannot_be_decoded_is_refused(engine: Engine, tmp_path: Path):
     with pytest.raises(EngineError, match="The sound could not be decoded"):
         ask(engine, BROKEN, tmp_path, "What is said?")
+
+
+@pytest.mark.parametrize("question", ["What happens?", "Does it move?", "What does it say?"])
+def test_a_film_of_one_frame_is_answered(engine: Engine, tmp_path: Path, question: str):
+    film = make_film(tmp_path / "frame.mp4", seconds=1 / 25, sound=False)
+    assert ask(engine, film, tmp_path, question).frames_sampled == 1

@@ -40,6 +40,12 @@ def test_each_still_shows_its_time(silent: Path):
             assert mean[1:].max() < 40
 
 
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_the_shortest_films_have_stills(tmp_path: Path, frames: int):
+    path = make_film(tmp_path / "film.mp4", seconds=frames / 25, sound=False)
+    assert len(taken(path)) == MIN_FRAMES
+
+
 def test_stills_are_upright_and_no_larger_than_asked(tmp_path: Path):
     path = turned(tmp_path / "turned.mp4", make_film(tmp_path / "film.mp4", size="160x90"), 90)
     assert {still.frame.shape for still in taken(path, max_side=80)} == {(80, 44, 3)}
