@@ -1,5 +1,7 @@
 """Frames of untrusted films at given times: upright, small, in square pixels and standard range."""
 
+import io
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import islice
@@ -10,6 +12,7 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+from PIL import ExifTags, Image
 
 from gpu_tasks.film import KNEE, PEAK_NITS, WHITE_NITS
 from media.probing import MAX_FRAME_PIXELS, picture_of
@@ -30,10 +33,13 @@ REC2020_TO_709 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
 )
 """Linear light (ITU-R BT.2087)."""
+MIRRORED = frozenset({2, 4, 5, 7})
+"""Orientations of EXIF 2.3, table 4.6.4."""
 
 Picture = NDArray[np.uint8]
 """Height × width × 3, RGB."""
 _DAMAGE = (av.error.FFmpegError, ValueError)
+_NO_NOTE = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError)
 _AWAY = (av.error.HTTPError, ConnectionError, TimeoutError)
 
 
@@ -52,10 +58,9 @@ def pictures_at(
     Times count from the container's start. ``tick`` is called for each packet and may raise.
     Raises ``StorageLost``.
     """
-    stream = picture_of(container)
-    if stream is None or stream.width * stream.height > MAX_FRAME_PIXELS:
+    stream = _stream_of(container)
+    if stream is None:
         return
-    prepare(stream)
     zero = (container.start_time or 0) / av.time_base
     times = [zero + second for second in seconds]
     if len(times) < 2 or times[1] - times[0] <= MAX_STEP_SECONDS:
@@ -67,6 +72,40 @@ def pictures_at(
             yield None if frame is None else upright(frame, stream, long_side)
         except _DAMAGE:
             yield None
+
+
+def picture_in(container: InputContainer, long_side: int) -> Picture | None:
+    """The one of a photo or drawing, None where it does not decode. Raises ``StorageLost``."""
+    stream = _stream_of(container)
+    if stream is None:
+        return None
+    try:
+        for packet in container.demux(stream):
+            for frame in _frames_of(packet):
+                return upright(frame, stream, long_side, mirrored=_is_mirrored(bytes(packet)))
+    except _AWAY as exc:
+        raise StorageLost from exc
+    except (*_DAMAGE, IndexError):
+        pass
+    return None
+
+
+def _is_mirrored(content: bytes) -> bool:
+    """Whether the note in a picture file says so; FFmpeg tells only how far it is turned."""
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            return picture.getexif().get(ExifTags.Base.Orientation) in MIRRORED
+    except _NO_NOTE:
+        return False
+
+
+def _stream_of(container: InputContainer) -> VideoStream | None:
+    """The pictures, made ready to be decoded; None where there are none, or too large ones."""
+    stream = picture_of(container)
+    if stream is None or stream.width * stream.height > MAX_FRAME_PIXELS:
+        return None
+    prepare(stream)
+    return stream
 
 
 def prepare(stream: VideoStream) -> None:
@@ -130,7 +169,9 @@ def _frames_of(packet: "av.Packet[VideoStream]") -> list[av.VideoFrame]:
         return []
 
 
-def upright(frame: av.VideoFrame, stream: VideoStream, long_side: int) -> Picture:
+def upright(
+    frame: av.VideoFrame, stream: VideoStream, long_side: int, *, mirrored: bool = False
+) -> Picture:
     """The frame as players show it, its longer side at most ``long_side``."""
     aspect = float(stream.sample_aspect_ratio or 1) or 1.0
     width, height = frame.width * aspect, float(frame.height)
@@ -144,7 +185,8 @@ def upright(frame: av.VideoFrame, stream: VideoStream, long_side: int) -> Pictur
         picture = to_standard_range(deep / 65535.0, transfer)
     else:
         picture = np.asarray(frame.reformat(format="rgb24", **size).to_ndarray(), np.uint8)
-    return np.ascontiguousarray(np.rot90(picture, turns))
+    # The turn of a mirrored frame is that of the frame upside down.
+    return np.ascontiguousarray(np.rot90(picture[::-1] if mirrored else picture, turns))
 
 
 def to_standard_range(signal: NDArray[np.float64], transfer: int) -> Picture:

@@ -10,7 +10,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 
-from media.derivation.frames import Picture, pictures_at
+from media.derivation.frames import Picture, picture_in, pictures_at
 
 THUMBNAIL_SIDE = 640
 TILE_SIDE = 160
@@ -48,7 +48,7 @@ def interval_of(duration_ms: int) -> tuple[int, int]:
 
 def still(container: InputContainer) -> bytes | None:
     """The thumbnail of a picture; None if it does not decode."""
-    shown = next(pictures_at(container, [0.0], THUMBNAIL_SIDE), None)
+    shown = picture_in(container, THUMBNAIL_SIDE)
     return None if shown is None else jpeg(shown)
 
 

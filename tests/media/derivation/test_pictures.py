@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image, ImageOps
 
 from gpu_tasks.decoding import open_media
 from gpu_tasks.film import look
@@ -17,6 +18,10 @@ from tests.media import samples
 from tests.media.films import HEIGHT, RATE, WIDTH, decoded, film, halves
 
 Derived = Callable[..., tuple[bytes | None, Strip | None]]
+QUARTERS = np.array(
+    [[(0, 0, 0), (90, 90, 90), (90, 90, 90)], [(170, 170, 170), (250, 250, 250), (0, 0, 0)]],
+    np.uint8,
+)
 STREAM = {"container": "mpegts", "codec": "libx264"}
 
 
@@ -233,6 +238,23 @@ def test_a_photo_held_otherwise_is_shown_upright(tmp_path: Path) -> None:
     assert shown.shape == (64, 48, 3)
     # Turned clockwise, the left side is on top.
     assert shown[:24].mean() < 60 < 180 < shown[40:].mean()
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_is_shown_as_its_note_says(tmp_path: Path, suffix: str, orientation: int) -> None:
+    stored = Image.fromarray(QUARTERS.repeat(32, axis=0).repeat(32, axis=1))
+    note = Image.Exif()
+    note[ExifTags.Base.Orientation] = orientation
+    path = tmp_path / f"photo.{suffix}"
+    stored.save(path, exif=note)
+    with Image.open(path) as photo:
+        expected = np.asarray(ImageOps.exif_transpose(photo).convert("RGB"), float)
+    with open_media(path) as container:
+        shown = decoded(still(container))
+    assert np.abs(shown - expected).mean() < 6
+    frame = next(iter(look(path).frames()))
+    assert np.abs(frame - expected).mean() < 6
 
 
 def test_as_many_tiles_as_there_may_be(made: Derived) -> None:
