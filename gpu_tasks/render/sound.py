@@ -19,6 +19,8 @@ EARLY_SECONDS = Fraction(1, 2)
 SLOWEST = Fraction(1, 2)
 """FFmpeg's `atempo` goes no lower at once."""
 SUFFIX = ".wv"
+BLOCK_SAMPLES = SAMPLE_RATE // 2
+"""WavPack takes the mix's first frame for its block, and refuses one of under 128 samples."""
 BOTH = "pan=stereo|c0=c0|c1=c0"
 """One channel is as loud on two as it was alone."""
 STEREO = "aformat=sample_fmts=fltp:channel_layouts=stereo"
@@ -48,6 +50,7 @@ def arguments(
     silence = f"anullsrc=r={SAMPLE_RATE}:cl=stereo,{STEREO},atrim=end_sample={length}[silence]"
     mix = f"{''.join(mixed)}[silence]amix=inputs={len(mixed) + 1}:normalize=0:duration=longest"
     end = f"atrim=end_sample={length},volume=-{HEADROOM_DB}dB,asetpts=N/SR/TB"
+    end += f",asetnsamples=n={BLOCK_SAMPLES}:p=0"
     made += ["-filter_complex", ";".join([*graph, silence, f"{mix},{end}[out]"]), "-map", "[out]"]
     made += ["-c:a", "wavpack", "-sample_fmt", "s32p", "-bits_per_raw_sample", "24"]
     return [*made, "-map_metadata", "-1", "-fflags", "+bitexact", "-f", "wv", target]

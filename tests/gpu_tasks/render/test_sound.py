@@ -208,3 +208,23 @@ def test_a_clip_that_outlasts_its_sound_is_silent_then(studio: Studio, tones: li
     signal = rendered(studio, tones, [sounding(0, 0, 4000, 10_000)])
     assert amplitude(signal, 300, 0.2, 1.8) == pytest.approx(0.25, abs=0.03)
     assert np.abs(signal[int(2.1 * RATE) :]).max() < 0.01
+
+
+def test_a_first_frame_that_is_cut_short_is_mixed(studio: Studio, tmp_path: Path):
+    """Encoders of MP3 begin early: of the first frame next to nothing is heard."""
+    file = tmp_path / "tone.mp3"
+    ffmpeg.run(["-f", "lavfi", "-i", "aevalsrc=0.25*sin(2*PI*300*t):s=44100:d=2", file])
+    signal = rendered(studio, [file], [sounding(0, 0, 2000)])
+    assert signal.size == pytest.approx(2 * RATE, abs=RATE * 0.03)
+    assert amplitude(signal, 300, 0.1, 1.9) == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize("seconds", ["0.001", "0.02"])
+def test_next_to_no_sound_is_mixed(seconds: str, studio: Studio, tmp_path: Path):
+    file = tmp_path / "click.mp4"
+    pictures = ["-f", "lavfi", "-i", "color=black:s=64x64:r=25:d=2"]
+    tone = ["-f", "lavfi", "-i", f"aevalsrc=0.25*sin(2*PI*300*t):s=48000:d={seconds}"]
+    ffmpeg.run([*pictures, *tone, file])
+    signal = rendered(studio, [file], [sounding(0, 0, 2000)])
+    assert signal.size == pytest.approx(2 * RATE, abs=RATE * 0.03)
+    assert np.abs(signal[RATE // 10 :]).max() < 0.01
