@@ -95,6 +95,18 @@ def arguments(
     return [*made, "-f", SUFFIX[output.format][1:], target]
 
 
+def inputs(
+    stretch: Stretch, looks: Sequence[Look | None], output: Output
+) -> Iterator[tuple[int, list[str]]]:
+    """What of each source is shown, alone: the source's place, and FFmpeg's arguments."""
+    for layer in _layers(stretch, looks, output):
+        piece = layer.piece
+        played = (piece.end - piece.first) / output.rate * piece.speed
+        until = layer.look.starts_at + float(piece.at + played)
+        made = ["-copyts", *_input(layer, output.rate), "-map", f"0:{layer.pictures.stream}"]
+        yield piece.source, [*made, "-vf", f"trim=end={until:.6f}"]
+
+
 def timescale(rate: Fraction) -> int:
     """Units a second in which each frame begins at a whole number."""
     return rate.numerator * max(1, -(-TIMESCALE // rate.numerator))

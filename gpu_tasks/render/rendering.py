@@ -188,7 +188,7 @@ class Rendering:
         arguments = pictures.arguments(stretch, self.looks, drawn, self.output, target, threads)
         self._run(stretch, arguments)
         if _count_frames(target) != stretch.length:
-            raise self._unreadable(stretch)
+            raise self._failed(stretch, "FFmpeg has not written all frames")
         self._keep(stretch)
 
     def _make_sound(self) -> Path | None:
@@ -209,7 +209,7 @@ class Rendering:
                 tell = moving(self.shares.of(stretch.name), STILL_SECONDS)
                 ffmpeg.run(arguments, seconds=seconds, progress=tell)
             except ffmpeg.FFmpegFailed as exc:
-                raise self._unreadable(stretch) from exc
+                raise self._failed(stretch, str(exc)) from exc
             except StandsStill:
                 logger.warning("FFmpeg stood still at a stretch")
             else:
@@ -220,9 +220,15 @@ class Rendering:
         self.shares.of(stretch.name)(1.0)
         self.workspace.keep("made", self.files.places[stretch.name])
 
-    def _unreadable(self, stretch: Stretch) -> EngineError:
-        names = {self.timeline.sources[piece.source].name for piece in stretch.pieces}
-        return unreadable(", ".join(sorted(names)))
+    def _failed(self, stretch: Stretch, said: str) -> EngineError:
+        """INPUT_INVALID with the names of what cannot be decoded, MODEL_ERROR where all can be."""
+        is_shown = stretch.name in self.picture_names
+        inputs = (pictures if is_shown else sound).inputs(stretch, self.looks, self.output)
+        bad = {self.timeline.sources[place].name for place, one in inputs if not _decodes(one)}
+        for place, one in enumerate(self.looks):
+            said = said.replace(str(one.path), f"source {place}") if one else said
+        logger.error("a stretch could not be made: %s", said.replace(str(self.workspace.root), ""))
+        return unreadable(", ".join(sorted(bad))) if bad else EngineError(ErrorCode.MODEL_ERROR)
 
     def _path(self, stretch: Stretch) -> Path:
         found = self.files.found.get(stretch.name)
@@ -273,6 +279,15 @@ def moving(tell: Progress, still_seconds: float) -> Progress:
     return heard
 
 
+def _decodes(arguments: Sequence[str | Path]) -> bool:
+    """Whether anything comes of an input that is decoded alone."""
+    try:
+        ffmpeg.run(["-abort_on", "empty_output", *arguments, "-f", "null", "-"])
+    except ffmpeg.FFmpegFailed:
+        return False
+    return True
+
+
 def _count_frames(path: Path) -> int:
     with av.open(str(path)) as container:
-        return container.streams.video[0].frames
+        return sum(stream.frames for stream in container.streams.video)

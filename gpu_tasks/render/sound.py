@@ -56,6 +56,16 @@ def arguments(
     return [*made, "-map_metadata", "-1", "-fflags", "+bitexact", "-f", "wv", target]
 
 
+def inputs(
+    stretch: Stretch, looks: Sequence[Look | None], output: Output
+) -> Iterator[tuple[int, list[str]]]:
+    """What of each source is played, alone: the source's place, and FFmpeg's arguments."""
+    for piece in stretch.pieces:
+        look = looks[piece.source]
+        if look is not None and look.sound is not None:
+            yield piece.source, [*_input(piece, look, output.rate), "-map", f"0:{look.sound}"]
+
+
 def _run_in(piece: Piece) -> int:
     """Frames that are played and dropped: fades and tempo depend on where they began."""
     return max([piece.since, *(piece.first - ramp.first for ramp in piece.ramps)])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.gpu_tasks.films import make_film
 from tests.gpu_tasks.render.calls import Studio
 from tests.gpu_tasks.render.films import make_coded
 
@@ -28,6 +29,12 @@ def coded(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         make_coded(folder / name, place, rate, SECONDS, extra)
         for place, (name, rate, extra) in enumerate(CODED, start=1)
     ]
+
+
+@pytest.fixture(scope="session")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty seconds with a tone."""
+    return make_film(tmp_path_factory.mktemp("spoken") / "spoken.mp4", seconds=20.0)
 
 
 @pytest.fixture
