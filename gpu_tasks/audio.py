@@ -17,6 +17,7 @@ from gpu_tasks.decoding import (
     TOLERANCE_SECONDS,
     TOO_LONG,
     header_seconds,
+    packets,
     sound_of,
 )
 from gpu_tasks.errors import EngineError, ErrorCode
@@ -84,9 +85,9 @@ class SoundTrack:
         timeline = Timeline(float(self._header_seconds or LONGEST_SECONDS), self._rate)
         zero = (self._container.start_time or 0) / av.time_base
         share = 0.0
-        packets = undecodable = 0
-        for packet in self._packets():
-            packets += 1
+        count = undecodable = 0
+        for packet in packets(self._container, [self._stream]):
+            count += 1
             try:
                 stretches = [
                     stretch
@@ -99,19 +100,8 @@ class SoundTrack:
             share = max(share, self._share(packet))
             yield from self._told(stretches, share)
         yield from self._told(timeline.flush(), 1.0)
-        if self._end == 0 or undecodable > MAX_UNDECODABLE_SHARE * packets:
+        if self._end == 0 or undecodable > MAX_UNDECODABLE_SHARE * count:
             raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
-
-    def _packets(self) -> Iterator["av.Packet[AudioStream]"]:
-        reading = True
-        while reading:
-            reading = False
-            try:
-                yield from self._container.demux(self._stream)
-            except IndexError:
-                reading = True  # a packet of a stream that was not announced: PyAV knows no such
-            except _DAMAGE:
-                return  # what could be read before the container broke off still counts
 
     def _told(self, stretches: list[tuple[int, Samples]], share: float) -> Iterator[Block]:
         for start, samples in stretches:

@@ -5,13 +5,17 @@ an "input" can make it open other files of this machine or ask servers inside ou
 may be opened is listed here, and everything else is refused before it is parsed.
 """
 
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar, cast
 
 import av
 import av.error
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
 
 from gpu_tasks.errors import EngineError, ErrorCode
 
@@ -43,6 +47,7 @@ JPEG_START = b"\xff\xd8\xff"
 JPEG_NAMES = frozenset({".jpg", ".jpeg"})
 
 NOT_MEDIA = "The file is not an audio or video file that we can read."
+Kind = TypeVar("Kind", bound=Stream)
 _UNREACHABLE = (av.error.HTTPClientError, av.error.HTTPError, OSError)
 
 
@@ -86,6 +91,19 @@ def sound_of(container: InputContainer) -> AudioStream | None:
     marked = next((one for one in known if one.disposition & av.stream.Disposition.default), None)
     best = container.streams.best("audio") if known else None
     return marked or next((one for one in known if one is best), None)
+
+
+def packets(container: InputContainer, streams: Sequence[Kind]) -> Iterator["Packet[Kind]"]:
+    """The packets of some streams, as far as they can be read."""
+    reading = True
+    while reading:
+        reading = False
+        try:
+            yield from cast("Iterator[Packet[Kind]]", container.demux(*streams))
+        except IndexError:
+            reading = True  # a packet of a stream that was not announced: PyAV knows no such
+        except (av.error.FFmpegError, ValueError):
+            return  # what could be read before the container broke off still counts
 
 
 def demuxer_of(path: Path) -> str | None:

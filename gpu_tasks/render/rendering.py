@@ -22,7 +22,7 @@ from gpu_tasks.render.contract import Captions, RenderPayload, RenderResult
 from gpu_tasks.render.drawing import drawn_for
 from gpu_tasks.render.joining import Progress
 from gpu_tasks.render.plan import Plan, Stretch, plan
-from gpu_tasks.render.sources import Look, look, unreadable
+from gpu_tasks.render.sources import Look, look, torn, unreadable
 
 logger = logging.getLogger(__name__)
 
@@ -135,6 +135,7 @@ class Rendering:
     def run(self) -> RenderResult:
         """Make the film."""
         self.looks = [self._look(index) for index in range(len(self.payload.sources))]
+        self._refuse_torn()
         encoded = self._make()
         self._join(encoded)
         sized = bool(self.plan.pictures)
@@ -160,6 +161,14 @@ class Rendering:
             return None
         path = self.workspace.input("sources", index)
         return look(path, self.timeline.sources[index].name)
+
+    def _refuse_torn(self) -> None:
+        is_seen = bool(self.plan.pictures)
+        for track in self.timeline.tracks:
+            for clip in track.clips:
+                found = self.looks[clip.source]
+                if found is not None and found.lacks(clip, shows=track.shows and is_seen):
+                    raise torn(self.timeline.sources[clip.source].name)
 
     def _make(self) -> Path | None:
         """Make what is missing, pictures and sound side by side; returns the encoded sound."""

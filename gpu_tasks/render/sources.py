@@ -1,6 +1,7 @@
 """What a source is like, as far as rendering must know."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from av.video.stream import VideoStream
 from gpu_tasks.decoding import open_media, sound_of
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.film import HDR_TRANSFERS, MAX_SOURCE_PIXELS
+from gpu_tasks.render.contract import Clip
+from gpu_tasks.render.extents import Extent, extent_of
 
 STILL = frozenset({"jpeg_pipe", "png_pipe", "webp_pipe"})
 INDEXED = frozenset({"mov", "matroska"})
@@ -30,7 +33,7 @@ class Pictures:
 
     stream: int
     ends_at: float | None
-    """Seconds from the container's start, where its header tells."""
+    """Seconds from the container's start, where its header tells or the file breaks off."""
     width: Fraction
     height: Fraction
     is_still: bool
@@ -51,6 +54,18 @@ class Look:
     pictures: Pictures | None
     sound: int | None
     is_mono: bool
+    extents: Mapping[int, Extent] = field(default_factory=dict)
+    """Of the streams that break off early, by their indices."""
+
+    def lacks(self, clip: Clip, *, shows: bool) -> bool:
+        """Whether too little is there of what a clip shows, or lets hear."""
+        begin, length = clip.in_ms / 1000, (clip.end_ms - clip.start_ms) / 1000
+        end = begin + length * clip.speed_permille / 1000
+        streams = [self.pictures.stream] if shows and self.pictures else []
+        streams += [self.sound] if clip.sounds and self.sound is not None else []
+        return any(
+            stream in self.extents and self.extents[stream].lacks(begin, end) for stream in streams
+        )
 
 
 def look(path: Path, name: str) -> Look:
@@ -59,14 +74,21 @@ def look(path: Path, name: str) -> Look:
         with open_media(path) as container:
             formats = set(container.format.name.split(","))
             sound = sound_of(container)
+            pictures = _pictures(container, is_still=bool(formats & STILL))
+            used = [sound.index] if sound else []
+            used += [pictures.stream] if pictures else []
+            extents = _extents(container, used) if formats & SEEKABLE else {}
+            if pictures and pictures.stream in extents:
+                pictures = replace(pictures, ends_at=extents[pictures.stream].found)
             return Look(
                 path=path,
                 starts_at=(container.start_time or 0) / av.time_base,
                 is_indexed=bool(formats & INDEXED),
                 is_seekable=bool(formats & SEEKABLE),
-                pictures=_pictures(container, is_still=bool(formats & STILL)),
+                pictures=pictures,
                 sound=None if sound is None else sound.index,
                 is_mono=sound is not None and sound.channels == 1,
+                extents=extents,
             )
     except EngineError as exc:
         if exc.code is ErrorCode.INPUT_INVALID:
@@ -76,9 +98,20 @@ def look(path: Path, name: str) -> Look:
         raise unreadable(name) from exc
 
 
+def _extents(container: InputContainer, streams: Iterable[int]) -> dict[int, Extent]:
+    found = {index: extent_of(container, container.streams[index]) for index in streams}
+    return {index: extent for index, extent in found.items() if extent is not None}
+
+
 def unreadable(name: str) -> EngineError:
     """What to raise where a source cannot be decoded."""
     return EngineError(ErrorCode.INPUT_INVALID, f"The media file {name!r} cannot be decoded.")
+
+
+def torn(name: str) -> EngineError:
+    """What to raise where most of what a clip plays of a source is missing."""
+    message = f"The media file {name!r} breaks off: most of what a clip plays of it is missing."
+    return EngineError(ErrorCode.INPUT_INVALID, message)
 
 
 def _pictures(container: InputContainer, *, is_still: bool) -> Pictures | None:

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gpu_tasks import ffmpeg
 from gpu_tasks.errors import EngineError, ErrorCode
-from gpu_tasks.render.contract import Output
+from gpu_tasks.render.contract import Format, Output
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 
 
@@ -66,3 +67,55 @@ def test_a_fault_of_ours_is_logged_and_no_files(
     assert "FFmpeg ended with" in caplog.text
     assert str(studio.root) not in caplog.text
     assert spoken.name not in caplog.text
+
+
+def torn_film(path: Path, whole: Path, share: float) -> Path:
+    """What a transfer that broke off leaves of a film whose index is at its beginning."""
+    ffmpeg.run(["-i", whole, "-c", "copy", "-movflags", "+faststart", path])
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    return path
+
+
+TORN = ("torn.mp4", "torn.mkv", "torn.mov", "torn.flv")
+
+
+@pytest.mark.parametrize("name", TORN)
+@pytest.mark.parametrize(("begin_ms", "end_ms"), [(0, 20_000), (9000, 14_000), (15_000, 15_200)])
+def test_a_clip_of_which_most_is_torn_off_is_refused(
+    name: str, begin_ms: int, end_ms: int, studio: Studio, spoken: Path, tmp_path: Path
+):
+    file = torn_film(tmp_path / name, spoken, 0.45)
+    for speed in (1, 2):
+        one = clip(0, 0, (end_ms - begin_ms) // speed, begin_ms, speed_permille=speed * 1000)
+        with pytest.raises(EngineError, match="INPUT_INVALID") as caught:
+            studio.render(timeline([file], [one]), output(proxy=True), [file])
+        assert name in caught.value.message
+
+
+@pytest.mark.parametrize("name", TORN)
+@pytest.mark.parametrize(
+    ("share", "begin_ms", "end_ms"),
+    [(0.45, 0, 5000), (0.55, 5000, 10_000), (0.7, 0, 20_000), (0.97, 19_800, 20_000),
+     (0.97, 0, 30_000), (1.0, 19_000, 40_000), (1.0, 25_000, 26_000)],
+)  # fmt: skip
+def test_what_is_there_of_a_torn_film_is_shown(
+    name: str, share: float, begin_ms: int, end_ms: int,
+    studio: Studio, spoken: Path, tmp_path: Path,
+):  # fmt: skip
+    file = torn_film(tmp_path / name, spoken, share)
+    wanted = timeline([file], [clip(0, 0, end_ms - begin_ms, begin_ms)])
+    result, _ = studio.render(wanted, output(proxy=True), [file])
+    assert result.duration_ms == end_ms - begin_ms
+
+
+def test_a_clip_whose_sound_is_torn_off_is_refused(studio: Studio, spoken: Path, tmp_path: Path):
+    file = tmp_path / "torn.m4a"
+    ffmpeg.run(["-i", spoken, "-vn", "-c", "copy", "-movflags", "+faststart", file])
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    settings = output(format=Format.M4A)
+    heard = timeline([file], [clip(0, 0, 5000, sounds=True)])
+    assert studio.render(heard, settings, [file])[0].has_sound
+    lost = timeline([file], [clip(0, 0, 5000, 12_000, sounds=True)])
+    with pytest.raises(EngineError, match="INPUT_INVALID"):
+        studio.render(lost, settings, [file])
