@@ -117,6 +117,12 @@ class Timeline(Wire):
         """The end of the last clip."""
         return max((clip.end_ms for track in self.tracks for clip in track.clips), default=0)
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether any clip sounds, and is not muted."""
+        clips = (clip for track in self.tracks for clip in track.clips)
+        return any(clip.sounds and clip.gain_db > MIN_GAIN_DB for clip in clips)
+
     @model_validator(mode="after")
     def _complete(self) -> "Timeline":
         clips = [clip for track in self.tracks for clip in track.clips]

@@ -133,7 +133,9 @@ class Rendering:
         return float(self.plan.frames / self.output.rate)
 
     def run(self) -> RenderResult:
-        """Make the film."""
+        """Make the film; raises INPUT_INVALID where nothing would be in it."""
+        if not self.plan.stretches:
+            raise EngineError(ErrorCode.INPUT_INVALID, "No clip of the timeline is heard.")
         self.looks = [self._look(index) for index in range(len(self.payload.sources))]
         self._refuse_torn()
         encoded = self._make()

@@ -16,7 +16,7 @@ from jobs.features.parameters import Parameters, ProjectField
 from jobs.models import Attempt, Job
 from media.models import MediaFile
 from projects.models import Project
-from projects.rendering import needs, timelines
+from projects.rendering import limits, needs, timelines
 from projects.serializers import ResolutionField
 
 
@@ -37,9 +37,10 @@ class RenderParameters(Parameters):
         """The timeline as it is now is what will be rendered, and charged."""
         attrs = super().validate(attrs)
         attrs.setdefault("resolution", attrs["project_id"].resolution)
-        with_captions = attrs["captions"] != contract.Captions.NONE
-        kept = timelines.keep(attrs["project_id"], with_captions=with_captions)
-        return {**attrs, "timeline": asdict(kept)}
+        kept = timelines.keep(attrs["project_id"], with_captions=attrs["captions"] != "none")
+        attrs["timeline"] = asdict(kept)
+        limits.refuse_impossible(kept, timelines.output_of(attrs))
+        return attrs
 
 
 class Render(Feature):

@@ -74,6 +74,7 @@ class Kept:
     name: str
     version: int
     duration_ms: int
+    is_heard: bool
     frame_rate: str
     media_ids: list[str]
     ignored_effects: list[str]
@@ -97,6 +98,7 @@ def keep(project: Project, *, with_captions: bool) -> Kept:
         name=name,
         version=document["version"],
         duration_ms=timeline.duration_ms,
+        is_heard=timeline.is_heard,
         frame_rate=_rate_of(project),
         media_ids=sorted(media),
         ignored_effects=sorted(effects - RENDERED_EFFECTS),

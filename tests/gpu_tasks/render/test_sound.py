@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gpu_tasks import ffmpeg
+from gpu_tasks.errors import EngineError
 from gpu_tasks.render.contract import MIN_GAIN_DB, Clip, Format
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 
@@ -228,3 +229,10 @@ def test_next_to_no_sound_is_mixed(seconds: str, studio: Studio, tmp_path: Path)
     signal = rendered(studio, [file], [sounding(0, 0, 2000)])
     assert signal.size == pytest.approx(2 * RATE, abs=RATE * 0.03)
     assert np.abs(signal[RATE // 10 :]).max() < 0.01
+
+
+@pytest.mark.parametrize("silent", [clip(0, 0, 1000), sounding(0, 1000, 1010)])
+def test_the_sound_of_a_silent_timeline_is_refused(silent: Clip, studio: Studio, tones: list[Path]):
+    """One that has none, and one whose sound is too short for a frame."""
+    with pytest.raises(EngineError, match="INPUT_INVALID"):
+        rendered(studio, tones, [silent])

@@ -21,6 +21,7 @@ from projects.models import Project, RenderFolder
 from projects.rendering import folders, timelines
 from tests.gpu_tasks.films import make_film
 from tests.jobs.features.conftest import finish
+from tests.jobs.features.timelines import a_clip, edit, refused, track
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,31 +39,6 @@ def project(user: User) -> Project:
     return Project.objects.create(
         user=user, name="Our v. 2 film", resolution="160x90", frame_rate=25
     )
-
-
-def edit(api: APIClient, project: Project, tracks: list[dict[str, Any]]) -> None:
-    answer = api.put(
-        f"/projects/{project.pk}/edl", {"tracks": tracks}, format="json", headers={"If-Match": "*"}
-    )
-    assert answer.status_code == 200, answer.json()
-
-
-def track(*clips: dict[str, Any], kind: str = "video") -> dict[str, Any]:
-    track_id = str(uuid.uuid4())
-    placed = [{**clip, "track_id": track_id} for clip in clips]
-    return {"id": track_id, "type": kind, "name": kind, "clips": placed}
-
-
-def a_clip(media: MediaFile, start_ms: int, length_ms: int, in_ms: int = 0, **more: Any) -> Any:
-    return {
-        "id": str(uuid.uuid4()),
-        "media_file_id": str(media.pk),
-        "start_ms": start_ms,
-        "duration_ms": length_ms,
-        "in_point_ms": in_ms,
-        "out_point_ms": in_ms + length_ms,
-        **more,
-    }
 
 
 def two_clips(media: MediaFile) -> dict[str, Any]:
@@ -133,11 +109,6 @@ def test_it_costs_one_credit_a_started_minute(
         edit(api, project, [track(a_clip(media, seconds * 1000 - 1000, 1000))])
         answer = api.post("/jobs/render/estimate", {"project_id": str(project.pk)}, format="json")
         assert answer.json()["credits"] == wanted
-
-
-def refused(api: APIClient, project_id: object, **parameters: Any) -> tuple[int, dict[str, Any]]:
-    answer = api.post("/jobs/render", {"project_id": str(project_id), **parameters}, format="json")
-    return answer.status_code, answer.json()
 
 
 def test_an_empty_timeline_is_refused(api: APIClient, project: Project, signed_urls: None):
