@@ -23,6 +23,8 @@ MAX_CLIPS = 2000
 MAX_CUES = 20_000
 MAX_OUTPUT_MS = 4 * 3600 * 1000
 """Longer films cannot be done within the time limit, nor their stretches be named in a call."""
+MAX_FRAME_PIXELS = 8192 * 4352
+"""As many as the highest level of H.264 has (6.2): players do not show more."""
 MIN_GAIN_DB, MAX_GAIN_DB = -60.0, 24.0
 """The least is silence."""
 MIN_LUFS, MAX_LUFS = -36.0, -8.0
@@ -39,6 +41,19 @@ class Format(StrEnum):
     MOV = "mov"
     M4A = "m4a"
 
+
+CORES = 8
+TIME_LIMIT_SECONDS = 3600
+PIXELS_PER_CORE_SECOND = {
+    (Format.MP4, False): 32_000_000,
+    (Format.MP4, True): 150_000_000,
+    (Format.WEBM, False): 12_000_000,
+    (Format.WEBM, True): 75_000_000,
+    (Format.MOV, False): 10_000_000,
+    (Format.MOV, True): 13_000_000,
+}
+"""That one core makes of noisy footage of 1080 lines, reading it included, by format and whether
+it is a proxy: so an hour of 3840x2160 at 30 frames a second can be had as MP4."""
 
 CONTENT_TYPES = {
     Format.MP4: "video/mp4",
@@ -151,6 +166,14 @@ class Output(Wire):
         """Frames per second."""
         return Fraction(self.frame_rate)
 
+    @property
+    def longest_ms(self) -> int:
+        """How long a film like this can be, to be made within the time limit."""
+        if self.format is Format.M4A:
+            return MAX_OUTPUT_MS
+        made = PIXELS_PER_CORE_SECOND[self.format, self.proxy] * CORES * TIME_LIMIT_SECONDS
+        return min(MAX_OUTPUT_MS, int(1000 * made / (self.width * self.height * self.rate)))
+
     @model_validator(mode="after")
     def _rate_within(self) -> "Output":
         if not 1 <= self.rate <= MAX_RATE:
@@ -187,9 +210,9 @@ CONTRACT = Contract(
     name="render",
     gpu=GpuClass.CPU,
     image=ImageFamily.FFMPEG,
-    time_limit_seconds=3600,
+    time_limit_seconds=TIME_LIMIT_SECONDS,
     payload=RenderPayload,
     result=RenderResult,
-    cpu=8.0,
+    cpu=CORES,
     memory_mb=16_384,
 )

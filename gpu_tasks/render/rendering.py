@@ -18,7 +18,7 @@ from gpu_tasks.contract import EngineInfo
 from gpu_tasks.engine import Workspace
 from gpu_tasks.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.render import joining, pictures, sound
-from gpu_tasks.render.contract import Captions, RenderPayload, RenderResult
+from gpu_tasks.render.contract import Captions, Output, RenderPayload, RenderResult
 from gpu_tasks.render.drawing import drawn_for
 from gpu_tasks.render.joining import Progress
 from gpu_tasks.render.plan import Plan, Stretch, plan
@@ -30,6 +30,8 @@ LEAST_AT_ONCE = 2
 """Stretches made at once: while one begins or ends, the other keeps the cores busy."""
 THREADS = 2
 """Of each, at least: encoders use few threads better than many."""
+PIXELS_AT_ONCE = 8 * 3840 * 2160
+"""Of all stretches made at once: an encoder holds some sixty pictures in memory."""
 SOUND_WEIGHT = 0.05
 """Sound is so much of the work of pictures of the same length."""
 JOINING_SHARE = 0.02
@@ -175,7 +177,7 @@ class Rendering:
     def _make(self) -> Path | None:
         """Make what is missing, pictures and sound side by side; returns the encoded sound."""
         seen = [one for one in self.missing if one.name in self.picture_names]
-        at_once = max(1, min(len(seen), max(LEAST_AT_ONCE, self.cores // THREADS)))
+        at_once = stretches_at_once(len(seen), self.cores, self.output)
         threads = max(THREADS, self.cores // at_once)
         with ThreadPoolExecutor(at_once) as makers, ThreadPoolExecutor(1) as mixer:
             mixed = mixer.submit(self._make_sound)
@@ -273,6 +275,12 @@ class Rendering:
             self.seconds,
             lambda share: self.workspace.progress(1 - JOINING_SHARE * (1 - share)),
         )
+
+
+def stretches_at_once(stretches: int, cores: int, output: Output) -> int:
+    """As many as keep the cores busy, and as memory holds."""
+    held = PIXELS_AT_ONCE // (output.width * output.height)
+    return max(1, min(stretches, max(LEAST_AT_ONCE, cores // THREADS), held))
 
 
 def moving(tell: Progress, still_seconds: float) -> Progress:

@@ -1,7 +1,7 @@
 """What cannot be rendered of a timeline is refused before it is charged."""
 
 from auteur.api.problems import Problem
-from gpu_tasks.render.contract import Format, Output
+from gpu_tasks.render.contract import MAX_FRAME_PIXELS, Format, Output
 from projects.rendering.timelines import Kept
 
 
@@ -13,10 +13,38 @@ class NothingToHear(Problem):
     default_detail = "No clip of the timeline is heard: there would be nothing in the file."
 
 
-def refuse_impossible(kept: Kept, output: Output) -> None:
-    """Refuse what no engine could make.
+class PicturesTooLarge(Problem):
+    """No encoder's pictures are so large."""
 
-    Raises ``NothingToHear``.
+    status_code = 422
+    default_code = "resolution_too_large"
+    default_detail = f"A picture has at most {MAX_FRAME_PIXELS} pixels, as many as 8192x4352."
+
+
+class FilmTooLarge(Problem):
+    """The film could not be made within the time limit; ``longest_ms`` could."""
+
+    status_code = 422
+    default_code = "film_too_large"
+
+    def __init__(self, output: Output) -> None:
+        minutes, seconds = divmod(output.longest_ms // 1000, 60)
+        like = f"{output.width}x{output.height}, {float(output.rate):.4g} frames a second"
+        super().__init__(
+            f"At most {minutes} min {seconds} s can be rendered as {output.format} of {like}.",
+            longest_ms=output.longest_ms,
+        )
+
+
+def refuse_impossible(kept: Kept, output: Output) -> None:
+    """Refuse what no engine could make, or none in time.
+
+    Raises ``NothingToHear``, ``PicturesTooLarge``, ``FilmTooLarge``.
     """
-    if output.format is Format.M4A and not kept.is_heard:
-        raise NothingToHear
+    if output.format is Format.M4A:
+        if not kept.is_heard:
+            raise NothingToHear
+    elif output.width * output.height > MAX_FRAME_PIXELS:
+        raise PicturesTooLarge
+    elif kept.duration_ms > output.longest_ms:
+        raise FilmTooLarge(output)

@@ -13,7 +13,7 @@ import pytest
 from gpu_tasks import ffmpeg
 from gpu_tasks.errors import Stopped
 from gpu_tasks.render.contract import Clip, Format, Timeline
-from gpu_tasks.render.rendering import StandsStill, moving
+from gpu_tasks.render.rendering import StandsStill, moving, stretches_at_once
 from tests.gpu_tasks.films import make_film, turned
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 from tests.gpu_tasks.render.films import (
@@ -165,6 +165,18 @@ def test_who_stands_still_is_noticed():
     time.sleep(0.06)
     with pytest.raises(StandsStill):
         tell(0.3)
+
+
+@pytest.mark.parametrize(
+    ("stretches", "cores", "width", "height", "wanted"),
+    [(9, 8, 1920, 1080, 4), (9, 2, 1920, 1080, 2), (9, 1, 96, 48, 2), (1, 8, 96, 48, 1),
+     (9, 8, 3840, 2160, 4), (9, 8, 7680, 4320, 2), (9, 8, 8192, 8192, 1), (0, 8, 96, 48, 1)],
+)  # fmt: skip
+def test_large_pictures_are_not_all_made_at_once(
+    stretches: int, cores: int, width: int, height: int, wanted: int
+):
+    settings = output(width=width, height=height)
+    assert stretches_at_once(stretches, cores, settings) == wanted
 
 
 def test_progress_grows_to_the_whole(studio: Studio, spoken: Path):
