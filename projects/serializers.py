@@ -7,6 +7,7 @@ import re
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from projects.models import Project
@@ -18,9 +19,11 @@ MAX_SIDE_PIXELS = 8192
 MIN_FRAME_RATE = Decimal(1)
 MAX_FRAME_RATE = Decimal(120)
 
-RESOLUTION = re.compile(r"([1-9][0-9]{1,3})x([1-9][0-9]{1,3})")
+SIDE = "[1-9][0-9]{0,2}[02468]"
+RESOLUTION = re.compile(f"^({SIDE})x({SIDE})$")
 
 
+@extend_schema_field({"type": "string", "pattern": RESOLUTION.pattern})
 class ResolutionField(serializers.CharField):
     """``WIDTHxHEIGHT`` in pixels; even, as the usual video codecs need them."""
 
@@ -34,7 +37,7 @@ class ResolutionField(serializers.CharField):
         value: str = super().to_internal_value(data)
         match = RESOLUTION.fullmatch(value)
         sides = [int(side) for side in match.groups()] if match else []
-        fits = all(MIN_SIDE_PIXELS <= side <= MAX_SIDE_PIXELS and side % 2 == 0 for side in sides)
+        fits = all(MIN_SIDE_PIXELS <= side <= MAX_SIDE_PIXELS for side in sides)
         if not sides or not fits:
             self.fail("resolution_invalid")
         return value

@@ -1,0 +1,22 @@
+"""What OpenAPI says of projects and renders."""
+
+import re
+
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ProjectFieldsRequest", "PatchedProjectFieldsRequest", "RenderParametersRequest",
+     "RenderOfBatchRequest"],
+)  # fmt: skip
+def test_the_schema_tells_what_a_resolution_is(name: str):
+    schemas = SchemaGenerator().get_schema(request=None, public=True)["components"]["schemas"]
+    told = schemas[name]["properties"]["resolution"]
+    assert told["type"] == "string"
+    assert told["description"]
+    for value in ("1920x1080", "16x16", "8192x8192"):
+        assert re.search(told["pattern"], value)
+    for value in ("1920", "161x90", "x", "1920x1080p", "0x16", " 16x16"):
+        assert not re.search(told["pattern"], value)
