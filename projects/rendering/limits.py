@@ -1,7 +1,7 @@
 """What cannot be rendered of a timeline is refused before it is charged."""
 
 from auteur.api.problems import Problem
-from gpu_tasks.render.contract import MAX_FRAME_PIXELS, Format, Output
+from gpu_tasks.render.contract import MAX_FRAME_PIXELS, Captions, Format, Output
 from projects.rendering.timelines import Kept
 
 
@@ -11,6 +11,14 @@ class NothingToHear(Problem):
     status_code = 422
     default_code = "no_sound"
     default_detail = "No clip of the timeline is heard: there would be nothing in the file."
+
+
+class NothingToShow(Problem):
+    """Captions are asked for in a file of sound."""
+
+    status_code = 422
+    default_code = "captions_without_pictures"
+    default_detail = "The sound alone has no captions: ask for another format, or for none."
 
 
 class PicturesTooLarge(Problem):
@@ -39,11 +47,13 @@ class FilmTooLarge(Problem):
 def refuse_impossible(kept: Kept, output: Output) -> None:
     """Refuse what no engine could make, or none in time.
 
-    Raises ``NothingToHear``, ``PicturesTooLarge``, ``FilmTooLarge``.
+    Raises ``NothingToHear``, ``NothingToShow``, ``PicturesTooLarge``, ``FilmTooLarge``.
     """
     if output.format is Format.M4A:
         if not kept.is_heard:
             raise NothingToHear
+        if output.captions is not Captions.NONE:
+            raise NothingToShow
     elif output.width * output.height > MAX_FRAME_PIXELS:
         raise PicturesTooLarge
     elif kept.duration_ms > output.longest_ms:

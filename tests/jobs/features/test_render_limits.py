@@ -103,3 +103,13 @@ def test_four_hours_stay_possible(
     film_of(api, project, bring(make_film(tmp_path / "a.mp4"), "video/mp4"), 4 * 3_600_000)
     body = {"project_id": str(project.pk), **fields}
     assert api.post("/jobs/render/estimate", body, format="json").status_code == 200
+
+
+@pytest.mark.parametrize("captions", ["burned", "embedded"])
+def test_captions_of_sound_alone_are_refused(
+    captions: str, api: APIClient, project: Project, bring: Bring, tmp_path: Path
+):
+    edit(api, project, [track(a_clip(bring(make_film(tmp_path / "a.mp4"), "video/mp4"), 0, 1000))])
+    status, problem = refused(api, project.pk, format="m4a", captions=captions)
+    assert (status, problem["code"]) == (422, "captions_without_pictures")
+    assert refused(api, project.pk, format="m4a", captions="none")[0] == 202
