@@ -154,8 +154,8 @@ def _entry(layer: Layer, rate: Fraction) -> int:
     if not layer.look.is_seekable:
         return 0
     at = _source_time(layer.piece, rate)
-    if layer.pictures.ends_at is not None:
-        at = min(at, Fraction(layer.pictures.ends_at))
+    if layer.pictures.last_at is not None:
+        at = min(at, Fraction(layer.pictures.last_at))
     return max(0, int(at) - EARLY_SECONDS[layer.look.is_indexed])
 
 

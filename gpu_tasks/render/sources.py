@@ -32,8 +32,8 @@ class Pictures:
     """The pictures of a source, upright and with square pixels."""
 
     stream: int
-    ends_at: float | None
-    """Seconds from the container's start, where its header tells or the file breaks off."""
+    last_at: float | None
+    """When the last begins, in seconds from the container's start, where that is known."""
     width: Fraction
     height: Fraction
     is_still: bool
@@ -55,7 +55,7 @@ class Look:
     sound: int | None
     is_mono: bool
     extents: Mapping[int, Extent] = field(default_factory=dict)
-    """Of the streams that break off early, by their indices."""
+    """Of the streams that are used, by their indices."""
 
     def lacks(self, clip: Clip, *, shows: bool) -> bool:
         """Whether too little is there of what a clip shows, or lets hear."""
@@ -79,7 +79,7 @@ def look(path: Path, name: str) -> Look:
             used += [pictures.stream] if pictures else []
             extents = _extents(container, used) if formats & SEEKABLE else {}
             if pictures and pictures.stream in extents:
-                pictures = replace(pictures, ends_at=extents[pictures.stream].found)
+                pictures = replace(pictures, last_at=extents[pictures.stream].last_at)
             return Look(
                 path=path,
                 starts_at=(container.start_time or 0) / av.time_base,
@@ -99,8 +99,7 @@ def look(path: Path, name: str) -> Look:
 
 
 def _extents(container: InputContainer, streams: Iterable[int]) -> dict[int, Extent]:
-    found = {index: extent_of(container, container.streams[index]) for index in streams}
-    return {index: extent for index, extent in found.items() if extent is not None}
+    return {index: extent_of(container, container.streams[index]) for index in streams}
 
 
 def unreadable(name: str) -> EngineError:
@@ -129,7 +128,7 @@ def _pictures(container: InputContainer, *, is_still: bool) -> Pictures | None:
         width, height = height, width
     return Pictures(
         stream=stream.index,
-        ends_at=_ends_at(container, stream),
+        last_at=None,
         width=width,
         height=height,
         is_still=is_still,
@@ -137,10 +136,3 @@ def _pictures(container: InputContainer, *, is_still: bool) -> Pictures | None:
         is_hdr=int(stream.codec_context.color_trc or 0) in HDR_TRANSFERS,
         is_bt709=int(frame.colorspace or 2) == 2 and frame.height >= HD_LINES,
     )
-
-
-def _ends_at(container: InputContainer, stream: VideoStream) -> float | None:
-    starts_at = (container.start_time or 0) / av.time_base
-    if stream.duration is None or stream.time_base is None:
-        return None if container.duration is None else container.duration / av.time_base
-    return float(((stream.start_time or 0) + stream.duration) * stream.time_base) - starts_at

@@ -119,3 +119,36 @@ def test_a_clip_whose_sound_is_torn_off_is_refused(studio: Studio, spoken: Path,
     lost = timeline([file], [clip(0, 0, 5000, 12_000, sounds=True)])
     with pytest.raises(EngineError, match="INPUT_INVALID"):
         studio.render(lost, settings, [file])
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi", "flv", "ogv", "wmv"])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        ("-vf", "select='lt(n,3)+eq(n,250)'", "-fps_mode", "vfr", "-t", "20"),
+        ("-filter:a", "atrim=end=3"),
+        ("-vf", "trim=end=5"),
+        ("-r", "1/4"),
+    ],
+)
+def test_streams_that_are_sparse_or_end_early_are_not_torn(
+    suffix: str, extra: tuple[str, ...], studio: Studio, spoken: Path, tmp_path: Path
+):
+    file = tmp_path / f"odd.{suffix}"
+    ffmpeg.run(["-i", spoken, *extra, file])
+    clips = [clip(0, 0, 20_000, sounds=True), clip(0, 20_000, 21_000, 18_000, sounds=True)]
+    result, _ = studio.render(timeline([file], clips), output(proxy=True), [file])
+    assert (result.duration_ms, result.has_sound) == (21_000, True)
+
+
+def test_a_recording_without_a_length_holds_its_last_picture(
+    studio: Studio, spoken: Path, tmp_path: Path
+):
+    """As browsers write it: what comes behind the last picture is sound alone."""
+    file = tmp_path / "recorded.webm"
+    picture = ["-vf", "trim=end=5", "-c:v", "libvpx", "-deadline", "realtime"]
+    with ffmpeg.reading(["-i", spoken, *picture, "-f", "webm", "pipe:1"]) as written:
+        file.write_bytes(written.read())
+    wanted = timeline([file], [clip(0, 0, 1000, 18_000, sounds=True)])
+    result, _ = studio.render(wanted, output(proxy=True), [file])
+    assert result.has_sound
