@@ -25,6 +25,11 @@ UNITS = {
     "kib": 1024, "mib": 1024**2, "gib": 1024**3,
 }  # fmt: skip
 SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([a-z]+)?")
+TARGET_PATTERN = (
+    r"^\s*([Ww][Ee][Bb]|[Aa][Rr][Cc][Hh][Ii][Vv][Ee]"
+    r"|[0-9]{1,12}(\.[0-9]{1,6})?\s*(([KkMmGg][Ii]?)?[Bb])?)\s*$"
+)
+"""All that is a target in letters, for JSON Schema, which knows no flags."""
 VIDEO, SOUND = "video/mp4", "audio/mp4"
 """The content types of results, of which the call asks for one."""
 
@@ -32,12 +37,15 @@ VIDEO, SOUND = "video/mp4", "audio/mp4"
 def parsed_target(value: Any) -> Any:
     """``"web"``, ``"archive"`` or bytes; ``25MB`` is 25,000,000, ``25 MiB`` is 26,214,400.
 
-    A unit is of bytes in any case of its letters; a number without one is bytes. Raises
+    Letters count in any case, a unit is of bytes, and a number without one is bytes. Raises
     ``ValueError``.
     """
-    if not isinstance(value, str) or value in ("web", "archive"):
+    if not isinstance(value, str):
         return value
-    match = SIZE.fullmatch(value.strip().lower())
+    value = value.strip().lower()
+    if value in ("web", "archive"):
+        return value
+    match = SIZE.fullmatch(value)
     if match is None or (match[2] or "b") not in UNITS:
         raise ValueError('A target is "web", "archive" or a size such as "25MB".')
     return int(Decimal(match[1]) * UNITS[match[2] or "b"])

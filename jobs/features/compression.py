@@ -1,6 +1,6 @@
 """Compression: a film or recording made smaller, for the web, for an archive, or to a size."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
@@ -14,18 +14,6 @@ from jobs.features.parameters import MediaField, MediaNotUsable, Parameters
 from media.models import MediaFile, MediaType
 
 TARGET: TypeAdapter[str | int] = TypeAdapter(contract.Target)
-WORDS = ("web", "archive")
-
-
-def _in_any_case(words: Iterable[str]) -> str:
-    """As a regular expression of JSON Schema, which has no flags."""
-    return "|".join("".join(f"[{a}{a.upper()}]" for a in word) for word in words)
-
-
-PATTERN = (
-    rf"^\s*({_in_any_case(WORDS)}|"
-    rf"[0-9]{{1,12}}(\.[0-9]{{1,6}})?\s*({_in_any_case(contract.UNITS)})?)\s*$"
-)
 BYTES = {
     "type": "integer",
     "minimum": contract.MIN_TARGET_BYTES,
@@ -33,14 +21,14 @@ BYTES = {
 }
 
 
-@extend_schema_field({"oneOf": [{"type": "string", "pattern": PATTERN}, BYTES]})
+@extend_schema_field({"oneOf": [{"type": "string", "pattern": contract.TARGET_PATTERN}, BYTES]})
 class TargetField(serializers.Field[Any, Any, Any, Any]):
     """What to compress for, as the contract has it."""
 
     def to_internal_value(self, data: Any) -> str | int:
         """`web`, `archive`, or bytes."""
         try:
-            return TARGET.validate_python(data.strip().lower() if isinstance(data, str) else data)
+            return TARGET.validate_python(data)
         except ValidationError as exc:
             raise serializers.ValidationError(
                 f"web, archive, or a size from {contract.MIN_TARGET_BYTES} bytes to "
