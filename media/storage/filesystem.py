@@ -157,12 +157,12 @@ class SignedFileSystemStorage(FileSystemStorage):
             )
         except FileNotFoundError as exc:
             raise ObjectMissing from exc
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_at_once(folder)
 
     def abort_parts(self, key: str, upload_id: str, /) -> None:
         """Remove what has arrived; an upload that is over is no error."""
         checked_key(key)
-        shutil.rmtree(self._parts_folder(upload_id), ignore_errors=True)
+        _remove_at_once(self._parts_folder(upload_id))
 
     def receive_part(self, upload_id: str, number: int, chunks: Iterable[bytes]) -> None:
         """Store a part, in place of an older one; ``ObjectMissing`` if the upload is over."""
@@ -280,3 +280,11 @@ def _chunks(files: Iterable[Path]) -> Iterator[bytes]:
         with path.open("rb") as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
+
+
+def _remove_at_once(folder: Path) -> None:
+    """So that nobody takes what is left of it, while it is removed, for all that has arrived."""
+    going = folder.with_name(f"{folder.name}-{uuid.uuid4().hex}")
+    with suppress(FileNotFoundError):
+        folder.rename(going)
+        shutil.rmtree(going, ignore_errors=True)

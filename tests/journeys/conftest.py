@@ -92,4 +92,4 @@ def project_id(person: Person) -> str:
 @pytest.fixture(scope="session")
 def long_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Work for long enough to be interrupted."""
-    return repeated(tmp_path_factory.mktemp("recordings") / "long.wav", times=2)
+    return repeated(tmp_path_factory.mktemp("recordings") / "long.wav", times=1)

@@ -1,6 +1,5 @@
 """`make demo` against the stack that runs: it is used and left running."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,15 +54,12 @@ def test_a_feature_is_shown_by_name(stack: JourneyStack) -> None:
 
 
 def test_a_feature_that_fails_shows_why_and_costs_nothing(stack: JourneyStack) -> None:
-    runs = [run_demo(stack, "--feature", "transcription", "--file", BROKEN) for _ in range(2)]
-    for done in runs:
-        assert done.returncode == 1
-        [row] = [line for line in done.stdout.splitlines() if line.startswith("│ transcription")]
-        cells = [cell.strip() for cell in row.strip("│").split("│")]
-        assert cells[3] == "0"
-        assert cells[4].startswith("INPUT_INVALID: ")
-    assert "Granted" not in runs[1].stdout
-    assert "demo@example.com has 10 credits" in runs[1].stdout
+    done = run_demo(stack, "--feature", "transcription", "--file", BROKEN)
+    assert done.returncode == 1
+    [row] = [line for line in done.stdout.splitlines() if line.startswith("│ transcription")]
+    cells = [cell.strip() for cell in row.strip("│").split("│")]
+    assert cells[3] == "0"
+    assert cells[4].startswith("INPUT_INVALID: ")
 
 
 def test_a_feature_that_is_refused_has_no_table(stack: JourneyStack, tmp_path: Path) -> None:
@@ -73,9 +69,3 @@ def test_a_feature_that_is_refused_has_no_table(stack: JourneyStack, tmp_path: P
     assert done.returncode == 1
     assert "✗ The API refused it: 415 unsupported_media" in done.stdout
     assert "What was made" not in done.stdout
-
-
-def test_an_answer_is_shown_with_its_evidence(stack: JourneyStack) -> None:
-    done = run_demo(stack, "--feature", "video-query")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"│ \d\d:\d\d\.\d – \d\d:\d\d\.\d │ speech +│ ", done.stdout)
