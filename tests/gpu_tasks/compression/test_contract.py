@@ -12,6 +12,7 @@ from tests.gpu_tasks.compression.calls import payload
     [
         ("web", "web"),
         ("archive", "archive"),
+        (" Web ", "web"),
         (25_000_000, 25_000_000),
         ("25000000", 25_000_000),
         ("25MB", 25_000_000),
@@ -33,7 +34,7 @@ def test_targets(said: object, meant: object):
 @pytest.mark.parametrize(
     "said",
     [
-        "", "Web", "small", "MB", "25 megabytes", "25 M B", "-5MB", "1e9", "1,5 MB", "٢٥MB", "nan",
+        "", "Webb", "small", "MB", "25 megabytes", "25 M B", "-5MB", "1e9", "1,5 MB", "٢٥MB", "nan",
         "9" * 13, "1.1234567MB", None, True, 25_000_000.0, ["web"],
         MIN_TARGET_BYTES - 1, MAX_TARGET_BYTES + 1, "9.999kB", "100.000001GB", 0, -1,
     ],
