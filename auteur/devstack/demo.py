@@ -33,6 +33,8 @@ RECORDING = SAMPLES / "interview.mp4"
 UNDECODABLE = SAMPLES / "broken.mp4"
 READY_LINE = "The stack is ready."
 STOP_SECONDS = 60.0
+RATE_LIMIT = "1000/minute"
+"""Of a stack that is started for the demo: one user asks for eleven jobs in a minute."""
 
 
 def run(var: Path, files: Sequence[Path], feature: str | None) -> int:
@@ -88,6 +90,7 @@ def a_stack(var: Path, screen: Screen) -> Iterator[Mapping[str, str]]:
     with subprocess.Popen(
         [sys.executable, "-m", "auteur.devstack", "run", "--var", str(var)],
         cwd=BASE_DIR,
+        env={"RATE_LIMIT": RATE_LIMIT, **os.environ},
         text=True,
         stdout=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C comes to us alone
