@@ -29,5 +29,5 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> StackSc
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: tests of running stacks wait most of the time."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than there are cores: tests of running stacks wait most of the time."""
+    return (os.cpu_count() or 1) + 2
