@@ -136,3 +136,12 @@ def _ended(process: subprocess.Popen[bytes], said: IO[bytes]) -> str:
         last = deque((line for line in text.splitlines() if line.strip()), maxlen=LAST_LINES)
         raise FFmpegFailed(f"FFmpeg ended with {code}: {' / '.join(last)}")
     return text
+
+
+def decodes(arguments: Sequence[str | Path]) -> bool:
+    """Whether FFmpeg gets through an input alone: which of several is to blame for a failure."""
+    try:
+        run([*arguments, "-f", "null", "-"])
+    except FFmpegFailed:
+        return False
+    return True

@@ -82,11 +82,7 @@ def copied(source: Source, path: Path, *, private: bool, progress: Progress) -> 
 
 def sound_decodes(source: Source) -> bool:
     """Whether FFmpeg gets through the source's sound, as it has to for any target."""
-    try:
-        ffmpeg.run([*ffmpeg.source(source.path), "-vn", *_sound_maps(source), "-f", "null", "-"])
-    except ffmpeg.FFmpegFailed:
-        return False
-    return True
+    return ffmpeg.decodes([*ffmpeg.source(source.path), "-vn", *_sound_maps(source)])
 
 
 def picture_filters(source: Source, plan: PicturePlan) -> list[str]:

@@ -300,11 +300,7 @@ def moving(tell: Progress, still_seconds: float) -> Progress:
 
 def _decodes(arguments: Sequence[str | Path]) -> bool:
     """Whether anything comes of an input that is decoded alone."""
-    try:
-        ffmpeg.run(["-abort_on", "empty_output", *arguments, "-f", "null", "-"])
-    except ffmpeg.FFmpegFailed:
-        return False
-    return True
+    return ffmpeg.decodes(["-abort_on", "empty_output", *arguments])
 
 
 def _count_frames(path: Path) -> int:
