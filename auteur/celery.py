@@ -24,6 +24,7 @@ class PromptAMQP(AMQP):
     """Celery's ways to the broker, by such connections."""
 
     Connection = PromptConnection
+    argsrepr_maxsize = 4096  # what Flower searches: all ids of the largest message
 
 
 app = Celery("auteur", amqp=PromptAMQP)

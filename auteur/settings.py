@@ -73,6 +73,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "auteur.api.request_ids.RequestId",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -244,6 +245,7 @@ CORS_ALLOW_HEADERS = [
     "idempotency-key",
     "if-match",
     "if-none-match",
+    "x-request-id",
 ]
 CORS_EXPOSE_HEADERS = [
     "etag",
@@ -253,6 +255,7 @@ CORS_EXPOSE_HEADERS = [
     "ratelimit-remaining",
     "ratelimit-reset",
     "idempotency-replayed",
+    "x-request-id",
 ]
 if "null" in CORS_ALLOWED_ORIGINS:
     raise ImproperlyConfigured("CORS_ALLOWED_ORIGINS must not hold the null origin.")
@@ -373,7 +376,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "line": {"()": "auteur.logs.Line"},
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
@@ -382,3 +385,5 @@ LOGGING = {
         "django.security.DisallowedHost": {"handlers": [], "propagate": False},  # scanners' noise
     },
 }
+SENTRY_DSN = env.str("SENTRY_DSN", default="")  # where faults are reported, if anywhere
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")

@@ -29,6 +29,7 @@ from jobs.features.base import Feature
 from jobs.features.registry import features
 from jobs.models import OPEN, Job
 from jobs.parts_admin import AttemptInline, EventInline, TransactionInline, coloured, dollars
+from jobs.queries import jobs_with_id
 from media.models import MediaFile
 
 CHARGED, ON_THE_HOUSE = "charged", "house"
@@ -73,7 +74,9 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         ("user", SelectedFilter), ("project", SelectedFilter),
     )  # fmt: skip
     search_fields = ("user__email",)
-    search_help_text = "Email, or the id of a job, a user or a project"
+    search_help_text = (
+        "Email, or the id of a job, an attempt, a call, a request, a user or a project"
+    )
     id_search_fields: ClassVar = ("pk", "user_id", "project_id")
     ordering = ("-created_at",)
     actions = ("cancel", "requeue", "run_again")
@@ -96,6 +99,14 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         heavy = (f"attempt__{name}" for name in ("payload", "outcome", "result"))
         jobs = super().get_queryset(request).defer("input_params", "output_data", *heavy)
         return with_gpu_cost(jobs)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
+    ) -> tuple[QuerySet[Job], bool]:
+        """By the id of whatever belongs to a job, or as everywhere."""
+        if found := jobs_with_id(search_term.strip()):
+            return queryset.filter(pk__in=found), False
+        return super().get_search_results(request, queryset, search_term)
 
     # Columns
 

@@ -13,6 +13,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Q
+from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Now
 
 from gpu_tasks.errors import ErrorCode
@@ -251,6 +252,9 @@ class Attempt(models.Model):
             models.Index(
                 fields=["gpu_class"], condition=Q(state__in=IN_POOL), name="attempts_in_pool"
             ),
+            models.Index(
+                fields=["call_id"], condition=Q(call_id__isnull=False), name="attempts_of_call"
+            ),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["job", "number"], name="attempts_number"),
@@ -312,6 +316,13 @@ class Event(models.Model):
 
     class Meta:
         db_table = "job_events"
+        indexes: ClassVar = [
+            models.Index(
+                KeyTransform("request_id", "data"),
+                condition=Q(data__has_key="request_id"),
+                name="events_of_request",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.type

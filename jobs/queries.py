@@ -1,5 +1,6 @@
 """What clients see of their jobs."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,12 +15,15 @@ from gpu_tasks.contract import GpuClass
 from gpu_tasks.errors import POLICIES, ErrorCode
 from jobs.capacity import class_limit
 from jobs.features.registry import feature_of
-from jobs.models import OPEN, Job, JobStatus
+from jobs.models import OPEN, Attempt, Event, Job, JobStatus
 from media import results
 from media.storage import object_storage
 
 RECENT_JOBS = 100
 """How many of a feature's last completed jobs say how long one takes."""
+
+MAX_JOBS_WITH_ID = 200
+"""A batch of a request has at most 100."""
 
 SECONDS = """
 SELECT percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY whole),
@@ -53,6 +57,19 @@ def job_of(*, user_id: UUID, job_id: UUID) -> Job:
     if job is None:
         raise NotFound
     return job
+
+
+def jobs_with_id(text: str) -> set[UUID]:
+    """The jobs that an attempt, a call or a request with this id belongs to; each has an index."""
+    attempts = Attempt.objects.filter(call_id=text)
+    with suppress(ValueError):
+        attempts |= Attempt.objects.filter(pk=UUID(text))
+    requested = Event.objects.filter(data__has_key="request_id", data__request_id=text)
+    return {
+        job_id
+        for found in (attempts, requested)
+        for job_id in found.values_list("job_id", flat=True)[:MAX_JOBS_WITH_ID]
+    }
 
 
 def error_of(job: Job) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ locks media, key, account and lane in this order (docs/decisions/0006).
 """
 
 import json
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import psycopg.errors
 from django.db import IntegrityError
 from rest_framework import exceptions
 
+from auteur import ids
 from auteur.api.idempotency import CLAIM, Key, KeyTaken
 from auteur.api.problems import NotFound, Problem
 from auteur.database import execute
@@ -26,6 +28,8 @@ from jobs.features.base import Feature, plain
 from jobs.features.registry import features
 from jobs.models import OPEN, Job, JobStatus
 from jobs.wakeup import nudge_on_commit
+
+logger = logging.getLogger(__name__)
 
 MAX_BATCH = 100
 """Jobs submitted at once."""
@@ -174,7 +178,7 @@ class NewJob:
             "retry_of_id": self.retry_of and str(self.retry_of),
             "max_wait_seconds": self.feature.max_wait.total_seconds(),
             "description": self.feature.summary,
-            "event": self.event,
+            "event": {**self.event, **ids.of_request()},
         }
 
 
@@ -350,6 +354,8 @@ def _insert(
         raise NotFound
     if not claimed:
         raise KeyTaken
+    for job in jobs:
+        logger.info("job %s requested: %s", job.id, job.feature.name)
     nudge_on_commit()
 
 

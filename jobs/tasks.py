@@ -9,6 +9,7 @@ from celery import Task, shared_task
 from celery.signals import task_prerun, worker_process_shutdown
 from django.db import close_old_connections
 
+from auteur import ids
 from auteur.api.problems import OUTAGES
 from gpu_tasks.errors import ErrorCode
 from jobs import heartbeat, lifecycle, workflow
@@ -92,9 +93,10 @@ def fail(attempt_ids: Sequence[str]) -> None:
 
 
 @task_prerun.connect
-def check_connection(task: Task, **signal: Any) -> None:
-    """As before a request: a connection that broke, or is too old, is made anew."""
+def begin(task: Task, **signal: Any) -> None:
+    """As before a request: new ids, and a connection that broke or is too old is made anew."""
     if not task.request.is_eager:
+        ids.bind_task(task.request.id)
         close_old_connections()
 
 

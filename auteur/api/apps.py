@@ -1,6 +1,9 @@
 """Registers the shared API parts with Django."""
 
 from django.apps import AppConfig
+from django.conf import settings
+
+from auteur import reports
 
 
 class ApiConfig(AppConfig):
@@ -8,3 +11,8 @@ class ApiConfig(AppConfig):
 
     name = "auteur.api"
     label = "api"
+
+    def ready(self) -> None:
+        """Have faults reported, where a place for them is set."""
+        if settings.SENTRY_DSN:
+            reports.start(dsn=settings.SENTRY_DSN, environment=settings.SENTRY_ENVIRONMENT)

@@ -15,6 +15,8 @@ from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from auteur import ids
+
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
@@ -180,4 +182,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """A fault of ours: no traceback leaves the house."""
     if _is_page(request):
         return defaults.server_error(request)
-    return document(500, "internal_error", "Something went wrong on our side.")
+    return document(500, "internal_error", "Something went wrong on our side.", **ids.of_request())

@@ -23,6 +23,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
+from auteur import ids
 from gpu_tasks import runner
 from gpu_tasks.backends.base import Call, CallState, CallStatus
 from gpu_tasks.backends.models import LocalCall, LocalCallState
@@ -133,6 +134,12 @@ def run(call_id: UUID) -> bool:
     if not claimed:
         return True
     row = LocalCall.objects.get(pk=call_id)
+    with ids.bound(call=call_id, attempt=row.attempt_id):
+        return _run(row, worker)
+
+
+def _run(row: LocalCall, worker: str) -> bool:
+    call_id = row.pk
     payload = contracts()[row.function].payload.model_validate(row.payload)
     reporter = Reporter(payload=payload, call_id=str(call_id), secret=settings.GPU_CALLBACK_SECRET)
     outcome = None

@@ -1,6 +1,7 @@
 """Calls: started, going on, reporting."""
 
 import json
+import logging
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,8 @@ from jobs.features.registry import feature_of, features
 from jobs.lifecycle.locking import MINE, SPAWNED, mine
 from jobs.models import OPEN, Attempt, AttemptState, Job, JobStatus
 from jobs.wakeup import nudge_on_commit
+
+logger = logging.getLogger(__name__)
 
 CALL_GRACE = timedelta(seconds=60)
 """What a call gets beyond its time limit, to start and to report."""
@@ -72,7 +75,7 @@ SET call_id = known.call_id,
         WHEN known.runs THEN statement_timestamp() + make_interval(secs => lease_seconds)
         ELSE lease_expires_at END
 FROM known WHERE job_attempts.id = known.attempt_id
-RETURNING job_attempts.id, known.runs"""
+RETURNING job_attempts.id, known.job_id, known.call_id, known.runs"""
 
 
 GO_ON = f"""{MINE},
@@ -106,7 +109,10 @@ def calls_started(*, call_ids: Mapping[UUID, str]) -> list[UUID]:
     types = Attempt.objects.filter(pk__in=call_ids).values_list("pk", "job__type")
     rows = [_started(pk, call_ids[pk], feature_of(name)) for pk, name in types]
     values = {"calls": json.dumps(rows), "open": list(OPEN)}
-    return [attempt_id for attempt_id, runs in execute(STARTED, values) if runs]
+    started = execute(STARTED, values)
+    for attempt_id, job_id, call_id, _ in started:
+        logger.info("job %s, attempt %s: started call %s", job_id, attempt_id, call_id)
+    return [attempt_id for attempt_id, _, _, runs in started if runs]
 
 
 def _started(attempt_id: UUID, call_id: str, feature: Feature) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Ends: exactly one of these wins, and settles the money in its transaction."""
 
+import logging
 from collections.abc import Collection, Iterable
 from typing import Any
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models.functions import Now
 
+from auteur import ids
 from auteur.database import execute
 from credits import ledger
 from gpu_tasks.errors import ErrorCode
@@ -15,6 +17,8 @@ from jobs.lifecycle.locking import MINE, JobFinished, lock, lock_job, mine, reco
 from jobs.models import CLAIMED, DELIVERING, ENDED, OPEN, Attempt, AttemptState, Job, JobStatus
 from jobs.refunds import give_back_unused
 from jobs.wakeup import nudge_on_commit
+
+logger = logging.getLogger(__name__)
 
 COMPLETE = f"""{MINE},
 job AS (
@@ -32,17 +36,23 @@ event AS (
     INSERT INTO job_events (job_id, user_id, type, data)
     SELECT job_id, user_id, 'completed', '{{}}' FROM mine
 )
-SELECT attempt_id, used_credits < credits_cost FROM mine"""
+SELECT attempt_id, job_id, used_credits < credits_cost FROM mine"""
 
 
 @transaction.atomic
 def complete(*, attempt_ids: Iterable[UUID], worker: str) -> list[UUID]:
     """Mark delivered jobs completed, with the results that `collect` stored."""
     ended = execute(COMPLETE, mine(attempt_ids, AttemptState.FINALIZING, worker))
-    partly_used = [attempt_id for attempt_id, is_partly_used in ended if is_partly_used]
+    transaction.on_commit(lambda: _log_completed(ended))
+    partly_used = [attempt_id for attempt_id, _, is_partly_used in ended if is_partly_used]
     if partly_used:
         give_back_unused(Attempt.objects.select_related("job").filter(pk__in=partly_used))
-    return [attempt_id for attempt_id, _ in ended]
+    return [attempt_id for attempt_id, _, _ in ended]
+
+
+def _log_completed(ended: Iterable[tuple[UUID, UUID, bool]]) -> None:
+    for attempt_id, job_id, _ in ended:
+        logger.info("job %s, attempt %s: completed", job_id, attempt_id)
 
 
 @transaction.atomic
@@ -114,4 +124,6 @@ def _end(
             job_id=job.pk,
             description=f"{job.type} {status}: {error.code}",
         )
-    record([job], status.value, error_code=error.code, **event)
+    record([job], status.value, error_code=error.code, **event, **ids.of_request())
+    told = (job.pk, job.attempt_id, status.value, error.code)
+    transaction.on_commit(lambda: logger.info("job %s, attempt %s: %s, %s", *told))

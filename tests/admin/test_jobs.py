@@ -35,6 +35,16 @@ class TestReading:
         ):
             assert text in listed
 
+    def test_a_job_is_found_by_the_ids_of_its_parts(self, root, job, make_job):
+        other = make_job()
+        Event.objects.filter(job=job, type="requested").update(
+            data={"request_id": "from-a-client-1"}
+        )
+        for term in (job.attempt_id, job.attempt.call_id, " from-a-client-1 "):
+            listed = root.list(Job, q=term)
+            assert str(job.pk)[:8] in listed
+            assert str(other.pk)[:8] not in listed
+
     def test_a_job_leads_to_all_that_belongs_to_it(self, root, job, user):
         usage = CreditTransaction.objects.get(job=job)
         [media_id] = job.media_ids
