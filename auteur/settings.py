@@ -343,6 +343,10 @@ MAX_IN_FLIGHT_BY_PLAN = _numbers(
 )
 if MAX_IN_FLIGHT < 0:
     raise ImproperlyConfigured("MAX_IN_FLIGHT must not be below 0.")
+# Cancels of begun jobs that give one user the credits back in 24 hours; 0: none does.
+MAX_FREE_CANCELS = env.int("MAX_FREE_CANCELS", default=20)
+if MAX_FREE_CANCELS < 0:
+    raise ImproperlyConfigured("MAX_FREE_CANCELS must not be below 0.")
 # Of one user's media, all together; 0 is no limit. By plan, where one differs.
 STORAGE_QUOTA_BYTES = env.int("STORAGE_QUOTA_BYTES", default=5 * 1024**3)
 STORAGE_QUOTA_BYTES_BY_PLAN = _numbers(

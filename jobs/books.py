@@ -107,7 +107,11 @@ JOBS = Subject(
                coalesce(-sum(line.amount) FILTER (WHERE line.type = 'usage'), 0) AS used,
                count(*) FILTER (WHERE line.type = 'refund') AS refunds,
                coalesce(sum(line.amount) FILTER (WHERE line.type = 'refund'), 0) AS refunded,
-               count(*) FILTER (WHERE line.user_id <> job.user_id) AS foreign_lines
+               count(*) FILTER (WHERE line.user_id <> job.user_id) AS foreign_lines,
+               EXISTS (
+                   SELECT FROM running_cancels AS cancel
+                   WHERE cancel.job_id = job.id AND NOT cancel.refunded
+               ) AS is_kept
         FROM jobs AS job LEFT JOIN credit_transactions AS line ON line.job_id = job.id
         GROUP BY job.id""",
     rules=(
@@ -155,9 +159,17 @@ JOBS = Subject(
         ),
         Rule(
             name="unsuccessful_is_refunded",
-            meaning="All credits of a failed or cancelled job came back.",
-            broken="status IN ('failed', 'cancelled') AND refunded < cost",
+            meaning="All credits of a failed or cancelled job came back, but for a user's cancel "
+            "beyond the free ones.",
+            broken="status IN ('failed', 'cancelled') AND refunded < cost AND NOT is_kept",
             expected="cost",
+            found="concat(refunded, ', the job is ', status)",
+        ),
+        Rule(
+            name="kept_is_cancelled",
+            meaning="Of a cancel beyond the free ones nothing came back, and it is one.",
+            broken="is_kept AND (status <> 'cancelled' OR refunds > 0)",
+            expected="'no refund, and a cancelled job'",
             found="concat(refunded, ', the job is ', status)",
         ),
         Rule(

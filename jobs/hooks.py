@@ -20,6 +20,12 @@ def cancel_jobs_of_project(project_id: UUID) -> None:
     """Cancel a project's open jobs; those whose results are being delivered may finish."""
     for job in Job.objects.filter(project_id=project_id, status__in=OPEN).only("pk"):
         try:
-            lifecycle.cancel(job_id=job.pk, by="user", reason="project deleted")
+            lifecycle.cancel(
+                job_id=job.pk,
+                by="user",
+                reason="project deleted",
+                is_limited=True,
+                without_refund=True,
+            )
         except lifecycle.JobFinished:
             continue

@@ -328,6 +328,26 @@ class Event(models.Model):
         return self.type
 
 
+class RunningCancel(models.Model):
+    """A user's cancel of a job whose call had begun; a few a day are refunded (`jobs.cancels`)."""
+
+    job = models.OneToOneField(Job, on_delete=models.PROTECT, primary_key=True, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
+    refunded = models.BooleanField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "running_cancels"
+        indexes: ClassVar = [
+            models.Index(fields=["user", "-created_at"], name="running_cancels_of_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id}: {'refunded' if self.refunded else 'kept'}"
+
+
 class WorkerHeartbeat(models.Model):
     """One row per living worker child; unseen for `heartbeat.LOST_AFTER` means lost."""
 

@@ -52,6 +52,14 @@ class SubmittedSerializer(serializers.Serializer[Any]):
     credits_cost = serializers.IntegerField()
 
 
+class CancelSerializer(serializers.Serializer[Any]):
+    """What may be said with a cancel."""
+
+    without_refund = serializers.BooleanField(
+        default=False, help_text="Cancel, even if no credits come back."
+    )
+
+
 class SubmittedBatchSerializer(serializers.Serializer[Any]):
     """Accepted jobs, in the order that they were asked for."""
 

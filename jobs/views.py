@@ -17,6 +17,7 @@ from jobs.features.base import Feature
 from jobs.models import Job
 from jobs.serializers import (
     BatchSerializer,
+    CancelSerializer,
     EstimateSerializer,
     JobFilter,
     JobSerializer,
@@ -160,12 +161,24 @@ class CancelView(APIView):
     """`POST /jobs/:id/cancel`."""
 
     @extend_schema(
-        summary="Cancel a job; its credits come back", request=None, responses=JobSerializer
+        summary="Cancel a job; its credits come back",
+        description="Of a job whose work has begun they come back a number of times in 24 hours. "
+        "Beyond it the answer is 409 `free_cancels_used`, with `next_free_at` (null: never), "
+        "unless `without_refund` agrees to get nothing back.",
+        request=CancelSerializer,
+        responses=JobSerializer,
     )
     def post(self, request: Request, job_id: UUID) -> Response:
         """End the job, unless it has ended."""
         job = queries.job_of(user_id=user_id(request), job_id=job_id)
-        job = lifecycle.cancel(job_id=job.pk, by="user")
+        given = CancelSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        job = lifecycle.cancel(
+            job_id=job.pk,
+            by="user",
+            is_limited=True,
+            without_refund=given.validated_data["without_refund"],
+        )
         return Response(JobSerializer(job).data)
 
 

@@ -12,6 +12,7 @@ from auteur import ids
 from auteur.database import execute
 from credits import ledger
 from gpu_tasks.errors import ErrorCode
+from jobs.cancels import gives_back
 from jobs.errors import JobError
 from jobs.lifecycle.locking import MINE, JobFinished, lock, lock_job, mine, record, stop_call
 from jobs.models import CLAIMED, DELIVERING, ENDED, OPEN, Attempt, AttemptState, Job, JobStatus
@@ -85,20 +86,41 @@ def give_up(*, job_id: UUID, code: ErrorCode = ErrorCode.DEADLINE_EXCEEDED) -> b
 
 
 @transaction.atomic
-def cancel(*, job_id: UUID, by: str, reason: str = "") -> Job:
-    """End an open job at a person's wish, with a refund; raises ``JobFinished`` if too late."""
+def cancel(
+    *,
+    job_id: UUID,
+    by: str,
+    reason: str = "",
+    is_limited: bool = False,
+    without_refund: bool = False,
+) -> Job:
+    """End an open job at a person's wish, with a refund; raises ``JobFinished`` if too late.
+
+    With ``is_limited`` the refund is bound by `jobs.cancels`: ``FreeCancelsUsed``, unless going
+    ``without_refund`` is agreed to.
+    """
     job = lock_job(job_id)
     if job.status in ENDED or (job.attempt and job.attempt.state in DELIVERING):
         raise JobFinished
     error = JobError.of(ErrorCode.CANCELLED)
-    _end(job, job.attempt, JobStatus.CANCELLED, error, by=by, reason=reason)
+    refunds = not is_limited or gives_back(
+        job=job, attempt=job.attempt, without_refund=without_refund
+    )
+    _end(job, job.attempt, JobStatus.CANCELLED, error, refunds=refunds, by=by, reason=reason)
     nudge_on_commit()
     return Job.objects.get(pk=job_id)
 
 
 def _end(
-    job: Job, attempt: Attempt | None, status: JobStatus, error: JobError, **event: Any
+    job: Job,
+    attempt: Attempt | None,
+    status: JobStatus,
+    error: JobError,
+    *,
+    refunds: bool = True,
+    **event: Any,
 ) -> None:
+    comes_back = job.credits_cost if refunds else 0
     if attempt is not None:
         stop_call(attempt)
         ended = AttemptState.CANCELLED if status == JobStatus.CANCELLED else AttemptState.FAILED
@@ -113,14 +135,14 @@ def _end(
         status=status,
         error_code=error.code,
         error_message=error.message,
-        credits_refunded=job.credits_cost > 0,
+        credits_refunded=comes_back > 0,
         wake_at=None,
         completed_at=Now(),
     )
-    if job.credits_cost > 0:
+    if comes_back > 0:
         ledger.refund(
             user_id=job.user_id,
-            amount=job.credits_cost,
+            amount=comes_back,
             job_id=job.pk,
             description=f"{job.type} {status}: {error.code}",
         )

@@ -71,6 +71,7 @@ class ChaosStack(JourneyStack):
             "AUTEUR_PLUGINS": str(PLUGINS),
             "GPU_CALLBACK_URL": self.callbacks.url,
             "RATE_LIMIT": "1000000/minute",
+            "MAX_FREE_CANCELS": "1000000",
             "SIGNUP_CREDITS": str(CREDITS),
             "WORKER_CONCURRENCY": str(CONCURRENCY),
         }

@@ -18,7 +18,7 @@ from credits import ledger
 from credits.models import Credits, CreditTransaction
 from jobs import books, lifecycle, submission
 from jobs.features.registry import feature_of
-from jobs.models import Attempt, AttemptState, Job
+from jobs.models import Attempt, AttemptState, Job, RunningCancel
 from tests.jobs.walk import bring_to
 
 COST = 5
@@ -199,6 +199,11 @@ def not_refunded(house: House) -> None:
     end(house.pending, "failed")
 
 
+def kept_and_refunded(house: House) -> None:
+    RunningCancel.objects.create(job=house.pending, user=house.user, refunded=False)
+    end(house.pending, "cancelled", COST)
+
+
 def completed_for_nothing(house: House) -> None:
     end(house.pending, "completed", COST)
 
@@ -255,6 +260,12 @@ BREAKS: list[tuple[str, Callable[[House], None], str, str]] = [
     ("open_is_not_refunded", refunded_while_open, "no refund", "1, the job is processing"),
     ("unsuccessful_is_refunded", refunded_less, "5", "4, the job is cancelled"),
     ("unsuccessful_is_refunded", not_refunded, "5", "0, the job is failed"),
+    (
+        "kept_is_cancelled",
+        kept_and_refunded,
+        "no refund, and a cancelled job",
+        "5, the job is cancelled",
+    ),
     ("completed_is_paid", completed_for_nothing, "less than 5", "5"),
     ("refund_is_told", refund_not_told, "credits_refunded true", "false"),
     ("refund_is_told", refund_told_that_is_not, "credits_refunded false", "true"),

@@ -1,0 +1,170 @@
+"""Cancelling begun jobs gives the credits back a few times a day, and not without end."""
+
+import threading
+from datetime import datetime
+
+import pytest
+from django.db import connections
+from django.db.models import F
+
+from credits import ledger
+from jobs import books, lifecycle
+from jobs.cancels import WINDOW, FreeCancelsUsed
+from jobs.hooks import cancel_jobs_of_project
+from jobs.models import AttemptState, Job, RunningCancel
+from projects.models import Project
+from tests.jobs.walk import bring_to
+
+LIMIT = 2
+AGREED = {"without_refund": True}
+
+
+@pytest.fixture(autouse=True)
+def few_are_free(settings):
+    settings.MAX_FREE_CANCELS, settings.CPU_LIMIT = LIMIT, 20
+
+
+@pytest.fixture
+def running(make_job):
+    def make():
+        job = make_job()
+        bring_to(job, AttemptState.RUNNING)
+        return job
+
+    return make
+
+
+@pytest.fixture
+def cancel(api):
+    def post(job, **body):
+        return api.post(f"/jobs/{job.pk}/cancel", body, format="json")
+
+    return post
+
+
+def used_up(running, cancel):
+    for _ in range(LIMIT):
+        assert cancel(running()).json()["credits_refunded"] is True
+
+
+def test_the_last_free_one_comes_back_and_the_next_is_refused(user, running, cancel):
+    used_up(running, cancel)
+    before = ledger.balance_of(user_id=user.pk)
+    job = running()
+    answer = cancel(job)
+    assert (answer.status_code, answer.json()["code"]) == (409, "free_cancels_used")
+    next_free = datetime.fromisoformat(answer.json()["next_free_at"])
+    assert next_free == RunningCancel.objects.earliest("created_at").created_at + WINDOW
+    job.refresh_from_db()
+    assert (job.status, job.attempt.stop_requested_at) == ("processing", None)
+    assert ledger.balance_of(user_id=user.pk) == before - job.credits_cost
+
+
+def test_it_is_cancelled_all_the_same_where_that_is_agreed_to(user, running, cancel):
+    used_up(running, cancel)
+    job = running()
+    before = ledger.balance_of(user_id=user.pk)
+    answer = cancel(job, **AGREED).json()
+    assert (answer["status"], answer["credits_refunded"]) == ("cancelled", False)
+    assert ledger.balance_of(user_id=user.pk) == before
+    job.refresh_from_db()
+    assert job.attempt.stop_requested_at is not None
+    assert books.check().total == 0
+
+
+def test_who_agrees_has_the_credits_back_while_it_is_free(running, cancel):
+    assert cancel(running(), **AGREED).json()["credits_refunded"] is True
+
+
+def test_a_day_later_it_is_free_again(running, cancel):
+    used_up(running, cancel)
+    oldest = RunningCancel.objects.earliest("created_at")
+    RunningCancel.objects.filter(pk=oldest.pk).update(created_at=F("created_at") - WINDOW)
+    assert cancel(running()).json()["credits_refunded"] is True
+    assert cancel(running()).status_code == 409
+
+
+def test_what_was_not_refunded_is_not_counted(running, cancel):
+    used_up(running, cancel)
+    cancel(running(), **AGREED)
+    RunningCancel.objects.filter(refunded=True).update(created_at=F("created_at") - WINDOW)
+    used_up(running, cancel)
+
+
+@pytest.mark.parametrize("state", [None, AttemptState.QUEUED, AttemptState.PREPARED])
+def test_what_has_not_begun_is_always_free(make_job, running, cancel, state):
+    used_up(running, cancel)
+    job = make_job()
+    if state is not None:
+        bring_to(job, state)
+    assert cancel(job).json()["credits_refunded"] is True
+    assert RunningCancel.objects.count() == LIMIT
+
+
+@pytest.mark.parametrize("state", [AttemptState.DISPATCHING, AttemptState.REPORTED])
+def test_what_may_have_run_has_begun(make_job, running, cancel, state):
+    used_up(running, cancel)
+    job = make_job()
+    bring_to(job, state)
+    assert cancel(job).status_code == 409
+
+
+def test_none_is_free_where_the_limit_is_none(settings, running, cancel):
+    settings.MAX_FREE_CANCELS = 0
+    answer = cancel(running())
+    assert (answer.status_code, answer.json()["next_free_at"]) == (409, None)
+
+
+def test_another_users_cancels_are_their_own(running, cancel, make_user):
+    used_up(running, cancel)
+    RunningCancel.objects.update(user=make_user())
+    assert cancel(running()).status_code == 200
+
+
+def test_staffs_cancel_always_gives_back(running, cancel):
+    used_up(running, cancel)
+    assert lifecycle.cancel(job_id=running().pk, by="staff: a@b").credits_refunded is True
+    assert RunningCancel.objects.count() == LIMIT
+
+
+def test_deleting_the_project_is_no_way_around(user, running, cancel):
+    used_up(running, cancel)
+    project = Project.objects.create(user=user, name="Film")
+    job = running()
+    Job.objects.filter(pk=job.pk).update(project=project)
+    cancel_jobs_of_project(project.pk)
+    job.refresh_from_db()
+    assert (job.status, job.credits_refunded) == ("cancelled", False)
+    assert books.check().total == 0
+
+
+@pytest.mark.parametrize("body", [{"without_refund": "perhaps"}, {"without_refund": None}, [1]])
+def test_what_is_no_agreement_is_refused(api, running, body):
+    job = running()
+    assert api.post(f"/jobs/{job.pk}/cancel", body, format="json").status_code == 400
+    job.refresh_from_db()
+    assert job.status == "processing"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_at_once_just_the_free_ones_come_back(user, running):
+    jobs = [running() for _ in range(6)]
+    refused: list[Job] = []
+
+    def run(job: Job) -> None:
+        try:
+            lifecycle.cancel(job_id=job.pk, by="user", is_limited=True)
+        except FreeCancelsUsed:
+            refused.append(job)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == len(jobs) - LIMIT
+    assert Job.objects.filter(credits_refunded=True).count() == LIMIT
+    assert ledger.balance_of(user_id=user.pk) == 100 - (len(jobs) - LIMIT)
+    assert books.check().total == 0
