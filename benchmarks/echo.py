@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import threading
-import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import urlsplit
@@ -18,7 +17,7 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
 from gpu_tasks.backends.base import Call, CallState, CallStatus
-from gpu_tasks.callback import SIGNATURE_HEADER, TIMESTAMP_HEADER, signature
+from gpu_tasks.callback import attempt_key, signed_headers
 
 CALLS = "benchmark:calls"
 THREADS = 3
@@ -80,12 +79,8 @@ def _call_back(
         "outcome": outcome,
     }
     body = json.dumps(report).encode()
-    timestamp = str(int(time.time()))
-    headers = {
-        "Content-Type": "application/json",
-        TIMESTAMP_HEADER: timestamp,
-        SIGNATURE_HEADER: signature(secret=secret, timestamp=timestamp, body=body),
-    }
+    key = attempt_key(secret=secret, attempt_id=uuid.UUID(attempt_id))
+    headers = signed_headers(key=key, attempt_id=uuid.UUID(attempt_id), body=body)
     status = _post(connection, path, body, headers)
     # An attempt that another has taken the place of is told so.
     if status not in (http.client.OK, http.client.CONFLICT):

@@ -75,7 +75,7 @@ def modal_peer(scenario: Scenario, seconds: float, spread: float = 0.0) -> Itera
 
 def modal_settings(values: Mapping[str, str], peer: Peer, **changed: str) -> dict[str, str]:
     """The environment of our processes, with their calls at the stand-in."""
-    settings = stack.settings(
+    return stack.settings(
         values,
         INFERENCE_BACKEND="modal",
         MODAL_SERVER_URL=peer.url,
@@ -84,8 +84,6 @@ def modal_settings(values: Mapping[str, str], peer: Peer, **changed: str) -> dic
         LOG_LEVEL="WARNING",
         **changed,
     )
-    os.environ["GPU_CALLBACK_SECRET"] = settings["GPU_CALLBACK_SECRET"]  # the peer reports here
-    return settings
 
 
 def measure(var: Path, values: Mapping[str, str], scenario: Scenario) -> Found:

@@ -6,8 +6,7 @@
 # Containers read the files under other user ids, so the files are readable and the folder, which
 # containers never see, is closed to all but its owner. With Supabase, replace supabase_jwt_secret
 # by the project's own, or empty it where SUPABASE_JWKS_URL is set. With INFERENCE_BACKEND=modal,
-# replace modal_token_id and modal_token_secret by those of a service user; gpu_callback_secret is
-# then also the GPU_CALLBACK_SECRET of the secret `auteur-callback` at Modal.
+# replace modal_token_id and modal_token_secret by those of a service user.
 set -eu
 umask 077
 

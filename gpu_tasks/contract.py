@@ -67,10 +67,9 @@ class InputFile(Wire):
 
 
 class OutputFile(Wire):
-    """A file to write: put to ``url`` (signed, short-lived) after the engine ran."""
+    """A file to write: its call asks where to put it once it is there (`callback.place_for`)."""
 
     key: str = Field(description="Where it will lie in our object storage.")
-    url: str
     content_type: str
 
 
@@ -154,5 +153,7 @@ class Contract:
     """Main memory that a rented machine keeps for it; it may use more where it is free."""
     dtype: str = "float16"
     """What the production engine reckons in on a GPU; on a CPU it is ``float32``."""
+    max_output_bytes: int = 2 * 1024**3
+    """The largest file that a call may store; smaller where `MAX_UPLOAD_BYTES` is."""
     snapshot: bool = True
     """Start containers from a memory snapshot taken after the engine's imports."""

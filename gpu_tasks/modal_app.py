@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import modal
+from pydantic import SecretStr
 
 from gpu_tasks import weights
 from gpu_tasks.contract import CLASS_LIMITS, Contract, ImageFamily
@@ -35,7 +36,6 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "PYANNOTE_METRICS_ENABLED": "0"}
 
 app = modal.App(APP_NAME, include_source=False)
 volume = modal.Volume.from_name("auteur-models", create_if_missing=True)
-callback_secret = modal.Secret.from_name("auteur-callback", required_keys=["GPU_CALLBACK_SECRET"])
 hub_secret = modal.Secret.from_name("auteur-huggingface", required_keys=["HF_TOKEN"])
 
 
@@ -56,14 +56,14 @@ def implementation_name(contract: Contract) -> str:
     return f"run_{contract.name}"
 
 
-def _function(contract: Contract) -> Callable[[dict[str, Any], str], dict[str, Any]]:
-    def function(payload: dict[str, Any], engine: str) -> dict[str, Any]:
+def _function(contract: Contract) -> Callable[[dict[str, Any], str, str], dict[str, Any]]:
+    def function(payload: dict[str, Any], engine: str, key: str) -> dict[str, Any]:
         return answer(
             contract=contract,
             engine=engine,
             payload=payload,
             call_id=modal.current_function_call_id() or "",
-            secret=os.environ["GPU_CALLBACK_SECRET"],
+            key=SecretStr(key),
             model_dir=MODEL_DIR,
         )
 
@@ -82,9 +82,9 @@ def _register(contract: Contract) -> modal.Function[Any, Any, Any]:
         retries=0,  # the orchestrator alone makes another attempt
         max_containers=contract.at_once or CLASS_LIMITS.get(contract.gpu),
         enable_memory_snapshot=contract.snapshot,
-        secrets=[callback_secret],
         volumes={str(MODEL_DIR): volume.with_mount_options(read_only=True)},
         env={FUNCTION_VARIABLE: contract.name, **OFFLINE},
+        _experimental_restrict_output=True,  # CBOR: we unpickle nothing that a container says
     )(_function(contract))
     return registered
 

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from gpu_tasks import runner
 from gpu_tasks.callback import Reporter
@@ -23,20 +23,20 @@ def answer(
     engine: str,
     payload: dict[str, Any],
     call_id: str,
-    secret: str,
+    key: SecretStr,
     model_dir: Path,
 ) -> dict[str, Any]:
     """Run the call, report it by signed callback, and return its dumped ``Outcome``.
 
     Raises nothing: what fails is an outcome too. An attempt that nobody wants ends as CANCELLED
-    and is not reported.
+    and is not reported. ``key`` is the attempt's own (`callback.attempt_key`).
     """
     try:
         known = contract.payload.model_validate(payload)
     except ValidationError as exc:  # of another version of ours; its text holds signed URLs
         logger.warning("a payload of %s has %d errors", contract.name, exc.error_count())
         return Outcome.failed(ErrorCode.MODEL_ERROR).model_dump(mode="json")
-    reporter = Reporter(payload=known, call_id=call_id, secret=secret)
+    reporter = Reporter(payload=known, call_id=call_id, key=key)
     try:
         outcome = _outcome(contract, engine, known, model_dir, reporter)
         reporter.outcome(outcome)
@@ -56,6 +56,7 @@ def _outcome(
             engine=loaded.engine,
             payload=payload,
             progress=reporter.progress,
+            place_for=reporter.place_for,
             load_seconds=loaded.seconds,
         )
     except Stopped:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import requests
 
+from gpu_tasks.callback import OutputGrant
 from gpu_tasks.contract import (
     MAX_MESSAGE_LENGTH,
     Failure,
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1024 * 1024
 TIMEOUT_SECONDS = (10, 60)
+PlaceFor = Callable[[OutputFile, int], OutputGrant]
 OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 """What errors of CUDA and its libraries say when a GPU has no memory left."""
 
@@ -34,10 +36,12 @@ def run(
     engine: Engine,
     payload: Payload,
     progress: Callable[[float], None],
+    place_for: PlaceFor,
     load_seconds: float = 0.0,
 ) -> Outcome:
     """The outcome of one call, errors included; only ``Stopped`` is raised.
 
+    ``place_for`` says where an output of so many bytes goes (`callback.Reporter.place_for`).
     ``load_seconds`` is what this call has waited for its engine to be loaded.
     """
     started = time.monotonic()
@@ -53,7 +57,7 @@ def run(
 
     try:
         with tempfile.TemporaryDirectory(prefix="auteur-") as root:
-            outputs = _Outputs(payload, Path(root))
+            outputs = _Outputs(payload, Path(root), place_for)
             workspace = Workspace(root=Path(root), progress=progress, keep=outputs.put)
             _fetch_inputs(payload, workspace)
             result = engine.run(payload, workspace)
@@ -118,10 +122,21 @@ def _fetch_inputs(payload: Payload, workspace: Workspace) -> None:
                     workspace.progress(0.0)
 
 
+def _put(path: Path, place: OutputGrant, size_bytes: int) -> None:
+    headers = {**place.headers, "Content-Length": str(size_bytes)}
+    with path.open("rb") as content:
+        response = requests.put(place.url, data=content, headers=headers, timeout=TIMEOUT_SECONDS)
+    # It may be written once. What is there is this attempt's own, of which an answer was lost, or
+    # a stretch that another render of the same timeline has made meanwhile.
+    if response.status_code != requests.codes.precondition_failed:
+        response.raise_for_status()
+
+
 class _Outputs:
     """Puts each output of a call once."""
 
-    def __init__(self, payload: Payload, root: Path) -> None:
+    def __init__(self, payload: Payload, root: Path, place_for: PlaceFor) -> None:
+        self._place_for = place_for
         self._waiting = {(name, index): file for name, index, file in files_of(payload, OutputFile)}
         self._root = root
         for name, _index in self._waiting:
@@ -131,11 +146,12 @@ class _Outputs:
         """Put one."""
         file = self._waiting.pop((name, index))
         path = self._root / "out" / name / str(index)
-        headers = {"Content-Type": file.content_type, "Content-Length": str(path.stat().st_size)}
-        with path.open("rb") as content:
-            requests.put(
-                file.url, data=content, headers=headers, timeout=TIMEOUT_SECONDS
-            ).raise_for_status()
+        size_bytes = path.stat().st_size
+        try:
+            _put(path, self._place_for(file, size_bytes), size_bytes)
+        except requests.RequestException as exc:
+            logger.warning("an output is put again: %s", type(exc).__name__)
+            _put(path, self._place_for(file, size_bytes), size_bytes)
 
     def put_all(self) -> None:
         """Put what has not been put."""

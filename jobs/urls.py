@@ -3,7 +3,7 @@
 from django.urls import path
 
 from jobs import views
-from jobs.callbacks import gpu_callback
+from jobs.callbacks import gpu_callback, gpu_output
 from jobs.features.registry import features
 
 urlpatterns = [
@@ -18,4 +18,5 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/cancel", views.CancelView.as_view()),
     path("jobs/<uuid:job_id>/retry", views.RetryView.as_view()),
     path("internal/gpu-callback", gpu_callback),
+    path("internal/gpu-callback/outputs", gpu_output),
 ]

@@ -97,10 +97,13 @@ def _spawn(backend: str, calls: Sequence[Call]) -> None:
 
 
 def signed_payload(attempt: Attempt) -> Payload:
-    """The call's payload with freshly signed URLs, checked against the contract."""
+    """The call's payload with freshly signed URLs of what it reads, checked against the contract.
+
+    Where it writes to it asks later (`jobs.outputs`).
+    """
     storage = object_storage()
     contract = feature_of(attempt.job.type).contract
-    # A call may wait for its worker, and needs its URLs to the last: as long as its job may run.
+    # A call may wait for its worker: as long as its job may run.
     expires = int(feature_of(attempt.job.type).run_limit.total_seconds())
 
     def signed(value: Any) -> Any:
@@ -110,9 +113,7 @@ def signed_payload(attempt: Attempt) -> Payload:
             read = Read(**value["read"])
             return InputFile(url=storage.presigned_get(read.key, expires=expires), name=read.name)
         if isinstance(value, dict) and set(value) == {"write"}:
-            write = Write(**value["write"])
-            url = storage.presigned_put(write.key, content_type=write.content_type, expires=expires)
-            return OutputFile(key=write.key, url=url, content_type=write.content_type)
+            return OutputFile(**value["write"])
         return value
 
     fields = {name: signed(value) for name, value in (attempt.payload or {}).items()}

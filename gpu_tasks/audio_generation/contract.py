@@ -51,5 +51,6 @@ CONTRACT = Contract(
     time_limit_seconds=300,
     payload=AudioGenerationPayload,
     result=AudioGenerationResult,
+    max_output_bytes=512 * 1024**2,
     models=MODELS,
 )

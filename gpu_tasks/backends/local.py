@@ -27,7 +27,7 @@ from auteur import ids
 from gpu_tasks import runner
 from gpu_tasks.backends.base import Call, CallState, CallStatus
 from gpu_tasks.backends.models import LocalCall, LocalCallState
-from gpu_tasks.callback import Reporter
+from gpu_tasks.callback import Reporter, attempt_key
 from gpu_tasks.contract import GpuClass, Outcome, Payload
 from gpu_tasks.engine import contracts
 from gpu_tasks.errors import ErrorCode, Stopped
@@ -141,7 +141,9 @@ def run(call_id: UUID) -> bool:
 def _run(row: LocalCall, worker: str) -> bool:
     call_id = row.pk
     payload = contracts()[row.function].payload.model_validate(row.payload)
-    reporter = Reporter(payload=payload, call_id=str(call_id), secret=settings.GPU_CALLBACK_SECRET)
+    # A worker of ours knows the secret, so the call's row need not hold the key.
+    key = attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=payload.attempt_id)
+    reporter = Reporter(payload=payload, call_id=str(call_id), key=key)
     outcome = None
     try:
         with _Lease(call_id, worker) as lease:
@@ -150,7 +152,7 @@ def _run(row: LocalCall, worker: str) -> bool:
                 lease.check()
                 reporter.progress(share)
 
-            outcome = _outcome(row, payload, progress)
+            outcome = _outcome(row, payload, progress, reporter.place_for)
             _store_through_outages(call_id, worker, outcome)
         reporter.outcome(outcome)
     except Stopped:
@@ -162,7 +164,12 @@ def _run(row: LocalCall, worker: str) -> bool:
     return not (_is_on_gpu(row) and error and error.code in SPOILING)
 
 
-def _outcome(row: LocalCall, payload: Payload, progress: Callable[[float], None]) -> Outcome:
+def _outcome(
+    row: LocalCall,
+    payload: Payload,
+    progress: Callable[[float], None],
+    place_for: runner.PlaceFor,
+) -> Outcome:
     try:
         loaded = _loaded(row)
     except Exception as exc:
@@ -172,6 +179,7 @@ def _outcome(row: LocalCall, payload: Payload, progress: Callable[[float], None]
         engine=loaded.engine,
         payload=payload,
         progress=progress,
+        place_for=place_for,
         load_seconds=loaded.seconds,
     )
 

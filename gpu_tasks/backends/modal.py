@@ -22,8 +22,10 @@ from gpu_tasks.backends.modal_answers import (
     RUNNING,
     UNREACHABLE,
     status_of_error,
-    status_of_value,
+    status_of_outputs,
 )
+from gpu_tasks.backends.modal_outputs import outputs_of
+from gpu_tasks.callback import attempt_key
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +99,9 @@ class ModalBackend:
             if isinstance(function, BaseException):
                 raise function
             payload = call.payload.model_dump(mode="json")
-            return (await function.spawn.aio(payload, call.engine)).object_id
+            key = attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=attempt_id)
+            started = await function.spawn.aio(payload, call.engine, key.get_secret_value())
+            return started.object_id
 
         ends = await _gathered(by_attempt, spawned, deadline)
         if any(isinstance(end, modal.exception.NotFoundError) for end in ends.values()):
@@ -108,12 +112,9 @@ class ModalBackend:
         deadline = time.monotonic() + BATCH_SECONDS + SECONDS_PER_POLL * len(call_ids)
 
         async def asked(client: modal.Client, call_id: str) -> CallStatus:
-            handle = modal.FunctionCall.from_id(call_id, client=client)
             try:
-                return status_of_value(call_id, await handle.get.aio(timeout=0))
-            except asyncio.CancelledError:
-                raise
-            except BaseException as exc:  # noqa: BLE001 - whatever was raised in the container
+                return status_of_outputs(call_id, await outputs_of.aio(client, call_id))
+            except modal.exception.Error as exc:
                 return status_of_error(call_id, exc)
 
         return await self._with_client(call_ids, asked, deadline)

@@ -6,12 +6,13 @@ from typing import Any
 
 from grpclib.exceptions import StreamTerminatedError
 from modal import exception as modal_errors
+from modal_proto import api_pb2
 from pydantic import ValidationError
 
 from gpu_tasks.backends.base import CallState, CallStatus
+from gpu_tasks.backends.modal_outputs import NotPlain, value_of
 from gpu_tasks.contract import Outcome
 from gpu_tasks.errors import ErrorCode
-from gpu_tasks.runner import code_of
 
 logger = logging.getLogger(__name__)
 
@@ -33,14 +34,16 @@ MISCONFIGURED: tuple[type[BaseException], ...] = (
     modal_errors.UnimplementedError,
 )
 """Nothing will be learnt until somebody changes a setting, a token or a deployment."""
-GONE: tuple[type[BaseException], ...] = (
-    modal_errors.OutputExpiredError,
-    modal_errors.NotFoundError,
-    modal_errors.InputCancellation,
-    modal_errors.RemoteError,  # cancelled by others, evicted, never came up: no error of Python
+OUT_OF_MEMORY = re.compile(
+    r"\boom\b|out ?of ?memory|\bMemoryError\b|memory limit|exit code:? 137", re.IGNORECASE
 )
-OUT_OF_MEMORY = re.compile(r"\boom\b|out of memory|memory limit|exit code:? 137", re.IGNORECASE)
-"""Modal kills a container for its memory with a status that the client tells in words only."""
+"""Modal tells in words only that a container was killed for its memory, and what it raised."""
+CODES = {
+    api_pb2.GenericResult.GENERIC_STATUS_TIMEOUT: ErrorCode.GPU_TIMEOUT,
+    api_pb2.GenericResult.GENERIC_STATUS_INTERNAL_FAILURE: ErrorCode.GPU_UNAVAILABLE,
+    api_pb2.GenericResult.GENERIC_STATUS_FAILURE: ErrorCode.MODEL_ERROR,  # raised in the container
+}
+"""Other ends are none of the call's doing: cancelled by others, evicted, never came up."""
 
 RUNNING = CallStatus(CallState.RUNNING)
 LOST = CallStatus(CallState.LOST)
@@ -55,29 +58,35 @@ def status_of_value(call_id: str, value: Any) -> CallStatus:
         return CallStatus(CallState.DONE, Outcome.failed(ErrorCode.MODEL_ERROR))
 
 
-def status_of_error(call_id: str, exc: BaseException) -> CallStatus:
-    """How a call stands that could not be got; what says nothing about the call is raised again.
-
-    Anything that is not the client's own was raised in the container and travelled to us.
-    """
-    if isinstance(exc, (*UNREACHABLE, *MISCONFIGURED)):
-        raise exc
-    if type(exc) is TimeoutError and not exc.args:  # the client's, which says nothing more
-        return RUNNING
-    killed = isinstance(exc, modal_errors.RemoteError) and OUT_OF_MEMORY.search(str(exc))
-    if isinstance(exc, GONE) and not killed:
+def status_of_error(call_id: str, exc: modal_errors.Error) -> CallStatus:
+    """How a call stands that Modal does not know; what says nothing about it is raised again."""
+    if isinstance(exc, modal_errors.NotFoundError):
         logger.info("call %s is lost: %s", call_id, type(exc).__name__)
         return LOST
-    code = _code_of(exc)
-    logger.warning("call %s failed at Modal: %s, %s", call_id, code, type(exc).__name__)
+    raise exc
+
+
+def status_of_outputs(call_id: str, found: api_pb2.FunctionGetOutputsResponse) -> CallStatus:
+    """How a call stands by what there is of its output; none and nothing under way is expired."""
+    if not found.outputs:
+        return RUNNING if found.num_unfinished_inputs else LOST
+    output = found.outputs[0]
+    if output.result.status != api_pb2.GenericResult.GENERIC_STATUS_SUCCESS:
+        return _status_of_failure(call_id, output.result)
+    try:
+        return status_of_value(call_id, value_of(output))
+    except NotPlain as exc:
+        logger.error("what call %s returned is refused: %s", call_id, exc)  # noqa: TRY400
+        return CallStatus(CallState.DONE, Outcome.failed(ErrorCode.MODEL_ERROR))
+
+
+def _status_of_failure(call_id: str, result: api_pb2.GenericResult) -> CallStatus:
+    """By status and words: an exception that came along is not looked at, for it is pickled."""
+    code = CODES.get(result.status)
+    if code in (None, ErrorCode.MODEL_ERROR) and OUT_OF_MEMORY.search(result.exception):
+        code = ErrorCode.GPU_OOM
+    if code is None:
+        logger.info("call %s is lost: status %d", call_id, result.status)
+        return LOST
+    logger.warning("call %s failed at Modal: %s", call_id, code)
     return CallStatus(CallState.DONE, Outcome.failed(code))
-
-
-def _code_of(exc: BaseException) -> ErrorCode:
-    if isinstance(exc, modal_errors.FunctionTimeoutError):
-        return ErrorCode.GPU_TIMEOUT
-    if isinstance(exc, modal_errors.InternalFailure):
-        return ErrorCode.GPU_UNAVAILABLE
-    if isinstance(exc, modal_errors.RemoteError):
-        return ErrorCode.GPU_OOM
-    return code_of(exc)

@@ -65,6 +65,7 @@ CONTRACT = Contract(
     time_limit_seconds=300,
     payload=ImageGenerationPayload,
     result=ImageGenerationResult,
+    max_output_bytes=64 * 1024**2,
     models=MODELS,
     at_once=10,
     # Text encoder and transformer wait in main memory while the other is on the GPU.

@@ -103,5 +103,6 @@ CONTRACT = Contract(
     time_limit_seconds=600,
     payload=TranscriptionPayload,
     result=TranscriptionResult,
+    max_output_bytes=64 * 1024**2,
     models=MODELS,
 )

@@ -55,5 +55,6 @@ CONTRACT = Contract(
     time_limit_seconds=120,
     payload=TtsPayload,
     result=TtsResult,
+    max_output_bytes=512 * 1024**2,
     models=MODELS,
 )

@@ -1,6 +1,6 @@
 """The files of a call: what it reads, what it writes, and what becomes of that."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -21,7 +21,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Write:
-    """A stored object that the call writes; signed when the call is started."""
+    """A stored object that the call writes; signed when it asks for its place."""
 
     key: str
     content_type: str
@@ -71,6 +71,14 @@ def writes_of(attempt: Attempt, outputs: Sequence[Output]) -> list[Write]:
         Write(f"{folder}/result-{place}.{ACCEPTED[one.content_type]}", one.content_type)
         for place, one in enumerate(outputs)
     ]
+
+
+def promised(attempt: Attempt) -> Iterator[Write]:
+    """What an attempt's call may write, by the payload that `prepare` has stored."""
+    for value in (attempt.payload or {}).values():
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, dict) and set(one) == {"write"}:
+                yield Write(**one["write"])
 
 
 def sources_of(job: Job) -> list[MediaFile]:

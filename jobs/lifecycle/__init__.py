@@ -14,6 +14,7 @@ from jobs.lifecycle.calls import (
     calls_started,
     report_outcome,
     report_progress,
+    writing,
 )
 from jobs.lifecycle.ends import cancel, complete, fail, give_up
 from jobs.lifecycle.locking import JobFinished
@@ -38,4 +39,5 @@ __all__ = [
     "report_outcome",
     "report_progress",
     "requeue",
+    "writing",
 ]

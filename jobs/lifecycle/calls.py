@@ -141,6 +141,14 @@ def call_lease(feature: Feature) -> timedelta:
     return timedelta(seconds=feature.contract.time_limit_seconds) + CALL_GRACE
 
 
+def writing(*, attempt_id: UUID, call_id: str) -> Attempt:
+    """The attempt whose call may store its outputs now; raises as `report_progress`."""
+    attempt = _reporting(attempt_id, call_id)
+    if attempt.state not in SPAWNED or attempt.job.status not in OPEN:
+        raise Superseded
+    return attempt
+
+
 def report_progress(*, attempt_id: UUID, call_id: str, progress: float) -> None:
     """Show a running call's progress; never backwards. Raises ``NotFound``, ``Superseded``."""
     attempt = _reporting(attempt_id, call_id)

@@ -1,7 +1,7 @@
 """Removing what nobody will use: a little each round, by any number of orchestrators at once."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
 from gpu_tasks.backends.models import LocalCall
+from jobs.features.files import promised
 from jobs.models import OPEN, Attempt, AttemptState, Job
 from media import sweeping as uploads
 from media.deletion import remove_objects
@@ -97,17 +98,11 @@ def remove_leftovers() -> int:
 def _unused(attempt: Attempt) -> list[str]:
     """The keys that the attempt could write to, and that no row refers to."""
     # Keys without the attempt's id may be another attempt's as well.
-    own = {key for key in _written(attempt) if str(attempt.pk) in key.split("/")}
+    keys = {write.key for write in promised(attempt)}
+    own = {key for key in keys if str(attempt.pk) in key.split("/")}
     media = MediaFile.objects.filter(r2_key__in=own).values_list("r2_key", flat=True)
     outputs = (attempt.job.output_data or {}).values()
     return sorted(own.difference(media, (value for value in outputs if isinstance(value, str))))
-
-
-def _written(attempt: Attempt) -> Iterator[str]:
-    for value in (attempt.payload or {}).values():
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, dict) and set(one) == {"write"}:
-                yield one["write"]["key"]
 
 
 SWEEPS = (

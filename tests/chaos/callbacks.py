@@ -8,9 +8,10 @@ from typing import Self
 import requests
 
 from auteur.devstack.ports import HOST
+from gpu_tasks.callback import ATTEMPT_HEADER, OUTPUTS_PATH, SIGNATURE_HEADER, TIMESTAMP_HEADER
 
 FORWARD_SECONDS = 15.0
-FORWARDED = ("Content-Type", "X-Auteur-Timestamp", "X-Auteur-Signature")
+FORWARDED = ("Content-Type", ATTEMPT_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER)
 OK = 200
 BAD_GATEWAY = 502
 THREADS = 12
@@ -50,14 +51,23 @@ class CallbackRelay:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {name: self.headers[name] for name in FORWARDED}
-                self.send_response(relay.deliver(body, headers))
-                self.send_header("Content-Length", "0")
+                if self.path.endswith(OUTPUTS_PATH):  # a question, which needs its answer
+                    status, content = relay.ask(body, headers)
+                else:
+                    status, content = relay.deliver(body, headers), b""
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
+                self.wfile.write(content)
 
             def log_message(self, *args: object) -> None:
                 pass
 
         return Handler
+
+    def ask(self, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        """Pass on a request for an output's place; its answer."""
+        return self._sent(self._target + OUTPUTS_PATH, body, headers)
 
     def deliver(self, body: bytes, headers: dict[str, str]) -> int:
         """Pass a callback on as told; the status to answer with."""
@@ -75,10 +85,11 @@ class CallbackRelay:
             self._forward(body, headers)
 
     def _forward(self, body: bytes, headers: dict[str, str]) -> int:
+        return self._sent(self._target, body, headers)[0]
+
+    def _sent(self, url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         try:
-            answer = requests.post(
-                self._target, data=body, headers=headers, timeout=FORWARD_SECONDS
-            )
+            answer = requests.post(url, data=body, headers=headers, timeout=FORWARD_SECONDS)
         except requests.RequestException:
-            return BAD_GATEWAY
-        return answer.status_code
+            return BAD_GATEWAY, b""
+        return answer.status_code, answer.content

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from auteur.devstack.ports import HOST, free_ports
+from gpu_tasks.callback import OUTPUTS_PATH
 from tests.chaos.callbacks import FORWARDED, CallbackRelay
 from tests.waiting import until
 
@@ -76,6 +77,15 @@ def test_swallowed_callbacks_are_answered_as_if_they_had_been_heard(
     relay.copies = 0
     assert send(relay) == requests.codes.ok
     assert not receiver.received
+
+
+def test_a_question_for_a_place_is_always_passed_on_and_answered(
+    relay: CallbackRelay, receiver: Receiver
+) -> None:
+    relay.copies, relay.delay_seconds = 0, DELAY_SECONDS
+    url = relay.url.rstrip("/") + OUTPUTS_PATH
+    assert requests.post(url, data=BODY, headers=HEADERS, timeout=10).status_code == SUPERSEDED
+    assert receiver.received == [(BODY, "x-auteur-signature")]
 
 
 def test_late_callbacks_come_after_their_answer(relay: CallbackRelay, receiver: Receiver) -> None:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 
+from gpu_tasks.callback import OUTPUTS_PATH, OutputGrant, OutputRequest
+from gpu_tasks.contract import OutputFile
+
 
 @dataclass
 class Peer:
@@ -22,9 +25,29 @@ class Peer:
     asked: list[str] = field(default_factory=list)
     puts: dict[str, tuple[dict[str, str], bytes]] = field(default_factory=dict)
     posts: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    wanted: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    """What was asked for places of outputs; one is the path that its key names."""
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
+
+    def place_for(self, file: OutputFile, size_bytes: int) -> OutputGrant:
+        """What the API would answer a call that has written this output."""
+        return OutputGrant(
+            url=self.url(f"/{file.key}"),
+            headers={"Content-Type": file.content_type, "If-None-Match": "*"},
+        )
+
+    def posted(self, path: str, headers: dict[str, str], body: bytes) -> bytes:
+        """Keep what was posted; what to answer it with."""
+        if not path.endswith(OUTPUTS_PATH):
+            self.posts.append((headers, body))
+            self.answers.wait()
+            return b""
+        self.wanted.append((headers, body))
+        asked = OutputRequest.model_validate_json(body)
+        file = OutputFile(key=asked.key, content_type=asked.content_type)
+        return self.place_for(file, asked.size_bytes).model_dump_json().encode()
 
     def status(self, path: str) -> int:
         left = self.statuses.get(path, [200])
@@ -62,9 +85,8 @@ def _handler(peer: Peer) -> type[BaseHTTPRequestHandler]:
             self._answer(peer.status(self.path))
 
         def do_POST(self) -> None:
-            peer.posts.append((dict(self.headers), self._body()))
-            peer.answers.wait()
-            self._answer(peer.status(self.path))
+            content = peer.posted(self.path, dict(self.headers), self._body())
+            self._answer(peer.status(self.path), content)
 
         def _body(self) -> bytes:
             return self.rfile.read(int(self.headers["Content-Length"]))

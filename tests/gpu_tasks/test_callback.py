@@ -7,41 +7,48 @@ import time
 from uuid import UUID
 
 import pytest
-from pydantic import ValidationError
+import requests
+from pydantic import SecretStr, ValidationError
 
+from gpu_tasks import callback
 from gpu_tasks.callback import (
+    ATTEMPT_HEADER,
     OUTCOME_TRIES,
     PROGRESS_INTERVAL_SECONDS,
     REPLAY_WINDOW_SECONDS,
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
     Callback,
+    OutputRequest,
     Reporter,
+    attempt_key,
     is_authentic,
     signature,
 )
-from gpu_tasks.contract import EngineInfo, Failure, Outcome, Payload
-from gpu_tasks.errors import ErrorCode, Stopped
+from gpu_tasks.contract import EngineInfo, Failure, Outcome, OutputFile, Payload
+from gpu_tasks.errors import EngineError, ErrorCode, Stopped
 from tests.gpu_tasks.peer import Peer
 
-SECRET = "a secret of the tests"
 NOW = 1_760_000_000
 BODY = b'{"kind":"progress"}'
 JOB, ATTEMPT = UUID(int=1), UUID(int=2)
+SECRET = "a secret of the tests"
+KEY = attempt_key(secret=SECRET, attempt_id=ATTEMPT)
+MP4 = OutputFile(key="film", content_type="video/mp4")
 DONE = Outcome(result={"words_count": 3}, engine=EngineInfo(name="draft", model="m"))
 
 
 def authentic(
-    *, secret: str = SECRET, sent: int | str = NOW, body: bytes = BODY, given: str | None = None
+    *, key: SecretStr = KEY, sent: int | str = NOW, body: bytes = BODY, given: str | None = None
 ) -> bool:
-    """Whether a report signed at ``sent`` with ``secret`` is believed at ``NOW``."""
-    given = signature(secret=secret, timestamp=str(sent), body=BODY) if given is None else given
-    return is_authentic(secret=SECRET, timestamp=str(sent), body=body, given=given, now=float(NOW))
+    """Whether a report signed at ``sent`` with ``key`` is believed at ``NOW``."""
+    given = signature(key=key, timestamp=str(sent), body=BODY) if given is None else given
+    return is_authentic(key=KEY, timestamp=str(sent), body=body, given=given, now=float(NOW))
 
 
 def reporter(peer: Peer) -> Reporter:
     payload = Payload(job_id=JOB, attempt_id=ATTEMPT, callback_url=peer.url("/callback"))
-    return Reporter(payload=payload, call_id="call-1", secret=SECRET)
+    return Reporter(payload=payload, call_id="call-1", key=KEY)
 
 
 def reports(peer: Peer) -> list[Callback]:
@@ -49,8 +56,21 @@ def reports(peer: Peer) -> list[Callback]:
 
 
 def test_the_signature_is_the_mac_of_timestamp_and_body():
-    expected = hmac.new(SECRET.encode(), b"1760000000." + BODY, hashlib.sha256).hexdigest()
-    assert signature(secret=SECRET, timestamp="1760000000", body=BODY) == expected
+    key = KEY.get_secret_value().encode()
+    expected = hmac.new(key, b"1760000000." + BODY, hashlib.sha256).hexdigest()
+    assert signature(key=KEY, timestamp="1760000000", body=BODY) == expected
+
+
+def test_each_attempt_has_a_key_of_its_own_that_is_not_shown():
+    keys = [
+        attempt_key(secret=secret, attempt_id=attempt_id).get_secret_value()
+        for secret in (SECRET, "another secret")
+        for attempt_id in (ATTEMPT, JOB)
+    ]
+    assert len({*keys, SECRET}) == 5
+    assert {len(key) for key in keys} == {64}
+    shown = f"{KEY} {KEY!r} {vars(reporter(Peer()))}"
+    assert KEY.get_secret_value() not in shown
 
 
 def test_what_we_signed_just_now_is_believed():
@@ -71,12 +91,13 @@ def test_an_altered_body_is_not_believed():
     assert not authentic(body=BODY + b" ")
 
 
-def test_a_wrong_secret_is_not_believed():
-    assert not authentic(secret="another secret")
+@pytest.mark.parametrize(("secret", "attempt"), [("another secret", ATTEMPT), (SECRET, JOB)])
+def test_another_key_is_not_believed(secret: str, attempt: UUID):
+    assert not authentic(key=attempt_key(secret=secret, attempt_id=attempt))
 
 
 def test_another_timestamp_than_the_signed_one_is_not_believed():
-    signed_before = signature(secret=SECRET, timestamp=str(NOW - 1), body=BODY)
+    signed_before = signature(key=KEY, timestamp=str(NOW - 1), body=BODY)
     assert not authentic(given=signed_before)
 
 
@@ -94,7 +115,7 @@ def test_a_report_is_signed_and_names_job_attempt_and_call(peer: Peer):
     reporter(peer).progress(0.25)
     ((headers, body),) = peer.posts
     assert is_authentic(
-        secret=SECRET,
+        key=KEY,
         timestamp=headers[TIMESTAMP_HEADER],
         body=body,
         given=headers[SIGNATURE_HEADER],
@@ -210,3 +231,53 @@ def test_the_outcome_of_an_unwanted_attempt_is_not_tried_again(peer: Peer):
 def test_an_outcome_is_a_result_or_an_error_and_never_both(fields: dict[str, object]):
     with pytest.raises(ValidationError):
         Outcome.model_validate(fields)
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callback, "OUTPUT_PAUSES", (0.0, 0.0))
+
+
+def test_a_place_is_asked_for_with_size_and_type_by_the_attempts_key(peer: Peer):
+    place = reporter(peer).place_for(MP4, 12)
+    assert place.url == peer.url("/film")
+    ((headers, body),) = peer.wanted
+    assert OutputRequest.model_validate_json(body) == OutputRequest(
+        job_id=JOB,
+        attempt_id=ATTEMPT,
+        call_id="call-1",
+        key="film",
+        content_type="video/mp4",
+        size_bytes=12,
+    )
+    sent_at = headers[TIMESTAMP_HEADER]
+    given = headers[SIGNATURE_HEADER]
+    assert headers[ATTEMPT_HEADER] == str(ATTEMPT)
+    assert is_authentic(key=KEY, timestamp=sent_at, body=body, given=given, now=float(sent_at))
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_place_is_asked_for_until_somebody_answers(peer: Peer):
+    peer.statuses["/callback/outputs"] = [503, 500, 200]
+    assert reporter(peer).place_for(MP4, 12).url == peer.url("/film")
+    assert len(peer.wanted) == 3
+
+
+@pytest.mark.usefixtures("at_once")
+def test_where_nobody_answers_there_is_no_place():
+    with pytest.raises(requests.ConnectionError):
+        reporter(Peer(port=9)).place_for(MP4, 12)
+
+
+@pytest.mark.parametrize("status", [413, 422])
+def test_an_output_that_is_refused_is_not_asked_for_again(peer: Peer, status: int):
+    peer.statuses["/callback/outputs"] = [status]
+    with pytest.raises(EngineError):
+        reporter(peer).place_for(MP4, 12)
+    assert len(peer.wanted) == 1
+
+
+def test_an_unwanted_attempts_output_has_no_place(peer: Peer):
+    peer.statuses["/callback/outputs"] = [409]
+    with pytest.raises(Stopped):
+        reporter(peer).place_for(MP4, 12)

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
 
 from gpu_tasks import loading, remote
 from gpu_tasks.callback import Callback
@@ -15,7 +16,7 @@ from gpu_tasks.errors import ErrorCode
 from gpu_tasks.loading import Engines
 from tests.gpu_tasks.peer import Peer
 
-SECRET = "a secret of the tests"
+KEY = SecretStr("a key of the tests")
 
 
 def payload(peer: Peer, **fields: Any) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def answer(sent: dict[str, Any], engine: str = "draft", function: str = "noop") 
         engine=engine,
         payload=sent,
         call_id="fc-1",
-        secret=SECRET,
+        key=KEY,
         model_dir=Path("/models"),
     )
     return Outcome.model_validate(json.loads(json.dumps(plain)))
@@ -162,7 +163,7 @@ def test_production_engines_run_on_their_gpu(
         engine=engine,
         payload=payload(peer),
         call_id="fc-1",
-        secret=SECRET,
+        key=KEY,
         model_dir=Path("/models"),
     )
     assert seen == [("noop", engine, Path("/models"), *expected)]

@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from gpu_tasks import runner
+from gpu_tasks.callback import OutputGrant
 from gpu_tasks.contract import (
     MAX_MESSAGE_LENGTH,
     EngineInfo,
@@ -66,12 +67,17 @@ def copying(peer: Peer, name: str = "film.mp4") -> CopyPayload:
         attempt_id=uuid4(),
         callback_url=peer.url("/callback"),
         source=InputFile(url=peer.url("/in"), name=name),
-        copy_to=OutputFile(key="k", url=peer.url("/out"), content_type="video/mp4"),
+        copy_to=OutputFile(key="out", content_type="video/mp4"),
     )
 
 
 def run(peer: Peer, engine: Engine, **payload: str) -> Outcome:
-    return runner.run(engine=engine, payload=copying(peer, **payload), progress=lambda _share: None)
+    return runner.run(
+        engine=engine,
+        payload=copying(peer, **payload),
+        progress=lambda _share: None,
+        place_for=peer.place_for,
+    )
 
 
 def raising(error: BaseException) -> CopyEngine:
@@ -105,7 +111,11 @@ def test_an_outcome_says_when_it_began_and_what_it_waited_for(peer: Peer, fails:
     engine = raising(MemoryError()) if fails else CopyEngine()
     before = datetime.now(UTC)
     outcome = runner.run(
-        engine=engine, payload=copying(peer), progress=lambda _share: None, load_seconds=5.0
+        engine=engine,
+        payload=copying(peer),
+        progress=lambda _share: None,
+        place_for=peer.place_for,
+        load_seconds=5.0,
     )
     assert outcome.load_seconds == 5
     assert 0 < outcome.seconds < 5
@@ -202,6 +212,29 @@ def test_an_output_that_is_refused_is_a_storage_error(peer: Peer, status: int):
     assert failure(run(peer, CopyEngine()))[0] == ErrorCode.STORAGE_ERROR
 
 
+def test_an_output_whose_answer_was_lost_is_put_again(peer: Peer):
+    peer.files["/in"] = b"x"
+    peer.statuses["/out"] = [503, 412]
+    assert run(peer, CopyEngine()).result == {"size": 1}
+
+
+def test_where_an_output_goes_is_asked_when_it_is_there(peer: Peer):
+    peer.files["/in"] = b"some sound"
+    asked: list[tuple[str, int]] = []
+
+    def place_for(file: OutputFile, size_bytes: int) -> OutputGrant:
+        asked.append((file.key, size_bytes))
+        return peer.place_for(file, size_bytes)
+
+    runner.run(
+        engine=CopyEngine(lambda _workspace: asked.append(("the engine runs", 0))),
+        payload=copying(peer),
+        progress=lambda _share: None,
+        place_for=place_for,
+    )
+    assert asked == [("the engine runs", 0), ("out", len(b"some sound"))]
+
+
 def test_a_storage_that_does_not_listen_is_a_storage_error():
     nobody = Peer(port=9)
     assert failure(run(nobody, CopyEngine()))[0] == ErrorCode.STORAGE_ERROR
@@ -222,7 +255,9 @@ def test_a_call_can_be_stopped_while_its_input_is_fetched(peer: Peer, scratch: P
         raise Stopped
 
     with pytest.raises(Stopped):
-        runner.run(engine=CopyEngine(), payload=copying(peer), progress=stop)
+        runner.run(
+            engine=CopyEngine(), payload=copying(peer), progress=stop, place_for=peer.place_for
+        )
     assert list(scratch.iterdir()) == []
 
 
@@ -231,12 +266,14 @@ def test_a_transcription_from_url_to_url(peer: Peer):
     peer.files["/media"] = SHORT.read_bytes()
     engine = load("transcription", "draft", model_dir=None, device="cpu", dtype="float32")
     payload = transcription(base=peer.url(""))
-    outcome = runner.run(engine=engine, payload=payload, progress=lambda _share: None)
+    outcome = runner.run(
+        engine=engine, payload=payload, progress=lambda _share: None, place_for=peer.place_for
+    )
     assert outcome.result is not None
     assert outcome.result["segments_count"] == 1
     assert outcome.engine is not None
     assert outcome.engine.name == "draft"
-    headers, body = peer.puts["/transcript"]
+    headers, body = peer.puts["/t.json"]
     assert headers["Content-Type"] == "application/json"
     (segment,) = json.loads(body)["segments"]
     assert word_error_rate(reference(SHORT), segment["text"]) <= 0.25
@@ -275,13 +312,15 @@ def test_tuples_of_files_and_what_is_kept_outlives_a_failure(peer: Peer, fails: 
         attempt_id=uuid4(),
         callback_url=peer.url("/callback"),
         parts=tuple(InputFile(url=peer.url(f"/in/{n}"), name="same.bin") for n in range(2)),
-        joined=OutputFile(key="j", url=peer.url("/joined"), content_type="text/plain"),
-        halves=tuple(
-            OutputFile(key=f"h{n}", url=peer.url(f"/half/{n}"), content_type="text/plain")
-            for n in range(2)
-        ),
+        joined=OutputFile(key="joined", content_type="text/plain"),
+        halves=tuple(OutputFile(key=f"half/{n}", content_type="text/plain") for n in range(2)),
     )
-    outcome = runner.run(engine=ManyEngine(fails), payload=call, progress=lambda _share: None)
+    outcome = runner.run(
+        engine=ManyEngine(fails),
+        payload=call,
+        progress=lambda _share: None,
+        place_for=peer.place_for,
+    )
     put = {path: body for path, (_headers, body) in peer.puts.items()}
     if fails:
         assert outcome.error is not None

@@ -1,6 +1,5 @@
 """The embedded stack, started once for all journeys (see `tests.scheduling`), on each backend."""
 
-import os
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from auteur.devstack import environment
 from auteur.devstack.stack import make_folders
 from tests.journeys.client import Person
 from tests.journeys.recordings import repeated
@@ -18,7 +16,6 @@ from tests.modal_peer.scenario import Scenario
 from tests.modal_peer.serving import Peer, serving
 
 UNLIMITED = {"RATE_LIMIT": "6000/minute"}
-SECRET = "GPU_CALLBACK_SECRET"
 
 
 @contextmanager
@@ -26,12 +23,11 @@ def started(settings: Mapping[str, str]) -> Iterator[JourneyStack]:
     """API, orchestrator, workers, Flower and stores, all real.
 
     Not under pytest's own folder: each pytest that starts closes that to all other users, and
-    PostgreSQL is one, where we are root. Who runs calls in this process signs with its secret.
+    PostgreSQL is one, where we are root.
     """
     with tempfile.TemporaryDirectory(prefix="auteur-journeys-") as folder:
         var = Path(folder) / "var"
         make_folders(var)
-        environment.write_private(var / environment.FILE_NAME, f"{SECRET}={os.environ[SECRET]}\n")
         running = JourneyStack(var, {**UNLIMITED, **settings})
         try:
             running.wait_until_ready()

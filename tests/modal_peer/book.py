@@ -24,6 +24,8 @@ class PeerCall:
     """Whether a function or a report runs for it."""
     run: Future[dict[str, Any]] | None = None
 
+    data_format: int = api_pb2.DATA_FORMAT_CBOR
+
     @property
     def is_over(self) -> bool:
         """Whether it has a result or never will have one, and nothing runs for it any more."""
@@ -33,12 +35,21 @@ class PeerCall:
     @property
     def payload(self) -> dict[str, Any]:
         """What the function is called with."""
-        return deserialize(self.arguments, None)[0][0]
+        return self._given[0]
 
     @property
     def engine(self) -> str:
         """Which engine is to run."""
-        return deserialize(self.arguments, None)[0][1]
+        return self._given[1]
+
+    @property
+    def key(self) -> str:
+        """What it signs its reports with."""
+        return self._given[2]
+
+    @property
+    def _given(self) -> tuple[dict[str, Any], str, str]:
+        return deserialize(self.arguments, None)[0]
 
 
 @dataclass

@@ -16,7 +16,7 @@ from gpu_tasks.weights import BY_BRANCH, pinned
 from tests.modal_peer.book import Book
 from tests.modal_peer.serving import serving
 
-SIGNATURE = ["payload", "engine"]
+SIGNATURE = ["payload", "engine", "key"]
 OTHERS = {"download_models"}
 
 
@@ -62,7 +62,8 @@ def _compared(
     (mount,) = function.volume_mounts
     yield "volume", ("/models", True), (mount.mount_path, mount.read_only)
     keys = {key for secret in function.secret_ids for key in book.secrets[secret].required_keys}
-    yield "secrets", {"GPU_CALLBACK_SECRET"}, keys
+    yield "secrets", set(), keys
+    yield "formats of results", [api_pb2.DATA_FORMAT_CBOR], [*function.supported_output_formats]
     lock = f"{contract.image.value}.txt"
     commands = " ".join(_commands(book, function.image_id))
     yield "image", True, lock in commands

@@ -17,6 +17,7 @@ from tests.modal_peer.deployment import DeploymentRequests, data_of
 from tests.modal_peer.runners import Done, Runners
 from tests.modal_peer.scenario import (
     ENDLESS_SCENARIOS,
+    PICKLED_SCENARIOS,
     REFUSALS,
     Scenario,
     cancelled,
@@ -124,11 +125,11 @@ class ControlPlane(DeploymentRequests, ModalClientBase):  # type: ignore[misc]
             until = max(0.0, call.ends_at - time.monotonic())
             asyncio.get_running_loop().call_later(until, self._report, call_id, call, done)
         else:
-            call.run = self._runners.run(call.function, call.engine, call.payload, call_id, done)
+            call.run = self._runners.run(call, call_id, done)
 
     def _report(self, call_id: str, call: PeerCall, done: Done) -> None:
         if not call.cancelled:
-            call.run = self._runners.report(call.function, call.payload, call_id, done)
+            call.run = self._runners.report(call, call_id, done)
 
     async def FunctionGetOutputs(self, stream: Any) -> None:
         request = await self._received(stream)
@@ -141,7 +142,7 @@ class ControlPlane(DeploymentRequests, ModalClientBase):  # type: ignore[misc]
             await asyncio.sleep(WAIT_SECONDS)
         answer = api_pb2.FunctionGetOutputsResponse(last_entry_id="0-0")
         if result is not None:
-            output = answer.outputs.add(idx=0, data_format=api_pb2.DATA_FORMAT_PICKLE)
+            output = answer.outputs.add(idx=0, data_format=call.data_format)
             output.result.CopyFrom(result)
         elif call.scenario is not Scenario.EXPIRED:
             answer.num_unfinished_inputs = 1
@@ -151,6 +152,8 @@ class ControlPlane(DeploymentRequests, ModalClientBase):  # type: ignore[misc]
         over = time.monotonic() >= call.ends_at and not call.runs
         if call.result is None and over and call.scenario not in ENDLESS_SCENARIOS:
             call.result = ended(call.scenario, call.function)
+            if call.scenario in PICKLED_SCENARIOS:
+                call.data_format = api_pb2.DATA_FORMAT_PICKLE
         return call.result
 
     async def FunctionCallCancel(self, stream: Any) -> None:

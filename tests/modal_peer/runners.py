@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
+from tests.modal_peer.book import PeerCall
 from tests.modal_peer.scenario import canned_outcome
 
 logger = logging.getLogger(__name__)
@@ -22,24 +23,24 @@ class Runners:
         self._processes = processes
         self._pools: dict[str, Executor] = {}
 
-    def run(
-        self, function: str, engine: str, payload: dict[str, Any], call_id: str, done: Done
-    ) -> "Future[dict[str, Any]]":
-        """Run the function of `gpu_tasks/modal_app.py`; its environment holds the secret."""
+    def run(self, call: PeerCall, call_id: str, done: Done) -> "Future[dict[str, Any]]":
+        """Run the function of `gpu_tasks/modal_app.py`."""
         if "run" not in self._pools:
             context = multiprocessing.get_context("spawn")
             self._pools["run"] = ProcessPoolExecutor(self._processes, mp_context=context)
-        future = self._pools["run"].submit(_run, function, engine, payload, call_id)
+        future = self._pools["run"].submit(
+            _run, call.function, call.engine, call.payload, call.key, call_id
+        )
         future.add_done_callback(lambda ended: _tell(ended, done))
         return future
 
-    def report(
-        self, function: str, payload: dict[str, Any], call_id: str, done: Done
-    ) -> "Future[dict[str, Any]]":
+    def report(self, call: PeerCall, call_id: str, done: Done) -> "Future[dict[str, Any]]":
         """Say by the signed callback that the call has ended well."""
         if "report" not in self._pools:
             self._pools["report"] = ThreadPoolExecutor(REPORTERS)
-        future = self._pools["report"].submit(_report, function, payload, call_id)
+        future = self._pools["report"].submit(
+            _report, call.function, call.payload, call.key, call_id
+        )
         future.add_done_callback(lambda ended: _tell(ended, done))
         return future
 
@@ -59,7 +60,9 @@ def _tell(future: "Future[dict[str, Any]]", done: Done) -> None:
         done(exc)
 
 
-def _run(function: str, engine: str, payload: dict[str, Any], call_id: str) -> dict[str, Any]:
+def _run(
+    function: str, engine: str, payload: dict[str, Any], key: str, call_id: str
+) -> dict[str, Any]:
     """In a process of its own: what a container does with one input."""
     warnings.filterwarnings("ignore", "The .* function is executing locally")
     from modal._runtime.execution_context import _set_current_context_ids
@@ -70,13 +73,13 @@ def _run(function: str, engine: str, payload: dict[str, Any], call_id: str) -> d
     registered = getattr(modal_app, modal_app.implementation_name(contracts()[function]))
     forget = _set_current_context_ids([f"in-{call_id}"], [call_id], [""])
     try:
-        return registered.local(payload, engine)
+        return registered.local(payload, engine, key)
     finally:
         forget()
 
 
-def _report(function: str, payload: dict[str, Any], call_id: str) -> dict[str, Any]:
-    import os
+def _report(function: str, payload: dict[str, Any], key: str, call_id: str) -> dict[str, Any]:
+    from pydantic import SecretStr
 
     from gpu_tasks.callback import Reporter
     from gpu_tasks.contract import Outcome
@@ -85,11 +88,9 @@ def _report(function: str, payload: dict[str, Any], call_id: str) -> dict[str, A
 
     outcome = canned_outcome(function)
     known = contracts()[function].payload.model_validate(payload)
-    secret = os.environ["GPU_CALLBACK_SECRET"]
+    reporter = Reporter(payload=known, call_id=call_id, key=SecretStr(key))
     try:
-        Reporter(payload=known, call_id=call_id, secret=secret).outcome(
-            Outcome.model_validate(outcome)
-        )
+        reporter.outcome(Outcome.model_validate(outcome))
     except Stopped:
         logger.info("call %s stopped", call_id)
     return outcome

@@ -1,17 +1,20 @@
 """What the peer can make of a call, and the answers of Modal that belong to it."""
 
+import os
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from grpclib import GRPCError, Status
-from modal._serialization import pickle_exception, pickle_traceback, serialize
+from modal._serialization import serialize, serialize_data_format
 from modal_proto import api_pb2
 
 Result = api_pb2.GenericResult
+PICKLE_MARK = "MODAL_PEER_PICKLE_MARK"
 
 
 class Scenario(StrEnum):
@@ -23,6 +26,8 @@ class Scenario(StrEnum):
     REPORT = "report"  # the same, and told by the signed callback; nothing is run
     RUN = "run"  # the function really runs, in a process of its own
     GARBAGE = "garbage"  # a result that is no outcome
+    PICKLE = "pickle"  # an outcome, and code to run, in Python's own format
+    PICKLED_ERROR = "pickled_error"  # an exception, and code to run, in it
     USER_ERROR = "user_error"
     USER_TIMEOUT = "user_timeout"  # the builtin error by which the client says "not ready"
     CUDA_OOM = "cuda_oom"
@@ -53,6 +58,7 @@ REFUSALS = {
 }
 REPORTED_SCENARIOS = {Scenario.REPORT, Scenario.RUN}
 UNHEARD_SCENARIOS = {Scenario.LOST_REPLY, Scenario.LOST_REPLIES, Scenario.SILENCE}
+PICKLED_SCENARIOS = {Scenario.PICKLE, Scenario.PICKLED_ERROR}
 ENDLESS_SCENARIOS = {Scenario.NEVER, Scenario.EXPIRED}
 
 RESULTS: dict[str, dict[str, Any]] = {
@@ -79,23 +85,24 @@ def canned_outcome(function: str) -> dict[str, Any]:
 
 def success(value: object) -> Result:
     """The function returned ``value``."""
-    return Result(status=Result.GENERIC_STATUS_SUCCESS, data=serialize(value))
+    data = serialize_data_format(value, api_pb2.DATA_FORMAT_CBOR)
+    return Result(status=Result.GENERIC_STATUS_SUCCESS, data=data)
 
 
 def raised(exc: BaseException) -> Result:
-    """The function raised ``exc``, which travels as Modal sends it."""
-    try:
-        raise exc
-    except BaseException as seen:  # noqa: BLE001 - it needs a traceback
-        serialized_tb, lines = pickle_traceback(seen, "ta-peer")
-        return Result(
-            status=Result.GENERIC_STATUS_FAILURE,
-            exception=repr(seen),
-            traceback="Traceback of the container",
-            serialized_tb=serialized_tb,
-            tb_line_cache=lines,
-            data=pickle_exception(seen),
-        )
+    """The function, which answers in CBOR, raised ``exc``: it travels in words only."""
+    return Result(
+        status=Result.GENERIC_STATUS_FAILURE,
+        exception=repr(exc),
+        traceback="Traceback of the container",
+    )
+
+
+class Touch:
+    """Unpickled, it makes a file: ``PICKLE_MARK`` names it."""
+
+    def __reduce__(self) -> tuple[Callable[[Path], object], tuple[Path]]:
+        return (Path.touch, (Path(os.environ[PICKLE_MARK]),))
 
 
 class OutOfMemoryError(RuntimeError):
@@ -104,6 +111,16 @@ class OutOfMemoryError(RuntimeError):
 
 _ENDS: dict[Scenario, Callable[[], Result]] = {
     Scenario.GARBAGE: lambda: success({"words": "no outcome"}),
+    Scenario.PICKLE: lambda: Result(
+        status=Result.GENERIC_STATUS_SUCCESS, data=serialize({"result": {}, "more": Touch()})
+    ),
+    Scenario.PICKLED_ERROR: lambda: Result(
+        status=Result.GENERIC_STATUS_FAILURE,
+        exception="ValueError('a bug of ours')",
+        data=serialize(ValueError(Touch())),
+        serialized_tb=serialize(Touch()),
+        tb_line_cache=serialize(Touch()),
+    ),
     Scenario.USER_ERROR: lambda: raised(ValueError("a bug of ours")),
     Scenario.USER_TIMEOUT: lambda: raised(TimeoutError("the storage is slow")),
     Scenario.CUDA_OOM: lambda: raised(OutOfMemoryError("CUDA out of memory")),

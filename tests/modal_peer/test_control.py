@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import modal
 import pytest
-from django.conf import settings
 
 from auteur.devstack.ports import HOST, free_ports
 from tests.gpu_tasks.backends.calls import noop
@@ -21,7 +20,6 @@ def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
     running = Peer(control_port=free_ports(1)[0])
     running.start()
     monkeypatch.setenv("MODAL_SERVER_URL", running.url)
-    monkeypatch.setenv("GPU_CALLBACK_SECRET", settings.GPU_CALLBACK_SECRET)
     yield running
     running.stop()
 
@@ -40,7 +38,7 @@ def client(peer: Peer) -> Iterator[modal.Client]:
 
 def spawn(client: modal.Client, seconds: float) -> modal.FunctionCall:
     function = modal.Function.from_name("auteur", "noop", client=client)
-    return function.spawn(noop(seconds=seconds).payload.model_dump(mode="json"), "draft")
+    return function.spawn(noop(seconds=seconds).payload.model_dump(mode="json"), "draft", "key")
 
 
 def test_a_call_is_open_until_it_has_run(book: RemoteBook, client: modal.Client) -> None:

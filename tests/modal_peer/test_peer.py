@@ -9,7 +9,6 @@ from contextlib import contextmanager
 
 import modal
 import pytest
-from django.conf import settings
 
 from auteur.devstack.processes import BASE_DIR
 from gpu_tasks.callback import Callback
@@ -28,7 +27,6 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.modal_peer", *arguments],
         cwd=BASE_DIR,
-        env={**os.environ, "GPU_CALLBACK_SECRET": settings.GPU_CALLBACK_SECRET},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -60,7 +58,7 @@ def test_a_process_takes_calls_and_reports_them(
     with running("--scenario", scenario, "--seconds", "0.1") as process:
         client = client_of(process, monkeypatch)
         function = modal.Function.from_name("auteur", "noop", client=client)
-        started = function.spawn(call.payload.model_dump(mode="json"), "draft")
+        started = function.spawn(call.payload.model_dump(mode="json"), "draft", "key")
         outcome = Outcome.model_validate(started.get(timeout=SECONDS))
         client.close()
     assert outcome.result == {}
@@ -74,7 +72,7 @@ def test_a_process_that_is_told_to_stop_leaves_nothing_running(monkeypatch: pyte
     with running("--scenario", "run") as process:
         client = client_of(process, monkeypatch)
         function = modal.Function.from_name("auteur", "noop", client=client)
-        function.spawn(noop(seconds=1.0).payload.model_dump(mode="json"), "draft")
+        function.spawn(noop(seconds=1.0).payload.model_dump(mode="json"), "draft", "key")
         client.close()
     assert process.returncode == 0
     with pytest.raises(ProcessLookupError):

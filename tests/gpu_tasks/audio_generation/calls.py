@@ -29,7 +29,7 @@ def payload(prompt: str = "rain", duration_sec: int = 1, seed: int = 1) -> Audio
         prompt=prompt,
         duration_sec=duration_sec,
         seed=seed,
-        result=OutputFile(key="r.wav", url="http://127.0.0.1:9/result", content_type=CONTENT_TYPE),
+        result=OutputFile(key="r.wav", content_type=CONTENT_TYPE),
     )
 
 

@@ -11,7 +11,13 @@ from gpu_tasks.backends import local
 from gpu_tasks.backends.base import Backend, CallState, CallStatus
 from gpu_tasks.backends.local import LocalBackend
 from gpu_tasks.backends.modal import ModalBackend
-from gpu_tasks.callback import SIGNATURE_HEADER, TIMESTAMP_HEADER, Callback, is_authentic
+from gpu_tasks.callback import (
+    SIGNATURE_HEADER,
+    TIMESTAMP_HEADER,
+    Callback,
+    attempt_key,
+    is_authentic,
+)
 from gpu_tasks.errors import ErrorCode
 from tests.gpu_tasks.backends.calls import noop
 from tests.gpu_tasks.peer import Peer
@@ -111,7 +117,7 @@ def test_a_call_ends_with_its_outcome_and_tells_it(place: Place, peer: Peer):
     headers, body = peer.posts[-1]
     sent_at = headers[TIMESTAMP_HEADER]
     assert is_authentic(
-        secret=settings.GPU_CALLBACK_SECRET,
+        key=attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=call.attempt_id),
         timestamp=sent_at,
         body=body,
         given=headers[SIGNATURE_HEADER],

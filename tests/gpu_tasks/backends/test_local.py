@@ -1,14 +1,17 @@
 """Calls on workers of our own: stopped ones are marked, outcomes outlive an outage."""
 
+import logging
 import uuid
 from typing import Any
 
 import psycopg
 import pytest
 from django.db import connection
+from pytest_django import Settings
 
 from gpu_tasks.backends import local
 from gpu_tasks.backends.models import LocalCall, LocalCallState
+from gpu_tasks.callback import ATTEMPT_HEADER, attempt_key
 from gpu_tasks.contract import Failure, Outcome
 from gpu_tasks.errors import ErrorCode, Stopped
 from tests.gpu_tasks.peer import Peer
@@ -28,7 +31,7 @@ def call(peer: Peer, **fields: Any) -> LocalCall:
         "media": {"url": peer.url("/talk.wav"), "name": "talk.wav"},
         "language": "en",
         "speaker_diarization": False,
-        "transcript": {"key": "k", "url": peer.url("/k"), "content_type": "application/json"},
+        "transcript": {"key": "k", "content_type": "application/json"},
     }
     defaults = {"function": "transcription", "engine": "draft", "queue": "gpu.cpu"}
     return LocalCall.objects.create(attempt_id=attempt_id, payload=payload, **(defaults | fields))
@@ -56,6 +59,20 @@ def test_a_call_that_nobody_wants_ends_as_cancelled(peer: Peer) -> None:
     assert unwanted.state == LocalCallState.CANCELLED
     assert unwanted.finished_at is not None
     assert len(peer.posts) == 1
+
+
+def test_what_is_kept_of_a_call_holds_no_key(
+    peer: Peer, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    broken = call(peer, engine="none")
+    local.run(broken.pk)
+    key = attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=broken.attempt_id)
+    broken.refresh_from_db()
+    assert peer.posts[-1][0][ATTEMPT_HEADER] == str(broken.attempt_id)
+    kept = f"{vars(broken)} {caplog.text}"
+    assert key.get_secret_value() not in kept
+    assert settings.GPU_CALLBACK_SECRET not in kept
 
 
 @pytest.mark.parametrize(("queue", "is_fit"), [("gpu.cpu", True), ("gpu.l4", False)])

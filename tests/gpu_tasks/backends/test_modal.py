@@ -1,5 +1,6 @@
 """The Modal backend against a control plane that plays every way a call can go."""
 
+import contextlib
 import logging
 import math
 import os
@@ -7,19 +8,25 @@ import pickle
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import cbor2
+import modal
 import pytest
+from modal_proto import api_pb2
 from pytest_django import Settings
 
 from gpu_tasks.backends import modal as modal_backend
 from gpu_tasks.backends.base import BackendUnavailable, Call, CallState
 from gpu_tasks.backends.modal import BATCH_SECONDS, ModalBackend
 from gpu_tasks.backends.modal_answers import status_of_value
+from gpu_tasks.backends.modal_outputs import MAX_RESULT_BYTES, NotPlain, value_of
+from gpu_tasks.callback import attempt_key
 from gpu_tasks.contract import Contract
 from gpu_tasks.errors import POLICIES, ErrorCode
 from tests.gpu_tasks.backends.calls import NOBODY, noop
-from tests.modal_peer.scenario import Scenario
+from tests.modal_peer.scenario import PICKLE_MARK, Scenario
 from tests.modal_peer.serving import Peer
 
 CHILD_SECONDS = 20.0
@@ -70,6 +77,59 @@ def test_every_failure_has_a_code_of_ours(
     assert known.outcome.error.message == POLICIES[code].message
 
 
+@pytest.mark.parametrize("scenario", [Scenario.PICKLE, Scenario.PICKLED_ERROR])
+def test_what_is_pickled_is_refused_and_not_run(
+    backend: ModalBackend,
+    modal_peer: Peer,
+    scenario: Scenario,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    mark = tmp_path / "it ran"
+    monkeypatch.setenv(PICKLE_MARK, str(mark))
+    modal_peer.plays(scenario)
+    (call_id,) = ids(backend)
+    known = backend.poll([call_id])[call_id]
+    assert known.outcome.error.code is ErrorCode.MODEL_ERROR
+    assert not mark.exists()
+    # The client's own way would have run it.
+    client = modal.Client.from_credentials("ak-tests", "as-tests")
+    with contextlib.suppress(Exception):
+        modal.FunctionCall.from_id(call_id, client=client).get(timeout=0)
+    client.close()
+    assert mark.exists()
+
+
+SHARED = [1]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff",
+        b"\x81" * 100_000,
+        cbor2.dumps({"result": {"twice": [SHARED, SHARED]}}, value_sharing=True),
+        cbor2.dumps({"result": {"twice": ["x" * 50] * 2}}, string_referencing=True),
+        cbor2.dumps({"result": {"at": cbor2.CBORTag(1, 5)}}),
+        cbor2.dumps("x" * MAX_RESULT_BYTES),
+    ],
+    ids=["nothing", "no CBOR", "deep", "shared", "referenced", "tagged", "large"],
+)
+def test_what_is_more_than_plain_values_is_refused(data: bytes):
+    output = api_pb2.FunctionGetOutputsItem(data_format=api_pb2.DATA_FORMAT_CBOR)
+    output.result.data = data
+    with pytest.raises(NotPlain):
+        value_of(output)
+
+
+def test_plain_values_are_read():
+    value = {"result": {"words": ["a", 1, 2.5, None, True]}}
+    output = api_pb2.FunctionGetOutputsItem(data_format=api_pb2.DATA_FORMAT_CBOR)
+    output.result.data = cbor2.dumps(value)
+    assert value_of(output) == value
+
+
 def nested(depth: int) -> dict[str, Any]:
     value: dict[str, Any] = {}
     for _ in range(depth):
@@ -111,6 +171,9 @@ def test_it_is_told_what_the_function_needs(
     assert modal_peer.book.tokens == {("ak-tests", "as-tests")}
     taken = modal_peer.book.calls[call_id]
     assert (taken.function, taken.engine) == ("noop", "production")
+    key = attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=call.attempt_id)
+    assert taken.key == key.get_secret_value()
+    assert settings.GPU_CALLBACK_SECRET.encode() not in taken.arguments
     assert call.contract.payload.model_validate(taken.payload) == call.payload
 
 

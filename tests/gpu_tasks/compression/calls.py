@@ -33,7 +33,7 @@ def payload(
         media=InputFile(url="http://127.0.0.1:9/media", name="source.bin"),
         target=target,
         codec=codec and Codec(codec),
-        result=OutputFile(key="r", url="http://127.0.0.1:9/result", content_type=content_type),
+        result=OutputFile(key="r", content_type=content_type),
     )
 
 

@@ -30,7 +30,7 @@ def run(
         callback_url="http://nowhere",
         video=InputFile(url="http://nowhere", name=film.name),
         target=Target.CAMERA,
-        result=OutputFile(key="key", url="http://nowhere", content_type="video/mp4"),
+        result=OutputFile(key="key", content_type="video/mp4"),
     )
     result = engine.run(payload, space)
     assert isinstance(result, GazeRedirectionResult)

@@ -20,7 +20,7 @@ def payload(
     prompt: str = PROMPT, *, width: int = 256, height: int = 256, count: int = 1, seed: int = 5
 ) -> ImageGenerationPayload:
     """A call for ``count`` pictures."""
-    result = OutputFile(key="r.png", url="http://127.0.0.1:9/r", content_type="image/png")
+    result = OutputFile(key="r.png", content_type="image/png")
     return ImageGenerationPayload(
         job_id=uuid4(),
         attempt_id=uuid4(),

@@ -54,7 +54,7 @@ def payload(*, enhance_face: bool = False) -> LipSyncPayload:
         video=InputFile(url=url, name="film.mp4"),
         audio=InputFile(url=url, name="speech.flac"),
         enhance_face=enhance_face,
-        result=OutputFile(key="r.mp4", url=url, content_type="video/mp4"),
+        result=OutputFile(key="r.mp4", content_type="video/mp4"),
     )
 
 

@@ -23,7 +23,7 @@ def payload(*, seed: int = 0) -> PerformanceCloningPayload:
         source=InputFile(url=url, name="portrait.png"),
         driving=InputFile(url=url, name="driving.mp4"),
         seed=seed,
-        result=OutputFile(key="r.mp4", url=url, content_type="video/mp4"),
+        result=OutputFile(key="r.mp4", content_type="video/mp4"),
     )
 
 

@@ -105,4 +105,4 @@ class Studio:
 
 
 def _written(key: str) -> OutputFile:
-    return OutputFile(key=key, url="http://unused.test", content_type="video/mp4")
+    return OutputFile(key=key, content_type="video/mp4")

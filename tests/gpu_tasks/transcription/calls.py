@@ -28,9 +28,7 @@ def payload(
         media=InputFile(url=f"{base}/media", name="recording.bin"),
         language=language,
         speaker_diarization=speaker_diarization,
-        transcript=OutputFile(
-            key="t.json", url=f"{base}/transcript", content_type="application/json"
-        ),
+        transcript=OutputFile(key="t.json", content_type="application/json"),
     )
 
 

@@ -30,7 +30,7 @@ def payload(
         speed=speed,
         voice=InputFile(url=f"{BASE}/voice", name="voice.wav") if voice else None,
         seed=seed,
-        result=OutputFile(key="r.wav", url=f"{BASE}/result", content_type="audio/wav"),
+        result=OutputFile(key="r.wav", content_type="audio/wav"),
     )
 
 

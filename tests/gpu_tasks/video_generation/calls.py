@@ -25,7 +25,7 @@ def payload(
     seed: int = 5,
 ) -> VideoGenerationPayload:
     """A call for a film."""
-    result = OutputFile(key="r.mp4", url="http://127.0.0.1:9/r", content_type="video/mp4")
+    result = OutputFile(key="r.mp4", content_type="video/mp4")
     return VideoGenerationPayload(
         job_id=uuid4(),
         attempt_id=uuid4(),
