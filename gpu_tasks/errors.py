@@ -51,3 +51,12 @@ class EngineError(Exception):
 
 class Stopped(Exception):
     """The caller no longer wants the result: drop the work at once, report nothing."""
+
+
+class Refusal(Exception):
+    """What was brought is not taken; ``code`` is stable, ``detail`` fit for a user if given."""
+
+    def __init__(self, code: str, detail: str | None = None) -> None:
+        self.code = code
+        self.detail = detail
+        super().__init__(code, detail)

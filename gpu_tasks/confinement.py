@@ -1,0 +1,156 @@
+"""Taking rights away from this process and all that it starts; none of them comes back.
+
+On Linux there is no network, no look into other processes and no memory past the limit; elsewhere
+only the limits that the system knows. It needs no privileges, so it works in a container that has
+none (docs/decisions/0015).
+"""
+
+import ctypes
+import math
+import os
+import platform
+import resource
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+MIB = 1024**2
+
+PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 22, 38  # linux/prctl.h
+SECCOMP_MODE_FILTER = 2  # linux/seccomp.h
+ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000 | 13  # refused calls fail with EACCES
+LOAD, JUMP_EQUAL, JUMP_AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06  # linux/bpf_common.h
+NUMBER_AT, ARCHITECTURE_AT = 0, 4  # struct seccomp_data
+X32 = 0x40000000
+"""The bit of x86-64's second table of calls; nothing of ours uses it."""
+NETWORK_AND_OTHERS = (
+    "socket", "io_uring_setup", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd",
+)  # fmt: skip
+"""io_uring opens sockets too; the rest looks into processes of the same user."""
+PROGRAMS = ("execve", "execveat")
+
+
+@dataclass(frozen=True)
+class _Architecture:
+    audit: int
+    """Its number in linux/audit.h."""
+    calls: dict[str, int]
+
+
+ARCHITECTURES = {
+    "x86_64": _Architecture(
+        0xC000003E,
+        {
+            "socket": 41, "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311,
+            "io_uring_setup": 425, "pidfd_getfd": 438, "execve": 59, "execveat": 322,
+        },
+    ),
+    "aarch64": _Architecture(
+        0xC00000B7,
+        {
+            "socket": 198, "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271,
+            "io_uring_setup": 425, "pidfd_getfd": 438, "execve": 221, "execveat": 281,
+        },
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a confined process may take; ``None`` is no limit."""
+
+    memory_bytes: int | None = 512 * MIB
+    """Beyond what the interpreter and its libraries take, for each process."""
+    cpu_seconds: int = 30
+    """Of each process."""
+    wall_seconds: float = 60.0
+    """Kept by the parent, which does not count what it takes itself."""
+    file_bytes: int = 64 * MIB
+    """Of each file that is written."""
+    open_files: int = 64
+    answer_bytes: int = 8 * MIB
+    programs: bool = False
+    """Whether it may start any, as FFmpeg; these are confined likewise."""
+
+
+def cut_off(parent: int, *, programs: bool) -> None:
+    """End with ``parent``, reach no network and no other process; start no programs.
+
+    Raises ``OSError`` where Linux cannot do it: better nothing than without.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(1)
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    refused = NETWORK_AND_OTHERS if programs else NETWORK_AND_OTHERS + PROGRAMS
+    _prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(_Filter.refusing(refused)))
+
+
+def limit(limits: Limits) -> None:
+    """Set the limits of the system, memory as from what is taken now."""
+    _set(resource.RLIMIT_CORE, 0)
+    _set(resource.RLIMIT_CPU, limits.cpu_seconds, grace=1)
+    _set(resource.RLIMIT_FSIZE, limits.file_bytes)
+    _set(resource.RLIMIT_NOFILE, limits.open_files)
+    # Should the parent be gone where the kernel does not tell us.
+    signal.setitimer(signal.ITIMER_REAL, 2 * math.ceil(limits.wall_seconds) + 10)
+    if limits.memory_bytes is not None and sys.platform.startswith("linux"):
+        _set(resource.RLIMIT_AS, _address_space() + limits.memory_bytes)
+
+
+def _set(kind: int, value: int, grace: int = 0) -> None:
+    _, hard = resource.getrlimit(kind)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+        grace = min(grace, hard - value)
+    resource.setrlimit(kind, (value, value + grace))
+
+
+def _address_space() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()
+
+
+def _prctl(option: int, argument: int, pointer: object = 0) -> None:
+    if isinstance(pointer, int):
+        pointer = ctypes.c_ulong(pointer)
+    zero = ctypes.c_ulong(0)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, ctypes.c_ulong(argument), pointer, zero, zero):
+        raise OSError(ctypes.get_errno(), f"prctl({option}) failed")
+
+
+class _Instruction(ctypes.Structure):
+    """``struct sock_filter`` of linux/filter.h."""
+
+    _fields_ = (
+        ("code", ctypes.c_uint16), ("if_true", ctypes.c_uint8), ("if_false", ctypes.c_uint8),
+        ("value", ctypes.c_uint32),
+    )  # fmt: skip
+
+
+class _Filter(ctypes.Structure):
+    """``struct sock_fprog``: the kernel runs it before each system call."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("program", ctypes.POINTER(_Instruction)))
+
+    @classmethod
+    def refusing(cls, names: tuple[str, ...]) -> "_Filter":
+        """Refuses the named calls; who calls by another architecture's numbers is killed."""
+        found = ARCHITECTURES.get(platform.machine())
+        if found is None:
+            raise OSError(f"Nothing can be confined on {platform.machine()}.")
+        program = [
+            _Instruction(LOAD, 0, 0, ARCHITECTURE_AT),
+            _Instruction(JUMP_EQUAL, 1, 0, found.audit),
+            _Instruction(RETURN, 0, 0, KILL),
+            _Instruction(LOAD, 0, 0, NUMBER_AT),
+            _Instruction(JUMP_AT_LEAST, len(names) + 1, 0, X32),
+        ]
+        for left, name in zip(range(len(names), 0, -1), names, strict=True):
+            program.append(_Instruction(JUMP_EQUAL, left, 0, found.calls[name]))
+        program += [_Instruction(RETURN, 0, 0, ALLOW), _Instruction(RETURN, 0, 0, REFUSE)]
+        return cls(len(program), (_Instruction * len(program))(*program))

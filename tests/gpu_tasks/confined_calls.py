@@ -1,0 +1,146 @@
+"""What the tests of the sandbox have done in it: each takes one thing, up to a limit or past it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from gpu_tasks.errors import EngineError, ErrorCode, Refusal
+
+
+def echo(**arguments: Any) -> Any:
+    return arguments
+
+
+def allocate(size: int) -> int:
+    return len(bytearray(b"\1") * size)
+
+
+def burn(seconds: float) -> str:
+    while time.process_time() < seconds:
+        pass
+    return "done"
+
+
+def sleep(seconds: float) -> str:
+    time.sleep(seconds)
+    return "done"
+
+
+def write(size: int) -> int:
+    return Path("file").write_bytes(b"\0" * size)
+
+
+def open_files(count: int) -> int:
+    return len([os.dup(2) for _ in range(count)])
+
+
+def answer(size: int) -> str:
+    return "a" * size
+
+
+def shout(size: int) -> None:
+    """More than an answer may be, past all that checks it in the child."""
+    os.write(int(sys.argv[1]), b"a" * size)
+
+
+def connect(family: str) -> None:
+    socket.socket(getattr(socket, family), socket.SOCK_STREAM)
+
+
+def start_program() -> int:
+    return subprocess.run(["/bin/true"], check=False).returncode
+
+
+def connect_from_a_program() -> str:
+    code = "import socket; socket.socket(socket.AF_INET)"
+    tried = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    return tried.stderr.decode().strip().splitlines()[-1]
+
+
+def look_around() -> dict[str, Any]:
+    place = Path.cwd()
+    found = [str(path) for path in place.iterdir()]
+    return {"environment": dict(os.environ), "folder": found, "place": str(place)}
+
+
+def look_into(pid: int) -> int:
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.process_vm_readv(pid, None, 0, None, 0, 0)
+    return ctypes.get_errno()
+
+
+def be_killed(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+def outlive(seconds: float) -> None:
+    """A program that it starts would go on."""
+    code = f"import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep({seconds})"
+    subprocess.Popen([sys.executable, "-c", code])
+    while not Path("pid").exists() or not Path("pid").read_text():
+        time.sleep(0.01)
+
+
+def refuse(code: str, detail: str | None) -> None:
+    raise Refusal(code, detail)
+
+
+def fail_as_an_engine() -> None:
+    raise EngineError(ErrorCode.INPUT_INVALID, "No.")
+
+
+def run_out_of_memory_inside() -> None:
+    try:
+        bytearray(1 << 50)
+    except MemoryError as exc:
+        raise EngineError(ErrorCode.INPUT_INVALID, "Damaged.") from exc
+
+
+def break_down() -> None:
+    raise KeyError("oops")
+
+
+def count(upto: int, tell: Callable[[Any], None]) -> str:
+    for number in range(upto):
+        tell(number)
+    return "done"
+
+
+def stretches(source: BinaryIO, wanted: list[list[int]]) -> list[str]:
+    found = []
+    for offset, length in wanted:
+        source.seek(offset, os.SEEK_END if offset < 0 else os.SEEK_SET)
+        found.append(source.read(length).hex())
+    return found
+
+
+def read_often(source: BinaryIO, times: int) -> int:
+    total = 0
+    for _ in range(times):
+        source.seek(0)
+        while found := source.read(1 << 20):
+            total += len(found)
+    return total
+
+
+def name_of(source: BinaryIO) -> str:
+    return source.name
+
+
+def lie() -> None:
+    os.write(int(sys.argv[1]), json.dumps(["neither", "this", "nor", "that"]).encode() + b"\n")
+    time.sleep(60)
+
+
+def close_and_hang() -> None:
+    os.close(int(sys.argv[1]))
+    signal.pause()
