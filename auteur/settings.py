@@ -361,6 +361,11 @@ if STORAGE_QUOTA_BYTES < 0:
     raise ImproperlyConfigured("STORAGE_QUOTA_BYTES must not be below 0.")
 # Calls let in for our own CPU workers, all together: enough to keep them busy, and no queue.
 CPU_LIMIT = env.int("CPU_LIMIT", default=2 * WORKER_CONCURRENCY)
+# Media whose pictures and waveforms are made at once, all workers together: one process of a worker
+# for media stays free for checks, which somebody waits for.
+DERIVE_LIMIT = env.int("DERIVE_LIMIT", default=max(1, WORKER_CONCURRENCY - 1))
+if DERIVE_LIMIT < 1:
+    raise ImproperlyConfigured("DERIVE_LIMIT must be at least 1.")
 
 # --- Keys that are guessed are no keys --------------------------------------------------------
 

@@ -8,7 +8,7 @@ may be opened is listed here, and everything else is refused before it is parsed
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import BinaryIO, TypeVar, cast
 
 import av
 import av.error
@@ -46,17 +46,24 @@ TOO_LONG = "The file lasts longer than it says."
 JPEG_START = b"\xff\xd8\xff"
 JPEG_NAMES = frozenset({".jpg", ".jpeg"})
 
+MAX_FRAME_PIXELS = 8192 * 8192
+"""Of a frame that we decode ourselves, for what it shows."""
+MAX_DECODED_PIXELS = 2 * MAX_FRAME_PIXELS
+"""Of any that FFmpeg decodes: the largest cameras have 150 million."""
+
 NOT_MEDIA = "The file is not an audio or video file that we can read."
 Kind = TypeVar("Kind", bound=Stream)
 _UNREACHABLE = (av.error.HTTPClientError, av.error.HTTPError, OSError)
 
 
-def open_media(path_or_url: Path | str) -> InputContainer:
-    """An open container of a listed format, to be closed by the caller.
+def open_media(path_or_url: Path | str | BinaryIO) -> InputContainer:
+    """An open container of a listed format, to be closed by the caller; a file's name counts.
 
     Raises ``EngineError``: INPUT_INVALID for what is no such container, STORAGE_ERROR where the
     file or URL could not be read at all.
     """
+    if not isinstance(path_or_url, Path | str):
+        return _open_file(path_or_url)
     if str(path_or_url).startswith(("https://", "http://")):
         return _open_url(str(path_or_url))
     try:
@@ -112,8 +119,21 @@ def demuxer_of(path: Path) -> str | None:
     By the usual names of JPEGs it takes them for one of a series of files, and that may not be.
     """
     with path.open("rb") as file:
-        is_jpeg = file.read(len(JPEG_START)) == JPEG_START
-    return "jpeg_pipe" if is_jpeg and path.suffix.lower() in JPEG_NAMES else None
+        return _demuxer(file, path.suffix)
+
+
+def _demuxer(file: BinaryIO, suffix: str) -> str | None:
+    is_jpeg = file.read(len(JPEG_START)) == JPEG_START
+    return "jpeg_pipe" if is_jpeg and suffix.lower() in JPEG_NAMES else None
+
+
+def _open_file(file: BinaryIO) -> InputContainer:
+    demuxer = _demuxer(file, Path(file.name).suffix)
+    file.seek(0)
+    try:
+        return _open(file, (), timeout=None, demuxer=demuxer)
+    except av.error.FFmpegError as exc:
+        raise EngineError(ErrorCode.INPUT_INVALID, NOT_MEDIA) from exc
 
 
 def _open_url(url: str) -> InputContainer:
@@ -126,7 +146,7 @@ def _open_url(url: str) -> InputContainer:
 
 
 def _open(
-    source: str,
+    source: str | BinaryIO,
     protocols: tuple[str, ...],
     timeout: tuple[int, int] | None,
     demuxer: str | None = None,
@@ -137,6 +157,8 @@ def _open(
         options={
             "format_whitelist": ",".join(DEMUXERS),
             "protocol_whitelist": ",".join(protocols),
+            # FFmpeg decodes frames of its own, to learn what the header does not say.
+            "max_pixels": str(MAX_DECODED_PIXELS),
         },
         metadata_errors="replace",  # tags come in any encoding
         timeout=timeout,

@@ -54,9 +54,12 @@ class Stopped(Exception):
 
 
 class Refusal(Exception):
-    """What was brought is not taken; ``code`` is stable, ``detail`` fit for a user if given."""
+    """What was brought is not taken; ``code`` is stable, ``detail`` fit for a user."""
 
-    def __init__(self, code: str, detail: str | None = None) -> None:
-        self.code = code
-        self.detail = detail
-        super().__init__(code, detail)
+    code = "refused"
+    detail = "The file was refused."
+
+    def __init__(self, code: str | None = None, detail: str | None = None) -> None:
+        self.code = code or self.code
+        self.detail = detail or self.detail
+        super().__init__(self.code, self.detail)

@@ -14,7 +14,7 @@ from typing import IO
 import imageio_ffmpeg
 
 from gpu_tasks.children import dying_with_parent
-from gpu_tasks.decoding import DEMUXERS, FILE_PROTOCOLS, demuxer_of
+from gpu_tasks.decoding import DEMUXERS, FILE_PROTOCOLS, MAX_DECODED_PIXELS, demuxer_of
 
 PROGRESS_SECONDS = 0.5
 LAST_LINES = 8
@@ -39,6 +39,7 @@ def source(path: Path) -> list[str]:
         *(("-f", demuxer) if demuxer else ()),
         "-protocol_whitelist", ",".join(FILE_PROTOCOLS),
         "-format_whitelist", ",".join(DEMUXERS),
+        "-max_pixels", str(MAX_DECODED_PIXELS),
         "-i", f"file:{path}",
     ]  # fmt: skip
 

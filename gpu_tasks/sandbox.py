@@ -43,6 +43,7 @@ READS_OF_A_SOURCE = 4
 """So often may the source be read as a whole, counted in bytes,"""
 READ_BYTES = 64 * 1024**2
 """and this beside."""
+TICK_SECONDS = 1.0
 MESSAGE_BYTES = 64 * 1024
 """Of the pipe, read at once; and what a message may have around its answer."""
 LAST_BYTES = 2000
@@ -94,15 +95,16 @@ def run(
     limits: Limits,
     source: Source | None = None,
     progress: Callable[[Any], None] | None = None,
+    tick: Callable[[], None] = lambda: None,
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Any:
     """What ``module:function`` answers to the keyword arguments; both are plain JSON.
 
     With a ``source``, the function gets it as ``source``, an open file; with ``progress``, it gets
-    a function ``tell`` whose values arrive there, and what that raises ends the child. ``folder``
-    is the child's working folder, by default an empty one that goes with it. ``environment`` is
-    added to the few variables that it has.
+    a function ``tell`` whose values arrive there. ``tick`` is called every second or so; what
+    either raises ends the child. ``folder`` is its working folder, by default an empty one that
+    goes with it; ``environment`` is added to the few variables that it has.
 
     Raises ``Refusal`` and ``EngineError`` as the function does, ``SandboxExceeded``,
     ``SandboxFailed``, and what reading the source raises.
@@ -119,7 +121,7 @@ def run(
         variables = _variables(place) | dict(environment or {})
         descriptor = source.descriptor() if source else None
         with _Child(place, variables, said, descriptor) as child:
-            return _Call(child, limits, source, progress).result(order)
+            return _Call(child, limits, source, progress, tick).result(order)
 
 
 def _described(source: Source | None) -> dict[str, Any] | None:
@@ -207,11 +209,14 @@ class _Call:
         limits: Limits,
         source: Source | None,
         progress: Callable[[Any], None] | None,
+        tick: Callable[[], None],
     ) -> None:
         self._child = child
         self._limits = limits
         self._source = source
         self._progress = progress
+        self._tick = tick
+        self._tick_at = time.monotonic() + TICK_SECONDS
         self._budget = READS_OF_A_SOURCE * source.size + READ_BYTES if source else 0
         self._received = bytearray()
         self._deadline = time.monotonic() + limits.wall_seconds
@@ -292,8 +297,15 @@ class _Call:
     def _wait(self, descriptor: int, event: int) -> None:
         poll = select.poll()
         poll.register(descriptor, event)
-        if not poll.poll(max(0.0, self._deadline - time.monotonic()) * 1000):
-            raise SandboxExceeded(Limit.TIME)
+        while True:
+            now = time.monotonic()
+            if now > self._deadline:
+                raise SandboxExceeded(Limit.TIME)
+            if now >= self._tick_at:
+                self._tick()
+                self._tick_at = time.monotonic() + TICK_SECONDS
+            if poll.poll(max(0.0, min(self._tick_at, self._deadline) - now) * 1000 + 1):
+                return
 
     def _why(self) -> Exception:
         """Why it ended without an answer."""

@@ -10,6 +10,8 @@ import requests
 URL_TIMEOUT_SECONDS = (10, 30)
 WINDOW_BYTES = 8 * 1024**2
 """Asked for in one GET; what follows on is read from the same answer."""
+EMPTY = requests.codes.requested_range_not_satisfiable
+"""To whoever asks an empty object for its first bytes."""
 MAX_READ_BYTES = 1024**2
 """Of one read."""
 
@@ -112,6 +114,8 @@ class UrlSource:
             self._answer = self._session.get(
                 self._url, headers=headers, stream=True, timeout=URL_TIMEOUT_SECONDS
             )
+            if self._answer.status_code == EMPTY:
+                return
             self._answer.raise_for_status()
             self.size = _whole_size(self._answer)
         except (requests.RequestException, KeyError, ValueError) as exc:

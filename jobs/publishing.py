@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from jobs import tasks
 from jobs.features.registry import feature_of, features
 from jobs.models import AttemptState
-from media.tasks import DERIVE
+from media.tasks import WORK
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,12 @@ def step_queues() -> list[str]:
 
 def cpu_queues() -> list[str]:
     """Every queue that a CPU worker serves."""
-    return ["gpu.cpu", DERIVE]
+    return ["gpu.cpu"]
+
+
+def media_queues() -> list[str]:
+    """Every queue that a worker for media serves."""
+    return [work.queue for work in WORK]
 
 
 @cache

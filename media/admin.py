@@ -35,6 +35,7 @@ OPEN_SECONDS = 5 * 60
 """How long the signed URL lives that staff are sent to."""
 COLOURS = {
     MediaStatus.UPLOADING: GREY,
+    MediaStatus.CHECKING: BLUE,
     MediaStatus.READY: GREEN,
     MediaStatus.REJECTED: RED,
 }

@@ -19,9 +19,12 @@ class MediaType(models.TextChoices):
 
 
 class MediaStatus(models.TextChoices):
-    """`uploading` until confirmed; then `ready`, or `rejected` with its object removed."""
+    """`uploading` until confirmed, `checking` until looked at; then `ready`, or `rejected` with its
+    object removed.
+    """
 
     UPLOADING = "uploading", "Uploading"
+    CHECKING = "checking", "Checking"
     READY = "ready", "Ready"
     REJECTED = "rejected", "Rejected"
 
@@ -35,7 +38,24 @@ class DerivationStatus(models.TextChoices):
     FAILED = "failed", "Failed"
 
 
-class MediaFile(models.Model):
+class Checked(models.Model):
+    """What is looked at once it has been confirmed (`media.lines`)."""
+
+    check_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When to look again: to send its message, or whether its worker is lost.",
+    )
+    check_claim = models.UUIDField(
+        null=True, blank=True, help_text="The token of whoever checks it."
+    )
+    check_tries = models.SmallIntegerField(default=0, db_default=0)
+
+    class Meta:
+        abstract = True
+
+
+class MediaFile(Checked):
     """One file of a user, in a project or (results without one) on its own."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
@@ -116,6 +136,11 @@ class MediaFile(models.Model):
                 condition=Q(status=MediaStatus.READY, derive_at__isnull=False),
                 name="media_files_to_derive",
             ),
+            models.Index(
+                fields=["check_at"],
+                condition=Q(status=MediaStatus.CHECKING),
+                name="media_files_to_check",
+            ),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -123,6 +148,11 @@ class MediaFile(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(status__in=MediaStatus.values), name="media_files_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status=MediaStatus.CHECKING, check_at__isnull=False)
+                | (~Q(status=MediaStatus.CHECKING) & Q(check_at__isnull=True)),
+                name="media_files_check_is_due_or_over",
             ),
             models.CheckConstraint(
                 condition=Q(
@@ -150,7 +180,7 @@ class MediaFile(models.Model):
         }
 
 
-class VoiceClone(models.Model):
+class VoiceClone(Checked):
     """A voice sample that speech is generated after, with the consent of whose voice it is."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
@@ -167,6 +197,7 @@ class VoiceClone(models.Model):
     rejection = models.CharField(
         max_length=50, blank=True, default="", db_default="", help_text="Why it was refused."
     )
+    rejection_detail = models.TextField(blank=True, default="", db_default="")
     filename = models.CharField(max_length=255, blank=True, default="", db_default="")
     mime_type = models.CharField(max_length=100, blank=True, default="", db_default="")
     file_size_bytes = models.BigIntegerField(
@@ -199,10 +230,20 @@ class VoiceClone(models.Model):
                 condition=Q(status=MediaStatus.UPLOADING),
                 name="voice_clones_unconfirmed",
             ),
+            models.Index(
+                fields=["check_at"],
+                condition=Q(status=MediaStatus.CHECKING),
+                name="voice_clones_to_check",
+            ),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(status__in=MediaStatus.values), name="voice_clones_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status=MediaStatus.CHECKING, check_at__isnull=False)
+                | (~Q(status=MediaStatus.CHECKING) & Q(check_at__isnull=True)),
+                name="voice_clones_check_is_due_or_over",
             ),
             models.CheckConstraint(
                 condition=~Q(status=MediaStatus.READY)

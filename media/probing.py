@@ -1,29 +1,26 @@
-"""What a file is, read from its container; nothing is decoded but a video's first frame."""
+"""What a file is, read from its container; nothing is decoded but a video's first frame.
+
+Only for the sandbox (`media.inspection`): it takes what FFmpeg takes to open a file.
+"""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
-import requests
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from auteur.api.problems import Unavailable
-from gpu_tasks.decoding import URL_TIMEOUT_SECONDS, header_seconds, open_media, sound_of
-from gpu_tasks.errors import EngineError, ErrorCode
-from media.models import MediaType
-from media.problems import Refused
+from gpu_tasks.decoding import MAX_FRAME_PIXELS, header_seconds, open_media, sound_of
+from gpu_tasks.errors import EngineError, Refusal
+from media.limits import MAX_SCAN_SECONDS
 
 MAX_DURATION_MS = 12 * 60 * 60 * 1000
-MAX_SCAN_SECONDS = 20.0
-MAX_FRAME_PIXELS = 8192 * 8192
-"""A larger first frame is not decoded: it would cost too much memory to learn its rotation."""
 
 MAX_TIMED_PACKETS = 240
 """Frames whose times are compared."""
@@ -50,76 +47,63 @@ FOREIGN_BEGINNINGS = (
     b"\xfd7zXZ\x00", b"%PDF-", b"\x7fELF", b"MZ", b"{\\rtf", b"\xd0\xcf\x11\xe0",
 )  # fmt: skip
 """Of archives, documents and programs. FFmpeg would find a film that lies in one as it is."""
+MAX_BEGINNING = max(map(len, FOREIGN_BEGINNINGS))
+
+VIDEO, AUDIO, IMAGE = "video", "audio", "image"
 
 
-class UnsupportedMedia(Refused):
+class UnsupportedMedia(Refusal):
     """No container of ours, or one without sound and picture."""
 
-    status_code = 415
-    default_code = "unsupported_media"
-    default_detail = "The file is not a video, a sound or a picture that we can read."
+    code = "unsupported_media"
+    detail = "The file is not a video, a sound or a picture that we can read."
 
 
-class MediaTooLong(Refused):
+class MediaTooLong(Refusal):
     """Longer than anything here is made for."""
 
-    default_code = "media_too_long"
-    default_detail = "The file lasts longer than 12 hours."
+    code = "media_too_long"
+    detail = "The file lasts longer than 12 hours."
 
 
-class DurationUnknown(Refused):
+class DurationUnknown(Refusal):
     """The container does not say how long it lasts, and reading on took too long."""
 
-    default_code = "duration_unknown"
-    default_detail = "The file does not say how long it lasts: save it in another format."
+    code = "duration_unknown"
+    detail = "The file does not say how long it lasts: save it in another format."
 
 
 @dataclass(frozen=True)
 class Probe:
     """What was found; ``duration_ms`` is None for pictures alone."""
 
-    type: MediaType
+    type: str
+    """`VIDEO`, `AUDIO` or `IMAGE`."""
     duration_ms: int | None
     metadata: dict[str, Any]
 
 
-def probe(source: str, *, max_scan_seconds: float = MAX_SCAN_SECONDS) -> Probe:
-    """Read the container at a path or URL.
+def probed(source: BinaryIO) -> dict[str, Any]:
+    """What ``probe`` finds, in plain values: for the sandbox."""
+    return asdict(probe(source))
 
-    Raises ``UnsupportedMedia``, ``MediaTooLong``, ``DurationUnknown``; ``Unavailable`` where the
-    storage did not answer, which says nothing about the file.
+
+def probe(source: str | BinaryIO, *, max_scan_seconds: float = MAX_SCAN_SECONDS) -> Probe:
+    """Read the container at a path, or of an open file.
+
+    Raises ``UnsupportedMedia``, ``MediaTooLong``, ``DurationUnknown``.
     """
+    if isinstance(source, str):
+        with Path(source).open("rb") as file:
+            return probe(file, max_scan_seconds=max_scan_seconds)
+    if source.read(MAX_BEGINNING).startswith(FOREIGN_BEGINNINGS):
+        raise UnsupportedMedia
+    source.seek(0)
     try:
-        if _beginning(source).startswith(FOREIGN_BEGINNINGS):
-            raise UnsupportedMedia
         with open_media(source) as container:
             return _probe(container, max_scan_seconds)
-    except EngineError as exc:
-        if exc.code == ErrorCode.STORAGE_ERROR:
-            raise Unavailable from exc
+    except (EngineError, av.FFmpegError) as exc:
         raise UnsupportedMedia from exc
-    except av.FFmpegError as exc:
-        # Damage can look like an outage; of a file on our own disk it is damage.
-        if isinstance(exc, OSError) and _is_url(source):
-            raise Unavailable from exc
-        raise UnsupportedMedia from exc
-    except OSError as exc:
-        raise Unavailable from exc
-
-
-def _is_url(source: str) -> bool:
-    return source.startswith(("https://", "http://"))
-
-
-def _beginning(source: str) -> bytes:
-    longest = max(map(len, FOREIGN_BEGINNINGS))
-    if not _is_url(source):
-        with Path(source).open("rb") as file:
-            return file.read(longest)
-    wanted = {"Range": f"bytes=0-{longest - 1}"}
-    with requests.get(source, headers=wanted, timeout=URL_TIMEOUT_SECONDS, stream=True) as answer:
-        # An empty object has no such range: what it lacks is found next.
-        return answer.raw.read(longest) if answer.ok else b""
 
 
 def _probe(container: InputContainer, max_scan_seconds: float) -> Probe:
@@ -133,10 +117,10 @@ def _probe(container: InputContainer, max_scan_seconds: float) -> Probe:
         metadata |= _picture_facts(video)
         if _is_still(container):
             metadata["rotation"] = _first_frames(container, video).rotation
-            return Probe(MediaType.IMAGE, None, metadata)
+            return Probe(IMAGE, None, metadata)
         metadata |= _motion_facts(container, video)
     return Probe(
-        type=MediaType.AUDIO if video is None else MediaType.VIDEO,
+        type=AUDIO if video is None else VIDEO,
         duration_ms=_duration_ms(container, max_scan_seconds),
         metadata=metadata,
     )
@@ -220,6 +204,7 @@ class _FirstFrames:
 def _first_frames(container: InputContainer, video: VideoStream) -> _FirstFrames:
     """Read on, once, and decode until there is a frame: what has been read does not come again."""
     found = _FirstFrames()
+    # A larger first frame is not decoded: it would cost too much memory to learn its rotation.
     is_turned_known = video.width * video.height > MAX_FRAME_PIXELS
     try:
         for packet in islice(container.demux(video), MAX_TIMED_PACKETS):

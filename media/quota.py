@@ -28,7 +28,8 @@ def limit_of(plan: str | None) -> int | None:
 def used_by(user_id: UUID, *, without: UUID | None = None) -> int:
     """The bytes of the user's media, results of jobs among them, and of uploads announced."""
     kept = MediaFile.objects.filter(
-        user_id=user_id, status__in=[MediaStatus.UPLOADING, MediaStatus.READY]
+        user_id=user_id,
+        status__in=[MediaStatus.UPLOADING, MediaStatus.CHECKING, MediaStatus.READY],
     )
     if without is not None:
         kept = kept.exclude(pk=without)

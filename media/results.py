@@ -8,13 +8,12 @@ from uuid import UUID, uuid5
 from django.db import transaction
 
 from auteur.api.problems import NotFound
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.errors import EngineError, ErrorCode, Refusal
 from media.access import check_project
 from media.content_types import ACCEPTED, told_media_type
 from media.file_names import portable, portable_stem
+from media.inspection import inspect
 from media.models import MediaFile, MediaStatus
-from media.probing import probe
-from media.problems import Refused
 from media.storage import object_storage
 
 MAX_STEM_LENGTH, MAX_STEM_BYTES = 80, 200
@@ -39,15 +38,15 @@ def inspected(*, job_id: UUID, place: int, made: Made) -> dict[str, Any]:
     storage = object_storage()
     size_bytes = storage.head(made.key).size_bytes
     try:
-        found = probe(storage.probe_source(made.key))
-    except Refused as exc:
+        found = inspect(storage.probe_source(made.key))
+    except Refusal as exc:
         raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED) from exc
     if found.type != told_media_type(made.content_type):
         raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED)
     return {
         "id": str(uuid5(job_id, str(place))),
         "name": made.name,
-        "type": found.type.value,
+        "type": found.type,
         "mime_type": made.content_type,
         "duration_ms": found.duration_ms,
         "file_size_bytes": size_bytes,

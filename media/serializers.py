@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from media.models import DerivationStatus, MediaFile, MediaStatus, MediaType
@@ -84,6 +85,13 @@ class DerivativesSerializer(serializers.Serializer[MediaFile]):
     progress = serializers.FloatField(source="derivation_progress", help_text="0 to 1.")
 
 
+class RejectionSerializer(serializers.Serializer[None]):
+    """Why a file was refused."""
+
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
 class MediaSerializer(serializers.ModelSerializer[MediaFile]):
     """A media file."""
 
@@ -95,8 +103,9 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
         read_only=True,
         help_text="`width`, `height`, `rotation` (clockwise degrees), `frame_rate` (on average), "
         "`variable_frame_rate`, `bit_depth`, `hdr` and other facts of colour, `has_audio`, "
-        "`audio_channels`, codecs and so on; `rejected`, a code, where the file was refused.",
+        "`audio_channels`, codecs and so on.",
     )
+    rejection = serializers.SerializerMethodField(help_text="Why the file was refused, if it was.")
     origin = serializers.DictField(
         read_only=True,
         allow_null=True,
@@ -111,13 +120,21 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
         model = MediaFile
         fields: tuple[str, ...] = (
             "id", "project_id", "name", "type", "status", "mime_type", "duration_ms",
-            "file_size_bytes", "metadata", "origin", "thumbnail_url", "created_at",
+            "file_size_bytes", "metadata", "rejection", "origin", "thumbnail_url", "created_at",
         )  # fmt: skip
         read_only_fields = fields
 
     def get_thumbnail_url(self, media: MediaFile) -> str | None:
         """A signed URL."""
         return _signed(media.thumbnail_r2_key)
+
+    @extend_schema_field(RejectionSerializer(allow_null=True))
+    def get_rejection(self, media: MediaFile) -> dict[str, str] | None:
+        """Code and sentence."""
+        if media.status != MediaStatus.REJECTED:
+            return None
+        told = media.metadata
+        return {"code": told.get("rejected", ""), "detail": told.get("detail", "")}
 
 
 class MediaDetailSerializer(MediaSerializer):

@@ -1,16 +1,57 @@
-"""The Celery task of the room: a wake-up for one media file."""
+"""The Celery tasks of the room: wake-ups for one row each."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from celery import shared_task
+from celery import Task, shared_task
+from django.conf import settings
 
+from media import checking
 from media.derivation import work
+from media.derivation.states import DERIVATIONS
+from media.lines import Line
+from media.voices import checking as voices
 
-DERIVE = "media.derive"
-"""The task, and its queue."""
+
+@shared_task(name="media.check", ignore_result=True, time_limit=checking.HARD_LIMIT_SECONDS)
+def check(media_id: str) -> None:
+    """Look at a confirmed upload, if that is still waited for."""
+    checking.run(UUID(media_id))
 
 
-@shared_task(name=DERIVE, ignore_result=True, time_limit=work.HARD_LIMIT_SECONDS)
+@shared_task(name="voices.check", ignore_result=True, time_limit=checking.HARD_LIMIT_SECONDS)
+def check_voice(voice_id: str) -> None:
+    """Listen to a confirmed sample, if that is still waited for."""
+    voices.run(UUID(voice_id))
+
+
+@shared_task(name="media.derive", ignore_result=True, time_limit=work.HARD_LIMIT_SECONDS)
 def derive(media_id: str) -> None:
     """Make thumbnail, sprite strip and peaks, if they are still waited for."""
     work.run(UUID(media_id))
+
+
+@dataclass(frozen=True)
+class Work:
+    """A line, and who works it off."""
+
+    line: Line[Any]
+    task: Task
+    at_once: Callable[[], int | None] = lambda: None
+    """How many rows may be claimed at once, if not as many as there are workers."""
+
+    @property
+    def queue(self) -> str:
+        """Where its messages go."""
+        return str(self.task.name)
+
+
+WORK = (
+    Work(checking.CHECKS, check),
+    Work(voices.CHECKS, check_voice),
+    # Somebody waits for a check: derivatives leave a process free for them.
+    Work(DERIVATIONS, derive, lambda: settings.DERIVE_LIMIT),
+)
+"""What somebody waits for comes first."""

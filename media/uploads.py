@@ -1,4 +1,4 @@
-"""Uploading: a row and a signed URL, then a look at what really arrived."""
+"""Uploading: a row and a signed URL, then a check of what really arrived (`media.checking`)."""
 
 import unicodedata
 import uuid
@@ -14,13 +14,14 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from auteur.api.problems import Problem, field_problem
+from gpu_tasks.errors import Refusal
 from media import parts
 from media.access import check_project, owned_media
+from media.checking import reject
 from media.content_types import ACCEPTED, base_type, told_media_type
-from media.deletion import abort_uploads, delete_media, remove_after_commit
-from media.models import MediaFile, MediaStatus, MediaType
+from media.deletion import abort_uploads, delete_media
+from media.models import MediaFile, MediaStatus
 from media.parts import PartUpload
-from media.probing import Probe, UnsupportedMedia, probe
 from media.problems import FileTooLarge, Refused, SizeMismatch
 from media.quota import check_room
 from media.storage import ObjectMissing, object_storage
@@ -60,7 +61,7 @@ class EmptyFile(Refused):
 
 
 class UploadRejected(Problem):
-    """An earlier confirm refused the file; ``reason`` is the code it gave."""
+    """The file was refused; ``reason`` is the code, and the detail says why."""
 
     status_code = 409
     default_code = "upload_rejected"
@@ -164,28 +165,27 @@ def _upload(media: MediaFile, *, arrived: Sequence[StoredPart]) -> Upload:
 def confirm_upload(
     *, user_id: UUID, project_id: UUID, media_id: UUID, plan: str | None
 ) -> MediaFile:
-    """Check what was uploaded and make it usable; confirming again answers the same.
+    """Have what was uploaded checked; confirming again answers how far that is.
 
     Parts are joined first. Raises ``NotFound``; ``UploadMissing`` and ``UploadIncomplete`` while
-    there is something to send; ``Refused`` with its kinds, after which the row is rejected for good
-    and its object removed; ``UploadRejected`` from then on.
+    there is something to send; ``Refused`` with its kinds where the size alone forbids it, after
+    which the row is rejected for good and its object removed; ``UploadRejected`` from then on.
     """
     media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id)
     if media.status == MediaStatus.UPLOADING:
         _decide(media, plan)
         media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id)
     if media.status == MediaStatus.REJECTED:
-        raise UploadRejected(reason=media.metadata.get("rejected"))
+        raise UploadRejected(media.metadata.get("detail"), reason=media.metadata.get("rejected"))
     return media
 
 
 def _decide(media: MediaFile, plan: str | None) -> None:
-    """Accept or reject; returns without a word where another confirm was faster."""
+    """Have it checked, or reject it; without a word where another confirm was faster."""
     try:
-        size_bytes, found = _inspect(media)
-        _accept(media, plan, size_bytes, found)
-    except Refused as refusal:
-        if _reject(media, refusal):
+        _begin_check(media, plan, _arrived(media))
+    except Refused as refused:
+        if reject(_waiting(media), media, Refusal(refused.default_code, str(refused.detail))):
             raise
     except Problem:
         if _waiting(media).exists():
@@ -202,20 +202,16 @@ def _display_name(filename: str) -> str:
     return name
 
 
-def _inspect(media: MediaFile) -> tuple[int, Probe]:
-    storage = object_storage()
+def _arrived(media: MediaFile) -> int:
+    """How many bytes there are of it."""
     if media.upload_id:
         parts.join(media)
     try:
-        size_bytes = storage.head(media.r2_key).size_bytes
+        size_bytes = object_storage().head(media.r2_key).size_bytes
     except ObjectMissing as exc:
         raise UploadMissing from exc
     _check_size(size_bytes, told=media.file_size_bytes)
-    found = probe(storage.probe_source(media.r2_key))
-    # A film without pictures is a sound; but a picture is never a film.
-    if (found.type == MediaType.IMAGE) != (media.type == MediaType.IMAGE):
-        raise UnsupportedMedia(f"The file was announced as {media.type} and is {found.type}.")
-    return size_bytes, found
+    return size_bytes
 
 
 def _check_size(size_bytes: int, *, told: int | None) -> None:
@@ -229,31 +225,16 @@ def _check_size(size_bytes: int, *, told: int | None) -> None:
 
 
 @transaction.atomic
-def _accept(media: MediaFile, plan: str | None, size_bytes: int, found: Probe) -> None:
+def _begin_check(media: MediaFile, plan: str | None, size_bytes: int) -> None:
     check_room(user_id=media.user_id, plan=plan, adding=size_bytes, media_id=media.pk)
     _waiting(media).update(
-        status=MediaStatus.READY,
+        status=MediaStatus.CHECKING,
         upload_id="",
         upload_part_bytes=None,
-        derive_at=Now(),
-        type=found.type,
-        duration_ms=found.duration_ms,
         file_size_bytes=size_bytes,
-        metadata=found.metadata,
+        check_at=Now(),
+        check_tries=0,
     )
-
-
-def _reject(media: MediaFile, refusal: Refused) -> bool:
-    with transaction.atomic():
-        rejected = _waiting(media).update(
-            status=MediaStatus.REJECTED,
-            upload_id="",
-            upload_part_bytes=None,
-            metadata={"rejected": refusal.default_code},
-        )
-        if rejected:
-            remove_after_commit([media.r2_key])
-    return rejected == 1
 
 
 def _waiting(media: MediaFile) -> QuerySet[MediaFile]:

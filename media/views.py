@@ -15,7 +15,7 @@ from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from media.access import media_of, owned_media
 from media.deletion import delete_media
-from media.models import MediaFile
+from media.models import MediaFile, MediaStatus
 from media.serializers import (
     ConfirmedMediaSerializer,
     DeletionSerializer,
@@ -91,20 +91,22 @@ class ConfirmView(APIView):
 
     @extend_schema(
         summary="Confirm an upload",
-        description="Parts are joined, and the file is checked at once. A refused one is removed: "
-        "upload another. 422 `upload_incomplete` says which parts are missing (`missing_parts`).",
+        description="Parts are joined, and the file is checked, which takes a moment: 202 with the "
+        "`status` `checking`. Ask again, or read the media file, until it is `ready` (200) or "
+        "`rejected` (409 `upload_rejected` with a `reason`): then it is removed, upload another. "
+        "422 `upload_incomplete` says which parts are missing (`missing_parts`).",
         request=None,
-        responses=ConfirmedMediaSerializer,
+        responses={200: ConfirmedMediaSerializer, 202: ConfirmedMediaSerializer},
     )
     def post(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
-        """Check what was uploaded and make it usable."""
+        """Have what was uploaded checked."""
         media = confirm_upload(
             user_id=_user_id(request),
             project_id=project_id,
             media_id=media_id,
             plan=_plan(request),
         )
-        return Response({"media": MediaSerializer(media).data})
+        return Response({"media": MediaSerializer(media).data}, status=confirmed(media.status))
 
 
 class MediaListView(ListAPIView[MediaFile]):
@@ -178,6 +180,11 @@ class ProjectMediaView(APIView):
             force=_force(request),
         )
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def confirmed(state: str) -> int:
+    """The status of an answer about what has been confirmed."""
+    return status.HTTP_200_OK if state == MediaStatus.READY else status.HTTP_202_ACCEPTED
 
 
 def _force(request: Request) -> bool:

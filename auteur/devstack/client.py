@@ -14,6 +14,7 @@ CHUNK_BYTES = 1024 * 1024
 FIRST_POLL_SECONDS = 0.3
 LAST_POLL_SECONDS = 2.0  # below the rate limit for as long as it takes
 POLL_GROWTH = 1.15
+READY = "ready"
 ENDED = ("completed", "failed", "cancelled")
 TOO_MANY_REQUESTS = 429
 
@@ -105,7 +106,10 @@ class Client:
             raise RefusedError(answer)
 
     def upload(self, project_id: str, file: Path) -> Json:
-        """Ask for a URL, send the bytes there, confirm; the media file. Large ones go in parts."""
+        """Ask for a URL, send the bytes there, confirm; the media file, once it is ready.
+
+        Large ones go in parts. Raises ``RefusedError`` where the file is rejected.
+        """
         media = f"/projects/{project_id}/media"
         upload = self.post(
             f"{media}/upload-url",
@@ -121,7 +125,12 @@ class Client:
             for part in upload["parts"] or ():
                 body.seek(part["offset"])
                 self._put(part["upload_url"], body.read(part["size_bytes"]), upload["headers"])
-        found: Json = self.post(f"{media}/{upload['media_id']}/confirm")["media"]
+        found: Json = {}
+        for pause in _pauses():
+            found = self.post(f"{media}/{upload['media_id']}/confirm")["media"]
+            if found["status"] == READY:
+                break
+            time.sleep(pause)
         return found
 
     def wait(self, job_id: str, on_progress: Callable[[Json], None]) -> Json:

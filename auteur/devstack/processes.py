@@ -72,6 +72,12 @@ PROGRAMS = (
         announcement=" ready.",
     ),
     Program(
+        "worker-media",
+        "python manage.py worker media",
+        needs=("migrate", "redis"),
+        announcement=" ready.",
+    ),
+    Program(
         "flower",
         "celery -A auteur flower --address=$HOST --port=$FLOWER_PORT",
         needs=("redis",),

@@ -17,7 +17,7 @@ from auteur.api.problems import OUTAGES
 from jobs import heartbeat, lifecycle, publishing
 from jobs.failpoints import failpoint
 from jobs.models import Job, JobStatus
-from jobs.orchestrator import admission, calls, derivation, due, repair, sweeping
+from jobs.orchestrator import admission, calls, due, media_work, repair, sweeping
 from jobs.publishing import WakeUp
 from jobs.wakeup import Bell
 
@@ -27,8 +27,8 @@ ROUND_SECONDS = 0.08
 """Shortest time from one round to the next: what falls due meanwhile shares its messages."""
 POLL_SECONDS = 0.25
 """Longest wait between rounds; a nudge shortens that of `wake`."""
-DERIVE_SECONDS = 1.0
-"""Between looks for media without pictures and waveforms: nobody waits for these."""
+MEDIA_SECONDS = 0.5
+"""Between looks for media to be checked, which somebody waits for, and without pictures."""
 SWEEP_SECONDS = 5.0
 """Between looks at what is rare: start deadlines, old heartbeats."""
 TIDY_SECONDS = 60.0
@@ -95,7 +95,7 @@ def run(stop: threading.Event) -> None:
         (wake, lambda: bell.wait(POLL_SECONDS)),
         (decide, rest(POLL_SECONDS)),
         (calls.follow, rest(POLL_SECONDS)),
-        (derivation.derive, rest(DERIVE_SECONDS)),
+        (media_work.wake_media, rest(MEDIA_SECONDS)),
         (sweep, rest(SWEEP_SECONDS)),
         (tidy, rest(TIDY_SECONDS)),
     )

@@ -14,8 +14,9 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
+from gpu_tasks.decoding import MAX_FRAME_PIXELS
 from gpu_tasks.film import KNEE, PEAK_NITS, WHITE_NITS
-from media.probing import MAX_FRAME_PIXELS, picture_of
+from media.probing import picture_of
 
 MAX_STEP_SECONDS = 2.0
 """Times closer together are reached by decoding on, others by seeking."""
@@ -40,11 +41,6 @@ Picture = NDArray[np.uint8]
 """Height × width × 3, RGB."""
 _DAMAGE = (av.error.FFmpegError, ValueError)
 _NO_NOTE = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError)
-_AWAY = (av.error.HTTPError, ConnectionError, TimeoutError)
-
-
-class StorageLost(Exception):
-    """The storage stopped answering while the file was read."""
 
 
 def pictures_at(
@@ -55,8 +51,7 @@ def pictures_at(
 ) -> Iterator[Picture | None]:
     """One for each of the ascending times, None where nothing decodes; none for a file without.
 
-    Times count from the container's start. ``tick`` is called for each packet and may raise.
-    Raises ``StorageLost``.
+    Times count from the container's start. ``tick`` is called for each packet.
     """
     stream = _stream_of(container)
     if stream is None:
@@ -75,7 +70,7 @@ def pictures_at(
 
 
 def picture_in(container: InputContainer, long_side: int) -> Picture | None:
-    """The one of a photo or drawing, None where it does not decode. Raises ``StorageLost``."""
+    """The one of a photo or drawing, None where it does not decode."""
     stream = _stream_of(container)
     if stream is None:
         return None
@@ -83,8 +78,6 @@ def picture_in(container: InputContainer, long_side: int) -> Picture | None:
         for packet in container.demux(stream):
             for frame in _frames_of(packet):
                 return upright(frame, stream, long_side, mirrored=_is_mirrored(bytes(packet)))
-    except _AWAY as exc:
-        raise StorageLost from exc
     except (*_DAMAGE, IndexError):
         pass
     return None
@@ -156,8 +149,6 @@ def _decoded(
             for frame in _frames_of(packet):
                 time = frame.time if frame.time is not None else time + step
                 yield frame, time
-    except _AWAY as exc:
-        raise StorageLost from exc
     except (*_DAMAGE, IndexError):
         return  # what could be read before the container broke off still counts
 

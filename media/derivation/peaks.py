@@ -1,15 +1,21 @@
-"""The waveform: the least and the greatest sample of each stretch, as 8-bit numbers."""
+"""The waveform: the least and the greatest sample of each stretch, as 8-bit numbers.
+
+Only for the sandbox (`media.inspection`).
+"""
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
+import av
 import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
 from gpu_tasks.audio import RATE, Block, SoundTrack
+from gpu_tasks.decoding import open_media
 from gpu_tasks.errors import EngineError
+from media.derivation.telling import now_and_then
 
 MAX_PAIRS = 50_000
 PAIRS_PER_SECOND = (100, 50, 20, 10, 5, 2, 1)
@@ -22,6 +28,17 @@ def rate_of(duration_ms: int) -> int:
         if duration_ms * rate <= MAX_PAIRS * 1000:
             return rate
     return PAIRS_PER_SECOND[-1]
+
+
+def made(source: BinaryIO, duration_ms: int, tell: Callable[[float], None]) -> str | None:
+    """The document of ``peaks``, of an open file; None where there is no sound that decodes."""
+    try:
+        with open_media(source) as container:
+            length = max(1, duration_ms or (container.duration or 0) * 1000 // av.time_base)
+            document = peaks(container, length, now_and_then(tell))
+    except (EngineError, av.FFmpegError):
+        return None
+    return None if document is None else document.decode()
 
 
 def peaks(

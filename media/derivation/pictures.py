@@ -1,16 +1,23 @@
-"""The thumbnail and the sprite strip, both from one look at a film."""
+"""The thumbnail and the sprite strip, both from one look at a film.
 
+Only for the sandbox (`media.inspection`).
+"""
+
+import base64
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
 from av.container import InputContainer
 
+from gpu_tasks.decoding import open_media
+from gpu_tasks.errors import EngineError
 from media.derivation.frames import Picture, picture_in, pictures_at
+from media.derivation.telling import now_and_then
 
 THUMBNAIL_SIDE = 640
 TILE_SIDE = 160
@@ -44,6 +51,33 @@ def interval_of(duration_ms: int) -> tuple[int, int]:
     """Milliseconds between tiles, and how many there are."""
     interval = max(MIN_INTERVAL_MS, math.ceil(duration_ms / MAX_TILES))
     return interval, max(1, math.ceil(duration_ms / interval))
+
+
+def made(
+    source: BinaryIO, duration_ms: int | None, tell: Callable[[float], None]
+) -> dict[str, Any] | None:
+    """What can be made of a film, or of a picture, which has no duration; None of what is neither.
+
+    In plain values for the parent: JPEGs in base64.
+    """
+    try:
+        with open_media(source) as container:
+            if duration_ms is None:
+                thumbnail, strip = still(container), None
+            else:
+                length = max(1, duration_ms or (container.duration or 0) * 1000 // av.time_base)
+                thumbnail, strip = of_film(container, length, now_and_then(tell))
+    except (EngineError, av.FFmpegError):
+        return None
+    return {
+        "thumbnail": _text(thumbnail),
+        "sprite": _text(strip.content) if strip else None,
+        "sprite_description": strip.description() if strip else None,
+    }
+
+
+def _text(content: bytes | None) -> str | None:
+    return None if content is None else base64.b64encode(content).decode()
 
 
 def still(container: InputContainer) -> bytes | None:

@@ -1,20 +1,20 @@
-"""What a voice sample must be: a few seconds of one person's clear speech."""
+"""What a voice sample must be: a few seconds of one person's clear speech.
 
-import tempfile
+Only for the sandbox (`media.inspection`): it takes what FFmpeg and PocketSphinx take.
+"""
+
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from gpu_tasks.audio import RATE, Block, Samples, SoundTrack
 from gpu_tasks.decoding import open_media
-from gpu_tasks.errors import EngineError
+from gpu_tasks.errors import EngineError, Refusal
 from gpu_tasks.transcription.speakers import labels, voice
 from gpu_tasks.transcription.utterances import FRAME, MARGIN_FRAMES, Utterance, utterances
-from media.models import MediaType
-from media.probing import UnsupportedMedia, probe
-from media.problems import Refused
+from media.probing import IMAGE, UnsupportedMedia, probe
 
 MIN_SPEECH_MS = 3_000
 MAX_SPEECH_MS = 30_000
@@ -32,63 +32,63 @@ OTHER_SPEAKER_SECONDS = 1.5
 class NotARecording(UnsupportedMedia):
     """Nothing to listen to: a picture, a letter."""
 
-    default_detail = "A voice sample must be sound that we can read: a recording, or a film."
+    detail = "A voice sample must be sound that we can read: a recording, or a film."
 
 
-class NoSound(Refused):
+class NoSound(Refusal):
     """A film without sound."""
 
-    default_code = "no_sound"
-    default_detail = "The file has no sound."
+    code = "no_sound"
+    detail = "The file has no sound."
 
 
-class UndecodableSound(Refused):
+class UndecodableSound(Refusal):
     """It looks right and does not decode."""
 
-    default_code = "undecodable_sound"
-    default_detail = "The sound could not be decoded."
+    code = "undecodable_sound"
+    detail = "The sound could not be decoded."
 
 
-class SampleTooLong(Refused):
+class SampleTooLong(Refusal):
     """A sample, not a recording."""
 
-    default_code = "sample_too_long"
-    default_detail = f"A voice sample lasts {MAX_SAMPLE_SECONDS} seconds at most."
+    code = "sample_too_long"
+    detail = f"A voice sample lasts {MAX_SAMPLE_SECONDS} seconds at most."
 
 
-class Silent(Refused):
+class Silent(Refusal):
     """There is nothing to be heard."""
 
-    default_code = "silent"
-    default_detail = "Nothing can be heard in this sample."
+    code = "silent"
+    detail = "Nothing can be heard in this sample."
 
 
-class Clipped(Refused):
+class Clipped(Refusal):
     """It was recorded too loudly."""
 
-    default_code = "clipped"
-    default_detail = "The sample was recorded too loudly: its sound is distorted."
+    code = "clipped"
+    detail = "The sample was recorded too loudly: its sound is distorted."
 
 
-class TooLittleSpeech(Refused):
+class TooLittleSpeech(Refusal):
     """Too short to know a voice by."""
 
-    default_code = "too_little_speech"
-    default_detail = f"A voice sample needs at least {MIN_SPEECH_MS // 1000} seconds of speech."
+    code = "too_little_speech"
+    detail = f"A voice sample needs at least {MIN_SPEECH_MS // 1000} seconds of speech."
 
 
-class TooMuchSpeech(Refused):
+class TooMuchSpeech(Refusal):
     """More than anything here listens to."""
 
-    default_code = "too_much_speech"
-    default_detail = f"A voice sample has at most {MAX_SPEECH_MS // 1000} seconds of speech."
+    code = "too_much_speech"
+    detail = f"A voice sample has at most {MAX_SPEECH_MS // 1000} seconds of speech."
 
 
-class SeveralSpeakers(Refused):
+class SeveralSpeakers(Refusal):
     """More than one person speaks."""
 
-    default_code = "several_speakers"
-    default_detail = "More than one person seems to speak: a sample is of one voice."
+    code = "several_speakers"
+    detail = "More than one person seems to speak: a sample is of one voice."
 
 
 @dataclass(frozen=True)
@@ -99,25 +99,24 @@ class VoiceSample:
     speech_duration_ms: int
 
 
-def examine(content: bytes) -> VoiceSample:
-    """Look at a whole file and listen to it; raises ``Refused`` with its kinds."""
-    with tempfile.NamedTemporaryFile(prefix="auteur-voice-") as file:
-        file.write(content)
-        file.flush()
-        return _examine(Path(file.name))
+def examined(source: BinaryIO) -> dict[str, Any]:
+    """What ``examine`` finds, in plain values: for the sandbox."""
+    return asdict(examine(source))
 
 
-def _examine(path: Path) -> VoiceSample:
+def examine(source: BinaryIO) -> VoiceSample:
+    """Look at a whole file and listen to it; raises ``Refusal`` with its kinds."""
     try:
-        found = probe(str(path))
+        found = probe(source)
     except UnsupportedMedia as exc:
         raise NotARecording from exc
-    if found.type == MediaType.IMAGE:
+    if found.type == IMAGE:
         raise NotARecording
     if not found.metadata["has_audio"]:
         raise NoSound
     check_length(found.duration_ms or 0)
-    blocks = _blocks(path)
+    source.seek(0)
+    blocks = _blocks(source)
     check_level(blocks)
     spoken = list(utterances(blocks))
     speech_ms = sum(_speech_samples(one) for one in spoken) * 1000 // RATE
@@ -164,9 +163,9 @@ def check_speaker(spoken: list[Utterance]) -> None:
         raise SeveralSpeakers
 
 
-def _blocks(path: Path) -> list[Block]:
+def _blocks(source: BinaryIO) -> list[Block]:
     try:
-        with open_media(path) as container:
+        with open_media(source) as container:
             return list(_bounded(SoundTrack(container).blocks()))
     except EngineError as exc:
         raise UndecodableSound from exc

@@ -55,9 +55,7 @@ class VoiceSerializer(serializers.ModelSerializer[VoiceClone]):
     """A voice, with a URL to hear its sample once it is ready."""
 
     status = serializers.ChoiceField(choices=MediaStatus.choices, read_only=True)
-    rejected = serializers.SerializerMethodField(
-        help_text="Why the sample was refused: a code, as the confirmation gave it."
-    )
+    rejected = serializers.SerializerMethodField(help_text="Why the sample was refused: a code.")
     preview_url = serializers.SerializerMethodField(
         help_text=f"Works for {settings.PRESIGNED_URL_SECONDS // 60} minutes."
     )

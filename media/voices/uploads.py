@@ -1,4 +1,4 @@
-"""Bringing a voice: its owner's consent, a row and a signed URL, then a look at what arrived."""
+"""Bringing a voice: its owner's consent, a row and a signed URL, then a check of what arrived."""
 
 import unicodedata
 import uuid
@@ -13,17 +13,15 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from auteur.api.problems import Problem, Unavailable, field_problem
+from auteur.api.problems import Problem, field_problem
+from gpu_tasks.errors import Refusal
 from media.access import owned_voice
 from media.content_types import ACCEPTED, base_type
-from media.deletion import remove_after_commit
 from media.models import MediaStatus, VoiceClone
-from media.probing import DurationUnknown, MediaTooLong
 from media.problems import FileTooLarge, Refused, SizeMismatch
-from media.storage import ObjectMissing, ObjectTooLarge, object_storage
-from media.uploads import EmptyFile, UnsupportedMediaType, UploadMissing
-from media.voices import samples
-from media.voices.samples import VoiceSample
+from media.storage import ObjectMissing, object_storage
+from media.uploads import EmptyFile, UnsupportedMediaType, UploadMissing, UploadRejected
+from media.voices.checking import reject
 
 CONSENT_STATEMENT = (
     "The voice in this recording is my own, or its owner has allowed me to have speech made with "
@@ -32,17 +30,6 @@ CONSENT_STATEMENT = (
 CONSENT_VERSION = "1"
 """Counted up with each change of the statement."""
 TAKEN = {kind: suffix for kind, suffix in ACCEPTED.items() if not kind.startswith("image/")}
-
-REFUSALS: dict[str, type[Refused]] = {
-    kind.default_code: kind
-    for kind in (
-        EmptyFile, FileTooLarge, SizeMismatch, MediaTooLong, DurationUnknown,
-        samples.NotARecording, samples.NoSound, samples.UndecodableSound, samples.SampleTooLong,
-        samples.Silent, samples.Clipped, samples.TooLittleSpeech, samples.TooMuchSpeech,
-        samples.SeveralSpeakers,
-    )
-}  # fmt: skip
-"""Every way in which a sample is refused, by the code that its row keeps."""
 
 
 class ConsentRequired(Problem):
@@ -123,17 +110,18 @@ def request_voice(
 
 
 def confirm_voice(*, user_id: UUID, voice_id: UUID) -> VoiceClone:
-    """Listen to what was uploaded and make it usable; confirming again answers the same.
+    """Have what was uploaded listened to; confirming again answers how far that is.
 
-    Raises ``NotFound``; ``UploadMissing`` while there is nothing; ``Refused`` with its kinds, after
-    which the row is rejected for good and its object removed.
+    Raises ``NotFound``; ``UploadMissing`` while there is nothing; ``Refused`` with its kinds where
+    the size alone forbids it, after which the row is rejected for good and its object removed;
+    ``UploadRejected`` from then on.
     """
     voice = owned_voice(user_id=user_id, voice_id=voice_id)
     if voice.status == MediaStatus.UPLOADING:
         _decide(voice)
         voice = owned_voice(user_id=user_id, voice_id=voice_id)
     if voice.status == MediaStatus.REJECTED:
-        raise REFUSALS.get(voice.rejection, Refused)()
+        raise UploadRejected(voice.rejection_detail or None, reason=voice.rejection)
     return voice
 
 
@@ -152,31 +140,29 @@ def _printable(field: str, text: str) -> str:
 
 
 def _decide(voice: VoiceClone) -> None:
-    """Accept or reject; returns without a word where another confirm was faster."""
+    """Have it checked, or reject it; without a word where another confirm was faster."""
     try:
-        size_bytes, found = _inspect(voice)
-    except Refused as refusal:
-        _reject(voice, refusal)
+        size_bytes = _arrived(voice)
+    except Refused as refused:
+        if reject(_waiting(voice), voice, Refusal(refused.default_code, str(refused.detail))):
+            raise
     except Problem:
         if _waiting(voice).exists():
             raise
     else:
-        _accept(voice, size_bytes, found)
+        _waiting(voice).update(
+            status=MediaStatus.CHECKING, file_size_bytes=size_bytes, check_at=Now(), check_tries=0
+        )
 
 
-def _inspect(voice: VoiceClone) -> tuple[int, VoiceSample]:
-    storage = object_storage()
+def _arrived(voice: VoiceClone) -> int:
+    """How many bytes there are of it."""
     try:
-        size_bytes = storage.head(voice.sample_r2_key).size_bytes
-        _check_size(size_bytes, told=voice.file_size_bytes)
-        content = storage.read(voice.sample_r2_key, max_bytes=size_bytes)
+        size_bytes = object_storage().head(voice.sample_r2_key).size_bytes
     except ObjectMissing as exc:
         raise UploadMissing from exc
-    except ObjectTooLarge as exc:
-        raise FileTooLarge from exc
-    except OSError as exc:
-        raise Unavailable from exc
-    return size_bytes, samples.examine(content)
+    _check_size(size_bytes, told=voice.file_size_bytes)
+    return size_bytes
 
 
 def _check_size(size_bytes: int, *, told: int | None) -> None:
@@ -187,24 +173,6 @@ def _check_size(size_bytes: int, *, told: int | None) -> None:
         raise FileTooLarge
     if told is not None and size_bytes < told:
         raise SizeMismatch
-
-
-def _accept(voice: VoiceClone, size_bytes: int, found: VoiceSample) -> None:
-    _waiting(voice).update(
-        status=MediaStatus.READY,
-        file_size_bytes=size_bytes,
-        sample_duration_ms=found.duration_ms,
-        speech_duration_ms=found.speech_duration_ms,
-    )
-
-
-def _reject(voice: VoiceClone, refusal: Refused) -> None:
-    with transaction.atomic():
-        rejected = _waiting(voice).update(
-            status=MediaStatus.REJECTED, rejection=refusal.default_code
-        )
-        if rejected:
-            remove_after_commit([voice.sample_r2_key])
 
 
 def _waiting(voice: VoiceClone) -> QuerySet[VoiceClone]:

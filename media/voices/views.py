@@ -14,6 +14,7 @@ from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from auteur.api.requests import user_id
 from media.models import VoiceClone
+from media.views import confirmed
 from media.voices.deletion import delete_voice
 from media.voices.samples import MAX_SPEECH_MS, MIN_SPEECH_MS
 from media.voices.serializers import (
@@ -67,16 +68,18 @@ class ConfirmVoiceView(APIView):
 
     @extend_schema(
         summary="Confirm a voice",
-        description="The sample is listened to at once. A refused one is removed: 422 "
-        "`too_little_speech`, `too_much_speech`, `several_speakers`, `clipped`, `silent`, "
-        "`no_sound`, `undecodable_sound`, `sample_too_long`; 413 and 415 as for media.",
+        description="The sample is listened to, which takes a moment: 202 with the `status` "
+        "`checking`. Ask again, or list the voices, until it is `ready` (200) or `rejected` (409 "
+        "`upload_rejected` with a `reason`: `too_little_speech`, `too_much_speech`, "
+        "`several_speakers`, `clipped`, `silent`, `no_sound`, `undecodable_sound`, "
+        "`sample_too_long`, or as for media): then it is removed.",
         request=None,
-        responses=ConfirmedVoiceSerializer,
+        responses={200: ConfirmedVoiceSerializer, 202: ConfirmedVoiceSerializer},
     )
     def post(self, request: Request, voice_id: UUID) -> Response:
-        """Check what was uploaded and make it usable."""
+        """Have what was uploaded listened to."""
         voice = confirm_voice(user_id=user_id(request), voice_id=voice_id)
-        return Response({"voice": VoiceSerializer(voice).data})
+        return Response({"voice": VoiceSerializer(voice).data}, status=confirmed(voice.status))
 
 
 class VoiceView(APIView):

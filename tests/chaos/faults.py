@@ -69,6 +69,7 @@ _ALL = (
     ),
     Fault("worker child SIGKILL in a call", strikes.kill_running_call, backend="local"),
     Fault("steps worker SIGKILL", lambda stack: strikes.kill(stack, "worker-steps")),
+    Fault("media worker SIGKILL", lambda stack: strikes.kill(stack, "worker-media")),
     Fault("CPU worker SIGKILL", lambda stack: strikes.kill(stack, "worker-cpu"), backend="local"),
     Fault("orchestrator SIGKILL", lambda stack: strikes.kill(stack, "orchestrator")),
     Fault(

@@ -13,6 +13,7 @@ def test_all_processes_of_the_system_are_in_the_table() -> None:
         "orchestrator",
         "worker-steps",
         "worker-cpu",
+        "worker-media",
         "flower",
     ]
 

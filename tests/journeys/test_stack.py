@@ -19,10 +19,10 @@ def test_the_api_says_that_all_stores_answer(stack: JourneyStack) -> None:
     assert (answer.status_code, answer.json()["status"]) == (200, "ok")
 
 
-def test_flower_knows_both_workers_and_the_tasks_by_name(stack: JourneyStack) -> None:
+def test_flower_knows_all_workers_and_the_tasks_by_name(stack: JourneyStack) -> None:
     def page() -> str:
         text = requests.get(f"{stack.flower_url}/workers", timeout=10).text
-        return text if "steps@" in text and "cpu@" in text else ""
+        return text if all(f"{name}@" in text for name in ("steps", "cpu", "media")) else ""
 
     assert until(page, seconds=20)
     assert "jobs.prepare" in stack.log("worker-steps")

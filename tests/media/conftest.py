@@ -17,6 +17,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from media import checking
 from media.models import MediaFile
 from media.storage.filesystem import SignedFileSystemStorage
 from media.storage.s3 import PresignedS3Storage
@@ -169,7 +170,7 @@ def uploaded(ask: Callable[..., dict[str, Any]]) -> Callable[..., MediaFile]:
 
 
 @pytest.fixture
-def confirm(
+def begin_confirm(
     api: APIClient,
     project: Project,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
@@ -179,6 +180,24 @@ def confirm(
     def request(media: MediaFile) -> Any:
         with django_capture_on_commit_callbacks(execute=True):
             return api.post(f"/projects/{project.pk}/media/{media.pk}/confirm")
+
+    return request
+
+
+@pytest.fixture
+def confirm(
+    begin_confirm: Callable[[MediaFile], Any],
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> Callable[[MediaFile], Any]:
+    """Confirm an upload as ``user`` and ask again once it has been checked."""
+
+    def request(media: MediaFile) -> Any:
+        answer = begin_confirm(media)
+        if answer.status_code != 202:
+            return answer
+        with django_capture_on_commit_callbacks(execute=True):
+            checking.run(media.pk)
+        return begin_confirm(media)
 
     return request
 

@@ -4,7 +4,6 @@ from pathlib import Path
 import av
 import pytest
 
-from auteur.api.problems import Unavailable
 from gpu_tasks import ffmpeg
 from media.models import MediaType
 from media.probing import MAX_DURATION_MS, DurationUnknown, MediaTooLong, UnsupportedMedia, probe
@@ -245,13 +244,6 @@ def test_a_playlist_makes_us_ask_nobody(
     with pytest.raises(UnsupportedMedia):
         probe(saved(samples.PLAYLIST % port, name))
     assert asked == []
-
-
-def test_a_file_that_cannot_be_read_says_nothing_about_it(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable):
-        probe(str(tmp_path / "missing.mp4"))
-    with pytest.raises(Unavailable):
-        probe("http://127.0.0.1:9/bucket/source.mp4")
 
 
 def test_of_several_sounds_the_one_that_is_played_is_described(tmp_path: Path) -> None:

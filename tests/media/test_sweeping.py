@@ -61,7 +61,7 @@ def test_what_was_confirmed_or_refused_stays(
     kept: timedelta,
 ) -> None:
     refused = uploaded(b"no film")
-    assert confirm(refused).status_code == 415
+    assert confirm(refused).json()["reason"] == "unsupported_media"
     for media in (ready(), refused):
         age(media, 2 * kept)
 

@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from auteur.api.problems import Problem
+from media import checking
 from media.models import MediaFile, MediaStatus, MediaType
 from media.storage import ObjectMissing, ObjectStorage
 from media.storage.s3 import PresignedS3Storage
@@ -178,6 +179,7 @@ class TestConfirming:
         assert told.pop("metadata")["rotation"] == 90
         assert told == {
             "origin": None,
+            "rejection": None,
             "id": str(media.pk),
             "project_id": str(project.pk),
             "name": "film.mp4",
@@ -225,43 +227,55 @@ class TestConfirming:
         assert confirm(media).status_code == 200
 
     @pytest.mark.parametrize(
-        ("content", "content_type", "status", "code"),
+        ("content", "content_type", "code"),
         [
-            (samples.TEXT, "video/mp4", 415, "unsupported_media"),
-            (samples.PLAYLIST % 9, "video/mp4", 415, "unsupported_media"),
-            (samples.SESSION, "audio/mpeg", 415, "unsupported_media"),
-            (samples.zipped(), "video/mp4", 415, "unsupported_media"),
-            (samples.video_without_index(), "video/mp4", 415, "unsupported_media"),
-            (samples.image(), "video/mp4", 415, "unsupported_media"),
-            (samples.video(), "image/png", 415, "unsupported_media"),
-            (samples.wav(frames=12 * 3600 + 1, rate=1), "audio/wav", 422, "media_too_long"),
-            (b"", "video/mp4", 422, "empty_file"),
+            (samples.TEXT, "video/mp4", "unsupported_media"),
+            (samples.PLAYLIST % 9, "video/mp4", "unsupported_media"),
+            (samples.SESSION, "audio/mpeg", "unsupported_media"),
+            (samples.zipped(), "video/mp4", "unsupported_media"),
+            (samples.video_without_index(), "video/mp4", "unsupported_media"),
+            (samples.image(), "video/mp4", "unsupported_media"),
+            (samples.video(), "image/png", "unsupported_media"),
+            (samples.wav(frames=12 * 3600 + 1, rate=1), "audio/wav", "media_too_long"),
         ],
         ids=["text", "playlist", "session", "archive", "broken off", "picture", "no picture",
-             "too long", "empty"],
+             "too long"],
     )  # fmt: skip
     def test_what_is_refused_is_removed(
         self,
         storage: ObjectStorage,
         uploaded: Uploaded,
         confirm: Confirm,
+        api: APIClient,
         content: bytes,
         content_type: str,
-        status: int,
         code: str,
     ) -> None:
         media = uploaded(content, content_type)
 
-        answer = confirm(media)
+        problem = confirm(media)
 
-        assert (answer.status_code, answer.json()["code"]) == (status, code)
-        media.refresh_from_db()
-        assert (media.status, media.metadata) == (MediaStatus.REJECTED, {"rejected": code})
+        assert (problem.status_code, problem.json()["code"]) == (409, "upload_rejected")
+        told = api.get(f"/media/{media.pk}").json()
+        assert (told["status"], told["rejection"]["code"]) == ("rejected", code)
+        assert problem.json()["reason"] == code
+        assert problem.json()["detail"] == told["rejection"]["detail"] != ""
         with pytest.raises(ObjectMissing):
             storage.head(media.r2_key)
-        again = confirm(media)
-        assert (again.status_code, again.json()["code"]) == (409, "upload_rejected")
-        assert again.json()["reason"] == code
+
+    def test_an_empty_file_is_refused_at_once(
+        self, storage: ObjectStorage, uploaded: Uploaded, confirm: Confirm, api: APIClient
+    ) -> None:
+        media = uploaded(b"")
+        answer, again = confirm(media), confirm(media)
+        assert (answer.status_code, answer.json()["code"]) == (422, "empty_file")
+        assert (again.status_code, again.json()["reason"]) == (409, "empty_file")
+        told = api.get(f"/media/{media.pk}").json()
+        assert told["rejection"] == {
+            "code": "empty_file", "detail": "The uploaded file is empty.",
+        }  # fmt: skip
+        with pytest.raises(ObjectMissing):
+            storage.head(media.r2_key)
 
     @pytest.mark.parametrize(
         ("difference", "status", "code"),
@@ -358,7 +372,7 @@ class TestConfirming:
 @pytest.mark.parametrize(
     ("content", "outcome"), [(samples.video(), "ready"), (samples.TEXT, "rejected")]
 )
-def test_many_confirm_at_once(
+def test_eight_confirm_at_once_and_one_check_is_made(
     filesystem_storage: ObjectStorage,
     uploaded: Uploaded,
     project: Project,
@@ -366,7 +380,7 @@ def test_many_confirm_at_once(
     outcome: str,
 ) -> None:
     media = uploaded(content)
-    start = threading.Barrier(4)
+    start = threading.Barrier(8)
     answers: list[str] = []
 
     def confirm() -> None:
@@ -381,15 +395,19 @@ def test_many_confirm_at_once(
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=confirm) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    def check() -> None:
+        start.wait()
+        checking.run(media.pk)
+        connection.close()
+
+    for work in (confirm, check):
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     media.refresh_from_db()
+    assert answers == ["checking"] * 8
     assert media.status == outcome
-    if outcome == "ready":
-        assert answers == ["ready"] * 4
-    else:
-        assert sorted(answers) == ["unsupported_media"] + ["upload_rejected"] * 3
+    assert media.check_tries == 1

@@ -13,7 +13,7 @@ from tests.media import samples
 
 FIELDS = {
     "id", "project_id", "name", "type", "status", "mime_type", "duration_ms", "file_size_bytes",
-    "metadata", "origin", "thumbnail_url", "created_at",
+    "metadata", "rejection", "origin", "thumbnail_url", "created_at",
 }  # fmt: skip
 DETAILS = FIELDS | {"download_url", "derivatives", "sprite_url", "sprite", "peaks_url"}
 

@@ -1,4 +1,4 @@
-"""`manage.py worker steps|cpu|gpu`: run a Celery worker for one role's queues."""
+"""`manage.py worker steps|cpu|media|gpu`: run a Celery worker for one role's queues."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from gpu_tasks.contract import GpuClass
-from jobs.publishing import cpu_queues, step_queues
+from jobs.publishing import cpu_queues, media_queues, step_queues
 
 TRY_DEVICE = "import sys, torch; torch.zeros(1, device=sys.argv[1])"
 GPU_CLASSES = {gpu.value.lower(): gpu for gpu in GpuClass if gpu != GpuClass.CPU}
@@ -18,11 +18,12 @@ GPU_CLASSES = {gpu.value.lower(): gpu for gpu in GpuClass if gpu != GpuClass.CPU
 class Command(BaseCommand):
     help = (
         "Run a worker: `steps` for the short steps of all features, `cpu` for CPU engines, "
+        "`media` for checks and pictures of uploads, "
         "`gpu` for the engines of one GPU class, on a machine that has such a GPU."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("role", choices=["steps", "cpu", "gpu"])
+        parser.add_argument("role", choices=["steps", "cpu", "media", "gpu"])
         parser.add_argument(
             "--class", dest="gpu_class", choices=list(GPU_CLASSES), help="Of the role `gpu`."
         )
@@ -65,4 +66,4 @@ def _check_device(device: str) -> None:
 def _queues(role: str, gpu_class: str | None) -> list[str]:
     if gpu_class:
         return [GPU_CLASSES[gpu_class].queue]
-    return cpu_queues() if role == "cpu" else step_queues()
+    return {"steps": step_queues, "cpu": cpu_queues, "media": media_queues}[role]()

@@ -12,10 +12,14 @@ from gpu_tasks.decoding import open_media
 from gpu_tasks.film import look
 from media.derivation import frames, pictures
 from media.derivation.pictures import MAX_TILES, Strip, interval_of, of_film, still
-from media.derivation.work import TooSlow
 from tests.gpu_tasks import hdr
 from tests.media import samples
 from tests.media.films import HEIGHT, RATE, WIDTH, decoded, film, halves
+
+
+class Enough(Exception):
+    pass
+
 
 Derived = Callable[..., tuple[bytes | None, Strip | None]]
 QUARTERS = np.array(
@@ -217,10 +221,10 @@ def test_frames_that_grow_on_the_way_are_not_decoded(
 
 def test_whoever_watches_may_stop_it(tmp_path: Path) -> None:
     def stop(share: float) -> None:
-        raise TooSlow
+        raise Enough
 
     (tmp_path / "film.mp4").write_bytes(film([halves(40, 220)] * 3))
-    with open_media(tmp_path / "film.mp4") as container, pytest.raises(TooSlow):
+    with open_media(tmp_path / "film.mp4") as container, pytest.raises(Enough):
         of_film(container, 300, stop)
 
 

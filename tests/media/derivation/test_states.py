@@ -8,7 +8,9 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from media.derivation import states
+from media import lines
+from media.derivation.states import DERIVATIONS, request
+from media.lines import Claim, ClaimLost
 from media.models import DerivationStatus, MediaFile, MediaStatus
 
 Make = Callable[..., MediaFile]
@@ -25,126 +27,130 @@ def elapse(media: MediaFile, by: timedelta) -> None:
     MediaFile.objects.filter(pk=media.pk).update(derive_at=media.derive_at - by)
 
 
-def claimed(media: MediaFile) -> states.Claim:
-    claim = states.claim(media.pk)
+def claimed(media: MediaFile) -> Claim[MediaFile]:
+    claim = DERIVATIONS.claim(media.pk)
     assert claim is not None
     return claim
+
+
+def finish(claim: Claim[MediaFile], **found: object) -> None:
+    claim.finish(derivation_status=DerivationStatus.DONE, **found)
 
 
 def test_whatever_is_ready_is_due(make_media: Make) -> None:
     ready = make_media()
     make_media(status=MediaStatus.UPLOADING)
     make_media(status=MediaStatus.REJECTED)
-    assert states.take_due(10) == [ready.pk]
-    assert states.take_due(10) == []
+    assert DERIVATIONS.take_due(10) == [ready.pk]
+    assert DERIVATIONS.take_due(10) == []
 
 
 def test_a_message_not_claimed_is_sent_again(make_media: Make) -> None:
     media = make_media()
-    states.take_due(10)
-    elapse(media, states.SENT_AGAIN_AFTER - MARGIN)
-    assert states.take_due(10) == []
+    DERIVATIONS.take_due(10)
+    elapse(media, lines.SENT_AGAIN_AFTER - MARGIN)
+    assert DERIVATIONS.take_due(10) == []
     elapse(media, MARGIN)
-    assert states.take_due(10) == [media.pk]
+    assert DERIVATIONS.take_due(10) == [media.pk]
     assert status(media) == (DerivationStatus.WAITING, 0)
 
 
 def test_no_more_are_taken_than_asked_for(make_media: Make) -> None:
     made = {make_media().pk for _ in range(3)}
-    assert states.take_due(0) == states.take_due(-1) == []
-    first, second = states.take_due(2), states.take_due(2)
+    assert DERIVATIONS.take_due(0) == DERIVATIONS.take_due(-1) == []
+    first, second = DERIVATIONS.take_due(2), DERIVATIONS.take_due(2)
     assert (len(first), len(second)) == (2, 1)
     assert {*first, *second} == made
 
 
 def test_only_one_claims(make_media: Make) -> None:
     media = make_media()
-    assert states.claim(uuid.uuid4()) is None
+    assert DERIVATIONS.claim(uuid.uuid4()) is None
     claimed(media)
-    assert states.claim(media.pk) is None
+    assert DERIVATIONS.claim(media.pk) is None
     assert status(media) == (DerivationStatus.WORKING, 1)
 
 
 @pytest.mark.parametrize("uploading", [MediaStatus.UPLOADING, MediaStatus.REJECTED])
 def test_what_is_not_ready_is_not_claimed(make_media: Make, uploading: MediaStatus) -> None:
-    assert states.claim(make_media(status=uploading).pk) is None
+    assert DERIVATIONS.claim(make_media(status=uploading).pk) is None
 
 
 def test_whoever_tells_progress_keeps_the_claim(make_media: Make) -> None:
     media = make_media()
     claim = claimed(media)
-    elapse(media, states.LEASE - MARGIN)
-    assert states.take_back_lost() == 0
+    elapse(media, lines.LEASE - MARGIN)
+    assert DERIVATIONS.take_back_lost() == 0
     elapse(media, MARGIN)
-    states.renew(claim, 0.4)
-    assert states.take_back_lost() == 0
+    claim.renew(derivation_progress=0.4)
+    assert DERIVATIONS.take_back_lost() == 0
     media.refresh_from_db()
     assert media.derivation_progress == 0.4
 
 
 def test_a_lost_claim_is_another_try_until_there_are_no_more(make_media: Make) -> None:
     media = make_media()
-    for number in range(1, states.MAX_TRIES + 1):
+    for number in range(1, lines.MAX_TRIES + 1):
         claimed(media)
-        elapse(media, states.LEASE)
-        assert states.take_back_lost() == 1
-        last = number == states.MAX_TRIES
+        elapse(media, lines.LEASE)
+        assert DERIVATIONS.take_back_lost() == 1
+        last = number == lines.MAX_TRIES
         expected = DerivationStatus.FAILED if last else DerivationStatus.WAITING
         assert status(media) == (expected, number)
-        assert states.take_due(10) == ([] if last else [media.pk])
-    assert states.claim(media.pk) is None
+        assert DERIVATIONS.take_due(10) == ([] if last else [media.pk])
+    assert DERIVATIONS.claim(media.pk) is None
     assert media.status == MediaStatus.READY
 
 
 def test_who_lost_the_claim_changes_nothing(make_media: Make) -> None:
     media = make_media()
     lost = claimed(media)
-    elapse(media, states.LEASE)
-    states.take_back_lost()
+    elapse(media, lines.LEASE)
+    DERIVATIONS.take_back_lost()
     present = claimed(media)
-    for late in (lambda: states.renew(lost, 0.9), lambda: states.finish(lost, sprite={})):
-        with pytest.raises(states.ClaimLost):
+    for late in (lambda: lost.renew(derivation_progress=0.9), lambda: finish(lost, sprite={})):
+        with pytest.raises(ClaimLost):
             late()
-    states.fail(lost)
-    states.try_again(lost)
-    states.wait_for_storage(lost)
+    lost.give_up()
+    lost.try_again()
+    lost.wait_for_storage()
     assert status(media) == (DerivationStatus.WORKING, 2)
-    states.finish(present, sprite=None)
+    finish(present, sprite=None)
     assert status(media) == (DerivationStatus.DONE, 2)
 
 
 def test_a_storage_that_is_away_costs_no_try(make_media: Make) -> None:
     media = make_media()
-    for _ in range(states.MAX_TRIES + 1):
-        states.wait_for_storage(claimed(media))
+    for _ in range(lines.MAX_TRIES + 1):
+        claimed(media).wait_for_storage()
         assert status(media) == (DerivationStatus.WAITING, 0)
-    assert states.take_due(10) == []
-    elapse(media, states.OUTAGE_PAUSE)
-    assert states.take_due(10) == [media.pk]
+    assert DERIVATIONS.take_due(10) == []
+    elapse(media, lines.OUTAGE_PAUSE)
+    assert DERIVATIONS.take_due(10) == [media.pk]
 
 
 def test_a_read_that_broke_off_costs_one(make_media: Make) -> None:
     media = make_media()
-    for number in range(1, states.MAX_TRIES + 1):
-        states.try_again(claimed(media))
+    for number in range(1, lines.MAX_TRIES + 1):
+        claimed(media).try_again()
         expected = (
-            DerivationStatus.FAILED if number == states.MAX_TRIES else DerivationStatus.WAITING
+            DerivationStatus.FAILED if number == lines.MAX_TRIES else DerivationStatus.WAITING
         )
         assert status(media) == (expected, number)
 
 
 def test_asking_again_starts_anew(make_media: Make) -> None:
     done, failed, working, uploading = (make_media() for _ in range(4))
-    states.finish(claimed(done))
-    states.fail(claimed(failed))
+    finish(claimed(done))
+    claimed(failed).give_up()
     old = claimed(working)
     MediaFile.objects.filter(pk=uploading.pk).update(status=MediaStatus.UPLOADING)
     asked = [done.pk, failed.pk, working.pk, uploading.pk, uuid.uuid4()]
-    assert states.request(asked) == 3
-    assert set(states.take_due(10)) == {done.pk, failed.pk, working.pk}
+    assert request(asked) == 3
+    assert set(DERIVATIONS.take_due(10)) == {done.pk, failed.pk, working.pk}
     assert status(done) == (DerivationStatus.WAITING, 0)
-    with pytest.raises(states.ClaimLost):
-        states.renew(old, 0.5)
+    with pytest.raises(ClaimLost):
+        old.renew(derivation_progress=0.5)
 
 
 @pytest.mark.parametrize("ended", [DerivationStatus.DONE, DerivationStatus.FAILED])

@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from gpu_tasks.audio import Samples
 from media.models import MediaStatus, VoiceClone
+from media.voices import checking
 from tests.gpu_tasks.recordings import MONOLOGUE, SHORT, sound_of, write_sound
 from tests.media.conftest import send
 
@@ -52,7 +53,7 @@ def bring(ask_voice: Ask) -> Bring:
 
 
 @pytest.fixture
-def confirm_voice(
+def begin_confirm_voice(
     api: APIClient, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> Confirm:
     """Confirm a voice as ``user``."""
@@ -60,6 +61,23 @@ def confirm_voice(
     def request(voice: VoiceClone) -> Any:
         with django_capture_on_commit_callbacks(execute=True):
             return api.post(f"/voices/{voice.pk}/confirm")
+
+    return request
+
+
+@pytest.fixture
+def confirm_voice(
+    begin_confirm_voice: Confirm, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> Confirm:
+    """Confirm a voice as ``user`` and ask again once it has been listened to."""
+
+    def request(voice: VoiceClone) -> Any:
+        answer = begin_confirm_voice(voice)
+        if answer.status_code != 202:
+            return answer
+        with django_capture_on_commit_callbacks(execute=True):
+            checking.run(voice.pk)
+        return begin_confirm_voice(voice)
 
     return request
 

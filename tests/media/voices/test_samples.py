@@ -1,5 +1,6 @@
 """What a sample must be, on real speech, and at the edges of its limits."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,9 +8,9 @@ import numpy as np
 import pytest
 
 from gpu_tasks.audio import RATE, Block, Samples
+from gpu_tasks.errors import Refusal
 from gpu_tasks.transcription.utterances import Utterance
 from media.probing import UnsupportedMedia
-from media.problems import Refused
 from media.voices import samples
 from media.voices.samples import (
     MAX_PLATEAU_SHARE,
@@ -17,7 +18,7 @@ from media.voices.samples import (
     MAX_SPEECH_MS,
     MIN_SPEECH_MS,
     SILENT_PEAK,
-    examine,
+    VoiceSample,
 )
 from tests.gpu_tasks.recordings import BROKEN, INTERVIEW, MONOLOGUE, sound_of, write_film
 from tests.media import samples as files
@@ -31,10 +32,17 @@ def speech() -> Samples:
     return sound_of(MONOLOGUE)
 
 
+def examine(content: bytes) -> VoiceSample:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.seek(0)
+        return samples.examine(file)
+
+
 def refusal(content: bytes) -> str:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Refusal) as caught:
         examine(content)
-    return caught.value.default_code
+    return caught.value.code
 
 
 def test_one_mans_speech_is_taken():

@@ -1,4 +1,4 @@
-"""Pictures and waveforms between orchestrator and workers: published, lost, made all the same."""
+"""Checks and pictures between orchestrator and workers: published, lost, made all the same."""
 
 import os
 import signal
@@ -18,11 +18,10 @@ from redis.exceptions import RedisError
 
 from auteur.devstack.processes import BASE_DIR
 from jobs import publishing
-from jobs.orchestrator import derivation
-from media.derivation import states
-from media.models import DerivationStatus, MediaFile, MediaType
+from jobs.orchestrator import media_work
+from media.derivation.states import DERIVATIONS
+from media.models import DerivationStatus, MediaFile, MediaStatus, MediaType
 from media.storage import object_storage
-from media.tasks import DERIVE
 from tests.jobs.broker import Broker
 from tests.media.films import film, halves, tone
 from tests.waiting import until
@@ -31,6 +30,7 @@ Make = Callable[..., MediaFile]
 READY_SECONDS = 60.0
 DONE_SECONDS = 60.0
 STOP_SECONDS = 20.0
+DERIVE = "media.derive"
 
 
 @pytest.fixture
@@ -44,66 +44,87 @@ def broker() -> Iterator[Broker]:
 
 @pytest.mark.django_db
 class TestPublishing:
+    @pytest.fixture(autouse=True)
+    def no_limit(self, settings: Any) -> None:
+        settings.DERIVE_LIMIT = 1000
+
     def test_due_media_are_sent_once(self, make_media: Make, broker: Broker) -> None:
         for _ in range(2):
             make_media()
-        assert (derivation.derive(), derivation.derive()) == (2, 0)
+        assert (media_work.wake_media(), media_work.wake_media()) == (2, 0)
         assert publishing.waiting_in(DERIVE) == 2
 
     def test_a_full_queue_is_left_alone(self, make_media: Make, broker: Broker) -> None:
         make_media()
-        for _ in range(derivation.MAX_WAITING):
+        for _ in range(media_work.MAX_WAITING):
             broker.put(DERIVE)
-        assert derivation.derive() == 0
+        assert media_work.wake_media() == 0
         broker.lose(DERIVE)
-        assert derivation.derive() == 1
+        assert media_work.wake_media() == 1
 
     def test_no_more_are_sent_than_there_is_room(self, make_media: Make, broker: Broker) -> None:
         for _ in range(3):
             make_media()
-        for _ in range(derivation.MAX_WAITING - 2):
+        for _ in range(media_work.MAX_WAITING - 2):
             broker.put(DERIVE)
-        assert (derivation.derive(), derivation.derive()) == (2, 0)
-        assert publishing.waiting_in(DERIVE) == derivation.MAX_WAITING
+        assert (media_work.wake_media(), media_work.wake_media()) == (2, 0)
+        assert publishing.waiting_in(DERIVE) == media_work.MAX_WAITING
 
     def test_lost_messages_are_sent_again(self, make_media: Make, broker: Broker) -> None:
         media = make_media()
-        derivation.derive()
+        media_work.wake_media()
         broker.flush()
         MediaFile.objects.filter(pk=media.pk).update(derive_at=Now())
-        assert derivation.derive() == 1
+        assert media_work.wake_media() == 1
 
     def test_with_the_broker_away_nothing_is_taken(self, make_media: Make, broker: Broker) -> None:
         media = make_media()
         broker.go_away()
         with pytest.raises(RedisError):
-            derivation.derive()
+            media_work.wake_media()
         broker.come_back()
         media.refresh_from_db()
-        assert states.take_due(10) == [media.pk]
+        assert DERIVATIONS.take_due(10) == [media.pk]
 
     def test_lost_workers_are_made_up_for(self, make_media: Make, broker: Broker) -> None:
         media = make_media()
-        states.claim(media.pk)
-        assert derivation.derive() == 0
+        DERIVATIONS.claim(media.pk)
+        assert media_work.wake_media() == 0
         MediaFile.objects.filter(pk=media.pk).update(derive_at=Now())
-        assert derivation.derive() == 2
+        assert media_work.wake_media() == 2
         media.refresh_from_db()
         assert media.derivation_status == DerivationStatus.WAITING
         assert publishing.waiting_in(DERIVE) == 1
 
-    def test_cpu_workers_serve_the_queue(self) -> None:
-        assert publishing.cpu_queues() == ["gpu.cpu", "media.derive"]
+    def test_who_serves_paid_work_serves_no_media(self) -> None:
+        assert publishing.media_queues() == ["media.check", "voices.check", "media.derive"]
+        assert publishing.cpu_queues() == ["gpu.cpu"]
+        assert not {*publishing.step_queues()} & {*publishing.media_queues()}
+
+    def test_derivatives_leave_a_process_for_checks(
+        self, make_media: Make, broker: Broker, settings: Any
+    ) -> None:
+        settings.DERIVE_LIMIT = 2
+        media = [make_media() for _ in range(4)]
+        assert media_work.wake_media() == 2
+        broker.lose(DERIVE)
+        DERIVATIONS.claim(media[0].pk)
+        MediaFile.objects.filter(derivation_claim=None).update(derive_at=Now())
+        assert media_work.wake_media() == 1
+        for _ in range(3):
+            make_media(status=MediaStatus.CHECKING, check_at=Now())
+        assert media_work.wake_media() == 3
+        assert publishing.waiting_in("media.check") == 3
 
 
 @pytest.fixture
 def worker(transactional_db: None, broker: Broker, tmp_path: Path) -> Iterator[subprocess.Popen]:
-    """A running CPU worker with one child."""
+    """A running worker for media with one child."""
     log = tmp_path / "worker.log"
     address = os.environ["DATABASE_URL"].rsplit("/", 1)[0]
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "worker", "cpu", "--concurrency", "1"],
+            [sys.executable, "manage.py", "worker", "media", "--concurrency", "1"],
             cwd=BASE_DIR,
             env={
                 **os.environ,
@@ -137,7 +158,7 @@ def kept(make_media: Make) -> Callable[[bytes, int], MediaFile]:
 
 
 def is_done(media: MediaFile) -> bool:
-    derivation.derive()
+    media_work.wake_media()
     media.refresh_from_db()
     return media.derivation_status == DerivationStatus.DONE
 
@@ -157,7 +178,7 @@ def test_a_worker_child_killed_in_the_middle_is_made_up_for(worker: Any, kept: A
     # Large enough to be met in the middle.
     frames = [halves(40, 220, width=1920, height=1080)] * 300
     media = kept(film(frames, sound=tone(30.0)), 30_000)
-    derivation.derive()
+    media_work.wake_media()
 
     def is_working() -> bool:
         media.refresh_from_db()

@@ -1,0 +1,32 @@
+"""What looking at one untrusted file may take (docs/security.md, "Hostile media")."""
+
+from gpu_tasks.confinement import MIB, Limits
+
+MEMORY_BYTES = 512 * MIB
+"""A frame of `MAX_FRAME_PIXELS`, and what it takes to get there."""
+MAX_SCAN_SECONDS = 20.0
+"""Of reading on to learn how long a file lasts."""
+PART_SECONDS = 240
+"""Pictures and sound may take so long each: together less than the source's signed URL lives."""
+
+PROBING = Limits(
+    memory_bytes=MEMORY_BYTES,
+    cpu_seconds=30,
+    wall_seconds=2 * MAX_SCAN_SECONDS,
+    file_bytes=0,
+    answer_bytes=256 * 1024,
+)
+LISTENING = Limits(
+    memory_bytes=MEMORY_BYTES,
+    cpu_seconds=60,
+    wall_seconds=120.0,
+    file_bytes=0,
+    answer_bytes=64 * 1024,
+)
+DECODING = Limits(
+    memory_bytes=MEMORY_BYTES,
+    cpu_seconds=PART_SECONDS,
+    wall_seconds=PART_SECONDS,
+    file_bytes=0,
+    answer_bytes=16 * MIB,
+)
