@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "auteur.database",
     "auteur.api",
     "accounts",
     "jobs",
@@ -103,24 +104,29 @@ TEMPLATES = [
 
 # --- Stores -----------------------------------------------------------------------------------
 
-DATABASES = {
-    "default": env.db_url("DATABASE_URL")
-    | {
+_DATABASE_OPTIONS = {
+    "connect_timeout": 5,
+    "prepare_threshold": 5,  # uses of a statement; behind a pooler, never (auteur/database)
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds; a silent network must not hang a worker
+}
+
+
+def _database(url: dict[str, Any]) -> dict[str, Any]:
+    """Of a URL; what stands in its query (``sslmode=verify-full``) is for libpq, and wins."""
+    return url | {
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {
-            "connect_timeout": 5,
-            # Uses of a statement before it is prepared; 0, behind a pooler by transaction, never.
-            "prepare_threshold": env.int("DATABASE_PREPARE_THRESHOLD", default=5) or None,
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 30_000,  # milliseconds; a silent network must not hang a worker
-            "options": "-c statement_timeout=30s -c lock_timeout=10s"
-            " -c idle_in_transaction_session_timeout=60s",
-        },
-    },
-}
+        "OPTIONS": _DATABASE_OPTIONS | url.get("OPTIONS", {}),
+    }
+
+
+DATABASES = {"default": _database(env.db_url("DATABASE_URL"))}
+# Of the tables' owner, where the application has a role of its own; for `migrate` alone.
+_OWNER_URL = env.str("MIGRATION_DATABASE_URL", default="")
+MIGRATION_DATABASE = _database(env.db_url_config(_OWNER_URL)) if _OWNER_URL else {}
 REDIS_URL = env.str("REDIS_URL")
 MONGODB_URI = env.str("MONGODB_URI")
 MONGODB_DATABASE = env.str("MONGODB_DATABASE", default="auteur")

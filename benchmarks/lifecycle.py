@@ -75,9 +75,12 @@ def _worker(app: str, settings: Mapping[str, str]) -> Process:
 
 def baseline(var: Path, values: Mapping[str, str], name: str) -> float:
     """Jobs per second of `benchmarks.bare` or `benchmarks.textbook`, in a process of its own."""
-    settings = environment.of_children(
-        {**values, "BENCHMARK_BROKER": values["REDIS_URL"], "LOG_LEVEL": "WARNING"}, os.environ
-    )
+    own = {
+        "BENCHMARK_BROKER": values["REDIS_URL"],
+        "DATABASE_URL": values["MIGRATION_DATABASE_URL"],  # the textbook makes its tables
+        "LOG_LEVEL": "WARNING",
+    }
+    settings = environment.of_children({**values, **own}, os.environ)
     with stack.running([_worker(f"benchmarks.{name}", settings)], var):
         time.sleep(3)  # the worker has no health check of its own
         command = [sys.executable, "-m", "benchmarks.lifecycle", name]

@@ -37,6 +37,10 @@ keep s3_access_key_id "$(random 10)"
 keep s3_secret_access_key "$(random 20)"
 keep minio_root_password "$(random 20)"
 
-keep database_url "postgres://auteur:$(cat "$folder/postgres_password")@postgres:5432/auteur"
+# The tables' owner, for `migrate`, which makes the application's role: that one may change neither
+# tables nor the ledger.
+keep migration_database_url \
+	"postgres://auteur:$(cat "$folder/postgres_password")@postgres:5432/auteur"
+keep database_url "postgres://auteur_app:$(random 32)@postgres:5432/auteur"
 keep redis_url "redis://:$(cat "$folder/redis_password")@redis:6379/0"
 keep mongodb_uri "mongodb://auteur:$(cat "$folder/mongodb_password")@mongodb:27017/auteur"

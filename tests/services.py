@@ -57,6 +57,8 @@ def _start() -> None:
     numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
     chosen = ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
     values = environment.prepare(folder, chosen)
+    # Tests make and empty their tables; those of tests/database and running stacks have two roles.
+    values["DATABASE_URL"] = values.pop("MIGRATION_DATABASE_URL")
     given = [store for store, variable in URL_OF_STORE.items() if variable in os.environ]
     databases = REDIS_DATABASES_ANYWHERE if "redis" in given else services.REDIS_DATABASES
     os.environ[REDIS_DATABASES_VARIABLE] = str(databases)

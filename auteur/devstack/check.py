@@ -34,6 +34,7 @@ def run() -> int:
         supervisor = Supervisor([server], var / "log", report=lambda line: None)
         try:
             supervisor.start()
+            values["DATABASE_URL"] = values["MIGRATION_DATABASE_URL"]  # of whom there is already
             return _run_checks(environment.of_children(values, os.environ))
         finally:
             supervisor.stop()

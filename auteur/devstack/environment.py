@@ -19,9 +19,11 @@ SECRETS = (
     "SUPABASE_JWT_SECRET",
     "GPU_CALLBACK_SECRET",
     "POSTGRES_PASSWORD",
+    "POSTGRES_APPLICATION_PASSWORD",
     "REDIS_PASSWORD",
 )
-POSTGRES_USER = "auteur"
+POSTGRES_USER = "auteur"  # owns the tables
+POSTGRES_APPLICATION_USER = "auteur_app"  # made by `migrate`
 POSTGRES_DATABASE = "auteur"
 
 
@@ -38,9 +40,12 @@ def prepare(var: Path, ports: Ports) -> dict[str, str]:
 
 def _addresses(var: Path, ports: Ports, secret: Mapping[str, str]) -> dict[str, str]:
     public_url = f"http://{HOST}:{ports.api}"
-    postgres = f"{POSTGRES_USER}:{secret['POSTGRES_PASSWORD']}@{HOST}:{ports.postgres}"
+    postgres = f"{HOST}:{ports.postgres}/{POSTGRES_DATABASE}"
+    owner = f"{POSTGRES_USER}:{secret['POSTGRES_PASSWORD']}"
+    application = f"{POSTGRES_APPLICATION_USER}:{secret['POSTGRES_APPLICATION_PASSWORD']}"
     return {
-        "DATABASE_URL": f"postgres://{postgres}/{POSTGRES_DATABASE}",
+        "DATABASE_URL": f"postgres://{application}@{postgres}",
+        "MIGRATION_DATABASE_URL": f"postgres://{owner}@{postgres}",
         "REDIS_URL": f"redis://:{secret['REDIS_PASSWORD']}@{HOST}:{ports.redis}/0",
         "MONGODB_URI": f"mongodb://{HOST}:{ports.mongodb}",
         "PUBLIC_URL": public_url,

@@ -20,6 +20,7 @@ PLACES = {"HOST": "0.0.0.0", "API_PORT": "8000", "FLOWER_PORT": "5555"}  # noqa:
 STORES = ("postgres", "redis", "mongodb", "minio")
 NOT_IN_PRODUCTION = {"DEBUG", "STORAGE_DIR", "STORAGE_SIGNING_KEY"}
 IN_THE_IMAGE = {"STATIC_ROOT"}
+OF_MIGRATE_ALONE = {"MIGRATION_DATABASE_URL"}
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|KEY|TOKEN|DATABASE_URL|REDIS_URL|MONGODB_URI")
 
 
@@ -66,14 +67,24 @@ def test_what_it_sets_is_what_the_settings_read_and_nothing_is_missing() -> None
     known = dict(settings_variables())
     given = {name.removesuffix("_FILE"): value for name, value in environment("api").items()}
     assert set(given) - set(known) == set()
-    assert set(known) - set(given) == NOT_IN_PRODUCTION | IN_THE_IMAGE
+    assert set(known) - set(given) == NOT_IN_PRODUCTION | IN_THE_IMAGE | OF_MIGRATE_ALONE
     required = {name for name, has_default in known.items() if not has_default}
     assert all(given[name] for name in required - NOT_IN_PRODUCTION)
 
 
 def test_our_services_share_one_environment() -> None:
+    own = {f"{name}_FILE" for name in OF_MIGRATE_ALONE}
+    assert environment("migrate").keys() - environment("api").keys() == own
     for name in OURS:
-        assert environment(name) == environment("api"), name
+        shared = {k: v for k, v in environment(name).items() if name != "migrate" or k not in own}
+        assert shared == environment("api"), name
+
+
+def test_migrate_reaches_a_database_elsewhere() -> None:
+    networks = compose()["networks"]
+    reached = [networks[name] or {} for name in services()["migrate"]["networks"]]
+    assert not all(network.get("internal") for network in reached)
+    assert set(services()["postgres"]["networks"]) <= set(services()["migrate"]["networks"])
 
 
 @pytest.mark.parametrize("name", [*services()])

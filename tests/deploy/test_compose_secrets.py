@@ -4,6 +4,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -24,6 +25,7 @@ from django.conf import settings
 from media.storage import object_storage
 print(json.dumps({
     "database": settings.DATABASES["default"],
+    "owner": settings.MIGRATION_DATABASE,
     "redis": settings.REDIS_URL,
     "mongodb": settings.MONGODB_URI,
     "hosts": settings.ALLOWED_HOSTS,
@@ -100,9 +102,9 @@ def test_compose_asks_for_what_only_the_operator_knows(without: str) -> None:
         api_environment(told, Path("secrets"))
 
 
-def api_environment(told: dict[str, str], folder: Path) -> dict[str, str]:
-    """The container's environment, its secrets taken from ``folder``."""
-    given = services()["api"]["environment"]
+def api_environment(told: dict[str, str], folder: Path, name: str = "api") -> dict[str, str]:
+    """A container's environment, its secrets taken from ``folder``."""
+    given = services()[name]["environment"]
     return {
         name: interpolated(value, told).replace("/run/secrets", str(folder))
         for name, value in given.items()
@@ -110,18 +112,31 @@ def api_environment(told: dict[str, str], folder: Path) -> dict[str, str]:
     }
 
 
-def test_the_settings_start_with_that_environment(folder: Path) -> None:
-    environment = api_environment(OPERATOR, folder)
+def settings_of(name: str, folder: Path) -> dict[str, Any]:
+    environment = api_environment(OPERATOR, folder, name)
     environment |= {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "auteur.settings"}
     command = [sys.executable, "-W", "error::RuntimeWarning", "-c", LOOK]
     run = subprocess.run(
         command, cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
-    seen = json.loads(run.stdout)
+    return json.loads(run.stdout)
+
+
+def test_migrations_alone_come_as_the_owner_of_the_tables(folder: Path) -> None:
+    seen = settings_of("migrate", folder)
+    assert seen["database"]["USER"] == "auteur_app"
+    assert seen["owner"]["USER"] == services()["postgres"]["environment"]["POSTGRES_USER"]
+    assert seen["owner"]["PASSWORD"] == contents(folder)["postgres_password"]
+    assert seen["owner"]["NAME"] == seen["database"]["NAME"]
+
+
+def test_the_settings_start_with_that_environment(folder: Path) -> None:
+    seen = settings_of("api", folder)
     made = contents(folder)
     assert seen["database"]["HOST"] == "postgres"
-    assert seen["database"]["PASSWORD"] == made["postgres_password"]
+    assert seen["database"]["PASSWORD"] == urlsplit(made["database_url"]).password
+    assert seen["owner"] == {}
     assert seen["redis"] == f"redis://:{made['redis_password']}@redis:6379/0"
     assert seen["mongodb"] == f"mongodb://auteur:{made['mongodb_password']}@mongodb:27017/auteur"
     assert seen["hosts"] == ["auteur.example.com", "api", "127.0.0.1"]

@@ -60,14 +60,16 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def test_each_answers_with_its_password_and_not_without(running: Running) -> None:
     values, chosen = running.values, running.ports
-    with psycopg.connect(values["DATABASE_URL"]) as connection:
+    with psycopg.connect(values["MIGRATION_DATABASE_URL"]) as connection:
         row = connection.execute("SELECT current_setting('server_version_num')::int").fetchone()
         assert row is not None
         assert 160000 <= row[0] < 170000
         lower = connection.execute("SELECT lower('ÄÖ')").fetchone()
         assert lower == ("äö",)
     with pytest.raises(psycopg.OperationalError, match="password"):
-        psycopg.connect(values["DATABASE_URL"].replace(values["POSTGRES_PASSWORD"], "wrong"))
+        psycopg.connect(
+            values["MIGRATION_DATABASE_URL"].replace(values["POSTGRES_PASSWORD"], "wrong")
+        )
     with redis.Redis.from_url(values["REDIS_URL"]) as client:
         assert client.ping()
     with redis.Redis(port=chosen.redis) as client, pytest.raises(redis.AuthenticationError):
@@ -99,7 +101,7 @@ def test_data_is_kept_between_runs(
         supervisor = Supervisor(stores, tmp_path / "log", lambda line: None)
         try:
             supervisor.start(30)
-            with psycopg.connect(values["DATABASE_URL"]) as connection:
+            with psycopg.connect(values["MIGRATION_DATABASE_URL"]) as connection:
                 if round_number == 1:
                     connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
                 assert connection.execute("SELECT number FROM kept").fetchone() == (7,)

@@ -1,0 +1,46 @@
+"""Django's ``migrate``, as the owner of the tables, alone and without stopping the application."""
+
+from typing import Any
+
+from django.core.management.commands import migrate
+
+from auteur.database import migrating, roles
+
+
+class Command(migrate.Command):
+    help = (
+        migrate.Command.help
+        + " Runs as MIGRATION_DATABASE_URL, gives up locks that block the application and tries "
+        "again, then closes all tables to everybody but the application's role."
+    )
+
+    def get_check_kwargs(self, options: dict[str, Any]) -> dict[str, Any]:
+        """No checks of a database that may have no tables yet, nor the application's role."""
+        return {**super().get_check_kwargs(options), "databases": []}
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        alias = options["database"]
+        say = self.stdout.write if options["verbosity"] else _nothing
+        with migrating.as_owner(alias) as application:
+            migrating.wait_for_answer(alias, say)
+            with migrating.alone(alias, say):
+                migrating.with_retries(lambda: self._run(application, say, *args, **options), say)
+
+    def _run(
+        self, application: dict[str, Any], say: migrating.Say, *args: Any, **options: Any
+    ) -> None:
+        super().handle(*args, **options)
+        if options["plan"] or options["check_unapplied"]:
+            return
+        is_apart = roles.secure(
+            options["database"], user=application["USER"], password=application["PASSWORD"]
+        )
+        if not is_apart:
+            say(
+                "One role for all: the application owns its tables. With MIGRATION_DATABASE_URL,"
+                " DATABASE_URL can be of a role that may neither change them nor the ledger."
+            )
+
+
+def _nothing(line: str) -> None:
+    """For whom wants to hear nothing."""

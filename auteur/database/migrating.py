@@ -1,0 +1,102 @@
+"""Around the migrations: the owner's connection, a database that answers, one migrator at a time.
+
+Nothing waits for ever: neither this command for a lock, nor the application for this command.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.core.management import CommandError
+from django.db import OperationalError, connections
+from psycopg import errors
+
+from auteur.database.pooling import is_pooled
+
+ANSWER_SECONDS = 60.0  # until the database must have answered
+OTHER_MIGRATOR_SECONDS = 600.0  # until another migrator must have ended
+POLL_SECONDS = 1.0
+# Whoever waits for a lock on a table makes all wait that come after: give up soon, try again.
+LOCK_TIMEOUT = "3s"
+LOCK_TRIES = 8
+FIRST_BACKOFF_SECONDS = 1.0
+LAST_BACKOFF_SECONDS = 30.0
+ADVISORY_LOCK = 0x41757465  # "Aute"
+
+Say = Callable[[str], object]
+
+
+@contextmanager
+def as_owner(alias: str) -> Iterator[dict[str, Any]]:
+    """Use ``MIGRATION_DATABASE_URL``, where there is one; gives the application's settings."""
+    connection = connections[alias]
+    before = dict(connection.settings_dict)
+    connection.close()
+    connection.settings_dict.update(settings.MIGRATION_DATABASE)
+    try:
+        yield before
+    finally:
+        connection.close()
+        connection.settings_dict.update(before)
+
+
+def wait_for_answer(alias: str, say: Say) -> None:
+    """Return when the database lets us in; raises ``CommandError`` when it has not for long."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            return connections[alias].ensure_connection()
+        except OperationalError as exc:
+            if time.monotonic() > deadline:
+                raise CommandError(f"The database did not answer: {exc}") from exc
+            say(f"Waiting for the database: {exc}")
+        time.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def alone(alias: str, say: Say) -> Iterator[None]:
+    """Hold, in a session of the server, what a second migrator waits for; set its timeouts."""
+    connection = connections[alias]
+    if is_pooled(connection.connection) and not settings.MIGRATION_DATABASE:
+        raise CommandError(
+            "DATABASE_URL goes through a pooler, and migrations need a session of their own: "
+            "set MIGRATION_DATABASE_URL to the database itself, or to a pooler by session."
+        )
+    deadline = time.monotonic() + OTHER_MIGRATOR_SECONDS
+    while not _value(alias, "SELECT pg_try_advisory_lock(%s)", ADVISORY_LOCK):
+        say("Waiting for another migrator.")
+        if time.monotonic() > deadline:
+            raise CommandError("Another migrator has not ended.")
+        time.sleep(POLL_SECONDS)
+    try:
+        for name, value in (("statement_timeout", "0"), ("lock_timeout", LOCK_TIMEOUT)):
+            _value(alias, "SELECT set_config(%s, %s, false)", name, value)
+        yield
+    finally:
+        connection.close()  # and with the session, its lock
+
+
+def _value(alias: str, query: str, *values: object) -> Any:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(query, values)
+        return cursor.fetchone()[0]
+
+
+def with_retries(migrate: Callable[[], None], say: Say) -> None:
+    """Migrate; what could not get its lock is tried again, less and less often.
+
+    What was done before it stays done. Raises the last ``OperationalError``.
+    """
+    backoff = FIRST_BACKOFF_SECONDS
+    for left in range(LOCK_TRIES - 1, 0, -1):
+        try:
+            return migrate()
+        except OperationalError as exc:
+            if not isinstance(exc.__cause__, errors.LockNotAvailable):
+                raise
+            say(f"A migration waits for a lock: again in {backoff:.0f} s, {left} times at most.")
+        time.sleep(backoff)
+        backoff = min(2 * backoff, LAST_BACKOFF_SECONDS)
+    return migrate()

@@ -1,0 +1,27 @@
+"""Poolers by transaction (PgBouncer, Supavisor), told from the connection itself.
+
+Behind one, each transaction may run in another session of the server. So nothing may be kept in
+a session, neither prepared statements nor settings: timeouts are defaults of the role (`roles`).
+"""
+
+from typing import Any
+
+import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+def is_pooled(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the server's process is not the one that was named when we connected.
+
+    A pooler makes up the key by which its clients cancel, the number of the process included.
+    """
+    with psycopg.Cursor(connection) as cursor:
+        row = cursor.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
+    return row != (connection.info.backend_pid,)
+
+
+def without_prepared_statements(*, connection: BaseDatabaseWrapper, **_: object) -> None:
+    """Have a new connection prepare nothing if it goes through a pooler."""
+    if is_pooled(connection.connection):
+        connection.connection.prepare_threshold = None
+        connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"] = True
