@@ -10,11 +10,15 @@ import pytest
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadGroupScheduling  # type: ignore[import-untyped]
 
-GROUPS = {"tests/journeys/": "stack", "tests/chaos/": "chaos"}
+GROUPS = {
+    "tests/journeys/": "stack",
+    "tests/chaos/": "chaos",
+    "tests/database/": "database",  # roles are the whole server's
+}
 
 
 class StackScheduling(LoadGroupScheduling):
-    """Tests of one running stack stay together; all others go where there is room."""
+    """Tests of one running stack, or of roles, stay together; all others go where there is room."""
 
     def _split_scope(self, nodeid: str) -> str:
         for folder, group in GROUPS.items():

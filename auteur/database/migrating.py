@@ -24,6 +24,11 @@ LOCK_TRIES = 8
 FIRST_BACKOFF_SECONDS = 1.0
 LAST_BACKOFF_SECONDS = 30.0
 ADVISORY_LOCK = 0x41757465  # "Aute"
+HALF_MADE_INDEXES = """
+    SELECT indexrelid::regclass::text FROM pg_index
+    JOIN pg_class AS tables ON tables.oid = indrelid
+    WHERE NOT indisvalid AND relname = ANY(%s) AND relnamespace = current_schema()::regnamespace
+"""
 
 Say = Callable[[str], object]
 
@@ -82,6 +87,15 @@ def _value(alias: str, query: str, *values: object) -> Any:
     with connections[alias].cursor() as cursor:
         cursor.execute(query, values)
         return cursor.fetchone()[0]
+
+
+def drop_half_made_indexes(alias: str) -> None:
+    """What a ``CREATE INDEX CONCURRENTLY`` leaves that was given up would stop its next try."""
+    tables = connections[alias].introspection.django_table_names(only_existing=True)
+    with connections[alias].cursor() as cursor:
+        cursor.execute(HALF_MADE_INDEXES, [tables])
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"DROP INDEX CONCURRENTLY {name}")
 
 
 def with_retries(migrate: Callable[[], None], say: Say) -> None:

@@ -1,4 +1,4 @@
-"""The last step of `make check`: what needs the settings, or a database: types, migrations, API."""
+"""The last step of `make check`: what needs settings or a database: types, migrations, API."""
 
 import os
 import subprocess
@@ -14,6 +14,7 @@ CHECKS = (
     "-m mypy .",
     "manage.py check --fail-level WARNING",
     "manage.py makemigrations --check --dry-run",
+    "manage.py lint_migrations",
     "manage.py spectacular --validate --fail-on-warn --file /dev/null",
 )
 

@@ -29,6 +29,7 @@ class Command(migrate.Command):
     def _run(
         self, application: dict[str, Any], say: migrating.Say, *args: Any, **options: Any
     ) -> None:
+        migrating.drop_half_made_indexes(options["database"])
         super().handle(*args, **options)
         if options["plan"] or options["check_unapplied"]:
             return

@@ -1,0 +1,20 @@
+"""A step of `make check`."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+
+from auteur.database import linting
+
+
+class Command(BaseCommand):
+    help = "Fails if a migration since the baseline would stop or endanger a database in use."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        loader = MigrationLoader(connection, replace_migrations=False)
+        found = linting.new_migrations(loader)
+        if complaints := linting.complaints(loader, found):
+            raise CommandError(complaints)
+        self.stdout.write(f"{len(found)} new migrations are safe.")

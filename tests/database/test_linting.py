@@ -1,0 +1,66 @@
+"""New migrations are looked at, and those that would stop a database in use are refused."""
+
+from typing import Any
+
+import pytest
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import connection, migrations, models
+from django.db.migrations.loader import MigrationLoader
+
+from auteur.database import linting
+
+pytestmark = pytest.mark.django_db
+
+INDEX = models.Index(fields=["status", "created_at"], name="jobs_by_status")
+
+
+@pytest.fixture
+def loader() -> MigrationLoader:
+    return MigrationLoader(connection, replace_migrations=False)
+
+
+def complaints(loader: MigrationLoader, operation: Any, *, atomic: bool = True) -> str:
+    """What is said of one more migration of jobs."""
+    (leaf,) = loader.graph.leaf_nodes("jobs")
+    migration = migrations.Migration("9999_new", "jobs")
+    migration.operations, migration.atomic, migration.dependencies = [operation], atomic, [leaf]
+    loader.graph.add_node(("jobs", "9999_new"), migration)
+    loader.graph.add_dependency(migration, ("jobs", "9999_new"), leaf)
+    assert migration in linting.new_migrations(loader)
+    return linting.complaints(loader, [migration])
+
+
+def test_those_there_are_are_safe(loader: MigrationLoader) -> None:
+    found = linting.new_migrations(loader)
+    assert {migration.app_label for migration in found} >= {"jobs", "projects"}
+    assert linting.complaints(loader, found) == ""
+
+
+@pytest.mark.parametrize(
+    ("operation", "rule"),
+    [
+        (migrations.AddIndex("job", INDEX), "require-concurrent-index-creation"),
+        (migrations.AddField("job", "must", models.TextField()), "adding-required-field"),
+        (
+            migrations.AddConstraint(
+                "job", models.CheckConstraint(condition=models.Q(cost__gte=0), name="positive")
+            ),
+            "constraint-missing-not-valid",
+        ),
+        (migrations.RemoveField("job", "status"), "ban-drop-column"),
+        (migrations.RunSQL("ALTER TABLE jobs RENAME TO work"), "renaming-table"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_unsafe_one_is_refused(loader: MigrationLoader, operation: Any, rule: str) -> None:
+    said = complaints(loader, operation)
+    assert rule in said
+    assert "jobs_9999_new.sql" in said
+
+
+def test_an_index_made_beside_the_writers_is_safe(loader: MigrationLoader) -> None:
+    assert complaints(loader, AddIndexConcurrently("job", INDEX), atomic=False) == ""
+
+
+def test_a_new_column_that_may_be_empty_is_safe(loader: MigrationLoader) -> None:
+    assert complaints(loader, migrations.AddField("job", "note", models.TextField(null=True))) == ""

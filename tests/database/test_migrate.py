@@ -1,0 +1,129 @@
+"""``manage.py migrate`` on a database of its own, by an owner who is no superuser."""
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from auteur.database import migrating
+from auteur.devstack.processes import BASE_DIR
+from tests.database.conftest import as_superuser, url_of
+from tests.waiting import until
+
+NAME = f"auteur_migrate_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+OWNER, APPLICATION = f"{NAME}_owner", f"{NAME}_app"
+PASSWORD = secrets.token_urlsafe(12)
+SECONDS = 60.0
+
+
+def url(role: str) -> str:
+    return url_of(user=role, password=PASSWORD, dbname=NAME)
+
+
+def environment(**changed: str) -> dict[str, str]:
+    own = {"DATABASE_URL": url(APPLICATION), "MIGRATION_DATABASE_URL": url(OWNER)}
+    return {**os.environ, **own, **changed}
+
+
+def manage(*arguments: str, **changed: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=BASE_DIR,
+        env=environment(**changed),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def connect(role: str) -> Any:
+    return closing(psycopg.connect(url(role), autocommit=True))
+
+
+@pytest.fixture(scope="module")
+def migrated(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
+    """What the first ``migrate`` says, on a database as a managed service gives it."""
+    with django_db_blocker.unblock():
+        as_superuser(
+            f"CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD '{PASSWORD}'",
+            f"CREATE DATABASE {NAME} OWNER {OWNER}",
+        )
+        try:
+            yield manage("migrate", "--noinput")
+        finally:
+            as_superuser(
+                f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)",
+                f"DROP ROLE IF EXISTS {APPLICATION}",
+                f"DROP ROLE {OWNER}",
+            )
+
+
+def test_it_makes_the_tables_and_a_role_that_does_not_own_them(migrated: str) -> None:
+    assert "Applying jobs.0001_initial... OK" in migrated
+    assert "One role" not in migrated
+    assert "no issues" in manage("check", "--database", "default", "--fail-level", "WARNING")
+    with connect(APPLICATION) as database:
+        assert database.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
+        assert database.execute("SHOW statement_timeout").fetchone() == ("30s",)
+        for statement in ("DELETE FROM credit_transactions", "CREATE TABLE mine ()"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                database.execute(statement)
+
+
+def test_it_waits_for_others_and_tries_again_for_a_lock(migrated: str, tmp_path: Path) -> None:
+    """A second migrator, then a reader who holds the table of a migration; a half-made index."""
+    log = tmp_path / "migrate.log"
+    with connect(OWNER) as owner, connect(OWNER) as reader:
+        owner.execute("DELETE FROM django_migrations WHERE app = 'jobs' AND name LIKE '0007%'")
+        owner.execute("ALTER TABLE gpu_lanes DISABLE ROW LEVEL SECURITY")
+        owner.execute("INSERT INTO auth_group (name) VALUES ('a'), ('b')")
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            owner.execute("CREATE UNIQUE INDEX CONCURRENTLY half ON auth_group ((1))")
+        owner.execute("SELECT pg_advisory_lock(%s)", [migrating.ADVISORY_LOCK])
+        reader.execute("BEGIN")
+        reader.execute("SELECT FROM gpu_lanes")
+        with log.open("w") as output:
+            command = [sys.executable, "-u", "manage.py", "migrate", "--noinput"]
+            process = subprocess.Popen(
+                command, cwd=BASE_DIR, env=environment(), stdout=output, stderr=subprocess.STDOUT
+            )
+        try:
+            until(lambda: "Waiting for another migrator" in log.read_text(), SECONDS)
+            owner.execute("SELECT pg_advisory_unlock_all()")
+            until(lambda: "A migration waits for a lock" in log.read_text(), SECONDS)
+            reader.execute("COMMIT")
+            assert process.wait(SECONDS) == 0, log.read_text()
+        finally:
+            process.kill()
+        assert "0007_gpu_lanes_row_level_security... OK" in log.read_text()
+        found = owner.execute("SELECT relrowsecurity FROM pg_class WHERE relname = 'gpu_lanes'")
+        assert found.fetchone() == (True,)
+        assert owner.execute("SELECT to_regclass('half')").fetchone() == (None,)
+
+
+def test_with_one_role_for_all_it_works_and_says_so(migrated: str) -> None:
+    one = {"DATABASE_URL": url(OWNER), "MIGRATION_DATABASE_URL": ""}
+    assert "One role for all" in manage("migrate", "--noinput", **one)
+    assert "database.W001" in manage("check", "--database", "default", **one)
+    with connect(OWNER) as database:
+        assert database.execute("SHOW statement_timeout").fetchone() == ("30s",)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_its_own_statements_take_their_time_and_its_locks_do_not() -> None:
+    from tests.database.conftest import run
+
+    with migrating.alone("default", print):
+        assert run("SHOW statement_timeout") == "0"
+        assert run("SHOW lock_timeout") == migrating.LOCK_TIMEOUT
+    assert run("SHOW lock_timeout") != migrating.LOCK_TIMEOUT
