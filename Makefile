@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-shims check format bench chaos lock clean \
+.PHONY: help setup demo run test test-shims test-pooler check format bench chaos lock clean \
 	modal-deploy modal-models modal-check
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -51,6 +51,10 @@ $(SHIMS)/.ready: $(MODELS_READY) requirements/shims.txt
 
 test-shims: $(SHIMS)/.ready  ## the engines that need torchaudio or torchvision (apart: these have no CPU build)
 	@PYTHONPATH=$(SHIMS) $(PYTHON) -m pytest -m shims tests/gpu_tasks
+
+test-pooler: $(READY)  ## the application through a real PgBouncer, which must be installed
+	@command -v pgbouncer >/dev/null || { echo "PgBouncer is missing: apt install pgbouncer"; exit 1; }
+	@$(PYTHON) -m pytest -n 0 tests/database
 
 check: $(READY)  ## format, lint, types, import rules, migrations
 	@$(VENV)/bin/ruff format --check .
