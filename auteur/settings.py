@@ -119,6 +119,7 @@ def _database(url: dict[str, Any]) -> dict[str, Any]:
     return url | {
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": True,  # they need a session, which poolers do not give
         "OPTIONS": _DATABASE_OPTIONS | url.get("OPTIONS", {}),
     }
 

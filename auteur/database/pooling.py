@@ -24,4 +24,3 @@ def without_prepared_statements(*, connection: BaseDatabaseWrapper, **_: object)
     """Have a new connection prepare nothing if it goes through a pooler."""
     if is_pooled(connection.connection):
         connection.connection.prepare_threshold = None
-        connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"] = True

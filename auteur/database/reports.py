@@ -42,8 +42,8 @@ def warnings(databases: Sequence[str] | None = None, **_: Any) -> list[checks.Ch
         )
     if tables:
         text = f"Tables without row level security: {', '.join(tables)}."
-        found.append(Warning(text, "Run migrate.", id="database.W002"))
+        found.append(checks.Warning(text, "Run migrate.", id="database.W002"))
     if unlimited:
         text = "Statements of the application may run for ever."
-        found.append(Warning(text, "Run migrate: it sets timeouts.", id="database.W003"))
+        found.append(checks.Warning(text, "Run migrate: it sets timeouts.", id="database.W003"))
     return found

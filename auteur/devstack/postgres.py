@@ -41,7 +41,7 @@ class Account:
 def process(*, data: Path, port: int, password: str, throwaway: bool = False) -> Process:
     """The server on ``data``, which is made on first use; ``throwaway`` trades safety for speed."""
     binaries = _binaries()
-    account = _account()
+    account = unprivileged()
     _let_pass(binaries / "postgres", account)
     if not data.exists():
         _initialise(binaries, data, password, account)
@@ -75,7 +75,8 @@ def _binaries() -> Path:
     )
 
 
-def _account() -> Account:
+def unprivileged() -> Account:
+    """An account for servers that refuse to run as root, made where we are root."""
     if os.geteuid() != 0:
         return Account()
     try:

@@ -19,7 +19,7 @@ from django.db import connection
 
 from auteur.database import roles
 from auteur.devstack import ports
-from auteur.devstack.postgres import _account
+from auteur.devstack.postgres import unprivileged
 from tests.waiting import until
 
 ROLE = f"auteur_tests_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
@@ -49,8 +49,8 @@ def application_role(django_db_setup: None, django_db_blocker: Any) -> Iterator[
     """A role that may do what `migrate` lets the application do."""
     with django_db_blocker.unblock():
         roles.secure("default", user=ROLE, password=PASSWORD)
-        yield ROLE
-        as_superuser(f"DROP OWNED BY {ROLE}", f"DROP ROLE {ROLE}")
+    yield ROLE
+    as_superuser(f"DROP OWNED BY {ROLE}", f"DROP ROLE {ROLE}")
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +59,7 @@ def pgbouncer(application_role: str) -> Iterator[int]:
     if PGBOUNCER is None:
         pytest.skip("PgBouncer is not installed (apt install pgbouncer)")
     own, (port,) = connection.settings_dict, ports.free_ports(1)
-    account = _account()
+    account = unprivileged()  # it refuses to run as root, as PostgreSQL does
     with tempfile.TemporaryDirectory(prefix="auteur-pgbouncer-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -76,7 +76,7 @@ def pgbouncer(application_role: str) -> Iterator[int]:
             user=account.uid,
             group=account.gid,
             stdin=subprocess.DEVNULL,
-            stderr=(folder / "log").open("w"),
+            stderr=subprocess.DEVNULL,
         )
         try:
             until(lambda: _answers(port), 10)
