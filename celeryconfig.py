@@ -8,6 +8,7 @@ from django.conf import settings
 from kombu import Queue
 
 broker_url = settings.REDIS_URL
+broker_use_ssl = settings.REDIS_TLS or False  # Flower reads it here, the others in the URL
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 broker_transport_options = {

@@ -5,10 +5,11 @@ embedded stack writes ``var/stack.env``, which is read when ``DATABASE_URL`` is 
 """
 
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -128,7 +129,26 @@ DATABASES = {"default": _database(env.db_url("DATABASE_URL"))}
 # Of the tables' owner, where the application has a role of its own; for `migrate` alone.
 _OWNER_URL = env.str("MIGRATION_DATABASE_URL", default="")
 MIGRATION_DATABASE = _database(env.db_url_config(_OWNER_URL)) if _OWNER_URL else {}
-REDIS_URL = env.str("REDIS_URL")
+REDIS_CA_PATH = env.str("REDIS_CA_PATH", default="")
+if REDIS_CA_PATH and not Path(REDIS_CA_PATH).is_file():
+    raise ImproperlyConfigured("REDIS_CA_PATH names no file.")
+REDIS_TLS: dict[str, str] = {}
+
+
+def _redis_url(url: str) -> str:
+    """With how its server is checked, for all clients alike: kombu's own default is not at all."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("redis", "rediss"):
+        raise ImproperlyConfigured("REDIS_URL must begin with redis:// or rediss://.")
+    if parts.scheme == "redis":
+        return url
+    REDIS_TLS["ssl_cert_reqs"] = "required"
+    if REDIS_CA_PATH:
+        REDIS_TLS["ssl_ca_certs"] = REDIS_CA_PATH
+    return parts._replace(query=urlencode(dict(parse_qsl(parts.query)) | REDIS_TLS)).geturl()
+
+
+REDIS_URL = _redis_url(env.str("REDIS_URL"))
 MONGODB_URI = env.str("MONGODB_URI")
 MONGODB_DATABASE = env.str("MONGODB_DATABASE", default="auteur")
 MONGODB_TIMEOUT_MS = env.int("MONGODB_TIMEOUT_MS", default=3000)
@@ -341,6 +361,10 @@ LOCAL_GPU_LIMITS = _numbers(
 GPU_PRICES = _numbers("GPU_PRICES", env.dict("GPU_PRICES", default={}), float, list(GpuClass))
 MAX_IDS_PER_MESSAGE = env.int("MAX_IDS_PER_MESSAGE", default=50)  # attempts woken by one message
 WORKER_EVENTS = env.bool("WORKER_EVENTS", default=True)  # what Flower lives on
+FLOWER_LOGIN = env.str("FLOWER_LOGIN", default="")  # name:password; none where nobody else is
+if FLOWER_LOGIN and not re.fullmatch(r"[^:,\s]+:[^,\s]{12,}", FLOWER_LOGIN):
+    raise ImproperlyConfigured("FLOWER_LOGIN must be name:password, of at least 12 characters.")
+FLOWER_HISTORY = env.str("FLOWER_HISTORY", default="")  # the file that its history is kept in
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2)
 # Of one user, at once, in each GPU class; 0 is no limit but the class's own. By plan, where one
 # differs: "starter=5,pro=20". Fair turns hold without it.

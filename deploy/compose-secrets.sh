@@ -6,7 +6,9 @@
 # Containers read the files under other user ids, so the files are readable and the folder, which
 # containers never see, is closed to all but its owner. With Supabase, replace supabase_jwt_secret
 # by the project's own, or empty it where SUPABASE_JWKS_URL is set. With INFERENCE_BACKEND=modal,
-# replace modal_token_id and modal_token_secret by those of a service user.
+# replace modal_token_id and modal_token_secret by those of a service user. With stores kept
+# elsewhere, replace database_url, migration_database_url, redis_url and mongodb_uri; with
+# STORAGE_BACKEND=s3, the two s3_ files. flower_login is the name and password that Flower asks for.
 set -eu
 umask 077
 
@@ -28,14 +30,14 @@ random() {  # BYTES, as twice as many hexadecimal digits
 }
 
 for name in django_secret_key gpu_callback_secret supabase_jwt_secret \
-	modal_token_id modal_token_secret \
+	modal_token_id modal_token_secret storage_signing_key \
 	postgres_password redis_password mongodb_root_password mongodb_password; do
 	keep "$name" "$(random 32)"
 done
-# S3 keys may not be longer than 20 and 40 characters.
+# Of no use until they are replaced by those of the bucket.
 keep s3_access_key_id "$(random 10)"
 keep s3_secret_access_key "$(random 20)"
-keep minio_root_password "$(random 20)"
+keep flower_login "auteur:$(random 20)"
 
 # The tables' owner, for `migrate`, which makes the application's role: that one may change neither
 # tables nor the ledger.

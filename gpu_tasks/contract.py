@@ -147,6 +147,9 @@ class Contract:
     """How many calls run at most, where that is fewer than its GPU class allows."""
     models: Mapping[str, str] = field(default_factory=dict)
     """Hub ids with pinned revisions (``id@revision``) of the production engine."""
+    draft_needs: tuple[str, ...] = ()
+    """What its draft needs and an image may lack: packages, programs as ``bin/name``, one of
+    ``a|b``."""
     cpu: float = 2.0
     """Cores that a rented machine keeps for it; it may use more where they are free."""
     memory_mb: int = 8192

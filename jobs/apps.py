@@ -9,7 +9,8 @@ class JobsConfig(AppConfig):
     name = "jobs"
 
     def ready(self) -> None:
-        """Say which media open jobs use, and what a project's deletion means for its jobs."""
-        from jobs import hooks
+        """Say which media open jobs use, what a project's deletion means, what must be there."""
+        from jobs import checks, hooks
 
         hooks.register()
+        checks.register()

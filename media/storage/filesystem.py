@@ -1,4 +1,4 @@
-"""Object storage in a folder, for development and tests; signed like S3 and served by ourselves."""
+"""Object storage in a folder, for one machine; signed like S3 and served by ourselves."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Object storage on AWS S3, Cloudflare R2 or MinIO, by presigned URLs (signature version 4)."""
+"""Object storage on AWS S3, Cloudflare R2 and their like, by presigned URLs (version 4)."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -30,7 +30,7 @@ TRANSPORT = Config(
     read_timeout=15,
     retries={"max_attempts": 2, "mode": "standard"},
     max_pool_connections=32,
-    # R2 and MinIO do not know all of the newer checksums that boto3 adds by default.
+    # R2 and others do not know all of the newer checksums that boto3 adds by default.
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
 )
@@ -185,10 +185,7 @@ class PresignedS3Storage(S3Storage):
         ]
 
     def unfinished(self, *, before: datetime) -> list[str]:
-        """Names of uploads in parts that began before then, where the storage tells them.
-
-        MinIO does not, and removes such uploads by itself after a day.
-        """
+        """Names of uploads in parts that began before then."""
         pages = self.client.get_paginator("list_multipart_uploads").paginate(
             Bucket=self.bucket_name
         )

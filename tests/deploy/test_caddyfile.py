@@ -31,7 +31,7 @@ def limit(site: str) -> str:
 
 def test_the_sites_are_those_that_compose_names() -> None:
     named = set(re.findall(r"^\{\$(\w+)\} \{$", text("deploy/Caddyfile"), re.MULTILINE))
-    assert named == {"SITE_ADDRESS", "STORAGE_ADDRESS"}
+    assert named == {"SITE_ADDRESS"}
     used = set(re.findall(r"\{\$(\w+)", text("deploy/Caddyfile")))
     assert used == set(services()["caddy"]["environment"])
 
@@ -48,34 +48,26 @@ def test_inside_stays_inside_but_for_the_signed_callback() -> None:
 
 def test_the_proxy_comes_after_the_block() -> None:
     site = block("{$SITE_ADDRESS}")
-    assert site.index("handle @inside {") < site.index("handle {") < site.index("reverse_proxy")
-    assert site.count("reverse_proxy") == 1
+    order = ["handle @inside {", "handle /storage/* {", "handle {"]
+    assert [site.index(opening) for opening in order] == sorted(map(site.index, order))
+    assert site.index("reverse_proxy") > site.index("handle @inside {")
 
 
-def test_only_the_api_and_the_storage_are_behind_it() -> None:
+def test_only_the_api_is_behind_it() -> None:
     upstreams = re.findall(r"reverse_proxy (\S+)", text("deploy/Caddyfile"))
-    assert upstreams == ["api:8000", "minio:9000"]
-
-
-def test_of_the_storage_only_signed_requests_for_our_objects_pass() -> None:
-    bucket = services()["api"]["environment"]["S3_BUCKET"]
-    rules = [line.strip() for line in block("@signed").splitlines()]
-    assert rules == ["method GET HEAD PUT OPTIONS", f"path /{bucket}/*", "query X-Amz-Signature=*"]
-    assert block("{$STORAGE_ADDRESS}").count("reverse_proxy") == 1
-    assert "reverse_proxy" in block("handle @signed")
+    assert set(upstreams) == {"api:8000"}
 
 
 def test_bodies_have_limits_that_fit_the_settings() -> None:
-    assert size(limit("{$SITE_ADDRESS}")) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    default = re.fullmatch(r"\{\$MAX_UPLOAD_BYTES:(\w+)\}", limit("{$STORAGE_ADDRESS}"))
+    assert size(limit("handle")) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    default = re.fullmatch(r"\{\$MAX_UPLOAD_BYTES:(\w+)\}", limit("handle /storage/*"))
     assert default is not None
     assert size(default[1]) == settings.MAX_UPLOAD_BYTES
 
 
-def test_both_sites_compress_or_protect_and_log_without_signatures() -> None:
+def test_the_site_compresses_and_logs_without_signatures() -> None:
     assert "encode zstd gzip" in block("{$SITE_ADDRESS}")
-    for site in ("{$SITE_ADDRESS}", "{$STORAGE_ADDRESS}"):
-        assert "import common" in block(site)
+    assert "import common" in block("{$SITE_ADDRESS}")
     fields = block("fields")
     assert r'request>uri regexp \?.* ""' in fields
     assert "request>headers delete" in fields

@@ -1,5 +1,6 @@
 import re
 import shlex
+from pathlib import PurePosixPath
 from string import Template
 from typing import Any
 
@@ -17,8 +18,11 @@ from tests.deploy.files import (
 )
 
 PLACES = {"HOST": "0.0.0.0", "API_PORT": "8000", "FLOWER_PORT": "5555"}  # noqa: S104
-STORES = ("postgres", "redis", "mongodb", "minio")
-NOT_IN_PRODUCTION = {"DEBUG", "STORAGE_DIR", "STORAGE_SIGNING_KEY"}
+STORES = ("postgres", "redis", "mongodb")
+NOT_IN_PRODUCTION = {"DEBUG"}
+S3_ALONE = {"S3_BUCKET"}  # required with STORAGE_BACKEND=s3
+UNITS = {"m": 1, "g": 1024}
+MACHINE_MB, SYSTEM_MB = 8 * 1024, 1024
 IN_THE_IMAGE = {"STATIC_ROOT"}
 OF_MIGRATE_ALONE = {"MIGRATION_DATABASE_URL"}
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|KEY|TOKEN|DATABASE_URL|REDIS_URL|MONGODB_URI")
@@ -69,7 +73,7 @@ def test_what_it_sets_is_what_the_settings_read_and_nothing_is_missing() -> None
     assert set(given) - set(known) == set()
     assert set(known) - set(given) == NOT_IN_PRODUCTION | IN_THE_IMAGE | OF_MIGRATE_ALONE
     required = {name for name, has_default in known.items() if not has_default}
-    assert all(given[name] for name in required - NOT_IN_PRODUCTION)
+    assert all(given[name] for name in required - NOT_IN_PRODUCTION - S3_ALONE)
 
 
 def test_our_services_share_one_environment() -> None:
@@ -124,7 +128,9 @@ def test_services_are_locked_down(name: str, service: dict[str, Any]) -> None:
 def test_ours_can_write_to_tmp_only(name: str) -> None:
     service = services()[name]
     assert service["init"] is True
-    assert service["tmpfs"] == ["/tmp"] or service["volumes"] == ["scratch:/tmp"]  # noqa: S108
+    assert service["tmpfs"] == ["/tmp"] or "scratch:/tmp" in service["volumes"]  # noqa: S108
+    places = {volume.partition(":")[2] for volume in service["volumes"]}
+    assert places <= {"/tmp", "/srv/auteur/objects", "/srv/auteur/flower"}  # noqa: S108
 
 
 def test_caddy_alone_is_public() -> None:
@@ -139,6 +145,39 @@ def test_stores_are_out_of_reach_and_cannot_reach_out() -> None:
         assert all(networks[network]["internal"] for network in services()[name]["networks"])
     shared = set(services()["caddy"]["networks"]) & set(services()["postgres"]["networks"])
     assert not shared
+
+
+def test_without_the_profile_nothing_waits_for_a_store_and_ours_reach_out() -> None:
+    profiled = {name for name, service in services().items() if "profiles" in service}
+    assert profiled == set(STORES)
+    assert all(services()[name]["profiles"] == ["embedded-stores"] for name in STORES)
+    for name, service in services().items():
+        waits = service.get("depends_on", {}).items()
+        assert {other for other, how in waits if not how.get("required", True)} == {
+            other for other, _ in waits if other in STORES
+        }, name
+    networks = compose()["networks"]
+    for name in OURS:
+        assert any(
+            not (networks[one] or {}).get("internal") for one in services()[name]["networks"]
+        )
+
+
+def test_all_together_fit_a_machine_of_8_gb() -> None:
+    limits = {
+        name: service["deploy"]["resources"]["limits"]["memory"]
+        for name, service in services().items()
+    }
+    sizes = {name: int(limit[:-1]) * UNITS[limit[-1]] for name, limit in limits.items()}
+    assert sum(sizes.values()) <= MACHINE_MB - SYSTEM_MB, sizes
+
+
+def test_flower_asks_for_a_login_and_keeps_its_history() -> None:
+    given = services()["flower"]["environment"]
+    assert given["FLOWER_LOGIN_FILE"] == "/run/secrets/flower_login"
+    kept = {volume.partition(":")[2] for volume in services()["flower"]["volumes"]}
+    assert str(PurePosixPath(given["FLOWER_HISTORY"]).parent) in kept
+    assert "flower" not in text("deploy/Caddyfile")
 
 
 def test_stores_keep_their_data_in_named_volumes() -> None:

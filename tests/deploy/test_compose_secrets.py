@@ -10,13 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from auteur.devstack.processes import BASE_DIR
-from tests.deploy.files import compose, interpolated, services
+from tests.deploy.container import OPERATOR, environment
+from tests.deploy.files import compose, services
 
-OPERATOR = {
-    "SITE_HOST": "auteur.example.com",
-    "SUPABASE_JWT_ISSUER": "https://project.supabase.co/auth/v1",
-    "CORS_ALLOWED_ORIGINS": "https://editor.example.com,app://auteur",
-}
 LOOK = """
 import json
 import django
@@ -33,6 +29,7 @@ print(json.dumps({
     "https": settings.HTTPS,
     "debug": settings.DEBUG,
     "callback": settings.GPU_CALLBACK_URL,
+    "flower": settings.FLOWER_LOGIN,
     "put": object_storage().presigned_put("media/one", content_type="video/mp4"),
     "probe": object_storage().probe_source("media/one"),
 }))
@@ -99,32 +96,24 @@ def test_output_names_files_and_shows_no_secret(tmp_path: Path) -> None:
 def test_compose_asks_for_what_only_the_operator_knows(without: str) -> None:
     told = {name: value for name, value in OPERATOR.items() if name != without}
     with pytest.raises(AssertionError, match=without):
-        api_environment(told, Path("secrets"))
+        environment("api", told, {})
 
 
-def api_environment(told: dict[str, str], folder: Path, name: str = "api") -> dict[str, str]:
-    """A container's environment, its secrets taken from ``folder``."""
-    given = services()[name]["environment"]
-    return {
-        name: interpolated(value, told).replace("/run/secrets", str(folder))
-        for name, value in given.items()
-        if value is not None
-    }
-
-
-def settings_of(name: str, folder: Path) -> dict[str, Any]:
-    environment = api_environment(OPERATOR, folder, name)
-    environment |= {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "auteur.settings"}
+def look(told: dict[str, str], folder: Path, name: str = "api") -> dict[str, Any]:
+    """What the settings make of a container's environment, its secrets taken from ``folder``."""
+    variables = environment(name, told, {"/run/secrets": str(folder)})
+    variables |= {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "auteur.settings"}
     command = [sys.executable, "-W", "error::RuntimeWarning", "-c", LOOK]
     run = subprocess.run(
-        command, cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=False
+        command, cwd=BASE_DIR, env=variables, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
+    seen: dict[str, Any] = json.loads(run.stdout)
+    return seen
 
 
 def test_migrations_alone_come_as_the_owner_of_the_tables(folder: Path) -> None:
-    seen = settings_of("migrate", folder)
+    seen = look(OPERATOR, folder, "migrate")
     assert seen["database"]["USER"] == "auteur_app"
     assert seen["owner"]["USER"] == services()["postgres"]["environment"]["POSTGRES_USER"]
     assert seen["owner"]["PASSWORD"] == contents(folder)["postgres_password"]
@@ -132,7 +121,7 @@ def test_migrations_alone_come_as_the_owner_of_the_tables(folder: Path) -> None:
 
 
 def test_the_settings_start_with_that_environment(folder: Path) -> None:
-    seen = settings_of("api", folder)
+    seen = look(OPERATOR, folder)
     made = contents(folder)
     assert seen["database"]["HOST"] == "postgres"
     assert seen["database"]["PASSWORD"] == urlsplit(made["database_url"]).password
@@ -145,9 +134,21 @@ def test_the_settings_start_with_that_environment(folder: Path) -> None:
     assert seen["debug"] is False
     assert seen["callback"] == "http://api:8000/internal/gpu-callback"
 
-    put = urlsplit(seen["put"])
-    assert (put.scheme, put.netloc) == ("https", "storage.auteur.example.com")
-    assert put.path == "/auteur/media/one"
-    (credential,) = parse_qs(put.query)["X-Amz-Credential"]
-    assert credential.startswith(f"{made['s3_access_key_id']}/")
-    assert seen["probe"].startswith("http://minio:9000/auteur/media/one?")
+    assert seen["flower"] == made["flower_login"]
+    assert seen["put"].startswith("https://auteur.example.com/storage/media/one?")
+    assert seen["probe"] == "/srv/auteur/objects/objects/media/one"
+
+
+def test_a_bucket_kept_elsewhere_is_told_by_variables(folder: Path) -> None:
+    bucket = {
+        "STORAGE_BACKEND": "s3",
+        "S3_BUCKET": "films",
+        "S3_ENDPOINT_URL": "https://account.r2.cloudflarestorage.com",
+        "S3_REGION": "weur",
+    }
+    seen = look(OPERATOR | bucket, folder)
+    for url in (seen["put"], seen["probe"]):
+        assert url.startswith("https://account.r2.cloudflarestorage.com/films/media/one?")
+    (credential,) = parse_qs(urlsplit(seen["put"]).query)["X-Amz-Credential"]
+    assert credential.startswith(f"{contents(folder)['s3_access_key_id']}/")
+    assert "/weur/s3/" in credential

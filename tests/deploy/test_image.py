@@ -1,17 +1,14 @@
 import re
 import tomllib
 
+from tests.deploy.dockerfile import instructions
 from tests.deploy.files import compose, text
 
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|KEY|TOKEN")
 
 
-def instructions() -> list[tuple[str, str]]:
-    """The Dockerfile's instructions, comments out and continued lines joined."""
-    lines = (line for line in text("deploy/Dockerfile").splitlines() if not line.startswith("#"))
-    joined = "\n".join(lines).replace("\\\n", " ")
-    split = (line.partition(" ") for line in joined.splitlines() if line.strip())
-    return [(name, " ".join(rest.split())) for name, _, rest in split]
+def pins(name: str) -> set[str]:
+    return set(re.findall(r"^[\w.\[\]-]+==[^ ;]+", text(f"requirements/{name}.txt"), re.MULTILINE))
 
 
 def values(name: str) -> list[str]:
@@ -41,10 +38,25 @@ def test_it_runs_as_a_user_without_a_name_that_owns_none_of_it() -> None:
 
 
 def test_packages_are_the_locked_ones() -> None:
-    install = next(run for run in values("RUN") if "uv pip install" in run)
-    assert "--require-hashes" in install
-    assert "requirements/prod.txt ." in values("COPY")
+    installs = [run for run in values("RUN") if "uv pip install" in run]
+    assert all("--require-hashes" in install for install in installs)
+    assert "requirements/prod.txt requirements/drafts.txt ./" in values("COPY")
     assert text("requirements/prod.txt").count("--hash=sha256:") > 100
+
+
+def test_draft_engines_are_installed_where_they_are_asked_for_only() -> None:
+    asked = 'if [ "$ENGINES" = drafts ]; then'
+    for run in values("RUN"):
+        if "drafts.txt" in run or "apt-get" in run:
+            assert asked in run
+    assert compose()["services"]["migrate"]["build"]["args"] == {"ENGINES": None}
+    assert "rapidocr" not in text("requirements/prod.txt")
+
+
+def test_what_drafts_bring_is_what_is_tested() -> None:
+    tested = pins("dev")
+    for added in (pins("drafts"), pins("prod")):
+        assert {pin for pin in added if not pin.startswith("hiredis")} <= tested
 
 
 def test_uv_is_the_one_of_the_lock() -> None:
@@ -56,7 +68,7 @@ def test_uv_is_the_one_of_the_lock() -> None:
 
 
 def test_no_secret_is_kept_in_a_layer() -> None:
-    assert not values("ARG")
+    assert set(values("ARG")) == {"ENGINES="}
     assert not any(SECRET_NAME.search(value) for value in values("ENV"))
 
 
@@ -78,10 +90,11 @@ def test_the_build_context_is_a_list_of_what_may_enter() -> None:
     assert lines[0] == "*"
     allowed = {line.removeprefix("!") for line in lines if line.startswith("!")}
     packages = tomllib.loads(text("pyproject.toml"))["tool"]["importlinter"]["root_packages"]
-    assert allowed == {*packages, "celeryconfig.py", "manage.py", "requirements/prod.txt"}
+    files = {"celeryconfig.py", "flowerconfig.py", "manage.py"}
+    assert allowed == {*packages, *files, "requirements/drafts.txt", "requirements/prod.txt"}
     assert "auteur/devstack" in lines
 
 
 def test_compose_builds_this_file() -> None:
     build = compose()["services"]["migrate"]["build"]
-    assert build == {"context": ".", "dockerfile": "deploy/Dockerfile"}
+    assert (build["context"], build["dockerfile"]) == (".", "deploy/Dockerfile")

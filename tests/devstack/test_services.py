@@ -154,6 +154,13 @@ def test_a_silent_or_foreign_server_is_not_ready() -> None:
         assert not services.mongodb_answers(port)
 
 
+def test_valkey_will_do_for_redis(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    server = tmp_path / "valkey-server"
+    server.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert services.redis_server(tmp_path / "data", 1, "any").command[0] == str(server)
+
+
 def test_missing_binaries_are_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -1,0 +1,41 @@
+"""What must be there before any process of ours starts."""
+
+import shutil
+from importlib.util import find_spec
+from typing import Any
+
+from django.core import checks
+
+from jobs.features.base import Feature
+from jobs.features.registry import features
+
+
+def register() -> None:
+    """Have Django's commands, `migrate` before all, look first."""
+    checks.register(draft_engines)
+
+
+def draft_engines(**kwargs: Any) -> list[checks.CheckMessage]:
+    """An error for each draft engine that the settings ask for and that cannot run here."""
+    return [
+        checks.Error(
+            f"The draft engine of {feature.name} is asked for and lacks {', '.join(missing)}.",
+            hint="Install requirements/drafts.txt (the image: --build-arg ENGINES=drafts), "
+            "or set INFERENCE_ENGINE=production.",
+            id="jobs.E001",
+        )
+        for feature in features().values()
+        if feature.backend == "local" and (missing := _missing(feature))
+    ]
+
+
+def _missing(feature: Feature) -> list[str]:
+    needs = feature.contract.draft_needs if feature.engine == "draft" else ()
+    return [
+        " or ".join(names) for need in needs if not any(map(_is_here, names := need.split("|")))
+    ]
+
+
+def _is_here(name: str) -> bool:
+    program = name.removeprefix("bin/")
+    return bool(find_spec(name) if program == name else shutil.which(program))

@@ -1,0 +1,30 @@
+"""Settings of a deployment: what cannot work stops the start, and says why."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from auteur.devstack.processes import BASE_DIR
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        ("REDIS_URL", "http://localhost:6379", "REDIS_URL must begin with redis:// or rediss://."),
+        ("REDIS_CA_PATH", "/nowhere", "REDIS_CA_PATH names no file."),
+        ("FLOWER_LOGIN", "auteur:short", "FLOWER_LOGIN must be name:password"),
+        ("FLOWER_LOGIN", "no-password-at-all", "FLOWER_LOGIN must be name:password"),
+    ],
+)
+def test_what_cannot_work_stops_the_start(variable: str, value: str, why: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import auteur.settings"],
+        cwd=BASE_DIR,
+        env={**os.environ, variable: value},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"ImproperlyConfigured: {why}" in done.stderr

@@ -1,0 +1,56 @@
+"""What is asked for and missing is said before anything starts."""
+
+import importlib
+import sys
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from pytest_django import Settings
+
+from gpu_tasks.engine import contracts
+
+OCR = ("rapidocr", "onnxruntime")
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """As if these packages, and all programs, were not installed."""
+    monkeypatch.setenv("PATH", "")
+    for name in names:
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+def test_draft_engines_that_cannot_run_stop_the_start(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.INFERENCE_ENGINE = "draft"
+    without(monkeypatch, *OCR, "espeakng_loader")
+    with pytest.raises(SystemCheckError) as refused:
+        call_command("check", stdout=StringIO())
+    told = str(refused.value)
+    assert "draft engine of video_query is asked for and lacks rapidocr, onnxruntime." in told
+    assert "draft engine of tts is asked for and lacks bin/flite or espeakng_loader." in told
+    assert "ENGINES=drafts" in told
+
+
+def test_they_are_missed_where_they_would_run_only(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    without(monkeypatch, *OCR, "espeakng_loader")
+    settings.INFERENCE_ENGINE = "production"
+    call_command("check", stdout=StringIO())
+    settings.INFERENCE_ENGINE, settings.INFERENCE_BACKEND = "draft", "modal"
+    call_command("check", stdout=StringIO())
+
+
+def test_drafts_say_what_they_need_of_what_an_image_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, *OCR)
+    monkeypatch.delitem(sys.modules, "gpu_tasks.video_query.reading", raising=False)
+    for name, contract in contracts().items():
+        monkeypatch.delitem(sys.modules, f"gpu_tasks.{name}.draft", raising=False)
+        if "rapidocr" in contract.draft_needs:
+            with pytest.raises(ImportError):
+                importlib.import_module(f"gpu_tasks.{name}.draft")
+        else:
+            importlib.import_module(f"gpu_tasks.{name}.draft")
