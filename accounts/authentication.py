@@ -1,5 +1,8 @@
 """Who sends a request: the bearer of a Supabase access token."""
 
+import hashlib
+import threading
+from collections import OrderedDict
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -9,19 +12,30 @@ from rest_framework.request import Request
 
 from accounts import signup, tokens
 from accounts.models import User
+from auteur.api.requests import address_of
+from auteur.api.throttling import Failures
 
 SCHEME = "Bearer"
+GOOD_TOKENS = 10_000
+"""So many are known to have been good; they are verified all the same."""
 
 
 class TokenAuthentication(BaseAuthentication):
-    """``Authorization: Bearer <token>``; another scheme, or none, is an anonymous request."""
+    """``Authorization: Bearer <token>``; another scheme, or none, is an anonymous request.
+
+    An address from which too much failed is refused before anything is verified, but for tokens
+    that were good here before: others behind the same address go on.
+    """
 
     def authenticate(self, request: Request) -> tuple[User, tokens.Claims] | None:
-        """The user and what the token says of them."""
+        """The user and what the token says of them; raises ``Throttled`` (429)."""
         scheme, _, token = get_authorization_header(request).partition(b" ")
+        failures = Failures(address_of(request))
         if scheme.lower() != SCHEME.lower().encode():
+            failures.check()
+            failures.count()
             return None
-        claims = tokens.verify(_text(token.strip()))
+        claims = _verified(token.strip(), failures)
         return signup.user_of(claims), claims
 
     def authenticate_header(self, request: Request) -> str:
@@ -41,6 +55,48 @@ class TokenScheme(OpenApiAuthenticationExtension):
             header_name="Authorization", token_prefix=SCHEME, bearer_format="JWT"
         )
         return scheme
+
+
+class _Good:
+    """Digests of the tokens that were good most recently in this process."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._digests: OrderedDict[bytes, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __contains__(self, digest: bytes) -> bool:
+        return digest in self._digests
+
+    def keep(self, digest: bytes) -> None:
+        """Know it, and forget the oldest."""
+        with self._lock:
+            self._digests[digest] = None
+            self._digests.move_to_end(digest)
+            if len(self._digests) > self._size:
+                self._digests.popitem(last=False)
+
+    def forget(self, digest: bytes) -> None:
+        """It has expired."""
+        with self._lock:
+            self._digests.pop(digest, None)
+
+
+_good = _Good(GOOD_TOKENS)
+
+
+def _verified(token: bytes, failures: Failures) -> tokens.Claims:
+    digest = hashlib.sha256(token).digest()
+    if digest not in _good:
+        failures.check()
+    try:
+        claims = tokens.verify(_text(token))
+    except tokens.InvalidToken:
+        _good.forget(digest)
+        failures.count()
+        raise
+    _good.keep(digest)
+    return claims
 
 
 def _text(token: bytes) -> str:

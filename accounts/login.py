@@ -1,34 +1,45 @@
 """The admin's login, which wrong passwords close for a while."""
 
 import hashlib
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
-from rest_framework.throttling import BaseThrottle
 
 from auteur.api import throttling
+from auteur.api.requests import address_of
+
+KNOWN_FOR = timedelta(days=90)
+"""How long an address is known from which somebody signed in to an account."""
 
 
 class StaffLogin(AdminAuthenticationForm):
-    """Counts failures by address and by account: many addresses may try one, and one many."""
+    """Counts failures by address, and more slowly by account, for many addresses may try one.
+
+    The second does not concern addresses that the account was used from: whoever guesses from
+    elsewhere cannot lock its owner out.
+    """
 
     def clean(self) -> dict[str, Any]:
         """Sign in; a right password is refused too while there have been too many wrong ones."""
-        limit, names = settings.LOGIN_RATE_LIMIT, self._names()
-        if not all(throttling.failures_left(limit, name) for name in names):
+        address = address_of(self.request)  # type: ignore[arg-type]
+        name = str(self.cleaned_data.get("username", "")).casefold()
+        account = f"login:{hashlib.sha256(name.encode()).hexdigest()}"
+        known = f"{account}:{address}"
+        limits = {f"login:address:{address}": settings.LOGIN_RATE_LIMIT}
+        if not throttling.is_remembered(known):
+            limits[account] = settings.LOGIN_ACCOUNT_RATE_LIMIT
+        if not all(throttling.failures_left(limit, who) for who, limit in limits.items()):
             raise ValidationError(
                 "There were too many wrong passwords. Try again later.", code="throttled"
             )
         try:
-            return super().clean()
+            cleaned = super().clean()
         except ValidationError:
-            for name in names:
-                throttling.count_failure(limit, name)
+            for who, limit in limits.items():
+                throttling.count_failure(limit, who)
             raise
-
-    def _names(self) -> tuple[str, str]:
-        account = str(self.cleaned_data.get("username", "")).casefold()
-        address = BaseThrottle().get_ident(self.request)  # type: ignore[arg-type]
-        return f"login:address:{address}", f"login:{hashlib.sha256(account.encode()).hexdigest()}"
+        throttling.remember(known, int(KNOWN_FOR.total_seconds()))
+        return cleaned

@@ -19,7 +19,9 @@ from auteur.api.problems import Problem
 
 SHARED_SECRET_ALGORITHM = "HS256"  # noqa: S105 (the name of an algorithm)
 PUBLIC_KEY_ALGORITHMS = ("ES256", "RS256")
-REQUIRED_CLAIMS = ("exp", "iss", "aud", "sub")
+REQUIRED_CLAIMS = ("exp", "iss", "aud", "sub", "role")
+ROLE = "authenticated"
+"""Of a person who is signed in. Supabase's keys ``anon`` and ``service_role`` are nobody's."""
 
 LEEWAY_SECONDS = 10
 """How far the provider's clock and ours may differ."""
@@ -90,7 +92,7 @@ def issue(*, user_id: UUID, email: str, lifetime: timedelta) -> str:
         "iss": settings.SUPABASE_JWT_ISSUER,
         "iat": now,
         "exp": now + int(lifetime.total_seconds()),
-        "role": "authenticated",
+        "role": ROLE,
     }
     return jwt.encode(payload, settings.SUPABASE_JWT_SECRET, algorithm=SHARED_SECRET_ALGORITHM)
 
@@ -112,6 +114,8 @@ def _key_set(url: str) -> KeySet:
 
 
 def _claims(payload: dict[str, Any]) -> Claims:
+    if payload["role"] != ROLE:
+        raise InvalidToken
     subject = payload["sub"]
     try:
         user_id = UUID(subject)

@@ -1,5 +1,7 @@
 """`/health`: is the process there, and are the stores behind it."""
 
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,6 +16,8 @@ from auteur.api.problems import OUTAGES
 from media.storage import object_storage
 
 TIMEOUT_SECONDS = 2.0
+FRESH_SECONDS = 1.0
+"""How long what was found is told again."""
 UNANSWERED: tuple[type[Exception], ...] = (*OUTAGES, OSError)
 
 
@@ -25,10 +29,42 @@ def live(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """Each store, asked; 503 unless Postgres, MongoDB and the object storage answer.
+    """Each store, asked at most every second; 503 unless all but Redis answer.
 
     Redis may be away: requests pass unthrottled and jobs are taken, so it only shows.
     """
+    found = stores.look()
+    is_ready = all(found[name] for name in ("postgres", "mongodb", "storage"))
+    body = {"status": "ok" if is_ready else "unavailable"}
+    shown = {name: "ok" if answered else "away" for name, answered in found.items()}
+    return JsonResponse(body | {"stores": shown}, status=200 if is_ready else 503)
+
+
+class Stores:
+    """What was found last, and one look at a time, however many ask."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, bool] = {}
+        self._until = 0.0
+        self._looking = threading.Lock()
+
+    def look(self) -> dict[str, bool]:
+        """Which stores answer; while somebody looks, what was found before."""
+        if not self._looking.acquire(blocking=not self._found):
+            return self._found
+        try:
+            if time.monotonic() >= self._until:
+                self._found = _look()
+                self._until = time.monotonic() + FRESH_SECONDS
+            return self._found
+        finally:
+            self._looking.release()
+
+
+stores = Stores()
+
+
+def _look() -> dict[str, bool]:
     checks: dict[str, Callable[[], object]] = {
         "postgres": _postgres,
         "mongodb": _mongodb,
@@ -36,11 +72,7 @@ def ready(request: HttpRequest) -> JsonResponse:
         "redis": _redis,
     }
     with ThreadPoolExecutor(len(checks)) as pool:
-        found = dict(zip(checks, pool.map(_answers, checks.values()), strict=True))
-    is_ready = all(found[name] for name in ("postgres", "mongodb", "storage"))
-    body = {"status": "ok" if is_ready else "unavailable"}
-    stores = {name: "ok" if answered else "away" for name, answered in found.items()}
-    return JsonResponse(body | {"stores": stores}, status=200 if is_ready else 503)
+        return dict(zip(checks, pool.map(_answers, checks.values()), strict=True))
 
 
 def _answers(check: Callable[[], object]) -> bool:

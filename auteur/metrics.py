@@ -5,22 +5,22 @@ has an index behind it is read at each scrape. What walks over whole tables is r
 when a scrape finds it older than ``AUDIT_EVERY``: no scrape waits for it, and
 ``auteur_books_checked_timestamp_seconds`` says how old it is.
 
-Inside only: Caddy does not pass it on (deploy/Caddyfile).
+The API's port does not lead here; the server (`auteur.server`) gives it another, for inside.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any
 
-from django.db import Error, connection, transaction
+from django.db import Error, close_old_connections, connection, transaction
 from django.db.models import Count, Min, QuerySet
 from django.db.models.functions import Now
-from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -37,19 +37,31 @@ AUDIT_EVERY = timedelta(minutes=5)
 AUDIT_LIMIT = timedelta(minutes=1)
 """For each of its statements."""
 
+Environ = dict[str, Any]
 Row = tuple[Sequence[str], float]
 """Label values and a figure."""
 
 
-@require_safe
-def metrics(request: HttpRequest) -> HttpResponse:
-    """`GET /metrics`, in Prometheus' text format; 503 while PostgreSQL is away."""
+def application(environ: Environ, start_response: Callable[..., object]) -> Iterable[bytes]:
+    """`GET /metrics` in WSGI, in Prometheus' text format; 503 while PostgreSQL is away."""
+    close_old_connections()
+    status, content_type, body = _answer(environ["REQUEST_METHOD"], environ["PATH_INFO"])
+    headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
+    start_response(f"{status} {status.phrase}", headers)
+    return [body]
+
+
+def _answer(method: str, path: str) -> tuple[HTTPStatus, str, bytes]:
+    if path != "/metrics":
+        return HTTPStatus.NOT_FOUND, "text/plain", b""
+    if method not in {"GET", "HEAD"}:
+        return HTTPStatus.METHOD_NOT_ALLOWED, "text/plain", b""
     audits.renew()
     try:
-        body = generate_latest(_registry)
-    except problems.OUTAGES:
-        return problems.document(503, "unavailable", problems.Unavailable.default_detail)
-    return HttpResponse(body, content_type=CONTENT_TYPE_LATEST)
+        return HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(_registry)
+    except problems.OUTAGES as exc:
+        logger.warning("no figures: %s", exc)
+        return HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", b"PostgreSQL is away."
 
 
 # --- The books, now and then ------------------------------------------------------------------

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
+from limits import parse
 
 from gpu_tasks.contract import GpuClass
 
@@ -199,6 +200,23 @@ if MAX_VOICES < 0:
     raise ImproperlyConfigured("MAX_VOICES must not be below 0.")
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("MAX_BODY_BYTES", default=2 * 1024**2)
 
+# --- The server: auteur/server/limits.py says what each is -----------------------------------
+
+API_SERVER = {
+    "threads": env.int("API_THREADS", default=8),
+    "queued": env.int("MAX_QUEUED_REQUESTS", default=512),
+    "connections": env.int("MAX_CONNECTIONS", default=2000),
+    "connections_per_address": env.int("MAX_CONNECTIONS_PER_ADDRESS", default=256),
+    # One address has at most half of either. A file comes here only where we store it ourselves.
+    "body_bytes": env.int(
+        "MAX_BUFFERED_BODY_BYTES",
+        default=4 * MAX_UPLOAD_BYTES if STORAGE_BACKEND == "filesystem" else 256 * 1024**2,
+    ),
+    "answer_bytes": env.int("MAX_BUFFERED_ANSWER_BYTES", default=128 * 1024**2),
+}
+if min(API_SERVER.values()) < 1:
+    raise ImproperlyConfigured(f"The API's server needs at least 1 of each: {API_SERVER}.")
+
 # --- People: Supabase tokens, staff -----------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
@@ -221,6 +239,15 @@ if not 0 <= SIGNUP_CREDITS <= MAX_SIGNUP_CREDITS:
 
 RATE_LIMIT = env.str("RATE_LIMIT", default="100/minute")
 LOGIN_RATE_LIMIT = env.str("LOGIN_RATE_LIMIT", default="10/15 minutes")
+# Of an account, from addresses that it was not used from before.
+LOGIN_ACCOUNT_RATE_LIMIT = env.str("LOGIN_ACCOUNT_RATE_LIMIT", default="100/day")
+# Requests with a bad token or none, of one address.
+UNAUTHENTICATED_RATE_LIMIT = env.str("UNAUTHENTICATED_RATE_LIMIT", default="60/minute")
+for _value in (RATE_LIMIT, LOGIN_RATE_LIMIT, LOGIN_ACCOUNT_RATE_LIMIT, UNAUTHENTICATED_RATE_LIMIT):
+    try:
+        parse(_value)
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"{_value!r} is no rate limit: write 100/minute.") from exc
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 REDIS_THROTTLE_TIMEOUT_SECONDS = 0.05
 REST_FRAMEWORK = {
@@ -417,11 +444,21 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {"()": "auteur.logs.Line"},
+        "access": {"format": "[%(asctime)s] %(message)s", "datefmt": "%d/%b/%Y:%H:%M:%S %z"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "access": {
+            "class": "logging.StreamHandler",
+            "formatter": "access",
+            "stream": "ext://sys.stdout",
+        },
+    },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "botocore": {"level": "WARNING"},
+        "auteur.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
+        "uvicorn": {"level": "CRITICAL"},  # hostile peers are no news; faults of ours we log
         "django.security.DisallowedHost": {"handlers": [], "propagate": False},  # scanners' noise
     },
 }

@@ -3,10 +3,10 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.login import StaffLogin
-from auteur import health, metrics
+from auteur import health
+from auteur.api.schema_views import DocsView, SchemaView
 from jobs import books_admin, costs_admin
 
 admin.site.login_form = StaffLogin
@@ -17,11 +17,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("projects.urls")),
     path("", include("media.urls")),
     path("", include("credits.urls")),
-    path("schema", SpectacularAPIView.as_view(throttle_classes=[]), name="schema"),
-    path("docs", SpectacularSwaggerSplitView.as_view(url_name="schema", throttle_classes=[])),
+    path("schema", SchemaView.as_view(), name="schema"),
+    path("docs", DocsView.as_view(url_name="schema")),
     path("health/live", health.live),
     path("health/ready", health.ready),
-    path("metrics", metrics.metrics),
     path(
         "admin/credits/credits/verify/",
         admin.site.admin_view(books_admin.verify),

@@ -4,8 +4,8 @@ Ours moves a clip by `PATCH /projects/:id/edl` with `If-Match`: token, throttle,
 a projected read, the rules of the timeline, and one update with its inverse and the new version.
 The baseline names project and version in its address and sends MongoDB the one update; it asks for
 no token and keeps no history. A second baseline is the same view behind the token and the throttle
-that every endpoint of ours has. All are served alike, by one gunicorn worker of eight threads, to
-the same clients in turns, each with a project of its own; MongoDB and the clients share this
+that every endpoint of ours has. All are served alike, by our server and its eight threads, to the
+same clients in turns, each with a project of its own; MongoDB and the clients share this
 machine's cores. The rate limit is raised.
 """
 
@@ -62,6 +62,7 @@ def baseline(name: str, settings: Mapping[str, str]) -> tuple[str, Process]:
     (port,) = ports.free_ports(1)
     (api,) = (program for program in processes.PROGRAMS if program.name == "api")
     command = api.command.replace("auteur.wsgi", f"benchmarks.{name}_edl")
+    command = command.partition(" --metrics")[0]
     program = processes.Program(name, command)
     line = processes.command_line(program, {**settings, "API_PORT": str(port)})
     server = Process(

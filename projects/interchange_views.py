@@ -87,6 +87,11 @@ class ImportView(APIView):
     content_negotiation_class = AsIs
     parser_classes = (TextParser,)
 
+    @staticmethod
+    def body_limit(method: str, query: str, **kwargs: object) -> int:
+        """What the server reads for it: a whole file, where other requests have less."""
+        return MAX_INTERCHANGE_BYTES
+
     @extend_schema(
         summary="Replace a project's EDL by another editor's",
         description="The body is the file, in UTF-8. Clips play the media that the file names by "

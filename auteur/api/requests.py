@@ -3,9 +3,16 @@
 from typing import cast
 from uuid import UUID
 
+from django.http import HttpRequest
 from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
 
 
 def user_id(request: Request) -> UUID:
     """The signed-in user's id; every endpoint but the listed open ones has one."""
     return cast(UUID, request.user.pk)
+
+
+def address_of(request: Request | HttpRequest) -> str:
+    """Where a request comes from; behind ``TRUSTED_PROXIES`` proxies, what these say."""
+    return str(BaseThrottle().get_ident(cast(Request, request)))

@@ -13,8 +13,11 @@ from django.http import HttpRequest, HttpResponseBase
 from limits import parse
 from limits.storage import storage_from_string
 from limits.strategies import SlidingWindowCounterRateLimiter
+from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
+
+from auteur.api.requests import address_of
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +46,7 @@ class RateLimit(BaseThrottle):
         """Count this request; remember the window for the response's headers."""
         limit = parse(settings.RATE_LIMIT)
         user_id = getattr(request.user, "pk", None)
-        who = f"user:{user_id}" if user_id else f"address:{self.get_ident(request)}"
+        who = f"user:{user_id}" if user_id else f"address:{address_of(request)}"
         try:
             allowed = _limiter().hit(limit, who)
             reset_time, remaining = _limiter().get_window_stats(limit, who)
@@ -74,6 +77,52 @@ def count_failure(limit: str, who: str) -> None:
         _limiter().hit(parse(limit), who)
     except _AWAY as exc:
         logger.warning("rate limit not counted: %s", type(exc).__name__)
+
+
+class Failures:
+    """What failed before from one address, against ``settings.UNAUTHENTICATED_RATE_LIMIT``.
+
+    With Redis away, only the first look waits for it.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._who = f"unauthenticated:{address}"
+        self._limit = parse(settings.UNAUTHENTICATED_RATE_LIMIT)
+        self._away = False
+
+    def check(self) -> None:
+        """Raise ``Throttled`` (429) where no more may fail."""
+        try:
+            if _limiter().test(self._limit, self._who):
+                return
+            reset_time, _ = _limiter().get_window_stats(self._limit, self._who)
+        except _AWAY as exc:
+            self._away = True
+            logger.warning("rate limit not looked up: %s", type(exc).__name__)
+            return
+        raise Throttled(wait=max(1.0, reset_time - time.time()))
+
+    def count(self) -> None:
+        """One more."""
+        if not self._away:
+            count_failure(settings.UNAUTHENTICATED_RATE_LIMIT, self._who)
+
+
+def remember(key: str, seconds: int) -> None:
+    """Keep a key for a while, from now; with Redis away, not at all."""
+    try:
+        _limiter().storage.clear(key)
+        _limiter().storage.incr(key, seconds)
+    except _AWAY as exc:
+        logger.warning("not remembered: %s", type(exc).__name__)
+
+
+def is_remembered(key: str) -> bool:
+    """Whether a key is kept."""
+    try:
+        return _limiter().storage.get(key) > 0
+    except _AWAY:
+        return False
 
 
 class RateLimitHeaders:

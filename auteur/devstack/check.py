@@ -23,7 +23,8 @@ def run() -> int:
     """Run the checks against a PostgreSQL of their own; 0 only if all pass."""
     with tempfile.TemporaryDirectory(prefix="auteur-check-") as folder:
         var = Path(folder)
-        chosen = ports.read(dict(zip(ports.DEFAULTS, map(str, ports.free_ports(5)), strict=True)))
+        numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
+        chosen = ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
         stack.make_folders(var)
         values = environment.prepare(var, chosen)
         server = postgres.process(

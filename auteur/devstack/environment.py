@@ -53,6 +53,7 @@ def _addresses(var: Path, ports: Ports, secret: Mapping[str, str]) -> dict[str, 
         "STORAGE_BACKEND": "filesystem",
         "STORAGE_DIR": str(var / "objects"),
         "API_PORT": str(ports.api),
+        "METRICS_PORT": str(ports.metrics),
         "FLOWER_PORT": str(ports.flower),
         "FLOWER_HISTORY": str(var / "flower"),
     }

@@ -12,6 +12,7 @@ HOST = "127.0.0.1"
 # below the range (from 32768) that systems take for outgoing connections.
 DEFAULTS = {
     "API_PORT": 8000,
+    "METRICS_PORT": 9464,
     "FLOWER_PORT": 5555,
     "POSTGRES_PORT": 15433,
     "REDIS_PORT": 16380,
@@ -27,6 +28,7 @@ class Ports:
     """Where each server of the stack listens, all on the loopback address."""
 
     api: int
+    metrics: int
     flower: int
     postgres: int
     redis: int

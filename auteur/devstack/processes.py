@@ -37,16 +37,13 @@ class Program:
     once: bool = False
 
 
-# gunicorn: `%(U)s` leaves out the query string, which in a signed URL carries the signature.
 # A worker of ours reports a call's end to the API, so the API outlives it.
 PROGRAMS = (
     Program("migrate", "python manage.py migrate --noinput", needs=("postgres",), once=True),
     Program(
         "api",
-        "gunicorn auteur.wsgi:application --worker-class gthread --workers 1 --threads 8"
-        " --bind $HOST:$API_PORT --timeout 60 --graceful-timeout 5 --keep-alive 5"
-        " --no-control-socket --access-logfile -"
-        " --access-logformat '%(t)s %(m)s %(U)s %(s)s %(B)s bytes %(M)s ms'",
+        "python -m auteur.server auteur.wsgi:application --bind $HOST:$API_PORT"
+        " --metrics $HOST:$METRICS_PORT",
         needs=("migrate",),
         uses=("redis", "mongodb"),
         health="API_PORT:/health/live",

@@ -80,6 +80,15 @@ class SignedObjectView(APIView):
     throttle_classes = ()
     content_negotiation_class = AnyAccept
 
+    @staticmethod
+    def body_limit(method: str, query: str, key: str) -> int:
+        """Bytes that the URL allows to be sent: none, unless it is ours and still good."""
+        try:
+            grant = _storage().urls.verify(method, key, query)
+        except Problem:
+            return 0
+        return _most(grant) if method == "PUT" else 0
+
     @extend_schema(exclude=True)
     def put(self, request: Request, key: str) -> HttpResponse:
         """Store the body under the key."""
@@ -148,12 +157,16 @@ def _checked_length(request: Request, grant: Grant) -> int:
     if not told.isdecimal():
         raise LengthRequired
     length = int(told)
-    limit = settings.MAX_UPLOAD_BYTES if grant.size_bytes is None else grant.size_bytes
-    if length > min(limit, settings.MAX_UPLOAD_BYTES):
+    if length > _most(grant):
         raise FileTooLarge
     if grant.size_bytes is not None and length < grant.size_bytes:
         raise SizeMismatch
     return length
+
+
+def _most(grant: Grant) -> int:
+    limit: int = settings.MAX_UPLOAD_BYTES
+    return limit if grant.size_bytes is None else min(limit, grant.size_bytes)
 
 
 def _body(request: Request, length: int) -> Iterator[bytes]:

@@ -34,6 +34,7 @@ class Visitor:
 @pytest.fixture(autouse=True)
 def two_wrong_passwords(settings):
     settings.LOGIN_RATE_LIMIT = "2/15 minutes"
+    settings.LOGIN_ACCOUNT_RATE_LIMIT = "4/day"
 
 
 @pytest.fixture
@@ -66,9 +67,25 @@ def test_an_address_that_tries_many_accounts_is_refused(visitor: Visitor):
 
 
 def test_many_addresses_that_try_one_account_are_refused(visitor: Visitor):
-    for _ in range(2):
-        Visitor(visitor.email).login("wrong", visitor.email.upper())
+    others = [Visitor(visitor.email).login("wrong", visitor.email.upper()) for _ in range(4)]
+    assert all("correct email" in answer for answer in others)
     assert "too many" in visitor.login(PASSWORD)
+
+
+def test_nobody_is_locked_out_from_where_the_account_was_used(visitor: Visitor):
+    assert visitor.login(PASSWORD) == ""
+    for _ in range(4):
+        Visitor(visitor.email).login("wrong")
+    assert "too many" in Visitor(visitor.email).login(PASSWORD)
+    assert visitor.login(PASSWORD) == ""
+    assert visitor.login("wrong", f"{uuid.uuid4().hex}@example.com")
+    assert visitor.login(PASSWORD) == ""
+
+
+def test_what_is_guessed_from_a_known_address_is_counted_there(visitor: Visitor):
+    assert visitor.login(PASSWORD) == ""
+    assert ["correct email" in visitor.login("wrong") for _ in range(3)] == [True, True, False]
+    assert Visitor(visitor.email).login(PASSWORD) == ""
 
 
 def test_no_header_makes_another_address_of_one_that_no_proxy_vouches_for(visitor: Visitor):

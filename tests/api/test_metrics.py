@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -44,12 +45,21 @@ def finish(audits):
         audits.thread.join()
 
 
+def asked(path: str = "/metrics", method: str = "GET") -> tuple[int, dict[str, str], str]:
+    """Status, headers and body at the port of the figures."""
+    said: list[Any] = []
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": path}
+    body = b"".join(metrics.application(environ, lambda *told: said.extend(told)))
+    status, headers = said
+    return int(status.split()[0]), dict(headers), body.decode()
+
+
 def scrape() -> dict[str, float]:
     """Every sample by name and labels."""
-    response = Client().get("/metrics")
-    assert response.status_code == 200
-    assert response["Content-Type"].startswith("text/plain; version=")
-    lines = response.content.decode().splitlines()
+    status, headers, body = asked()
+    assert status == 200
+    assert headers["Content-Type"].startswith("text/plain; version=")
+    lines = body.splitlines()
     pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
     return {name: float(value) for name, value in pairs}
 
@@ -155,8 +165,7 @@ def test_an_audit_that_takes_too_long_leaves_the_last_figures(user, use, caplog)
 def test_postgres_away(audits, monkeypatch):
     connection.close()
     monkeypatch.setitem(connection.settings_dict, "PORT", "1")
-    response = Client().get("/metrics")
-    assert (response.status_code, response.json()["code"]) == (503, "unavailable")
+    assert asked()[0] == 503
     finish(audits)
     connection.close()
 
@@ -169,4 +178,9 @@ def test_no_label_names_a_person(make_job, user, audits):
 
 
 def test_only_to_be_read(db):
-    assert Client().post("/metrics").status_code == 405
+    assert asked(method="POST")[0] == 405
+    assert asked("/users/me")[0] == 404
+
+
+def test_they_are_not_at_the_port_of_the_api(db):
+    assert Client().get("/metrics").status_code == 404

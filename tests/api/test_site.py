@@ -1,12 +1,27 @@
 """What is open, what browsers are told, and that the API describes itself."""
 
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from auteur import health
+from auteur.api import schema_views
 
 
 @pytest.fixture
 def anyone(db):
     return Client()
+
+
+@pytest.fixture(autouse=True)
+def stores(monkeypatch):
+    """A process that has not looked yet."""
+    monkeypatch.setattr(health, "stores", health.Stores())
+    return health.stores
 
 
 def test_health(anyone):
@@ -34,6 +49,74 @@ def test_ready_without_redis(anyone, settings):
     assert (answer.status_code, answer.json()["stores"]["redis"]) == (200, "away")
 
 
+def test_stores_are_asked_once_a_second_however_many_ask(anyone, stores, monkeypatch):
+    looks = []
+
+    def looking() -> dict[str, bool]:
+        looks.append(1)
+        return look()
+
+    look = health._look
+    monkeypatch.setattr(health, "_look", looking)
+    gate = threading.Barrier(8)
+
+    def ask(_: int) -> bool:
+        gate.wait()
+        return all(stores.look().values())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(8)))
+    assert [anyone.get("/health/ready").status_code for _ in range(20)] == [200] * 20
+    assert len(looks) == 1
+    stores._until = 0.0
+    anyone.get("/health/ready")
+    assert len(looks) == 2
+
+
+def test_who_asks_while_another_looks_is_told_what_was_found(anyone, stores):
+    found = stores.look()
+    with stores._looking:
+        assert stores.look() == found
+
+
+def without_token(answer):
+    """Its text, but for the token that is drawn for forms and belongs to nobody here."""
+    return re.sub(rb"[A-Za-z0-9]{64}", b"", answer.content)
+
+
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [
+        ("/schema", "application/vnd.oai.openapi"),
+        ("/schema", "application/json"),
+        ("/docs", "text/html"),
+        ("/docs?script=", "*/*"),
+    ],
+)
+def test_the_description_is_made_once_and_is_what_it_would_be(anyone, path, accept, monkeypatch):
+    view = SpectacularAPIView if path == "/schema" else SpectacularSwaggerSplitView
+    plain = view.as_view(
+        throttle_classes=[], **({} if path == "/schema" else {"url_self": "/docs"})
+    )
+    made = plain(RequestFactory().get(path, headers={"Accept": accept})).render()
+    monkeypatch.setattr(schema_views._MadeOnce, "_kept", {})
+    anyone.cookies["csrftoken"] = "c" * 32
+    poison = {"lang": "de", "version": "poison", **({"script": ""} if "script" in path else {})}
+    anyone.get(path.partition("?")[0], poison, headers={"Accept": accept})
+    first = anyone.get(path, headers={"Accept": accept})
+    assert without_token(first) == without_token(made)
+    assert not first.cookies
+    for name in {"Content-Type", "Content-Disposition"} & set(made.headers):
+        assert first[name] == made[name]
+    for forbidden in (SpectacularAPIView, SpectacularSwaggerSplitView):
+        monkeypatch.setattr(forbidden, "get", None)
+    assert anyone.get(path, headers={"Accept": accept}).content == first.content
+    known = {"Accept": accept, "If-None-Match": first["ETag"]}
+    again = anyone.get(path, headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    assert anyone.get(path, headers=known | {"If-None-Match": '"other"'}).status_code == 200
+
+
 def test_the_schema_is_openapi_3_1_and_names_every_endpoint(anyone):
     schema = anyone.get("/schema", headers={"Accept": "application/vnd.oai.openapi+json"}).json()
     assert schema["openapi"] == "3.1.0"
@@ -50,6 +133,7 @@ def test_the_schema_is_openapi_3_1_and_names_every_endpoint(anyone):
         "/jobs/{job_id}/cancel",
         "/jobs/transcription",
     } <= set(schema["paths"])
+    assert not {"/schema", "/docs"} & set(schema["paths"])
     submit = schema["paths"]["/jobs/transcription"]["post"]
     body = submit["requestBody"]["content"]["application/json"]["schema"]["$ref"]
     parameters = schema["components"]["schemas"][body.rsplit("/", 1)[-1]]

@@ -3,6 +3,8 @@ import re
 from django.conf import settings
 from django.urls import resolve
 
+from auteur.server.limits import Limits
+from projects.interchange.formats import MAX_INTERCHANGE_BYTES
 from tests.deploy.files import services, text
 
 UNITS = {"MiB": 1024**2, "GiB": 1024**3}
@@ -50,7 +52,7 @@ def test_the_proxy_comes_after_the_block() -> None:
     site = block("{$SITE_ADDRESS}")
     order = ["handle @inside {", "handle /storage/* {", "handle {"]
     assert [site.index(opening) for opening in order] == sorted(map(site.index, order))
-    assert site.index("reverse_proxy") > site.index("handle @inside {")
+    assert site.index("import api") > site.index("handle @inside {")
 
 
 def test_only_the_api_is_behind_it() -> None:
@@ -60,9 +62,22 @@ def test_only_the_api_is_behind_it() -> None:
 
 def test_bodies_have_limits_that_fit_the_settings() -> None:
     assert size(limit("handle")) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    assert size(limit("handle")) > MAX_INTERCHANGE_BYTES
     default = re.fullmatch(r"\{\$MAX_UPLOAD_BYTES:(\w+)\}", limit("handle /storage/*"))
     assert default is not None
     assert size(default[1]) == settings.MAX_UPLOAD_BYTES
+
+
+def test_nothing_is_buffered_and_nobody_has_for_ever() -> None:
+    assert "buffers" not in text("deploy/Caddyfile")
+    timeouts = dict(line.split() for line in block("timeouts").splitlines() if "#" not in line)
+    assert set(timeouts) == {"read_header", "read_body", "write", "idle"}
+
+
+def test_the_proxy_lets_go_of_a_connection_before_the_api_does() -> None:
+    match = re.search(r"keepalive (\d+)s", block("(api)"))
+    assert match is not None
+    assert int(match[1]) < Limits(**settings.API_SERVER).idle_seconds
 
 
 def test_the_site_compresses_and_logs_without_signatures() -> None:

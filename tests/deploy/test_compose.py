@@ -17,7 +17,12 @@ from tests.deploy.files import (
     text,
 )
 
-PLACES = {"HOST": "0.0.0.0", "API_PORT": "8000", "FLOWER_PORT": "5555"}  # noqa: S104
+PLACES = {
+    "HOST": "0.0.0.0",  # noqa: S104
+    "API_PORT": "8000",
+    "METRICS_PORT": "9464",
+    "FLOWER_PORT": "5555",
+}
 STORES = ("postgres", "redis", "mongodb")
 NOT_IN_PRODUCTION = {"DEBUG"}
 S3_ALONE = {"S3_BUCKET"}  # required with STORAGE_BACKEND=s3

@@ -10,19 +10,19 @@ import pytest
 import requests
 from django.core.files.storage import storages
 from django.core.handlers.wsgi import WSGIHandler
-from django.core.servers.basehttp import ThreadedWSGIServer
-from django.test.testcases import QuietWSGIRequestHandler
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from auteur.server import bodies
 from media import checking
 from media.models import MediaFile
 from media.storage.filesystem import SignedFileSystemStorage
 from media.storage.s3 import PresignedS3Storage
 from projects.models import Project
 from tests.media import samples
+from tests.server.serving import serving
 
 BUCKET = "auteur-tests"
 ACCESS_KEY, SECRET_KEY, REGION = "AKIDEXAMPLE", "not-a-real-secret", "us-east-1"
@@ -41,14 +41,8 @@ def s3_server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def http_server() -> Iterator[str]:
     """The address of our API, served from a thread; what needs the database is asked in process."""
-    server = ThreadedWSGIServer(("127.0.0.1", 0), QuietWSGIRequestHandler)
-    server.set_app(WSGIHandler())
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(WSGIHandler(), bodies.limit_of) as served:
+        yield f"http://127.0.0.1:{served.port}"
 
 
 @pytest.fixture

@@ -1,0 +1,111 @@
+"""WSGI, bit by bit: a call's environment, and its answer in parts, each in any thread."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from io import BytesIO
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from django.core.exceptions import RequestDataTooBig
+
+Environ = dict[str, Any]
+WSGI = Callable[..., Iterable[bytes]]
+Headers = list[tuple[str, str]]
+HOP_BY_HOP = frozenset({b"transfer-encoding", b"connection", b"keep-alive", b"upgrade"})
+
+
+def environ_of(scope: Any) -> Environ:
+    """The environment of a call without a body.
+
+    Headers with an underscore are dropped: WSGI would take them for those with a hyphen, which a
+    proxy vouches for.
+    """
+    host, port = scope["server"]
+    environ: Environ = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "REMOTE_ADDR": scope["client"][0] if scope["client"] else "",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": BytesIO(),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for name, value in scope["headers"]:
+        if name not in HOP_BY_HOP and b"_" not in name:
+            _add(environ, name.decode("latin-1"), value.decode("latin-1"))
+    return environ
+
+
+def _add(environ: Environ, name: str, value: str) -> None:
+    key = name.upper().replace("-", "_")
+    if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
+        key = f"HTTP_{key}"
+    separator = "; " if key == "HTTP_COOKIE" else ","
+    environ[key] = f"{environ[key]}{separator}{value}" if key in environ else value
+
+
+class TooLarge:
+    """The body of a request that has more than its view takes: reading it is a 413."""
+
+    def read(self, size: int = -1) -> bytes:
+        """Refuse."""
+        raise RequestDataTooBig
+
+    readline = read
+
+
+class Call:
+    """One request in the application, from its first thread to its last."""
+
+    def __init__(self, application: WSGI, environ: Environ, part_bytes: int) -> None:
+        self.status = 500
+        self.headers: Headers = []
+        self._application = application
+        self._environ = environ
+        self._part_bytes = part_bytes
+        self._answer: Iterable[bytes] | None = None
+        self._chunks: Iterator[bytes] = iter(())
+        self.is_closed = False
+
+    def pull(self) -> tuple[list[bytes], bool]:
+        """The next chunks, a part or a little more; and whether there may be others."""
+        if self._answer is None:
+            self._answer = self._application(self._environ, self._start)
+            self._chunks = iter(self._answer)
+        found: list[bytes] = []
+        size = 0
+        for chunk in self._chunks:
+            found.append(chunk)
+            size += len(chunk)
+            if size >= self._part_bytes:
+                return found, True
+        self.close()
+        return found, False
+
+    def close(self) -> None:
+        """Let go of the answer and of the body; more than once is as good."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        try:
+            if (close := getattr(self._answer, "close", None)) is not None:
+                close()
+        finally:
+            if (close := getattr(self._environ["wsgi.input"], "close", None)) is not None:
+                close()
+
+    def _start(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[..., None]:
+        self.status, self.headers = int(status.partition(" ")[0]), headers
+        return _no_write
+
+
+def _no_write(data: bytes) -> None:
+    raise NotImplementedError  # what was there before WSGI
