@@ -30,9 +30,12 @@ class ProfileBalanceSerializer(serializers.Serializer):
 
 
 class ProfileStorageSerializer(serializers.Serializer):
-    """The room for media on a profile."""
+    """The room for media and voices on a profile."""
 
-    used_bytes = serializers.IntegerField(help_text="Uploads announced with their size count.")
+    used_bytes = serializers.IntegerField(
+        help_text="Of media and voices; uploads count by the size that was told, or by the most "
+        "that one without a size may have."
+    )
     limit_bytes = serializers.IntegerField(allow_null=True, help_text="null is no limit.")
 
 

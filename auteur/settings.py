@@ -194,6 +194,15 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=2 * 1024**3)
+# Of an upload whose size is not told; it takes so much of the user's room until it is confirmed.
+MAX_UNSIZED_UPLOAD_BYTES = env.int("MAX_UNSIZED_UPLOAD_BYTES", default=100 * 1024**2)
+MAX_OPEN_UPLOADS = env.int("MAX_OPEN_UPLOADS", default=100)  # of one user
+for _name, _value in (
+    ("MAX_UNSIZED_UPLOAD_BYTES", MAX_UNSIZED_UPLOAD_BYTES),
+    ("MAX_OPEN_UPLOADS", MAX_OPEN_UPLOADS),
+):
+    if _value < 1:
+        raise ImproperlyConfigured(f"{_name} must be at least 1.")
 MAX_VOICE_SAMPLE_BYTES = env.int("MAX_VOICE_SAMPLE_BYTES", default=50 * 1024**2)
 MAX_VOICES = env.int("MAX_VOICES", default=20)  # of one user
 if MAX_VOICES < 0:

@@ -180,6 +180,27 @@ class MediaFile(Checked):
         }
 
 
+class StorageWalk(models.Model):
+    """How far the walk through the storage has come that looks for objects without rows."""
+
+    ONLY = 1
+
+    id = models.SmallIntegerField(primary_key=True, default=ONLY)
+    after = models.TextField(
+        blank=True, default="", help_text="The last key that was looked at; empty at the start."
+    )
+    next_at = models.DateTimeField(db_default=Now(), help_text="When it may go on.")
+
+    class Meta:
+        db_table = "storage_walks"
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(id=1), name="storage_walks_one"),
+        ]
+
+    def __str__(self) -> str:
+        return self.after
+
+
 class VoiceClone(Checked):
     """A voice sample that speech is generated after, with the consent of whose voice it is."""
 

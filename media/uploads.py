@@ -23,7 +23,7 @@ from media.deletion import abort_uploads, delete_media
 from media.models import MediaFile, MediaStatus
 from media.parts import PartUpload
 from media.problems import FileTooLarge, Refused, SizeMismatch
-from media.quota import check_room
+from media.quota import admit_upload, check_room
 from media.storage import ObjectMissing, object_storage
 from media.storage.multipart import StoredPart
 
@@ -92,8 +92,8 @@ def request_upload(
 ) -> Upload:
     """Make the row and the URLs of one upload into the user's project.
 
-    Raises ``NotFound``, ``UnsupportedMediaType``, ``FileTooLarge``, ``StorageQuotaExceeded``, and a
-    400 about the file name.
+    Raises ``NotFound``, ``UnsupportedMediaType``, ``FileTooLarge``, ``TooManyUploads``,
+    ``StorageQuotaExceeded``, and a 400 about the file name.
     """
     mime_type = base_type(content_type)
     if mime_type not in ACCEPTED:
@@ -119,7 +119,7 @@ def request_upload(
     try:
         with transaction.atomic():
             check_project(user_id=user_id, project_id=project_id, lock=True)
-            check_room(user_id=user_id, plan=plan, adding=size_bytes)
+            admit_upload(user_id=user_id, plan=plan, size_bytes=size_bytes)
             media.save(force_insert=True)
     except Problem:
         abort_uploads([media])
@@ -217,8 +217,8 @@ def _arrived(media: MediaFile) -> int:
 def _check_size(size_bytes: int, *, told: int | None) -> None:
     if size_bytes == 0:
         raise EmptyFile
-    limit = settings.MAX_UPLOAD_BYTES
-    if size_bytes > (limit if told is None else min(told, limit)):
+    limit = settings.MAX_UNSIZED_UPLOAD_BYTES if told is None else told
+    if size_bytes > min(limit, settings.MAX_UPLOAD_BYTES):
         raise FileTooLarge
     if told is not None and size_bytes < told:
         raise SizeMismatch

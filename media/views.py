@@ -3,6 +3,7 @@
 from typing import Any, cast
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -43,7 +44,9 @@ class UploadUrlView(APIView):
         "own `upload_url`, in any order and several at once, then confirm as well; nothing of the "
         "storage's answers is needed. 403 `storage_quota_exceeded` says how much room there is "
         "(`used_bytes`, `limit_bytes`); a told size keeps its room until the upload is confirmed, "
-        "given up, or a day old.",
+        "given up, or a day old; without one the most that we take of such files does "
+        f"({settings.MAX_UNSIZED_UPLOAD_BYTES // 1024**2} MiB). 409 `too_many_uploads` while "
+        f"{settings.MAX_OPEN_UPLOADS} are open.",
         request=NewUploadSerializer,
         responses={201: UploadSerializer},
     )

@@ -13,7 +13,9 @@ class ProjectsConfig(AppConfig):
     def ready(self) -> None:
         """Say where MongoDB is (nothing connects before the first use), and what shows media."""
         from media import deletion
+        from projects.rendering import folders
         from projects.timeline import offline
 
         connection.register()
         deletion.register_timelines(offline)
+        folders.register_owner()

@@ -1,6 +1,6 @@
 """Who asks."""
 
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -16,3 +16,8 @@ def user_id(request: Request) -> UUID:
 def address_of(request: Request | HttpRequest) -> str:
     """Where a request comes from; behind ``TRUSTED_PROXIES`` proxies, what these say."""
     return str(BaseThrottle().get_ident(cast(Request, request)))
+
+
+def plan_of(request: Request) -> str | None:
+    """The signed-in user's plan, by name: users are of a room above, which has plans."""
+    return cast(Any, request.user).plan

@@ -10,11 +10,13 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
 from gpu_tasks.backends.models import LocalCall
-from jobs.features.files import promised
 from jobs.models import OPEN, Attempt, AttemptState, Job
+from jobs.objects import written
+from media import orphans
 from media import sweeping as uploads
 from media.deletion import remove_objects
 from media.models import MediaFile
+from media.storage import LONGEST_WRITE
 from media.voices import sweeping as voices
 from projects.rendering import folders
 
@@ -22,10 +24,11 @@ logger = logging.getLogger(__name__)
 
 CALLS_KEPT = timedelta(days=7)
 """Since a local call ended; by then it tells nobody anything."""
-LEFTOVERS_KEPT = timedelta(days=2)
-"""Since an attempt ended without a result: longer than any signed URL to write to lasts."""
+LEFTOVERS_KEPT = LONGEST_WRITE
+"""Since an attempt ended without a result."""
 CALLS_AT_ONCE = 500
 ATTEMPTS_AT_ONCE = 50
+ORPHANS = "objects without rows"
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,7 @@ def remove_leftovers() -> int:
 def _unused(attempt: Attempt) -> list[str]:
     """The keys that the attempt could write to, and that no row refers to."""
     # Keys without the attempt's id may be another attempt's as well.
-    keys = {write.key for write in promised(attempt)}
-    own = {key for key in keys if str(attempt.pk) in key.split("/")}
+    own = {key for key in written(attempt) if str(attempt.pk) in key.split("/")}
     media = MediaFile.objects.filter(r2_key__in=own).values_list("r2_key", flat=True)
     outputs = (attempt.job.output_data or {}).values()
     return sorted(own.difference(media, (value for value in outputs if isinstance(value, str))))
@@ -124,4 +126,5 @@ SWEEPS = (
         remove_leftovers,
     ),
     Sweep("old stretches of renders", lambda: folders.due().count(), folders.sweep),
+    Sweep(ORPHANS, lambda: sum(one.count for one in orphans.count().values()), orphans.turn),
 )

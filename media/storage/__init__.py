@@ -6,10 +6,11 @@ Clients never send bytes through the API: they PUT to and GET from signed URLs t
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import storages
 
@@ -18,6 +19,9 @@ from media.storage.multipart import StoredPart
 MAX_KEY_LENGTH = 512
 SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 KEY_PATTERN = re.compile(rf"{SEGMENT}(?:/{SEGMENT})*")
+
+LONGEST_WRITE = timedelta(days=2)
+"""No signed URL to write to lives longer: after it, what is left behind is not written again."""
 
 STORAGE_ERRORS = (OSError, BotoCoreError, ClientError)
 """What a storage raises when it does not work; ``ObjectMissing`` is not among them."""
@@ -49,6 +53,7 @@ class StoredObject:
 
     key: str
     modified_at: datetime
+    size_bytes: int
 
 
 class ObjectStorage(Protocol):
@@ -128,6 +133,13 @@ class ObjectStorage(Protocol):
         """All objects whose keys begin with a folder's: ``users/1/renders/2/``."""
         ...
 
+    def page(self, after: str, limit: int) -> list[StoredObject]:
+        """Objects of the whole storage with keys after this one, in the order of the keys' bytes.
+
+        At most ``limit`` (up to 1000); none where there are no more.
+        """
+        ...
+
     def unfinished(self, *, before: datetime) -> list[str]:
         """Names of what was half written and left alone since ``before``."""
         ...
@@ -152,6 +164,14 @@ def is_refusal(exc: Exception) -> bool:
 def object_storage() -> ObjectStorage:
     """The storage that the settings name."""
     return cast(ObjectStorage, storages["default"])
+
+
+def seconds_to_write(expires: int | None) -> int:
+    """How long a URL to write to lives; raises ``ValueError`` for more than ``LONGEST_WRITE``."""
+    seconds: int = settings.PRESIGNED_URL_SECONDS if expires is None else expires
+    if seconds > LONGEST_WRITE.total_seconds():
+        raise ValueError("a URL to write to would live too long")
+    return seconds
 
 
 def checked_key(key: str) -> str:

@@ -4,9 +4,10 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +21,7 @@ from media.storage import (
     ObjectTooLarge,
     StoredObject,
     checked_key,
+    seconds_to_write,
 )
 from media.storage.multipart import StoredPart
 from media.storage.signing import SignedUrls
@@ -29,6 +31,9 @@ LABEL = "content-type"
 """Beside the parts of an upload."""
 CHUNK_BYTES = 256 * 1024
 UNKNOWN_CONTENT_TYPE = "application/octet-stream"
+
+
+Placing = Callable[[], AbstractContextManager[object]]
 
 
 class ObjectExists(Exception):
@@ -59,7 +64,7 @@ class SignedFileSystemStorage(FileSystemStorage):
         return self.urls.sign(
             "PUT",
             key,
-            expires=_seconds(expires),
+            expires=seconds_to_write(expires),
             content_type=content_type,
             size_bytes=size_bytes,
             once=1 if once else None,
@@ -125,7 +130,7 @@ class SignedFileSystemStorage(FileSystemStorage):
         return self.urls.sign(
             "PUT",
             key,
-            expires=_seconds(expires),
+            expires=seconds_to_write(expires),
             size_bytes=size_bytes,
             upload_id=upload_id,
             part_number=number,
@@ -164,12 +169,19 @@ class SignedFileSystemStorage(FileSystemStorage):
         checked_key(key)
         _remove_at_once(self._parts_folder(upload_id))
 
-    def receive_part(self, upload_id: str, number: int, chunks: Iterable[bytes]) -> None:
+    def receive_part(
+        self,
+        upload_id: str,
+        number: int,
+        chunks: Iterable[bytes],
+        *,
+        placing: Placing = nullcontext,
+    ) -> None:
         """Store a part, in place of an older one; ``ObjectMissing`` if the upload is over."""
         folder = self._parts_folder(upload_id)
         if not folder.is_dir():
             raise ObjectMissing
-        with self._incoming(chunks) as body:
+        with self._incoming(chunks) as body, placing():
             try:
                 body.replace(folder / str(number))
             except FileNotFoundError as exc:
@@ -179,13 +191,23 @@ class SignedFileSystemStorage(FileSystemStorage):
         """All objects in a folder and those below it (see ``ObjectStorage``)."""
         folder = self._path(OBJECTS, prefix.removesuffix("/"))
         return [
-            StoredObject(
-                key=str(path.relative_to(self.root / OBJECTS)),
-                modified_at=datetime.fromtimestamp(path.stat().st_mtime, UTC),
-            )
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
+            self._stored(path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()
         ]
+
+    def page(self, after: str, limit: int) -> list[StoredObject]:
+        """Objects of the whole storage after a key (see ``ObjectStorage``)."""
+        found = []
+        for path in islice(_files_after(self.root / OBJECTS, "", after), limit):
+            with suppress(FileNotFoundError):  # removed meanwhile
+                found.append(self._stored(path, path.stat()))
+        return found
+
+    def _stored(self, path: Path, facts: os.stat_result) -> StoredObject:
+        return StoredObject(
+            key=str(path.relative_to(self.root / OBJECTS)),
+            modified_at=datetime.fromtimestamp(facts.st_mtime, UTC),
+            size_bytes=facts.st_size,
+        )
 
     def unfinished(self, *, before: datetime) -> list[str]:
         """Names of files that a process wrote to until it was killed, and of uploads in parts."""
@@ -220,16 +242,24 @@ class SignedFileSystemStorage(FileSystemStorage):
             raise ObjectMissing from exc
 
     def receive(
-        self, key: str, chunks: Iterable[bytes], *, content_type: str, once: bool = False
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        *,
+        content_type: str,
+        once: bool = False,
+        placing: Placing = nullcontext,
     ) -> None:
-        """Store what ``chunks`` yield; if they raise, nothing is stored.
+        """Store what ``chunks`` yield; if they or ``placing`` raise, nothing is stored.
 
-        Raises ``ObjectExists`` where ``once`` forbids to replace an object.
+        The object appears inside ``placing``. Raises ``ObjectExists`` where ``once`` forbids to
+        replace an object.
         """
         path = self._path(OBJECTS, key)
         if once and path.exists():
             raise ObjectExists
-        with self._incoming(chunks) as body, self._incoming([content_type.encode()]) as label:
+        kind = [content_type.encode()]
+        with self._incoming(chunks) as body, self._incoming(kind) as label, placing():
             self._place(label, self._path(CONTENT_TYPES, key))
             self._place(body, path, once=once)
 
@@ -273,6 +303,25 @@ class SignedFileSystemStorage(FileSystemStorage):
 
 def _seconds(expires: int | None) -> int:
     return settings.PRESIGNED_URL_SECONDS if expires is None else expires
+
+
+def _files_after(folder: Path, prefix: str, after: str) -> Iterator[Path]:
+    """Files with keys after this one, in the order of their keys, by one folder at a time."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(
+                f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
+                for entry in entries
+            )
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in names:
+        key = prefix + name
+        if name.endswith("/"):
+            if key > after or after.startswith(key):
+                yield from _files_after(folder / name, key, after)
+        elif key > after:
+            yield folder / name
 
 
 def _chunks(files: Iterable[Path]) -> Iterator[bytes]:

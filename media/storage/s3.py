@@ -18,11 +18,13 @@ from media.storage import (
     ObjectTooLarge,
     StoredObject,
     checked_key,
+    seconds_to_write,
 )
 from media.storage.multipart import StoredPart
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 MISSING_CODES = {"404", "NoSuchKey", "NoSuchUpload", "NotFound"}
 TRANSPORT = Config(
@@ -78,7 +80,7 @@ class PresignedS3Storage(S3Storage):
             bound["ContentLength"] = size_bytes
         if once:
             bound["IfNoneMatch"] = "*"
-        return self._sign(self.signer, "put_object", key, expires, **bound)
+        return self._sign(self.signer, "put_object", key, seconds_to_write(expires), **bound)
 
     def presigned_get(
         self, key: str, *, filename: str | None = None, expires: int | None = None
@@ -140,7 +142,7 @@ class PresignedS3Storage(S3Storage):
     ) -> str:
         """A URL to PUT one part to (see ``ObjectStorage``)."""
         bound = {"UploadId": upload_id, "PartNumber": number, "ContentLength": size_bytes}
-        return self._sign(self.signer, "upload_part", key, expires, **bound)
+        return self._sign(self.signer, "upload_part", key, seconds_to_write(expires), **bound)
 
     def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
         """The parts that have arrived, by number; ``ObjectMissing`` if the upload is over."""
@@ -178,11 +180,13 @@ class PresignedS3Storage(S3Storage):
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket_name, Prefix=folder
         )
-        return [
-            StoredObject(key=found["Key"], modified_at=found["LastModified"])
-            for page in pages
-            for found in page.get("Contents", ())
-        ]
+        return [_stored(found) for page in pages for found in page.get("Contents", ())]
+
+    def page(self, after: str, limit: int) -> list[StoredObject]:
+        """Objects of the whole bucket after a key, by one request (see ``ObjectStorage``)."""
+        beginning: dict[str, Any] = {"StartAfter": after} if after else {}
+        found = self.client.list_objects_v2(Bucket=self.bucket_name, MaxKeys=limit, **beginning)
+        return [_stored(one) for one in found.get("Contents", ())]
 
     def unfinished(self, *, before: datetime) -> list[str]:
         """Names of uploads in parts that began before then."""
@@ -235,6 +239,12 @@ class PresignedS3Storage(S3Storage):
             Params={"Bucket": self.bucket_name, "Key": checked_key(key), **bound},
             ExpiresIn=settings.PRESIGNED_URL_SECONDS if expires is None else expires,
         )
+
+
+def _stored(found: "ObjectTypeDef") -> StoredObject:
+    return StoredObject(
+        key=found["Key"], modified_at=found["LastModified"], size_bytes=found["Size"]
+    )
 
 
 def _translated(exc: ClientError) -> Exception:

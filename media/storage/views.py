@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any, BinaryIO
 
 from django.conf import settings
@@ -23,6 +24,7 @@ from media.storage.filesystem import (
     ObjectExists,
     SignedFileSystemStorage,
 )
+from media.storage.owners import expected
 from media.storage.ranges import ByteRange, NotSatisfiable, requested_range
 from media.storage.signing import Grant
 
@@ -91,10 +93,11 @@ class SignedObjectView(APIView):
 
     @extend_schema(exclude=True)
     def put(self, request: Request, key: str) -> HttpResponse:
-        """Store the body under the key."""
+        """Store the body under the key, if a row expects it: before the body, and after it."""
         storage = _storage()
         grant = storage.urls.verify("PUT", key, request.META["QUERY_STRING"])
-        length = _checked_length(request, grant)
+        with expected(grant.key) as most:
+            length = _checked_length(request, grant, most)
         try:
             _receive(storage, grant, _body(request, length))
         except ObjectMissing as exc:
@@ -142,14 +145,18 @@ def _storage() -> SignedFileSystemStorage:
 
 
 def _receive(storage: SignedFileSystemStorage, grant: Grant, body: Iterator[bytes]) -> None:
+    # Held while the object appears: who deletes the row removes the object afterwards.
+    def placing() -> AbstractContextManager[int]:
+        return expected(grant.key)
+
     if grant.upload_id is not None and grant.part_number is not None:
-        storage.receive_part(grant.upload_id, grant.part_number, body)
+        storage.receive_part(grant.upload_id, grant.part_number, body, placing=placing)
         return
     content_type = grant.content_type or UNKNOWN_CONTENT_TYPE
-    storage.receive(grant.key, body, content_type=content_type, once=grant.once)
+    storage.receive(grant.key, body, content_type=content_type, once=grant.once, placing=placing)
 
 
-def _checked_length(request: Request, grant: Grant) -> int:
+def _checked_length(request: Request, grant: Grant, most: int) -> int:
     # Of a part no type is signed: that of the whole is known.
     if grant.upload_id is None and request.headers.get("Content-Type") != grant.content_type:
         raise ContentTypeMismatch
@@ -157,7 +164,7 @@ def _checked_length(request: Request, grant: Grant) -> int:
     if not told.isdecimal():
         raise LengthRequired
     length = int(told)
-    if length > _most(grant):
+    if length > min(_most(grant), most):
         raise FileTooLarge
     if grant.size_bytes is not None and length < grant.size_bytes:
         raise SizeMismatch

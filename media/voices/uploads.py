@@ -19,6 +19,7 @@ from media.access import owned_voice
 from media.content_types import ACCEPTED, base_type
 from media.models import MediaStatus, VoiceClone
 from media.problems import FileTooLarge, Refused, SizeMismatch
+from media.quota import check_room
 from media.storage import ObjectMissing, object_storage
 from media.uploads import EmptyFile, UnsupportedMediaType, UploadMissing, UploadRejected
 from media.voices.checking import reject
@@ -65,6 +66,7 @@ class VoiceUpload:
 def request_voice(
     *,
     user_id: UUID,
+    plan: str | None,
     name: str,
     content_type: str,
     filename: str = "",
@@ -75,7 +77,8 @@ def request_voice(
     """Make the row of a voice and the URL of its sample.
 
     ``consent_statement`` is what the client showed, if not ours. Raises ``ConsentRequired``,
-    ``UnsupportedMediaType``, ``FileTooLarge``, ``TooManyVoices``, and a 400 about a name.
+    ``UnsupportedMediaType``, ``FileTooLarge``, ``TooManyVoices``, ``StorageQuotaExceeded``, and a
+    400 about a name.
     """
     if not consent:
         raise ConsentRequired
@@ -92,7 +95,9 @@ def request_voice(
         key, content_type=mime_type, size_bytes=size_bytes, once=True
     )
     with transaction.atomic():
-        _check_room(user_id)
+        _check_number(user_id)
+        most = settings.MAX_VOICE_SAMPLE_BYTES if size_bytes is None else size_bytes
+        check_room(user_id=user_id, plan=plan, adding=most)
         VoiceClone.objects.create(
             id=voice_id,
             user_id=user_id,
@@ -125,7 +130,7 @@ def confirm_voice(*, user_id: UUID, voice_id: UUID) -> VoiceClone:
     return voice
 
 
-def _check_room(user_id: UUID) -> None:
+def _check_number(user_id: UUID) -> None:
     """Raise ``TooManyVoices``; the user's row is held, so that two do not take one place."""
     get_user_model()._default_manager.select_for_update(no_key=True).get(pk=user_id)
     voices = VoiceClone.objects.filter(user_id=user_id).exclude(status=MediaStatus.REJECTED)

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
-from auteur.api.requests import user_id
+from auteur.api.requests import plan_of, user_id
 from media.models import VoiceClone
 from media.views import confirmed
 from media.voices.deletion import delete_voice
@@ -46,7 +46,8 @@ class VoicesView(ListAPIView[VoiceClone]):
     @extend_schema(
         summary="Bring a voice",
         description=f"{SAMPLE} PUT it to `upload_url` with the `headers` of the answer, then "
-        "confirm. 400 `consent_required` without `consent`; 409 `too_many_voices`.",
+        "confirm. 400 `consent_required` without `consent`; 409 `too_many_voices`; 403 "
+        "`storage_quota_exceeded` as for media.",
         request=NewVoiceSerializer,
         responses={201: VoiceUploadSerializer},
     )
@@ -55,7 +56,9 @@ class VoicesView(ListAPIView[VoiceClone]):
         """Make a voice that waits for its sample."""
         wanted = NewVoiceSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        upload = request_voice(user_id=user_id(request), **wanted.validated_data)
+        upload = request_voice(
+            user_id=user_id(request), plan=plan_of(request), **wanted.validated_data
+        )
         return Response(VoiceUploadSerializer(upload).data, status=status.HTTP_201_CREATED)
 
     def get_queryset(self) -> QuerySet[VoiceClone]:

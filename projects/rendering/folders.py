@@ -1,5 +1,7 @@
 """Where renders of a project keep their timelines and stretches, until these are old."""
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -8,7 +10,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from media.deletion import remove_objects
-from media.storage import object_storage
+from media.storage import StoredObject, object_storage
+from media.storage.owners import Owner, register
 from projects.models import Project, RenderFolder
 
 KEPT = timedelta(days=14)
@@ -69,3 +72,24 @@ def _swept(folder: RenderFolder) -> int:
     elif removed == len(old):
         same.update(sweep_at=timezone.now() + SWEPT_EVERY)
     return removed
+
+
+def register_owner() -> None:
+    """Called once, when Django is ready; who writes stretches is for the room above to say."""
+    register(Owner("renders", names_of))
+
+
+def names_of(objects: Sequence[StoredObject]) -> Mapping[str, None]:
+    """What is not old, in folders of projects that are there."""
+    folders = {}
+    for one in objects:
+        with suppress(ValueError):
+            folders[one.key] = UUID(one.key.split("/")[3])
+    there = set(Project.objects.filter(pk__in=set(folders.values())).values_list("user_id", "pk"))
+    before = timezone.now() - KEPT - SWEPT_EVERY
+    beginnings = {folder_of(*project) for project in there}
+    return {
+        one.key: None
+        for one in objects
+        if one.modified_at >= before and f"{one.key.rpartition('/')[0]}/" in beginnings
+    }

@@ -10,19 +10,20 @@ import pytest
 import requests
 from django.core.files.storage import storages
 from django.core.handlers.wsgi import WSGIHandler
+from django.core.servers.basehttp import ThreadedWSGIServer
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.test.testcases import QuietWSGIRequestHandler
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auteur.server import bodies
 from media import checking
 from media.models import MediaFile
 from media.storage.filesystem import SignedFileSystemStorage
 from media.storage.s3 import PresignedS3Storage
 from projects.models import Project
 from tests.media import samples
-from tests.server.serving import serving
 
 BUCKET = "auteur-tests"
 ACCESS_KEY, SECRET_KEY, REGION = "AKIDEXAMPLE", "not-a-real-secret", "us-east-1"
@@ -38,11 +39,65 @@ def s3_server() -> Iterator[str]:
     server.stop()
 
 
+class SharingServer(ThreadedWSGIServer):
+    """Serves on the test's own connection, which sees what the test has not committed."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.busy = 0
+        self.changed = threading.Condition()
+        self.peer = threading.local()
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Count the peers: the connection is given back when the last has gone."""
+        self.peer.shares = bool(self.connections_override)
+        with self.changed:
+            self.busy += 1
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self.changed:
+                self.busy -= 1
+                self.changed.notify_all()
+
+    def _close_connections(self) -> None:
+        if not self.peer.shares:
+            connections.close_all()
+
+    def wait(self) -> None:
+        """Until nobody is served, or only those who say nothing."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.busy == 0, timeout=0.5)
+
+
 @pytest.fixture(scope="session")
-def http_server() -> Iterator[str]:
-    """The address of our API, served from a thread; what needs the database is asked in process."""
-    with serving(WSGIHandler(), bodies.limit_of) as served:
-        yield f"http://127.0.0.1:{served.port}"
+def server() -> Iterator[SharingServer]:
+    """Our API, served from a thread."""
+    server = SharingServer(("127.0.0.1", 0), QuietWSGIRequestHandler)
+    server.set_app(WSGIHandler())
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def http_server(server: SharingServer, db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of our API, which sees what the test sees."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    shared = connection.in_atomic_block
+    if shared:
+        connection.inc_thread_sharing()
+        # Django ends what a request has left open, and a test's transaction is.
+        monkeypatch.setattr(connection, "close_if_unusable_or_obsolete", lambda: None)
+        server.connections_override = {DEFAULT_DB_ALIAS: connection}
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.wait()
+    server.connections_override = None
+    if shared:
+        connection.dec_thread_sharing()
 
 
 @pytest.fixture

@@ -322,7 +322,8 @@ class TestConfirming:
         media = MediaFile.objects.get(pk=upload["media_id"])
         confirm(media)
 
-        assert send(upload, samples.wav()).status_code == 412
+        # Ours knows the row; S3 knows that the object is there.
+        assert send(upload, samples.wav()).status_code in (409, 412)
         assert storage.read(media.r2_key, 10_000) == samples.video()
 
     def test_another_users_media(

@@ -6,13 +6,14 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from jobs.orchestrator import sweeping
+from media import orphans
 
 
 class Command(BaseCommand):
     help = (
         "Remove what nobody will use: uploads and voices never confirmed, half files, local calls "
-        "that ended long ago, objects of attempts without a result. The orchestrator does the same "
-        "all along."
+        "that ended long ago, objects of attempts without a result, objects that no row names. The "
+        "orchestrator does the same all along."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -22,10 +23,16 @@ class Command(BaseCommand):
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
         counts = {sweep.name: sweep.count() for sweep in sweeping.SWEEPS}
+        without_rows = orphans.count()
         if not dry_run:
             while sweeping.sweep_all():
                 pass
-        for name, count in counts.items():
-            left = 0 if dry_run else next(s.count() for s in sweeping.SWEEPS if s.name == name)
-            told = "would be removed" if dry_run else f"found, {left} left"
-            self.stdout.write(f"{name}: {count} {told}")
+            orphans.remove_all()
+        for sweep in sweeping.SWEEPS:
+            self._tell(sweep.name, counts[sweep.name], None if dry_run else sweep.count())
+        for room, tally in sorted(without_rows.items()):
+            self.stdout.write(f"  users/*/{room}/: {tally.count}, {tally.size_bytes} bytes")
+
+    def _tell(self, name: str, count: int, left: int | None) -> None:
+        told = "would be removed" if left is None else f"found, {left} left"
+        self.stdout.write(f"{name}: {count} {told}")

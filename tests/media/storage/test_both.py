@@ -23,7 +23,7 @@ from media.storage.filesystem import SignedFileSystemStorage
 from media.storage.s3 import PresignedS3Storage
 from tests.media import samples
 
-KEY = "users/1/media/2/source.mp4"
+KEY = "users/1/tests/2/source.mp4"
 
 
 def put(url: str, content: bytes, content_type: str = "video/mp4", **headers: str) -> int:

@@ -20,7 +20,7 @@ from media.storage.multipart import (
 )
 from tests.media.storage.test_both import UNREACHED
 
-KEY = "users/1/media/2/source.mp4"
+KEY = "users/1/tests/2/source.mp4"
 OTHER = "users/2/media/3/source.mp4"
 LEAST = 5 * 1024**2
 """Of S3, for all parts but the last."""
@@ -168,7 +168,7 @@ class TestOwnUrls:
         [
             ("part_number=1", "part_number=2"),
             ("size_bytes=3", "size_bytes=4"),
-            ("users/1/media/2", "users/2/media/3"),
+            ("users/1/tests/2", "users/2/tests/3"),
             ("upload_id=", "upload_id=a"),
             ("&part_number=1", ""),
         ],

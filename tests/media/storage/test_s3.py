@@ -12,7 +12,7 @@ from tests.media.conftest import REGION, SECRET_KEY
 from tests.media.storage import sigv4
 from tests.media.storage.sigv4 import parameters
 
-KEY = "users/1/media/2/source.mp4"
+KEY = "users/1/tests/2/source.mp4"
 
 
 def signature(method: str, url: str, headers: dict[str, str]) -> str:

@@ -7,7 +7,7 @@ from media.storage.signing import Grant, SignatureInvalid, SignedUrls, UrlExpire
 
 URLS = SignedUrls(base_url="http://localhost:8000/storage/", signing_key="k" * 40)
 NOW = 1_750_000_000.0
-KEY = "users/1/media/2/source.mp4"
+KEY = "users/1/tests/2/source.mp4"
 
 
 def signed(method: str = "PUT", **bound: str | int | None) -> str:

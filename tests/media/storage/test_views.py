@@ -15,7 +15,7 @@ from media.storage import InvalidKey, ObjectMissing
 from media.storage.filesystem import SignedFileSystemStorage
 from media.storage.views import CHUNK_BYTES
 
-KEY = "users/1/media/2/source.mp4"
+KEY = "users/1/tests/2/source.mp4"
 TYPED = {"Content-Type": "video/mp4"}
 
 

@@ -266,7 +266,8 @@ class TestConfirming:
         upload = ask_voice()
         send(upload, SPEECH)
         confirm_voice(VoiceClone.objects.get(pk=upload["voice_id"]))
-        assert send(upload, samples.wav()).status_code == 412
+        # Ours knows the row; S3 knows that the object is there.
+        assert send(upload, samples.wav()).status_code in (409, 412)
 
     def test_another_users_voice(
         self,
@@ -326,7 +327,7 @@ def test_the_last_place_is_given_once(
     settings.MAX_VOICES = 1
     answers = at_once(
         lambda: uploads.request_voice(
-            user_id=user.pk, name="Mine", content_type="audio/wav", consent=True
+            user_id=user.pk, plan=None, name="Mine", content_type="audio/wav", consent=True
         )
     )
     assert sorted(answers) == ["done"] + ["too_many_voices"] * 3

@@ -1,0 +1,87 @@
+"""Which objects jobs name: what attempts may write while their jobs are open, and transcripts."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import F, QuerySet
+from django.db.models.fields.json import KT
+
+from jobs.features.files import promised
+from jobs.models import OPEN, Attempt, AttemptState, Job, JobStatus
+from media.storage import StoredObject
+from media.storage.owners import Column, NotExpected, Owner, register
+
+WRITING = (AttemptState.PREPARED, AttemptState.DISPATCHING, AttemptState.RUNNING)
+"""While a call may run, and has not reported."""
+RESULT_KEY = "result_key"
+"""In a job's output: an object that is no media."""
+
+
+def register_owners() -> None:
+    """Called once, when Django is ready."""
+    register(Owner("jobs", names_of, expects_result, (Column(_with_object, KT(OUTPUT_KEY)),)))
+    register(Owner("renders", expects=expects_stretch))
+
+
+def written(attempt: Attempt) -> set[str]:
+    """The keys that the attempt's call writes to."""
+    return {write.key for write in promised(attempt)}
+
+
+def names_of(objects: Sequence[StoredObject]) -> Mapping[str, None]:
+    """What current attempts of open jobs may have written, and what outputs refer to."""
+    places = [place for one in objects if (place := _place(one.key))]
+    current = _current().filter(pk__in={attempt_id for _, attempt_id in places})
+    named = {key for attempt in current for key in written(attempt)}
+    jobs = Job.objects.filter(pk__in={job_id for job_id, _ in places})
+    for output in jobs.values_list("output_data", flat=True):
+        named.update(value for value in (output or {}).values() if isinstance(value, str))
+    return {one.key: None for one in objects if one.key in named}
+
+
+def expects_result(key: str) -> int | None:
+    """An output of the job's current attempt, while its call runs."""
+    place = _place(key)
+    if place is None or not Attempt.objects.filter(pk=place[1]).exists():
+        return None
+    return _most(_current().filter(pk=place[1]), key)
+
+
+def expects_stretch(key: str) -> int | None:
+    """A stretch that a call of a render makes, of a project that is there."""
+    try:
+        project_id = UUID(key.split("/")[3])
+    except ValueError:
+        return None
+    jobs = Job.objects.filter(project_id=project_id)
+    if not jobs.exists():
+        return None
+    return _most(_current().filter(job__in=jobs), key)
+
+
+def _most(attempts: QuerySet[Attempt], key: str) -> int:
+    held = attempts.filter(state__in=WRITING).select_for_update(of=("self",), no_key=True)
+    if not any(key in written(attempt) for attempt in held):
+        raise NotExpected
+    return settings.MAX_UPLOAD_BYTES
+
+
+def _current() -> QuerySet[Attempt]:
+    return Attempt.objects.filter(job__attempt=F("pk"), job__status__in=OPEN)
+
+
+def _place(key: str) -> tuple[UUID, UUID] | None:
+    """Job and attempt of ``users/<user>/jobs/<job>/<attempt>/…``."""
+    try:
+        job_id, attempt_id = key.split("/")[3:5]
+        return UUID(job_id), UUID(attempt_id)
+    except ValueError:
+        return None
+
+
+OUTPUT_KEY = f"output_data__{RESULT_KEY}"
+
+
+def _with_object() -> QuerySet[Job]:
+    return Job.objects.filter(status=JobStatus.COMPLETED, output_data__has_key=RESULT_KEY)

@@ -1,0 +1,65 @@
+"""`manage.py storage_verify`: compare rows and objects; exits with 1 if anything is off."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.core.serializers.json import DjangoJSONEncoder
+
+from media import verification
+
+
+class Command(BaseCommand):
+    help = (
+        "Compare the books with the storage: objects without rows, rows without objects, sizes "
+        "that differ. Prints what is off and exits with 1 if anything is. `manage.py sweep` "
+        "removes objects without rows."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="one JSON object")
+        parser.add_argument(
+            "--limit",
+            type=int,
+            default=verification.SHOWN,
+            help="findings named; all are counted (default: %(default)s)",
+        )
+
+    def handle(self, *, json: bool, limit: int, **options: Any) -> None:
+        report = verification.verify(limit=limit)
+        self.stdout.write(as_json(report) if json else as_text(report))
+        if report.total:
+            sys.exit(1)
+
+
+def as_json(report: verification.Report) -> str:
+    """One object: ``ok``, the totals, how often each rule is broken, and the findings."""
+    return json.dumps({"ok": not report.total} | asdict(report), cls=DjangoJSONEncoder)
+
+
+def as_text(report: verification.Report) -> str:
+    """A line for each finding, and a summary."""
+    lines = [_line(finding) for finding in report.findings]
+    if hidden := report.total - len(report.findings):
+        lines.append(f"… and {hidden} more (--limit names more of them)")
+    lines.append(
+        f"Checked {report.objects} objects ({report.size_bytes} bytes) "
+        f"as of {report.checked_at:%Y-%m-%d %H:%M:%S} UTC."
+    )
+    rules = [
+        f"{number} × {verification.RULES[rule]}" for rule, number in report.broken.items() if number
+    ]
+    lines.append("OFF: " + "; ".join(rules) if rules else "Books and storage agree.")
+    return "\n".join(lines)
+
+
+def _line(finding: verification.Finding) -> str:
+    sizes = [
+        f"{word} {size} bytes"
+        for word, size in (("expected", finding.expected), ("found", finding.found))
+        if size is not None
+    ]
+    return ": ".join([finding.rule, finding.key, *filter(None, [", ".join(sizes)])])

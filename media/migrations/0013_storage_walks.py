@@ -1,0 +1,37 @@
+from django.db import migrations, models
+from django.db.models.functions import Now
+
+
+class Migration(migrations.Migration):
+    dependencies = [("media", "0010_voices")]
+
+    operations = [
+        migrations.CreateModel(
+            name="StorageWalk",
+            fields=[
+                ("id", models.SmallIntegerField(default=1, primary_key=True, serialize=False)),
+                (
+                    "after",
+                    models.TextField(
+                        blank=True,
+                        default="",
+                        help_text="The last key that was looked at; empty at the start.",
+                    ),
+                ),
+                (
+                    "next_at",
+                    models.DateTimeField(db_default=Now(), help_text="When it may go on."),
+                ),
+            ],
+            options={
+                "db_table": "storage_walks",
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("id", 1)), name="storage_walks_one")
+                ],
+            },
+        ),
+        migrations.RunSQL(
+            "ALTER TABLE storage_walks ENABLE ROW LEVEL SECURITY",
+            "ALTER TABLE storage_walks DISABLE ROW LEVEL SECURITY",
+        ),
+    ]

@@ -1,0 +1,117 @@
+"""Objects that no row names: found by walking through the whole storage, a little at a time.
+
+A signed URL lives on when its row is gone, and what is put there then is in nobody's books. It is
+removed once it is older than any URL that could write it again (docs/decisions/0019).
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from media.models import StorageWalk
+from media.storage import LONGEST_WRITE, STORAGE_ERRORS, StoredObject, is_refusal, object_storage
+from media.storage.owners import named, room_of
+
+logger = logging.getLogger(__name__)
+
+LISTED_AT_ONCE = 1000
+"""Objects of one listing, which is one request."""
+TURN = timedelta(minutes=1)
+"""From one turn to the next, of all orchestrators together."""
+LISTINGS_A_TURN = 5
+REMOVALS_A_TURN = 250
+
+
+@dataclass
+class Tally:
+    """So many objects, so many bytes."""
+
+    count: int = 0
+    size_bytes: int = 0
+
+
+def pages(after: str = "") -> Iterator[list[StoredObject]]:
+    """All objects whose keys come after this one, in the order of their keys."""
+    while page := object_storage().page(after, LISTED_AT_ONCE):
+        yield page
+        after = page[-1].key
+
+
+def orphans_of(page: Sequence[StoredObject], *, before: datetime) -> list[StoredObject]:
+    """Those that lie in a room of ours since before then, and that no row names."""
+    old = [one for one in page if one.modified_at < before and room_of(one.key)]
+    owned = named(old)
+    return [one for one in old if one.key not in owned]
+
+
+def count() -> dict[str, Tally]:
+    """How much there is to remove, by room."""
+    found: dict[str, Tally] = {}
+    before = timezone.now() - LONGEST_WRITE
+    for page in pages():
+        for orphan in orphans_of(page, before=before):
+            tally = found.setdefault(room_of(orphan.key) or "", Tally())
+            tally.count += 1
+            tally.size_bytes += orphan.size_bytes
+    return found
+
+
+def remove_all() -> int:
+    """Remove all at once, however many requests that takes; returns how many."""
+    before = timezone.now() - LONGEST_WRITE
+    return sum(_removed(orphan) for page in pages() for orphan in orphans_of(page, before=before))
+
+
+def turn() -> int:
+    """Walk on a little, if it is time; returns how many objects were removed."""
+    StorageWalk.objects.get_or_create(pk=StorageWalk.ONLY)
+    walk = StorageWalk.objects.filter(pk=StorageWalk.ONLY)
+    if not walk.filter(next_at__lte=Now()).update(next_at=Now() + TURN):
+        return 0
+    step = _Step(after=walk.get().after)
+    try:
+        step.walk()
+    finally:
+        walk.update(after=step.after)
+    return step.removed
+
+
+@dataclass
+class _Step:
+    """One turn: ``after`` is the last key that is done with."""
+
+    after: str
+    handled: int = 0
+    removed: int = 0
+
+    def walk(self) -> None:
+        before = timezone.now() - LONGEST_WRITE
+        listings = 0
+        for page in islice(pages(self.after), LISTINGS_A_TURN):
+            listings += 1
+            for orphan in orphans_of(page, before=before):
+                if self.handled == REMOVALS_A_TURN:
+                    return
+                self.removed += _removed(orphan)
+                self.handled += 1
+                self.after = orphan.key
+            self.after = page[-1].key
+        if listings < LISTINGS_A_TURN:  # that was all: from the beginning again
+            self.after = ""
+
+
+def _removed(orphan: StoredObject) -> int:
+    """1 if it is gone; a storage that is away raises, one that refuses keeps it until next time."""
+    try:
+        object_storage().delete(orphan.key)
+    except STORAGE_ERRORS as exc:
+        if not is_refusal(exc):
+            raise
+        logger.warning("an object without a row cannot be removed: %s", type(exc).__name__)
+        return 0
+    return 1

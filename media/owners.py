@@ -1,0 +1,94 @@
+"""Which objects media files and voices name, and which of them wait for bytes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+
+from media.models import DerivationStatus, MediaFile, MediaStatus, VoiceClone
+from media.storage import StoredObject
+from media.storage.owners import Column, NotExpected, Owner, register
+
+DERIVING = (DerivationStatus.WAITING, DerivationStatus.WORKING)
+
+
+def register_all() -> None:
+    """Called once, when Django is ready."""
+    register(Owner("media", names_of_media, media_expects, MEDIA_COLUMNS))
+    # What a job made is media where it lies.
+    register(Owner("jobs", names_of_media))
+    register(Owner("voices", names_of_voices, voice_expects, VOICE_COLUMNS))
+
+
+def names_of_media(objects: Sequence[StoredObject]) -> Mapping[str, int | None]:
+    """The files of media, and what is derived, or may just be being derived, of them."""
+    named = Q(r2_key__in=[one.key for one in objects]) | Q(pk__in=_ids(objects))
+    found: dict[str, int | None] = {}
+    for media in MediaFile.objects.filter(named).exclude(status=MediaStatus.REJECTED):
+        derived = media.derived_keys()
+        stored = {getattr(media, column) for column in derived} - {None, ""}
+        if media.derivation_status in DERIVING:
+            stored.update(derived.values())
+        found.update(dict.fromkeys(stored))
+        found[media.r2_key] = media.file_size_bytes if _ready(media) else None
+    return found
+
+
+def names_of_voices(objects: Sequence[StoredObject]) -> Mapping[str, int | None]:
+    """The samples of voices."""
+    rows = VoiceClone.objects.filter(sample_r2_key__in=[one.key for one in objects])
+    return {
+        voice.sample_r2_key: voice.file_size_bytes if _ready(voice) else None
+        for voice in rows.exclude(status=MediaStatus.REJECTED)
+    }
+
+
+def media_expects(key: str) -> int | None:
+    """What an upload was announced with, or the most that one without a size may have."""
+    return _expected(MediaFile.objects.filter(r2_key=key), settings.MAX_UNSIZED_UPLOAD_BYTES)
+
+
+def voice_expects(key: str) -> int | None:
+    """Likewise of a sample."""
+    return _expected(VoiceClone.objects.filter(sample_r2_key=key), settings.MAX_VOICE_SAMPLE_BYTES)
+
+
+def _expected(rows: QuerySet[Any], unsized: int) -> int | None:
+    row = rows.select_for_update(no_key=True).first()
+    if row is None:
+        return None
+    if row.status != MediaStatus.UPLOADING:
+        raise NotExpected
+    return unsized if row.file_size_bytes is None else int(row.file_size_bytes)
+
+
+def _ready(row: MediaFile | VoiceClone) -> bool:
+    return row.status == MediaStatus.READY
+
+
+def _ids(objects: Sequence[StoredObject]) -> set[UUID]:
+    """The ids in keys such as ``users/1/media/<id>/thumbnail.jpg``."""
+    ids = set()
+    for one in objects:
+        try:
+            ids.add(UUID(one.key.split("/")[3]))
+        except ValueError:
+            continue
+    return ids
+
+
+def _ready_media() -> QuerySet[MediaFile]:
+    return MediaFile.objects.filter(status=MediaStatus.READY)
+
+
+MEDIA_COLUMNS = (
+    Column(_ready_media, "r2_key"),
+    Column(_ready_media, "thumbnail_r2_key"),
+    Column(_ready_media, "sprite_r2_key"),
+    Column(_ready_media, "peaks_r2_key"),
+)
+VOICE_COLUMNS = (
+    Column(lambda: VoiceClone.objects.filter(status=MediaStatus.READY), "sample_r2_key"),
+)

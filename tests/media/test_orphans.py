@@ -1,0 +1,394 @@
+"""No byte outside the books: what signed URLs still write when their rows are gone is found."""
+
+import random
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+import requests
+from django.core.management import call_command
+from django.db.models.functions import Now
+from pytest_django import DjangoCaptureOnCommitCallbacks
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from gpu_tasks.backends.models import LocalCall, LocalCallState
+from jobs import lifecycle
+from jobs.models import Attempt, AttemptState, Job
+from media import orphans, verification
+from media.models import DerivationStatus, MediaFile, MediaStatus, StorageWalk, VoiceClone
+from media.storage import ObjectMissing, ObjectStorage, object_storage
+from media.storage.filesystem import SignedFileSystemStorage
+from media.storage.s3 import PresignedS3Storage
+from projects.models import Project
+from projects.rendering import folders
+from tests.jobs.walk import bring_to
+from tests.media.conftest import send
+
+pytestmark = pytest.mark.django_db
+
+KIND = "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A key that a URL was signed for, and how its owner goes."""
+
+    key: str
+    end: Callable[[], object]
+    expects: bool = True
+
+
+@pytest.fixture
+def delete(
+    api: APIClient, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> Callable[[str], None]:
+    """Delete by the API, objects and all."""
+
+    def request(path: str) -> None:
+        with django_capture_on_commit_callbacks(execute=True):
+            assert api.delete(path).status_code == 204
+
+    return request
+
+
+@pytest.fixture
+def running(make_job: Callable[..., Job]) -> Callable[[str], tuple[Attempt, str]]:
+    """An attempt whose call runs and writes to a key."""
+
+    def make(form: str, project: Project | None = None) -> tuple[Attempt, str]:
+        attempt = bring_to(make_job(), AttemptState.RUNNING)
+        job = attempt.job
+        Job.objects.filter(pk=job.pk).update(project=project)
+        key = form.format(user=job.user_id, job=job.pk, attempt=attempt.pk)
+        payload = {"results": [{"write": {"key": key, "content_type": KIND}}]}
+        Attempt.objects.filter(pk=attempt.pk).update(payload=payload)
+        return attempt, key
+
+    return make
+
+
+RESULT = "users/{user}/jobs/{job}/{attempt}/result-0.mp4"
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest, storage: ObjectStorage, user: User) -> Case:
+    """The owner that the test is about."""
+    get = request.getfixturevalue
+    make: dict[str, Callable[[], Case]] = {
+        "upload": lambda: an_upload(
+            get("ask"), get("delete"), "/projects/{project}/media/{id}/upload"
+        ),
+        "project": lambda: an_upload(get("ask"), get("delete"), "/projects/{project}"),
+        "media": lambda: of_media(get("ready")(), get("delete"), "r2_key"),
+        "derivative": lambda: of_media(get("ready")(), get("delete"), "peaks_r2_key"),
+        "voice": lambda: a_voice(get("api"), get("delete")),
+        "job result": lambda: a_result(get("running")),
+        "local call": lambda: a_local_call(get("running")),
+        "stretch": lambda: a_stretch(get("running"), get("project"), get("delete")),
+        "timeline": lambda: a_timeline(get("project"), get("delete")),
+    }
+    return make[request.param]()
+
+
+def an_upload(ask: Any, delete: Any, path: str) -> Case:
+    media = MediaFile.objects.get(pk=ask()["media_id"])
+    url = path.format(project=media.project_id, id=media.pk)
+    return Case(media.r2_key, lambda: delete(url))
+
+
+def of_media(media: MediaFile, delete: Any, column: str) -> Case:
+    key = media.r2_key if column == "r2_key" else media.derived_keys()[column]
+    return Case(key, lambda: delete(f"/media/{media.pk}"), expects=False)
+
+
+def a_voice(api: APIClient, delete: Any) -> Case:
+    body = {"name": "Mine", "content_type": "audio/wav", "consent": True}
+    voice = VoiceClone.objects.get(pk=api.post("/voices", body, format="json").json()["voice_id"])
+    return Case(voice.sample_r2_key, lambda: delete(f"/voices/{voice.pk}"))
+
+
+def a_result(running: Any) -> Case:
+    attempt, key = running(RESULT)
+    return Case(key, lambda: lifecycle.cancel(job_id=attempt.job_id, by="user"))
+
+
+def a_local_call(running: Any) -> Case:
+    attempt, key = running(RESULT)
+    LocalCall.objects.create(
+        attempt_id=attempt.pk, function="tts", engine="draft", queue="gpu.cpu", payload={},
+        state=LocalCallState.RUNNING,
+    )  # fmt: skip
+    return Case(key, lambda: lifecycle.requeue(job_id=attempt.job_id, by="staff"))
+
+
+def a_stretch(running: Any, project: Project, delete: Any) -> Case:
+    _, key = running(folders.stretch_key(project, "a" * 40), project)
+    return Case(key, lambda: delete(f"/projects/{project.pk}"))
+
+
+def a_timeline(project: Project, delete: Any) -> Case:
+    key = folders.timeline_key(project, "b" * 40)
+    return Case(key, lambda: delete(f"/projects/{project.pk}"), expects=False)
+
+
+def put(url: str) -> requests.Response:
+    return requests.put(url, b"late", headers={"Content-Type": KIND}, timeout=10)
+
+
+def is_there(key: str) -> bool:
+    try:
+        object_storage().head(key)
+    except ObjectMissing:
+        return False
+    return True
+
+
+@pytest.fixture
+def all_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Objects of now are older than any URL."""
+    for module in (orphans, verification):
+        monkeypatch.setattr(module, "LONGEST_WRITE", timedelta(seconds=-5))
+
+
+def turn() -> int:
+    """A turn, though the last was just now."""
+    StorageWalk.objects.update(next_at=Now())
+    return orphans.turn()
+
+
+ALL = [
+    "upload", "project", "media", "derivative", "voice", "job result", "local call", "stretch",
+    "timeline",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ALL, indirect=True)
+def test_what_is_put_when_its_owner_is_gone_is_refused_or_found(
+    case: Case, storage: ObjectStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = storage.presigned_put(case.key, content_type=KIND)
+    served_by_us = isinstance(storage, SignedFileSystemStorage)
+    if case.expects or not served_by_us:
+        assert put(url).status_code == 200
+    case.end()
+
+    answer = put(url)
+
+    if served_by_us:
+        assert answer.status_code in (404, 409)
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        storage.delete(case.key)
+        assert put(url).status_code in (404, 409)
+        assert not is_there(case.key)
+        storage.write(case.key, b"late", KIND)  # as a worker that was cut off
+    else:
+        assert answer.status_code == 200
+    assert orphans.turn() == 0  # somebody may still be at it
+    for module in (orphans, verification):
+        monkeypatch.setattr(module, "LONGEST_WRITE", timedelta(seconds=-5))
+    assert verification.verify().broken["object_without_row"] == 1
+    assert (turn(), turn()) == (1, 0)
+    assert not is_there(case.key)
+
+
+@pytest.mark.parametrize("case", ["upload", "voice", "job result", "stretch"], indirect=True)
+def test_what_is_expected_is_not_removed(
+    case: Case, storage: ObjectStorage, all_is_old: None
+) -> None:
+    assert put(storage.presigned_put(case.key, content_type=KIND)).status_code == 200
+    assert turn() == 0
+    assert is_there(case.key)
+
+
+def test_what_was_refused_is_not_sent_again(
+    storage: ObjectStorage, ask: Any, confirm: Any, all_is_old: None
+) -> None:
+    upload = ask()
+    send(upload, b"no film")
+    media = MediaFile.objects.get(pk=upload["media_id"])
+    assert confirm(media).status_code == 415
+
+    again = send(upload, b"no film")
+
+    if isinstance(storage, SignedFileSystemStorage):
+        assert (again.status_code, again.json()["code"]) == (409, "not_expected")
+    assert (is_there(media.r2_key), turn()) == (again.status_code == 200, again.status_code == 200)
+
+
+def test_a_row_that_goes_while_its_bytes_come_takes_none(
+    filesystem_storage: SignedFileSystemStorage, ask: Any
+) -> None:
+    upload = ask(size_bytes=8)
+    media = MediaFile.objects.get(pk=upload["media_id"])
+
+    def body() -> Any:
+        yield b"half"
+        media.delete()
+        yield b"half"
+
+    headers = upload["headers"] | {"Content-Length": "8"}
+    answer = requests.put(upload["upload_url"], body(), headers=headers, timeout=10)
+
+    assert answer.status_code == 404
+    assert not [one for one in filesystem_storage.root.rglob("*") if one.is_file()]
+
+
+def test_a_part_is_not_sent_when_its_upload_is_over(
+    filesystem_storage: SignedFileSystemStorage, ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("media.parts.MULTIPART_BYTES", 10)
+    upload = ask(size_bytes=11)
+    (part,) = upload["parts"]
+    MediaFile.objects.update(status=MediaStatus.READY)
+
+    answer = requests.put(part["upload_url"], b"x" * 11, timeout=10)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_expected")
+
+
+def test_a_url_to_write_to_lives_shorter_than_what_it_leaves(storage: ObjectStorage) -> None:
+    longest = int(orphans.LONGEST_WRITE.total_seconds())
+    key = "users/1/media/2/source.mp4"
+    assert storage.presigned_put(key, content_type=KIND, expires=longest)
+    with pytest.raises(ValueError, match="too long"):
+        storage.presigned_put(key, content_type=KIND, expires=longest + 1)
+    with pytest.raises(ValueError, match="too long"):
+        storage.presigned_part(key, "1", number=1, size_bytes=1, expires=longest + 1)
+
+
+def strewn(
+    dice: random.Random, user: User, running: Any, make_media: Any
+) -> tuple[set[str], set[str]]:
+    """Objects of all kinds: keys that are owned, and keys that are not."""
+    owned, lost = set[str](), set[str]()
+    for _ in range(dice.randint(3, 12)):
+        status = dice.choice(list(MediaStatus))
+        media = make_media(
+            status=status,
+            file_size_bytes=3,
+            r2_key=f"users/{user.pk}/media/{uuid.uuid4()}/source.mp4",
+        )
+        derived = media.derived_keys()
+        thumbnail, peaks = derived["thumbnail_r2_key"], derived["peaks_r2_key"]
+        done = dice.random() < 0.5
+        if done:
+            MediaFile.objects.filter(pk=media.pk).update(
+                thumbnail_r2_key=thumbnail, derive_at=None, derivation_status=DerivationStatus.DONE
+            )
+        kept = status != MediaStatus.REJECTED
+        (owned if kept else lost).update([media.r2_key, thumbnail])
+        (owned if kept and not done else lost).add(peaks)
+        voice = VoiceClone.objects.create(
+            user=user, name="Mine", status=status, consent_statement="Yes", consented_at=Now(),
+            file_size_bytes=3, sample_r2_key=f"users/{user.pk}/voices/{uuid.uuid4()}/sample.wav",
+        )  # fmt: skip
+        (owned if kept else lost).add(voice.sample_r2_key)
+        lost.add(f"users/{uuid.uuid4()}/{dice.choice(['media', 'voices', 'jobs', 'renders'])}/x/y")
+    for cancelled in (False, True):
+        attempt, key = running(RESULT)
+        (lost if cancelled else owned).add(key)
+        lost.add(f"{key}.not-named")
+        if cancelled:
+            lifecycle.cancel(job_id=attempt.job_id, by="user")
+    project = Project.objects.create(user=user, name="Kept")
+    owned.add(folders.stretch_key(project, "c" * 40))
+    # In none of our folders: whoever put it there may need it.
+    owned.update(["backups/yesterday.sql", "users/readme.txt", f"users/{user.pk}/else/1/2"])
+    return owned, lost
+
+
+@pytest.mark.parametrize(
+    ("storage", "seed"),
+    [("filesystem", 0), ("filesystem", 1), ("filesystem", 2), ("s3", 3)],
+    indirect=["storage"],
+)
+def test_nothing_that_is_owned_is_ever_removed(
+    seed: int, storage: ObjectStorage, user: User, running: Any, make_media: Any,
+    monkeypatch: pytest.MonkeyPatch, all_is_old: None,
+) -> None:  # fmt: skip
+    dice = random.Random(seed)
+    owned, lost = strewn(dice, user, running, make_media)
+    for key in dice.sample(sorted(owned | lost), len(owned | lost)):
+        storage.write(key, b"abc", KIND)
+    monkeypatch.setattr(orphans, "LISTED_AT_ONCE", dice.randint(1, 9))
+    monkeypatch.setattr(orphans, "LISTINGS_A_TURN", dice.randint(1, 4))
+    monkeypatch.setattr(orphans, "REMOVALS_A_TURN", dice.randint(1, 5))
+
+    removed = [turn() for _ in range(len(owned | lost) + 3)]
+
+    assert max(removed) <= orphans.REMOVALS_A_TURN
+    assert sum(removed) == len(lost)
+    assert {one.key for page in orphans.pages() for one in page} == owned
+    found = verification.verify().broken
+    assert (found["object_without_row"], found["unknown_object"]) == (0, 3)
+
+
+def test_a_listing_goes_on_in_the_order_of_keys(storage: ObjectStorage) -> None:
+    keys = ["a", "a-b/c", "a.b", "a/b", "a/b-c", "a/c/d", "a0", "b/a", "b/a.x/y"]
+    for key in keys:
+        if key not in ("a", "a/b"):  # a file is no folder
+            storage.write(f"users/{key}/end", b"abc", KIND)
+    whole = [one.key for one in storage.page("", 1000)]
+    assert whole == sorted(whole)
+    for size in (1, 2, 3):
+        pages, after = [], ""
+        while page := storage.page(after, size):
+            pages += [one.key for one in page]
+            after = page[-1].key
+        assert pages == whole
+    assert {one.size_bytes for one in storage.page("", 1000)} == {3}
+
+
+def test_a_turn_costs_so_many_requests(
+    s3_storage: PresignedS3Storage, monkeypatch: pytest.MonkeyPatch, all_is_old: None
+) -> None:
+    for number in range(12):
+        s3_storage.write(f"users/1/media/{number}/source.mp4", b"abc", KIND)
+    monkeypatch.setattr(orphans, "LISTED_AT_ONCE", 3)
+    monkeypatch.setattr(orphans, "LISTINGS_A_TURN", 2)
+    monkeypatch.setattr(orphans, "REMOVALS_A_TURN", 4)
+    asked: list[str] = []
+    s3_storage.client.meta.events.register(
+        "before-send.s3", lambda request, **_: asked.append(request.method)
+    )
+
+    assert orphans.turn() == 4
+    assert (asked.count("GET"), asked.count("DELETE")) == (2, 4)
+    asked.clear()
+    assert orphans.turn() == 0  # not yet: the minute is not over, for whichever orchestrator
+    assert asked == []
+    assert [turn() for _ in range(4)] == [4, 4, 0, 0]
+
+
+def test_a_storage_that_is_away_is_asked_again_later(
+    filesystem_storage: SignedFileSystemStorage, all_is_old: None, use_s3: Any, settings: Any
+) -> None:
+    filesystem_storage.write("users/1/media/2/source.mp4", b"abc", KIND)
+    before = settings.STORAGES
+    use_s3("http://127.0.0.1:9")
+    with pytest.raises(orphans.STORAGE_ERRORS):
+        turn()
+    settings.STORAGES = before
+    assert turn() == 1
+
+
+def test_the_commands_tell_what_there_is(
+    filesystem_storage: SignedFileSystemStorage, all_is_old: None
+) -> None:
+    def printed(*arguments: str) -> list[str]:
+        out = StringIO()
+        call_command("sweep", *arguments, stdout=out)
+        return out.getvalue().splitlines()[-3:]
+
+    for key in ("users/1/media/2/source.mp4", "users/1/media/3/source.mp4", "users/1/jobs/2/3/x"):
+        filesystem_storage.write(key, b"abc", KIND)
+    told = ["  users/*/jobs/: 1, 3 bytes", "  users/*/media/: 2, 6 bytes"]
+    assert printed("--dry-run") == ["objects without rows: 3 would be removed", *told]
+    assert len(filesystem_storage.page("", 9)) == 3
+    assert printed() == ["objects without rows: 3 found, 0 left", *told]
+    assert filesystem_storage.page("", 9) == []
