@@ -24,6 +24,7 @@ from auteur.api.problems import NotFound, Problem
 from auteur.database import execute
 from credits import ledger
 from jobs import quotes
+from jobs.budget import BatchTooLarge, Budget
 from jobs.features.base import Feature, plain
 from jobs.features.registry import features
 from jobs.models import OPEN, Job, JobStatus
@@ -182,9 +183,15 @@ class NewJob:
         }
 
 
-def validated(*, feature: Feature, user_id: UUID, data: Any) -> dict[str, Any]:
-    """The feature's parameters with media and projects looked up; raises problems."""
-    serializer = feature.parameters(data=data, context={"user_id": user_id})
+def validated(
+    *, feature: Feature, user_id: UUID, data: Any, budget: Budget | None = None
+) -> dict[str, Any]:
+    """The feature's parameters with media and projects looked up; raises problems.
+
+    Without a ``budget`` nothing is kept, for nothing will be submitted.
+    """
+    context = {"user_id": user_id, "budget": budget}
+    serializer = feature.parameters(data=data, context=context)
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)
 
@@ -226,9 +233,12 @@ def submit_batch(
     """
     jobs: list[NewJob] = []
     errors: dict[str, Any] = {}
+    budget = Budget(user_id)
     for index, data in enumerate(wanted):
         try:
-            jobs.append(_new_job_of_batch(user_id=user_id, plan=plan, data=data))
+            jobs.append(_new_job_of_batch(plan=plan, data=data, budget=budget))
+        except (ledger.InsufficientCredits, BatchTooLarge):
+            raise  # the others are not looked at
         except exceptions.APIException as exc:
             errors[str(index)] = _by_field(exc)
     if errors:
@@ -273,7 +283,8 @@ def resubmit(
         raise JobOpen
     stored = job.input_params or {}
     given = {name: value for name, value in stored.items() if name not in feature.derived}
-    parameters = validated(feature=feature, user_id=job.user_id, data=given)
+    budget = Budget(job.user_id, charged=charged)
+    parameters = validated(feature=feature, user_id=job.user_id, data=given, budget=budget)
     again = NewJob(
         feature=feature,
         project_id=job.project_id,
@@ -306,15 +317,19 @@ def _new_job(
     )
 
 
-def _new_job_of_batch(*, user_id: UUID, plan: str | None, data: Mapping[str, Any]) -> NewJob:
+def _new_job_of_batch(*, plan: str | None, data: Mapping[str, Any], budget: Budget) -> NewJob:
     parameters = dict(data)
     feature = features()[parameters.pop("type")]
-    return _new_job(
+    job = _new_job(
         feature=feature,
-        user_id=user_id,
+        user_id=budget.user_id,
         plan=plan,
-        parameters=validated(feature=feature, user_id=user_id, data=parameters),
+        parameters=validated(
+            feature=feature, user_id=budget.user_id, data=parameters, budget=budget
+        ),
     )
+    budget.credits += job.price.credits
+    return job
 
 
 def _by_field(exc: exceptions.APIException) -> Any:

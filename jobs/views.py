@@ -13,6 +13,7 @@ from auteur.api.idempotency import Key, keyed
 from auteur.api.pagination import cursor
 from auteur.api.requests import user_id
 from jobs import lifecycle, queries, quotes, submission
+from jobs.budget import Budget
 from jobs.features.base import Feature
 from jobs.models import Job
 from jobs.serializers import (
@@ -39,7 +40,10 @@ class SubmitView(APIView):
     def post(self, request: Request, key: Key | None) -> Response:
         """Charge for the job and accept it."""
         parameters = submission.validated(
-            feature=self.feature, user_id=user_id(request), data=request.data
+            feature=self.feature,
+            user_id=user_id(request),
+            data=request.data,
+            budget=Budget(user_id(request)),
         )
         submitted = submission.submit(
             feature=self.feature,

@@ -7,17 +7,20 @@ media's own.
 
 import html
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from textwrap import wrap
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
+from auteur.api.problems import Problem
 from projects import edl
 from projects.timeline.content import Clip, Segment, all_clips, on_timeline, speed_permille
 
 Times = Literal["timeline", "source"]
+
+Told = TypeVar("Told")
 
 MAX_LINE = 42
 MAX_CUE = 2 * MAX_LINE
@@ -25,11 +28,26 @@ MAX_CUE_MS = 6_000
 MAX_PAUSE_MS = 1_500
 """Characters and times that television subtitles keep to."""
 
+MAX_SPOKEN = 60_000
+"""Words in one answer: somewhat more than a transcript holds, about six hours of speech."""
+MAX_SPOKEN_CHARACTERS = 2 * 1024**2
+"""Of all these words, each with its speaker's name."""
+
 UNDETERMINED = "und"
 
 
-@dataclass(frozen=True)
-class Spoken:
+class TooMuchSpoken(Problem):
+    """The clips play more words than one answer may hold."""
+
+    status_code = 422
+    default_code = "too_many_words"
+    default_detail = (
+        f"At most {MAX_SPOKEN} words of {MAX_SPOKEN_CHARACTERS} characters, each word as often as "
+        "clips play it, can be told at once."
+    )
+
+
+class Spoken(NamedTuple):
     """One word as it is shown."""
 
     segment: int
@@ -122,9 +140,20 @@ def words_of(document: Mapping[str, Any], times: Times | None = None) -> list[Sp
     segments = document["transcript"]["segments"]
     if times is None:
         times = "timeline" if clips else "source"
-    if times == "source":
-        return [w for index, segment in enumerate(segments) for w in shown(index, segment)]
-    return _played(segments, clips)
+    every = (word for index, each in enumerate(segments) for word in shown(index, each))
+    words = list(_bounded(every, lambda word: word))
+    return words if times == "source" else _played(words, segments, clips)
+
+
+def _bounded(told: Iterable[Told], word_of: Callable[[Told], Spoken]) -> Iterator[Told]:
+    """The same; raises ``TooMuchSpoken`` at the first that is too much."""
+    characters = 0
+    for count, each in enumerate(told, start=1):
+        word = word_of(each)
+        characters += len(word.text) + len(word.speaker)
+        if count > MAX_SPOKEN or characters > MAX_SPOKEN_CHARACTERS:
+            raise TooMuchSpoken
+        yield each
 
 
 def shown(index: int, segment: Segment) -> list[Spoken]:
@@ -161,20 +190,43 @@ def _spread(index: int, segment: Segment, heard: list[Any]) -> list[Spoken]:
     ]
 
 
-def _played(segments: list[Segment], clips: list[Clip]) -> list[Spoken]:
+def _played(words: list[Spoken], segments: list[Segment], clips: list[Clip]) -> list[Spoken]:
     """The words that clips play, once where several tracks play them together."""
-    by_media: dict[str, list[Clip]] = {}
+    said: dict[str, list[int]] = {}
+    for place, word in enumerate(words):
+        said.setdefault(segments[word.segment]["media_file_id"], []).append(place)
+    playing: dict[str, dict[tuple[int, ...], Clip]] = {}
     for clip in clips:
-        by_media.setdefault(clip["media_file_id"], []).append(clip)
-    played = {
-        moved: None
-        for index, segment in enumerate(segments)
-        for word in shown(index, segment)
-        for clip in by_media.get(segment["media_file_id"], ())
-        if clip["in_point_ms"] <= _middle(word) < clip["out_point_ms"]
-        for moved in [_moved(word, clip)]
-    }
-    return sorted(played, key=lambda word: (word.start_ms, word.segment))
+        playing.setdefault(clip["media_file_id"], {}).setdefault(_timing(clip), clip)
+    pairs = (
+        pair
+        for media_id, places in said.items()
+        for pair in _pairs(words, places, list(playing.get(media_id, {}).values()))
+    )
+    counted = list(_bounded(pairs, lambda pair: words[pair[0]]))
+    moved = [(_moved(words[place], clip), place, index) for place, index, clip in counted]
+    moved.sort(key=lambda told: (told[0].start_ms, told[0].segment, told[1], told[2]))
+    return list(dict.fromkeys(word for word, _, _ in moved))
+
+
+def _timing(clip: Clip) -> tuple[int, ...]:
+    """What decides when it plays which words of its media."""
+    at = (clip["start_ms"], clip["in_point_ms"], clip["out_point_ms"])
+    return (*at, speed_permille(clip["effects"]))
+
+
+def _pairs(
+    words: list[Spoken], places: list[int], clips: list[Clip]
+) -> Iterator[tuple[int, int, Clip]]:
+    """Which of one media's words which of its clips play, found in one pass along its time."""
+    coming = sorted(enumerate(clips), key=lambda numbered: numbered[1]["in_point_ms"], reverse=True)
+    now: list[tuple[int, Clip]] = []
+    for middle, place in sorted((_middle(words[place]), place) for place in places):
+        while coming and coming[-1][1]["in_point_ms"] <= middle:
+            now.append(coming.pop())
+        now = [numbered for numbered in now if middle < numbered[1]["out_point_ms"]]
+        for index, clip in now:
+            yield place, index, clip
 
 
 def _middle(word: Spoken) -> int:

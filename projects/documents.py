@@ -52,6 +52,10 @@ MAX_WORD_LENGTH = 200
 MAX_SEGMENT_TEXT_LENGTH = 20_000
 MAX_OPERATIONS = 500
 """In one request, JSON Patch or named."""
+MAX_CUTS = 2 * MAX_CLIPS
+"""How often the operations of one request cut a clip, or bring one back, together."""
+MAX_CHOSEN_WORDS = 100_000
+"""How many words they look at together: twice as many as a transcript has."""
 
 
 class Resolution(EmbeddedDocument):

@@ -48,10 +48,14 @@ class RenderFolder(models.Model):
 
     project_id = models.UUIDField(primary_key=True)
     user_id = models.UUIDField()
+    plans = models.IntegerField(
+        default=0, db_default=0, help_text="How many timelines were put there since it was swept."
+    )
     sweep_at = models.DateTimeField(db_index=True)
 
     class Meta:
         db_table = "render_folders"
+        indexes: ClassVar = [models.Index(fields=["user_id"], name="render_folders_of_user")]
 
     def __str__(self) -> str:
         return str(self.project_id)

@@ -10,13 +10,14 @@ from rest_framework import serializers
 from gpu_tasks.contract import Wire
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.render import contract
+from jobs.budget import Budget
 from jobs.features.base import Feature
 from jobs.features.files import Output, Read, Write
 from jobs.features.parameters import Parameters, ProjectField
 from jobs.models import Attempt, Job
 from media.models import MediaFile
 from projects.models import Project
-from projects.rendering import limits, needs, timelines
+from projects.rendering import folders, limits, needs, timelines
 from projects.serializers import ResolutionField
 
 
@@ -37,10 +38,29 @@ class RenderParameters(Parameters):
         """The timeline as it is now is what will be rendered, and charged."""
         attrs = super().validate(attrs)
         attrs.setdefault("resolution", attrs["project_id"].resolution)
-        kept = timelines.keep(attrs["project_id"], with_captions=attrs["captions"] != "none")
-        attrs["timeline"] = asdict(kept)
-        limits.refuse_impossible(kept, timelines.output_of(attrs))
+        project, budget = attrs["project_id"], self.context.get("budget")
+        told, content = self._looked_at(project, attrs, budget)
+        attrs["timeline"] = asdict(told)
+        limits.refuse_impossible(told, timelines.output_of(attrs))
+        if budget is not None:  # an estimate keeps nothing
+            name = told.name
+            budget.once((project.pk, name), lambda: folders.keep_plan(project, name, content))
         return attrs
+
+    def _looked_at(
+        self, project: Project, attrs: Mapping[str, Any], budget: Budget | None
+    ) -> tuple[timelines.Kept, bytes]:
+        """The timeline, once it is known that it can be paid for."""
+        with_captions = attrs["captions"] != "none"
+        if budget is None:
+            return timelines.look(project, with_captions=with_captions)
+        length = {"timeline": {"duration_ms": timelines.length_of(project)}}
+        # What was quoted may be less than today's price.
+        budget.need(1 if "quote_id" in attrs else FEATURE.price(length))
+        return budget.once(
+            (project.pk, with_captions),
+            lambda: timelines.look(project, with_captions=with_captions, count=budget.add),
+        )
 
 
 class Render(Feature):

@@ -5,10 +5,12 @@ from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from auteur.api.problems import Problem
 from media.deletion import remove_objects
 from media.storage import StoredObject, object_storage
 from media.storage.owners import Owner, register
@@ -16,8 +18,31 @@ from projects.models import Project, RenderFolder
 
 KEPT = timedelta(days=14)
 """Since a stretch was made; what is missing then is made again."""
+PLANS_KEPT = timedelta(days=2)
+"""Since a timeline was put there: longer than the job that names it can wait and run."""
 SWEPT_EVERY = timedelta(days=1)
+MAX_PLANS = 500
+"""Timelines of one user that wait to be rendered, or to be swept."""
+MAX_PLAN_BYTES = 4 * 1024**2
+PLAN = "timeline-"
+
 FOLDERS_AT_ONCE = 20
+
+
+class TooManyPlans(Problem):
+    """The timelines of the user's renders take all the room that there is for them."""
+
+    status_code = 409
+    default_code = "too_many_renders"
+    default_detail = f"At most {MAX_PLANS} renders can be asked for in two or three days."
+
+
+class PlanTooLarge(Problem):
+    """The timeline with its captions is too long to be kept for a render."""
+
+    status_code = 422
+    default_code = "timeline_too_large"
+    default_detail = "The timeline and its captions are too large to be rendered."
 
 
 def folder_of(user_id: UUID, project_id: UUID) -> str:
@@ -27,7 +52,7 @@ def folder_of(user_id: UUID, project_id: UUID) -> str:
 
 def timeline_key(project: Project, name: str) -> str:
     """Where a timeline is kept."""
-    return f"{folder_of(project.user_id, project.pk)}timeline-{name}.json"
+    return f"{folder_of(project.user_id, project.pk)}{PLAN}{name}.json"
 
 
 def stretch_key(project: Project, name: str) -> str:
@@ -41,6 +66,19 @@ def enter(project: Project) -> None:
         project_id=project.pk,
         defaults={"user_id": project.user_id, "sweep_at": timezone.now() + SWEPT_EVERY},
     )
+
+
+def keep_plan(project: Project, name: str, content: bytes) -> None:
+    """Store a timeline under its name; raises ``PlanTooLarge`` and ``TooManyPlans``."""
+    if len(content) > MAX_PLAN_BYTES:
+        raise PlanTooLarge
+    with transaction.atomic():
+        enter(project)
+        RenderFolder.objects.filter(pk=project.pk).update(plans=F("plans") + 1)
+        of_user = RenderFolder.objects.filter(user_id=project.user_id)
+        if of_user.aggregate(plans=Sum("plans"))["plans"] > MAX_PLANS:
+            raise TooManyPlans
+    object_storage().write(timeline_key(project, name), content, "application/json")
 
 
 def kept_keys(project: Project) -> set[str]:
@@ -61,16 +99,21 @@ def sweep() -> int:
 
 def _swept(folder: RenderFolder) -> int:
     there = Project.objects.filter(pk=folder.project_id).exists()
-    before = timezone.now() - KEPT
+    now = timezone.now()
     found = object_storage().objects(folder_of(folder.user_id, folder.project_id))
-    old = [one.key for one in found if not there or one.modified_at < before]
+    plans = {one.key for one in found if one.key.rpartition("/")[2].startswith(PLAN)}
+    old = [
+        one.key
+        for one in found
+        if not there or one.modified_at < now - (PLANS_KEPT if one.key in plans else KEPT)
+    ]
     removed = remove_objects(old)
     # Where somebody has entered it meanwhile, it is not due any more.
     same = due().filter(pk=folder.pk)
     if removed == len(found):
         same.delete()
     elif removed == len(old):
-        same.update(sweep_at=timezone.now() + SWEPT_EVERY)
+        same.update(sweep_at=now + SWEPT_EVERY, plans=len(plans.difference(old)))
     return removed
 
 

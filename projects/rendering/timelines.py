@@ -2,13 +2,15 @@
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from auteur.api.problems import Problem
 from gpu_tasks.render.contract import (
+    MAX_CUE_LENGTH,
     MAX_CUES,
     MAX_GAIN_DB,
     MAX_OUTPUT_MS,
@@ -37,8 +39,12 @@ from projects.timeline.content import (
 )
 
 MAX_CLIPS_NAMED = 20
+Stretch = tuple[int, int]
+"""Milliseconds of the timeline: from, to."""
 PROXY_SIDE = 640
 """The longer side of a proxy, at most."""
+WORK_OF_A_CLIP = 10
+"""As many words are as much work as a clip."""
 MAX_TIMELINE_BYTES = 16 * 1024**2
 RENDERED_EFFECTS = frozenset({"speed", "cross_fade", "fade_in", "fade_out", "gain"})
 
@@ -80,22 +86,33 @@ class Kept:
     ignored_effects: list[str]
 
 
-def keep(project: Project, *, with_captions: bool) -> Kept:
-    """Keep the project's timeline for a render.
+def length_of(project: Project) -> int:
+    """Milliseconds of the timeline; raises ``EmptyTimeline``, ``TimelineTooLong``.
 
-    Raises ``EmptyTimeline``, ``ClipsOffline``, ``TimelineTooLong``.
+    Found without reading the timeline: what a render costs is known before it is looked at.
+    """
+    wanted = {"settings.duration_ms": 1}
+    found = edl.find(project_id=project.pk, user_id=project.user_id, projection=wanted)
+    return _possible(found["settings"]["duration_ms"])
+
+
+def look(
+    project: Project, *, with_captions: bool, count: Callable[[int], object] = int
+) -> tuple[Kept, bytes]:
+    """What a render of the project's timeline is, and the timeline as it would be kept.
+
+    ``count`` is told how much work it will be (``WORK_OF_A_CLIP``) and may refuse it. Raises
+    ``EmptyTimeline``, ``ClipsOffline``, ``TimelineTooLong``, ``TooMuchSpoken``.
     """
     document = _read(project, with_captions=with_captions)
+    count(_work(document))
     media = _media_of(project.user_id, document["tracks"])
     timeline = _timeline(document, media, with_captions=with_captions)
     content = timeline.model_dump_json().encode()
-    name = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-    folders.enter(project)
-    object_storage().write(folders.timeline_key(project, name), content, "application/json")
     clips = [clip for clip in all_clips(document["tracks"]) if not clip["deleted"]]
     effects = {effect["type"] for clip in clips for effect in clip["effects"]}
-    return Kept(
-        name=name,
+    told = Kept(
+        name=hashlib.sha1(content, usedforsecurity=False).hexdigest(),
         version=document["version"],
         duration_ms=timeline.duration_ms,
         is_heard=timeline.is_heard,
@@ -103,6 +120,14 @@ def keep(project: Project, *, with_captions: bool) -> Kept:
         media_ids=sorted(media),
         ignored_effects=sorted(effects - RENDERED_EFFECTS),
     )
+    return told, content
+
+
+def _work(document: Mapping[str, Any]) -> int:
+    """In words: those of the transcript, and its clips as so many each."""
+    segments = document.get("transcript", {}).get("segments", ())
+    words = sum(max(1, len(segment["words"])) for segment in segments)
+    return words + WORK_OF_A_CLIP * sum(len(track["clips"]) for track in document["tracks"])
 
 
 def kept(project: Project, name: str) -> Timeline:
@@ -131,12 +156,16 @@ def output_of(parameters: Mapping[str, Any]) -> Output:
 def _read(project: Project, *, with_captions: bool) -> dict[str, Any]:
     wanted = {"tracks": 1, "version": 1, **({"transcript": 1} if with_captions else {})}
     document = edl.find(project_id=project.pk, user_id=project.user_id, projection=wanted)
-    duration = duration_of(document["tracks"])
-    if not duration:
-        raise EmptyTimeline
-    if duration > MAX_OUTPUT_MS:
-        raise TimelineTooLong
+    _possible(duration_of(document["tracks"]))
     return document
+
+
+def _possible(duration_ms: int) -> int:
+    if not duration_ms:
+        raise EmptyTimeline
+    if duration_ms > MAX_OUTPUT_MS:
+        raise TimelineTooLong
+    return duration_ms
 
 
 def _media_of(user_id: UUID, tracks: Sequence[Mapping[str, Any]]) -> dict[str, MediaFile]:
@@ -169,7 +198,7 @@ def _track(
     track: Mapping[str, Any],
     media: Mapping[str, MediaFile],
     places: Mapping[str, int],
-    detached: Mapping[str, Sequence[Mapping[str, Any]]],
+    detached: Mapping[str, Sequence[Stretch]],
 ) -> Track:
     shows = track["type"] == "video"
     live = [clip for clip in track["clips"] if not clip["deleted"]]
@@ -177,25 +206,34 @@ def _track(
     for clip in sorted(live, key=lambda one: (one["start_ms"], end_of(one))):
         media_id = clip["media_file_id"]
         sounds = bool(media[media_id].metadata.get("has_audio"))
-        if shows and any(_meet(clip, other) for other in detached.get(media_id, ())):
+        if shows and _meets(clip, detached.get(media_id, ())):
             sounds = False
         clips.append(_clip(clip, places[media_id], sounds=sounds))
     return Track(shows=shows, clips=tuple(clips))
 
 
-def _detached(tracks: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """What audio tracks play, by media: a film's sound is heard from there, not twice."""
-    played: dict[str, list[Mapping[str, Any]]] = {}
-    for track in tracks:
-        if track["type"] == "audio":
-            for clip in track["clips"]:
-                if not clip["deleted"]:
-                    played.setdefault(clip["media_file_id"], []).append(clip)
+def _detached(tracks: Iterable[Mapping[str, Any]]) -> dict[str, list[Stretch]]:
+    """When audio tracks play a media file: a film's sound is heard from there, not twice.
+
+    The stretches of each are in order, and those that meet are one.
+    """
+    played: dict[str, list[Stretch]] = {}
+    clips = [clip for track in tracks if track["type"] == "audio" for clip in track["clips"]]
+    for clip in sorted(clips, key=lambda one: one["start_ms"]):
+        if not clip["deleted"]:
+            stretches = played.setdefault(clip["media_file_id"], [])
+            begin, end = clip["start_ms"], end_of(clip)
+            if stretches and begin <= stretches[-1][1]:
+                begin, last = stretches.pop()
+                end = max(end, last)
+            stretches.append((begin, end))
     return played
 
 
-def _meet(clip: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return bool(clip["start_ms"] < end_of(other) and other["start_ms"] < end_of(clip))
+def _meets(clip: Mapping[str, Any], stretches: Sequence[Stretch]) -> bool:
+    """Whether any of the stretches, which are in order, has a time in common with the clip."""
+    place = bisect_right(stretches, clip["start_ms"], key=lambda stretch: stretch[1])
+    return place < len(stretches) and bool(stretches[place][0] < end_of(clip))
 
 
 def _clip(clip: Mapping[str, Any], source: int, *, sounds: bool) -> Clip:
@@ -229,7 +267,9 @@ def _number(clip: Mapping[str, Any], kind: str, name: str, least: float) -> floa
 def _cues(document: Mapping[str, Any]) -> list[Cue]:
     found = captions.cues_of(captions.words_of(document, "timeline"))
     cues = sorted((cue.start_ms, cue.end_ms, cue.text) for cue in found)[:MAX_CUES]
-    return [Cue(start_ms=start, end_ms=end, text=text) for start, end, text in cues]
+    return [
+        Cue(start_ms=start, end_ms=end, text=text[:MAX_CUE_LENGTH]) for start, end, text in cues
+    ]
 
 
 def _rate_of(project: Project) -> str:

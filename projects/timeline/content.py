@@ -35,14 +35,10 @@ class Content:
         """The same with other tracks."""
         return replace(self, tracks=tracks)
 
-    def with_segment(self, index: int, segment: Segment) -> "Content":
-        """The same with another segment at this place."""
-        return replace(self, segments=replaced(self.segments, index, segment))
 
-
-def replaced(items: list[Any], index: int, *new: Any) -> list[Any]:
-    """The list with other items, or none, in the place of one."""
-    return [*items[:index], *new, *items[index + 1 :]]
+def replaced(items: list[Any], index: int, new: Any) -> list[Any]:
+    """The list with another item in the place of one."""
+    return [*items[:index], new, *items[index + 1 :]]
 
 
 def all_clips(tracks: Iterable[Track]) -> Iterator[Clip]:
@@ -89,33 +85,3 @@ def on_timeline(source_ms: int, permille: int) -> int:
 def in_source(timeline_ms: int, permille: int) -> int:
     """How much of the source passes in a stretch of the timeline, rounded up."""
     return -(-timeline_ms * permille // PERMILLE)
-
-
-def find_track(tracks: list[Track], track_id: str) -> int:
-    """The track's index; raises ``Refused``."""
-    for index, track in enumerate(tracks):
-        if track["id"] == track_id:
-            return index
-    raise Refused("track_id", "unknown_track", "The EDL has no such track.")
-
-
-def find_clip(tracks: list[Track], clip_id: str) -> tuple[int, int]:
-    """The indexes of its track and of the clip in it; raises ``Refused``."""
-    for track_index, track in enumerate(tracks):
-        for index, clip in enumerate(track["clips"]):
-            if clip["id"] == clip_id:
-                return track_index, index
-    raise Refused("clip_id", "unknown_clip", "The EDL has no such clip.")
-
-
-def find_segment(segments: list[Segment], segment_id: str) -> int:
-    """The segment's index; raises ``Refused``."""
-    for index, segment in enumerate(segments):
-        if segment["id"] == segment_id:
-            return index
-    raise Refused("segment_id", "unknown_segment", "The transcript has no such segment.")
-
-
-def with_clips(tracks: list[Track], index: int, clips: list[Clip]) -> list[Track]:
-    """The tracks with other clips on one of them."""
-    return replaced(tracks, index, {**tracks[index], "clips": clips})

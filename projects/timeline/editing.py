@@ -16,6 +16,7 @@ from projects import edl, transcript
 from projects.timeline import changes as changing
 from projects.timeline import patching, rules
 from projects.timeline.content import Content, Refused, Segment, Track
+from projects.timeline.draft import Draft
 from projects.timeline.operations import AnyOperation, need_tracks, segments_of
 from projects.timeline.session import (
     Edited,
@@ -29,6 +30,8 @@ from projects.timeline.shape import EdlShape
 from projects.timeline.text_edits import SegmentEdit
 
 TRIES = 50
+MAX_TRYING_SECONDS = 1.0
+"""Of processor time, after which an edit is tried once more: a large one not fifty times."""
 MAX_PAUSE_SECONDS = 0.05
 
 Versions = frozenset[int] | None
@@ -75,12 +78,13 @@ def operate(
     needs = Needs(tracks=need_tracks(operations), segment_ids=frozenset(segments_of(operations)))
 
     def change(content: Content) -> Content:
+        draft = Draft(content)
         for index, operation in enumerate(operations):
             try:
-                content = operation.apply(content)
+                operation.apply(draft)
             except Refused as exc:
                 rules.refuse_one(f"operations.{index}.{exc.field}", exc.code, exc.detail)
-        return content
+        return draft.content()
 
     return edit(
         project_id=project_id, user_id=user_id, versions=versions, needs=needs, change=change
@@ -101,12 +105,13 @@ def edit_segment(
     def change(content: Content) -> Content:
         if not any(segment["id"] == segment_id for segment in content.segments):
             raise NotFound
+        draft = Draft(content)
         for operation in operations:
             try:
-                content = operation.apply(content)
+                operation.apply(draft)
             except Refused as exc:
                 rules.refuse_one(exc.field, exc.code, exc.detail)
-        return content
+        return draft.content()
 
     needs = Needs(tracks=need_tracks(operations), segment_ids=frozenset([segment_id]))
     return edit(
@@ -187,8 +192,11 @@ def on_the_latest(attempt: Callable[[], Made], versions: Versions = None) -> Mad
     """Try again where somebody else was faster, unless the edit is for a version that is gone."""
     if versions is not None:
         return attempt()
+    began = time.thread_time()
     for _ in range(TRIES - 1):
         with contextlib.suppress(edl.StaleEdl):
             return attempt()
+        if time.thread_time() - began > MAX_TRYING_SECONDS:
+            break
         time.sleep(random.uniform(0, MAX_PAUSE_SECONDS))  # noqa: S311 (only spreads the tries)
     return attempt()

@@ -8,18 +8,10 @@ from pydantic_core import PydanticCustomError
 
 from projects.documents import MAX_EFFECTS, MAX_OPERATIONS
 from projects.timeline import speech
-from projects.timeline.content import (
-    Content,
-    Refused,
-    find_clip,
-    find_track,
-    in_source,
-    on_timeline,
-    replaced,
-    speed_permille,
-    with_clips,
-)
-from projects.timeline.placing import bring_back, cut, new_id, part_of
+from projects.timeline.content import Refused, in_source, on_timeline, speed_permille
+from projects.timeline.draft import Draft
+from projects.timeline.lanes import Lane
+from projects.timeline.placing import bring_back, check_room, cut, mode_of, new_id, part_of
 from projects.timeline.shape import (
     Effect,
     Effects,
@@ -60,15 +52,15 @@ class AddTrack(Shape):
     name: TrackName
     index: Annotated[int, Field(strict=True, ge=0)] | None = None
 
-    def apply(self, content: Content) -> Content:
-        """The content after it."""
-        index = len(content.tracks) if self.index is None else self.index
-        if index > len(content.tracks):
+    def apply(self, draft: Draft) -> None:
+        """Make it."""
+        index = len(draft.lanes) if self.index is None else self.index
+        if index > len(draft.lanes):
             raise Refused("index", "unknown_track", "There are not so many tracks.")
         track = {
             "id": self.track_id or new_id(), "type": self.type, "name": self.name, "clips": [],
         }  # fmt: skip
-        return content.with_tracks([*content.tracks[:index], track, *content.tracks[index:]])
+        draft.lanes.insert(index, Lane(track))
 
 
 class AddClip(Shape):
@@ -83,23 +75,23 @@ class AddClip(Shape):
     out_point_ms: Ms
     effects: Effects = []
 
-    def apply(self, content: Content) -> Content:
-        """The content after it."""
-        index = find_track(content.tracks, self.track_id)
+    def apply(self, draft: Draft) -> None:
+        """Make it."""
+        lane = draft.lane(self.track_id)
         effects = [effect.model_dump() for effect in self.effects]
-        clip = {
-            "id": self.clip_id or new_id(),
-            "media_file_id": self.media_file_id,
-            "track_id": self.track_id,
-            "start_ms": self.start_ms,
-            "duration_ms": _length(self.in_point_ms, self.out_point_ms, effects),
-            "in_point_ms": self.in_point_ms,
-            "out_point_ms": self.out_point_ms,
-            "effects": effects,
-            "deleted": False,
-        }
-        clips = [*content.tracks[index]["clips"], clip]
-        return content.with_tracks(with_clips(content.tracks, index, clips))
+        lane.append(
+            {
+                "id": self.clip_id or new_id(),
+                "media_file_id": self.media_file_id,
+                "track_id": self.track_id,
+                "start_ms": self.start_ms,
+                "duration_ms": _length(self.in_point_ms, self.out_point_ms, effects),
+                "in_point_ms": self.in_point_ms,
+                "out_point_ms": self.out_point_ms,
+                "effects": effects,
+                "deleted": False,
+            }
+        )
 
 
 class MoveClip(ClipOperation):
@@ -109,18 +101,17 @@ class MoveClip(ClipOperation):
     start_ms: Ms
     track_id: Id | None = Field(default=None, description="Its own if absent.")
 
-    def apply(self, content: Content) -> Content:
-        """The content after it."""
-        track, index = find_clip(content.tracks, self.clip_id)
-        clip = content.tracks[track]["clips"][index]
+    def apply(self, draft: Draft) -> None:
+        """Make it."""
+        lane, key = draft.find(self.clip_id)
+        clip = lane.clip(key)
         moved = {**clip, "start_ms": self.start_ms}
         if self.track_id in (None, clip["track_id"]):
-            return _with_clip(content, track, index, moved)
-        target = find_track(content.tracks, str(self.track_id))
-        moved["track_id"] = self.track_id
-        without = _with_clip(content, track, index)
-        clips = [*without.tracks[target]["clips"], moved]
-        return without.with_tracks(with_clips(without.tracks, target, clips))
+            lane.put(key, moved)
+            return
+        target = draft.lane(str(self.track_id))
+        lane.remove(key)
+        target.append({**moved, "track_id": self.track_id})
 
 
 class TrimClip(ClipOperation):
@@ -134,10 +125,10 @@ class TrimClip(ClipOperation):
     out_point_ms: Ms | None = None
     start_ms: Ms | None = None
 
-    def apply(self, content: Content) -> Content:
-        """The content after it."""
-        track, index = find_clip(content.tracks, self.clip_id)
-        clip = content.tracks[track]["clips"][index]
+    def apply(self, draft: Draft) -> None:
+        """Make it."""
+        lane, key = draft.find(self.clip_id)
+        clip = lane.clip(key)
         begin = clip["in_point_ms"] if self.in_point_ms is None else self.in_point_ms
         end = clip["out_point_ms"] if self.out_point_ms is None else self.out_point_ms
         trimmed = {
@@ -147,7 +138,7 @@ class TrimClip(ClipOperation):
             "in_point_ms": begin,
             "out_point_ms": end,
         }
-        return _with_clip(content, track, index, trimmed)
+        lane.put(key, trimmed)
 
     def _start(self, clip: Any, begin: int) -> int:
         if self.start_ms is not None:
@@ -168,10 +159,10 @@ class SplitClip(ClipOperation):
     at_ms: Ms = Field(description="Where on the timeline.")
     new_clip_id: Id | None = Field(default=None, description="Of the second; made up if absent.")
 
-    def apply(self, content: Content) -> Content:
-        """The content after it."""
-        track, index = find_clip(content.tracks, self.clip_id)
-        clip = content.tracks[track]["clips"][index]
+    def apply(self, draft: Draft) -> None:
+        """Make it."""
+        lane, key = draft.find(self.clip_id)
+        clip = lane.clip(key)
         offset = self.at_ms - clip["start_ms"]
         if not 0 < offset < clip["duration_ms"]:
             raise Refused("at_ms", "outside_clip", "This is not inside the clip.")
@@ -183,8 +174,8 @@ class SplitClip(ClipOperation):
         second = part_of(clip, (at, clip["out_point_ms"]), start, self.new_clip_id or new_id())
         if not second["duration_ms"]:
             raise Refused("at_ms", "outside_clip", "Too little would be left of the clip.")
-        clips = [*replaced(content.tracks[track]["clips"], index, first), second]
-        return content.with_tracks(with_clips(content.tracks, track, clips))
+        lane.put(key, first)
+        lane.append(second)
 
 
 class DeleteClip(ClipOperation):
@@ -193,15 +184,15 @@ class DeleteClip(ClipOperation):
     op: Literal["delete_clip"]
     mode: Mode = "gap"
 
-    def apply(self, content: Content) -> Content:
-        """The content after it."""
-        track, index = find_clip(content.tracks, self.clip_id)
-        clips = content.tracks[track]["clips"]
-        if clips[index]["deleted"]:
-            return content
-        span = (clips[index]["in_point_ms"], clips[index]["out_point_ms"])
-        after = cut(clips, index, span, mode=self.mode, segment_id=None)
-        return content.with_tracks(with_clips(content.tracks, track, after))
+    def apply(self, draft: Draft) -> None:
+        """Make it."""
+        lane, key = draft.find(self.clip_id)
+        clip = lane.clips[key]
+        if clip["deleted"]:
+            return
+        span = (clip["in_point_ms"], clip["out_point_ms"])
+        draft.count_cuts(1)
+        cut(lane, key, span, mode=self.mode, segment_id=None)
 
 
 class RestoreClip(ClipOperation):
@@ -210,15 +201,17 @@ class RestoreClip(ClipOperation):
     op: Literal["restore_clip"]
     mode: Mode | None = None
 
-    def apply(self, content: Content) -> Content:
-        """The content after it."""
-        track, index = find_clip(content.tracks, self.clip_id)
-        clips = content.tracks[track]["clips"]
-        if not clips[index]["deleted"]:
-            return content
-        span = (clips[index]["in_point_ms"], clips[index]["out_point_ms"])
-        after = bring_back(clips, index, [span], mode=self.mode)
-        return content.with_tracks(with_clips(content.tracks, track, after))
+    def apply(self, draft: Draft) -> None:
+        """Make it."""
+        lane, key = draft.find(self.clip_id)
+        clip = lane.clips[key]
+        if not clip["deleted"]:
+            return
+        span = (clip["in_point_ms"], clip["out_point_ms"])
+        draft.count_cuts(1)
+        bring_back(lane, key, [span], mode=self.mode)
+        if mode_of(clip, self.mode) == "gap":
+            check_room(lane)
 
 
 class SetEffect(ClipOperation):
@@ -227,10 +220,10 @@ class SetEffect(ClipOperation):
     op: Literal["set_effect"]
     effect: Effect
 
-    def apply(self, content: Content) -> Content:
-        """The content after it."""
+    def apply(self, draft: Draft) -> None:
+        """Make it."""
         effect = self.effect.model_dump()
-        return _with_effects(content, self.clip_id, self.effect.type, [effect])
+        _set_effects(draft, self.clip_id, self.effect.type, [effect])
 
 
 class RemoveEffect(ClipOperation):
@@ -239,9 +232,9 @@ class RemoveEffect(ClipOperation):
     op: Literal["remove_effect"]
     type: EffectType
 
-    def apply(self, content: Content) -> Content:
-        """The content after it."""
-        return _with_effects(content, self.clip_id, self.type, [])
+    def apply(self, draft: Draft) -> None:
+        """Make it."""
+        _set_effects(draft, self.clip_id, self.type, [])
 
 
 class EditWord(SegmentOperation):
@@ -251,11 +244,9 @@ class EditWord(SegmentOperation):
     word: WordIndex
     text: WordText | None
 
-    def apply(self, content: Content) -> Content:
-        """The content after it."""
-        return speech.edit_word(
-            content, segment_id=self.segment_id, index=self.word, text=self.text
-        )
+    def apply(self, draft: Draft) -> None:
+        """Make it."""
+        speech.edit_word(draft, segment_id=self.segment_id, index=self.word, text=self.text)
 
 
 class EditSegment(SegmentOperation):
@@ -265,12 +256,12 @@ class EditSegment(SegmentOperation):
     edited_text: SegmentText | None = None
     speaker: Speaker | None = None
 
-    def apply(self, content: Content) -> Content:
-        """The content after it."""
+    def apply(self, draft: Draft) -> None:
+        """Make it."""
         fields = self.model_dump(include=self.model_fields_set & {"edited_text", "speaker"})
         if fields.get("speaker", "") is None:
             del fields["speaker"]
-        return speech.edit_segment(content, segment_id=self.segment_id, fields=fields)
+        speech.edit_segment(draft, segment_id=self.segment_id, fields=fields)
 
 
 class DeleteSegment(SegmentOperation):
@@ -279,9 +270,9 @@ class DeleteSegment(SegmentOperation):
     op: Literal["delete_segment"]
     mode: Mode = "ripple"
 
-    def apply(self, content: Content) -> Content:
-        """The content after it."""
-        return speech.delete_segment(content, segment_id=self.segment_id, mode=self.mode)
+    def apply(self, draft: Draft) -> None:
+        """Make it."""
+        speech.delete_segment(draft, segment_id=self.segment_id, mode=self.mode)
 
 
 class RestoreSegment(SegmentOperation):
@@ -290,9 +281,9 @@ class RestoreSegment(SegmentOperation):
     op: Literal["restore_segment"]
     mode: Mode | None = None
 
-    def apply(self, content: Content) -> Content:
-        """The content after it."""
-        return speech.restore_segment(content, segment_id=self.segment_id, mode=self.mode)
+    def apply(self, draft: Draft) -> None:
+        """Make it."""
+        speech.restore_segment(draft, segment_id=self.segment_id, mode=self.mode)
 
 
 class Words(SegmentOperation):
@@ -320,9 +311,9 @@ class DeleteWords(Words):
     op: Literal["delete_words"]
     mode: Mode = "ripple"
 
-    def apply(self, content: Content) -> Content:
-        """The content after it."""
-        return speech.delete_words(content, **self.chosen, mode=self.mode)
+    def apply(self, draft: Draft) -> None:
+        """Make it."""
+        speech.delete_words(draft, **self.chosen, mode=self.mode)
 
 
 class RestoreWords(Words):
@@ -331,9 +322,9 @@ class RestoreWords(Words):
     op: Literal["restore_words"]
     mode: Mode | None = None
 
-    def apply(self, content: Content) -> Content:
-        """The content after it."""
-        return speech.restore_words(content, **self.chosen, mode=self.mode)
+    def apply(self, draft: Draft) -> None:
+        """Make it."""
+        speech.restore_words(draft, **self.chosen, mode=self.mode)
 
 
 AnyOperation = Annotated[
@@ -373,14 +364,9 @@ def _length(begin: int, end: int, effects: Any) -> int:
     return duration
 
 
-def _with_clip(content: Content, track: int, index: int, *clip: Any) -> Content:
-    clips = replaced(content.tracks[track]["clips"], index, *clip)
-    return content.with_tracks(with_clips(content.tracks, track, clips))
-
-
-def _with_effects(content: Content, clip_id: str, kind: str, effects: list[Any]) -> Content:
-    track, index = find_clip(content.tracks, clip_id)
-    clip = content.tracks[track]["clips"][index]
+def _set_effects(draft: Draft, clip_id: str, kind: str, effects: list[Any]) -> None:
+    lane, key = draft.find(clip_id)
+    clip = lane.clip(key)
     types = [effect["type"] for effect in clip["effects"]]
     place = types.index(kind) if kind in types else len(types)
     after = [*clip["effects"][:place], *effects, *clip["effects"][place + 1 :]]
@@ -389,4 +375,4 @@ def _with_effects(content: Content, clip_id: str, kind: str, effects: list[Any])
     changed = {**clip, "effects": after}
     if kind == "speed":
         changed["duration_ms"] = _length(clip["in_point_ms"], clip["out_point_ms"], after)
-    return _with_clip(content, track, index, changed)
+    lane.put(key, changed)

@@ -5,6 +5,7 @@ the clips behind it on its track close the gap and make room again; with ``gap``
 """
 
 import uuid
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,9 +17,9 @@ from projects.timeline.content import (
     end_of,
     in_source,
     on_timeline,
-    replaced,
     speed_permille,
 )
+from projects.timeline.lanes import Lane, Row
 from projects.timeline.rules import overlaps_of
 
 EFFECTS_OF_START = frozenset({"cross_fade", "fade_in"})
@@ -63,18 +64,18 @@ def _length(clip: Clip, in_ms: int, out_ms: int) -> int:
     return on_timeline(out_ms - in_ms, speed_permille(clip["effects"]))
 
 
-def cut(
-    clips: list[Clip], index: int, span: Span, *, mode: str, segment_id: str | None
-) -> list[Clip]:
-    """The track's clips after a stretch of one has been deleted.
+def cut(lane: Lane, key: int, span: Span, *, mode: str, segment_id: str | None) -> None:
+    """Delete a stretch of a clip.
 
     Where what remained of the clip would be shorter than its cross-fade there, that goes too.
     """
-    clip = clips[index]
-    before_ms, after_ms = _faded(clips, clip)
+    clip = lane.clip(key)
+    lane.lift(key)
+    before_ms, after_ms = lane.faded(clip)
     left, gone, right = _thirds(clip, span, before_ms, after_ms)
     if not _length(clip, *gone):
-        return clips
+        lane.lay(key, clip)
+        return
     left_ms, right_ms = _length(clip, *left), _length(clip, *right)
     gone_start = clip["start_ms"] + left_ms
     free_at = gone_start if left_ms else gone_start + before_ms
@@ -86,11 +87,12 @@ def cut(
         alive.append(part_of(clip, right, right_start, new_id() if left_ms else clip["id"]))
     ghost = part_of(clip, gone, gone_start, new_id() if alive else clip["id"])
     ghost |= {"deleted": True, "cut": {"mode": mode, "segment_id": segment_id}}
-    rest = replaced(clips, index)
     if mode == "ripple":
-        rest = _closed(rest, clip, free_at, end_of(clip) - free_at - right_ms)
+        lane.close(clip["start_ms"], free_at, end_of(clip) - free_at - right_ms)
     first, *others = [*alive, ghost]
-    return [*rest[:index], first, *rest[index:], *others]
+    lane.lay(key, first)
+    for other in others:
+        lane.append(other)
 
 
 def _thirds(clip: Clip, span: Span, before_ms: int, after_ms: int) -> tuple[Span, Span, Span]:
@@ -105,63 +107,43 @@ def _thirds(clip: Clip, span: Span, before_ms: int, after_ms: int) -> tuple[Span
     return (first, begin), (begin, end), (end, last)
 
 
-def _faded(clips: list[Clip], clip: Clip) -> Span:
-    """By how much its neighbours overlap the clip, before and behind."""
-    start, end = clip["start_ms"], end_of(clip)
-    others = [other for other in clips if other is not clip and not other["deleted"]]
-    before = [end_of(other) - start for other in others if other["start_ms"] <= start]
-    behind = [end - other["start_ms"] for other in others if other["start_ms"] > start]
-    return max(0, *before, 0), max(0, *behind, 0)
+def bring_back(lane: Lane, key: int, spans: Sequence[Span], *, mode: str | None = None) -> None:
+    """Have stretches of a deleted clip play again, as it went or by ``mode``.
 
-
-def _closed(clips: list[Clip], clip: Clip, free_at: int, gap_ms: int) -> list[Clip]:
-    """All that lies behind the clip, moved forward by the gap but not before ``free_at``."""
-    starts = [other["start_ms"] for other in clips if not other["deleted"]]
-    behind = [start - free_at for start in starts if start > clip["start_ms"]]
-    shift = min(gap_ms, *behind) if behind else gap_ms
-    return [
-        {**other, "start_ms": max(other["start_ms"] - shift, free_at)}
-        if other["start_ms"] > clip["start_ms"]
-        else other
-        for other in clips
-    ]
-
-
-def bring_back(
-    clips: list[Clip], index: int, spans: Sequence[Span], *, mode: str | None = None
-) -> list[Clip]:
-    """The track's clips after stretches of a deleted one have come back, as it went or by ``mode``.
-
-    Raises ``Refused`` where a clip has to come back to a place that is taken.
+    Without ``ripple`` it may come back to a place that is taken: see ``check_room``.
     """
-    ghost = clips[index]
-    mode = mode or (ghost.get("cut") or {}).get("mode") or "gap"
+    ghost = lane.clip(key)
+    mode = mode_of(ghost, mode)
     spans = [span for span in spans if _length(ghost, *span)]
     if not spans:
-        return clips
-    rests = [span for span in _between_spans(ghost, spans) if _length(ghost, *span)]
-    names = iter([ghost["id"], *(new_id() for _ in range(len(spans) + len(rests)))])
-    clips, at = replaced(clips, index), ghost["start_ms"]
+        return
+    rests = {span for span in _between_spans(ghost, spans) if _length(ghost, *span)}
+    index, at = lane.order.index(key), ghost["start_ms"]
+    made: list[int] = []
+    lane.remove(key)
     for span in sorted([*spans, *rests]):
         if mode == "gap":
             at = ghost["start_ms"] + _length(ghost, ghost["in_point_ms"], span[0])
-        part = part_of(ghost, span, at, next(names))
+        part = part_of(ghost, span, at, new_id() if made else ghost["id"])
         if span in rests:
-            clips = [*clips, part]
-            continue
-        clips = _placed(clips, _revived(part), mode)
-        at = end_of(clips[-1])
-        clips = _joined(clips, part["id"])
-    if mode == "gap" and any(True for _ in overlaps_of(clips)):
+            made.append(lane.append(part))
+        else:
+            made.append(_placed(lane, _revived(part), mode))
+            at = end_of(lane.clip(made[-1]))
+            _join(lane, made[-1])
+    if made[0] in lane.clips:
+        lane.move(made[0], index)  # what has not moved is no change
+
+
+def mode_of(ghost: Clip, mode: str | None) -> str:
+    """How it comes back: by the mode asked for, or as it went."""
+    return mode or (ghost.get("cut") or {}).get("mode") or "gap"
+
+
+def check_room(lane: Lane) -> None:
+    """Raise ``Refused`` where a clip has come back to a place that was taken."""
+    if any(True for _ in overlaps_of(list(lane.finished()["clips"]))):
         raise Refused("mode", "no_room", "Its place is taken: use the mode ripple to make room.")
-    return _at_index(clips, ghost["id"], index)
-
-
-def _at_index(clips: list[Clip], clip_id: str, index: int) -> list[Clip]:
-    """The clips with one at its old place, if it is there: what has not moved is no change."""
-    found = [clip for clip in clips if clip["id"] == clip_id]
-    others = [clip for clip in clips if clip["id"] != clip_id]
-    return [*others[:index], *found, *others[index:]]
 
 
 def _between_spans(ghost: Clip, spans: Sequence[Span]) -> list[Span]:
@@ -175,43 +157,67 @@ def _revived(clip: Clip) -> dict[str, Any]:
     return {**{name: value for name, value in clip.items() if name != "cut"}, "deleted": False}
 
 
-def _placed(clips: list[Clip], clip: Clip, mode: str) -> list[Clip]:
-    return _with_room(clips, clip) if mode == "ripple" else [*clips, clip]
+def _placed(lane: Lane, clip: Clip, mode: str) -> int:
+    """Put at its place; with ``ripple`` behind what plays there, and all that comes later moves."""
+    if mode == "ripple":
+        at = _free_from(lane.playing, clip["start_ms"])
+        lane.playing.open(bisect_left(lane.playing.starts, at), clip["duration_ms"])
+        _open_gone(lane, clip, at)
+        clip = {**clip, "start_ms": at}
+    return lane.append(clip)
 
 
-def _with_room(clips: list[Clip], clip: Clip) -> list[Clip]:
-    """The clip put at its place, or behind what plays there; what comes later makes room."""
-    at = clip["start_ms"]
-    for other in sorted(clips, key=lambda other: other["start_ms"]):
-        if not other["deleted"] and other["start_ms"] < at < end_of(other):
-            at = end_of(other)
-    moved = [
-        {**other, "start_ms": other["start_ms"] + clip["duration_ms"]}
-        if other["start_ms"] > at or (other["start_ms"] == at and _comes_after(other, clip))
-        else other
-        for other in clips
-    ]
-    return [*moved, {**clip, "start_ms": at}]
+def _free_from(row: Row, at: int) -> int:
+    """The first moment from ``at`` on that is inside no clip."""
+    while True:
+        end = max(row.ends_before(bisect_left(row.starts, at)), default=at)
+        if end <= at:
+            return at
+        at = end
 
 
-def _comes_after(other: Clip, clip: Clip) -> bool:
-    """Which of two that begin at once comes later: one that plays, or what was cut behind it."""
-    if not other["deleted"]:
-        return True
+def _open_gone(lane: Lane, clip: Clip, at: int) -> None:
+    """Move deleted clips back: of those at the same place, what was cut behind the clip."""
+    row = lane.gone
+    first, last = bisect_left(row.starts, at), bisect_right(row.starts, at)
+    here = [(_cut_behind(lane.clips[row.keys[place]], clip), place) for place in range(first, last)]
+    here.sort()
+    for values in (row.keys, row.lengths):
+        values[first:last] = [values[place] for _, place in here]
+    row.open(first + sum(not behind for behind, _ in here), clip["duration_ms"])
+
+
+def _cut_behind(other: Clip, clip: Clip) -> bool:
     same = other["media_file_id"] == clip["media_file_id"]
     return bool(same and other["in_point_ms"] >= clip["out_point_ms"])
 
 
-def _joined(clips: list[Clip], clip_id: str) -> list[Clip]:
-    """The clips, a revived one grown together again with those it was cut from."""
-    clip = next(clip for clip in clips if clip["id"] == clip_id)
-    for other in clips:
-        pair = (other, clip) if other["start_ms"] < clip["start_ms"] else (clip, other)
-        whole = _whole(*pair, other["id"]) if other is not clip else None
-        if whole is not None:
-            kept = [whole if c is other else c for c in clips if c is not clip]
-            return _joined(kept, whole["id"])
-    return clips
+def _join(lane: Lane, key: int) -> None:
+    """Have a revived clip grow together again with those it was cut from."""
+    while True:
+        clip = lane.clip(key)
+        for other_key in sorted(_neighbours(lane.playing, clip), key=lane.order.index):
+            other = lane.clip(other_key)
+            pair = (other, clip) if other["start_ms"] < clip["start_ms"] else (clip, other)
+            whole = _whole(*pair, other["id"])
+            if whole is not None:
+                lane.remove(key)
+                lane.put(other_key, whole)
+                key = other_key
+                break
+        else:
+            return
+
+
+def _neighbours(row: Row, clip: Clip) -> list[int]:
+    """The keys of clips that end where it begins, and that begin where it ends."""
+    start, end = clip["start_ms"], end_of(clip)
+    found = row.keys[bisect_left(row.starts, end) : bisect_right(row.starts, end)]
+    ends, place = row.ends_before(bisect_left(row.starts, start)), -1
+    for _ in range(ends.count(start)):
+        place = ends.index(start, place + 1)
+        found.append(row.keys[place])
+    return found
 
 
 def _whole(left: Clip, right: Clip, clip_id: str) -> Clip | None:

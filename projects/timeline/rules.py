@@ -18,6 +18,9 @@ MAX_ERRORS = 50
 """As many are told at once; a client that sends thousands of bad clips has one mistake."""
 
 Error = tuple[str, str, str]
+TOO_MANY_CLIPS = (
+    "tracks", "too_many_clips", f"An EDL has at most {MAX_CLIPS} clips, deleted ones counted.",
+)  # fmt: skip
 
 
 class TimelineTooLarge(EdlTooLarge):
@@ -64,15 +67,17 @@ def check(before: Content, after: Content) -> None:
         refuse(_duplicates(after.segments, "transcript.segments"))
 
 
+def check_clips(count: int) -> None:
+    """Refuse so many clips, if they are too many."""
+    if count > MAX_CLIPS:
+        refuse([TOO_MANY_CLIPS])
+
+
 def _counts(tracks: list[Track]) -> Iterator[Error]:
     if len(tracks) > MAX_TRACKS:
         yield "tracks", "too_many_tracks", f"An EDL has at most {MAX_TRACKS} tracks."
     if sum(len(track["clips"]) for track in tracks) > MAX_CLIPS:
-        yield (
-            "tracks",
-            "too_many_clips",
-            f"An EDL has at most {MAX_CLIPS} clips, deleted ones counted.",
-        )
+        yield TOO_MANY_CLIPS
 
 
 def _ids(tracks: list[Track]) -> Iterator[Error]:

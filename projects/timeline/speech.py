@@ -4,101 +4,100 @@ Between them the words of a segment cover all of its time, each with the pause b
 deleting words one by one cuts what deleting the segment cuts.
 """
 
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from projects.timeline.content import (
-    Clip,
-    Content,
-    Refused,
-    Segment,
-    Track,
-    find_segment,
-    replaced,
-    with_clips,
-)
-from projects.timeline.placing import Span, bring_back, cut
+from projects.timeline.content import Clip, Refused, Segment, replaced
+from projects.timeline.draft import Draft
+from projects.timeline.lanes import Lane
+from projects.timeline.placing import Span, bring_back, check_room, cut, mode_of
 
 
-def edit_word(content: Content, *, segment_id: str, index: int, text: str | None) -> Content:
+def edit_word(draft: Draft, *, segment_id: str, index: int, text: str | None) -> None:
     """Show another word than was heard, or (None) the one that was."""
-    place = find_segment(content.segments, segment_id)
-    segment = content.segments[place]
+    place = draft.place_of(segment_id)
+    segment = draft.segments[place]
     word = _without(_word(segment, index), "edited_word")
     deleted = {"deleted": True} if word.pop("deleted", False) else {}
     edited = {} if text is None else {"edited_word": text}
     words = replaced(segment["words"], index, {**word, **edited, **deleted})
-    return content.with_segment(place, {**segment, "words": words})
+    draft.segments[place] = {**segment, "words": words}
 
 
-def edit_segment(content: Content, *, segment_id: str, fields: dict[str, Any]) -> Content:
+def edit_segment(draft: Draft, *, segment_id: str, fields: dict[str, Any]) -> None:
     """Set ``edited_text`` or ``speaker``."""
-    place = find_segment(content.segments, segment_id)
-    return content.with_segment(place, {**content.segments[place], **fields})
+    place = draft.place_of(segment_id)
+    draft.segments[place] = {**draft.segments[place], **fields}
 
 
-def delete_segment(content: Content, *, segment_id: str, mode: str) -> Content:
+def delete_segment(draft: Draft, *, segment_id: str, mode: str) -> None:
     """Mark it and cut out what plays it, on every track."""
-    place = find_segment(content.segments, segment_id)
-    segment = content.segments[place]
-    if segment["deleted"]:
-        return content
-    tracks = _cut_out(content.tracks, segment, [(segment["start_ms"], segment["end_ms"])], mode)
-    return content.with_tracks(tracks).with_segment(place, {**segment, "deleted": True})
-
-
-def restore_segment(content: Content, *, segment_id: str, mode: str | None) -> Content:
-    """Bring it back but for the words that had been deleted one by one."""
-    place = find_segment(content.segments, segment_id)
-    segment = content.segments[place]
+    place = draft.place_of(segment_id)
+    segment = draft.segments[place]
     if not segment["deleted"]:
-        return content
-    alive = {**segment, "deleted": False}
-    return content.with_tracks(_brought_back(content.tracks, alive, mode)).with_segment(
-        place, alive
-    )
+        _cut_out(draft, segment, [(segment["start_ms"], segment["end_ms"])], mode)
+        draft.segments[place] = {**segment, "deleted": True}
 
 
-def delete_words(content: Content, *, segment_id: str, first: int, last: int, mode: str) -> Content:
+def restore_segment(draft: Draft, *, segment_id: str, mode: str | None) -> None:
+    """Bring it back but for the words that had been deleted one by one."""
+    place = draft.place_of(segment_id)
+    if draft.segments[place]["deleted"]:
+        alive = {**draft.segments[place], "deleted": False}
+        _bring_back(draft, alive, mode)
+        draft.segments[place] = alive
+
+
+def delete_words(draft: Draft, *, segment_id: str, first: int, last: int, mode: str) -> None:
     """Mark the words and cut out what plays them."""
-    place, segment = _alive(content, segment_id)
-    words = _words_between(segment, first, last)
-    fresh = [index for index in words if not segment["words"][index].get("deleted")]
-    marked = {index: {**segment["words"][index], "deleted": True} for index in fresh}
-    tracks = _cut_out(content.tracks, segment, _spans(segment, fresh), mode)
-    return content.with_tracks(tracks).with_segment(place, _with_words(segment, marked))
+    place, segment = _alive(draft, segment_id)
+    chosen = _words_between(draft, segment, first, last)
+    words = list(segment["words"])
+    fresh = [index for index in chosen if not words[index].get("deleted")]
+    _cut_out(draft, segment, _spans(draft.edges(segment), fresh), mode)
+    for index in fresh:
+        words[index] = {**words[index], "deleted": True}
+    draft.segments[place] = {**segment, "words": words}
 
 
 def restore_words(
-    content: Content, *, segment_id: str, first: int, last: int, mode: str | None
-) -> Content:
+    draft: Draft, *, segment_id: str, first: int, last: int, mode: str | None
+) -> None:
     """Bring the words back, and what plays them."""
-    place, segment = _alive(content, segment_id)
-    words = _words_between(segment, first, last)
-    marked = {index: _without(segment["words"][index], "deleted") for index in words}
-    after = _with_words(segment, marked)
-    return content.with_tracks(_brought_back(content.tracks, after, mode)).with_segment(
-        place, after
-    )
+    place, segment = _alive(draft, segment_id)
+    words = list(segment["words"])
+    for index in _words_between(draft, segment, first, last):
+        words[index] = _without(words[index], "deleted")
+    after = {**segment, "words": words}
+    _bring_back(draft, after, mode)
+    draft.segments[place] = after
 
 
-def _cut_out(
-    tracks: list[Track], segment: Segment, spans: Iterable[Span], mode: str
-) -> list[Track]:
-    for span in reversed(list(spans)):
-        for index, track in enumerate(tracks):
-            clips = _cut_track(track["clips"], segment, span, mode)
-            if clips is not track["clips"]:
-                tracks = with_clips(tracks, index, clips)
-    return tracks
+def _cut_out(draft: Draft, segment: Segment, spans: Sequence[Span], mode: str) -> None:
+    """Cut the spans, which are in order, out of what plays them: the last one first."""
+    found = [(lane, _playing(lane, segment, spans)) for lane in draft.lanes]
+    draft.count_cuts(sum(len(keys) for _, by_span in found for keys in by_span.values()))
+    for place in reversed(range(len(spans))):
+        for lane, by_span in found:
+            for key in by_span.get(place, ()):
+                # Of a clip that has been cut before, what comes first has kept the key.
+                if _plays(lane.clips[key], segment, spans[place]):
+                    cut(lane, key, spans[place], mode=mode, segment_id=segment["id"])
+                    draft.check_clips()
 
 
-def _cut_track(clips: list[Clip], segment: Segment, span: Span, mode: str) -> list[Clip]:
-    playing = [clip["id"] for clip in clips if _plays(clip, segment, span)]
-    for clip_id in playing:
-        index = next(i for i, clip in enumerate(clips) if clip["id"] == clip_id)
-        clips = cut(clips, index, span, mode=mode, segment_id=segment["id"])
-    return clips
+def _playing(lane: Lane, segment: Segment, spans: Sequence[Span]) -> dict[int, list[int]]:
+    """The keys of the clips that play each span, by its place."""
+    begins, ends = [span[0] for span in spans], [span[1] for span in spans]
+    found: dict[int, list[int]] = {}
+    for key in lane.order:
+        clip = lane.clips[key]
+        if not clip["deleted"] and clip["media_file_id"] == segment["media_file_id"]:
+            first = bisect_right(ends, clip["in_point_ms"])
+            for place in range(first, bisect_left(begins, clip["out_point_ms"])):
+                found.setdefault(place, []).append(key)
+    return found
 
 
 def _plays(clip: Clip, segment: Segment, span: Span) -> bool:
@@ -107,20 +106,30 @@ def _plays(clip: Clip, segment: Segment, span: Span) -> bool:
     return bool(clip["in_point_ms"] < span[1] and clip["out_point_ms"] > span[0])
 
 
-def _brought_back(tracks: list[Track], segment: Segment, mode: str | None) -> list[Track]:
-    """The tracks with all that was cut out for the segment, but for its deleted words."""
-    deleted = [index for index, word in enumerate(segment["words"]) if word.get("deleted")]
-    gone = _spans(segment, deleted)
-    for index, track in enumerate(tracks):
-        clips = track["clips"]
-        ghosts = [clip for clip in clips if _was_cut_for(clip, segment)]
-        for ghost in sorted(ghosts, key=lambda clip: (clip["start_ms"], clip["in_point_ms"])):
-            place = next(i for i, clip in enumerate(clips) if clip["id"] == ghost["id"])
-            spans = _remaining((ghost["in_point_ms"], ghost["out_point_ms"]), gone)
-            clips = bring_back(clips, place, spans, mode=mode)
-        if clips is not track["clips"]:
-            tracks = with_clips(tracks, index, clips)
-    return tracks
+def _bring_back(draft: Draft, segment: Segment, mode: str | None) -> None:
+    """Have all play again that was cut out for the segment, but for its deleted words."""
+    words = segment["words"]
+    draft.count_words(len(words))
+    deleted = [index for index, word in enumerate(words) if word.get("deleted")]
+    gone = _spans(draft.edges(segment), deleted)
+    for lane in draft.lanes:
+        ghosts = [key for key in lane.order if _was_cut_for(lane.clips[key], segment)]
+        if ghosts:
+            _bring_back_on(draft, lane, ghosts, gone, mode)
+
+
+def _bring_back_on(
+    draft: Draft, lane: Lane, ghosts: list[int], gone: Sequence[Span], mode: str | None
+) -> None:
+    clips = [(lane.clip(key), key) for key in ghosts]
+    clips.sort(key=lambda each: (each[0]["start_ms"], each[0]["in_point_ms"]))
+    for ghost, key in clips:
+        spans = _remaining((ghost["in_point_ms"], ghost["out_point_ms"]), gone)
+        draft.count_cuts(max(1, len(spans)))
+        bring_back(lane, key, spans, mode=mode)
+        draft.check_clips()
+    if any(mode_of(ghost, mode) == "gap" for ghost, _ in clips):
+        check_room(lane)
 
 
 def _was_cut_for(clip: Clip, segment: Segment) -> bool:
@@ -128,21 +137,22 @@ def _was_cut_for(clip: Clip, segment: Segment) -> bool:
     return bool(cut_as and cut_as["segment_id"] == segment["id"])
 
 
-def _remaining(span: Span, gone: Iterable[Span]) -> list[Span]:
+def _remaining(span: Span, gone: Sequence[Span]) -> list[Span]:
     """The parts of a span that lie in none of the others, which are in order."""
     begin, end = span
     parts = []
-    for first, last in gone:
-        if first < end and last > begin:
-            if first > begin:
-                parts.append((begin, first))
-            begin = last
+    for place in range(bisect_right(gone, begin, key=lambda each: each[1]), len(gone)):
+        first, last = gone[place]
+        if first >= end:
+            break
+        if first > begin:
+            parts.append((begin, first))
+        begin = last
     return [*parts, (begin, end)] if begin < end else parts
 
 
-def _spans(segment: Segment, indexes: Iterable[int]) -> list[Span]:
-    """The time of these words, neighbours together."""
-    edges = _edges(segment)
+def _spans(edges: Sequence[int], indexes: Iterable[int]) -> list[Span]:
+    """The time of the words that begin at these edges, neighbours together."""
     spans: list[Span] = []
     for index in indexes:
         begin, end = edges[index], edges[index + 1]
@@ -152,26 +162,19 @@ def _spans(segment: Segment, indexes: Iterable[int]) -> list[Span]:
     return [span for span in spans if span[0] < span[1]]
 
 
-def _edges(segment: Segment) -> list[int]:
-    """Where words begin, from the segment's start to its end."""
-    edges = [segment["start_ms"]]
-    for word in segment["words"][1:]:
-        edges.append(max(edges[-1], min(word["start_ms"], segment["end_ms"])))
-    return [*edges, max(edges[-1], segment["end_ms"])]
-
-
-def _alive(content: Content, segment_id: str) -> tuple[int, Segment]:
-    place = find_segment(content.segments, segment_id)
-    segment = content.segments[place]
+def _alive(draft: Draft, segment_id: str) -> tuple[int, Segment]:
+    place = draft.place_of(segment_id)
+    segment = draft.segments[place]
     if segment["deleted"]:
         raise Refused("segment_id", "segment_deleted", "The segment is deleted: restore it first.")
     return place, segment
 
 
-def _words_between(segment: Segment, first: int, last: int) -> range:
+def _words_between(draft: Draft, segment: Segment, first: int, last: int) -> range:
     _word(segment, last)
     if first > last:
         raise Refused("first", "unknown_word", "The first word comes after the last.")
+    draft.count_words(last + 1 - first)
     return range(first, last + 1)
 
 
@@ -180,13 +183,6 @@ def _word(segment: Segment, index: int) -> dict[str, Any]:
         raise Refused("word", "unknown_word", "The segment has no such word.")
     word: dict[str, Any] = segment["words"][index]
     return word
-
-
-def _with_words(segment: Segment, words: dict[int, dict[str, Any]]) -> Segment:
-    return {
-        **segment,
-        "words": [words.get(index, word) for index, word in enumerate(segment["words"])],
-    }
 
 
 def _without(word: dict[str, Any], name: str) -> dict[str, Any]:

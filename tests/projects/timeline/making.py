@@ -10,6 +10,7 @@ import pytest
 from projects.documents import EditDecisionList
 from projects.timeline import operations, rules
 from projects.timeline.content import PERMILLE, Content, duration_of, speed_permille
+from projects.timeline.draft import Draft
 from projects.timeline.placing import without
 
 MEDIA = str(uuid.UUID(int=1))
@@ -78,9 +79,10 @@ def parsed(*wanted: dict[str, Any]) -> list[Any]:
 
 def after(before: Content, *wanted: dict[str, Any]) -> Content:
     """The content after named operations, checked as for a write."""
-    result = before
+    draft = Draft(before)
     for operation in parsed(*wanted):
-        result = operation.apply(result)
+        operation.apply(draft)
+    result = draft.content()
     rules.check(before, result)
     return result
 

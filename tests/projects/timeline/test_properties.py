@@ -8,6 +8,7 @@ from typing import Any
 import bson
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from pymongo.collection import Collection
 from rest_framework.exceptions import APIException
 
@@ -16,8 +17,9 @@ from media.models import MediaFile, MediaType
 from projects import authoring, transcript
 from projects.models import Project
 from projects.timeline import changes, editing, operations, rules
-from projects.timeline.content import Content, Refused
-from tests.projects.timeline import walk
+from projects.timeline.content import Content, Refused, all_clips
+from projects.timeline.draft import Draft
+from tests.projects.timeline import naive, walk
 from tests.projects.timeline.making import MEDIA, check_stored, clip, content, segment, track
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -54,7 +56,9 @@ def tried(before: Content, step: walk.Step) -> Content:
     wanted = walk.operation(before, MEDIA, step)
     try:
         (operation,) = operations.Operations.model_validate({"operations": [wanted]}).operations
-        after = operation.apply(before)
+        draft = Draft(before)
+        operation.apply(draft)
+        after = draft.content()
         rules.check(before, after)
     except (Refused, ValueError, APIException):
         return before
@@ -80,6 +84,59 @@ def test_each_edit_is_told_by_changes_that_lead_there_and_back(steps: list[walk.
         assert same(changes.apply(now, found.there), after)
         assert same(changes.apply(after, found.back), now)
         now = after
+
+
+CUTTING = ("delete_clip", "restore_clip", "delete_segment", "restore_segment", "delete_words")
+CUTS = st.lists(
+    st.tuples(st.sampled_from([*CUTTING, "restore_words"]), *[walk.NUMBERS] * 4),
+    min_size=1,
+    max_size=8,
+)
+
+
+def plainly(content: Content, operations: list[Any]) -> Any:
+    """What the plain way makes of them, or the code of its refusal."""
+    try:
+        for each in operations:
+            content = naive.apply(content, each)
+    except Refused as exc:
+        return exc.code
+    return content
+
+
+def at_once(content: Content, operations: list[Any]) -> Any:
+    """What a draft makes of them, or the code of its refusal."""
+    draft = Draft(content)
+    try:
+        for each in operations:
+            each.apply(draft)
+    except Refused as exc:
+        return exc.code
+    return draft.content()
+
+
+def unnamed(made: Any, before: Content) -> Any:
+    """The same without the ids that were made up."""
+    if not isinstance(made, Content):
+        return made
+    known = {each["id"] for each in all_clips(before.tracks)}
+    tracks = [
+        {**one, "clips": [{**c, "id": c["id"] if c["id"] in known else ""} for c in one["clips"]]}
+        for one in made.tracks
+    ]
+    return tracks, made.segments
+
+
+@PURE
+@given(walk.walks(15), CUTS)
+def test_cuts_are_what_the_plain_way_makes(steps: list[walk.Step], cuts: list[walk.Step]) -> None:
+    now = first()
+    for step in steps:
+        now = tried(now, step)
+    wanted = [walk.operation(now, MEDIA, step) for step in cuts]
+    some = operations.Operations.model_validate({"operations": wanted}).operations
+
+    assert unnamed(at_once(now, some), now) == unnamed(plainly(now, some), now)
 
 
 @PURE

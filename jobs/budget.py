@@ -1,0 +1,59 @@
+"""What one request that submits jobs may spend: its user's credits, and work before they are taken.
+
+Most features look at little before their job is charged. Those that do more ask here first, so
+that nobody has work done for nothing, or for less than it is worth by asking for much at once.
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from uuid import UUID
+
+from auteur.api.problems import Problem
+from credits import ledger
+
+MAX_WORK = 80_000
+"""In words of a transcript; the longest timeline with the longest transcript is just as much."""
+
+Found = TypeVar("Found")
+
+
+class BatchTooLarge(Problem):
+    """The jobs of the batch are too much work together; nothing was charged."""
+
+    status_code = 422
+    default_code = "batch_too_large"
+    default_detail = "The timelines are too long to be looked at at once: ask for fewer renders."
+
+
+@dataclass
+class Budget:
+    """Of one request, kept through all its jobs."""
+
+    user_id: UUID
+    charged: bool = True
+    credits: int = 0
+    """What the jobs so far cost."""
+    work: int = 0
+    found: dict[Hashable, Any] = field(default_factory=dict)
+
+    def need(self, credits: int) -> None:
+        """Raise ``InsufficientCredits`` unless the balance covers this too, before it is taken."""
+        if self.charged and credits:
+            required = self.credits + credits
+            balance = ledger.balance_of(user_id=self.user_id)
+            if balance < required:
+                raise ledger.InsufficientCredits(balance=balance, required=required)
+
+    def add(self, work: int) -> None:
+        """Count work that is about to be done; raises ``BatchTooLarge``."""
+        self.work += work
+        if self.work > MAX_WORK:
+            raise BatchTooLarge
+
+    def once(self, name: Hashable, find: Callable[[], Found]) -> Found:
+        """What ``find`` has found the first time."""
+        if name not in self.found:
+            self.found[name] = find()
+        found: Found = self.found[name]
+        return found

@@ -1,0 +1,28 @@
+from typing import ClassVar
+
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    atomic = False
+
+    dependencies: ClassVar = [
+        ("projects", "0002_render_folders"),
+    ]
+
+    operations: ClassVar = [
+        migrations.AddField(
+            model_name="renderfolder",
+            name="plans",
+            field=models.IntegerField(
+                db_default=0,
+                default=0,
+                help_text="How many timelines were put there since it was swept.",
+            ),
+        ),
+        AddIndexConcurrently(
+            model_name="renderfolder",
+            index=models.Index(fields=["user_id"], name="render_folders_of_user"),
+        ),
+    ]

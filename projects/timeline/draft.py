@@ -1,0 +1,96 @@
+"""The content while operations are made on it, and how much they may do together."""
+
+from operator import is_
+
+from projects.documents import MAX_CHOSEN_WORDS, MAX_CUTS
+from projects.timeline import rules
+from projects.timeline.content import Content, Refused, Segment, Track
+from projects.timeline.lanes import Lane
+
+
+class Draft:
+    """Tracks and segments that operations change, found by their ids.
+
+    The content that it was made of stays as it was.
+    """
+
+    def __init__(self, content: Content) -> None:
+        self._before = content
+        self.lanes = [Lane(track) for track in content.tracks]
+        self.segments = list(content.segments)
+        self._places: dict[str, int] = {}
+        for place, segment in enumerate(content.segments):
+            self._places.setdefault(segment["id"], place)
+        self._edges: dict[str, list[int]] = {}
+        self._cuts = self._words = 0
+
+    def content(self) -> Content:
+        """What has come of it; what has not changed is the same object as before."""
+        before = self._before
+        tracks: list[Track] = [lane.finished() for lane in self.lanes]
+        if _same(tracks, before.tracks):
+            tracks = before.tracks
+        segments = self.segments
+        if _same(segments, before.segments):
+            segments = before.segments
+        if tracks is before.tracks and segments is before.segments:
+            return before
+        return Content(tracks=tracks, segments=segments)
+
+    def lane(self, track_id: str) -> Lane:
+        """The track; raises ``Refused``."""
+        for lane in self.lanes:
+            if lane.track["id"] == track_id:
+                return lane
+        raise Refused("track_id", "unknown_track", "The EDL has no such track.")
+
+    def find(self, clip_id: str) -> tuple[Lane, int]:
+        """The clip's track, and its key there; raises ``Refused``."""
+        for lane in self.lanes:
+            key = lane.key_of(clip_id)
+            if key is not None:
+                return lane, key
+        raise Refused("clip_id", "unknown_clip", "The EDL has no such clip.")
+
+    def place_of(self, segment_id: str) -> int:
+        """The segment's index; raises ``Refused``."""
+        if segment_id not in self._places:
+            raise Refused("segment_id", "unknown_segment", "The transcript has no such segment.")
+        return self._places[segment_id]
+
+    def edges(self, segment: Segment) -> list[int]:
+        """Where its words begin, from the segment's start to its end: no operation moves them."""
+        if segment["id"] not in self._edges:
+            self._edges[segment["id"]] = _edges(segment)
+        return self._edges[segment["id"]]
+
+    def count_cuts(self, cuts: int) -> None:
+        """Before clips are cut or brought back; raises ``Refused`` where it is too often."""
+        self._cuts += cuts
+        if self._cuts > MAX_CUTS:
+            raise Refused(
+                "op", "too_many_cuts", f"Clips are cut or brought back at most {MAX_CUTS} times."
+            )
+
+    def count_words(self, words: int) -> None:
+        """Before words are looked at; raises ``Refused`` where there are too many."""
+        self._words += words
+        if self._words > MAX_CHOSEN_WORDS:
+            raise Refused(
+                "op", "too_many_words", f"At most {MAX_CHOSEN_WORDS} words are looked at at once."
+            )
+
+    def check_clips(self) -> None:
+        """Refuse more clips than an EDL has, while they come."""
+        rules.check_clips(sum(len(lane.order) for lane in self.lanes))
+
+
+def _same(after: list[Track] | list[Segment], before: list[Track] | list[Segment]) -> bool:
+    return len(after) == len(before) and all(map(is_, after, before))
+
+
+def _edges(segment: Segment) -> list[int]:
+    edges = [segment["start_ms"]]
+    for word in segment["words"][1:]:
+        edges.append(max(edges[-1], min(word["start_ms"], segment["end_ms"])))
+    return [*edges, max(edges[-1], segment["end_ms"])]
