@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-shims test-image test-pooler check format bench chaos lock clean \
+.PHONY: help setup demo run test test-shims test-image test-pooler check format bench chaos \
+	fuzz lock clean \
 	modal-deploy modal-models modal-check
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -74,6 +75,10 @@ bench: $(READY)  ## the benchmarks, each beside its baselines
 
 chaos: $(READY)  ## hurt the running stack in every way, then audit the books (12 minutes; BACKEND=modal)
 	@$(PYTHON) -m tests.chaos --backend $(BACKEND)
+
+fuzz: $(MODELS_READY)  ## ask the API 100,000 odd things (FUZZ_REQUESTS=..., FUZZ_SEED=... for the same again)
+	@seed=$${FUZZ_SEED:-$$(date +%s)}; echo "FUZZ_SEED=$$seed"; \
+		FUZZ_REQUESTS=$${FUZZ_REQUESTS:-100000} FUZZ_SEED=$$seed $(PYTHON) -m pytest -n 0 tests/fuzz
 
 modal-deploy: $(READY) modal-check  ## deploy the functions of gpu_tasks/ to Modal
 	@$(VENV)/bin/modal deploy -m gpu_tasks.modal_app

@@ -262,11 +262,13 @@ REDIS_THROTTLE_TIMEOUT_SECONDS = 0.05
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["auteur.api.parsing.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_THROTTLE_CLASSES": ["auteur.api.throttling.RateLimit"],
     "NUM_PROXIES": TRUSTED_PROXIES,
     "DEFAULT_SCHEMA_CLASS": "auteur.api.schema.Schema",
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS is for browsers, and answered to them before
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "auteur.api.negotiation.Negotiation",
     "EXCEPTION_HANDLER": "auteur.api.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
 }

@@ -109,6 +109,13 @@ class JobsOfBatchField(serializers.ListField):
 
     child = JobOfBatchSerializer()
 
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """The jobs, looked at only where there are not too many."""
+        if isinstance(data, list):
+            self.run_validators(data)
+        checked: list[Any] = super().to_internal_value(data)
+        return checked
+
 
 class BatchSerializer(serializers.Serializer[Any]):
     """`POST /jobs/batch`."""

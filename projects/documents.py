@@ -26,6 +26,8 @@ from mongoengine import (
     StringField,
 )
 
+from projects import bounds
+
 ALIAS = "edl"
 
 MAX_TRANSCRIPT_BYTES = 4 * 1024**2
@@ -37,9 +39,8 @@ MAX_UNDO_DEPTH = 100
 MAX_APPLIED_JOBS = 500
 MAX_TRACKS_BYTES = 7 * 1024**2 // 4
 """2,000 clips with ids of UUIDs take a third of it, what is left is for effects."""
-MAX_TRACKS = 50
-MAX_CLIPS = 2000
-"""In one EDL, those marked as deleted counted."""
+MAX_TRACKS = bounds.MAX_TRACKS
+MAX_CLIPS = bounds.MAX_CLIPS
 MAX_EFFECTS = 16
 """Of one clip, each of another type."""
 MAX_EFFECT_BYTES = 1024
@@ -50,6 +51,10 @@ MAX_TRACK_NAME_LENGTH = 100
 MAX_SPEAKER_LENGTH = 200
 MAX_WORD_LENGTH = 200
 MAX_SEGMENT_TEXT_LENGTH = 20_000
+MAX_SEGMENTS = 20_000
+"""The bytes of a transcript have room for no more, however short they are."""
+MAX_SEGMENT_WORDS = 10_000
+"""Of one segment: as many as its text can have."""
 MAX_OPERATIONS = 500
 """In one request, JSON Patch or named."""
 MAX_CUTS = 2 * MAX_CLIPS

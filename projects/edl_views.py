@@ -6,12 +6,12 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema
 from pydantic import BaseModel
 from pydantic import ValidationError as ShapeError
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from auteur.api.idempotency import idempotent
+from auteur.api.parsing import JSONParser
 from auteur.api.preconditions import ETAG, documented, etag, versions_of
 from auteur.api.requests import user_id
 from projects import edl

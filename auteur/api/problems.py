@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, ClassVar
 
 import pymongo.errors
@@ -13,6 +14,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from auteur import ids
@@ -20,6 +22,12 @@ from auteur import ids
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+
+MAX_ERRORS = 50
+"""As many are told at once; a client that sends thousands of bad values has one mistake."""
+MAX_FIELD_LENGTH = 200
+MAX_DETAIL_LENGTH = 500
+"""Both may repeat what was sent, and that may be as long as a body."""
 
 OUTAGES: tuple[type[Exception], ...] = (
     OperationalError,
@@ -75,6 +83,16 @@ class PayloadTooLarge(Problem):
     default_detail = "The request body is too large."
 
 
+class _Document(Response):
+    """JSON whatever the view's own answers are: the docs are a page, the schema YAML."""
+
+    @property
+    def rendered_content(self) -> str:
+        """The body."""
+        self["Content-Type"] = CONTENT_TYPE
+        return JSONRenderer().render(self.data).decode()
+
+
 def field_problem(field: str, code: str, detail: str) -> exceptions.ValidationError:
     """A 400 about one field that only domain code could find."""
     return exceptions.ValidationError({field: [exceptions.ErrorDetail(detail, code=code)]})
@@ -102,9 +120,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponseBa
         headers["Retry-After"] = str(max(1, round(wait)))
     if isinstance(known, exceptions.MethodNotAllowed) and view is not None:
         headers["Allow"] = ", ".join(view.allowed_methods)
-    response = Response(status=known.status_code, headers=headers)
+    response = _Document(status=known.status_code, headers=headers, content_type=CONTENT_TYPE)
     response.data = _body(known)
-    response.content_type = CONTENT_TYPE
     return response
 
 
@@ -119,8 +136,6 @@ def _as_api_exception(exc: Exception) -> exceptions.APIException | None:
         return PayloadTooLarge()
     if isinstance(exc, SuspiciousOperation):
         return exceptions.ParseError()
-    if isinstance(exc, RecursionError):  # of the JSON parser: nothing of ours goes so deep
-        return exceptions.ParseError("The request is nested too deeply.")
     if isinstance(exc, OUTAGES):
         logger.error("a store is away: %s", type(exc).__name__)
         return Unavailable()
@@ -131,7 +146,7 @@ def _body(exc: exceptions.APIException) -> dict[str, Any]:
     status = exc.status_code
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
     if isinstance(exc, exceptions.ValidationError):
-        errors = list(_flatten(exc.detail))
+        errors = list(islice(_flatten(exc.detail), MAX_ERRORS))
         return body | {
             "code": "invalid",
             "detail": " ".join(f"{e['field']}: {e['detail']}" for e in errors),
@@ -139,7 +154,11 @@ def _body(exc: exceptions.APIException) -> dict[str, Any]:
         }
     codes = exc.get_codes()
     code = codes if isinstance(codes, str) else exc.default_code
-    return body | {"code": code, "detail": str(exc.detail), **getattr(exc, "extra", {})}
+    return body | {
+        "code": code,
+        "detail": str(exc.detail)[:MAX_DETAIL_LENGTH],
+        **getattr(exc, "extra", {}),
+    }
 
 
 def _flatten(detail: Any, field: str = "") -> Iterator[dict[str, str]]:
@@ -152,7 +171,8 @@ def _flatten(detail: Any, field: str = "") -> Iterator[dict[str, str]]:
             nested = f"{field}.{index}" if isinstance(inner, dict | list) else field
             yield from _flatten(inner, nested)
     else:
-        yield {"field": field or "body", "code": detail.code, "detail": str(detail)}
+        told = str(detail)[:MAX_DETAIL_LENGTH]
+        yield {"field": field[:MAX_FIELD_LENGTH] or "body", "code": detail.code, "detail": told}
 
 
 def _is_page(request: HttpRequest) -> bool:

@@ -15,11 +15,10 @@ from opentimelineio.opentime import RationalTime, TimeRange
 from opentimelineio.schema import ExternalReference
 
 from media.models import MediaFile
+from projects.interchange.terms import OURS, URL_ROOT
 from projects.interchange.times import exact_rate, frame_of, span
 from projects.timeline.content import PERMILLE, Clip, Track, all_clips, end_of, speed_permille
 
-OURS = "auteur"
-URL_ROOT = "media"
 REEL_LENGTH = 8
 
 KINDS = {"video": otio.schema.TrackKind.Video, "audio": otio.schema.TrackKind.Audio}

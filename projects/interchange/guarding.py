@@ -5,46 +5,87 @@ small file, and some of their steps take time that is the product of two counts.
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any
 from xml.parsers import expat
 
-from projects.documents import MAX_CLIPS
+from projects.bounds import MAX_CLIPS
 
 MAX_DEPTH = 64
 MAX_ELEMENTS = 200_000
 MAX_FILE_ELEMENTS = 200
-"""In one `file` element: the adapter reads it again for every clip that names it."""
+"""In one `file` element: the adapter reads it again for every clip that names it, and keeps it."""
+MAX_FILE_CHARACTERS = 8_000
+"""Of text and attributes in one."""
+MAX_COPIED_ELEMENTS = 50_000
+MAX_COPIED_CHARACTERS = 4_000_000
+"""In all `file` elements, counted as often as they are named."""
 MAX_LINES = 12 * MAX_CLIPS
 MAX_EVENT_LINES = 2 * MAX_CLIPS
 MAX_LINE_LENGTH = 1000
 
 
-def check_json(text: str) -> None:
-    """Raise ``ValueError`` where JSON is nested too deeply or holds references in itself."""
+def checked_json(text: str) -> Any:
+    """The one timeline of a JSON text.
+
+    Raises ``ValueError`` where it is nested too deeply, holds references in itself, or says a thing
+    twice: Python's reader takes the last of two equal members, OpenTimelineIO's the first.
+    """
     try:
-        level = [json.loads(text)]
+        found = json.loads(text, object_pairs_hook=_object)
     except RecursionError as exc:
         raise ValueError("It is nested too deeply.") from exc
+    if not isinstance(found, dict) or not str(found.get("OTIO_SCHEMA")).startswith("Timeline."):
+        raise ValueError("The file must hold one timeline, and nothing beside it.")
+    level = [found]
     for _ in range(MAX_DEPTH):
-        level = [inner for value in level for inner in _inside(value)]
+        level = [inner for value in level for inner in inside(value)]
         if not level:
-            return
+            return found
     raise ValueError("It is nested too deeply.")
 
 
-def _inside(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return value
-    if not isinstance(value, dict):
-        return []
-    if str(value.get("OTIO_SCHEMA")).startswith("SerializableObjectRef"):
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("An object has two members of one name.")
+    if str(found.get("OTIO_SCHEMA")).startswith("SerializableObjectRef"):
         raise ValueError("It refers to parts of itself.")
-    return list(value.values())
+    return found
+
+
+def inside(value: Any) -> list[Any]:
+    """The values in a list or a dict."""
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
 
 
 def check_xml(text: str) -> None:
     """Raise ``ValueError`` for a document type with content, entities, and multiplied parts."""
     _XmlCheck().run(text)
+
+
+@dataclass
+class _File:
+    """A `file` element, and how often one of its id stands in the timeline."""
+
+    elements: int = 0
+    characters: int = 0
+    named: int = 1
+
+    def add(self, elements: int, characters: int) -> None:
+        """Count what is in it."""
+        self.elements += elements
+        self.characters += characters
+        if self.elements > MAX_FILE_ELEMENTS or self.characters > MAX_FILE_CHARACTERS:
+            raise ValueError("A `file` element has too many parts, or too long ones.")
+
+    def again(self, other: "_File") -> None:
+        """Count another of its id, which may be the one that tells all."""
+        self.named += 1
+        self.elements = max(self.elements, other.elements)
+        self.characters = max(self.characters, other.characters)
 
 
 class _XmlCheck:
@@ -55,7 +96,9 @@ class _XmlCheck:
         self._ids: set[str] = set()
         self._elements = 0
         self._clips = 0
-        self._in_file = 0
+        self._files: dict[str, _File] = {}
+        self._file: _File | None = None
+        self._file_id: str | None = None
 
     def run(self, text: str) -> None:
         """Read it all; expat's own errors are told as they are."""
@@ -64,10 +107,17 @@ class _XmlCheck:
         parser.EntityDeclHandler = self._entity
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._characters
         try:
             parser.Parse(text.encode(), True)
         except expat.ExpatError as exc:
             raise ValueError(f"It is no XML: {exc}.") from exc
+        files = self._files.values()
+        if (
+            sum(file.named * file.elements for file in files) > MAX_COPIED_ELEMENTS
+            or sum(file.named * file.characters for file in files) > MAX_COPIED_CHARACTERS
+        ):
+            raise ValueError("Its `file` elements are too large for so many clips.")
 
     def _doctype(self, name: str, system: str | None, public: str | None, subset: int) -> None:
         # `<!DOCTYPE xmeml>` alone stands in every file that editors write.
@@ -85,6 +135,7 @@ class _XmlCheck:
         if self._elements > MAX_ELEMENTS or len(self._path) > MAX_DEPTH:
             raise ValueError("It has too many elements, or too deep ones.")
         self._count(name)
+        self._open_file(name, attributes)
         self._identify(name, attributes.get("id"))
 
     def _count(self, name: str) -> None:
@@ -93,9 +144,24 @@ class _XmlCheck:
             raise ValueError("It has too many clips.")
         if name == "sequence" and "clipitem" in self._path:
             raise ValueError("A sequence in a sequence is not read.")
-        self._in_file = self._in_file + 1 if "file" in self._path else 0
-        if self._in_file > MAX_FILE_ELEMENTS:
-            raise ValueError("A `file` element has too many parts.")
+
+    def _open_file(self, name: str, attributes: dict[str, str]) -> None:
+        if self._file is None and name == "file":
+            self._file, self._file_id = _File(), attributes.get("id")
+        if self._file is not None:
+            self._file.add(1, sum(map(len, attributes.values())))
+
+    def _close_file(self) -> None:
+        known = self._files.get(self._file_id or "")
+        if self._file is not None and known is not None:
+            known.again(self._file)
+        elif self._file is not None and self._file_id:
+            self._files[self._file_id] = self._file
+        self._file = None
+
+    def _characters(self, text: str) -> None:
+        if self._file is not None:
+            self._file.add(0, len(text))
 
     def _identify(self, name: str, value: str | None) -> None:
         if value is None or name == "file":
@@ -108,6 +174,8 @@ class _XmlCheck:
 
     def _end(self, name: str) -> None:
         self._path.pop()
+        if name == "file" and name not in self._path:
+            self._close_file()
 
 
 def check_cmx(text: str) -> None:

@@ -7,15 +7,12 @@ from opentimelineio.opentime import RationalTime
 
 from auteur.api.problems import Problem
 from projects.interchange.building import placed_clips
+from projects.interchange.terms import MAX_NAMED, Item, item
 from projects.interchange.times import exact_rate, frame_of
 from projects.timeline.content import Clip, Track, duration_of, end_of
 
-MAX_NAMED = 50
-"""As many are told at once."""
 HOUR_MS = 3_600_000
 TIMECODE_MS = 24 * HOUR_MS
-
-Item = dict[str, str]
 
 
 class CannotHold(Problem):
@@ -24,11 +21,6 @@ class CannotHold(Problem):
     status_code = 422
     default_code = "cannot_hold"
     default_detail = "The format cannot hold all of the timeline: `items` names what."
-
-
-def item(what: str, detail: str, **where: str) -> Item:
-    """One thing that cannot be held, and where it stands."""
-    return {"what": what, **where, "detail": detail}
 
 
 def check(document: Mapping[str, Any], form: str) -> None:

@@ -7,10 +7,8 @@ from uuid import UUID
 from auteur.api.problems import Problem
 from media.access import media_of
 from media.models import MediaFile, MediaStatus
-from projects.interchange.reading import Source
+from projects.interchange.terms import MAX_NAMED, Source
 from projects.timeline.content import Track, all_clips
-
-MAX_NAMED = 50
 
 
 class UnmatchedMedia(Problem):

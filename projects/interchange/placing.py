@@ -10,18 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import opentimelineio as otio
 from opentimelineio.schema import ExternalReference
 from pydantic import ValidationError
 
 from projects.documents import MAX_TRACK_NAME_LENGTH
-from projects.interchange.building import OURS, build_track
+from projects.interchange.building import build_track
 from projects.interchange.matching import Matched
-from projects.interchange.reading import Piece, Reading, plain, read_track
+from projects.interchange.reading import read_track
+from projects.interchange.terms import OURS, ForeignTrack, Piece
 from projects.timeline.content import PERMILLE, on_timeline
 from projects.timeline.shape import TrackShape
 
-KINDS = {otio.schema.TrackKind.Video: "video", otio.schema.TrackKind.Audio: "audio"}
 FADES = ("cross_fade", "fade_in", "fade_out")
 
 
@@ -40,19 +39,17 @@ class Ids:
         return found
 
 
-def place_track(
-    track: otio.schema.Track, reading: Reading, matched: Matched, *, rate: float, ids: Ids
-) -> dict[str, Any]:
+def place_track(track: ForeignTrack, matched: Matched, *, rate: float, ids: Ids) -> dict[str, Any]:
     """The track as ``PUT`` takes it."""
-    ours = plain(track.metadata.get(OURS, {}))
-    kept = _untouched(ours, reading, matched, rate) if isinstance(ours, dict) else None
+    ours = track.ours
+    kept = _untouched(ours, track.pieces, matched, rate) if isinstance(ours, dict) else None
     if kept is not None and ids.used.isdisjoint(_ids_of(kept)):
         ids.used |= _ids_of(kept)
         return kept
     track_id = ids.take(_told_id(ours))
-    clips = [_placed(piece, matched, track_id=track_id, ids=ids) for piece in reading.pieces]
-    name = (track.name or "").strip()[:MAX_TRACK_NAME_LENGTH] or "Track"
-    return {"id": track_id, "type": KINDS[track.kind], "name": name, "clips": clips}
+    clips = [_placed(piece, matched, track_id=track_id, ids=ids) for piece in track.pieces]
+    name = track.name.strip()[:MAX_TRACK_NAME_LENGTH] or "Track"
+    return {"id": track_id, "type": track.type, "name": name, "clips": clips}
 
 
 def _told_id(ours: Any) -> Any:
@@ -64,7 +61,7 @@ def _ids_of(track: Mapping[str, Any]) -> set[str]:
 
 
 def _untouched(
-    ours: Mapping[str, Any], reading: Reading, matched: Matched, rate: float
+    ours: Mapping[str, Any], pieces: list[Piece], matched: Matched, rate: float
 ) -> dict[str, Any] | None:
     """The track as it was written, if what it plays is still what the file plays."""
     try:
@@ -72,9 +69,9 @@ def _untouched(
     except ValidationError:
         return None
     written = read_track(build_track(track, rate, _reference)).pieces
-    if list(map(_comparable, written)) != list(map(_comparable, reading.pieces)):
+    if list(map(_comparable, written)) != list(map(_comparable, pieces)):
         return None
-    if any(matched.ids[piece.source] != piece.source.media_id for piece in reading.pieces):
+    if any(matched.ids[piece.source] != piece.source.media_id for piece in pieces):
         return None
     live = [
         c for c in track["clips"] if not c["deleted"] or c["media_file_id"] in matched.durations

@@ -1,7 +1,7 @@
 """What a timeline of OpenTimelineIO plays, as pieces that know nothing of our database yet."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,40 +11,14 @@ from uuid import UUID
 import opentimelineio as otio
 from opentimelineio.opentime import RationalTime
 
-from projects.interchange.building import OURS, URL_ROOT
-from projects.interchange.limits import Item, item
+from projects.bounds import MAX_CROSS_FADE_MS, MAX_RATE, MIN_RATE
+from projects.interchange.terms import OURS, URL_ROOT, Item, Piece, Source, item
 from projects.interchange.times import ms_of
-from projects.timeline.shape import MAX_CROSS_FADE_MS, MAX_RATE, MIN_RATE
 
 schema = otio.schema
 
 DISSOLVE = schema.TransitionTypes.SMPTE_Dissolve
 MAX_NAME_LENGTH = 255
-
-
-@dataclass(frozen=True)
-class Source:
-    """Which file a piece plays: by its id with us if the timeline tells one, and by name."""
-
-    media_id: str | None
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A clip as the timeline has it: milliseconds, with its part of the cross-fades around it."""
-
-    begin_ms: int
-    end_ms: int
-    in_ms: int
-    source: Source
-    speed: float = 1
-    cross_fade_ms: int = 0
-    fade_in_ms: int = 0
-    fade_out_ms: int = 0
-    enabled: bool = True
-    frame_ms: float = 0
-    ours: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -215,14 +189,19 @@ def _id_of(reference: Any, url: str, *, in_comments: bool) -> str | None:
 
 def _metadata(of: Any) -> dict[str, Any]:
     """What we have written to it; anything may stand there by now."""
-    found = plain(of.metadata.get(OURS, {}))
+    found = written_to(of)
     return found if isinstance(found, dict) else {}
 
 
-def plain(value: Any) -> Any:
+def written_to(of: Any) -> Any:
+    """What stands in the place of what we write."""
+    return _plain(of.metadata.get(OURS, {}))
+
+
+def _plain(value: Any) -> Any:
     """Metadata as dicts and lists of Python's own."""
     if hasattr(value, "items"):
-        return {str(key): plain(inner) for key, inner in value.items()}
+        return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, str) or not hasattr(value, "__iter__"):
         return value
-    return [plain(inner) for inner in value]
+    return [_plain(inner) for inner in value]

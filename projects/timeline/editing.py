@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
+from pydantic import ValidationError as ShapeError
+
 from auteur.api.problems import NotFound, Problem
 from projects import edl, transcript
 from projects.timeline import changes as changing
@@ -100,7 +102,10 @@ def edit_segment(
     wanted: SegmentEdit,
 ) -> Edited:
     """Change one segment of the transcript, and what plays it; raises ``NotFound``."""
-    operations = wanted.operations(segment_id)
+    try:
+        operations = wanted.operations(segment_id)
+    except ShapeError as exc:  # no segment has such an id
+        raise NotFound from exc
 
     def change(content: Content) -> Content:
         if not any(segment["id"] == segment_id for segment in content.segments):

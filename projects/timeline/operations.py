@@ -11,6 +11,7 @@ from projects.timeline import speech
 from projects.timeline.content import Refused, in_source, on_timeline, speed_permille
 from projects.timeline.draft import Draft
 from projects.timeline.lanes import Lane
+from projects.timeline.lists import at_most
 from projects.timeline.placing import bring_back, check_room, cut, mode_of, new_id, part_of
 from projects.timeline.shape import (
     Effect,
@@ -344,7 +345,11 @@ NAMES = frozenset(
 class Operations(Shape):
     """Edits that are made in order, all or none."""
 
-    operations: list[AnyOperation] = Field(min_length=1, max_length=MAX_OPERATIONS)
+    operations: Annotated[
+        list[AnyOperation],
+        Field(min_length=1, max_length=MAX_OPERATIONS),
+        at_most(MAX_OPERATIONS),
+    ]
 
 
 def segments_of(operations: Sequence[Any]) -> set[str]:

@@ -12,7 +12,7 @@ import jsonpointer
 from pydantic import ValidationError as ShapeError
 
 from auteur.api.problems import Problem
-from projects.documents import MAX_OPERATIONS
+from projects.documents import MAX_CLIPS, MAX_OPERATIONS, MAX_SEGMENTS, MAX_TRACKS
 from projects.timeline.content import Content, Segment, Track
 from projects.timeline.rules import TimelineTooLarge, refuse_one, refuse_shape
 from projects.timeline.session import Needs
@@ -54,10 +54,12 @@ class PatchTestFailed(PatchConflict):
 
 def parsed(body: Any) -> list[Operation]:
     """The operations, each of known form and about what may be patched; raises problems."""
-    if not isinstance(body, list) or not all(isinstance(item, dict) for item in body):
+    if not isinstance(body, list):
         raise InvalidPatch
     if not 1 <= len(body) <= MAX_OPERATIONS:
         raise InvalidPatch(f"A patch has 1 to {MAX_OPERATIONS} operations.")
+    if not all(isinstance(item, dict) for item in body):
+        raise InvalidPatch
     for item in body:
         if not all(isinstance(path, str) and _may_touch(path) for path in _paths(item)):
             raise InvalidPatch("Paths begin with /tracks or /transcript/segments.")
@@ -157,6 +159,7 @@ def _tracks(before: list[Track], after: Any) -> list[Track]:
     """The tracks that came out of the patch, those that it left alone being the same objects."""
     if not isinstance(after, list):
         refuse_one("tracks", "list_type", "This is no list.")
+    _check_length(after, MAX_TRACKS, "tracks")
     old = {track["id"]: track for track in before}
     clips = {clip["id"]: clip for track in before for clip in track["clips"]}
     made = [_track(track, old, clips, index) for index, track in enumerate(after)]
@@ -171,6 +174,7 @@ def _track(value: Any, old: dict[Any, Track], clips: dict[Any, Any], index: int)
     except ShapeError as exc:
         refuse_shape(exc, "tracks", index)
     if isinstance(listed, list):
+        _check_length(listed, MAX_CLIPS, f"tracks.{index}.clips")
         track["clips"] = [
             _clip(clip, clips, track["id"], index, place) for place, clip in enumerate(listed)
         ]
@@ -198,6 +202,7 @@ def _clip(value: Any, clips: dict[Any, Any], track_id: str, index: int, place: i
 def _segments(before: list[Segment], after: Any) -> list[Segment]:
     if not isinstance(after, list):
         refuse_one("transcript.segments", "list_type", "This is no list.")
+    _check_length(after, MAX_SEGMENTS, "transcript.segments")
     old = {segment["id"]: segment for segment in before}
     made = [_segment(segment, old, index) for index, segment in enumerate(after)]
     return before if _same(before, made) else made
@@ -212,6 +217,11 @@ def _segment(value: Any, old: dict[Any, Segment], index: int) -> Segment:
         return SegmentShape.model_validate(value).stored()
     except ShapeError as exc:
         refuse_shape(exc, "transcript", "segments", index)
+
+
+def _check_length(items: list[Any], most: int, field: str) -> None:
+    if len(items) > most:
+        refuse_one(field, "too_long", f"There are at most {most} of them.")
 
 
 def _same(before: Sequence[Any], after: Sequence[Any]) -> bool:

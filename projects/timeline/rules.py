@@ -9,13 +9,10 @@ from pydantic import ValidationError as ShapeError
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.settings import api_settings
 
-from auteur.api.problems import field_problem
+from auteur.api.problems import MAX_ERRORS, field_problem
 from projects.documents import MAX_CLIPS, MAX_TIME_MS, MAX_TRACKS, MAX_TRACKS_BYTES
 from projects.edl import EdlTooLarge
 from projects.timeline.content import Clip, Content, Segment, Track, cross_fade_ms
-
-MAX_ERRORS = 50
-"""As many are told at once; a client that sends thousands of bad clips has one mistake."""
 
 Error = tuple[str, str, str]
 TOO_MANY_CLIPS = (

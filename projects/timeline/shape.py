@@ -16,12 +16,15 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from projects.bounds import MAX_CROSS_FADE_MS, MAX_RATE, MIN_RATE
 from projects.documents import (
     MAX_CLIPS,
     MAX_EFFECT_BYTES,
     MAX_EFFECTS,
     MAX_ID_LENGTH,
     MAX_SEGMENT_TEXT_LENGTH,
+    MAX_SEGMENT_WORDS,
+    MAX_SEGMENTS,
     MAX_SPEAKER_LENGTH,
     MAX_TIME_MS,
     MAX_TRACK_NAME_LENGTH,
@@ -30,9 +33,8 @@ from projects.documents import (
     MIN_CLIP_MS,
 )
 from projects.timeline.content import PERMILLE, speed_permille
+from projects.timeline.lists import at_most
 
-MIN_RATE, MAX_RATE = 0.1, 10.0
-MAX_CROSS_FADE_MS = 60_000
 MAX_NUMBER = 2**53
 
 
@@ -182,13 +184,16 @@ class ClipShape(Shape):
         return fields
 
 
+Clips = Annotated[list[ClipShape], Field(max_length=MAX_CLIPS), at_most(MAX_CLIPS)]
+
+
 class TrackShape(Shape):
     """A track with its clips."""
 
     id: Id
     type: TrackType
     name: TrackName
-    clips: list[ClipShape] = Field(default=[], max_length=MAX_CLIPS)
+    clips: Clips = []
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -220,6 +225,11 @@ class WordShape(Shape):
         return {**fields, "deleted": True} if self.deleted else fields
 
 
+WordShapes = Annotated[
+    list[WordShape], Field(max_length=MAX_SEGMENT_WORDS), at_most(MAX_SEGMENT_WORDS)
+]
+
+
 class SegmentShape(Shape):
     """What one speaker said without a pause; times are the source media's."""
 
@@ -229,7 +239,7 @@ class SegmentShape(Shape):
     start_ms: Ms
     end_ms: Ms
     text: SegmentText
-    words: list[WordShape]
+    words: WordShapes
     deleted: Flag = False
     edited_text: SegmentText | None = None
 
@@ -247,11 +257,14 @@ class SegmentShape(Shape):
         return {**fields, "words": words, **marks}
 
 
+Segments = Annotated[list[SegmentShape], Field(max_length=MAX_SEGMENTS), at_most(MAX_SEGMENTS)]
+
+
 class TranscriptShape(Shape):
     """The transcript as a whole; `generated_at` is read only."""
 
     generated_at: AwareDatetime | None = None
-    segments: list[SegmentShape]
+    segments: Segments
 
 
 class EdlShape(BaseModel):
@@ -259,5 +272,5 @@ class EdlShape(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    tracks: list[TrackShape] = Field(max_length=MAX_TRACKS)
+    tracks: Annotated[list[TrackShape], Field(max_length=MAX_TRACKS), at_most(MAX_TRACKS)]
     transcript: TranscriptShape | None = Field(default=None, description="Kept if absent.")

@@ -1,11 +1,12 @@
 """What `PATCH` of a segment takes, told as operations."""
 
 from collections.abc import Iterator
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from projects.timeline.lists import at_most
 from projects.timeline.operations import (
     AnyOperation,
     DeleteSegment,
@@ -35,7 +36,7 @@ class SegmentEdit(Shape):
     edited_text: SegmentText | None = None
     speaker: Speaker | None = None
     deleted: Flag | None = None
-    words: list[WordEdit] = Field(default=[], max_length=MAX_WORD_EDITS)
+    words: Annotated[list[WordEdit], Field(max_length=MAX_WORD_EDITS), at_most(MAX_WORD_EDITS)] = []
     mode: Mode | None = Field(
         default=None,
         description="Whether clips behind what is cut out close the gap (`ripple`, if absent) or "

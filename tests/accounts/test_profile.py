@@ -81,8 +81,6 @@ def test_what_is_as_long_as_may_be_is_kept(api: APIClient) -> None:
     ("field", "value"),
     [
         ("name", "n" * (MAX_NAME_CHARS + 1)),
-        ("name", "a\x00b"),
-        ("name", "\ud800"),
         ("name", None),
         ("name", ["Ann"]),
         ("avatar_url", f"{AVATAR}?{'a' * (MAX_AVATAR_URL_CHARS - len(AVATAR))}"),
@@ -91,7 +89,6 @@ def test_what_is_as_long_as_may_be_is_kept(api: APIClient) -> None:
         ("avatar_url", "data:image/png;base64,AAAA"),
         ("avatar_url", "ann.png"),
         ("avatar_url", "https://"),
-        ("avatar_url", "https://a.example/\x00"),
         ("avatar_url", 7),
     ],
 )
@@ -104,7 +101,9 @@ def test_a_bad_field_is_named_and_nothing_changes(api: APIClient, field: str, va
     assert api.get("/users/me").json() == before
 
 
-@pytest.mark.parametrize("body", ["{", "null", "[]", "7", '"name"', '{"name": "a"', "\x00"])
+@pytest.mark.parametrize(
+    "body", ["{", "null", "[]", "7", '"name"', '{"name": "a"', "\x00", '{"name": "\\ud800"}']
+)
 def test_a_body_that_is_no_object_is_refused(api: APIClient, body: str) -> None:
     response = api.patch("/users/me", body, content_type="application/json")
     assert response.status_code == 400

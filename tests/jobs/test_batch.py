@@ -105,7 +105,7 @@ def test_how_many_at_most(api, user, count, status):
         ({"jobs": [{}]}, ("jobs.0.type", "required")),
         ({"jobs": [{"type": "nonsense"}]}, ("jobs.0.type", "invalid_choice")),
         ({"jobs": [{"type": ["noop"]}]}, ("jobs.0.type", "invalid_choice")),
-        ({"jobs": [noop(), {"type": "noop\x00"}]}, ("jobs.1.type", "invalid_choice")),
+        ({"jobs": [noop(), {"type": "noop\x01"}]}, ("jobs.1.type", "invalid_choice")),
     ],
 )
 def test_a_batch_that_is_none(api, user, body, error):

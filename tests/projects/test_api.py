@@ -71,10 +71,7 @@ PAST_EDGES = [
     ({"name": "  "}, "name", "blank"),
     ({"name": None}, "name", "null"),
     ({"name": ["a"]}, "name", "invalid"),
-    ({"name": "a\0b"}, "name", "null_characters_not_allowed"),
-    ({"name": "a\ud800b"}, "name", "surrogate_characters_not_allowed"),
     ({"name": "n" * (serializers.MAX_NAME_LENGTH + 1)}, "name", "max_length"),
-    ({"description": "a\0b"}, "description", "null_characters_not_allowed"),
     ({"description": "d" * (serializers.MAX_DESCRIPTION_LENGTH + 1)}, "description", "max_length"),
     *[
         ({"resolution": resolution}, "resolution", "resolution_invalid")
@@ -83,7 +80,6 @@ PAST_EDGES = [
             "8194x8192", "8192x8194", "-16x16", "016x16", "99999x16", "１６x１６", "16x16x16",
         )
     ],
-    ({"resolution": "16x16\0"}, "resolution", "resolution_invalid"),
     ({"frame_rate": 0.99}, "frame_rate", "min_value"),
     ({"frame_rate": 120.01}, "frame_rate", "max_value"),
     ({"frame_rate": 23.976}, "frame_rate", "max_decimal_places"),
@@ -91,7 +87,6 @@ PAST_EDGES = [
     ({"frame_rate": True}, "frame_rate", "invalid"),
     ({"frame_rate": "NaN"}, "frame_rate", "invalid"),
     ({"frame_rate": "1e400"}, "frame_rate", "max_digits"),
-    ({"frame_rate": 10**400}, "frame_rate", "max_digits"),
 ]  # fmt: skip
 
 
@@ -115,6 +110,29 @@ def test_what_does_not_fit_is_refused_by_its_field(
         assert response.status_code == 400
         assert response["Content-Type"] == "application/problem+json"
         assert (field, code) in [(e["field"], e["code"]) for e in response.json()["errors"]]
+    assert list(Project.objects.filter(user=user)) == [project]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "a\0b"},
+        {"name": "a\ud800b"},
+        {"description": "a\0b"},
+        {"resolution": "16x16\0"},
+        {"frame_rate": 10**400},
+    ],
+    ids=str,
+)
+def test_what_no_store_can_hold_is_refused_as_a_whole(
+    api: APIClient, user: User, project: Project, fields: dict[str, Any]
+) -> None:
+    body = json.dumps({"name": "N"} | fields)
+    posted = api.post("/projects", body, content_type="application/json")
+    patched = api.patch(url(project), json.dumps(fields), content_type="application/json")
+
+    for response in (posted, patched):
+        assert (response.status_code, response.json()["code"]) == (400, "parse_error")
     assert list(Project.objects.filter(user=user)) == [project]
 
 

@@ -148,7 +148,7 @@ def test_a_text_without_anything_to_say_is_not_charged(api: APIClient, text: str
     assert refused(api, text=text)["code"] in {"nothing_to_say", "blank"}
 
 
-@pytest.mark.parametrize("text", ["", " ", None, "a\u0000b", ["a"]])
+@pytest.mark.parametrize("text", ["", " ", None, ["a"]])
 def test_what_is_no_text(api: APIClient, text: Any):
     assert refused(api, text=text)["field"] == "text"
 

@@ -1,13 +1,17 @@
 """Files that are not what they are said to be, or that are made to do harm."""
 
 import json
+import resource
 from typing import Any
 
 import pytest
 from opentimelineio import opentime, schema
 
-from projects.interchange import exchange, formats, guarding, limits
-from projects.interchange.formats import FORMATS, UnreadableFile
+from gpu_tasks.errors import Refusal
+from projects.interchange import foreign, guarding, limits, sandboxing
+from projects.interchange.formats import FORMATS
+from projects.interchange.sandboxing import UnreadableFile, accepted
+from projects.interchange.terms import ForeignTrack
 
 ENTITIES = '<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
 REF = {"OTIO_SCHEMA": "SerializableObjectRef.1", "id": "Track-1"}
@@ -35,9 +39,9 @@ def playing(**fields: Any) -> schema.Clip:
     return schema.Clip(name="x", source_range=SPAN, **fields)
 
 
-def read(text: str, form: str) -> list[Any]:
-    timeline = formats.read(text, FORMATS[form], 25.0)
-    return exchange._readings(exchange._tracks_of(timeline), FORMATS[form])
+def read(text: str, form: str) -> list[ForeignTrack]:
+    """What a child would read."""
+    return accepted(foreign.read(text, form, 25.0))
 
 
 def xml(media: str) -> str:
@@ -53,7 +57,7 @@ def clip_item(inside: str) -> str:
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("text", ["", "\0", "hello", "{", "[]", "<a>", "null", "1", '{"a": 1}'])
 def test_what_is_of_no_format_is_refused(text: str, form: str) -> None:
-    with pytest.raises(UnreadableFile):
+    with pytest.raises(Refusal):
         read(text, form)
 
 
@@ -76,7 +80,7 @@ def test_what_is_of_no_format_is_refused(text: str, form: str) -> None:
     ids=lambda text: text[:40],
 )
 def test_xml_that_is_none_or_multiplies_is_refused(text: str) -> None:
-    with pytest.raises(UnreadableFile):
+    with pytest.raises(Refusal):
         read(text, "fcp_xml")
 
 
@@ -99,12 +103,13 @@ def test_the_document_type_that_editors_write_is_read() -> None:
         otio(item("Clip.1")).replace('"value": 10', '"value": 1e300'),
         otio(item("Clip.1")).replace('"value": 10', '"value": NaN'),
         otio(item("Nonsense.1")),
+        otio(item("Clip.1")).replace('"kind"', '"kind": "Audio", "kind"'),
         json.dumps(item("Clip.1")),
     ],
     ids=lambda text: text[:40],
 )
 def test_json_that_is_no_timeline_is_refused(text: str) -> None:
-    with pytest.raises(UnreadableFile):
+    with pytest.raises(Refusal):
         read(text, "otio")
 
 
@@ -141,7 +146,7 @@ EVENT = "001  AX V C 00:00:00:00 00:00:01:00 {} {}\n* FROM CLIP NAME: a.mov\n"
     ids=["lengths differ", "no time", "too many", "long line"],
 )
 def test_edit_lists_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(UnreadableFile):
+    with pytest.raises(Refusal):
         read(text, "cmx3600")
 
 
@@ -167,12 +172,99 @@ def test_fades_from_and_to_nothing_are_the_clips_own() -> None:
     assert (piece.begin_ms, piece.end_ms) == (400, 1000)
 
 
-def test_the_most_that_is_taken_is_read() -> None:
-    file = "<file id='f'/>"
-    one = f"<clipitem><start>0</start><end>9</end><in>0</in><out>9</out>{file}</clipitem>"
-    first = "<file id='f'>" + "<a/>" * (guarding.MAX_FILE_ELEMENTS - 1) + "</file>"
-    text = xml("<video><track>" + one.replace(file, first) + one * 3998 + "</track></video>")
+def in_file(parts: str, clips: int = 1, name: str = "id='f'") -> str:
+    """Clips of one file, which is told with the first."""
+    one = "<clipitem><start>0</start><end>9</end><in>0</in><out>9</out>{}</clipitem>"
+    first = one.format(f"<file {name}>{parts}</file>")
+    return xml(
+        f"<video><track>{first}{one.format(f'<file {name}/>') * (clips - 1)}</track></video>"
+    )
 
-    (track,) = read(text, "fcp_xml")
 
-    assert len(track.pieces) == 3999
+MOST_CLIPS = 2 * guarding.MAX_CLIPS
+ELEMENTS = guarding.MAX_COPIED_ELEMENTS // MOST_CLIPS
+CHARACTERS = guarding.MAX_COPIED_CHARACTERS // MOST_CLIPS
+
+
+@pytest.mark.parametrize(
+    ("most", "more"),
+    [
+        (
+            in_file("<a/>" * (guarding.MAX_FILE_ELEMENTS - 1)),
+            in_file("<a/>" * guarding.MAX_FILE_ELEMENTS),
+        ),
+        (
+            in_file("x" * (guarding.MAX_FILE_CHARACTERS - 1)),
+            in_file("x" * guarding.MAX_FILE_CHARACTERS),
+        ),
+        (
+            in_file("<a/>" * (ELEMENTS - 1), MOST_CLIPS),
+            in_file("<a/>" * ELEMENTS, MOST_CLIPS),
+        ),
+        (
+            in_file("x" * (CHARACTERS - 1), MOST_CLIPS),
+            in_file("x" * CHARACTERS, MOST_CLIPS),
+        ),
+    ],
+    ids=["elements", "characters", "copied elements", "copied characters"],
+)
+def test_a_file_is_not_multiplied_by_its_clips(most: str, more: str) -> None:
+    guarding.check_xml(most)
+    with pytest.raises(ValueError, match="`file` element"):
+        guarding.check_xml(more)
+
+
+def test_files_that_are_told_each_for_itself_are_not_counted_together() -> None:
+    clip = "<clipitem><file>" + "x" * 2000 + "</file></clipitem>"
+    guarding.check_xml(xml("<video><track>" + clip * MOST_CLIPS + "</track></video>"))
+
+
+def metadata(value: Any) -> str:
+    return otio(item("Clip.1"), metadata={"auteur": value})
+
+
+DUPLICATE = (
+    metadata("X")
+    .replace('"X"', json.dumps(REF))
+    .replace('"metadata": {', '"metadata": {}, "metadata": {')
+)
+SANDBOXED = {
+    "large xml": (in_file("<a/>" * 20 + "x" * 1000, 1000), ""),
+    "large otio": (otio(*[item("Clip.1", metadata={"a": ["x"] * 30})] * 2000), ""),
+    "multiplied": (in_file("x" * 750_000, 3990), "`file`"),
+    "hidden reference": (DUPLICATE, "refers to parts of itself"),
+    "a list": ("[" + "[]," * 2_700_000 + "[]]", ""),
+    "long list": (metadata([0] * foreign.MAX_OWN_VALUES), "too much metadata"),
+}
+
+
+@pytest.mark.parametrize("name", SANDBOXED)
+def test_what_would_take_too_much_takes_it_from_a_child(name: str) -> None:
+    text, told = SANDBOXED[name]
+    form = "fcp_xml" if text.startswith("<") else "otio"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if name.startswith("large"):
+        assert len(sandboxing.read(text, form, 25.0)[0].pieces) >= 1000
+    else:
+        with pytest.raises(UnreadableFile) as raised:
+            sandboxing.read(text, form, 25.0)
+        assert told in str(raised.value.detail)
+    grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    assert grown < 100_000_000
+
+
+@pytest.mark.parametrize(
+    "timeline",
+    [
+        {"tracks": None},
+        {"tracks": {"OTIO_SCHEMA": "Stack.1", "children": [item("Clip.1")]}},
+        {"tracks": {"OTIO_SCHEMA": "Stack.1", "children": [item("Gap.1")]}},
+        {"tracks": item("Clip.1")},
+        {"tracks": []},
+        {},
+    ],
+    ids=str,
+)
+def test_a_timeline_without_tracks_is_told_so(timeline: dict[str, Any]) -> None:
+    with pytest.raises((Refusal, limits.CannotHold)):
+        read(json.dumps({"OTIO_SCHEMA": "Timeline.1", **timeline}), "otio")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.models import MediaFile
-from projects.interchange import exchange, formats, limits, placing, times
+from projects.interchange import foreign, formats, limits, placing, sandboxing, times
 from projects.interchange.building import timeline_of
 from projects.interchange.matching import Matched
 from projects.timeline import rules
@@ -32,15 +32,11 @@ def there_and_back(of: dict[str, Any], form: str, name: str = "Film") -> list[di
     rate = times.exact_rate(of["settings"]["frame_rate"])
     media = {key: MediaFile(name=name, duration_ms=3_600_000) for key in (MEDIA, OTHER_MEDIA)}
     text = formats.write(timeline_of(of, name=name, media=media), formats.FORMATS[form])
-    tracks = exchange._tracks_of(formats.read(text, formats.FORMATS[form], rate))
-    readings = exchange._readings(tracks, formats.FORMATS[form])
-    sources = [piece.source for each in readings for piece in each.pieces]
+    tracks = sandboxing.accepted(foreign.read(text, form, rate))
+    sources = [piece.source for each in tracks for piece in each.pieces]
     matched = Matched({s: str(s.media_id) for s in sources}, {MEDIA: None, OTHER_MEDIA: None})
     ids = placing.Ids()
-    placed = [
-        placing.place_track(each, read, matched, rate=rate, ids=ids)
-        for each, read in zip(tracks, readings, strict=True)
-    ]
+    placed = [placing.place_track(each, matched, rate=rate, ids=ids) for each in tracks]
     told = [each.stored() for each in EdlShape.model_validate({"tracks": placed}).tracks]
     rules.check(Content([], []), Content(told, []))
     return told

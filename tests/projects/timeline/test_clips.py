@@ -7,8 +7,9 @@ import pytest
 from pydantic import ValidationError as ShapeError
 
 from projects import documents
+from projects.bounds import MAX_CROSS_FADE_MS
 from projects.timeline import rules
-from projects.timeline.shape import MAX_CROSS_FADE_MS, ClipShape, Effect
+from projects.timeline.shape import ClipShape, Effect
 from tests.projects.timeline.making import (
     MEDIA,
     after,

@@ -1,0 +1,107 @@
+"""JSON as clients may send it: RFC 8259 and nothing beside, counted before a serializer sees it.
+
+Python's parser takes more (NaN, the last of two equal keys, halves of characters) and as much as
+there is: two megabytes of `{}` would become half a gigabyte of errors. What stores cannot hold is
+refused here, once for all fields.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from itertools import accumulate
+from typing import IO, Any, NoReturn
+
+from rest_framework import parsers
+from rest_framework.exceptions import ParseError
+
+MAX_VALUES = 250_000
+"""In one body. The longest timeline and transcript that fit a body have two thirds of it."""
+MAX_MEMBERS = 100
+"""Of one object; nothing of ours has half as many."""
+MAX_DEPTH = 32
+MAX_NUMBER_LENGTH = 100
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
+MAX_NAMED_LENGTH = 50
+
+# Neither can fail late and begin anew: their time is that of one reading.
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_STORABLE = re.compile(
+    r"(?:[^\\]++"
+    r"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair is one character
+    r"|\\(?!u(?:0000|[dD][89a-fA-F])).)*+",
+    re.DOTALL,
+)
+_NO_BRACKET = re.compile(r"[^\[\]{}]+")
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+class JSONParser(parsers.JSONParser):
+    """`application/json`, in UTF-8 whatever the header says."""
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """The value; raises ``ParseError`` with what is wrong."""
+        try:
+            return parsed(stream.read().decode())
+        except UnicodeDecodeError as exc:
+            raise ParseError("The body is not text in UTF-8.") from exc
+        except ValueError as exc:
+            raise ParseError(f"The body is no JSON that we read: {exc}") from exc
+
+
+def parsed(text: str) -> Any:
+    """The value of a JSON text; raises ``ValueError`` for what is none, or past a bound."""
+    _count(text)
+    if not _STORABLE.fullmatch(text):
+        raise ValueError("A string has the character U+0000, or half of a surrogate pair.")
+    return json.loads(
+        text,
+        object_pairs_hook=_object,
+        parse_constant=_constant,
+        parse_float=_float,
+        parse_int=_int,
+    )
+
+
+def _count(text: str) -> None:
+    """Look at the text without its strings: every value but one follows a comma or a bracket."""
+    bare = _STRING.sub("", text)
+    brackets = _NO_BRACKET.sub("", bare)
+    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH:
+        raise ValueError(f"It is nested more than {MAX_DEPTH} deep.")
+    if bare.count(",") + bare.count("[") + bare.count("{") >= MAX_VALUES:
+        raise ValueError(f"It has more than {MAX_VALUES} values.")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_MEMBERS:
+        raise ValueError(f"An object has more than {MAX_MEMBERS} members.")
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"An object has two members `{twice[:MAX_NAMED_LENGTH]}`.")
+    return found
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON.")
+
+
+def _float(digits: str) -> float:
+    number = float(digits) if len(digits) <= MAX_NUMBER_LENGTH else math.inf
+    if math.isinf(number):
+        raise ValueError("A number is too long, or too large.")
+    return number
+
+
+def _int(digits: str) -> int:
+    number = int(digits) if len(digits) <= MAX_NUMBER_LENGTH else MAX_INTEGER + 1
+    if not MIN_INTEGER <= number <= MAX_INTEGER:
+        raise ValueError("An integer has more than 64 bits.")
+    return number
