@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from uuid import UUID
 
@@ -28,9 +29,10 @@ from gpu_tasks import runner
 from gpu_tasks.backends.base import Call, CallState, CallStatus
 from gpu_tasks.backends.models import LocalCall, LocalCallState
 from gpu_tasks.callback import Reporter, attempt_key
-from gpu_tasks.contract import GpuClass, Outcome, Payload
+from gpu_tasks.contract import GpuClass, InputFile, Outcome, Payload
 from gpu_tasks.engine import contracts
 from gpu_tasks.errors import ErrorCode, Stopped
+from gpu_tasks.isolated import IsolatedEngine
 from gpu_tasks.loading import Engines, Loaded
 
 logger = logging.getLogger(__name__)
@@ -171,7 +173,7 @@ def _outcome(
     place_for: runner.PlaceFor,
 ) -> Outcome:
     try:
-        loaded = _loaded(row)
+        loaded = _loaded(row, payload)
     except Exception as exc:
         logger.exception("the %s engine of %s cannot be loaded", row.engine, row.function)
         return Outcome.failed(runner.code_of(exc))
@@ -191,9 +193,19 @@ def _is_on_gpu(row: LocalCall) -> bool:
 _engines = Engines()
 
 
-def _loaded(row: LocalCall) -> Loaded:
-    """The engine of a call; on a GPU, no more are kept than its memory is said to hold."""
+@cache
+def _isolated(function: str, engine: str) -> IsolatedEngine:
+    return IsolatedEngine(function, engine, _model_dir())
+
+
+def _loaded(row: LocalCall, payload: Payload) -> Loaded:
+    """The engine of a call; on a GPU, no more are kept than its memory is said to hold.
+
+    On a CPU, what reads files of users runs in a sandbox.
+    """
     on_gpu = _is_on_gpu(row)
+    if not on_gpu and any(runner.files_of(payload, InputFile)):
+        return Loaded(_isolated(row.function, row.engine), 0.0)
     device = settings.LOCAL_GPU_DEVICE if on_gpu else CPU_DEVICE
     dtype = CPU_DTYPE if device == CPU_DEVICE else contracts()[row.function].dtype
     return _engines.get(
