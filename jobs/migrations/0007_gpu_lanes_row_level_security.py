@@ -4,7 +4,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0005_attempts_to_sweep")]
+    dependencies = [("jobs", "0006_running_cancels")]
 
     operations = [
         migrations.RunSQL(

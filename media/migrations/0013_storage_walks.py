@@ -3,7 +3,7 @@ from django.db.models.functions import Now
 
 
 class Migration(migrations.Migration):
-    dependencies = [("media", "0010_voices")]
+    dependencies = [("media", "0012_checking_indexes")]
 
     operations = [
         migrations.CreateModel(

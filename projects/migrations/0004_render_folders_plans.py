@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies: ClassVar = [
-        ("projects", "0002_render_folders"),
+        ("projects", "0003_render_folders_row_level_security"),
     ]
 
     operations: ClassVar = [

@@ -6,7 +6,7 @@ from django.db.models.fields.json import KeyTransform
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("jobs", "0005_attempts_to_sweep")]
+    dependencies = [("jobs", "0007_gpu_lanes_row_level_security")]
 
     operations = [
         AddIndexConcurrently(
