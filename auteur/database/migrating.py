@@ -83,7 +83,7 @@ def alone(alias: str, say: Say) -> Iterator[None]:
         connection.close()  # and with the session, its lock
 
 
-def _value(alias: str, query: str, *values: object) -> Any:
+def _value(alias: str, query: str, *values: Any) -> Any:
     with connections[alias].cursor() as cursor:
         cursor.execute(query, values)
         return cursor.fetchone()[0]

@@ -6,6 +6,7 @@ those of Django's models: a schema may hold somebody else's as well.
 
 import logging
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import psycopg
 from django.db import ProgrammingError, connections, transaction
@@ -56,7 +57,7 @@ def _tables(alias: str) -> list[str]:
     return sorted({*names, "django_migrations"})
 
 
-def _column(alias: str, query: str, *values: object) -> list[str]:
+def _column(alias: str, query: str, *values: Any) -> list[str]:
     with connections[alias].cursor() as cursor:
         cursor.execute(query, values)
         return [row[0] for row in cursor.fetchall()]
@@ -65,7 +66,7 @@ def _column(alias: str, query: str, *values: object) -> list[str]:
 def _run(alias: str, statements: Iterable[sql.Composed]) -> None:
     with connections[alias].cursor() as cursor:
         for statement in statements:
-            cursor.execute(statement)  # type: ignore[arg-type]  # psycopg's own, not Django's
+            cursor.execute(statement)
 
 
 def _try(alias: str, otherwise: str, statements: Iterable[sql.Composed]) -> None:
@@ -84,7 +85,7 @@ def _names(names: Iterable[str]) -> sql.Composed:
 def _grant(rights: str, tables: Sequence[str], roles: Sequence[str]) -> list[sql.Composed]:
     if not (tables and roles):
         return []
-    grant = sql.SQL("GRANT " + rights + " ON {} TO {}")  # type: ignore[arg-type]  # constants
+    grant = sql.SQL("GRANT " + rights + " ON {} TO {}")
     return [grant.format(_names(tables), _names(roles))]
 
 

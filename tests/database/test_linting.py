@@ -22,8 +22,8 @@ def loader() -> MigrationLoader:
 def complaints(loader: MigrationLoader, operation: Any, *, atomic: bool = True) -> str:
     """What is said of one more migration of jobs."""
     (leaf,) = loader.graph.leaf_nodes("jobs")
-    migration = migrations.Migration("9999_new", "jobs")
-    migration.operations, migration.atomic, migration.dependencies = [operation], atomic, [leaf]
+    own = {"operations": [operation], "atomic": atomic, "dependencies": [leaf]}
+    migration = type("Migration", (migrations.Migration,), own)("9999_new", "jobs")
     loader.graph.add_node(("jobs", "9999_new"), migration)
     loader.graph.add_dependency(migration, ("jobs", "9999_new"), leaf)
     assert migration in linting.new_migrations(loader)

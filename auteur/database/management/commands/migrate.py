@@ -14,7 +14,7 @@ class Command(migrate.Command):
         "again, then closes all tables to everybody but the application's role."
     )
 
-    def get_check_kwargs(self, options: dict[str, Any]) -> dict[str, Any]:
+    def get_check_kwargs(self, options: dict[str, Any]) -> Any:
         """No checks of a database that may have no tables yet, nor the application's role."""
         return {**super().get_check_kwargs(options), "databases": []}
 
