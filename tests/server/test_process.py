@@ -75,15 +75,15 @@ def test_the_access_log_leaves_out_queries_addresses_and_line_breaks(
     api: tuple[int, int, Path],
 ) -> None:
     port, _, said = api
-    asked = "/health/live%0aforged?signature=do-not-log-me"
+    asked = "/health/live%0Aforged?signature=do-not-log-me"
     requests.get(f"http://127.0.0.1:{port}{asked}", timeout=10)
 
     def found() -> str:
         lines = said.read_text().splitlines()
-        return next((line for line in lines if "] GET /health/live%0a" in line), "")
+        return next((line for line in lines if "] GET /health/live%0A" in line), "")
 
     line = until(found, seconds=10)
-    assert "/health/live%0aforged 404 " in line
+    assert "/health/live%0Aforged 404 " in line
     assert "do-not-log-me" not in said.read_text()
     assert "127.0.0.1" not in line
 
