@@ -153,6 +153,7 @@ def _open(
 ) -> InputContainer:
     return av.open(
         source,
+        mode="r",
         format=demuxer,
         options={
             "format_whitelist": ",".join(DEMUXERS),

@@ -96,7 +96,7 @@ def fail(attempt_ids: Sequence[str]) -> None:
 def begin(task: Task, **signal: Any) -> None:
     """As before a request: new ids, and a connection that broke or is too old is made anew."""
     if not task.request.is_eager:
-        ids.bind_task(task.request.id)
+        ids.bind_task(str(task.request.id))
         close_old_connections()
 
 

@@ -202,4 +202,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """A fault of ours: no traceback leaves the house."""
     if _is_page(request):
         return defaults.server_error(request)
-    return document(500, "internal_error", "Something went wrong on our side.", **ids.of_request())
+    told: dict[str, Any] = {**ids.of_request()}
+    return document(500, "internal_error", "Something went wrong on our side.", **told)

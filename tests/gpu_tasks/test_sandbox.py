@@ -177,8 +177,7 @@ class TestEnds:
         until(is_asleep, 30.0)
         parent.kill()
         parent.wait()
-        for child in children:
-            until(lambda pid=child.pid: not _lives(pid), 5.0)
+        until(lambda: not any(_lives(child.pid) for child in children), 5.0)
 
     def test_progress_is_told_and_may_end_it(self) -> None:
         told: list[int] = []

@@ -15,7 +15,7 @@ from projects.timeline.content import all_clips
 from tests.projects.timeline.making import MEDIA, OTHER_MEDIA, clip, segment, track
 from tests.steps import steps
 
-SPEEDS = ([], [{"type": "speed", "rate": 2}])
+SPEEDS: tuple[list[Any], ...] = ([], [{"type": "speed", "rate": 2}])
 CLIPS = st.builds(
     lambda start, begin, length, speed, media, deleted: (
         clip("c", start, begin, begin + length, effects=SPEEDS[speed], media=media)
