@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from media.models import DerivationStatus, MediaFile, MediaStatus, VoiceClone
 from media.storage import StoredObject
+from media.storage.checking import MAX_TRIAL_BYTES, ROOM
 from media.storage.owners import Column, NotExpected, Owner, register
 
 DERIVING = (DerivationStatus.WAITING, DerivationStatus.WORKING)
@@ -20,6 +21,7 @@ def register_all() -> None:
     # What a job made is media where it lies.
     register(Owner("jobs", names_of_media))
     register(Owner("voices", names_of_voices, voice_expects, VOICE_COLUMNS))
+    register(Owner(ROOM, expects=lambda _key: MAX_TRIAL_BYTES))
 
 
 def names_of_media(objects: Sequence[StoredObject]) -> Mapping[str, int | None]:

@@ -69,8 +69,8 @@ class ExportView(APIView):
         "rounded to the nearest frame of the project.",
         parameters=[FORMAT, ETAG],
         responses={
-            (200, form.content_type.partition(";")[0]): OpenApiTypes.STR
-            for form in FORMATS.values()
+            (200, kind): OpenApiTypes.OBJECT if kind.endswith("json") else OpenApiTypes.STR
+            for kind in (form.content_type.partition(";")[0] for form in FORMATS.values())
         },
     )
     def get(self, request: Request, project_id: UUID) -> HttpResponse:

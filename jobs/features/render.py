@@ -1,7 +1,6 @@
 """Rendering: the project's timeline as a film, of which only what has changed is made."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
@@ -10,14 +9,14 @@ from rest_framework import serializers
 from gpu_tasks.contract import Wire
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.render import contract
-from jobs.budget import Budget
 from jobs.features.base import Feature
 from jobs.features.files import Output, Read, Write
 from jobs.features.parameters import Parameters, ProjectField
 from jobs.models import Attempt, Job
+from jobs.renders import timeline_of
 from media.models import MediaFile
 from projects.models import Project
-from projects.rendering import folders, limits, needs, timelines
+from projects.rendering import needs, timelines
 from projects.serializers import ResolutionField
 
 
@@ -38,29 +37,8 @@ class RenderParameters(Parameters):
         """The timeline as it is now is what will be rendered, and charged."""
         attrs = super().validate(attrs)
         attrs.setdefault("resolution", attrs["project_id"].resolution)
-        project, budget = attrs["project_id"], self.context.get("budget")
-        told, content = self._looked_at(project, attrs, budget)
-        attrs["timeline"] = asdict(told)
-        limits.refuse_impossible(told, timelines.output_of(attrs))
-        if budget is not None:  # an estimate keeps nothing
-            name = told.name
-            budget.once((project.pk, name), lambda: folders.keep_plan(project, name, content))
+        attrs["timeline"] = timeline_of(attrs, self.context.get("budget"), FEATURE.price)
         return attrs
-
-    def _looked_at(
-        self, project: Project, attrs: Mapping[str, Any], budget: Budget | None
-    ) -> tuple[timelines.Kept, bytes]:
-        """The timeline, once it is known that it can be paid for."""
-        with_captions = attrs["captions"] != "none"
-        if budget is None:
-            return timelines.look(project, with_captions=with_captions)
-        length = {"timeline": {"duration_ms": timelines.length_of(project)}}
-        # What was quoted may be less than today's price.
-        budget.need(1 if "quote_id" in attrs else FEATURE.price(length))
-        return budget.once(
-            (project.pk, with_captions),
-            lambda: timelines.look(project, with_captions=with_captions, count=budget.add),
-        )
 
 
 class Render(Feature):

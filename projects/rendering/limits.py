@@ -49,12 +49,19 @@ def refuse_impossible(kept: Kept, output: Output) -> None:
 
     Raises ``NothingToHear``, ``NothingToShow``, ``PicturesTooLarge``, ``FilmTooLarge``.
     """
+    refuse_too_large(kept.duration_ms, output)
     if output.format is Format.M4A:
         if not kept.is_heard:
             raise NothingToHear
         if output.captions is not Captions.NONE:
             raise NothingToShow
-    elif output.width * output.height > MAX_FRAME_PIXELS:
+
+
+def refuse_too_large(duration_ms: int, output: Output) -> None:
+    """The same as far as the film's length tells; raises ``PicturesTooLarge``, ``FilmTooLarge``."""
+    if output.format is Format.M4A:
+        return
+    if output.width * output.height > MAX_FRAME_PIXELS:
         raise PicturesTooLarge
-    elif kept.duration_ms > output.longest_ms:
+    if duration_ms > output.longest_ms:
         raise FilmTooLarge(output)

@@ -116,7 +116,7 @@ def look(
         version=document["version"],
         duration_ms=timeline.duration_ms,
         is_heard=timeline.is_heard,
-        frame_rate=_rate_of(project),
+        frame_rate=rate_of(project),
         media_ids=sorted(media),
         ignored_effects=sorted(effects - RENDERED_EFFECTS),
     )
@@ -272,7 +272,7 @@ def _cues(document: Mapping[str, Any]) -> list[Cue]:
     ]
 
 
-def _rate_of(project: Project) -> str:
+def rate_of(project: Project) -> str:
     """The exact rate that two decimals mean: 29.97 is 30000/1001."""
     for timebase in NTSC_TIMEBASES:
         if round(timebase * 1000 / 1001, 2) == float(project.frame_rate):

@@ -102,7 +102,7 @@ class TestDerivatives:
         assert ">Waiting</span>" not in root.list(MediaFile)
 
     def test_they_are_made_again_for_a_reason(self, root, media):
-        states.fail(states.claim(media.pk))
+        states.DERIVATIONS.claim(media.pk).give_up()
         asking = root.act("derive_again", media)
         assert media.name.partition(" ")[0] in asking.content.decode()
         done = root.act("derive_again", media, reason=REASON)
@@ -110,7 +110,7 @@ class TestDerivatives:
         assert "are made again" in message
         media.refresh_from_db()
         assert (media.derivation_status, media.derivation_tries) == (DerivationStatus.WAITING, 0)
-        assert states.take_due(1) == [media.pk]
+        assert states.DERIVATIONS.take_due(1) == [media.pk]
         assert records_of(media)[0][0] == root.user
         assert REASON in records_of(media)[0][1]
 
@@ -121,7 +121,7 @@ class TestDerivatives:
         assert "derive_again" not in root.page(media)
 
     def test_who_may_only_see_asks_for_nothing(self, viewer, media):
-        states.fail(states.claim(media.pk))
+        states.DERIVATIONS.claim(media.pk).give_up()
         viewer.act("derive_again", media, reason=REASON)
         media.refresh_from_db()
         assert media.derivation_status == DerivationStatus.FAILED

@@ -98,13 +98,19 @@ def free_places() -> dict[str, str]:
 
 
 @contextmanager
-def database() -> Iterator[str]:
-    """The URL of a new database, which is removed afterwards."""
+def database(secrets: Path) -> Iterator[None]:
+    """A new database, for the owner of its tables and for the application by secrets of theirs."""
     name = f"{DATABASE}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     admin = os.environ["DATABASE_URL"]
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name}")  # type: ignore[call-overload]
         connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
-    yield urlsplit(admin)._replace(path=f"/{name}").geturl()
+    owner = urlsplit(admin)._replace(path=f"/{name}")
+    place = owner.netloc.rpartition("@")[2]
+    (secrets / "migration_database_url").write_text(owner.geturl())
+    application = owner._replace(netloc=f"{name}_app:{'s' * 32}@{place}")
+    (secrets / "database_url").write_text(application.geturl())
+    yield
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+        connection.execute(f"DROP ROLE IF EXISTS {name}_app")  # type: ignore[call-overload]

@@ -50,8 +50,7 @@ def site(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site
     told = OPERATOR | {"SCHEME": "http", "SITE_HOST": url}
     told |= {"GPU_CALLBACK_URL": f"http://{url}/internal/gpu-callback", "SIGNUP_CREDITS": "100"}
     path = stages()[-1].env["PATH"].replace("$PATH", chroot.PATH)
-    with sites.database() as database_url:
-        (secrets / "database_url").write_text(database_url)
+    with sites.database(secrets):
         (secrets / "redis_url").write_text(os.environ["REDIS_URL"])
         (secrets / "mongodb_uri").write_text(os.environ["MONGODB_URI"])
         make_secrets(secrets)

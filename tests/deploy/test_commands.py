@@ -48,8 +48,7 @@ def site(app: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     secrets = folder / "secrets"
     secrets.mkdir()
     (folder / "flower").mkdir()
-    with sites.database() as database_url, managed_redis(folder / "redis") as redis_url:
-        (secrets / "database_url").write_text(database_url)
+    with sites.database(secrets), managed_redis(folder / "redis") as redis_url:
         (secrets / "redis_url").write_text(redis_url)
         (secrets / "mongodb_uri").write_text(os.environ["MONGODB_URI"])
         make_secrets(secrets)

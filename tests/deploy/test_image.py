@@ -54,7 +54,7 @@ def test_draft_engines_are_installed_where_they_are_asked_for_only() -> None:
 
 
 def test_what_drafts_bring_is_what_is_tested() -> None:
-    tested = pins("dev")
+    tested = pins("dev") | pins("optional/pocketsphinx")
     for added in (pins("drafts"), pins("prod")):
         assert {pin for pin in added if not pin.startswith("hiredis")} <= tested
 

@@ -40,7 +40,7 @@ def test_a_file_that_is_no_media_is_refused_clearly(stack: JourneyStack, tmp_pat
     file.write_text("Dear all,")
     done = run_demo(stack, "--file", str(file))
     assert done.returncode == 1
-    assert "✗ The API refused it: 415 unsupported_media" in done.stdout
+    assert "✗ The API refused it: 409 upload_rejected: The file is not a video" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 
@@ -67,5 +67,5 @@ def test_a_feature_that_is_refused_has_no_table(stack: JourneyStack, tmp_path: P
     file.write_text("Dear all,")
     done = run_demo(stack, "--feature", "transcription", "--file", str(file))
     assert done.returncode == 1
-    assert "✗ The API refused it: 415 unsupported_media" in done.stdout
+    assert "✗ The API refused it: 409 upload_rejected: The file is not a video" in done.stdout
     assert "What was made" not in done.stdout

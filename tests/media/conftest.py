@@ -10,20 +10,20 @@ import pytest
 import requests
 from django.core.files.storage import storages
 from django.core.handlers.wsgi import WSGIHandler
-from django.core.servers.basehttp import ThreadedWSGIServer
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.test.testcases import QuietWSGIRequestHandler
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from auteur.server import bodies
 from media import checking
 from media.models import MediaFile
 from media.storage.filesystem import SignedFileSystemStorage
 from media.storage.s3 import PresignedS3Storage
 from projects.models import Project
 from tests.media import samples
+from tests.server.serving import serving
 
 BUCKET = "auteur-tests"
 ACCESS_KEY, SECRET_KEY, REGION = "AKIDEXAMPLE", "not-a-real-secret", "us-east-1"
@@ -39,63 +39,57 @@ def s3_server() -> Iterator[str]:
     server.stop()
 
 
-class SharingServer(ThreadedWSGIServer):
-    """Serves on the test's own connection, which sees what the test has not committed."""
+class SharingApplication:
+    """Our API on the test's own connection, which sees what the test has not committed."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.busy = 0
-        self.changed = threading.Condition()
-        self.peer = threading.local()
+    def __init__(self) -> None:
+        self.connection: Any = None
+        self._application = WSGIHandler()
+        self._thread = threading.local()
+        self.in_turn = threading.Lock()
+        """One connection has one transaction at a time."""
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Count the peers: the connection is given back when the last has gone."""
-        self.peer.shares = bool(self.connections_override)
-        with self.changed:
-            self.busy += 1
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            with self.changed:
-                self.busy -= 1
-                self.changed.notify_all()
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        if self.connection is None:
+            self._connect()
+            return self._application(environ, start_response)
+        with self.in_turn:
+            self._connect()
+            return self._application(environ, start_response)
 
-    def _close_connections(self) -> None:
-        if not self.peer.shares:
-            connections.close_all()
-
-    def wait(self) -> None:
-        """Until nobody is served, or only those who say nothing."""
-        with self.changed:
-            self.changed.wait_for(lambda: self.busy == 0, timeout=0.5)
+    def _connect(self) -> None:
+        """Take the test's connection, or forget the one of a test that is over."""
+        if self.connection is not None:
+            connections[DEFAULT_DB_ALIAS] = self.connection
+        elif getattr(self._thread, "shares", False):
+            del connections[DEFAULT_DB_ALIAS]
+        self._thread.shares = self.connection is not None
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[SharingServer]:
-    """Our API, served from a thread."""
-    server = SharingServer(("127.0.0.1", 0), QuietWSGIRequestHandler)
-    server.set_app(WSGIHandler())
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def served() -> Iterator[tuple[SharingApplication, str]]:
+    """Our API and its address, served from a thread."""
+    application = SharingApplication()
+    with serving(application, bodies.limit_of) as server:
+        yield application, f"http://127.0.0.1:{server.port}"
 
 
 @pytest.fixture
-def http_server(server: SharingServer, db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def http_server(
+    served: tuple[SharingApplication, str], db: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """The address of our API, which sees what the test sees."""
+    application, address = served
     connection = connections[DEFAULT_DB_ALIAS]
     shared = connection.in_atomic_block
     if shared:
         connection.inc_thread_sharing()
         # Django ends what a request has left open, and a test's transaction is.
         monkeypatch.setattr(connection, "close_if_unusable_or_obsolete", lambda: None)
-        server.connections_override = {DEFAULT_DB_ALIAS: connection}
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.wait()
-    server.connections_override = None
+        application.connection = connection
+    yield address
+    with application.in_turn:
+        application.connection = None
     if shared:
         connection.dec_thread_sharing()
 

@@ -6,7 +6,7 @@ from pytest_django import Settings
 from auteur.server.bodies import limit_of
 from media.storage.filesystem import SignedFileSystemStorage
 from projects.interchange.formats import MAX_INTERCHANGE_BYTES
-from tests.media.conftest import filesystem_storage, http_server  # noqa: F401
+from tests.media.conftest import filesystem_storage, http_server, served  # noqa: F401
 
 PROJECT = "/projects/0b0e7a52-6d6f-4a39-9a0e-1b8e6f5f2f11"
 

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from media.storage import ObjectMissing
-from media.storage.checking import CHECKS, Trial, Unfit
+from media.storage.checking import CHECKS, ROOM, Trial, Unfit
 from media.storage.filesystem import SignedFileSystemStorage
 from media.storage.s3 import PresignedS3Storage
 from tests.media.conftest import BUCKET
@@ -129,7 +129,7 @@ def test_storage_check_says_what_this_server_lacks(swift: PresignedS3Storage) ->
     refused = {line[4:30].strip() for line in lines if line.startswith("NO")}
     assert "CORS" in refused
     assert refused <= NOT_SWIFTS
-    assert swift.objects("storage-check/") == []
+    assert swift.objects(f"users/nobody/{ROOM}/") == []
 
 
 def test_storage_check_finds_nothing_missing_in_our_own(
@@ -137,11 +137,11 @@ def test_storage_check_finds_nothing_missing_in_our_own(
 ) -> None:
     call_command("storage_check", stdout=(found := StringIO()))
     assert all(line.startswith("ok  ") for line in found.getvalue().splitlines())
-    assert filesystem_storage.objects("storage-check/") == []
+    assert filesystem_storage.objects(f"users/nobody/{ROOM}/") == []
 
 
 def test_storage_check_finds_a_server_that_checks_no_signature(
     s3_storage: PresignedS3Storage,
 ) -> None:
     with pytest.raises(Unfit, match="another signature"):
-        CHECKS["signed PUT"](Trial(s3_storage, "storage-check/here"))
+        CHECKS["signed PUT"](Trial(s3_storage, f"users/nobody/{ROOM}/here"))

@@ -1,0 +1,44 @@
+"""The map names every room, and no room that is gone."""
+
+import re
+from pathlib import Path
+
+from auteur.devstack.processes import BASE_DIR, PROGRAMS
+from gpu_tasks.engine import contracts
+from tests.deploy.files import text
+
+ROOMS = ("auteur", "accounts", "jobs", "projects", "media", "credits", "gpu_tasks")
+NOT_ROOMS = {"migrations", "management", "commands", "static", "templates", "samples", "models"}
+
+
+def packages() -> set[str]:
+    """Every package of ours, by its path, but for one per feature and those of tools."""
+    found = {
+        str(file.parent.relative_to(BASE_DIR))
+        for room in ROOMS
+        for file in (BASE_DIR / room).rglob("__init__.py")
+    }
+    return {name for name in found if not NOT_ROOMS & set(Path(name).parts)}
+
+
+def test_every_package_is_on_the_map() -> None:
+    page = text("docs/architecture.md")
+    missing = {
+        name
+        for name in packages()
+        if Path(name).name not in contracts() and f"{Path(name).name}/" not in page
+    }
+    assert not missing
+
+
+def test_every_file_on_the_map_is_there() -> None:
+    tree = text("docs/architecture.md").partition("```\n")[2].partition("```")[0]
+    files = {file.name for room in (*ROOMS, "tests") for file in (BASE_DIR / room).rglob("*.py")}
+    assert set(re.findall(r"\b(\w+\.py)\b", tree)) <= files
+
+
+def test_every_process_is_explained() -> None:
+    page = text("docs/architecture.md")
+    for program in PROGRAMS:
+        name = program.name.replace("worker-", "worker ")
+        assert program.once or f"| `{name}` |" in page
