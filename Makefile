@@ -57,8 +57,8 @@ test-pooler: $(READY)  ## the application through a real PgBouncer, which must b
 	@command -v pgbouncer >/dev/null || { echo "PgBouncer is missing: apt install pgbouncer"; exit 1; }
 	@$(PYTHON) -m pytest -n 0 tests/database
 
-test-image: $(READY)  ## build the container image without Docker and run it (root, debootstrap; ENGINES=drafts)
-	@IMAGE_DIR=var/image $(PYTHON) -m pytest -n 0 -m image tests/deploy/test_chroot.py
+test-image: $(READY)  ## build the image without Docker and run it; a demo on a bare Debian (root, debootstrap)
+	@IMAGE_DIR=var/image $(PYTHON) -m pytest -n 0 -m image tests/deploy
 
 check: $(READY)  ## format, lint, types, import rules, migrations
 	@$(VENV)/bin/ruff format --check .

@@ -56,7 +56,8 @@ def build(folder: Path, arguments: Mapping[str, str]) -> Path:
     """Walk all stages; the folder of the last, which is the image."""
     base, context = folder / "base", folder / "context"
     if not base.exists():
-        _bootstrap(base)
+        bootstrap(base, "ca-certificates,python3,python3-venv,python3-pip")
+        subprocess.run(["chroot", str(base), "sh", "-ec", PYTHON], check=True)
     shutil.rmtree(context, ignore_errors=True)
     context.mkdir()
     copy_context(context)
@@ -70,13 +71,18 @@ def build(folder: Path, arguments: Mapping[str, str]) -> Path:
     return root
 
 
-def _bootstrap(base: Path) -> None:
-    wanted = "--include=ca-certificates,python3,python3-venv,python3-pip"
+def bootstrap(base: Path, packages: str) -> None:
+    """A bare Debian in a folder, with these packages (comma-separated) and nothing of ours."""
+    wanted = f"--include={packages}"
     subprocess.run(["debootstrap", "--variant=minbase", wanted, SUITE, str(base)], check=True)
-    subprocess.run(["chroot", str(base), "sh", "-ec", PYTHON], check=True)
     for name in ("resolv.conf", "pip.conf", "ssl/certs/ca-certificates.crt"):
         if (source := Path("/etc", name)).exists():
             shutil.copy(source, base / "etc" / name)
+
+
+def network() -> dict[str, str]:
+    """What this machine is told of its way to packages."""
+    return {name: os.environ[name] for name in os.environ if name.upper().startswith(NETWORK)}
 
 
 class _Walk:
@@ -87,10 +93,7 @@ class _Walk:
     ) -> None:
         self.root, self.context, self.made, self.arguments = root, context, made, arguments
         self.folder = Path("/")
-        self.env = {"PATH": PATH, "DEBIAN_FRONTEND": "noninteractive"}
-        self.env |= {
-            name: os.environ[name] for name in os.environ if name.upper().startswith(NETWORK)
-        }
+        self.env = {"PATH": PATH, "DEBIAN_FRONTEND": "noninteractive"} | network()
 
     def through(self, stage: Stage) -> None:
         """Do every step that changes files or what later steps see."""

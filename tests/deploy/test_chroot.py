@@ -22,9 +22,8 @@ FILM = BASE_DIR / "auteur/devstack/samples/interview.mp4"
 pytestmark = [pytest.mark.image, pytest.mark.timeout(1800)]
 
 
-@pytest.fixture(scope="module")
-def image() -> Path:
-    """The image's file system, in a folder that keeps what is slow to fetch between runs."""
+def image_folder() -> Path:
+    """Where what is slow to fetch is kept between runs; skips where nothing can be built."""
     if "IMAGE_DIR" not in os.environ:
         pytest.skip("builds an image for minutes: make test-image")
     if os.geteuid() != 0:
@@ -33,7 +32,13 @@ def image() -> Path:
         pytest.skip(f"needs {', '.join(missing)}: apt-get install debootstrap")
     folder = Path(os.environ["IMAGE_DIR"]).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    return chroot.build(folder, {"ENGINES": os.environ.get("ENGINES", "")})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def image() -> Path:
+    """The image's file system."""
+    return chroot.build(image_folder(), {"ENGINES": os.environ.get("ENGINES", "")})
 
 
 @pytest.fixture(scope="module")
