@@ -3,8 +3,6 @@
 from django.apps import AppConfig
 from django.conf import settings
 
-from auteur import reports
-
 
 class ApiConfig(AppConfig):
     """What all endpoints share."""
@@ -15,4 +13,6 @@ class ApiConfig(AppConfig):
     def ready(self) -> None:
         """Have faults reported, where a place for them is set."""
         if settings.SENTRY_DSN:
+            from auteur import reports
+
             reports.start(dsn=settings.SENTRY_DSN, environment=settings.SENTRY_ENVIRONMENT)
