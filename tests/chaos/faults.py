@@ -77,7 +77,6 @@ _ALL = (
         lambda stack: strikes.kill(stack, "orchestrator"),
         begin=ChaosStack.start_second_orchestrator,
     ),
-    Fault("API child SIGKILL", lambda stack: strikes.kill_child(stack, "api")),
     Fault("API SIGKILL", lambda stack: strikes.kill(stack, "api")),
     Fault("API answers cut", lambda stack: strikes.cut(stack, _api)),
     Fault("workers SIGTERM", lambda stack: strikes.end(stack, signal.SIGTERM, *stack.workers)),

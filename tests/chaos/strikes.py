@@ -61,14 +61,6 @@ def kill_running_call(stack: ChaosStack) -> float:
     return now
 
 
-def kill_child(stack: ChaosStack, name: str) -> float:
-    """SIGKILL the first child of a process."""
-    child = stack.children(name)[0]
-    now = time.time()
-    child.kill()
-    return now
-
-
 def stop_publish_kill(stack: ChaosStack) -> float:
     """SIGSTOP the steps' worker, let messages come to it, then SIGKILL all of it."""
     now = time.time()
