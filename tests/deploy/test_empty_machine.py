@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -31,9 +32,16 @@ def s3() -> Iterator[str]:
     server.stop()
 
 
-def client_of(url: str):
-    keys = {"aws_access_key_id": "someone", "aws_secret_access_key": "not-a-real-secret"}
-    return boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
+def client_of(url: str) -> Any:
+    """A client with the keys that the machine is given."""
+    key_id, secret = KEYS.values()
+    return boto3.client(
+        "s3",
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id=key_id,
+        aws_secret_access_key=secret,
+    )
 
 
 @pytest.fixture
