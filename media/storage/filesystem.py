@@ -139,12 +139,15 @@ class SignedFileSystemStorage(FileSystemStorage):
     def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
         """The parts that have arrived, by number; ``ObjectMissing`` if the upload is over."""
         checked_key(key)
+        folder = self._parts_folder(upload_id)
         try:
             files = {
                 int(path.name): path.stat().st_size
-                for path in self._parts_folder(upload_id).iterdir()
+                for path in folder.iterdir()
                 if path.name != LABEL
             }
+            # A listing that was open while the folder went is short of what was removed.
+            (folder / LABEL).stat()
         except FileNotFoundError as exc:
             raise ObjectMissing from exc
         return [StoredPart(number, size, "") for number, size in sorted(files.items())]

@@ -1,8 +1,10 @@
 """Objects that come in parts, as both storages promise alike."""
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import requests
@@ -120,6 +122,21 @@ def test_an_aborted_upload_leaves_nothing(storage: ObjectStorage, upload_id: str
     with pytest.raises(ObjectMissing):
         storage.head(KEY)
     assert storage.unfinished(before=datetime.now(UTC) + timedelta(days=1)) == []
+
+
+def test_a_listing_that_meets_the_end_is_not_taken_for_no_parts(
+    filesystem_storage: SignedFileSystemStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload_id = filesystem_storage.begin_parts(KEY, content_type="video/mp4")
+    assert send(filesystem_storage, upload_id, 1, b"part") == 200
+
+    def joined_meanwhile(folder: Path) -> Iterator[Path]:
+        filesystem_storage.abort_parts(KEY, upload_id)
+        yield from []
+
+    monkeypatch.setattr(Path, "iterdir", joined_meanwhile)
+    with pytest.raises(ObjectMissing):
+        filesystem_storage.stored_parts(KEY, upload_id)
 
 
 def test_uploads_do_not_mix(storage: ObjectStorage, upload_id: str) -> None:
