@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-shims test-image test-pooler check format bench chaos \
+.PHONY: help setup demo run test properties test-shims test-image test-pooler check format bench chaos \
 	fuzz lock clean \
 	modal-deploy modal-models modal-check
 VENV := .venv
@@ -42,6 +42,9 @@ run: $(DEMO_READY)  ## start the whole stack and keep it running until Ctrl-C
 
 test: $(MODELS_READY)  ## all tests, against real Postgres, Redis, workers and S3 API
 	@$(PYTHON) -m pytest
+
+properties: $(READY)  ## what holds of all timelines and jobs, on thousands of random ones
+	@HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest --timeout 3600 -m property
 
 $(SHIMS)/.ready: $(MODELS_READY) requirements/shims.txt
 	@echo "Setting up $(SHIMS) ..."

@@ -32,7 +32,7 @@ from jobs.publishing import FAILED_QUEUE
 from tests.jobs.broker import Broker
 from tests.jobs.world import ALIVE, GONE, OUTCOMES, SLOW, World
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.property]
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 COMMON = {

@@ -1,12 +1,11 @@
 """Any JSON Patch: taken with all rules kept, or refused by a problem, and nothing in between."""
 
-import os
 from typing import Any
 
 import bson
 import jsonpatch
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.exceptions import APIException
 
@@ -16,8 +15,7 @@ from projects.timeline.content import Content
 from projects.timeline.session import Needs
 from tests.projects.timeline.making import refused
 from tests.projects.timeline.test_properties import first
-
-LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+from tests.properties import examples
 
 PARTS = st.sampled_from(
     [
@@ -39,14 +37,8 @@ OPERATIONS = st.fixed_dictionaries(
 )
 
 
-@settings(
-    max_examples=5000 if LONG else 500,
-    deadline=None,
-    database=None,
-    derandomize=not LONG,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.explicit, Phase.generate, *([Phase.shrink] if LONG else [])],
-)
+@pytest.mark.property
+@examples(500, 5000)
 @given(st.lists(OPERATIONS, min_size=1, max_size=4))
 def test_whatever_a_patch_says(patch: list[dict[str, Any]]) -> None:
     before = first()

@@ -1,13 +1,12 @@
 """Any operations in any order: the EDL stays right, and all of them can be undone and redone."""
 
 import datetime
-import os
 import uuid
 from typing import Any
 
 import bson
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pymongo.collection import Collection
 from rest_framework.exceptions import APIException
@@ -19,19 +18,16 @@ from projects.models import Project
 from projects.timeline import changes, editing, operations, rules
 from projects.timeline.content import Content, Refused, all_clips
 from projects.timeline.draft import Draft
+from projects.timeline.shape import TrackShape
 from tests.projects.timeline import naive, walk
+from tests.projects.timeline.films import films
 from tests.projects.timeline.making import MEDIA, check_stored, clip, content, segment, track
+from tests.properties import examples
 
-LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-COMMON: dict[str, Any] = {
-    "deadline": None,
-    "database": None,
-    "derandomize": not LONG,
-    "phases": [Phase.explicit, Phase.generate, *([Phase.shrink] if LONG else [])],
-    "suppress_health_check": list(HealthCheck),
-}
-PURE = settings(max_examples=2000 if LONG else 150, **COMMON)
-STORED = settings(max_examples=300 if LONG else 25, **COMMON)
+pytestmark = pytest.mark.property
+
+PURE = examples(150, 2000)
+STORED = examples(25, 300)
 
 STEPS = 25
 
@@ -70,6 +66,14 @@ def same(left: Content, right: Content) -> bool:
         return bson.encode({"tracks": one.tracks, "segments": one.segments})
 
     return encoded(left) == encoded(right)
+
+
+@PURE
+@given(films())
+def test_random_films_are_allowed(film: Content) -> None:
+    rules.check(Content([], []), film)
+    for each in film.tracks:
+        TrackShape.model_validate(each)
 
 
 @PURE
