@@ -10,13 +10,15 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from operator import itemgetter
 from textwrap import wrap
 from typing import Any, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 from auteur.api.problems import Problem
 from projects import edl
-from projects.timeline.content import Clip, Segment, all_clips, on_timeline, speed_permille
+from projects.timeline.content import Clip, Segment, Track, on_timeline, speed_permille
+from projects.timeline.dividing import undivided
 
 Times = Literal["timeline", "source"]
 
@@ -136,13 +138,19 @@ def words_of(document: Mapping[str, Any], times: Times | None = None) -> list[Sp
 
     ``times`` is ``timeline`` where any clip is on it, if nobody says otherwise.
     """
-    clips = [clip for clip in all_clips(document["tracks"]) if not clip["deleted"]]
+    clips = [clip for track in document["tracks"] for clip in _playing(track)]
     segments = document["transcript"]["segments"]
     if times is None:
         times = "timeline" if clips else "source"
     every = (word for index, each in enumerate(segments) for word in shown(index, each))
     words = list(_bounded(every, lambda word: word))
     return words if times == "source" else _played(words, segments, clips)
+
+
+def _playing(track: Track) -> Iterator[Clip]:
+    """Its clips; where one has only been divided, a word is told as long as it is heard."""
+    live = [clip for clip in track["clips"] if not clip["deleted"]]
+    return undivided(sorted(live, key=itemgetter("start_ms")))
 
 
 def _bounded(told: Iterable[Told], word_of: Callable[[Told], Spoken]) -> Iterator[Told]:

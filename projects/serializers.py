@@ -111,7 +111,10 @@ class ClipSerializer(serializers.Serializer[Any]):
     duration_ms = serializers.IntegerField(help_text="Length on the timeline.")
     in_point_ms = serializers.IntegerField(help_text="Where it begins in the source.")
     out_point_ms = serializers.IntegerField(help_text="Where it ends in the source.")
-    effects = serializers.ListField(child=serializers.DictField())
+    effects = serializers.ListField(
+        child=serializers.DictField(),
+        help_text="As edits take them; those written before names were checked stand as they are.",
+    )
     deleted = serializers.BooleanField()
     cut = CutSerializer(required=False)
     offline = serializers.BooleanField(

@@ -88,13 +88,21 @@ class Clip(Wire):
     speed_permille: int = Field(default=1000, ge=100, le=10_000)
     gain_db: float = Field(default=0.0, ge=MIN_GAIN_DB, le=MAX_GAIN_DB)
     fade_in_ms: Ms = 0
+    fade_in_offset_ms: Ms = Field(default=0, description="How much of it lies before the clip.")
     fade_out_ms: Ms = 0
+    fade_out_offset_ms: Ms = Field(default=0, description="How much of it lies behind the clip.")
     sounds: bool = Field(description="Whether its sound is to be heard.")
 
     @model_validator(mode="after")
     def _lasts(self) -> "Clip":
         if self.end_ms <= self.start_ms:
             raise ValueError("a clip ends after it begins")
+        for fade_ms, offset_ms in (
+            (self.fade_in_ms, self.fade_in_offset_ms),
+            (self.fade_out_ms, self.fade_out_offset_ms),
+        ):
+            if offset_ms and offset_ms >= fade_ms:
+                raise ValueError("a part of a fade lies inside the clip")
         return self
 
 

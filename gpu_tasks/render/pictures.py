@@ -139,21 +139,11 @@ def _layer(piece: Piece, look: Look | None, output: Output) -> Layer | None:
     return Layer(piece, look, shape, (left, top, width, height))
 
 
-def _begins(piece: Piece) -> int:
-    """Its first frame, or that of a fade which has begun before: FFmpeg counts a fade from 0."""
-    return min([piece.first, *(ramp.first for ramp in piece.ramps)])
-
-
-def _source_time(piece: Piece, rate: Fraction) -> Fraction:
-    """Seconds of the source at `_begins`."""
-    return piece.at + (_begins(piece) - piece.first) / rate * piece.speed
-
-
 def _entry(layer: Layer, rate: Fraction) -> int:
     """At which second the source is entered; one that has ended is to show its last picture."""
     if not layer.look.is_seekable:
         return 0
-    at = _source_time(layer.piece, rate)
+    at = layer.piece.at
     if layer.pictures.last_at is not None:
         at = min(at, Fraction(layer.pictures.last_at))
     return max(0, int(at) - EARLY_SECONDS[layer.look.is_indexed])
@@ -177,7 +167,7 @@ def _graph(
         shown = [place for place, indices in enumerate(seen) if index in indices]
         yield _played(index, layer, shown, output)
         for place in shown:
-            begin, end = (edge - _begins(layer.piece) for edge in spans[place])
+            begin, end = (edge - layer.piece.first for edge in spans[place])
             cut = f"trim=start_frame={begin}:end_frame={end},setpts=PTS-STARTPTS"
             yield f"[p{index}s{place}]{cut}{_plain(layer, spans[place], output)}[l{index}s{place}]"
     for place, ((begin, end), indices) in enumerate(zip(spans, seen, strict=True)):
@@ -214,21 +204,26 @@ def _seen(layers: Sequence[Layer], begin: int, end: int, output: Output) -> list
 def _played(index: int, layer: Layer, shown: Sequence[int], output: Output) -> str:
     """A piece at the film's rate and size, once for each span in which it is seen."""
     piece, rate = layer.piece, output.rate
-    length = piece.end - _begins(piece)
+    length = piece.end - piece.first
     pixels = CLEAR_PIXELS if layer.pictures.has_alpha or piece.ramps else PIXELS
     filters = [_scaled(layer, output), "setsar=1", f"format={pixels[output.format]}"]
     if layer.pictures.is_still:
         filters = [*filters, "setpts=0", f"{HOLD},trim=end_frame={length}"]
     else:
         filters = [*_timed(layer, length, rate), *filters]
-    filters += [_faded(ramp, _begins(piece)) for ramp in piece.ramps]
+    if piece.ramps:
+        filters += [
+            *(_faded(ramp, piece.first) for ramp in piece.ramps),
+            f"settb={1 / rate}",
+            "setpts=N",
+        ]
     copies = "".join(f"[p{index}s{place}]" for place in shown)
     return f"[{index}:{layer.pictures.stream}]{','.join(filters)},split={len(shown)}{copies}"
 
 
 def _timed(layer: Layer, length: int, rate: Fraction) -> list[str]:
     """A piece's frames, chosen by their times: the film's, in microseconds from its first."""
-    piece, at = layer.piece, _source_time(layer.piece, rate)
+    piece, at = layer.piece, layer.piece.at
     zero = layer.look.starts_at + float(at)
     speed, slack = float(piece.speed), float(SLACK_SECONDS)
     # From where the source is entered, for it may end before its first frame is due.
@@ -249,9 +244,12 @@ def _scaled(layer: Layer, output: Output) -> str:
     return f"{TO_SDR},{scale}" if layer.pictures.is_hdr else scale
 
 
-def _faded(ramp: Ramp, begins: int) -> str:
+def _faded(ramp: Ramp, first: int) -> str:
+    """A ramp over frames from ``first`` on: told by time, for it may have begun before."""
     kind = "in" if ramp.rising else "out"
-    return f"fade=t={kind}:start_frame={ramp.first - begins}:nb_frames={ramp.length}:alpha=1"
+    # FFmpeg takes what comes before zero for the end.
+    counted = f"settb=1/{ramp.length},setpts='max(0,N{first - ramp.first:+d})'"
+    return f"{counted},fade=t={kind}:st=0:d=1:alpha=1"
 
 
 def _plain(layer: Layer, span: tuple[int, int], output: Output) -> str:

@@ -16,6 +16,10 @@ JOINT_MS = 2
 """Where the parts of a divided clip meet, their times are rounded."""
 
 
+Fade = tuple[int, int]
+"""Its first frame, which may come before the clip, and how many it lasts, maybe beyond it."""
+
+
 @dataclass(frozen=True)
 class Placed:
     """A clip in frames; a dissolve is a ``lead`` into it or a ``tail`` into the next."""
@@ -27,8 +31,8 @@ class Placed:
     """Seconds of the source at the first frame."""
     speed: Fraction
     gain_db: float
-    fade_in: int
-    fade_out: int
+    fade_in: Fade | None
+    fade_out: Fade | None
     sounds: bool
     lead: int = 0
     tail: int = 0
@@ -50,7 +54,7 @@ def frame_of(at_ms: int, rate: Fraction) -> int:
 
 def placed(track: Track, rate: Fraction) -> list[Placed]:
     """The clips of a track that last for a frame at least, in order."""
-    found = list(_joined(track, rate))
+    found = [clip for clip in _joined(track, rate) if clip.length]
     for index, (before, after) in enumerate(pairwise(found)):
         overlap = max(0, min(before.end, after.end) - after.first)
         found[index] = replace(found[index], tail=overlap)
@@ -59,13 +63,14 @@ def placed(track: Track, rate: Fraction) -> list[Placed]:
 
 
 def _joined(track: Track, rate: Fraction) -> Iterator[Placed]:
-    """Parts that go on where the one before ends play on as one clip, or at least in step."""
+    """Parts that go on where the one before ends play on as one clip, or at least in step.
+
+    So they do behind one that is too short for a frame.
+    """
     last: Placed | None = None
     last_clip: Clip | None = None
     for clip in track.clips:
         now = _place(clip, rate)
-        if not now.length:
-            continue
         if last is not None and last_clip is not None and _goes_on(last_clip, clip):
             now = replace(now, at=last.at_frame(now.first, rate))
             if _alike(last, now):
@@ -80,6 +85,7 @@ def _joined(track: Track, rate: Fraction) -> Iterator[Placed]:
 
 def _place(clip: Clip, rate: Fraction) -> Placed:
     first, end = frame_of(clip.start_ms, rate), frame_of(clip.end_ms, rate)
+    comes, goes = frame_of(clip.fade_in_ms, rate), frame_of(clip.fade_out_ms, rate)
     return Placed(
         source=clip.source,
         first=first,
@@ -87,8 +93,10 @@ def _place(clip: Clip, rate: Fraction) -> Placed:
         at=Fraction(clip.in_ms, 1000),
         speed=Fraction(clip.speed_permille, 1000),
         gain_db=clip.gain_db,
-        fade_in=min(frame_of(clip.fade_in_ms, rate), end - first),
-        fade_out=min(frame_of(clip.fade_out_ms, rate), end - first),
+        fade_in=(frame_of(clip.start_ms - clip.fade_in_offset_ms, rate), comes) if comes else None,
+        fade_out=(frame_of(clip.end_ms + clip.fade_out_offset_ms, rate) - goes, goes)
+        if goes
+        else None,
         sounds=clip.sounds,
     )
 
@@ -111,5 +119,11 @@ def _alike(before: Placed, after: Placed) -> bool:
     return (
         (before.gain_db, before.sounds) == (after.gain_db, after.sounds)
         and before.end == after.first
-        and not (before.fade_out or after.fade_in)
+        and after.fade_in == (before.fade_in if _reaches(before.fade_in, after) else None)
+        and before.fade_out == (after.fade_out if _reaches(after.fade_out, before) else None)
     )
+
+
+def _reaches(fade: Fade | None, clip: Placed) -> bool:
+    """Whether it has a frame in common with the clip."""
+    return fade is not None and fade[0] < clip.end and sum(fade) > clip.first

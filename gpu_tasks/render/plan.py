@@ -9,7 +9,7 @@ import json
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise, takewhile
 from typing import Any
@@ -18,7 +18,7 @@ from zlib import crc32
 from gpu_tasks.render.contract import Captions, Cue, Format, Output, Source, Timeline
 from gpu_tasks.render.placing import Placed, frame_of, placed
 
-VERSION = 2
+VERSION = 3
 """Raise it when the same stretch is made differently: none made before is used then."""
 SAMPLE_RATE = 48_000
 
@@ -229,21 +229,23 @@ def _pieces(
                     speed=clip.speed,
                     gain_db=clip.gain_db if sound else 0.0,
                     since=first - clip.first if sound and clip.speed != 1 else 0,
-                    ramps=tuple(_ramps(clip, begin, end, sound=sound)),
+                    ramps=tuple(
+                        replace(ramp, first=ramp.first - begin)
+                        for ramp in _ramps(clip, sound=sound)
+                        if ramp.first < min(clip.end, end) and ramp.end > first
+                    ),
                 )
 
 
-def _ramps(clip: Placed, begin: int, end: int, *, sound: bool) -> Iterator[Ramp]:
-    """Those that the stretch has a part of; in pictures the later clip dissolves over the other."""
+def _ramps(clip: Placed, *, sound: bool) -> Iterator[Ramp]:
+    """Of the whole clip; in pictures the later clip dissolves over the other."""
     tail = clip.tail if sound else 0
-    for first, length, rising, dissolve in (
-        (clip.first, clip.lead, True, True),
-        (clip.first, clip.fade_in, True, False),
-        (clip.end - tail, tail, False, True),
-        (clip.end - clip.fade_out, clip.fade_out, False, False),
-    ):
-        if length and first < end and first + length > begin:
-            yield Ramp(first - begin, length, rising, dissolve)
+    yield Ramp(clip.first, clip.lead, rising=True, dissolve=True)
+    if clip.fade_in:
+        yield Ramp(*clip.fade_in, rising=True, dissolve=False)
+    yield Ramp(clip.end - tail, tail, rising=False, dissolve=True)
+    if clip.fade_out:
+        yield Ramp(*clip.fade_out, rising=False, dissolve=False)
 
 
 def _named(

@@ -66,14 +66,14 @@ def inputs(
             yield piece.source, [*_input(piece, look, output.rate), "-map", f"0:{look.sound}"]
 
 
-def _run_in(piece: Piece) -> int:
-    """Frames that are played and dropped: fades and tempo depend on where they began."""
-    return max([piece.since, *(piece.first - ramp.first for ramp in piece.ramps)])
-
-
 def _source_time(piece: Piece, rate: Fraction) -> Fraction:
-    """Seconds of the source at which the run-in begins."""
-    return piece.at - _run_in(piece) / rate * piece.speed
+    """Seconds of the source from which it is played: tempo depends on where it began."""
+    return piece.at - piece.since / rate * piece.speed
+
+
+def _faded_from(piece: Piece) -> int:
+    """The frame from which fades are counted: the first that one begins at."""
+    return min([piece.first - piece.since, *(ramp.first for ramp in piece.ramps)])
 
 
 def _entry(piece: Piece, look: Look, rate: Fraction) -> int:
@@ -95,7 +95,8 @@ def _played(piece: Piece, look: Look, rate: Fraction) -> str:
     """A piece of a source where and as loud as it is in the stretch."""
     entry = _entry(piece, look, rate)
     begin = round((_source_time(piece, rate) - entry) * SAMPLE_RATE)
-    skipped = samples_of(_run_in(piece), rate)
+    skipped = samples_of(piece.since, rate)
+    run_up = piece.first - piece.since - _faded_from(piece)
     first = samples_of(piece.first, rate)
     length = samples_of(piece.end, rate) - first
     source = -(-(skipped + length) * piece.speed.numerator // piece.speed.denominator)
@@ -110,6 +111,8 @@ def _played(piece: Piece, look: Look, rate: Fraction) -> str:
         *_tempo(piece.speed),
         f"apad=whole_len={skipped + length}",
         *_gain(piece),
+        # Fades are reckoned from times, which FFmpeg would round down.
+        f"asetpts='round((N+{samples_of(run_up, rate)})/SR/TB)'",
         *(_faded(ramp, piece, rate) for ramp in piece.ramps),
         f"atrim=start_sample={skipped}:end_sample={skipped + length}",
         "asetpts=N/SR/TB",
@@ -136,6 +139,6 @@ def _faded(ramp: Ramp, piece: Piece, rate: Fraction) -> str:
     """A fade in amplitude, or half a dissolve: of equal power, for the two sounds are different."""
     kind = "in" if ramp.rising else "out"
     curve = "qsin" if ramp.dissolve else "tri"
-    first = samples_of(ramp.first - piece.first + _run_in(piece), rate)
+    first = samples_of(ramp.first - _faded_from(piece), rate)
     length = samples_of(ramp.length, rate)
     return f"afade=t={kind}:start_sample={first}:nb_samples={length}:curve={curve}"

@@ -126,7 +126,7 @@ def _effects(piece: Piece) -> list[Any]:
     lengths = (piece.cross_fade_ms, piece.fade_in_ms, piece.fade_out_ms)
     for kind, length in zip(FADES, lengths, strict=True):
         if length:
-            effects[kind] = {**effects.get(kind, {}), "type": kind, "duration_ms": length}
+            effects[kind] = {"type": kind, "duration_ms": length}
     effects.pop("speed", None)
     if piece.speed != 1:
         effects["speed"] = {"type": "speed", "rate": piece.speed}

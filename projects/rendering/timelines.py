@@ -27,6 +27,7 @@ from media.access import media_of
 from media.models import MediaFile, MediaStatus
 from media.storage import object_storage
 from projects import captions, edl
+from projects.documents import MAX_TIME_MS
 from projects.interchange.times import NTSC_TIMEBASES
 from projects.models import Project
 from projects.rendering import folders
@@ -37,6 +38,8 @@ from projects.timeline.content import (
     end_of,
     speed_permille,
 )
+from projects.timeline.dividing import undivided
+from projects.timeline.effects import KNOWN
 
 MAX_CLIPS_NAMED = 20
 Stretch = tuple[int, int]
@@ -46,7 +49,6 @@ PROXY_SIDE = 640
 WORK_OF_A_CLIP = 10
 """As many words are as much work as a clip."""
 MAX_TIMELINE_BYTES = 16 * 1024**2
-RENDERED_EFFECTS = frozenset({"speed", "cross_fade", "fade_in", "fade_out", "gain"})
 
 
 class EmptyTimeline(Problem):
@@ -118,7 +120,7 @@ def look(
         is_heard=timeline.is_heard,
         frame_rate=rate_of(project),
         media_ids=sorted(media),
-        ignored_effects=sorted(effects - RENDERED_EFFECTS),
+        ignored_effects=sorted(effects - KNOWN.keys()),
     )
     return told, content
 
@@ -203,7 +205,7 @@ def _track(
     shows = track["type"] == "video"
     live = [clip for clip in track["clips"] if not clip["deleted"]]
     clips = []
-    for clip in sorted(live, key=lambda one: (one["start_ms"], end_of(one))):
+    for clip in undivided(sorted(live, key=lambda one: (one["start_ms"], end_of(one)))):
         media_id = clip["media_file_id"]
         sounds = bool(media[media_id].metadata.get("has_audio"))
         if shows and _meets(clip, detached.get(media_id, ())):
@@ -238,6 +240,8 @@ def _meets(clip: Mapping[str, Any], stretches: Sequence[Stretch]) -> bool:
 
 def _clip(clip: Mapping[str, Any], source: int, *, sounds: bool) -> Clip:
     gain = _number(clip, "gain", "db", MIN_GAIN_DB)
+    fade_in_ms, before_ms = _fade(clip, "fade_in")
+    fade_out_ms, behind_ms = _fade(clip, "fade_out")
     return Clip(
         source=source,
         start_ms=clip["start_ms"],
@@ -245,18 +249,25 @@ def _clip(clip: Mapping[str, Any], source: int, *, sounds: bool) -> Clip:
         in_ms=clip["in_point_ms"],
         speed_permille=speed_permille(clip["effects"]),
         gain_db=min(MAX_GAIN_DB, max(MIN_GAIN_DB, gain)),
-        fade_in_ms=_fade_ms(clip, "fade_in"),
-        fade_out_ms=_fade_ms(clip, "fade_out"),
+        fade_in_ms=fade_in_ms,
+        fade_in_offset_ms=before_ms,
+        fade_out_ms=fade_out_ms,
+        fade_out_offset_ms=behind_ms,
         sounds=sounds,
     )
 
 
-def _fade_ms(clip: Mapping[str, Any], kind: str) -> int:
-    return int(min(clip["duration_ms"], max(0.0, _number(clip, kind, "duration_ms", 0.0))))
+def _fade(clip: Mapping[str, Any], kind: str) -> tuple[int, int]:
+    """How long it is, and how much of it lies outside the clip."""
+    length, outside = (
+        int(min(MAX_TIME_MS, _number(clip, kind, name, 0.0)))
+        for name in ("duration_ms", "offset_ms")
+    )
+    return length, outside if outside < length else 0
 
 
 def _number(clip: Mapping[str, Any], kind: str, name: str, least: float) -> float:
-    """A parameter of an effect; 0 where there is none that is a number."""
+    """A parameter of an effect; 0 where there is none that is a number, as in old documents."""
     effect = effect_of(clip["effects"], kind)
     value = effect.get(name) if effect else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

@@ -8,15 +8,14 @@ from pydantic_core import PydanticCustomError
 
 from projects.documents import MAX_EFFECTS, MAX_OPERATIONS
 from projects.timeline import speech
-from projects.timeline.content import Refused, in_source, on_timeline, speed_permille
+from projects.timeline.content import Refused, on_timeline, speed_permille
+from projects.timeline.dividing import trimmed
 from projects.timeline.draft import Draft
+from projects.timeline.effects import Effect, Effects, EffectType
 from projects.timeline.lanes import Lane
 from projects.timeline.lists import at_most
-from projects.timeline.placing import bring_back, check_room, cut, mode_of, new_id, part_of
+from projects.timeline.placing import bring_back, check_room, cut, halves, mode_of, new_id
 from projects.timeline.shape import (
-    Effect,
-    Effects,
-    EffectType,
     Id,
     MediaId,
     Mode,
@@ -132,29 +131,21 @@ class TrimClip(ClipOperation):
         clip = lane.clip(key)
         begin = clip["in_point_ms"] if self.in_point_ms is None else self.in_point_ms
         end = clip["out_point_ms"] if self.out_point_ms is None else self.out_point_ms
-        trimmed = {
-            **clip,
-            "start_ms": self._start(clip, begin),
-            "duration_ms": _length(begin, end, clip["effects"]),
-            "in_point_ms": begin,
-            "out_point_ms": end,
-        }
-        lane.put(key, trimmed)
-
-    def _start(self, clip: Any, begin: int) -> int:
-        if self.start_ms is not None:
-            return self.start_ms
-        permille = speed_permille(clip["effects"])
-        sooner = begin < clip["in_point_ms"]
-        moved = on_timeline(abs(begin - clip["in_point_ms"]), permille)
-        start = int(clip["start_ms"] + (-moved if sooner else moved))
+        start, duration = trimmed(clip, begin, end)
+        if not duration:
+            raise Refused("out_point_ms", "empty_clip", "A clip ends after it begins.")
+        start = start if self.start_ms is None else self.start_ms
         if start < 0:
             raise Refused("in_point_ms", "too_early", "The clip would begin before the timeline.")
-        return start
+        times = {"start_ms": start, "duration_ms": duration}
+        lane.put(key, {**clip, **times, "in_point_ms": begin, "out_point_ms": end})
 
 
 class SplitClip(ClipOperation):
-    """Make two clips of one; the first keeps the id."""
+    """Make two clips of one; the first keeps the id.
+
+    A clip that is slower than its source is divided between two milliseconds of that.
+    """
 
     op: Literal["split_clip"]
     at_ms: Ms = Field(description="Where on the timeline.")
@@ -167,16 +158,11 @@ class SplitClip(ClipOperation):
         offset = self.at_ms - clip["start_ms"]
         if not 0 < offset < clip["duration_ms"]:
             raise Refused("at_ms", "outside_clip", "This is not inside the clip.")
-        at = clip["in_point_ms"] + in_source(offset, speed_permille(clip["effects"]))
-        if at >= clip["out_point_ms"]:
+        parts = halves(clip, offset, self.new_clip_id or new_id())
+        if parts is None:
             raise Refused("at_ms", "outside_clip", "Too little would be left of the clip.")
-        first = part_of(clip, (clip["in_point_ms"], at), clip["start_ms"], clip["id"])
-        start = clip["start_ms"] + first["duration_ms"]
-        second = part_of(clip, (at, clip["out_point_ms"]), start, self.new_clip_id or new_id())
-        if not second["duration_ms"]:
-            raise Refused("at_ms", "outside_clip", "Too little would be left of the clip.")
-        lane.put(key, first)
-        lane.append(second)
+        lane.put(key, parts[0])
+        lane.append(parts[1])
 
 
 class DeleteClip(ClipOperation):

@@ -19,6 +19,7 @@ from projects.timeline.content import (
     on_timeline,
     speed_permille,
 )
+from projects.timeline.dividing import division, shares
 from projects.timeline.lanes import Lane, Row
 from projects.timeline.rules import overlaps_of
 
@@ -39,22 +40,45 @@ def without(effects: Iterable[Effect], kinds: frozenset[str]) -> list[Effect]:
     return [effect for effect in effects if effect["type"] not in kinds]
 
 
-def part_of(clip: Clip, span: Span, start_ms: int, clip_id: str) -> dict[str, Any]:
-    """A stretch of a clip's source as a clip; the effects of an edge stay with that edge."""
-    effects = list(clip["effects"])
-    if span[0] > clip["in_point_ms"]:
-        effects = without(effects, EFFECTS_OF_START)
-    if span[1] < clip["out_point_ms"]:
-        effects = without(effects, EFFECTS_OF_END)
+def part_of(
+    clip: Clip, span: Span, start_ms: int, clip_id: str, *, duration_ms: int | None = None
+) -> dict[str, Any]:
+    """A stretch of a clip's source as a clip; a fade goes on in each part that it reaches.
+
+    It is as long as it plays, rounded down, unless the caller rounds for the whole: then it also
+    lies where it lay in the whole.
+    """
+    first = span[0] == clip["in_point_ms"]
+    if duration_ms is not None:
+        duration, before = duration_ms, start_ms - clip["start_ms"]
+    else:
+        duration, before = _length(clip, *span), _length(clip, clip["in_point_ms"], span[0])
+    is_last = span[1] == clip["out_point_ms"]
+    behind = 0 if is_last else clip["duration_ms"] - before - duration
+    effects = shares(clip["effects"], before_ms=before, behind_ms=behind, first=first)
     return {
         **clip,
         "id": clip_id,
         "start_ms": start_ms,
-        "duration_ms": _length(clip, *span),
+        "duration_ms": duration,
         "in_point_ms": span[0],
         "out_point_ms": span[1],
         "effects": effects,
     }
+
+
+def halves(clip: Clip, offset_ms: int, new_clip_id: str) -> tuple[Clip, Clip] | None:
+    """The two parts of a clip that is divided; together as long as it, and touching."""
+    found = division(clip, offset_ms)
+    if found is None:
+        return None
+    length, at = found[0], clip["in_point_ms"] + found[1]
+    rest, start = clip["duration_ms"] - length, clip["start_ms"] + length
+    before, behind = (clip["in_point_ms"], at), (at, clip["out_point_ms"])
+    return (
+        part_of(clip, before, clip["start_ms"], clip["id"], duration_ms=length),
+        part_of(clip, behind, start, new_clip_id, duration_ms=rest),
+    )
 
 
 def _length(clip: Clip, in_ms: int, out_ms: int) -> int:

@@ -13,6 +13,7 @@ from auteur.api.problems import MAX_ERRORS, field_problem
 from projects.documents import MAX_CLIPS, MAX_TIME_MS, MAX_TRACKS, MAX_TRACKS_BYTES
 from projects.edl import EdlTooLarge
 from projects.timeline.content import Clip, Content, Segment, Track, cross_fade_ms
+from projects.timeline.effects import TAGS
 
 Error = tuple[str, str, str]
 TOO_MANY_CLIPS = (
@@ -44,11 +45,13 @@ def refuse_one(field: str, code: str, detail: str) -> NoReturn:
 def refuse_shape(error: ShapeError, *place: str | int, unnamed: Container[object] = ()) -> NoReturn:
     """Raise a 400 that names what is malformed below ``place``.
 
-    ``unnamed`` are names that stand in no document, such as those of a union's members.
+    ``unnamed`` are names that stand in no document, as those of a union's members; effects' are
+    known here.
     """
     told = []
     for found in error.errors(include_url=False, include_context=False, include_input=False):
-        names = (*place, *(name for name in found["loc"] if name not in unnamed))
+        named = (name for name in found["loc"] if name not in unnamed and name not in TAGS)
+        names = (*place, *named)
         field = ".".join(map(str, names)) or api_settings.NON_FIELD_ERRORS_KEY
         told.append((field, found["type"], found["msg"]))
     refuse(told)

@@ -1,10 +1,8 @@
 """The shape of what clients write: types, ranges, lengths, and what one value must hold alone."""
 
-import math
 import uuid
 from typing import Annotated, Any, Literal, Self
 
-import bson
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -16,11 +14,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from projects.bounds import MAX_CROSS_FADE_MS, MAX_RATE, MIN_RATE
 from projects.documents import (
     MAX_CLIPS,
-    MAX_EFFECT_BYTES,
-    MAX_EFFECTS,
     MAX_ID_LENGTH,
     MAX_SEGMENT_TEXT_LENGTH,
     MAX_SEGMENT_WORDS,
@@ -33,9 +28,8 @@ from projects.documents import (
     MIN_CLIP_MS,
 )
 from projects.timeline.content import PERMILLE, speed_permille
+from projects.timeline.effects import Effects
 from projects.timeline.lists import at_most
-
-MAX_NUMBER = 2**53
 
 
 def _canonical(value: str) -> str:
@@ -59,83 +53,12 @@ TrackName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TRACK_
 SegmentText = Annotated[str, StringConstraints(max_length=MAX_SEGMENT_TEXT_LENGTH)]
 WordText = Annotated[str, StringConstraints(max_length=MAX_WORD_LENGTH)]
 Speaker = Annotated[str, StringConstraints(min_length=1, max_length=MAX_SPEAKER_LENGTH)]
-EffectType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
 class Shape(BaseModel):
     """A value from a client: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Effect(BaseModel):
-    """Something done to a clip's picture or sound.
-
-    Types with a meaning on the timeline: `speed` (`rate`, 0.1 to 10 in steps of 0.001) changes how
-    long the clip is; `cross_fade` (`duration_ms`) lets it overlap the clip before it; `fade_in` and
-    `fade_out` stay with the clip's edges when it is split. All others carry their parameters:
-    strings, numbers, booleans, null, and lists of numbers.
-    """
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    type: EffectType
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        parameters = self.model_extra or {}
-        if not all(map(_is_parameter, parameters.values())):
-            raise PydanticCustomError("effect_parameter", "A parameter is not of a known kind.")
-        if not all(name.isascii() and name.isidentifier() for name in parameters):
-            raise PydanticCustomError("effect_parameter", "A parameter has no proper name.")
-        if self.type == "speed":
-            _check_rate(parameters.get("rate"))
-        elif self.type == "cross_fade":
-            _check_cross_fade(parameters.get("duration_ms"))
-        if len(bson.encode(self.model_dump())) > MAX_EFFECT_BYTES:
-            raise PydanticCustomError("effect_too_large", "The effect has too many parameters.")
-        return self
-
-
-def _is_parameter(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(_is_number(item) for item in value)
-    if isinstance(value, str):
-        return value.encode(errors="replace").decode() == value  # no half of a surrogate pair
-    return value is None or isinstance(value, bool) or _is_number(value)
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return math.isfinite(value) and abs(value) <= MAX_NUMBER
-
-
-def _check_rate(rate: Any) -> None:
-    fits = _is_number(rate) and MIN_RATE <= rate <= MAX_RATE
-    if not fits or abs(rate * PERMILLE - round(rate * PERMILLE)) > 1e-6:
-        raise PydanticCustomError(
-            "speed_rate", "`rate` is a number from 0.1 to 10, in steps of 0.001."
-        )
-
-
-def _check_cross_fade(duration_ms: Any) -> None:
-    fits = isinstance(duration_ms, int) and not isinstance(duration_ms, bool)
-    if not fits or not 1 <= duration_ms <= MAX_CROSS_FADE_MS:
-        raise PydanticCustomError(
-            "cross_fade_duration", f"`duration_ms` is an integer from 1 to {MAX_CROSS_FADE_MS}."
-        )
-
-
-def _of_different_types(effects: list[Effect]) -> list[Effect]:
-    if len({effect.type for effect in effects}) != len(effects):
-        raise PydanticCustomError("duplicate_effect", "A clip has one effect of each type.")
-    return effects
-
-
-Effects = Annotated[
-    list[Effect], Field(max_length=MAX_EFFECTS), AfterValidator(_of_different_types)
-]
 
 
 class CutShape(Shape):

@@ -17,6 +17,7 @@ from credits import ledger
 from jobs.models import Job
 from media.models import MediaFile
 from media.storage import object_storage
+from projects import connection
 from projects.models import Project, RenderFolder
 from projects.rendering import folders, timelines
 from tests.gpu_tasks.films import make_film
@@ -216,10 +217,10 @@ def test_running_it_again_renders_todays_timeline(
 def test_effects_that_are_not_rendered_are_told(
     api: APIClient, project: Project, bring: Bring, run_job: Run, film: Path
 ):
-    effects = [{"type": "fade_in", "duration_ms": 200}, {"type": "sepia", "amount": 0.5}]
+    effects = [{"type": "fade_in", "duration_ms": 200}, {"type": "x_sepia", "amount": 0.5}]
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000, effects=effects))])
     shown = run_job("render", project_id=str(project.pk), proxy=True)
-    assert shown["output_data"]["ignored_effects"] == ["sepia"]
+    assert shown["output_data"]["ignored_effects"] == ["x_sepia"]
 
 
 def kept(project: Project, **options: Any) -> Any:
@@ -252,15 +253,35 @@ def test_effects_become_what_is_rendered(
 ):
     effects = [
         {"type": "speed", "rate": 2.0},
-        {"type": "gain", "db": -400},
-        {"type": "fade_in", "duration_ms": 9999},
-        {"type": "fade_out", "duration_ms": "long"},
+        {"type": "gain", "db": -60},
+        {"type": "fade_in", "duration_ms": 9999, "offset_ms": 400},
+        {"type": "fade_out", "duration_ms": 700},
     ]
     one = a_clip(bring(film, "video/mp4"), 0, 1000, effects=effects)
     edit(api, project, [track({**one, "out_point_ms": 2000})])
     [clip] = kept(project).tracks[0].clips
     assert (clip.speed_permille, clip.gain_db) == (2000, -60.0)
-    assert (clip.fade_in_ms, clip.fade_out_ms) == (1000, 0)
+    assert (clip.fade_in_ms, clip.fade_in_offset_ms) == (9999, 400)
+    assert (clip.fade_out_ms, clip.fade_out_offset_ms) == (700, 0)
+
+
+def test_values_from_before_they_were_checked_are_rendered_as_then(
+    api: APIClient, project: Project, bring: Bring, film: Path
+):
+    effects = [
+        {"type": "gain", "db": -400},
+        {"type": "fade_in", "duration_ms": 500.9, "offset_ms": 600},
+        {"type": "fade_out", "duration_ms": "long"},
+        {"type": "sepia"},
+    ]
+    edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
+    connection.collection().update_one(
+        {"project_id": str(project.pk)}, {"$set": {"tracks.0.clips.0.effects": effects}}
+    )
+    [clip] = kept(project).tracks[0].clips
+    assert clip.gain_db == -60.0
+    assert (clip.fade_in_ms, clip.fade_in_offset_ms, clip.fade_out_ms) == (500, 0, 0)
+    assert timelines.look(project, with_captions=False)[0].ignored_effects == ["sepia"]
 
 
 @pytest.mark.parametrize(

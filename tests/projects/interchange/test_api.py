@@ -162,7 +162,7 @@ def test_another_users_files_are_matched_by_name_or_named(
 def test_a_moved_clip_keeps_its_id_and_effects(
     api: APIClient, project: Project, film: MediaFile
 ) -> None:
-    grade = [{"type": "grade", "amount": 0.5}]
+    grade = [{"type": "x_grade", "amount": 0.5}]
     media = str(film.pk)
     clips = [
         clip("a", 0, 0, 1000, media=media, effects=grade),

@@ -159,7 +159,7 @@ def test_half_a_frame_is_the_later_one() -> None:
 
 
 SPEED = {"type": "speed", "rate": 2.0}
-GREY = {"type": "grade", "amount": 0.5}
+GREY = {"type": "x_grade", "amount": 0.5}
 
 
 def test_opentimelineio_holds_effects_and_deleted_clips() -> None:

@@ -36,7 +36,7 @@ def clips(draw: st.DrawFn, name: str) -> list[dict[str, Any]]:
                 start = end - overlap
         for kind in ("fade_in", "fade_out"):
             if draw(st.integers(0, 3)) == 0:
-                effects.append({"type": kind, "duration_ms": draw(st.integers(1, duration))})
+                effects.append(draw(fades(kind, duration)))
         if draw(st.integers(0, 3)) == 0:
             effects.append({"type": "gain", "db": draw(st.sampled_from([-60, -12, -3.5, 6]))})
         made.append(
@@ -54,6 +54,15 @@ def clips(draw: st.DrawFn, name: str) -> list[dict[str, Any]]:
         )
         free_from, end = end, start + duration
     return made
+
+
+@st.composite
+def fades(draw: st.DrawFn, kind: str, duration: int) -> dict[str, Any]:
+    """One of a clip so long: within it, longer than it, or begun or ending outside of it."""
+    length = draw(st.integers(1, duration * 3 // 2))
+    outside = draw(st.sampled_from([0, 0, 0, 1, 300, 4000]))
+    offset = {"offset_ms": outside} if outside else {}
+    return {"type": kind, "duration_ms": length + outside, **offset}
 
 
 @st.composite

@@ -58,7 +58,7 @@ def test_what_is_answered_patches_the_version_before(
         {"op": "split_clip", "clip_id": "c0", "at_ms": 300},
         {"op": "delete_words", "segment_id": said, "first": 1},
         {"op": "add_track", "type": "audio", "name": "A", "index": 0},
-        {"op": "set_effect", "clip_id": "c5000", "effect": {"type": "volume", "level": 0.5}},
+        {"op": "set_effect", "clip_id": "c5000", "effect": {"type": "gain", "db": 0.5}},
         {"op": "edit_word", "segment_id": said, "word": 0, "text": "ONE"},
         {"op": "delete_clip", "clip_id": "c0", "mode": "ripple"},
     ]

@@ -4,12 +4,14 @@ from functools import partial
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 from pydantic import ValidationError as ShapeError
 
 from projects import documents
 from projects.bounds import MAX_CROSS_FADE_MS
 from projects.timeline import rules
-from projects.timeline.shape import ClipShape, Effect
+from projects.timeline.effects import Effect
+from projects.timeline.shape import ClipShape
 from tests.projects.timeline.making import (
     MEDIA,
     after,
@@ -18,6 +20,7 @@ from tests.projects.timeline.making import (
     parsed,
     playing,
     refused,
+    segment,
     track,
 )
 
@@ -80,7 +83,11 @@ def test_trimming_leaves_what_remains_where_it_is() -> None:
 
 
 def test_a_split_clip_plays_as_before() -> None:
-    fades: list[dict[str, Any]] = [{"type": "fade_in"}, {"type": "v"}, {"type": "fade_out"}]
+    fades: list[dict[str, Any]] = [
+        {"type": "fade_in", "duration_ms": 1},
+        {"type": "x_v"},
+        {"type": "fade_out", "duration_ms": 1},
+    ]
     before = content(track(clip("a", 50, 100, 1100, effects=fades)))
 
     made = after(before, op("split_clip", at_ms=350, new_clip_id="n"))
@@ -88,7 +95,7 @@ def test_a_split_clip_plays_as_before() -> None:
     assert playing(made) == [(50, 100, 400), (350, 400, 1100)]
     assert [one["id"] for one in made.tracks[0]["clips"]] == ["a", "n"]
     assert [[e["type"] for e in one["effects"]] for one in made.tracks[0]["clips"]] == [
-        ["fade_in", "v"], ["v", "fade_out"],
+        ["fade_in", "x_v"], ["x_v", "fade_out"],
     ]  # fmt: skip
     for outside in (50, 1050, 0, 2000):
         refused("outside_clip", partial(after, before, op("split_clip", at_ms=outside)))
@@ -155,7 +162,7 @@ def test_as_many_tracks_and_clips_as_there_may_be() -> None:
 
 def test_effects_fill_the_timeline_up_to_its_bytes() -> None:
     pad = {f"p{number}": "x" * 200 for number in range(4)}
-    effects = [{"type": f"e{number}", **pad} for number in range(documents.MAX_EFFECTS)]
+    effects = [{"type": f"x_{number:02}", **pad} for number in range(documents.MAX_EFFECTS)]
     size = rules.bytes_of([track(clip("c0000", 0, 0, 1, effects=effects))])
     count = documents.MAX_TRACKS_BYTES // size
     fits = [clip(f"c{n:04}", n, 0, 1, effects=effects) for n in range(count)]
@@ -169,13 +176,20 @@ def test_effects_fill_the_timeline_up_to_its_bytes() -> None:
 EDGES = [
     {"start_ms": documents.MAX_TIME_MS},
     {"id": "x" * documents.MAX_ID_LENGTH},
-    {"effects": [{"type": f"t{number}"} for number in range(documents.MAX_EFFECTS)]},
+    {"effects": [{"type": f"x_{number}"} for number in range(documents.MAX_EFFECTS)]},
     {"effects": [{"type": "cross_fade", "duration_ms": MAX_CROSS_FADE_MS}]},
     {"duration_ms": 10_000, "effects": [{"type": "speed", "rate": 0.1}]},
     {"duration_ms": 100, "effects": [{"type": "speed", "rate": 10}]},
     {"duration_ms": 666, "effects": [{"type": "speed", "rate": 1.5}]},
     {"duration_ms": 667, "effects": [{"type": "speed", "rate": 1.5}]},
     {"out_point_ms": 1, "duration_ms": 1},
+    {"effects": [{"type": "fade_in", "duration_ms": 1}]},
+    {"effects": [{"type": "fade_out", "duration_ms": 5000, "offset_ms": 4999}]},
+    {"effects": [{"type": "fade_in", "duration_ms": documents.MAX_TIME_MS}]},
+    {"effects": [{"type": "gain", "db": -60}]},
+    {"effects": [{"type": "gain", "db": 24.0}]},
+    {"effects": [{"type": "x_" + "v" * 38}]},
+    {"effects": [{"type": "x_0", "speed": 1, "duration": "long"}]},
 ]
 PAST_EDGES = [
     {"start_ms": documents.MAX_TIME_MS + 1},
@@ -195,18 +209,44 @@ PAST_EDGES = [
     {"deleted": 1},
     {"cut": {"mode": "other"}},
     {"other": 1},
-    {"effects": [{"type": f"t{number}"} for number in range(documents.MAX_EFFECTS + 1)]},
-    {"effects": [{"type": "v"}, {"type": "v"}]},
+    {"effects": [{"type": f"x_{number}"} for number in range(documents.MAX_EFFECTS + 1)]},
+    {"effects": [{"type": "x_v"}, {"type": "x_v"}]},
     {"effects": [{"type": "V"}]},
+    {"effects": [{"type": "x_V"}]},
+    {"effects": [{"type": "x_"}]},
+    {"effects": [{"type": "x_v\n"}]},
+    {"effects": [{"type": "x_" + "v" * 39}]},
+    {"effects": [{"type": 1}]},
+    {"effects": [{"type": []}]},
+    {"effects": ["speed"]},
+    {"effects": [{"type": "fadein", "duration_ms": 500}]},
+    {"effects": [{"type": "fade_in", "duration": 500}]},
+    {"effects": [{"type": "fade_in"}]},
+    {"effects": [{"type": "fade_in", "duration_ms": 500.5}]},
+    {"effects": [{"type": "fade_in", "duration_ms": 500, "offset_ms": 500}]},
+    {"effects": [{"type": "fade_in", "duration_ms": 500, "offset_ms": -1}]},
+    {"effects": [{"type": "fade_out", "duration_ms": 0}]},
+    {"effects": [{"type": "fade_out", "duration_ms": 500, "curve": "log"}]},
+    {"effects": [{"type": "cross_fade", "duration_ms": 500, "offset_ms": 1}]},
+    {"effects": [{"type": "gain", "db": -60.1}]},
+    {"effects": [{"type": "gain", "db": 24.1}]},
+    {"effects": [{"type": "gain", "db": True}]},
+    {"effects": [{"type": "gain", "db": "3"}]},
+    {"effects": [{"type": "gain", "level": 3}]},
+    {"effects": [{"type": "speed", "rate": 1, "pitch": 1}]},
     {"effects": [{}]},
-    {"effects": [{"type": "v", "a.b": 1}]},
-    {"effects": [{"type": "v", "$a": 1}]},
-    {"effects": [{"type": "v", "a": {}}]},
-    {"effects": [{"type": "v", "a": [[]]}]},
-    {"effects": [{"type": "v", "a": 2**60}]},
-    {"effects": [{"type": "v", "a": float("inf")}]},
-    {"effects": [{"type": "v", "a": "\ud800"}]},
-    {"effects": [{"type": "v", "a": "x" * documents.MAX_EFFECT_BYTES}]},
+    {"effects": [{"type": "x_v", "a.b": 1}]},
+    {"effects": [{"type": "x_v", "$a": 1}]},
+    {"effects": [{"type": "x_v", "a": {}}]},
+    {"effects": [{"type": "x_v", "a": [[]]}]},
+    {"effects": [{"type": "x_v", "a": 2**60}]},
+    {"effects": [{"type": "x_v", "a": 10**400}]},
+    {"effects": [{"type": "x_v", "a": float("inf")}]},
+    {"effects": [{"type": "x_v", "a": float("nan")}]},
+    {"effects": [{"type": "gain", "db": 10**400}]},
+    {"effects": [{"type": "gain", "db": float("nan")}]},
+    {"effects": [{"type": "x_v", "a": "\ud800"}]},
+    {"effects": [{"type": "x_v", "a": "x" * documents.MAX_EFFECT_BYTES}]},
     {"effects": [{"type": "cross_fade"}]},
     {"effects": [{"type": "cross_fade", "duration_ms": 0}]},
     {"effects": [{"type": "cross_fade", "duration_ms": MAX_CROSS_FADE_MS + 1}]},
@@ -241,9 +281,9 @@ def test_a_clip_that_does_not_fit(fields: dict[str, Any]) -> None:
 
 
 def test_an_effect_keeps_its_parameters() -> None:
-    wanted = {"type": "lut", "name": "é", "on": True, "curve": [0, 0.5, 1], "nothing": None}
+    wanted = {"type": "x_lut", "name": "é", "on": True, "curve": [0, 0.5, 1], "nothing": None}
 
-    assert Effect.model_validate(wanted).model_dump() == wanted
+    assert TypeAdapter(Effect).validate_python(wanted).model_dump() == wanted
 
 
 @pytest.mark.parametrize(
@@ -255,3 +295,19 @@ def test_some_operations_and_not_too_many(count: int) -> None:
     assert len(parsed(*[one] * documents.MAX_OPERATIONS)) == documents.MAX_OPERATIONS
     with pytest.raises(ShapeError):
         parsed(*[one] * count)
+
+
+def test_what_is_cut_out_of_a_fade_leaves_each_part_its_share() -> None:
+    fades = [{"type": "fade_in", "duration_ms": 800}, {"type": "fade_out", "duration_ms": 700}]
+    film = content(track(clip("a", 50, 0, 1000, effects=fades)), segments=[segment("s", 300, "so")])
+
+    cut = after(film, {"op": "delete_segment", "segment_id": "s", "mode": "gap"})
+
+    assert [
+        (each["in_point_ms"], [(e["type"], e.get("offset_ms", 0)) for e in each["effects"]])
+        for each in sorted(cut.tracks[0]["clips"], key=lambda one: one["in_point_ms"])
+    ] == [
+        (0, [("fade_in", 0)]),
+        (300, [("fade_in", 300), ("fade_out", 200)]),
+        (800, [("fade_out", 0)]),
+    ]

@@ -23,7 +23,7 @@ def _effect(number: int) -> dict[str, Any]:
         {"type": "speed", "rate": (0.5, 1.5, 2, 0.333, 10)[number % 5]},
         {"type": "cross_fade", "duration_ms": 1 + number % 900},
         {"type": "fade_out", "duration_ms": 5},
-        {"type": "volume", "level": number / 4},
+        {"type": "x_volume", "level": number / 4},
     )[number % 4]
 
 
