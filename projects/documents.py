@@ -38,7 +38,9 @@ MAX_STACK_BYTES = 5 * 1024**2
 MAX_UNDO_DEPTH = 100
 MAX_APPLIED_JOBS = 500
 MAX_TRACKS_BYTES = 7 * 1024**2 // 4
-"""2,000 clips with ids of UUIDs take a third of it, what is left is for effects."""
+"""2,000 clips with ids of UUIDs take a third of it, or half if all are deleted; what is left is for
+effects.
+"""
 MAX_TRACKS = bounds.MAX_TRACKS
 MAX_CLIPS = bounds.MAX_CLIPS
 MAX_EFFECTS = 16
@@ -78,11 +80,35 @@ class Settings(EmbeddedDocument):
     duration_ms = LongField(required=True, default=0, min_value=0)
 
 
+class Origin(EmbeddedDocument):
+    """A clip as it was before any of it was deleted.
+
+    ``effects`` are there where the deleted part has not all of them.
+    """
+
+    id = StringField(required=True, max_length=MAX_ID_LENGTH)
+    duration_ms = LongField(required=True, min_value=MIN_CLIP_MS, max_value=MAX_TIME_MS)
+    in_point_ms = LongField(required=True, min_value=0, max_value=MAX_TIME_MS)
+    out_point_ms = LongField(required=True, min_value=0, max_value=MAX_TIME_MS)
+    effects = ListField(DictField(), default=None, max_length=MAX_EFFECTS)
+
+
 class Cut(EmbeddedDocument):
-    """How a clip was deleted: what closes or leaves its gap, and for which segment's sake."""
+    """How a clip was deleted, and what it was cut from (none in documents of old).
+
+    ``start_ms``: where it would begin had nothing on its track been closed; ``in_point_ms`` and
+    ``out_point_ms``: what was deleted, where more of the clip went with it; ``closed_ms``: how much
+    a ripple has closed, ``lead_ms`` behind its start.
+    """
 
     mode = StringField(required=True, choices=("gap", "ripple"))
     segment_id = StringField(null=True, max_length=MAX_ID_LENGTH)
+    start_ms = LongField(min_value=0)
+    origin = EmbeddedDocumentField(Origin)
+    in_point_ms = LongField(min_value=0, max_value=MAX_TIME_MS)
+    out_point_ms = LongField(min_value=0, max_value=MAX_TIME_MS)
+    lead_ms = LongField(min_value=0, max_value=MAX_TIME_MS)
+    closed_ms = LongField(min_value=0, max_value=MAX_TIME_MS)
 
 
 class Clip(EmbeddedDocument):

@@ -90,14 +90,44 @@ class EdlSettingsSerializer(serializers.Serializer[Any]):
     duration_ms = serializers.IntegerField()
 
 
+class OriginSerializer(serializers.Serializer[Any]):
+    """A clip before any of it was deleted."""
+
+    id = serializers.CharField()
+    duration_ms = serializers.IntegerField()
+    in_point_ms = serializers.IntegerField()
+    out_point_ms = serializers.IntegerField()
+    effects = serializers.ListField(
+        child=serializers.DictField(),
+        required=False,
+        help_text="There where the deleted part has not all of them.",
+    )
+
+
 class CutSerializer(serializers.Serializer[Any]):
-    """How a clip was deleted."""
+    """How a clip was deleted, and what it was cut from; for us to restore it by, and read only."""
 
     mode = serializers.ChoiceField(
         choices=["gap", "ripple"], help_text="Whether the gap was left, or closed on its track."
     )
     segment_id = serializers.CharField(
         allow_null=True, help_text="The segment of the transcript that it was cut out for."
+    )
+    start_ms = serializers.IntegerField(
+        required=False, help_text="Where it would begin had no ripple closed anything on its track."
+    )
+    origin = OriginSerializer(required=False)
+    in_point_ms = serializers.IntegerField(
+        required=False,
+        help_text="Where what was deleted begins, if more of the clip went with it: what remained "
+        "was shorter than its cross-fade.",
+    )
+    out_point_ms = serializers.IntegerField(required=False, help_text="Where that ends.")
+    lead_ms = serializers.IntegerField(
+        required=False, help_text="How far behind its start its track was closed; 0 if absent."
+    )
+    closed_ms = serializers.IntegerField(
+        required=False, help_text="By how much `ripple` has closed its track."
     )
 
 

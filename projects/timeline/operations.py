@@ -9,12 +9,13 @@ from pydantic_core import PydanticCustomError
 from projects.documents import MAX_EFFECTS, MAX_OPERATIONS
 from projects.timeline import speech
 from projects.timeline.content import Refused, on_timeline, speed_permille
+from projects.timeline.cutting import bring_back, check_room, cut, mode_of
 from projects.timeline.dividing import trimmed
 from projects.timeline.draft import Draft
 from projects.timeline.effects import Effect, Effects, EffectType
 from projects.timeline.lanes import Lane
 from projects.timeline.lists import at_most
-from projects.timeline.placing import bring_back, check_room, cut, halves, mode_of, new_id
+from projects.timeline.placing import halves, new_id
 from projects.timeline.shape import (
     Id,
     MediaId,
@@ -179,7 +180,7 @@ class DeleteClip(ClipOperation):
             return
         span = (clip["in_point_ms"], clip["out_point_ms"])
         draft.count_cuts(1)
-        cut(lane, key, span, mode=self.mode, segment_id=None)
+        cut(lane, key, [span], mode=self.mode, segment_id=None)
 
 
 class RestoreClip(ClipOperation):
@@ -194,9 +195,8 @@ class RestoreClip(ClipOperation):
         clip = lane.clips[key]
         if not clip["deleted"]:
             return
-        span = (clip["in_point_ms"], clip["out_point_ms"])
         draft.count_cuts(1)
-        bring_back(lane, key, [span], mode=self.mode)
+        bring_back(lane, key, mode=self.mode)
         if mode_of(clip, self.mode) == "gap":
             check_room(lane)
 

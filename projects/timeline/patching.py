@@ -5,6 +5,7 @@ Only what a patch may touch is read and copied, and only what it has changed is 
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import jsonpatch
@@ -110,7 +111,7 @@ def apply(content: Content, patch: Sequence[Operation]) -> Content:
 def _copy_of_track(track: Track) -> dict[str, Any]:
     clips = [
         {**clip, "effects": [_copy_of_effect(effect) for effect in clip["effects"]]}
-        | ({"cut": dict(clip["cut"])} if "cut" in clip else {})
+        | ({"cut": deepcopy(clip["cut"])} if "cut" in clip else {})
         for clip in track["clips"]
     ]
     return {**track, "clips": clips}

@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterable, Iterator
 from itertools import chain
+from operator import gt
 from typing import Any, NoReturn
 
 import bson
@@ -131,13 +132,15 @@ def _allowed(previous: Clip, clip: Clip) -> int:
 
 def _check_bytes(before: list[Track], after: list[Track]) -> None:
     """Measure the tracks, unless they can hardly have grown."""
-    if _weight(after) > _weight(before) and bytes_of(after) > MAX_TRACKS_BYTES:
+    grown = any(map(gt, _weight(after), _weight(before)))
+    if grown and bytes_of(after) > MAX_TRACKS_BYTES:
         raise TimelineTooLarge
 
 
-def _weight(tracks: list[Track]) -> tuple[int, int, int]:
+def _weight(tracks: list[Track]) -> tuple[int, int, int, int]:
     clips = [clip for track in tracks for clip in track["clips"]]
-    return len(clips), sum(len(clip["effects"]) for clip in clips), len(tracks)
+    effects = sum(len(clip["effects"]) for clip in clips)
+    return len(clips), effects, sum(clip["deleted"] for clip in clips), len(tracks)
 
 
 def bytes_of(tracks: Any) -> int:

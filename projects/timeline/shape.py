@@ -46,6 +46,8 @@ MediaId = Annotated[
 ]  # fmt: skip
 Ms = Annotated[int, Field(strict=True, ge=0, le=MAX_TIME_MS)]
 ClipMs = Annotated[int, Field(strict=True, ge=MIN_CLIP_MS, le=MAX_TIME_MS)]
+UncutMs = Annotated[int, Field(strict=True, ge=0, le=MAX_CLIPS * MAX_TIME_MS)]
+"""A time on a track before any of its clips was deleted."""
 Flag = Annotated[bool, Field(strict=True)]
 Mode = Literal["gap", "ripple"]
 TrackType = Literal["video", "audio"]
@@ -61,11 +63,37 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class OriginShape(Shape):
+    """A clip before any of it was deleted; with its effects where the deleted part has not all."""
+
+    id: Id
+    duration_ms: ClipMs
+    in_point_ms: Ms
+    out_point_ms: Ms
+    effects: Effects | None = None
+
+
 class CutShape(Shape):
-    """How a clip was deleted."""
+    """How a clip was deleted, and what it was cut from: read only, for restoring it."""
 
     mode: Mode
     segment_id: Id | None = None
+    start_ms: UncutMs | None = None
+    origin: OriginShape | None = None
+    in_point_ms: Ms | None = None
+    out_point_ms: Ms | None = None
+    lead_ms: Ms | None = None
+    closed_ms: Ms | None = None
+
+    def stored(self) -> dict[str, Any]:
+        """As MongoDB holds it: without what is not told."""
+        fields = self.model_dump(exclude={"origin"})
+        told = {name: value for name, value in fields.items() if value is not None}
+        told = {"mode": self.mode, "segment_id": self.segment_id, **told}
+        if self.origin is not None:
+            plain = self.origin.effects is None
+            told["origin"] = self.origin.model_dump(exclude={"effects"} if plain else None)
+        return told
 
 
 class ClipShape(Shape):
@@ -101,9 +129,9 @@ class ClipShape(Shape):
 
     def stored(self) -> dict[str, Any]:
         """As MongoDB holds it; a clip that is there has not been cut, its mark is ours to set."""
-        fields = self.model_dump(exclude={"offline"})
-        if self.cut is None or not self.deleted:
-            del fields["cut"]
+        fields = self.model_dump(exclude={"offline", "cut"})
+        if self.cut is not None and self.deleted:
+            fields["cut"] = self.cut.stored()
         return fields
 
 

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from projects.timeline.content import Clip, Refused, Segment, replaced
+from projects.timeline.cutting import asked_of, bring_back, check_room, cut, hides, mode_of
 from projects.timeline.draft import Draft
 from projects.timeline.lanes import Lane
-from projects.timeline.placing import Span, bring_back, check_room, cut, mode_of
+from projects.timeline.placing import Span
 
 
 def edit_word(draft: Draft, *, segment_id: str, index: int, text: str | None) -> None:
@@ -75,35 +76,32 @@ def restore_words(
 
 
 def _cut_out(draft: Draft, segment: Segment, spans: Sequence[Span], mode: str) -> None:
-    """Cut the spans, which are in order, out of what plays them: the last one first."""
+    """Cut the spans, which are in order, out of what plays them."""
     found = [(lane, _playing(lane, segment, spans)) for lane in draft.lanes]
-    draft.count_cuts(sum(len(keys) for _, by_span in found for keys in by_span.values()))
-    for place in reversed(range(len(spans))):
-        for lane, by_span in found:
-            for key in by_span.get(place, ()):
-                # Of a clip that has been cut before, what comes first has kept the key.
-                if _plays(lane.clips[key], segment, spans[place]):
-                    cut(lane, key, spans[place], mode=mode, segment_id=segment["id"])
-                    draft.check_clips()
+    draft.count_cuts(sum(len(some) for _, by_key in found for some in by_key.values()))
+    for lane, by_key in found:
+        for key, some in by_key.items():
+            if key in lane.clips:
+                cut(lane, key, some, mode=mode, segment_id=segment["id"])
+                draft.check_clips()
 
 
-def _playing(lane: Lane, segment: Segment, spans: Sequence[Span]) -> dict[int, list[int]]:
-    """The keys of the clips that play each span, by its place."""
+def _playing(lane: Lane, segment: Segment, spans: Sequence[Span]) -> dict[int, Sequence[Span]]:
+    """The keys of the clips that play any of the spans, or would but for their neighbours."""
     begins, ends = [span[0] for span in spans], [span[1] for span in spans]
-    found: dict[int, list[int]] = {}
+    found: dict[int, Sequence[Span]] = {}
     for key in lane.order:
         clip = lane.clips[key]
-        if not clip["deleted"] and clip["media_file_id"] == segment["media_file_id"]:
+        if clip["media_file_id"] == segment["media_file_id"] and _may_play(clip):
             first = bisect_right(ends, clip["in_point_ms"])
-            for place in range(first, bisect_left(begins, clip["out_point_ms"])):
-                found.setdefault(place, []).append(key)
+            last = bisect_left(begins, clip["out_point_ms"])
+            if first < last:
+                found[key] = spans[first:last]
     return found
 
 
-def _plays(clip: Clip, segment: Segment, span: Span) -> bool:
-    if clip["deleted"] or clip["media_file_id"] != segment["media_file_id"]:
-        return False
-    return bool(clip["in_point_ms"] < span[1] and clip["out_point_ms"] > span[0])
+def _may_play(clip: Clip) -> bool:
+    return not clip["deleted"] or hides(clip)
 
 
 def _bring_back(draft: Draft, segment: Segment, mode: str | None) -> None:
@@ -121,13 +119,14 @@ def _bring_back(draft: Draft, segment: Segment, mode: str | None) -> None:
 def _bring_back_on(
     draft: Draft, lane: Lane, ghosts: list[int], gone: Sequence[Span], mode: str | None
 ) -> None:
-    clips = [(lane.clip(key), key) for key in ghosts]
+    clips = [(lane.uncut(key), key) for key in ghosts]
     clips.sort(key=lambda each: (each[0]["start_ms"], each[0]["in_point_ms"]))
     for ghost, key in clips:
-        spans = _remaining((ghost["in_point_ms"], ghost["out_point_ms"]), gone)
-        draft.count_cuts(max(1, len(spans)))
-        bring_back(lane, key, spans, mode=mode)
-        draft.check_clips()
+        still = _meeting(asked_of(ghost), gone)
+        draft.count_cuts(1 + len(still))
+        if key in lane.clips:
+            bring_back(lane, key, still, mode=mode)
+            draft.check_clips()
     if any(mode_of(ghost, mode) == "gap" for ghost, _ in clips):
         check_room(lane)
 
@@ -137,18 +136,10 @@ def _was_cut_for(clip: Clip, segment: Segment) -> bool:
     return bool(cut_as and cut_as["segment_id"] == segment["id"])
 
 
-def _remaining(span: Span, gone: Sequence[Span]) -> list[Span]:
-    """The parts of a span that lie in none of the others, which are in order."""
-    begin, end = span
-    parts = []
-    for place in range(bisect_right(gone, begin, key=lambda each: each[1]), len(gone)):
-        first, last = gone[place]
-        if first >= end:
-            break
-        if first > begin:
-            parts.append((begin, first))
-        begin = last
-    return [*parts, (begin, end)] if begin < end else parts
+def _meeting(span: Span, others: Sequence[Span]) -> Sequence[Span]:
+    """Those of the others, which are in order, that share some time with a span."""
+    first = bisect_right(others, span[0], key=lambda each: each[1])
+    return others[first : bisect_left(others, span[1], key=lambda each: each[0])]
 
 
 def _spans(edges: Sequence[int], indexes: Iterable[int]) -> list[Span]:

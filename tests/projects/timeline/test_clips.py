@@ -108,7 +108,15 @@ def test_a_deleted_clip_stays_to_be_restored(mode: str) -> None:
     back = after(gone, op("restore_clip"))
 
     assert playing(gone) == [(0 if mode == "ripple" else 1000, 0, 500)]
-    assert gone.tracks[0]["clips"][0]["cut"] == {"mode": mode, "segment_id": None}
+    cut = gone.tracks[0]["clips"][0]["cut"]
+    assert cut == {
+        "mode": mode,
+        "segment_id": None,
+        "start_ms": 0,
+        "origin": {"id": "a", "duration_ms": 1000, "in_point_ms": 0, "out_point_ms": 1000},
+        **({"closed_ms": 1000} if mode == "ripple" else {}),
+    }
+    assert ClipShape.model_validate(gone.tracks[0]["clips"][0]).stored()["cut"] == cut
     assert back == TWO
 
 

@@ -1,0 +1,358 @@
+"""Clips cut and brought back: the stretch around is laid anew from what it was before all cuts.
+
+What is deleted stays on the track as a deleted clip that says how it went, and of what. With the
+mode ``ripple`` the track is closed where nothing else is seen; with ``gap`` nothing moves.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import accumulate, compress
+from operator import and_
+from typing import Any
+
+from projects.timeline.content import Clip, Refused, cross_fade_ms, end_of
+from projects.timeline.lanes import Closing, Lane, Row, closed, closing_of, free_from
+from projects.timeline.origins import (
+    Deletion,
+    Faded,
+    Laid,
+    Origin,
+    Run,
+    deletion_of,
+    laid,
+    origin_of,
+    whole,
+)
+from projects.timeline.placing import Span, new_id
+from projects.timeline.rules import overlaps_of
+
+
+def cut(lane: Lane, key: int, spans: Iterable[Span], *, mode: str, segment_id: str | None) -> None:
+    """Delete stretches of a clip, in order; of a deleted one, of what only went with the rest."""
+    origin, keys = _around(lane, key)
+    run = _run_of(lane, origin, keys, key)
+    room = _hidden(lane.clips[key]) if lane.clips[key]["deleted"] else [_span_of(lane.clips[key])]
+    new = [
+        Deletion(part, mode, segment_id)
+        for begin, end in room
+        for part in _within((begin, end), spans)
+        if origin.length(part)
+    ]
+    if new:
+        deletions = sorted([*run.deletions, *new], key=lambda each: each.span)
+        _lay(lane, replace(run, deletions=_merged(deletions)), keys)
+
+
+def bring_back(
+    lane: Lane, key: int, still: Iterable[Span] = (), *, mode: str | None = None
+) -> None:
+    """Have what was deleted where a clip is marked so play again, but what is ``still`` deleted.
+
+    It comes back as it went or by ``mode``. Unless by ``ripple`` it may come to a place that is
+    taken: see ``check_room``.
+    """
+    deletion = deletion_of(lane.clips[key], key)
+    origin, keys = _around(lane, key)
+    stay = [span for span in _within(deletion.span, still) if origin.length(span)]
+    if stay == [deletion.span]:
+        return
+    wanted = mode_of(lane.clips[key], mode)
+    if wanted != deletion.mode:
+        _bring_elsewhere(lane, key, stay, wanted)
+        return
+    run = _run_of(lane, origin, keys, key)
+    parts = [replace(deletion, span=span, key=None) for span in stay]
+    place = run.deletions.index(deletion)
+    deletions = [*run.deletions[:place], *parts, *run.deletions[place + 1 :]]
+    run = replace(run, deletions=_merged(deletions))
+    if wanted == "gap" or _is_free(lane, lane.uncut(key), origin):
+        _lay(lane, run, keys)
+    else:
+        _bring_elsewhere(lane, key, stay, wanted)
+
+
+def mode_of(ghost: Clip, mode: str | None) -> str:
+    """How it comes back: by the mode asked for, or as it went."""
+    return mode or (ghost.get("cut") or {}).get("mode") or "gap"
+
+
+def asked_of(ghost: Clip) -> Span:
+    """What was deleted where a clip is marked so, without what only went with it."""
+    return deletion_of(ghost, 0).span
+
+
+def hides(clip: Clip) -> bool:
+    """Whether more has gone with a deleted clip than was deleted."""
+    return bool(clip["deleted"] and "in_point_ms" in (clip.get("cut") or {}))
+
+
+def check_room(lane: Lane) -> None:
+    """Raise ``Refused`` where a clip has come back to a place that was taken."""
+    if any(True for _ in overlaps_of(list(lane.finished()["clips"]))):
+        raise Refused("mode", "no_room", "Its place is taken: use the mode ripple to make room.")
+
+
+def _span_of(clip: Clip) -> Span:
+    return clip["in_point_ms"], clip["out_point_ms"]
+
+
+def _hidden(ghost: Clip) -> list[Span]:
+    """What has only gone with what was deleted: before it and behind it."""
+    (begin, end), asked = _span_of(ghost), asked_of(ghost)
+    return [(begin, asked[0]), (asked[1], end)]
+
+
+def _within(room: Span, spans: Iterable[Span]) -> list[Span]:
+    """The spans as far as they lie in another one."""
+    found = [(max(begin, room[0]), min(end, room[1])) for begin, end in spans]
+    return [(begin, end) for begin, end in found if begin < end]
+
+
+def _around(lane: Lane, key: int) -> tuple[Origin, list[int]]:
+    """What a clip was cut from; it and the other parts of that right beside it, in order."""
+    clip = lane.uncut(key)
+    origin = origin_of(clip) if clip["deleted"] else _cut_from(lane, clip) or whole(clip)
+    rows = lane.rows if clip["deleted"] else [lane.gone]
+    before = [other for row in rows for other in row.ending_at(clip["start_ms"])]
+    behind = [other for row in rows for other in row.beginning_at(end_of(clip))]
+    left = [o for o in before if lane.clips[o]["out_point_ms"] == clip["in_point_ms"]]
+    right = [o for o in behind if lane.clips[o]["in_point_ms"] == clip["out_point_ms"]]
+    left, right = ([o for o in some if _is_part(lane, o, origin)] for some in (left, right))
+    return origin, [*left[:1], key, *right[:1]]
+
+
+def _cut_from(lane: Lane, clip: Clip) -> Origin | None:
+    """What a clip that plays is a part of, unless its user has split it."""
+    live, gone = (
+        [*row.ending_at(clip["start_ms"]), *row.beginning_at(end_of(clip))] for row in lane.rows
+    )
+    for origin in (origin_of(lane.uncut(other)) for other in gone):
+        if origin.holds(clip) and not any(_is_part(lane, other, origin) for other in live):
+            return origin
+    return None
+
+
+def _is_part(lane: Lane, key: int, origin: Origin) -> bool:
+    clip = lane.uncut(key)
+    return origin_of(clip) == origin if clip["deleted"] else origin.holds(clip)
+
+
+def _run_of(lane: Lane, origin: Origin, keys: Sequence[int], key: int) -> Run:
+    """These parts of an origin, one and those beside it, as they are."""
+    clips = [lane.clips[key] for key in keys]
+    deletions = [
+        deletion_of(clip, key) for clip, key in zip(clips, keys, strict=True) if clip["deleted"]
+    ]
+    span = (clips[0]["in_point_ms"], clips[-1]["out_point_ms"])
+    fixed = [bool(clips[end]["deleted"] and keys[end] != key) for end in (0, -1)]
+    return Run(origin, span, deletions, (fixed[0], fixed[1]))
+
+
+def _merged(deletions: Sequence[Deletion]) -> list[Deletion]:
+    """Those for the same segment that went the same way and touch, as one."""
+    merged: list[Deletion] = []
+    for one in deletions:
+        last = merged[-1] if merged else None
+        if last is None or one.segment_id is None or not _alike(last, one):
+            merged.append(one)
+        else:
+            key = one.key if last.key is None else last.key
+            merged[-1] = replace(last, span=(last.span[0], one.span[1]), key=key)
+    return merged
+
+
+def _alike(one: Deletion, other: Deletion) -> bool:
+    same = (one.mode, one.segment_id) == (other.mode, other.segment_id)
+    return same and one.span[1] == other.span[0]
+
+
+Named = tuple[Laid, int | None, str]
+
+
+def _lay(lane: Lane, run: Run, keys: Sequence[int]) -> list[tuple[Deletion | None, int]]:
+    """Lay a run anew in the place of its parts; what has come of it, with the keys."""
+    origin, old = run.origin, {key: lane.uncut(key) for key in keys}
+    faded = Faded(_before(lane, origin), _after(lane, origin))
+    plan = _named(origin, old, laid(run, faded))
+    kept = {key for _, key, _ in plan}
+    for part in keys:
+        lane.lift(part)
+        if part not in kept:
+            lane.drop(part, lifted=True)
+    made = []
+    for (span, deletion), key, name in plan:
+        before = None if key is None else old[key]
+        if deletion is None:
+            clip = origin.part(span, name)
+        elif before is not None and _stays(before, span, deletion):
+            clip = dict(before)
+        else:
+            ghost = origin.ghost(span, name, deletion)
+            clip = _closed(ghost, _closing(lane, origin, span, faded))
+        made.append((deletion, lane.lay(key, clip)))
+    if faded.after_ms:
+        _close_again(lane, origin, faded.after_ms)
+    return made
+
+
+def _named(origin: Origin, old: dict[int, Clip], parts: Sequence[Laid]) -> list[Named]:
+    """Which parts go on as which clips: the origin's id stays, then ids of what plays."""
+    told = {deletion.key for _, deletion in parts if deletion is not None}
+    free = [key for key in old if key not in told]
+    free.sort(key=lambda key: (old[key]["id"] != origin.clip["id"], old[key]["deleted"]))
+    given: dict[Span, int] = {}
+    for span, deletion in sorted(parts, key=lambda part: part[1] is not None):
+        some = [key for key in free if _touch(_span_of(old[key]), span)]
+        if deletion is not None and deletion.key is not None:
+            some = [key for key in some if old[key]["id"] == origin.clip["id"]] or [deletion.key]
+        if some:
+            given[span] = some[0]
+            free = [key for key in free if key != some[0]]
+    keys = [given.get(span) for span, _ in parts]
+    return [
+        (part, key, new_id() if key is None else old[key]["id"])
+        for part, key in zip(parts, keys, strict=True)
+    ]
+
+
+def _touch(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def _stays(ghost: Clip, span: Span, deletion: Deletion) -> bool:
+    """Whether a deleted clip is what it was."""
+    same = replace(deletion_of(ghost, 0), key=deletion.key) == deletion
+    return bool(ghost["deleted"] and _span_of(ghost) == span and same)
+
+
+def _closed(ghost: Clip, closing: Closing) -> dict[str, Any]:
+    return closed(ghost, closing) if ghost["cut"]["mode"] == "ripple" else dict(ghost)
+
+
+def _closing(lane: Lane, origin: Origin, span: Span, faded: Faded) -> Closing:
+    """What the track is closed by where this has gone: by what nothing else is seen in."""
+    start = origin.at(span[0])
+    seen_until = _before(lane, origin, seen=True) + origin.clip["start_ms"]
+    begin = max(start, seen_until)
+    end = min(origin.at(span[1]), end_of(origin.clip) - faded.after_ms)
+    return (begin - start, end - begin) if end > begin else (0, 0)
+
+
+def _before(lane: Lane, origin: Origin, *, seen: bool = False) -> int:
+    """How long its start lies under the clip before: as it was uncut, or what is seen of that.
+
+    Of a deleted clip nothing is seen, but the place of one that has left a gap is not closed.
+    """
+    start, fade = origin.clip["start_ms"], cross_fade_ms(origin.clip)
+    if not fade:
+        return 0
+    row = lane.playing
+    ends = row.ends_before(bisect_left(row.starts, start))
+    row = lane.gone
+    for key in _between(row.keys, row.ends_before(len(row.keys)), start + 1, start + fade):
+        ghost = lane.uncut(key)
+        before = origin_of(ghost).clip
+        if before["start_ms"] < start:
+            if not seen:
+                ends.append(end_of(before))
+            elif mode_of(ghost, None) == "gap":
+                ends.append(end_of(ghost))
+    return max((end - start for end in ends if start < end <= start + fade), default=0)
+
+
+def _between(keys: Sequence[int], moments: Sequence[int], first: int, last: int) -> list[int]:
+    """The keys whose moments are from the first to the last."""
+    late = map(first.__le__, moments)
+    early = map(last.__ge__, moments)
+    return list(compress(keys, map(and_, late, early)))
+
+
+def _after(lane: Lane, origin: Origin) -> int:
+    """How long its end lies under the clip behind, as that was uncut."""
+    start, end = origin.clip["start_ms"], end_of(origin.clip)
+    found = 0
+    for key in _over(lane.playing, end - 1, end) + _over(lane.gone, end - 1, end):
+        clip = lane.uncut(key)
+        other = origin_of(clip).clip if clip["deleted"] else clip
+        overlap = end - other["start_ms"]
+        if other["start_ms"] > start and overlap <= cross_fade_ms(other):
+            found = max(found, overlap)
+    return found
+
+
+def _over(row: Row, begin: int, end: int) -> list[int]:
+    """The keys of the clips in a row that lie over any of this time."""
+    place = bisect_left(row.starts, end)
+    over = map(begin.__lt__, row.ends_before(place))
+    return list(compress(row.keys[:place], over))
+
+
+def _close_again(lane: Lane, origin: Origin, after_ms: int) -> None:
+    """Close the track anew where the deleted start of the next clip lay under this one."""
+    row, end = lane.gone, end_of(origin.clip)
+    places = range(bisect_left(row.starts, end - after_ms), bisect_left(row.starts, end))
+    for key in [row.keys[place] for place in places]:
+        ghost = lane.uncut(key)
+        other = origin_of(ghost)
+        if closing_of(ghost) is None or other.clip["start_ms"] <= origin.clip["start_ms"]:
+            continue
+        faded = Faded(0, _after(lane, other))
+        closing = _closing(lane, other, _span_of(ghost), faded)
+        if closing != closing_of(ghost):
+            lane.lift(key)
+            lane.lay(key, closed(ghost, closing))
+
+
+def _is_free(lane: Lane, ghost: Clip, origin: Origin) -> bool:
+    """Whether nothing plays at its place that did not when it was there."""
+    start, end = origin.clip["start_ms"], end_of(origin.clip)
+    for key in _over(lane.playing, ghost["start_ms"], end_of(ghost)):
+        other = lane.uncut(key)
+        if other["start_ms"] > start:
+            overlap, fade = end - other["start_ms"], cross_fade_ms(other)
+        else:
+            overlap, fade = end_of(other) - start, cross_fade_ms(origin.clip)
+        if overlap > fade:
+            return False
+    return True
+
+
+def _bring_elsewhere(lane: Lane, key: int, still: Sequence[Span], mode: str) -> None:
+    """Bring back by another mode than it went, or to a place that is taken.
+
+    What it has closed stays closed, and with ``ripple`` room is made for it.
+    """
+    for part in _apart(lane, key, still):
+        ghost = lane.uncut(part)
+        closing = closing_of(ghost)
+        lane.lift(part)
+        if closing is not None:
+            lane.move(ghost["start_ms"] + sum(closing), -closing[1])
+        at = ghost["start_ms"]
+        if mode == "ripple":
+            row = lane.playing
+            reach = list(accumulate(row.ends_before(len(row.keys)), max))
+            at = free_from(row.starts, reach, at)
+            lane.move(at, ghost["duration_ms"])
+        cut = {"segment_id": None, **(ghost.get("cut") or {}), "mode": "gap"}
+        lane.lay(part, {**ghost, "start_ms": at, "cut": cut})
+        bring_back(lane, part)
+
+
+def _apart(lane: Lane, key: int, still: Sequence[Span]) -> list[int]:
+    """A deletion taken apart: the keys of the parts that are to come back."""
+    deletion = deletion_of(lane.clips[key], key)
+    if not still:
+        return [key]
+    origin, keys = _around(lane, key)
+    run = _run_of(lane, origin, keys, key)
+    edges = [deletion.span[0], *(edge for span in still for edge in span), deletion.span[1]]
+    rest = [(edges[i], edges[i + 1]) for i in range(0, len(edges), 2)]
+    back = [replace(deletion, span=span, key=None) for span in rest if origin.length(span)]
+    stay = [replace(deletion, span=span, key=None) for span in still]
+    place = run.deletions.index(deletion)
+    parts = sorted([*back, *stay], key=lambda each: each.span)
+    deletions = [*run.deletions[:place], *parts, *run.deletions[place + 1 :]]
+    made = _lay(lane, replace(run, deletions=deletions), keys)
+    return [key for one, key in made if one in back]
