@@ -11,7 +11,7 @@ from uuid import UUID
 import bson
 from django.utils import timezone
 
-from projects import edl
+from projects import edl, speakers
 from projects.documents import MAX_APPLIED_JOBS, MAX_TRANSCRIPT_BYTES
 
 REPLACE_SEGMENTS = "replace_segments"
@@ -98,7 +98,7 @@ def _merge_once(
         "media_file_id": str(media_file_id),
         "index": _place(before["transcript"], str(media_file_id)),
         "generated_at": timezone.now(),
-        "segments": segments,
+        "segments": speakers.named(segments, before["transcript"]["segments"], str(media_file_id)),
     }
     after, inverse = replaced(before["transcript"], edit)
     size = len(bson.encode(after))

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from gpu_tasks.audio import RATE, Samples, SoundTrack
+from gpu_tasks.audio import RATE, Block, Samples, SoundTrack
 from gpu_tasks.decoding import open_media
 from gpu_tasks.engine import Workspace
 from gpu_tasks.errors import EngineError, ErrorCode
@@ -24,6 +24,7 @@ from gpu_tasks.lip_sync.contract import (
     MIN_SECONDS,
     LipSyncResult,
 )
+from gpu_tasks.loudness import lifted
 
 READ_SHARE = 0.4
 """Of the progress, for reading the film and following its face."""
@@ -120,16 +121,19 @@ def rate_of(frame_rate: Fraction) -> Fraction:
 
 
 def _recording(path: Path) -> Samples:
-    """All samples, gaps as silence."""
-    parts: list[Samples] = []
-    end = 0
+    """All samples, gaps as silence; what is quiet is lifted, for lips move as they do aloud."""
+    blocks: list[Block] = []
     with open_media(path) as container:
         for block in SoundTrack(container).blocks():
             if block.end > MAX_SECONDS * RATE:
                 message = f"The recording is longer than {MAX_SECONDS} seconds."
                 raise EngineError(ErrorCode.INPUT_INVALID, message)
-            parts += [np.zeros(block.start - end, np.int16), block.samples]
-            end = block.end
+            blocks.append(block)
+    parts: list[Samples] = []
+    end = 0
+    for block in lifted(blocks):
+        parts += [np.zeros(block.start - end, np.int16), block.samples]
+        end = block.end
     if end < MIN_SECONDS * RATE:
         message = f"The recording is shorter than {MIN_SECONDS} seconds."
         raise EngineError(ErrorCode.INPUT_INVALID, message)

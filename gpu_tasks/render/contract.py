@@ -1,7 +1,11 @@
 """The render function: a timeline and its sources in, a film out, in stretches that are kept."""
 
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from fractions import Fraction
+from itertools import islice
+from operator import itemgetter
 from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
@@ -31,6 +35,8 @@ MIN_LUFS, MAX_LUFS = -36.0, -8.0
 MAX_CUE_LENGTH = 2000
 
 Ms = Annotated[int, Field(ge=0)]
+Span = tuple[int, int]
+"""From, and to before: milliseconds or frames of the film."""
 
 
 class Format(StrEnum):
@@ -76,6 +82,10 @@ class Source(Wire):
 
     id: str = Field(description="Its object key: what is stored there never changes.")
     name: str = Field(description="As its owner knows it.")
+    detached: tuple[Span, ...] = Field(
+        default=(),
+        description="When tracks that only sound play it, in order: clips that show it are silent.",
+    )
 
 
 class Clip(Wire):
@@ -92,6 +102,10 @@ class Clip(Wire):
     fade_out_ms: Ms = 0
     fade_out_offset_ms: Ms = Field(default=0, description="How much of it lies behind the clip.")
     sounds: bool = Field(description="Whether its sound is to be heard.")
+
+    def source_ms(self, at_ms: int) -> float:
+        """The time of the source that is played at a time of the timeline."""
+        return self.in_ms + (at_ms - self.start_ms) * self.speed_permille / 1000
 
     @model_validator(mode="after")
     def _lasts(self) -> "Clip":
@@ -128,6 +142,18 @@ class Cue(Wire):
     text: str = Field(max_length=MAX_CUE_LENGTH)
 
 
+def outside(spans: Sequence[Span], first: int, end: int) -> Iterator[Span]:
+    """What of a span lies outside of others, which are in order and apart."""
+    for begin, until in islice(spans, bisect_right(spans, first, key=itemgetter(1)), None):
+        if begin >= end:
+            break
+        if first < begin:
+            yield first, begin
+        first = until
+    if first < end:
+        yield first, end
+
+
 class Timeline(Wire):
     """What is to be played: tracks from the lowest to the one above all."""
 
@@ -143,8 +169,17 @@ class Timeline(Wire):
     @property
     def is_heard(self) -> bool:
         """Whether any clip sounds, and is not muted."""
-        clips = (clip for track in self.tracks for clip in track.clips)
-        return any(clip.sounds and clip.gain_db > MIN_GAIN_DB for clip in clips)
+        return any(
+            clip.gain_db > MIN_GAIN_DB and any(self.heard(track, clip))
+            for track in self.tracks
+            for clip in track.clips
+        )
+
+    def heard(self, track: Track, clip: Clip) -> Iterator[Span]:
+        """When a clip of the track sounds, in milliseconds."""
+        if clip.sounds:
+            detached = self.sources[clip.source].detached if track.shows else ()
+            yield from outside(detached, clip.start_ms, clip.end_ms)
 
     @model_validator(mode="after")
     def _complete(self) -> "Timeline":

@@ -5,12 +5,12 @@ from its in point. So what it shows does not depend on where on the timeline it 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
-from gpu_tasks.render.contract import Clip, Track
+from gpu_tasks.render.contract import Clip, Source, Span, Track, outside
 
 JOINT_MS = 2
 """Where the parts of a divided clip meet, their times are rounded."""
@@ -36,6 +36,9 @@ class Placed:
     sounds: bool
     lead: int = 0
     tail: int = 0
+    before: int = 0
+    """Frames of the clip that come before ``first``, where this is a part of it."""
+    behind: int = 0
 
     @property
     def length(self) -> int:
@@ -60,6 +63,33 @@ def placed(track: Track, rate: Fraction) -> list[Placed]:
         found[index] = replace(found[index], tail=overlap)
         found[index + 1] = replace(after, lead=overlap)
     return found
+
+
+def heard_of(
+    track: Track, clips: Sequence[Placed], sources: Sequence[Source], rate: Fraction
+) -> Iterator[Placed]:
+    """The parts of a track's clips that sound: what is detached sounds elsewhere then."""
+    detached = [list(_frames(source.detached, rate)) for source in sources]
+    for clip in clips:
+        if clip.sounds:
+            elsewhere = detached[clip.source] if track.shows else ()
+            for first, end in outside(elsewhere, clip.first, clip.end):
+                yield replace(
+                    clip,
+                    first=first,
+                    end=end,
+                    at=clip.at_frame(first, rate),
+                    before=first - clip.first,
+                    behind=clip.end - end,
+                )
+
+
+def _frames(spans: Iterable[Span], rate: Fraction) -> Iterator[Span]:
+    """Those that last for a frame at least."""
+    for span in spans:
+        first, end = (frame_of(at_ms, rate) for at_ms in span)
+        if first < end:
+            yield first, end
 
 
 def _joined(track: Track, rate: Fraction) -> Iterator[Placed]:

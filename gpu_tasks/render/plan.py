@@ -16,7 +16,7 @@ from typing import Any
 from zlib import crc32
 
 from gpu_tasks.render.contract import Captions, Cue, Format, Output, Source, Timeline
-from gpu_tasks.render.placing import Placed, frame_of, placed
+from gpu_tasks.render.placing import Placed, frame_of, heard_of, placed
 
 VERSION = 3
 """Raise it when the same stretch is made differently: none made before is used then."""
@@ -104,9 +104,9 @@ def plan(timeline: Timeline, output: Output) -> Plan:
     """How the timeline is rendered; pure, and quick."""
     rate = output.rate
     frames = max(1, frame_of(timeline.duration_ms, rate))
-    tracks = [(track.shows, placed(track, rate)) for track in timeline.tracks]
-    seen = [clips for shows, clips in tracks if shows]
-    heard = [[clip for clip in clips if clip.sounds] for _, clips in tracks]
+    tracks = [(track, placed(track, rate)) for track in timeline.tracks]
+    seen = [clips for track, clips in tracks if track.shows]
+    heard = [list(heard_of(track, clips, timeline.sources, rate)) for track, clips in tracks]
     pictures: tuple[Stretch, ...] = ()
     if output.format is not Format.M4A:
         cues = timeline.cues if output.captions is Captions.BURNED else ()
@@ -128,7 +128,8 @@ def _pictures(
     )
     made_of = [output.format, output.width, output.height, output.frame_rate, output.proxy]
     edges = _edges(tracks, sources, rate)
-    for begin, end in pairwise(_cuts(tracks, edges, frames, PICTURES, rate)):
+    cuts = _cuts(tracks, edges, frames, PICTURES, rate)
+    for (begin, end), clips in zip(pairwise(cuts), _played(tracks, cuts), strict=True):
         while words and words[0].end <= begin:
             words.popleft()
         shown = [
@@ -136,7 +137,7 @@ def _pictures(
             for one in takewhile(lambda one: one.first < end, words)  # noqa: B023 - used at once
         ]
         shown = [one for one in shown if one.first < one.end]
-        pieces = tuple(_pieces(tracks, begin, end, rate, sound=False))
+        pieces = tuple(_piece(clip, begin, end, rate, sound=False) for clip in clips)
         yield _named(["pictures", *made_of], sources, end - begin, pieces, tuple(shown))
 
 
@@ -149,8 +150,8 @@ def _sound(
     # Where a cut is no whole number of samples from the beginning, stretches would not fit.
     step = (SAMPLE_RATE / rate).denominator
     whole = sorted({0, frames, *(cut - cut % step for cut in cuts[:-1])})
-    for begin, end in pairwise(whole):
-        pieces = tuple(_pieces(tracks, begin, end, rate, sound=True))
+    for (begin, end), clips in zip(pairwise(whole), _played(tracks, whole), strict=True):
+        pieces = tuple(_piece(clip, begin, end, rate, sound=True) for clip in clips)
         yield _named(["sound", output.frame_rate], sources, end - begin, pieces)
 
 
@@ -214,36 +215,41 @@ def _cuts(
     return cuts
 
 
-def _pieces(
-    tracks: list[list[Placed]], begin: int, end: int, rate: Fraction, *, sound: bool
-) -> Iterator[Piece]:
-    for clips in tracks:
-        for clip in clips:
-            if clip.end > begin and clip.first < end:
-                first = max(clip.first, begin)
-                yield Piece(
-                    source=clip.source,
-                    first=first - begin,
-                    end=min(clip.end, end) - begin,
-                    at=clip.at_frame(first, rate),
-                    speed=clip.speed,
-                    gain_db=clip.gain_db if sound else 0.0,
-                    since=first - clip.first if sound and clip.speed != 1 else 0,
-                    ramps=tuple(
-                        replace(ramp, first=ramp.first - begin)
-                        for ramp in _ramps(clip, sound=sound)
-                        if ramp.first < min(clip.end, end) and ramp.end > first
-                    ),
-                )
+def _played(tracks: list[list[Placed]], cuts: Sequence[int]) -> list[list[Placed]]:
+    """What each stretch between two cuts has a part of, found without asking all of each."""
+    played: list[list[Placed]] = [[] for _ in cuts[1:]]
+    for clip in (clip for clips in tracks for clip in clips):
+        for place in range(bisect_right(cuts, clip.first) - 1, bisect_left(cuts, clip.end)):
+            played[place].append(clip)
+    return played
+
+
+def _piece(clip: Placed, begin: int, end: int, rate: Fraction, *, sound: bool) -> Piece:
+    first, last = max(clip.first, begin), min(clip.end, end)
+    return Piece(
+        source=clip.source,
+        first=first - begin,
+        end=last - begin,
+        at=clip.at_frame(first, rate),
+        speed=clip.speed,
+        gain_db=clip.gain_db if sound else 0.0,
+        since=first - clip.first if sound and clip.speed != 1 else 0,
+        ramps=tuple(
+            replace(ramp, first=ramp.first - begin)
+            for ramp in _ramps(clip, sound=sound)
+            if ramp.first < last and ramp.end > first
+        ),
+    )
 
 
 def _ramps(clip: Placed, *, sound: bool) -> Iterator[Ramp]:
     """Of the whole clip; in pictures the later clip dissolves over the other."""
+    first, end = clip.first - clip.before, clip.end + clip.behind
     tail = clip.tail if sound else 0
-    yield Ramp(clip.first, clip.lead, rising=True, dissolve=True)
+    yield Ramp(first, clip.lead, rising=True, dissolve=True)
     if clip.fade_in:
         yield Ramp(*clip.fade_in, rising=True, dissolve=False)
-    yield Ramp(clip.end - tail, tail, rising=False, dissolve=True)
+    yield Ramp(end - tail, tail, rising=False, dissolve=True)
     if clip.fade_out:
         yield Ramp(*clip.fade_out, rising=False, dissolve=False)
 

@@ -171,7 +171,9 @@ class Rendering:
         for track in self.timeline.tracks:
             for clip in track.clips:
                 found = self.looks[clip.source]
-                if found is not None and found.lacks(clip, shows=track.shows and is_seen):
+                heard = list(self.timeline.heard(track, clip))
+                shows = track.shows and is_seen
+                if found is not None and found.lacks(clip, shows=shows, heard=heard):
                     raise torn(self.timeline.sources[clip.source].name)
 
     def _make(self) -> Path | None:

@@ -18,6 +18,8 @@ EARLY_SECONDS = Fraction(1, 2)
 """How long before its first sample a source is entered: decoders and resamplers swing in."""
 SLOWEST = Fraction(1, 2)
 """FFmpeg's `atempo` goes no lower at once."""
+RUN_OUT_SAMPLES = SAMPLE_RATE // 2
+"""Of the source, behind what is played: it keeps back what it may still need of the end."""
 SUFFIX = ".wv"
 BLOCK_SAMPLES = SAMPLE_RATE // 2
 """WavPack takes the mix's first frame for its block, and refuses one of under 128 samples."""
@@ -100,6 +102,7 @@ def _played(piece: Piece, look: Look, rate: Fraction) -> str:
     first = samples_of(piece.first, rate)
     length = samples_of(piece.end, rate) - first
     source = -(-(skipped + length) * piece.speed.numerator // piece.speed.denominator)
+    source += RUN_OUT_SAMPLES if piece.speed != 1 else 0
     filters = [
         f"asetpts=PTS-{look.starts_at + entry:.6f}/TB",
         # Gaps are filled, and what begins late does so.
@@ -108,7 +111,7 @@ def _played(piece: Piece, look: Look, rate: Fraction) -> str:
         STEREO,
         f"atrim=start_sample={begin}:end_sample={begin + source}",
         "asetpts=N/SR/TB",
-        *_tempo(piece.speed),
+        *_tempo(piece.speed, source),
         f"apad=whole_len={skipped + length}",
         *_gain(piece),
         # Fades are reckoned from times, which FFmpeg would round down.
@@ -121,7 +124,9 @@ def _played(piece: Piece, look: Look, rate: Fraction) -> str:
     return ",".join(filters)
 
 
-def _tempo(speed: Fraction) -> Iterator[str]:
+def _tempo(speed: Fraction, length: int) -> Iterator[str]:
+    if speed != 1:
+        yield f"apad=whole_len={length}"
     while speed < SLOWEST:
         yield f"atempo={float(SLOWEST)}"
         speed /= SLOWEST

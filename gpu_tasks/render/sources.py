@@ -1,6 +1,6 @@
 """What a source is like, as far as rendering must know."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 from gpu_tasks.decoding import open_media, sound_of
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.film import HDR_TRANSFERS, MAX_SOURCE_PIXELS
-from gpu_tasks.render.contract import Clip
+from gpu_tasks.render.contract import Clip, Span
 from gpu_tasks.render.extents import Extent, extent_of
 
 STILL = frozenset({"jpeg_pipe", "png_pipe", "webp_pipe"})
@@ -57,14 +57,17 @@ class Look:
     extents: Mapping[int, Extent] = field(default_factory=dict)
     """Of the streams that are used, by their indices."""
 
-    def lacks(self, clip: Clip, *, shows: bool) -> bool:
-        """Whether too little is there of what a clip shows, or lets hear."""
-        begin, length = clip.in_ms / 1000, (clip.end_ms - clip.start_ms) / 1000
-        end = begin + length * clip.speed_permille / 1000
-        streams = [self.pictures.stream] if shows and self.pictures else []
-        streams += [self.sound] if clip.sounds and self.sound is not None else []
+    def lacks(self, clip: Clip, *, shows: bool, heard: Sequence[Span]) -> bool:
+        """Whether too little is there of what a clip shows, or lets hear at the times ``heard``."""
+        wanted: dict[int, Span] = {}
+        if heard and self.sound is not None:
+            wanted[self.sound] = heard[0][0], heard[-1][1]
+        if shows and self.pictures:
+            wanted[self.pictures.stream] = clip.start_ms, clip.end_ms
         return any(
-            stream in self.extents and self.extents[stream].lacks(begin, end) for stream in streams
+            stream in self.extents
+            and self.extents[stream].lacks(*(clip.source_ms(at) / 1000 for at in span))
+            for stream, span in wanted.items()
         )
 
 

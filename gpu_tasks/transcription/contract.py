@@ -85,6 +85,7 @@ class Transcript(Wire):
     language: str
     duration_ms: int = Field(ge=0)
     segments: list[Segment]
+    is_silent: bool = Field(default=False, description="Whether there is nothing at all to hear.")
 
 
 class TranscriptionResult(Wire):

@@ -18,7 +18,7 @@ from gpu_tasks.transcription.contract import (
     TranscriptionResult,
     Word,
 )
-from gpu_tasks.transcription.listening import listen
+from gpu_tasks.transcription.listening import listen, measure
 from gpu_tasks.transcription.speakers import Voice, labels, voice
 from gpu_tasks.transcription.sphinx import HeardWord, Recogniser
 from gpu_tasks.transcription.turns import ONLY_SPEAKER
@@ -67,15 +67,18 @@ class DraftEngine:
         self, media: Path, *, diarization: bool, progress: Callable[[float], None]
     ) -> Transcript:
         """The transcript of an English recording."""
+        level = measure(media, progress)
         with open_media(media) as container:
             track = SoundTrack(container)
-            spoken = list(self._understand(listen(track, progress), progress))
+            blocks = listen(track, level.gain, progress)
+            spoken = list(self._understand(blocks, progress))
             duration_ms = track.duration_ms
         speakers = _speakers(spoken, diarization)
         return Transcript(
             language="en",
             duration_ms=duration_ms,
             segments=[_segment(*pair, duration_ms) for pair in zip(spoken, speakers, strict=True)],
+            is_silent=level.is_silent,
         )
 
     def _understand(

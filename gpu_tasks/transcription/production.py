@@ -23,7 +23,7 @@ from gpu_tasks.transcription.contract import (
     TranscriptionResult,
 )
 from gpu_tasks.transcription.diarization import Diarization
-from gpu_tasks.transcription.listening import listen
+from gpu_tasks.transcription.listening import listen, measure
 from gpu_tasks.transcription.turns import HeardWord, Turn, segments, speakers
 from gpu_tasks.transcription.utterances import utterances
 from gpu_tasks.transcription.whisper import Whisper
@@ -60,9 +60,11 @@ class ProductionEngine:
         """Write the ``Transcript``; the result counts what is in it."""
         _check_language(payload.language)
         by_voice = payload.speaker_diarization
-        with open_media(workspace.input("media")) as container:
+        media = workspace.input("media")
+        level = measure(media, workspace.progress)
+        with open_media(media) as container:
             track = SoundTrack(container)
-            words = list(self._words(track, payload, workspace))
+            words = list(self._words(track, level.gain, payload, workspace))
             duration_ms = track.duration_ms
         words = ordered(words, duration_ms)
         turns = self._turns(workspace) if by_voice and words else []
@@ -70,6 +72,7 @@ class ProductionEngine:
             language=payload.language,
             duration_ms=duration_ms,
             segments=segments(words, speakers(words, turns)),
+            is_silent=level.is_silent,
         )
         workspace.output("transcript").write_text(transcript.model_dump_json(), encoding="utf-8")
         workspace.progress(1.0)
@@ -81,7 +84,11 @@ class ProductionEngine:
         )
 
     def _words(
-        self, track: SoundTrack, payload: TranscriptionPayload, workspace: Workspace
+        self,
+        track: SoundTrack,
+        gain: float,
+        payload: TranscriptionPayload,
+        workspace: Workspace,
     ) -> Iterator[HeardWord]:
         """The words of the sound, batch by batch; the sound is kept where voices are wanted."""
         share = 0.0
@@ -91,7 +98,7 @@ class ProductionEngine:
             workspace.progress(share * scale)
 
         with workspace.scratch(SOUND).open("wb") as kept:
-            blocks: Iterable[Block] = listen(track, tick)
+            blocks: Iterable[Block] = listen(track, gain, tick)
             if payload.speaker_diarization:
                 blocks = _kept(blocks, kept)
             for batch in _batches(chunks(utterances(blocks, VAD_STRICTNESS))):

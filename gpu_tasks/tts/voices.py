@@ -8,6 +8,7 @@ import numpy as np
 from gpu_tasks.audio import RATE, Block, Samples, SoundTrack
 from gpu_tasks.decoding import open_media
 from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.loudness import lifted
 from gpu_tasks.transcription.speakers import voice
 from gpu_tasks.transcription.utterances import utterances
 
@@ -60,6 +61,6 @@ def _sound(path: Path, rate: int) -> Samples:
         blocks = SoundTrack(container, rate=rate).blocks()
         read = list(takewhile(lambda block: block.end <= MAX_READ_SECONDS * rate, blocks))
     sound = np.zeros(read[-1].end if read else 0, np.int16)
-    for block in read:
+    for block in lifted(read, rate):
         sound[block.start : block.end] = block.samples
     return sound

@@ -76,6 +76,7 @@ class Transcription(Feature):
             "transcript": stored.model_dump(mode="json"),
             "result_key": key,
             "segments_count": len(stored.segments),
+            "heard": _heard(stored),
             "language": stored.language,
         }
 
@@ -95,6 +96,13 @@ class Transcription(Feature):
             return  # deleted meanwhile: the job still has its transcript
         except EdlTooLarge as exc:
             raise EngineError(ErrorCode.INPUT_INVALID, str(exc.detail)) from exc
+
+
+def _heard(stored: contract.Transcript) -> str:
+    """Why there may be no words: sound that nobody was understood in is not silence."""
+    if stored.segments:
+        return "speech"
+    return "silence" if stored.is_silent else "sound"
 
 
 FEATURE = Transcription()

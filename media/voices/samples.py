@@ -12,6 +12,7 @@ import numpy as np
 from gpu_tasks.audio import RATE, Block, Samples, SoundTrack
 from gpu_tasks.decoding import open_media
 from gpu_tasks.errors import EngineError, Refusal
+from gpu_tasks.loudness import lifted
 from gpu_tasks.transcription.speakers import labels, voice
 from gpu_tasks.transcription.utterances import FRAME, MARGIN_FRAMES, Utterance, utterances
 from media.probing import IMAGE, UnsupportedMedia, probe
@@ -118,7 +119,7 @@ def examine(source: BinaryIO) -> VoiceSample:
     source.seek(0)
     blocks = _blocks(source)
     check_level(blocks)
-    spoken = list(utterances(blocks))
+    spoken = list(utterances(lifted(blocks)))
     speech_ms = sum(_speech_samples(one) for one in spoken) * 1000 // RATE
     check_speech(speech_ms)
     check_clipping(spoken)

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from gpu_tasks.render.contract import (
     Cue,
     Output,
     Source,
+    Span,
     Timeline,
     Track,
 )
@@ -42,8 +42,6 @@ from projects.timeline.dividing import undivided
 from projects.timeline.effects import KNOWN
 
 MAX_CLIPS_NAMED = 20
-Stretch = tuple[int, int]
-"""Milliseconds of the timeline: from, to."""
 PROXY_SIDE = 640
 """The longer side of a proxy, at most."""
 WORK_OF_A_CLIP = 10
@@ -189,53 +187,46 @@ def _timeline(
     detached = _detached(document["tracks"])
     return Timeline(
         sources=tuple(
-            Source(id=media[media_id].r2_key, name=media[media_id].name) for media_id in places
+            Source(
+                id=media[media_id].r2_key,
+                name=media[media_id].name,
+                detached=tuple(detached.get(media_id, ())),
+            )
+            for media_id in places
         ),
-        tracks=tuple(_track(track, media, places, detached) for track in document["tracks"]),
+        tracks=tuple(_track(track, media, places) for track in document["tracks"]),
         cues=tuple(_cues(document)) if with_captions else (),
     )
 
 
 def _track(
-    track: Mapping[str, Any],
-    media: Mapping[str, MediaFile],
-    places: Mapping[str, int],
-    detached: Mapping[str, Sequence[Stretch]],
+    track: Mapping[str, Any], media: Mapping[str, MediaFile], places: Mapping[str, int]
 ) -> Track:
-    shows = track["type"] == "video"
     live = [clip for clip in track["clips"] if not clip["deleted"]]
     clips = []
     for clip in undivided(sorted(live, key=lambda one: (one["start_ms"], end_of(one)))):
         media_id = clip["media_file_id"]
         sounds = bool(media[media_id].metadata.get("has_audio"))
-        if shows and _meets(clip, detached.get(media_id, ())):
-            sounds = False
         clips.append(_clip(clip, places[media_id], sounds=sounds))
-    return Track(shows=shows, clips=tuple(clips))
+    return Track(shows=track["type"] == "video", clips=tuple(clips))
 
 
-def _detached(tracks: Iterable[Mapping[str, Any]]) -> dict[str, list[Stretch]]:
+def _detached(tracks: Iterable[Mapping[str, Any]]) -> dict[str, list[Span]]:
     """When audio tracks play a media file: a film's sound is heard from there, not twice.
 
-    The stretches of each are in order, and those that meet are one.
+    The spans of each are in order, and those that meet are one.
     """
-    played: dict[str, list[Stretch]] = {}
+    played: dict[str, list[Span]] = {}
     clips = [clip for track in tracks if track["type"] == "audio" for clip in track["clips"]]
     for clip in sorted(clips, key=lambda one: one["start_ms"]):
         if not clip["deleted"]:
-            stretches = played.setdefault(clip["media_file_id"], [])
+            spans = played.setdefault(clip["media_file_id"], [])
             begin, end = clip["start_ms"], end_of(clip)
-            if stretches and begin <= stretches[-1][1]:
-                begin, last = stretches.pop()
+            if spans and begin <= spans[-1][1]:
+                begin, last = spans.pop()
                 end = max(end, last)
-            stretches.append((begin, end))
+            spans.append((begin, end))
     return played
-
-
-def _meets(clip: Mapping[str, Any], stretches: Sequence[Stretch]) -> bool:
-    """Whether any of the stretches, which are in order, has a time in common with the clip."""
-    place = bisect_right(stretches, clip["start_ms"], key=lambda stretch: stretch[1])
-    return place < len(stretches) and bool(stretches[place][0] < end_of(clip))
 
 
 def _clip(clip: Mapping[str, Any], source: int, *, sounds: bool) -> Clip:

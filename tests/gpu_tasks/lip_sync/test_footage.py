@@ -9,7 +9,9 @@ import pytest
 from gpu_tasks.audio import RATE
 from gpu_tasks.lip_sync.contract import MAX_RATE, MAX_SECONDS, MIN_RATE
 from gpu_tasks.lip_sync.footage import _recording, rate_of, source_index
-from tests.gpu_tasks.recordings import sound_of, tone, write_sound
+from gpu_tasks.lip_sync.speech import lips
+from tests.gpu_tasks.recordings import SHORT, sound_of, tone, write_sound
+from tests.gpu_tasks.test_loudness import at_level
 
 
 def test_frames_go_back_and_forth_and_none_stands_still():
@@ -43,6 +45,16 @@ def test_a_recording_as_long_as_it_may_be_is_read_whole(tmp_path: Path):
     longest = np.zeros(MAX_SECONDS * RATE, np.int16)
     path = write_sound(tmp_path / "long.flac", "flac", longest, rate=RATE, sample_format="s16")
     assert _recording(path).size == longest.size
+
+
+def test_lips_move_for_quiet_speech_as_for_loud(tmp_path: Path):
+    loud = sound_of(SHORT)
+    shapes = []
+    for level_db in (-22, -60):
+        quiet = at_level(loud, level_db)
+        path = write_sound(tmp_path / "said.wav", "pcm_s16le", quiet, rate=RATE)
+        shapes.append(lips(_recording(path), frames=75, frame_rate=Fraction(25)).opening)
+    assert np.abs(shapes[0] - shapes[1]).max() < 0.1
 
 
 def test_a_gap_in_a_recording_is_silence(tmp_path: Path):

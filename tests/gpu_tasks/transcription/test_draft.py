@@ -20,6 +20,7 @@ from tests.gpu_tasks.recordings import (
     write_film,
     write_sound,
 )
+from tests.gpu_tasks.test_loudness import at_level
 from tests.gpu_tasks.transcription.calls import payload, transcribe, workspace_with
 
 pytestmark = pytest.mark.xdist_group("draft")
@@ -121,7 +122,22 @@ def test_silence_is_an_empty_transcript(engine: Engine, tmp_path: Path):
     path = write_sound(tmp_path / "silence.wav", "pcm_s16le", silence, rate=RATE)
     result, transcript = transcribe(engine, path, tmp_path / "work")
     assert (result.segments_count, result.words_count, result.duration_ms) == (0, 0, 3000)
-    assert transcript.segments == []
+    assert (transcript.segments, transcript.is_silent) == ([], True)
+
+
+@pytest.mark.parametrize("level_db", [-46, -60])
+def test_quiet_speech_is_understood(engine: Engine, tmp_path: Path, level_db: float):
+    quiet = at_level(sound_of(SHORT), level_db)
+    path = write_sound(tmp_path / "quiet.wav", "pcm_s16le", quiet, rate=RATE)
+    _, transcript = transcribe(engine, path, tmp_path / "work")
+    assert word_error_rate(reference(SHORT), text_of(transcript)) <= MAX_WORD_ERROR_RATE
+
+
+def test_quiet_noise_is_nothing_said_and_no_silence(engine: Engine, tmp_path: Path):
+    noise = np.random.default_rng(1).normal(0, 33, 3 * RATE).astype(np.int16)  # -60 dB
+    path = write_sound(tmp_path / "noise.wav", "pcm_s16le", noise, rate=RATE)
+    _, transcript = transcribe(engine, path, tmp_path / "work")
+    assert (transcript.segments, transcript.is_silent) == ([], False)
 
 
 def test_a_file_that_looks_right_and_will_not_decode(engine: Engine, tmp_path: Path):

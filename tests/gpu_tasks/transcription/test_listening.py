@@ -21,6 +21,6 @@ def test_every_block_is_told_and_may_be_the_last(tmp_path: Path):
 
     recording = write_sound(tmp_path / "tone.wav", "pcm_s16le", tone(3.0), rate=RATE)
     with open_media(recording) as container, pytest.raises(Stopped):
-        list(listen(SoundTrack(container), stop_in_the_middle))
+        list(listen(SoundTrack(container), 1.0, stop_in_the_middle))
     assert told == sorted(told)
     assert 0.5 < told[-1] < 0.9

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from gpu_tasks.audio import RATE
 from gpu_tasks.transcription import contract
 from jobs.models import Job
-from tests.gpu_tasks.recordings import SHORT, lying_sound
+from tests.gpu_tasks.recordings import SHORT, lying_sound, write_sound
 from tests.jobs.features.conftest import error_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,7 +48,18 @@ def test_a_language_is_known_in_any_case_of_its_letters(api, make_media):
 def test_a_file_that_lasts_as_long_as_it_says_is_transcribed(run_job, bring):
     media = bring(SHORT, "audio/flac")
     job = run_job("transcription", media_id=str(media.pk))
-    assert job["status"] == "completed"
+    assert (job["status"], job["output_data"]["heard"]) == ("completed", "speech")
+
+
+@pytest.mark.parametrize(("amplitude", "heard"), [(0, "silence"), (33, "sound")])
+def test_what_is_heard_is_told_where_there_are_no_words(
+    run_job, bring, tmp_path: Path, amplitude: int, heard: str
+):
+    noise = np.random.default_rng(1).normal(0, amplitude, 2 * RATE).astype(np.int16)
+    media = bring(write_sound(tmp_path / "noise.flac", "flac", noise, rate=RATE), "audio/flac")
+    job = run_job("transcription", media_id=str(media.pk))
+    told = job["output_data"]
+    assert (told["segments_count"], told["heard"]) == (0, heard)
 
 
 def test_a_file_that_lasts_longer_than_it_says_is_refused(run_job, bring, tmp_path: Path):

@@ -25,7 +25,6 @@ from tests.projects.timeline.making import MEDIA, OTHER_MEDIA, after, clip
 from tests.properties import examples
 
 PURE = examples(150, 2000)
-THIRD_MEDIA = str(uuid.UUID(int=3))
 RATES = ["24000/1001", "24", "25", "30000/1001", "30", "50", "60"]
 
 
@@ -106,7 +105,7 @@ def timeline_of(film: Content) -> Any:
         media_id: MediaFile(
             pk=uuid.UUID(media_id), name="m", r2_key=media_id, metadata={"has_audio": True}
         )
-        for media_id in (MEDIA, OTHER_MEDIA, THIRD_MEDIA)
+        for media_id in (MEDIA, OTHER_MEDIA)
     }
     document = {"tracks": film.tracks, "transcript": {"segments": film.segments}}
     return timelines._timeline(document, media, with_captions=True)
@@ -143,17 +142,6 @@ def marked(film: Content) -> Content:
     return replace(film, tracks=tracks)
 
 
-def detached(film: Content) -> Content:
-    """The film with other recordings on its audio tracks: what is heard there mutes no clip."""
-    tracks = [
-        {**one, "clips": [{**each, "media_file_id": THIRD_MEDIA} for each in one["clips"]]}
-        if one["type"] == "audio"
-        else one
-        for one in film.tracks
-    ]
-    return replace(film, tracks=tracks)
-
-
 def level(ramps: tuple[Ramp, ...], frame: int) -> tuple[Fraction, Fraction]:
     """How much of a piece there is at a frame, and how much that changes in a frame."""
     found, step = Fraction(1), Fraction(0)
@@ -186,7 +174,7 @@ def test_parts_that_stay_apart_show_and_sound_as_the_whole_did(
     film: Content, cuts: list[tuple[int, int]], rate: str
 ) -> None:
     """Within what rounding may change: milliseconds of the source, a frame's step of a fade."""
-    film, frames = detached(film), Fraction(rate)
+    frames = Fraction(rate)
     whole, parts = planned(film, rate), planned(marked(divided(film, cuts)), rate)
     for before, now in ((whole.pictures, parts.pictures), (whole.sound, parts.sound)):
         for one, other in zip(shown(before, frames), shown(now, frames), strict=True):
