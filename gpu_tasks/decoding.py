@@ -16,6 +16,8 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
+from av.video.format import VideoFormat
+from av.video.stream import VideoStream
 
 from gpu_tasks.errors import EngineError, ErrorCode
 
@@ -39,6 +41,9 @@ WITHOUT_DURATION = frozenset({"aac", "ac3", "dts", "eac3", "loas", "mlp", "mp3",
 """Formats whose duration FFmpeg guesses from the bit rate of their beginning."""
 LONGEST_SECONDS = 48 * 3600
 """Later timestamps are taken for damage, and longer durations for unknown."""
+MATROSKA = "matroska"
+PRIMING_SECONDS = 0.1
+"""So far from zero may sound begin because codecs swing in."""
 TOLERANCE_SECONDS = 1
 """So much longer than its header says may a file last: containers round, and sound is padded."""
 TOO_LONG = "The file lasts longer than it says."
@@ -47,9 +52,18 @@ JPEG_START = b"\xff\xd8\xff"
 JPEG_NAMES = frozenset({".jpg", ".jpeg"})
 
 MAX_FRAME_PIXELS = 8192 * 8192
-"""Of a frame that we decode ourselves, for what it shows."""
+"""Of pictures that are taken; of JPEGs, that are decoded."""
 MAX_DECODED_PIXELS = 2 * MAX_FRAME_PIXELS
-"""Of any that FFmpeg decodes: the largest cameras have 150 million."""
+"""Of JPEGs that are taken: phones have 108 million."""
+HALVED = "1"
+"""FFmpeg's `lowres`: larger JPEGs are decoded at half of their sides, in a third of the memory."""
+
+PHOTO = "jpeg_pipe"
+EBML_START = b"\x1a\x45\xdf\xa3"
+"""Matroska, and WebM."""
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""FFmpeg's own decoders drop how far one sees through the pictures."""
+PALETTE = "pal8"
 
 NOT_MEDIA = "The file is not an audio or video file that we can read."
 Kind = TypeVar("Kind", bound=Stream)
@@ -81,8 +95,17 @@ def header_seconds(container: InputContainer) -> Fraction | None:
     """How long a file says that it lasts; None where it does not say, or nonsense."""
     if container.format.name in WITHOUT_DURATION:
         return None
-    seconds = Fraction(container.duration or 0, av.time_base)
+    ticks = container.duration or 0
+    if ticks > 0 and MATROSKA in container.format.name:
+        ticks -= min(0, first_ticks(container))  # its header tells the end
+    seconds = Fraction(ticks, av.time_base)
     return seconds if 0 < seconds <= LONGEST_SECONDS else None
+
+
+def first_ticks(container: InputContainer) -> int:
+    """When a file begins, in units of ``av.time_base``; what codecs drop does not count."""
+    start = container.start_time or 0
+    return 0 if abs(start) <= PRIMING_SECONDS * av.time_base else start
 
 
 def sound_of(container: InputContainer) -> AudioStream | None:
@@ -98,6 +121,51 @@ def sound_of(container: InputContainer) -> AudioStream | None:
     marked = next((one for one in known if one.disposition & av.stream.Disposition.default), None)
     best = container.streams.best("audio") if known else None
     return marked or next((one for one in known if one is best), None)
+
+
+def alpha_decoder(stream: VideoStream) -> str | None:
+    """The decoder to name for pictures whose alpha is stored apart; None for others."""
+    if stream.codec_context is None or stream.metadata.get("alpha_mode") != "1":
+        return None
+    return ALPHA_DECODERS.get(stream.codec_context.codec.canonical_name)
+
+
+def has_alpha(stream: VideoStream) -> bool:
+    """Whether one may see through the pictures."""
+    return is_clear(stream.format) or alpha_decoder(stream) is not None
+
+
+def is_clear(form: VideoFormat | None) -> bool:
+    """Whether pixels that are stored so may be seen through; the colours of palettes may, too."""
+    return form is not None and (
+        form.name == PALETTE or any(component.is_alpha for component in form.components)
+    )
+
+
+def is_too_large(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether the pictures have more pixels than are taken."""
+    is_photo = container.format.name == PHOTO
+    most = MAX_DECODED_PIXELS if is_photo else MAX_FRAME_PIXELS
+    return stream.width * stream.height > most
+
+
+def decoding_options(path: Path) -> list[str]:
+    """What FFmpeg is to be told of how to decode a file, before its name."""
+    with path.open("rb") as file:
+        if not file.read(len(EBML_START)).startswith((EBML_START, JPEG_START)):
+            return []
+    options: list[str] = []
+    with open_media(path) as container:
+        for stream in container.streams.video:
+            decoder = alpha_decoder(stream)
+            options += [f"-c:{stream.index}", decoder] if decoder else []
+            options += ["-lowres", HALVED] if _is_halved(container, stream) else []
+    return options
+
+
+def _is_halved(container: InputContainer, stream: VideoStream) -> bool:
+    is_photo = container.format.name == PHOTO
+    return is_photo and stream.width * stream.height > MAX_FRAME_PIXELS
 
 
 def packets(container: InputContainer, streams: Sequence[Kind]) -> Iterator["Packet[Kind]"]:
@@ -124,7 +192,7 @@ def demuxer_of(path: Path) -> str | None:
 
 def _demuxer(file: BinaryIO, suffix: str) -> str | None:
     is_jpeg = file.read(len(JPEG_START)) == JPEG_START
-    return "jpeg_pipe" if is_jpeg and suffix.lower() in JPEG_NAMES else None
+    return PHOTO if is_jpeg and suffix.lower() in JPEG_NAMES else None
 
 
 def _open_file(file: BinaryIO) -> InputContainer:
@@ -151,7 +219,7 @@ def _open(
     timeout: tuple[int, int] | None,
     demuxer: str | None = None,
 ) -> InputContainer:
-    return av.open(
+    container = av.open(
         source,
         mode="r",
         format=demuxer,
@@ -164,3 +232,7 @@ def _open(
         metadata_errors="replace",  # tags come in any encoding
         timeout=timeout,
     )
+    for stream in container.streams.video:
+        if _is_halved(container, stream):
+            stream.codec_context.options = {"lowres": HALVED}
+    return container

@@ -14,7 +14,14 @@ from typing import IO
 import imageio_ffmpeg
 
 from gpu_tasks.children import dying_with_parent
-from gpu_tasks.decoding import DEMUXERS, FILE_PROTOCOLS, MAX_DECODED_PIXELS, demuxer_of
+from gpu_tasks.decoding import (
+    DEMUXERS,
+    FILE_PROTOCOLS,
+    MAX_DECODED_PIXELS,
+    decoding_options,
+    demuxer_of,
+)
+from gpu_tasks.errors import EngineError
 
 PROGRESS_SECONDS = 0.5
 LAST_LINES = 8
@@ -37,11 +44,19 @@ def source(path: Path) -> list[str]:
     demuxer = demuxer_of(path)
     return [
         *(("-f", demuxer) if demuxer else ()),
+        *_decoding_options(path),
         "-protocol_whitelist", ",".join(FILE_PROTOCOLS),
         "-format_whitelist", ",".join(DEMUXERS),
         "-max_pixels", str(MAX_DECODED_PIXELS),
         "-i", f"file:{path}",
     ]  # fmt: skip
+
+
+def _decoding_options(path: Path) -> list[str]:
+    try:
+        return decoding_options(path)
+    except EngineError:
+        return []  # FFmpeg will say the same
 
 
 def run(

@@ -24,7 +24,9 @@ from gpu_tasks import audio, ffmpeg
 from gpu_tasks.decoding import (
     TOLERANCE_SECONDS,
     TOO_LONG,
+    has_alpha,
     header_seconds,
+    is_too_large,
     open_media,
     sound_of,
 )
@@ -42,13 +44,16 @@ VARYING = Fraction(21, 20)
 MAX_SIDE = 1920
 """By default larger pictures are read at a smaller size."""
 MIN_SIDE = 16
-MAX_SOURCE_PIXELS = 8192 * 8192
 LEAST_DECODED = 0.5
 """Of the frames that the header promises: below, the film counts as damaged."""
 HDR_TRANSFERS = frozenset({16, 18})
 """PQ and HLG (ITU-T H.273, table 3)."""
 DEINTERLACED = "bwdif=mode=send_frame:deint=interlaced"
 """One frame for each that is flagged as interlaced; others are left as they are."""
+LEAST_DEINTERLACED = 16
+"""Pixels of a side: with less, the filter fails, and no camera makes such films."""
+ON_BLACK = "premultiply=inplace=1"
+"""What is transparent becomes black: without its alpha it would show what was hidden."""
 WHITE_NITS = 203
 """Diffuse white in HDR (ITU-R BT.2408): it becomes white, or nearly."""
 PEAK_NITS = 1000
@@ -90,8 +95,13 @@ class Film:
     """What the header says of the whole file, where it does."""
     has_sound: bool
     is_hdr: bool
+    stream: int = 0
+    """The index of the pictures in the file."""
     is_turned: bool = False
     """Players turn the frames that are stored; here they are read upright."""
+    has_alpha: bool = False
+    """One may see through them: here they are read over black."""
+    is_tiny: bool = False
 
     @property
     def frames_expected(self) -> int:
@@ -105,7 +115,8 @@ class Film:
         """
         size = f"scale={self.width}:{self.height}:flags=bicubic"
         shown = [size, *([TO_SDR] if self.is_hdr else []), "setsar=1", "format=rgb24"]
-        return ",".join([DEINTERLACED, *timing, *shown])
+        hidden = [ON_BLACK] if self.has_alpha else []
+        return ",".join([*deinterlaced(self.is_tiny), *timing, *hidden, *shown])
 
     def frames(self) -> Iterator[Frame]:
         """All frames in order, each at ``n / frame_rate`` seconds from the container's start.
@@ -117,7 +128,7 @@ class Film:
         if self.duration_seconds * self.frame_rate < 1:
             timing += ":eof_action=pass"  # else a film shorter than a frame would have none
         filters = self.filters(timing)
-        arguments = [*ffmpeg.source(self.path), "-map", "0:v:0", "-vf", filters]
+        arguments = [*ffmpeg.source(self.path), "-map", f"0:{self.stream}", "-vf", filters]
         count = 0
         try:
             with ffmpeg.reading([*arguments, "-f", "rawvideo", "pipe:1"]) as output:
@@ -136,6 +147,16 @@ class Film:
         if self.longest_seconds is None:
             return False
         return count > (self.longest_seconds + TOLERANCE_SECONDS) * self.frame_rate
+
+
+def is_tiny(stream: VideoStream) -> bool:
+    """Whether the pictures are too small to be deinterlaced."""
+    return min(stream.width, stream.height) < LEAST_DEINTERLACED
+
+
+def deinterlaced(is_tiny: bool) -> list[str]:
+    """The filter, where it can be."""
+    return [] if is_tiny else [DEINTERLACED]
 
 
 def _raw_frames(output: IO[bytes], width: int, height: int) -> Iterator[Frame]:
@@ -177,7 +198,10 @@ def _look(container: InputContainer, path: Path, max_side: int, rate: Fraction |
         longest_seconds=header_seconds(container),
         has_sound=sound_of(container) is not None,
         is_hdr=int(stream.codec_context.color_trc or 0) in HDR_TRANSFERS,
+        stream=stream.index,
         is_turned=bool(frame.rotation),
+        has_alpha=has_alpha(stream),
+        is_tiny=is_tiny(stream),
     )
 
 
@@ -186,7 +210,7 @@ def _pictures(container: InputContainer) -> VideoStream:
     streams = [one for one in container.streams.video if not one.disposition & cover]
     if not streams or streams[0].codec_context is None:
         raise EngineError(ErrorCode.INPUT_INVALID, NO_PICTURES)
-    if streams[0].width * streams[0].height > MAX_SOURCE_PIXELS:
+    if is_too_large(container, streams[0]):
         raise EngineError(ErrorCode.INPUT_INVALID, "The pictures of the film are too large.")
     return streams[0]
 
@@ -210,7 +234,7 @@ def _sane(rate: Fraction) -> Fraction:
 def _duration_seconds(container: InputContainer, stream: VideoStream) -> float:
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
-    return (container.duration or 0) / av.time_base
+    return float(header_seconds(container) or 0)
 
 
 def _even(side: Fraction) -> int:

@@ -3,6 +3,7 @@
 Only for the sandbox (`media.inspection`): it takes what FFmpeg takes to open a file.
 """
 
+import struct
 import time
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -15,8 +16,17 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
+from PIL import Image
 
-from gpu_tasks.decoding import MAX_FRAME_PIXELS, header_seconds, open_media, sound_of
+from gpu_tasks.decoding import (
+    MAX_DECODED_PIXELS,
+    MAX_FRAME_PIXELS,
+    first_ticks,
+    header_seconds,
+    is_too_large,
+    open_media,
+    sound_of,
+)
 from gpu_tasks.errors import EngineError, Refusal
 from media.limits import MAX_SCAN_SECONDS
 
@@ -42,12 +52,17 @@ HDR_TRANSFERS = {"pq", "hlg"}
 UNNAMED_LAYOUTS = {"0 channels": None, "1 channels": "mono", "2 channels": "stereo"}
 
 PICTURE_FORMATS = {"gif"}
+PICTURES = ("JPEG", "PNG", "WEBP")
+"""Pillow's names of what it may say something of that FFmpeg does not."""
 FOREIGN_BEGINNINGS = (
     b"PK\x03\x04", b"PK\x05\x06", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"\x1f\x8b", b"BZh",
     b"\xfd7zXZ\x00", b"%PDF-", b"\x7fELF", b"MZ", b"{\\rtf", b"\xd0\xcf\x11\xe0",
 )  # fmt: skip
 """Of archives, documents and programs. FFmpeg would find a film that lies in one as it is."""
 MAX_BEGINNING = max(map(len, FOREIGN_BEGINNINGS))
+
+Image.MAX_IMAGE_PIXELS = MAX_DECODED_PIXELS
+"""Pillow warns of more, and refuses twice as many."""
 
 VIDEO, AUDIO, IMAGE = "video", "audio", "image"
 
@@ -64,6 +79,23 @@ class MediaTooLong(Refusal):
 
     code = "media_too_long"
     detail = "The file lasts longer than 12 hours."
+
+
+class PictureTooLarge(Refusal):
+    """More pixels than any feature decodes."""
+
+    code = "picture_too_large"
+    detail = (
+        f"Pictures may have {MAX_FRAME_PIXELS // 1_000_000} million pixels, photos in JPEG "
+        f"{MAX_DECODED_PIXELS // 1_000_000} million: make them smaller."
+    )
+
+
+class AnimatedPicture(Refusal):
+    """An animated PNG or WebP: of these, FFmpeg reads none, or the first picture alone."""
+
+    code = "animated_picture"
+    detail = "Animated pictures are not taken: upload a still picture, or a film (MP4, WebM)."
 
 
 class DurationUnknown(Refusal):
@@ -102,8 +134,24 @@ def probe(source: str | BinaryIO, *, max_scan_seconds: float = MAX_SCAN_SECONDS)
     try:
         with open_media(source) as container:
             return _probe(container, max_scan_seconds)
-    except (EngineError, av.FFmpegError) as exc:
-        raise UnsupportedMedia from exc
+    except (EngineError, av.FFmpegError, UnsupportedMedia) as exc:
+        raise _refusal_of(source) from exc
+
+
+def _refusal_of(source: BinaryIO) -> Refusal:
+    """Why a file cannot be read: FFmpeg does not tell what is wrong with a picture."""
+    source.seek(0)
+    try:
+        with Image.open(source, formats=PICTURES) as picture:
+            width, height = picture.size
+            is_animated = getattr(picture, "is_animated", False)
+    except (OSError, ValueError, SyntaxError, struct.error):
+        return UnsupportedMedia()
+    except Image.DecompressionBombError:
+        return PictureTooLarge()
+    if is_animated:
+        return AnimatedPicture()
+    return PictureTooLarge() if width * height > MAX_FRAME_PIXELS else UnsupportedMedia()
 
 
 def _probe(container: InputContainer, max_scan_seconds: float) -> Probe:
@@ -114,6 +162,8 @@ def _probe(container: InputContainer, max_scan_seconds: float) -> Probe:
     if audio is not None:
         metadata |= _sound_facts(audio)
     if video is not None:
+        if is_too_large(container, video):
+            raise PictureTooLarge
         metadata |= _picture_facts(video)
         if _is_still(container):
             metadata["rotation"] = _first_frames(container, video).rotation
@@ -204,8 +254,7 @@ class _FirstFrames:
 def _first_frames(container: InputContainer, video: VideoStream) -> _FirstFrames:
     """Read on, once, and decode until there is a frame: what has been read does not come again."""
     found = _FirstFrames()
-    # A larger first frame is not decoded: it would cost too much memory to learn its rotation.
-    is_turned_known = video.width * video.height > MAX_FRAME_PIXELS
+    is_turned_known = False
     try:
         for packet in islice(container.demux(video), MAX_TIMED_PACKETS):
             if packet.pts is not None:
@@ -253,7 +302,7 @@ def _duration_ms(container: InputContainer, max_scan_seconds: float) -> int:
 
 
 def _scanned_duration(container: InputContainer, max_scan_seconds: float) -> Fraction:
-    """The end of the last packet, in seconds; raises ``DurationUnknown`` if that takes too long."""
+    """To the end of the last packet, in seconds; raises ``DurationUnknown`` if it takes long."""
     give_up_at = time.monotonic() + max_scan_seconds
     end = Fraction(0)
     container.seek(0)
@@ -262,4 +311,4 @@ def _scanned_duration(container: InputContainer, max_scan_seconds: float) -> Fra
             end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
         if time.monotonic() > give_up_at:
             raise DurationUnknown
-    return end
+    return end - Fraction(first_ticks(container), av.time_base)

@@ -18,7 +18,11 @@ class NewUploadSerializer(serializers.Serializer[None]):
     """A file that the client wants to upload."""
 
     filename = serializers.CharField(max_length=MAX_FILENAME_LENGTH)
-    content_type = serializers.CharField(max_length=200, help_text="For example `video/mp4`.")
+    content_type = serializers.CharField(
+        max_length=200,
+        help_text="For example `video/mp4`. Pictures are still (a GIF may move), of 67 million "
+        "pixels at most, photos in JPEG of 134 million.",
+    )
     size_bytes = serializers.IntegerField(
         required=False,
         allow_null=True,

@@ -7,7 +7,7 @@ from gpu_tasks import ffmpeg
 from gpu_tasks.compression.encoders import Encoder, software_passes
 from gpu_tasks.compression.plans import PicturePlan, Plan
 from gpu_tasks.compression.source import Source
-from gpu_tasks.film import DEINTERLACED, TO_SDR
+from gpu_tasks.film import ON_BLACK, TO_SDR, deinterlaced
 
 Progress = Callable[[float], None]
 PICTURES = ("-map", "0:V:0")
@@ -22,8 +22,6 @@ MP4 = (
     "-f", "mp4",
 )  # fmt: skip
 """Playable before it is loaded; the index counts seconds, not frames, which makes it smaller."""
-ON_BLACK = "premultiply=inplace=1"
-"""What is transparent becomes black: without its alpha it would show what was hidden."""
 APPLE_HEVC = ("-tag:v", "hvc1")
 FIRST_PASS_SHARE = 0.4
 
@@ -90,7 +88,7 @@ def picture_filters(source: Source, plan: PicturePlan) -> list[str]:
     shown = source.pictures
     assert shown is not None  # noqa: S101 - a plan for pictures is made of some
     filters = [ON_BLACK] if shown.has_alpha else []
-    filters += [DEINTERLACED]
+    filters += deinterlaced(shown.is_tiny)
     filters += [f"fps={plan.frame_rate}"] if plan.frame_rate < shown.frame_rate else []
     filters += [TO_SDR] if shown.is_hdr and not plan.keeps_range else []
     deep = shown.is_deep and plan.keeps_range

@@ -10,7 +10,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from gpu_tasks import audio, film
-from gpu_tasks.decoding import header_seconds, open_media, sound_of
+from gpu_tasks.decoding import has_alpha, header_seconds, open_media, sound_of
 from gpu_tasks.errors import EngineError, ErrorCode
 
 ANY_SIZE = 1_000_000
@@ -34,6 +34,7 @@ class Pictures:
     """They are stored otherwise than they are shown."""
     has_alpha: bool = False
     """They say how far one sees through them; the colours of what nobody sees may be anything."""
+    is_tiny: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ def _pictures(container: InputContainer, shown: film.Film) -> Pictures:
         is_deep=max(component.bits for component in form.components) > HIGH_DEPTH,
         pixel_format=form.name,
         is_turned=shown.is_turned,
-        has_alpha=any(component.is_alpha for component in form.components),
+        has_alpha=has_alpha(stream),
+        is_tiny=shown.is_tiny,
     )
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from gpu_tasks import ffmpeg
-from gpu_tasks.film import DEINTERLACED, TO_SDR
+from gpu_tasks.film import TO_SDR, deinterlaced
 from gpu_tasks.render.contract import Format, Output
 from gpu_tasks.render.drawing import Drawn
 from gpu_tasks.render.plan import Piece, Ramp, Stretch
@@ -16,8 +16,8 @@ from gpu_tasks.render.sources import Look, Pictures
 
 SLACK_SECONDS = Fraction(2, 1000)
 """Times come in whole milliseconds: a picture that is due so soon is shown already."""
-EARLY_SECONDS = {True: 1, False: 15}
-"""How long before its first picture a source is entered, with an index and without."""
+EARLY_SECONDS = 1
+"""How long before its first picture a source is entered, at least: decoders swing in."""
 HAIR_SECONDS = 0.000_002
 """`fps` takes its start in microseconds, and rounds it up to a frame."""
 TIMESCALE = 10_000
@@ -139,20 +139,18 @@ def _layer(piece: Piece, look: Look | None, output: Output) -> Layer | None:
     return Layer(piece, look, shape, (left, top, width, height))
 
 
-def _entry(layer: Layer, rate: Fraction) -> int:
+def _entry(layer: Layer) -> int:
     """At which second the source is entered; one that has ended is to show its last picture."""
-    if not layer.look.is_seekable:
-        return 0
     at = layer.piece.at
     if layer.pictures.last_at is not None:
         at = min(at, Fraction(layer.pictures.last_at))
-    return max(0, int(at) - EARLY_SECONDS[layer.look.is_indexed])
+    return layer.look.entry(layer.pictures.stream, at - EARLY_SECONDS)
 
 
 def _input(layer: Layer, rate: Fraction) -> list[str]:
     if layer.pictures.is_still:
         return ["-r", str(rate), *ffmpeg.source(layer.look.path)]
-    entry = _entry(layer, rate)
+    entry = _entry(layer)
     # Not `-t`: it would count from the key frame before. FFmpeg stops reading when all is shown.
     seek = ["-ss", str(entry), "-noaccurate_seek"] if entry else []
     return [*seek, "-an", "-sn", "-dn", *ffmpeg.source(layer.look.path)]
@@ -227,9 +225,9 @@ def _timed(layer: Layer, length: int, rate: Fraction) -> list[str]:
     zero = layer.look.starts_at + float(at)
     speed, slack = float(piece.speed), float(SLACK_SECONDS)
     # From where the source is entered, for it may end before its first frame is due.
-    early = max(0, math.ceil((at - _entry(layer, rate)) / piece.speed * rate))
+    early = max(0, math.ceil((at - _entry(layer)) / piece.speed * rate))
     return [
-        DEINTERLACED,
+        *deinterlaced(layer.pictures.is_tiny),
         f"settb=1/1000000,setpts='((PTS*TB-{zero:.6f})/{speed:.3f}-{slack})*1000000'",
         f"fps={rate}:round=up:start_time={-float(early / rate) - HAIR_SECONDS:.6f}",
         f"{HOLD},trim=start_frame={early}:end_frame={early + length},setpts=PTS-STARTPTS",

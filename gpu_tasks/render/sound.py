@@ -80,9 +80,9 @@ def _faded_from(piece: Piece) -> int:
 
 def _entry(piece: Piece, look: Look, rate: Fraction) -> int:
     """At which whole second the source is entered: there, its samples meet ours."""
-    if not look.is_seekable:
+    if look.sound is None:
         return 0
-    return max(0, int(_source_time(piece, rate) - EARLY_SECONDS))
+    return look.entry(look.sound, _source_time(piece, rate) - EARLY_SECONDS)
 
 
 def _input(piece: Piece, look: Look, rate: Fraction) -> list[str]:

@@ -10,19 +10,19 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from gpu_tasks.decoding import open_media, sound_of
+from gpu_tasks.decoding import has_alpha, is_too_large, open_media, sound_of
 from gpu_tasks.errors import EngineError, ErrorCode
-from gpu_tasks.film import HDR_TRANSFERS, MAX_SOURCE_PIXELS
+from gpu_tasks.film import HDR_TRANSFERS, is_tiny
 from gpu_tasks.render.contract import Clip, Span
 from gpu_tasks.render.extents import Extent, extent_of
+from gpu_tasks.seeking import entry_into
 
 STILL = frozenset({"jpeg_pipe", "png_pipe", "webp_pipe"})
-INDEXED = frozenset({"mov", "matroska"})
-"""A seek lands on a key frame at or before its target."""
-SEEKABLE = INDEXED | {
-    "avi", "asf", "flv", "mpegts", "mxf", "wav", "w64", "aiff", "caf", "flac", "mp3", "ogg",
-}  # fmt: skip
-"""A seek lands near its target. Others are read from their beginning."""
+SEEKABLE = frozenset({
+    "mov", "matroska", "avi", "asf", "flv", "mpegts", "mxf", "wav", "w64", "aiff", "caf",
+    "flac", "mp3", "ogg",
+})  # fmt: skip
+"""Their times are known wherever they are entered. Others are read from their beginning."""
 HD_LINES = 720
 """Pictures that do not name their colours are taken for Rec. 709 from so many lines on."""
 
@@ -40,6 +40,7 @@ class Pictures:
     has_alpha: bool
     is_hdr: bool
     is_bt709: bool
+    is_tiny: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,21 @@ class Look:
     path: Path
     starts_at: float
     """The first time stamp, in seconds."""
-    is_indexed: bool
     is_seekable: bool
     pictures: Pictures | None
     sound: int | None
     is_mono: bool
     extents: Mapping[int, Extent] = field(default_factory=dict)
     """Of the streams that are used, by their indices."""
+    _entries: dict[tuple[int, Fraction], int] = field(default_factory=dict, compare=False)
+
+    def entry(self, stream: int, by: Fraction) -> int:
+        """The second at which to enter it, so that a stream is there ``by`` a time."""
+        if not self.is_seekable:
+            return 0
+        if (stream, by) not in self._entries:
+            self._entries[stream, by] = entry_into(self.path, stream, float(by))
+        return self._entries[stream, by]
 
     def lacks(self, clip: Clip, *, shows: bool, heard: Sequence[Span]) -> bool:
         """Whether too little is there of what a clip shows, or lets hear at the times ``heard``."""
@@ -86,7 +95,6 @@ def look(path: Path, name: str) -> Look:
             return Look(
                 path=path,
                 starts_at=(container.start_time or 0) / av.time_base,
-                is_indexed=bool(formats & INDEXED),
                 is_seekable=bool(formats & SEEKABLE),
                 pictures=pictures,
                 sound=None if sound is None else sound.index,
@@ -122,7 +130,7 @@ def _pictures(container: InputContainer, *, is_still: bool) -> Pictures | None:
     if not streams or streams[0].codec_context is None:
         return None
     stream: VideoStream = streams[0]
-    if stream.width * stream.height > MAX_SOURCE_PIXELS:
+    if is_too_large(container, stream):
         raise ValueError("too large")
     frame = next(iter(container.decode(stream)))
     shape = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
@@ -135,7 +143,8 @@ def _pictures(container: InputContainer, *, is_still: bool) -> Pictures | None:
         width=width,
         height=height,
         is_still=is_still,
-        has_alpha=any(component.is_alpha for component in frame.format.components),
+        has_alpha=has_alpha(stream),
         is_hdr=int(stream.codec_context.color_trc or 0) in HDR_TRANSFERS,
         is_bt709=int(frame.colorspace or 2) == 2 and frame.height >= HD_LINES,
+        is_tiny=is_tiny(stream),
     )

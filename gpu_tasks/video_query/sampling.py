@@ -10,6 +10,7 @@ import numpy as np
 from gpu_tasks import ffmpeg, film
 from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.film import UNDECODABLE, Film, Frame
+from gpu_tasks.seeking import entry_into
 
 PER_SECOND = 2
 MIN_FRAMES, MAX_FRAMES = 4, 48
@@ -57,8 +58,11 @@ def _at(source: Film, seconds: float) -> Frame | None:
     """The picture that is shown at a time, made upright and sized as `Film.frames` does."""
     # FFmpeg takes the first that begins then or later.
     begins = max(0.0, seconds - 1 / source.frame_rate)
-    arguments = ["-ss", f"{begins:.3f}", *ffmpeg.source(source.path), "-map", "0:v:0"]
-    arguments += ["-vf", source.filters(), "-frames:v", "1", "-f", "rawvideo", "pipe:1"]
+    entry = entry_into(source.path, source.stream, begins)
+    filters = source.filters(f"trim=start={begins - entry:.3f}")
+    arguments = ["-ss", str(entry)] if entry else []
+    arguments += [*ffmpeg.source(source.path), "-map", f"0:{source.stream}", "-vf", filters]
+    arguments += ["-frames:v", "1", "-f", "rawvideo", "pipe:1"]
     size = source.width * source.height * 3
     try:
         with ffmpeg.reading(arguments) as output:

@@ -5,17 +5,21 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import islice
+from typing import cast
 
 import av
 import av.error
 import numpy as np
 from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from gpu_tasks.decoding import MAX_FRAME_PIXELS
+from gpu_tasks import decoding
+from gpu_tasks.decoding import alpha_decoder, is_clear, is_too_large
 from gpu_tasks.film import KNEE, PEAK_NITS, WHITE_NITS
+from gpu_tasks.seeking import enter, entry
 from media.probing import picture_of
 
 MAX_STEP_SECONDS = 2.0
@@ -56,12 +60,11 @@ def pictures_at(
     stream = _stream_of(container)
     if stream is None:
         return
-    zero = (container.start_time or 0) / av.time_base
-    times = [zero + second for second in seconds]
-    if len(times) < 2 or times[1] - times[0] <= MAX_STEP_SECONDS:
-        found = _in_passing(_decoded(container, stream, tick), times)
+    decoder = prepare(stream)
+    if len(seconds) < 2 or seconds[1] - seconds[0] <= MAX_STEP_SECONDS:
+        found = _in_passing(_decoded(container, stream, decoder, tick), seconds)
     else:
-        found = _by_seeking(container, stream, times, tick)
+        found = _by_seeking(container, stream, decoder, seconds, tick)
     for frame in found:
         try:
             yield None if frame is None else upright(frame, stream, long_side)
@@ -74,9 +77,10 @@ def picture_in(container: InputContainer, long_side: int) -> Picture | None:
     stream = _stream_of(container)
     if stream is None:
         return None
+    decoder = prepare(stream)
     try:
         for packet in container.demux(stream):
-            for frame in _frames_of(packet):
+            for frame in _frames_of(decoder, packet):
                 return upright(frame, stream, long_side, mirrored=_is_mirrored(bytes(packet)))
     except (*_DAMAGE, IndexError):
         pass
@@ -93,21 +97,25 @@ def _is_mirrored(content: bytes) -> bool:
 
 
 def _stream_of(container: InputContainer) -> VideoStream | None:
-    """The pictures, made ready to be decoded; None where there are none, or too large ones."""
+    """The pictures; None where there are none, or too large ones."""
     stream = picture_of(container)
-    if stream is None or stream.width * stream.height > MAX_FRAME_PIXELS:
+    if stream is None or is_too_large(container, stream):
         return None
-    prepare(stream)
     return stream
 
 
-def prepare(stream: VideoStream) -> None:
-    """Bound what decoding takes: one frame at a time, and none larger than its header may say."""
-    context = stream.codec_context
+def prepare(stream: VideoStream) -> VideoCodecContext:
+    """What decodes them: one frame at a time, and none larger than its header may say."""
+    context, name = stream.codec_context, alpha_decoder(stream)
+    if name is not None:
+        context = cast(VideoCodecContext, VideoCodecContext.create(name, "r"))
+        context.extradata = stream.codec_context.extradata
     context.thread_type = "NONE"
     context.thread_count = 1
     # Decoders count their margins in.
-    context.options = {"max_pixels": str(MAX_FRAME_PIXELS * 9 // 8)}
+    most = max(decoding.MAX_FRAME_PIXELS, stream.width * stream.height) * 9 // 8
+    context.options = {**context.options, "max_pixels": str(most)}
+    return context
 
 
 def _in_passing(
@@ -124,38 +132,53 @@ def _in_passing(
 def _by_seeking(
     container: InputContainer,
     stream: VideoStream,
+    decoder: VideoCodecContext,
     times: Sequence[float],
     tick: Callable[[], None],
 ) -> Iterator[av.VideoFrame | None]:
+    shown, shown_at = None, 0.0
     for time in times:
-        try:
-            container.seek(int(time * av.time_base))
-        except _DAMAGE:
-            yield None
-            continue
-        after = islice(_decoded(container, stream, tick), MAX_FRAMES_AFTER_SEEK)
-        yield next(_in_passing(after, [time]))
+        # Where no key frame has come since, what was shown then has to do.
+        begin = entry(container, stream, time, after=shown_at)
+        if begin is not None or shown is None:
+            try:
+                enter(container, begin)
+                decoder.flush_buffers()
+            except _DAMAGE:
+                yield None
+                continue
+            after = islice(_decoded(container, stream, decoder, tick), MAX_FRAMES_AFTER_SEEK)
+            shown, shown_at = next(_in_passing(after, [time])), time
+        yield shown
 
 
 def _decoded(
-    container: InputContainer, stream: VideoStream, tick: Callable[[], None]
+    container: InputContainer,
+    stream: VideoStream,
+    decoder: VideoCodecContext,
+    tick: Callable[[], None],
 ) -> Iterator[tuple[av.VideoFrame, float]]:
-    """Frames with their times; those without one follow the frame before at the usual rate."""
+    """Frames with their times, from the first key frame on.
+
+    Those without a time follow the frame before at the usual rate.
+    """
     step = float(1 / (stream.average_rate or FALLBACK_RATE))
-    time = -step
+    zero = (container.start_time or 0) / av.time_base
+    time, is_entered = -step, False
     try:
         for packet in container.demux(stream):
             tick()
-            for frame in _frames_of(packet):
-                time = frame.time if frame.time is not None else time + step
+            is_entered = is_entered or packet.is_keyframe
+            for frame in _frames_of(decoder, packet) if is_entered else ():
+                time = frame.time - zero if frame.time is not None else time + step
                 yield frame, time
     except (*_DAMAGE, IndexError):
         return  # what could be read before the container broke off still counts
 
 
-def _frames_of(packet: "av.Packet[VideoStream]") -> list[av.VideoFrame]:
+def _frames_of(decoder: VideoCodecContext, packet: "av.Packet[VideoStream]") -> list[av.VideoFrame]:
     try:
-        return packet.decode()
+        return decoder.decode(packet)
     except _DAMAGE:
         return []
 
@@ -174,6 +197,9 @@ def upright(
     if transfer in HDR_TRANSFERS:
         deep = np.asarray(frame.reformat(format="rgb48le", **size).to_ndarray(), np.float64)
         picture = to_standard_range(deep / 65535.0, transfer)
+    elif is_clear(frame.format):
+        clear = np.asarray(frame.reformat(format="rgba", **size).to_ndarray(), np.uint16)
+        picture = (clear[..., :3] * clear[..., 3:] // 255).astype(np.uint8)  # over black
     else:
         picture = np.asarray(frame.reformat(format="rgb24", **size).to_ndarray(), np.uint8)
     # The turn of a mirrored frame is that of the frame upside down.
