@@ -21,7 +21,7 @@ from auteur.api.requests import user_id
 from media.file_names import attachment
 from projects.access import owned_project
 from projects.edl_views import answer
-from projects.interchange import exchange
+from projects.interchange import exchange, limits
 from projects.interchange.formats import FORMATS, MAX_INTERCHANGE_BYTES, Format
 from projects.serializers import EditedSerializer
 from projects.transcript_views import AsIs
@@ -32,6 +32,22 @@ FORMAT = OpenApiParameter(
     enum=list(FORMATS),
     required=True,
     description="OpenTimelineIO, FCP XML (xmeml 4), or a CMX 3600 edit list.",
+)
+
+
+LEAVE_OUT = OpenApiParameter(
+    "leave_out",
+    str,
+    description="Types of effects, with commas, that the file may be without if the format cannot "
+    "hold them, such as `fade_in,gain`; `effects` stands for all but `speed`, without which other "
+    "pictures would play. Nothing is left out unasked but deleted clips.",
+)
+LEFT_OUT = OpenApiParameter(
+    "X-Left-Out",
+    str,
+    OpenApiParameter.HEADER,
+    response=[200],
+    description="What the file is without, and how many of each: `deleted_clips=2, fade_in=1`.",
 )
 
 
@@ -64,10 +80,11 @@ class ExportView(APIView):
     @extend_schema(
         summary="Export a project's EDL for another editor",
         description="OpenTimelineIO holds all of it but the transcript. FCP XML holds tracks, "
-        "clips and cross-fades; CMX 3600 those of one video track. Deleted clips are left "
-        "out. What else a format cannot hold is told as 422 `cannot_hold`, by `items`. Times are "
-        "rounded to the nearest frame of the project.",
-        parameters=[FORMAT, ETAG],
+        "clips and cross-fades; CMX 3600 those of one video track; both are without deleted clips. "
+        "What else a format cannot hold is told as 422 `cannot_hold`, by `items`; "
+        "`can_leave_out` are the types of effects that `leave_out` may name. Times are rounded to "
+        "the nearest frame of the project. docs/interchange.md has a table of what is written.",
+        parameters=[FORMAT, LEAVE_OUT, ETAG, LEFT_OUT],
         responses={
             (200, kind): OpenApiTypes.OBJECT if kind.endswith("json") else OpenApiTypes.STR
             for kind in (form.content_type.partition(";")[0] for form in FORMATS.values())
@@ -76,8 +93,16 @@ class ExportView(APIView):
     def get(self, request: Request, project_id: UUID) -> HttpResponse:
         """The file."""
         form = _format(request)
-        found = exchange.export(project_id=project_id, user_id=user_id(request), form=form)
+        found = exchange.export(
+            project_id=project_id,
+            user_id=user_id(request),
+            form=form,
+            leave_out=_left_out(request),
+        )
         headers = {**etag(found.version), "Content-Disposition": attachment(found.name)}
+        if found.left_out:
+            told = (f"{kind}={count}" for kind, count in found.left_out.items())
+            headers[LEFT_OUT.name] = ", ".join(told)
         return HttpResponse(found.text, content_type=form.content_type, headers=headers)
 
 
@@ -97,7 +122,8 @@ class ImportView(APIView):
         description="The body is the file, in UTF-8. Clips play the media that the file names by "
         "our ids, else the project's files of the same names; 422 `unmatched_media` tells the "
         "`names` of those that are not there, 422 `cannot_hold` what a timeline of ours cannot "
-        "hold. Markers and effects of other editors are left out; the transcript stays.",
+        "hold, effects of other editors among it. Only what changes nothing in the film, such as "
+        "markers, is left out: docs/interchange.md has a table. The transcript stays.",
         parameters=[FORMAT, documented(required=True), ETAG],
         request={"*/*": OpenApiTypes.BINARY},
         responses=EditedSerializer,
@@ -116,6 +142,13 @@ class ImportView(APIView):
             text=str(request.data or ""),
         )
         return answer(edited)
+
+
+def _left_out(request: Request) -> list[str]:
+    try:
+        return limits.names_of(request.query_params.get("leave_out", ""))
+    except ValueError as exc:
+        raise field_problem("leave_out", "invalid", str(exc)) from exc
 
 
 def _format(request: Request) -> Format:

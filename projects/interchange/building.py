@@ -5,9 +5,8 @@ clip's effects, and each track as it was, so that one that nobody has moved come
 millisecond. A cross-fade has its cut in its middle.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 import opentimelineio as otio
@@ -16,41 +15,78 @@ from opentimelineio.schema import ExternalReference
 
 from media.models import MediaFile
 from projects.interchange.terms import OURS, URL_ROOT
-from projects.interchange.times import exact_rate, frame_of, span
+from projects.interchange.times import Timecode, drops_frames, exact_rate, frame_of, span
 from projects.timeline.content import PERMILLE, Clip, Track, all_clips, end_of, speed_permille
-
-REEL_LENGTH = 8
 
 KINDS = {"video": otio.schema.TrackKind.Video, "audio": otio.schema.TrackKind.Audio}
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A clip between the cuts around it, in frames; ``fade`` is its overlap with the one before."""
+    """A clip in frames; ``fade`` is its overlap with the one before, ``tail`` with the one after.
+
+    The cut of a cross-fade is in its middle.
+    """
 
     clip: Clip
-    begin: int
-    end: int
+    start: int
+    finish: int
     fade: int
+    tail: int
 
     @property
     def lead(self) -> int:
         """How much of its cross-fade lies before the cut."""
         return self.fade // 2
 
+    @property
+    def begin(self) -> int:
+        """The cut before it."""
+        return self.start + self.lead
 
-def timeline_of(
-    document: Mapping[str, Any], *, name: str, media: Mapping[str, MediaFile]
-) -> otio.schema.Timeline:
-    """The whole document but its transcript."""
-    rate = exact_rate(document["settings"]["frame_rate"])
-    references = references_of(document["tracks"], media, rate)
-    timeline = otio.schema.Timeline(name=printable(name), global_start_time=RationalTime(0, rate))
-    for track in document["tracks"]:
+    @property
+    def end(self) -> int:
+        """The cut behind it."""
+        return self.finish - (self.tail - self.tail // 2)
+
+
+@dataclass(frozen=True)
+class Film:
+    """What is written: tracks without what the format does not hold, and the names of that."""
+
+    name: str
+    tracks: list[Track]
+    frame_rate: float
+    media: Mapping[str, MediaFile]
+    left_out: Iterable[str] = ()
+
+    @property
+    def rate(self) -> float:
+        """Frames a second."""
+        return exact_rate(self.frame_rate)
+
+    @property
+    def timecode(self) -> Timecode:
+        """How its frames are numbered."""
+        return Timecode(round(self.rate), drops_frames(self.rate))
+
+    @property
+    def files(self) -> dict[str, ExternalReference]:
+        """What it shows, with names, addresses and lengths."""
+        return references_of(self.tracks, self.media, self.rate)
+
+
+def otio_json(film: Film) -> str:
+    """The whole document but its transcript, in OpenTimelineIO's own format."""
+    rate, files = film.rate, film.files
+    timeline = otio.schema.Timeline(
+        name=printable(film.name), global_start_time=RationalTime(0, rate)
+    )
+    for track in film.tracks:
         timeline.tracks.append(
-            build_track(track, rate, lambda clip: references[clip["media_file_id"]].clone())
+            build_track(track, rate, lambda clip: files[clip["media_file_id"]].clone())
         )
-    return timeline
+    return str(otio.adapters.write_to_string(timeline, "otio_json", indent=-1))
 
 
 def references_of(
@@ -84,10 +120,7 @@ def build_track(
     """A track with its gaps and cross-fades; deleted clips stand in its metadata only."""
     name = printable(track["name"])
     ours = {key: track[key] for key in ("id", "type", "name")}
-    metadata = {
-        OURS: {**ours, "clips": [dict(clip) for clip in track["clips"]]},
-        "fcp_xml": {"name": name},  # the adapter writes no other name of a track
-    }
+    metadata = {OURS: {**ours, "clips": [dict(clip) for clip in track["clips"]]}}
     built = otio.schema.Track(name=name, kind=KINDS[track["type"]], metadata=metadata)
     cursor = 0
     for placed in placed_clips(track["clips"], rate):
@@ -109,12 +142,7 @@ def placed_clips(clips: list[Clip], rate: float) -> list[Placed]:
         max(ends[index - 1] - start, 0) if index else 0 for index, start in enumerate(starts)
     ] + [0]
     return [
-        Placed(
-            clip=clip,
-            begin=starts[index] + fades[index] // 2,
-            end=ends[index] - (fades[index + 1] - fades[index + 1] // 2),
-            fade=fades[index],
-        )
+        Placed(clip, starts[index], ends[index], fades[index], fades[index + 1])
         for index, clip in enumerate(live)
     ]
 
@@ -133,11 +161,7 @@ def _clip(placed: Placed, rate: float, reference: ExternalReference) -> otio.sch
     speed = speed_permille(clip["effects"]) / PERMILLE
     begin = frame_of(clip["in_point_ms"], rate) + placed.lead * speed
     effects = [dict(each) for each in clip["effects"]]
-    metadata = {
-        OURS: {"id": clip["id"], "effects": effects},
-        # A reel is eight letters or digits; the adapter would make two fields of "Tor 3".
-        "cmx_3600": {"reel": clip["media_file_id"][:REEL_LENGTH].upper()},
-    }
+    metadata = {OURS: {"id": clip["id"], "effects": effects}}
     built = otio.schema.Clip(
         name=reference.name,
         media_reference=reference,

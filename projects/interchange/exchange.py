@@ -1,5 +1,6 @@
 """Export of a project's timeline to a file of another editor, and import from one."""
 
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -9,14 +10,20 @@ from pydantic import ValidationError as ShapeError
 from media.access import media_of
 from projects import edl
 from projects.access import owned_project
-from projects.interchange import formats, limits, matching, placing, sandboxing
-from projects.interchange.building import timeline_of
+from projects.interchange import building, limits, matching, placing, sandboxing, writing
+from projects.interchange.building import Film
 from projects.interchange.formats import Format
 from projects.interchange.times import exact_rate
 from projects.timeline import editing, rules
 from projects.timeline.content import all_clips
 from projects.timeline.session import Edited
 from projects.timeline.shape import EdlShape
+
+WRITERS: dict[str, Callable[[Film], str]] = {
+    "otio": building.otio_json,
+    "fcp_xml": writing.fcp_xml,
+    "cmx3600": writing.cmx3600,
+}
 
 
 @dataclass(frozen=True)
@@ -26,20 +33,30 @@ class Exported:
     text: str
     name: str
     version: int
+    left_out: Mapping[str, int]
+    """Kinds of what the format does not hold and the file is without, and how many of each."""
 
 
-def export(*, project_id: UUID, user_id: UUID, form: Format) -> Exported:
-    """The timeline as a file; raises ``CannotHold`` with what the format has no place for."""
+def export(
+    *, project_id: UUID, user_id: UUID, form: Format, leave_out: Collection[str] = ()
+) -> Exported:
+    """The timeline as a file; raises ``CannotHold`` with what the format has no place for.
+
+    ``leave_out`` are types of effects that the file may be without, where the format needs it.
+    """
     project = owned_project(user_id=user_id, project_id=project_id)
     wanted = {"tracks": 1, "settings": 1, "version": 1}
     document = edl.find(project_id=project_id, user_id=user_id, projection=wanted)
-    limits.check(document, form.name)
+    left_out: dict[str, int] = {}
+    tracks = document["tracks"]
+    if form.name != "otio":
+        tracks, left_out = limits.without(tracks, leave_out)
+    limits.check({**document, "tracks": tracks}, form.name)
     ids = {clip["media_file_id"] for clip in all_clips(document["tracks"])}
     media = {str(found.pk): found for found in media_of(user_id=user_id).filter(pk__in=ids)}
-    if form.name == "cmx3600":
-        document["tracks"] = limits.playing(document["tracks"])
-    text = formats.write(timeline_of(document, name=project.name, media=media), form)
-    return Exported(text, f"{project.name}.{form.suffix}", document["version"])
+    film = Film(project.name, tracks, document["settings"]["frame_rate"], media, tuple(left_out))
+    text = WRITERS[form.name](film)
+    return Exported(text, f"{project.name}.{form.suffix}", document["version"], left_out)
 
 
 def bring_in(

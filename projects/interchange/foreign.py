@@ -5,22 +5,20 @@ Nothing of Django is imported, or a child would take seconds to start.
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
-from itertools import islice
+from dataclasses import asdict, replace
 from typing import Any
 
 import opentimelineio as otio
 
 from gpu_tasks.errors import Refusal
 from projects.bounds import MAX_CLIPS, MAX_TRACKS
-from projects.interchange import guarding, reading
-from projects.interchange.terms import MAX_NAMED, ForeignTrack, Item, item
+from projects.interchange import cmx, guarding, reading, xmeml
+from projects.interchange.terms import ForeignTrack, Piece, Reading
 
 UNREADABLE = "unreadable_file"
 MAX_DETAIL_LENGTH = 500
 MAX_OWN_VALUES = 200_000
 """In all that stands where we write: tracks of the most clips with all their effects have half."""
-KINDS = {otio.schema.TrackKind.Video: "video", otio.schema.TrackKind.Audio: "audio"}
 
 
 def read(text: str, form: str, frame_rate: float) -> dict[str, Any]:
@@ -32,38 +30,47 @@ def read(text: str, form: str, frame_rate: float) -> dict[str, Any]:
         return _read(text, form, frame_rate)
     except (Refusal, MemoryError):
         raise
-    except Exception as exc:  # adapters stumble over bad files in any way
+    except Exception as exc:  # readers stumble over bad files in any way
         detail = f"This is no {form} file that we can read: {exc}"
         raise Refusal(UNREADABLE, _printable(detail)[:MAX_DETAIL_LENGTH]) from exc
 
 
 def _read(text: str, form: str, frame_rate: float) -> dict[str, Any]:
-    timeline = READERS[form](text, frame_rate)
-    if not isinstance(timeline, otio.schema.Timeline) or timeline.tracks is None:
-        raise ValueError("The file must hold one timeline, and nothing beside it.")
-    tracks = list(timeline.tracks)
-    foreign = [*_foreign(tracks)]
-    if not foreign:
-        if len(tracks) > MAX_TRACKS or sum(map(len, tracks)) > 4 * MAX_CLIPS:
-            raise ValueError(f"At most {MAX_TRACKS} tracks and {MAX_CLIPS} clips are read.")
-        readings = [reading.read_track(each, from_comments=form == "cmx3600") for each in tracks]
-        foreign = list(islice((one for each in readings for one in each.foreign), MAX_NAMED))
-    if foreign:
-        return {"foreign": foreign}
-    found = [
-        ForeignTrack(KINDS[track.kind], track.name or "", each.pieces, reading.written_to(track))
-        for track, each in zip(tracks, readings, strict=True)
+    found = READERS[form](text, frame_rate)
+    if found.foreign:
+        return {"foreign": found.foreign}
+    tracks = [
+        replace(each, pieces=[piece for piece in each.pieces if _plays(piece)])
+        for each in found.tracks
     ]
-    _check_values(found)
-    return {"tracks": [asdict(each) for each in found]}
+    tracks = _without_other_channels(tracks)
+    if len(tracks) > MAX_TRACKS or sum(len(each.pieces) for each in tracks) > MAX_CLIPS:
+        raise ValueError(f"At most {MAX_TRACKS} tracks and {MAX_CLIPS} clips are read.")
+    _check_values(tracks)
+    return {"tracks": [asdict(each) for each in tracks]}
 
 
-def _foreign(tracks: list[Any]) -> list[Item]:
-    return [
-        item("track", "A track is of video or of sound.", name=str(track.name)[:255])
-        for track in islice(tracks, MAX_NAMED)
-        if not isinstance(track, otio.schema.Track) or track.kind not in KINDS
-    ]
+def _plays(piece: Piece) -> bool:
+    """Whether it has a length, or is one of ours that is shorter than a frame."""
+    if piece.end_ms < piece.begin_ms:
+        raise ValueError("A clip ends before it begins.")
+    return piece.end_ms > piece.begin_ms or bool(piece.ours)
+
+
+def _without_other_channels(tracks: list[ForeignTrack]) -> list[ForeignTrack]:
+    """A clip of ours plays all channels of its file: those that play together are one clip."""
+    seen: dict[Piece, int] = {}
+    kept = []
+    for track in tracks:
+        pieces = [
+            piece
+            for piece in track.pieces
+            if track.type == "video"
+            or seen.setdefault(replace(piece, channel=0), piece.channel) == piece.channel
+        ]
+        if pieces or not track.pieces:
+            kept.append(replace(track, pieces=pieces))
+    return kept
 
 
 def _check_values(tracks: list[ForeignTrack]) -> None:
@@ -78,23 +85,32 @@ def _check_values(tracks: list[ForeignTrack]) -> None:
         level = [inner for value in level for inner in guarding.inside(value)]
 
 
-def _otio(text: str, _: float) -> Any:
+def _otio(text: str, _: float) -> Reading:
     # Written anew: what OpenTimelineIO reads is what we have looked at, whichever of two equal
     # members, or of two readings of a number, it would have chosen.
-    return otio.adapters.read_from_string(json.dumps(guarding.checked_json(text)), "otio_json")
+    timeline = otio.adapters.read_from_string(json.dumps(guarding.checked_json(text)), "otio_json")
+    if not isinstance(timeline, otio.schema.Timeline) or timeline.tracks is None:
+        raise ValueError("The file must hold one timeline, and nothing beside it.")
+    if len(timeline.tracks) > MAX_TRACKS or sum(map(_children, timeline.tracks)) > 4 * MAX_CLIPS:
+        raise ValueError(f"At most {MAX_TRACKS} tracks and {MAX_CLIPS} clips are read.")
+    return reading.read_stack(timeline.tracks)
 
 
-def _fcp_xml(text: str, _: float) -> Any:
+def _children(of: Any) -> int:
+    return len(of) if isinstance(of, otio.core.Composition) else 1
+
+
+def _fcp_xml(text: str, frame_rate: float) -> Reading:
     guarding.check_xml(text)
-    return otio.adapters.read_from_string(text, "fcp_xml")
+    return xmeml.read(text, frame_rate)
 
 
-def _cmx(text: str, frame_rate: float) -> Any:
+def _cmx(text: str, frame_rate: float) -> Reading:
     guarding.check_cmx(text)
-    return otio.adapters.read_from_string(text, "cmx_3600", rate=frame_rate)
+    return cmx.read(text, frame_rate)
 
 
-READERS: dict[str, Callable[[str, float], Any]] = {
+READERS: dict[str, Callable[[str, float], Reading]] = {
     "otio": _otio,
     "fcp_xml": _fcp_xml,
     "cmx3600": _cmx,

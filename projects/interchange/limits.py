@@ -1,16 +1,22 @@
 """What of a timeline a format cannot hold, named one by one."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
-
-from opentimelineio.opentime import RationalTime
 
 from auteur.api.problems import Problem
 from projects.interchange.building import placed_clips
 from projects.interchange.terms import MAX_NAMED, Item, item
-from projects.interchange.times import exact_rate, frame_of
-from projects.timeline.content import Clip, Track, duration_of, end_of
+from projects.interchange.times import exact_rate, frame_of, has_timecode
+from projects.timeline.content import Clip, Track, all_clips, duration_of, end_of
 
+HELD = ("cross_fade",)
+"""Effects that the timelines of all editors have."""
+INDISPENSABLE = ("speed",)
+"""Effects without which a clip would play other pictures than it does."""
+ALL_EFFECTS = "effects"
+MAX_LEFT_OUT = 20
+EFFECT_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 HOUR_MS = 3_600_000
 TIMECODE_MS = 24 * HOUR_MS
 
@@ -24,7 +30,10 @@ class CannotHold(Problem):
 
 
 def check(document: Mapping[str, Any], form: str) -> None:
-    """Raise ``CannotHold`` unless the format holds all that plays."""
+    """Raise ``CannotHold`` unless the format holds all that plays.
+
+    It tells which effects can be left out.
+    """
     if form == "otio":
         return
     rate = exact_rate(document["settings"]["frame_rate"])
@@ -33,11 +42,55 @@ def check(document: Mapping[str, Any], form: str) -> None:
     if form == "cmx3600":
         items += _of_events(tracks)
     if items:
-        raise CannotHold(items=items[:MAX_NAMED])
+        found = {effect["type"] for clip in _live(tracks) for effect in clip["effects"]}
+        names = sorted(found - {*HELD, *INDISPENSABLE})
+        detail = CannotHold.default_detail
+        if names:
+            detail += f" `leave_out={','.join(names[:MAX_LEFT_OUT])}` exports it without effects."
+        raise CannotHold(detail, items=items[:MAX_NAMED], can_leave_out=names[:MAX_LEFT_OUT])
+
+
+def without(tracks: list[Track], names: Collection[str]) -> tuple[list[Track], dict[str, int]]:
+    """The tracks without deleted clips and these effects; of each, how many there were."""
+    left_out: dict[str, int] = {}
+    kept: list[Track] = []
+    for track in tracks:
+        live = [_clip_without(clip, names, left_out) for clip in _live([track])]
+        if gone := len(track["clips"]) - len(live):
+            left_out["deleted_clips"] = left_out.get("deleted_clips", 0) + gone
+        kept.append({**track, "clips": live})
+    return kept, dict(sorted(left_out.items()))
+
+
+def _live(tracks: list[Track]) -> Iterator[Clip]:
+    return (clip for clip in all_clips(tracks) if not clip["deleted"])
+
+
+def _clip_without(clip: Clip, names: Collection[str], left_out: dict[str, int]) -> Clip:
+    kept = []
+    for effect in clip["effects"]:
+        kind = effect["type"]
+        if kind in (*HELD, *INDISPENSABLE) or not (kind in names or ALL_EFFECTS in names):
+            kept.append(effect)
+        else:
+            left_out[kind] = left_out.get(kind, 0) + 1
+    return {**clip, "effects": kept}
+
+
+def names_of(text: str) -> list[str]:
+    """What a client wants left out; raises ``ValueError`` for what is no such thing."""
+    names = [name.strip() for name in text.split(",")] if text else []
+    if len(names) > MAX_LEFT_OUT:
+        raise ValueError(f"At most {MAX_LEFT_OUT} names.")
+    for name in names:
+        if not EFFECT_NAME.fullmatch(name) or name in (*HELD, *INDISPENSABLE):
+            raise ValueError(f"Types of effects but {', '.join((*HELD, *INDISPENSABLE))}, or "
+                             f"`{ALL_EFFECTS}` for all of them.")  # fmt: skip
+    return names
 
 
 def _of_rate(rate: float) -> Iterator[Item]:
-    if not RationalTime.is_smpte_timecode_rate(rate):
+    if not has_timecode(rate):
         yield item("frame_rate", f"There is no timecode of {rate:g} frames a second.")
 
 
@@ -46,8 +99,9 @@ def _of_clips(track: Track, rate: float) -> Iterator[Item]:
         clip = placed.clip
         where = {"track_id": track["id"], "clip_id": clip["id"]}
         for effect in clip["effects"]:
-            if effect["type"] != "cross_fade":
-                yield item("effect", f"It holds no effect `{effect['type']}`.", **where)
+            if effect["type"] not in HELD:
+                detail = f"It holds no effect `{effect['type']}`."
+                yield item("effect", detail, **where, effect=effect["type"])
         if _frames(clip, rate) < 1:
             yield item("short_clip", "The clip is shorter than a frame.", **where)
 
@@ -58,7 +112,7 @@ def _frames(clip: Clip, rate: float) -> int:
 
 def playing(tracks: list[Track]) -> list[Track]:
     """The tracks with a clip that is not deleted."""
-    return [track for track in tracks if any(not clip["deleted"] for clip in track["clips"])]
+    return [track for track in tracks if any(_live([track]))]
 
 
 def _of_events(tracks: list[Track]) -> Iterator[Item]:
@@ -70,7 +124,7 @@ def _of_events(tracks: list[Track]) -> Iterator[Item]:
     for track in filled:
         if track not in video[:1]:
             yield item("track", "It holds one video track only.", track_id=track["id"])
-    clips = [clip for track in video[:1] for clip in track["clips"] if not clip["deleted"]]
+    clips = [*_live(video[:1])]
     if clips and min(clip["start_ms"] for clip in clips) >= HOUR_MS:
         yield item("timeline", "Its first clip must begin within the first hour.")
     ends = [duration_of(filled), *(clip["out_point_ms"] for clip in clips)]

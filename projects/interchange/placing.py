@@ -17,7 +17,7 @@ from projects.documents import MAX_TRACK_NAME_LENGTH
 from projects.interchange.building import build_track
 from projects.interchange.matching import Matched
 from projects.interchange.reading import read_track
-from projects.interchange.terms import OURS, ForeignTrack, Piece
+from projects.interchange.terms import OURS, ForeignTrack, Piece, Reading
 from projects.timeline.content import PERMILLE, on_timeline
 from projects.timeline.shape import TrackShape
 
@@ -68,7 +68,7 @@ def _untouched(
         track = TrackShape.model_validate(dict(ours)).stored()
     except ValidationError:
         return None
-    written = read_track(build_track(track, rate, _reference)).pieces
+    written = read_track(build_track(track, rate, _reference), Reading())
     if list(map(_comparable, written)) != list(map(_comparable, pieces)):
         return None
     if any(matched.ids[piece.source] != piece.source.media_id for piece in pieces):

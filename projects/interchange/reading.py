@@ -1,60 +1,77 @@
-"""What a timeline of OpenTimelineIO plays, as pieces that know nothing of our database yet."""
+"""What a timeline of OpenTimelineIO plays, as pieces that know nothing of our database yet.
+
+Each element is held or refused (docs/interchange.md).
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import PurePosixPath
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import unquote
-from uuid import UUID
 
 import opentimelineio as otio
-from opentimelineio.opentime import RationalTime
+from opentimelineio.opentime import RationalTime, TimeRange
 
 from projects.bounds import MAX_CROSS_FADE_MS, MAX_RATE, MIN_RATE
-from projects.interchange.terms import OURS, URL_ROOT, Item, Piece, Source, item
+from projects.interchange.terms import OURS, ForeignTrack, Piece, Reading, Source, source_at
 from projects.interchange.times import ms_of
 
 schema = otio.schema
 
 DISSOLVE = schema.TransitionTypes.SMPTE_Dissolve
-MAX_NAME_LENGTH = 255
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A track in pieces; ``foreign`` is what a track of ours has no place for."""
-
-    pieces: list[Piece]
-    foreign: list[Item]
+KINDS = {schema.TrackKind.Video: "video", schema.TrackKind.Audio: "audio"}
+FILES = (type(None), schema.ExternalReference, schema.MissingReference)
+OTHER_MEDIA = {
+    schema.GeneratorReference: "generator",
+    schema.ImageSequenceReference: "image_sequence",
+}
 
 
 @dataclass(frozen=True)
 class Around:
-    """The transitions before and after a child, and whether a clip is beyond them."""
+    """The transitions before and after a child, and what is beyond them."""
 
     before: Any = None
     after: Any = None
-    from_clip: bool = False
-    to_clip: bool = False
+    head: Any = None
+    tail: Any = None
 
 
-def read_track(track: otio.schema.Track, *, from_comments: bool = False) -> Reading:
-    """All that the track plays. ``from_comments``: CMX 3600 tells a faded clip's file there."""
-    foreign: list[Item] = []
+def read_stack(stack: otio.schema.Stack) -> Reading:
+    """All that the tracks play."""
+    reading = Reading()
+    _check_effects(stack, reading)
+    for track in stack:
+        if not isinstance(track, schema.Track) or track.kind not in KINDS:
+            reading.refuse("track", "A track is of video or of sound.", name=str(track.name))
+            continue
+        pieces = _trimmed(read_track(track, reading), stack, reading)
+        if not (stack.enabled and track.enabled):
+            pieces = [replace(piece, enabled=False) for piece in pieces]
+        reading.tracks.append(
+            ForeignTrack(KINDS[track.kind], track.name or "", pieces, written_to(track))
+        )
+    return reading
+
+
+def read_track(track: otio.schema.Track, reading: Reading) -> list[Piece]:
+    """All that the track plays."""
     pieces: list[Piece] = []
+    _check_effects(track, reading)
     for begin, child, around in _placed(track):
-        told = list(_foreign(child))
-        foreign += told
-        if isinstance(child, schema.Clip) and not told:
-            source = source_of(child, in_comments=from_comments and around.before is not None)
-            pieces.append(_piece(child, begin, around, source))
-    return Reading(pieces, foreign)
+        name = str(getattr(child, "name", ""))
+        if isinstance(child, schema.Transition):
+            _check_transition(child, around, name, reading)
+        elif isinstance(child, schema.Clip):
+            speed = _check_clip(child, name, reading)
+            pieces.append(_piece(child, begin, around, speed))
+        elif not isinstance(child, schema.Gap):
+            what = "nested" if isinstance(child, otio.core.Composition) else "element"
+            reading.refuse(what, "A track holds clips, gaps and transitions.", name=name)
+    return _trimmed(pieces, track, reading)
 
 
 def _placed(track: otio.schema.Track) -> Iterator[tuple[RationalTime, Any, Around]]:
     """Where each child begins, and what is around it."""
-    cursor = lead_of(track)
+    cursor = RationalTime(0, 1)
     padded = [None, None, *track, None, None]
     for index, child in enumerate(padded[2:-2]):
         yield cursor, child, _around(*padded[index : index + 5])
@@ -62,60 +79,84 @@ def _placed(track: otio.schema.Track) -> Iterator[tuple[RationalTime, Any, Aroun
             cursor += child.trimmed_range().duration
 
 
-def _around(head: Any, before: Any, _: Any, after: Any, tail: Any) -> Around:
+def _around(head: Any, before: Any, child: Any, after: Any, tail: Any) -> Around:
+    if isinstance(child, schema.Transition):
+        return Around(head=before, tail=after)
     return Around(
         before if isinstance(before, schema.Transition) else None,
         after if isinstance(after, schema.Transition) else None,
-        isinstance(head, schema.Clip),
-        isinstance(tail, schema.Clip),
+        head,
+        tail,
     )
 
 
-def lead_of(track: otio.schema.Track) -> RationalTime:
-    """What is empty before the first child: CMX 3600's reader begins the track before zero.
-
-    Whole hours tell the start of a tape, not of the film.
-    """
-    trimmed = track.source_range
-    if trimmed is None or trimmed.start_time.value >= 0:
-        return RationalTime(0, 1)
-    lead = -trimmed.start_time
-    hours = int(lead.to_seconds() + 1e-6) // 3600
-    hour = RationalTime(round(lead.rate) * 3600, lead.rate)
-    return RationalTime(lead.value - hours * hour.value, lead.rate)
+def _check_effects(of: Any, reading: Reading) -> None:
+    """Effects of tracks and stacks are not held."""
+    for effect in of.effects:
+        if getattr(effect, "enabled", True):
+            reading.refuse("effect", "Effects are on clips.", name=str(of.name))
 
 
-def _foreign(child: Any) -> Iterator[Item]:
-    name = str(getattr(child, "name", ""))[:MAX_NAME_LENGTH]
-    if isinstance(child, schema.Transition):
-        if child.transition_type != DISSOLVE:
-            yield item("transition", f"A {child.transition_type} is no cross-fade.", name=name)
-    elif isinstance(child, schema.Clip):
-        yield from _foreign_clip(child, name)
-    elif not isinstance(child, schema.Gap):
-        yield item("nested", "A track holds clips, not timelines within it.", name=name)
+def _check_transition(child: Any, around: Around, name: str, reading: Reading) -> None:
+    into, out = child.in_offset, child.out_offset
+    if child.transition_type != DISSOLVE:
+        detail = f"A {child.transition_type} is no cross-fade."
+    elif ms_of(into + out) > MAX_CROSS_FADE_MS or min(into.value, out.value) < 0:
+        detail = "It is too long, or less than nothing."
+    elif not (_has_room(around.head, into) and _has_room(around.tail, out)):
+        detail = "What it joins is shorter than it."
+    elif _is_seen(around.head, around.tail) != _is_seen(around.tail, around.head):
+        detail = "One of the clips that it joins is not seen."
+    else:
+        return
+    reading.refuse("transition", detail, name=name)
 
 
-def _foreign_clip(clip: otio.schema.Clip, name: str) -> Iterator[Item]:
-    if isinstance(clip.media_reference, schema.GeneratorReference):
-        yield item("generator", "A clip plays a media file.", name=name)
-    elif isinstance(clip.media_reference, schema.ImageSequenceReference):
-        yield item("image_sequence", "A clip plays one media file.", name=name)
+def _has_room(child: Any, offset: RationalTime) -> bool:
+    if not isinstance(child, otio.core.Item):
+        return offset.value == 0 and child is None
+    return bool(child.trimmed_range().duration >= offset)
+
+
+def _is_seen(child: Any, other: Any) -> bool:
+    """Whether a clip is enabled; beside anything else this is no question."""
+    if not (isinstance(child, schema.Clip) and isinstance(other, schema.Clip)):
+        return True
+    return bool(child.enabled)
+
+
+def _check_clip(clip: otio.schema.Clip, name: str, reading: Reading) -> float:
+    """Name what is not held; its speed."""
+    reference = clip.media_reference
+    if type(reference) not in FILES:
+        what = OTHER_MEDIA.get(type(reference), "media")
+        reading.refuse(what, "A clip plays one media file.", name=name)
+    speed = 1.0
     for effect in clip.effects:
-        scalar = getattr(effect, "time_scalar", None)
-        if isinstance(effect, schema.TimeEffect) and not _is_speed(effect, scalar):
-            yield item("effect", "A speed is constant, from 0.1 to 10.", name=name)
+        if not getattr(effect, "enabled", True):
+            continue
+        if not isinstance(effect, schema.TimeEffect):
+            reading.refuse("effect", f"The effect {effect.effect_name} is not held.", name=name)
+        elif speed != 1 or not _is_speed(effect, clip):
+            what = "freeze" if isinstance(effect, schema.FreezeFrame) else "speed"
+            detail = "A clip has one speed, from 0.1 to 10, in steps of 0.001."
+            reading.refuse(what, detail, name=name)
+        else:
+            speed = round(effect.time_scalar, 3)
+    return speed
 
 
-def _is_speed(effect: Any, scalar: Any) -> bool:
+def _is_speed(effect: Any, clip: otio.schema.Clip) -> bool:
+    """Whether it is one of ours, as near as half a frame over the whole clip."""
+    scalar = getattr(effect, "time_scalar", None)
     if type(effect) is not schema.LinearTimeWarp or not isinstance(scalar, int | float):
         return False
-    return bool(MIN_RATE <= scalar <= MAX_RATE)
+    wrong = abs(scalar - round(scalar, 3)) * clip.trimmed_range().duration.value
+    return bool(MIN_RATE <= scalar <= MAX_RATE and wrong <= 0.5)
 
 
-def _piece(clip: otio.schema.Clip, begin: RationalTime, around: Around, source: Source) -> Piece:
+def _piece(clip: otio.schema.Clip, begin: RationalTime, around: Around, speed: float) -> Piece:
     trimmed = clip.trimmed_range()
-    speed = next((e.time_scalar for e in clip.effects if type(e) is schema.LinearTimeWarp), 1)
     before, after = around.before, around.after
     none = RationalTime(0, trimmed.duration.rate)
     head = before.in_offset if before else none
@@ -123,15 +164,16 @@ def _piece(clip: otio.schema.Clip, begin: RationalTime, around: Around, source: 
     faded, end = _length(before, begin), begin + trimmed.duration
     start = trimmed.start_time - _media_start(clip)
     inside = RationalTime(start.value - head.rescaled_to(start.rate).value * speed, start.rate)
+    joined = isinstance(around.head, schema.Clip)
     return Piece(
         begin_ms=ms_of(begin - head),
         end_ms=ms_of(end + tail),
         in_ms=ms_of(inside),
-        source=source,
-        speed=round(speed, 3),
-        cross_fade_ms=faded if around.from_clip else 0,
-        fade_in_ms=0 if around.from_clip else faded,
-        fade_out_ms=0 if around.to_clip else _length(after, end),
+        source=source_of(clip),
+        speed=speed,
+        cross_fade_ms=faded if joined else 0,
+        fade_in_ms=0 if joined else faded,
+        fade_out_ms=0 if isinstance(around.tail, schema.Clip) else _length(after, end),
         enabled=clip.enabled,
         frame_ms=1000 / trimmed.duration.rate,
         ours=_metadata(clip),
@@ -142,8 +184,7 @@ def _length(transition: Any, cut: RationalTime) -> int:
     """Between the milliseconds of its two ends, which are those of the clips that it joins."""
     if transition is None:
         return 0
-    length = ms_of(cut + transition.out_offset) - ms_of(cut - transition.in_offset)
-    return min(length, MAX_CROSS_FADE_MS)
+    return ms_of(cut + transition.out_offset) - ms_of(cut - transition.in_offset)
 
 
 def _media_start(clip: otio.schema.Clip) -> RationalTime:
@@ -154,37 +195,43 @@ def _media_start(clip: otio.schema.Clip) -> RationalTime:
     )
 
 
-def source_of(clip: otio.schema.Clip, *, in_comments: bool) -> Source:
+def _trimmed(pieces: list[Piece], of: otio.core.Item, reading: Reading) -> list[Piece]:
+    """What of them is within the source range of their track or stack."""
+    window: TimeRange | None = of.source_range
+    if window is None:
+        return pieces
+    begin, end = ms_of(window.start_time), ms_of(window.end_time_exclusive())
+    kept = [piece for piece in pieces if piece.begin_ms < end and piece.end_ms > begin]
+    for piece in kept:
+        faded = piece.begin_ms + max(piece.cross_fade_ms, piece.fade_in_ms)
+        ramps = ((piece.begin_ms, faded), (piece.end_ms - piece.fade_out_ms, piece.end_ms))
+        if any(first < edge < last for first, last in ramps for edge in (begin, end)):
+            reading.refuse("trim", "A source range ends within a fade.", name=str(of.name))
+    return [_within(piece, begin, end) for piece in kept]
+
+
+def _within(piece: Piece, begin: int, end: int) -> Piece:
+    """The piece without what is outside, at its time from ``begin`` on."""
+    late = max(begin - piece.begin_ms, 0)
+    early = max(piece.end_ms - end, 0)
+    return replace(
+        piece,
+        begin_ms=piece.begin_ms + late - begin,
+        end_ms=piece.end_ms - early - begin,
+        in_ms=piece.in_ms + round(late * piece.speed),
+        cross_fade_ms=0 if late else piece.cross_fade_ms,
+        fade_in_ms=0 if late else piece.fade_in_ms,
+        fade_out_ms=0 if early else piece.fade_out_ms,
+    )
+
+
+def source_of(clip: otio.schema.Clip) -> Source:
     """Which file a clip plays, by all that the timeline tells of it."""
     reference = clip.media_reference
-    urls = [_comment_url(clip)] if in_comments else [getattr(reference, "target_url", None)]
-    url = unquote(urls[0] or "")
-    told = [PurePosixPath(url).name, getattr(reference, "name", ""), clip.name]
-    names = tuple(dict.fromkeys(str(name)[:MAX_NAME_LENGTH] for name in told if name))
-    return Source(_id_of(reference, url, in_comments=in_comments), names)
-
-
-def _comment_url(clip: otio.schema.Clip) -> str | None:
-    """The file that is faded to; the adapter gives such a clip the reference of the one before."""
-    comments = clip.metadata.get("cmx_3600", {}).get("comments", [])
-    found = [each.partition(":")[2].strip() for each in map(str, comments) if _names_target(each)]
-    return found[0] if found else None
-
-
-def _names_target(comment: str) -> bool:
-    return comment.startswith(("TO CLIP:", "TO FILE:"))
-
-
-def _id_of(reference: Any, url: str, *, in_comments: bool) -> str | None:
-    ours = {} if in_comments or reference is None else _metadata(reference)
-    parts = url.split("/")
-    by_url = [after for root, after in pairwise(parts) if root == URL_ROOT]
-    for value in (ours.get("media_file_id"), *by_url):
-        try:
-            return str(UUID(str(value)))
-        except ValueError:
-            continue
-    return None
+    told = {} if reference is None else _metadata(reference)
+    url = getattr(reference, "target_url", None) or ""
+    name = getattr(reference, "name", "")
+    return source_at(url, name, clip.name, media_id=told.get("media_file_id"))
 
 
 def _metadata(of: Any) -> dict[str, Any]:

@@ -5,10 +5,16 @@ Neither OpenTimelineIO nor Django is known here.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import unquote
+from uuid import UUID
 
 OURS = "auteur"
 URL_ROOT = "media"
+MAX_NAME_LENGTH = 255
+MAX_URL_LENGTH = 8000
 MAX_NAMED = 50
 """Of what is refused, as many are told at once."""
 
@@ -17,7 +23,21 @@ Item = dict[str, str]
 
 def item(what: str, detail: str, **where: str) -> Item:
     """One thing that cannot be held, and where it stands."""
-    return {"what": what, **where, "detail": detail}
+    short = {key: value[:MAX_NAME_LENGTH] for key, value in where.items()}
+    return {"what": what, **short, "detail": detail}
+
+
+@dataclass
+class Reading:
+    """What a file plays, and what of it no track of ours has a place for."""
+
+    tracks: list["ForeignTrack"] = field(default_factory=list)
+    foreign: list[Item] = field(default_factory=list)
+
+    def refuse(self, what: str, detail: str, **where: str) -> None:
+        """Name a thing that cannot be held; of very many the first."""
+        if len(self.foreign) < MAX_NAMED:
+            self.foreign.append(item(what, detail, **where))
 
 
 @dataclass(frozen=True)
@@ -26,6 +46,28 @@ class Source:
 
     media_id: str | None
     names: tuple[str, ...]
+
+
+def source_at(url: str, *names: str, media_id: Any = None) -> Source:
+    """The file at an address, which may be one of ours, or of one of these names.
+
+    Raises ``ValueError`` for an address that is too long.
+    """
+    if len(url) > MAX_URL_LENGTH:
+        raise ValueError("The address of a file is too long.")
+    path = unquote(url)
+    parts = path.split("/")
+    by_url = [after for root, after in pairwise(parts) if root == URL_ROOT]
+    told = (PurePosixPath(path).name, *names)
+    known = dict.fromkeys(str(name)[:MAX_NAME_LENGTH] for name in told if name)
+    return Source(next(filter(None, map(_uuid, (media_id, *by_url))), None), tuple(known))
+
+
+def _uuid(value: Any) -> str | None:
+    try:
+        return str(UUID(str(value)))
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -43,6 +85,8 @@ class Piece:
     enabled: bool = True
     frame_ms: float = 0
     ours: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    channel: int = 0
+    """Which of its file's channels of sound, where the format has them one by one."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from media.models import MediaFile, MediaType
+from projects.interchange import limits
 from projects.interchange.formats import FORMATS, MAX_INTERCHANGE_BYTES
 from projects.models import Project
 from tests.projects.timeline.asking import problem, put, url
@@ -42,8 +43,8 @@ def edited(api: APIClient, project: Project, film: MediaFile) -> list[dict[str, 
     return tracks
 
 
-def export(api: APIClient, project: Project, form: str = "otio") -> Any:
-    return api.get(url(project, "/edl/export"), {"format": form})
+def export(api: APIClient, project: Project, form: str = "otio", **more: str) -> Any:
+    return api.get(url(project, "/edl/export"), {"format": form, **more})
 
 
 def bring(
@@ -207,6 +208,67 @@ def test_what_a_format_cannot_hold_is_told(
     (told,) = answer.json()["items"]
     assert (told["what"], told["track_id"], told["clip_id"]) == ("effect", "v", "a")
     assert export(api, project, "otio").status_code == 200
+
+
+def with_fades(film: MediaFile) -> list[dict[str, Any]]:
+    fades = [{"type": kind, "duration_ms": 500} for kind in ("fade_in", "fade_out")]
+    clips = [
+        clip("a", 0, 0, 2000, media=str(film.pk), effects=fades),
+        clip("b", 9000, 0, 2000, media=str(film.pk), deleted=True),
+    ]
+    return [track(*clips)]
+
+
+@pytest.mark.parametrize("form", ["fcp_xml", "cmx3600"])
+def test_what_may_be_left_out_is_offered_and_told(
+    api: APIClient, project: Project, film: MediaFile, form: str
+) -> None:
+    put(api, project, {"tracks": with_fades(film)})
+    refused = export(api, project, form).json()
+
+    assert [each["effect"] for each in refused["items"]] == ["fade_in", "fade_out"]
+    assert refused["can_leave_out"] == ["fade_in", "fade_out"]
+    assert "leave_out=fade_in,fade_out" in refused["detail"]
+
+    one = export(api, project, form, leave_out="fade_in")
+    assert one.json()["can_leave_out"] == ["fade_out"]
+
+    for asked in (",".join(refused["can_leave_out"]), "effects"):
+        answer = export(api, project, form, leave_out=asked)
+        assert answer["X-Left-Out"] == "deleted_clips=1, fade_in=1, fade_out=1"
+        assert "deleted_clips, fade_in, fade_out" in answer.content.decode()
+        assert bring(api, project, answer.content, form).status_code == 200
+        (one,) = tracks_of(api, project)[0]["clips"]
+        assert (one["out_point_ms"], one["effects"]) == (2000, [])
+        put(api, project, {"tracks": with_fades(film)})
+
+
+def test_opentimelineio_leaves_nothing_out(
+    api: APIClient, project: Project, film: MediaFile
+) -> None:
+    put(api, project, {"tracks": with_fades(film)})
+
+    answer = export(api, project, "otio", leave_out="effects")
+
+    assert "X-Left-Out" not in answer
+    assert bring(api, project, answer.content).json()["version"] == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ("speed", 400),
+        ("effects,cross_fade", 400),
+        ("Fade In", 400),
+        ("fade_in,,", 400),
+        (",".join(["gain"] * limits.MAX_LEFT_OUT), 200),
+        (",".join(["gain"] * (limits.MAX_LEFT_OUT + 1)), 400),
+    ],
+)
+def test_only_effects_that_can_be_spared_are_left_out(
+    api: APIClient, project: Project, edited: list[dict[str, Any]], asked: str, status: int
+) -> None:
+    assert export(api, project, "fcp_xml", leave_out=asked).status_code == status
 
 
 def test_bad_requests_are_problems(api: APIClient, project: Project) -> None:

@@ -4,34 +4,50 @@ import math
 from typing import Any
 from uuid import UUID
 
+import opentimelineio as otio
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from media.models import MediaFile
-from projects.interchange import foreign, formats, limits, placing, sandboxing, times
-from projects.interchange.building import timeline_of
+from projects.interchange import (
+    exchange,
+    foreign,
+    formats,
+    limits,
+    placing,
+    reading,
+    sandboxing,
+    times,
+)
+from projects.interchange.building import Film
 from projects.interchange.matching import Matched
+from projects.interchange.terms import Piece, tracks_from
 from projects.timeline import rules
 from projects.timeline.content import Content, end_of
 from projects.timeline.shape import EdlShape
+from tests.projects.timeline.films import films
 from tests.projects.timeline.making import MEDIA, OTHER_MEDIA, clip, track
+from tests.properties import examples
 
-RATES = st.sampled_from([24, 25, 30, 50, 60, 23.98, 29.97, 59.94])
+RATES = st.sampled_from([24, 25, 30, 48, 50, 60, 23.98, 29.97, 47.95, 59.94, 12.5])
 
 
-def document(frame_rate: float, *tracks: dict[str, Any]) -> dict[str, Any]:
+def document(frame_rate: float, *tracks: Any) -> dict[str, Any]:
     return {"settings": {"frame_rate": frame_rate}, "tracks": list(tracks)}
+
+
+def written(of: dict[str, Any], form: str, name: str = "Film") -> str:
+    """The file."""
+    limits.check(of, form)
+    media = {key: MediaFile(name=name, duration_ms=3_600_000) for key in (MEDIA, OTHER_MEDIA)}
+    return exchange.WRITERS[form](Film(name, of["tracks"], of["settings"]["frame_rate"], media))
 
 
 def there_and_back(of: dict[str, Any], form: str, name: str = "Film") -> list[dict[str, Any]]:
     """The tracks of a file that was written, read by what imports use."""
-    limits.check(of, form)
-    if form == "cmx3600":
-        of = {**of, "tracks": limits.playing(of["tracks"])}
     rate = times.exact_rate(of["settings"]["frame_rate"])
-    media = {key: MediaFile(name=name, duration_ms=3_600_000) for key in (MEDIA, OTHER_MEDIA)}
-    text = formats.write(timeline_of(of, name=name, media=media), formats.FORMATS[form])
+    text = written(of, form, name)
     tracks = sandboxing.accepted(foreign.read(text, form, rate))
     sources = [piece.source for each in tracks for piece in each.pieces]
     matched = Matched({s: str(s.media_id) for s in sources}, {MEDIA: None, OTHER_MEDIA: None})
@@ -86,7 +102,7 @@ def laid_out(draw: st.DrawFn, name: str, at: Any, kind: str = "video") -> dict[s
 
 @st.composite
 def on_boundaries(draw: st.DrawFn, tracks: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    rate = draw(RATES)
+    rate = draw(RATES.filter(lambda rate: rate != 12.5))
 
     def at(frame: int) -> int:
         return on_frames(rate, frame)
@@ -94,29 +110,18 @@ def on_boundaries(draw: st.DrawFn, tracks: tuple[tuple[str, str], ...]) -> dict[
     return document(rate, *(draw(laid_out(name, at, kind)) for name, kind in tracks))
 
 
-@st.composite
-def anywhere(draw: st.DrawFn) -> dict[str, Any]:
-    """Clips of at least two frames at any milliseconds."""
-    step = draw(st.integers(85, 170))
-    return document(draw(RATES), draw(laid_out("v", lambda count: count * step)))
-
-
 BOTH = (("v", "video"), ("w", "video"), ("s", "audio"))
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.property
+@examples(40, 2000)
 @given(of=on_boundaries(BOTH))
 def test_opentimelineio_brings_the_document_back_with_ids(of: dict[str, Any]) -> None:
     assert there_and_back(of, "otio") == of["tracks"]
 
 
-@settings(max_examples=40, deadline=None)
-@given(of=anywhere())
-def test_opentimelineio_keeps_milliseconds_of_what_nobody_moved(of: dict[str, Any]) -> None:
-    assert there_and_back(of, "otio") == of["tracks"]
-
-
-@settings(max_examples=60, deadline=None)
+@pytest.mark.property
+@examples(40, 2000)
 @given(of=on_boundaries(BOTH))
 def test_fcp_xml_brings_back_all_that_plays_on_frames(of: dict[str, Any]) -> None:
     back = there_and_back(of, "fcp_xml")
@@ -125,24 +130,102 @@ def test_fcp_xml_brings_back_all_that_plays_on_frames(of: dict[str, Any]) -> Non
     assert [each["name"] for each in back] == [each["name"] for each in of["tracks"]]
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.property
+@examples(20, 1000)
+@given(of=on_boundaries(BOTH))
+def test_fcp_xml_is_what_another_reader_takes_it_for(of: dict[str, Any]) -> None:
+    theirs = otio.adapters.read_from_string(written(of, "fcp_xml"), "fcp_xml")
+    ours = foreign.read(written(of, "fcp_xml"), "fcp_xml", 25.0)["tracks"]
+
+    read = reading.read_stack(theirs.tracks)
+
+    assert read.foreign == []
+    assert [list(map(cut_of, each.pieces)) for each in read.tracks] == [
+        list(map(cut_of, each.pieces)) for each in tracks_from(ours)
+    ]
+
+
+def cut_of(piece: Piece) -> tuple[Any, ...]:
+    times_of = (piece.begin_ms, piece.end_ms, piece.in_ms, piece.cross_fade_ms)
+    return (*times_of, piece.source.media_id)
+
+
+@pytest.mark.property
+@examples(40, 2000)
 @given(of=on_boundaries((("v", "video"),)))
 def test_cmx_3600_brings_back_one_video_track_on_frames(of: dict[str, Any]) -> None:
     assert plain(there_and_back(of, "cmx3600")) == plain(of["tracks"])
 
 
-@settings(max_examples=60, deadline=None)
-@given(of=anywhere(), form=st.sampled_from(["fcp_xml", "cmx3600"]))
-def test_other_times_come_back_within_half_a_frame(of: dict[str, Any], form: str) -> None:
-    half = 500 / times.exact_rate(of["settings"]["frame_rate"]) + 0.5
-    (back,) = there_and_back(of, form)
+def frames(tracks: list[dict[str, Any]], rate: float) -> list[Any]:
+    """What plays, in the order of FCP XML, to the frame."""
 
-    by_start = sorted(back["clips"], key=lambda one: one["start_ms"])
-    for was, now in zip(of["tracks"][0]["clips"], by_start, strict=True):
-        assert abs(was["start_ms"] - now["start_ms"]) <= half
-        assert abs(end_of(was) - end_of(now)) <= half
-        assert abs(was["in_point_ms"] - now["in_point_ms"]) <= half
-        assert was["media_file_id"] == now["media_file_id"]
+    def frame(at: int) -> int:
+        return times.frame_of(at, rate)
+
+    told = []
+    for each in sorted(tracks, key=lambda one: one["type"] == "audio"):
+        live = sorted((one for one in each["clips"] if not one["deleted"]), key=starts)
+        told.append([
+            (one["media_file_id"], frame(one["start_ms"]), frame(end_of(one)),
+             frame(one["in_point_ms"]))
+            for one in live
+        ])  # fmt: skip
+    return told
+
+
+def starts(one: dict[str, Any]) -> tuple[int, int]:
+    return one["start_ms"], end_of(one)
+
+
+def without_speed(of: list[Any]) -> list[Any]:
+    """The clips as long as they are in their sources, where no dissolve joins them."""
+    return [
+        {**each, "clips": [one for one in each["clips"] if "speed" not in kinds_of(one)]}
+        for each in of
+    ]
+
+
+def kinds_of(one: dict[str, Any]) -> set[str]:
+    return {effect["type"] for effect in one["effects"]}
+
+
+@pytest.mark.property
+@examples(150, 4000)
+@given(film=films(), rate=RATES, form=st.sampled_from(list(formats.FORMATS)), data=st.data())
+def test_any_film_comes_back_or_is_refused_by_name(
+    film: Content, rate: float, form: str, data: st.DataObject
+) -> None:
+    tracks = (
+        film.tracks if form == "otio" or data.draw(st.booleans()) else without_speed(film.tracks)
+    )
+    tracks = tracks[:1] if form == "cmx3600" else tracks
+    tracks = [{**each, "clips": [dict(one) for one in each["clips"]]} for each in tracks]
+    for one in (one for each in tracks for one in each["clips"]):
+        one["deleted"] = not kinds_of(one) & {"cross_fade"} and data.draw(OFF)
+    of = document(rate, *tracks)
+    if form == "otio":
+        assert there_and_back(of, form) == tracks
+        return
+    names = {kind for each in tracks for one in each["clips"] for kind in kinds_of(one)}
+    leave = data.draw(st.sampled_from([[], ["fade_in"], ["effects"]]))
+    left, _ = limits.without(tracks, leave)
+    refused: dict[str, Any] = {}
+    try:
+        back = there_and_back({**of, "tracks": left}, form)
+    except limits.CannotHold as exc:
+        refused = exc.extra
+    if refused:
+        told = {each["what"] for each in refused["items"]}
+        assert told <= {"effect", "track", "frame_rate", "timeline", "short_clip"}
+        assert set(refused["can_leave_out"]) <= names - {*leave, "speed", "cross_fade"}
+        return
+    exact = times.exact_rate(rate)
+    shown = [each for each in frames(left, exact) if each or form == "fcp_xml"]
+    assert frames(back, exact) == shown
+
+
+OFF = st.sampled_from([False, False, False, True])
 
 
 @given(frame=st.integers(0, 10**7), rate=RATES)

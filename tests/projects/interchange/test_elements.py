@@ -1,0 +1,77 @@
+"""Every element of each format is read, refused by name, or changes nothing in the film."""
+
+import pytest
+from django.conf import settings
+
+from gpu_tasks.errors import Refusal
+from projects.interchange import foreign, limits, sandboxing, times
+from projects.interchange.terms import ForeignTrack, Piece
+from tests.projects.interchange.elements import ELEMENTS
+from tests.projects.interchange.elements.exports import FORMS, PARTS, Part
+from tests.projects.interchange.elements.row import PLAIN, Element
+from tests.projects.interchange.test_round_trips import document, there_and_back
+
+
+def shown(kind: str, piece: Piece) -> str:
+    marks = {
+        f"x{piece.speed}": piece.speed != 1,
+        f"cross {piece.cross_fade_ms}": piece.cross_fade_ms,
+        f"in {piece.fade_in_ms}": piece.fade_in_ms,
+        f"out {piece.fade_out_ms}": piece.fade_out_ms,
+        "off": not piece.enabled,
+    }
+    told = [f"{piece.source.names[0]} {piece.begin_ms}-{piece.end_ms} @{piece.in_ms}"]
+    return " ".join([kind, *told, *(name for name, there in marks.items() if there)])
+
+
+def film(tracks: list[ForeignTrack]) -> list[str]:
+    return [shown(track.type, piece) for track in tracks for piece in track.pieces]
+
+
+@pytest.mark.parametrize("element", ELEMENTS, ids=str)
+def test_an_element_is_held_or_refused_by_name(element: Element) -> None:
+    def tracks() -> list[ForeignTrack]:
+        rate = times.exact_rate(element.rate)
+        return sandboxing.accepted(foreign.read(element.text, element.form, rate))
+
+    if element.fate in ("read", "left out"):
+        expected = element.plays if element.fate == "read" else PLAIN
+        assert film(tracks()) == [*expected]
+    elif element.fate == foreign.UNREADABLE:
+        with pytest.raises(Refusal, match=foreign.UNREADABLE):
+            tracks()
+    else:
+        with pytest.raises(limits.CannotHold) as raised:
+            tracks()
+        assert {each["what"] for each in raised.value.extra["items"]} == {element.fate}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("part", PARTS, ids=str)
+def test_a_part_of_a_timeline_is_written_or_refused_by_name(part: Part, form: str) -> None:
+    fate = part.fates[FORMS.index(form)]
+    without, _ = limits.without([*part.tracks], part.leave_out)
+    of = document(part.frame_rate, *(part.tracks if form == "otio" else without))
+
+    if fate in ("written", "left out"):
+        back = there_and_back(of, form)
+        assert (part.look(back) == part.look(part.tracks)) == (fate == "written")
+    else:
+        with pytest.raises(limits.CannotHold) as raised:
+            there_and_back(of, form)
+        assert {each["what"] for each in raised.value.extra["items"]} == {fate}
+
+
+def test_the_page_has_these_rows() -> None:
+    page = (settings.BASE_DIR / "docs/interchange.md").read_text()
+    titles = {"otio": "OpenTimelineIO", "fcp_xml": "FCP XML", "cmx3600": "CMX 3600"}
+    imports = [(titles[each.form], each.name, each.fate) for each in ELEMENTS]
+    exports = [(part.name, *part.fates) for part in PARTS]
+
+    rows = [
+        tuple(cell.strip() for cell in line.strip("|").split(" | "))
+        for line in page.splitlines()
+        if line.startswith("| ") and not line.startswith("| element")
+    ]
+
+    assert rows == [*imports, *exports]
