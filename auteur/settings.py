@@ -412,7 +412,7 @@ MAX_IN_FLIGHT_BY_PLAN = _numbers(
 )
 if MAX_IN_FLIGHT < 0:
     raise ImproperlyConfigured("MAX_IN_FLIGHT must not be below 0.")
-# Cancels of begun jobs that give one user the credits back in 24 hours; 0: none does.
+# Cancels of begun jobs that are refunded to one user in 24 hours; 0: none is.
 MAX_FREE_CANCELS = env.int("MAX_FREE_CANCELS", default=20)
 if MAX_FREE_CANCELS < 0:
     raise ImproperlyConfigured("MAX_FREE_CANCELS must not be below 0.")

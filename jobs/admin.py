@@ -87,7 +87,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
             "media_links", "retry_link", "further_runs",
         )}),
         ("Error", {"fields": ("error_code", "error_message")}),
-        ("Data", {"fields": ("input_json", "output_json")}),
+        ("Data", {"fields": ("input_json", "derived_json", "output_json")}),
         ("Times and place", {"fields": (
             "created_at", "started_at", "completed_at", "took", "wake_at", "start_deadline_at",
             "deadline_at", "gpu_and_its_cost", "current_attempt", "modal_task_id",
@@ -96,8 +96,9 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         """Without the columns that can be large, which a job's own page reads by itself."""
-        heavy = (f"attempt__{name}" for name in ("payload", "outcome", "result"))
-        jobs = super().get_queryset(request).defer("input_params", "output_data", *heavy)
+        own = ("input_params", "derived_params", "output_data")
+        of_attempts = (f"attempt__{name}" for name in ("payload", "outcome", "result"))
+        jobs = super().get_queryset(request).defer(*own, *of_attempts)
         return with_gpu_cost(jobs)
 
     def get_search_results(
@@ -132,7 +133,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 
     @admin.display(description="cost", ordering="credits_cost")
     def cost(self, obj: Job) -> str:
-        """The price, and whether it was given back."""
+        """The price, and whether it was refunded."""
         return two_lines(obj.credits_cost, "refunded" if obj.credits_refunded else None)
 
     @admin.display(description="progress", ordering="progress")
@@ -204,8 +205,13 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 
     @admin.display(description="input")
     def input_json(self, obj: Job) -> str:
-        """The parameters."""
+        """The parameters that were given."""
         return pretty_json(obj.input_params)
+
+    @admin.display(description="derived")
+    def derived_json(self, obj: Job) -> str:
+        """What it goes by besides."""
+        return pretty_json(obj.derived_params)
 
     @admin.display(description="output")
     def output_json(self, obj: Job) -> str:
@@ -272,7 +278,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 def _cancel(request: HttpRequest, job: Job, given: Mapping[str, Any]) -> str:
     ended = lifecycle.cancel(job_id=job.pk, by=by_staff(request), reason=given["reason"])
     if ended.credits_refunded:
-        return f"Cancelled with a refund of {ended.credits_cost}."
+        return f"Cancelled, {ended.credits_cost} credits refunded."
     return "Cancelled."
 
 

@@ -152,7 +152,7 @@ JOBS = Subject(
         ),
         Rule(
             name="open_is_not_refunded",
-            meaning="Nothing comes back of a job before it ends.",
+            meaning="A job is not refunded before it ends.",
             broken="is_open AND refunds > 0",
             expected="'no refund'",
             found="concat(refunded, ', the job is ', status)",

@@ -1,4 +1,4 @@
-"""Cancels of jobs whose calls have begun: a few a day give the credits back, further ones do not.
+"""Cancels of jobs whose calls have begun: a few a day are refunded, further ones are not.
 
 Else cancelling just before the end, again and again, were free GPU time without end.
 """
@@ -16,18 +16,18 @@ WINDOW = timedelta(hours=24)
 
 
 class FreeCancelsUsed(Problem):
-    """No credits would come back: ``next_free_at`` says when they would (null: never)."""
+    """It would not be refunded: ``next_free_at`` says when it would be (null: never)."""
 
     status_code = 409
     default_code = "free_cancels_used"
     default_detail = (
-        "The job has begun, and your free cancels of the last 24 hours are used. "
-        "Send without_refund to cancel it all the same."
+        "The job has begun, and your free cancels of the last 24 hours are used: it would not be "
+        "refunded. Send without_refund to cancel it all the same."
     )
 
 
-def gives_back(*, job: Job, attempt: Attempt | None, without_refund: bool) -> bool:
-    """Whether the user's cancel of this locked job brings the credits back, which is counted.
+def is_refunded(*, job: Job, attempt: Attempt | None, without_refund: bool) -> bool:
+    """Whether the user's cancel of this locked job is refunded, which is counted.
 
     Raises ``FreeCancelsUsed`` where it does not, and that is not agreed to by ``without_refund``.
     """

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core import checks
 
+from jobs.capacity import LOCAL
 from jobs.features.base import Feature
 from jobs.features.registry import features
 
@@ -19,18 +20,20 @@ def draft_engines(**kwargs: Any) -> list[checks.CheckMessage]:
     """An error for each draft engine that the settings ask for and that cannot run here."""
     return [
         checks.Error(
-            f"The draft engine of {feature.name} is asked for and lacks {', '.join(missing)}.",
+            f"The draft engine of {feature.name} is asked for and lacks {', '.join(lacking)}.",
             hint="Install requirements/drafts.txt (the image: --build-arg ENGINES=drafts), "
             "or set INFERENCE_ENGINE=production.",
             id="jobs.E001",
         )
         for feature in features().values()
-        if feature.backend == "local" and (missing := _missing(feature))
+        if (lacking := missing(feature))
     ]
 
 
-def _missing(feature: Feature) -> list[str]:
-    needs = feature.contract.draft_needs if feature.engine == "draft" else ()
+def missing(feature: Feature) -> list[str]:
+    """What a draft engine that runs on our own workers needs and that is not here."""
+    is_ours = feature.backend == LOCAL and feature.engine == "draft"
+    needs = feature.contract.draft_needs if is_ours else ()
     return [
         " or ".join(names) for need in needs if not any(map(_is_here, names := need.split("|")))
     ]

@@ -6,7 +6,7 @@ ended job never changes status again (trigger), attempt numbers are unique per j
 """
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -67,7 +67,12 @@ class Job(models.Model):
     price_version = models.CharField(
         max_length=PRICE_VERSION_LENGTH, help_text="Of the tariff that the price is by."
     )
-    input_params = models.JSONField(null=True, blank=True)
+    input_params = models.JSONField(null=True, blank=True, help_text="What its user gave.")
+    derived_params = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="What it goes by besides: defaults, and what was found when it was asked for.",
+    )
     output_data = models.JSONField(null=True, blank=True)
     error_code = models.CharField(
         max_length=50, choices=[(code, code) for code in ErrorCode], null=True, blank=True
@@ -145,6 +150,11 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} {self.id}"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All that it goes by. Jobs of before there were ``derived_params`` hold it as given."""
+        return {**(self.derived_params or {}), **(self.input_params or {})}
 
 
 class AttemptState(models.TextChoices):

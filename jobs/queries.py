@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, QuerySet
 from django.utils import timezone
 
 from auteur.api.problems import NotFound
@@ -14,13 +15,16 @@ from auteur.database import execute
 from gpu_tasks.contract import GpuClass
 from gpu_tasks.errors import POLICIES, ErrorCode
 from jobs.capacity import class_limit
-from jobs.features.registry import feature_of
+from jobs.features.registry import feature_of, features
 from jobs.models import OPEN, Attempt, Event, Job, JobStatus
 from media import results
 from media.storage import object_storage
 
 RECENT_JOBS = 100
 """How many of a feature's last completed jobs say how long one takes."""
+
+MAX_RETRIES_TOLD = 20
+"""Of one job."""
 
 MAX_JOBS_WITH_ID = 200
 """A batch of a request has at most 100."""
@@ -59,6 +63,22 @@ def job_of(*, user_id: UUID, job_id: UUID) -> Job:
     return job
 
 
+def with_retries(jobs: QuerySet[Job]) -> QuerySet[Job]:
+    """The jobs with ``retry_ids``: those that run each of them again, the newest first."""
+    again = Job.objects.filter(retry_of=OuterRef("pk"), user=OuterRef("user_id"))
+    newest = again.order_by("-created_at", "-pk").values("pk")[:MAX_RETRIES_TOLD]
+    return jobs.annotate(retry_ids=ArraySubquery(newest))
+
+
+def retries_of(job: Job) -> list[UUID]:
+    """The jobs that run it again, the newest first."""
+    known: Any = job
+    if not hasattr(job, "retry_ids"):
+        known = with_retries(Job.objects.filter(pk=job.pk).only("pk")).get()
+    ids: list[UUID] = known.retry_ids
+    return ids
+
+
 def jobs_with_id(text: str) -> set[UUID]:
     """The jobs that an attempt, a call or a request with this id belongs to; each has an index."""
     attempts = Attempt.objects.filter(call_id=text)
@@ -70,6 +90,14 @@ def jobs_with_id(text: str) -> set[UUID]:
         for found in (attempts, requested)
         for job_id in found.values_list("job_id", flat=True)[:MAX_JOBS_WITH_ID]
     }
+
+
+def given_params(job: Job) -> Any:
+    """The parameters as their user gave them, of a job from before they were kept apart too."""
+    feature = features().get(job.type)
+    if job.derived_params is not None or feature is None:
+        return job.input_params
+    return feature.given(job)
 
 
 def error_of(job: Job) -> dict[str, Any] | None:

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 
 from credits import ledger
-from jobs.models import Attempt, Job
+from jobs.models import Attempt, Job, JobStatus
+from jobs.wording import refunded, unused
 
 LEAST_USED = 1
 """A job whose result is worth nothing is not completed: it fails, with a whole refund."""
 
 
-def give_back_unused(completed: Iterable[Attempt]) -> None:
+def refund_unused(completed: Iterable[Attempt]) -> None:
     """Refund what the results are worth less than their jobs' prices.
 
     In the transaction that completes them, whose end comes once, and so does this.
@@ -20,13 +21,13 @@ def give_back_unused(completed: Iterable[Attempt]) -> None:
     Job.objects.filter(pk__in=[attempt.job_id for attempt in partly]).update(credits_refunded=True)
     # Accounts in their order: another worker may be completing jobs of the same people.
     for attempt in sorted(partly, key=lambda each: each.job.user_id):
-        job, unused = attempt.job, _unused(attempt)
-        used = f"{job.credits_cost - unused} of {job.credits_cost} credits used"
+        job, amount = attempt.job, _unused(attempt)
+        reason = unused(amount, cost=job.credits_cost)
         ledger.refund(
             user_id=job.user_id,
-            amount=unused,
+            amount=amount,
             job_id=job.pk,
-            description=f"{job.type} completed: {used}",
+            description=refunded(job, JobStatus.COMPLETED, reason),
         )
 
 

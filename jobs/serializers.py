@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
@@ -38,6 +39,8 @@ SUMMARY_FIELDS: tuple[str, ...] = (
     "credits_cost",
     "credits_refunded",
     "error",
+    "retry_of",
+    "retries",
     "created_at",
     "started_at",
     "completed_at",
@@ -56,7 +59,7 @@ class CancelSerializer(serializers.Serializer[Any]):
     """What may be said with a cancel."""
 
     without_refund = serializers.BooleanField(
-        default=False, help_text="Cancel, even if no credits come back."
+        default=False, help_text="Cancel, even if it is not refunded."
     )
 
 
@@ -137,6 +140,10 @@ class JobSummarySerializer(serializers.ModelSerializer[Job]):
     project_id = serializers.UUIDField(allow_null=True)
     progress = serializers.FloatField(help_text="Share done, 0 to 1.")
     error = serializers.SerializerMethodField()
+    retry_of = serializers.UUIDField(
+        source="retry_of_id", allow_null=True, help_text="The job that it runs again."
+    )
+    retries = serializers.SerializerMethodField()
 
     class Meta:
         model = Job
@@ -148,12 +155,17 @@ class JobSummarySerializer(serializers.ModelSerializer[Job]):
         """The error, or null."""
         return queries.error_of(job)
 
+    def get_retries(self, job: Job) -> list[UUID]:
+        """The jobs that run it again, the newest first."""
+        return queries.retries_of(job)
+
 
 class JobSerializer(JobSummarySerializer):
     """One job, whole."""
 
     queue_position = serializers.SerializerMethodField()
     estimated_start_at = serializers.SerializerMethodField()
+    input_params = serializers.SerializerMethodField()
     output_data = serializers.SerializerMethodField()
 
     class Meta(JobSummarySerializer.Meta):
@@ -173,6 +185,11 @@ class JobSerializer(JobSummarySerializer):
     def get_estimated_start_at(self, job: Job) -> datetime | None:
         """When it may be let in, by what the last jobs took; null once it has been."""
         return queries.estimated_start(job)
+
+    @extend_schema_field({"type": ["object", "null"], "additionalProperties": True})
+    def get_input_params(self, job: Job) -> Any:
+        """The parameters that were given; what was left out is as the feature's schema says."""
+        return queries.given_params(job)
 
     @extend_schema_field({"type": ["object", "null"], "additionalProperties": True})
     def get_output_data(self, job: Job) -> dict[str, Any] | None:

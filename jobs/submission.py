@@ -23,9 +23,9 @@ from auteur.api.idempotency import CLAIM, Key, KeyTaken
 from auteur.api.problems import NotFound, Problem
 from auteur.database import execute
 from credits import ledger
-from jobs import quotes
+from jobs import quotes, wording
 from jobs.budget import BatchTooLarge, Budget
-from jobs.features.base import Feature, plain
+from jobs.features.base import Asked, Feature, plain
 from jobs.features.registry import features
 from jobs.models import OPEN, Job, JobStatus
 from jobs.wakeup import nudge_on_commit
@@ -39,8 +39,8 @@ WANTED = """
 wanted AS (
     SELECT * FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (
         place int, id uuid, type text, project_id uuid, gpu_class text, media_ids uuid[], cost int,
-        plan text, price_version text, input_params jsonb, retry_of_id uuid,
-        max_wait_seconds float, description text, event jsonb
+        plan text, price_version text, input_params jsonb, derived_params jsonb,
+        retry_of_id uuid, max_wait_seconds float, description text, event jsonb
     )
 ),
 charge AS (SELECT place, id AS job_id, cost, description FROM wanted WHERE cost > 0)"""
@@ -67,11 +67,12 @@ lane AS (
 ),
 job AS (
     INSERT INTO jobs (id, user_id, project_id, type, gpu_class, plan, turn, media_ids,
-                      credits_cost, price_version, input_params, retry_of_id, start_deadline_at)
+                      credits_cost, price_version, input_params, derived_params, retry_of_id,
+                      start_deadline_at)
     SELECT id, user_id, project_id, type, gpu_class, plan,
            last - count(*) OVER (PARTITION BY gpu_class)
                + row_number() OVER (PARTITION BY gpu_class ORDER BY place), media_ids,
-           cost, price_version, input_params, retry_of_id,
+           cost, price_version, input_params, derived_params, retry_of_id,
            now() + make_interval(secs => max_wait_seconds)
     FROM wanted JOIN lane USING (gpu_class) LEFT JOIN account ON true
     WHERE {gate} ORDER BY place
@@ -153,7 +154,7 @@ class NewJob:
     media_ids: Sequence[UUID]
     plan: str | None
     price: quotes.Price
-    input_params: Mapping[str, Any]
+    parameters: Asked
     retry_of: UUID | None = None
     event: Mapping[str, Any] = field(default_factory=dict)
     id: UUID = field(default_factory=uuid.uuid4)
@@ -165,6 +166,7 @@ class NewJob:
 
     def row(self, place: int) -> dict[str, Any]:
         """A row of ``WANTED``."""
+        stored = plain(self.parameters)
         return {
             "place": place,
             "id": str(self.id),
@@ -175,17 +177,16 @@ class NewJob:
             "plan": self.plan,
             "cost": self.price.credits,
             "price_version": self.price.version,
-            "input_params": self.input_params,
+            "input_params": {n: v for n, v in stored.items() if n in self.parameters.given},
+            "derived_params": {n: v for n, v in stored.items() if n not in self.parameters.given},
             "retry_of_id": self.retry_of and str(self.retry_of),
             "max_wait_seconds": self.feature.max_wait.total_seconds(),
-            "description": self.feature.summary,
+            "description": wording.charged(self.feature.name),
             "event": {**self.event, **ids.of_request()},
         }
 
 
-def validated(
-    *, feature: Feature, user_id: UUID, data: Any, budget: Budget | None = None
-) -> dict[str, Any]:
+def validated(*, feature: Feature, user_id: UUID, data: Any, budget: Budget | None = None) -> Asked:
     """The feature's parameters with media and projects looked up; raises problems.
 
     Without a ``budget`` nothing is kept, for nothing will be submitted.
@@ -193,7 +194,7 @@ def validated(
     context = {"user_id": user_id, "budget": budget}
     serializer = feature.parameters(data=data, context=context)
     serializer.is_valid(raise_exception=True)
-    return dict(serializer.validated_data)
+    return Asked(serializer.validated_data, given=data)
 
 
 def check_plan(feature: Feature, plan: str | None) -> None:
@@ -207,7 +208,7 @@ def submit(
     feature: Feature,
     user_id: UUID,
     plan: str | None,
-    parameters: Mapping[str, Any],
+    parameters: Asked,
     key: Key | None = None,
 ) -> Submitted:
     """Charge for a job and store it, once per key.
@@ -281,17 +282,17 @@ def resubmit(
     """
     if job.status in OPEN:
         raise JobOpen
-    stored = job.input_params or {}
-    given = {name: value for name, value in stored.items() if name not in feature.derived}
     budget = Budget(job.user_id, charged=charged)
-    parameters = validated(feature=feature, user_id=job.user_id, data=given, budget=budget)
+    parameters = validated(
+        feature=feature, user_id=job.user_id, data=feature.given(job), budget=budget
+    )
     again = NewJob(
         feature=feature,
         project_id=job.project_id,
         media_ids=feature.media_ids(parameters),
         plan=plan,
         price=quotes.Price(feature.price(parameters) if charged else 0, feature.price_version),
-        input_params=plain(parameters),
+        parameters=parameters,
         retry_of=job.pk,
         event={"by": by, "reason": reason},
     )
@@ -299,11 +300,9 @@ def resubmit(
     return again.submitted
 
 
-def _new_job(
-    *, feature: Feature, user_id: UUID, plan: str | None, parameters: Mapping[str, Any]
-) -> NewJob:
+def _new_job(*, feature: Feature, user_id: UUID, plan: str | None, parameters: Asked) -> NewJob:
     check_plan(feature, plan)
-    given = dict(parameters)
+    given = Asked(parameters, parameters.given)
     quote_id = given.pop("quote_id", None)
     return NewJob(
         feature=feature,
@@ -313,7 +312,7 @@ def _new_job(
         price=quotes.price_of(
             feature=feature, user_id=user_id, parameters=given, quote_id=quote_id
         ),
-        input_params=plain(given),
+        parameters=given,
     )
 
 

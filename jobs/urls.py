@@ -4,9 +4,11 @@ from django.urls import path
 
 from jobs import views
 from jobs.callbacks import gpu_callback, gpu_output
+from jobs.catalogue_views import FeaturesView
 from jobs.features.registry import features
 
 urlpatterns = [
+    path("features", FeaturesView.as_view()),
     *(path(f"jobs/{f.slug}", views.submit_view(f).as_view()) for f in features().values()),
     *(
         path(f"jobs/{f.slug}/estimate", views.estimate_view(f).as_view())

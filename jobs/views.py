@@ -148,7 +148,7 @@ class JobListView(generics.ListAPIView[Job]):
         narrowed = JobFilter(data=self.request.query_params)
         narrowed.is_valid(raise_exception=True)
         jobs = Job.objects.filter(user_id=user_id(self.request), **narrowed.lookups())
-        return jobs.defer("output_data", "input_params")
+        return queries.with_retries(jobs).defer("output_data", "input_params", "derived_params")
 
 
 class JobView(APIView):
@@ -165,10 +165,10 @@ class CancelView(APIView):
     """`POST /jobs/:id/cancel`."""
 
     @extend_schema(
-        summary="Cancel a job; its credits come back",
-        description="Of a job whose work has begun they come back a number of times in 24 hours. "
+        summary="Cancel a job, which refunds it",
+        description="A job whose work has begun is refunded a number of times in 24 hours. "
         "Beyond it the answer is 409 `free_cancels_used`, with `next_free_at` (null: never), "
-        "unless `without_refund` agrees to get nothing back.",
+        "unless `without_refund` agrees to go without the refund.",
         request=CancelSerializer,
         responses=JobSerializer,
     )

@@ -92,37 +92,13 @@ def find(*, project_id: UUID, user_id: UUID, projection: Mapping[str, Any]) -> d
     return found
 
 
-def apply(
-    *,
-    project_id: UUID,
-    user_id: UUID,
-    expected_version: int,
-    update: Mapping[str, Mapping[str, Any]],
-    inverse: Mapping[str, Any],
-) -> int:
-    """Carry out one edit and return the new version.
-
-    ``update`` holds MongoDB's operators; ``inverse`` is the edit that takes it back. The oldest
-    steps of the undo stack make room; what could be redone no longer can. Raises ``StaleEdl`` with
-    the current version if that is not ``expected_version``.
-    """
-    seen = _key(project_id, user_id) | {"version": expected_version}
-    before = collection().find_one(seen, {"undo_stack.bytes": 1})
-    if before is None:
-        raise stale(project_id=project_id, user_id=user_id)
-    sizes = [old["bytes"] for old in before["undo_stack"]]
-    change = {operator: dict(fields) for operator, fields in update.items()}
-    change.setdefault("$set", {})["redo_stack"] = []
-    change.setdefault("$push", {})["undo_stack"] = pushed(sizes, inverse)
-    return compare_and_set(
-        project_id=project_id, user_id=user_id, expected_version=expected_version, update=change
-    )
-
-
 def compare_and_set(
     *, project_id: UUID, user_id: UUID, expected_version: int, update: Mapping[str, Any]
 ) -> int:
-    """Make the next version by an update that brings its own history; raises ``StaleEdl``."""
+    """Make the next version by MongoDB's operators; raises ``StaleEdl`` with the current version.
+
+    The update brings its own history: a user's edit its inverse (`pushed`).
+    """
     seen = _key(project_id, user_id) | {"version": expected_version}
     change = {operator: dict(fields) for operator, fields in update.items()}
     change.setdefault("$set", {})["updated_at"] = _now()

@@ -5,6 +5,7 @@ import random
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +14,10 @@ from django.utils import timezone
 
 from projects import edl, speakers
 from projects.documents import MAX_APPLIED_JOBS, MAX_TRANSCRIPT_BYTES
+from projects.timeline import history
+from projects.timeline.content import Segment
 
-REPLACE_SEGMENTS = "replace_segments"
+STACKS = ("undo_stack", "redo_stack")
 MERGE_TRIES = 30
 MAX_PAUSE_SECONDS = 0.05
 
@@ -43,10 +46,11 @@ def merge(
 ) -> int:
     """Put a job's segments in the place of the media's old ones; return the EDL's version.
 
-    One undoable edit, made once per job however often this is called. ``segments`` are shaped as
-    `gpu_tasks.transcription.contract.Segment`; times are the source media's. Raises ``NotFound``
-    if the project is gone, ``TranscriptTooLarge``, and ``StaleEdl`` only where others write without
-    a pause.
+    Made once per job however often this is called, and no step that a user could undo: it stays
+    whatever is undone and redone, which is why the steps are carried over. ``segments`` are shaped
+    as `gpu_tasks.transcription.contract.Segment`; times are the source media's. Raises
+    ``NotFound`` if the project is gone, ``TranscriptTooLarge``, and ``StaleEdl`` only where others
+    write without a pause.
     """
     new = [_segment(media_file_id, segment) for segment in segments]
     for _ in range(MERGE_TRIES - 1):
@@ -56,30 +60,13 @@ def merge(
     return _merge_once(project_id, user_id, media_file_id, job_id, new)
 
 
-def replaced(
-    transcript: Mapping[str, Any], edit: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The transcript after a ``replace_segments`` edit, and the edit that takes it back.
-
-    The media's segments leave; the new ones stand at ``index`` among the others.
-    """
-    media_file_id = edit["media_file_id"]
-    old = transcript["segments"]
-    others = [segment for segment in old if segment["media_file_id"] != media_file_id]
-    leaving = [segment for segment in old if segment["media_file_id"] == media_file_id]
-    index = edit["index"]
-    after = {
-        "generated_at": edit["generated_at"],
-        "segments": others[:index] + list(edit["segments"]) + others[index:],
-    }
-    inverse = {
-        "kind": REPLACE_SEGMENTS,
-        "media_file_id": media_file_id,
-        "index": _place(transcript, media_file_id),
-        "generated_at": transcript.get("generated_at"),
-        "segments": leaving,
-    }
-    return after, inverse
+def with_delivery(
+    segments: Sequence[Segment], media_file_id: str, delivered: Sequence[Segment]
+) -> list[Segment]:
+    """The segments with what was delivered of a media in the place of all that is there of it."""
+    index = _place(segments, media_file_id)
+    others = [segment for segment in segments if segment["media_file_id"] != media_file_id]
+    return [*others[:index], *delivered, *others[index:]]
 
 
 def _merge_once(
@@ -87,39 +74,39 @@ def _merge_once(
     user_id: UUID,
     media_file_id: UUID,
     job_id: UUID,
-    segments: list[dict[str, Any]],
+    segments: Sequence[Segment],
 ) -> int:
-    wanted = {"version": 1, "transcript": 1, "applied_jobs": 1}
+    wanted = dict.fromkeys(["version", "transcript", "applied_jobs", *STACKS], 1)
     before = edl.find(project_id=project_id, user_id=user_id, projection=wanted)
     if str(job_id) in before["applied_jobs"]:
         return int(before["version"])
-    edit = {
-        "kind": REPLACE_SEGMENTS,
-        "media_file_id": str(media_file_id),
-        "index": _place(before["transcript"], str(media_file_id)),
-        "generated_at": timezone.now(),
-        "segments": speakers.named(segments, before["transcript"]["segments"], str(media_file_id)),
-    }
-    after, inverse = replaced(before["transcript"], edit)
+    old = before["transcript"]["segments"]
+    named = speakers.named(segments, old, str(media_file_id))
+    deliver = partial(with_delivery, media_file_id=str(media_file_id), delivered=named)
+    after = {"generated_at": timezone.now(), "segments": deliver(old)}
     size = len(bson.encode(after))
     if size > MAX_TRANSCRIPT_BYTES:
         raise TranscriptTooLarge
-    return edl.apply(
+    steps = {
+        stack: history.carried(before[stack], segments=old, transcript_bytes=size, deliver=deliver)
+        for stack in STACKS
+    }
+    moved = {stack: carried for stack, carried in steps.items() if carried != before[stack]}
+    return edl.compare_and_set(
         project_id=project_id,
         user_id=user_id,
         expected_version=before["version"],
         update={
-            "$set": {"transcript": after, "transcript_bytes": size},
+            "$set": {"transcript": after, "transcript_bytes": size, **moved},
             "$push": {"applied_jobs": {"$each": [str(job_id)], "$slice": -MAX_APPLIED_JOBS}},
         },
-        inverse=inverse,
     )
 
 
-def _place(transcript: Mapping[str, Any], media_file_id: str) -> int:
+def _place(segments: Sequence[Segment], media_file_id: str) -> int:
     """Where the media's segments begin; at the end if it has none."""
-    ids = [segment["media_file_id"] for segment in transcript["segments"]]
-    return ids.index(media_file_id) if media_file_id in ids else len(ids)
+    places = (i for i, one in enumerate(segments) if one["media_file_id"] == media_file_id)
+    return next(places, len(segments))
 
 
 def _segment(media_file_id: UUID, segment: Mapping[str, Any]) -> dict[str, Any]:

@@ -195,11 +195,11 @@ class Demo:
     def _completed(self, job: Json) -> bool:
         self._screen.check(job["status"] == "completed", outcome(job))
         if job["credits_refunded"]:
-            self._screen.line(f"its {job['credits_cost']} credits were given back")
+            self._screen.line(f"its {job['credits_cost']} credits were refunded")
         return bool(job["status"] == "completed")
 
     def fail(self, file: Path) -> None:
-        """A file that looks right and does not decode; credits come back."""
+        """A file that looks right and does not decode; the job is refunded."""
         screen = self._screen
         screen.title(f"Transcribing {file.name}, which looks right and does not decode")
         project = self._client.post("/projects", {"name": "Demo, broken"})

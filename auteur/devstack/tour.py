@@ -72,7 +72,7 @@ class Tour:
         return Row(slug, engine, seconds, self._taken(job), result)
 
     def _taken(self, job: Json) -> int:
-        """Credits that the job has cost, what was given back left out."""
+        """Credits that the job has cost, what was refunded left out."""
         return -sum(row["amount"] for row in self._visitor.client.transactions({job["id"]}))
 
     def _body(self, feature: Json, files: Iterator[Path]) -> Json:

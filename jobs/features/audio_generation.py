@@ -32,14 +32,11 @@ class AudioGeneration(Feature):
     contract = contract.CONTRACT
     parameters = AudioGenerationParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 3, "per_started_sec": 10}
+    measured = "duration_sec"
     example: ClassVar[Mapping[str, Any]] = {
         "prompt": "heavy rain on a street, distant thunder",
         "duration_sec": 10,
     }
-
-    def price(self, parameters: Mapping[str, Any]) -> int:
-        """Three credits per started ten seconds."""
-        return self.by_started(parameters["duration_sec"], "per_started_sec")
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
         """One WAV file."""

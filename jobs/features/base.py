@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import PurePath
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
@@ -18,6 +18,8 @@ from jobs.features.parameters import SEEDS, MediaField, Parameters, VoiceField
 from jobs.models import PRICE_VERSION_LENGTH, Attempt, Job
 from media.models import MediaFile
 
+STARTED = "per_started_"
+
 
 class Feature:
     """One AI feature. Subclasses say what differs; instances hold no state."""
@@ -27,10 +29,13 @@ class Feature:
     summary: ClassVar[str]
     contract: ClassVar[Contract]
     parameters: ClassVar[type[Parameters]]
-    derived: ClassVar[frozenset[str]] = frozenset()
-    """Names under which validation adds what it found: stored like parameters, given by nobody."""
     tariff: ClassVar[Mapping[str, int]] = {}
-    """The numbers that `price` reckons with."""
+    """The numbers that `price` reckons with: ``credits`` for each started unit (``per_started_ms``:
+    so many of them; of one, if there is no such name), and ``base`` besides."""
+    measured: ClassVar[str] = ""
+    """The parameter whose amount the tariff is for."""
+    limits: ClassVar[Mapping[str, int]] = {}
+    """Those that no parameter has by itself, by name."""
     example: ClassVar[Mapping[str, Any]] = {}
     """Parameters to try it with: in the place of a media file's id stands the name of a sample in
     `auteur/devstack/samples/`, in that of a project's id the samples on its timeline."""
@@ -78,12 +83,25 @@ class Feature:
         return timedelta(seconds=self.contract.time_limit_seconds * self.max_attempts + 300)
 
     def price(self, parameters: Mapping[str, Any]) -> int:
-        """Credits for validated parameters."""
-        raise NotImplementedError
+        """Credits for validated parameters, by the tariff."""
+        _, per = self.unit
+        started = per_started(self.amount(parameters), per)
+        return self.tariff.get("base", 0) + started * self.tariff["credits"]
 
-    def by_started(self, amount: int, unit: str) -> int:
-        """The tariff's credits for each started ``unit`` of it, such as ``per_started_ms``."""
-        return per_started(amount, self.tariff[unit]) * self.tariff["credits"]
+    def amount(self, parameters: Mapping[str, Any]) -> int:
+        """How much it is: a media file's milliseconds, a text's characters, or a number."""
+        value = parameters[self.measured]
+        if isinstance(value, MediaFile):
+            return value.duration_ms or 0
+        return len(value) if isinstance(value, str) else int(value)
+
+    @property
+    def unit(self) -> tuple[str, int]:
+        """What the tariff counts, and how many of them cost its ``credits``."""
+        for name, per in self.tariff.items():
+            if name.startswith(STARTED):
+                return name.removeprefix(STARTED), per
+        return self.measured.rpartition("_")[2], 1
 
     @property
     def price_version(self) -> str:
@@ -92,7 +110,7 @@ class Feature:
         return hashlib.sha256(tariff.encode()).hexdigest()[:PRICE_VERSION_LENGTH]
 
     def used_credits(self, job: Job, output: Mapping[str, Any]) -> int:
-        """What the output is worth of the job's price, at least 1; the rest is given back."""
+        """What the output is worth of the job's price, at least 1; the rest is refunded."""
         return job.credits_cost
 
     def project_id(self, parameters: Mapping[str, Any]) -> UUID | None:
@@ -104,6 +122,11 @@ class Feature:
     def media_ids(self, parameters: Mapping[str, Any]) -> list[UUID]:
         """What the job reads, and nobody may delete while it is open."""
         return [value.pk for value in parameters.values() if isinstance(value, MediaFile)]
+
+    def given(self, job: Job) -> dict[str, Any]:
+        """The parameters that the job's user gave; an old job's hold what was found as well."""
+        names = self.parameters().fields
+        return {name: value for name, value in (job.input_params or {}).items() if name in names}
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
         """The files of a job with these stored parameters: the payload's ``result``, or
@@ -123,7 +146,7 @@ class Feature:
         Filled by name (docs/decisions/0011). Raises ``EngineError`` INPUT_INVALID where an input
         has been deleted.
         """
-        parameters = cast(dict[str, Any], job.input_params)
+        parameters = job.parameters
         wanted = self.contract.payload.model_fields
         payload: dict[str, Any] = {}
         for name, field in self.parameters().get_fields().items():
@@ -148,7 +171,7 @@ class Feature:
         The files that were made are looked at, and will be media under ``media``.
         """
         output = result.model_dump(mode="json")
-        parameters = cast(dict[str, Any], attempt.job.input_params)
+        parameters = attempt.job.parameters
         if outputs := self.outputs(parameters):
             title = self.title(parameters, files.sources_of(attempt.job))
             output["media"] = files.inspected(attempt, outputs, title)
@@ -163,6 +186,14 @@ class Feature:
 def _file_field(parameter: str) -> str:
     """`video_media_id` is the payload's ``video``, `media_id` its ``media``."""
     return parameter.removesuffix("_id").removesuffix("_media")
+
+
+class Asked(dict[str, Any]):
+    """Validated parameters: all that a job goes by. ``given`` names those that its user gave."""
+
+    def __init__(self, parameters: Mapping[str, Any], given: Iterable[str]) -> None:
+        super().__init__(parameters)
+        self.given = frozenset(given)
 
 
 def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,11 +77,8 @@ class Compression(Feature):
     contract = contract.CONTRACT
     parameters = CompressionParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 300_000}
+    measured = "media_id"
     example: ClassVar[Mapping[str, Any]] = {"media_id": "interview.mp4", "target": "180kB"}
-
-    def price(self, parameters: Mapping[str, Any]) -> int:
-        """One credit per started five minutes."""
-        return self.by_started(parameters["media_id"].duration_ms or 0, "per_started_ms")
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
         """An MP4, or of a sound an M4A."""

@@ -45,19 +45,17 @@ class ImageGeneration(Feature):
 
     name = "image_generation"
     summary = "Generate pictures from a description"
+    limits: ClassVar[Mapping[str, int]] = {"total_pixels": contract.MAX_TOTAL_PIXELS}
     contract = contract.CONTRACT
     parameters = ImageGenerationParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 4}
+    measured = "count"
     example: ClassVar[Mapping[str, Any]] = {
         "prompt": "A sailing boat on the sea at sunset, mountains behind",
         "width": 1024,
         "height": 576,
         "count": 2,
     }
-
-    def price(self, parameters: Mapping[str, Any]) -> int:
-        """By the picture."""
-        return int(parameters["count"]) * self.tariff["credits"]
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
         """A PNG each, named after the prompt."""

@@ -8,8 +8,8 @@ from rest_framework import serializers
 from gpu_tasks.lip_sync import contract
 from jobs.features.base import Feature
 from jobs.features.files import Output
-from jobs.features.parameters import MediaField, Parameters, no_longer_than
-from media.models import MediaFile, MediaType
+from jobs.features.parameters import MediaField, Parameters
+from media.models import MediaType
 
 
 class LipSyncParameters(Parameters):
@@ -19,15 +19,12 @@ class LipSyncParameters(Parameters):
     audio_media_id = MediaField(
         types=(MediaType.AUDIO, MediaType.VIDEO),
         sound=True,
+        longest_ms=lambda: contract.MAX_SECONDS * 1000,
         help_text=f"What shall be said, {contract.MAX_SECONDS} seconds at most.",
     )
     enhance_face = serializers.BooleanField(
         default=False, help_text="Restore the detail of the new lower face."
     )
-
-    def validate_audio_media_id(self, media: MediaFile) -> MediaFile:
-        """No longer than is done in the time limit."""
-        return no_longer_than(contract.MAX_SECONDS * 1000, media, field="audio_media_id")
 
 
 class LipSync(Feature):
@@ -38,16 +35,12 @@ class LipSync(Feature):
     contract = contract.CONTRACT
     parameters = LipSyncParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 15, "per_started_ms": 30_000}
+    measured = "audio_media_id"
     expected_seconds = 60.0
     example: ClassVar[Mapping[str, Any]] = {
         "video_media_id": "speaker.mp4",
         "audio_media_id": "monologue.ogg",
     }
-
-    def price(self, parameters: Mapping[str, Any]) -> int:
-        """By the recording, for the result is as long as it."""
-        duration_ms = parameters["audio_media_id"].duration_ms or 0
-        return self.by_started(duration_ms, "per_started_ms")
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
         """A film."""

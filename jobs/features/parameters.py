@@ -1,5 +1,6 @@
 """The parameter fields that declarations share."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -42,14 +43,23 @@ class _Id(serializers.UUIDField):
 
 @extend_schema_field(OpenApiTypes.UUID)
 class MediaField(serializers.Field[MediaFile, str, str, Any]):
-    """The id of one of the user's confirmed media files, of one of ``types``."""
+    """The id of one of the user's confirmed media files, of one of ``types``.
+
+    ``longest_ms`` tells how long it may last, by the engine that is set.
+    """
 
     def __init__(
-        self, *, types: tuple[MediaType, ...], sound: bool = False, **options: Any
+        self,
+        *,
+        types: tuple[MediaType, ...],
+        sound: bool = False,
+        longest_ms: Callable[[], int] | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self.types = types
         self.sound = sound
+        self.longest_ms = longest_ms
 
     def to_internal_value(self, data: Any) -> MediaFile:
         """The media file; 404 if it is not the user's, 422 if it cannot be used."""
@@ -65,6 +75,8 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
             self._refuse("wrong_media_type", f"This is {media.type}; {wanted} is needed.")
         if self.sound and not media.metadata.get("has_audio"):
             self._refuse("no_sound", "The file has no sound.")
+        if self.longest_ms is not None:
+            no_longer_than(self.longest_ms(), media, field=self.field_name or "")
         return media
 
     def to_representation(self, value: MediaFile) -> str:
@@ -75,14 +87,13 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
         raise MediaNotUsable(field=self.field_name or "", code=code, detail=detail)
 
 
-def no_longer_than(longest_ms: int, media: MediaFile, *, field: str) -> MediaFile:
-    """The media; 422 where it lasts longer than the engine can do within its time."""
+def no_longer_than(longest_ms: int, media: MediaFile, *, field: str) -> None:
+    """422 where the media lasts longer than the engine can do within its time."""
     if (media.duration_ms or 0) > longest_ms:
         minutes, seconds = divmod(longest_ms // 1000, 60)
         longest = f"{minutes} minutes" if minutes else f"{seconds} seconds"
         detail = f"This lasts too long: {longest} are possible."
         raise MediaNotUsable(field=field, code="too_long", detail=detail)
-    return media
 
 
 class VoiceNotReady(Problem):

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 from gpu_tasks.performance_cloning import contract
 from jobs.features.base import Feature
 from jobs.features.files import Output
-from jobs.features.parameters import MediaField, Parameters, no_longer_than, seed
-from media.models import MediaFile, MediaType
+from jobs.features.parameters import MediaField, Parameters, seed
+from media.models import MediaType
 
 
 class PerformanceCloningParameters(Parameters):
@@ -19,13 +19,10 @@ class PerformanceCloningParameters(Parameters):
     )
     driving_media_id = MediaField(
         types=(MediaType.VIDEO,),
+        longest_ms=lambda: contract.MAX_SECONDS * 1000,
         help_text=f"A film of who acts, {contract.MAX_SECONDS} seconds at most.",
     )
     seed = seed()
-
-    def validate_driving_media_id(self, media: MediaFile) -> MediaFile:
-        """No longer than is done in the time limit."""
-        return no_longer_than(contract.MAX_SECONDS * 1000, media, field="driving_media_id")
 
 
 class PerformanceCloning(Feature):
@@ -36,16 +33,12 @@ class PerformanceCloning(Feature):
     contract = contract.CONTRACT
     parameters = PerformanceCloningParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 20, "per_started_ms": 10_000}
+    measured = "driving_media_id"
     expected_seconds = 300.0
     example: ClassVar[Mapping[str, Any]] = {
         "source_media_id": "portrait.jpg",
         "driving_media_id": "speaker.mp4",
     }
-
-    def price(self, parameters: Mapping[str, Any]) -> int:
-        """By the driving film, for the result is as long as it."""
-        duration_ms = parameters["driving_media_id"].duration_ms or 0
-        return self.by_started(duration_ms, "per_started_ms")
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
         """A film."""

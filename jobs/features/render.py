@@ -1,7 +1,7 @@
 """Rendering: the project's timeline as a film, of which only what has changed is made."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 from uuid import UUID
 
 from rest_framework import serializers
@@ -46,17 +46,18 @@ class Render(Feature):
 
     name = "render"
     summary = "Render the timeline of a project"
+    limits: ClassVar[Mapping[str, int]] = {"longest_ms": contract.MAX_OUTPUT_MS}
     contract = contract.CONTRACT
     parameters = RenderParameters
-    derived = frozenset({"timeline"})
     tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 60_000}
+    measured = "project_id"
     example: ClassVar[Mapping[str, Any]] = {
         "project_id": ["speaker.mp4", "portrait.mp4"], "resolution": "1280x720",
     }  # fmt: skip
 
-    def price(self, parameters: Mapping[str, Any]) -> int:
-        """One credit per started minute of the film."""
-        return self.by_started(parameters["timeline"]["duration_ms"], "per_started_ms")
+    def amount(self, parameters: Mapping[str, Any]) -> int:
+        """The length of the project's timeline."""
+        return int(parameters["timeline"]["duration_ms"])
 
     def media_ids(self, parameters: Mapping[str, Any]) -> list[UUID]:
         """All that the timeline shows."""
@@ -74,7 +75,7 @@ class Render(Feature):
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
         """The timeline, the stretches that are there, and the sources of those that are not."""
-        parameters = cast(dict[str, Any], job.input_params)
+        parameters = job.parameters
         project = Project.objects.filter(pk=parameters["project_id"], user_id=job.user_id).first()
         if project is None:
             raise EngineError(ErrorCode.INPUT_INVALID, "The project has been deleted.")
@@ -90,7 +91,7 @@ class Render(Feature):
 
     def collect(self, attempt: Attempt, result: Wire) -> dict[str, Any]:
         """What was made, of which version, and what of it is not in it."""
-        timeline = cast(dict[str, Any], attempt.job.input_params)["timeline"]
+        timeline = attempt.job.parameters["timeline"]
         told = {name: timeline[name] for name in ("version", "ignored_effects")}
         return {**super().collect(attempt, result), **told}
 

@@ -24,7 +24,10 @@ MAX_TRANSCRIPT_BYTES = 64 * 1024**2
 class TranscriptionParameters(Parameters):
     """`POST /jobs/transcription`."""
 
-    media_id = MediaField(types=(MediaType.AUDIO, MediaType.VIDEO), sound=True)
+    media_id = MediaField(
+        types=(MediaType.AUDIO, MediaType.VIDEO), sound=True,
+        longest_ms=lambda: contract.longest_ms(FEATURE.engine, by_speaker=False),
+    )  # fmt: skip
     language = serializers.CharField(default="en", max_length=8, help_text="ISO 639-1.")
     speaker_diarization = serializers.BooleanField(
         default=True, help_text="Tell who speaks. On GPUs, 2 hours are possible then, else 3."
@@ -55,11 +58,8 @@ class Transcription(Feature):
     contract = contract.CONTRACT
     parameters = TranscriptionParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 120_000}
+    measured = "media_id"
     example: ClassVar[Mapping[str, Any]] = {"media_id": "interview.mp4", "language": "en"}
-
-    def price(self, parameters: Mapping[str, Any]) -> int:
-        """One credit per started two minutes."""
-        return self.by_started(parameters["media_id"].duration_ms or 0, "per_started_ms")
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
         """The media's object in, a transcript object out."""

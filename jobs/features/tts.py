@@ -72,14 +72,11 @@ class Tts(Feature):
     contract = contract.CONTRACT
     parameters = TtsParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 2, "per_started_characters": 500}
+    measured = "text"
     example: ClassVar[Mapping[str, Any]] = {
         "text": "Good morning. This is how the film begins: with a letter, and an old bridge.",
         "speed": 1.0,
     }
-
-    def price(self, parameters: Mapping[str, Any]) -> int:
-        """By started stretches of characters."""
-        return self.by_started(len(parameters["text"]), "per_started_characters")
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
         """A WAV file."""

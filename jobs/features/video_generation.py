@@ -35,14 +35,11 @@ class VideoGeneration(Feature):
     parameters = VideoGenerationParameters
     plan = "pro"
     tariff: ClassVar[Mapping[str, int]] = {"credits": 10}
+    measured = "duration_sec"
     example: ClassVar[Mapping[str, Any]] = {
         "prompt": "Birds over a stormy sea, a lighthouse, lightning",
         "duration_sec": 3,
     }
-
-    def price(self, parameters: Mapping[str, Any]) -> int:
-        """By the second."""
-        return int(parameters["duration_sec"]) * self.tariff["credits"]
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
         """One MP4, named after the prompt."""

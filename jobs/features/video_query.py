@@ -8,27 +8,24 @@ from rest_framework import serializers
 from auteur.api.problems import NotFound
 from gpu_tasks.video_query import contract
 from jobs.features.base import Feature
-from jobs.features.parameters import MediaField, Parameters, no_longer_than, seed
+from jobs.features.parameters import MediaField, Parameters, seed
 from jobs.models import Attempt, Job
-from media.models import MediaFile, MediaType
+from media.models import MediaType
 from projects import transcript
 
 
 class VideoQueryParameters(Parameters):
     """`POST /jobs/video-query`."""
 
-    video_media_id = MediaField(types=(MediaType.VIDEO,))
+    video_media_id = MediaField(
+        types=(MediaType.VIDEO,), longest_ms=lambda: contract.MAX_DURATION_MS[FEATURE.engine]
+    )
     question = serializers.CharField(
         min_length=contract.MIN_QUESTION,
         max_length=contract.MAX_QUESTION,
         help_text="In English, where the draft engine answers.",
     )
     seed = seed()
-
-    def validate_video_media_id(self, media: MediaFile) -> MediaFile:
-        """A film that the chosen engine answers about within its time limit."""
-        longest_ms = contract.MAX_DURATION_MS[FEATURE.engine]
-        return no_longer_than(longest_ms, media, field="video_media_id")
 
 
 class VideoQuery(Feature):
@@ -39,15 +36,11 @@ class VideoQuery(Feature):
     contract = contract.CONTRACT
     parameters = VideoQueryParameters
     tariff: ClassVar[Mapping[str, int]] = {"base": 2, "credits": 1, "per_started_ms": 60_000}
+    measured = "video_media_id"
     example: ClassVar[Mapping[str, Any]] = {
         "video_media_id": "interview.mp4",
         "question": "How many cuts are there, and what is said?",
     }
-
-    def price(self, parameters: Mapping[str, Any]) -> int:
-        """Two credits, and one per started minute."""
-        duration_ms = parameters["video_media_id"].duration_ms or 0
-        return self.tariff["base"] + self.by_started(duration_ms, "per_started_ms")
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
         """With the film's transcript, where its project has one."""

@@ -12,12 +12,13 @@ from auteur import ids
 from auteur.database import execute
 from credits import ledger
 from gpu_tasks.errors import ErrorCode
-from jobs.cancels import gives_back
+from jobs.cancels import is_refunded
 from jobs.errors import JobError
 from jobs.lifecycle.locking import MINE, JobFinished, lock, lock_job, mine, record, stop_call
 from jobs.models import CLAIMED, DELIVERING, ENDED, OPEN, Attempt, AttemptState, Job, JobStatus
-from jobs.refunds import give_back_unused
+from jobs.refunds import refund_unused
 from jobs.wakeup import nudge_on_commit
+from jobs.wording import refunded
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def complete(*, attempt_ids: Iterable[UUID], worker: str) -> list[UUID]:
     transaction.on_commit(lambda: _log_completed(ended))
     partly_used = [attempt_id for attempt_id, _, is_partly_used in ended if is_partly_used]
     if partly_used:
-        give_back_unused(Attempt.objects.select_related("job").filter(pk__in=partly_used))
+        refund_unused(Attempt.objects.select_related("job").filter(pk__in=partly_used))
     return [attempt_id for attempt_id, _, _ in ended]
 
 
@@ -64,7 +65,7 @@ def fail(
     states: Collection[str] = (AttemptState.BROKEN,),
     worker: str | None = None,
 ) -> bool:
-    """End a job as failed and give its credits back; safe to call any number of times.
+    """End a job as failed and refund it; safe to call any number of times.
 
     What another than ``worker`` holds, if that is named, is left alone.
     """
@@ -103,7 +104,7 @@ def cancel(
     if job.status in ENDED or (job.attempt and job.attempt.state in DELIVERING):
         raise JobFinished
     error = JobError.of(ErrorCode.CANCELLED)
-    refunds = not is_limited or gives_back(
+    refunds = not is_limited or is_refunded(
         job=job, attempt=job.attempt, without_refund=without_refund
     )
     _end(job, job.attempt, JobStatus.CANCELLED, error, refunds=refunds, by=by, reason=reason)
@@ -120,7 +121,7 @@ def _end(
     refunds: bool = True,
     **event: Any,
 ) -> None:
-    comes_back = job.credits_cost if refunds else 0
+    amount = job.credits_cost if refunds else 0
     if attempt is not None:
         stop_call(attempt)
         ended = AttemptState.CANCELLED if status == JobStatus.CANCELLED else AttemptState.FAILED
@@ -135,16 +136,16 @@ def _end(
         status=status,
         error_code=error.code,
         error_message=error.message,
-        credits_refunded=comes_back > 0,
+        credits_refunded=amount > 0,
         wake_at=None,
         completed_at=Now(),
     )
-    if comes_back > 0:
+    if amount > 0:
         ledger.refund(
             user_id=job.user_id,
-            amount=comes_back,
+            amount=amount,
             job_id=job.pk,
-            description=f"{job.type} {status}: {error.code}",
+            description=refunded(job, status, error.message),
         )
     record([job], status.value, error_code=error.code, **event, **ids.of_request())
     told = (job.pk, job.attempt_id, status.value, error.code)

@@ -14,20 +14,14 @@ from uuid import UUID
 from pydantic import ValidationError as ShapeError
 
 from auteur.api.problems import NotFound, Problem
-from projects import edl, transcript
+from projects import edl
 from projects.timeline import changes as changing
 from projects.timeline import patching, rules
 from projects.timeline.content import Content, Refused, Segment, Track
 from projects.timeline.draft import Draft
+from projects.timeline.history import CHANGES
 from projects.timeline.operations import AnyOperation, need_tracks, segments_of
-from projects.timeline.session import (
-    Edited,
-    Needs,
-    needs_of,
-    read,
-    write,
-    write_transcript,
-)
+from projects.timeline.session import Edited, Needs, needs_of, read, write
 from projects.timeline.shape import EdlShape
 from projects.timeline.text_edits import SegmentEdit
 
@@ -174,16 +168,13 @@ def _step(project_id: UUID, user_id: UUID, versions: Versions, which: str) -> Ed
     last = {"version": 1, stack: {"$slice": -1}}
     found = edl.find(project_id=project_id, user_id=user_id, projection=last)
     _check_version(found["version"], versions)
-    if not found[stack]:
+    step = found[stack][0]["edit"] if found[stack] else {"kind": None}
+    if step["kind"] != CHANGES:
         raise NothingToUndo if which == "undo" else NothingToRedo
-    step = found[stack][0]["edit"]
-    merged = step["kind"] == transcript.REPLACE_SEGMENTS
-    needs = Needs(transcript=True) if merged else needs_of(step["changes"])
+    needs = needs_of(step["changes"])
     session = read(project_id=project_id, user_id=user_id, needs=needs)
     if session.version != found["version"]:
         raise edl.StaleEdl(version=session.version)
-    if merged:
-        return write_transcript(session, step, history=which)
     after = changing.apply(session.content, step["changes"])
     return write(session, after, history=which)
 

@@ -5,7 +5,7 @@ The write names the version that was read, and carries its inverse; one atomic u
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,15 +13,13 @@ from uuid import UUID
 import bson
 from django.db import transaction
 
-from projects import edl, transcript
+from projects import edl
 from projects.documents import MAX_TRANSCRIPT_BYTES
 from projects.timeline import changes as changing
 from projects.timeline import rules, sources
 from projects.timeline.content import Content, Segment, duration_of
+from projects.timeline.history import CHANGES, growth
 from projects.transcript import TranscriptTooLarge
-
-CHANGES = "changes"
-"""The kind of step whose edit is a list of `projects.timeline.changes`."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,6 @@ class Session:
     redo_bytes: list[int]
     transcript_bytes: int
     duration_ms: int
-    generated_at: Any
 
     @property
     def key(self) -> dict[str, UUID]:
@@ -85,7 +82,6 @@ def read(*, project_id: UUID, user_id: UUID, needs: Needs) -> Session:
         redo_bytes=[step["bytes"] for step in found["redo_stack"]],
         transcript_bytes=found.get("transcript_bytes", 0),
         duration_ms=found["settings"]["duration_ms"],
-        generated_at=found.get("transcript", {}).get("generated_at"),
     )
 
 
@@ -141,41 +137,16 @@ def write(session: Session, after: Content, *, history: str = "edit") -> Edited:
         duration = duration_of(after.tracks)
         update.setdefault("$set", {})["settings.duration_ms"] = bson.Int64(duration)
     if after.segments is not before.segments:
-        growth = _growth(before, after)
-        if growth > 0 and session.transcript_bytes + growth > MAX_TRANSCRIPT_BYTES:
+        grown = growth(before.segments, after.segments)
+        if grown > 0 and session.transcript_bytes + grown > MAX_TRANSCRIPT_BYTES:
             raise TranscriptTooLarge
-        update.setdefault("$inc", {})["transcript_bytes"] = growth
+        update.setdefault("$inc", {})["transcript_bytes"] = grown
     inverse = {"kind": CHANGES, "changes": found.back}
     depths = _remember(session, update, inverse, history)
     version = edl.compare_and_set(**session.key, expected_version=session.version, update=update)
     if duration != session.duration_ms:
         made = [*made, {"path": "settings.duration_ms", "value": duration}]
     return Edited(version, *depths, duration, made)
-
-
-def write_transcript(session: Session, step: Mapping[str, Any], *, history: str) -> Edited:
-    """Undo or redo a transcription that was merged in (`projects.transcript`)."""
-    before = {"generated_at": session.generated_at, "segments": session.content.segments}
-    after, inverse = transcript.replaced(before, step)
-    size = len(bson.encode(after))
-    update = {"$set": {"transcript": after, "transcript_bytes": size}}
-    depths = _remember(session, update, inverse, history)
-    version = edl.compare_and_set(**session.key, expected_version=session.version, update=update)
-    made = [{"path": f"transcript.{name}", "value": value} for name, value in after.items()]
-    return Edited(version, *depths, session.duration_ms, made)
-
-
-def _growth(before: Content, after: Content) -> int:
-    """By how many bytes the transcript grows."""
-    old, new = before.segments, after.segments
-    if len(old) == len(new):
-        changed = [pair for pair in zip(old, new, strict=True) if pair[0] is not pair[1]]
-        old, new = [pair[0] for pair in changed], [pair[1] for pair in changed]
-    return _size(new) - _size(old)
-
-
-def _size(segments: Sequence[Segment]) -> int:
-    return sum(len(bson.encode(segment)) for segment in segments)
 
 
 def _remember(

@@ -173,8 +173,8 @@ class TestCancel:
         job.refresh_from_db()
         assert job.status == JobStatus.CANCELLED
         assert balance_of(user) == 100
-        assert messages_of(response) == [f"job {job}: Cancelled with a refund of 5."]
-        assert records_of(job) == [(root.user, f"Cancelled with a refund of 5. Reason: {REASON}")]
+        assert messages_of(response) == [f"job {job}: Cancelled, 5 credits refunded."]
+        assert records_of(job) == [(root.user, f"Cancelled, 5 credits refunded. Reason: {REASON}")]
         said = event_of(job, "cancelled").data
         assert (said["by"], said["reason"]) == (f"staff:{root.user.pk}", REASON)
 
@@ -197,7 +197,7 @@ class TestCancel:
         response = root.act("cancel", job, completed, reason=REASON)
         assert sorted(messages_of(response)) == sorted(
             [
-                f"job {job}: Cancelled with a refund of 5.",
+                f"job {job}: Cancelled, 5 credits refunded.",
                 f"job {completed}: {lifecycle.JobFinished.default_detail}",
             ]
         )
@@ -209,7 +209,7 @@ class TestCancel:
         url = f"{list_url(Job)}?status__exact=pending"
         data = {"action": "cancel", "_selected_action": str(job.pk), "confirmed": "1"}
         response = root.client.post(url, {**data, "reason": REASON}, follow=True)
-        assert messages_of(response) == [f"job {job}: Cancelled with a refund of 5."]
+        assert messages_of(response) == [f"job {job}: Cancelled, 5 credits refunded."]
 
     def test_from_a_jobs_page_leads_back_to_it(self, root, job):
         assert 'value="cancel"' in root.page(job)

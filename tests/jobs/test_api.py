@@ -28,6 +28,8 @@ def test_a_pending_job_shows_its_place_in_the_queue(api, make_job):
         "credits_cost": 1,
         "credits_refunded": False,
         "error": None,
+        "retry_of": None,
+        "retries": [],
         "created_at": None,
         "started_at": None,
         "completed_at": None,

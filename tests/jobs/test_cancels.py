@@ -1,4 +1,4 @@
-"""Cancelling begun jobs gives the credits back a few times a day, and not without end."""
+"""Cancelling begun jobs is refunded a few times a day, and not without end."""
 
 import threading
 from datetime import datetime

@@ -79,7 +79,7 @@ def test_the_ledger_says_what_was_used(make_noop):
     job = make_noop(price=16)
     complete(finalizing(job, 8))
     refund = CreditTransaction.objects.get(job=job, type="refund")
-    assert refund.description == "noop completed: 8 of 16 credits used"
+    assert refund.description == "Refunded, noop completed: 8 of 16 credits were not used."
 
 
 def test_the_feature_says_what_was_used(user, make_noop):

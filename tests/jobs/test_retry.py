@@ -3,10 +3,12 @@
 import uuid
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from credits import ledger
 from credits.models import CreditTransaction
-from jobs import lifecycle
+from jobs import lifecycle, queries
 from jobs.features import registry
 from jobs.features.registry import feature_of
 from jobs.models import AttemptState, Event, Job
@@ -75,6 +77,38 @@ def test_a_retry_can_be_retried(api, make_job):
     assert retry(api, second).json()["code"] == "job_open"
     third = retry(api, failed(second)).json()["job_id"]
     assert Job.objects.get(pk=third).retry_of_id == second.pk
+
+
+def test_both_jobs_name_each_other(api, make_job, client_of, make_user):
+    first = failed(make_job())
+    again = [retry(api, first).json()["job_id"] for _ in range(queries.MAX_RETRIES_TOLD + 1)]
+    last = failed(Job.objects.get(pk=again[-1]))
+    third = retry(api, last).json()["job_id"]
+    links = {
+        str(first.pk): (None, again[:0:-1]),
+        again[-1]: (str(first.pk), [third]),
+        third: (again[-1], []),
+    }
+    for job_id, told in links.items():
+        shown = api.get(f"/jobs/{job_id}").json()
+        assert (shown["retry_of"], shown["retries"]) == told
+    listed = {job["id"]: job for job in api.get("/jobs?limit=100").json()["jobs"]}
+    assert {i: (listed[i]["retry_of"], listed[i]["retries"]) for i in links} == links
+    stranger = client_of(make_user())
+    assert stranger.get(f"/jobs/{third}").status_code == 404
+
+
+def test_a_list_asks_no_more_for_more_jobs(api, make_job):
+    def asked():
+        with CaptureQueriesContext(connection) as queries_made:
+            assert api.get("/jobs").status_code == 200
+        return len(queries_made)
+
+    retry(api, failed(make_job()))
+    few = asked()
+    for _ in range(5):
+        retry(api, failed(make_job()))
+    assert asked() == few
 
 
 def test_without_credits(api, user, make_job):

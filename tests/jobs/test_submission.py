@@ -49,11 +49,8 @@ def test_the_media_and_its_project_are_kept_with_the_job(api, user, make_media):
     submit(api, media)
     job = Job.objects.get()
     assert (job.project_id, job.media_ids) == (project.pk, [media.pk])
-    assert job.input_params == {
-        "media_id": str(media.pk),
-        "language": "en",
-        "speaker_diarization": True,
-    }
+    assert job.input_params == {"media_id": str(media.pk)}
+    assert job.derived_params == {"language": "en", "speaker_diarization": True}
 
 
 @pytest.fixture

@@ -213,7 +213,7 @@ def test_the_answers_are_shaped_as_the_schema_says(api: APIClient, project: Proj
     assert edl["ETag"] == told["ETag"] == '"2"'
     assert told.json() == edl.json()["transcript"]
     assert [segment["text"] for segment in told.json()["segments"]] == ["Hello"]
-    assert edl.json()["undo_depth"] == 1
+    assert edl.json()["undo_depth"] == 0
 
 
 def test_a_new_project_has_an_empty_transcript(api: APIClient, project: Project) -> None:

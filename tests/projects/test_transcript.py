@@ -1,4 +1,4 @@
-"""Merging transcripts: per media, undoable, once per job, under concurrency, within bounds."""
+"""Merging transcripts: per media, no step to undo, once per job, at once, within bounds."""
 
 import uuid
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from typing import Any
 import bson
 import pytest
 from django.db import connections
+from django.utils import timezone
 from pymongo.collection import Collection
 
 from auteur.api.problems import NotFound
@@ -15,11 +16,12 @@ from gpu_tasks.transcription.contract import Segment
 from projects import edl, transcript
 from projects.documents import (
     MAX_APPLIED_JOBS,
-    MAX_STACK_BYTES,
     MAX_TRANSCRIPT_BYTES,
     EditDecisionList,
 )
 from projects.models import Project
+from projects.timeline import editing, patching
+from tests.projects.timeline.making import parsed
 
 pytestmark = pytest.mark.django_db
 
@@ -112,35 +114,41 @@ def test_only_the_same_medias_segments_are_replaced_in_their_place(
     assert len({segment["id"] for segment in document["transcript"]["segments"]}) == 6
 
 
-@pytest.mark.parametrize("segments", [said("B1", "B2"), []], ids=["speech", "silence"])
-def test_a_merge_is_one_edit_that_its_inverse_takes_back(
-    project: Project, stored: Stored, segments: list[dict[str, Any]]
-) -> None:
-    first, second, third = (uuid.uuid4() for _ in range(3))
-    merge(project, first, said("a1"))
-    merge(project, second, said("b1"))
-    merge(project, third, said("c1"))
+def test_a_merge_is_no_step_and_forgets_none(project: Project, stored: Stored) -> None:
+    key = {"project_id": project.pk, "user_id": project.user_id}
+    for name in ("Picture", "Sound"):
+        editing.operate(
+            **key,
+            versions=None,
+            operations=parsed({"op": "add_track", "type": "video", "name": name}),
+        )
+    editing.undo(**key)
     before = stored(project)
 
-    merge(project, second, segments)
-
-    after = stored(project)
-    assert len(after["undo_stack"]) == len(before["undo_stack"]) + 1
-    inverse = after["undo_stack"][-1]["edit"]
-    undone, redo = transcript.replaced(after["transcript"], inverse)
-    redone, _ = transcript.replaced(undone, redo)
-    assert undone == before["transcript"]
-    assert redone == after["transcript"]
-
-
-def test_the_first_transcript_can_be_taken_back(project: Project, stored: Stored) -> None:
-    before = stored(project)["transcript"]
     merge(project, uuid.uuid4(), said("a1"))
+
     after = stored(project)
+    assert after["version"] == before["version"] + 1
+    assert after["undo_stack"] == before["undo_stack"]
+    assert after["redo_stack"] == before["redo_stack"]
+    editing.redo(**key)
+    editing.undo(**key)
+    editing.undo(**key)
+    assert texts_of(stored(project)) == ["a1"]
 
-    undone, _ = transcript.replaced(after["transcript"], after["undo_stack"][-1]["edit"])
 
-    assert undone == before
+def test_steps_of_before_deliveries_were_none_end_what_can_be_undone(
+    project: Project, edls: Collection[dict[str, Any]], stored: Stored
+) -> None:
+    key = {"project_id": project.pk, "user_id": project.user_id}
+    step = {"edit": {"kind": "replace_segments"}, "bytes": 30, "created_at": timezone.now()}
+    edls.update_one({"project_id": str(project.pk)}, {"$set": {"undo_stack": [step]}})
+
+    with pytest.raises(editing.NothingToUndo):
+        editing.undo(**key)
+    merge(project, uuid.uuid4(), said("a1"))
+
+    assert stored(project)["undo_stack"] == []
 
 
 def test_a_job_is_merged_once(project: Project, stored: Stored) -> None:
@@ -161,7 +169,7 @@ def test_a_job_is_merged_once_by_many_threads(project: Project, stored: Stored) 
 
     assert {call.result() for call in calls} == {2}
     document = stored(project)
-    assert (document["version"], len(document["undo_stack"])) == (2, 1)
+    assert (document["version"], texts_of(document)) == (2, ["a1"])
 
 
 def test_merges_of_other_media_at_once_all_arrive(project: Project, stored: Stored) -> None:
@@ -242,21 +250,31 @@ def test_a_transcript_of_just_its_bound_fits_and_one_byte_more_does_not(
     assert refusal.value.status_code == 413
 
 
-def test_long_transcripts_replaced_many_times_stay_below_mongodbs_bound(
-    project: Project, edls: Collection[dict[str, Any]], stored: Stored
+def test_what_has_no_room_beside_a_delivery_can_no_longer_be_undone(
+    project: Project, stored: Stored
 ) -> None:
-    media = uuid.uuid4()
-    words_20_000 = said(*([" ".join(["extraordinary"] * 100)] * 200))
+    key = {"project_id": project.pk, "user_id": project.user_id}
+    words_30_000 = said(*([" ".join(["extraordinary"] * 100)] * 300))
+    merge(project, uuid.uuid4(), words_30_000)
+    emptied: list[patching.Operation] = [
+        {"op": "replace", "path": "/transcript/segments", "value": []}
+    ]
+    editing.patch(**key, versions=None, operations=emptied)
+    editing.operate(
+        **key, versions=None, operations=parsed({"op": "add_track", "type": "video", "name": "P"})
+    )
 
-    for _ in range(8):
-        version = merge(project, media, words_20_000)
+    merge(project, uuid.uuid4(), words_30_000)
 
+    assert len(stored(project)["undo_stack"]) == 1
+    editing.undo(**key)
     document = stored(project)
-    assert version == 9
-    assert sum(len(segment["words"]) for segment in document["transcript"]["segments"]) == 20_000
-    assert sum(step["bytes"] for step in document["undo_stack"]) <= MAX_STACK_BYTES
-    assert len(document["undo_stack"]) >= 2
+    assert document["tracks"] == []
+    assert len(document["transcript"]["segments"]) == 300
+    assert document["transcript_bytes"] == len(bson.encode(document["transcript"]))
     assert len(bson.encode(document)) < 16 * 1024**2
+    with pytest.raises(editing.NothingToUndo):
+        editing.undo(**key)
 
 
 def test_reading_gives_the_transcript_with_its_version(project: Project) -> None:

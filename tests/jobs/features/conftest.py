@@ -76,6 +76,7 @@ def run_job(api: APIClient, signed_urls: None) -> Callable[..., dict[str, Any]]:
         assert answer.status_code == ACCEPTED, answer.json()
         finish(UUID(answer.json()["job_id"]))
         shown: dict[str, Any] = api.get(f"/jobs/{answer.json()['job_id']}").json()
+        assert set(shown["input_params"]) == set(parameters)
         return shown
 
     return run

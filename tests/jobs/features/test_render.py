@@ -211,7 +211,45 @@ def test_running_it_again_renders_todays_timeline(
     again = api.post(f"/jobs/{job_id}/retry").json()
     job = Job.objects.get(pk=again["job_id"])
     assert (job.credits_cost, job.media_ids) == (2, [second.pk])
-    assert job.input_params["timeline"]["duration_ms"] == 72_000
+    assert job.parameters["timeline"]["duration_ms"] == 72_000
+
+
+def test_a_job_shows_what_was_asked_for_and_nothing_else(
+    api: APIClient, project: Project, bring: Bring, film: Path
+):
+    edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
+    given = {"project_id": str(project.pk), "captions": "none"}
+    quote = api.post("/jobs/render/estimate", given, format="json").json()
+    asked = [
+        api.post("/jobs/render", given | {"quote_id": quote["quote_id"]}, format="json").json(),
+        *api.post("/jobs/batch", {"jobs": [{"type": "render", **given}]}, format="json").json()[
+            "jobs"
+        ],
+    ]
+    assert api.post(f"/jobs/{asked[0]['job_id']}/cancel").status_code == 200
+    asked.append(api.post(f"/jobs/{asked[0]['job_id']}/retry").json())
+    for each in asked:
+        shown = api.get(f"/jobs/{each['job_id']}").json()
+        assert (shown["credits_cost"], shown["input_params"]) == (quote["credits"], given)
+
+
+def test_a_render_of_before_parameters_were_kept_apart_goes_on(
+    api: APIClient, project: Project, bring: Bring, film: Path
+):
+    edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
+    given = {"project_id": str(project.pk), "proxy": True}
+    job_id = uuid.UUID(api.post("/jobs/render", given, format="json").json()["job_id"])
+    job = Job.objects.get(pk=job_id)
+    Job.objects.filter(pk=job_id).update(input_params=job.parameters, derived_params=None)
+    waiting = refused(api, project.pk)[1]["job_id"]
+    parameters = Job.objects.get(pk=waiting).parameters
+    Job.objects.filter(pk=waiting).update(input_params=parameters, derived_params=None)
+    assert api.post(f"/jobs/{waiting}/cancel").status_code == 200
+    finish(job_id)
+    shown = api.get(f"/jobs/{job_id}").json()
+    assert (shown["status"], shown["output_data"]["duration_ms"]) == ("completed", 1000)
+    assert "timeline" not in shown["input_params"]
+    assert api.post(f"/jobs/{waiting}/retry").status_code == 202
 
 
 def test_effects_that_are_not_rendered_are_told(

@@ -1,7 +1,7 @@
 """A feature for tests and benchmarks: it waits, then succeeds or fails as it is told."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from gpu_tasks.noop import contract
 from rest_framework import serializers
@@ -38,11 +38,11 @@ class Noop(Feature):
 
     def used_credits(self, job: Job, output: Mapping[str, Any]) -> int:
         """What the caller says."""
-        return int(cast(dict[str, Any], job.input_params).get("used", job.credits_cost))
+        return int(job.parameters.get("used", job.credits_cost))
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
         """No files."""
-        parameters = cast(dict[str, Any], job.input_params)
+        parameters = job.parameters
         return {"seconds": parameters["seconds"], "error": parameters.get("error")}
 
 

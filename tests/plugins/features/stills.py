@@ -28,11 +28,8 @@ class Stills(Feature):
     contract = contract.CONTRACT
     parameters = StillsParameters
     tariff = {"credits": 3}
+    measured = "count"
     example = {"video_media_id": "interview.mp4", "count": 2}
-
-    def price(self, parameters: Mapping[str, Any]) -> int:
-        """By the picture."""
-        return int(parameters["count"]) * self.tariff["credits"]
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
         """A PNG each."""

@@ -76,21 +76,50 @@ def test_an_undo_asked_for_twice_with_one_key_is_made_once(
     assert api.get(url(project)).json()["version"] == 4
 
 
-def test_a_transcription_is_undone_and_redone(
-    api: APIClient, project: Project, film: MediaFile
+def test_a_transcript_stays_whatever_its_user_undoes(
+    api: APIClient, project: Project, film: MediaFile, stored: Stored
 ) -> None:
-    speak(project, film)
-    said = api.get(url(project, "/transcript")).json()
+    put(api, project, {"tracks": tracks(film, 0)})
+    cut = {"op": "delete_clip", "clip_id": "c0", "mode": "gap"}
+    operate(api, project, cut)
+    said = speak(project, film)
+    transcript = api.get(url(project, "/transcript")).json()
 
-    undone = api.post(url(project, "/edl/undo"))
-    silent = api.get(url(project, "/transcript")).json()
+    undone = [api.post(url(project, "/edl/undo")) for _ in range(3)]
+    branch = put(api, project, {"tracks": tracks(film, 500)})
+    nothing = api.post(url(project, "/edl/redo"))
+
+    assert [response.status_code for response in undone] == [200, 200, 409]
+    assert branch.json()["undo_depth"] == 1
+    assert problem(nothing) == (409, "nothing_to_redo")
+    assert api.get(url(project, "/transcript")).json() == transcript
+    edit = {"op": "edit_segment", "segment_id": said, "edited_text": "Uno"}
+    assert operate(api, project, edit).status_code == 200
+    assert api.post(url(project, "/edl/undo")).status_code == 200
+    assert api.get(url(project, "/transcript")).json() == transcript
+
+
+def test_edits_of_replaced_segments_are_undone_on_the_tracks_alone(
+    api: APIClient, project: Project, film: MediaFile, stored: Stored
+) -> None:
+    said = speak(project, film)
+    put(api, project, {"tracks": tracks(film, 0)})
+    before = stored(project)["tracks"]
+    operate(api, project, {"op": "delete_words", "segment_id": said, "first": 1})
+    cut = stored(project)["tracks"]
+    operate(api, project, {"op": "edit_segment", "segment_id": said, "edited_text": "Uno"})
+    again = speak(project, film)
+
+    undone = api.post(url(project, "/edl/undo")).json()
+
+    assert undone["undo_depth"] == 1
+    assert stored(project)["tracks"] == before
     api.post(url(project, "/edl/redo"))
-
-    assert undone.json()["patch"][1] == {
-        "op": "replace", "path": "/transcript/segments", "value": [],
-    }  # fmt: skip
-    assert silent == {"generated_at": None, "segments": []}
-    assert api.get(url(project, "/transcript")).json() == said
+    assert stored(project)["tracks"] == cut
+    [segment] = stored(project)["transcript"]["segments"]
+    assert (segment["id"], segment["edited_text"]) == (again, None)
+    assert not any(word.get("deleted") for word in segment["words"])
+    check_stored(stored(project))
 
 
 def test_a_segment_is_edited(

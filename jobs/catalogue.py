@@ -1,0 +1,104 @@
+"""What is offered, as clients see it: each feature with its price, plan, limits and parameters.
+
+All of it follows from the declarations and the settings; there is no other list to keep.
+"""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+from rest_framework.fields import empty
+
+from jobs.capacity import class_limit
+from jobs.checks import missing
+from jobs.features.base import Feature
+from jobs.features.parameters import MediaField, ProjectField, VoiceField
+from jobs.features.registry import features
+from media.content_types import ACCEPTED, told_media_type
+from media.models import MediaType
+
+KINDS: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], str], ...] = (
+    (MediaField, "media"),
+    (VoiceField, "voice"),
+    (ProjectField, "project"),
+    (serializers.BooleanField, "boolean"),
+    (serializers.IntegerField, "integer"),
+    (serializers.FloatField, "number"),
+)
+BOUNDS = ("min_value", "max_value", "min_length", "max_length")
+
+
+def catalogue() -> dict[str, Any]:
+    """Every declared feature, and the content types that files of each type may have."""
+    types: dict[str, list[str]] = {media_type.value: [] for media_type in MediaType}
+    for content_type in ACCEPTED:
+        types[told_media_type(content_type)].append(content_type)
+    return {
+        "features": [described(feature) for _, feature in sorted(features().items())],
+        "content_types": types,
+    }
+
+
+def described(feature: Feature) -> dict[str, Any]:
+    """One feature; ``price`` holds nulls where it follows from no parameter's amount."""
+    return {
+        "type": feature.name,
+        "path": f"/jobs/{feature.slug}",
+        "title": feature.summary,
+        "description": sys.modules[type(feature).__module__].__doc__ or feature.summary,
+        "available": not missing(feature),
+        "engine": feature.engine,
+        "is_draft": feature.engine == "draft",
+        "plan": feature.plan,
+        "price": _price(feature),
+        "limits": _limits(feature),
+        "parameters": dict(_parameters(feature)),
+    }
+
+
+def _price(feature: Feature) -> dict[str, Any]:
+    told: dict[str, Any] = dict.fromkeys(("credits", "per", "unit", "of", "base", "minimum"))
+    if feature.measured:
+        told["unit"], told["per"] = feature.unit
+        told["of"] = feature.measured
+        told["credits"], told["base"] = feature.tariff["credits"], feature.tariff.get("base", 0)
+        told["minimum"] = told["base"] + told["credits"]
+    return {**told, "price_version": feature.price_version}
+
+
+def _limits(feature: Feature) -> dict[str, Any]:
+    return {
+        "run_seconds": feature.contract.time_limit_seconds,
+        "wait_seconds": int(feature.max_wait.total_seconds()),
+        "in_flight": feature.at_once or class_limit(feature.gpu_class),
+        "in_flight_per_user": settings.MAX_IN_FLIGHT or None,
+        "in_flight_per_user_by_plan": settings.MAX_IN_FLIGHT_BY_PLAN,
+        "input_bytes": settings.MAX_UPLOAD_BYTES,
+        "output_bytes": min(feature.contract.max_output_bytes, settings.MAX_UPLOAD_BYTES),
+        **feature.limits,
+    }
+
+
+def _parameters(feature: Feature) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, field in feature.parameters().fields.items():
+        kind = next((kind for known, kind in KINDS if isinstance(field, known)), "string")
+        told = {
+            "type": kind,
+            "required": field.required,
+            "description": str(field.help_text or ""),
+        }
+        if field.default is not empty:
+            told["default"] = field.default
+        told |= {
+            bound: most for bound in BOUNDS if (most := getattr(field, bound, None)) is not None
+        }
+        if isinstance(field, serializers.ChoiceField):
+            told["choices"] = list(field.choices)
+        if isinstance(field, MediaField):
+            told["media_types"] = list(field.types)
+            told["with_sound"] = field.sound
+            if field.longest_ms is not None:
+                told["longest_ms"] = field.longest_ms()
+        yield name, told

@@ -1,0 +1,118 @@
+"""`/features`: what is offered here, for whoever builds an editor on it."""
+
+import hashlib
+from typing import Any
+
+from django.http import HttpResponseBase
+from django.utils.cache import get_conditional_response
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from jobs.catalogue import catalogue
+
+CACHE_SECONDS = 60
+"""Settings and prices change with a deploy."""
+
+
+class PriceSerializer(serializers.Serializer[Any]):
+    """`base`, and `credits` for each started `per` of the parameter `of`, in its `unit`."""
+
+    credits = serializers.IntegerField(allow_null=True, help_text="Null: ask for an estimate.")
+    per = serializers.IntegerField(allow_null=True)
+    unit = serializers.CharField(
+        allow_null=True, help_text="`ms` of a media file or timeline, `sec`, `characters`, `count`."
+    )
+    of = serializers.CharField(allow_null=True, help_text="The parameter that it counts.")
+    base = serializers.IntegerField(allow_null=True)
+    minimum = serializers.IntegerField(allow_null=True)
+    price_version = serializers.CharField(help_text="Changes when prices do.")
+
+
+class LimitsSerializer(serializers.Serializer[Any]):
+    """Of one job, if nothing else is said; a feature may have others of its own besides."""
+
+    run_seconds = serializers.IntegerField(help_text="One attempt's inference.")
+    wait_seconds = serializers.IntegerField(help_text="A job that waits longer is refunded.")
+    in_flight = serializers.IntegerField(help_text="Calls at once, of all users.")
+    in_flight_per_user = serializers.IntegerField(
+        allow_null=True, help_text="In each GPU class. Null: as many as its turn allows."
+    )
+    in_flight_per_user_by_plan = serializers.DictField(child=serializers.IntegerField())
+    input_bytes = serializers.IntegerField(help_text="Of one media file.")
+    output_bytes = serializers.IntegerField(help_text="Of one file that it makes.")
+    longest_ms = serializers.IntegerField(required=False, help_text="Of a film that it makes.")
+    total_pixels = serializers.IntegerField(required=False, help_text="Of all that it makes.")
+
+
+class ParameterSerializer(serializers.Serializer[Any]):
+    """One parameter; what is absent has no such bound."""
+
+    type = serializers.ChoiceField(
+        choices=["media", "voice", "project", "boolean", "integer", "number", "string"]
+    )
+    description = serializers.CharField()
+    min_value = serializers.FloatField(required=False)
+    max_value = serializers.FloatField(required=False)
+    min_length = serializers.IntegerField(required=False)
+    max_length = serializers.IntegerField(required=False)
+    choices = serializers.ListField(child=serializers.CharField(), required=False)
+    media_types = serializers.ListField(child=serializers.CharField(), required=False)
+    with_sound = serializers.BooleanField(required=False)
+    longest_ms = serializers.IntegerField(required=False)
+
+    def get_fields(self) -> dict[str, Any]:
+        """With those whose names are attributes of every serializer."""
+        default = serializers.JSONField(required=False)
+        return super().get_fields() | {"required": serializers.BooleanField(), "default": default}
+
+
+class FeatureSerializer(serializers.Serializer[Any]):
+    """One feature as it is set here."""
+
+    type = serializers.CharField(help_text="A job's `type`.")
+    path = serializers.CharField(help_text="Where jobs are submitted; `/estimate` below it.")
+    title = serializers.CharField()
+    description = serializers.CharField()
+    available = serializers.BooleanField(help_text="Whether its engine can run here.")
+    engine = serializers.ChoiceField(choices=["draft", "production"])
+    is_draft = serializers.BooleanField(
+        help_text="A draft shows how the feature works, on a CPU and without its model's quality."
+    )
+    plan = serializers.CharField(allow_null=True, help_text="The plan that it needs; null: none.")
+    price = PriceSerializer()
+    limits = LimitsSerializer()
+    parameters = serializers.DictField(child=ParameterSerializer())
+
+
+class CatalogueSerializer(serializers.Serializer[Any]):
+    """All features, by type."""
+
+    features = FeatureSerializer(many=True)
+    content_types = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()),
+        help_text="What uploads of each media type may be.",
+    )
+
+
+class FeaturesView(APIView):
+    """`GET /features`."""
+
+    @extend_schema(
+        operation_id="features_list",
+        summary="See what is offered: prices, plans, limits, parameters",
+        description="The same for everybody until the next deploy: keep it, and ask again with "
+        "`If-None-Match` (304).",
+        parameters=[OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER)],
+        responses=CatalogueSerializer,
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        """The catalogue, or 304 for those who have it."""
+        offered = catalogue()
+        digest = hashlib.sha256(JSONRenderer().render(offered)).hexdigest()[:32]
+        headers = {"ETag": f'"{digest}"', "Cache-Control": f"private, max-age={CACHE_SECONDS}"}
+        whole = Response(offered, headers=headers)
+        return get_conditional_response(request._request, headers["ETag"], response=whole) or whole
