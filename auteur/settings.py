@@ -130,6 +130,22 @@ DATABASES = {"default": _database(env.db_url("DATABASE_URL"))}
 # Of the tables' owner, where the application has a role of its own; for `migrate` alone.
 _OWNER_URL = env.str("MIGRATION_DATABASE_URL", default="")
 MIGRATION_DATABASE = _database(env.db_url_config(_OWNER_URL)) if _OWNER_URL else {}
+
+
+def _seconds_of(option: str, unit: int, most: int) -> float:
+    """A time-out of the database's connections, which a lease of a worker has to outlast."""
+    given = DATABASES["default"]["OPTIONS"][option]
+    if not str(given).isdecimal() or not 0 < int(given) <= most * unit:
+        raise ImproperlyConfigured(f"DATABASE_URL: {option} must be from 1 to {most * unit}.")
+    return int(given) / unit
+
+
+HEARTBEAT_SECONDS = 2.0  # between signs of life of a worker, and of a call that it runs
+DATABASE_CONNECT_SECONDS = _seconds_of("connect_timeout", unit=1, most=30)
+DATABASE_SILENCE_SECONDS = _seconds_of("tcp_user_timeout", unit=1000, most=60)
+# Whoever is silent for so long is lost, where there is no other evidence. A sign of life may hang
+# on a dead connection, the next fail to connect, and the third has to be in time.
+WORKER_LEASE_SECONDS = DATABASE_SILENCE_SECONDS + 2 * (HEARTBEAT_SECONDS + DATABASE_CONNECT_SECONDS)
 REDIS_CA_PATH = env.str("REDIS_CA_PATH", default="")
 if REDIS_CA_PATH and not Path(REDIS_CA_PATH).is_file():
     raise ImproperlyConfigured("REDIS_CA_PATH names no file.")
@@ -286,7 +302,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
         "ErrorCode": "gpu_tasks.errors.ErrorCode",
-        "JobStatus": "jobs.models.JobStatus",
+        "JobStatus": "jobs.status.ShownStatus",
         "DerivationStatus": "media.models.DerivationStatus",
         "MediaStatus": "media.models.MediaStatus",
         "MediaType": "media.models.MediaType",

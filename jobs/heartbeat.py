@@ -2,21 +2,21 @@
 
 import logging
 import os
-import socket
 import threading
 import uuid
 from collections.abc import Collection
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import Error, connection
 from django.db.models.functions import Now
 
+from auteur import liveness
 from jobs.models import WorkerHeartbeat
 
 logger = logging.getLogger(__name__)
 
-BEAT_SECONDS = 2.0
-LOST_AFTER = timedelta(seconds=8)
+LOST_AFTER = timedelta(seconds=settings.WORKER_LEASE_SECONDS)
 FORGOTTEN_AFTER = timedelta(hours=1)
 
 
@@ -37,7 +37,7 @@ class _Heart:
         WorkerHeartbeat.objects.filter(name=self.name).delete()
 
     def _beat_until_stopped(self) -> None:
-        while not self._stop.wait(BEAT_SECONDS):
+        while not self._stop.wait(settings.HEARTBEAT_SECONDS):
             try:
                 _beat(self.name)
             except Error as exc:
@@ -54,7 +54,7 @@ def current_worker() -> str:
     """This process's name; its first use starts the heartbeat."""
     pid = os.getpid()
     if pid not in _hearts:
-        _hearts[pid] = _Heart(f"{socket.gethostname()}:{pid}:{uuid.uuid4().hex[:8]}")
+        _hearts[pid] = _Heart(liveness.name_of(uuid.uuid4().hex[:8], pid))
     return _hearts[pid].name
 
 
@@ -66,9 +66,18 @@ def retire() -> None:
 
 
 def living(names: Collection[str]) -> set[str]:
-    """Those of the workers that were seen within ``LOST_AFTER``."""
-    rows = WorkerHeartbeat.objects.filter(name__in=names, beat_at__gt=Now() - LOST_AFTER)
-    return set(rows.values_list("name", flat=True))
+    """Those of the workers that are not known to be lost: retired, dead, or silent for too long."""
+    rows = WorkerHeartbeat.objects.filter(name__in=names)
+    if liveness.may_judge():
+        rows = rows.filter(beat_at__gt=Now() - LOST_AFTER)
+    return {name for name in rows.values_list("name", flat=True) if not liveness.is_gone(name)}
+
+
+def bury() -> int:
+    """Drop the rows of processes that died on this machine; returns how many."""
+    rows = WorkerHeartbeat.objects.filter(name__startswith=liveness.name_of(""))
+    gone = [name for name in rows.values_list("name", flat=True) if liveness.is_gone(name)]
+    return WorkerHeartbeat.objects.filter(name__in=gone).delete()[0] if gone else 0
 
 
 def forget_old() -> int:

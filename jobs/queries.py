@@ -7,16 +7,17 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from auteur.api.problems import NotFound
 from auteur.database import execute
 from gpu_tasks.contract import GpuClass
 from gpu_tasks.errors import POLICIES, ErrorCode
+from jobs import status
 from jobs.capacity import class_limit
 from jobs.features.registry import feature_of, features
-from jobs.models import OPEN, Attempt, Event, Job, JobStatus
+from jobs.models import IN_POOL, OPEN, Attempt, Event, Job, JobStatus
 from media import results
 from media.storage import object_storage
 
@@ -32,9 +33,11 @@ MAX_JOBS_WITH_ID = 200
 SECONDS = """
 SELECT percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY whole),
        percentile_cont(0.5) WITHIN GROUP (ORDER BY run) FROM (
-    SELECT extract(epoch FROM completed_at - created_at)::float AS whole,
-           extract(epoch FROM completed_at - started_at)::float AS run FROM jobs
-    WHERE type = %(type)s AND status = 'completed' ORDER BY created_at DESC LIMIT %(limit)s
+    SELECT extract(epoch FROM j.completed_at - j.created_at)::float AS whole,
+           extract(epoch FROM j.completed_at - coalesce(a.started_at, j.started_at))::float AS run
+    FROM jobs j LEFT JOIN job_attempts a ON a.id = j.attempt_id
+    WHERE j.type = %(type)s AND j.status = 'completed'
+    ORDER BY j.created_at DESC LIMIT %(limit)s
 ) AS recent"""
 
 
@@ -45,7 +48,7 @@ class Experience:
     p50: float | None
     p90: float | None
     run_p50: float | None
-    """From the start to the end, the wait before it left out."""
+    """From when a machine began to the end, all waiting left out."""
 
 
 def experience(feature: str) -> Experience:
@@ -55,9 +58,23 @@ def experience(feature: str) -> Experience:
     return Experience(p50, p90, run)
 
 
+def jobs_of(user_id: UUID) -> QuerySet[Job]:
+    """The user's jobs, with what is shown of their attempts.
+
+    ``lost_because`` is the sentence with which the attempt before the present one ended, if any.
+    """
+    before = Attempt.objects.filter(job=OuterRef("pk"), number=OuterRef("attempt__number") - 1)
+    return (
+        Job.objects.filter(user_id=user_id)
+        .select_related("attempt")
+        .defer("attempt__payload", "attempt__outcome", "attempt__result")
+        .annotate(lost_because=Subquery(before.values("error_message")))
+    )
+
+
 def job_of(*, user_id: UUID, job_id: UUID) -> Job:
     """The user's job; raises ``NotFound`` for one that is not theirs."""
-    job = Job.objects.filter(pk=job_id, user_id=user_id).first()
+    job = jobs_of(user_id).filter(pk=job_id).first()
     if job is None:
         raise NotFound
     return job
@@ -112,23 +129,39 @@ def error_of(job: Job) -> dict[str, Any] | None:
 
 
 def queue_position(job: Job) -> int | None:
-    """Its place among those that wait for its GPU class, from 1; None once it has been let in."""
-    if job.status != JobStatus.PENDING or job.attempt_id is not None:
+    """Its place among those that wait for a machine of its class, from 1; None once it has one."""
+    if not status.is_waiting(job):
         return None
+    let_in = Attempt.objects.filter(
+        gpu_class=job.gpu_class, state__in=IN_POOL, started_at__isnull=True
+    )
+    if job.attempt:
+        at = job.attempt.created_at  # of all that were let in together
+        sooner = Q(created_at__lt=at) | Q(created_at=at, job__turn__lt=job.turn)
+        first = Q(created_at=at, job__turn=job.turn, job__created_at__lt=job.created_at)
+        return let_in.filter(sooner | first).count() + 1
     waiting = Job.objects.filter(
         status=JobStatus.PENDING, attempt=None, gpu_class=job.gpu_class, turn__lte=job.turn
-    )
-    return waiting.exclude(turn=job.turn, created_at__gte=job.created_at).count() + 1
+    ).exclude(turn=job.turn, created_at__gte=job.created_at)
+    return let_in.count() + waiting.count() + 1
 
 
 def estimated_start(job: Job) -> datetime | None:
-    """When it will be let in, if all before it take as long as the last ones of its kind did."""
+    """When it will be begun, if all before it take as long as the last ones of its kind did."""
     position = queue_position(job)
     if position is None:
         return None
-    seconds = experience(job.type).run_p50 or feature_of(job.type).expected_seconds
     room = max(1, class_limit(GpuClass(job.gpu_class)))
-    return timezone.now() + timedelta(seconds=seconds * position / room)
+    return timezone.now() + timedelta(seconds=_usual_seconds(job) * position / room)
+
+
+def estimated_end(job: Job) -> datetime | None:
+    """When it may be done; None where it does not run."""
+    return status.estimated_end(job, lambda: _usual_seconds(job))
+
+
+def _usual_seconds(job: Job) -> float:
+    return experience(job.type).run_p50 or feature_of(job.type).expected_seconds
 
 
 def output_of(job: Job) -> dict[str, Any] | None:

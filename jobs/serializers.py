@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
@@ -11,7 +12,8 @@ from gpu_tasks.errors import ErrorCode
 from jobs import queries
 from jobs.features.base import Feature
 from jobs.features.registry import features
-from jobs.models import Job, JobStatus
+from jobs.models import Job
+from jobs.status import ShownStatus, having, restarted, shown, started_at
 from jobs.submission import MAX_BATCH
 
 
@@ -35,6 +37,8 @@ SUMMARY_FIELDS: tuple[str, ...] = (
     "type",
     "status",
     "progress",
+    "attempt",
+    "restarted",
     "project_id",
     "credits_cost",
     "credits_refunded",
@@ -51,7 +55,7 @@ class SubmittedSerializer(serializers.Serializer[Any]):
     """An accepted job."""
 
     job_id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=JobStatus.choices)
+    status = serializers.ChoiceField(choices=ShownStatus.choices)
     credits_cost = serializers.IntegerField()
 
 
@@ -138,7 +142,13 @@ class JobSummarySerializer(serializers.ModelSerializer[Job]):
     """A job in a list: everything but its output."""
 
     project_id = serializers.UUIDField(allow_null=True)
-    progress = serializers.FloatField(help_text="Share done, 0 to 1.")
+    status = serializers.SerializerMethodField()
+    progress = serializers.FloatField(
+        help_text="Share done, 0 to 1; it falls only with a new `attempt`, which begins again."
+    )
+    attempt = serializers.SerializerMethodField()
+    restarted = serializers.SerializerMethodField()
+    started_at = serializers.SerializerMethodField()
     error = serializers.SerializerMethodField()
     retry_of = serializers.UUIDField(
         source="retry_of_id", allow_null=True, help_text="The job that it runs again."
@@ -149,6 +159,23 @@ class JobSummarySerializer(serializers.ModelSerializer[Job]):
         model = Job
         fields = SUMMARY_FIELDS
         read_only_fields = fields
+
+    @extend_schema_field(serializers.ChoiceField(choices=ShownStatus.choices))
+    def get_status(self, job: Job) -> str:
+        """`pending` until it is let in, `queued` until a machine works on it."""
+        return shown(job)
+
+    def get_attempt(self, job: Job) -> int | None:
+        """The number of the present attempt, from 1; null before the first."""
+        return job.attempt.number if job.attempt else None
+
+    def get_restarted(self, job: Job) -> str | None:
+        """Why the work begins again, where it does; a sentence fit for a user."""
+        return restarted(job, getattr(job, "lost_because", None))
+
+    def get_started_at(self, job: Job) -> datetime | None:
+        """When the present attempt came to its machine; null while it waits for one."""
+        return started_at(job)
 
     @extend_schema_field(JobErrorSerializer(allow_null=True))
     def get_error(self, job: Job) -> dict[str, Any] | None:
@@ -165,6 +192,7 @@ class JobSerializer(JobSummarySerializer):
 
     queue_position = serializers.SerializerMethodField()
     estimated_start_at = serializers.SerializerMethodField()
+    estimated_end_at = serializers.SerializerMethodField()
     input_params = serializers.SerializerMethodField()
     output_data = serializers.SerializerMethodField()
 
@@ -173,18 +201,23 @@ class JobSerializer(JobSummarySerializer):
             *SUMMARY_FIELDS,
             "queue_position",
             "estimated_start_at",
+            "estimated_end_at",
             "input_params",
             "output_data",
         )
         read_only_fields = fields
 
     def get_queue_position(self, job: Job) -> int | None:
-        """Its place among those that wait; null once it has been let in."""
+        """Its place among those that wait for such a machine; null once it has one."""
         return queries.queue_position(job)
 
     def get_estimated_start_at(self, job: Job) -> datetime | None:
-        """When it may be let in, by what the last jobs took; null once it has been."""
+        """When it may be begun, by what the last jobs took; null once it has been."""
         return queries.estimated_start(job)
+
+    def get_estimated_end_at(self, job: Job) -> datetime | None:
+        """When it may be done, by its progress and the last jobs; null but while it runs."""
+        return queries.estimated_end(job)
 
     @extend_schema_field({"type": ["object", "null"], "additionalProperties": True})
     def get_input_params(self, job: Job) -> Any:
@@ -201,14 +234,13 @@ class JobFilter(serializers.Serializer[Any]):
     """What `GET /jobs` can be narrowed by."""
 
     type = serializers.ChoiceField(choices=(), required=False)
-    status = serializers.ChoiceField(choices=JobStatus.choices, required=False)
+    status = serializers.ChoiceField(choices=ShownStatus.choices, required=False)
     project_id = serializers.UUIDField(required=False)
     created_after = serializers.DateTimeField(required=False)
     created_before = serializers.DateTimeField(required=False)
 
     LOOKUPS = {
         "type": "type",
-        "status": "status",
         "project_id": "project_id",
         "created_after": "created_at__gte",
         "created_before": "created_at__lt",
@@ -220,6 +252,9 @@ class JobFilter(serializers.Serializer[Any]):
         fields["type"] = TypeField(required=False)
         return fields
 
-    def lookups(self) -> dict[str, Any]:
-        """The validated filter for a queryset."""
-        return {self.LOOKUPS[name]: value for name, value in self.validated_data.items()}
+    def narrow(self, jobs: QuerySet[Job]) -> QuerySet[Job]:
+        """Those that the validated filter lets through."""
+        given = dict(self.validated_data)
+        if status := given.pop("status", None):
+            jobs = jobs.filter(having(status))
+        return jobs.filter(**{self.LOOKUPS[name]: value for name, value in given.items()})

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
+from billiard.exceptions import WorkerLostError
 from celery import Task, shared_task
-from celery.signals import task_prerun, worker_process_shutdown
-from django.db import close_old_connections
+from celery.signals import task_failure, task_prerun, worker_process_shutdown
+from django.db import Error, close_old_connections, connection
 
 from auteur import ids
 from auteur.api.problems import OUTAGES
@@ -98,6 +99,19 @@ def begin(task: Task, **signal: Any) -> None:
     if not task.request.is_eager:
         ids.bind_task(str(task.request.id))
         close_old_connections()
+
+
+@task_failure.connect
+def bury(exception: BaseException, **signal: Any) -> None:
+    """The pool has lost a child: what it held need not wait for the end of a lease."""
+    if not isinstance(exception, WorkerLostError):
+        return
+    try:
+        heartbeat.bury()
+    except Error as exc:
+        logger.warning("a dead child is not known yet: %s", type(exc).__name__)
+    finally:
+        connection.close()  # else the next child is forked with it
 
 
 @worker_process_shutdown.connect

@@ -147,7 +147,7 @@ class JobListView(generics.ListAPIView[Job]):
             return Job.objects.none()
         narrowed = JobFilter(data=self.request.query_params)
         narrowed.is_valid(raise_exception=True)
-        jobs = Job.objects.filter(user_id=user_id(self.request), **narrowed.lookups())
+        jobs = narrowed.narrow(queries.jobs_of(user_id(self.request)))
         return queries.with_retries(jobs).defer("output_data", "input_params", "derived_params")
 
 
@@ -177,12 +177,13 @@ class CancelView(APIView):
         job = queries.job_of(user_id=user_id(request), job_id=job_id)
         given = CancelSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        job = lifecycle.cancel(
+        lifecycle.cancel(
             job_id=job.pk,
             by="user",
             is_limited=True,
             without_refund=given.validated_data["without_refund"],
         )
+        job = queries.job_of(user_id=job.user_id, job_id=job.pk)
         return Response(JobSerializer(job).data)
 
 

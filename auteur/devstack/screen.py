@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -53,7 +54,9 @@ class Screen:
                 console=self.console,
             ) as bar:
                 task = bar.add_task(label, total=1.0, status="")
-                yield lambda job: bar.update(task, completed=job["progress"], status=job["status"])
+                yield lambda job: bar.update(
+                    task, completed=job["progress"], status=escape(standing(job))
+                )
         else:
             yield self._plain_progress(label)
 
@@ -65,7 +68,7 @@ class Screen:
             status, progress = job["status"], job["progress"]
             if status != shown[0] or progress >= shown[1] + PLAIN_STEP:
                 shown = (status, progress)
-                self.line(f"{label} {progress:4.0%} {status}")
+                self.line(f"{label} {progress:4.0%} {standing(job)}")
 
         return show
 
@@ -105,6 +108,19 @@ class Screen:
                 for row in rows
             ],
         )
+
+
+def standing(job: Json) -> str:
+    """A job's status with its place in the queue, when it may be done, and why it starts over."""
+    words = [job["status"]]
+    if place := job.get("queue_position"):
+        words.append(f"place {place}")
+    if end := job.get("estimated_end_at"):
+        left = datetime.fromisoformat(end) - datetime.now(UTC)
+        words.append(f"about {max(1, round(left.total_seconds()))} s left")
+    if why := job.get("restarted"):
+        words.append(why)
+    return ", ".join(words)
 
 
 def clock(milliseconds: int) -> str:

@@ -25,6 +25,8 @@ class CallState(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    UNDER_WAY = "under_way"
+    """Waiting or running: the backend does not tell which."""
     DONE = "done"
     LOST = "lost"
 
@@ -35,6 +37,8 @@ class CallStatus:
 
     state: CallState
     outcome: Outcome | None = None
+    sent_again: bool = False
+    """It waits, and its message had to be sent once more: ask more and more rarely."""
 
 
 class BackendUnavailable(Exception):

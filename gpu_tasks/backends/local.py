@@ -4,11 +4,12 @@ A call reports by the same signed callback as on Modal. Its worker renews a leas
 lease expired takes the call away, and the worker, should it still live, stops.
 """
 
+import json
 import logging
 import os
-import socket
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from functools import cache
@@ -24,7 +25,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
-from auteur import ids
+from auteur import ids, liveness
 from gpu_tasks import runner
 from gpu_tasks.backends.base import Call, CallState, CallStatus
 from gpu_tasks.backends.models import LocalCall, LocalCallState
@@ -38,8 +39,7 @@ from gpu_tasks.loading import Engines, Loaded
 logger = logging.getLogger(__name__)
 
 RUN_CALL = "gpu_tasks.run_call"
-LEASE = timedelta(seconds=8)
-RENEW_SECONDS = 2.0
+LEASE = timedelta(seconds=settings.WORKER_LEASE_SECONDS)
 STORE_TRIES = 30
 STORE_PAUSE_SECONDS = 1.0
 CPU_DEVICE, CPU_DTYPE = "cpu", "float32"
@@ -49,7 +49,7 @@ HARD_LIMIT_GRACE_SECONDS = 120
 
 def worker_name(parent: int | None = None) -> str:
     """This child's name; all children of one worker share the part before the last colon."""
-    return f"{socket.gethostname()}:{parent or os.getppid()}:{os.getpid()}"
+    return liveness.name_of(parent or os.getppid(), os.getpid())
 
 
 class LocalBackend:
@@ -66,14 +66,15 @@ class LocalBackend:
         return {row.attempt_id: str(row.pk) for row in rows}
 
     def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:
-        """How the calls stand; waiting ones are published again, in case a message was lost."""
-        expired = Q(state=LocalCallState.RUNNING, lease_expires_at__lt=Now())
-        LocalCall.objects.filter(expired, pk__in=call_ids).update(
-            state=LocalCallState.CANCELLED, finished_at=Now()
-        )
+        """How the calls stand; those that wait are published again if their messages are lost."""
+        _end_lost(call_ids)
         rows = {str(row.pk): row for row in LocalCall.objects.filter(pk__in=call_ids)}
-        publish_all([row for row in rows.values() if row.state == LocalCallState.QUEUED])
-        return {call_id: _status(rows.get(call_id)) for call_id in call_ids}
+        lost = _without_message([r for r in rows.values() if r.state == LocalCallState.QUEUED])
+        if lost:
+            logger.warning("the messages of %d calls were lost, and are sent again", len(lost))
+            publish_all(lost)
+        sent_again = {str(row.pk) for row in lost}
+        return {each: _status(rows.get(each), each in sent_again) for each in call_ids}
 
     def stop(self, call_ids: Collection[str]) -> None:
         """Take the calls away; their workers notice at the next renewal of the lease."""
@@ -82,12 +83,56 @@ class LocalBackend:
         ).update(state=LocalCallState.CANCELLED, finished_at=Now())
 
 
-def _status(row: LocalCall | None) -> CallStatus:
+def _end_lost(call_ids: Collection[str]) -> None:
+    """Take calls away from workers that are dead, or silent for a lease."""
+    running = LocalCall.objects.filter(pk__in=call_ids, state=LocalCallState.RUNNING)
+    workers = set(running.values_list("worker", flat=True))
+    lost = Q(worker__in=[name for name in workers if liveness.is_gone(name)])
+    if liveness.may_judge():
+        lost |= Q(lease_expires_at__lt=Now())
+    running.filter(lost).update(state=LocalCallState.CANCELLED, finished_at=Now())
+
+
+def _without_message(waiting: Sequence[LocalCall]) -> list[LocalCall]:
+    """Those that no worker will hear of: their messages are not in their queues."""
+    by_queue: dict[str, list[LocalCall]] = defaultdict(list)
+    for row in waiting:
+        by_queue[row.queue].append(row)
+    try:
+        return [
+            row
+            for queue, rows in by_queue.items()
+            for known in [_calls_in(queue)]
+            for row in rows
+            if str(row.pk) not in known
+        ]
+    except (BrokerError, RedisError) as exc:
+        logger.warning("calls that wait are not looked after: %s", type(exc).__name__)
+        return []
+
+
+def _calls_in(queue: str) -> set[str]:
+    """The calls that a queue holds messages of."""
+    with current_app.pool.acquire(block=True) as broker:
+        # The stub takes this pool's connections for producers.
+        messages = broker.default_channel.client.lrange(queue, 0, -1)  # type: ignore[attr-defined]
+    return {_id_of(message) for message in messages}
+
+
+def _id_of(message: bytes) -> str:
+    """Of its task; what is none of ours must not hide the others."""
+    try:
+        return str(json.loads(message)["headers"]["id"])
+    except (ValueError, TypeError, KeyError):
+        return ""
+
+
+def _status(row: LocalCall | None, sent_again: bool) -> CallStatus:
     if row is None or row.state == LocalCallState.CANCELLED:
         return CallStatus(CallState.LOST)
     if row.state == LocalCallState.DONE:
         return CallStatus(CallState.DONE, _outcome_of(row))
-    return CallStatus(CallState(row.state))
+    return CallStatus(CallState(row.state), sent_again=sent_again)
 
 
 def _outcome_of(row: LocalCall) -> Outcome:
@@ -110,11 +155,14 @@ def _row(call: Call) -> LocalCall:
 
 
 def publish_all(rows: Sequence[LocalCall]) -> None:
-    """Wake workers for waiting calls; a lost message is made up for by the next poll."""
+    """Wake workers for waiting calls, by messages that have the calls' ids."""
     try:
         for row in rows:
             limit = contracts()[row.function].time_limit_seconds + HARD_LIMIT_GRACE_SECONDS
-            current_app.send_task(RUN_CALL, [str(row.pk)], queue=row.queue, time_limit=limit)
+            call_id = str(row.pk)
+            current_app.send_task(
+                RUN_CALL, [call_id], task_id=call_id, queue=row.queue, time_limit=limit
+            )
     except (BrokerError, RedisError) as exc:
         # It has kept us waiting for seconds: not once more for each call.
         logger.warning("calls not published: %s", type(exc).__name__)
@@ -154,6 +202,7 @@ def _run(row: LocalCall, worker: str) -> bool:
                 lease.check()
                 reporter.progress(share)
 
+            progress(0.0)  # it no longer waits; who is not wanted any more need not load anything
             outcome = _outcome(row, payload, progress, reporter.place_for)
             _store_through_outages(call_id, worker, outcome)
         reporter.outcome(outcome)
@@ -242,6 +291,14 @@ def _model_dir() -> Path | None:
     return Path(settings.MODEL_DIR) if settings.MODEL_DIR else None
 
 
+def end_killed() -> None:
+    """Let go of the calls of this machine's processes that are dead, without a lease's wait."""
+    running = LocalCall.objects.filter(
+        state=LocalCallState.RUNNING, worker__startswith=liveness.name_of("")
+    )
+    _end_lost([str(pk) for pk in running.values_list("pk", flat=True)])
+
+
 def hand_back(parent: int) -> list[UUID]:
     """Let the calls of a stopping worker's children wait again, at no cost of an attempt."""
     prefix = worker_name(parent).rsplit(":", 1)[0] + ":"
@@ -276,7 +333,7 @@ class _Lease:
             raise Stopped
 
     def _renew(self) -> None:
-        while not self._ended.wait(RENEW_SECONDS):
+        while not self._ended.wait(settings.HEARTBEAT_SECONDS):
             try:
                 renewed = LocalCall.objects.filter(self._mine).update(
                     lease_expires_at=Now() + LEASE

@@ -19,7 +19,7 @@ from django.conf import settings
 from gpu_tasks.backends.base import BackendUnavailable, Call, CallStatus
 from gpu_tasks.backends.modal_answers import (
     MISCONFIGURED,
-    RUNNING,
+    UNDER_WAY,
     UNREACHABLE,
     status_of_error,
     status_of_outputs,
@@ -75,11 +75,11 @@ class ModalBackend:
         return started
 
     def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:
-        """How these calls stand; one that was not answered for counts as running still."""
+        """How these calls stand; one that was not answered for counts as under way still."""
         ends = asyncio.run(self._poll(call_ids))
         known = {key: end for key, end in ends.items() if isinstance(end, CallStatus)}
         self._judge("asked after", ends, any_answer=bool(known))
-        return {call_id: known.get(call_id, RUNNING) for call_id in call_ids}
+        return {call_id: known.get(call_id, UNDER_WAY) for call_id in call_ids}
 
     def stop(self, call_ids: Collection[str]) -> None:
         """Cancel these calls; raises ``BackendUnavailable`` if that must be tried again."""

@@ -45,7 +45,8 @@ CODES = {
 }
 """Other ends are none of the call's doing: cancelled by others, evicted, never came up."""
 
-RUNNING = CallStatus(CallState.RUNNING)
+UNDER_WAY = CallStatus(CallState.UNDER_WAY)
+"""Modal does not tell what waits for a container from what runs in one."""
 LOST = CallStatus(CallState.LOST)
 
 
@@ -69,7 +70,7 @@ def status_of_error(call_id: str, exc: modal_errors.Error) -> CallStatus:
 def status_of_outputs(call_id: str, found: api_pb2.FunctionGetOutputsResponse) -> CallStatus:
     """How a call stands by what there is of its output; none and nothing under way is expired."""
     if not found.outputs:
-        return RUNNING if found.num_unfinished_inputs else LOST
+        return UNDER_WAY if found.num_unfinished_inputs else LOST
     output = found.outputs[0]
     if output.result.status != api_pb2.GenericResult.GENERIC_STATUS_SUCCESS:
         return _status_of_failure(call_id, output.result)

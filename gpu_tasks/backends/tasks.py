@@ -5,8 +5,10 @@ import os
 from typing import Any
 from uuid import UUID
 
+from billiard.exceptions import WorkerLostError
 from celery import shared_task
-from celery.signals import worker_shutting_down
+from celery.signals import task_failure, worker_shutting_down
+from django.db import Error, connection
 
 from gpu_tasks.backends import local
 
@@ -27,3 +29,16 @@ def run_call(call_id: str) -> None:
 def hand_back(**signal: Any) -> None:
     """A worker told to stop (a deploy) lets others have its long calls at once."""
     local.hand_back(os.getpid())
+
+
+@task_failure.connect(sender=run_call)
+def end_killed(exception: BaseException, **signal: Any) -> None:
+    """The pool has lost a child: nobody else on this machine may see that."""
+    if not isinstance(exception, WorkerLostError):
+        return
+    try:
+        local.end_killed()
+    except Error as exc:
+        logger.warning("killed calls wait for their leases' end: %s", type(exc).__name__)
+    finally:
+        connection.close()  # else the next child is forked with it

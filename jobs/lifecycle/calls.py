@@ -7,10 +7,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Case, F, Q, When
 from django.db.models.functions import Now
 
 from auteur.api.problems import NotFound, Problem
 from auteur.database import execute
+from gpu_tasks.backends.base import CallState
 from gpu_tasks.contract import Outcome
 from jobs.features.base import Feature
 from jobs.features.registry import feature_of, features
@@ -35,7 +37,9 @@ reported AS (
     UPDATE job_attempts
     SET state = %(state)s, worker = NULL, call_id = %(call_id)s, outcome = %(outcome)s::jsonb,
         error_code = %(error_code)s, error_message = %(error_message)s,
-        reported_at = statement_timestamp(), publications = 0
+        reported_at = statement_timestamp(), publications = 0,
+        started_at = coalesce(job_attempts.started_at, greatest(job_attempts.dispatched_at,
+            least(statement_timestamp(), (%(outcome)s::jsonb ->> 'started_at')::timestamptz)))
     FROM mine WHERE job_attempts.id = mine.id
 )
 UPDATE jobs SET wake_at = statement_timestamp()
@@ -80,17 +84,27 @@ RETURNING job_attempts.id, known.job_id, known.call_id, known.runs"""
 
 GO_ON = f"""{MINE},
 job AS (
-    UPDATE jobs SET wake_at = statement_timestamp() + make_interval(secs => %(seconds)s)
+    UPDATE jobs
+    SET wake_at = statement_timestamp() + make_interval(secs => %(seconds)s * CASE
+        WHEN mine.attempt_id = ANY(%(sent_again)s) THEN 2 ^ least(mine.publications, %(doublings)s)
+        ELSE 1 END)
     FROM mine WHERE jobs.id = mine.job_id
 )
 UPDATE job_attempts
-SET publications = 0,
+SET publications = CASE
+        WHEN mine.attempt_id = ANY(%(sent_again)s) THEN mine.publications ELSE 0 END,
+    started_at = CASE %(now)s
+        WHEN 'queued' THEN NULL
+        WHEN 'running' THEN coalesce(started_at, statement_timestamp())
+        ELSE started_at END,
     lease_expires_at = coalesce(
         statement_timestamp()
             + make_interval(secs => (%(leases)s::jsonb ->> mine.type)::float),
         lease_expires_at)
 FROM mine WHERE job_attempts.id = mine.attempt_id
 RETURNING job_attempts.id"""
+MAX_DOUBLINGS = 4
+"""Of the pause before a call is asked after whose messages are lost again and again."""
 
 
 class Superseded(Problem):
@@ -124,16 +138,28 @@ def _started(attempt_id: UUID, call_id: str, feature: Feature) -> dict[str, Any]
     }
 
 
-def calls_go_on(*, waiting: Collection[UUID], running: Collection[UUID], seconds: float) -> None:
-    """Ask after calls again in so many seconds; those that wait for a worker lose no time by it."""
+def calls_go_on(
+    *,
+    attempt_ids: Collection[UUID],
+    seconds: float,
+    waiting: bool,
+    now: CallState,
+    sent_again: Collection[UUID] = (),
+) -> None:
+    """Ask after calls again in so many seconds, later where messages had to be ``sent_again``.
+
+    Those that are ``waiting`` for a machine lose no time by it. ``now`` is what is known of all:
+    that they run, that they do not (yet, or any more), or `UNDER_WAY`, neither.
+    """
     leases = {f.name: call_lease(f).total_seconds() for f in features().values()}
-    for attempt_ids, lease_seconds in ((waiting, leases), (running, {})):
-        values = mine(attempt_ids, AttemptState.RUNNING) | {
-            "seconds": seconds,
-            "leases": json.dumps(lease_seconds),
-        }
-        if attempt_ids:
-            execute(GO_ON, values)
+    values = mine(attempt_ids, AttemptState.RUNNING) | {
+        "seconds": seconds,
+        "sent_again": list(sent_again),
+        "doublings": MAX_DOUBLINGS,
+        "now": now,
+        "leases": json.dumps(leases if waiting else {}),
+    }
+    execute(GO_ON, values)
 
 
 def call_lease(feature: Feature) -> timedelta:
@@ -152,14 +178,22 @@ def writing(*, attempt_id: UUID, call_id: str) -> Attempt:
 def report_progress(*, attempt_id: UUID, call_id: str, progress: float) -> None:
     """Show a running call's progress; never backwards. Raises ``NotFound``, ``Superseded``."""
     attempt = _reporting(attempt_id, call_id)
-    if progress == 0.0:  # it begins: what it waited for its machine is not of its time
-        Attempt.objects.filter(pk=attempt_id, state=AttemptState.RUNNING, progress=0.0).update(
-            lease_expires_at=Now() + call_lease(feature_of(attempt.job.type))
-        )
+    if attempt.started_at is None:
+        _begins(attempt)
     Attempt.objects.filter(pk=attempt_id, progress__lt=progress).update(progress=progress)
     Job.objects.filter(
         attempt_id=attempt_id, status=JobStatus.PROCESSING, progress__lt=progress
     ).update(progress=progress)
+
+
+def _begins(attempt: Attempt) -> None:
+    """A call is on its machine now: what it waited for that is not of its time."""
+    lease = Now() + call_lease(feature_of(attempt.job.type))
+    running = Q(state=AttemptState.RUNNING)
+    Attempt.objects.filter(pk=attempt.pk, state__in=SPAWNED, started_at=None).update(
+        started_at=Now(),
+        lease_expires_at=Case(When(running, then=lease), default=F("lease_expires_at")),
+    )
 
 
 def report_outcome(*, attempt_id: UUID, call_id: str, outcome: Outcome) -> bool:

@@ -18,7 +18,7 @@ SPAWNED = (AttemptState.DISPATCHING, AttemptState.RUNNING)
 MINE = """
 WITH mine AS (
     SELECT j.id AS job_id, j.user_id, j.type, j.status, j.wake_at, j.credits_cost,
-           a.id AS attempt_id, a.result, a.used_credits
+           a.id AS attempt_id, a.result, a.used_credits, a.publications
     FROM jobs j JOIN job_attempts a ON a.job_id = j.id AND a.id = j.attempt_id
     WHERE a.id = ANY(%(attempt_ids)s) AND a.state = %(state)s AND j.status = ANY(%(open)s)
       AND (%(holder)s::text IS NULL OR a.worker = %(holder)s)

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from django.db.models.functions import Now
@@ -43,12 +43,35 @@ def poll(attempts: Iterable[Attempt]) -> None:
             logger.warning("%d calls on %s not asked after", len(group), name)
             continue
         go_on = [a for a in group if not _ended_alone(a, statuses[a.call_id or ""])]
-        waiting = {a.pk for a in go_on if statuses[a.call_id or ""].state == CallState.QUEUED}
+        _go_on(go_on, statuses, backend.poll_seconds)
+
+
+def _go_on(attempts: Sequence[Attempt], statuses: Mapping[str, CallStatus], seconds: float) -> None:
+    alike: dict[tuple[bool, CallState], list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        status = statuses[attempt.call_id or ""]
+        alike[_waits(attempt, status), _known(attempt, status)].append(attempt)
+    for (waiting, now), group in alike.items():
         lifecycle.calls_go_on(
+            attempt_ids=[a.pk for a in group],
+            seconds=seconds,
             waiting=waiting,
-            running={a.pk for a in go_on} - waiting,
-            seconds=backend.poll_seconds,
+            now=now,
+            sent_again=[a.pk for a in group if statuses[a.call_id or ""].sent_again],
         )
+
+
+def _waits(attempt: Attempt, status: CallStatus) -> bool:
+    """Whether a call waits for a machine; one that has told nothing yet may."""
+    has_begun = attempt.started_at is not None
+    return status.state == CallState.QUEUED or not (status.state == CallState.RUNNING or has_begun)
+
+
+def _known(attempt: Attempt, status: CallStatus) -> CallState:
+    """What its row is told: that it waits only if it ran before, and was handed back."""
+    if status.state == CallState.QUEUED and attempt.started_at is None:
+        return CallState.UNDER_WAY  # it may have begun since we asked
+    return status.state
 
 
 def _ended_alone(attempt: Attempt, status: CallStatus) -> bool:
@@ -74,7 +97,7 @@ def _ended(attempt: Attempt, status: CallStatus) -> bool:
             logger.info("outcome of %s is no longer wanted", attempt.pk)
     elif status.state == CallState.LOST:
         _break_off(attempt, ErrorCode.GPU_UNAVAILABLE)
-    elif status.state == CallState.RUNNING and _over(attempt):
+    elif not _waits(attempt, status) and _over(attempt):
         _break_off(attempt, ErrorCode.GPU_TIMEOUT)
     else:
         return False

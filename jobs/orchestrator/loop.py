@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 from redis.exceptions import RedisError
 
+from auteur import liveness
 from auteur.api import idempotency
 from auteur.api.problems import OUTAGES
 from jobs import heartbeat, lifecycle, publishing
@@ -86,6 +88,11 @@ def tidy() -> int:
 
 def run(stop: threading.Event) -> None:
     """Work until told to stop; a store that is away is waited for."""
+    with liveness.vigil() as vigil:
+        _run_all(stop, vigil)
+
+
+def _run_all(stop: threading.Event, vigil: liveness.Vigil) -> None:
     bell = Bell()
 
     def rest(seconds: float) -> Callable[[], object]:
@@ -98,6 +105,7 @@ def run(stop: threading.Event) -> None:
         (media_work.wake_media, rest(MEDIA_SECONDS)),
         (sweep, rest(SWEEP_SECONDS)),
         (tidy, rest(TIDY_SECONDS)),
+        (vigil.listen, rest(settings.HEARTBEAT_SECONDS)),
     )
     threads = [
         threading.Thread(target=_repeat, args=(work, idle, stop), name=work.__name__)

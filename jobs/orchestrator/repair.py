@@ -9,6 +9,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from auteur import liveness
 from auteur.api.problems import OUTAGES
 from gpu_tasks.errors import POLICIES, ErrorCode
 from jobs import heartbeat, lifecycle
@@ -87,10 +88,10 @@ def _past_deadline(job: Job) -> bool:
 
 
 def _check_holder(attempt: Attempt, living: set[str]) -> None:
-    """A worker that is gone, or too slow, loses the attempt."""
+    """A worker that is gone, or too slow by nobody's fault but its own, loses the attempt."""
     lease_over = attempt.lease_expires_at is None or attempt.lease_expires_at <= timezone.now()
     is_alive = attempt.worker in living
-    if is_alive and not lease_over:
+    if is_alive and not (lease_over and liveness.may_judge()):
         Job.objects.filter(pk=attempt.job_id).update(wake_at=Now() + CLAIM_RECHECK)
         return
     step = HOLDING[AttemptState(attempt.state)]

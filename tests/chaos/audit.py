@@ -123,6 +123,16 @@ def violations(
     return found
 
 
+def tried_again(database: psycopg.Connection, user_id: str) -> list[str]:
+    """The user's jobs that needed more than one attempt."""
+    rows = database.execute(
+        "SELECT j.id FROM jobs j JOIN job_attempts a ON a.job_id = j.id"
+        " WHERE j.user_id = %s AND a.number > 1",
+        [user_id],
+    )
+    return [str(job_id) for (job_id,) in rows]
+
+
 def leftover_messages(client: redis.Redis) -> dict[str, int]:
     """How many messages wait in each queue; the orchestrator's bell is none."""
     queues = [key for key in client.scan_iter() if client.type(key) == b"list" and key != NUDGE_KEY]

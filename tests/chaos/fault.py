@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tests.chaos import strikes
 from tests.chaos.stack import ChaosStack
+from tests.chaos.workload import MIXED, Kind
 
 
 @dataclass(frozen=True)
@@ -18,3 +19,6 @@ class Fault:
     """Seconds in which all must have ended after it."""
     backend: str = ""
     """The one that it is for, if not for all."""
+    kinds: tuple[Kind, ...] = MIXED
+    is_harmless: bool = False
+    """Nothing dies of it, so no attempt may be given up."""

@@ -8,6 +8,7 @@ from tests.chaos.fault import Fault
 from tests.chaos.modal_faults import MODAL_FAULTS
 from tests.chaos.proxy import Mode, Proxy
 from tests.chaos.stack import ChaosStack
+from tests.chaos.workload import CALLS_ALL_ALONG
 
 CALLBACK_DELAY_SECONDS = 8.0
 SLOWER_SECONDS = {"local": 0.0, "modal": 45.0}
@@ -113,6 +114,13 @@ _ALL = (
     Fault("Postgres stalls", lambda stack: strikes.disturb(stack, _postgres, Mode.STALL)),
     Fault("Postgres drops", lambda stack: strikes.disturb(stack, _postgres, Mode.DROP)),
     *MODAL_FAULTS,
+    Fault(
+        "ten busy processes for each core",
+        strikes.starve,
+        settle=90.0,
+        kinds=CALLS_ALL_ALONG,
+        is_harmless=True,
+    ),
     Fault("every message twice", begin=_double_messages),
     Fault("callbacks tripled", begin=_triple_callbacks),
     Fault("callbacks delayed 8 s", begin=_delay_callbacks),

@@ -61,7 +61,12 @@ def run(stack: ChaosStack, fault: Fault, jobs: int = JOBS) -> Report:
     stack.heal()
     user_id = str(uuid.uuid4())
     workload = Workload(
-        stack.client_url, stack.token(user_id), jobs, SUBMISSION_SECONDS, PATIENCE_SECONDS
+        stack.client_url,
+        stack.token(user_id),
+        jobs,
+        SUBMISSION_SECONDS,
+        PATIENCE_SECONDS,
+        fault.kinds,
     )
     with audit.Watch(stack.database, user_id) as watch:
         fault.begin(stack)
@@ -76,6 +81,9 @@ def run(stack: ChaosStack, fault: Fault, jobs: int = JOBS) -> Report:
         with stack.database() as database:
             watch.look(database)
             rows = audit.jobs_of(database, user_id)
+            if fault.is_harmless:
+                for job_id in audit.tried_again(database, user_id):
+                    report.complain("attempts given up, though all that held them lived", job_id)
     report.recoveries = [
         (row.completed_at - struck).total_seconds()
         for row in rows

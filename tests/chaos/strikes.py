@@ -1,7 +1,10 @@
 """How the stack is hurt: each strike returns when it struck, as Unix time."""
 
+import contextlib
+import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 
@@ -12,7 +15,7 @@ from tests.chaos.stack import ChaosStack
 from tests.modal_peer.scenario import Scenario
 from tests.waiting import until
 
-LONGER_THAN_A_HEARTBEAT = 12.0
+LONGER_THAN_A_LEASE = 50.0
 LONGER_THAN_A_REQUEST = 12.0
 OUTAGE_SECONDS = 8.0
 LONG_OUTAGE_SECONDS = 30.0
@@ -20,6 +23,8 @@ BETWEEN_CUTS_SECONDS = 0.4
 CUTS = 10
 DELAY_SECONDS = 8.0
 GONE_SECONDS = 20.0
+BUSY_PER_CORE = 10
+BUSY_SECONDS = 60.0
 
 
 def kill(stack: ChaosStack, *names: str) -> float:
@@ -71,10 +76,10 @@ def stop_publish_kill(stack: ChaosStack) -> float:
 
 
 def stop_and_continue(stack: ChaosStack, name: str) -> float:
-    """SIGSTOP a worker for longer than its heartbeat lasts; it wakes up to find all taken away."""
+    """SIGSTOP a worker for longer than its lease; it wakes up to find all taken away."""
     now = time.time()
     stack.signal_all(name, signal.SIGSTOP)
-    time.sleep(LONGER_THAN_A_HEARTBEAT)
+    time.sleep(LONGER_THAN_A_LEASE)
     stack.signal_all(name, signal.SIGCONT)
     return now
 
@@ -178,6 +183,18 @@ def storm(stack: ChaosStack) -> float:
     for name in victims:
         stack.process(name).kill()
         time.sleep(1.5)
+    return now
+
+
+def starve(stack: ChaosStack, seconds: float = BUSY_SECONDS) -> float:
+    """Ten busy processes for each core, as eager as ours, beside all that runs."""
+    now = time.time()
+    with contextlib.ExitStack() as busy:
+        for _ in range(BUSY_PER_CORE * (os.cpu_count() or 1)):
+            process = subprocess.Popen(["/bin/sh", "-c", "while :; do :; done"])
+            busy.callback(process.wait)
+            busy.callback(process.kill)
+        time.sleep(seconds)
     return now
 
 

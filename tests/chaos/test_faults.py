@@ -1,8 +1,11 @@
 """The most telling faults; `make chaos` runs all of them."""
 
-import pytest
+from dataclasses import replace
 
-from tests.chaos import audit
+import pytest
+from django.conf import settings
+
+from tests.chaos import audit, strikes
 from tests.chaos.faults import BOUNDED, WITHOUT_REPAIR, faults_of
 from tests.chaos.scenario import run, table
 from tests.chaos.stack import ChaosStack
@@ -12,6 +15,8 @@ pytestmark = pytest.mark.xdist_group("chaos")
 
 JOBS = 16
 REPAIR_SECONDS = 30.0
+BUSY_JOBS = 12
+BUSY_SECONDS = 8.0
 
 
 @pytest.mark.parametrize("name", BOUNDED)
@@ -20,6 +25,22 @@ def test_no_job_and_no_credit_is_lost(stack: ChaosStack, name: str) -> None:
     assert report.is_clean, f"{report}\n{table([report])}"
     assert report.jobs == JOBS
     assert report.recoveries, "no job was open when the fault struck"
+
+
+def test_a_busy_machine_loses_no_call(stack: ChaosStack) -> None:
+    """The short form: `make chaos` is busy for longer."""
+    fault = replace(
+        faults_of("local")["ten busy processes for each core"],
+        strike=lambda stack: strikes.starve(stack, BUSY_SECONDS),
+    )
+    report = run(stack, fault, BUSY_JOBS)
+    assert report.is_clean, f"{report}\n{table([report])}"
+    assert report.jobs == BUSY_JOBS
+    assert report.recoveries, "no call ran when the machine became busy"
+
+
+def test_a_worker_is_stopped_for_longer_than_it_may_be_silent() -> None:
+    assert strikes.LONGER_THAN_A_LEASE > settings.WORKER_LEASE_SECONDS
 
 
 def test_without_the_repair_jobs_are_lost_and_with_it_they_are_found(stack: ChaosStack) -> None:

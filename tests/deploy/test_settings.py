@@ -15,6 +15,16 @@ from auteur.devstack.processes import BASE_DIR
         ("REDIS_URL", "http://localhost:6379", "REDIS_URL must begin with redis:// or rediss://."),
         ("REDIS_CA_PATH", "/nowhere", "REDIS_CA_PATH names no file."),
         ("FLOWER_LOGIN", "auteur:short", "FLOWER_LOGIN must be name:password"),
+        (
+            "DATABASE_URL",
+            "postgres://u@localhost/d?connect_timeout=0",
+            "DATABASE_URL: connect_timeout must be from 1 to 30.",
+        ),
+        (
+            "DATABASE_URL",
+            "postgres://u@localhost/d?tcp_user_timeout=900000",
+            "DATABASE_URL: tcp_user_timeout must be from 1 to 60000.",
+        ),
         ("FLOWER_LOGIN", "no-password-at-all", "FLOWER_LOGIN must be name:password"),
     ],
 )

@@ -1,8 +1,10 @@
 import io
 import json
+import re
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +101,21 @@ def test_progress_outside_a_terminal_is_a_few_plain_lines(
     assert lines[0] == "  work   0% processing"
     assert lines[-1] == "  work 100% completed"
     assert len(lines) < 9
+
+
+def test_progress_tells_what_a_job_waits_for_and_that_it_starts_over(
+    screen: Screen, shown: io.StringIO
+) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=40)).isoformat()
+    lost = "The machine doing the work was lost. This is attempt 2."
+    with screen.progress("work") as show:
+        show({"status": "queued", "progress": 0.0, "queue_position": 2})
+        show({"status": "processing", "progress": 0.6, "estimated_end_at": soon})
+        show({"status": "queued", "progress": 0.0, "queue_position": 1, "restarted": lost})
+    queued, processing, again = shown.getvalue().splitlines()
+    assert queued == "  work   0% queued, place 2"
+    assert re.fullmatch(r"  work  60% processing, about (39|40) s left", processing)
+    assert again == f"  work   0% queued, place 1, {lost}"
 
 
 def test_an_edited_segment_shows_its_edited_text(screen: Screen, shown: io.StringIO) -> None:

@@ -13,8 +13,9 @@ from accounts.models import User
 from gpu_tasks.contract import GpuClass
 from jobs import lifecycle, queries, submission
 from jobs.features.registry import feature_of
-from jobs.models import IN_POOL, Attempt, GpuPool, Job
+from jobs.models import IN_POOL, Attempt, AttemptState, GpuPool, Job
 from jobs.orchestrator import admission
+from tests.jobs.walk import bring_to
 
 Submit = Callable[..., list[Job]]
 
@@ -182,7 +183,9 @@ def test_who_waits_sees_when_it_may_start_and_who_does_not_sees_nothing(submit, 
         assert start is not None
         wait = start - timezone.now()
         assert abs(wait - timedelta(seconds=seconds * position / 2)) < timedelta(seconds=1)
-    admission.admit_all()
+    begun = bring_to(jobs[0], AttemptState.RUNNING)
+    assert queries.estimated_start(jobs[0]) is not None
+    lifecycle.report_progress(attempt_id=begun.pk, call_id="call-1", progress=0.0)
     jobs[0].refresh_from_db()
     assert queries.estimated_start(jobs[0]) is None
 

@@ -24,6 +24,8 @@ def test_a_pending_job_shows_its_place_in_the_queue(api, make_job):
         "type": "transcription",
         "status": "pending",
         "progress": 0.0,
+        "attempt": None,
+        "restarted": None,
         "project_id": None,
         "credits_cost": 1,
         "credits_refunded": False,
@@ -34,16 +36,10 @@ def test_a_pending_job_shows_its_place_in_the_queue(api, make_job):
         "started_at": None,
         "completed_at": None,
         "queue_position": 1,
+        "estimated_end_at": None,
         "input_params": first.input_params,
         "output_data": None,
     }
-
-
-def test_an_admitted_job_has_no_place_any_more(api, make_job):
-    job = make_job()
-    bring_to(job, AttemptState.QUEUED)
-    body = api.get(f"/jobs/{job.pk}").json()
-    assert (body["queue_position"], body["estimated_start_at"]) == (None, None)
 
 
 def test_a_completed_job_shows_its_output_with_signed_urls(api, make_job):

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from credits.models import CreditTransaction
+from gpu_tasks.backends.base import CallState
 from gpu_tasks.backends.models import LocalCall, LocalCallState
 from gpu_tasks.contract import EngineInfo, Failure, GpuClass, Outcome
 from gpu_tasks.errors import POLICIES, ErrorCode
@@ -360,7 +361,9 @@ def test_a_poll_that_waits_for_a_report_does_not_put_it_off(make_job):
     attempt = bring_to(job, AttemptState.RUNNING)
 
     def poll_late():
-        lifecycle.calls_go_on(waiting=[], running=[attempt.pk], seconds=60)
+        lifecycle.calls_go_on(
+            attempt_ids=[attempt.pk], seconds=60, waiting=False, now=CallState.RUNNING
+        )
         connections.close_all()
 
     with transaction.atomic():

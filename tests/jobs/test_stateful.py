@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
@@ -26,9 +27,10 @@ from hypothesis.stateful import (
 )
 
 from gpu_tasks.backends.models import LocalCall, LocalCallState
-from jobs import books
+from jobs import books, queries
 from jobs.models import ENDED, OPEN, Attempt, Event, Job
 from jobs.publishing import FAILED_QUEUE
+from jobs.status import ShownStatus, having, is_waiting, restarted, shown
 from tests.jobs.broker import Broker
 from tests.jobs.world import ALIVE, GONE, OUTCOMES, SLOW, World
 
@@ -54,6 +56,7 @@ ROUND_SECONDS = 20
 JOBS = st.integers(0, 3)
 BACK = st.integers(0, 2)
 PLACES = st.integers(0, 5)
+LOOK_EVERY = 1 if LONG else 5
 TASKS = ("prepare", "dispatch", "collect", "finalize", "fail")
 
 
@@ -82,6 +85,24 @@ class Witness:
         assert not _ended_jobs().filter(status="completed", output_data__isnull=True).exists()
         told = Event.objects.filter(type__in=ENDED).values_list("job", flat=True)
         assert sorted(told) == sorted(ended), "an end was told twice or never"
+
+
+class Onlooker:
+    """Somebody who looks at their jobs: lists hold what is shown, and progress has its reasons."""
+
+    def __init__(self) -> None:
+        self._progress: dict[Any, float] = {}
+
+    def look(self, user_id: UUID) -> None:
+        """Fail if a job is listed as what it is not, or its progress fell within an attempt."""
+        listed = {name: having(name) for name in ShownStatus.values}
+        for job in queries.jobs_of(user_id).annotate(**{f"in_{k}": v for k, v in listed.items()}):
+            assert [name for name in listed if getattr(job, f"in_{name}")] == [shown(job)]
+            assert (queries.queue_position(job) is None) is not is_waiting(job)
+            attempt = job.attempt.number if job.attempt else 1
+            assert job.progress >= self._progress.get((job.pk, attempt), 0.0)
+            self._progress[job.pk, attempt] = job.progress
+            assert attempt == 1 or restarted(job, job.lost_because)
 
 
 def _ended_jobs() -> Any:
@@ -126,6 +147,7 @@ class Life(RuleBasedStateMachine):
         super().__init__()
         self.world = World(broker, balance=20, most=4)
         self.witness = Witness()
+        self.onlooker, self.steps = Onlooker(), 0
         self.steps_without_redis = 0
         self.world.submit(5, 3)
         self.world.submit(3, 3)
@@ -229,6 +251,9 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def all_is_well(self) -> None:
         self.witness.look()
+        self.steps += 1
+        if self.steps % LOOK_EVERY == 0:
+            self.onlooker.look(self.world.user.pk)
         self.steps_without_redis -= 1
         if self.steps_without_redis == 0:
             self.world.broker.come_back()

@@ -4,9 +4,11 @@ import socket
 import threading
 import time
 import uuid
+from datetime import timedelta
 from functools import partial
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 from redis.exceptions import RedisError
 
@@ -53,6 +55,19 @@ def test_a_queue_with_messages_enough_is_left_alone_until_it_has_room(make_job, 
     assert set(Attempt.objects.values_list("publications", flat=True)) == {0}
     assert broker.take(0)
     assert {wake_up.attempt_id for wake_up in due.to_wake()} == ids
+
+
+def test_steps_that_wait_for_a_worker_have_few_messages_however_long(make_job, broker):
+    ids = queued(make_job, 3)
+    for _ in range(60):
+        Job.objects.update(wake_at=F("wake_at") - timedelta(seconds=10))
+        loop.wake()
+    assert 1 <= len(broker.waiting()) <= publishing.MAX_WAITING_MESSAGES
+    broker.flush()
+    for _ in range(7):
+        Job.objects.update(wake_at=F("wake_at") - timedelta(seconds=10))
+        loop.wake()
+    assert {uuid.UUID(one) for one in broker.read(0)[1][0]} == ids
 
 
 def test_a_full_queue_holds_up_no_other(make_job, broker):

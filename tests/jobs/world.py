@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from accounts.models import User
 from credits import ledger
 from credits.models import Credits
+from gpu_tasks.backends import local
 from gpu_tasks.backends.models import LocalCall, LocalCallState
 from gpu_tasks.contract import EngineInfo, Failure, Outcome
 from gpu_tasks.errors import ErrorCode
@@ -33,7 +34,6 @@ GONE = "gone"
 """A worker that has never shown a heartbeat."""
 SLOW = "slow"
 """A worker that lives as long as anybody cares, and does not finish."""
-CALL_LEASE = timedelta(seconds=8)
 SPAWNED = (AttemptState.DISPATCHING, AttemptState.RUNNING)
 ALIVE = (LocalCallState.QUEUED, LocalCallState.RUNNING)
 NOT_OURS = str(UUID(int=1))
@@ -184,7 +184,7 @@ class World:
         """A GPU worker takes a call."""
         if attempt := self._attempt(number, back, *SPAWNED):
             LocalCall.objects.filter(attempt_id=attempt.pk, state=LocalCallState.QUEUED).update(
-                state=LocalCallState.RUNNING, worker="gpu", lease_expires_at=Now() + CALL_LEASE
+                state=LocalCallState.RUNNING, worker="gpu", lease_expires_at=Now() + local.LEASE
             )
 
     def end_call(self, number: int, back: int, outcome: str) -> None:

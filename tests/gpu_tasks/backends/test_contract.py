@@ -28,7 +28,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ENDED = {CallState.DONE, CallState.LOST}
-UNDER_WAY = {CallState.QUEUED, CallState.RUNNING}
+UNDER_WAY = {CallState.QUEUED, CallState.RUNNING, CallState.UNDER_WAY}
 RUN_SECONDS = 30.0
 
 

@@ -80,7 +80,7 @@ def test_what_is_kept_of_a_call_holds_no_key(
 def test_after_an_error_on_a_gpu_the_process_is_unfit(
     peer: Peer, queue: str, is_fit: bool, answer: int
 ):
-    peer.statuses["/callback"] = [answer]
+    peer.statuses["/callback"] = [200, answer]  # it begins, and ends
     broken = call(peer, queue=queue, engine="none")
     assert local.run(broken.pk) is is_fit
     broken.refresh_from_db()

@@ -42,7 +42,7 @@ def test_what_has_not_ended_is_running(backend: ModalBackend, modal_peer: Peer, 
     modal_peer.plays(scenario)
     (call_id,) = ids(backend)
     known = backend.poll([call_id])[call_id]
-    assert (known.state, known.outcome) == (CallState.RUNNING, None)
+    assert (known.state, known.outcome) == (CallState.UNDER_WAY, None)
 
 
 @pytest.mark.parametrize("scenario", [Scenario.EXPIRED, Scenario.CRASH])
@@ -342,7 +342,9 @@ def test_threads_share_it(backend: ModalBackend, modal_peer: Peer):
 
     def work() -> None:
         call_ids = ids(backend, 5)
-        found.append({one.state for one in backend.poll(call_ids).values()} == {CallState.RUNNING})
+        found.append(
+            {one.state for one in backend.poll(call_ids).values()} == {CallState.UNDER_WAY}
+        )
         backend.stop(call_ids)
 
     threads = [threading.Thread(target=work) for _ in range(6)]
@@ -390,5 +392,5 @@ def test_a_forked_child_has_a_client_of_its_own(modal_peer: Peer, parent_was_fir
         return len(call_ids), states
 
     for _ in range(2):
-        assert in_a_child(work) == (3, {CallState.RUNNING})
-    assert work() == (3, {CallState.RUNNING})
+        assert in_a_child(work) == (3, {CallState.UNDER_WAY})
+    assert work() == (3, {CallState.UNDER_WAY})

@@ -1,0 +1,17 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("jobs", "0009_derived_params")]
+
+    operations = [
+        migrations.AddField(
+            model_name="attempt",
+            name="started_at",
+            field=models.DateTimeField(
+                blank=True,
+                help_text="When its call came to a machine; null while it waits.",
+                null=True,
+            ),
+        ),
+    ]

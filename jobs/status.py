@@ -1,0 +1,95 @@
+"""Where a job stands, as clients see it: it is `queued` until a machine works on it.
+
+The stored status says how far we are with a job; that an attempt of it was claimed does not mean
+that its call runs. What is shown here, the lists are narrowed by.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db.models import Q, TextChoices
+from django.utils import timezone
+
+from jobs.models import IN_POOL, Attempt, Job, JobStatus
+
+TOLD_ENOUGH = 0.1
+"""From this progress on, a job's own pace tells more than what others took."""
+BY_STAFF = "It was started again by our staff."
+HANDED_BACK = "Its worker was stopped; another takes it over."
+
+
+class ShownStatus(TextChoices):
+    """`pending` waits for its turn, `queued` for a machine: a restarted job, too."""
+
+    PENDING = "pending", "Pending"
+    QUEUED = "queued", "Queued"
+    PROCESSING = "processing", "Processing"
+    COMPLETED = "completed", "Completed"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+_WAITS = Q(attempt__started_at__isnull=True, attempt__state__in=IN_POOL)
+_RUNS = Q(attempt__started_at__isnull=False) | ~Q(attempt__state__in=IN_POOL)
+_OPEN = Q(status=JobStatus.PROCESSING, attempt__isnull=False, wake_at__isnull=False)
+"""With what is so of all of them, by which the index of open jobs may be taken."""
+
+
+def having(status: str) -> Q:
+    """The jobs that are shown with this status."""
+    if status == ShownStatus.QUEUED:
+        return _OPEN & _WAITS
+    if status == ShownStatus.PROCESSING:
+        return _OPEN & _RUNS
+    return Q(status=status)
+
+
+def waits(attempt: Attempt) -> bool:
+    """Whether it has not come to a machine; by the same rule as `having`."""
+    return attempt.started_at is None and attempt.state in IN_POOL
+
+
+def shown(job: Job) -> ShownStatus:
+    """The status for a client."""
+    if job.status == JobStatus.PROCESSING and job.attempt and waits(job.attempt):
+        return ShownStatus.QUEUED
+    return ShownStatus(job.status)
+
+
+def is_waiting(job: Job) -> bool:
+    """For its turn, or for a machine."""
+    return shown(job) in (ShownStatus.PENDING, ShownStatus.QUEUED)
+
+
+def started_at(job: Job) -> datetime | None:
+    """When the present attempt came to its machine."""
+    if is_waiting(job):
+        return None
+    begun = job.attempt.started_at if job.attempt else None
+    return begun or job.started_at
+
+
+def restarted(job: Job, reason: str | None) -> str | None:
+    """Why the work begins again, in a sentence; ``reason`` is why the attempt before it ended."""
+    attempt = job.attempt
+    if attempt is None:
+        return None
+    if shown(job) == ShownStatus.QUEUED and attempt.progress > 0:
+        return HANDED_BACK
+    return f"{reason or BY_STAFF} This is attempt {attempt.number}." if attempt.number > 1 else None
+
+
+def estimated_end(job: Job, usual_seconds: Callable[[], float]) -> datetime | None:
+    """When it may be done, by its own pace or by what such jobs take; None while it does not run.
+
+    Never in the past: what takes longer than it should is taken to be almost there.
+    """
+    begun = started_at(job) if shown(job) == ShownStatus.PROCESSING else None
+    if begun is None:
+        return None
+    now = timezone.now()
+    if job.progress >= TOLD_ENOUGH:
+        whole = (now - begun) / job.progress
+    else:
+        whole = timedelta(seconds=usual_seconds())
+    return max(now, begun + whole)

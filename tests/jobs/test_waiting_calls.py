@@ -1,0 +1,120 @@
+"""Calls that wait for a worker: a message each, and another only where one was lost."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from celery import current_app
+from django.db.models import F
+
+from gpu_tasks.backends import local
+from gpu_tasks.backends.models import LocalCall
+from jobs.models import Attempt, AttemptState, Job
+from jobs.orchestrator import calls
+from tests.jobs.broker import Broker
+from tests.jobs.walk import bring_to
+
+QUEUE = "gpu.cpu"
+STEP = timedelta(seconds=3)
+MINUTE = 20
+CALLS = 3
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    made = Broker()
+    made.flush()
+    yield made
+    made.come_back()
+    made.flush()
+
+
+@pytest.fixture
+def waiting(make_job: Callable[[], Job], broker: Broker) -> list[LocalCall]:
+    """Calls that were published, and that no worker has taken."""
+    found = []
+    for _ in range(CALLS):
+        attempt = bring_to(make_job(), AttemptState.RUNNING)
+        found.append(
+            LocalCall.objects.create(
+                id=uuid.uuid4(),
+                attempt_id=attempt.pk,
+                function="transcription",
+                engine="draft",
+                queue=QUEUE,
+                payload={},
+            )
+        )
+        Attempt.objects.filter(pk=attempt.pk).update(call_id=str(found[-1].pk))
+    local.publish_all(found)
+    return found
+
+
+def messages() -> int:
+    with current_app.pool.acquire() as connection:
+        return int(connection.default_channel.client.llen(QUEUE))
+
+
+def lose_messages() -> int:
+    lost = messages()
+    with current_app.pool.acquire() as connection:
+        connection.default_channel.client.delete(QUEUE)
+    return lost
+
+
+def step() -> None:
+    Job.objects.update(wake_at=F("wake_at") - STEP)
+    calls.follow()
+
+
+def test_calls_that_wait_have_one_message_each_however_long_they_wait(waiting: list[LocalCall]):
+    for _ in range(3 * MINUTE):
+        step()
+    assert messages() == CALLS
+
+
+def test_lost_messages_are_sent_again_within_seconds_and_once(waiting: list[LocalCall]):
+    lose_messages()
+    for _ in range(5):
+        step()
+    assert messages() == CALLS
+    for _ in range(3 * MINUTE):
+        step()
+    assert messages() == CALLS
+
+
+def test_one_lost_message_is_sent_again_and_no_other(waiting: list[LocalCall]):
+    with current_app.pool.acquire() as connection:
+        connection.default_channel.client.rpop(QUEUE)
+        connection.default_channel.client.lpush(QUEUE, "none of ours", "{}", "[]")
+    for _ in range(MINUTE):
+        step()
+    assert messages() == CALLS + 3
+    assert local._calls_in(QUEUE) == {"", *(str(call.pk) for call in waiting)}
+
+
+def test_messages_lost_again_and_again_are_counted_and_sent_more_and_more_rarely(
+    waiting: list[LocalCall],
+):
+    sent = lose_messages()
+    for _ in range(3 * MINUTE):
+        step()
+        sent += lose_messages()
+    assert CALLS * 5 <= sent <= CALLS * 9
+    assert min(Attempt.objects.values_list("publications", flat=True)) >= 4
+    local.publish_all(waiting)
+    for _ in range(MINUTE):
+        step()
+    assert set(Attempt.objects.values_list("publications", flat=True)) == {0}
+
+
+def test_while_the_broker_is_away_nothing_is_taken_for_lost(
+    waiting: list[LocalCall], broker: Broker
+):
+    broker.go_away()
+    for _ in range(10):
+        step()
+    broker.come_back()
+    assert set(Attempt.objects.values_list("publications", flat=True)) == {0}
+    assert messages() == CALLS

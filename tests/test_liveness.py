@@ -1,0 +1,252 @@
+"""Who is lost and who is merely slow: by evidence, or by a silence that is theirs alone."""
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.db.models.functions import Now
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auteur import liveness
+from auteur.database.roles import TIMEOUTS
+from gpu_tasks.backends import local
+from gpu_tasks.backends.base import CallState
+from gpu_tasks.backends.models import LocalCall, LocalCallState
+from jobs import heartbeat
+from jobs.models import Attempt, AttemptState, Job, WorkerHeartbeat
+from jobs.orchestrator import repair
+from jobs.steps import DISPATCH
+from tests.jobs.walk import bring_to
+from tests.properties import examples
+
+BEAT, CONNECT = settings.HEARTBEAT_SECONDS, settings.DATABASE_CONNECT_SECONDS
+SILENCE, LEASE = settings.DATABASE_SILENCE_SECONDS, settings.WORKER_LEASE_SECONDS
+ELSEWHERE = "host:0123456789ab:7:9"
+
+
+class Clock:
+    """Seconds, as the vigil sees them pass."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(liveness.time, "monotonic", made)
+    return made
+
+
+@pytest.fixture
+def dead() -> Iterator[str]:
+    """The name of a process that was killed, and whose parent has not asked for it yet."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    name = liveness.name_of(os.getpid(), child.pid)
+    assert not liveness.is_gone(name)
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    yield name
+    child.wait()
+
+
+def test_only_the_dead_of_this_machine_are_known_to_be_gone(dead: str) -> None:
+    assert liveness.is_gone(dead)
+    assert not liveness.is_gone(liveness.name_of(os.getppid(), os.getpid()))
+    for other in ("", "gone", ELSEWHERE, liveness.name_of("x"), "other" + dead):
+        assert not liveness.is_gone(other)
+
+
+def test_a_lease_outlasts_all_that_may_delay_a_sign_of_life() -> None:
+    hung = max(SILENCE, float(TIMEOUTS["statement_timeout"].removesuffix("s")))
+    assert hung + 2 * (BEAT + CONNECT) <= LEASE < 60
+
+
+@pytest.mark.parametrize(("option", "seconds"), [("", LEASE), ("?connect_timeout=20", LEASE + 30)])
+def test_a_lease_grows_with_the_time_outs_that_are_set(option: str, seconds: float) -> None:
+    show = "from auteur import settings; print(settings.WORKER_LEASE_SECONDS)"
+    found = subprocess.run(
+        [sys.executable, "-c", show],
+        env={**os.environ, "DATABASE_URL": f"postgres://u@localhost/d{option}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(found.stdout) == seconds
+
+
+@pytest.mark.property
+@pytest.mark.django_db
+@given(gaps=st.lists(st.floats(0.1, 20.0), min_size=1, max_size=40))
+@examples(50, 2000)
+def test_who_has_not_listened_for_a_lease_without_a_gap_judges_nobody(gaps: list[float]) -> None:
+    clock = Clock()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(liveness.time, "monotonic", clock)
+        with liveness.vigil() as vigil:
+            unbroken = 0.0
+            for gap in gaps:
+                clock.now += gap
+                late = gap > liveness.LATE_SECONDS
+                assert not (late and liveness.may_judge())
+                vigil.listen()
+                unbroken = 0.0 if late else unbroken + gap
+                assert liveness.may_judge() is (unbroken >= LEASE)
+    assert liveness.may_judge()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_outage_of_the_database_begins_the_vigil_anew(clock: Clock) -> None:
+    with liveness.vigil() as vigil:
+        for _ in range(int(LEASE / BEAT) + 1):
+            clock.now += BEAT
+            vigil.listen()
+        assert liveness.may_judge()
+        lose_connection()
+        with pytest.raises(Exception, match=r"terminat|closed"):
+            vigil.listen()
+        connection.close()
+        clock.now += 2 * liveness.LATE_SECONDS
+        vigil.listen()
+        assert not liveness.may_judge()
+
+
+def lose_connection() -> None:
+    assert isinstance(connection.connection, psycopg.Connection)
+    info = connection.connection.info
+    with psycopg.connect(info.dsn, password=connection.settings_dict["PASSWORD"]) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [info.backend_pid])
+
+
+# --- Calls ------------------------------------------------------------------------------------
+
+
+def call(worker: str, silent_for: float) -> str:
+    row = LocalCall.objects.create(
+        attempt_id=uuid.uuid4(),
+        function="transcription",
+        engine="draft",
+        queue="gpu.cpu",
+        payload={},
+        state=LocalCallState.RUNNING,
+        worker=worker,
+        lease_expires_at=Now() + timedelta(seconds=LEASE - silent_for),
+    )
+    return str(row.pk)
+
+
+def state_of(call_id: str) -> CallState:
+    return local.LocalBackend().poll([call_id])[call_id].state
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("silent_for", "state"),
+    [
+        (8.0, CallState.RUNNING),
+        (BEAT + SILENCE, CallState.RUNNING),
+        (BEAT + SILENCE + BEAT + CONNECT, CallState.RUNNING),
+        (LEASE + 1, CallState.LOST),
+    ],
+)
+def test_a_call_whose_worker_is_slow_runs_and_one_that_is_silent_is_lost(
+    silent_for: float, state: CallState
+) -> None:
+    assert state_of(call(ELSEWHERE, silent_for)) is state
+
+
+@pytest.mark.django_db
+def test_after_an_outage_of_ours_a_silent_call_has_a_lease_more(clock: Clock) -> None:
+    silent = call(ELSEWHERE, silent_for=10 * LEASE)
+    with liveness.vigil() as vigil:
+        while clock.now < LEASE - BEAT:
+            clock.now += BEAT
+            vigil.listen()
+            assert state_of(silent) is CallState.RUNNING
+        clock.now += BEAT
+        vigil.listen()
+        assert state_of(silent) is CallState.LOST
+
+
+@pytest.mark.django_db
+def test_a_call_of_a_killed_process_is_lost_at_once_whoever_has_listened(dead: str) -> None:
+    with liveness.vigil():
+        assert state_of(call(dead, silent_for=0)) is CallState.LOST
+
+
+@pytest.mark.django_db
+def test_the_pool_lets_go_of_the_calls_of_its_killed_child(dead: str) -> None:
+    killed, other = call(dead, silent_for=0), call(ELSEWHERE, silent_for=0)
+    local.end_killed()
+    states = dict(LocalCall.objects.values_list("pk", "state"))
+    assert states == {uuid.UUID(killed): "cancelled", uuid.UUID(other): "running"}
+
+
+# --- Steps ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dispatching(make_job: Callable[[], Job]) -> Attempt:
+    """A job whose step cannot be repeated."""
+    attempt = bring_to(make_job(), AttemptState.DISPATCHING)
+    Job.objects.update(wake_at=Now())
+    return attempt
+
+
+def held_by(attempt: Attempt, worker: str, silent_for: float) -> None:
+    Attempt.objects.filter(pk=attempt.pk).update(worker=worker)
+    beat_at = Now() - timedelta(seconds=silent_for)
+    WorkerHeartbeat.objects.update_or_create(name=worker, defaults={"beat_at": beat_at})
+
+
+def is_still_held(attempt: Attempt) -> bool:
+    Job.objects.update(wake_at=Now())
+    repair.look()
+    attempt.refresh_from_db()
+    return attempt.state == DISPATCH.holds
+
+
+@pytest.mark.parametrize(("silent_for", "is_held"), [(8.0, True), (LEASE + 1, False)])
+def test_a_slow_worker_keeps_its_step(
+    dispatching: Attempt, silent_for: float, is_held: bool
+) -> None:
+    held_by(dispatching, ELSEWHERE, silent_for)
+    assert is_still_held(dispatching) is is_held
+
+
+def test_after_an_outage_of_ours_steps_have_a_lease_more(
+    dispatching: Attempt, clock: Clock
+) -> None:
+    held_by(dispatching, ELSEWHERE, 10 * LEASE)
+    Attempt.objects.update(lease_expires_at=Now())
+    with liveness.vigil() as vigil:
+        assert is_still_held(dispatching)
+        while clock.now < LEASE:
+            clock.now += BEAT
+            vigil.listen()
+        assert not is_still_held(dispatching)
+
+
+def test_a_step_of_a_killed_process_is_lost_at_once(dispatching: Attempt, dead: str) -> None:
+    held_by(dispatching, dead, silent_for=0)
+    with liveness.vigil():
+        assert not is_still_held(dispatching)
+
+
+@pytest.mark.django_db
+def test_the_dead_of_this_machine_are_buried_and_no_others(dead: str) -> None:
+    for name in (dead, ELSEWHERE):
+        WorkerHeartbeat.objects.create(name=name)
+    assert heartbeat.bury() == 1
+    assert heartbeat.living({dead, ELSEWHERE}) == {ELSEWHERE}
