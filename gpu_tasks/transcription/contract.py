@@ -87,6 +87,13 @@ class Transcript(Wire):
     segments: list[Segment]
     is_silent: bool = Field(default=False, description="Whether there is nothing at all to hear.")
 
+    @property
+    def heard(self) -> str:
+        """Why there may be no words: sound that nobody was understood in is not silence."""
+        if self.segments:
+            return "speech"
+        return "silence" if self.is_silent else "sound"
+
 
 class TranscriptionResult(Wire):
     """What the callback carries: the transcript itself lies in storage."""

@@ -16,18 +16,20 @@ from jobs.models import Attempt, Job
 from media.models import MediaType
 from media.storage import object_storage
 from projects import transcript
-from projects.edl import EdlTooLarge
 
 MAX_TRANSCRIPT_BYTES = 64 * 1024**2
+
+
+def _longest_ms(*, by_speaker: bool = False) -> int:
+    return contract.longest_ms(FEATURE.engine, by_speaker=by_speaker)
 
 
 class TranscriptionParameters(Parameters):
     """`POST /jobs/transcription`."""
 
     media_id = MediaField(
-        types=(MediaType.AUDIO, MediaType.VIDEO), sound=True,
-        longest_ms=lambda: contract.longest_ms(FEATURE.engine, by_speaker=False),
-    )  # fmt: skip
+        types=(MediaType.AUDIO, MediaType.VIDEO), sound=True, longest_ms=_longest_ms
+    )
     language = serializers.CharField(default="en", max_length=8, help_text="ISO 639-1.")
     speaker_diarization = serializers.BooleanField(
         default=True, help_text="Tell who speaks. On GPUs, 2 hours are possible then, else 3."
@@ -35,18 +37,15 @@ class TranscriptionParameters(Parameters):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """A recording that the chosen engine transcribes within its time limit."""
-        longest_ms = contract.longest_ms(FEATURE.engine, by_speaker=attrs["speaker_diarization"])
-        no_longer_than(longest_ms, attrs["media_id"], field="media_id")
+        most = _longest_ms(by_speaker=attrs["speaker_diarization"])
+        no_longer_than(most, attrs["media_id"], field="media_id")
         return super().validate(attrs)
 
     def validate_language(self, language: str) -> str:
         """A language that the chosen engine knows."""
-        known = contract.LANGUAGES[FEATURE.engine]
-        if language.lower() not in known:
-            raise serializers.ValidationError(
-                f"The {FEATURE.engine} engine knows: {', '.join(sorted(known))}.",
-                code="unknown_language",
-            )
+        if language.lower() not in (known := contract.LANGUAGES[FEATURE.engine]):
+            told = f"The {FEATURE.engine} engine knows: {', '.join(sorted(known))}."
+            raise serializers.ValidationError(told, code="unknown_language")
         return language.lower()
 
 
@@ -76,7 +75,7 @@ class Transcription(Feature):
             "transcript": stored.model_dump(mode="json"),
             "result_key": key,
             "segments_count": len(stored.segments),
-            "heard": _heard(stored),
+            "heard": stored.heard,
             "language": stored.language,
         }
 
@@ -94,15 +93,8 @@ class Transcription(Feature):
             )
         except NotFound:
             return  # deleted meanwhile: the job still has its transcript
-        except EdlTooLarge as exc:
+        except transcript.TranscriptTooLarge as exc:
             raise EngineError(ErrorCode.INPUT_INVALID, str(exc.detail)) from exc
-
-
-def _heard(stored: contract.Transcript) -> str:
-    """Why there may be no words: sound that nobody was understood in is not silence."""
-    if stored.segments:
-        return "speech"
-    return "silence" if stored.is_silent else "sound"
 
 
 FEATURE = Transcription()

@@ -14,12 +14,14 @@ from media.models import MediaType
 from projects import transcript
 
 
+def _longest_ms() -> int:
+    return contract.MAX_DURATION_MS[FEATURE.engine]
+
+
 class VideoQueryParameters(Parameters):
     """`POST /jobs/video-query`."""
 
-    video_media_id = MediaField(
-        types=(MediaType.VIDEO,), longest_ms=lambda: contract.MAX_DURATION_MS[FEATURE.engine]
-    )
+    video_media_id = MediaField(types=(MediaType.VIDEO,), longest_ms=_longest_ms)
     question = serializers.CharField(
         min_length=contract.MIN_QUESTION,
         max_length=contract.MAX_QUESTION,

@@ -168,8 +168,8 @@ def _step(project_id: UUID, user_id: UUID, versions: Versions, which: str) -> Ed
     last = {"version": 1, stack: {"$slice": -1}}
     found = edl.find(project_id=project_id, user_id=user_id, projection=last)
     _check_version(found["version"], versions)
-    step = found[stack][0]["edit"] if found[stack] else {"kind": None}
-    if step["kind"] != CHANGES:
+    step = found[stack][0]["edit"] if found[stack] else {}
+    if step.get("kind") != CHANGES:
         raise NothingToUndo if which == "undo" else NothingToRedo
     needs = needs_of(step["changes"])
     session = read(project_id=project_id, user_id=user_id, needs=needs)

@@ -150,7 +150,8 @@ def rendered(film: Content, rate: str, files: Sequence[Path]) -> Signal:
             source = ["-i", studio.kept[stretch.name], "-f", "f32le", "pipe:1"]
             with ffmpeg.reading(source) as sound:
                 parts.append(np.frombuffer(sound.read(), np.float32))
-    return np.concatenate(parts).reshape(-1, 2).T * 10 ** (HEADROOM_DB / 20)
+    whole: Signal = np.concatenate(parts).astype(np.float64).reshape(-1, 2).T
+    return whole * 10 ** (HEADROOM_DB / 20)
 
 
 def windows(signal: Signal) -> Signal:
