@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test properties test-shims test-image test-pooler check format bench chaos \
+.PHONY: help setup demo run test test-quick properties test-shims test-image test-pooler check \
+	format bench chaos \
 	fuzz lock clean \
 	modal-deploy modal-models modal-check
 VENV := .venv
@@ -9,6 +10,8 @@ DEMO_READY := $(VENV)/.demo-ready
 MODELS_READY := $(VENV)/.models-ready
 TORCH := torch==2.13.0
 SHIMS := var/shims
+QUICK := tests/accounts tests/api tests/credits tests/projects tests/jobs \
+	$(addprefix --ignore tests/jobs/,features test_gpu_settings.py test_gpu_worker.py test_media_work.py)
 F5_TTS := f5-tts==1.1.22
 export FILE FILE2 FEATURE WITH
 BACKEND ?= local
@@ -42,6 +45,9 @@ run: $(DEMO_READY)  ## start the whole stack and keep it running until Ctrl-C
 
 test: $(MODELS_READY)  ## all tests, against real Postgres, Redis, workers and S3 API
 	@$(PYTHON) -m pytest
+
+test-quick: $(READY)  ## two minutes of the tests: those without running stacks
+	@$(PYTHON) -m pytest -m "not property" $(QUICK)
 
 properties: $(READY)  ## what holds of all timelines and jobs, on thousands of random ones
 	@HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest --timeout 3600 -m property

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.http import HttpResponseBase
 from django.utils.cache import get_conditional_response
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -107,7 +107,7 @@ class FeaturesView(APIView):
         description="The same for everybody until the next deploy: keep it, and ask again with "
         "`If-None-Match` (304).",
         parameters=[OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER)],
-        responses=CatalogueSerializer,
+        responses={200: CatalogueSerializer, 304: OpenApiResponse(description="What you have.")},
     )
     def get(self, request: Request) -> HttpResponseBase:
         """The catalogue, or 304 for those who have it."""
