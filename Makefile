@@ -90,10 +90,10 @@ fuzz: $(MODELS_READY)  ## ask the API 100,000 odd things (FUZZ_REQUESTS=..., FUZ
 		FUZZ_REQUESTS=$${FUZZ_REQUESTS:-100000} FUZZ_SEED=$$seed $(PYTHON) -m pytest -n 0 tests/fuzz
 
 modal-deploy: $(READY) modal-check  ## deploy the functions of gpu_tasks/ to Modal
-	@$(VENV)/bin/modal deploy -m gpu_tasks.modal_app
+	@$(VENV)/bin/modal deploy -m gpu_tasks.runtime.modal_app
 
 modal-models: $(READY)  ## bring the pinned weights into Modal's volume (after a deploy)
-	@$(VENV)/bin/modal run -m gpu_tasks.modal_app::download_models
+	@$(VENV)/bin/modal run -m gpu_tasks.runtime.modal_app::download_models
 
 modal-check: $(READY)  ## see, offline, that the Modal app has what every contract says
 	@$(PYTHON) -m tests.modal_peer.check

@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 from limits import parse
 
-from gpu_tasks.contract import GpuClass
+from gpu_tasks.runtime.contract import GpuClass
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -72,7 +72,7 @@ INSTALLED_APPS = [
     "projects",
     "media",
     "credits",
-    "gpu_tasks.backends",
+    "gpu_tasks.runtime.backends",
 ]
 
 MIDDLEWARE = [
@@ -301,7 +301,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
-        "ErrorCode": "gpu_tasks.errors.ErrorCode",
+        "ErrorCode": "gpu_tasks.runtime.errors.ErrorCode",
         "JobStatus": "jobs.status.ShownStatus",
         "DerivationStatus": "media.models.DerivationStatus",
         "MediaStatus": "media.models.MediaStatus",
@@ -411,7 +411,7 @@ def _numbers(
 LOCAL_GPU_LIMITS = _numbers(
     "LOCAL_GPU_LIMITS", env.dict("LOCAL_GPU_LIMITS", default={}), int, list(GpuClass)
 )
-# US dollars for a GPU second by class, where not those of gpu_tasks/prices.py: "A10G=0.0002".
+# US dollars for a GPU second by class ("A10G=0.0002"), where not gpu_tasks/runtime/prices.py.
 GPU_PRICES = _numbers("GPU_PRICES", env.dict("GPU_PRICES", default={}), float, list(GpuClass))
 MAX_IDS_PER_MESSAGE = env.int("MAX_IDS_PER_MESSAGE", default=50)  # attempts woken by one message
 WORKER_EVENTS = env.bool("WORKER_EVENTS", default=True)  # what Flower lives on

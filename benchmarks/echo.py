@@ -16,8 +16,8 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from gpu_tasks.backends.base import Call, CallState, CallStatus
-from gpu_tasks.callback import attempt_key, signed_headers
+from gpu_tasks.runtime.backends.base import Call, CallState, CallStatus
+from gpu_tasks.runtime.callback import attempt_key, signed_headers
 
 CALLS = "benchmark:calls"
 THREADS = 3

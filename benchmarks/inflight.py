@@ -25,7 +25,7 @@ from auteur.devstack import processes
 from auteur.devstack.child import Child
 from benchmarks import report, stack
 from benchmarks.recovery import percentile
-from gpu_tasks.backends.modal import JITTER, POLL_SECONDS
+from gpu_tasks.runtime.backends.modal import JITTER, POLL_SECONDS
 from tests.modal_peer.book import Book
 from tests.modal_peer.scenario import Scenario, Script
 from tests.modal_peer.serving import Peer

@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 
 from auteur.devstack.processes import BASE_DIR
 from benchmarks import report
-from gpu_tasks import ffmpeg
+from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import Clip, Format, Output, Timeline
 from gpu_tasks.render.pictures import ENCODERS
 from tests.gpu_tasks.render.calls import Studio, clip, timeline

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 from pydantic import ValidationError
 
 from auteur.api import problems
-from gpu_tasks.callback import (
+from gpu_tasks.runtime.callback import (
     ATTEMPT_HEADER,
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,

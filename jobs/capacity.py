@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from gpu_tasks.contract import CLASS_LIMITS, GpuClass
+from gpu_tasks.runtime.contract import CLASS_LIMITS, GpuClass
 from jobs.features.registry import features
 
 LOCAL = "local"

@@ -27,8 +27,8 @@ from django.db.models import (
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce, Greatest
 
-from gpu_tasks.contract import GpuClass
-from gpu_tasks.prices import USD_PER_SECOND
+from gpu_tasks.runtime.contract import GpuClass
+from gpu_tasks.runtime.prices import USD_PER_SECOND
 from jobs.features.registry import features
 from jobs.models import Attempt, Job, JobStatus
 

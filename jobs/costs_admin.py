@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.views.decorators.http import require_safe
 
 from auteur.admin import EMPTY, list_link
-from gpu_tasks.contract import GpuClass
+from gpu_tasks.runtime.contract import GpuClass
 from jobs import costs
 from jobs.costs import Summary
 from jobs.models import Job

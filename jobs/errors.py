@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from gpu_tasks.errors import POLICIES, EngineError, ErrorCode
+from gpu_tasks.runtime.errors import POLICIES, EngineError, ErrorCode
 from media.storage import ObjectMissing
 
 

@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Now
 
-from gpu_tasks.errors import ErrorCode
+from gpu_tasks.runtime.errors import ErrorCode
 
 
 class JobStatus(models.TextChoices):

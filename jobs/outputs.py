@@ -5,7 +5,7 @@ from http import HTTPStatus
 from django.conf import settings
 
 from auteur.api.problems import PayloadTooLarge, Problem
-from gpu_tasks.callback import OutputGrant, OutputRequest
+from gpu_tasks.runtime.callback import OutputGrant, OutputRequest
 from jobs import lifecycle
 from jobs.features.files import promised
 from jobs.features.registry import feature_of

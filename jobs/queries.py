@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from auteur.api.problems import NotFound
 from auteur.database import execute
-from gpu_tasks.contract import GpuClass
-from gpu_tasks.errors import POLICIES, ErrorCode
+from gpu_tasks.runtime.contract import GpuClass
+from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import status
 from jobs.capacity import class_limit
 from jobs.features.registry import feature_of, features

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
-from gpu_tasks.errors import ErrorCode
+from gpu_tasks.runtime.errors import ErrorCode
 from jobs import queries
 from jobs.features.base import Feature
 from jobs.features.registry import features

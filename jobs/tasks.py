@@ -12,7 +12,7 @@ from django.db import Error, close_old_connections, connection
 
 from auteur import ids
 from auteur.api.problems import OUTAGES
-from gpu_tasks.errors import ErrorCode
+from gpu_tasks.runtime.errors import ErrorCode
 from jobs import heartbeat, lifecycle, workflow
 from jobs.errors import JobError, JobFailed
 from jobs.models import Attempt, AttemptState

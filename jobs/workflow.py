@@ -12,10 +12,10 @@ from django.conf import settings
 from django.db import DataError, connection
 
 from auteur.api.problems import OUTAGES
-from gpu_tasks.backends.base import BackendUnavailable, Call
-from gpu_tasks.backends.registry import backend_of
-from gpu_tasks.contract import InputFile, Outcome, OutputFile, Payload
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.backends.base import BackendUnavailable, Call
+from gpu_tasks.runtime.backends.registry import backend_of
+from gpu_tasks.runtime.contract import InputFile, Outcome, OutputFile, Payload
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
 from jobs.failpoints import failpoint

@@ -11,8 +11,8 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from auteur.api.problems import Unavailable
-from gpu_tasks.errors import Refusal
-from gpu_tasks.sandbox import SandboxFailed
+from gpu_tasks.runtime.errors import Refusal
+from gpu_tasks.runtime.sandbox import SandboxFailed
 from media.deletion import remove_after_commit
 from media.inspection import inspect
 from media.lines import Claim, ClaimLost, Line

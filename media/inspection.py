@@ -5,11 +5,11 @@ from contextlib import closing
 from typing import Any
 
 from auteur.api.problems import Unavailable
-from gpu_tasks import sandbox
-from gpu_tasks.confinement import Limits
-from gpu_tasks.errors import Refusal
-from gpu_tasks.sandbox import SandboxExceeded
-from gpu_tasks.sources import SourceLost, source_of
+from gpu_tasks.runtime import sandbox
+from gpu_tasks.runtime.confinement import Limits
+from gpu_tasks.runtime.errors import Refusal
+from gpu_tasks.runtime.sandbox import SandboxExceeded
+from gpu_tasks.runtime.sources import SourceLost, source_of
 from media.limits import PROBING
 from media.models import MediaType
 from media.probing import Probe

@@ -1,6 +1,6 @@
 """What looking at one untrusted file may take (docs/security.md, "Hostile media")."""
 
-from gpu_tasks.confinement import MIB, Limits
+from gpu_tasks.runtime.confinement import MIB, Limits
 
 MEMORY_BYTES = 512 * MIB
 """A frame of `MAX_FRAME_PIXELS`, and what it takes to get there."""

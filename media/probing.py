@@ -18,7 +18,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 from PIL import Image
 
-from gpu_tasks.decoding import (
+from gpu_tasks.mediakit.decoding import (
     MAX_DECODED_PIXELS,
     MAX_FRAME_PIXELS,
     first_ticks,
@@ -27,7 +27,7 @@ from gpu_tasks.decoding import (
     open_media,
     sound_of,
 )
-from gpu_tasks.errors import EngineError, Refusal
+from gpu_tasks.runtime.errors import EngineError, Refusal
 from media.limits import MAX_SCAN_SECONDS
 
 MAX_DURATION_MS = 12 * 60 * 60 * 1000

@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 from django.db import transaction
 
 from auteur.api.problems import NotFound
-from gpu_tasks.errors import EngineError, ErrorCode, Refusal
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Refusal
 from media.access import check_project
 from media.content_types import ACCEPTED, told_media_type
 from media.file_names import portable, portable_stem

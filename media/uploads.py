@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from auteur.api.problems import Problem, field_problem
-from gpu_tasks.errors import Refusal
+from gpu_tasks.runtime.errors import Refusal
 from media import parts
 from media.access import check_project, owned_media
 from media.checking import reject

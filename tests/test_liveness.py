@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from auteur import liveness
 from auteur.database.roles import TIMEOUTS
-from gpu_tasks.backends import local
-from gpu_tasks.backends.base import CallState
-from gpu_tasks.backends.models import LocalCall, LocalCallState
+from gpu_tasks.runtime.backends import local
+from gpu_tasks.runtime.backends.base import CallState
+from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from jobs import heartbeat
 from jobs.models import Attempt, AttemptState, Job, WorkerHeartbeat
 from jobs.orchestrator import repair

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from auteur.devstack.process import Process
-from gpu_tasks.children import dying_with_parent
+from gpu_tasks.runtime.children import dying_with_parent
 
 # A process that neither answers nor announces itself counts as ready after this. One that should
 # announce itself gets longer: the log level may swallow its words.

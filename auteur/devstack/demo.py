@@ -23,7 +23,7 @@ from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.screen import Screen
 from auteur.devstack.tour import Tour
 from auteur.devstack.visitor import Visitor, outcome
-from gpu_tasks.children import dying_with_parent
+from gpu_tasks.runtime.children import dying_with_parent
 
 CREDITS = 10
 SAMPLES = Path(__file__).parent / "samples"

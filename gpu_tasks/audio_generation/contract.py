@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from gpu_tasks.contract import Contract, GpuClass, ImageFamily, OutputFile, Payload, Wire
+from gpu_tasks.runtime.contract import Contract, GpuClass, ImageFamily, OutputFile, Payload, Wire
 
 MODELS = {
     # Needs accepted terms: the Stability AI Community License is free for research and for those

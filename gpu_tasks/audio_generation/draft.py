@@ -16,8 +16,8 @@ from gpu_tasks.audio_generation.contract import (
 from gpu_tasks.audio_generation.mastering import at_loudness, faded, mastered
 from gpu_tasks.audio_generation.prompt import Part, Scene, understood
 from gpu_tasks.audio_generation.synthesis import Floats, Random, Score, slow
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
 
 LAYERS: dict[str, Callable[[Random, Score], Floats]] = {
     "rain": nature.rain,

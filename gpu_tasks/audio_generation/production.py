@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from diffusers import StableAudioPipeline
 
-from gpu_tasks import diffusion, weights
 from gpu_tasks.audio_generation import wav
 from gpu_tasks.audio_generation.contract import (
     CHANNELS,
@@ -22,9 +21,10 @@ from gpu_tasks.audio_generation.contract import (
 )
 from gpu_tasks.audio_generation.mastering import faded, mastered
 from gpu_tasks.audio_generation.synthesis import Floats
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.runtime import diffusion, weights
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 STEPS = 100
 GUIDANCE = 7.0

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Callable
 from typing import Protocol
 
-from gpu_tasks import audio, ffmpeg, film
 from gpu_tasks.compression import encoders, plans, source
 from gpu_tasks.compression.contract import (
     VIDEO,
@@ -23,9 +22,10 @@ from gpu_tasks.compression.encoding import (
 from gpu_tasks.compression.likeness import ssim
 from gpu_tasks.compression.plans import Plan
 from gpu_tasks.compression.source import Source
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.mediakit import audio, ffmpeg, film
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 TRIES = 5
 """For a size: each next one asks for less, by as much as the last was too large."""

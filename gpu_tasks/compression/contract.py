@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from gpu_tasks.contract import (
+from gpu_tasks.runtime.contract import (
     Contract,
     GpuClass,
     ImageFamily,

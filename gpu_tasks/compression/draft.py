@@ -5,7 +5,7 @@ from pathlib import Path
 from gpu_tasks.compression.compressor import Compressor
 from gpu_tasks.compression.contract import Codec
 from gpu_tasks.compression.encoders import Encoder, fastest, software
-from gpu_tasks.contract import EngineInfo
+from gpu_tasks.runtime.contract import EngineInfo
 
 
 def load(model_dir: Path | None, device: str, dtype: str) -> Compressor:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from gpu_tasks import ffmpeg
 from gpu_tasks.compression.contract import CONTRACT, Codec
+from gpu_tasks.mediakit import ffmpeg
 
 BUDGET_SECONDS = 1800
 """Pictures are to be encoded in so long, half of the time limit; long films get faster presets."""

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from gpu_tasks import ffmpeg
 from gpu_tasks.compression.encoders import Encoder, software_passes
 from gpu_tasks.compression.plans import PicturePlan, Plan
 from gpu_tasks.compression.source import Source
-from gpu_tasks.film import ON_BLACK, TO_SDR, deinterlaced
+from gpu_tasks.mediakit import ffmpeg
+from gpu_tasks.mediakit.film import ON_BLACK, TO_SDR, deinterlaced
 
 Progress = Callable[[float], None]
 PICTURES = ("-map", "0:V:0")

@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-from gpu_tasks import ffmpeg
 from gpu_tasks.compression.encoding import Progress, picture_filters
 from gpu_tasks.compression.plans import PicturePlan
 from gpu_tasks.compression.source import Source
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.mediakit import ffmpeg
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 MEASURED_SECONDS = 120.0
 _ALL = re.compile(r"SSIM .*All:([0-9.]+)")

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from gpu_tasks.compression.contract import Codec
 from gpu_tasks.compression.source import Pictures, Sound, Source
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 WEB_SIDES = (1920, 1080)
 """The longer and the shorter side, at most."""

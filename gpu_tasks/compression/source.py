@@ -9,9 +9,9 @@ import av.error
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from gpu_tasks import audio, film
-from gpu_tasks.decoding import has_alpha, header_seconds, open_media, sound_of
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.mediakit import audio, film
+from gpu_tasks.mediakit.decoding import has_alpha, header_seconds, open_media, sound_of
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 ANY_SIZE = 1_000_000
 HIGH_DEPTH = 8

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from gpu_tasks.contract import (
+from gpu_tasks.runtime.contract import (
     Contract,
     GpuClass,
     ImageFamily,

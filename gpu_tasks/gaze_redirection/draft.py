@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
 from gpu_tasks.gaze_redirection.contract import GazeRedirectionPayload, GazeRedirectionResult
 from gpu_tasks.gaze_redirection.redirection import redirect
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
 
 
 def load(model_dir: Path | None, device: str, dtype: str) -> "DraftEngine":

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.iris import Eye
-from gpu_tasks.faces.pose import Pose, pose_of
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.iris import Eye
+from gpu_tasks.mediakit.faces.pose import Pose, pose_of
 
 DEPTH, RISE = 0.2, 0.055
 """Where the centre of an eyeball is from the middle between the corners, in widths of the eye:

@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from gpu_tasks import weights
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
-from gpu_tasks.faces.gfpgan import load_restorer
-from gpu_tasks.faces.regions import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE
-from gpu_tasks.faces.restoration import FaceRestorer
-from gpu_tasks.film import Frame
 from gpu_tasks.gaze_redirection.contract import (
     MODELS,
     GazeRedirectionPayload,
     GazeRedirectionResult,
 )
 from gpu_tasks.gaze_redirection.redirection import Redirected, redirect
+from gpu_tasks.mediakit.faces.gfpgan import load_restorer
+from gpu_tasks.mediakit.faces.regions import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE
+from gpu_tasks.mediakit.faces.restoration import FaceRestorer
+from gpu_tasks.mediakit.film import Frame
+from gpu_tasks.runtime import weights
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
 
 REGION = (*RIGHT_EYE, *LEFT_EYE, *RIGHT_BROW, *LEFT_BROW)
 """What is redrawn: the rest of the face was not changed."""

@@ -7,13 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_tasks.engine import Workspace
-from gpu_tasks.errors import EngineError, ErrorCode
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.iris import Eye, iris
-from gpu_tasks.faces.smoothing import OneEuro, Smoothing
-from gpu_tasks.faces.tracking import FaceTracker
-from gpu_tasks.film import Film, FilmWriter, Frame, look
 from gpu_tasks.gaze_redirection.contract import (
     MAX_FRAMES,
     MAX_SECONDS,
@@ -23,6 +16,13 @@ from gpu_tasks.gaze_redirection.contract import (
 )
 from gpu_tasks.gaze_redirection.gaze import gaze_of
 from gpu_tasks.gaze_redirection.warp import Opening, kept_inside, move_iris
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.iris import Eye, iris
+from gpu_tasks.mediakit.faces.smoothing import OneEuro, Smoothing
+from gpu_tasks.mediakit.faces.tracking import FaceTracker
+from gpu_tasks.mediakit.film import Film, FilmWriter, Frame, look
+from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 BATCH = 8
 """Frames that are finished together."""

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.limbus import depths
-from gpu_tasks.film import Frame
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.limbus import depths
+from gpu_tasks.mediakit.film import Frame
 
 Field = NDArray[np.float32]
 

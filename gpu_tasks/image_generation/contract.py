@@ -4,8 +4,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from gpu_tasks.contract import Contract, GpuClass, ImageFamily, OutputFile, Payload, Wire
-from gpu_tasks.prompts import MAX_PROMPT_CHARACTERS
+from gpu_tasks.runtime.contract import Contract, GpuClass, ImageFamily, OutputFile, Payload, Wire
+from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS
 
 MODELS = {"image": "Tongyi-MAI/Z-Image-Turbo@f332072aa78be7aecdf3ee76d5c247082da564a6"}
 

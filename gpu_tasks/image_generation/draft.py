@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
 from gpu_tasks.image_generation import png
 from gpu_tasks.image_generation.contract import ImageGenerationPayload, ImageGenerationResult
-from gpu_tasks.prompts import cleaned
-from gpu_tasks.scenes.scene import Scene
+from gpu_tasks.mediakit.scenes.scene import Scene
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.prompts import cleaned
 
 
 def load(model_dir: Path | None, device: str, dtype: str) -> "DraftEngine":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import cv2
 
-from gpu_tasks.film import Frame
+from gpu_tasks.mediakit.film import Frame
 
 
 def write(path: Path, picture: Frame) -> None:

@@ -11,18 +11,18 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, ZImagePipeline
 
-from gpu_tasks import diffusion, weights
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
-from gpu_tasks.errors import EngineError, ErrorCode
-from gpu_tasks.film import Frame
 from gpu_tasks.image_generation import png
 from gpu_tasks.image_generation.contract import (
     MODELS,
     ImageGenerationPayload,
     ImageGenerationResult,
 )
-from gpu_tasks.prompts import cleaned
+from gpu_tasks.mediakit.film import Frame
+from gpu_tasks.runtime import diffusion, weights
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.prompts import cleaned
 
 STEPS = 8
 """The noise levels that the model was distilled for; diffusers before 0.39 counted one more."""

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.regions import OVAL
-from gpu_tasks.film import Frame
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.regions import OVAL
+from gpu_tasks.mediakit.film import Frame
 
 NOSE_RIDGE = 5
 """What lies in the middle of the cut-out: where point 29 of the 68 of iBUG is, MuseTalk's middle,

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from gpu_tasks.contract import (
+from gpu_tasks.runtime.contract import (
     Contract,
     GpuClass,
     ImageFamily,

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
 from gpu_tasks.lip_sync import footage
 from gpu_tasks.lip_sync.contract import LipSyncPayload, LipSyncResult
 from gpu_tasks.lip_sync.speech import lips
-from gpu_tasks.mouth import Shape, shaped
+from gpu_tasks.mediakit.mouth import Shape, shaped
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
 
 WIDEST = 0.45
 """The opening at full loudness, as a share of the mouth's width."""

@@ -9,13 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from gpu_tasks.audio import RATE, Block, Samples, SoundTrack
-from gpu_tasks.decoding import open_media
-from gpu_tasks.engine import Workspace
-from gpu_tasks.errors import EngineError, ErrorCode
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.tracking import FaceTracker
-from gpu_tasks.film import FALLBACK_RATE, Film, FilmWriter, Frame, look
 from gpu_tasks.lip_sync.contract import (
     MAX_RATE,
     MAX_SECONDS,
@@ -24,7 +17,14 @@ from gpu_tasks.lip_sync.contract import (
     MIN_SECONDS,
     LipSyncResult,
 )
-from gpu_tasks.loudness import lifted
+from gpu_tasks.mediakit.audio import RATE, Block, Samples, SoundTrack
+from gpu_tasks.mediakit.decoding import open_media
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.tracking import FaceTracker
+from gpu_tasks.mediakit.film import FALLBACK_RATE, Film, FilmWriter, Frame, look
+from gpu_tasks.mediakit.loudness import lifted
+from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 READ_SHARE = 0.4
 """Of the progress, for reading the film and following its face."""

@@ -17,10 +17,10 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import WhisperFeatureExtractor, WhisperModel
 
-from gpu_tasks.audio import RATE, Samples
-from gpu_tasks.film import Frame
 from gpu_tasks.lip_sync.contract import MODELS
-from gpu_tasks.weights import folder
+from gpu_tasks.mediakit.audio import RATE, Samples
+from gpu_tasks.mediakit.film import Frame
+from gpu_tasks.runtime.weights import folder
 
 SIDE = 256
 """Of the faces that the network sees, in pixels."""

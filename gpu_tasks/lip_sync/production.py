@@ -8,18 +8,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.regions import OVAL
-from gpu_tasks.faces.restoration import FaceRestorer
-from gpu_tasks.film import Frame
 from gpu_tasks.lip_sync import footage
 from gpu_tasks.lip_sync.blending import Box
 from gpu_tasks.lip_sync.contract import MODELS, LipSyncPayload, LipSyncResult
 from gpu_tasks.lip_sync.footage import READ_SHARE, Footage
 from gpu_tasks.lip_sync.musetalk import SIDE, MuseTalk, around
-from gpu_tasks.weights import folder
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.regions import OVAL
+from gpu_tasks.mediakit.faces.restoration import FaceRestorer
+from gpu_tasks.mediakit.film import Frame
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.weights import folder
 
 BATCH = 16
 """Faces at a time: under 6 GB in half precision."""
@@ -39,7 +39,7 @@ def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
     @cache
     def restorer() -> FaceRestorer:
         # Loaded for the first who asks for it, as are its packages: most do not.
-        from gpu_tasks.faces.gfpgan import load_restorer  # noqa: PLC0415
+        from gpu_tasks.mediakit.faces.gfpgan import load_restorer  # noqa: PLC0415
 
         return load_restorer(folder(model_dir, MODELS["restoration"]), device)
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_tasks.audio import RATE, Samples
+from gpu_tasks.mediakit.audio import RATE, Samples
 
 WINDOW = 1024
 """Samples that a frame's sound is judged by: 64 ms."""

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.regions import OVAL
-from gpu_tasks.film import Frame
-from gpu_tasks.warping import fading
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.regions import OVAL
+from gpu_tasks.mediakit.film import Frame
+from gpu_tasks.mediakit.warping import fading
 
 CELLS = 16
 """Of the grid that the bending is worked out on, across the face."""

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.iris import iris
-from gpu_tasks.film import Frame
-from gpu_tasks.mouth import Shape, opening_of, shaped
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.iris import iris
+from gpu_tasks.mediakit.film import Frame
+from gpu_tasks.mediakit.mouth import Shape, opening_of, shaped
 from gpu_tasks.performance_cloning.bending import bent
 from gpu_tasks.performance_cloning.contract import (
     PerformanceCloningPayload,
@@ -27,6 +25,8 @@ from gpu_tasks.performance_cloning.performance import (
     result,
     written,
 )
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
 
 WATCH_SHARE = 0.4
 """Of the progress, for watching the driving film."""

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.regions import LEFT_EYE, RIGHT_EYE
-from gpu_tasks.film import Frame
-from gpu_tasks.warping import Array, Axes, Part, stretched
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.regions import LEFT_EYE, RIGHT_EYE
+from gpu_tasks.mediakit.film import Frame
+from gpu_tasks.mediakit.warping import Array, Axes, Part, stretched
 
 HALF = 8
 """The index of the inner corner, in the loop around an eye."""

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_tasks.faces import pose
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.regions import FIRM, INNER_LIPS, OUTER_LIPS, canonical
+from gpu_tasks.mediakit.faces import pose
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.regions import FIRM, INNER_LIPS, OUTER_LIPS, canonical
 
 Matrix = NDArray[np.float64]
 
@@ -128,7 +128,7 @@ def _limited_turn(rotation: Matrix) -> Matrix:
 def _shares() -> Matrix:
     """How much of each landmark's change goes to each: 468 × 468, and the mouth's opening is out.
 
-    Lips that part and the jaw that drops are bent on their own, see `gpu_tasks.mouth`.
+    Lips that part and the jaw that drops are bent on their own, see `gpu_tasks.mediakit.mouth`.
     """
     places = np.asarray(canonical(), float)
     weights = np.ones(len(places))

@@ -13,11 +13,11 @@ from transformers import (
     VitPoseImageProcessorPil,
 )
 
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.film import Frame
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.performance_cloning.contract import MODELS
 from gpu_tasks.performance_cloning.skeleton import Keypoints
-from gpu_tasks.weights import folder
+from gpu_tasks.runtime.weights import folder
 
 PERSON = 0
 """Of COCO's classes."""

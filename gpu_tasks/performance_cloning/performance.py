@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gpu_tasks.engine import Workspace
-from gpu_tasks.errors import EngineError, ErrorCode
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.tracking import FaceTracker, Several
-from gpu_tasks.film import FALLBACK_RATE, Film, FilmWriter, Frame, look
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.tracking import FaceTracker, Several
+from gpu_tasks.mediakit.film import FALLBACK_RATE, Film, FilmWriter, Frame, look
 from gpu_tasks.performance_cloning.contract import (
     MAX_RATE,
     MAX_SECONDS,
@@ -21,6 +19,8 @@ from gpu_tasks.performance_cloning.contract import (
     MIN_RATE,
     PerformanceCloningResult,
 )
+from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 STEADY_RATE = Fraction(24)
 """Of the result, for films of more frames per second than that may have."""

@@ -7,11 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.regions import LEFT_BROW, RIGHT_BROW
-from gpu_tasks.film import Film, Frame
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.regions import LEFT_BROW, RIGHT_BROW
+from gpu_tasks.mediakit.film import Film, Frame
 from gpu_tasks.performance_cloning.contract import (
     MODELS,
     PerformanceCloningPayload,
@@ -28,6 +26,8 @@ from gpu_tasks.performance_cloning.performance import (
 )
 from gpu_tasks.performance_cloning.skeleton import Keypoints, drawn, laid_over
 from gpu_tasks.performance_cloning.wan import Effort, Wan
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
 
 BATCH = 16
 """Frames whose people are looked for at once."""

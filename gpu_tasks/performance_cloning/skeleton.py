@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_tasks.film import Frame
+from gpu_tasks.mediakit.film import Frame
 
 Keypoints = NDArray[np.float32]
 """17 × 3: x and y in pixels, and a score, in COCO's order: nose, eyes, ears, shoulders, elbows,

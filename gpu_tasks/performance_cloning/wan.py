@@ -14,9 +14,9 @@ import torch
 from diffusers import WanAnimatePipeline
 from PIL import Image
 
-from gpu_tasks.film import Frame
+from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.performance_cloning.contract import MODELS
-from gpu_tasks.weights import folder
+from gpu_tasks.runtime.weights import folder
 
 STEPS = 20
 GUIDANCE = 1.0

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
 
-from gpu_tasks.contract import (
+from gpu_tasks.runtime.contract import (
     Contract,
     GpuClass,
     ImageFamily,

@@ -7,8 +7,8 @@ import av.error
 from av.container import InputContainer
 from av.stream import Stream
 
-from gpu_tasks.decoding import TOLERANCE_SECONDS, header_seconds, packets
-from gpu_tasks.film import LEAST_DECODED
+from gpu_tasks.mediakit.decoding import TOLERANCE_SECONDS, header_seconds, packets
+from gpu_tasks.mediakit.film import LEAST_DECODED
 
 TAIL_SECONDS = 5.0
 """What has been read of the end shows that a file is whole; what is before is not read then."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from gpu_tasks import ffmpeg
+from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import Cue, Format, Output
 from gpu_tasks.render.plan import SAMPLE_RATE
 from gpu_tasks.render.sound import HEADROOM_DB

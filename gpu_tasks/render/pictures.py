@@ -7,8 +7,8 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-from gpu_tasks import ffmpeg
-from gpu_tasks.film import TO_SDR, deinterlaced
+from gpu_tasks.mediakit import ffmpeg
+from gpu_tasks.mediakit.film import TO_SDR, deinterlaced
 from gpu_tasks.render.contract import Format, Output
 from gpu_tasks.render.drawing import Drawn
 from gpu_tasks.render.plan import Piece, Ramp, Stretch

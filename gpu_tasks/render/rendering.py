@@ -13,16 +13,16 @@ from typing import Any
 
 import av
 
-from gpu_tasks import ffmpeg
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render import joining, pictures, sound
 from gpu_tasks.render.contract import Captions, Output, RenderPayload, RenderResult
 from gpu_tasks.render.drawing import drawn_for
 from gpu_tasks.render.joining import Progress
 from gpu_tasks.render.plan import Plan, Stretch, plan
 from gpu_tasks.render.sources import Look, look, torn, unreadable
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 
 logger = logging.getLogger(__name__)
 

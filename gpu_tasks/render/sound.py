@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from gpu_tasks import ffmpeg
+from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import MIN_GAIN_DB, Output
 from gpu_tasks.render.plan import SAMPLE_RATE, Piece, Ramp, Stretch
 from gpu_tasks.render.sources import Look

@@ -10,12 +10,12 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from gpu_tasks.decoding import has_alpha, is_too_large, open_media, sound_of
-from gpu_tasks.errors import EngineError, ErrorCode
-from gpu_tasks.film import HDR_TRANSFERS, is_tiny
+from gpu_tasks.mediakit.decoding import has_alpha, is_too_large, open_media, sound_of
+from gpu_tasks.mediakit.film import HDR_TRANSFERS, is_tiny
+from gpu_tasks.mediakit.seeking import entry_into
 from gpu_tasks.render.contract import Clip, Span
 from gpu_tasks.render.extents import Extent, extent_of
-from gpu_tasks.seeking import entry_into
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 STILL = frozenset({"jpeg_pipe", "png_pipe", "webp_pipe"})
 SEEKABLE = frozenset({

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpu_tasks.audio import RATE, Samples
+from gpu_tasks.mediakit.audio import RATE, Samples
 from gpu_tasks.transcription.utterances import Utterance
 
 CHUNK_SAMPLES = 30 * RATE

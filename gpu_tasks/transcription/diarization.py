@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from gpu_tasks.audio import RATE, Samples
+from gpu_tasks.mediakit.audio import RATE, Samples
 from gpu_tasks.transcription.turns import Turn
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from gpu_tasks.audio import RATE, Block, SoundTrack
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.decoding import open_media
-from gpu_tasks.engine import Workspace
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.mediakit.audio import RATE, Block, SoundTrack
+from gpu_tasks.mediakit.decoding import open_media
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.transcription.contract import (
     DRAFT_LANGUAGES,
     Segment,

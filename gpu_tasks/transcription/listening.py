@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from gpu_tasks.audio import Block, SoundTrack
-from gpu_tasks.decoding import open_media
-from gpu_tasks.loudness import Meter, louder
+from gpu_tasks.mediakit.audio import Block, SoundTrack
+from gpu_tasks.mediakit.decoding import open_media
+from gpu_tasks.mediakit.loudness import Meter, louder
 
 
 def measure(media: Path, report: Callable[[float], None]) -> Meter:

@@ -8,12 +8,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from gpu_tasks import weights
-from gpu_tasks.audio import Block, SoundTrack
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.decoding import open_media
-from gpu_tasks.engine import Workspace
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.mediakit.audio import Block, SoundTrack
+from gpu_tasks.mediakit.decoding import open_media
+from gpu_tasks.runtime import weights
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.transcription.chunks import Chunk, chunks
 from gpu_tasks.transcription.contract import (
     MODELS,

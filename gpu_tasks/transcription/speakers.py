@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_tasks.audio import RATE, Samples
+from gpu_tasks.mediakit.audio import RATE, Samples
 
 MAX_SPEAKERS = 8
 SAME_VOICE = 0.75

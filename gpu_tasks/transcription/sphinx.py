@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from pocketsphinx import Decoder, Segment
 
-from gpu_tasks.audio import RATE, Samples
+from gpu_tasks.mediakit.audio import RATE, Samples
 
 CHUNK_SECONDS = 0.25
 """Decoding holds the interpreter's lock: after each chunk other threads get their turn."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from pocketsphinx import Vad
 
-from gpu_tasks.audio import RATE, Block, Samples
+from gpu_tasks.mediakit.audio import RATE, Block, Samples
 
 FRAME_SECONDS = 0.03
 FRAME = int(RATE * FRAME_SECONDS)

@@ -26,7 +26,7 @@ from transformers.models.whisper.tokenization_whisper import (
     _combine_tokens_into_words,
 )
 
-from gpu_tasks.audio import RATE
+from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.transcription import alignment
 from gpu_tasks.transcription.chunks import Chunk
 from gpu_tasks.transcription.turns import HeardWord

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gpu_tasks.audio import RATE
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.mediakit.audio import RATE
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.tts import planning, sound
 from gpu_tasks.tts.contract import SAMPLE_RATE, TtsPayload, TtsResult
 from gpu_tasks.tts.sound import Wave

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.tts.contract import SAMPLE_RATE
 from gpu_tasks.tts.sound import SILENCE, Wave, from_pcm
 from gpu_tasks.tts.text import romanised

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 NOTHING_TO_SAY = "There is nothing in the text that can be read aloud."
 UNSPOKEN = ("Cc", "Cf", "Cs", "Co", "Cn")

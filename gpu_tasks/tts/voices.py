@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gpu_tasks.audio import RATE, Block, Samples, SoundTrack
-from gpu_tasks.decoding import open_media
-from gpu_tasks.errors import EngineError, ErrorCode
-from gpu_tasks.loudness import lifted
+from gpu_tasks.mediakit.audio import RATE, Block, Samples, SoundTrack
+from gpu_tasks.mediakit.decoding import open_media
+from gpu_tasks.mediakit.loudness import lifted
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.transcription.speakers import voice
 from gpu_tasks.transcription.utterances import utterances
 

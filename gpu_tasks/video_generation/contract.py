@@ -4,8 +4,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from gpu_tasks.contract import Contract, GpuClass, ImageFamily, OutputFile, Payload, Wire
-from gpu_tasks.prompts import MAX_PROMPT_CHARACTERS
+from gpu_tasks.runtime.contract import Contract, GpuClass, ImageFamily, OutputFile, Payload, Wire
+from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS
 
 MODELS = {"video": "Wan-AI/Wan2.1-T2V-14B-Diffusers@38ec498cb3208fb688890f8cc7e94ede2cbd7f68"}
 

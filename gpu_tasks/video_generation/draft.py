@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
-from gpu_tasks.prompts import cleaned
-from gpu_tasks.scenes.scene import Scene
+from gpu_tasks.mediakit.scenes.scene import Scene
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.prompts import cleaned
 from gpu_tasks.video_generation import writing
 from gpu_tasks.video_generation.contract import (
     FRAME_RATE,

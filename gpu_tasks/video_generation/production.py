@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline
 
-from gpu_tasks import diffusion, weights
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
-from gpu_tasks.errors import EngineError, ErrorCode
-from gpu_tasks.film import Frame
-from gpu_tasks.prompts import cleaned
+from gpu_tasks.mediakit.film import Frame
+from gpu_tasks.runtime import diffusion, weights
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.prompts import cleaned
 from gpu_tasks.video_generation import writing
 from gpu_tasks.video_generation.contract import (
     MODELS,

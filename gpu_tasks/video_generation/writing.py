@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from fractions import Fraction
 
-from gpu_tasks.engine import Workspace
-from gpu_tasks.film import FilmWriter, Frame
+from gpu_tasks.mediakit.film import FilmWriter, Frame
+from gpu_tasks.runtime.engine import Workspace
 from gpu_tasks.video_generation.contract import (
     FRAME_RATE,
     VideoGenerationPayload,

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from gpu_tasks.contract import Contract, GpuClass, ImageFamily, InputFile, Payload, Wire
+from gpu_tasks.runtime.contract import Contract, GpuClass, ImageFamily, InputFile, Payload, Wire
 
 MODELS = {"vlm": "Qwen/Qwen3-VL-8B-Instruct@0c351dd01ed87e9c1b53cbc748cba10e6187ff3b"}
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from gpu_tasks import film as films
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
-from gpu_tasks.faces.detection import detect
-from gpu_tasks.film import Film, Frame
+from gpu_tasks.mediakit import film as films
+from gpu_tasks.mediakit.faces.detection import detect
+from gpu_tasks.mediakit.film import Film, Frame
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
 from gpu_tasks.transcription.draft import DraftEngine as Transcriber
 from gpu_tasks.video_query import hearing, reading
 from gpu_tasks.video_query.answers import UNASKED, Known, answer

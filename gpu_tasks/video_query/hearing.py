@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_tasks import audio
-from gpu_tasks.decoding import open_media
+from gpu_tasks.mediakit import audio
+from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.video_query.watching import RATE
 
 FULL = 2.0**15

@@ -15,9 +15,10 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from gpu_tasks import film, weights
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
+from gpu_tasks.mediakit import film
+from gpu_tasks.runtime import weights
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
 from gpu_tasks.video_query import replies
 from gpu_tasks.video_query.asking import prompt, transcript
 from gpu_tasks.video_query.contract import (

@@ -12,7 +12,7 @@ from typing import cast
 from rapidocr import RapidOCR
 from rapidocr.utils.output import RapidOCROutput
 
-from gpu_tasks.film import Frame
+from gpu_tasks.mediakit.film import Frame
 
 SIDE = 960
 """The longer side, in pixels, at which letters are looked for."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.video_query.contract import (
     MAX_ANSWER,
     MAX_DETAIL,

@@ -7,10 +7,10 @@ from itertools import islice
 
 import numpy as np
 
-from gpu_tasks import ffmpeg, film
-from gpu_tasks.errors import EngineError, ErrorCode
-from gpu_tasks.film import UNDECODABLE, Film, Frame
-from gpu_tasks.seeking import entry_into
+from gpu_tasks.mediakit import ffmpeg, film
+from gpu_tasks.mediakit.film import UNDECODABLE, Film, Frame
+from gpu_tasks.mediakit.seeking import entry_into
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 PER_SECOND = 2
 MIN_FRAMES, MAX_FRAMES = 4, 48

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_tasks.film import Film, Frame
+from gpu_tasks.mediakit.film import Film, Frame
 from gpu_tasks.video_query.reading import Reading
 
 RATE = Fraction(10)

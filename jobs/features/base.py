@@ -11,7 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import models
 
-from gpu_tasks.contract import Contract, GpuClass, Wire
+from gpu_tasks.runtime.contract import Contract, GpuClass, Wire
 from jobs.features import files
 from jobs.features.files import Output
 from jobs.features.parameters import SEEDS, MediaField, Parameters, VoiceField

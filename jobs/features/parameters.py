@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from auteur.api.problems import NotFound, Problem
-from gpu_tasks.prompts import MAX_PROMPT_CHARACTERS, readable
+from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS, readable
 from media.access import owned_media, owned_voice
 from media.models import MediaFile, MediaStatus, MediaType, VoiceClone
 from projects.models import Project

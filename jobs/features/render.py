@@ -6,9 +6,9 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from gpu_tasks.contract import Wire
-from gpu_tasks.errors import EngineError, ErrorCode
 from gpu_tasks.render import contract
+from gpu_tasks.runtime.contract import Wire
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from jobs.features.base import Feature
 from jobs.features.files import Output, Read, Write
 from jobs.features.parameters import Parameters, ProjectField

@@ -6,8 +6,8 @@ from typing import Any, ClassVar, cast
 from rest_framework import serializers
 
 from auteur.api.problems import NotFound
-from gpu_tasks.contract import Wire
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.contract import Wire
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.transcription import contract
 from jobs.features.base import Feature
 from jobs.features.files import Write

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from auteur.api.problems import Problem
-from gpu_tasks.errors import EngineError
+from gpu_tasks.runtime.errors import EngineError
 from gpu_tasks.tts import contract, planning
 from gpu_tasks.tts.text import cleaned
 from jobs.features.base import Feature

@@ -12,8 +12,8 @@ from django.db.models.functions import Now
 
 from auteur.api.problems import NotFound, Problem
 from auteur.database import execute
-from gpu_tasks.backends.base import CallState
-from gpu_tasks.contract import Outcome
+from gpu_tasks.runtime.backends.base import CallState
+from gpu_tasks.runtime.contract import Outcome
 from jobs.features.base import Feature
 from jobs.features.registry import feature_of, features
 from jobs.lifecycle.locking import MINE, SPAWNED, mine

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from auteur import ids
 from auteur.database import execute
 from credits import ledger
-from gpu_tasks.errors import ErrorCode
+from gpu_tasks.runtime.errors import ErrorCode
 from jobs.cancels import is_refunded
 from jobs.errors import JobError
 from jobs.lifecycle.locking import MINE, JobFinished, lock, lock_job, mine, record, stop_call

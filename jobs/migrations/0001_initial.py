@@ -4,7 +4,7 @@ import django.contrib.postgres.fields
 import django.contrib.postgres.functions
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import gpu_tasks.errors
+import gpu_tasks.runtime.errors
 import uuid
 from django.conf import settings
 from django.db import migrations, models
@@ -85,7 +85,7 @@ class Migration(migrations.Migration):
                 ('price_version', models.CharField(help_text='Of the tariff that the price is by.', max_length=12)),
                 ('input_params', models.JSONField(blank=True, null=True)),
                 ('output_data', models.JSONField(blank=True, null=True)),
-                ('error_code', models.CharField(blank=True, choices=[(gpu_tasks.errors.ErrorCode['GPU_OOM'], gpu_tasks.errors.ErrorCode['GPU_OOM']), (gpu_tasks.errors.ErrorCode['GPU_TIMEOUT'], gpu_tasks.errors.ErrorCode['GPU_TIMEOUT']), (gpu_tasks.errors.ErrorCode['GPU_UNAVAILABLE'], gpu_tasks.errors.ErrorCode['GPU_UNAVAILABLE']), (gpu_tasks.errors.ErrorCode['INPUT_INVALID'], gpu_tasks.errors.ErrorCode['INPUT_INVALID']), (gpu_tasks.errors.ErrorCode['MODEL_ERROR'], gpu_tasks.errors.ErrorCode['MODEL_ERROR']), (gpu_tasks.errors.ErrorCode['STORAGE_ERROR'], gpu_tasks.errors.ErrorCode['STORAGE_ERROR']), (gpu_tasks.errors.ErrorCode['CANCELLED'], gpu_tasks.errors.ErrorCode['CANCELLED']), (gpu_tasks.errors.ErrorCode['DEADLINE_EXCEEDED'], gpu_tasks.errors.ErrorCode['DEADLINE_EXCEEDED'])], max_length=50, null=True)),
+                ('error_code', models.CharField(blank=True, choices=[(gpu_tasks.runtime.errors.ErrorCode['GPU_OOM'], gpu_tasks.runtime.errors.ErrorCode['GPU_OOM']), (gpu_tasks.runtime.errors.ErrorCode['GPU_TIMEOUT'], gpu_tasks.runtime.errors.ErrorCode['GPU_TIMEOUT']), (gpu_tasks.runtime.errors.ErrorCode['GPU_UNAVAILABLE'], gpu_tasks.runtime.errors.ErrorCode['GPU_UNAVAILABLE']), (gpu_tasks.runtime.errors.ErrorCode['INPUT_INVALID'], gpu_tasks.runtime.errors.ErrorCode['INPUT_INVALID']), (gpu_tasks.runtime.errors.ErrorCode['MODEL_ERROR'], gpu_tasks.runtime.errors.ErrorCode['MODEL_ERROR']), (gpu_tasks.runtime.errors.ErrorCode['STORAGE_ERROR'], gpu_tasks.runtime.errors.ErrorCode['STORAGE_ERROR']), (gpu_tasks.runtime.errors.ErrorCode['CANCELLED'], gpu_tasks.runtime.errors.ErrorCode['CANCELLED']), (gpu_tasks.runtime.errors.ErrorCode['DEADLINE_EXCEEDED'], gpu_tasks.runtime.errors.ErrorCode['DEADLINE_EXCEEDED'])], max_length=50, null=True)),
                 ('error_message', models.TextField(blank=True, null=True)),
                 ('modal_task_id', models.CharField(blank=True, help_text="The last attempt's call.", max_length=255, null=True)),
                 ('progress', models.FloatField(db_default=0.0, default=0.0, help_text='Share done, 0 to 1.')),

@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from auteur.database import execute
-from gpu_tasks.contract import GpuClass
+from gpu_tasks.runtime.contract import GpuClass
 from jobs import lifecycle
 from jobs.capacity import class_limit
 from jobs.features.registry import features

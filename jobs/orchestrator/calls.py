@@ -9,9 +9,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from auteur.api.problems import OUTAGES, NotFound
-from gpu_tasks.backends.base import BackendUnavailable, CallState, CallStatus
-from gpu_tasks.backends.registry import backend_of
-from gpu_tasks.errors import ErrorCode
+from gpu_tasks.runtime.backends.base import BackendUnavailable, CallState, CallStatus
+from gpu_tasks.runtime.backends.registry import backend_of
+from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
 from jobs.models import Attempt, AttemptState

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from auteur import liveness
 from auteur.api.problems import OUTAGES
-from gpu_tasks.errors import POLICIES, ErrorCode
+from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import heartbeat, lifecycle
 from jobs.errors import JobError
 from jobs.features.registry import feature_of

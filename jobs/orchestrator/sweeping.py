@@ -9,7 +9,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
-from gpu_tasks.backends.models import LocalCall
+from gpu_tasks.runtime.backends.models import LocalCall
 from jobs.models import OPEN, Attempt, AttemptState, Job
 from jobs.objects import written
 from media import orphans

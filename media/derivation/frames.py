@@ -16,10 +16,10 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from gpu_tasks import decoding
-from gpu_tasks.decoding import alpha_decoder, is_clear, is_too_large
-from gpu_tasks.film import KNEE, PEAK_NITS, WHITE_NITS
-from gpu_tasks.seeking import enter, entry
+from gpu_tasks.mediakit import decoding
+from gpu_tasks.mediakit.decoding import alpha_decoder, is_clear, is_too_large
+from gpu_tasks.mediakit.film import KNEE, PEAK_NITS, WHITE_NITS
+from gpu_tasks.mediakit.seeking import enter, entry
 from media.probing import picture_of
 
 MAX_STEP_SECONDS = 2.0
@@ -207,7 +207,7 @@ def upright(
 
 
 def to_standard_range(signal: NDArray[np.float64], transfer: int) -> Picture:
-    """HDR as Rec. 709 shows it, by the curve of `gpu_tasks.film.TO_SDR`."""
+    """HDR as Rec. 709 shows it, by the curve of `gpu_tasks.mediakit.film.TO_SDR`."""
     light = np.maximum(_light(signal, transfer) @ REC2020_TO_709.T, 0.0)
     top = np.maximum(light.max(axis=-1, keepdims=True), 1e-6)
     pressed = np.clip(light * _pressed(top) / top, 0, 1)

@@ -12,9 +12,9 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from gpu_tasks.audio import RATE, Block, SoundTrack
-from gpu_tasks.decoding import open_media
-from gpu_tasks.errors import EngineError
+from gpu_tasks.mediakit.audio import RATE, Block, SoundTrack
+from gpu_tasks.mediakit.decoding import open_media
+from gpu_tasks.runtime.errors import EngineError
 from media.derivation.telling import now_and_then
 
 MAX_PAIRS = 50_000

@@ -14,8 +14,8 @@ import av
 import numpy as np
 from av.container import InputContainer
 
-from gpu_tasks.decoding import open_media
-from gpu_tasks.errors import EngineError
+from gpu_tasks.mediakit.decoding import open_media
+from gpu_tasks.runtime.errors import EngineError
 from media.derivation.frames import Picture, picture_in, pictures_at
 from media.derivation.telling import now_and_then
 

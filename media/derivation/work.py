@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from auteur.api.problems import Unavailable
-from gpu_tasks.errors import Refusal
-from gpu_tasks.sandbox import SandboxFailed
+from gpu_tasks.runtime.errors import Refusal
+from gpu_tasks.runtime.sandbox import SandboxFailed
 from media.deletion import remove_objects
 from media.derivation.states import DERIVATIONS
 from media.inspection import look

@@ -5,7 +5,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from gpu_tasks.errors import Refusal
+from gpu_tasks.runtime.errors import Refusal
 from media.checking import CheckFailed, UploadLost, ended_by
 from media.deletion import remove_after_commit
 from media.inspection import look

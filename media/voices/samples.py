@@ -9,10 +9,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from gpu_tasks.audio import RATE, Block, Samples, SoundTrack
-from gpu_tasks.decoding import open_media
-from gpu_tasks.errors import EngineError, Refusal
-from gpu_tasks.loudness import lifted
+from gpu_tasks.mediakit.audio import RATE, Block, Samples, SoundTrack
+from gpu_tasks.mediakit.decoding import open_media
+from gpu_tasks.mediakit.loudness import lifted
+from gpu_tasks.runtime.errors import EngineError, Refusal
 from gpu_tasks.transcription.speakers import labels, voice
 from gpu_tasks.transcription.utterances import FRAME, MARGIN_FRAMES, Utterance, utterances
 from media.probing import IMAGE, UnsupportedMedia, probe

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from auteur.api.problems import Problem, field_problem
-from gpu_tasks.errors import Refusal
+from gpu_tasks.runtime.errors import Refusal
 from media.access import owned_voice
 from media.content_types import ACCEPTED, base_type
 from media.models import MediaStatus, VoiceClone

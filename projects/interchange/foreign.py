@@ -10,7 +10,7 @@ from typing import Any
 
 import opentimelineio as otio
 
-from gpu_tasks.errors import Refusal
+from gpu_tasks.runtime.errors import Refusal
 from projects.bounds import MAX_CLIPS, MAX_TRACKS
 from projects.interchange import cmx, guarding, reading, xmeml
 from projects.interchange.terms import ForeignTrack, Piece, Reading

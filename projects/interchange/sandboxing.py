@@ -6,9 +6,9 @@ OpenTimelineIO trusts what it reads, and keeps some of it for good.
 import logging
 
 from auteur.api.problems import Problem, Unavailable
-from gpu_tasks import sandbox
-from gpu_tasks.confinement import MIB, Limits
-from gpu_tasks.errors import Refusal
+from gpu_tasks.runtime import sandbox
+from gpu_tasks.runtime.confinement import MIB, Limits
+from gpu_tasks.runtime.errors import Refusal
 from projects.interchange.limits import CannotHold
 from projects.interchange.terms import ForeignTrack, tracks_from
 

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from gpu_tasks.contract import GpuClass
+from gpu_tasks.runtime.contract import GpuClass
 from jobs.models import Attempt, Job
 
 

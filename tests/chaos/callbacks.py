@@ -8,7 +8,12 @@ from typing import Self
 import requests
 
 from auteur.devstack.ports import HOST
-from gpu_tasks.callback import ATTEMPT_HEADER, OUTPUTS_PATH, SIGNATURE_HEADER, TIMESTAMP_HEADER
+from gpu_tasks.runtime.callback import (
+    ATTEMPT_HEADER,
+    OUTPUTS_PATH,
+    SIGNATURE_HEADER,
+    TIMESTAMP_HEADER,
+)
 
 FORWARD_SECONDS = 15.0
 FORWARDED = ("Content-Type", ATTEMPT_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER)

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from accounts.models import User
-from gpu_tasks.errors import ErrorCode
+from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
 from jobs.models import Attempt, AttemptState, Job

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from auteur.devstack.ports import HOST, free_ports
-from gpu_tasks.callback import OUTPUTS_PATH
+from gpu_tasks.runtime.callback import OUTPUTS_PATH
 from tests.chaos.callbacks import FORWARDED, CallbackRelay
 from tests.waiting import until
 

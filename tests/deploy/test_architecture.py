@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from auteur.devstack.processes import BASE_DIR, PROGRAMS
-from gpu_tasks.engine import contracts
+from gpu_tasks.runtime.engine import contracts
 from tests.deploy.files import text
 
 ROOMS = ("auteur", "accounts", "jobs", "projects", "media", "credits", "gpu_tasks")

@@ -35,7 +35,7 @@ for module in pkgutil.walk_packages(auteur.devstack.__path__, "auteur.devstack."
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
 import auteur.wsgi, auteur.urls, auteur.celery
-from gpu_tasks.engine import contracts
+from gpu_tasks.runtime.engine import contracts
 for name in contracts():
     importlib.import_module(f"gpu_tasks.{name}.draft")
 print("refused", len(refused))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gpu_tasks.errors import EngineError, ErrorCode, Refusal
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Refusal
 
 
 def echo(**arguments: Any) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gpu_tasks.audio import Samples
+from gpu_tasks.mediakit.audio import Samples
 from tests.gpu_tasks.peer import Peer, serving
 from tests.gpu_tasks.recordings import SHORT, sound_of
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gpu_tasks import ffmpeg
+from gpu_tasks.mediakit import ffmpeg
 
 PATTERN = "testsrc2=size={size}:rate={rate}:duration={seconds}"
 TONE = "sine=frequency=440:sample_rate=48000:duration={seconds}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_tasks import ffmpeg
+from gpu_tasks.mediakit import ffmpeg
 
 Floats = NDArray[np.float64]
 

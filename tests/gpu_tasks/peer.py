@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 
-from gpu_tasks.callback import OUTPUTS_PATH, OutputGrant, OutputRequest
-from gpu_tasks.contract import OutputFile
+from gpu_tasks.runtime.callback import OUTPUTS_PATH, OutputGrant, OutputRequest
+from gpu_tasks.runtime.contract import OutputFile
 
 
 @dataclass

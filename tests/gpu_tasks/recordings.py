@@ -11,8 +11,8 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 
-from gpu_tasks.audio import RATE, Samples, SoundTrack
-from gpu_tasks.decoding import open_media
+from gpu_tasks.mediakit.audio import RATE, Samples, SoundTrack
+from gpu_tasks.mediakit.decoding import open_media
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SAMPLES = Path(__file__).parents[2] / "auteur" / "devstack" / "samples"

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gpu_tasks.engine import Workspace
+from gpu_tasks.runtime.engine import Workspace
 
 
 def workspace(

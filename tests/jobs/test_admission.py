@@ -10,7 +10,7 @@ from django.db import connections
 from django.utils import timezone
 
 from accounts.models import User
-from gpu_tasks.contract import GpuClass
+from gpu_tasks.runtime.contract import GpuClass
 from jobs import lifecycle, queries, submission
 from jobs.features.registry import feature_of
 from jobs.models import IN_POOL, Attempt, AttemptState, GpuPool, Job

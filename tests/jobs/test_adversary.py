@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from auteur.api.problems import Problem
 from credits.models import Credits, CreditTransaction
-from gpu_tasks.backends.models import LocalCall, LocalCallState
-from gpu_tasks.contract import Outcome
-from gpu_tasks.errors import ErrorCode
+from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
+from gpu_tasks.runtime.contract import Outcome
+from gpu_tasks.runtime.errors import ErrorCode
 from jobs import heartbeat, lifecycle, submission, tasks, workflow
 from jobs.errors import JobError
 from jobs.features.registry import feature_of

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from pydantic import SecretStr
 
-from gpu_tasks.callback import (
+from gpu_tasks.runtime.callback import (
     ATTEMPT_HEADER,
     REPLAY_WINDOW_SECONDS,
     SIGNATURE_HEADER,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpu_tasks.contract import CLASS_LIMITS, GpuClass
+from gpu_tasks.runtime.contract import CLASS_LIMITS, GpuClass
 from jobs.capacity import class_limit
 from jobs.features.registry import features
 

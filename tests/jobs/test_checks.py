@@ -10,7 +10,7 @@ from django.core.management.base import SystemCheckError
 from pytest_django import Settings
 
 from auteur.devstack.processes import BASE_DIR
-from gpu_tasks.engine import contracts
+from gpu_tasks.runtime.engine import contracts
 
 OCR = ("rapidocr", "onnxruntime")
 
@@ -50,7 +50,7 @@ import importlib, sys
 for name in sys.argv[1].split():
     sys.modules[name] = None
 from auteur.devstack.processes import BASE_DIR
-from gpu_tasks.engine import contracts
+from gpu_tasks.runtime.engine import contracts
 for name in contracts():
     try:
         importlib.import_module(f"gpu_tasks.{name}.draft")

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gpu_tasks.contract import EngineInfo, Failure, GpuClass, Outcome
-from gpu_tasks.errors import ErrorCode
+from gpu_tasks.runtime.contract import EngineInfo, Failure, GpuClass, Outcome
+from gpu_tasks.runtime.errors import ErrorCode
 from jobs import costs, lifecycle
 from jobs.costs import measured, summaries, with_gpu_cost
 from jobs.models import Attempt, AttemptState, Job

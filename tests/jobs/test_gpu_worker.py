@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from auteur.devstack.processes import BASE_DIR
-from gpu_tasks.contract import GpuClass
+from gpu_tasks.runtime.contract import GpuClass
 from jobs import submission, workflow
 from jobs.costs import measured
 from jobs.features.registry import feature_of

@@ -11,8 +11,8 @@ from django.utils import timezone
 from auteur.api.problems import NotFound
 from credits import ledger
 from credits.models import CreditTransaction
-from gpu_tasks.contract import Failure, Outcome
-from gpu_tasks.errors import ErrorCode
+from gpu_tasks.runtime.contract import Failure, Outcome
+from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
 from jobs.features.registry import feature_of

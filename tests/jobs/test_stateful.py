@@ -26,7 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gpu_tasks.backends.models import LocalCall, LocalCallState
+from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from jobs import books, queries
 from jobs.models import ENDED, OPEN, Attempt, Event, Job
 from jobs.publishing import FAILED_QUEUE

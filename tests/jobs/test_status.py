@@ -9,9 +9,9 @@ from django.db.models import F
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from gpu_tasks.backends.base import CallState
-from gpu_tasks.backends.models import LocalCall, LocalCallState
-from gpu_tasks.errors import ErrorCode
+from gpu_tasks.runtime.backends.base import CallState
+from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
+from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
 from jobs.features.registry import feature_of

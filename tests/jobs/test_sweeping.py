@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db import OperationalError
 from django.db.models.functions import Now
 
-from gpu_tasks.backends.models import LocalCall, LocalCallState
+from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from jobs import lifecycle
 from jobs.features.registry import features
 from jobs.models import Attempt, AttemptState, Job

@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError
 
 from credits.models import CreditTransaction
-from gpu_tasks.errors import ErrorCode
+from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle, tasks
 from jobs.errors import JobError
 from jobs.models import Attempt, AttemptState, Job

@@ -8,8 +8,8 @@ import pytest
 from celery import current_app
 from django.db.models import F
 
-from gpu_tasks.backends import local
-from gpu_tasks.backends.models import LocalCall
+from gpu_tasks.runtime.backends import local
+from gpu_tasks.runtime.backends.models import LocalCall
 from jobs.models import Attempt, AttemptState, Job
 from jobs.orchestrator import calls
 from tests.jobs.broker import Broker

@@ -6,7 +6,7 @@ import re
 import pytest
 from drf_spectacular.generators import SchemaGenerator
 
-from gpu_tasks.errors import POLICIES, ErrorCode
+from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
 from jobs.models import AttemptState

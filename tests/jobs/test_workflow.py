@@ -8,8 +8,8 @@ import pytest
 from django.utils import timezone
 
 from credits.models import CreditTransaction
-from gpu_tasks.backends.models import LocalCall, LocalCallState
-from gpu_tasks.contract import EngineInfo, Outcome
+from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
+from gpu_tasks.runtime.contract import EngineInfo, Outcome
 from jobs import lifecycle, workflow
 from jobs.models import Attempt, AttemptState, Job
 from media.models import MediaFile

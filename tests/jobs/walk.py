@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from gpu_tasks.contract import EngineInfo, Outcome
+from gpu_tasks.runtime.contract import EngineInfo, Outcome
 from jobs import lifecycle
 from jobs.models import Attempt, Job
 from jobs.orchestrator import admission

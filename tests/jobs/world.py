@@ -18,10 +18,10 @@ from redis.exceptions import RedisError
 from accounts.models import User
 from credits import ledger
 from credits.models import Credits
-from gpu_tasks.backends import local
-from gpu_tasks.backends.models import LocalCall, LocalCallState
-from gpu_tasks.contract import EngineInfo, Failure, Outcome
-from gpu_tasks.errors import ErrorCode
+from gpu_tasks.runtime.backends import local
+from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
+from gpu_tasks.runtime.contract import EngineInfo, Failure, Outcome
+from gpu_tasks.runtime.errors import ErrorCode
 from jobs import heartbeat, lifecycle, submission, tasks
 from jobs.features.registry import feature_of
 from jobs.models import DELIVERING, ENDED, OPEN, Attempt, AttemptState, Job, WorkerHeartbeat

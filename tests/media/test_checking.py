@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from auteur.devstack.processes import BASE_DIR
-from gpu_tasks.confinement import MIB
+from gpu_tasks.runtime.confinement import MIB
 from media import checking, inspection, limits, lines
 from media.checking import CHECKS
 from media.derivation.states import DERIVATIONS
@@ -31,8 +31,8 @@ INTERPRETER_BYTES = 128 * MIB
 """Python, NumPy and FFmpeg's libraries."""
 LOOK = """
 import json, resource, sys
-from gpu_tasks import sandbox
-from gpu_tasks.sources import source_of
+from gpu_tasks.runtime import sandbox
+from gpu_tasks.runtime.sources import source_of
 from media import limits
 
 try:

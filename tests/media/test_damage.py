@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu_tasks.decoding import open_media
-from gpu_tasks.errors import EngineError, ErrorCode, Refusal
+from gpu_tasks.mediakit.decoding import open_media
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Refusal
 from media.derivation.peaks import peaks
 from media.derivation.pictures import of_film
 from media.probing import probe

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from gpu_tasks.errors import ErrorCode
+from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle, workflow
 from jobs.errors import JobError
 from jobs.models import Attempt, AttemptState, Job

@@ -17,7 +17,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from gpu_tasks.backends.models import LocalCall, LocalCallState
+from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from jobs import lifecycle
 from jobs.models import Attempt, AttemptState, Job
 from media import orphans, verification

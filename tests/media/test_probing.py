@@ -4,7 +4,7 @@ from pathlib import Path
 import av
 import pytest
 
-from gpu_tasks import ffmpeg
+from gpu_tasks.mediakit import ffmpeg
 from media.models import MediaType
 from media.probing import MAX_DURATION_MS, DurationUnknown, MediaTooLong, UnsupportedMedia, probe
 from tests.gpu_tasks.films import make_film

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import modal
 from modal_proto import api_pb2
 
-from gpu_tasks.contract import CLASS_LIMITS, Contract, GpuClass
-from gpu_tasks.engine import contracts
-from gpu_tasks.weights import BY_BRANCH, pinned
+from gpu_tasks.runtime.contract import CLASS_LIMITS, Contract, GpuClass
+from gpu_tasks.runtime.engine import contracts
+from gpu_tasks.runtime.weights import BY_BRANCH, pinned
 from tests.modal_peer.book import Book
 from tests.modal_peer.serving import serving
 
@@ -22,7 +22,7 @@ OTHERS = {"download_models"}
 
 def deployed() -> Book:
     """What a control plane knows after a deploy."""
-    from gpu_tasks import modal_app
+    from gpu_tasks.runtime import modal_app
 
     with serving() as peer:
         os.environ["MODAL_SERVER_URL"] = peer.url
@@ -50,7 +50,7 @@ def _compared(
     gpu = function.resources.gpu_config
     on_cpu = contract.gpu is GpuClass.CPU
     yield "signature", SIGNATURE, [one.name for one in function.function_schema.arguments]
-    yield "module", "gpu_tasks.modal_app", function.module_name
+    yield "module", "gpu_tasks.runtime.modal_app", function.module_name
     yield "GPU", ("", 0) if on_cpu else (contract.gpu.modal_type, 1), (gpu.gpu_type, gpu.count)
     reserved = (function.resources.milli_cpu, function.resources.memory_mb)
     yield "reserved CPU and memory", (int(contract.cpu * 1000), contract.memory_mb), reserved

@@ -11,7 +11,7 @@ from modal._utils.grpc_testing import patch_mock_servicer
 from modal_proto import api_pb2
 from modal_proto.api_grpc import ModalClientBase
 
-from gpu_tasks.engine import contracts
+from gpu_tasks.runtime.engine import contracts
 from tests.modal_peer.book import Book, PeerCall
 from tests.modal_peer.deployment import DeploymentRequests, data_of
 from tests.modal_peer.runners import Done, Runners

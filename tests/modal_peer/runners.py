@@ -24,7 +24,7 @@ class Runners:
         self._pools: dict[str, Executor] = {}
 
     def run(self, call: PeerCall, call_id: str, done: Done) -> "Future[dict[str, Any]]":
-        """Run the function of `gpu_tasks/modal_app.py`."""
+        """Run the function of `gpu_tasks/runtime/modal_app.py`."""
         if "run" not in self._pools:
             context = multiprocessing.get_context("spawn")
             self._pools["run"] = ProcessPoolExecutor(self._processes, mp_context=context)
@@ -67,8 +67,8 @@ def _run(
     warnings.filterwarnings("ignore", "The .* function is executing locally")
     from modal._runtime.execution_context import _set_current_context_ids
 
-    from gpu_tasks import modal_app
-    from gpu_tasks.engine import contracts
+    from gpu_tasks.runtime import modal_app
+    from gpu_tasks.runtime.engine import contracts
 
     registered = getattr(modal_app, modal_app.implementation_name(contracts()[function]))
     forget = _set_current_context_ids([f"in-{call_id}"], [call_id], [""])
@@ -81,10 +81,10 @@ def _run(
 def _report(function: str, payload: dict[str, Any], key: str, call_id: str) -> dict[str, Any]:
     from pydantic import SecretStr
 
-    from gpu_tasks.callback import Reporter
-    from gpu_tasks.contract import Outcome
-    from gpu_tasks.engine import contracts
-    from gpu_tasks.errors import Stopped
+    from gpu_tasks.runtime.callback import Reporter
+    from gpu_tasks.runtime.contract import Outcome
+    from gpu_tasks.runtime.engine import contracts
+    from gpu_tasks.runtime.errors import Stopped
 
     outcome = canned_outcome(function)
     known = contracts()[function].payload.model_validate(payload)

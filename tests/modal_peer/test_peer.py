@@ -11,10 +11,10 @@ import modal
 import pytest
 
 from auteur.devstack.processes import BASE_DIR
-from gpu_tasks.callback import Callback
-from gpu_tasks.contract import Outcome
-from tests.gpu_tasks.backends.calls import noop
+from gpu_tasks.runtime.callback import Callback
+from gpu_tasks.runtime.contract import Outcome
 from tests.gpu_tasks.peer import Peer, serving
+from tests.gpu_tasks.runtime.backends.calls import noop
 from tests.modal_peer.scenario import Scenario, Script
 from tests.waiting import until
 

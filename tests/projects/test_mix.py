@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gpu_tasks import ffmpeg
+from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import Format
 from gpu_tasks.render.plan import plan
 from gpu_tasks.render.sound import HEADROOM_DB

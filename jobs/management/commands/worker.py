@@ -8,7 +8,7 @@ from celery import current_app
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from gpu_tasks.contract import GpuClass
+from gpu_tasks.runtime.contract import GpuClass
 from jobs.publishing import cpu_queues, media_queues, step_queues
 
 TRY_DEVICE = "import sys, torch; torch.zeros(1, device=sys.argv[1])"

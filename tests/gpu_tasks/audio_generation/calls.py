@@ -15,8 +15,8 @@ from gpu_tasks.audio_generation.contract import (
     AudioGenerationResult,
 )
 from gpu_tasks.audio_generation.synthesis import Floats
-from gpu_tasks.contract import OutputFile
-from gpu_tasks.engine import Engine
+from gpu_tasks.runtime.contract import OutputFile
+from gpu_tasks.runtime.engine import Engine
 from tests.gpu_tasks.workspaces import workspace
 
 

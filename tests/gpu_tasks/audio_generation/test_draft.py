@@ -14,8 +14,8 @@ from gpu_tasks.audio_generation.contract import (
 from gpu_tasks.audio_generation.draft import FADE_SECONDS, LAYERS
 from gpu_tasks.audio_generation.mastering import CEILING, TARGET_LUFS
 from gpu_tasks.audio_generation.prompt import VOCABULARY
-from gpu_tasks.engine import Engine, load
-from gpu_tasks.errors import Stopped
+from gpu_tasks.runtime.engine import Engine, load
+from gpu_tasks.runtime.errors import Stopped
 from tests.gpu_tasks.audio_generation.calls import (
     centre_hertz,
     generate,

@@ -7,9 +7,9 @@ import pytest
 
 from gpu_tasks.audio_generation.contract import MODELS, RATE
 from gpu_tasks.audio_generation.mastering import TARGET_LUFS, loudness
-from gpu_tasks.engine import Engine, load
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
-from gpu_tasks.runner import code_of
+from gpu_tasks.runtime.engine import Engine, load
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.runner import code_of
 from tests.gpu_tasks.audio_generation.calls import generate, payload, samples_of
 
 torch = pytest.importorskip("torch")

@@ -12,8 +12,8 @@ from diffusers import (
 from diffusers.pipelines.stable_audio.modeling_stable_audio import StableAudioProjectionModel
 from transformers import T5Config, T5EncoderModel, T5TokenizerFast
 
-from gpu_tasks import weights
 from gpu_tasks.audio_generation.contract import CHANNELS, MODELS, RATE
+from gpu_tasks.runtime import weights
 
 LATENT_SIZE = 100
 """Times the autoencoder's hop of 1024 samples: two seconds and a little."""

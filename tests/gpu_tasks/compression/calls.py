@@ -16,9 +16,9 @@ from gpu_tasks.compression.contract import (
     CompressionPayload,
     CompressionResult,
 )
-from gpu_tasks.contract import InputFile, OutputFile
-from gpu_tasks.engine import Engine
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.contract import InputFile, OutputFile
+from gpu_tasks.runtime.engine import Engine
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from tests.gpu_tasks.workspaces import workspace
 
 

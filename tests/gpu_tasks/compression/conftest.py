@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_tasks.engine import Engine, load
+from gpu_tasks.runtime.engine import Engine, load
 from tests.gpu_tasks.films import make_film
 
 RICH = (

@@ -6,9 +6,9 @@ import av
 import numpy as np
 import pytest
 
-from gpu_tasks import ffmpeg
 from gpu_tasks.compression.source import look
-from gpu_tasks.engine import Engine
+from gpu_tasks.mediakit import ffmpeg
+from gpu_tasks.runtime.engine import Engine
 from tests.gpu_tasks.compression.calls import compress
 from tests.gpu_tasks.films import make_film
 

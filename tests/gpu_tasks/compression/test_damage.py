@@ -5,9 +5,9 @@ from pathlib import Path
 import av
 import pytest
 
-from gpu_tasks import audio, ffmpeg
-from gpu_tasks import film as pictures
-from gpu_tasks.engine import Engine
+from gpu_tasks.mediakit import audio, ffmpeg
+from gpu_tasks.mediakit import film as pictures
+from gpu_tasks.runtime.engine import Engine
 from tests.gpu_tasks.compression.calls import refused
 from tests.gpu_tasks.films import make_film
 

@@ -7,19 +7,19 @@ import av
 import numpy as np
 import pytest
 
-from gpu_tasks import ffmpeg
 from gpu_tasks.compression.compressor import NOTHING_TO_GAIN, Compressor
 from gpu_tasks.compression.contract import Codec
 from gpu_tasks.compression.draft import Fast
 from gpu_tasks.compression.encoders import Encoder
 from gpu_tasks.compression.likeness import MEASURED_SECONDS
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Engine
-from gpu_tasks.errors import Stopped
+from gpu_tasks.mediakit import ffmpeg
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Engine
+from gpu_tasks.runtime.errors import Stopped
 from tests.gpu_tasks.compression.calls import compress, frames_of, refused, starts_at_once
 from tests.gpu_tasks.films import make_film, turned
-from tests.gpu_tasks.test_ffmpeg import children
-from tests.gpu_tasks.test_film import HDR, VARIABLE
+from tests.gpu_tasks.mediakit.test_ffmpeg import children
+from tests.gpu_tasks.mediakit.test_film import HDR, VARIABLE
 
 INTRA = ("-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj420p")
 """A film that everything is smaller than."""

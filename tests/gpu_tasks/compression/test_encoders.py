@@ -2,7 +2,6 @@
 
 import pytest
 
-from gpu_tasks import ffmpeg
 from gpu_tasks.compression.contract import CONTRACT, Codec
 from gpu_tasks.compression.encoders import (
     BUDGET_SECONDS,
@@ -15,6 +14,7 @@ from gpu_tasks.compression.encoders import (
     software,
     works,
 )
+from gpu_tasks.mediakit import ffmpeg
 
 
 @pytest.mark.parametrize("codec", Codec)

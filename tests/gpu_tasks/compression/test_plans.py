@@ -10,7 +10,7 @@ from gpu_tasks.compression import plans
 from gpu_tasks.compression.contract import Codec
 from gpu_tasks.compression.plans import SoundPlan, for_archive, for_size, for_web
 from gpu_tasks.compression.source import Pictures, Sound, Source
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 SHOWN = Pictures(
     codec="h264",

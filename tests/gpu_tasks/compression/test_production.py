@@ -7,7 +7,7 @@ import pytest
 from gpu_tasks.compression.contract import Codec
 from gpu_tasks.compression.encoders import SOFTWARE, hardware
 from gpu_tasks.compression.production import Thorough
-from gpu_tasks.engine import Engine, load
+from gpu_tasks.runtime.engine import Engine, load
 from tests.gpu_tasks.compression.calls import compress
 
 

@@ -6,8 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from gpu_tasks import ffmpeg
-from gpu_tasks.engine import Engine
+from gpu_tasks.mediakit import ffmpeg
+from gpu_tasks.runtime.engine import Engine
 from tests.gpu_tasks.compression.calls import compress, refused, starts_at_once
 from tests.gpu_tasks.films import make_film
 from tests.gpu_tasks.recordings import MONOLOGUE

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from gpu_tasks import ffmpeg
 from gpu_tasks.compression.source import look
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.mediakit import ffmpeg
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from tests.gpu_tasks.films import make_film, turned
+from tests.gpu_tasks.mediakit.test_film import HDR
 from tests.gpu_tasks.recordings import MONOLOGUE
-from tests.gpu_tasks.test_film import HDR
 
 
 def test_a_film(tmp_path: Path):

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.detection import detect
-from gpu_tasks.faces.iris import Eye, iris
-from gpu_tasks.faces.mesh import landmarks, mesh, square_around
-from gpu_tasks.film import FilmWriter, Frame, look
 from gpu_tasks.gaze_redirection.gaze import Gaze, gaze_of
 from gpu_tasks.gaze_redirection.warp import Opening, move_iris
-from tests.gpu_tasks.faces.portrait import Place, scene
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.detection import detect
+from gpu_tasks.mediakit.faces.iris import Eye, iris
+from gpu_tasks.mediakit.faces.mesh import landmarks, mesh, square_around
+from gpu_tasks.mediakit.film import FilmWriter, Frame, look
 from tests.gpu_tasks.films import make_film
+from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
 
 RATE = Fraction(25)
 FACE = 256

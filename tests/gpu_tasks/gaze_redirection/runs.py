@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-from gpu_tasks.contract import InputFile, OutputFile
-from gpu_tasks.engine import Engine
 from gpu_tasks.gaze_redirection.contract import (
     GazeRedirectionPayload,
     GazeRedirectionResult,
     Target,
 )
+from gpu_tasks.runtime.contract import InputFile, OutputFile
+from gpu_tasks.runtime.engine import Engine
 from tests.gpu_tasks.workspaces import workspace
 
 

@@ -3,9 +3,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gpu_tasks.faces.iris import INNER, OUTER, Eye
-from gpu_tasks.faces.pose import pose_of
-from gpu_tasks.faces.regions import LEFT_EYE, RIGHT_EYE
 from gpu_tasks.gaze_redirection.gaze import (
     AWAY_DEGREES,
     CLOSED,
@@ -18,9 +15,12 @@ from gpu_tasks.gaze_redirection.gaze import (
     UNSEEN,
     gaze_of,
 )
-from tests.gpu_tasks.faces.portrait import Place, scene
-from tests.gpu_tasks.faces.test_pose import head, turn
+from gpu_tasks.mediakit.faces.iris import INNER, OUTER, Eye
+from gpu_tasks.mediakit.faces.pose import pose_of
+from gpu_tasks.mediakit.faces.regions import LEFT_EYE, RIGHT_EYE
 from tests.gpu_tasks.gaze_redirection.people import CENTRE, SIZE, looks, person
+from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
+from tests.gpu_tasks.mediakit.faces.test_pose import head, turn
 
 
 def contour_of(rim: np.ndarray, openness: float) -> np.ndarray:

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from gpu_tasks import weights
-from gpu_tasks.engine import Engine
-from gpu_tasks.errors import ErrorCode, Stopped
 from gpu_tasks.gaze_redirection.contract import CONTRACT, MODELS
 from gpu_tasks.gaze_redirection.draft import load as load_draft
-from gpu_tasks.runner import code_of
-from tests.gpu_tasks.faces.portrait import Place, scene
-from tests.gpu_tasks.faces.tiny_restorer import save_tiny_restorer
+from gpu_tasks.runtime import weights
+from gpu_tasks.runtime.engine import Engine
+from gpu_tasks.runtime.errors import ErrorCode, Stopped
+from gpu_tasks.runtime.runner import code_of
 from tests.gpu_tasks.gaze_redirection.people import frames_of, write_film
 from tests.gpu_tasks.gaze_redirection.runs import run
+from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
+from tests.gpu_tasks.mediakit.faces.tiny_restorer import save_tiny_restorer
 
 pytestmark = [pytest.mark.torch, pytest.mark.shims]
 
@@ -69,8 +69,8 @@ def test_without_weights_it_is_not_loaded(model_dir: Path, tmp_path: Path):
 
 def engine_with(network: Callable[[Any], Any]) -> Engine:
     """The engine with another network."""
-    from gpu_tasks.faces.restoration import FaceRestorer
     from gpu_tasks.gaze_redirection.production import ProductionEngine
+    from gpu_tasks.mediakit.faces.restoration import FaceRestorer
 
     return ProductionEngine(FaceRestorer(network, "cpu"))
 

@@ -8,9 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.film import Film, Frame
 from gpu_tasks.gaze_redirection.contract import (
     MAX_FRAMES,
     MAX_SECONDS,
@@ -20,7 +17,9 @@ from gpu_tasks.gaze_redirection.contract import (
 from gpu_tasks.gaze_redirection.draft import load
 from gpu_tasks.gaze_redirection.gaze import GAIN
 from gpu_tasks.gaze_redirection.redirection import Redirector, at_most, checked, rate_within
-from tests.gpu_tasks.faces.portrait import Place, scene
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.film import Film, Frame
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 from tests.gpu_tasks.films import turned
 from tests.gpu_tasks.gaze_redirection.people import (
     CENTRE,
@@ -34,6 +33,7 @@ from tests.gpu_tasks.gaze_redirection.people import (
     write_film,
 )
 from tests.gpu_tasks.gaze_redirection.runs import run
+from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
 
 ASIDE = 0.15
 WALL = np.full((SIZE["height"], SIZE["width"], 3), 140, np.uint8)

@@ -2,12 +2,12 @@ import cv2
 import numpy as np
 import pytest
 
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.iris import Eye
-from gpu_tasks.film import Frame
 from gpu_tasks.gaze_redirection.warp import PUPIL, Opening, kept_inside, move_iris
-from tests.gpu_tasks.faces.portrait import Place, scene
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.iris import Eye
+from gpu_tasks.mediakit.film import Frame
 from tests.gpu_tasks.gaze_redirection.people import CENTRE, SIZE, eyes_of, opening_of
+from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
 
 
 @pytest.fixture(scope="module")

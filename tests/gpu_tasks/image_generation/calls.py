@@ -7,10 +7,10 @@ from uuid import uuid4
 import cv2
 import numpy as np
 
-from gpu_tasks.contract import OutputFile
-from gpu_tasks.engine import Engine
-from gpu_tasks.film import Frame
 from gpu_tasks.image_generation.contract import ImageGenerationPayload, ImageGenerationResult
+from gpu_tasks.mediakit.film import Frame
+from gpu_tasks.runtime.contract import OutputFile
+from gpu_tasks.runtime.engine import Engine
 from tests.gpu_tasks.workspaces import workspace
 
 PROMPT = "a sailing boat on the sea at sunset"

@@ -13,7 +13,7 @@ from gpu_tasks.image_generation.contract import (
     SEEDS,
     SIDE_STEP,
 )
-from gpu_tasks.prompts import MAX_PROMPT_CHARACTERS
+from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS
 from tests.gpu_tasks.image_generation.calls import payload
 
 

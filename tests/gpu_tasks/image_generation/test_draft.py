@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpu_tasks import engine as engines
-from gpu_tasks.engine import Engine
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.image_generation.contract import MAX_COUNT
+from gpu_tasks.runtime import engine as engines
+from gpu_tasks.runtime.engine import Engine
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 from tests.gpu_tasks.image_generation.calls import generate, payload
 
 

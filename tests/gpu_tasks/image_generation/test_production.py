@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpu_tasks import engine as engines
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Engine
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.image_generation.contract import MODELS
-from gpu_tasks.runner import code_of
+from gpu_tasks.runtime import engine as engines
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Engine
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.runner import code_of
 from tests.gpu_tasks.image_generation import tiny
 from tests.gpu_tasks.image_generation.calls import generate, payload
 

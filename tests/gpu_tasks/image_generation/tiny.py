@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from gpu_tasks import weights
 from gpu_tasks.image_generation.contract import MODELS
+from gpu_tasks.runtime import weights
 from tests.gpu_tasks import tiny_texts
 
 WIDTH = 32

@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import numpy as np
 
-from gpu_tasks.contract import InputFile, OutputFile
-from gpu_tasks.engine import Engine, Workspace
-from gpu_tasks.film import FilmWriter, Frame
 from gpu_tasks.lip_sync.contract import LipSyncPayload, LipSyncResult
-from tests.gpu_tasks.faces.portrait import Place, scene
+from gpu_tasks.mediakit.film import FilmWriter, Frame
+from gpu_tasks.runtime.contract import InputFile, OutputFile
+from gpu_tasks.runtime.engine import Engine, Workspace
+from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
 from tests.gpu_tasks.workspaces import workspace
 
 WIDTH, HEIGHT = 240, 180

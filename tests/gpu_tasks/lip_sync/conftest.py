@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu_tasks.engine import Engine, load
 from gpu_tasks.lip_sync.contract import LipSyncResult
+from gpu_tasks.runtime.engine import Engine, load
 from tests.gpu_tasks.lip_sync.calls import filmed, nodding, synced
 from tests.gpu_tasks.recordings import SHORT
 

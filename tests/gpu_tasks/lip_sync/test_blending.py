@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.regions import INNER_LIPS, LEFT_EYE, RIGHT_EYE, canonical
-from gpu_tasks.faces.tracking import FaceTracker
-from gpu_tasks.film import Frame
 from gpu_tasks.lip_sync.blending import MIN_SIDE, NOSE_RIDGE, Box
-from tests.gpu_tasks.faces.portrait import Place, scene
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.regions import INNER_LIPS, LEFT_EYE, RIGHT_EYE, canonical
+from gpu_tasks.mediakit.faces.tracking import FaceTracker
+from gpu_tasks.mediakit.film import Frame
+from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
 
 CHIN = 152
 UNDER_NOSE = 2

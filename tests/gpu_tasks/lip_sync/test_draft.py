@@ -7,15 +7,14 @@ import numpy as np
 import psutil
 import pytest
 
-from gpu_tasks.audio import RATE
-from gpu_tasks.engine import Engine
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
-from gpu_tasks.faces.tracking import FaceTracker
-from gpu_tasks.film import look
 from gpu_tasks.lip_sync.contract import MAX_SECONDS, MIN_SECONDS, LipSyncResult
 from gpu_tasks.lip_sync.speech import lips
-from gpu_tasks.mouth import opening_of
-from tests.gpu_tasks.faces.portrait import Place, scene
+from gpu_tasks.mediakit.audio import RATE
+from gpu_tasks.mediakit.faces.tracking import FaceTracker
+from gpu_tasks.mediakit.film import look
+from gpu_tasks.mediakit.mouth import opening_of
+from gpu_tasks.runtime.engine import Engine
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 from tests.gpu_tasks.films import make_film, turned
 from tests.gpu_tasks.lip_sync.calls import (
     FRAME_RATE,
@@ -28,6 +27,7 @@ from tests.gpu_tasks.lip_sync.calls import (
     synced,
     workspace_of,
 )
+from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
 from tests.gpu_tasks.recordings import SHORT, sound_of, tone, write_sound
 
 pytestmark = pytest.mark.xdist_group("lip_sync")

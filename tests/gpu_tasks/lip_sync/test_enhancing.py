@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpu_tasks.audio import RATE
-from gpu_tasks.engine import load
-from gpu_tasks.faces.detection import detect
-from gpu_tasks.faces.mesh import landmarks
-from gpu_tasks.film import look
 from gpu_tasks.lip_sync.contract import MODELS
-from gpu_tasks.weights import folder
-from tests.gpu_tasks.faces.portrait import Place, scene
+from gpu_tasks.mediakit.audio import RATE
+from gpu_tasks.mediakit.faces.detection import detect
+from gpu_tasks.mediakit.faces.mesh import landmarks
+from gpu_tasks.mediakit.film import look
+from gpu_tasks.runtime.engine import load
+from gpu_tasks.runtime.weights import folder
 from tests.gpu_tasks.lip_sync import tiny
 from tests.gpu_tasks.lip_sync.calls import filmed, nodding, synced
+from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
 from tests.gpu_tasks.recordings import tone, write_sound
 
 pytestmark = [pytest.mark.torch, pytest.mark.shims]
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.shims]
 
 @pytest.fixture
 def model_dir(tmp_path: Path) -> Path:
-    from tests.gpu_tasks.faces.tiny_restorer import save_tiny_restorer
+    from tests.gpu_tasks.mediakit.faces.tiny_restorer import save_tiny_restorer
 
     save_tiny_restorer(folder(tmp_path / "models", MODELS["restoration"]))
     return tiny.save(tmp_path / "models")

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpu_tasks.audio import RATE
 from gpu_tasks.lip_sync.contract import MAX_RATE, MAX_SECONDS, MIN_RATE
 from gpu_tasks.lip_sync.footage import _recording, rate_of, source_index
 from gpu_tasks.lip_sync.speech import lips
+from gpu_tasks.mediakit.audio import RATE
+from tests.gpu_tasks.mediakit.test_loudness import at_level
 from tests.gpu_tasks.recordings import SHORT, sound_of, tone, write_sound
-from tests.gpu_tasks.test_loudness import at_level
 
 
 def test_frames_go_back_and_forth_and_none_stands_still():

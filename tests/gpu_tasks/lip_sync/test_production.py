@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpu_tasks.audio import RATE
-from gpu_tasks.engine import Engine, load
-from gpu_tasks.errors import ErrorCode, Stopped
-from gpu_tasks.film import look
 from gpu_tasks.lip_sync.contract import MODELS, LipSyncResult
-from gpu_tasks.runner import code_of
-from tests.gpu_tasks.faces.portrait import scene
+from gpu_tasks.mediakit.audio import RATE
+from gpu_tasks.mediakit.film import look
+from gpu_tasks.runtime.engine import Engine, load
+from gpu_tasks.runtime.errors import ErrorCode, Stopped
+from gpu_tasks.runtime.runner import code_of
 from tests.gpu_tasks.lip_sync import tiny
 from tests.gpu_tasks.lip_sync.calls import (
     HEIGHT,
@@ -24,6 +23,7 @@ from tests.gpu_tasks.lip_sync.calls import (
     synced,
     workspace_of,
 )
+from tests.gpu_tasks.mediakit.faces.portrait import scene
 from tests.gpu_tasks.recordings import SHORT, sound_of, tone, write_sound
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("lip_sync")]

@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from gpu_tasks.audio import RATE, Samples
 from gpu_tasks.lip_sync.speech import FLOOR_DB, Lips, lips
+from gpu_tasks.mediakit.audio import RATE, Samples
 from tests.gpu_tasks.recordings import tone
 
 FRAME_RATE = Fraction(25)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from gpu_tasks.lip_sync.contract import MODELS
-from gpu_tasks.weights import folder
+from gpu_tasks.runtime.weights import folder
 
 CHANNELS = 16
 """Of Whisper's states: 384 in the real one."""

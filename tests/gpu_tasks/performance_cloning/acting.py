@@ -6,12 +6,12 @@ from functools import cache
 import cv2
 import numpy as np
 
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.tracking import FaceTracker
-from gpu_tasks.film import Frame
-from gpu_tasks.mouth import Shape, shaped
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.tracking import FaceTracker
+from gpu_tasks.mediakit.film import Frame
+from gpu_tasks.mediakit.mouth import Shape, shaped
 from gpu_tasks.performance_cloning.eyelids import closed
-from tests.gpu_tasks.faces.portrait import Place, scene
+from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
 
 WIDTH, HEIGHT = 240, 200
 FRAMES = 30

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from gpu_tasks.engine import Engine, load
 from gpu_tasks.performance_cloning.contract import PerformanceCloningResult
-from tests.gpu_tasks.faces.portrait import PORTRAIT
+from gpu_tasks.runtime.engine import Engine, load
 from tests.gpu_tasks.lip_sync.calls import filmed
+from tests.gpu_tasks.mediakit.faces.portrait import PORTRAIT
 from tests.gpu_tasks.performance_cloning.acting import acted, blink, opening, tilt
 from tests.gpu_tasks.performance_cloning.calls import cloned
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gpu_tasks.faces.iris import iris
+from gpu_tasks.mediakit.faces.iris import iris
 from gpu_tasks.performance_cloning.bending import INFLUENCE, bent
 from gpu_tasks.performance_cloning.eyelids import closed
 from tests.gpu_tasks.performance_cloning.acting import face, landmarks

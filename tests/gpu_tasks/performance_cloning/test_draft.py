@@ -8,22 +8,22 @@ import numpy as np
 import psutil
 import pytest
 
-from gpu_tasks.engine import Engine
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.iris import iris
-from gpu_tasks.faces.tracking import FaceTracker
-from gpu_tasks.film import Frame, look
-from gpu_tasks.mouth import opening_of
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.iris import iris
+from gpu_tasks.mediakit.faces.tracking import FaceTracker
+from gpu_tasks.mediakit.film import Frame, look
+from gpu_tasks.mediakit.mouth import opening_of
 from gpu_tasks.performance_cloning.contract import (
     MAX_SECONDS,
     MIN_FACE_PIXELS,
     PerformanceCloningResult,
 )
 from gpu_tasks.performance_cloning.performance import driving_film
-from tests.gpu_tasks.faces.portrait import PORTRAIT, Place, portrait, scene
+from gpu_tasks.runtime.engine import Engine
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 from tests.gpu_tasks.films import make_film, turned
 from tests.gpu_tasks.lip_sync.calls import damaged, filmed
+from tests.gpu_tasks.mediakit.faces.portrait import PORTRAIT, Place, portrait, scene
 from tests.gpu_tasks.performance_cloning.acting import (
     FRAMES,
     HEIGHT,
@@ -112,7 +112,7 @@ def test_a_performer_who_does_nothing_leaves_the_portrait_still(draft: Engine, t
 
 
 def test_the_films_sound_goes_with_it(draft: Engine, performance: Path, tmp_path: Path):
-    from gpu_tasks import ffmpeg
+    from gpu_tasks.mediakit import ffmpeg
 
     loud = tmp_path / "loud.mp4"
     tone = "sine=frequency=440:duration=1.2"

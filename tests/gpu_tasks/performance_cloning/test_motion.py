@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from gpu_tasks.faces.crops import Points
-from gpu_tasks.faces.regions import LEFT_BROW, RIGHT_BROW, canonical
+from gpu_tasks.mediakit.faces.crops import Points
+from gpu_tasks.mediakit.faces.regions import LEFT_BROW, RIGHT_BROW, canonical
 from gpu_tasks.performance_cloning.motion import (
     MAX_EXPRESSION,
     MAX_GROWTH,

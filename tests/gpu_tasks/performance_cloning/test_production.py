@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
-from gpu_tasks.film import look
+from gpu_tasks.mediakit.film import look
 from gpu_tasks.performance_cloning.contract import (
     MAX_SECONDS,
     MODELS,
     PerformanceCloningResult,
 )
-from gpu_tasks.runner import code_of
-from tests.gpu_tasks.faces.portrait import PORTRAIT, scene
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.runner import code_of
 from tests.gpu_tasks.films import make_film
 from tests.gpu_tasks.lip_sync.calls import filmed
+from tests.gpu_tasks.mediakit.faces.portrait import PORTRAIT, scene
 from tests.gpu_tasks.performance_cloning import tiny
 from tests.gpu_tasks.performance_cloning.acting import HEIGHT, WIDTH, acted, face, opening
 from tests.gpu_tasks.performance_cloning.calls import cloned, payload, workspace_of

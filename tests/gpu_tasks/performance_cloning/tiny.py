@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from gpu_tasks.performance_cloning.contract import MODELS
-from gpu_tasks.weights import folder
+from gpu_tasks.runtime.weights import folder
 
 FACE_SIDE = 16
 """Of the pictures of faces: 512 in the real one."""

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gpu_tasks.contract import InputFile, OutputFile
-from gpu_tasks.engine import Workspace
 from gpu_tasks.render.contract import (
     Clip,
     Format,
@@ -21,6 +19,8 @@ from gpu_tasks.render.contract import (
 )
 from gpu_tasks.render.plan import plan
 from gpu_tasks.render.rendering import RenderEngine
+from gpu_tasks.runtime.contract import InputFile, OutputFile
+from gpu_tasks.runtime.engine import Workspace
 
 
 def clip(source: int, start_ms: int, end_ms: int, in_ms: int = 0, **more: Any) -> Clip:

@@ -7,7 +7,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_tasks import ffmpeg
+from gpu_tasks.mediakit import ffmpeg
 
 WIDTH, HEIGHT = 96, 48
 COLUMNS, ROWS = 6, 2

@@ -6,9 +6,9 @@ import av
 import numpy as np
 import pytest
 
-from gpu_tasks import ffmpeg, film
 from gpu_tasks.compression import source
-from gpu_tasks.decoding import open_media
+from gpu_tasks.mediakit import ffmpeg, film
+from gpu_tasks.mediakit.decoding import open_media
 from media.derivation.frames import picture_in, pictures_at
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gpu_tasks import ffmpeg
+from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import Captions, Cue, Format
 from gpu_tasks.render.drawing import draw
 from gpu_tasks.render.plan import Words

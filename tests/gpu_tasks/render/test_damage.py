@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpu_tasks import ffmpeg
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import Format, Output
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 
 

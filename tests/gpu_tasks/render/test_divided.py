@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from gpu_tasks import ffmpeg
+from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import Clip, Format
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 from tests.properties import LONG

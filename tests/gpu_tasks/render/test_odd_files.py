@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gpu_tasks import ffmpeg, film
-from gpu_tasks.errors import Refusal
+from gpu_tasks.mediakit import ffmpeg, film
+from gpu_tasks.runtime.errors import Refusal
 from media.derivation.pictures import made
 from media.inspection import inspect, look
 from media.limits import DECODING

@@ -10,10 +10,10 @@ import numpy as np
 import psutil
 import pytest
 
-from gpu_tasks import ffmpeg
-from gpu_tasks.errors import Stopped
+from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import Clip, Format, Timeline
 from gpu_tasks.render.rendering import StandsStill, moving, stretches_at_once
+from gpu_tasks.runtime.errors import Stopped
 from tests.gpu_tasks.films import make_film, turned
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 from tests.gpu_tasks.render.films import (

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_tasks import ffmpeg, film
-from gpu_tasks.decoding import open_media
+from gpu_tasks.mediakit import ffmpeg, film
+from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.video_query import sampling
 from media.derivation.frames import pictures_at
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gpu_tasks import ffmpeg
-from gpu_tasks.errors import EngineError
+from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import MIN_GAIN_DB, Clip, Format
+from gpu_tasks.runtime.errors import EngineError
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 
 RATE = 48_000

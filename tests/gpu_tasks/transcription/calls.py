@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from gpu_tasks.contract import InputFile, OutputFile
-from gpu_tasks.engine import Engine, Workspace
+from gpu_tasks.runtime.contract import InputFile, OutputFile
+from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.transcription.contract import (
     Transcript,
     TranscriptionPayload,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_tasks.engine import Engine, load
+from gpu_tasks.runtime.engine import Engine, load
 from gpu_tasks.transcription.contract import Transcript, TranscriptionResult
 from tests.gpu_tasks.recordings import INTERVIEW
 from tests.gpu_tasks.transcription.calls import transcribe

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gpu_tasks.audio import RATE
+from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.transcription.chunks import CHUNK_SAMPLES, MAX_PAUSE_SAMPLES, Chunk, chunks
 from gpu_tasks.transcription.utterances import Utterance
 

@@ -7,9 +7,9 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from gpu_tasks.audio import RATE
-from gpu_tasks.engine import load
-from gpu_tasks.errors import Stopped
+from gpu_tasks.mediakit.audio import RATE
+from gpu_tasks.runtime.engine import load
+from gpu_tasks.runtime.errors import Stopped
 from gpu_tasks.transcription.diarization import Diarization
 from tests.gpu_tasks.recordings import INTERVIEW, SHORT, sound_of
 from tests.gpu_tasks.transcription import tiny_pyannote

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpu_tasks.audio import RATE
-from gpu_tasks.engine import Engine
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.mediakit.audio import RATE
+from gpu_tasks.runtime.engine import Engine
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.transcription.contract import DRAFT_LANGUAGES, Transcript, TranscriptionResult
+from tests.gpu_tasks.mediakit.test_loudness import at_level
 from tests.gpu_tasks.recordings import (
     BROKEN,
     INTERVIEW,
@@ -20,7 +21,6 @@ from tests.gpu_tasks.recordings import (
     write_film,
     write_sound,
 )
-from tests.gpu_tasks.test_loudness import at_level
 from tests.gpu_tasks.transcription.calls import payload, transcribe, workspace_with
 
 pytestmark = pytest.mark.xdist_group("draft")

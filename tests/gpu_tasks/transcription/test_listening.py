@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gpu_tasks.audio import RATE, SoundTrack
-from gpu_tasks.decoding import open_media
-from gpu_tasks.errors import Stopped
+from gpu_tasks.mediakit.audio import RATE, SoundTrack
+from gpu_tasks.mediakit.decoding import open_media
+from gpu_tasks.runtime.errors import Stopped
 from gpu_tasks.transcription.listening import listen
 from tests.gpu_tasks.recordings import tone, write_sound
 

@@ -10,10 +10,10 @@ import pytest
 pytest.importorskip("transformers")
 import torch
 
-from gpu_tasks import runner
-from gpu_tasks.audio import RATE
-from gpu_tasks.engine import Engine, load
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.mediakit.audio import RATE
+from gpu_tasks.runtime import runner
+from gpu_tasks.runtime.engine import Engine, load
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.transcription import production
 from gpu_tasks.transcription.contract import MODELS, Transcript
 from gpu_tasks.transcription.production import MIN_WORD_MS, ordered

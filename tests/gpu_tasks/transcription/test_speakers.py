@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gpu_tasks.audio import RATE, Block, Samples
+from gpu_tasks.mediakit.audio import RATE, Block, Samples
 from gpu_tasks.transcription.speakers import (
     MAX_SPEAKERS,
     MIN_SPEAKER_SECONDS,

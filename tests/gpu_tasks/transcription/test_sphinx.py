@@ -7,8 +7,8 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 
-from gpu_tasks.audio import RATE, Samples
-from gpu_tasks.errors import Stopped
+from gpu_tasks.mediakit.audio import RATE, Samples
+from gpu_tasks.runtime.errors import Stopped
 from gpu_tasks.transcription.sphinx import CHUNK_SECONDS, Recogniser
 from gpu_tasks.transcription.utterances import FRAME
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gpu_tasks.audio import RATE, Block, Samples
+from gpu_tasks.mediakit.audio import RATE, Block, Samples
 from gpu_tasks.transcription.utterances import (
     CUT_WITHIN_FRAMES,
     FRAME,

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from gpu_tasks.audio import RATE
-from gpu_tasks.errors import Stopped
+from gpu_tasks.mediakit.audio import RATE
+from gpu_tasks.runtime.errors import Stopped
 from gpu_tasks.transcription import whisper as module
 from gpu_tasks.transcription.chunks import Chunk
 from gpu_tasks.transcription.turns import HeardWord

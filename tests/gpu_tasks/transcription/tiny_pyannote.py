@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from gpu_tasks import weights
+from gpu_tasks.runtime import weights
 from gpu_tasks.transcription.contract import MODELS
 from tests.gpu_tasks.shims import stand_in
 

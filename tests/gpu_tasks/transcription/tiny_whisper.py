@@ -15,7 +15,7 @@ from transformers import (
 )
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
-from gpu_tasks import weights
+from gpu_tasks.runtime import weights
 from gpu_tasks.transcription.contract import MODELS
 
 SAID = " Hello, world. It is me."

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from gpu_tasks.audio import RATE
-from gpu_tasks.engine import Engine, load
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.mediakit.audio import RATE
+from gpu_tasks.runtime.engine import Engine, load
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.transcription.contract import Transcript
 from gpu_tasks.tts import draft
 from gpu_tasks.tts.contract import MAX_CHARACTERS, MAX_SPEED, MIN_SPEED, SAMPLE_RATE

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.tts import planning
 from gpu_tasks.tts.contract import MAX_CHARACTERS, MAX_SPEED, MIN_SPEED
 from gpu_tasks.tts.planning import (

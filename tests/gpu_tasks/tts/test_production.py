@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpu_tasks import runner, weights
-from gpu_tasks.engine import Engine, load
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime import runner, weights
+from gpu_tasks.runtime.engine import Engine, load
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.tts import planning
 from gpu_tasks.tts.contract import MAX_CHARACTERS, MIN_SPEED, MODELS, SAMPLE_RATE
 from gpu_tasks.tts.voices import NO_SPEECH, speech_of

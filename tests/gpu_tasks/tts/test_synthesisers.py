@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.tts import synthesisers
 from gpu_tasks.tts.synthesisers import MISSING, Espeak, Flite, Synthesiser, installed, language_of
 

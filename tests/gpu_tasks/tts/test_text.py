@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.tts.text import NOTHING_TO_SAY, cleaned, in_one_paragraph, pieces, romanised
 
 

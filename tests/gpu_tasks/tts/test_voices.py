@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpu_tasks.audio import RATE
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.mediakit.audio import RATE
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.tts import voices
 from gpu_tasks.tts.contract import SAMPLE_RATE
 from gpu_tasks.tts.voices import MAX_SPEECH_SECONDS, NO_SPEECH, pitch_of, resampled, speech_of

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gpu_tasks import weights
+from gpu_tasks.runtime import weights
 from gpu_tasks.tts.contract import MODELS, SAMPLE_RATE
 from tests.gpu_tasks.shims import stand_in
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-from gpu_tasks.contract import OutputFile
-from gpu_tasks.engine import Engine
-from gpu_tasks.film import Film, look
+from gpu_tasks.mediakit.film import Film, look
+from gpu_tasks.runtime.contract import OutputFile
+from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.video_generation.contract import (
     Resolution,
     VideoGenerationPayload,

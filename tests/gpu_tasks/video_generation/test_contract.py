@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gpu_tasks.prompts import MAX_PROMPT_CHARACTERS
+from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS
 from gpu_tasks.video_generation.contract import MAX_SECONDS, MIN_SECONDS, Resolution
 from tests.gpu_tasks.video_generation.calls import payload
 

@@ -7,10 +7,10 @@ import numpy as np
 import psutil
 import pytest
 
-from gpu_tasks import engine as engines
-from gpu_tasks.engine import Engine
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
-from gpu_tasks.film import Film, Frame
+from gpu_tasks.mediakit.film import Film, Frame
+from gpu_tasks.runtime import engine as engines
+from gpu_tasks.runtime.engine import Engine
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.video_generation.contract import Resolution, VideoGenerationResult
 from tests.gpu_tasks.video_generation.calls import generate, payload
 

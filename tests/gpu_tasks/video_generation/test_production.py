@@ -7,12 +7,12 @@ import numpy as np
 import psutil
 import pytest
 
-from gpu_tasks import engine as engines
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Engine
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
-from gpu_tasks.film import Film
-from gpu_tasks.runner import code_of
+from gpu_tasks.mediakit.film import Film
+from gpu_tasks.runtime import engine as engines
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Engine
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.runner import code_of
 from gpu_tasks.video_generation.contract import MAX_SECONDS, MIN_SECONDS, MODELS
 from gpu_tasks.video_generation.contract import VideoGenerationResult as Result
 from tests.gpu_tasks.video_generation import tiny

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gpu_tasks import weights
+from gpu_tasks.runtime import weights
 from gpu_tasks.video_generation.contract import MODELS
 from tests.gpu_tasks import tiny_texts
 

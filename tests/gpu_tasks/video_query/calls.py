@@ -8,10 +8,10 @@ from uuid import uuid4
 import cv2
 import numpy as np
 
-from gpu_tasks import ffmpeg
-from gpu_tasks.contract import InputFile
-from gpu_tasks.engine import Engine
-from gpu_tasks.film import FilmWriter
+from gpu_tasks.mediakit import ffmpeg
+from gpu_tasks.mediakit.film import FilmWriter
+from gpu_tasks.runtime.contract import InputFile
+from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.video_query.contract import Said, VideoQueryPayload, VideoQueryResult
 from tests.gpu_tasks.recordings import SHORT
 from tests.gpu_tasks.workspaces import workspace

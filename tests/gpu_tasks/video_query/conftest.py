@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_tasks.engine import Engine, load
+from gpu_tasks.runtime.engine import Engine, load
 from tests.gpu_tasks.video_query.calls import known_film, talking_film, titled_film
 
 

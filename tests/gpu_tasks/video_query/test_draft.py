@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpu_tasks import ffmpeg
-from gpu_tasks.decoding import TOO_LONG
-from gpu_tasks.engine import Engine
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.mediakit import ffmpeg
+from gpu_tasks.mediakit.decoding import TOO_LONG
+from gpu_tasks.runtime.engine import Engine
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.video_query.contract import EvidenceKind, Said
 from tests.gpu_tasks.films import lying_film, make_film, turned
 from tests.gpu_tasks.recordings import BROKEN, FIXTURES, SHORT

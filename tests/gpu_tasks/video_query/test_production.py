@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("transformers")
 import torch
 
-from gpu_tasks import runner
-from gpu_tasks.engine import Engine, load
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime import runner
+from gpu_tasks.runtime.engine import Engine, load
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.video_query import production
 from gpu_tasks.video_query.contract import (
     MAX_QUESTION,

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gpu_tasks.film import Frame
+from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.video_query.reading import ALIKE, LEAST_LETTERS, MAX_LINES, Line, lines, read
 
 

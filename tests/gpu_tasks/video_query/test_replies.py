@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gpu_tasks.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.video_query.contract import (
     MAX_ANSWER,
     MAX_DETAIL,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu_tasks import ffmpeg, film
-from gpu_tasks.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.mediakit import ffmpeg, film
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.video_query.sampling import MAX_FRAMES, MIN_FRAMES, Still, stills, times
 from tests.gpu_tasks.films import make_film, turned
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu_tasks import film as films
-from gpu_tasks.film import Frame
+from gpu_tasks.mediakit import film as films
+from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.video_query.reading import Reading
 from gpu_tasks.video_query.watching import MAX_READINGS, RATE, Watched, watch
 from tests.gpu_tasks.films import make_film

@@ -12,7 +12,7 @@ from transformers import (
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from gpu_tasks import weights
+from gpu_tasks.runtime import weights
 from gpu_tasks.video_query.contract import MODELS
 
 WIDTH = 32

@@ -11,7 +11,7 @@ from django.core.files.storage import storages
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from gpu_tasks.backends import local
+from gpu_tasks.runtime.backends import local
 from jobs import workflow
 from jobs.models import Attempt, Job
 from jobs.orchestrator import admission

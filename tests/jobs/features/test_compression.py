@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from gpu_tasks import ffmpeg
 from gpu_tasks.compression.compressor import NOTHING_TO_GAIN
 from gpu_tasks.compression.contract import MAX_TARGET_BYTES, MIN_TARGET_BYTES
+from gpu_tasks.mediakit import ffmpeg
 from jobs.models import Job
 from media.models import MediaFile
 from tests.gpu_tasks.films import make_film

@@ -10,7 +10,7 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.fields import empty
 
 import auteur.devstack
-from gpu_tasks.engine import contracts
+from gpu_tasks.runtime.engine import contracts
 from jobs.features.base import Feature
 from jobs.features.parameters import MediaField, ProjectField
 from jobs.features.registry import features

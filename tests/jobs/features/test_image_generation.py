@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from gpu_tasks.image_generation.contract import MAX_COUNT, MAX_SIDE, MIN_SIDE, SIDE_STEP
-from gpu_tasks.prompts import MAX_PROMPT_CHARACTERS
+from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS
 from jobs.models import Job
 from media.models import MediaFile
 from projects.models import Project

@@ -6,8 +6,8 @@ import pytest
 
 from gpu_tasks.performance_cloning.contract import MAX_SECONDS
 from media.models import MediaFile
-from tests.gpu_tasks.faces.portrait import PORTRAIT
 from tests.gpu_tasks.lip_sync.calls import filmed
+from tests.gpu_tasks.mediakit.faces.portrait import PORTRAIT
 from tests.gpu_tasks.performance_cloning.acting import acted, opening
 from tests.gpu_tasks.recordings import RATE, tone, write_sound
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpu_tasks.audio import RATE
+from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.transcription import contract
 from jobs.models import Job
 from tests.gpu_tasks.recordings import SHORT, lying_sound, write_sound

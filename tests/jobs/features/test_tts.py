@@ -12,7 +12,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from gpu_tasks.errors import EngineError
+from gpu_tasks.runtime.errors import EngineError
 from gpu_tasks.tts import planning
 from gpu_tasks.tts.contract import MAX_CHARACTERS, MAX_SPEED, MIN_SPEED
 from jobs.features.registry import feature_of

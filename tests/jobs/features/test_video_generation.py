@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpu_tasks.prompts import MAX_PROMPT_CHARACTERS
+from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS
 from gpu_tasks.video_generation.contract import MAX_SECONDS, MIN_SECONDS, Resolution
 from jobs.models import Job
 from media.models import MediaFile

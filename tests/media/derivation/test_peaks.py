@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpu_tasks.decoding import open_media
+from gpu_tasks.mediakit.decoding import open_media
 from media.derivation import peaks
 from media.derivation.peaks import MAX_PAIRS, rate_of
 from tests.media import samples

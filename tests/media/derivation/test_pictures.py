@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from gpu_tasks import decoding
-from gpu_tasks.decoding import open_media
-from gpu_tasks.film import look
+from gpu_tasks.mediakit import decoding
+from gpu_tasks.mediakit.decoding import open_media
+from gpu_tasks.mediakit.film import look
 from media.derivation import frames, pictures
 from media.derivation.pictures import MAX_TILES, Strip, interval_of, of_film, still
 from tests.gpu_tasks import hdr

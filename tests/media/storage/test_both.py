@@ -8,7 +8,7 @@ import pytest
 import requests
 from django.utils import timezone
 
-from gpu_tasks.decoding import open_media
+from gpu_tasks.mediakit.decoding import open_media
 from media.storage import (
     MAX_KEY_LENGTH,
     STORAGE_ERRORS,

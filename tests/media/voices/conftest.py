@@ -11,7 +11,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from gpu_tasks.audio import Samples
+from gpu_tasks.mediakit.audio import Samples
 from media.models import MediaStatus, VoiceClone
 from media.voices import checking
 from tests.gpu_tasks.recordings import MONOLOGUE, SHORT, sound_of, write_sound

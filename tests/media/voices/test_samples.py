@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpu_tasks.audio import RATE, Block, Samples
-from gpu_tasks.errors import Refusal
+from gpu_tasks.mediakit.audio import RATE, Block, Samples
+from gpu_tasks.runtime.errors import Refusal
 from gpu_tasks.transcription.utterances import Utterance
 from media.probing import UnsupportedMedia
 from media.voices import samples

@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from auteur.api.problems import Problem
-from gpu_tasks.audio import Samples
+from gpu_tasks.mediakit.audio import Samples
 from media.models import MediaStatus, VoiceClone
 from media.storage import ObjectMissing, ObjectStorage
 from media.storage.s3 import PresignedS3Storage

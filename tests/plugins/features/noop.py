@@ -6,7 +6,7 @@ from typing import Any
 from gpu_tasks.noop import contract
 from rest_framework import serializers
 
-from gpu_tasks.errors import ErrorCode
+from gpu_tasks.runtime.errors import ErrorCode
 from jobs.features.base import Feature
 from jobs.features.parameters import Parameters
 from jobs.models import Attempt, Job

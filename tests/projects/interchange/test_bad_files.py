@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gpu_tasks.errors import Refusal
+from gpu_tasks.runtime.errors import Refusal
 from projects.interchange import foreign, guarding, limits, sandboxing, terms
 from projects.interchange.formats import FORMATS
 from projects.interchange.sandboxing import UnreadableFile, accepted

@@ -3,7 +3,7 @@
 import pytest
 from django.conf import settings
 
-from gpu_tasks.errors import Refusal
+from gpu_tasks.runtime.errors import Refusal
 from projects.interchange import foreign, limits, sandboxing, times
 from projects.interchange.terms import ForeignTrack, Piece
 from tests.projects.interchange.elements import ELEMENTS

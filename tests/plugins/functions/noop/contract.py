@@ -1,7 +1,7 @@
 """Wait, then succeed or fail."""
 
-from gpu_tasks.contract import Contract, GpuClass, ImageFamily, Payload, Wire
-from gpu_tasks.errors import ErrorCode
+from gpu_tasks.runtime.contract import Contract, GpuClass, ImageFamily, Payload, Wire
+from gpu_tasks.runtime.errors import ErrorCode
 
 
 class NoopPayload(Payload):

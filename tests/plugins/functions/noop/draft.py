@@ -5,9 +5,9 @@ from pathlib import Path
 
 from gpu_tasks.noop.contract import NoopPayload, NoopResult
 
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
-from gpu_tasks.errors import EngineError
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.errors import EngineError
 
 TICK_SECONDS = 0.1
 

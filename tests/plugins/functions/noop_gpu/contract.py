@@ -4,6 +4,6 @@ from dataclasses import replace
 
 from gpu_tasks.noop import contract as noop
 
-from gpu_tasks.contract import GpuClass
+from gpu_tasks.runtime.contract import GpuClass
 
 CONTRACT = replace(noop.CONTRACT, name="noop_gpu", gpu=GpuClass.L4)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gpu_tasks.noop.draft import NoopEngine
 
-from gpu_tasks.contract import EngineInfo
+from gpu_tasks.runtime.contract import EngineInfo
 
 LOAD_SECONDS = 0.2
 

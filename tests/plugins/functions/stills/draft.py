@@ -5,9 +5,9 @@ from pathlib import Path
 import cv2
 from gpu_tasks.stills.contract import StillsPayload, StillsResult
 
-from gpu_tasks.contract import EngineInfo
-from gpu_tasks.engine import Workspace
-from gpu_tasks.film import look
+from gpu_tasks.mediakit.film import look
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Workspace
 
 
 class StillsEngine:

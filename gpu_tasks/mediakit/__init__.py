@@ -1,0 +1,1 @@
+"""Pictures, sound and faces, as features and the rooms above read and write them."""

@@ -1,0 +1,238 @@
+"""How untrusted media are opened: only containers that keep all they need in the file itself.
+
+FFmpeg also reads playlists, manifests, session descriptions, file name patterns and devices. Such
+an "input" can make it open other files of this machine or ask servers inside our network, so what
+may be opened is listed here, and everything else is refused before it is parsed.
+"""
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO, TypeVar, cast
+
+import av
+import av.error
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.format import VideoFormat
+from av.video.stream import VideoStream
+
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
+
+DEMUXERS = (
+    # moving pictures with sound
+    "mov", "matroska", "avi", "asf", "flv", "mpeg", "mpegts", "mxf", "gxf", "nut", "rm", "wtv",
+    "dv",
+    # moving pictures alone
+    "mpegvideo", "m4v", "h264", "hevc", "obu", "ivf", "mjpeg",
+    # sound alone
+    "wav", "w64", "aiff", "caf", "au", "flac", "mp3", "aac", "loas", "ogg", "ac3", "eac3", "truehd",
+    "mlp", "dts", "dtshd", "amr", "ape", "wv", "tta", "tak", "mpc", "mpc8", "shn", "voc", "iff",
+    "sox", "dsf", "xwma", "oma", "ircam", "nistsphere", "qcp",
+    # single pictures
+    "jpeg_pipe", "png_pipe", "webp_pipe", "gif",
+)  # fmt: skip
+FILE_PROTOCOLS = ("file",)
+URL_PROTOCOLS = ("https", "http", "tls", "tcp")
+URL_TIMEOUT_SECONDS = (10, 30)
+WITHOUT_DURATION = frozenset({"aac", "ac3", "dts", "eac3", "loas", "mlp", "mp3", "truehd"})
+"""Formats whose duration FFmpeg guesses from the bit rate of their beginning."""
+LONGEST_SECONDS = 48 * 3600
+"""Later timestamps are taken for damage, and longer durations for unknown."""
+MATROSKA = "matroska"
+PRIMING_SECONDS = 0.1
+"""So far from zero may sound begin because codecs swing in."""
+TOLERANCE_SECONDS = 1
+"""So much longer than its header says may a file last: containers round, and sound is padded."""
+TOO_LONG = "The file lasts longer than it says."
+"""Prices follow from headers. What goes on is refused, not cut: half a result is worth nothing."""
+JPEG_START = b"\xff\xd8\xff"
+JPEG_NAMES = frozenset({".jpg", ".jpeg"})
+
+MAX_FRAME_PIXELS = 8192 * 8192
+"""Of pictures that are taken; of JPEGs, that are decoded."""
+MAX_DECODED_PIXELS = 2 * MAX_FRAME_PIXELS
+"""Of JPEGs that are taken: phones have 108 million."""
+HALVED = "1"
+"""FFmpeg's `lowres`: larger JPEGs are decoded at half of their sides, in a third of the memory."""
+
+PHOTO = "jpeg_pipe"
+EBML_START = b"\x1a\x45\xdf\xa3"
+"""Matroska, and WebM."""
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""FFmpeg's own decoders drop how far one sees through the pictures."""
+PALETTE = "pal8"
+
+NOT_MEDIA = "The file is not an audio or video file that we can read."
+Kind = TypeVar("Kind", bound=Stream)
+_UNREACHABLE = (av.error.HTTPClientError, av.error.HTTPError, OSError)
+
+
+def open_media(path_or_url: Path | str | BinaryIO) -> InputContainer:
+    """An open container of a listed format, to be closed by the caller; a file's name counts.
+
+    Raises ``EngineError``: INPUT_INVALID for what is no such container, STORAGE_ERROR where the
+    file or URL could not be read at all.
+    """
+    if not isinstance(path_or_url, Path | str):
+        return _open_file(path_or_url)
+    if str(path_or_url).startswith(("https://", "http://")):
+        return _open_url(str(path_or_url))
+    try:
+        demuxer = demuxer_of(Path(path_or_url))
+    except OSError as exc:
+        raise EngineError(ErrorCode.STORAGE_ERROR) from exc
+    try:
+        # The prefix keeps a path with a colon from being read as a protocol.
+        return _open(f"file:{path_or_url}", FILE_PROTOCOLS, timeout=None, demuxer=demuxer)
+    except av.error.FFmpegError as exc:  # damage can look like any error, "not permitted" too
+        raise EngineError(ErrorCode.INPUT_INVALID, NOT_MEDIA) from exc
+
+
+def header_seconds(container: InputContainer) -> Fraction | None:
+    """How long a file says that it lasts; None where it does not say, or nonsense."""
+    if container.format.name in WITHOUT_DURATION:
+        return None
+    ticks = container.duration or 0
+    if ticks > 0 and MATROSKA in container.format.name:
+        ticks -= min(0, first_ticks(container))  # its header tells the end
+    seconds = Fraction(ticks, av.time_base)
+    return seconds if 0 < seconds <= LONGEST_SECONDS else None
+
+
+def first_ticks(container: InputContainer) -> int:
+    """When a file begins, in units of ``av.time_base``; what codecs drop does not count."""
+    start = container.start_time or 0
+    return 0 if abs(start) <= PRIMING_SECONDS * av.time_base else start
+
+
+def sound_of(container: InputContainer) -> AudioStream | None:
+    """The sound that players play: the first that is marked as default, else FFmpeg's best.
+
+    None where there is none whose codec, channels and rate are known.
+    """
+    known = [
+        one
+        for one in container.streams.audio
+        if one.codec_context is not None and one.channels and one.rate
+    ]
+    marked = next((one for one in known if one.disposition & av.stream.Disposition.default), None)
+    best = container.streams.best("audio") if known else None
+    return marked or next((one for one in known if one is best), None)
+
+
+def alpha_decoder(stream: VideoStream) -> str | None:
+    """The decoder to name for pictures whose alpha is stored apart; None for others."""
+    if stream.codec_context is None or stream.metadata.get("alpha_mode") != "1":
+        return None
+    return ALPHA_DECODERS.get(stream.codec_context.codec.canonical_name)
+
+
+def has_alpha(stream: VideoStream) -> bool:
+    """Whether one may see through the pictures."""
+    return is_clear(stream.format) or alpha_decoder(stream) is not None
+
+
+def is_clear(form: VideoFormat | None) -> bool:
+    """Whether pixels that are stored so may be seen through; the colours of palettes may, too."""
+    return form is not None and (
+        form.name == PALETTE or any(component.is_alpha for component in form.components)
+    )
+
+
+def is_too_large(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether the pictures have more pixels than are taken."""
+    is_photo = container.format.name == PHOTO
+    most = MAX_DECODED_PIXELS if is_photo else MAX_FRAME_PIXELS
+    return stream.width * stream.height > most
+
+
+def decoding_options(path: Path) -> list[str]:
+    """What FFmpeg is to be told of how to decode a file, before its name."""
+    with path.open("rb") as file:
+        if not file.read(len(EBML_START)).startswith((EBML_START, JPEG_START)):
+            return []
+    options: list[str] = []
+    with open_media(path) as container:
+        for stream in container.streams.video:
+            decoder = alpha_decoder(stream)
+            options += [f"-c:{stream.index}", decoder] if decoder else []
+            options += ["-lowres", HALVED] if _is_halved(container, stream) else []
+    return options
+
+
+def _is_halved(container: InputContainer, stream: VideoStream) -> bool:
+    is_photo = container.format.name == PHOTO
+    return is_photo and stream.width * stream.height > MAX_FRAME_PIXELS
+
+
+def packets(container: InputContainer, streams: Sequence[Kind]) -> Iterator["Packet[Kind]"]:
+    """The packets of some streams, as far as they can be read."""
+    reading = True
+    while reading:
+        reading = False
+        try:
+            yield from cast("Iterator[Packet[Kind]]", container.demux(*streams))
+        except IndexError:
+            reading = True  # a packet of a stream that was not announced: PyAV knows no such
+        except (av.error.FFmpegError, ValueError):
+            return  # what could be read before the container broke off still counts
+
+
+def demuxer_of(path: Path) -> str | None:
+    """The demuxer to name for a file, None where FFmpeg finds the right one by itself.
+
+    By the usual names of JPEGs it takes them for one of a series of files, and that may not be.
+    """
+    with path.open("rb") as file:
+        return _demuxer(file, path.suffix)
+
+
+def _demuxer(file: BinaryIO, suffix: str) -> str | None:
+    is_jpeg = file.read(len(JPEG_START)) == JPEG_START
+    return PHOTO if is_jpeg and suffix.lower() in JPEG_NAMES else None
+
+
+def _open_file(file: BinaryIO) -> InputContainer:
+    demuxer = _demuxer(file, Path(file.name).suffix)
+    file.seek(0)
+    try:
+        return _open(file, (), timeout=None, demuxer=demuxer)
+    except av.error.FFmpegError as exc:
+        raise EngineError(ErrorCode.INPUT_INVALID, NOT_MEDIA) from exc
+
+
+def _open_url(url: str) -> InputContainer:
+    try:
+        return _open(url, URL_PROTOCOLS, timeout=URL_TIMEOUT_SECONDS)
+    except _UNREACHABLE as exc:
+        raise EngineError(ErrorCode.STORAGE_ERROR) from exc
+    except av.error.FFmpegError as exc:
+        raise EngineError(ErrorCode.INPUT_INVALID, NOT_MEDIA) from exc
+
+
+def _open(
+    source: str | BinaryIO,
+    protocols: tuple[str, ...],
+    timeout: tuple[int, int] | None,
+    demuxer: str | None = None,
+) -> InputContainer:
+    container = av.open(
+        source,
+        mode="r",
+        format=demuxer,
+        options={
+            "format_whitelist": ",".join(DEMUXERS),
+            "protocol_whitelist": ",".join(protocols),
+            # FFmpeg decodes frames of its own, to learn what the header does not say.
+            "max_pixels": str(MAX_DECODED_PIXELS),
+        },
+        metadata_errors="replace",  # tags come in any encoding
+        timeout=timeout,
+    )
+    for stream in container.streams.video:
+        if _is_halved(container, stream):
+            stream.codec_context.options = {"lowres": HALVED}
+    return container

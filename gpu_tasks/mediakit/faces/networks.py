@@ -1,0 +1,83 @@
+"""The bundled networks, checked before they are loaded, and how they are run.
+
+Origin and licence: `models/NOTICE`. OpenCV runs them; its networks hold the state of a run, so
+one thread at a time.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_tasks.mediakit.film import Frame
+
+FOLDER = Path(__file__).parent / "models"
+
+
+class NetworkDamaged(Exception):
+    """A bundled file is missing, or is not the one that we know."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A bundled network: square RGB pictures of ``side`` in, the named ``outputs`` out."""
+
+    file: str
+    sha256: str
+    side: int
+    outputs: tuple[str, ...]
+
+
+DETECTION = Network(
+    file="face_detection_short_range.tflite",
+    sha256="bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
+    side=128,
+    outputs=("regressors", "classificators"),
+)
+MESH = Network(
+    file="face_landmark.tflite",
+    sha256="1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+    side=192,
+    outputs=("conv2d_21", "conv2d_31"),
+)
+IRIS = Network(
+    file="iris_landmark.tflite",
+    sha256="d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f",
+    side=64,
+    outputs=("output_eyes_contours_and_brows", "output_iris"),
+)
+
+
+def verified(network: Network, folder: Path = FOLDER) -> Path:
+    """Its file; raises ``NetworkDamaged`` where that is missing or is not what it should be."""
+    path = folder / network.file
+    if not path.is_file():
+        raise NetworkDamaged(f"{path} is missing")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != network.sha256:
+        raise NetworkDamaged(f"{path} is not the file that it should be: its SHA-256 differs")
+    return path
+
+
+@cache
+def _loaded(network: Network) -> cv2.dnn.Net:
+    # OpenCV's newer engine gives one output only; it is always taken for a network in memory.
+    return cv2.dnn.readNetFromTFLite(str(verified(network)), cv2.dnn.ENGINE_CLASSIC)
+
+
+def outputs(network: Network, picture: Frame, *, low: float = 0.0) -> Sequence[NDArray[np.float32]]:
+    """What the network says of a picture of its side, whose values become ``low`` to 1."""
+    scale = (1 - low) / 255
+    blob = picture.astype(np.float32).transpose(2, 0, 1)[None] * scale + low
+    net = _loaded(network)
+    net.setInput(blob)
+    return [np.array(one, np.float32) for one in net.forward(network.outputs)]
+
+
+def sigmoid(value: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The share that a score stands for; scores far out are cut, for they would overflow."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(value, -80, 80))), np.float32)

@@ -1,0 +1,75 @@
+"""What a backend does: start calls, tell how they stand, stop them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from gpu_tasks.runtime.contract import Contract, Outcome, Payload
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call to start."""
+
+    attempt_id: UUID
+    contract: Contract
+    engine: str
+    queue: str
+    payload: Payload
+
+
+class CallState(StrEnum):
+    """How a call stands, as its backend sees it."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    UNDER_WAY = "under_way"
+    """Waiting or running: the backend does not tell which."""
+    DONE = "done"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class CallStatus:
+    """``outcome`` is there when the state is `DONE`."""
+
+    state: CallState
+    outcome: Outcome | None = None
+    sent_again: bool = False
+    """It waits, and its message had to be sent once more: ask more and more rarely."""
+
+
+class BackendUnavailable(Exception):
+    """The backend did not take the call; another attempt may succeed."""
+
+
+class Backend(Protocol):
+    """A place where calls run."""
+
+    @property
+    def poll_seconds(self) -> float:
+        """When a call that has not called back is asked after again."""
+        ...
+
+    def spawn(self, calls: Sequence[Call]) -> dict[UUID, str]:
+        """Start calls; their ids by attempt, those that were not taken left out.
+
+        Raises ``BackendUnavailable`` where none can be.
+        """
+        ...
+
+    def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:
+        """How these calls stand; one that the backend does not know is `LOST`.
+
+        Raises ``BackendUnavailable`` where nothing can be learnt.
+        """
+        ...
+
+    def stop(self, call_ids: Collection[str]) -> None:
+        """End these calls, whether they run or wait; ended ones are no error.
+
+        Raises ``BackendUnavailable`` where it must be tried again.
+        """
+        ...

@@ -1,0 +1,44 @@
+"""The Celery task that runs one local call."""
+
+import logging
+import os
+from typing import Any
+from uuid import UUID
+
+from billiard.exceptions import WorkerLostError
+from celery import shared_task
+from celery.signals import task_failure, worker_shutting_down
+from django.db import Error, connection
+
+from gpu_tasks.runtime.backends import local
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name=local.RUN_CALL, ignore_result=True)
+def run_call(call_id: str) -> None:
+    """Run the call if it still waits; a worker child whose GPU may be spoilt makes way for a new
+    one.
+    """
+    if not local.run(UUID(call_id)):
+        logger.warning("this process ends: its GPU may be of no more use to it")
+        raise SystemExit(1)
+
+
+@worker_shutting_down.connect
+def hand_back(**signal: Any) -> None:
+    """A worker told to stop (a deploy) lets others have its long calls at once."""
+    local.hand_back(os.getpid())
+
+
+@task_failure.connect(sender=run_call)
+def end_killed(exception: BaseException, **signal: Any) -> None:
+    """The pool has lost a child: nobody else on this machine may see that."""
+    if not isinstance(exception, WorkerLostError):
+        return
+    try:
+        local.end_killed()
+    except Error as exc:
+        logger.warning("killed calls wait for their leases' end: %s", type(exc).__name__)
+    finally:
+        connection.close()  # else the next child is forked with it

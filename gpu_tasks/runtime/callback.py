@@ -1,0 +1,204 @@
+"""The signed callback by which a running function tells progress and end, both sides of it.
+
+The signature is HMAC-SHA256 over ``timestamp + "." + body`` (the scheme of Stripe's webhooks), so
+a body cannot be altered and an old one cannot be replayed outside the window. Each attempt has a
+key of its own, derived from our secret, which no container holds: a call can speak for itself only.
+"""
+
+import hashlib
+import hmac
+import logging
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Literal
+from uuid import UUID
+
+import requests
+from pydantic import Field, SecretStr
+
+from gpu_tasks.runtime.contract import Outcome, OutputFile, Payload, Wire
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+
+logger = logging.getLogger(__name__)
+
+ATTEMPT_HEADER = "X-Auteur-Attempt"
+"""Whose key has signed; what is signed names the same attempt."""
+SIGNATURE_HEADER = "X-Auteur-Signature"
+TIMESTAMP_HEADER = "X-Auteur-Timestamp"
+REPLAY_WINDOW_SECONDS = 300
+PROGRESS_INTERVAL_SECONDS = 0.5
+OUTCOME_TRIES = 3
+TIMEOUT_SECONDS = 10
+OUTPUTS_PATH = "/outputs"
+"""Below the callback's address: where a call asks for a place for what it has made."""
+OUTPUT_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
+"""Seconds between tries to ask for one: work of minutes outlives a restart of the API."""
+REFUSED = (requests.codes.request_entity_too_large, requests.codes.unprocessable_entity)
+REFUSED_OUTPUT = "The result is larger than we keep, or not what was promised."
+_KEY_PURPOSE = b"auteur: what a call tells of its attempt, 1:"
+
+
+Kind = Literal["progress", "outcome"]
+
+
+class Callback(Wire):
+    """One report; ``outcome`` comes with the end only."""
+
+    kind: Kind
+    job_id: UUID
+    attempt_id: UUID
+    call_id: str = Field(max_length=255)
+    progress: float = Field(default=0.0, ge=0, le=1)
+    outcome: Outcome | None = None
+
+
+class OutputRequest(Wire):
+    """A call has written an output, and asks for a place to put it."""
+
+    kind: Literal["output"] = "output"
+    job_id: UUID
+    attempt_id: UUID
+    call_id: str = Field(max_length=255)
+    key: str = Field(max_length=1024, description="Which of the payload's outputs.")
+    content_type: str = Field(max_length=255)
+    size_bytes: int = Field(ge=0)
+
+
+class OutputGrant(Wire):
+    """Where to PUT that output, soon and once, with just these headers and its length."""
+
+    url: str
+    headers: dict[str, str]
+
+
+def attempt_key(*, secret: str, attempt_id: UUID) -> SecretStr:
+    """What an attempt's call signs with; nothing follows from it about another's, or ``secret``."""
+    mac = hmac.new(secret.encode(), _KEY_PURPOSE + attempt_id.bytes, hashlib.sha256)
+    return SecretStr(mac.hexdigest())
+
+
+def signature(*, key: SecretStr, timestamp: str, body: bytes) -> str:
+    """The hexadecimal MAC of a body sent at ``timestamp`` (Unix seconds)."""
+    signed = timestamp.encode() + b"." + body
+    return hmac.new(key.get_secret_value().encode(), signed, hashlib.sha256).hexdigest()
+
+
+def signed_headers(*, key: SecretStr, attempt_id: UUID, body: bytes) -> dict[str, str]:
+    """The headers of a body that an attempt's call sends now."""
+    timestamp = str(int(time.time()))
+    return {
+        "Content-Type": "application/json",
+        ATTEMPT_HEADER: str(attempt_id),
+        TIMESTAMP_HEADER: timestamp,
+        SIGNATURE_HEADER: signature(key=key, timestamp=timestamp, body=body),
+    }
+
+
+def is_authentic(*, key: SecretStr, timestamp: str, body: bytes, given: str, now: float) -> bool:
+    """Whether the signature is the key's and not older (or newer) than the replay window."""
+    expected = signature(key=key, timestamp=timestamp, body=body)
+    if not hmac.compare_digest(expected.encode(), given.encode()):
+        return False
+    return timestamp.isdecimal() and abs(now - int(timestamp)) <= REPLAY_WINDOW_SECONDS
+
+
+class Reporter:
+    """Tells Auteur about one call; a 409 means that the attempt is no longer wanted.
+
+    A thread of its own does the telling: a GPU does not wait for an API that is far away, or hangs.
+    """
+
+    def __init__(self, *, payload: Payload, call_id: str, key: SecretStr) -> None:
+        self._payload = payload
+        self._call_id = call_id
+        self._key = key
+        self._session = requests.Session()
+        self._sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reporter")
+        self._told: Future[None] | None = None
+        self._next_progress_at = 0.0
+
+    def progress(self, share: float) -> None:
+        """Tell the share done, at most twice a second; a lost report harms nothing.
+
+        The first report is waited for: who is not wanted any more need not begin. ``Stopped`` from
+        a later one is raised by the call after it.
+        """
+        first = self._told is None
+        if self._told is not None and self._told.done():
+            self._told.result()
+        elif not first:
+            return
+        if time.monotonic() < self._next_progress_at:
+            return
+        self._next_progress_at = time.monotonic() + PROGRESS_INTERVAL_SECONDS
+        self._told = self._sender.submit(self._tell_progress, min(1.0, max(0.0, share)))
+        if first:
+            self._told.result()
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Tell the end, after all progress; if nobody answers, the poller will ask for it."""
+        self._sender.submit(self._tell_outcome, outcome).result()
+
+    def place_for(self, file: OutputFile, size_bytes: int) -> OutputGrant:
+        """Ask where to put an output of this size, once more and more where nobody answers.
+
+        Raises ``Stopped`` where the attempt is no longer wanted, ``EngineError`` for an output that
+        is refused, ``requests.RequestException`` where no answer comes.
+        """
+        for pause in OUTPUT_PAUSES:
+            try:
+                return self._ask(file, size_bytes)
+            except requests.RequestException as exc:
+                logger.warning("no place for an output yet: %s", type(exc).__name__)
+                time.sleep(pause)
+        return self._ask(file, size_bytes)
+
+    def _ask(self, file: OutputFile, size_bytes: int) -> OutputGrant:
+        request = OutputRequest(
+            job_id=self._payload.job_id,
+            attempt_id=self._payload.attempt_id,
+            call_id=self._call_id,
+            key=file.key,
+            content_type=file.content_type,
+            size_bytes=size_bytes,
+        )
+        url = self._payload.callback_url.rstrip("/") + OUTPUTS_PATH
+        response = self._sender.submit(self._send, url, request).result()
+        if response.status_code in REFUSED:
+            raise EngineError(ErrorCode.MODEL_ERROR, REFUSED_OUTPUT)
+        response.raise_for_status()
+        return OutputGrant.model_validate_json(response.content)
+
+    def _tell_progress(self, share: float) -> None:
+        try:
+            self._post("progress", progress=share)
+        except requests.RequestException as exc:
+            logger.warning("progress not reported: %s", type(exc).__name__)
+
+    def _tell_outcome(self, outcome: Outcome) -> None:
+        for wait in range(OUTCOME_TRIES):
+            try:
+                return self._post("outcome", progress=1.0, outcome=outcome)
+            except requests.RequestException as exc:
+                logger.warning("outcome not reported yet: %s", type(exc).__name__)
+                time.sleep(0.2 * 2**wait)
+        return None
+
+    def _post(self, kind: Kind, progress: float, outcome: Outcome | None = None) -> None:
+        body = Callback(
+            kind=kind,
+            job_id=self._payload.job_id,
+            attempt_id=self._payload.attempt_id,
+            call_id=self._call_id,
+            progress=progress,
+            outcome=outcome,
+        )
+        self._send(self._payload.callback_url, body).raise_for_status()
+
+    def _send(self, url: str, said: Wire) -> requests.Response:
+        body = said.model_dump_json().encode()
+        headers = signed_headers(key=self._key, attempt_id=self._payload.attempt_id, body=body)
+        response = self._session.post(url, data=body, headers=headers, timeout=TIMEOUT_SECONDS)
+        if response.status_code == requests.codes.conflict:
+            raise Stopped
+        return response

@@ -1,0 +1,162 @@
+"""What a GPU function takes and returns: the wire types and the declaration of a function."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from gpu_tasks.runtime.errors import POLICIES, ErrorCode
+
+
+class GpuClass(StrEnum):
+    """The hardware a function runs on."""
+
+    A100_80GB = "A100-80GB"
+    A10G = "A10G"
+    L4 = "L4"
+    CPU = "CPU"
+
+    @property
+    def queue(self) -> str:
+        """The Celery queue that local engines of this class are run from."""
+        return f"gpu.{self.value.lower()}"
+
+    @property
+    def modal_type(self) -> str | None:
+        """What Modal calls it (https://modal.com/docs/guide/gpu); None for no GPU."""
+        if self is GpuClass.CPU:
+            return None
+        return "A10" if self is GpuClass.A10G else self.value
+
+
+class ImageFamily(StrEnum):
+    """The container image that a function needs; `requirements/images/` locks what is in each."""
+
+    ASR = "asr"
+    TTS = "tts"
+    FACE = "face"
+    DIFFUSION = "diffusion"
+    VLM = "vlm"
+    FFMPEG = "ffmpeg"
+
+
+CLASS_LIMITS: Mapping[GpuClass, int] = {
+    GpuClass.A100_80GB: 10,
+    GpuClass.A10G: 50,
+    GpuClass.L4: 100,
+}
+"""How many calls of a class are in flight at most, over all features together; CPUs are ours."""
+
+
+class Wire(BaseModel):
+    """A value that crosses a process: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputFile(Wire):
+    """A file to read: fetched from ``url`` (signed, short-lived) before the engine runs."""
+
+    url: str
+    name: str = Field(description="A file name with the extension of its type.")
+
+
+class OutputFile(Wire):
+    """A file to write: its call asks where to put it once it is there (`callback.place_for`)."""
+
+    key: str = Field(description="Where it will lie in our object storage.")
+    content_type: str
+
+
+class Payload(Wire):
+    """What every function is called with; a contract adds its files and parameters."""
+
+    job_id: UUID
+    attempt_id: UUID
+    callback_url: str
+
+
+class EngineInfo(Wire):
+    """Which engine did the work, shown with every result."""
+
+    name: str = Field(description="`draft` or `production`.")
+    model: str = Field(description="Model id, with its revision where it has one.")
+
+
+MAX_MESSAGE_LENGTH = 500
+ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class Failure(Wire):
+    """Why there is no result."""
+
+    code: ErrorCode
+    message: str = Field(max_length=MAX_MESSAGE_LENGTH)
+
+
+class Outcome(Wire):
+    """How a call ended: exactly one of ``result`` and ``error``."""
+
+    result: dict[str, Any] | None = None
+    error: Failure | None = None
+    engine: EngineInfo | None = None
+    started_at: AwareDatetime | None = Field(
+        default=None, description="When the function began, by its own clock."
+    )
+    load_seconds: float = Field(
+        default=0.0, ge=0, description="Loading the engine; 0 where it was loaded already."
+    )
+    seconds: float = Field(default=0.0, ge=0, description="Running the engine, files included.")
+
+    @classmethod
+    def failed(cls, code: ErrorCode) -> Self:
+        """A failure of which no more is known than its code."""
+        return cls(error=Failure(code=code, message=POLICIES[code].message))
+
+    @field_validator("result")
+    @classmethod
+    def _storable(cls, result: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Refused here, where one call fails by it: Postgres keeps no such JSON."""
+        if ESCAPED_NUL.search(json.dumps(result, allow_nan=False)):
+            raise ValueError("a result has no NUL characters")
+        return result
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if (self.result is None) == (self.error is None):
+            raise ValueError("an outcome has either a result or an error")
+        return self
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One GPU function, declared once: `gpu_tasks/<name>/contract.py` holds it as ``CONTRACT``."""
+
+    name: str
+    gpu: GpuClass
+    image: ImageFamily
+    time_limit_seconds: int
+    payload: type[Payload]
+    result: type[Wire]
+    at_once: int | None = None
+    """How many calls run at most, where that is fewer than its GPU class allows."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Hub ids with pinned revisions (``id@revision``) of the production engine."""
+    draft_needs: tuple[str, ...] = ()
+    """What its draft needs and an image may lack: packages, programs as ``bin/name``, one of
+    ``a|b``."""
+    cpu: float = 2.0
+    """Cores that a rented machine keeps for it; it may use more where they are free."""
+    memory_mb: int = 8192
+    """Main memory that a rented machine keeps for it; it may use more where it is free."""
+    dtype: str = "float16"
+    """What the production engine reckons in on a GPU; on a CPU it is ``float32``."""
+    max_output_bytes: int = 2 * 1024**3
+    """The largest file that a call may store; smaller where `MAX_UPLOAD_BYTES` is."""
+    snapshot: bool = True
+    """Start containers from a memory snapshot taken after the engine's imports."""

@@ -1,0 +1,137 @@
+"""The Modal app: one function for each contract, under the contract's name.
+
+``modal deploy -m gpu_tasks.runtime.modal_app``. It says nothing about a function that its
+contract does not say, and imports neither Django nor an engine; in a container, the engines of
+the function that it is for are imported here, so that a memory snapshot has them.
+"""
+
+import importlib
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import modal
+from pydantic import SecretStr
+
+from gpu_tasks.runtime import weights
+from gpu_tasks.runtime.contract import CLASS_LIMITS, Contract, ImageFamily
+from gpu_tasks.runtime.engine import contracts
+from gpu_tasks.runtime.remote import answer
+
+logger = logging.getLogger(__name__)
+
+APP_NAME = os.environ.get("MODAL_APP", "auteur")
+PYTHON = "3.11"
+UV = "0.13.8"
+MODEL_DIR = Path("/models")
+LOCKS = Path(__file__).parents[2] / "requirements" / "images"
+FUNCTION_VARIABLE = "AUTEUR_FUNCTION"
+DOWNLOAD_SECONDS = 4 * 3600
+DOWNLOAD_MEMORY_MB = 65536
+"""What is stored anew in half precision is in memory meanwhile: 17 B parameters of one part."""
+OFFLINE = {"HF_HUB_OFFLINE": "1", "PYANNOTE_METRICS_ENABLED": "0"}
+"""Engines find their weights in the volume, and tell nobody."""
+
+app = modal.App(APP_NAME, include_source=False)
+volume = modal.Volume.from_name("auteur-models", create_if_missing=True)
+hub_secret = modal.Secret.from_name("auteur-huggingface", required_keys=["HF_TOKEN"])
+
+
+def image_of(lock: str) -> modal.Image:
+    """An image with what `requirements/images/<lock>.txt` pins, and the code of `gpu_tasks`."""
+    return (
+        modal.Image.debian_slim(python_version=PYTHON)
+        .uv_pip_install(requirements=[str(LOCKS / f"{lock}.txt")], uv_version=UV)
+        .add_local_python_source("gpu_tasks", ignore=["runtime/backends/**"])
+    )
+
+
+images = {family: image_of(family.value) for family in ImageFamily}
+
+
+def implementation_name(contract: Contract) -> str:
+    """Where containers look for the function in this module."""
+    return f"run_{contract.name}"
+
+
+def _function(contract: Contract) -> Callable[[dict[str, Any], str, str], dict[str, Any]]:
+    def function(payload: dict[str, Any], engine: str, key: str) -> dict[str, Any]:
+        return answer(
+            contract=contract,
+            engine=engine,
+            payload=payload,
+            call_id=modal.current_function_call_id() or "",
+            key=SecretStr(key),
+            model_dir=MODEL_DIR,
+        )
+
+    function.__name__ = function.__qualname__ = implementation_name(contract)
+    return function
+
+
+def _register(contract: Contract) -> modal.Function[Any, Any, Any]:
+    registered: modal.Function[Any, Any, Any] = app.function(
+        name=contract.name,
+        image=images[contract.image],
+        gpu=contract.gpu.modal_type,
+        cpu=contract.cpu,
+        memory=contract.memory_mb,
+        timeout=contract.time_limit_seconds,
+        retries=0,  # the orchestrator alone makes another attempt
+        max_containers=contract.at_once or CLASS_LIMITS.get(contract.gpu),
+        enable_memory_snapshot=contract.snapshot,
+        volumes={str(MODEL_DIR): volume.with_mount_options(read_only=True)},
+        env={FUNCTION_VARIABLE: contract.name, **OFFLINE},
+        _experimental_restrict_output=True,  # CBOR: we unpickle nothing that a container says
+    )(_function(contract))
+    return registered
+
+
+for _contract in contracts().values():
+    globals()[implementation_name(_contract)] = _register(_contract)
+
+
+@app.function(
+    image=images[ImageFamily.DIFFUSION],
+    secrets=[hub_secret],
+    volumes={str(MODEL_DIR): volume},
+    cpu=4.0,
+    memory=DOWNLOAD_MEMORY_MB,
+    timeout=DOWNLOAD_SECONDS,
+    retries=0,
+)
+def download_models() -> list[str]:
+    """Bring the pinned weights of all contracts into the volume; returns what is there."""
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - in that image only
+
+    from gpu_tasks import storing  # noqa: PLC0415 - it imports torch
+
+    wanted = {model: one.dtype for one in contracts().values() for model in one.models.values()}
+    for model, dtype in sorted(wanted.items()):
+        name, revision = weights.pinned(model)
+        folder = weights.folder(MODEL_DIR, model)
+        if model in weights.BY_BRANCH:
+            logger.warning("%s is not pinned: what comes is what its branch has today", model)
+        parts = weights.HALVED.get(name, ())
+        stored = [f"{part}/*" for part in parts if storing.is_stored(folder / part, dtype)]
+        unused = weights.UNUSED.get(name, ())
+        snapshot_download(
+            name, revision=revision, local_dir=folder, ignore_patterns=[*unused, *stored]
+        )
+        storing.store(folder, parts, dtype)
+        volume.commit()
+    return sorted(wanted)
+
+
+def _import_engines(function: str) -> None:
+    for engine in ("production", "draft"):
+        try:
+            importlib.import_module(f"gpu_tasks.{function}.{engine}")
+        except Exception:  # an engine may be missing; a container that dies here starts for ever
+            logger.warning("the %s engine of %s is not imported", engine, function, exc_info=True)
+
+
+if not modal.is_local() and FUNCTION_VARIABLE in os.environ:
+    _import_engines(os.environ[FUNCTION_VARIABLE])

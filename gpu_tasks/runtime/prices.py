@@ -1,0 +1,18 @@
+"""What a second of each GPU costs.
+
+Modal's list prices, https://modal.com/pricing, as tables that quote them had them in November
+2026; CPU cores and memory are billed beside the GPU and are not in it. Machines of our own have
+the prices of their classes, unless the setting ``GPU_PRICES`` says what they cost us.
+"""
+
+from collections.abc import Mapping
+
+from gpu_tasks.runtime.contract import GpuClass
+
+USD_PER_SECOND: Mapping[GpuClass, float] = {
+    GpuClass.A100_80GB: 0.000694,
+    GpuClass.A10G: 0.000306,
+    GpuClass.L4: 0.000222,
+    GpuClass.CPU: 0.0,
+}
+"""US dollars for one GPU and one second, from the loading of the engine to the end of the call."""

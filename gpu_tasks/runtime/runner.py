@@ -1,0 +1,159 @@
+"""Run one call anywhere: fetch the inputs, run the engine, put the outputs, tell how it ended."""
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import requests
+
+from gpu_tasks.runtime.callback import OutputGrant
+from gpu_tasks.runtime.contract import (
+    MAX_MESSAGE_LENGTH,
+    Failure,
+    InputFile,
+    Outcome,
+    OutputFile,
+    Payload,
+)
+from gpu_tasks.runtime.engine import Engine, Workspace
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+
+logger = logging.getLogger(__name__)
+
+CHUNK_BYTES = 1024 * 1024
+TIMEOUT_SECONDS = (10, 60)
+PlaceFor = Callable[[OutputFile, int], OutputGrant]
+OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""What errors of CUDA and its libraries say when a GPU has no memory left."""
+
+
+def run(
+    *,
+    engine: Engine,
+    payload: Payload,
+    progress: Callable[[float], None],
+    place_for: PlaceFor,
+    load_seconds: float = 0.0,
+) -> Outcome:
+    """The outcome of one call, errors included; only ``Stopped`` is raised.
+
+    ``place_for`` says where an output of so many bytes goes (`callback.Reporter.place_for`).
+    ``load_seconds`` is what this call has waited for its engine to be loaded.
+    """
+    started = time.monotonic()
+    started_at = datetime.now(UTC) - timedelta(seconds=load_seconds)
+
+    def ended(**how: object) -> Outcome:
+        measured = {
+            "started_at": started_at,
+            "load_seconds": load_seconds,
+            "seconds": time.monotonic() - started,
+        }
+        return Outcome.model_validate({"engine": engine.info, **measured, **how})
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="auteur-") as root:
+            outputs = _Outputs(payload, Path(root), place_for)
+            workspace = Workspace(root=Path(root), progress=progress, keep=outputs.put)
+            _fetch_inputs(payload, workspace)
+            result = engine.run(payload, workspace)
+            outputs.put_all()
+        return ended(result=result.model_dump(mode="json"))
+    except Stopped:
+        raise
+    except EngineError as exc:
+        return ended(error=Failure(code=exc.code, message=exc.message[:MAX_MESSAGE_LENGTH]))
+    except Exception as exc:  # noqa: BLE001 - the outcome carries it, whatever it is
+        _log(payload, exc)
+        known = EngineError(code_of(exc))
+        return ended(error=Failure(code=known.code, message=known.message))
+
+
+def _log(payload: Payload, exc: Exception) -> None:
+    if isinstance(exc, requests.RequestException):
+        # Its text and its traceback hold the signed URL.
+        status = exc.response.status_code if exc.response is not None else "no answer"
+        logger.error("%s: storage: %s, %s", payload.attempt_id, type(exc).__name__, status)
+    else:
+        logger.error("%s failed", payload.attempt_id, exc_info=exc)
+
+
+def code_of(exc: BaseException) -> ErrorCode:
+    """The code of an error that is none of ours."""
+    if isinstance(exc, MemoryError) or _is_out_of_memory(exc):
+        return ErrorCode.GPU_OOM
+    if isinstance(exc, requests.RequestException):
+        return ErrorCode.STORAGE_ERROR
+    return ErrorCode.MODEL_ERROR
+
+
+def _is_out_of_memory(exc: BaseException) -> bool:
+    # torch is not imported here: its own error is known by its name, what CUDA's libraries say
+    # through it by their words.
+    if type(exc).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(exc, RuntimeError) and any(words in str(exc) for words in OUT_OF_MEMORY)
+
+
+File = TypeVar("File", InputFile, OutputFile)
+
+
+def files_of(payload: Payload, kind: type[File]) -> Iterator[tuple[str, int, File]]:
+    """The payload's files of a kind: field, place in it (0 where it holds just one), file."""
+    for name, value in payload:
+        for index, one in enumerate(value if isinstance(value, tuple) else (value,)):
+            if isinstance(one, kind):
+                yield name, index, one
+
+
+def _fetch_inputs(payload: Payload, workspace: Workspace) -> None:
+    for name, index, file in files_of(payload, InputFile):
+        target = workspace.root / "in" / name / str(index) / Path(file.name).name
+        target.parent.mkdir(parents=True)
+        with requests.get(file.url, stream=True, timeout=TIMEOUT_SECONDS) as response:
+            response.raise_for_status()
+            with target.open("wb") as written:
+                for chunk in response.iter_content(CHUNK_BYTES):
+                    written.write(chunk)
+                    workspace.progress(0.0)
+
+
+def _put(path: Path, place: OutputGrant, size_bytes: int) -> None:
+    headers = {**place.headers, "Content-Length": str(size_bytes)}
+    with path.open("rb") as content:
+        response = requests.put(place.url, data=content, headers=headers, timeout=TIMEOUT_SECONDS)
+    # It may be written once. What is there is this attempt's own, of which an answer was lost, or
+    # a stretch that another render of the same timeline has made meanwhile.
+    if response.status_code != requests.codes.precondition_failed:
+        response.raise_for_status()
+
+
+class _Outputs:
+    """Puts each output of a call once."""
+
+    def __init__(self, payload: Payload, root: Path, place_for: PlaceFor) -> None:
+        self._place_for = place_for
+        self._waiting = {(name, index): file for name, index, file in files_of(payload, OutputFile)}
+        self._root = root
+        for name, _index in self._waiting:
+            (root / "out" / name).mkdir(parents=True, exist_ok=True)
+
+    def put(self, name: str, index: int) -> None:
+        """Put one."""
+        file = self._waiting.pop((name, index))
+        path = self._root / "out" / name / str(index)
+        size_bytes = path.stat().st_size
+        try:
+            _put(path, self._place_for(file, size_bytes), size_bytes)
+        except requests.RequestException as exc:
+            logger.warning("an output is put again: %s", type(exc).__name__)
+            _put(path, self._place_for(file, size_bytes), size_bytes)
+
+    def put_all(self) -> None:
+        """Put what has not been put."""
+        for name, index in list(self._waiting):
+            self.put(name, index)

@@ -1,0 +1,93 @@
+"""What is understood of a prompt."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpu_tasks.mediakit.scenes.words import MAX_OF_A_KIND, Named, describe
+
+
+def test_things_places_hours_weather_and_moods_are_told_apart():
+    told = describe("A dramatic sailing boat on the sea at sunset in the rain")
+    assert told.things == [Named("boat")]
+    assert told.places == [Named("sea")]
+    assert (told.time, told.weather, told.moods) == ("sunset", ["rain"], ["dramatic"])
+    assert told.understood == ["dramatic", "sailing boat", "sea", "sunset", "rain"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "count"),
+    [
+        ("a tree", None),
+        ("one tree", 1),
+        ("three trees", 3),
+        ("7 trees", 7),
+        ("trees", 5),
+        ("a dozen tall old trees", 12),
+        ("999999999999999999999 trees", MAX_OF_A_KIND),
+        ("0 trees", 5),
+    ],
+)
+def test_things_are_counted(prompt: str, count: int | None):
+    assert describe(prompt).things == [Named("tree", count)]
+
+
+def test_a_count_and_a_colour_belong_to_the_next_thing_only():
+    told = describe("three red balloons over a house beside two blue boats")
+    assert told.things == [Named("balloon", 3, "red"), Named("house"), Named("boat", 2, "blue")]
+
+
+def test_some_things_have_the_colour_of_their_name():
+    assert describe("a rose").things == [Named("flower", None, "rose")]
+    assert describe("a red rose").things == [Named("flower", None, "red")]
+    assert describe("lavender").places == [Named("field", None, "lavender")]
+
+
+def test_colours_of_nothing_are_the_pictures():
+    assert describe("something red and blue").colours == ["red", "blue"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("puppies", "dog"),
+        ("wolves", "dog"),
+        ("foxes", "dog"),
+        ("kitties", "cat"),
+        ("men", "person"),
+    ],
+)
+def test_plurals_are_those_of_their_words(prompt: str, name: str):
+    [thing] = describe(prompt).things
+    assert thing.name == name
+    assert thing.count > 1
+
+
+def test_the_longest_term_is_meant():
+    assert describe("hot air balloon").things == [Named("balloon")]
+    assert describe("northern lights").weather == ["aurora"]
+    assert describe("under the sea").places == [Named("underwater")]
+
+
+@pytest.mark.parametrize(
+    "prompt", ["a sign that says 'Open now'", 'a sign that says "Open now"', "a sign: “Open now”"]
+)
+def test_what_stands_in_quotes_is_written_not_read(prompt: str):
+    told = describe(prompt)
+    assert told.caption == "Open now"
+    assert told.things == [Named("sign")]
+
+
+def test_an_apostrophe_is_no_quote():
+    assert describe("the dog's house in the farmer's field").caption is None
+
+
+def test_words_that_are_not_known_are_not_claimed():
+    assert describe("Quidditch im Schloss").understood == []
+
+
+@given(st.text(max_size=300))
+def test_any_text_can_be_read(prompt: str):
+    told = describe(prompt)
+    assert len(set(told.understood)) == len(told.understood)
+    assert all(1 <= (one.count or 1) <= MAX_OF_A_KIND for one in told.things + told.places)

@@ -1,0 +1,59 @@
+"""Engines are kept from call to call, and go where there is no room for more."""
+
+from pathlib import Path
+
+import pytest
+
+from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.loading import Engines, Loaded
+
+
+@pytest.fixture
+def engines() -> Engines:
+    return Engines()
+
+
+def get(engines: Engines, device: str = "cpu", at_most: int | None = None) -> Loaded:
+    return engines.get(
+        function="noop_gpu",
+        engine="production",
+        model_dir=Path("/models"),
+        device=device,
+        dtype="float16",
+        at_most=at_most,
+    )
+
+
+def test_the_first_call_waits_for_its_engine_and_the_next_does_not(engines):
+    first, second = get(engines), get(engines)
+    assert first.seconds >= 0.2
+    assert second.seconds == 0
+    assert second.engine is first.engine
+
+
+def test_an_engine_is_told_where_it_runs(engines):
+    info = get(engines, device="cuda:1").engine.info
+    assert info == EngineInfo(name="production", model="noop, float16 on cuda:1")
+
+
+def test_what_was_used_longest_ago_makes_room(engines):
+    kept = [get(engines, device, at_most=2).engine for device in ("a", "b")]
+    assert get(engines, "a", at_most=2).engine is kept[0]
+    get(engines, "c", at_most=2)
+    assert get(engines, "a", at_most=2).seconds == 0
+    assert get(engines, "b", at_most=2).seconds > 0
+
+
+def test_without_a_bound_all_are_kept(engines):
+    for device in "abc":
+        get(engines, device)
+    assert [get(engines, device).seconds for device in "abc"] == [0, 0, 0]
+
+
+def test_room_is_made_before_anything_is_loaded(engines):
+    get(engines, "a", at_most=1)
+    with pytest.raises(ModuleNotFoundError):
+        engines.get(
+            function="noop_gpu", engine="none", model_dir=None, device="a", dtype="b", at_most=1
+        )
+    assert get(engines, "a", at_most=1).seconds > 0
