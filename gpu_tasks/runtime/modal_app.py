@@ -106,7 +106,7 @@ def download_models() -> list[str]:
     """Bring the pinned weights of all contracts into the volume; returns what is there."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - in that image only
 
-    from gpu_tasks import storing  # noqa: PLC0415 - it imports torch
+    from gpu_tasks.runtime import storing  # noqa: PLC0415 - it imports torch
 
     wanted = {model: one.dtype for one in contracts().values() for model in one.models.values()}
     for model, dtype in sorted(wanted.items()):
