@@ -1,7 +1,6 @@
 """What an engine is: ``load`` once, ``run`` once per call, in a workspace of files."""
 
 import importlib
-import importlib.util
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,9 @@ from typing import Any, Protocol
 
 import gpu_tasks
 from gpu_tasks.runtime.contract import Contract, EngineInfo, Wire
+
+SHARED = ("runtime", "mediakit")
+"""The folders of `gpu_tasks` that are no functions."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,8 @@ def contracts() -> dict[str, Contract]:
     """Every GPU function by name, found by its folder."""
     found = {}
     for module in pkgutil.iter_modules(gpu_tasks.__path__):
-        name = f"gpu_tasks.{module.name}.contract"
-        # What several functions share has folders too.
-        if module.ispkg and importlib.util.find_spec(name):
-            contract = importlib.import_module(name).CONTRACT
+        if module.name not in SHARED:
+            contract = importlib.import_module(f"gpu_tasks.{module.name}.contract").CONTRACT
             found[contract.name] = contract
     return found
 
