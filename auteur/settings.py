@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 from limits import parse
 
+from auteur import __version__
 from gpu_tasks.runtime.contract import GpuClass
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -291,7 +292,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Auteur",
     "DESCRIPTION": "The back end of an AI video editor: projects, media, AI jobs and credits.",
-    "VERSION": "1.0.0",
+    "VERSION": __version__,
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
