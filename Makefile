@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-quick properties test-shims test-image test-pooler check \
+.PHONY: help setup demo run test test-quick coverage properties test-shims test-image test-pooler check \
 	format bench chaos \
 	fuzz lock clean \
 	modal-deploy modal-models modal-check
@@ -48,6 +48,10 @@ test: $(MODELS_READY)  ## all tests, against real Postgres, Redis, workers and S
 
 test-quick: $(READY)  ## two minutes of the tests: those without running stacks
 	@$(PYTHON) -m pytest -m "not property" $(QUICK)
+
+coverage: $(MODELS_READY)  ## all tests, and which lines they run (var/coverage/html)
+	@$(PYTHON) -m pytest --cov --cov-report=html:var/coverage/html
+	@$(VENV)/bin/coverage report
 
 properties: $(READY)  ## what holds of all timelines and jobs, on thousands of random ones
 	@HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest --timeout 3600 -m property

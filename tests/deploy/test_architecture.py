@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from auteur.devstack.processes import BASE_DIR, PROGRAMS
 from gpu_tasks.runtime.engine import contracts
 from tests.deploy.files import text
@@ -42,3 +44,10 @@ def test_every_process_is_explained() -> None:
     for program in PROGRAMS:
         name = program.name.replace("worker-", "worker ")
         assert program.once or f"| `{name}` |" in page
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md", "docs/glossary.md"])
+def test_every_path_that_a_page_names_is_there(page: str) -> None:
+    named = re.findall(rf"[`(]((?:{'|'.join([*ROOMS, 'tests', 'docs'])})/[\w/.-]+)[`)]", text(page))
+    assert named
+    assert not [name for name in named if not list(BASE_DIR.glob(f"{name}*"))]

@@ -31,6 +31,13 @@ def test_the_workflow_makes_what_the_makefile_has() -> None:
     assert set(made) <= targets()
 
 
+def test_coverage_is_shown_on_the_page_of_the_run() -> None:
+    measure, show = commands("coverage")
+    assert measure == "make coverage"
+    assert "coverage report" in show
+    assert show.endswith('>> "$GITHUB_STEP_SUMMARY"')
+
+
 def test_its_tests_use_real_services_of_the_versions_that_compose_runs() -> None:
     job = workflow()["jobs"]["test"]
     assert {name: service["image"] for name, service in job["services"].items()} == {
