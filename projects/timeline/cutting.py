@@ -8,7 +8,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import accumulate, compress
-from operator import and_
 from typing import Any
 
 from projects.timeline.content import Clip, Refused, cross_fade_ms, end_of
@@ -66,7 +65,7 @@ def bring_back(
     place = run.deletions.index(deletion)
     deletions = [*run.deletions[:place], *parts, *run.deletions[place + 1 :]]
     run = replace(run, deletions=_merged(deletions))
-    if wanted == "gap" or _is_free(lane, lane.uncut(key), origin):
+    if wanted == "gap" or _is_free(lane, run, keys):
         _lay(lane, run, keys)
     else:
         _bring_elsewhere(lane, key, stay, wanted)
@@ -173,7 +172,7 @@ Named = tuple[Laid, int | None, str]
 def _lay(lane: Lane, run: Run, keys: Sequence[int]) -> list[tuple[Deletion | None, int]]:
     """Lay a run anew in the place of its parts; what has come of it, with the keys."""
     origin, old = run.origin, {key: lane.uncut(key) for key in keys}
-    faded = Faded(_before(lane, origin), _after(lane, origin))
+    faded = _faded(lane, origin)
     plan = _named(origin, old, laid(run, faded))
     kept = {key for _, key, _ in plan}
     for part in keys:
@@ -239,46 +238,40 @@ def _closing(lane: Lane, origin: Origin, span: Span, faded: Faded) -> Closing:
     return (begin - start, end - begin) if end > begin else (0, 0)
 
 
+def _faded(lane: Lane, origin: Origin) -> Faded:
+    return Faded(_before(lane, origin), _after(lane, origin))
+
+
 def _before(lane: Lane, origin: Origin, *, seen: bool = False) -> int:
     """How long its start lies under the clip before: as it was uncut, or what is seen of that.
 
     Of a deleted clip nothing is seen, but the place of one that has left a gap is not closed.
     """
     start, fade = origin.clip["start_ms"], cross_fade_ms(origin.clip)
-    if not fade:
-        return 0
-    row = lane.playing
-    ends = row.ends_before(bisect_left(row.starts, start))
-    row = lane.gone
-    for key in _between(row.keys, row.ends_before(len(row.keys)), start + 1, start + fade):
-        ghost = lane.uncut(key)
-        before = origin_of(ghost).clip
-        if before["start_ms"] < start:
-            if not seen:
-                ends.append(end_of(before))
-            elif mode_of(ghost, None) == "gap":
-                ends.append(end_of(ghost))
+    ends = [
+        end_of(clip if seen else whole)
+        for clip, whole in (_wholes(lane, start, start + fade) if fade else ())
+        if whole["start_ms"] < start and not (seen and closing_of(clip))
+    ]
     return max((end - start for end in ends if start < end <= start + fade), default=0)
-
-
-def _between(keys: Sequence[int], moments: Sequence[int], first: int, last: int) -> list[int]:
-    """The keys whose moments are from the first to the last."""
-    late = map(first.__le__, moments)
-    early = map(last.__ge__, moments)
-    return list(compress(keys, map(and_, late, early)))
 
 
 def _after(lane: Lane, origin: Origin) -> int:
     """How long its end lies under the clip behind, as that was uncut."""
     start, end = origin.clip["start_ms"], end_of(origin.clip)
-    found = 0
-    for key in _over(lane.playing, end - 1, end) + _over(lane.gone, end - 1, end):
-        clip = lane.uncut(key)
-        other = origin_of(clip).clip if clip["deleted"] else clip
-        overlap = end - other["start_ms"]
-        if other["start_ms"] > start and overlap <= cross_fade_ms(other):
-            found = max(found, overlap)
-    return found
+    starts = [
+        whole["start_ms"]
+        for _, whole in _wholes(lane, end - 1, end)
+        if whole["start_ms"] >= end - cross_fade_ms(whole)
+    ]
+    return max((end - other for other in starts if other > start), default=0)
+
+
+def _wholes(lane: Lane, begin: int, end: int) -> list[tuple[Clip, Clip]]:
+    """What lies over any of this time on the uncut track, each with what it was cut from."""
+    keys = [key for row in lane.rows for key in _over(row, begin, end)]
+    clips = [lane.uncut(key) for key in keys]
+    return [(clip, origin_of(clip).clip if clip["deleted"] else clip) for clip in clips]
 
 
 def _over(row: Row, begin: int, end: int) -> list[int]:
@@ -304,18 +297,15 @@ def _close_again(lane: Lane, origin: Origin, after_ms: int) -> None:
             lane.lay(key, closed(ghost, closing))
 
 
-def _is_free(lane: Lane, ghost: Clip, origin: Origin) -> bool:
-    """Whether nothing plays at its place that did not when it was there."""
-    start, end = origin.clip["start_ms"], end_of(origin.clip)
-    for key in _over(lane.playing, ghost["start_ms"], end_of(ghost)):
-        other = lane.uncut(key)
-        if other["start_ms"] > start:
-            overlap, fade = end - other["start_ms"], cross_fade_ms(other)
-        else:
-            overlap, fade = end_of(other) - start, cross_fade_ms(origin.clip)
-        if overlap > fade:
-            return False
-    return True
+def _is_free(lane: Lane, run: Run, keys: Sequence[int]) -> bool:
+    """Whether a run can play again beside what plays now."""
+    origin = run.origin
+    begin, end = (origin.at(moment) for moment in run.span)
+    around = [lane.uncut(key) for key in _over(lane.playing, begin, end) if key not in keys]
+    if not around:
+        return True
+    parts = [origin.part(span, "") for span, gone in laid(run, _faded(lane, origin)) if not gone]
+    return all(code != "clip_overlap" for _, code, _ in overlaps_of([*parts, *around]))
 
 
 def _bring_elsewhere(lane: Lane, key: int, still: Sequence[Span], mode: str) -> None:
@@ -347,7 +337,11 @@ def _apart(lane: Lane, key: int, still: Sequence[Span]) -> list[int]:
         return [key]
     origin, keys = _around(lane, key)
     run = _run_of(lane, origin, keys, key)
-    edges = [deletion.span[0], *(edge for span in still for edge in span), deletion.span[1]]
+    edges = [
+        deletion.span[0],
+        *(edge for span in still for edge in span),
+        deletion.span[1],
+    ]
     rest = [(edges[i], edges[i + 1]) for i in range(0, len(edges), 2)]
     back = [replace(deletion, span=span, key=None) for span in rest if origin.length(span)]
     stay = [replace(deletion, span=span, key=None) for span in still]

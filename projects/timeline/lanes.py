@@ -206,11 +206,11 @@ class Lane:
         last = (-1, 0, 0, 0)
         for point, known, closed_ms, _, key, lead_ms in sorted(found):
             at = point + total
-            if not closed_ms and last[0] == point and known < last[1] + last[2]:
-                at = last[3] + known - last[1]  # it lies in what another has closed
-            elif closed_ms:
+            if closed_ms:
                 last = (point, known, closed_ms, at)
-            self.closings.put(key, at, closed_ms)
+                self.closings.put(key, at, closed_ms)
+            elif last[0] == point and known < last[1] + last[2]:
+                at = last[3] + known - last[1]  # it lies in what another has closed
             ghosts[key] = at - lead_ms
             total += closed_ms
         return ghosts
@@ -294,7 +294,7 @@ class Lane:
         self._name(key, clip)
         self.rows[clip["deleted"]].put(key, clip["start_ms"], clip["duration_ms"])
         closing = closing_of(clip)
-        if closing is not None:
+        if closing is not None and closing[1]:
             self.closings.put(key, clip["start_ms"] + closing[0], closing[1])
         return key
 

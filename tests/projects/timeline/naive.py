@@ -120,7 +120,7 @@ class PlainLane:
         closings = [
             (self.at[other] + each[0], each[1])
             for other, each in ((o, closing_of(c)) for o, c in self.clips.items())
-            if each is not None and self.at[other] + each[0] < at + lead
+            if each is not None and each[1] and self.at[other] + each[0] < at + lead
         ]
         start = at + lead - sum(ms for _, ms in closings)
         if closings:

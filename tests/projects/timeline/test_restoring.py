@@ -176,14 +176,14 @@ def test_whatever_is_edited_meanwhile_nothing_is_lost(film: Content, data: Any) 
     if name is not None:
         try:
             back = after(now, {"op": "restore_clip", "clip_id": name, "mode": "ripple"})
-        except ValidationError:  # beside what was edited, once in a thousand times
+        except ValidationError:  # beside what was edited, in rare cases
             event("refused")
             return
 
         assert source_of(back) == source_of(now)
         gone = next(one for one in all_clips(now.tracks) if one["id"] == name)
         hidden = lasting(now) + gone["duration_ms"] - lasting(back)
-        assert -1 <= hidden <= 1 + 2 * longest_cross_fade(now)
+        assert abs(hidden) <= 1 + 2 * longest_cross_fade(now)
 
 
 @pytest.mark.parametrize("rate", [0.1, 1.333, 3])
@@ -207,3 +207,24 @@ def test_fifty_words_come_back_as_one_clip(rate: float, mode: str) -> None:
         now = after(now, {"op": "restore_words", "segment_id": "s", "first": index})
 
     assert in_order(now) == in_order(before)
+
+
+def test_what_has_gone_within_what_another_has_closed_keeps_its_place() -> None:
+    fade = {"type": "cross_fade", "duration_ms": 1000}
+    film = content(
+        track(clip("a", 0, 0, 4000), clip("b", 3000, 0, 3000, media=OTHER_MEDIA, effects=[fade])),
+        segments=[segment(f"s{at}", at, "word") for at in (2500, 3000, 3500)],
+    )
+    made: list[Deletion] = [
+        [{"op": "delete_segment", "segment_id": "s3500"}],
+        [{"op": "delete_clip", "clip_id": "b", "mode": "ripple"}],
+        [{"op": "delete_segment", "segment_id": "s3000"}],
+        [{"op": "delete_segment", "segment_id": "s2500"}],
+    ]
+    now = deleted(film, made)
+    assert {one["start_ms"] for one in now.tracks[0]["clips"]} == {0, 2500}
+
+    for one in made:
+        now = restored(now, one)
+
+    assert in_order(now) == in_order(film)
