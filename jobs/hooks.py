@@ -5,14 +5,14 @@ from uuid import UUID
 from jobs import lifecycle, objects, queries
 from jobs.models import OPEN, Job
 from media import deletion as media_deletion
-from media.voices import deletion as voice_deletion
+from media.models import VoiceClone
 from projects import deletion as project_deletion
 
 
 def register() -> None:
     """Called once, when Django is ready."""
     media_deletion.register_usage(queries.open_jobs_reading)
-    voice_deletion.register_usage(queries.open_jobs_speaking_with)
+    media_deletion.register_usage(queries.open_jobs_speaking_with, VoiceClone)
     objects.register_owners()
     project_deletion.register_before_delete(cancel_jobs_of_project)
 

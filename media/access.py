@@ -1,12 +1,15 @@
 """Whose media, voices and projects are whose; what is another's does not exist."""
 
+from typing import TypeVar
 from uuid import UUID
 
 from django.apps import apps
 from django.db.models import QuerySet
 
 from auteur.api.problems import NotFound
-from media.models import MediaFile, VoiceClone
+from media.models import MediaFile, Upload, VoiceClone
+
+Row = TypeVar("Row", bound=Upload)
 
 
 def media_of(*, user_id: UUID, project_id: UUID | None = None) -> QuerySet[MediaFile]:
@@ -28,23 +31,19 @@ def owned_media(
     found = MediaFile.objects.filter(pk=media_id, user_id=user_id)
     if project_id is not None:
         found = found.filter(project_id=project_id)
-    if lock:
-        found = found.select_for_update(no_key=True)
-    media = found.first()
-    if media is None:
-        raise NotFound
-    return media
+    return _one(found, lock)
 
 
 def owned_voice(*, user_id: UUID, voice_id: UUID, lock: bool = False) -> VoiceClone:
     """One of the user's voices; raises ``NotFound``. ``lock`` as for media."""
-    found = VoiceClone.objects.filter(pk=voice_id, user_id=user_id)
-    if lock:
-        found = found.select_for_update(no_key=True)
-    voice = found.first()
-    if voice is None:
+    return _one(VoiceClone.objects.filter(pk=voice_id, user_id=user_id), lock)
+
+
+def _one(rows: QuerySet[Row], lock: bool) -> Row:
+    row = (rows.select_for_update(no_key=True) if lock else rows).first()
+    if row is None:
         raise NotFound
-    return voice
+    return row
 
 
 def check_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> None:

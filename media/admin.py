@@ -59,8 +59,6 @@ class NotReady(Problem):
 class StoredObjectAdmin(StaffAdmin):
     """Rows with an object in storage, opened through a URL that is signed when it is asked for."""
 
-    key_field: ClassVar[str]
-
     def get_urls(self) -> list[URLPattern]:
         """Adds the page that leads to the object."""
         view = self.admin_site.admin_view(self.open_view)
@@ -74,7 +72,7 @@ class StoredObjectAdmin(StaffAdmin):
         if obj is None:
             raise Http404
         self.log_change(request, obj, "Opened the file.")
-        url = object_storage().presigned_get(getattr(obj, self.key_field), expires=OPEN_SECONDS)
+        url = object_storage().presigned_get(obj.object_key, expires=OPEN_SECONDS)
         return HttpResponseRedirect(url)
 
     def _open_name(self) -> str:
@@ -82,9 +80,16 @@ class StoredObjectAdmin(StaffAdmin):
 
     @admin.display(description="file")
     def open_link(self, obj: Any) -> str:
-        """A link to the object."""
+        """A link to the object, if there is one."""
+        if obj.status != MediaStatus.READY:
+            return EMPTY
         url = reverse(f"admin:{self._open_name()}", args=(obj.pk,))
         return format_html('<a href="{}" target="_blank" rel="noopener">Open</a>', url)
+
+    @admin.display(description="status", ordering="status")
+    def state(self, obj: Any) -> str:
+        """The status in its colour."""
+        return badge(obj.get_status_display(), COLOURS[MediaStatus(obj.status)])
 
     @admin.display(description="user", ordering="user__email")
     def owner(self, obj: Any) -> str:
@@ -96,7 +101,6 @@ class StoredObjectAdmin(StaffAdmin):
 class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
     """A media file; only its name can be changed, and its pictures and waveform made again."""
 
-    key_field = "r2_key"
     actions = ("derive_again",)
     list_display = (
         "name", "kind", "state", "derivation", "extent", "owner", "project_link", "created_at",
@@ -117,11 +121,6 @@ class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
         "derive_at", "thumbnail_r2_key", "sprite_r2_key", "peaks_r2_key",
     )  # fmt: skip
     readonly_fields = fields[1:]
-
-    @admin.display(description="status", ordering="status")
-    def state(self, obj: MediaFile) -> str:
-        """The status in its colour."""
-        return _state(obj)
 
     @admin.display(description="derivatives", ordering="derivation_status")
     def derivation(self, obj: MediaFile) -> str:
@@ -174,11 +173,6 @@ class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
         """A link to the project it is in."""
         return link("projects.Project", obj.project_id, obj.project)
 
-    @admin.display(description="file")
-    def open_link(self, obj: MediaFile) -> str:
-        """A link to the object, if there is one."""
-        return super().open_link(obj) if obj.status == MediaStatus.READY else EMPTY
-
     @admin.display(description="metadata")
     def details(self, obj: MediaFile) -> str:
         """What the probe found."""
@@ -189,7 +183,6 @@ class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
 class VoiceCloneAdmin(StoredObjectAdmin):
     """A voice sample; only its name can be changed."""
 
-    key_field = "sample_r2_key"
     list_display = ("name", "state", "duration", "owner", "consented_at", "created_at", "open_link")
     list_select_related = ("user",)
     list_filter = ("status", "created_at", ("user", SelectedFilter))
@@ -204,11 +197,6 @@ class VoiceCloneAdmin(StoredObjectAdmin):
     )  # fmt: skip
     readonly_fields = fields[1:]
 
-    @admin.display(description="status", ordering="status")
-    def state(self, obj: VoiceClone) -> str:
-        """The status in its colour."""
-        return _state(obj)
-
     @admin.display(description="duration", ordering="sample_duration_ms")
     def duration(self, obj: VoiceClone) -> str:
         """The duration in seconds."""
@@ -218,15 +206,6 @@ class VoiceCloneAdmin(StoredObjectAdmin):
     def speech(self, obj: VoiceClone) -> str:
         """The seconds of speech in it."""
         return _seconds(obj.speech_duration_ms)
-
-    @admin.display(description="file")
-    def open_link(self, obj: VoiceClone) -> str:
-        """A link to the sample, if there is one."""
-        return super().open_link(obj) if obj.status == MediaStatus.READY else EMPTY
-
-
-def _state(obj: MediaFile | VoiceClone) -> str:
-    return badge(obj.get_status_display(), COLOURS[MediaStatus(obj.status)])
 
 
 def _derive_again(request: HttpRequest, media: MediaFile, given: Mapping[str, Any]) -> str:

@@ -5,8 +5,8 @@ clip is ever on deleted media without its mark. Whoever brings a clip in holds t
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from copy import copy
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -14,16 +14,16 @@ from django.db import transaction
 
 from auteur.api.problems import Problem
 from media.access import owned_media
-from media.models import MediaFile
+from media.models import MediaFile, Upload
 from media.storage import STORAGE_ERRORS, object_storage
 
 logger = logging.getLogger(__name__)
 
 
 UsageFinder = Callable[[UUID], Iterable[str]]
-"""Answers what needs a media file, each in words fit for its owner."""
+"""Answers what needs a media file or a voice, each in words fit for its owner."""
 
-_finders: list[UsageFinder] = []
+_finders: defaultdict[type[Upload], list[UsageFinder]] = defaultdict(list)
 
 
 class Timelines(Protocol):
@@ -51,13 +51,13 @@ class MediaInUse(Problem):
     default_detail = "The media file is used by work that has not ended, or shown on a timeline."
 
 
-def register_usage(finder: UsageFinder) -> UsageFinder:
-    """Have ``finder`` asked, with the media file's id, before one is deleted.
+def register_usage(finder: UsageFinder, model: type[Upload] = MediaFile) -> UsageFinder:
+    """Have ``finder`` asked, with its id, before a media file (or a voice) is deleted.
 
     The rooms above register in their ``AppConfig.ready``; registering twice counts once.
     """
-    if finder not in _finders:
-        _finders.append(finder)
+    if finder not in _finders[model]:
+        _finders[model].append(finder)
     return finder
 
 
@@ -67,9 +67,9 @@ def register_timelines(timelines: Timelines) -> None:
         _timelines.append(timelines)
 
 
-def usages_of(media_id: UUID) -> list[str]:
-    """What still needs the media file."""
-    return [usage for finder in _finders for usage in finder(media_id)]
+def usages_of(row: Upload) -> list[str]:
+    """What still needs the media file or the voice."""
+    return [usage for finder in _finders[type(row)] for usage in finder(row.pk)]
 
 
 def delete_media(
@@ -82,14 +82,13 @@ def delete_media(
     with transaction.atomic():
         media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id, lock=True)
         _refuse_if_used(media, force)
-        held = [copy(media)]
+        remove_after_commit([media])
         media.delete()
         _take_offline(user_id, [media_id])
-        _remove_files_after_commit(held)
 
 
 def _refuse_if_used(media: MediaFile, force: bool) -> None:
-    used_by = usages_of(media.pk)
+    used_by = usages_of(media)
     shown_in = [
         project
         for timelines in _timelines
@@ -113,27 +112,27 @@ def delete_project_media(project_id: UUID) -> None:
     for user_id in {row.user_id for row in held}:
         media_ids = [row.pk for row in held if row.user_id == user_id]
         _take_offline(user_id, media_ids, leaving=project_id)
-    _remove_files_after_commit(held)
+    remove_after_commit(held)
 
 
-def remove_after_commit(keys: list[str]) -> None:
-    """Remove objects once their rows are gone for good; a storage that fails is logged."""
-    transaction.on_commit(lambda: remove_objects(keys), robust=True)
+def remove_after_commit(rows: Sequence[Upload]) -> None:
+    """Remove the objects of rows that are going for good; a storage that fails is logged."""
+    keys = [key for row in rows for key in row.object_keys()]
+
+    def remove() -> None:
+        # Parts first: what a confirm has joined by then is removed, and later it joins nothing.
+        abort_uploads(rows)
+        remove_objects(keys)
+
+    transaction.on_commit(remove, robust=True)
 
 
-def _remove_files_after_commit(rows: Sequence[MediaFile]) -> None:
-    # Parts first: what a confirm has joined by then is removed, and later it joins nothing.
-    if uploads := [row for row in rows if row.upload_id]:
-        transaction.on_commit(lambda: abort_uploads(uploads), robust=True)
-    remove_after_commit(_keys(rows))
-
-
-def abort_uploads(rows: Iterable[MediaFile]) -> None:
+def abort_uploads(rows: Iterable[Upload]) -> None:
     """Remove the parts of uploads that are over; what the storage keeps now is swept later."""
     for row in rows:
         try:
             if row.upload_id:
-                object_storage().abort_parts(row.r2_key, row.upload_id)
+                object_storage().abort_parts(row.object_key, row.upload_id)
         except STORAGE_ERRORS as exc:
             logger.warning("parts left behind: %s", type(exc).__name__)
             return
@@ -150,14 +149,3 @@ def remove_objects(keys: list[str]) -> int:
             logger.warning("%d objects left behind: %s", len(keys) - done, type(exc).__name__)
             return done
     return len(keys)
-
-
-def _keys(rows: Iterable[MediaFile]) -> list[str]:
-    return [key for row in rows for key in (row.r2_key, *_derived(row))]
-
-
-def _derived(row: MediaFile) -> list[str]:
-    stored = {getattr(row, column) for column in row.derived_keys()} - {None, ""}
-    # Whoever works on it may have written what the row does not tell yet.
-    tried = row.derived_keys().values() if row.derivation_tries else ()
-    return sorted(stored.union(tried))

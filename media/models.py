@@ -1,13 +1,15 @@
 """Media files and voice samples: rows here, bytes in object storage."""
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+
+from gpu_tasks.runtime.errors import Refusal
 
 
 class MediaType(models.TextChoices):
@@ -38,9 +40,31 @@ class DerivationStatus(models.TextChoices):
     FAILED = "failed", "Failed"
 
 
-class Checked(models.Model):
-    """What is looked at once it has been confirmed (`media.lines`)."""
+class Upload(models.Model):
+    """What users bring: how far it is (`media.uploads`), and where its object lies."""
 
+    KEY: ClassVar[str]
+    """The column with the object's key."""
+    ENDED: ClassVar[dict[str, Any]] = {}
+    """What else is written once nothing more is sent."""
+
+    user_id: uuid.UUID
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    name = models.CharField(max_length=255)
+    status = models.CharField(
+        max_length=20,
+        choices=MediaStatus,
+        default=MediaStatus.UPLOADING,
+        db_default=MediaStatus.UPLOADING,
+    )
+    mime_type = models.CharField(max_length=100, blank=True, default="", db_default="")
+    file_size_bytes = models.BigIntegerField(
+        null=True, blank=True, help_text="As told before the upload, as found after it."
+    )
+    upload_id = models.TextField(
+        blank=True, default="", db_default="", help_text="The storage's, of an upload in parts."
+    )
+    upload_part_bytes = models.BigIntegerField(null=True, blank=True)
     check_at = models.DateTimeField(
         null=True,
         blank=True,
@@ -50,15 +74,72 @@ class Checked(models.Model):
         null=True, blank=True, help_text="The token of whoever checks it."
     )
     check_tries = models.SmallIntegerField(default=0, db_default=0)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         abstract = True
 
+    def __str__(self) -> str:
+        return self.name
 
-class MediaFile(Checked):
+    @property
+    def object_key(self) -> str:
+        """Where its bytes lie."""
+        return str(getattr(self, self.KEY))
+
+    def object_keys(self) -> list[str]:
+        """Of all objects that go with the row."""
+        return [self.object_key]
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why it was rejected, if it was."""
+        return Refusal(*self._rejection()) if self.status == MediaStatus.REJECTED else None
+
+    def _rejection(self) -> tuple[str | None, str | None]:
+        raise NotImplementedError
+
+    @staticmethod
+    def refused(refusal: Refusal) -> dict[str, Any]:
+        """What is written of why it is rejected."""
+        raise NotImplementedError
+
+
+def _indexes(table: str) -> list[models.Index]:
+    return [
+        models.Index(fields=["user", "-created_at", "-id"], name=f"{table}_of_user"),
+        models.Index(
+            fields=["created_at"],
+            condition=Q(status=MediaStatus.UPLOADING),
+            name=f"{table}_unconfirmed",
+        ),
+        models.Index(
+            fields=["check_at"],
+            condition=Q(status=MediaStatus.CHECKING),
+            name=f"{table}_to_check",
+        ),
+    ]
+
+
+def _constraints(table: str) -> list[models.BaseConstraint]:
+    return [
+        models.CheckConstraint(
+            condition=Q(status__in=MediaStatus.values), name=f"{table}_status_known"
+        ),
+        models.CheckConstraint(
+            condition=Q(status=MediaStatus.CHECKING, check_at__isnull=False)
+            | (~Q(status=MediaStatus.CHECKING) & Q(check_at__isnull=True)),
+            name=f"{table}_check_is_due_or_over",
+        ),
+    ]
+
+
+class MediaFile(Upload):
     """One file of a user, in a project or (results without one) on its own."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    KEY = "r2_key"
+    ENDED: ClassVar = {"upload_id": "", "upload_part_bytes": None}
+
     project = models.ForeignKey(
         "projects.Project",
         on_delete=models.CASCADE,
@@ -69,25 +150,10 @@ class MediaFile(Checked):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="media_files"
     )
-    name = models.CharField(max_length=255)
     type = models.CharField(max_length=50, choices=MediaType)
-    status = models.CharField(
-        max_length=20,
-        choices=MediaStatus,
-        default=MediaStatus.UPLOADING,
-        db_default=MediaStatus.UPLOADING,
-    )
-    mime_type = models.CharField(max_length=100, blank=True, default="", db_default="")
     duration_ms = models.IntegerField(null=True, blank=True)
-    file_size_bytes = models.BigIntegerField(
-        null=True, blank=True, help_text="As told before the upload, as found after it."
-    )
     r2_key = models.TextField(unique=True, help_text="The object's key.")
     r2_url = models.TextField(help_text="The object's address, unsigned.")
-    upload_id = models.TextField(
-        blank=True, default="", db_default="", help_text="The storage's, of an upload in parts."
-    )
-    upload_part_bytes = models.BigIntegerField(null=True, blank=True)
     thumbnail_r2_key = models.TextField(null=True, blank=True)
     sprite_r2_key = models.TextField(null=True, blank=True)
     peaks_r2_key = models.TextField(null=True, blank=True)
@@ -118,41 +184,23 @@ class MediaFile(Checked):
         editable=False,
         help_text="Of a job's result: job, feature, engine, and the media it was made from.",
     )
-    created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         db_table = "media_files"
         verbose_name = "media file"
         indexes: ClassVar = [
-            models.Index(fields=["user", "-created_at", "-id"], name="media_files_of_user"),
+            *_indexes("media_files"),
             models.Index(fields=["project", "-created_at", "-id"], name="media_files_of_project"),
-            models.Index(
-                fields=["created_at"],
-                condition=Q(status=MediaStatus.UPLOADING),
-                name="media_files_unconfirmed",
-            ),
             models.Index(
                 fields=["derive_at"],
                 condition=Q(status=MediaStatus.READY, derive_at__isnull=False),
                 name="media_files_to_derive",
             ),
-            models.Index(
-                fields=["check_at"],
-                condition=Q(status=MediaStatus.CHECKING),
-                name="media_files_to_check",
-            ),
         ]
         constraints: ClassVar = [
+            *_constraints("media_files"),
             models.CheckConstraint(
                 condition=Q(type__in=MediaType.values), name="media_files_type_known"
-            ),
-            models.CheckConstraint(
-                condition=Q(status__in=MediaStatus.values), name="media_files_status_known"
-            ),
-            models.CheckConstraint(
-                condition=Q(status=MediaStatus.CHECKING, check_at__isnull=False)
-                | (~Q(status=MediaStatus.CHECKING) & Q(check_at__isnull=True)),
-                name="media_files_check_is_due_or_over",
             ),
             models.CheckConstraint(
                 condition=Q(
@@ -167,9 +215,6 @@ class MediaFile(Checked):
             ),
         ]
 
-    def __str__(self) -> str:
-        return self.name
-
     def derived_keys(self) -> dict[str, str]:
         """By column, where its derivatives lie once there are any."""
         folder = f"users/{self.user_id}/media/{self.pk}"
@@ -178,6 +223,21 @@ class MediaFile(Checked):
             "sprite_r2_key": f"{folder}/sprite.jpg",
             "peaks_r2_key": f"{folder}/peaks.json",
         }
+
+    def object_keys(self) -> list[str]:
+        """The file's, and those of its derivatives."""
+        stored = {getattr(self, column) for column in self.derived_keys()} - {None, ""}
+        # Whoever works on it may have written what the row does not tell yet.
+        tried = self.derived_keys().values() if self.derivation_tries else ()
+        return [self.object_key, *sorted(stored.union(tried))]
+
+    def _rejection(self) -> tuple[str | None, str | None]:
+        return self.metadata.get("rejected"), self.metadata.get("detail")
+
+    @staticmethod
+    def refused(refusal: Refusal) -> dict[str, Any]:
+        """What is written of why it is rejected."""
+        return {"metadata": {"rejected": refusal.code, "detail": refusal.detail}}
 
 
 class StorageWalk(models.Model):
@@ -201,29 +261,22 @@ class StorageWalk(models.Model):
         return self.after
 
 
-class VoiceClone(Checked):
+class VoiceClone(Upload):
     """A voice sample that speech is generated after, with the consent of whose voice it is."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    KEY = "sample_r2_key"
+
+    # Samples are small: none comes in parts.
+    upload_id = None  # type: ignore[assignment]
+    upload_part_bytes = None
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="voice_clones"
-    )
-    name = models.CharField(max_length=255)
-    status = models.CharField(
-        max_length=20,
-        choices=MediaStatus,
-        default=MediaStatus.UPLOADING,
-        db_default=MediaStatus.UPLOADING,
     )
     rejection = models.CharField(
         max_length=50, blank=True, default="", db_default="", help_text="Why it was refused."
     )
     rejection_detail = models.TextField(blank=True, default="", db_default="")
     filename = models.CharField(max_length=255, blank=True, default="", db_default="")
-    mime_type = models.CharField(max_length=100, blank=True, default="", db_default="")
-    file_size_bytes = models.BigIntegerField(
-        null=True, blank=True, help_text="As told before the upload, as found after it."
-    )
     sample_r2_key = models.TextField(unique=True)
     sample_duration_ms = models.IntegerField(null=True, blank=True)
     speech_duration_ms = models.IntegerField(
@@ -240,32 +293,12 @@ class VoiceClone(Checked):
         help_text="Of our own statement; empty where the client showed another.",
     )
     consented_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         db_table = "voice_clones"
-        indexes: ClassVar = [
-            models.Index(fields=["user", "-created_at", "-id"], name="voice_clones_of_user"),
-            models.Index(
-                fields=["created_at"],
-                condition=Q(status=MediaStatus.UPLOADING),
-                name="voice_clones_unconfirmed",
-            ),
-            models.Index(
-                fields=["check_at"],
-                condition=Q(status=MediaStatus.CHECKING),
-                name="voice_clones_to_check",
-            ),
-        ]
+        indexes: ClassVar = _indexes("voice_clones")
         constraints: ClassVar = [
-            models.CheckConstraint(
-                condition=Q(status__in=MediaStatus.values), name="voice_clones_status_known"
-            ),
-            models.CheckConstraint(
-                condition=Q(status=MediaStatus.CHECKING, check_at__isnull=False)
-                | (~Q(status=MediaStatus.CHECKING) & Q(check_at__isnull=True)),
-                name="voice_clones_check_is_due_or_over",
-            ),
+            *_constraints("voice_clones"),
             models.CheckConstraint(
                 condition=~Q(status=MediaStatus.READY)
                 | (Q(consented_at__isnull=False) & ~Q(consent_statement="")),
@@ -273,5 +306,10 @@ class VoiceClone(Checked):
             ),
         ]
 
-    def __str__(self) -> str:
-        return self.name
+    def _rejection(self) -> tuple[str | None, str | None]:
+        return self.rejection, self.rejection_detail
+
+    @staticmethod
+    def refused(refusal: Refusal) -> dict[str, Any]:
+        """What is written of why it is rejected."""
+        return {"rejection": refusal.code, "rejection_detail": refusal.detail}

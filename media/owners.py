@@ -1,12 +1,13 @@
 """Which objects media files and voices name, and which of them wait for bytes."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db.models import Q, QuerySet
 
+from media.kinds import FILES, VOICES, Kind
 from media.models import DerivationStatus, MediaFile, MediaStatus, VoiceClone
 from media.storage import StoredObject
 from media.storage.checking import MAX_TRIAL_BYTES, ROOM
@@ -17,10 +18,10 @@ DERIVING = (DerivationStatus.WAITING, DerivationStatus.WORKING)
 
 def register_all() -> None:
     """Called once, when Django is ready."""
-    register(Owner("media", names_of_media, media_expects, MEDIA_COLUMNS))
+    register(Owner(FILES.room, names_of_media, partial(expected_of, FILES), MEDIA_COLUMNS))
     # What a job made is media where it lies.
     register(Owner("jobs", names_of_media))
-    register(Owner("voices", names_of_voices, voice_expects, VOICE_COLUMNS))
+    register(Owner(VOICES.room, names_of_voices, partial(expected_of, VOICES), VOICE_COLUMNS))
     register(Owner(ROOM, expects=lambda _key: MAX_TRIAL_BYTES))
 
 
@@ -47,23 +48,15 @@ def names_of_voices(objects: Sequence[StoredObject]) -> Mapping[str, int | None]
     }
 
 
-def media_expects(key: str) -> int | None:
+def expected_of(kind: Kind[Any], key: str) -> int | None:
     """What an upload was announced with, or the most that one without a size may have."""
-    return _expected(MediaFile.objects.filter(r2_key=key), settings.MAX_UNSIZED_UPLOAD_BYTES)
-
-
-def voice_expects(key: str) -> int | None:
-    """Likewise of a sample."""
-    return _expected(VoiceClone.objects.filter(sample_r2_key=key), settings.MAX_VOICE_SAMPLE_BYTES)
-
-
-def _expected(rows: QuerySet[Any], unsized: int) -> int | None:
+    rows = kind.model._default_manager.filter(**{kind.model.KEY: key})
     row = rows.select_for_update(no_key=True).first()
     if row is None:
         return None
     if row.status != MediaStatus.UPLOADING:
         raise NotExpected
-    return unsized if row.file_size_bytes is None else int(row.file_size_bytes)
+    return kind.max_unsized_bytes() if row.file_size_bytes is None else int(row.file_size_bytes)
 
 
 def _ready(row: MediaFile | VoiceClone) -> bool:

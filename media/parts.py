@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auteur.api.problems import Problem, Unavailable
-from media.models import MediaFile
+from media.models import Upload
 from media.storage import ObjectMissing, object_storage
 from media.storage.multipart import (
     MULTIPART_BYTES,
@@ -34,64 +34,64 @@ class PartUpload:
     upload_url: str | None
 
 
-def begin(media: MediaFile) -> None:
+def begin(row: Upload) -> None:
     """Have a large file come in parts; its row, to be saved, keeps the storage's id of the upload.
 
     Whether the storage really has all bytes is for it to say: clients tell nothing about parts.
     """
-    if (media.file_size_bytes or 0) <= MULTIPART_BYTES:
+    if (row.file_size_bytes or 0) <= MULTIPART_BYTES:
         return
-    media.upload_part_bytes = part_bytes_of(media.file_size_bytes or 0)
+    row.upload_part_bytes = part_bytes_of(row.file_size_bytes or 0)
     try:
-        media.upload_id = object_storage().begin_parts(media.r2_key, content_type=media.mime_type)
+        row.upload_id = object_storage().begin_parts(row.object_key, content_type=row.mime_type)
     except OSError as exc:
         raise Unavailable from exc
 
 
-def wanted(media: MediaFile) -> list[Part]:
+def wanted(row: Upload) -> list[Part]:
     """The parts that the file is announced to have."""
-    return parts_of(media.file_size_bytes or 0, media.upload_part_bytes or 1)
+    return parts_of(row.file_size_bytes or 0, row.upload_part_bytes or 1)
 
 
-def stored(media: MediaFile) -> list[StoredPart]:
+def stored(row: Upload) -> list[StoredPart]:
     """What has arrived; raises ``ObjectMissing`` once the parts are joined, or given up."""
-    return object_storage().stored_parts(media.r2_key, media.upload_id)
+    return object_storage().stored_parts(row.object_key, row.upload_id)
 
 
-def addresses(media: MediaFile, arrived: Sequence[StoredPart]) -> list[PartUpload]:
+def addresses(row: Upload, arrived: Sequence[StoredPart]) -> list[PartUpload]:
     """All parts, with fresh URLs for those that are missing."""
     sizes = {part.number: part.size_bytes for part in arrived}
     return [
-        _address(media, part, received=sizes.get(part.number) == part.size_bytes)
-        for part in wanted(media)
+        _address(row, part, received=sizes.get(part.number) == part.size_bytes)
+        for part in wanted(row)
     ]
 
 
-def _address(media: MediaFile, part: Part, *, received: bool) -> PartUpload:
+def _address(row: Upload, part: Part, *, received: bool) -> PartUpload:
     url = None
     if not received:
         url = object_storage().presigned_part(
-            media.r2_key, media.upload_id, number=part.number, size_bytes=part.size_bytes
+            row.object_key, row.upload_id, number=part.number, size_bytes=part.size_bytes
         )
     return PartUpload(part.number, part.offset, part.size_bytes, received, url)
 
 
-def join(media: MediaFile) -> None:
+def join(row: Upload) -> None:
     """Make the object of what the storage has; raises ``UploadIncomplete``.
 
     Nothing happens where an earlier confirm got so far: the object is looked at in any case.
     """
     try:
-        arrived = {part.number: part for part in stored(media)}
+        arrived = {part.number: part for part in stored(row)}
         missing = [
             part.number
-            for part in wanted(media)
+            for part in wanted(row)
             if part.number not in arrived or arrived[part.number].size_bytes != part.size_bytes
         ]
         if missing:
             raise UploadIncomplete(missing_parts=missing)
         object_storage().join_parts(
-            media.r2_key, media.upload_id, [arrived[part.number] for part in wanted(media)]
+            row.object_key, row.upload_id, [arrived[part.number] for part in wanted(row)]
         )
     except ObjectMissing:
         return

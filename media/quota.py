@@ -10,10 +10,10 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Q, Sum
 
-from auteur.api.problems import Problem
-from media.models import MediaFile, MediaStatus, VoiceClone
+from media.kinds import KINDS, Kind
+from media.models import MediaStatus, Upload
 from media.problems import Refused
 
 
@@ -25,16 +25,6 @@ class StorageQuotaExceeded(Refused):
     default_detail = "Your plan has no room left for this file. Delete media, or change the plan."
 
 
-class TooManyUploads(Problem):
-    """One must be confirmed or given up before another begins."""
-
-    status_code = 409
-    default_code = "too_many_uploads"
-    default_detail = (
-        "You have as many uploads open as one user may have: confirm some, or give them up."
-    )
-
-
 def limit_of(plan: str | None) -> int | None:
     """The bytes that a plan allows; None is no limit."""
     by_plan: dict[str, int] = settings.STORAGE_QUOTA_BYTES_BY_PLAN
@@ -43,50 +33,44 @@ def limit_of(plan: str | None) -> int | None:
 
 
 def used_by(user_id: UUID, *, without: UUID | None = None) -> int:
-    """The bytes of the user's media (but for one file) and voices, as they are or may become."""
-    media = MediaFile.objects.filter(user_id=user_id)
-    if without is not None:
-        media = media.exclude(pk=without)
-    voices = VoiceClone.objects.filter(user_id=user_id)
-    return _bytes_of(media, unsized=settings.MAX_UNSIZED_UPLOAD_BYTES) + _bytes_of(
-        voices, unsized=settings.MAX_VOICE_SAMPLE_BYTES
-    )
+    """The bytes of all that the user has brought (but for one row), as they are or may become."""
+    return sum(_bytes_of(kind, user_id, without) for kind in KINDS)
 
 
-def _bytes_of(rows: QuerySet[Any], *, unsized: int) -> int:
+def _bytes_of(kind: Kind[Any], user_id: UUID, without: UUID | None) -> int:
+    rows = kind.model._default_manager.filter(user_id=user_id).exclude(pk=without)
     open_ended = Q(file_size_bytes=None) & ~Q(status=MediaStatus.READY)
     found = rows.exclude(status=MediaStatus.REJECTED).aggregate(
         told=Sum("file_size_bytes", default=0), unsized=Count("pk", filter=open_ended)
     )
-    return int(found["told"]) + int(found["unsized"]) * unsized
+    return int(found["told"]) + int(found["unsized"]) * kind.max_unsized_bytes()
 
 
-def admit_upload(*, user_id: UUID, plan: str | None, size_bytes: int | None) -> None:
-    """Raise ``TooManyUploads`` or ``StorageQuotaExceeded`` unless another upload may begin.
+def admit_upload(kind: Kind[Any], row: Upload, *, plan: str | None) -> None:
+    """Raise what the kind's ``check_count`` does, or ``StorageQuotaExceeded``, unless it may begin.
 
     Inside a transaction, as ``check_room``.
     """
-    _hold(user_id)
-    open_uploads = MediaFile.objects.filter(user_id=user_id, status=MediaStatus.UPLOADING)
-    if open_uploads.count() >= settings.MAX_OPEN_UPLOADS:
-        raise TooManyUploads(max_open_uploads=settings.MAX_OPEN_UPLOADS)
-    adding = settings.MAX_UNSIZED_UPLOAD_BYTES if size_bytes is None else size_bytes
-    check_room(user_id=user_id, plan=plan, adding=adding)
+    _hold(row.user_id)
+    kind.check_count(row.user_id)
+    told = row.file_size_bytes
+    adding = kind.max_unsized_bytes() if told is None else told
+    check_room(user_id=row.user_id, plan=plan, adding=adding)
 
 
 def check_room(
-    *, user_id: UUID, plan: str | None, adding: int, media_id: UUID | None = None
+    *, user_id: UUID, plan: str | None, adding: int, without: UUID | None = None
 ) -> None:
     """Raise ``StorageQuotaExceeded`` unless so many bytes more (at least one) have room.
 
-    Beside all but the media file ``media_id``. Inside a transaction: until it ends, no other upload
-    of the user is counted.
+    Beside all but the row ``without``. Inside a transaction: until it ends, no other upload of the
+    user is counted.
     """
     limit = limit_of(plan)
     if limit is None:
         return
     _hold(user_id)
-    used = used_by(user_id, without=media_id)
+    used = used_by(user_id, without=without)
     if used + max(1, adding) > limit:
         raise StorageQuotaExceeded(used_bytes=used, limit_bytes=limit)
 

@@ -1,15 +1,16 @@
 """What the media endpoints take and answer."""
 
+from typing import Any
+
 from django.conf import settings
 from django.core.validators import MinValueValidator
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from media.models import DerivationStatus, MediaFile, MediaStatus, MediaType
 from media.parts import PartUpload
 from media.storage import object_storage
 from media.storage.multipart import MULTIPART_BYTES
-from media.uploads import Upload
+from media.uploads import UploadTarget
 
 MAX_FILENAME_LENGTH = 255
 
@@ -49,10 +50,10 @@ class PartUploadSerializer(serializers.Serializer[PartUpload]):
     upload_url = serializers.URLField(allow_null=True, help_text="null once it is received.")
 
 
-class UploadSerializer(serializers.Serializer[Upload]):
+class UploadSerializer(serializers.Serializer[UploadTarget]):
     """Where and how to send the bytes."""
 
-    media_id = serializers.UUIDField()
+    media_id = serializers.UUIDField(source="id")
     upload_url = serializers.URLField(
         allow_null=True, help_text="For the whole file; null where it is sent in `parts`."
     )
@@ -96,6 +97,17 @@ class RejectionSerializer(serializers.Serializer[None]):
     detail = serializers.CharField()
 
 
+class SignedUrlField(serializers.CharField):
+    """Of an object's key, a URL to read it; null without a key."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(read_only=True, allow_null=True, **options)
+
+    def to_representation(self, value: str) -> str:
+        """Signed anew each time."""
+        return object_storage().presigned_get(value)
+
+
 class MediaSerializer(serializers.ModelSerializer[MediaFile]):
     """A media file."""
 
@@ -109,15 +121,21 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
         "`variable_frame_rate`, `bit_depth`, `hdr` and other facts of colour, `has_audio`, "
         "`audio_channels`, codecs and so on.",
     )
-    rejection = serializers.SerializerMethodField(help_text="Why the file was refused, if it was.")
+    rejection = RejectionSerializer(
+        source="refusal",
+        read_only=True,
+        allow_null=True,
+        help_text="Why the file was refused, if it was.",
+    )
     origin = serializers.DictField(
         read_only=True,
         allow_null=True,
         help_text="Of a job's result: `job_id`, `type`, `engine` with its model, and the "
         "`media_ids` that it was made from. Null for what was uploaded.",
     )
-    thumbnail_url = serializers.SerializerMethodField(
-        help_text="A JPEG of a film or a picture, upright; null until there is one."
+    thumbnail_url = SignedUrlField(
+        source="thumbnail_r2_key",
+        help_text="A JPEG of a film or a picture, upright; null until there is one.",
     )
 
     class Meta:
@@ -127,18 +145,6 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
             "file_size_bytes", "metadata", "rejection", "origin", "thumbnail_url", "created_at",
         )  # fmt: skip
         read_only_fields = fields
-
-    def get_thumbnail_url(self, media: MediaFile) -> str | None:
-        """A signed URL."""
-        return _signed(media.thumbnail_r2_key)
-
-    @extend_schema_field(RejectionSerializer(allow_null=True))
-    def get_rejection(self, media: MediaFile) -> dict[str, str] | None:
-        """Code and sentence."""
-        if media.status != MediaStatus.REJECTED:
-            return None
-        told = media.metadata
-        return {"code": told.get("rejected", ""), "detail": told.get("detail", "")}
 
 
 class MediaDetailSerializer(MediaSerializer):
@@ -150,11 +156,12 @@ class MediaDetailSerializer(MediaSerializer):
     derivatives = DerivativesSerializer(
         source="*", read_only=True, help_text="`failed` means that there are none."
     )
-    sprite_url = serializers.SerializerMethodField(help_text="A JPEG of tiles, for a film.")
+    sprite_url = SignedUrlField(source="sprite_r2_key", help_text="A JPEG of tiles, for a film.")
     sprite = SpriteSerializer(read_only=True, allow_null=True)
-    peaks_url = serializers.SerializerMethodField(
+    peaks_url = SignedUrlField(
+        source="peaks_r2_key",
         help_text="The waveform: JSON with `pairs_per_second`, `length` and `data`, least and "
-        "greatest sample (-128 to 127) in turn."
+        "greatest sample (-128 to 127) in turn.",
     )
 
     class Meta(MediaSerializer.Meta):
@@ -169,18 +176,6 @@ class MediaDetailSerializer(MediaSerializer):
         if media.status != MediaStatus.READY:
             return None
         return object_storage().presigned_get(media.r2_key, filename=media.name)
-
-    def get_sprite_url(self, media: MediaFile) -> str | None:
-        """A signed URL."""
-        return _signed(media.sprite_r2_key)
-
-    def get_peaks_url(self, media: MediaFile) -> str | None:
-        """A signed URL."""
-        return _signed(media.peaks_r2_key)
-
-
-def _signed(key: str | None) -> str | None:
-    return object_storage().presigned_get(key) if key else None
 
 
 class ConfirmedMediaSerializer(serializers.Serializer[None]):

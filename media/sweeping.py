@@ -9,7 +9,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from media.deletion import abort_uploads, remove_objects
-from media.models import MediaFile, MediaStatus
+from media.kinds import Kind, Row
+from media.models import MediaStatus
 from media.storage import object_storage
 
 UNCONFIRMED_KEPT = timedelta(days=1)
@@ -19,23 +20,24 @@ UNFINISHED_KEPT = timedelta(days=2)
 REMOVED_AT_ONCE = 50
 
 
-def unconfirmed() -> QuerySet[MediaFile]:
-    """Media files that were announced long ago and never confirmed."""
+def unconfirmed(kind: Kind[Row]) -> QuerySet[Row]:
+    """What was announced long ago and never confirmed."""
     kept = timedelta(seconds=settings.PRESIGNED_URL_SECONDS) + UNCONFIRMED_KEPT
-    return MediaFile.objects.filter(status=MediaStatus.UPLOADING, created_at__lte=Now() - kept)
+    rows = kind.model._default_manager.filter(status=MediaStatus.UPLOADING)
+    return rows.filter(created_at__lte=Now() - kept)
 
 
 @transaction.atomic
-def remove_unconfirmed() -> int:
+def remove_unconfirmed(kind: Kind[Row]) -> int:
     """Remove some with their objects; what the storage cannot remove now stays for another round.
 
     The rows are held meanwhile, so that none is confirmed without its object.
     """
-    held = unconfirmed().select_for_update(skip_locked=True).order_by("created_at")
+    held = unconfirmed(kind).select_for_update(skip_locked=True).order_by("created_at")
     rows = list(held[:REMOVED_AT_ONCE])
     abort_uploads(rows)
-    gone = rows[: remove_objects([row.r2_key for row in rows])]
-    return MediaFile.objects.filter(pk__in=[row.pk for row in gone]).delete()[0]
+    gone = rows[: remove_objects([row.object_key for row in rows])]
+    return kind.model._default_manager.filter(pk__in=[row.pk for row in gone]).delete()[0]
 
 
 def count_unfinished() -> int:

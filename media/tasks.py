@@ -11,20 +11,20 @@ from django.conf import settings
 from media import checking
 from media.derivation import work
 from media.derivation.states import DERIVATIONS
+from media.kinds import FILES, VOICES
 from media.lines import Line
-from media.voices import checking as voices
 
 
 @shared_task(name="media.check", ignore_result=True, time_limit=checking.HARD_LIMIT_SECONDS)
 def check(media_id: str) -> None:
     """Look at a confirmed upload, if that is still waited for."""
-    checking.run(UUID(media_id))
+    checking.run(FILES, UUID(media_id))
 
 
 @shared_task(name="voices.check", ignore_result=True, time_limit=checking.HARD_LIMIT_SECONDS)
 def check_voice(voice_id: str) -> None:
     """Listen to a confirmed sample, if that is still waited for."""
-    voices.run(UUID(voice_id))
+    checking.run(VOICES, UUID(voice_id))
 
 
 @shared_task(name="media.derive", ignore_result=True, time_limit=work.HARD_LIMIT_SECONDS)
@@ -49,8 +49,8 @@ class Work:
 
 
 WORK = (
-    Work(checking.CHECKS, check),
-    Work(voices.CHECKS, check_voice),
+    Work(checking.CHECKS[FILES], check),
+    Work(checking.CHECKS[VOICES], check_voice),
     # Somebody waits for a check: derivatives leave a process free for them.
     Work(DERIVATIONS, derive, lambda: settings.DERIVE_LIMIT),
 )

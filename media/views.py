@@ -1,11 +1,10 @@
 """The endpoints about media files."""
 
-from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -14,8 +13,10 @@ from rest_framework.views import APIView
 
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
+from auteur.api.requests import plan_of, user_id
 from media.access import media_of, owned_media
 from media.deletion import delete_media
+from media.files import abort_upload, confirm_upload, request_upload, resume_upload
 from media.models import MediaFile, MediaStatus
 from media.serializers import (
     ConfirmedMediaSerializer,
@@ -25,7 +26,6 @@ from media.serializers import (
     NewUploadSerializer,
     UploadSerializer,
 )
-from media.uploads import abort_upload, confirm_upload, request_upload, resume_upload
 
 DELETION = (
     "409 `media_in_use` where open jobs read it (`used_by`) or timelines show it (`shown_in`: each "
@@ -56,9 +56,9 @@ class UploadUrlView(APIView):
         wanted = NewUploadSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         upload = request_upload(
-            user_id=_user_id(request),
+            user_id=user_id(request),
             project_id=project_id,
-            plan=_plan(request),
+            plan=plan_of(request),
             **wanted.validated_data,
         )
         return Response(UploadSerializer(upload).data, status=status.HTTP_201_CREATED)
@@ -75,7 +75,7 @@ class UploadView(APIView):
     )
     def get(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
         """As the storage knows it."""
-        upload = resume_upload(user_id=_user_id(request), project_id=project_id, media_id=media_id)
+        upload = resume_upload(user_id=user_id(request), project_id=project_id, media_id=media_id)
         return Response(UploadSerializer(upload).data)
 
     @extend_schema(
@@ -85,7 +85,7 @@ class UploadView(APIView):
     )
     def delete(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
         """Unless it is over."""
-        abort_upload(user_id=_user_id(request), project_id=project_id, media_id=media_id)
+        abort_upload(user_id=user_id(request), project_id=project_id, media_id=media_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -104,14 +104,15 @@ class ConfirmView(APIView):
     def post(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
         """Have what was uploaded checked."""
         media = confirm_upload(
-            user_id=_user_id(request),
+            user_id=user_id(request),
             project_id=project_id,
             media_id=media_id,
-            plan=_plan(request),
+            plan=plan_of(request),
         )
         return Response({"media": MediaSerializer(media).data}, status=confirmed(media.status))
 
 
+@extend_schema_view(get=extend_schema(summary="List all your media", description="Newest first."))
 class MediaListView(ListAPIView[MediaFile]):
     """All media of the user."""
 
@@ -119,32 +120,23 @@ class MediaListView(ListAPIView[MediaFile]):
     pagination_class = cursor("media")
     queryset = MediaFile.objects.none()
 
-    @extend_schema(summary="List all your media")
-    def get(self, request: Request, *args: object, **kwargs: object) -> Response:
-        """Newest first."""
-        return self.list(request)
-
     def get_queryset(self) -> QuerySet[MediaFile]:
         """The user's, in the project if the address names one."""
-        return media_of(user_id=_user_id(self.request), project_id=self.kwargs.get("project_id"))
+        return media_of(user_id=user_id(self.request), project_id=self.kwargs.get("project_id"))
 
 
+@extend_schema_view(get=extend_schema(summary="List a project's media"))
 class ProjectMediaListView(MediaListView):
     """The media of a project."""
-
-    @extend_schema(summary="List a project's media")
-    def get(self, request: Request, *args: object, **kwargs: object) -> Response:
-        """Newest first."""
-        return self.list(request)
 
 
 class MediaView(APIView):
     """One media file, wherever it belongs."""
 
     @extend_schema(summary="Read a media file", responses=MediaDetailSerializer)
-    def get(self, request: Request, media_id: UUID) -> Response:
+    def get(self, request: Request, media_id: UUID, project_id: UUID | None = None) -> Response:
         """With a URL to download it from."""
-        media = owned_media(user_id=_user_id(request), media_id=media_id)
+        media = owned_media(user_id=user_id(request), media_id=media_id, project_id=project_id)
         return Response(MediaDetailSerializer(media).data)
 
     @extend_schema(
@@ -153,53 +145,27 @@ class MediaView(APIView):
         parameters=[DeletionSerializer],
         responses={204: None},
     )
-    def delete(self, request: Request, media_id: UUID) -> Response:
+    def delete(self, request: Request, media_id: UUID, project_id: UUID | None = None) -> Response:
         """For good, unless an open job or a timeline uses it."""
-        delete_media(user_id=_user_id(request), media_id=media_id, force=_force(request))
-        return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-class ProjectMediaView(APIView):
-    """One media file of a project."""
-
-    @extend_schema(summary="Read a project's media file", responses=MediaDetailSerializer)
-    def get(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
-        """With a URL to download it from."""
-        media = owned_media(user_id=_user_id(request), media_id=media_id, project_id=project_id)
-        return Response(MediaDetailSerializer(media).data)
-
-    @extend_schema(
-        summary="Delete a project's media file",
-        description=DELETION,
-        parameters=[DeletionSerializer],
-        responses={204: None},
-    )
-    def delete(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
-        """For good, unless an open job or a timeline uses it."""
+        wanted = DeletionSerializer(data=request.query_params)
+        wanted.is_valid(raise_exception=True)
         delete_media(
-            user_id=_user_id(request),
+            user_id=user_id(request),
             media_id=media_id,
             project_id=project_id,
-            force=_force(request),
+            force=wanted.validated_data["force"],
         )
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+@extend_schema_view(
+    get=extend_schema(summary="Read a project's media file"),
+    delete=extend_schema(summary="Delete a project's media file"),
+)
+class ProjectMediaView(MediaView):
+    """One media file of a project."""
 
 
 def confirmed(state: str) -> int:
     """The status of an answer about what has been confirmed."""
     return status.HTTP_200_OK if state == MediaStatus.READY else status.HTTP_202_ACCEPTED
-
-
-def _force(request: Request) -> bool:
-    wanted = DeletionSerializer(data=request.query_params)
-    wanted.is_valid(raise_exception=True)
-    return bool(wanted.validated_data["force"])
-
-
-def _user_id(request: Request) -> UUID:
-    return cast(UUID, request.user.pk)
-
-
-def _plan(request: Request) -> str | None:
-    # The user is of a room above, which has plans.
-    return cast(Any, request.user).plan

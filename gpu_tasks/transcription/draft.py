@@ -7,6 +7,8 @@ from pathlib import Path
 
 from gpu_tasks.mediakit.audio import RATE, Block, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
+from gpu_tasks.mediakit.speakers import Voice, labels, voice
+from gpu_tasks.mediakit.utterances import Utterance, utterances
 from gpu_tasks.runtime.contract import EngineInfo
 from gpu_tasks.runtime.engine import Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
@@ -19,10 +21,8 @@ from gpu_tasks.transcription.contract import (
     Word,
 )
 from gpu_tasks.transcription.listening import listen, measure
-from gpu_tasks.transcription.speakers import Voice, labels, voice
 from gpu_tasks.transcription.sphinx import HeardWord, Recogniser
 from gpu_tasks.transcription.turns import ONLY_SPEAKER
-from gpu_tasks.transcription.utterances import Utterance, utterances
 
 
 def load(model_dir: Path | None, device: str, dtype: str) -> "DraftEngine":

@@ -10,6 +10,7 @@ import numpy as np
 
 from gpu_tasks.mediakit.audio import Block, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
+from gpu_tasks.mediakit.utterances import utterances
 from gpu_tasks.runtime import weights
 from gpu_tasks.runtime.contract import EngineInfo
 from gpu_tasks.runtime.engine import Workspace
@@ -25,7 +26,6 @@ from gpu_tasks.transcription.contract import (
 from gpu_tasks.transcription.diarization import Diarization
 from gpu_tasks.transcription.listening import listen, measure
 from gpu_tasks.transcription.turns import HeardWord, Turn, segments, speakers
-from gpu_tasks.transcription.utterances import utterances
 from gpu_tasks.transcription.whisper import Whisper
 
 BATCH = 16

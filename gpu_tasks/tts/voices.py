@@ -8,9 +8,9 @@ import numpy as np
 from gpu_tasks.mediakit.audio import RATE, Block, Samples, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.mediakit.loudness import lifted
+from gpu_tasks.mediakit.speakers import voice
+from gpu_tasks.mediakit.utterances import utterances
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
-from gpu_tasks.transcription.speakers import voice
-from gpu_tasks.transcription.utterances import utterances
 
 MAX_SPEECH_SECONDS = 12.0
 """Speech past this is left out: F5-TTS knows a voice by less, and its memory grows with more."""

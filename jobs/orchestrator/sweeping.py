@@ -15,9 +15,9 @@ from jobs.objects import written
 from media import orphans
 from media import sweeping as uploads
 from media.deletion import remove_objects
+from media.kinds import FILES, VOICES
 from media.models import MediaFile
 from media.storage import LONGEST_WRITE
-from media.voices import sweeping as voices
 from projects.rendering import folders
 
 logger = logging.getLogger(__name__)
@@ -110,13 +110,13 @@ def _unused(attempt: Attempt) -> list[str]:
 SWEEPS = (
     Sweep(
         "uploads never confirmed",
-        lambda: uploads.unconfirmed().count(),
-        uploads.remove_unconfirmed,
+        lambda: uploads.unconfirmed(FILES).count(),
+        lambda: uploads.remove_unconfirmed(FILES),
     ),
     Sweep(
         "voices never confirmed",
-        lambda: voices.unconfirmed().count(),
-        voices.remove_unconfirmed,
+        lambda: uploads.unconfirmed(VOICES).count(),
+        lambda: uploads.remove_unconfirmed(VOICES),
     ),
     Sweep("half files", uploads.count_unfinished, uploads.remove_unfinished),
     Sweep("local calls long ended", lambda: old_calls().count(), remove_old_calls),

@@ -12,9 +12,9 @@ import numpy as np
 from gpu_tasks.mediakit.audio import RATE, Block, Samples, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.mediakit.loudness import lifted
+from gpu_tasks.mediakit.speakers import labels, voice
+from gpu_tasks.mediakit.utterances import FRAME, MARGIN_FRAMES, Utterance, utterances
 from gpu_tasks.runtime.errors import EngineError, Refusal
-from gpu_tasks.transcription.speakers import labels, voice
-from gpu_tasks.transcription.utterances import FRAME, MARGIN_FRAMES, Utterance, utterances
 from media.probing import IMAGE, UnsupportedMedia, probe
 
 MIN_SPEECH_MS = 3_000
@@ -28,68 +28,7 @@ MAX_PLATEAU_SHARE = 0.01
 """More of the speech than this within 2 % of the peak: its waves were cut off (0.001 is usual)."""
 OTHER_SPEAKER_SECONDS = 1.5
 """Less voiced sound than this of somebody else may as well be the same person, in another tone."""
-
-
-class NotARecording(UnsupportedMedia):
-    """Nothing to listen to: a picture, a letter."""
-
-    detail = "A voice sample must be sound that we can read: a recording, or a film."
-
-
-class NoSound(Refusal):
-    """A film without sound."""
-
-    code = "no_sound"
-    detail = "The file has no sound."
-
-
-class UndecodableSound(Refusal):
-    """It looks right and does not decode."""
-
-    code = "undecodable_sound"
-    detail = "The sound could not be decoded."
-
-
-class SampleTooLong(Refusal):
-    """A sample, not a recording."""
-
-    code = "sample_too_long"
-    detail = f"A voice sample lasts {MAX_SAMPLE_SECONDS} seconds at most."
-
-
-class Silent(Refusal):
-    """There is nothing to be heard."""
-
-    code = "silent"
-    detail = "Nothing can be heard in this sample."
-
-
-class Clipped(Refusal):
-    """It was recorded too loudly."""
-
-    code = "clipped"
-    detail = "The sample was recorded too loudly: its sound is distorted."
-
-
-class TooLittleSpeech(Refusal):
-    """Too short to know a voice by."""
-
-    code = "too_little_speech"
-    detail = f"A voice sample needs at least {MIN_SPEECH_MS // 1000} seconds of speech."
-
-
-class TooMuchSpeech(Refusal):
-    """More than anything here listens to."""
-
-    code = "too_much_speech"
-    detail = f"A voice sample has at most {MAX_SPEECH_MS // 1000} seconds of speech."
-
-
-class SeveralSpeakers(Refusal):
-    """More than one person speaks."""
-
-    code = "several_speakers"
-    detail = "More than one person seems to speak: a sample is of one voice."
+NO_RECORDING = "A voice sample must be sound that we can read: a recording, or a film."
 
 
 @dataclass(frozen=True)
@@ -106,15 +45,15 @@ def examined(source: BinaryIO) -> dict[str, Any]:
 
 
 def examine(source: BinaryIO) -> VoiceSample:
-    """Look at a whole file and listen to it; raises ``Refusal`` with its kinds."""
+    """Look at a whole file and listen to it; raises ``Refusal``, as the checks below."""
     try:
         found = probe(source)
     except UnsupportedMedia as exc:
-        raise NotARecording from exc
+        raise UnsupportedMedia(detail=NO_RECORDING) from exc
     if found.type == IMAGE:
-        raise NotARecording
+        raise UnsupportedMedia(detail=NO_RECORDING)
     if not found.metadata["has_audio"]:
-        raise NoSound
+        raise Refusal("no_sound", "The file has no sound.")
     check_length(found.duration_ms or 0)
     source.seek(0)
     blocks = _blocks(source)
@@ -128,40 +67,45 @@ def examine(source: BinaryIO) -> VoiceSample:
 
 
 def check_length(duration_ms: int) -> None:
-    """Raise ``SampleTooLong``."""
+    """Raise ``sample_too_long``."""
     if duration_ms > MAX_SAMPLE_SECONDS * 1000:
-        raise SampleTooLong
+        most = f"A voice sample lasts {MAX_SAMPLE_SECONDS} seconds at most."
+        raise Refusal("sample_too_long", most)
 
 
 def check_level(blocks: list[Block]) -> None:
-    """Raise ``Silent``."""
+    """Raise ``silent``."""
     if max((_peak(block.samples) for block in blocks), default=0) <= SILENT_PEAK:
-        raise Silent
+        raise Refusal("silent", "Nothing can be heard in this sample.")
 
 
 def check_speech(speech_ms: int) -> None:
-    """Raise ``TooLittleSpeech`` or ``TooMuchSpeech``."""
+    """Raise ``too_little_speech`` or ``too_much_speech``."""
     if speech_ms < MIN_SPEECH_MS:
-        raise TooLittleSpeech
+        least = f"A voice sample needs at least {MIN_SPEECH_MS // 1000} seconds of speech."
+        raise Refusal("too_little_speech", least)
     if speech_ms > MAX_SPEECH_MS:
-        raise TooMuchSpeech
+        most = f"A voice sample has at most {MAX_SPEECH_MS // 1000} seconds of speech."
+        raise Refusal("too_much_speech", most)
 
 
 def check_clipping(spoken: list[Utterance]) -> None:
-    """Raise ``Clipped``."""
+    """Raise ``clipped``: its waves were cut off."""
     sound = np.abs(np.concatenate([one.samples for one in spoken]).astype(np.int32))
     if float(np.mean(sound >= PLATEAU * sound.max())) > MAX_PLATEAU_SHARE:
-        raise Clipped
+        detail = "The sample was recorded too loudly: its sound is distorted."
+        raise Refusal("clipped", detail)
 
 
 def check_speaker(spoken: list[Utterance]) -> None:
-    """Raise ``SeveralSpeakers``, unless it may be one person after all."""
+    """Raise ``several_speakers``, unless it may be one person after all."""
     voices = [voice(one.samples) for one in spoken]
     seconds: dict[str, float] = {}
     for label, one in zip(labels(voices), voices, strict=True):
         seconds[label] = seconds.get(label, 0.0) + one.voiced_seconds
     if sum(sorted(seconds.values())[:-1]) >= OTHER_SPEAKER_SECONDS:
-        raise SeveralSpeakers
+        detail = "More than one person seems to speak: a sample is of one voice."
+        raise Refusal("several_speakers", detail)
 
 
 def _blocks(source: BinaryIO) -> list[Block]:
@@ -169,7 +113,7 @@ def _blocks(source: BinaryIO) -> list[Block]:
         with open_media(source) as container:
             return list(_bounded(SoundTrack(container).blocks()))
     except EngineError as exc:
-        raise UndecodableSound from exc
+        raise Refusal("undecodable_sound", "The sound could not be decoded.") from exc
 
 
 def _bounded(blocks: Iterator[Block]) -> Iterator[Block]:

@@ -6,7 +6,8 @@ from rest_framework import serializers
 
 from media.models import MediaStatus, VoiceClone
 from media.storage import object_storage
-from media.voices.uploads import CONSENT_STATEMENT, VoiceUpload
+from media.uploads import UploadTarget
+from media.voices.uploads import CONSENT_STATEMENT
 
 MAX_NAME_LENGTH = 255
 MAX_STATEMENT_LENGTH = 2000
@@ -39,10 +40,10 @@ class NewVoiceSerializer(serializers.Serializer[None]):
     )
 
 
-class VoiceUploadSerializer(serializers.Serializer[VoiceUpload]):
+class VoiceUploadSerializer(serializers.Serializer[UploadTarget]):
     """Where and how to send the bytes."""
 
-    voice_id = serializers.UUIDField()
+    voice_id = serializers.UUIDField(source="id")
     upload_url = serializers.URLField()
     method = serializers.CharField(help_text="The method to send the bytes by: `PUT`.")
     headers = serializers.DictField(

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -15,7 +15,6 @@ from auteur.api.pagination import cursor
 from auteur.api.requests import plan_of, user_id
 from media.models import VoiceClone
 from media.views import confirmed
-from media.voices.deletion import delete_voice
 from media.voices.samples import MAX_SPEECH_MS, MIN_SPEECH_MS
 from media.voices.serializers import (
     ConfirmedVoiceSerializer,
@@ -23,7 +22,7 @@ from media.voices.serializers import (
     VoiceSerializer,
     VoiceUploadSerializer,
 )
-from media.voices.uploads import confirm_voice, request_voice
+from media.voices.uploads import confirm_voice, delete_voice, request_voice
 
 SAMPLE = (
     f"A sample is {MIN_SPEECH_MS // 1000} to {MAX_SPEECH_MS // 1000} seconds of one person's clear "
@@ -31,17 +30,13 @@ SAMPLE = (
 )
 
 
+@extend_schema_view(get=extend_schema(summary="List your voices", description="Newest first."))
 class VoicesView(ListAPIView[VoiceClone]):
     """The user's voices."""
 
     serializer_class = VoiceSerializer
     pagination_class = cursor("voices")
     queryset = VoiceClone.objects.none()
-
-    @extend_schema(summary="List your voices")
-    def get(self, request: Request, *args: object, **kwargs: object) -> Response:
-        """Newest first."""
-        return self.list(request)
 
     @extend_schema(
         summary="Bring a voice",

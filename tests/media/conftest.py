@@ -18,6 +18,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from auteur.server import bodies
 from media import checking
+from media.kinds import FILES
 from media.models import MediaFile
 from media.storage.filesystem import SignedFileSystemStorage
 from media.storage.s3 import PresignedS3Storage
@@ -239,7 +240,7 @@ def confirm(
         if answer.status_code != 202:
             return answer
         with django_capture_on_commit_callbacks(execute=True):
-            checking.run(media.pk)
+            checking.run(FILES, media.pk)
         return begin_confirm(media)
 
     return request

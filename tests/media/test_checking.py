@@ -17,14 +17,15 @@ from accounts.models import User
 from auteur.devstack.processes import BASE_DIR
 from gpu_tasks.runtime.confinement import MIB
 from media import checking, inspection, limits, lines
-from media.checking import CHECKS
 from media.derivation.states import DERIVATIONS
+from media.kinds import FILES
 from media.limits import MEMORY_BYTES
 from media.models import MediaFile, MediaStatus
 from media.storage import ObjectMissing, ObjectStorage
 from media.storage.s3 import PresignedS3Storage
 from tests.media import bombs, samples
 
+CHECKS = checking.CHECKS[FILES]
 Make = Callable[..., MediaFile]
 Confirm = Callable[[MediaFile], Any]
 INTERPRETER_BYTES = 128 * MIB
@@ -112,13 +113,13 @@ def test_with_the_storage_away_a_check_waits_and_no_try_is_lost(
     media = uploaded(samples.video())
     begin_confirm(media)
     use_s3("http://127.0.0.1:9")
-    checking.run(media.pk)
+    checking.run(FILES, media.pk)
     media.refresh_from_db()
     assert (media.status, media.check_tries, media.check_claim) == (MediaStatus.CHECKING, 0, None)
     assert CHECKS.take_due(10) == []
 
     use_s3(s3_server)
-    checking.run(media.pk)
+    checking.run(FILES, media.pk)
     media.refresh_from_db()
     assert (media.status, media.check_at) == (MediaStatus.READY, None)
 
@@ -161,7 +162,7 @@ def test_deleted_while_it_is_checked(
     assert api.delete(f"/media/{media.pk}").status_code == 204
     with pytest.raises(lines.ClaimLost):
         claim.renew()
-    checking.run(media.pk)
+    checking.run(FILES, media.pk)
     assert not MediaFile.objects.exists()
 
 

@@ -23,7 +23,7 @@ def in_use() -> Iterator[set[UUID]]:
         return ["the test"] if media_id in needed else []
 
     yield needed
-    deletion._finders.remove(finder)
+    deletion._finders[MediaFile].remove(finder)
 
 
 @pytest.mark.parametrize("path", ["/media/{media.pk}", "/projects/{project.pk}/media/{media.pk}"])
@@ -79,10 +79,10 @@ def test_what_is_in_use_stays(
 def test_registering_twice_asks_once(
     in_use: set[UUID], make_media: Callable[..., MediaFile]
 ) -> None:
-    deletion.register_usage(deletion._finders[-1])
+    deletion.register_usage(deletion._finders[MediaFile][-1])
     media = make_media()
     in_use.add(media.pk)
-    assert deletion.usages_of(media.pk) == ["the test"]
+    assert deletion.usages_of(media) == ["the test"]
 
 
 def test_by_another_project_nothing_goes(

@@ -15,10 +15,11 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from media import parts, sweeping
+from media.files import confirm_upload
+from media.kinds import FILES
 from media.models import MediaFile, MediaStatus
 from media.storage import ObjectMissing, ObjectStorage, multipart
 from media.storage.s3 import PresignedS3Storage
-from media.uploads import confirm_upload
 from projects.models import Project
 from tests.media import samples
 
@@ -259,7 +260,7 @@ def test_uploads_forgotten_in_the_middle_go_with_their_parts(
     send(begun["parts"][0], content)
     media = media_of(begun)
     MediaFile.objects.filter(pk=media.pk).update(created_at=Now() - timedelta(days=2))
-    assert sweeping.remove_unconfirmed() == 1
+    assert sweeping.remove_unconfirmed(FILES) == 1
     with pytest.raises(ObjectMissing):
         storage.stored_parts(media.r2_key, media.upload_id)
 

@@ -12,9 +12,9 @@ from accounts.models import Plan, User
 from accounts.subscriptions import set_plan
 from auteur.api.problems import Problem
 from media import quota
+from media.files import request_upload
 from media.models import MediaFile, MediaStatus, VoiceClone
 from media.storage import ObjectMissing, ObjectStorage
-from media.uploads import request_upload
 from projects.models import Project
 from tests.media import samples
 from tests.media.conftest import send

@@ -14,11 +14,12 @@ from django.db.models.functions import Now
 from pytest_django import Settings
 
 from media import sweeping
+from media.files import confirm_upload
+from media.kinds import FILES
 from media.models import MediaFile
 from media.storage import ObjectMissing, ObjectStorage
 from media.storage.filesystem import INCOMING, SignedFileSystemStorage
 from media.storage.s3 import PresignedS3Storage
-from media.uploads import confirm_upload
 from tests.media import samples
 
 MARGIN = timedelta(seconds=30)
@@ -43,9 +44,9 @@ def test_uploads_never_confirmed_go_with_their_objects(
     age(old, kept)
     age(never_sent, kept)
     age(young, kept - MARGIN)
-    assert sweeping.unconfirmed().count() == 2
+    assert sweeping.unconfirmed(FILES).count() == 2
 
-    assert (sweeping.remove_unconfirmed(), sweeping.remove_unconfirmed()) == (2, 0)
+    assert (sweeping.remove_unconfirmed(FILES), sweeping.remove_unconfirmed(FILES)) == (2, 0)
 
     assert list(MediaFile.objects.all()) == [young]
     assert storage.head(young.r2_key)
@@ -65,7 +66,7 @@ def test_what_was_confirmed_or_refused_stays(
     for media in (ready(), refused):
         age(media, 2 * kept)
 
-    assert sweeping.remove_unconfirmed() == 0
+    assert sweeping.remove_unconfirmed(FILES) == 0
     assert MediaFile.objects.count() == 2
 
 
@@ -79,7 +80,7 @@ def test_a_round_has_an_end(
     for _ in range(3):
         age(uploaded(b"x"), kept)
 
-    assert [sweeping.remove_unconfirmed() for _ in range(3)] == [2, 1, 0]
+    assert [sweeping.remove_unconfirmed(FILES) for _ in range(3)] == [2, 1, 0]
 
 
 def test_with_the_storage_away_the_rows_wait(
@@ -91,7 +92,7 @@ def test_with_the_storage_away_the_rows_wait(
     age(uploaded(b"x"), kept)
     use_s3("http://127.0.0.1:9")
 
-    assert sweeping.remove_unconfirmed() == 0
+    assert sweeping.remove_unconfirmed(FILES) == 0
     assert MediaFile.objects.count() == 1
 
 
@@ -103,7 +104,7 @@ def test_what_another_holds_is_left_to_it(
     removed: list[int] = []
 
     def sweep() -> None:
-        removed.append(sweeping.remove_unconfirmed())
+        removed.append(sweeping.remove_unconfirmed(FILES))
         connections.close_all()
 
     with transaction.atomic():
@@ -122,7 +123,7 @@ def test_a_confirm_in_time_saves_the_upload(
 
     confirm_upload(user_id=media.user_id, project_id=media.project_id, media_id=media.pk, plan=None)
 
-    assert sweeping.remove_unconfirmed() == 0
+    assert sweeping.remove_unconfirmed(FILES) == 0
     assert filesystem_storage.head(media.r2_key)
 
 

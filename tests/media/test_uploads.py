@@ -16,10 +16,11 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from auteur.api.problems import Problem
 from media import checking
+from media.files import confirm_upload
+from media.kinds import FILES
 from media.models import MediaFile, MediaStatus, MediaType
 from media.storage import ObjectMissing, ObjectStorage
 from media.storage.s3 import PresignedS3Storage
-from media.uploads import confirm_upload
 from projects.models import Project
 from tests.media import samples
 from tests.media.conftest import send
@@ -398,7 +399,7 @@ def test_eight_confirm_at_once_and_one_check_is_made(
 
     def check() -> None:
         start.wait()
-        checking.run(media.pk)
+        checking.run(FILES, media.pk)
         connection.close()
 
     for work in (confirm, check):

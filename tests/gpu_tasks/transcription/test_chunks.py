@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gpu_tasks.mediakit.audio import RATE
+from gpu_tasks.mediakit.utterances import Utterance
 from gpu_tasks.transcription.chunks import CHUNK_SAMPLES, MAX_PAUSE_SAMPLES, Chunk, chunks
-from gpu_tasks.transcription.utterances import Utterance
 
 
 def utterance(start: int, size: int, value: int = 7) -> Utterance:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from gpu_tasks.mediakit.audio import RATE, Samples
+from gpu_tasks.mediakit.utterances import FRAME
 from gpu_tasks.runtime.errors import Stopped
 from gpu_tasks.transcription.sphinx import CHUNK_SECONDS, Recogniser
-from gpu_tasks.transcription.utterances import FRAME
 
 pytestmark = pytest.mark.xdist_group("draft")
 

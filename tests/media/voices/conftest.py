@@ -12,8 +12,9 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from gpu_tasks.mediakit.audio import Samples
+from media import checking
+from media.kinds import VOICES
 from media.models import MediaStatus, VoiceClone
-from media.voices import checking
 from tests.gpu_tasks.recordings import MONOLOGUE, SHORT, sound_of, write_sound
 from tests.media.conftest import send
 
@@ -76,7 +77,7 @@ def confirm_voice(
         if answer.status_code != 202:
             return answer
         with django_capture_on_commit_callbacks(execute=True):
-            checking.run(voice.pk)
+            checking.run(VOICES, voice.pk)
         return begin_confirm_voice(voice)
 
     return request

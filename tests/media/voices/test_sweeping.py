@@ -7,12 +7,12 @@ import pytest
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from jobs.orchestrator.sweeping import SWEEPS
+from jobs.orchestrator.sweeping import sweep_all
+from media import sweeping
+from media.kinds import VOICES
 from media.models import VoiceClone
 from media.storage import ObjectMissing, ObjectStorage
 from media.storage.s3 import PresignedS3Storage
-from media.sweeping import UNCONFIRMED_KEPT
-from media.voices import sweeping
 from tests.media.voices.conftest import Bring
 
 MARGIN = timedelta(seconds=30)
@@ -25,7 +25,7 @@ def age(voice: VoiceClone, by: timedelta) -> None:
 @pytest.fixture
 def kept(settings: Settings) -> timedelta:
     """How long a voice may wait for its confirmation."""
-    return timedelta(seconds=settings.PRESIGNED_URL_SECONDS) + UNCONFIRMED_KEPT
+    return timedelta(seconds=settings.PRESIGNED_URL_SECONDS) + sweeping.UNCONFIRMED_KEPT
 
 
 def test_voices_never_confirmed_go_with_their_samples(
@@ -35,9 +35,9 @@ def test_voices_never_confirmed_go_with_their_samples(
     age(old, kept)
     age(young, kept - MARGIN)
     age(ready, 2 * kept)
-    assert sweeping.unconfirmed().count() == 1
+    assert sweeping.unconfirmed(VOICES).count() == 1
 
-    assert (sweeping.remove_unconfirmed(), sweeping.remove_unconfirmed()) == (1, 0)
+    assert (sweeping.remove_unconfirmed(VOICES), sweeping.remove_unconfirmed(VOICES)) == (1, 0)
 
     assert set(VoiceClone.objects.all()) == {young, ready}
     assert storage.head(young.sample_r2_key)
@@ -53,9 +53,13 @@ def test_with_the_storage_away_the_rows_wait(
 ) -> None:
     age(bring(b"x"), kept)
     use_s3("http://127.0.0.1:9")
-    assert sweeping.remove_unconfirmed() == 0
+    assert sweeping.remove_unconfirmed(VOICES) == 0
     assert VoiceClone.objects.count() == 1
 
 
-def test_orchestrators_sweep_them() -> None:
-    assert sweeping.remove_unconfirmed in {sweep.remove for sweep in SWEEPS}
+def test_orchestrators_sweep_them(
+    filesystem_storage: ObjectStorage, bring: Bring, kept: timedelta
+) -> None:
+    age(bring(b"x"), kept)
+    assert sweep_all() == 1
+    assert not VoiceClone.objects.exists()

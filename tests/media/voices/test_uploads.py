@@ -15,10 +15,12 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from auteur.api.problems import Problem
 from gpu_tasks.mediakit.audio import Samples
+from media import checking
+from media.kinds import VOICES
 from media.models import MediaStatus, VoiceClone
 from media.storage import ObjectMissing, ObjectStorage
 from media.storage.s3 import PresignedS3Storage
-from media.voices import checking, uploads
+from media.voices import uploads
 from media.voices.uploads import CONSENT_STATEMENT, CONSENT_VERSION
 from tests.gpu_tasks.recordings import INTERVIEW
 from tests.media import samples
@@ -315,7 +317,7 @@ def test_many_confirm_at_once(
     voice = bring(content)
     answers = at_once(lambda: uploads.confirm_voice(user_id=voice.user_id, voice_id=voice.pk))
     assert answers == ["done"] * 4
-    at_once(lambda: checking.run(voice.pk))
+    at_once(lambda: checking.run(VOICES, voice.pk))
     voice.refresh_from_db()
     assert (voice.status, voice.check_tries) == (outcome, 1)
 

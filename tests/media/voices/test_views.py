@@ -14,7 +14,6 @@ from jobs import lifecycle
 from jobs.models import Job
 from media.models import MediaStatus, VoiceClone
 from media.storage import ObjectMissing, ObjectStorage
-from media.voices import deletion
 from tests.media.voices.conftest import SPEECH, Bring, Confirm
 
 FIELDS = {
@@ -94,13 +93,6 @@ def test_a_voice_that_an_open_job_speaks_with_stays(
 
     lifecycle.cancel(job_id=job.pk, by="user")
     assert api.delete(f"/voices/{voice.pk}").status_code == 204
-
-
-def test_registering_twice_asks_once() -> None:
-    before = len(deletion._finders)
-    assert before
-    deletion.register_usage(deletion._finders[0])
-    assert len(deletion._finders) == before
 
 
 def test_others_see_nothing(stranger: APIClient, make_voice: Bring) -> None:

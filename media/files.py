@@ -1,0 +1,97 @@
+"""Uploads of media files into projects (`media.uploads`)."""
+
+from uuid import UUID
+
+from django.db import transaction
+
+from auteur.api.problems import Problem, field_problem
+from media import parts
+from media.access import check_project, owned_media
+from media.content_types import told_media_type
+from media.deletion import delete_media
+from media.kinds import FILES
+from media.models import MediaFile, MediaStatus
+from media.quota import check_room
+from media.storage import ObjectMissing, object_storage
+from media.uploads import UploadTarget, begin, confirm, declare, printable, target_of
+
+
+class UploadOver(Problem):
+    """The upload has been confirmed, or refused, or waits for its confirmation alone."""
+
+    status_code = 409
+    default_code = "upload_over"
+    default_detail = "The upload is over."
+    no_parts = "Its parts are joined, or the storage gave them up: confirm it, or begin another."
+
+
+def request_upload(
+    *,
+    user_id: UUID,
+    project_id: UUID,
+    plan: str | None,
+    filename: str,
+    content_type: str,
+    size_bytes: int | None = None,
+) -> UploadTarget:
+    """Make the row and the URLs of one upload into the user's project.
+
+    Raises ``NotFound``, a 400 about the file name, and as ``declare`` and ``begin`` do.
+    """
+    media = declare(FILES, user_id=user_id, content_type=content_type, size_bytes=size_bytes)
+    check_project(user_id=user_id, project_id=project_id)
+    media.project_id = project_id
+    media.name = _display_name(filename)
+    media.type = told_media_type(media.mime_type)
+    # Signed or not, an object has one address.
+    media.r2_url = object_storage().presigned_get(media.r2_key).partition("?")[0]
+    return begin(
+        FILES,
+        media,
+        plan=plan,
+        check=lambda: check_project(user_id=user_id, project_id=project_id, lock=True),
+    )
+
+
+def resume_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> UploadTarget:
+    """Fresh URLs for what is still to be sent; raises ``NotFound`` and ``UploadOver``."""
+    media = _open_upload(user_id, project_id, media_id)
+    try:
+        return target_of(media, parts.stored(media) if media.upload_id else ())
+    except ObjectMissing as exc:  # as after a confirm that did not come to its end
+        raise UploadOver(UploadOver.no_parts) from exc
+
+
+@transaction.atomic
+def abort_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> None:
+    """Give an upload up, row and bytes; raises ``NotFound`` and ``UploadOver``."""
+    _open_upload(user_id, project_id, media_id, lock=True)
+    delete_media(user_id=user_id, media_id=media_id)
+
+
+def confirm_upload(
+    *, user_id: UUID, project_id: UUID, media_id: UUID, plan: str | None
+) -> MediaFile:
+    """As ``media.uploads.confirm``; raises ``NotFound`` and ``StorageQuotaExceeded``, too."""
+    return confirm(
+        FILES,
+        lambda: owned_media(user_id=user_id, media_id=media_id, project_id=project_id),
+        lambda size: check_room(user_id=user_id, plan=plan, adding=size, without=media_id),
+    )
+
+
+def _open_upload(
+    user_id: UUID, project_id: UUID, media_id: UUID, *, lock: bool = False
+) -> MediaFile:
+    media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id, lock=lock)
+    if media.status != MediaStatus.UPLOADING:
+        raise UploadOver
+    return media
+
+
+def _display_name(filename: str) -> str:
+    # Some clients send a whole path, in the manner of their system.
+    name = filename.replace("\\", "/").rpartition("/")[2].strip()
+    if name in {"", ".", ".."}:
+        raise field_problem("filename", "invalid", "A file name is needed.")
+    return printable("filename", name)
