@@ -27,6 +27,17 @@ def name_of(*parts: object) -> str:
     return ":".join([_machine(), *map(str, parts)])
 
 
+def process_name() -> str:
+    """This process's, as long as it lives; those of one parent's children begin alike."""
+    return _name_of_process(os.getpid())
+
+
+@cache
+def _name_of_process(number: int) -> str:
+    # In the middle, for numbers come round again.
+    return name_of(os.getppid(), uuid.uuid4().hex[:8], number)
+
+
 def is_gone(name: str) -> bool:
     """Whether the process of that name is dead for sure; where it cannot be known, it is not."""
     ours = name.startswith(_machine() + ":")

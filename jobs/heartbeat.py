@@ -3,7 +3,6 @@
 import logging
 import os
 import threading
-import uuid
 from collections.abc import Collection
 from datetime import timedelta
 
@@ -54,7 +53,7 @@ def current_worker() -> str:
     """This process's name; its first use starts the heartbeat."""
     pid = os.getpid()
     if pid not in _hearts:
-        _hearts[pid] = _Heart(liveness.name_of(uuid.uuid4().hex[:8], pid))
+        _hearts[pid] = _Heart(liveness.process_name())
     return _hearts[pid].name
 
 

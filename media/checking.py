@@ -9,11 +9,12 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from auteur.api.problems import Unavailable
+from auteur.leases import Lease, LeaseLostError, Leases
 from gpu_tasks.runtime.errors import Refusal
 from gpu_tasks.runtime.sandbox import SandboxFailed
 from media.deletion import remove_after_commit
 from media.kinds import KINDS, Kind, Row
-from media.lines import Claim, ClaimLost, Line
+from media.limits import LEASE
 from media.models import MediaStatus
 from media.storage import STORAGE_ERRORS, ObjectMissing, object_storage
 
@@ -37,21 +38,23 @@ class UploadLost(Refusal):
     detail = "The uploaded file is gone: upload it again."
 
 
-def _give_up(kind: Kind[Row], rows: QuerySet[Row]) -> int:
+def _fail(kind: Kind[Row], rows: QuerySet[Row]) -> int:
     with transaction.atomic():
         held = list(rows.select_for_update(no_key=True))
         every = kind.model._default_manager.all()
         return sum(reject(every.filter(pk=row.pk), row, CheckFailed()) for row in held)
 
 
-CHECKS: dict[Kind[Any], Line[Any]] = {
-    kind: Line(
+CHECKS: dict[Kind[Any], Leases[Any]] = {
+    kind: Leases(
         kind.model,
-        status=MediaStatus.CHECKING,
-        at="check_at",
-        claim_by="check_claim",
+        waiting={"status": MediaStatus.CHECKING, "check_claim": None},
+        held={"status": MediaStatus.CHECKING},
+        holder="check_claim",
+        due_at="check_at",
         tries="check_tries",
-        give_up=partial(_give_up, kind),
+        fail=partial(_fail, kind),
+        duration=LEASE,
     )
     for kind in KINDS
 }
@@ -59,31 +62,31 @@ CHECKS: dict[Kind[Any], Line[Any]] = {
 
 def run(kind: Kind[Row], row_id: UUID) -> None:
     """Check an upload that waits for it; others are left alone."""
-    claim: Claim[Row] | None = CHECKS[kind].claim(row_id)
-    row = claim.row.first() if claim else None
-    if claim is None or row is None:
+    lease: Lease[Row] | None = CHECKS[kind].claim(row_id)
+    row = lease.row.first() if lease else None
+    if lease is None or row is None:
         return
     try:
-        claim.finish(status=MediaStatus.READY, **_inspect(kind, row, claim))
-    except ClaimLost:
+        lease.finish(status=MediaStatus.READY, **_inspect(kind, row, lease))
+    except LeaseLostError:
         logger.info("%s was taken away meanwhile", row_id)
     except Refusal as refusal:
-        reject(claim.row, row, refusal)
+        reject(lease.row, row, refusal)
     except (Unavailable, *STORAGE_ERRORS) as exc:
         logger.warning("%s waits for the storage: %s", row_id, type(exc).__name__)
-        claim.wait_for_storage()
+        lease.release()
     except SandboxFailed:
         logger.exception("%s could not be checked", row_id)
-        claim.try_again()
+        lease.requeue()
 
 
-def _inspect(kind: Kind[Row], row: Row, claim: Claim[Row]) -> dict[str, Any]:
+def _inspect(kind: Kind[Row], row: Row, lease: Lease[Row]) -> dict[str, Any]:
     storage = object_storage()
     try:
         storage.head(row.object_key)
     except ObjectMissing as exc:
         raise UploadLost from exc
-    return kind.inspect(row, storage.probe_source(row.object_key), claim.renew)
+    return kind.inspect(row, storage.probe_source(row.object_key), lease.renew)
 
 
 def reject(rows: QuerySet[Row], row: Row, refusal: Refusal) -> bool:

@@ -1,5 +1,7 @@
 """What looking at one untrusted file may take (docs/security.md, "Hostile media")."""
 
+from datetime import timedelta
+
 from gpu_tasks.runtime.confinement import MIB, Limits
 
 MEMORY_BYTES = 512 * MIB
@@ -8,6 +10,8 @@ MAX_SCAN_SECONDS = 20.0
 """Of reading on to learn how long a file lasts."""
 PART_SECONDS = 240
 """Pictures and sound may take so long each: together less than the source's signed URL lives."""
+LEASE = timedelta(seconds=60)
+"""Of whoever looks: longer than one read from the storage may take, and renewed meanwhile."""
 
 PROBING = Limits(
     memory_bytes=MEMORY_BYTES,

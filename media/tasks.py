@@ -8,11 +8,11 @@ from uuid import UUID
 from celery import Task, shared_task
 from django.conf import settings
 
+from auteur.leases import Leases
 from media import checking
 from media.derivation import work
 from media.derivation.states import DERIVATIONS
 from media.kinds import FILES, VOICES
-from media.lines import Line
 
 
 @shared_task(name="media.check", ignore_result=True, time_limit=checking.HARD_LIMIT_SECONDS)
@@ -35,9 +35,9 @@ def derive(media_id: str) -> None:
 
 @dataclass(frozen=True)
 class Work:
-    """A line, and who works it off."""
+    """Rows that wait, and the task that works on one."""
 
-    line: Line[Any]
+    leases: Leases[Any]
     task: Task
     at_once: Callable[[], int | None] = lambda: None
     """How many rows may be claimed at once, if not as many as there are workers."""

@@ -68,6 +68,15 @@ def test_only_the_dead_of_this_machine_are_known_to_be_gone(dead: str) -> None:
         assert not liveness.is_gone(other)
 
 
+@pytest.mark.django_db
+def test_a_process_has_one_name_for_steps_and_calls_and_it_tells_the_parent() -> None:
+    name = heartbeat.current_worker()
+    heartbeat.retire()
+    assert name == liveness.process_name() == local.CALLS.new_holder()
+    assert name.startswith(liveness.name_of(os.getppid(), ""))
+    assert not liveness.is_gone(name)
+
+
 def test_a_lease_outlasts_all_that_may_delay_a_sign_of_life() -> None:
     hung = max(SILENCE, float(TIMEOUTS["statement_timeout"].removesuffix("s")))
     assert hung + 2 * (BEAT + CONNECT) <= LEASE < 60
@@ -188,7 +197,7 @@ def test_a_call_of_a_killed_process_is_lost_at_once_whoever_has_listened(dead: s
 @pytest.mark.django_db
 def test_the_pool_lets_go_of_the_calls_of_its_killed_child(dead: str) -> None:
     killed, other = call(dead, silent_for=0), call(ELSEWHERE, silent_for=0)
-    local.end_killed()
+    local.expire_killed()
     states = dict(LocalCall.objects.values_list("pk", "state"))
     assert states == {uuid.UUID(killed): "cancelled", uuid.UUID(other): "running"}
 

@@ -1,14 +1,8 @@
 """Waking those who look at media: checks, then pictures and waveforms (docs/decisions/0015)."""
 
-import logging
-
-from kombu.exceptions import OperationalError as BrokerError
-from redis.exceptions import RedisError
-
+from auteur import leases
 from jobs import publishing
 from media.tasks import WORK, Work
-
-logger = logging.getLogger(__name__)
 
 MAX_WAITING = 4
 """Messages in a queue; what else is due waits in Postgres, where turns are fair."""
@@ -23,14 +17,9 @@ def wake_media() -> int:
 
 
 def _wake(work: Work) -> int:
-    lost = work.line.take_back_lost()
-    due = work.line.take_due(_room(work))
-    for row_id in due:
-        try:
-            work.task.apply_async((str(row_id),), queue=work.queue)
-        except (BrokerError, RedisError) as exc:
-            logger.warning("broker away, media will be sent again: %s", type(exc).__name__)
-            break
+    lost = work.leases.expire()
+    due = work.leases.take_due(_room(work))
+    leases.wake(work.queue, {row_id: {"queue": work.queue} for row_id in due})
     return lost + len(due)
 
 
@@ -39,4 +28,4 @@ def _room(work: Work) -> int:
     at_once = work.at_once()
     if at_once is None:
         return MAX_WAITING - waiting
-    return min(MAX_WAITING, at_once - work.line.claimed().count()) - waiting
+    return min(MAX_WAITING, at_once - work.leases.held_rows().count()) - waiting

@@ -1,4 +1,4 @@
-"""The line of media that wait for their pictures and waveform."""
+"""Media that wait for their pictures and waveform, and who makes them."""
 
 from collections.abc import Collection
 from uuid import UUID
@@ -6,7 +6,8 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from media.lines import Line
+from auteur.leases import Leases
+from media.limits import LEASE
 from media.models import DerivationStatus, MediaFile, MediaStatus
 
 
@@ -16,15 +17,19 @@ def _fail(rows: QuerySet[MediaFile]) -> int:
     )
 
 
-DERIVATIONS = Line(
+DERIVATIONS = Leases(
     MediaFile,
-    status=MediaStatus.READY,
-    at="derive_at",
-    claim_by="derivation_claim",
+    waiting={
+        "status": MediaStatus.READY,
+        "derivation_status": DerivationStatus.WAITING,
+        "derivation_claim": None,
+    },
+    held={"status": MediaStatus.READY, "derivation_status": DerivationStatus.WORKING},
+    holder="derivation_claim",
+    due_at="derive_at",
     tries="derivation_tries",
-    give_up=_fail,
-    waiting={"derivation_status": DerivationStatus.WAITING},
-    working={"derivation_status": DerivationStatus.WORKING, "derivation_progress": 0.0},
+    fail=_fail,
+    duration=LEASE,
 )
 
 

@@ -102,7 +102,7 @@ class TestDerivatives:
         assert ">Waiting</span>" not in root.list(MediaFile)
 
     def test_they_are_made_again_for_a_reason(self, root, media):
-        states.DERIVATIONS.claim(media.pk).give_up()
+        states.DERIVATIONS.claim(media.pk).fail()
         asking = root.act("derive_again", media)
         assert media.name.partition(" ")[0] in asking.content.decode()
         done = root.act("derive_again", media, reason=REASON)
@@ -121,7 +121,7 @@ class TestDerivatives:
         assert "derive_again" not in root.page(media)
 
     def test_who_may_only_see_asks_for_nothing(self, viewer, media):
-        states.DERIVATIONS.claim(media.pk).give_up()
+        states.DERIVATIONS.claim(media.pk).fail()
         viewer.act("derive_again", media, reason=REASON)
         media.refresh_from_db()
         assert media.derivation_status == DerivationStatus.FAILED

@@ -184,7 +184,9 @@ class World:
         """A GPU worker takes a call."""
         if attempt := self._attempt(number, back, *SPAWNED):
             LocalCall.objects.filter(attempt_id=attempt.pk, state=LocalCallState.QUEUED).update(
-                state=LocalCallState.RUNNING, worker="gpu", lease_expires_at=Now() + local.LEASE
+                state=LocalCallState.RUNNING,
+                worker="gpu",
+                lease_expires_at=Now() + local.CALLS.duration,
             )
 
     def end_call(self, number: int, back: int, outcome: str) -> None:

@@ -15,8 +15,9 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from auteur.devstack.processes import BASE_DIR
+from auteur.leases import MAX_TRIES, LeaseLostError, Leases
 from gpu_tasks.runtime.confinement import MIB
-from media import checking, inspection, limits, lines
+from media import checking, inspection, limits
 from media.derivation.states import DERIVATIONS
 from media.kinds import FILES
 from media.limits import MEMORY_BYTES
@@ -141,11 +142,11 @@ def test_a_file_that_workers_die_of_is_given_up(
 ) -> None:
     media = uploaded(samples.video())
     begin_confirm(media)
-    for _ in range(lines.MAX_TRIES):
+    for _ in range(MAX_TRIES):
         assert CHECKS.claim(media.pk) is not None
         MediaFile.objects.filter(pk=media.pk).update(check_at=Now() - timedelta(seconds=1))
         with django_capture_on_commit_callbacks(execute=True):
-            assert CHECKS.take_back_lost() == 1
+            assert CHECKS.expire() == 1
     assert CHECKS.claim(media.pk) is None
     answer = begin_confirm(media)
     assert (answer.status_code, answer.json()["reason"]) == (409, "check_failed")
@@ -160,7 +161,7 @@ def test_deleted_while_it_is_checked(
     begin_confirm(media)
     claim = CHECKS.claim(media.pk)
     assert api.delete(f"/media/{media.pk}").status_code == 204
-    with pytest.raises(lines.ClaimLost):
+    with pytest.raises(LeaseLostError):
         claim.renew()
     checking.run(FILES, media.pk)
     assert not MediaFile.objects.exists()
@@ -168,7 +169,7 @@ def test_deleted_while_it_is_checked(
 
 @pytest.mark.parametrize("line", [CHECKS, DERIVATIONS], ids=["checks", "derivatives"])
 def test_users_take_turns(
-    make_media: Make, make_user: Callable[..., User], line: lines.Line[MediaFile]
+    make_media: Make, make_user: Callable[..., User], line: Leases[MediaFile]
 ) -> None:
     state = {"status": MediaStatus.CHECKING, "check_at": Now()} if line is CHECKS else {}
     many = [make_media(**state) for _ in range(6)]

@@ -51,25 +51,21 @@ class Backend(Protocol):
     @property
     def poll_seconds(self) -> float:
         """When a call that has not called back is asked after again."""
-        ...
 
     def spawn(self, calls: Sequence[Call]) -> dict[UUID, str]:
         """Start calls; their ids by attempt, those that were not taken left out.
 
         Raises ``BackendUnavailable`` where none can be.
         """
-        ...
 
     def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:
         """How these calls stand; one that the backend does not know is `LOST`.
 
         Raises ``BackendUnavailable`` where nothing can be learnt.
         """
-        ...
 
     def stop(self, call_ids: Collection[str]) -> None:
         """End these calls, whether they run or wait; ended ones are no error.
 
         Raises ``BackendUnavailable`` where it must be tried again.
         """
-        ...

@@ -6,11 +6,10 @@ lease expired takes the call away, and the worker, should it still live, stops.
 
 import json
 import logging
-import os
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -19,13 +18,14 @@ from uuid import UUID
 from celery import current_app
 from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection
-from django.db.models import Q
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
-from auteur import ids, liveness
+from auteur import ids, leases, liveness
+from auteur.leases import Lease, LeaseLostError, Leases
 from gpu_tasks.runtime import runner
 from gpu_tasks.runtime.backends.base import Call, CallState, CallStatus
 from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
@@ -39,17 +39,27 @@ from gpu_tasks.runtime.loading import Engines, Loaded
 logger = logging.getLogger(__name__)
 
 RUN_CALL = "gpu_tasks.run_call"
-LEASE = timedelta(seconds=settings.WORKER_LEASE_SECONDS)
 STORE_TRIES = 30
 STORE_PAUSE_SECONDS = 1.0
 CPU_DEVICE, CPU_DTYPE = "cpu", "float32"
 HARD_LIMIT_GRACE_SECONDS = 120
 """After the time limit and this, the worker child is killed, should the engine not listen."""
+UNDER_WAY = (LocalCallState.QUEUED, LocalCallState.RUNNING)
 
 
-def worker_name(parent: int | None = None) -> str:
-    """This child's name; all children of one worker share the part before the last colon."""
-    return liveness.name_of(parent or os.getppid(), os.getpid())
+def _cancel(rows: QuerySet[LocalCall]) -> int:
+    return rows.update(state=LocalCallState.CANCELLED, finished_at=Now())
+
+
+CALLS = Leases(
+    LocalCall,
+    waiting={"state": LocalCallState.QUEUED, "worker": ""},
+    held={"state": LocalCallState.RUNNING},
+    holder="worker",
+    due_at="lease_expires_at",
+    fail=_cancel,
+    new_holder=liveness.process_name,
+)
 
 
 class LocalBackend:
@@ -61,13 +71,12 @@ class LocalBackend:
         """Store the calls and wake workers; the same attempt is never stored twice."""
         LocalCall.objects.bulk_create([_row(call) for call in calls], ignore_conflicts=True)
         rows = LocalCall.objects.filter(attempt_id__in=[call.attempt_id for call in calls])
-        waiting = [row for row in rows if row.state == LocalCallState.QUEUED]
-        publish_all(waiting)
+        publish_all([row for row in rows if row.state == LocalCallState.QUEUED])
         return {row.attempt_id: str(row.pk) for row in rows}
 
     def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:
         """How the calls stand; those that wait are published again if their messages are lost."""
-        _end_lost(call_ids)
+        CALLS.expire(pk__in=call_ids)
         rows = {str(row.pk): row for row in LocalCall.objects.filter(pk__in=call_ids)}
         lost = _without_message([r for r in rows.values() if r.state == LocalCallState.QUEUED])
         if lost:
@@ -78,37 +87,17 @@ class LocalBackend:
 
     def stop(self, call_ids: Collection[str]) -> None:
         """Take the calls away; their workers notice at the next renewal of the lease."""
-        LocalCall.objects.filter(
-            pk__in=call_ids, state__in=[LocalCallState.QUEUED, LocalCallState.RUNNING]
-        ).update(state=LocalCallState.CANCELLED, finished_at=Now())
-
-
-def _end_lost(call_ids: Collection[str]) -> None:
-    """Take calls away from workers that are dead, or silent for a lease."""
-    running = LocalCall.objects.filter(pk__in=call_ids, state=LocalCallState.RUNNING)
-    workers = set(running.values_list("worker", flat=True))
-    lost = Q(worker__in=[name for name in workers if liveness.is_gone(name)])
-    if liveness.may_judge():
-        lost |= Q(lease_expires_at__lt=Now())
-    running.filter(lost).update(state=LocalCallState.CANCELLED, finished_at=Now())
+        _cancel(LocalCall.objects.filter(pk__in=call_ids, state__in=UNDER_WAY))
 
 
 def _without_message(waiting: Sequence[LocalCall]) -> list[LocalCall]:
     """Those that no worker will hear of: their messages are not in their queues."""
-    by_queue: dict[str, list[LocalCall]] = defaultdict(list)
-    for row in waiting:
-        by_queue[row.queue].append(row)
     try:
-        return [
-            row
-            for queue, rows in by_queue.items()
-            for known in [_calls_in(queue)]
-            for row in rows
-            if str(row.pk) not in known
-        ]
+        known = {queue: _calls_in(queue) for queue in {row.queue for row in waiting}}
     except (BrokerError, RedisError) as exc:
         logger.warning("calls that wait are not looked after: %s", type(exc).__name__)
         return []
+    return [row for row in waiting if str(row.pk) not in known[row.queue]]
 
 
 def _calls_in(queue: str) -> set[str]:
@@ -156,16 +145,12 @@ def _row(call: Call) -> LocalCall:
 
 def publish_all(rows: Sequence[LocalCall]) -> None:
     """Wake workers for waiting calls, by messages that have the calls' ids."""
-    try:
-        for row in rows:
-            limit = contracts()[row.function].time_limit_seconds + HARD_LIMIT_GRACE_SECONDS
-            call_id = str(row.pk)
-            current_app.send_task(
-                RUN_CALL, [call_id], task_id=call_id, queue=row.queue, time_limit=limit
-            )
-    except (BrokerError, RedisError) as exc:
-        # It has kept us waiting for seconds: not once more for each call.
-        logger.warning("calls not published: %s", type(exc).__name__)
+    leases.wake(RUN_CALL, {row.pk: _options(row) for row in rows})
+
+
+def _options(row: LocalCall) -> dict[str, object]:
+    limit = contracts()[row.function].time_limit_seconds + HARD_LIMIT_GRACE_SECONDS
+    return {"task_id": str(row.pk), "queue": row.queue, "time_limit": limit}
 
 
 SPOILING = frozenset({ErrorCode.MODEL_ERROR, ErrorCode.GPU_OOM})
@@ -177,42 +162,62 @@ def run(call_id: UUID) -> bool:
 
     Returns whether this process is fit for another call.
     """
-    worker = worker_name()
-    claimed = LocalCall.objects.filter(pk=call_id, state=LocalCallState.QUEUED).update(
-        state=LocalCallState.RUNNING, worker=worker, lease_expires_at=Now() + LEASE
-    )
-    if not claimed:
+    lease = CALLS.claim(call_id)
+    row = lease.row.first() if lease else None
+    if lease is None or row is None:
         return True
-    row = LocalCall.objects.get(pk=call_id)
     with ids.bound(call=call_id, attempt=row.attempt_id):
-        return _run(row, worker)
+        return _run(row, lease)
 
 
-def _run(row: LocalCall, worker: str) -> bool:
-    call_id = row.pk
+def _run(row: LocalCall, lease: Lease[LocalCall]) -> bool:
     payload = contracts()[row.function].payload.model_validate(row.payload)
     # A worker of ours knows the secret, so the call's row need not hold the key.
     key = attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=payload.attempt_id)
-    reporter = Reporter(payload=payload, call_id=str(call_id), key=key)
+    reporter = Reporter(payload=payload, call_id=str(row.pk), key=key)
     outcome = None
     try:
-        with _Lease(call_id, worker) as lease:
+        with _renewed(lease) as lost:
 
             def progress(share: float) -> None:
-                lease.check()
+                if lost.is_set():
+                    raise Stopped
                 reporter.progress(share)
 
             progress(0.0)  # it no longer waits; who is not wanted any more need not load anything
             outcome = _outcome(row, payload, progress, reporter.place_for)
-            _store_through_outages(call_id, worker, outcome)
+            _store_through_outages(lease, outcome)
         reporter.outcome(outcome)
-    except Stopped:
-        logger.info("call %s stopped", call_id)
-        LocalCall.objects.filter(pk=call_id, state=LocalCallState.RUNNING, worker=worker).update(
-            state=LocalCallState.CANCELLED, finished_at=Now()
-        )
+    except (Stopped, LeaseLostError):
+        logger.info("call %s stopped", row.pk)
+        lease.fail()
     error = outcome.error if outcome else None
     return not (_is_on_gpu(row) and error and error.code in SPOILING)
+
+
+@contextmanager
+def _renewed(lease: Lease[LocalCall]) -> Iterator[threading.Event]:
+    """Renew the lease in a thread meanwhile; the event is set once it is lost."""
+    ended, lost = threading.Event(), threading.Event()
+
+    def renew() -> None:
+        while not (lost.is_set() or ended.wait(settings.HEARTBEAT_SECONDS)):
+            try:
+                lease.renew()
+            except LeaseLostError:
+                lost.set()
+            except Error as exc:
+                logger.warning("lease not renewed: %s", type(exc).__name__)
+                connection.close()
+        connection.close()
+
+    thread = threading.Thread(target=renew, daemon=True)
+    thread.start()
+    try:
+        yield lost
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _outcome(
@@ -267,82 +272,39 @@ def _loaded(row: LocalCall, payload: Payload) -> Loaded:
     )
 
 
-def _store_through_outages(call_id: UUID, worker: str, outcome: Outcome) -> None:
+def _store_through_outages(lease: Lease[LocalCall], outcome: Outcome) -> None:
     """What has been worked out must not be lost because the database restarts."""
-    for _ in range(STORE_TRIES - 1):
+    stored = outcome.model_dump(mode="json")
+    for tries_left in reversed(range(STORE_TRIES)):
         try:
-            return _store(call_id, worker, outcome)
+            # Who ran it is kept, for whoever looks into it later.
+            lease.finish(
+                state=LocalCallState.DONE,
+                outcome=stored,
+                finished_at=Now(),
+                worker=lease.holder,
+            )
         except (OperationalError, InterfaceError) as exc:
-            logger.warning("outcome of call %s not stored yet: %s", call_id, type(exc).__name__)
+            if not tries_left:
+                raise
+            logger.warning("outcome of %s not stored yet: %s", lease.row_id, type(exc).__name__)
             connection.close()
             time.sleep(STORE_PAUSE_SECONDS)
-    return _store(call_id, worker, outcome)
-
-
-def _store(call_id: UUID, worker: str, outcome: Outcome) -> None:
-    stored = LocalCall.objects.filter(
-        pk=call_id, state=LocalCallState.RUNNING, worker=worker
-    ).update(state=LocalCallState.DONE, outcome=outcome.model_dump(mode="json"), finished_at=Now())
-    if not stored:
-        raise Stopped
+        else:
+            return
 
 
 def _model_dir() -> Path | None:
     return Path(settings.MODEL_DIR) if settings.MODEL_DIR else None
 
 
-def end_killed() -> None:
+def expire_killed() -> None:
     """Let go of the calls of this machine's processes that are dead, without a lease's wait."""
-    running = LocalCall.objects.filter(
-        state=LocalCallState.RUNNING, worker__startswith=liveness.name_of("")
-    )
-    _end_lost([str(pk) for pk in running.values_list("pk", flat=True)])
+    CALLS.expire(worker__startswith=liveness.name_of(""))
 
 
-def hand_back(parent: int) -> list[UUID]:
+def release_all_of(parent: int) -> None:
     """Let the calls of a stopping worker's children wait again, at no cost of an attempt."""
-    prefix = worker_name(parent).rsplit(":", 1)[0] + ":"
-    rows = list(LocalCall.objects.filter(state=LocalCallState.RUNNING, worker__startswith=prefix))
-    LocalCall.objects.filter(pk__in=[row.pk for row in rows], state=LocalCallState.RUNNING).update(
-        state=LocalCallState.QUEUED, worker="", lease_expires_at=None
-    )
+    rows = list(CALLS.held_rows(worker__startswith=liveness.name_of(parent, "")))
+    CALLS.release(CALLS.held_rows(pk__in=[row.pk for row in rows]), timedelta(0))
     publish_all(rows)
-    return [row.pk for row in rows]
-
-
-class _Lease:
-    """Renews a running call's lease in a thread until the call ends or is taken away."""
-
-    def __init__(self, call_id: UUID, worker: str) -> None:
-        self._mine = Q(pk=call_id, state=LocalCallState.RUNNING, worker=worker)
-        self._ended = threading.Event()
-        self._taken = threading.Event()
-        self._thread = threading.Thread(target=self._renew, daemon=True)
-
-    def __enter__(self) -> "_Lease":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def check(self) -> None:
-        """Raise ``Stopped`` if the call is no longer ours."""
-        if self._taken.is_set():
-            raise Stopped
-
-    def _renew(self) -> None:
-        while not self._ended.wait(settings.HEARTBEAT_SECONDS):
-            try:
-                renewed = LocalCall.objects.filter(self._mine).update(
-                    lease_expires_at=Now() + LEASE
-                )
-            except Error as exc:
-                logger.warning("lease not renewed: %s", type(exc).__name__)
-                connection.close()
-                continue
-            if not renewed:
-                self._taken.set()
-                break
-        connection.close()

@@ -26,18 +26,18 @@ def run_call(call_id: str) -> None:
 
 
 @worker_shutting_down.connect
-def hand_back(**signal: Any) -> None:
+def release(**signal: Any) -> None:
     """A worker told to stop (a deploy) lets others have its long calls at once."""
-    local.hand_back(os.getpid())
+    local.release_all_of(os.getpid())
 
 
 @task_failure.connect(sender=run_call)
-def end_killed(exception: BaseException, **signal: Any) -> None:
+def expire_killed(exception: BaseException, **signal: Any) -> None:
     """The pool has lost a child: nobody else on this machine may see that."""
     if not isinstance(exception, WorkerLostError):
         return
     try:
-        local.end_killed()
+        local.expire_killed()
     except Error as exc:
         logger.warning("killed calls wait for their leases' end: %s", type(exc).__name__)
     finally:

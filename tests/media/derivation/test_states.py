@@ -8,9 +8,9 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from media import lines
+from auteur import leases, liveness
+from auteur.leases import Lease, LeaseLostError
 from media.derivation.states import DERIVATIONS, request
-from media.lines import Claim, ClaimLost
 from media.models import DerivationStatus, MediaFile, MediaStatus
 
 Make = Callable[..., MediaFile]
@@ -27,13 +27,13 @@ def elapse(media: MediaFile, by: timedelta) -> None:
     MediaFile.objects.filter(pk=media.pk).update(derive_at=media.derive_at - by)
 
 
-def claimed(media: MediaFile) -> Claim[MediaFile]:
+def claimed(media: MediaFile) -> Lease[MediaFile]:
     claim = DERIVATIONS.claim(media.pk)
     assert claim is not None
     return claim
 
 
-def finish(claim: Claim[MediaFile], **found: object) -> None:
+def finish(claim: Lease[MediaFile], **found: object) -> None:
     claim.finish(derivation_status=DerivationStatus.DONE, **found)
 
 
@@ -48,7 +48,7 @@ def test_whatever_is_ready_is_due(make_media: Make) -> None:
 def test_a_message_not_claimed_is_sent_again(make_media: Make) -> None:
     media = make_media()
     DERIVATIONS.take_due(10)
-    elapse(media, lines.SENT_AGAIN_AFTER - MARGIN)
+    elapse(media, leases.SENT_AGAIN_AFTER - MARGIN)
     assert DERIVATIONS.take_due(10) == []
     elapse(media, MARGIN)
     assert DERIVATIONS.take_due(10) == [media.pk]
@@ -79,22 +79,22 @@ def test_what_is_not_ready_is_not_claimed(make_media: Make, uploading: MediaStat
 def test_whoever_tells_progress_keeps_the_claim(make_media: Make) -> None:
     media = make_media()
     claim = claimed(media)
-    elapse(media, lines.LEASE - MARGIN)
-    assert DERIVATIONS.take_back_lost() == 0
+    elapse(media, DERIVATIONS.duration - MARGIN)
+    assert DERIVATIONS.expire() == 0
     elapse(media, MARGIN)
     claim.renew(derivation_progress=0.4)
-    assert DERIVATIONS.take_back_lost() == 0
+    assert DERIVATIONS.expire() == 0
     media.refresh_from_db()
     assert media.derivation_progress == 0.4
 
 
 def test_a_lost_claim_is_another_try_until_there_are_no_more(make_media: Make) -> None:
     media = make_media()
-    for number in range(1, lines.MAX_TRIES + 1):
+    for number in range(1, leases.MAX_TRIES + 1):
         claimed(media)
-        elapse(media, lines.LEASE)
-        assert DERIVATIONS.take_back_lost() == 1
-        last = number == lines.MAX_TRIES
+        elapse(media, DERIVATIONS.duration)
+        assert DERIVATIONS.expire() == 1
+        last = number == leases.MAX_TRIES
         expected = DerivationStatus.FAILED if last else DerivationStatus.WAITING
         assert status(media) == (expected, number)
         assert DERIVATIONS.take_due(10) == ([] if last else [media.pk])
@@ -102,18 +102,27 @@ def test_a_lost_claim_is_another_try_until_there_are_no_more(make_media: Make) -
     assert media.status == MediaStatus.READY
 
 
+def test_silence_counts_only_where_we_have_listened(make_media: Make) -> None:
+    media = make_media()
+    claimed(media)
+    elapse(media, DERIVATIONS.duration)
+    with liveness.vigil():
+        assert DERIVATIONS.expire() == 0
+    assert DERIVATIONS.expire() == 1
+
+
 def test_who_lost_the_claim_changes_nothing(make_media: Make) -> None:
     media = make_media()
     lost = claimed(media)
-    elapse(media, lines.LEASE)
-    DERIVATIONS.take_back_lost()
+    elapse(media, DERIVATIONS.duration)
+    DERIVATIONS.expire()
     present = claimed(media)
     for late in (lambda: lost.renew(derivation_progress=0.9), lambda: finish(lost, sprite={})):
-        with pytest.raises(ClaimLost):
+        with pytest.raises(LeaseLostError):
             late()
-    lost.give_up()
-    lost.try_again()
-    lost.wait_for_storage()
+    lost.fail()
+    lost.requeue()
+    lost.release()
     assert status(media) == (DerivationStatus.WORKING, 2)
     finish(present, sprite=None)
     assert status(media) == (DerivationStatus.DONE, 2)
@@ -121,20 +130,20 @@ def test_who_lost_the_claim_changes_nothing(make_media: Make) -> None:
 
 def test_a_storage_that_is_away_costs_no_try(make_media: Make) -> None:
     media = make_media()
-    for _ in range(lines.MAX_TRIES + 1):
-        claimed(media).wait_for_storage()
+    for _ in range(leases.MAX_TRIES + 1):
+        claimed(media).release()
         assert status(media) == (DerivationStatus.WAITING, 0)
     assert DERIVATIONS.take_due(10) == []
-    elapse(media, lines.OUTAGE_PAUSE)
+    elapse(media, leases.OUTAGE_PAUSE)
     assert DERIVATIONS.take_due(10) == [media.pk]
 
 
 def test_a_read_that_broke_off_costs_one(make_media: Make) -> None:
     media = make_media()
-    for number in range(1, lines.MAX_TRIES + 1):
-        claimed(media).try_again()
+    for number in range(1, leases.MAX_TRIES + 1):
+        claimed(media).requeue()
         expected = (
-            DerivationStatus.FAILED if number == lines.MAX_TRIES else DerivationStatus.WAITING
+            DerivationStatus.FAILED if number == leases.MAX_TRIES else DerivationStatus.WAITING
         )
         assert status(media) == (expected, number)
 
@@ -142,14 +151,14 @@ def test_a_read_that_broke_off_costs_one(make_media: Make) -> None:
 def test_asking_again_starts_anew(make_media: Make) -> None:
     done, failed, working, uploading = (make_media() for _ in range(4))
     finish(claimed(done))
-    claimed(failed).give_up()
+    claimed(failed).fail()
     old = claimed(working)
     MediaFile.objects.filter(pk=uploading.pk).update(status=MediaStatus.UPLOADING)
     asked = [done.pk, failed.pk, working.pk, uploading.pk, uuid.uuid4()]
     assert request(asked) == 3
     assert set(DERIVATIONS.take_due(10)) == {done.pk, failed.pk, working.pk}
     assert status(done) == (DerivationStatus.WAITING, 0)
-    with pytest.raises(ClaimLost):
+    with pytest.raises(LeaseLostError):
         old.renew(derivation_progress=0.5)
 
 

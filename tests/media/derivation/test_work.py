@@ -12,7 +12,9 @@ from django.db import connection
 from pytest_django import DjangoCaptureOnCommitCallbacks
 from rest_framework.test import APIClient
 
-from media import deletion, limits, lines
+from auteur.leases import Lease
+from gpu_tasks.runtime import sandbox
+from media import deletion, limits
 from media.derivation import work
 from media.derivation.states import DERIVATIONS
 from media.models import DerivationStatus, MediaFile, MediaType
@@ -124,7 +126,7 @@ def test_with_the_storage_away_it_waits_and_no_try_is_lost(
 
 def test_the_limits_of_time_fit_together(settings: Any) -> None:
     assert 2 * limits.PART_SECONDS < work.HARD_LIMIT_SECONDS < settings.PRESIGNED_URL_SECONDS
-    assert lines.LEASE.total_seconds() > work.RENEW_SECONDS * 10
+    assert DERIVATIONS.duration.total_seconds() > sandbox.TICK_SECONDS * 10
     assert derive.time_limit == work.HARD_LIMIT_SECONDS
     assert not derive.acks_late
 
@@ -138,15 +140,15 @@ def test_a_part_that_takes_too_long_is_left_out(
 
 
 def test_progress_is_told_on_the_way(talk: MediaFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "RENEW_SECONDS", 0.0)
+    monkeypatch.setattr(sandbox, "TICK_SECONDS", 0.0)
     told: list[float] = []
-    renew = lines.Claim.renew
+    renew = Lease.renew
 
-    def listen(claim: lines.Claim, **found: float) -> None:
-        renew(claim, **found)
+    def listen(lease: Lease, **found: float) -> None:
+        renew(lease, **found)
         told.append(again(talk).derivation_progress)
 
-    monkeypatch.setattr(lines.Claim, "renew", listen)
+    monkeypatch.setattr(Lease, "renew", listen)
     work.run(talk.pk)
     assert told == sorted(told)
     assert told[0] < 0.5 <= told[-1] <= 1.0

@@ -1,19 +1,24 @@
 """Calls on workers of our own: stopped ones are marked, outcomes outlive an outage."""
 
 import logging
+import os
 import uuid
 from typing import Any
 
 import psycopg
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from pytest_django import Settings
 
+from auteur import liveness
+from auteur.leases import Lease, LeaseLostError
 from gpu_tasks.runtime.backends import local
+from gpu_tasks.runtime.backends.local import CALLS
 from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from gpu_tasks.runtime.callback import ATTEMPT_HEADER, attempt_key
 from gpu_tasks.runtime.contract import Failure, Outcome
-from gpu_tasks.runtime.errors import ErrorCode, Stopped
+from gpu_tasks.runtime.errors import ErrorCode
 from tests.gpu_tasks.peer import Peer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,7 +43,12 @@ def call(peer: Peer, **fields: Any) -> LocalCall:
 
 
 def running(peer: Peer, worker: str = "me") -> LocalCall:
-    return call(peer, state=LocalCallState.RUNNING, worker=worker)
+    soon = Now() + CALLS.duration
+    return call(peer, state=LocalCallState.RUNNING, worker=worker, lease_expires_at=soon)
+
+
+def lease(row: LocalCall) -> Lease[LocalCall]:
+    return Lease(CALLS, row.pk, "me")
 
 
 def lose_connection() -> None:
@@ -88,10 +98,20 @@ def test_after_an_error_on_a_gpu_the_process_is_unfit(
     assert local.run(broken.pk) is True  # nothing to do, nothing spoilt
 
 
+def test_a_worker_that_stops_releases_the_calls_of_its_children(peer: Peer) -> None:
+    ours, others = running(peer, worker=liveness.process_name()), running(peer)
+    local.release_all_of(os.getppid())
+    states = dict(LocalCall.objects.values_list("pk", "state"))
+    assert states == {ours.pk: LocalCallState.QUEUED, others.pk: LocalCallState.RUNNING}
+    assert str(ours.pk) in local._calls_in(ours.queue)
+    assert CALLS.claim(ours.pk) is not None
+    assert CALLS.claim(ours.pk) is None
+
+
 def test_an_outcome_is_stored_though_the_connection_is_lost(peer: Peer) -> None:
     row = running(peer)
     lose_connection()
-    local._store_through_outages(row.pk, "me", OUTCOME)
+    local._store_through_outages(lease(row), OUTCOME)
     row.refresh_from_db()
     assert row.state == LocalCallState.DONE
     assert row.outcome["error"]["code"] == "GPU_OOM"
@@ -99,7 +119,7 @@ def test_an_outcome_is_stored_though_the_connection_is_lost(peer: Peer) -> None:
 
 def test_the_outcome_of_a_call_taken_away_is_not_stored(peer: Peer) -> None:
     row = running(peer, worker="another")
-    with pytest.raises(Stopped):
-        local._store_through_outages(row.pk, "me", OUTCOME)
+    with pytest.raises(LeaseLostError):
+        local._store_through_outages(lease(row), OUTCOME)
     row.refresh_from_db()
     assert (row.state, row.outcome) == (LocalCallState.RUNNING, None)

@@ -1,0 +1,182 @@
+"""Rows that wait for a worker, and the leases under which workers hold them.
+
+Postgres says who holds a row and until when, and each change is one guarded UPDATE; a message only
+wakes a worker, and may be lost or come twice (docs/decisions/0015).
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from celery import current_app
+from django.conf import settings
+from django.db.models import F, Model, Q, QuerySet
+from django.db.models.functions import Now
+from kombu.exceptions import OperationalError as BrokerError
+from redis.exceptions import RedisError
+
+from auteur import liveness
+from auteur.database import execute
+
+logger = logging.getLogger(__name__)
+
+MAX_TRIES = 3
+SENT_AGAIN_AFTER = timedelta(seconds=60)
+"""A message by which nobody has claimed its row until then is taken for lost."""
+OUTAGE_PAUSE = timedelta(seconds=30)
+
+# One of each user's, then the next of each: whoever brings a thousand files delays nobody.
+TAKE = """
+WITH due AS (
+    SELECT id, row_number() OVER (PARTITION BY user_id ORDER BY {due_at}, id) AS turn
+    FROM {table} WHERE {waiting} AND {due_at} <= statement_timestamp()
+), taken AS (
+    SELECT one.id FROM {table} AS one JOIN due ON due.id = one.id
+    WHERE {waiting} AND one.{due_at} <= statement_timestamp()
+    ORDER BY due.turn, one.{due_at}, one.id LIMIT %(limit)s
+    FOR NO KEY UPDATE OF one SKIP LOCKED
+)
+UPDATE {table} SET {due_at} = statement_timestamp() + %(again)s
+FROM taken WHERE {table}.id = taken.id
+RETURNING {table}.id"""
+
+Row = TypeVar("Row", bound=Model)
+
+
+class LeaseLostError(Exception):
+    """The row is gone, or another's: drop the work."""
+
+
+@dataclass(frozen=True)
+class Leases(Generic[Row]):
+    """How the rows of a model wait and are held, by the names of its columns."""
+
+    model: type[Row]
+    waiting: Mapping[str, Any]
+    """What a row says while it waits, its empty ``holder`` included."""
+    held: Mapping[str, Any]
+    """What it says while it is held."""
+    holder: str
+    due_at: str
+    """When somebody must look again: to send a message, or whether the holder is lost."""
+    fail: Callable[[QuerySet[Row]], int]
+    """Ends rows of which no further try is made; returns how many."""
+    tries: str | None = None
+    """How often a row was claimed; without this column one try is all."""
+    duration: timedelta = timedelta(seconds=settings.WORKER_LEASE_SECONDS)
+    new_holder: Callable[[], object] = uuid.uuid4
+
+    def held_rows(self, **conditions: Any) -> QuerySet[Row]:
+        """Those that somebody holds."""
+        held = {**self.held, f"{self.due_at}__isnull": False, **conditions}
+        nobody = {self.holder: self.waiting[self.holder]}
+        return self.model._default_manager.filter(**held).exclude(**nobody)
+
+    def take_due(self, limit: int) -> list[UUID]:
+        """Waiting rows whose message is to be sent, users (``user_id``) in turn.
+
+        They come back unless somebody claims them.
+        """
+        if limit <= 0:
+            return []
+        # Literals: a partial index needs them.
+        waiting = " AND ".join(
+            f"{column} IS NULL" if value is None else f"{column} = '{value}'"
+            for column, value in self.waiting.items()
+        )
+        statement = TAKE.format(
+            table=self.model._meta.db_table, waiting=waiting, due_at=self.due_at
+        )
+        values = {"limit": limit, "again": SENT_AGAIN_AFTER}
+        return [row_id for (row_id,) in execute(statement, values)]
+
+    def claim(self, row_id: UUID, **found: Any) -> "Lease[Row] | None":
+        """Hold a waiting row; None where there is nothing to do."""
+        lease = Lease(self, row_id, self.new_holder())
+        found |= {self.holder: lease.holder, self.due_at: Now() + self.duration, **self._tried(1)}
+        waiting = self.model._default_manager.filter(pk=row_id, **self.waiting)
+        return lease if waiting.update(**self.held, **found) else None
+
+    def expire(self, **conditions: Any) -> int:
+        """Take rows from holders that are dead, or silent for a lease; returns how many."""
+        held = self.held_rows(**conditions)
+        holders = list(held.values_list(self.holder, flat=True).distinct())
+        if not holders:
+            return 0
+        lost = Q(**{f"{self.holder}__in": [one for one in holders if liveness.is_gone(str(one))]})
+        if liveness.may_judge():
+            lost |= Q(**{f"{self.due_at}__lte": Now()})
+        return self.requeue(held.filter(lost), timedelta(0))
+
+    def requeue(self, rows: QuerySet[Row], after: timedelta) -> int:
+        """Let held rows wait for another try, or fail if they have had all; returns how many."""
+        if self.tries is None:
+            return self.fail(rows)
+        over = Q(**{f"{self.tries}__gte": MAX_TRIES})
+        return self.fail(rows.filter(over)) + rows.exclude(over).update(**self._waiting(after))
+
+    def release(self, rows: QuerySet[Row], after: timedelta) -> int:
+        """Let held rows wait as if they had not been claimed: this was no try; returns how many."""
+        return rows.update(**self._waiting(after), **self._tried(-1))
+
+    def _waiting(self, after: timedelta) -> dict[str, Any]:
+        return {**self.waiting, self.due_at: Now() + after}
+
+    def _tried(self, times: int) -> dict[str, Any]:
+        return {self.tries: F(self.tries) + times} if self.tries else {}
+
+
+@dataclass(frozen=True)
+class Lease(Generic[Row]):
+    """The right to work on a row, as long as it names the holder."""
+
+    leases: Leases[Row]
+    row_id: UUID
+    holder: Any
+
+    @property
+    def row(self) -> QuerySet[Row]:
+        """The row, if it is still ours."""
+        return self.leases.held_rows(pk=self.row_id, **{self.leases.holder: self.holder})
+
+    def renew(self, **found: Any) -> None:
+        """Go on holding it, and note how far it is; raises ``LeaseLostError``."""
+        self._update({self.leases.due_at: Now() + self.leases.duration} | found)
+
+    def finish(self, **found: Any) -> None:
+        """End it with what was found; raises ``LeaseLostError``."""
+        nobody = self.leases.waiting[self.leases.holder]
+        self._update({self.leases.due_at: None, self.leases.holder: nobody} | found)
+
+    def fail(self) -> None:
+        """Nothing can be made of it."""
+        self.leases.fail(self.row)
+
+    def requeue(self) -> None:
+        """This try came to nothing, another may not."""
+        self.leases.requeue(self.row, OUTAGE_PAUSE)
+
+    def release(self) -> None:
+        """An outage of ours is no try."""
+        self.leases.release(self.row, OUTAGE_PAUSE)
+
+    def _update(self, values: Mapping[str, Any]) -> None:
+        if not self.row.update(**values):
+            raise LeaseLostError
+
+
+def wake(task: str, messages: Mapping[UUID, Mapping[str, Any]]) -> None:
+    """Send a worker a message for each of these rows, with options of Celery's.
+
+    Losing some is harmless: rows that nobody claims are sent again.
+    """
+    try:
+        for row_id, options in messages.items():
+            current_app.send_task(task, [str(row_id)], **options)
+    except (BrokerError, RedisError) as exc:
+        # It has kept us waiting for seconds: not once more for each message.
+        logger.warning("messages of %s are not sent: %s", task, type(exc).__name__)
