@@ -7,7 +7,7 @@ media's own.
 
 import html
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import itemgetter
@@ -35,7 +35,8 @@ MAX_SPOKEN = 60_000
 MAX_SPOKEN_CHARACTERS = 2 * 1024**2
 """Of all these words, each with its speaker's name."""
 
-UNDETERMINED = "und"
+UNDETERMINED, MULTIPLE = "und", "mul"
+"""Codes of ISO 639-2 for what is no one language that we know."""
 
 
 class TooMuchSpoken(Problem):
@@ -113,12 +114,13 @@ def text(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
 def words_json(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
     """The words with their seconds, and nothing of segments: what players of others' read.
 
-    The timeline does not know its language, which is told as ``und`` (undetermined, ISO 639-2).
+    ``language`` is theirs if all have one and the same that a transcription has told.
     """
-    words = _words(project_id, user_id, times)
+    found = _found(project_id, user_id)
+    words = words_of(found, times)
     told = {
         "duration": max((word.end_ms for word in words), default=0) / 1000,
-        "language": UNDETERMINED,
+        "language": language_of(words, found["transcript"]["segments"]),
         "words": [
             {"text": word.text, "start": word.start_ms / 1000, "end": word.end_ms / 1000}
             for word in words
@@ -127,10 +129,21 @@ def words_json(*, project_id: UUID, user_id: UUID, times: Times | None = None) -
     return json.dumps(told, ensure_ascii=False)
 
 
+def language_of(words: Iterable[Spoken], segments: Sequence[Segment]) -> str:
+    """The language of the words: ``mul`` where they have several, ``und`` where any has none."""
+    languages = {segments[place].get("language") for place in {word.segment for word in words}}
+    if None in languages or not languages:
+        return UNDETERMINED
+    return str(languages.pop()) if len(languages) == 1 else MULTIPLE
+
+
 def _words(project_id: UUID, user_id: UUID, times: Times | None) -> list[Spoken]:
+    return words_of(_found(project_id, user_id), times)
+
+
+def _found(project_id: UUID, user_id: UUID) -> dict[str, Any]:
     wanted = {"tracks": 1, "transcript": 1}
-    found = edl.find(project_id=project_id, user_id=user_id, projection=wanted)
-    return words_of(found, times)
+    return edl.find(project_id=project_id, user_id=user_id, fields=wanted)
 
 
 def words_of(document: Mapping[str, Any], times: Times | None = None) -> list[Spoken]:

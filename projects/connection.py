@@ -5,6 +5,7 @@ from typing import Any
 
 import mongoengine
 from django.conf import settings
+from mongoengine.queryset import QuerySet
 from pymongo.collection import Collection
 
 from projects.documents import ALIAS, EditDecisionList
@@ -38,3 +39,9 @@ def collection() -> Collection[dict[str, Any]]:
         EditDecisionList.ensure_indexes()
         _indexed.set()
     return documents
+
+
+def edls(**which: Any) -> "QuerySet[EditDecisionList]":
+    """Those of the EDL documents, which are read as plain values; raises as `collection`."""
+    collection()
+    return EditDecisionList.objects(**which).as_pymongo()

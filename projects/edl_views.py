@@ -16,11 +16,11 @@ from auteur.api.preconditions import ETAG, documented, etag, versions_of
 from auteur.api.requests import user_id
 from projects import edl
 from projects.access import owned_project
-from projects.serializers import EditedSerializer, EdlSerializer, JsonPatchOperationSerializer
+from projects.serializers import EditedSerializer, JsonPatchOperationSerializer
 from projects.timeline import changes, editing, patching, rules
-from projects.timeline.operations import NAMES, Operations
+from projects.timeline.operations import Operation, Operations
 from projects.timeline.session import Edited
-from projects.timeline.shape import EdlShape
+from projects.timeline.shape import Edl, EdlShape
 
 JSON_PATCH = "application/json-patch+json"
 
@@ -38,7 +38,7 @@ class EdlView(APIView):
 
     parser_classes = (JSONParser, JsonPatchParser)
 
-    @extend_schema(summary="Get a project's EDL", parameters=[ETAG], responses=EdlSerializer)
+    @extend_schema(summary="Get a project's EDL", parameters=[ETAG], responses=Edl)
     def get(self, request: Request, project_id: UUID) -> Response:
         """The EDL; ``ETag`` is its version."""
         owned_project(user_id=user_id(request), project_id=project_id)
@@ -128,7 +128,7 @@ def shaped(shape: type[T], data: Any) -> T:
     try:
         return shape.model_validate(data)
     except ShapeError as exc:
-        rules.refuse_shape(exc, unnamed=NAMES)
+        rules.refuse_shape(exc, unnamed=Operation.named)
 
 
 def answer(edited: Edited) -> Response:

@@ -1,6 +1,6 @@
 """What the project endpoints take and answer.
 
-EDLs and transcripts are answered as they are stored; their classes here describe them to clients.
+EDLs and transcripts are answered as they are stored: `projects.timeline.shape` describes them.
 """
 
 import re
@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from projects.models import Project
+from projects.timeline.shape import Edl
 
 MAX_NAME_LENGTH = 255
 MAX_DESCRIPTION_LENGTH = 5000
@@ -75,138 +76,6 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
         read_only_fields: ClassVar[tuple[str, ...]] = fields
 
 
-class EdlResolutionSerializer(serializers.Serializer[Any]):
-    """Pixels."""
-
-    width = serializers.IntegerField()
-    height = serializers.IntegerField()
-
-
-class EdlSettingsSerializer(serializers.Serializer[Any]):
-    """Resolution and frame rate are the project's."""
-
-    resolution = EdlResolutionSerializer()
-    frame_rate = serializers.FloatField()
-    duration_ms = serializers.IntegerField()
-
-
-class OriginSerializer(serializers.Serializer[Any]):
-    """A clip before any of it was deleted."""
-
-    id = serializers.CharField()
-    duration_ms = serializers.IntegerField()
-    in_point_ms = serializers.IntegerField()
-    out_point_ms = serializers.IntegerField()
-    effects = serializers.ListField(
-        child=serializers.DictField(),
-        required=False,
-        help_text="There where the deleted part has not all of them.",
-    )
-
-
-class CutSerializer(serializers.Serializer[Any]):
-    """How a clip was deleted, and what it was cut from; for us to restore it by, and read only."""
-
-    mode = serializers.ChoiceField(
-        choices=["gap", "ripple"], help_text="Whether the gap was left, or closed on its track."
-    )
-    segment_id = serializers.CharField(
-        allow_null=True, help_text="The segment of the transcript that it was cut out for."
-    )
-    start_ms = serializers.IntegerField(
-        required=False, help_text="Where it would begin had no ripple closed anything on its track."
-    )
-    origin = OriginSerializer(required=False)
-    in_point_ms = serializers.IntegerField(
-        required=False,
-        help_text="Where what was deleted begins, if more of the clip went with it: what remained "
-        "was shorter than its cross-fade.",
-    )
-    out_point_ms = serializers.IntegerField(required=False, help_text="Where that ends.")
-    lead_ms = serializers.IntegerField(
-        required=False, help_text="How far behind its start its track was closed; 0 if absent."
-    )
-    closed_ms = serializers.IntegerField(
-        required=False, help_text="By how much `ripple` has closed its track."
-    )
-
-
-class ClipSerializer(serializers.Serializer[Any]):
-    """A stretch of a media file on the timeline."""
-
-    id = serializers.CharField()
-    media_file_id = serializers.UUIDField()
-    track_id = serializers.CharField()
-    start_ms = serializers.IntegerField(help_text="Position on the timeline.")
-    duration_ms = serializers.IntegerField(help_text="Length on the timeline.")
-    in_point_ms = serializers.IntegerField(help_text="Where it begins in the source.")
-    out_point_ms = serializers.IntegerField(help_text="Where it ends in the source.")
-    effects = serializers.ListField(
-        child=serializers.DictField(),
-        help_text="As edits take them; those written before names were checked stand as they are.",
-    )
-    deleted = serializers.BooleanField()
-    cut = CutSerializer(required=False)
-    offline = serializers.BooleanField(
-        required=False, help_text="There, and true, where its media file has been deleted."
-    )
-
-
-class TrackSerializer(serializers.Serializer[Any]):
-    """Clips that lie one behind the other in time; they are listed in no order."""
-
-    id = serializers.CharField()
-    type = serializers.ChoiceField(choices=["video", "audio"])
-    name = serializers.CharField()
-    clips = ClipSerializer(many=True)
-
-
-class WordSerializer(serializers.Serializer[Any]):
-    """One spoken word; times are the source media's."""
-
-    word = serializers.CharField()
-    start_ms = serializers.IntegerField()
-    end_ms = serializers.IntegerField()
-    confidence = serializers.FloatField()
-    edited_word = serializers.CharField(required=False, help_text="What is shown instead.")
-    deleted = serializers.BooleanField(required=False, help_text="True on deleted words.")
-
-
-class SegmentSerializer(serializers.Serializer[Any]):
-    """What one speaker said without a pause; times are the source media's."""
-
-    id = serializers.CharField()
-    media_file_id = serializers.UUIDField()
-    speaker = serializers.CharField()
-    start_ms = serializers.IntegerField()
-    end_ms = serializers.IntegerField()
-    text = serializers.CharField()
-    words = WordSerializer(many=True)
-    deleted = serializers.BooleanField()
-    edited_text = serializers.CharField(allow_null=True)
-
-
-class TranscriptSerializer(serializers.Serializer[Any]):
-    """What is said in the project's media."""
-
-    generated_at = serializers.DateTimeField(allow_null=True)
-    segments = SegmentSerializer(many=True)
-
-
-class EdlSerializer(serializers.Serializer[Any]):
-    """A project's edit decision list."""
-
-    project_id = serializers.UUIDField()
-    version = serializers.IntegerField()
-    created_at = serializers.DateTimeField()
-    updated_at = serializers.DateTimeField()
-    settings = EdlSettingsSerializer()
-    tracks = TrackSerializer(many=True)
-    transcript = TranscriptSerializer()
-    undo_depth = serializers.IntegerField(help_text="How many edits can be undone.")
-    redo_depth = serializers.IntegerField(help_text="How many undone edits can be redone.")
-
-
 class JsonPatchOperationSerializer(serializers.Serializer[Any]):
     """One operation of a JSON Patch, RFC 6902."""
 
@@ -232,10 +101,15 @@ class EditedSerializer(serializers.Serializer[Any]):
     )
 
 
+@extend_schema_field(Edl)
+class EdlField(serializers.JSONField):
+    """An EDL, as it is."""
+
+
 class ProjectDetailSerializer(ProjectSerializer):
     """A project with its EDL."""
 
-    edl = EdlSerializer()
+    edl = EdlField()
 
     class Meta(ProjectSerializer.Meta):
         fields: ClassVar[tuple[str, ...]] = (*ProjectSerializer.Meta.fields, "edl")

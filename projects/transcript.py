@@ -1,10 +1,9 @@
 """What is said in a project's media: merged in from transcription jobs, one media at a time."""
 
-import contextlib
-import random
-import time
+import math
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -13,26 +12,18 @@ import bson
 from django.utils import timezone
 
 from projects import edl, speakers
-from projects.documents import MAX_APPLIED_JOBS, MAX_TRANSCRIPT_BYTES
-from projects.timeline import history
-from projects.timeline.content import Segment
+from projects.documents import MAX_APPLIED_JOBS
+from projects.timeline import editing, history
+from projects.timeline.content import Content, Segment
+from projects.timeline.session import Needs, Session
 
-STACKS = ("undo_stack", "redo_stack")
-MERGE_TRIES = 30
-MAX_PAUSE_SECONDS = 0.05
-
-
-class TranscriptTooLarge(edl.EdlTooLarge):
-    """The project's transcript would pass its bound; nothing was changed."""
-
-    default_code = "transcript_too_large"
-    default_detail = "The project's transcript would become too large."
+TranscriptTooLarge = edl.TranscriptTooLarge
 
 
 def read(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
     """The transcript with the EDL's ``version``."""
     wanted = {"version": 1, "transcript": 1}
-    found = edl.find(project_id=project_id, user_id=user_id, projection=wanted)
+    found = edl.find(project_id=project_id, user_id=user_id, fields=wanted)
     return {"version": found["version"], **found["transcript"]}
 
 
@@ -43,21 +34,20 @@ def merge(
     media_file_id: UUID,
     job_id: UUID,
     segments: Sequence[Mapping[str, Any]],
+    language: str | None = None,
 ) -> int:
     """Put a job's segments in the place of the media's old ones; return the EDL's version.
 
     Made once per job however often this is called, and no step that a user could undo: it stays
     whatever is undone and redone, which is why the steps are carried over. ``segments`` are shaped
-    as `gpu_tasks.transcription.contract.Segment`; times are the source media's. Raises
-    ``NotFound`` if the project is gone, ``TranscriptTooLarge``, and ``StaleEdl`` only where others
-    write without a pause.
+    as `gpu_tasks.transcription.contract.Segment`; times are the source media's, and each keeps the
+    ``language`` (ISO 639). Raises ``NotFound`` if the project is gone, ``TranscriptTooLarge``, and
+    ``StaleEdl`` only where others write without a pause.
     """
-    new = [_segment(media_file_id, segment) for segment in segments]
-    for _ in range(MERGE_TRIES - 1):
-        with contextlib.suppress(edl.StaleEdl):
-            return _merge_once(project_id, user_id, media_file_id, job_id, new)
-        time.sleep(random.uniform(0, MAX_PAUSE_SECONDS))  # noqa: S311 (only spreads the tries)
-    return _merge_once(project_id, user_id, media_file_id, job_id, new)
+    kept = {} if language is None else {"language": language}
+    new = [_segment(media_file_id, segment) | kept for segment in segments]
+    deliver = partial(_deliver_once, project_id, user_id, str(media_file_id), str(job_id), new)
+    return editing.on_the_latest(deliver, seconds=math.inf)
 
 
 def with_delivery(
@@ -69,38 +59,44 @@ def with_delivery(
     return [*others[:index], *delivered, *others[index:]]
 
 
-def _merge_once(
-    project_id: UUID,
-    user_id: UUID,
-    media_file_id: UUID,
-    job_id: UUID,
-    segments: Sequence[Segment],
+def _deliver_once(
+    project_id: UUID, user_id: UUID, media_file_id: str, job_id: str, new: Sequence[Segment]
 ) -> int:
-    wanted = dict.fromkeys(["version", "transcript", "applied_jobs", *STACKS], 1)
-    before = edl.find(project_id=project_id, user_id=user_id, projection=wanted)
-    if str(job_id) in before["applied_jobs"]:
-        return int(before["version"])
-    old = before["transcript"]["segments"]
-    named = speakers.named(segments, old, str(media_file_id))
-    deliver = partial(with_delivery, media_file_id=str(media_file_id), delivered=named)
-    after = {"generated_at": timezone.now(), "segments": deliver(old)}
-    size = len(bson.encode(after))
-    if size > MAX_TRANSCRIPT_BYTES:
-        raise TranscriptTooLarge
-    steps = {
-        stack: history.carried(before[stack], segments=old, transcript_bytes=size, deliver=deliver)
-        for stack in STACKS
-    }
-    moved = {stack: carried for stack, carried in steps.items() if carried != before[stack]}
-    return edl.compare_and_set(
-        project_id=project_id,
-        user_id=user_id,
-        expected_version=before["version"],
-        update={
-            "$set": {"transcript": after, "transcript_bytes": size, **moved},
-            "$push": {"applied_jobs": {"$each": [str(job_id)], "$slice": -MAX_APPLIED_JOBS}},
-        },
+    key = {"project_id": project_id, "user_id": user_id}
+    found = edl.find(**key, fields={"version": 1, "applied_jobs": 1})
+    if job_id in found["applied_jobs"]:
+        return int(found["version"])
+
+    def change(content: Content) -> Content:
+        named = speakers.named(new, content.segments, media_file_id)
+        return replace(content, segments=with_delivery(content.segments, media_file_id, named))
+
+    edited = editing.edit(
+        **key,
+        versions=frozenset([found["version"]]),
+        needs=Needs(transcript=True, steps=True),
+        change=change,
+        way=partial(_beside, media_file_id, job_id),
     )
+    return edited.version
+
+
+def _beside(media_file_id: str, job_id: str, session: Session, after: Content) -> edl.Update:
+    """What is written with a delivery: when it came, that it came, and steps that fit it."""
+    transcript = {"generated_at": timezone.now(), "segments": after.segments}
+    size = len(bson.encode(transcript))
+    delivered = [one for one in after.segments if one["media_file_id"] == media_file_id]
+    carried = history.carried(
+        session.stacks,
+        segments=session.content.segments,
+        transcript_bytes=size,
+        deliver=partial(with_delivery, media_file_id=media_file_id, delivered=delivered),
+    )
+    dated = {"transcript.generated_at": transcript["generated_at"], "transcript_bytes": size}
+    return {
+        "$set": {**dated, **carried},
+        "$push": {"applied_jobs": {"$each": [job_id], "$slice": -MAX_APPLIED_JOBS}},
+    }
 
 
 def _place(segments: Sequence[Segment], media_file_id: str) -> int:

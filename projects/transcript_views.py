@@ -18,8 +18,9 @@ from auteur.api.requests import user_id
 from projects import captions, transcript
 from projects.access import owned_project
 from projects.edl_views import answer, shaped
-from projects.serializers import EditedSerializer, TranscriptSerializer
+from projects.serializers import EditedSerializer
 from projects.timeline import editing
+from projects.timeline.shape import TranscriptShape
 from projects.timeline.text_edits import SegmentEdit
 
 TIMES = OpenApiParameter(
@@ -35,7 +36,7 @@ class TranscriptView(APIView):
     """`/projects/:id/transcript`."""
 
     @extend_schema(
-        summary="Get a project's transcript", parameters=[ETAG], responses=TranscriptSerializer
+        summary="Get a project's transcript", parameters=[ETAG], responses=TranscriptShape
     )
     def get(self, request: Request, project_id: UUID) -> Response:
         """The transcript; ``ETag`` is the EDL's version."""

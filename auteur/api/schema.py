@@ -3,7 +3,10 @@
 from typing import Any
 
 from django.core.validators import StepValueValidator
+from drf_spectacular.contrib.pydantic import PydanticExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import ResolvedComponent
+from pydantic.json_schema import GenerateJsonSchema, model_json_schema
 
 PROBLEM = {
     "type": "object",
@@ -40,6 +43,50 @@ class Schema(AutoSchema):
         for validator in field.validators:
             if isinstance(validator, StepValueValidator):
                 schema["multipleOf"] = validator.limit_value
+
+
+SHAPE = "Shape"
+"""The end of names of what is sent; what is answered has the name without."""
+
+
+class Answers(GenerateJsonSchema):
+    """What a Pydantic model looks like in an answer: all is there but what may be left out."""
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        """Whatever a request may leave out, an answer tells, unless the field has `exclude_if`."""
+        return "serialization_exclude_if" not in field
+
+    def normalize_name(self, name: str) -> str:
+        """Of a component."""
+        return super().normalize_name(name).removesuffix(SHAPE)
+
+
+class PydanticModels(PydanticExtension):
+    """Pydantic models in requests, and in answers by `Answers`."""
+
+    priority = 1
+
+    def get_name(self, auto_schema: AutoSchema, direction: str) -> str:
+        """The model's."""
+        name: str = super().get_name(auto_schema, direction)
+        return name if direction == "request" else name.removesuffix(SHAPE)
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
+        """The schema, its parts being components."""
+        if direction == "request":
+            told: dict[str, Any] = super().map_serializer(auto_schema, direction)
+            return told
+        schema = model_json_schema(
+            self.target,
+            ref_template="#/components/schemas/{model}",
+            schema_generator=Answers,
+            mode="serialization",
+        )
+        kind = ResolvedComponent.SCHEMA
+        for name, part in schema.pop("$defs", {}).items():
+            component = ResolvedComponent(name=name, type=kind, object=name, schema=part)
+            auto_schema.registry.register_on_missing(component)
+        return schema
 
 
 def add_problem_responses(

@@ -90,6 +90,7 @@ class Transcription(Feature):
                 media_file_id=job.media_ids[0],
                 job_id=job.pk,
                 segments=output["transcript"]["segments"],
+                language=output["transcript"]["language"],
             )
         except NotFound:
             return  # deleted meanwhile: the job still has its transcript

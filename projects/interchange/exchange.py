@@ -46,7 +46,7 @@ def export(
     """
     project = owned_project(user_id=user_id, project_id=project_id)
     wanted = {"tracks": 1, "settings": 1, "version": 1}
-    document = edl.find(project_id=project_id, user_id=user_id, projection=wanted)
+    document = edl.find(project_id=project_id, user_id=user_id, fields=wanted)
     left_out: dict[str, int] = {}
     tracks = document["tracks"]
     if form.name != "otio":
@@ -67,7 +67,7 @@ def bring_in(
     Raises ``UnreadableFile``, ``CannotHold`` and ``UnmatchedMedia``; nothing is changed then.
     """
     wanted = {"tracks": 1, "settings": 1}
-    document = edl.find(project_id=project_id, user_id=user_id, projection=wanted)
+    document = edl.find(project_id=project_id, user_id=user_id, fields=wanted)
     rate = exact_rate(document["settings"]["frame_rate"])
     tracks = sandboxing.read(text, form.name, rate)
     matched = matching.match(

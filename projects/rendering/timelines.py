@@ -92,7 +92,7 @@ def length_of(project: Project) -> int:
     Found without reading the timeline: what a render costs is known before it is looked at.
     """
     wanted = {"settings.duration_ms": 1}
-    found = edl.find(project_id=project.pk, user_id=project.user_id, projection=wanted)
+    found = edl.find(project_id=project.pk, user_id=project.user_id, fields=wanted)
     return _possible(found["settings"]["duration_ms"])
 
 
@@ -155,7 +155,7 @@ def output_of(parameters: Mapping[str, Any]) -> Output:
 
 def _read(project: Project, *, with_captions: bool) -> dict[str, Any]:
     wanted = {"tracks": 1, "version": 1, **({"transcript": 1} if with_captions else {})}
-    document = edl.find(project_id=project.pk, user_id=project.user_id, projection=wanted)
+    document = edl.find(project_id=project.pk, user_id=project.user_id, fields=wanted)
     _possible(duration_of(document["tracks"]))
     return document
 

@@ -5,6 +5,7 @@ Each makes one version or none. An edit that names the version it was made for f
 """
 
 import contextlib
+import dataclasses
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -16,12 +17,12 @@ from pydantic import ValidationError as ShapeError
 from auteur.api.problems import NotFound, Problem
 from projects import edl
 from projects.timeline import changes as changing
-from projects.timeline import patching, rules
+from projects.timeline import history, patching, rules
 from projects.timeline.content import Content, Refused, Segment, Track
 from projects.timeline.draft import Draft
-from projects.timeline.history import CHANGES
-from projects.timeline.operations import AnyOperation, need_tracks, segments_of
-from projects.timeline.session import Edited, Needs, needs_of, read, write
+from projects.timeline.history import Way
+from projects.timeline.operations import Operation
+from projects.timeline.session import Beside, Edited, Needs, needs_of, read, write
 from projects.timeline.shape import EdlShape
 from projects.timeline.text_edits import SegmentEdit
 
@@ -68,22 +69,15 @@ def replace(*, project_id: UUID, user_id: UUID, versions: Versions, document: Ed
 
 
 def operate(
-    *, project_id: UUID, user_id: UUID, versions: Versions, operations: Sequence[AnyOperation]
+    *, project_id: UUID, user_id: UUID, versions: Versions, operations: Sequence[Operation]
 ) -> Edited:
     """Make named operations in order, all or none."""
-    needs = Needs(tracks=need_tracks(operations), segment_ids=frozenset(segments_of(operations)))
-
-    def change(content: Content) -> Content:
-        draft = Draft(content)
-        for index, operation in enumerate(operations):
-            try:
-                operation.apply(draft)
-            except Refused as exc:
-                rules.refuse_one(f"operations.{index}.{exc.field}", exc.code, exc.detail)
-        return draft.content()
-
     return edit(
-        project_id=project_id, user_id=user_id, versions=versions, needs=needs, change=change
+        project_id=project_id,
+        user_id=user_id,
+        versions=versions,
+        needs=_needs_of(operations),
+        change=lambda content: _made(operations, content, "operations.{}."),
     )
 
 
@@ -104,18 +98,30 @@ def edit_segment(
     def change(content: Content) -> Content:
         if not any(segment["id"] == segment_id for segment in content.segments):
             raise NotFound
-        draft = Draft(content)
-        for operation in operations:
-            try:
-                operation.apply(draft)
-            except Refused as exc:
-                rules.refuse_one(exc.field, exc.code, exc.detail)
-        return draft.content()
+        return _made(operations, content)
 
-    needs = Needs(tracks=need_tracks(operations), segment_ids=frozenset([segment_id]))
+    needs = dataclasses.replace(_needs_of(operations), segment_ids=frozenset([segment_id]))
     return edit(
         project_id=project_id, user_id=user_id, versions=versions, needs=needs, change=change
     )
+
+
+def _needs_of(operations: Sequence[Operation]) -> Needs:
+    return Needs(
+        tracks=any(each.needs_tracks for each in operations),
+        segment_ids=frozenset().union(*(each.segments() for each in operations)),
+    )
+
+
+def _made(operations: Sequence[Operation], content: Content, place: str = "") -> Content:
+    """The content after the operations; a refusal names the field below its ``place``."""
+    draft = Draft(content)
+    for index, operation in enumerate(operations):
+        try:
+            operation.apply(draft)
+        except Refused as exc:
+            rules.refuse_one(place.format(index) + exc.field, exc.code, exc.detail)
+    return draft.content()
 
 
 def patch(
@@ -139,16 +145,20 @@ def edit(
     *,
     project_id: UUID,
     user_id: UUID,
-    versions: Versions,
+    versions: Versions = None,
     needs: Needs,
     change: Callable[[Content], Content],
+    way: Way | Beside = "edit",
 ) -> Edited:
-    """Make what ``change`` makes of the content, which it does not mutate."""
+    """Make what ``change`` makes of the content, which it does not mutate.
+
+    All that changes a timeline or a transcript comes through here.
+    """
 
     def attempt() -> Edited:
         session = read(project_id=project_id, user_id=user_id, needs=needs)
         _check_version(session.version, versions)
-        return write(session, change(session.content))
+        return write(session, change(session.content), way=way)
 
     return on_the_latest(attempt, versions)
 
@@ -163,20 +173,19 @@ def redo(*, project_id: UUID, user_id: UUID, versions: Versions = None) -> Edite
     return on_the_latest(lambda: _step(project_id, user_id, versions, "redo"), versions)
 
 
-def _step(project_id: UUID, user_id: UUID, versions: Versions, which: str) -> Edited:
-    stack = f"{which}_stack"
-    last = {"version": 1, stack: {"$slice": -1}}
-    found = edl.find(project_id=project_id, user_id=user_id, projection=last)
-    _check_version(found["version"], versions)
-    step = found[stack][0]["edit"] if found[stack] else {}
-    if step.get("kind") != CHANGES:
-        raise NothingToUndo if which == "undo" else NothingToRedo
-    needs = needs_of(step["changes"])
-    session = read(project_id=project_id, user_id=user_id, needs=needs)
-    if session.version != found["version"]:
-        raise edl.StaleEdl(version=session.version)
-    after = changing.apply(session.content, step["changes"])
-    return write(session, after, history=which)
+def _step(project_id: UUID, user_id: UUID, versions: Versions, way: Way) -> Edited:
+    version, changes = history.last_step(project_id=project_id, user_id=user_id, way=way)
+    _check_version(version, versions)
+    if changes is None:
+        raise NothingToUndo if way == "undo" else NothingToRedo
+    return edit(
+        project_id=project_id,
+        user_id=user_id,
+        versions=frozenset([version]),
+        needs=needs_of(changes),
+        change=lambda content: changing.apply(content, changes),
+        way=way,
+    )
 
 
 def _check_version(version: int, versions: Versions) -> None:
@@ -184,15 +193,20 @@ def _check_version(version: int, versions: Versions) -> None:
         raise edl.StaleEdl(version=version)
 
 
-def on_the_latest(attempt: Callable[[], Made], versions: Versions = None) -> Made:
+def on_the_latest(
+    attempt: Callable[[], Made],
+    versions: Versions = None,
+    *,
+    seconds: float | None = None,
+) -> Made:
     """Try again where somebody else was faster, unless the edit is for a version that is gone."""
     if versions is not None:
         return attempt()
-    began = time.thread_time()
+    began, most = time.thread_time(), MAX_TRYING_SECONDS if seconds is None else seconds
     for _ in range(TRIES - 1):
         with contextlib.suppress(edl.StaleEdl):
             return attempt()
-        if time.thread_time() - began > MAX_TRYING_SECONDS:
+        if time.thread_time() - began > most:
             break
         time.sleep(random.uniform(0, MAX_PAUSE_SECONDS))  # noqa: S311 (only spreads the tries)
     return attempt()

@@ -1,16 +1,22 @@
-"""Undo and redo beside what jobs deliver, which is nobody's edit and no step.
+"""Undo and redo: two stacks of steps, beside what jobs deliver, which is nobody's edit and no step.
 
-A delivery counts as if it had been there in every version that undo and redo lead to. So when it
-comes, the steps are followed once through the versions without it, and each is written down anew as
-what lies between the same two versions with it.
+A step is the inverse of what was done, written with it. A delivery counts as if it had been there
+in every version that undo and redo lead to. So when it comes, the steps are followed once through
+the versions without it, and each is written down anew as what lies between the same two versions
+with it.
 """
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Literal
+from uuid import UUID
 
 import bson
+from django.utils import timezone
 
-from projects.documents import MAX_STACK_BYTES, MAX_TRANSCRIPT_BYTES
+from projects.documents import MAX_STACK_BYTES, MAX_TRANSCRIPT_BYTES, MAX_UNDO_DEPTH
+from projects.edl import EdlTooLarge, Update, find
 from projects.timeline import changes as changing
 from projects.timeline.content import Content, Segment
 
@@ -19,25 +25,87 @@ CHANGES = "changes"
 
 Segments = list[Segment]
 Step = Mapping[str, Any]
+Way = Literal["edit", "undo", "redo"]
+
+
+@dataclass(frozen=True)
+class Stacks:
+    """Both stacks, the newest step last: of each its ``bytes``, and its ``edit`` if it was read."""
+
+    undo: Sequence[Step]
+    redo: Sequence[Step]
+
+    @property
+    def depths(self) -> tuple[int, int]:
+        """How many edits can be undone, and redone."""
+        return len(self.undo), len(self.redo)
+
+
+def recorded(stacks: Stacks, inverse: Mapping[str, Any], way: Way) -> tuple[Update, Stacks]:
+    """The update that keeps the inverse of what is done, and the stacks after it.
+
+    An ``edit`` goes on the undo stack and empties the other; ``undo`` takes its step from the undo
+    stack and puts the inverse on the other, ``redo`` the other way round. Raises ``EdlTooLarge``.
+    """
+    size = len(bson.encode(inverse))
+    step = {"edit": inverse, "bytes": size, "created_at": timezone.now()}
+    if size > MAX_STACK_BYTES:
+        raise EdlTooLarge("The edit is too large to be kept for undo.")
+    to, other = ("redo", "undo") if way == "undo" else ("undo", "redo")
+    kept = _newest([*getattr(stacks, to), step])
+    update: Update = {"$push": {f"{to}_stack": {"$each": [step], "$slice": -len(kept)}}}
+    if way == "edit":
+        update["$set"] = {f"{other}_stack": []}
+    else:
+        update["$pop"] = {f"{other}_stack": 1}
+    rest = [] if way == "edit" else getattr(stacks, other)[:-1]
+    return update, Stacks(**{to: kept, other: rest})
+
+
+def _newest(steps: Sequence[Step]) -> Sequence[Step]:
+    """As many of the newest steps as fit a stack, the last in any case."""
+    sizes = accumulate(step["bytes"] for step in reversed(steps))
+    fitting = sum(1 for size in sizes if size <= MAX_STACK_BYTES)
+    return steps[-min(max(fitting, 1), MAX_UNDO_DEPTH) :]
+
+
+def last_step(
+    *, project_id: UUID, user_id: UUID, way: Way
+) -> tuple[int, list[changing.Change] | None]:
+    """The EDL's version, and the changes that undo or redo makes, if there is a step."""
+    stack = f"{way}_stack"
+    wanted = {"version": 1, f"slice__{stack}": -1}
+    found = find(project_id=project_id, user_id=user_id, fields=wanted)
+    step = found[stack][0]["edit"] if found[stack] else {}
+    return found["version"], step["changes"] if step.get("kind") == CHANGES else None
 
 
 def carried(
-    steps: Sequence[Step],
+    stacks: Stacks,
     *,
     segments: Segments,
     transcript_bytes: int,
     deliver: Callable[[Segments], Segments],
-) -> list[Step]:
-    """The stack's steps after a delivery into ``segments``, the newest last.
+) -> dict[str, list[Step]]:
+    """The stacks that are others after a delivery into ``segments``, by their fields' names.
 
     ``deliver`` makes of any version's segments those with the delivery, ``transcript_bytes`` is the
     size with it today. What a step did to tracks stays as it is; a step that did nothing but to
     segments that are replaced is dropped. A version that has no room for the delivery cannot be
     reached any more, nor one before it.
     """
+    found = {"undo_stack": stacks.undo, "redo_stack": stacks.redo}
+    moved = {
+        name: _carried(steps, segments, transcript_bytes, deliver) for name, steps in found.items()
+    }
+    return {name: steps for name, steps in moved.items() if steps != found[name]}
+
+
+def _carried(
+    steps: Sequence[Step], without: Segments, size: int, deliver: Callable[[Segments], Segments]
+) -> list[Step]:
     kept: list[Step] = []
-    room, size = MAX_STACK_BYTES, transcript_bytes
-    without, now = segments, deliver(segments)
+    room, now = MAX_STACK_BYTES, deliver(without)
     for stored in reversed(steps):
         step = stored
         if step["edit"]["kind"] != CHANGES:

@@ -6,14 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from auteur.api.problems import NotFound
-from projects import edl
-from projects.connection import collection
+from projects.connection import edls
 from projects.models import Project
-from projects.timeline import changes as changing
-from projects.timeline import sources
+from projects.timeline import editing, sources
 from projects.timeline.content import all_clips
-from projects.timeline.editing import on_the_latest
-from projects.timeline.session import Needs, read
+from projects.timeline.session import Needs
 
 MAX_PROJECTS_NAMED = 20
 MAX_CLIPS_NAMED = 20
@@ -70,28 +67,19 @@ def _documents(
     """What the clips show in those of the projects that show any of the media."""
     if not project_ids or not media_ids:
         return
-    names = ("id", "media_file_id", "deleted")
-    yield from collection().find(
-        {
-            "project_id": {"$in": [str(each) for each in project_ids]},
-            "user_id": str(user_id),
-            "tracks.clips.media_file_id": {"$in": [str(each) for each in media_ids]},
-        },
-        {"project_id": 1, "_id": 0, **{f"tracks.clips.{name}": 1 for name in names}},
-    )
+    wanted = [f"tracks.clips.{name}" for name in ("id", "media_file_id", "deleted")]
+    yield from edls(
+        project_id__in=[str(each) for each in project_ids],
+        user_id=str(user_id),
+        __raw__={"tracks.clips.media_file_id": {"$in": [str(each) for each in media_ids]}},
+    ).only("project_id", *wanted)
 
 
 def _mark(project_id: UUID, user_id: UUID, gone: frozenset[str]) -> None:
-    on_the_latest(lambda: _mark_once(project_id, user_id, gone))
-
-
-def _mark_once(project_id: UUID, user_id: UUID, gone: frozenset[str]) -> None:
-    session = read(project_id=project_id, user_id=user_id, needs=Needs(tracks=True))
-    after = sources.with_marks(session.content, decided=gone, gone=gone)
-    made = changing.between(session.content, after).there
-    if made:
-        edl.compare_and_set(
-            **session.key,
-            expected_version=session.version,
-            update=changing.update_of(session.content, after, made),
-        )
+    editing.edit(
+        project_id=project_id,
+        user_id=user_id,
+        needs=Needs(tracks=True),
+        change=lambda content: sources.with_marks(content, decided=gone, gone=gone),
+        way=lambda session, after: {},
+    )

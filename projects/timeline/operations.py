@@ -1,10 +1,9 @@
 """The named operations on a timeline: what clients send, and what each makes of the content."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from projects.documents import MAX_EFFECTS, MAX_OPERATIONS
 from projects.timeline import speech
@@ -32,19 +31,74 @@ from projects.timeline.shape import (
 WordIndex = Annotated[int, Field(strict=True, ge=0, description="Counted from 0.")]
 
 
-class ClipOperation(Shape):
+class Operation(Shape):
+    """A named operation: a subclass is all that it takes to have one.
+
+    Its docstring is told to clients; its fields are what they send, the first of them ``op``, a
+    literal: its name. What is wrong with a value by itself, a validator says; with the timeline,
+    ``apply``.
+    """
+
+    named: ClassVar[dict[str, type["Operation"]]] = {}
+    """All that there are, by their names."""
+    needs_tracks: ClassVar[bool] = True
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        if "op" in cls.model_fields:
+            (name,) = get_args(cls.model_fields["op"].annotation)
+            cls.named[name] = cls
+            if Operations.__pydantic_complete__:
+                Operations.model_rebuild(force=True)
+
+    def segments(self) -> frozenset[str]:
+        """The ids of the segments that it reads or changes."""
+        return frozenset()
+
+    def apply(self, draft: Draft) -> None:
+        """Make it; raises ``Refused``."""
+        raise NotImplementedError
+
+
+class _OneOfThem:
+    """In the place of `Operation`: a union of all that there are, told apart by ``op``."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        union = Union[tuple(Operation.named.values())]  # noqa: UP007 (of a tuple)
+        return handler.generate_schema(Annotated[union, Field(discriminator="op")])
+
+
+class Operations(Shape):
+    """Edits that are made in order, all or none."""
+
+    model_config = ConfigDict(defer_build=True)  # until all are defined
+
+    operations: Annotated[
+        list[Annotated[Operation, _OneOfThem()]],
+        Field(min_length=1, max_length=MAX_OPERATIONS),
+        at_most(MAX_OPERATIONS),
+    ]
+
+
+class ClipOperation(Operation):
     """An edit of one clip."""
 
     clip_id: Id
 
 
-class SegmentOperation(Shape):
+class SegmentOperation(Operation):
     """An edit of one segment of the transcript, and of the clips that play it."""
 
     segment_id: Id
 
+    def segments(self) -> frozenset[str]:
+        """The one."""
+        return frozenset([self.segment_id])
 
-class AddTrack(Shape):
+
+class AddTrack(Operation):
     """Add an empty track, at the end or at an index."""
 
     op: Literal["add_track"]
@@ -64,7 +118,7 @@ class AddTrack(Shape):
         draft.lanes.insert(index, Lane(track))
 
 
-class AddClip(Shape):
+class AddClip(Operation):
     """Put a stretch of a media file on a track."""
 
     op: Literal["add_clip"]
@@ -227,6 +281,8 @@ class RemoveEffect(ClipOperation):
 class EditWord(SegmentOperation):
     """Show another word than was heard; null shows the one that was."""
 
+    needs_tracks = False
+
     op: Literal["edit_word"]
     word: WordIndex
     text: WordText | None
@@ -238,6 +294,8 @@ class EditWord(SegmentOperation):
 
 class EditSegment(SegmentOperation):
     """Show another text than was heard (null: what was), or name another speaker."""
+
+    needs_tracks = False
 
     op: Literal["edit_segment"]
     edited_text: SegmentText | None = None
@@ -312,40 +370,6 @@ class RestoreWords(Words):
     def apply(self, draft: Draft) -> None:
         """Make it."""
         speech.restore_words(draft, **self.chosen, mode=self.mode)
-
-
-AnyOperation = Annotated[
-    AddTrack | AddClip | MoveClip | TrimClip | SplitClip | DeleteClip | RestoreClip | SetEffect
-    | RemoveEffect | EditWord | EditSegment | DeleteSegment | RestoreSegment | DeleteWords
-    | RestoreWords,
-    Field(discriminator="op"),
-]  # fmt: skip
-
-
-NAMES = frozenset(
-    get_args(member.model_fields["op"].annotation)[0]
-    for member in get_args(get_args(AnyOperation)[0])
-)
-
-
-class Operations(Shape):
-    """Edits that are made in order, all or none."""
-
-    operations: Annotated[
-        list[AnyOperation],
-        Field(min_length=1, max_length=MAX_OPERATIONS),
-        at_most(MAX_OPERATIONS),
-    ]
-
-
-def segments_of(operations: Sequence[Any]) -> set[str]:
-    """The segments that operations need."""
-    return {o.segment_id for o in operations if isinstance(o, SegmentOperation)}
-
-
-def need_tracks(operations: Sequence[Any]) -> bool:
-    """Whether any needs the tracks."""
-    return not all(isinstance(operation, EditWord | EditSegment) for operation in operations)
 
 
 def _length(begin: int, end: int, effects: Any) -> int:

@@ -5,7 +5,7 @@ The write names the version that was read, and carries its inverse; one atomic u
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,20 +16,20 @@ from django.db import transaction
 from projects import edl
 from projects.documents import MAX_TRANSCRIPT_BYTES
 from projects.timeline import changes as changing
-from projects.timeline import rules, sources
+from projects.timeline import history, rules, sources
 from projects.timeline.content import Content, Segment, duration_of
-from projects.timeline.history import CHANGES, growth
-from projects.transcript import TranscriptTooLarge
+from projects.timeline.history import CHANGES, Stacks, Way, growth
 
 
 @dataclass(frozen=True)
 class Needs:
-    """Which parts an edit works on: segments in full by id, by index, or all."""
+    """Which parts an edit works on: segments in full by id, by index, or all; steps in full."""
 
     tracks: bool = False
     segment_ids: frozenset[str] = frozenset()
     segment_indexes: frozenset[int] = frozenset()
     transcript: bool = False
+    steps: bool = False
 
     @property
     def segments(self) -> bool:
@@ -56,8 +56,7 @@ class Session:
     user_id: UUID
     version: int
     content: Content
-    undo_bytes: list[int]
-    redo_bytes: list[int]
+    stacks: Stacks
     transcript_bytes: int
     duration_ms: int
 
@@ -70,7 +69,7 @@ class Session:
 def read(*, project_id: UUID, user_id: UUID, needs: Needs) -> Session:
     """The parts of the EDL; raises ``NotFound``, and ``StaleEdl`` where it changed meanwhile."""
     key = {"project_id": project_id, "user_id": user_id}
-    found = edl.find(**key, projection=_projection(needs))
+    found = edl.find(**key, fields=_fields(needs))
     segments = found.get("transcript", {}).get("segments", [])
     if needs.segments and not needs.transcript:
         segments = _loaded(key, found["version"], segments, needs)
@@ -78,15 +77,15 @@ def read(*, project_id: UUID, user_id: UUID, needs: Needs) -> Session:
         **key,
         version=found["version"],
         content=Content(tracks=found.get("tracks", []), segments=segments),
-        undo_bytes=[step["bytes"] for step in found["undo_stack"]],
-        redo_bytes=[step["bytes"] for step in found["redo_stack"]],
+        stacks=Stacks(undo=found["undo_stack"], redo=found["redo_stack"]),
         transcript_bytes=found.get("transcript_bytes", 0),
         duration_ms=found["settings"]["duration_ms"],
     )
 
 
-def _projection(needs: Needs) -> dict[str, Any]:
-    fields = ["version", "settings.duration_ms", "undo_stack.bytes", "redo_stack.bytes"]
+def _fields(needs: Needs) -> dict[str, Any]:
+    fields = ["version", "settings.duration_ms"]
+    fields += [f"{stack}_stack{'' if needs.steps else '.bytes'}" for stack in ("undo", "redo")]
     if needs.tracks:
         fields.append("tracks")
     if needs.transcript:
@@ -107,63 +106,69 @@ def _loaded(
     if not wanted:
         return segments
     first, last = min(wanted), max(wanted)
-    run = {"transcript.segments": {"$slice": [first, last - first + 1]}, "version": 1}
-    found = edl.find(**key, projection=run)
+    run = {"version": 1, "slice__transcript__segments": [first, last - first + 1]}
+    found = edl.find(**key, fields=run)
     if found["version"] != version:
         raise edl.stale(**key)
     return [*segments[:first], *found["transcript"]["segments"], *segments[last + 1 :]]
 
 
-@transaction.atomic
-def write(session: Session, after: Content, *, history: str = "edit") -> Edited:
-    """Check what has changed and write it as one version; raises problems, and ``StaleEdl``.
+Beside = Callable[[Session, Content], edl.Update]
+"""What is written with a content that nobody has edited: it is no step that can be undone."""
 
-    ``history``: an ``edit`` goes on the undo stack and empties the other; ``undo`` takes its step
-    from the undo stack and puts the inverse on the other, ``redo`` the other way round.
-    """
+
+def write(session: Session, after: Content, *, way: Way | Beside = "edit") -> Edited:
+    """Check what has changed and write it as one version; raises problems, and ``StaleEdl``."""
     before = session.content
-    after = sources.marked(user_id=session.user_id, before=before, after=after)
+    if callable(way) or after.tracks is before.tracks:
+        return _write(session, after, way)
+    with transaction.atomic():  # media that comes in is held until its clips are written
+        after = sources.marked(user_id=session.user_id, before=before, after=after)
+        return _write(session, after, way)
+
+
+def _write(session: Session, after: Content, way: Way | Beside) -> Edited:
+    before, stacks = session.content, session.stacks
     found = changing.between(before, after)
-    made = found.there
-    depths = (len(session.undo_bytes), len(session.redo_bytes))
-    if not made and history == "edit":
-        return Edited(session.version, *depths, session.duration_ms)
-    if history == "edit":  # undone and redone is only what was checked before
+    if way == "edit" and found.there:  # undone and redone is only what was checked before
         rules.check(before, after)
         sources.check(user_id=session.user_id, before=before, after=after)
-    update = changing.update_of(before, after, made)
-    duration = session.duration_ms
-    if after.tracks is not before.tracks:
-        duration = duration_of(after.tracks)
-        update.setdefault("$set", {})["settings.duration_ms"] = bson.Int64(duration)
-    if after.segments is not before.segments:
-        grown = growth(before.segments, after.segments)
-        if grown > 0 and session.transcript_bytes + grown > MAX_TRANSCRIPT_BYTES:
-            raise TranscriptTooLarge
-        update.setdefault("$inc", {})["transcript_bytes"] = grown
-    inverse = {"kind": CHANGES, "changes": found.back}
-    depths = _remember(session, update, inverse, history)
+    update, duration = _update(session, after, found.there)
+    if callable(way):
+        _join(update, way(session, after))
+    elif way != "edit" or found.there:
+        step, stacks = history.recorded(stacks, {"kind": CHANGES, "changes": found.back}, way)
+        _join(update, step)
+    if not update:
+        return Edited(session.version, *stacks.depths, duration)
     version = edl.compare_and_set(**session.key, expected_version=session.version, update=update)
+    made = found.there
     if duration != session.duration_ms:
         made = [*made, {"path": "settings.duration_ms", "value": duration}]
-    return Edited(version, *depths, duration, made)
+    return Edited(version, *stacks.depths, duration, made)
 
 
-def _remember(
-    session: Session, update: dict[str, dict[str, Any]], inverse: dict[str, Any], history: str
-) -> tuple[int, int]:
-    """Have the update keep the inverse; returns how deep the two stacks will be."""
-    to, other = ("redo", "undo") if history == "undo" else ("undo", "redo")
-    sizes = {"undo": session.undo_bytes, "redo": session.redo_bytes}
-    push = edl.pushed(sizes[to], inverse)
-    update.setdefault("$push", {})[f"{to}_stack"] = push
-    depths = {to: -push["$slice"], other: 0}
-    if history == "edit":
-        update.setdefault("$set", {})[f"{other}_stack"] = []
-    else:
-        update.setdefault("$pop", {})[f"{other}_stack"] = 1
-        depths[other] = len(sizes[other]) - 1
-    return depths["undo"], depths["redo"]
+def _update(
+    session: Session, after: Content, made: Sequence[changing.Change]
+) -> tuple[edl.Update, int]:
+    """What makes the changes, with all that follows from them; and how long the timeline is."""
+    before, duration = session.content, session.duration_ms
+    update = changing.update_of(before, after, made)
+    if made and after.tracks is not before.tracks:
+        duration = duration_of(after.tracks)
+        update.setdefault("$set", {})["settings.duration_ms"] = bson.Int64(duration)
+    if made and after.segments is not before.segments:
+        grown = growth(before.segments, after.segments)
+        size = session.transcript_bytes + grown
+        if grown > 0 and size > MAX_TRANSCRIPT_BYTES:
+            raise edl.TranscriptTooLarge
+        update.setdefault("$set", {})["transcript_bytes"] = size
+    return update, duration
+
+
+def _join(update: edl.Update, other: edl.Update) -> None:
+    for operator, fields in other.items():
+        update.setdefault(operator, {}).update(fields)
 
 
 _SEGMENT = re.compile(r"transcript\.segments\.(\d+)(\.|$)")

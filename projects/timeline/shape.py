@@ -1,7 +1,12 @@
-"""The shape of what clients write: types, ranges, lengths, and what one value must hold alone."""
+"""What an EDL looks like: the one schema of what clients send, of what is stored and answered.
+
+Types, ranges, lengths, what one value must hold alone, and what OpenAPI tells of it.
+"""
 
 import uuid
+from operator import not_
 from typing import Annotated, Any, Literal, Self
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -10,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -54,64 +60,92 @@ TrackType = Literal["video", "audio"]
 TrackName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TRACK_NAME_LENGTH)]
 SegmentText = Annotated[str, StringConstraints(max_length=MAX_SEGMENT_TEXT_LENGTH)]
 WordText = Annotated[str, StringConstraints(max_length=MAX_WORD_LENGTH)]
+Language = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$", max_length=35)
+]
 Speaker = Annotated[str, StringConstraints(min_length=1, max_length=MAX_SPEAKER_LENGTH)]
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+Absent = {"default": None, "exclude_if": _is_none}
+"""Of a field that is not stored, nor answered, where it is not told."""
+
+
 class Shape(BaseModel):
-    """A value from a client: unknown fields are refused."""
+    """A value as clients send it, and as it is stored and answered: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def stored(self) -> dict[str, Any]:
+        """As MongoDB holds it."""
+        return self.model_dump()
+
 
 class OriginShape(Shape):
-    """A clip before any of it was deleted; with its effects where the deleted part has not all."""
+    """A clip before any of it was deleted."""
 
     id: Id
     duration_ms: ClipMs
     in_point_ms: Ms
     out_point_ms: Ms
-    effects: Effects | None = None
+    effects: Effects | None = Field(
+        **Absent, description="There where the deleted part has not all of them."
+    )
 
 
 class CutShape(Shape):
-    """How a clip was deleted, and what it was cut from: read only, for restoring it."""
+    """How a clip was deleted, and what it was cut from; for us to restore it by, and read only."""
 
-    mode: Mode
-    segment_id: Id | None = None
-    start_ms: UncutMs | None = None
-    origin: OriginShape | None = None
-    in_point_ms: Ms | None = None
-    out_point_ms: Ms | None = None
-    lead_ms: Ms | None = None
-    closed_ms: Ms | None = None
+    mode: Mode = Field(description="Whether the gap was left, or closed on its track.")
+    segment_id: Id | None = Field(
+        default=None, description="The segment of the transcript that it was cut out for."
+    )
+    start_ms: UncutMs | None = Field(
+        **Absent, description="Where it would begin had no ripple closed anything on its track."
+    )
+    in_point_ms: Ms | None = Field(
+        **Absent,
+        description="Where what was deleted begins, if more of the clip went with it: what "
+        "remained was shorter than its cross-fade.",
+    )
+    out_point_ms: Ms | None = Field(**Absent, description="Where that ends.")
+    lead_ms: Ms | None = Field(
+        **Absent, description="How far behind its start its track was closed; 0 if absent."
+    )
+    closed_ms: Ms | None = Field(**Absent, description="By how much `ripple` has closed its track.")
+    origin: OriginShape | None = Field(**Absent)
 
-    def stored(self) -> dict[str, Any]:
-        """As MongoDB holds it: without what is not told."""
-        fields = self.model_dump(exclude={"origin"})
-        told = {name: value for name, value in fields.items() if value is not None}
-        told = {"mode": self.mode, "segment_id": self.segment_id, **told}
-        if self.origin is not None:
-            plain = self.origin.effects is None
-            told["origin"] = self.origin.model_dump(exclude={"effects"} if plain else None)
-        return told
+
+def _of_deleted(cut: CutShape | None, info: ValidationInfo) -> CutShape | None:
+    """A clip that is there has not been cut."""
+    return cut if info.data.get("deleted") else None
 
 
 class ClipShape(Shape):
-    """A clip; `out_point_ms − in_point_ms` is `duration_ms` times its speed."""
+    """A stretch of a media file on the timeline.
+
+    `out_point_ms − in_point_ms` is `duration_ms` times its speed.
+    """
 
     id: Id
     media_file_id: MediaId
     track_id: Id
-    start_ms: Ms
-    duration_ms: ClipMs
-    in_point_ms: Ms
-    out_point_ms: Ms
-    effects: Effects = []
+    start_ms: Ms = Field(description="Position on the timeline.")
+    duration_ms: ClipMs = Field(description="Length on the timeline.")
+    in_point_ms: Ms = Field(description="Where it begins in the source.")
+    out_point_ms: Ms = Field(description="Where it ends in the source.")
+    effects: Effects = Field(
+        default=[], description="Those written before names were checked stand as they are."
+    )
     deleted: Flag = False
-    cut: CutShape | None = None
-    offline: Flag = Field(
+    cut: Annotated[CutShape | None, AfterValidator(_of_deleted)] = Field(**Absent)
+    offline: Annotated[Flag, AfterValidator(lambda told: False)] = Field(
         default=False,
-        description="Whether its media file has been deleted; there where true, and read only.",
+        exclude_if=not_,
+        description="There, and true, where its media file has been deleted; read only.",
     )
 
     @model_validator(mode="after")
@@ -127,19 +161,12 @@ class ClipShape(Shape):
             )
         return self
 
-    def stored(self) -> dict[str, Any]:
-        """As MongoDB holds it; a clip that is there has not been cut, its mark is ours to set."""
-        fields = self.model_dump(exclude={"offline", "cut"})
-        if self.cut is not None and self.deleted:
-            fields["cut"] = self.cut.stored()
-        return fields
-
 
 Clips = Annotated[list[ClipShape], Field(max_length=MAX_CLIPS), at_most(MAX_CLIPS)]
 
 
 class TrackShape(Shape):
-    """A track with its clips."""
+    """Clips that lie one behind the other in time; they are listed in no order."""
 
     id: Id
     type: TrackType
@@ -152,10 +179,8 @@ class TrackShape(Shape):
             raise PydanticCustomError("clip_track", "A clip names the track that it lies on.")
         return self
 
-    def stored(self) -> dict[str, Any]:
-        """As MongoDB holds it."""
-        fields = {"id": self.id, "type": self.type, "name": self.name}
-        return {**fields, "clips": [clip.stored() for clip in self.clips]}
+
+Tracks = Annotated[list[TrackShape], Field(max_length=MAX_TRACKS), at_most(MAX_TRACKS)]
 
 
 class WordShape(Shape):
@@ -165,15 +190,8 @@ class WordShape(Shape):
     start_ms: Ms
     end_ms: Ms
     confidence: float = Field(strict=True, ge=0, le=1)
-    edited_word: WordText | None = None
-    deleted: Flag = False
-
-    def stored(self) -> dict[str, Any]:
-        """As MongoDB holds it: without the marks that it does not have."""
-        fields = self.model_dump(exclude={"edited_word", "deleted"})
-        if self.edited_word is not None:
-            fields["edited_word"] = self.edited_word
-        return {**fields, "deleted": True} if self.deleted else fields
+    edited_word: WordText | None = Field(**Absent, description="What is shown instead.")
+    deleted: Flag = Field(default=False, exclude_if=not_, description="True on deleted words.")
 
 
 WordShapes = Annotated[
@@ -193,6 +211,9 @@ class SegmentShape(Shape):
     words: WordShapes
     deleted: Flag = False
     edited_text: SegmentText | None = None
+    language: Language | None = Field(
+        **Absent, description="ISO 639; absent where no transcription has told it."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -200,19 +221,12 @@ class SegmentShape(Shape):
             raise PydanticCustomError("segment_times", "A segment ends after it begins.")
         return self
 
-    def stored(self) -> dict[str, Any]:
-        """As MongoDB holds it."""
-        fields = self.model_dump(exclude={"words", "deleted", "edited_text"})
-        words = [word.stored() for word in self.words]
-        marks = {"deleted": self.deleted, "edited_text": self.edited_text}
-        return {**fields, "words": words, **marks}
-
 
 Segments = Annotated[list[SegmentShape], Field(max_length=MAX_SEGMENTS), at_most(MAX_SEGMENTS)]
 
 
 class TranscriptShape(Shape):
-    """The transcript as a whole; `generated_at` is read only."""
+    """What is said in the project's media; `generated_at` is read only."""
 
     generated_at: AwareDatetime | None = None
     segments: Segments
@@ -223,5 +237,34 @@ class EdlShape(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    tracks: Annotated[list[TrackShape], Field(max_length=MAX_TRACKS), at_most(MAX_TRACKS)]
+    tracks: Tracks
     transcript: TranscriptShape | None = Field(default=None, description="Kept if absent.")
+
+
+class EdlResolution(Shape):
+    """Pixels."""
+
+    width: int
+    height: int
+
+
+class EdlSettings(Shape):
+    """Resolution and frame rate are the project's."""
+
+    resolution: EdlResolution
+    frame_rate: float
+    duration_ms: int
+
+
+class Edl(Shape):
+    """A project's edit decision list."""
+
+    project_id: UUID
+    version: int
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    settings: EdlSettings
+    tracks: Tracks
+    transcript: TranscriptShape
+    undo_depth: int = Field(description="How many edits can be undone.")
+    redo_depth: int = Field(description="How many undone edits can be redone.")

@@ -8,11 +8,11 @@ from pydantic_core import PydanticCustomError
 
 from projects.timeline.lists import at_most
 from projects.timeline.operations import (
-    AnyOperation,
     DeleteSegment,
     DeleteWords,
     EditSegment,
     EditWord,
+    Operation,
     RestoreSegment,
     RestoreWords,
     WordIndex,
@@ -49,11 +49,11 @@ class SegmentEdit(Shape):
             raise PydanticCustomError("empty", "There is nothing to change.")
         return self
 
-    def operations(self, segment_id: str) -> list[AnyOperation]:
+    def operations(self, segment_id: str) -> list[Operation]:
         """The same as named operations; a segment comes back before its words change."""
         return list(self._operations(segment_id))
 
-    def _operations(self, segment: str) -> Iterator[AnyOperation]:
+    def _operations(self, segment: str) -> Iterator[Operation]:
         texts = self.model_dump(include=self.model_fields_set & {"edited_text", "speaker"})
         if texts:
             yield EditSegment(op="edit_segment", segment_id=segment, **texts)
@@ -65,7 +65,7 @@ class SegmentEdit(Shape):
             mode = self.mode or "ripple"
             yield DeleteSegment(op="delete_segment", segment_id=segment, mode=mode)
 
-    def _word_operations(self, segment: str, word: WordEdit) -> Iterator[AnyOperation]:
+    def _word_operations(self, segment: str, word: WordEdit) -> Iterator[Operation]:
         if "edited_word" in word.model_fields_set:
             yield EditWord(
                 op="edit_word", segment_id=segment, word=word.index, text=word.edited_word

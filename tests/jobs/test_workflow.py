@@ -128,6 +128,7 @@ def test_collect_and_finalize_deliver_into_the_edl(dispatched, project, user):
     [segment] = document["transcript"]["segments"]
     assert (segment["text"], segment["media_file_id"]) == ("Hello world", str(job.media_ids[0]))
     assert [word["word"] for word in segment["words"]] == ["hello", "world"]
+    assert segment["language"] == "en"
     assert CreditTransaction.objects.filter(job=job).count() == 1
 
 

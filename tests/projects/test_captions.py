@@ -55,6 +55,18 @@ def test_picture_and_sound_of_one_recording_are_told_once() -> None:
     assert len(told(document(SAID, tracks=both))) == 4
 
 
+def test_the_language_is_told_where_all_words_have_the_same() -> None:
+    english, german = SAID | {"language": "en"}, SAID | {"language": "de", "media_file_id": "m"}
+    silent = german | {"words": [], "text": ""}
+
+    def language(*segments: dict[str, Any]) -> str:
+        return captions.language_of(captions.words_of(document(*segments)), segments)
+
+    assert language(english, english, silent) == "en"
+    assert language(english, german) == "mul"
+    assert language(english, SAID) == language(SAID) == language() == "und"
+
+
 def with_words(*marks: dict[str, Any], **fields: Any) -> dict[str, Any]:
     words = [word | mark for word, mark in zip(SAID["words"], marks, strict=True)]
     return SAID | {"words": words} | fields

@@ -19,6 +19,7 @@ from projects.documents import (
     EditDecisionList,
 )
 from projects.models import Project
+from projects.timeline import history
 
 pytestmark = pytest.mark.django_db
 
@@ -27,16 +28,10 @@ Stored = Callable[[Project], dict[str, Any]]
 
 def edit(project: Project, version: int, inverse: dict[str, Any], duration_ms: int = 0) -> int:
     key = {"project_id": project.pk, "user_id": project.user_id}
-    found = edl.find(**key, projection={"undo_stack.bytes": 1})
-    push = edl.pushed([step["bytes"] for step in found["undo_stack"]], inverse)
-    return edl.compare_and_set(
-        **key,
-        expected_version=version,
-        update={
-            "$set": {"settings.duration_ms": duration_ms},
-            "$push": {"undo_stack": push},
-        },
-    )
+    found = edl.find(**key, fields={"undo_stack.bytes": 1})
+    update, _ = history.recorded(history.Stacks(found["undo_stack"], []), inverse, "edit")
+    update["$set"]["settings.duration_ms"] = duration_ms
+    return edl.compare_and_set(**key, expected_version=version, update=update)
 
 
 def inverse_of(size_bytes: int) -> dict[str, Any]:

@@ -10,18 +10,19 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 from pymongo.collection import Collection
+from rest_framework.test import APIClient
 
+from accounts.models import User
 from auteur.api.problems import NotFound
 from gpu_tasks.transcription.contract import Segment
 from projects import edl, transcript
 from projects.documents import (
     MAX_APPLIED_JOBS,
     MAX_TRANSCRIPT_BYTES,
-    EditDecisionList,
 )
 from projects.models import Project
 from projects.timeline import editing, patching
-from tests.projects.timeline.making import parsed
+from tests.projects.timeline.making import check_stored, parsed
 
 pytestmark = pytest.mark.django_db
 
@@ -58,6 +59,7 @@ def merge(
     media: uuid.UUID,
     segments: list[dict[str, Any]],
     job: uuid.UUID | None = None,
+    language: str | None = None,
 ) -> int:
     return transcript.merge(
         project_id=project.pk,
@@ -65,6 +67,7 @@ def merge(
         media_file_id=media,
         job_id=job or uuid.uuid4(),
         segments=segments,
+        language=language,
     )
 
 
@@ -95,7 +98,7 @@ def test_segments_are_stored_as_in_the_founding_schema(project: Project, stored:
         "deleted": False,
         "edited_text": None,
     }
-    EditDecisionList._from_son(document).validate()
+    check_stored(document)
 
 
 def test_only_the_same_medias_segments_are_replaced_in_their_place(
@@ -275,6 +278,23 @@ def test_what_has_no_room_beside_a_delivery_can_no_longer_be_undone(
     assert len(bson.encode(document)) < 16 * 1024**2
     with pytest.raises(editing.NothingToUndo):
         editing.undo(**key)
+
+
+def test_the_language_is_kept_with_what_was_said_in_it(
+    project: Project, user: User, client_of: Callable[[User], APIClient]
+) -> None:
+    media = uuid.uuid4()
+    merge(project, media, said("before languages were kept"))
+    api, path = client_of(user), f"/projects/{project.pk}"
+    assert api.get(f"{path}/transcript.json").json()["language"] == "und"
+
+    merge(project, media, said("one", "two"), language="en")
+
+    written = api.get(f"{path}/edl").json()
+    assert [each["language"] for each in written["transcript"]["segments"]] == ["en", "en"]
+    assert api.get(f"{path}/transcript.json").json()["language"] == "en"
+    same = api.put(f"{path}/edl", written, format="json", headers={"If-Match": "*"}).json()
+    assert (same["version"], same["patch"]) == (written["version"], [])
 
 
 def test_reading_gives_the_transcript_with_its_version(project: Project) -> None:

@@ -8,7 +8,7 @@ import bson
 import pytest
 
 from projects.documents import EditDecisionList
-from projects.timeline import operations, rules
+from projects.timeline import operations, rules, shape
 from projects.timeline.content import PERMILLE, Content, duration_of, speed_permille
 from projects.timeline.draft import Draft
 
@@ -98,6 +98,11 @@ def playing(made: Content, track_index: int = 0) -> list[tuple[int, int, int]]:
 def check_stored(document: dict[str, Any]) -> None:
     """Every invariant of a stored EDL."""
     EditDecisionList._from_son(document).validate()
+    segments = document["transcript"]["segments"]
+    assert [shape.SegmentShape.model_validate(one).stored() for one in segments] == segments
+    for one in document["tracks"]:
+        unmarked = [{k: v for k, v in each.items() if k != "offline"} for each in one["clips"]]
+        assert shape.TrackShape.model_validate(one).stored() == {**one, "clips": unmarked}
     tracks = document["tracks"]
     clips = [each for one in tracks for each in one["clips"]]
     names = [each["id"] for each in clips]
