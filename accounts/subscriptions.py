@@ -1,4 +1,4 @@
-"""Plans: which one a user has, and how it changes."""
+"""Plans: how a user's changes."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,12 +8,6 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import Plan, Subscription, SubscriptionStatus, User
-
-
-def plan_of(user_id: UUID) -> str | None:
-    """The plan in force now, if there is one (`User.plan` is the same, for the rooms below)."""
-    subscription = Subscription.objects.in_force().filter(user_id=user_id).first()
-    return subscription.plan if subscription else None
 
 
 @transaction.atomic

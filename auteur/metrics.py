@@ -28,7 +28,8 @@ from prometheus_client.registry import Collector
 from auteur.api import problems
 from jobs import books
 from jobs.heartbeat import LOST_AFTER
-from jobs.models import ENDED, OPEN, Job, JobStatus, WorkerHeartbeat
+from jobs.models import Job, WorkerHeartbeat
+from jobs.states import ENDED, OPEN, JobStatus
 
 logger = logging.getLogger(__name__)
 

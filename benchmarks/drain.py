@@ -94,7 +94,7 @@ def measure(var: Path, values: Mapping[str, str], settings: Mapping[str, str]) -
             "steady_rate": JOBS / steady,
             "outage_seconds": back - away,
             "drained_rate": (half + JOBS - done_before) / (drained - back),
-            "completed": stack.completed(database),
+            "finished": stack.completed(database),
             "books": json.loads(stack.manage(settings, "ledger_verify", "--json")),
         }
 
@@ -110,7 +110,7 @@ def main() -> None:
             LOG_LEVEL="WARNING",
         )
         found = measure(var, values, settings)
-    lost = 2 * JOBS - found["completed"]
+    lost = 2 * JOBS - found["finished"]
     report.show(
         benchmark="drain",
         title=f"{JOBS} jobs, {os.cpu_count()} cores shared by all",

@@ -20,6 +20,7 @@ import psycopg
 
 from benchmarks import report, stack
 from benchmarks.inflight import modal_peer, modal_settings
+from jobs.states import literals
 from tests.modal_peer.scenario import Scenario
 
 WAITING_JOBS = int(os.environ.get("BENCHMARK_WAITING_JOBS", "1000"))
@@ -31,11 +32,10 @@ BATCH = 100
 MOST_RELEASES = 2
 LOOK_SECONDS = 0.01
 
-WAITING = "SELECT count(*) FROM jobs WHERE status = 'pending' AND attempt_id IS NULL"
-IN_FLIGHT = (
-    "SELECT count(*) FROM job_attempts WHERE state IN"
-    " ('queued', 'preparing', 'prepared', 'dispatching', 'running', 'broken')"
+WAITING = "SELECT count(*) FROM jobs WHERE status = {PENDING} AND attempt_id IS NULL".format_map(
+    literals()
 )
+IN_FLIGHT = "SELECT count(*) FROM job_attempts WHERE state IN {IN_POOL}".format_map(literals())
 LET_IN_BEFORE = """
 SELECT count(*) FROM jobs j JOIN job_attempts a ON a.job_id = j.id,
     (SELECT j.turn, j.created_at, a.created_at AS let_in_at

@@ -26,6 +26,7 @@ from auteur.devstack.child import Child
 from benchmarks import report, stack
 from benchmarks.recovery import percentile
 from gpu_tasks.runtime.backends.modal import JITTER, POLL_SECONDS
+from jobs.states import literals
 from tests.modal_peer.book import Book
 from tests.modal_peer.scenario import Scenario, Script
 from tests.modal_peer.serving import Peer
@@ -44,11 +45,8 @@ MOST_SECONDS_WITH_CALLBACK = 2.0
 MOST_SECONDS_WITHOUT = POLL_SECONDS * (1 + JITTER)
 TIMEOUT_SECONDS = 1800.0
 ANY_TOKEN = {"MODAL_TOKEN_ID": "ak-benchmark", "MODAL_TOKEN_SECRET": "as-benchmark"}
-IN_FLIGHT = "SELECT count(*) FROM job_attempts WHERE state = 'running'"
-HELD = (
-    "SELECT count(*) FROM job_attempts"
-    " WHERE state IN ('preparing', 'dispatching', 'collecting', 'finalizing')"
-)
+IN_FLIGHT = "SELECT count(*) FROM job_attempts WHERE state = {RUNNING}".format_map(literals())
+HELD = "SELECT count(*) FROM job_attempts WHERE state IN {CLAIMED}".format_map(literals())
 
 
 @dataclass(frozen=True)

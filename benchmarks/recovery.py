@@ -25,6 +25,7 @@ from auteur.devstack import child
 from auteur.devstack.child import Child
 from benchmarks import report, stack
 from jobs.failpoints import VARIABLE
+from jobs.states import JobStatus
 
 KILLS = int(os.environ.get("BENCHMARK_KILLS", "42"))
 LIMIT_SECONDS = 15.0
@@ -93,7 +94,7 @@ class Bench:
 
         stack.wait(ended, seconds=GIVE_UP_SECONDS)
         ((status, completed_at),) = found
-        if status != "completed":
+        if status != JobStatus.COMPLETED:
             raise RuntimeError(f"a job {status} for a worker's death")
         return completed_at
 

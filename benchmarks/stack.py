@@ -23,6 +23,7 @@ from auteur.devstack import environment, ports, processes, services
 from auteur.devstack.process import Process
 from auteur.devstack.stack import make_folders
 from auteur.devstack.supervisor import Supervisor
+from jobs.states import literals
 
 CLIENTS = 8
 TIMEOUT_SECONDS = 300.0
@@ -163,7 +164,8 @@ def submit(url: str, users: Sequence[User], path: str, bodies: Sequence[Any]) ->
 
 def completed(database: psycopg.Connection) -> int:
     """How many jobs have gone the whole way."""
-    row = database.execute("SELECT count(*) FROM jobs WHERE status = 'completed'").fetchone()
+    statement = "SELECT count(*) FROM jobs WHERE status = {COMPLETED}".format_map(literals())
+    row = database.execute(statement.encode()).fetchone()
     assert row is not None
     return int(row[0])
 

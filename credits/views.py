@@ -1,8 +1,5 @@
 """The endpoints about a user's credits."""
 
-from typing import cast
-from uuid import UUID
-
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import ListAPIView
@@ -11,6 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from auteur.api.pagination import Cursor
+from auteur.api.requests import user_id
 from credits import ledger
 from credits.models import CreditTransaction
 from credits.serializers import BalanceSerializer, CreditTransactionSerializer
@@ -22,7 +20,7 @@ class BalanceView(APIView):
     @extend_schema(summary="Read your balance", responses=BalanceSerializer)
     def get(self, request: Request) -> Response:
         """Credits that can be spent now."""
-        balance = ledger.balance_of(user_id=cast(UUID, request.user.pk))
+        balance = ledger.balance_of(user_id=user_id(request))
         return Response({"balance": balance})
 
 
@@ -45,4 +43,4 @@ class HistoryView(ListAPIView):
 
     def get_queryset(self) -> QuerySet[CreditTransaction]:
         """The rows of the user who asks."""
-        return CreditTransaction.objects.filter(user_id=cast(UUID, self.request.user.pk))
+        return CreditTransaction.objects.filter(user_id=user_id(self.request))

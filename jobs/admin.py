@@ -27,9 +27,10 @@ from jobs import lifecycle, submission
 from jobs.costs import with_gpu_cost
 from jobs.features.base import Feature
 from jobs.features.registry import features
-from jobs.models import OPEN, Job
+from jobs.models import Job
 from jobs.parts_admin import AttemptInline, EventInline, TransactionInline, coloured, dollars
 from jobs.queries import jobs_with_id
+from jobs.states import OPEN
 from media.models import MediaFile
 
 CHARGED, ON_THE_HOUSE = "charged", "house"

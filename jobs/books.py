@@ -9,10 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+
+from auteur.database import execute
+from jobs import sql
+from jobs.states import literals
 
 SHOWN_PER_RULE = 100
 """Findings that a report names of each rule; all are counted."""
@@ -22,7 +25,10 @@ TIME_LIMIT = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class Rule:
-    """What must hold, and the SQL under which a row of the subject breaks it."""
+    """What must hold, and the SQL under which a row of the subject breaks it.
+
+    States stand in it as in `jobs.queries.sql`.
+    """
 
     name: str
     meaning: str
@@ -36,20 +42,12 @@ class Subject:
     """Rows with at least ``user_id`` and ``job_id``, and the rules about them."""
 
     rows: str
+    """The name of the statement that selects them."""
     rules: tuple[Rule, ...]
 
 
 ACCOUNTS = Subject(
-    rows="""
-        SELECT user_id, NULL::uuid AS job_id, account.balance, account.seq,
-               coalesce(total, 0) AS total, coalesce(lines, 0) AS lines,
-               coalesce(first_seq, 1) AS first_seq, coalesce(last_seq, 0) AS last_seq,
-               coalesce(seqs, 0) AS seqs, account.id AS account_id
-        FROM credits AS account FULL JOIN (
-            SELECT user_id, sum(amount) AS total, count(*) AS lines, min(seq) AS first_seq,
-                   max(seq) AS last_seq, count(DISTINCT seq) AS seqs
-            FROM credit_transactions GROUP BY user_id
-        ) AS ledger USING (user_id)""",
+    rows="books_accounts",
     rules=(
         Rule(
             name="account_exists",
@@ -83,10 +81,7 @@ ACCOUNTS = Subject(
 )
 
 LEDGER_ROWS = Subject(
-    rows="""
-        SELECT user_id, job_id, seq, amount, balance_after,
-               lag(balance_after, 1, 0) OVER (PARTITION BY user_id ORDER BY seq) AS balance_before
-        FROM credit_transactions""",
+    rows="books_ledger_rows",
     rules=(
         Rule(
             name="balance_after_chains",
@@ -99,21 +94,7 @@ LEDGER_ROWS = Subject(
 )
 
 JOBS = Subject(
-    rows="""
-        SELECT job.user_id, job.id AS job_id, job.status, job.credits_cost AS cost,
-               job.credits_refunded AS flag, job.wake_at,
-               job.status IN ('pending', 'processing') AS is_open,
-               count(*) FILTER (WHERE line.type = 'usage') AS usages,
-               coalesce(-sum(line.amount) FILTER (WHERE line.type = 'usage'), 0) AS used,
-               count(*) FILTER (WHERE line.type = 'refund') AS refunds,
-               coalesce(sum(line.amount) FILTER (WHERE line.type = 'refund'), 0) AS refunded,
-               count(*) FILTER (WHERE line.user_id <> job.user_id) AS foreign_lines,
-               EXISTS (
-                   SELECT FROM running_cancels AS cancel
-                   WHERE cancel.job_id = job.id AND NOT cancel.refunded
-               ) AS is_kept
-        FROM jobs AS job LEFT JOIN credit_transactions AS line ON line.job_id = job.id
-        GROUP BY job.id""",
+    rows="books_jobs",
     rules=(
         Rule(
             name="charged_once",
@@ -161,21 +142,21 @@ JOBS = Subject(
             name="unsuccessful_is_refunded",
             meaning="All credits of a failed or cancelled job came back, but for a user's cancel "
             "beyond the free ones.",
-            broken="status IN ('failed', 'cancelled') AND refunded < cost AND NOT is_kept",
+            broken="status IN ({FAILED}, {CANCELLED}) AND refunded < cost AND NOT is_kept",
             expected="cost",
             found="concat(refunded, ', the job is ', status)",
         ),
         Rule(
             name="kept_is_cancelled",
             meaning="Of a cancel beyond the free ones nothing came back, and it is one.",
-            broken="is_kept AND (status <> 'cancelled' OR refunds > 0)",
+            broken="is_kept AND (status <> {CANCELLED} OR refunds > 0)",
             expected="'no refund, and a cancelled job'",
             found="concat(refunded, ', the job is ', status)",
         ),
         Rule(
             name="completed_is_paid",
             meaning="Of a completed job's credits not all came back.",
-            broken="status = 'completed' AND refunds > 0 AND refunded >= cost",
+            broken="status = {COMPLETED} AND refunds > 0 AND refunded >= cost",
             expected="concat('less than ', cost)",
             found="refunded",
         ),
@@ -197,12 +178,7 @@ JOBS = Subject(
 )
 
 ATTEMPTS = Subject(
-    rows="""
-        SELECT job.user_id, attempt.job_id, attempt.number, attempt.state, job.status,
-               attempt.state NOT IN ('completed', 'failed', 'cancelled') AS is_alive,
-               job.status IN ('pending', 'processing')
-                   AND job.attempt_id IS NOT DISTINCT FROM attempt.id AS is_wanted
-        FROM job_attempts AS attempt JOIN jobs AS job ON job.id = attempt.job_id""",
+    rows="books_attempts",
     rules=(
         Rule(
             name="living_attempts_are_wanted",
@@ -216,28 +192,6 @@ ATTEMPTS = Subject(
 
 SUBJECTS = (ACCOUNTS, LEDGER_ROWS, JOBS, ATTEMPTS)
 RULES = tuple(rule for subject in SUBJECTS for rule in subject.rules)
-
-FIND = """
-WITH subject AS ({rows}),
-suspect AS (SELECT * FROM subject WHERE {any_broken}),
-finding AS (
-    SELECT checked.rule, suspect.user_id, suspect.job_id, checked.expected, checked.found,
-           count(*) OVER (PARTITION BY checked.rule) AS total,
-           row_number() OVER (
-               PARTITION BY checked.rule ORDER BY suspect.user_id, suspect.job_id
-           ) AS place
-    FROM suspect CROSS JOIN LATERAL (VALUES {checks})
-        AS checked (rule, is_broken, expected, found)
-    WHERE checked.is_broken
-)
-SELECT rule, user_id, job_id, expected, found, total FROM finding
-WHERE place <= greatest(%(limit)s, 1)
-ORDER BY rule, place"""
-"""Only the suspects' rows are asked rule by rule."""
-
-TOTALS = """
-SELECT now(), (SELECT count(*) FROM credits), (SELECT count(*) FROM credit_transactions),
-       (SELECT count(*) FROM jobs), (SELECT coalesce(sum(balance), 0) FROM credits)"""
 
 
 @dataclass(frozen=True)
@@ -290,13 +244,8 @@ def consistently(time_limit: timedelta) -> Iterator[None]:
 
 def check(*, limit: int = SHOWN_PER_RULE) -> Report:
     """Check everything that the present transaction sees."""
-    with connection.cursor() as cursor:
-        cursor.execute(TOTALS)
-        checked_at, accounts, transactions, jobs, balance = cursor.fetchone()
-        rows: list[Any] = []
-        for subject in SUBJECTS:
-            cursor.execute(_query(subject), {"limit": limit})
-            rows += cursor.fetchall()
+    ((checked_at, accounts, transactions, jobs, balance),) = sql.run("books_totals")
+    rows = [row for subject in SUBJECTS for row in execute(_query(subject), {"limit": limit})]
     broken = dict.fromkeys((rule.name for rule in RULES), 0)
     broken |= {rule: total for rule, *_, total in rows}
     return Report(
@@ -315,8 +264,12 @@ def _query(subject: Subject) -> str:
         f"('{rule.name}', ({rule.broken}), ({rule.expected})::text, ({rule.found})::text)"
         for rule in subject.rules
     )
-    return FIND.format(
-        rows=subject.rows,
-        any_broken=" OR ".join(f"({rule.broken})" for rule in subject.rules),
-        checks=", ".join(checks),
+    return (
+        sql.STATEMENTS["books_find"]
+        .format(
+            rows=sql.STATEMENTS[subject.rows],
+            any_broken=" OR ".join(f"({rule.broken})" for rule in subject.rules),
+            checks=", ".join(checks),
+        )
+        .format_map(literals())
     )

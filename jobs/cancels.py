@@ -10,7 +10,8 @@ from django.db.models.functions import Now
 
 from auteur.api.problems import Problem
 from credits.models import Credits
-from jobs.models import Attempt, AttemptState, Job, RunningCancel
+from jobs.models import Attempt, Job, RunningCancel
+from jobs.states import AttemptState
 
 WINDOW = timedelta(hours=24)
 

@@ -30,7 +30,8 @@ from django.db.models.functions import Cast, Coalesce, Greatest
 from gpu_tasks.runtime.contract import GpuClass
 from gpu_tasks.runtime.prices import USD_PER_SECOND
 from jobs.features.registry import features
-from jobs.models import Attempt, Job, JobStatus
+from jobs.models import Attempt, Job
+from jobs.states import JobStatus
 
 JOBS_PER_FEATURE = 1000
 """The latest completed ones, of which a summary is made."""

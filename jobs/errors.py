@@ -4,8 +4,13 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from auteur.api.problems import OUTAGES
+from gpu_tasks.runtime.backends.base import BackendUnavailable
 from gpu_tasks.runtime.errors import POLICIES, EngineError, ErrorCode
 from media.storage import ObjectMissing
+
+CALLS_AWAY: tuple[type[Exception], ...] = (BackendUnavailable, *OUTAGES)
+"""What asking a backend about calls raises when it, or a store on the way, is away."""
 
 
 class JobFailed(Exception):

@@ -3,7 +3,8 @@
 from uuid import UUID
 
 from jobs import lifecycle, objects, queries
-from jobs.models import OPEN, Job
+from jobs.models import Job
+from jobs.states import OPEN
 from media import deletion as media_deletion
 from media.models import VoiceClone
 from projects import deletion as project_deletion

@@ -17,21 +17,7 @@ from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Now
 
 from gpu_tasks.runtime.errors import ErrorCode
-
-
-class JobStatus(models.TextChoices):
-    """`pending → processing → completed | failed | cancelled`."""
-
-    PENDING = "pending", "Pending"
-    PROCESSING = "processing", "Processing"
-    COMPLETED = "completed", "Completed"
-    FAILED = "failed", "Failed"
-    CANCELLED = "cancelled", "Cancelled"
-
-
-OPEN = (JobStatus.PENDING, JobStatus.PROCESSING)
-ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
-
+from jobs.states import CLAIMED, ENDED, IN_POOL, OPEN, AttemptState, JobStatus
 
 PRICE_VERSION_LENGTH = 12
 
@@ -157,48 +143,8 @@ class Job(models.Model):
         return {**(self.derived_params or {}), **(self.input_params or {})}
 
 
-class AttemptState(models.TextChoices):
-    """Where an attempt stands. In the states that end in -ing a worker holds it (see `CLAIMED`)."""
-
-    QUEUED = "queued", "Queued"
-    PREPARING = "preparing", "Preparing"
-    PREPARED = "prepared", "Prepared"
-    DISPATCHING = "dispatching", "Dispatching"
-    RUNNING = "running", "Running"
-    REPORTED = "reported", "Reported"
-    COLLECTING = "collecting", "Collecting"
-    COLLECTED = "collected", "Collected"
-    FINALIZING = "finalizing", "Finalizing"
-    BROKEN = "broken", "Broken"
-    COMPLETED = "completed", "Completed"
-    FAILED = "failed", "Failed"
-    CANCELLED = "cancelled", "Cancelled"
-
-
-IN_POOL = (
-    AttemptState.QUEUED,
-    AttemptState.PREPARING,
-    AttemptState.PREPARED,
-    AttemptState.DISPATCHING,
-    AttemptState.RUNNING,
-    AttemptState.BROKEN,
-)
-"""States that fill a place of their GPU class; `BROKEN` too, for it may be tried again."""
-CLAIMED = (
-    AttemptState.PREPARING,
-    AttemptState.DISPATCHING,
-    AttemptState.COLLECTING,
-    AttemptState.FINALIZING,
-)
-DELIVERING = (AttemptState.COLLECTING, AttemptState.COLLECTED, AttemptState.FINALIZING)
-
-
 class Attempt(models.Model):
-    """One try at a job's inference.
-
-    `BROKEN` means that an error is stored and the orchestrator has yet to decide: another attempt,
-    or the end of the job.
-    """
+    """One try at a job's inference."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="attempts")

@@ -8,12 +8,11 @@ from django.db.models import F, QuerySet
 from django.db.models.fields.json import KT
 
 from jobs.features.files import promised
-from jobs.models import OPEN, Attempt, AttemptState, Job, JobStatus
+from jobs.models import Attempt, Job
+from jobs.states import MAY_WRITE, OPEN, JobStatus
 from media.storage import StoredObject
 from media.storage.owners import Column, NotExpected, Owner, register
 
-WRITING = (AttemptState.PREPARED, AttemptState.DISPATCHING, AttemptState.RUNNING)
-"""While a call may run, and has not reported."""
 RESULT_KEY = "result_key"
 """In a job's output: an object that is no media."""
 
@@ -61,7 +60,7 @@ def expects_stretch(key: str) -> int | None:
 
 
 def _most(attempts: QuerySet[Attempt], key: str) -> int:
-    held = attempts.filter(state__in=WRITING).select_for_update(of=("self",), no_key=True)
+    held = attempts.filter(state__in=MAY_WRITE).select_for_update(of=("self",), no_key=True)
     if not any(key in written(attempt) for attempt in held):
         raise NotExpected
     return settings.MAX_UPLOAD_BYTES

@@ -1,6 +1,5 @@
 """What a job's page in the admin shows beside the job: attempts, events, credits."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -23,24 +22,24 @@ from auteur.admin import (
 from credits.admin import signed_amount
 from credits.models import CreditTransaction
 from jobs.costs import measured
-from jobs.models import Attempt, AttemptState, Event, JobStatus
+from jobs.models import Attempt, Event
+from jobs.states import COLOURS
 
-COLOURS: Mapping[str, str] = {
-    JobStatus.PENDING: GREY,
-    JobStatus.PROCESSING: BLUE,
-    JobStatus.COMPLETED: GREEN,
-    JobStatus.FAILED: RED,
-    JobStatus.CANCELLED: BROWN,
-    AttemptState.QUEUED: GREY,
-    AttemptState.BROKEN: RED,
-}
-"""Of job statuses and attempt states; every other state is one of work."""
-TIMES = ("created", "claimed", "dispatched", "reported", "finished", "stop_requested", "stopped")
+HUES = {"grey": GREY, "blue": BLUE, "green": GREEN, "red": RED, "brown": BROWN}
+TIMES = (
+    "created_at",
+    "claimed_at",
+    "dispatched_at",
+    "reported_at",
+    "finished_at",
+    "stop_requested_at",
+    "stopped_at",
+)
 
 
 def coloured(value: str, text: str) -> str:
     """A job's status or an attempt's state in its colour."""
-    return badge(text, COLOURS.get(value, BLUE))
+    return badge(text, HUES[COLOURS[value]])
 
 
 def seconds(number: float | None) -> str:
@@ -104,7 +103,7 @@ class AttemptInline(PartInline):
     @admin.display(description="times (UTC)")
     def times(self, obj: Attempt) -> str:
         """When it passed which point."""
-        marks = [(name.replace("_", " "), getattr(obj, f"{name}_at")) for name in TIMES]
+        marks = [(name[:-3].replace("_", " "), getattr(obj, name)) for name in TIMES]
         lines = [(name, f"{at:%m-%d %H:%M:%S}") for name, at in marks if at]
         return format_html_join("", '<div style="white-space:nowrap">{} {}</div>', lines)
 

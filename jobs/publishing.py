@@ -16,28 +16,12 @@ from redis.exceptions import RedisError
 
 from jobs import tasks
 from jobs.features.registry import feature_of, features
-from jobs.models import AttemptState
+from jobs.states import COMPLETED_QUEUE, FAILED_QUEUE, TAKING, AttemptState, chain_of
 from media.tasks import WORK
 
 logger = logging.getLogger(__name__)
 
-COMPLETED_QUEUE = "jobs.completed"
-FAILED_QUEUE = "jobs.failed"
-FEATURE_STATES = (AttemptState.QUEUED, AttemptState.PREPARED)
-"""Woken on the feature's own queue."""
-COMPLETED_STATES = (AttemptState.REPORTED, AttemptState.COLLECTED)
-"""Woken on `jobs.completed`."""
-
-CHAINS = {
-    AttemptState.QUEUED: (tasks.prepare, tasks.dispatch),
-    AttemptState.PREPARED: (tasks.dispatch,),
-    AttemptState.REPORTED: (tasks.collect, tasks.finalize),
-    AttemptState.COLLECTED: (tasks.finalize,),
-    AttemptState.BROKEN: (tasks.fail,),
-}
-"""What an attempt in each waiting state is woken with."""
-
-
+BROKER_OUTAGES: tuple[type[Exception], ...] = (BrokerError, RedisError)
 MAX_WAITING_MESSAGES = 2
 """A queue with so many is left alone: what is due waits in Postgres, and gathers there."""
 TIMEOUT_SECONDS = 2.0
@@ -57,9 +41,7 @@ class WakeUp:
         """Where its message goes."""
         if self.state == AttemptState.BROKEN:
             return FAILED_QUEUE
-        if self.state in COMPLETED_STATES:
-            return COMPLETED_QUEUE
-        return feature_of(self.type).queue
+        return TAKING[self.state].queue or feature_of(self.type).queue
 
     @property
     def ids_per_message(self) -> int:
@@ -119,7 +101,7 @@ def publish(wake_ups: Iterable[WakeUp]) -> int:
         for start in range(0, len(ids), size):
             try:
                 _signature(state, ids[start : start + size], queue).apply_async()
-            except (BrokerError, RedisError) as exc:
+            except BROKER_OUTAGES as exc:
                 logger.warning("broker away, wake-ups will be sent again: %s", type(exc).__name__)
                 return sent
             sent += 1
@@ -127,5 +109,6 @@ def publish(wake_ups: Iterable[WakeUp]) -> int:
 
 
 def _signature(state: AttemptState, ids: Sequence[str], queue: str) -> Signature:
-    steps = [task.si(ids).set(queue=queue) for task in CHAINS[state]]
+    chained = [getattr(tasks, step.name) for step in chain_of(state)] or [tasks.fail]
+    steps = [task.si(ids).set(queue=queue) for task in chained]
     return chain(*steps) if len(steps) > 1 else steps[0]

@@ -11,13 +11,13 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from auteur.api.problems import NotFound
-from auteur.database import execute
 from gpu_tasks.runtime.contract import GpuClass
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
-from jobs import status
+from jobs import sql, status
 from jobs.capacity import class_limit
 from jobs.features.registry import feature_of, features
-from jobs.models import IN_POOL, OPEN, Attempt, Event, Job, JobStatus
+from jobs.models import Attempt, Event, Job
+from jobs.states import IN_POOL, OPEN, JobStatus
 from media import results
 from media.storage import object_storage
 
@@ -29,16 +29,6 @@ MAX_RETRIES_TOLD = 20
 
 MAX_JOBS_WITH_ID = 200
 """A batch of a request has at most 100."""
-
-SECONDS = """
-SELECT percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY whole),
-       percentile_cont(0.5) WITHIN GROUP (ORDER BY run) FROM (
-    SELECT extract(epoch FROM j.completed_at - j.created_at)::float AS whole,
-           extract(epoch FROM j.completed_at - coalesce(a.started_at, j.started_at))::float AS run
-    FROM jobs j LEFT JOIN job_attempts a ON a.id = j.attempt_id
-    WHERE j.type = %(type)s AND j.status = 'completed'
-    ORDER BY j.created_at DESC LIMIT %(limit)s
-) AS recent"""
 
 
 @dataclass(frozen=True)
@@ -53,7 +43,7 @@ class Experience:
 
 def experience(feature: str) -> Experience:
     """How long a feature's jobs take."""
-    ((whole, run),) = execute(SECONDS, {"type": feature, "limit": RECENT_JOBS})
+    ((whole, run),) = sql.run("recent_seconds", type=feature, limit=RECENT_JOBS)
     p50, p90 = whole or (None, None)
     return Experience(p50, p90, run)
 

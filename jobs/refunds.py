@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from credits import ledger
-from jobs.models import Attempt, Job, JobStatus
+from jobs.models import Attempt, Job
+from jobs.states import JobStatus
 from jobs.wording import refunded, unused
 
 LEAST_USED = 1

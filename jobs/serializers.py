@@ -13,7 +13,8 @@ from jobs import queries
 from jobs.features.base import Feature
 from jobs.features.registry import features
 from jobs.models import Job
-from jobs.status import ShownStatus, having, restarted, shown, started_at
+from jobs.states import ShownStatus
+from jobs.status import having, restarted, shown, started_at
 from jobs.submission import MAX_BATCH
 
 

@@ -7,26 +7,16 @@ that its call runs. What is shown here, the lists are narrowed by.
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from django.db.models import Q, TextChoices
+from django.db.models import Q
 from django.utils import timezone
 
-from jobs.models import IN_POOL, Attempt, Job, JobStatus
+from jobs.models import Attempt, Job
+from jobs.states import IN_POOL, JobStatus, ShownStatus
 
 TOLD_ENOUGH = 0.1
 """From this progress on, a job's own pace tells more than what others took."""
 BY_STAFF = "It was started again by our staff."
 HANDED_BACK = "Its worker was stopped; another takes it over."
-
-
-class ShownStatus(TextChoices):
-    """`pending` waits for its turn, `queued` for a machine: a restarted job, too."""
-
-    PENDING = "pending", "Pending"
-    QUEUED = "queued", "Queued"
-    PROCESSING = "processing", "Processing"
-    COMPLETED = "completed", "Completed"
-    FAILED = "failed", "Failed"
-    CANCELLED = "cancelled", "Cancelled"
 
 
 _WAITS = Q(attempt__started_at__isnull=True, attempt__state__in=IN_POOL)

@@ -1,7 +1,6 @@
 """Submission: idempotency key, credits, jobs and usage rows in one statement; no broker is touched.
 
-The statement is its own transaction: one round trip, and nothing half done whenever we die. It
-locks media, key, account and lane in this order (docs/decisions/0006).
+The statement is its own transaction: one round trip, and nothing half done whenever we die.
 """
 
 import json
@@ -9,7 +8,6 @@ import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -19,74 +17,22 @@ from django.db import IntegrityError
 from rest_framework import exceptions
 
 from auteur import ids
-from auteur.api.idempotency import CLAIM, Key, KeyTaken
+from auteur.api import idempotency
+from auteur.api.idempotency import Key, KeyTaken
 from auteur.api.problems import NotFound, Problem
-from auteur.database import execute
 from credits import ledger
-from jobs import quotes, wording
+from jobs import quotes, sql, wording
 from jobs.budget import BatchTooLarge, Budget
 from jobs.features.base import Asked, Feature, plain
 from jobs.features.registry import features
-from jobs.models import OPEN, Job, JobStatus
+from jobs.models import Job
+from jobs.states import OPEN, JobStatus
 from jobs.wakeup import nudge_on_commit
 
 logger = logging.getLogger(__name__)
 
 MAX_BATCH = 100
 """Jobs submitted at once."""
-
-WANTED = """
-wanted AS (
-    SELECT * FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (
-        place int, id uuid, type text, project_id uuid, gpu_class text, media_ids uuid[], cost int,
-        plan text, price_version text, input_params jsonb, derived_params jsonb,
-        retry_of_id uuid, max_wait_seconds float, description text, event jsonb
-    )
-),
-charge AS (SELECT place, id AS job_id, cost, description FROM wanted WHERE cost > 0)"""
-
-HOLD_MEDIA = """
-held AS (
-    SELECT id FROM media_files WHERE id = ANY(%(media_ids)s) AND status = 'ready'
-    ORDER BY id FOR SHARE
-),
-media AS (SELECT 1 FROM held HAVING count(*) = %(media_count)s)"""
-"""Whoever wants to delete the media now waits, and then finds the jobs that read it."""
-
-NO_CHARGE = "account AS (SELECT %(user_id)s::uuid AS user_id)"
-
-INSERT_JOBS = """
-lane AS (
-    INSERT INTO gpu_lanes AS lane (user_id, gpu_class, last)
-    SELECT user_id, gpu_class, coalesce(clock, 0) + count(*) - 1
-    FROM wanted LEFT JOIN account ON true LEFT JOIN gpu_pools USING (gpu_class)
-    WHERE {gate} GROUP BY user_id, gpu_class, clock ORDER BY gpu_class
-    ON CONFLICT (user_id, gpu_class) DO UPDATE SET last = greatest(excluded.last,
-        lane.last + (SELECT count(*) FROM wanted WHERE gpu_class = excluded.gpu_class))
-    RETURNING gpu_class, last
-),
-job AS (
-    INSERT INTO jobs (id, user_id, project_id, type, gpu_class, plan, turn, media_ids,
-                      credits_cost, price_version, input_params, derived_params, retry_of_id,
-                      start_deadline_at)
-    SELECT id, user_id, project_id, type, gpu_class, plan,
-           last - count(*) OVER (PARTITION BY gpu_class)
-               + row_number() OVER (PARTITION BY gpu_class ORDER BY place), media_ids,
-           cost, price_version, input_params, derived_params, retry_of_id,
-           now() + make_interval(secs => max_wait_seconds)
-    FROM wanted JOIN lane USING (gpu_class) LEFT JOIN account ON true
-    WHERE {gate} ORDER BY place
-),
-event AS (
-    INSERT INTO job_events (job_id, user_id, type, data)
-    SELECT id, user_id, 'requested', event
-    FROM wanted LEFT JOIN account ON true WHERE {gate} ORDER BY place
-)"""
-"""A job's turn is one after the user's last in its GPU class, or that of the class's clock if it is
-later (docs/decisions/0009). The lane is locked after the account, which its user is read from.
-
-Where there is no account, lane and jobs have no user, which their tables refuse: so a key is never
-kept without its jobs."""
 
 
 class PlanRequired(Problem):
@@ -165,7 +111,7 @@ class NewJob:
         return Submitted(self.id, JobStatus.PENDING.value, self.price.credits)
 
     def row(self, place: int) -> dict[str, Any]:
-        """A row of ``WANTED``."""
+        """Its row of the statement `submit`."""
         stored = plain(self.parameters)
         return {
             "place": place,
@@ -349,43 +295,24 @@ def _insert(
     key: Key | None,
 ) -> None:
     media_ids = {media_id for job in jobs for media_id in job.media_ids}
-    costs = [job.price.credits for job in jobs if job.price.credits]
-    values = {
-        "user_id": user_id,
-        "jobs": json.dumps([job.row(place) for place, job in enumerate(jobs)]),
-        "media_ids": list(media_ids),
-        "media_count": len(media_ids),
-        "total": sum(costs),
-        "charges": len(costs),
-    }
-    if key is not None:
-        values |= key.row(told)
     try:
-        ((held, claimed),) = execute(_statement(key is not None, bool(costs)), values)
+        ((held, accepted),) = sql.run(
+            "submit",
+            jobs=json.dumps([job.row(place) for place, job in enumerate(jobs)]),
+            media_ids=list(media_ids),
+            media_count=len(media_ids),
+            **idempotency.parameters(user_id=user_id, key=key, result=told),
+        )
     except IntegrityError as exc:
-        raise _refusal(exc, user_id=user_id, required=sum(costs)) from exc
+        required = sum(job.price.credits for job in jobs)
+        raise _refusal(exc, user_id=user_id, required=required) from exc
     if not held:
         raise NotFound
-    if not claimed:
+    if not accepted:
         raise KeyTaken
     for job in jobs:
         logger.info("job %s requested: %s", job.id, job.feature.name)
     nudge_on_commit()
-
-
-@cache
-def _statement(keyed: bool, charged: bool) -> str:
-    parts = [WANTED, HOLD_MEDIA]
-    gate = "EXISTS (TABLE media)"
-    claimed = "true"
-    if keyed:
-        parts.append(CLAIM.format(gate=gate))
-        gate = claimed = "EXISTS (TABLE key)"
-    parts.append((ledger.CHARGE if charged else NO_CHARGE).format(gate=gate))
-    parts.append(INSERT_JOBS.format(gate=gate))
-    if charged:
-        parts.append(ledger.RECORD_CHARGES)
-    return f"WITH {', '.join(parts)} SELECT EXISTS (TABLE media), {claimed}"
 
 
 def _refusal(exc: IntegrityError, *, user_id: UUID, required: int) -> Exception:

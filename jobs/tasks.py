@@ -15,8 +15,8 @@ from auteur.api.problems import OUTAGES
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import heartbeat, lifecycle, workflow
 from jobs.errors import JobError, JobFailed
-from jobs.models import Attempt, AttemptState
-from jobs.steps import COLLECT, DISPATCH, FINALIZE, HOLDING, PREPARE
+from jobs.models import Attempt
+from jobs.states import COLLECT, DISPATCH, FINALIZE, HOLDING, PREPARE, AttemptState
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from auteur.api.idempotency import Key, keyed
 from auteur.api.pagination import cursor
-from auteur.api.requests import user_id
+from auteur.api.requests import plan_of, user_id
 from jobs import lifecycle, queries, quotes, submission
 from jobs.budget import Budget
 from jobs.features.base import Feature
@@ -48,7 +48,7 @@ class SubmitView(APIView):
         submitted = submission.submit(
             feature=self.feature,
             user_id=user_id(request),
-            plan=_plan(request),
+            plan=plan_of(request),
             parameters=parameters,
             key=key,
         )
@@ -86,7 +86,7 @@ class EstimateView(APIView):
         parameters = submission.validated(
             feature=self.feature, user_id=user_id(request), data=request.data
         )
-        submission.check_plan(self.feature, _plan(request))
+        submission.check_plan(self.feature, plan_of(request))
         estimate = quotes.estimate(
             feature=self.feature, user_id=user_id(request), parameters=parameters
         )
@@ -123,7 +123,7 @@ class BatchView(APIView):
         body.is_valid(raise_exception=True)
         batch = submission.submit_batch(
             user_id=user_id(request),
-            plan=_plan(request),
+            plan=plan_of(request),
             wanted=body.validated_data["jobs"],
             key=key,
         )
@@ -199,13 +199,9 @@ class RetryView(APIView):
     def post(self, request: Request, job_id: UUID, key: Key | None) -> Response:
         """Charge for the new job and accept it."""
         job = queries.job_of(user_id=user_id(request), job_id=job_id)
-        plan = _plan(request)
+        plan = plan_of(request)
         submitted = submission.retry(job=job, plan=plan, key=key)
         return Response(SubmittedSerializer(submitted).data, status=ACCEPTED)
-
-
-def _plan(request: Request) -> str | None:
-    return getattr(request.user, "plan", None)
 
 
 def _camel(feature: Feature) -> str:

@@ -3,7 +3,8 @@
 Its reason is what the job itself tells: its status, and the sentence of its error.
 """
 
-from jobs.models import Job, JobStatus
+from jobs.models import Job
+from jobs.states import JobStatus
 
 
 def charged(feature: str) -> str:

@@ -12,23 +12,22 @@ from django.conf import settings
 from django.db import DataError, connection
 
 from auteur.api.problems import OUTAGES
-from gpu_tasks.runtime.backends.base import BackendUnavailable, Call
+from gpu_tasks.runtime.backends.base import Call
 from gpu_tasks.runtime.backends.registry import backend_of
 from gpu_tasks.runtime.contract import InputFile, Outcome, OutputFile, Payload
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from jobs import lifecycle
-from jobs.errors import JobError
+from jobs.errors import CALLS_AWAY, JobError
 from jobs.failpoints import failpoint
 from jobs.features.files import Read, Write
 from jobs.features.registry import feature_of
 from jobs.heartbeat import current_worker
 from jobs.models import Attempt
-from jobs.steps import COLLECT, DISPATCH, FINALIZE, PREPARE, Step
+from jobs.states import COLLECT, DISPATCH, FINALIZE, PREPARE, Step
 from media.storage import is_refusal, object_storage
 
 logger = logging.getLogger(__name__)
 
-AWAY: tuple[type[Exception], ...] = (BackendUnavailable, *OUTAGES)
 OUTAGE_PAUSE = timedelta(seconds=5)
 """How long an attempt waits after a store was away."""
 BATCH_SECONDS = 20.0
@@ -84,7 +83,7 @@ def _call(attempt: Attempt) -> dict[str, Any]:
 def _spawn(backend: str, calls: Sequence[Call]) -> None:
     try:
         started = backend_of(backend).spawn(calls)
-    except AWAY as exc:
+    except CALLS_AWAY as exc:
         # It has none of them. What its answer was lost of reports too early, and is told to stop.
         logger.warning("%d calls wait: %s", len(calls), type(exc).__name__)
         _put_back(DISPATCH, [call.attempt_id for call in calls], OUTAGE_PAUSE)

@@ -21,9 +21,9 @@ from gpu_tasks.runtime.backends import local
 from gpu_tasks.runtime.backends.base import CallState
 from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from jobs import heartbeat
-from jobs.models import Attempt, AttemptState, Job, WorkerHeartbeat
+from jobs.models import Attempt, Job, WorkerHeartbeat
 from jobs.orchestrator import repair
-from jobs.steps import DISPATCH
+from jobs.states import DISPATCH, AttemptState
 from tests.jobs.walk import bring_to
 from tests.properties import examples
 

@@ -36,23 +36,19 @@ LIFETIME = timedelta(hours=24)
 MAX_LENGTH = 255
 FORGET_AT_ONCE = 1000
 
-CLAIM = """
-key AS (
+_CLAIM = """
+{into} AS (
     INSERT INTO idempotency_keys AS kept (user_id, key, request_hash, status, headers, body,
                                           created_at)
     SELECT %(user_id)s::uuid, %(key)s::text, %(request_hash)s::text, %(key_status)s::smallint,
            '{{}}'::jsonb, %(key_body)s::text, now()
-    WHERE {gate}
+    WHERE %(key)s::text IS NOT NULL AND {when}
     ON CONFLICT (user_id, key) DO UPDATE
     SET request_hash = excluded.request_hash, status = excluded.status,
         headers = excluded.headers, body = excluded.body, created_at = excluded.created_at
     WHERE kept.created_at <= now() - %(key_lifetime)s::interval
     RETURNING id
 )"""
-"""Takes a key that is new, or was and is forgotten; waits for whoever is taking it now.
-
-It is empty where the key is taken. ``{gate}`` says what must hold before it is tried.
-"""
 
 FORGET = """
 DELETE FROM idempotency_keys WHERE id IN (
@@ -108,6 +104,18 @@ class KeyTaken(Problem):
     default_detail = "The same request has just been carried out: send it again for its answer."
 
 
+def claim(*, into: str, when: str) -> str:
+    """A CTE ``into`` that takes the key of `parameters`, if it is new, or was and is forgotten.
+
+    It waits for whoever is taking it now, and is empty where the key is taken or there is none.
+    ``when`` is what must hold before it is tried.
+    """
+    return _CLAIM.format(into=into, when=when)
+
+
+CLAIM_ALONE = f"WITH {claim(into='key', when='true')} SELECT EXISTS (TABLE key)"
+
+
 @dataclass(frozen=True)
 class Key:
     """A request that its client has named, and how what comes of it will be answered."""
@@ -118,20 +126,22 @@ class Key:
     answer: type[serializers.Serializer[Any]] | None = None
     status: int | None = None
 
-    def row(self, result: Any = None) -> dict[str, Any]:
-        """The parameters of ``CLAIM``, with the answer where it is known beforehand."""
-        return {
-            "user_id": self.user_id,
-            "key": self.key,
-            "request_hash": self.request_hash,
-            "key_status": self.status,
-            "key_body": _render(self.answer(result).data) if self.answer else None,
-            "key_lifetime": LIFETIME,
-        }
+
+def parameters(*, user_id: UUID, key: Key | None, result: Any = None) -> dict[str, Any]:
+    """Of `claim`, with the answer where it is known beforehand."""
+    body = _render(key.answer(result).data) if key and key.answer else None
+    return {
+        "user_id": user_id,
+        "key": key and key.key,
+        "request_hash": key and key.request_hash,
+        "key_status": key and key.status,
+        "key_body": body,
+        "key_lifetime": LIFETIME,
+    }
 
 
 def keyed(*, answer: type[serializers.Serializer[Any]], status: int) -> Callable[[View], Method]:
-    """For a view whose domain function takes the key in its own statement (``CLAIM``).
+    """For a view whose domain function takes the key in its own statement (`claim`).
 
     The view gets a ``key`` (None without the header), and answers ``answer(result)``, ``status``.
     """
@@ -218,7 +228,7 @@ def _earlier_answer(key: Key, *, taken: bool) -> HttpResponse | None:
 def _recorded(key: Key, work: Callable[[], Response]) -> Response:
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(f"WITH {CLAIM.format(gate='true')} SELECT EXISTS (TABLE key)", key.row())
+            cursor.execute(CLAIM_ALONE, parameters(user_id=key.user_id, key=key))
             (claimed,) = cursor.fetchone()
         if not claimed:
             raise KeyTaken

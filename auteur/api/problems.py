@@ -29,9 +29,9 @@ MAX_FIELD_LENGTH = 200
 MAX_DETAIL_LENGTH = 500
 """Both may repeat what was sent, and that may be as long as a body."""
 
+DATABASE_OUTAGES: tuple[type[Exception], ...] = (OperationalError, InterfaceError)
 OUTAGES: tuple[type[Exception], ...] = (
-    OperationalError,
-    InterfaceError,
+    *DATABASE_OUTAGES,
     pymongo.errors.ConnectionFailure,
     pymongo.errors.ExecutionTimeout,
     redis.exceptions.ConnectionError,

@@ -1,8 +1,10 @@
 """Statements of our own on Django's connection, prepared by the server."""
 
+import re
 from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
@@ -10,6 +12,21 @@ from django.db import DEFAULT_DB_ALIAS, connection, transaction
 from django.db.models import Model
 
 Row = TypeVar("Row", bound=Model)
+
+
+_NAMED = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- (?:name: |# )|\Z)", re.DOTALL | re.MULTILINE)
+_COMMENT = re.compile(r"^ *--.*\n", re.MULTILINE)
+
+
+def statements(path: Path, **marks: str) -> Mapping[str, str]:
+    """The statements of a file, each under a line ``-- name: …``, without their comments.
+
+    ``{name}`` in them stands for the mark, or the statement above it, of that name.
+    """
+    known = dict(marks)
+    for name, text in _NAMED.findall(path.read_text()):
+        known[name] = _COMMENT.sub("", text).strip().format_map(known)
+    return known
 
 
 def execute(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -9,42 +9,28 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from auteur import ids
-from auteur.database import execute
+from auteur.api.problems import NotFound
 from credits import ledger
 from gpu_tasks.runtime.errors import ErrorCode
+from jobs import sql
 from jobs.cancels import is_refunded
 from jobs.errors import JobError
-from jobs.lifecycle.locking import MINE, JobFinished, lock, lock_job, mine, record, stop_call
-from jobs.models import CLAIMED, DELIVERING, ENDED, OPEN, Attempt, AttemptState, Job, JobStatus
+from jobs.lifecycle.locking import JobFinished, end_attempt, is_too_late, lock_job, record
+from jobs.models import Attempt, Job
 from jobs.refunds import refund_unused
+from jobs.states import CLAIMED, FINALIZE, OPEN, AttemptState, JobStatus
 from jobs.wakeup import nudge_on_commit
 from jobs.wording import refunded
 
 logger = logging.getLogger(__name__)
 
-COMPLETE = f"""{MINE},
-job AS (
-    UPDATE jobs
-    SET status = 'completed', output_data = mine.result, progress = 1.0, wake_at = NULL,
-        completed_at = statement_timestamp()
-    FROM mine WHERE jobs.id = mine.job_id
-),
-attempt AS (
-    UPDATE job_attempts
-    SET state = 'completed', worker = NULL, finished_at = statement_timestamp()
-    FROM mine WHERE job_attempts.id = mine.attempt_id
-),
-event AS (
-    INSERT INTO job_events (job_id, user_id, type, data)
-    SELECT job_id, user_id, 'completed', '{{}}' FROM mine
-)
-SELECT attempt_id, job_id, used_credits < credits_cost FROM mine"""
-
 
 @transaction.atomic
 def complete(*, attempt_ids: Iterable[UUID], worker: str) -> list[UUID]:
     """Mark delivered jobs completed, with the results that `collect` stored."""
-    ended = execute(COMPLETE, mine(attempt_ids, AttemptState.FINALIZING, worker))
+    ended = sql.run(
+        "complete", attempt_ids=list(attempt_ids), states=[FINALIZE.holds], holder=worker
+    )
     transaction.on_commit(lambda: _log_completed(ended))
     partly_used = [attempt_id for attempt_id, _, is_partly_used in ended if is_partly_used]
     if partly_used:
@@ -69,20 +55,26 @@ def fail(
 
     What another than ``worker`` holds, if that is named, is left alone.
     """
-    attempt = lock([attempt_id], states).first()
-    if attempt is None or (attempt.state in CLAIMED and worker not in (None, attempt.worker)):
+    try:
+        job = lock_job(attempt_id=attempt_id)
+    except NotFound:
+        return False  # it is not the current one
+    attempt = job.attempt
+    if job.status not in OPEN or attempt is None or attempt.state not in states:
         return False
-    _end(attempt.job, attempt, JobStatus.FAILED, error)
+    if attempt.state in CLAIMED and worker not in (None, attempt.worker):
+        return False
+    _end(job, JobStatus.FAILED, error)
     return True
 
 
 @transaction.atomic
 def give_up(*, job_id: UUID, code: ErrorCode = ErrorCode.DEADLINE_EXCEEDED) -> bool:
     """Fail a job at whatever point it stands, unless its result is being delivered."""
-    job = lock_job(job_id)
-    if job.status not in OPEN or (job.attempt and job.attempt.state in DELIVERING):
+    job = lock_job(pk=job_id)
+    if is_too_late(job):
         return False
-    _end(job, job.attempt, JobStatus.FAILED, JobError.of(code))
+    _end(job, JobStatus.FAILED, JobError.of(code))
     return True
 
 
@@ -100,45 +92,27 @@ def cancel(
     With ``is_limited`` the refund is bound by `jobs.cancels`: ``FreeCancelsUsed``, unless going
     ``without_refund`` is agreed to.
     """
-    job = lock_job(job_id)
-    if job.status in ENDED or (job.attempt and job.attempt.state in DELIVERING):
+    job = lock_job(pk=job_id)
+    if is_too_late(job):
         raise JobFinished
     error = JobError.of(ErrorCode.CANCELLED)
     refunds = not is_limited or is_refunded(
         job=job, attempt=job.attempt, without_refund=without_refund
     )
-    _end(job, job.attempt, JobStatus.CANCELLED, error, refunds=refunds, by=by, reason=reason)
+    _end(job, JobStatus.CANCELLED, error, refunds=refunds, by=by, reason=reason)
     nudge_on_commit()
     return Job.objects.get(pk=job_id)
 
 
 def _end(
-    job: Job,
-    attempt: Attempt | None,
-    status: JobStatus,
-    error: JobError,
-    *,
-    refunds: bool = True,
-    **event: Any,
+    job: Job, status: JobStatus, error: JobError, *, refunds: bool = True, **event: Any
 ) -> None:
     amount = job.credits_cost if refunds else 0
-    if attempt is not None:
-        stop_call(attempt)
-        ended = AttemptState.CANCELLED if status == JobStatus.CANCELLED else AttemptState.FAILED
-        Attempt.objects.filter(pk=attempt.pk).update(
-            state=ended,
-            error_code=error.code,
-            error_message=error.message,
-            worker=None,
-            finished_at=Now(),
-        )
+    said = {"error_code": error.code, "error_message": error.message}
+    if job.attempt is not None:
+        end_attempt(job.attempt, state=status.value, worker=None, **said)
     Job.objects.filter(pk=job.pk, status__in=OPEN).update(
-        status=status,
-        error_code=error.code,
-        error_message=error.message,
-        credits_refunded=amount > 0,
-        wake_at=None,
-        completed_at=Now(),
+        status=status, credits_refunded=amount > 0, wake_at=None, completed_at=Now(), **said
     )
     if amount > 0:
         ledger.refund(
@@ -147,6 +121,6 @@ def _end(
             job_id=job.pk,
             description=refunded(job, status, error.message),
         )
-    record([job], status.value, error_code=error.code, **event, **ids.of_request())
+    record(job, status.value, error_code=error.code, **event, **ids.of_request())
     told = (job.pk, job.attempt_id, status.value, error.code)
     transaction.on_commit(lambda: logger.info("job %s, attempt %s: %s, %s", *told))

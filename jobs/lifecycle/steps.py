@@ -6,14 +6,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import F
-
-from auteur.database import execute
+from jobs import sql
 from jobs.errors import JobError
-from jobs.lifecycle.locking import MINE, lock, mine, stop_call, wake
-from jobs.models import Attempt, AttemptState
-from jobs.steps import Step
+from jobs.models import Attempt
+from jobs.states import Step
 from jobs.wakeup import nudge_on_commit
 
 STEP_LEASE = timedelta(seconds=60)
@@ -24,76 +20,40 @@ LOOK_BEFORE = timedelta(seconds=10)
 step's message claimed?). A ``wake_at`` between the two stays: each change of it costs indexes."""
 
 
-AT_ANOTHER_TIME = """
-mine.wake_at NOT BETWEEN statement_timestamp() + %(after)s AND statement_timestamp() + %(before)s"""
-
-CLAIM = f"""{MINE},
-job AS (
-    UPDATE jobs
-    SET status = 'processing', started_at = coalesce(started_at, statement_timestamp()),
-        wake_at = statement_timestamp() + %(before)s
-    FROM mine WHERE jobs.id = mine.job_id AND (mine.status = 'pending' OR {AT_ANOTHER_TIME})
-),
-event AS (
-    INSERT INTO job_events (job_id, user_id, type, data)
-    SELECT job_id, user_id, 'started', '{{}}' FROM mine WHERE status = 'pending'
-),
-attempt AS (
-    UPDATE job_attempts
-    SET state = %(holds)s, worker = %(worker)s, publications = 0,
-        lease_expires_at = statement_timestamp() + %(lease)s,
-        claimed_at = coalesce(claimed_at, statement_timestamp())
-    FROM mine WHERE job_attempts.id = mine.attempt_id
-)
-SELECT attempt_id FROM mine"""
-
-RELEASE = f"""{MINE},
-given AS (
-    SELECT * FROM jsonb_to_recordset(%(values)s::jsonb) AS given (
-        id uuid, payload jsonb, result jsonb, used_credits int
-    )
-),
-job AS (
-    UPDATE jobs SET wake_at = statement_timestamp() + %(before)s
-    FROM mine WHERE jobs.id = mine.job_id AND {AT_ANOTHER_TIME}
-)
-UPDATE job_attempts
-SET state = %(leaves)s, worker = NULL,
-    payload = coalesce(given.payload, job_attempts.payload),
-    result = coalesce(given.result, job_attempts.result),
-    used_credits = coalesce(given.used_credits, job_attempts.used_credits)
-FROM mine JOIN given ON given.id = mine.attempt_id WHERE job_attempts.id = mine.attempt_id
-RETURNING job_attempts.id"""
-
-
 def claim(*, step: Step, attempt_ids: Iterable[UUID], worker: str) -> list[Attempt]:
     """Take the attempts that wait for this step; what another took, or what ended, is left out."""
-    values = mine(attempt_ids, step.takes) | {
-        "worker": worker,
-        "holds": step.holds,
-        "lease": STEP_LEASE,
-        "after": LOOK_AFTER,
-        "before": LOOK_BEFORE,
-    }
-    taken = [attempt_id for (attempt_id,) in execute(CLAIM, values)]
-    return list(Attempt.objects.select_related("job").filter(pk__in=taken)) if taken else []
+    taken = sql.run(
+        "claim",
+        attempt_ids=list(attempt_ids),
+        states=[step.takes],
+        holder=None,
+        holds=step.holds,
+        worker=worker,
+        lease=STEP_LEASE,
+        after=LOOK_AFTER,
+        before=LOOK_BEFORE,
+    )
+    ids = [attempt_id for (attempt_id,) in taken]
+    return list(Attempt.objects.select_related("job").filter(pk__in=ids)) if ids else []
 
 
 def release(*, step: Step, worker: str, values: Mapping[UUID, Mapping[str, Any]]) -> list[UUID]:
     """Leave the step with each attempt's ``payload``, or ``result`` and ``used_credits``; returns
     those still held.
     """
-    rows = [{"id": str(attempt_id), **given} for attempt_id, given in values.items()]
-    parameters = mine(values, step.holds, worker) | {
-        "values": json.dumps(rows),
-        "leaves": step.leaves,
-        "after": LOOK_AFTER,
-        "before": LOOK_BEFORE,
-    }
-    return [attempt_id for (attempt_id,) in execute(RELEASE, parameters)]
+    left = sql.run(
+        "release",
+        attempt_ids=list(values),
+        states=[step.holds],
+        holder=worker,
+        leaves=step.leaves,
+        values=json.dumps([{"id": str(pk), **given} for pk, given in values.items()]),
+        after=LOOK_AFTER,
+        before=LOOK_BEFORE,
+    )
+    return [attempt_id for (attempt_id,) in left]
 
 
-@transaction.atomic
 def put_back(
     *,
     step: Step,
@@ -106,30 +66,31 @@ def put_back(
 
     A store was away, or (a fault) the worker died.
     """
-    attempts = [a for a in lock(attempt_ids, [step.holds]) if worker in (None, a.worker)]
-    Attempt.objects.filter(pk__in=[a.pk for a in attempts]).update(
-        state=step.takes, worker=None, faults=F("faults") + int(fault), publications=0
+    sql.run(
+        "put_back",
+        attempt_ids=list(attempt_ids),
+        states=[step.holds],
+        holder=worker,
+        takes=step.takes,
+        pause=after,
+        faults=int(fault),
     )
-    wake(attempts, after)
 
 
-@transaction.atomic
 def break_off(
     *, attempt_id: UUID, error: JobError, states: Collection[str], worker: str | None = None
 ) -> bool:
     """Store why an attempt (held by ``worker``, if named) cannot go on; what follows is decided
     by the orchestrator.
     """
-    attempt = lock([attempt_id], states).first()
-    if attempt is None or worker not in (None, attempt.worker):
-        return False
-    stop_call(attempt)
-    Attempt.objects.filter(pk=attempt_id).update(
-        state=AttemptState.BROKEN,
+    is_broken = sql.run(
+        "break_off",
+        attempt_ids=[attempt_id],
+        states=list(states),
+        holder=worker,
         error_code=error.code,
         error_message=error.message,
-        publications=0,
     )
-    wake([attempt], timedelta(0))
-    nudge_on_commit()
-    return True
+    if is_broken:
+        nudge_on_commit()
+    return bool(is_broken)

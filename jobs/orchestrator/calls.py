@@ -13,13 +13,13 @@ from gpu_tasks.runtime.backends.base import BackendUnavailable, CallState, CallS
 from gpu_tasks.runtime.backends.registry import backend_of
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle
-from jobs.errors import JobError
-from jobs.models import Attempt, AttemptState
+from jobs.errors import CALLS_AWAY, JobError
+from jobs.models import Attempt
 from jobs.orchestrator import due
+from jobs.states import AttemptState
 
 logger = logging.getLogger(__name__)
 
-UNREACHABLE: tuple[type[Exception], ...] = (BackendUnavailable, *OUTAGES)
 STOPS_AT_ONCE = 100
 STOP_AGAIN_AFTER = timedelta(seconds=15)
 STOP_FORGOTTEN_AFTER = timedelta(hours=1)
@@ -130,7 +130,7 @@ def _stop(backend: str, attempts: Sequence[Attempt]) -> int:
     same = Attempt.objects.filter(pk__in=[attempt.pk for attempt in attempts])
     try:
         backend_of(backend).stop([attempt.call_id or "" for attempt in attempts])
-    except UNREACHABLE as exc:
+    except CALLS_AWAY as exc:
         logger.warning("%d calls not stopped yet: %s", len(attempts), type(exc).__name__)
         same.update(stop_requested_at=Now() + STOP_AGAIN_AFTER)  # behind all others
         return 0

@@ -10,16 +10,10 @@ from uuid import UUID
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from auteur.database import execute
+from jobs import sql
 from jobs.features.registry import features
-from jobs.models import DELIVERING, AttemptState
-from jobs.publishing import (
-    COMPLETED_QUEUE,
-    COMPLETED_STATES,
-    FEATURE_STATES,
-    WakeUp,
-    queues_with_room,
-)
+from jobs.publishing import WakeUp, queues_with_room
+from jobs.states import COMPLETED_QUEUE, COMPLETED_STATES, DELIVERING, FEATURE_STATES, AttemptState
 
 TAKEN_AT_ONCE = 500
 """Jobs taken per round."""
@@ -28,27 +22,6 @@ MAX_AGAIN_AFTER = timedelta(seconds=60)
 
 PLAIN_STATES = (*FEATURE_STATES, *COMPLETED_STATES, AttemptState.RUNNING)
 """States in which there is nothing to decide: the attempt is woken, or its call asked after."""
-
-TAKE = """
-WITH due AS (
-    SELECT j.id AS job_id, j.type, a.id AS attempt_id, a.state, a.publications, a.faults
-    FROM jobs j JOIN job_attempts a ON a.id = j.attempt_id
-    WHERE j.wake_at <= statement_timestamp() AND j.attempt_id IS NOT NULL
-      AND j.type = ANY(%(types)s) AND a.state = ANY(%(states)s)
-      AND (j.deadline_at > statement_timestamp() OR a.state = ANY(%(delivering)s))
-    ORDER BY j.wake_at, j.id LIMIT %(at_once)s
-    FOR NO KEY UPDATE OF j, a SKIP LOCKED
-),
-job AS (
-    UPDATE jobs
-    SET wake_at = statement_timestamp() + least(%(again)s * (1 + publications), %(max_again)s)
-    FROM due WHERE jobs.id = due.job_id
-),
-attempt AS (
-    UPDATE job_attempts SET publications = due.publications + 1
-    FROM due WHERE job_attempts.id = due.attempt_id
-)
-SELECT attempt_id, state, type, faults FROM due"""
 
 
 def to_wake() -> list[WakeUp]:
@@ -74,18 +47,15 @@ def take(*, states: Collection[AttemptState], types: Collection[str]) -> list[Wa
     """
     if not types:
         return []
-    values = {
-        "states": list(states),
-        "types": list(types),
-        "delivering": list(DELIVERING),
-        "at_once": TAKEN_AT_ONCE,
-        "again": AGAIN_AFTER,
-        "max_again": MAX_AGAIN_AFTER,
-    }
-    return [
-        WakeUp(attempt_id, AttemptState(state), name, faults)
-        for attempt_id, state, name, faults in execute(TAKE, values)
-    ]
+    rows = sql.run(
+        "take_due",
+        states=list(states),
+        types=list(types),
+        at_once=TAKEN_AT_ONCE,
+        again=AGAIN_AFTER,
+        max_again=MAX_AGAIN_AFTER,
+    )
+    return [WakeUp(pk, AttemptState(state), name, faults) for pk, state, name, faults in rows]
 
 
 def to_decide() -> Q:

@@ -9,18 +9,19 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from django.db.models.functions import Now
 from redis.exceptions import RedisError
 
 from auteur import liveness
 from auteur.api import idempotency
-from auteur.api.problems import OUTAGES
+from auteur.api.problems import DATABASE_OUTAGES, OUTAGES
 from jobs import heartbeat, lifecycle, publishing
 from jobs.failpoints import failpoint
-from jobs.models import Job, JobStatus
+from jobs.models import Job
 from jobs.orchestrator import admission, calls, due, media_work, repair, sweeping
 from jobs.publishing import WakeUp
+from jobs.states import JobStatus
 from jobs.wakeup import Bell
 
 logger = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ def _repeat(work: Callable[[], int], idle: Callable[[], object], stop: threading
         try:
             if work() == 0:
                 idle()
-        except (OperationalError, InterfaceError, RedisError) as exc:
+        except (*DATABASE_OUTAGES, RedisError) as exc:
             logger.warning("%s waits for a store: %s", work.__name__, type(exc).__name__)
             connection.close()
             stop.wait(OUTAGE_PAUSE_SECONDS)

@@ -15,10 +15,10 @@ from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import heartbeat, lifecycle
 from jobs.errors import JobError
 from jobs.features.registry import feature_of
-from jobs.models import DELIVERING, Attempt, AttemptState, Job
+from jobs.models import Attempt, Job
 from jobs.orchestrator.due import AGAIN_AFTER, MAX_AGAIN_AFTER, TAKEN_AT_ONCE, to_decide
 from jobs.publishing import WakeUp
-from jobs.steps import HOLDING
+from jobs.states import DELIVERING, HOLDING, AttemptState
 
 logger = logging.getLogger(__name__)
 

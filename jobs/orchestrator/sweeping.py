@@ -5,13 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
+from auteur.api.problems import DATABASE_OUTAGES
 from gpu_tasks.runtime.backends.models import LocalCall
-from jobs.models import OPEN, Attempt, AttemptState, Job
+from jobs.models import Attempt, Job
 from jobs.objects import written
+from jobs.states import OPEN, AttemptState
 from media import orphans
 from media import sweeping as uploads
 from media.deletion import remove_objects
@@ -48,7 +50,7 @@ def sweep_all() -> int:
 def _removed(sweep: Sweep) -> int:
     try:
         removed = sweep.remove()
-    except (OperationalError, InterfaceError):
+    except DATABASE_OUTAGES:
         raise
     except Exception:
         # One kind that cannot be removed must not keep the others.

@@ -16,7 +16,6 @@ from rest_framework.test import APIClient
 from accounts import tokens
 from accounts.management.commands.issue_token import MAX_HOURS
 from accounts.models import User
-from accounts.subscriptions import plan_of
 from credits.models import Credits
 
 pytestmark = pytest.mark.django_db
@@ -83,9 +82,9 @@ def test_issue_token_refuses_what_is_no_address_and_who_is_not_active(user: User
 def test_set_plan_gives_changes_and_takes_a_plan(user: User) -> None:
     for plan in ("starter", "pro"):
         assert plan in run("set_plan", "--email", user.email.upper(), "--plan", plan)
-        assert plan_of(user.pk) == plan
+        assert user.plan == plan
     run("set_plan", "--email", user.email, "--plan", "none")
-    assert plan_of(user.pk) is None
+    assert user.plan is None
 
 
 def test_set_plan_refuses_unknown_users_and_plans(user: User) -> None:

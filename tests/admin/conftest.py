@@ -15,7 +15,8 @@ from django.urls import reverse
 
 from accounts.models import Subscription, User
 from credits.models import Credits, CreditTransaction
-from jobs.models import AttemptState, Job
+from jobs.models import Job
+from jobs.states import AttemptState
 from media.models import MediaFile, VoiceClone
 from projects.models import Project
 from tests.jobs.walk import bring_to

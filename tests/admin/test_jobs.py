@@ -10,7 +10,8 @@ from auteur.admin import MAX_REASON_CHARS, MAX_SELECTED
 from credits import ledger
 from credits.models import CreditTransaction
 from jobs import lifecycle
-from jobs.models import Attempt, AttemptState, Event, Job, JobStatus
+from jobs.models import Attempt, Event, Job
+from jobs.states import AttemptState, JobStatus
 from tests.admin.conftest import REASON, XSS, list_url, messages_of, page_url, records_of
 from tests.jobs.walk import bring_to
 

@@ -10,7 +10,8 @@ from django.urls import reverse
 from accounts.models import User
 from auteur.admin import MAX_JSON_CHARS, pretty_json
 from credits.models import Credits, CreditTransaction
-from jobs.models import AttemptState, Job
+from jobs.models import Job
+from jobs.states import AttemptState
 from media.models import MediaFile, VoiceClone
 from projects.models import Project
 from tests.admin.conftest import list_url, page_url

@@ -13,7 +13,8 @@ from auteur import metrics
 from credits.models import Credits
 from jobs import books, lifecycle
 from jobs.heartbeat import LOST_AFTER
-from jobs.models import AttemptState, Job, WorkerHeartbeat
+from jobs.models import Job, WorkerHeartbeat
+from jobs.states import AttemptState
 from tests.jobs.walk import bring_to
 
 pytestmark = pytest.mark.django_db(transaction=True)

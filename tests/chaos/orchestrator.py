@@ -34,9 +34,10 @@ def publish_once() -> None:
     from django.db import transaction
     from django.db.models import F
 
-    from jobs.models import OPEN, Attempt, AttemptState
+    from jobs.models import Attempt
     from jobs.orchestrator.admission import admit_all
     from jobs.publishing import WakeUp, publish
+    from jobs.states import OPEN, AttemptState
 
     admit_all()
     with transaction.atomic():

@@ -11,7 +11,8 @@ from accounts.models import User
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
-from jobs.models import Attempt, AttemptState, Job
+from jobs.models import Attempt, Job
+from jobs.states import AttemptState
 from tests.chaos.audit import BOOKS, UNFINISHED, Watch, violations
 from tests.jobs.walk import bring_to
 

@@ -10,7 +10,8 @@ from auteur.database import execute, pooling, reports
 from credits import ledger
 from credits.models import CreditTransaction
 from jobs import books, lifecycle
-from jobs.models import Attempt, AttemptState, Job
+from jobs.models import Attempt, Job
+from jobs.states import AttemptState
 from tests.database.conftest import POOL_SIZE, run
 from tests.jobs.walk import bring_to
 

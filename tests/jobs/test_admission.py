@@ -13,8 +13,9 @@ from accounts.models import User
 from gpu_tasks.runtime.contract import GpuClass
 from jobs import lifecycle, queries, submission
 from jobs.features.registry import feature_of
-from jobs.models import IN_POOL, Attempt, AttemptState, GpuPool, Job
+from jobs.models import Attempt, GpuPool, Job
 from jobs.orchestrator import admission
+from jobs.states import IN_POOL, AttemptState
 from tests.jobs.walk import bring_to
 
 Submit = Callable[..., list[Job]]

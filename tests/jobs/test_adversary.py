@@ -21,9 +21,9 @@ from gpu_tasks.runtime.errors import ErrorCode
 from jobs import heartbeat, lifecycle, submission, tasks, workflow
 from jobs.errors import JobError
 from jobs.features.registry import feature_of
-from jobs.models import Attempt, AttemptState, Job
+from jobs.models import Attempt, Job
 from jobs.orchestrator import admission, calls, loop
-from jobs.steps import COLLECT, DISPATCH, PREPARE
+from jobs.states import COLLECT, DISPATCH, PREPARE, AttemptState
 from media.deletion import MediaInUse, delete_media
 from media.storage import object_storage
 from tests.jobs.test_callbacks import body_of, send

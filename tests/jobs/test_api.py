@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from credits import ledger
 from jobs import lifecycle
-from jobs.models import AttemptState, Job
+from jobs.models import Job
+from jobs.states import AttemptState
 from projects.models import Project
 from tests.jobs.walk import bring_to
 

@@ -15,10 +15,11 @@ from django.utils import timezone
 
 from accounts.models import User
 from credits import ledger
-from credits.models import Credits, CreditTransaction
+from credits.models import Credits, CreditTransaction, TransactionType
 from jobs import books, lifecycle, submission
 from jobs.features.registry import feature_of
-from jobs.models import Attempt, AttemptState, Job, RunningCancel
+from jobs.models import Attempt, Job, RunningCancel
+from jobs.states import AttemptState
 from tests.jobs.walk import bring_to
 
 COST = 5
@@ -101,6 +102,22 @@ def end(job: Job, status: str, *refunds: int) -> None:
         ledger.refund(user_id=job.user_id, amount=amount, job_id=job.pk)
 
 
+def charge(job: Job, amount: int) -> None:
+    """Take credits for a job that has been submitted."""
+    account = Credits.objects.get(user=job.user)
+    account.balance -= amount
+    account.seq += 1
+    account.save()
+    CreditTransaction.objects.create(
+        user=job.user,
+        seq=account.seq,
+        amount=-amount,
+        balance_after=account.balance,
+        type=TransactionType.USAGE,
+        job=job,
+    )
+
+
 # --- One way to break each rule ---------------------------------------------------------------
 
 
@@ -160,11 +177,11 @@ def not_charged(house: House) -> None:
 
 def charged_twice(house: House) -> None:
     unguarded("DROP INDEX credit_transactions_one_usage_per_job")
-    ledger.take(user_id=house.user.pk, amount=COST, job_id=house.open.pk)
+    charge(house.open, COST)
 
 
 def charged_on_the_house(house: House) -> None:
-    ledger.take(user_id=house.user.pk, amount=1, job_id=house.free.pk)
+    charge(house.free, 1)
 
 
 def wrong_price(house: House) -> None:

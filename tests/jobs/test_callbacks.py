@@ -17,7 +17,8 @@ from gpu_tasks.runtime.callback import (
     signature,
 )
 from jobs import lifecycle
-from jobs.models import Attempt, AttemptState, Job
+from jobs.models import Attempt, Job
+from jobs.states import AttemptState
 from tests.jobs.walk import OUTCOME, bring_to
 
 URL = "/internal/gpu-callback"

@@ -11,7 +11,8 @@ from credits import ledger
 from jobs import books, lifecycle
 from jobs.cancels import WINDOW, FreeCancelsUsed
 from jobs.hooks import cancel_jobs_of_project
-from jobs.models import AttemptState, Job, RunningCancel
+from jobs.models import Job, RunningCancel
+from jobs.states import AttemptState
 from projects.models import Project
 from tests.jobs.walk import bring_to
 

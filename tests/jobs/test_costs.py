@@ -8,7 +8,8 @@ from gpu_tasks.runtime.contract import EngineInfo, Failure, GpuClass, Outcome
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import costs, lifecycle
 from jobs.costs import measured, summaries, with_gpu_cost
-from jobs.models import Attempt, AttemptState, Job
+from jobs.models import Attempt, Job
+from jobs.states import AttemptState
 from tests.jobs.walk import bring_to
 
 pytestmark = pytest.mark.django_db

@@ -9,10 +9,11 @@ from django.utils import timezone
 
 from credits import ledger
 from credits.models import CreditTransaction
-from jobs import queries, quotes, submission
+from jobs import queries, quotes, sql, submission
 from jobs.features.parameters import MAX_QUOTE_LENGTH
 from jobs.features.registry import feature_of
-from jobs.models import Job, JobStatus
+from jobs.models import Job
+from jobs.states import JobStatus
 
 NOOP = "/jobs/noop"
 TRANSCRIPTION = "/jobs/transcription"
@@ -141,7 +142,9 @@ class TestSeconds:
     def test_an_index_finds_them(self, db):
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")
-            cursor.execute("EXPLAIN " + queries.SECONDS, {"type": "noop", "limit": 100})
+            cursor.execute(
+                "EXPLAIN " + sql.STATEMENTS["recent_seconds"], {"type": "noop", "limit": 100}
+            )
             plan = "\n".join(line for (line,) in cursor.fetchall())
         assert "jobs_completed_lately" in plan
         assert "Sort" not in plan

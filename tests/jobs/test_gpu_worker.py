@@ -16,8 +16,9 @@ from gpu_tasks.runtime.contract import GpuClass
 from jobs import submission, workflow
 from jobs.costs import measured
 from jobs.features.registry import feature_of
-from jobs.models import Attempt, AttemptState, Job, JobStatus
+from jobs.models import Attempt, Job
 from jobs.orchestrator import admission
+from jobs.states import AttemptState, JobStatus
 from tests.waiting import until
 
 READY_SECONDS = 60.0

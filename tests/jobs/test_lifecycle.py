@@ -16,8 +16,8 @@ from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
 from jobs.features.registry import feature_of
-from jobs.models import OPEN, Attempt, AttemptState, Event, Job, JobStatus
-from jobs.steps import COLLECT, FINALIZE, PREPARE
+from jobs.models import Attempt, Event, Job
+from jobs.states import COLLECT, FINALIZE, OPEN, PREPARE, AttemptState, JobStatus
 from tests.jobs.walk import OUTCOME, WORKER, admit, bring_to
 
 OOM = JobError.of(ErrorCode.GPU_OOM)

@@ -19,10 +19,10 @@ from jobs import lifecycle
 from jobs.capacity import class_limit
 from jobs.errors import JobError
 from jobs.heartbeat import LOST_AFTER
-from jobs.models import Attempt, AttemptState, Job, WorkerHeartbeat
+from jobs.models import Attempt, Job, WorkerHeartbeat
 from jobs.orchestrator import admission, calls, due, loop, repair
 from jobs.publishing import WakeUp
-from jobs.steps import COLLECT, DISPATCH, PREPARE
+from jobs.states import COLLECT, DISPATCH, PREPARE, AttemptState
 from tests.jobs.walk import OUTCOME, WORKER, admit, bring_to
 
 TRANSCRIPTION_QUEUE = "jobs.transcription"

@@ -7,8 +7,8 @@ import pytest
 from django.db import OperationalError
 
 from jobs import heartbeat, lifecycle, tasks
-from jobs.models import Attempt, AttemptState, Job
-from jobs.steps import DISPATCH, PREPARE, Step
+from jobs.models import Attempt, Job
+from jobs.states import DISPATCH, PREPARE, AttemptState, Step
 from tests.jobs.walk import bring_to
 
 

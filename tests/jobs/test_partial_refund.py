@@ -9,7 +9,8 @@ from credits import ledger
 from credits.models import CreditTransaction
 from jobs import heartbeat, lifecycle, submission, workflow
 from jobs.features.registry import feature_of
-from jobs.models import Attempt, AttemptState, Job, JobStatus
+from jobs.models import Attempt, Job
+from jobs.states import AttemptState, JobStatus
 from tests.jobs.walk import WORKER, bring_to
 
 

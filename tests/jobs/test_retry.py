@@ -11,7 +11,8 @@ from credits.models import CreditTransaction
 from jobs import lifecycle, queries
 from jobs.features import registry
 from jobs.features.registry import feature_of
-from jobs.models import AttemptState, Event, Job
+from jobs.models import Event, Job
+from jobs.states import AttemptState
 from media.models import MediaFile
 from projects.models import Project
 from tests.jobs.walk import bring_to

@@ -28,9 +28,9 @@ from hypothesis.stateful import (
 
 from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from jobs import books, queries
-from jobs.models import ENDED, OPEN, Attempt, Event, Job
-from jobs.publishing import FAILED_QUEUE
-from jobs.status import ShownStatus, having, is_waiting, restarted, shown
+from jobs.models import Attempt, Event, Job
+from jobs.states import ENDED, FAILED_QUEUE, OPEN, ShownStatus, moves
+from jobs.status import having, is_waiting, restarted, shown
 from tests.jobs.broker import Broker
 from tests.jobs.world import ALIVE, GONE, OUTCOMES, SLOW, World
 
@@ -261,6 +261,31 @@ class Life(RuleBasedStateMachine):
     def teardown(self) -> None:
         settle(self.world)
         self.witness.look()
+
+
+NOTE_MOVES = """
+CREATE TABLE seen_moves (before text, after text, PRIMARY KEY (before, after));
+CREATE FUNCTION note_move() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+    INSERT INTO seen_moves VALUES (OLD.state, NEW.state) ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER note_move AFTER UPDATE OF state ON job_attempts
+    FOR EACH ROW WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION note_move()"""
+
+
+@pytest.fixture(autouse=True)
+def _seen_moves(transactional_db: None) -> Iterator[None]:
+    """Whatever attempts do meanwhile, they move as the table of states says."""
+    with connection.cursor() as cursor:
+        cursor.execute(NOTE_MOVES)
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT before, after FROM seen_moves")
+        seen = set(cursor.fetchall())
+        cursor.execute("DROP TRIGGER note_move ON job_attempts")
+        cursor.execute("DROP FUNCTION note_move; DROP TABLE seen_moves")
+    assert seen, "nothing has moved"
+    assert seen <= moves(), seen - moves()
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
 from jobs.features.registry import feature_of
-from jobs.models import Attempt, AttemptState, Job
+from jobs.models import Attempt, Job
 from jobs.orchestrator import calls, repair
-from jobs.status import ShownStatus
+from jobs.states import AttemptState, ShownStatus
 from tests.jobs.walk import OUTCOME, bring_to
 
 LOST = "The machine doing the work was lost."

@@ -15,8 +15,9 @@ from django.db.models.functions import Now
 from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from jobs import lifecycle
 from jobs.features.registry import features
-from jobs.models import Attempt, AttemptState, Job
+from jobs.models import Attempt, Job
 from jobs.orchestrator import loop, sweeping
+from jobs.states import AttemptState
 from media.models import MediaFile
 from media.storage import ObjectMissing, object_storage
 from tests.jobs.walk import bring_to

@@ -10,7 +10,8 @@ from credits.models import CreditTransaction
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle, tasks
 from jobs.errors import JobError
-from jobs.models import Attempt, AttemptState, Job
+from jobs.models import Attempt, Job
+from jobs.states import AttemptState
 from tests.jobs.walk import bring_to
 
 

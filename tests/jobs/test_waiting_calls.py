@@ -10,8 +10,9 @@ from django.db.models import F
 
 from gpu_tasks.runtime.backends import local
 from gpu_tasks.runtime.backends.models import LocalCall
-from jobs.models import Attempt, AttemptState, Job
+from jobs.models import Attempt, Job
 from jobs.orchestrator import calls
+from jobs.states import AttemptState
 from tests.jobs.broker import Broker
 from tests.jobs.walk import bring_to
 

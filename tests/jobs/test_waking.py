@@ -13,8 +13,9 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from jobs import publishing
-from jobs.models import Attempt, AttemptState, Job
+from jobs.models import Attempt, Job
 from jobs.orchestrator import due, loop
+from jobs.states import AttemptState
 from tests.jobs.broker import Broker
 from tests.jobs.walk import bring_to
 

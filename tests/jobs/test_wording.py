@@ -9,7 +9,7 @@ from drf_spectacular.generators import SchemaGenerator
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
-from jobs.models import AttemptState
+from jobs.states import AttemptState
 from tests.jobs.walk import bring_to
 
 OTHER_WORDS = re.compile(

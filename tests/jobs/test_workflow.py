@@ -11,7 +11,8 @@ from credits.models import CreditTransaction
 from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from gpu_tasks.runtime.contract import EngineInfo, Outcome
 from jobs import lifecycle, workflow
-from jobs.models import Attempt, AttemptState, Job
+from jobs.models import Attempt, Job
+from jobs.states import AttemptState
 from media.models import MediaFile
 from media.storage import object_storage
 from projects import edl

@@ -7,7 +7,7 @@ from gpu_tasks.runtime.contract import EngineInfo, Outcome
 from jobs import lifecycle
 from jobs.models import Attempt, Job
 from jobs.orchestrator import admission
-from jobs.steps import COLLECT, DISPATCH, FINALIZE, PREPARE
+from jobs.states import COLLECT, DISPATCH, FINALIZE, PREPARE
 
 WORKER = "test-worker"
 

@@ -24,9 +24,9 @@ from gpu_tasks.runtime.contract import EngineInfo, Failure, Outcome
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import heartbeat, lifecycle, submission, tasks
 from jobs.features.registry import feature_of
-from jobs.models import DELIVERING, ENDED, OPEN, Attempt, AttemptState, Job, WorkerHeartbeat
+from jobs.models import Attempt, Job, WorkerHeartbeat
 from jobs.orchestrator import admission, calls, due, loop, repair
-from jobs.steps import DISPATCH, HOLDING, STEPS
+from jobs.states import DELIVERING, DISPATCH, ENDED, HOLDING, OPEN, STEPS, AttemptState
 from tests.jobs.broker import Broker
 
 ENGINE = EngineInfo(name="draft", model="noop")

@@ -10,7 +10,8 @@ import requests
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle, workflow
 from jobs.errors import JobError
-from jobs.models import Attempt, AttemptState, Job
+from jobs.models import Attempt, Job
+from jobs.states import AttemptState
 from media.storage import ObjectStorage
 from tests.jobs.test_callbacks import send
 from tests.jobs.walk import OUTCOME, bring_to

@@ -19,7 +19,8 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from jobs import lifecycle
-from jobs.models import Attempt, AttemptState, Job
+from jobs.models import Attempt, Job
+from jobs.states import AttemptState
 from media import orphans, verification
 from media.models import DerivationStatus, MediaFile, MediaStatus, StorageWalk, VoiceClone
 from media.storage import ObjectMissing, ObjectStorage, object_storage

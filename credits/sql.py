@@ -1,0 +1,25 @@
+"""The statements of `credits.queries.sql`, and the ledger's part in statements of other rooms."""
+
+from pathlib import Path
+
+from auteur.database import statements
+from credits.models import TransactionType
+
+_STATEMENTS = statements(
+    Path(__file__).with_name("queries.sql"), USAGE=f"'{TransactionType.USAGE.value}'"
+)
+ADD = _STATEMENTS["add"]
+
+
+def charge(*, account: str, usage: str, charges: str, user_id: str, when: str) -> str:
+    """Two CTEs, named ``account`` and ``usage``, that take several charges at once.
+
+    ``charges`` names a CTE with ``place``, ``job_id``, ``cost`` (above zero) and ``description``:
+    ledger rows come in the order of places. ``user_id`` and ``when`` are expressions: whose balance
+    is charged, and what must hold first. ``account`` then has the ``user_id``, if there is one and
+    anything was charged. A balance that does not cover all is refused by its check, and with it
+    whatever else the statement did.
+    """
+    return _STATEMENTS["charge"].format(
+        account=account, usage=usage, charges=charges, user_id=user_id, when=when
+    )

@@ -1,0 +1,444 @@
+-- Every raw statement of `jobs`, whole. `jobs/sql.py` reads them and says what the marks mean:
+-- {STATE} is a state, or a set of them, of jobs/states.py as a literal, for a partial index is not
+-- used for parameters; {fragment} is a piece that stands above; %(value)s is sent apart.
+--
+-- Locks: jobs in order of their ids, each before its attempt (rows are locked in the order of OF),
+-- and before credits.
+
+
+-- # Fragments
+
+-- name: current
+-- The attempt `a` is the current one of the job `j`, which is open.
+a.job_id = j.id AND a.id = j.attempt_id AND j.status IN {OPEN}
+
+-- name: mine
+-- Locks those of the attempts that are current and in one of the states, held by `holder` if
+-- anybody is named: how each statement begins that does all of a transition at once.
+WITH mine AS (
+    SELECT j.id AS job_id, j.user_id, j.type, j.status, j.wake_at, j.credits_cost,
+           a.id AS attempt_id, a.state, a.result, a.used_credits, a.publications
+    FROM jobs j JOIN job_attempts a ON {current}
+    WHERE a.id = ANY(%(attempt_ids)s) AND a.state = ANY(%(states)s)
+      AND (%(holder)s::text IS NULL OR a.worker = %(holder)s)
+    ORDER BY j.id
+    FOR NO KEY UPDATE OF j, a
+)
+
+-- name: at_another_time
+-- Each change of a wake_at costs indexes: one that is near enough stays.
+mine.wake_at NOT BETWEEN statement_timestamp() + %(after)s AND statement_timestamp() + %(before)s
+
+
+-- # Coming in
+
+-- name: submit
+-- Key, credits, jobs and usage rows in one statement, which is its own transaction. It locks media,
+-- key, account and lane in this order (docs/decisions/0006), for each part reads the one before it.
+--
+-- Where there is no account, lane and jobs have no user, which their tables refuse: so a key is
+-- never kept without its jobs. A job's turn is one after the user's last in its GPU class, or that
+-- of the class's clock if it is later (docs/decisions/0009).
+--
+-- {claim_key} is `auteur.api.idempotency.claim`, {charge} is `credits.sql.charge`.
+WITH wanted AS (
+    SELECT * FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (
+        place int, id uuid, type text, project_id uuid, gpu_class text, media_ids uuid[], cost int,
+        plan text, price_version text, input_params jsonb, derived_params jsonb,
+        retry_of_id uuid, max_wait_seconds float, description text, event jsonb
+    )
+),
+charged AS (SELECT place, id AS job_id, cost, description FROM wanted WHERE cost > 0),
+-- Whoever wants to delete the media now waits, and then finds the jobs that read it.
+held AS (
+    SELECT id FROM media_files WHERE id = ANY(%(media_ids)s) AND status = {MEDIA_READY}
+    ORDER BY id FOR SHARE
+),
+media AS (SELECT 1 FROM held HAVING count(*) = %(media_count)s),
+{claim_key},
+accepted AS (SELECT 1 FROM media WHERE %(key)s::text IS NULL OR EXISTS (TABLE key)),
+{charge},
+owner AS (
+    SELECT user_id FROM account
+    UNION ALL SELECT %(user_id)s::uuid WHERE NOT EXISTS (TABLE charged)
+),
+lane AS (
+    INSERT INTO gpu_lanes AS lane (user_id, gpu_class, last)
+    SELECT user_id, gpu_class, coalesce(clock, 0) + count(*) - 1
+    FROM wanted LEFT JOIN owner ON true LEFT JOIN gpu_pools USING (gpu_class)
+    WHERE EXISTS (TABLE accepted) GROUP BY user_id, gpu_class, clock ORDER BY gpu_class
+    ON CONFLICT (user_id, gpu_class) DO UPDATE SET last = greatest(excluded.last,
+        lane.last + (SELECT count(*) FROM wanted WHERE gpu_class = excluded.gpu_class))
+    RETURNING gpu_class, last
+),
+job AS (
+    INSERT INTO jobs (id, user_id, project_id, type, gpu_class, plan, turn, media_ids,
+                      credits_cost, price_version, input_params, derived_params, retry_of_id,
+                      start_deadline_at)
+    SELECT id, user_id, project_id, type, gpu_class, plan,
+           last - count(*) OVER (PARTITION BY gpu_class)
+               + row_number() OVER (PARTITION BY gpu_class ORDER BY place), media_ids,
+           cost, price_version, input_params, derived_params, retry_of_id,
+           now() + make_interval(secs => max_wait_seconds)
+    FROM wanted JOIN lane USING (gpu_class) LEFT JOIN owner ON true
+    WHERE EXISTS (TABLE accepted) ORDER BY place
+),
+event AS (
+    INSERT INTO job_events (job_id, user_id, type, data)
+    SELECT id, user_id, 'requested', event
+    FROM wanted LEFT JOIN owner ON true WHERE EXISTS (TABLE accepted) ORDER BY place
+)
+SELECT EXISTS (TABLE media), EXISTS (TABLE accepted)
+
+
+-- # Admission
+
+-- name: classes_with_waiting_jobs
+-- The GPU classes in which jobs of known types wait to be let in.
+SELECT class.name FROM unnest(%(classes)s::text[]) AS class (name) WHERE EXISTS (
+    SELECT FROM jobs
+    WHERE status = {PENDING} AND attempt_id IS NULL AND gpu_class = class.name
+      AND type = ANY(%(types)s) AND wake_at <= statement_timestamp()
+)
+
+-- name: lock_pool
+-- Orchestrators count one after another: a class's row is locked until they are done.
+SELECT FROM gpu_pools WHERE gpu_class = %(gpu_class)s FOR UPDATE
+
+-- name: admit
+-- First attempts for pending jobs of a class, in turns, as far as the class, each user and each
+-- feature have places left. The class's row is locked by the caller.
+WITH feature AS (
+    SELECT * FROM jsonb_to_recordset(%(features)s::jsonb) AS feature (
+        type text, backend text, engine text, run_seconds float, at_once int
+    )
+),
+taken AS (
+    SELECT count(*) AS places FROM job_attempts
+    WHERE gpu_class = %(gpu_class)s AND state IN {IN_POOL}
+),
+busy AS (
+    SELECT user_id, count(*) AS places FROM job_attempts a JOIN jobs j ON j.id = a.job_id
+    WHERE %(is_limited)s AND a.gpu_class = %(gpu_class)s AND a.state IN {IN_POOL}
+    GROUP BY user_id
+),
+running AS (
+    SELECT type, count(*) AS places FROM job_attempts a JOIN jobs j ON j.id = a.job_id
+    WHERE a.gpu_class = %(gpu_class)s AND a.state IN {IN_POOL}
+      AND type IN (SELECT type FROM feature WHERE at_once IS NOT NULL)
+    GROUP BY type
+),
+next AS (
+    SELECT j.id, j.user_id, j.gpu_class, j.turn, feature.*,
+           coalesce((%(user_limits)s::jsonb ->> coalesce(j.plan, ''))::int, %(user_limit)s)
+               - coalesce(busy.places, 0) AS may_take,
+           at_once - coalesce(running.places, 0) AS may_run
+    FROM jobs j JOIN feature USING (type) LEFT JOIN busy USING (user_id)
+         LEFT JOIN running USING (type)
+    WHERE j.status = {PENDING} AND j.attempt_id IS NULL AND j.gpu_class = %(gpu_class)s
+      AND j.wake_at <= statement_timestamp()
+      AND (at_once IS NULL OR at_once > coalesce(running.places, 0))
+      AND coalesce(busy.places, 0)
+          < coalesce((%(user_limits)s::jsonb ->> coalesce(j.plan, ''))::int, %(user_limit)s)
+    ORDER BY j.turn, j.created_at
+    LIMIT (SELECT greatest(0, least(%(at_once)s, %(limit)s - places)) FROM taken)
+    FOR NO KEY UPDATE OF j SKIP LOCKED
+),
+admitted AS (
+    SELECT * FROM (
+        SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY turn) AS number,
+               row_number() OVER (PARTITION BY type ORDER BY turn) AS number_of_type FROM next
+    ) AS numbered
+    WHERE number <= may_take AND (may_run IS NULL OR number_of_type <= may_run)
+),
+attempt AS (
+    INSERT INTO job_attempts
+        (id, job_id, number, state, backend, engine, gpu_class, progress, publications, faults)
+    SELECT gen_random_uuid(), id, 1, {QUEUED}, backend, engine, gpu_class, 0, 0, 0 FROM admitted
+    RETURNING id, job_id
+),
+pool AS (
+    UPDATE gpu_pools SET clock = greatest(clock, latest.turn)
+    FROM (SELECT max(turn) AS turn FROM admitted) AS latest
+    WHERE gpu_class = %(gpu_class)s AND clock < latest.turn
+)
+UPDATE jobs
+SET attempt_id = attempt.id, wake_at = statement_timestamp(),
+    deadline_at = statement_timestamp() + make_interval(secs => run_seconds)
+FROM attempt JOIN admitted ON admitted.id = attempt.job_id WHERE jobs.id = attempt.job_id
+RETURNING jobs.id
+
+
+-- # Waking
+
+-- name: take_due
+-- Due attempts in these states, taken by one orchestrator and put off in the same statement.
+WITH due AS (
+    SELECT j.id AS job_id, j.type, a.id AS attempt_id, a.state, a.publications, a.faults
+    FROM jobs j JOIN job_attempts a ON {current}
+    WHERE j.wake_at <= statement_timestamp() AND j.attempt_id IS NOT NULL
+      AND j.type = ANY(%(types)s) AND a.state = ANY(%(states)s)
+      AND (j.deadline_at > statement_timestamp() OR a.state IN {DELIVERING})
+    ORDER BY j.wake_at, j.id LIMIT %(at_once)s
+    FOR NO KEY UPDATE OF j, a SKIP LOCKED
+),
+job AS (
+    UPDATE jobs
+    SET wake_at = statement_timestamp() + least(%(again)s * (1 + publications), %(max_again)s)
+    FROM due WHERE jobs.id = due.job_id
+),
+attempt AS (
+    UPDATE job_attempts SET publications = due.publications + 1
+    FROM due WHERE job_attempts.id = due.attempt_id
+)
+SELECT attempt_id, state, type, faults FROM due
+
+
+-- # Steps
+
+-- name: claim
+-- A worker takes the attempts that wait for its step.
+{mine},
+job AS (
+    UPDATE jobs
+    SET status = {PROCESSING}, started_at = coalesce(started_at, statement_timestamp()),
+        wake_at = statement_timestamp() + %(before)s
+    FROM mine WHERE jobs.id = mine.job_id AND (mine.status = {PENDING} OR {at_another_time})
+),
+event AS (
+    INSERT INTO job_events (job_id, user_id, type, data)
+    SELECT job_id, user_id, 'started', jsonb_build_object() FROM mine WHERE status = {PENDING}
+),
+attempt AS (
+    UPDATE job_attempts
+    SET state = %(holds)s, worker = %(worker)s, publications = 0,
+        lease_expires_at = statement_timestamp() + %(lease)s,
+        claimed_at = coalesce(claimed_at, statement_timestamp())
+    FROM mine WHERE job_attempts.id = mine.attempt_id
+)
+SELECT attempt_id FROM mine
+
+-- name: release
+-- It leaves them with what it has made of each.
+{mine},
+given AS (
+    SELECT * FROM jsonb_to_recordset(%(values)s::jsonb) AS given (
+        id uuid, payload jsonb, result jsonb, used_credits int
+    )
+),
+job AS (
+    UPDATE jobs SET wake_at = statement_timestamp() + %(before)s
+    FROM mine WHERE jobs.id = mine.job_id AND {at_another_time}
+)
+UPDATE job_attempts
+SET state = %(leaves)s, worker = NULL,
+    payload = coalesce(given.payload, job_attempts.payload),
+    result = coalesce(given.result, job_attempts.result),
+    used_credits = coalesce(given.used_credits, job_attempts.used_credits)
+FROM mine JOIN given ON given.id = mine.attempt_id WHERE job_attempts.id = mine.attempt_id
+RETURNING job_attempts.id
+
+-- name: put_back
+-- A claim is undone, for another worker to try.
+{mine},
+job AS (
+    UPDATE jobs SET wake_at = statement_timestamp() + %(pause)s
+    FROM mine WHERE jobs.id = mine.job_id
+)
+UPDATE job_attempts
+SET state = %(takes)s, worker = NULL, faults = faults + %(faults)s, publications = 0
+FROM mine WHERE job_attempts.id = mine.attempt_id
+RETURNING job_attempts.id
+
+-- name: break_off
+-- The attempts cannot go on: the error is stored, a call that may run is to be stopped.
+{mine},
+job AS (
+    UPDATE jobs SET wake_at = statement_timestamp() FROM mine WHERE jobs.id = mine.job_id
+)
+UPDATE job_attempts
+SET state = {BROKEN}, error_code = %(error_code)s, error_message = %(error_message)s,
+    publications = 0,
+    stop_requested_at = CASE WHEN mine.state IN {MAY_RUN}
+        THEN coalesce(stop_requested_at, statement_timestamp()) ELSE stop_requested_at END
+FROM mine WHERE job_attempts.id = mine.attempt_id
+RETURNING job_attempts.id
+
+-- name: complete
+-- Delivered jobs end, with the results that were collected.
+{mine},
+job AS (
+    UPDATE jobs
+    SET status = {COMPLETED}, output_data = mine.result, progress = 1.0, wake_at = NULL,
+        completed_at = statement_timestamp()
+    FROM mine WHERE jobs.id = mine.job_id
+),
+attempt AS (
+    UPDATE job_attempts
+    SET state = {COMPLETED}, worker = NULL, finished_at = statement_timestamp()
+    FROM mine WHERE job_attempts.id = mine.attempt_id
+),
+event AS (
+    INSERT INTO job_events (job_id, user_id, type, data)
+    SELECT job_id, user_id, {COMPLETED}, jsonb_build_object() FROM mine
+)
+SELECT attempt_id, job_id, used_credits < credits_cost FROM mine
+
+
+-- # Calls
+
+-- name: start_calls
+-- The ids of calls are kept whatever became of the attempts meanwhile, so that they can be stopped.
+WITH given AS (
+    SELECT * FROM jsonb_to_recordset(%(calls)s::jsonb) AS given (
+        id uuid, call_id text, lease_seconds float, expected_seconds float
+    )
+),
+known AS (
+    SELECT j.id AS job_id, a.id AS attempt_id, given.lease_seconds, given.expected_seconds,
+           coalesce(a.call_id, given.call_id) AS call_id,
+           a.id = j.attempt_id AS is_latest,
+           ({current}) AND a.state = {DISPATCHING} AS runs
+    FROM given JOIN job_attempts a ON a.id = given.id JOIN jobs j ON j.id = a.job_id
+    ORDER BY j.id
+    FOR NO KEY UPDATE OF j, a
+),
+job AS (
+    UPDATE jobs
+    SET modal_task_id = CASE WHEN known.is_latest THEN known.call_id ELSE modal_task_id END,
+        wake_at = CASE
+            WHEN known.runs THEN statement_timestamp() + make_interval(secs => expected_seconds)
+            ELSE wake_at END
+    FROM known WHERE jobs.id = known.job_id
+)
+UPDATE job_attempts
+SET call_id = known.call_id,
+    state = CASE WHEN known.runs THEN {RUNNING} ELSE state END,
+    worker = CASE WHEN known.runs THEN NULL ELSE worker END,
+    dispatched_at = CASE WHEN known.runs THEN statement_timestamp() ELSE dispatched_at END,
+    lease_expires_at = CASE
+        WHEN known.runs THEN statement_timestamp() + make_interval(secs => lease_seconds)
+        ELSE lease_expires_at END
+FROM known WHERE job_attempts.id = known.attempt_id
+RETURNING job_attempts.id, known.job_id, known.call_id, known.runs
+
+-- name: go_on
+-- Calls that go on are asked after again later, the later the more often messages were lost.
+{mine},
+job AS (
+    UPDATE jobs
+    SET wake_at = statement_timestamp() + make_interval(secs => %(seconds)s * CASE
+        WHEN mine.attempt_id = ANY(%(sent_again)s) THEN 2 ^ least(mine.publications, %(doublings)s)
+        ELSE 1 END)
+    FROM mine WHERE jobs.id = mine.job_id
+)
+UPDATE job_attempts
+SET publications = CASE
+        WHEN mine.attempt_id = ANY(%(sent_again)s) THEN mine.publications ELSE 0 END,
+    started_at = CASE
+        WHEN %(is_queued)s THEN NULL
+        WHEN %(is_running)s THEN coalesce(started_at, statement_timestamp())
+        ELSE started_at END,
+    lease_expires_at = coalesce(
+        statement_timestamp()
+            + make_interval(secs => (%(leases)s::jsonb ->> mine.type)::float),
+        lease_expires_at)
+FROM mine WHERE job_attempts.id = mine.attempt_id
+RETURNING job_attempts.id
+
+-- name: report
+-- How a call ended, once: it runs for every call. What `mine` locks, and only for the call of that
+-- id that nobody wants stopped.
+WITH reporting AS (
+    SELECT a.id, a.job_id FROM jobs j JOIN job_attempts a ON {current}
+    WHERE a.id = %(attempt_id)s AND a.state IN {MAY_RUN}
+      AND coalesce(a.call_id, %(call_id)s) = %(call_id)s AND a.stop_requested_at IS NULL
+    FOR NO KEY UPDATE OF j, a
+),
+reported AS (
+    UPDATE job_attempts
+    SET state = CASE WHEN %(error_code)s::text IS NULL THEN {REPORTED} ELSE {BROKEN} END,
+        worker = NULL, call_id = %(call_id)s, outcome = %(outcome)s::jsonb,
+        error_code = %(error_code)s, error_message = %(error_message)s,
+        reported_at = statement_timestamp(), publications = 0,
+        started_at = coalesce(job_attempts.started_at, greatest(job_attempts.dispatched_at,
+            least(statement_timestamp(), (%(outcome)s::jsonb ->> 'started_at')::timestamptz)))
+    FROM reporting WHERE job_attempts.id = reporting.id
+)
+UPDATE jobs SET wake_at = statement_timestamp()
+FROM reporting WHERE jobs.id = reporting.job_id RETURNING jobs.id
+
+
+-- # What is told
+
+-- name: recent_seconds
+-- How long the last completed jobs of a feature took: whole, and from when a machine began.
+SELECT percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY whole),
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY run) FROM (
+    SELECT extract(epoch FROM j.completed_at - j.created_at)::float AS whole,
+           extract(epoch FROM j.completed_at - coalesce(a.started_at, j.started_at))::float AS run
+    FROM jobs j LEFT JOIN job_attempts a ON a.id = j.attempt_id
+    WHERE j.type = %(type)s AND j.status = {COMPLETED}
+    ORDER BY j.created_at DESC LIMIT %(limit)s
+) AS recent
+
+
+-- # The books: rows with `user_id` and `job_id`, whose rules are in jobs/books.py
+
+-- name: books_totals
+SELECT now(), (SELECT count(*) FROM credits), (SELECT count(*) FROM credit_transactions),
+       (SELECT count(*) FROM jobs), (SELECT coalesce(sum(balance), 0) FROM credits)
+
+-- name: books_accounts
+SELECT user_id, NULL::uuid AS job_id, account.balance, account.seq,
+       coalesce(total, 0) AS total, coalesce(lines, 0) AS lines,
+       coalesce(first_seq, 1) AS first_seq, coalesce(last_seq, 0) AS last_seq,
+       coalesce(seqs, 0) AS seqs, account.id AS account_id
+FROM credits AS account FULL JOIN (
+    SELECT user_id, sum(amount) AS total, count(*) AS lines, min(seq) AS first_seq,
+           max(seq) AS last_seq, count(DISTINCT seq) AS seqs
+    FROM credit_transactions GROUP BY user_id
+) AS ledger USING (user_id)
+
+-- name: books_ledger_rows
+SELECT user_id, job_id, seq, amount, balance_after,
+       lag(balance_after, 1, 0) OVER (PARTITION BY user_id ORDER BY seq) AS balance_before
+FROM credit_transactions
+
+-- name: books_jobs
+SELECT job.user_id, job.id AS job_id, job.status, job.credits_cost AS cost,
+       job.credits_refunded AS flag, job.wake_at, job.status IN {OPEN} AS is_open,
+       count(*) FILTER (WHERE line.type = {USAGE}) AS usages,
+       coalesce(-sum(line.amount) FILTER (WHERE line.type = {USAGE}), 0) AS used,
+       count(*) FILTER (WHERE line.type = {REFUND}) AS refunds,
+       coalesce(sum(line.amount) FILTER (WHERE line.type = {REFUND}), 0) AS refunded,
+       count(*) FILTER (WHERE line.user_id <> job.user_id) AS foreign_lines,
+       EXISTS (
+           SELECT FROM running_cancels AS cancel
+           WHERE cancel.job_id = job.id AND NOT cancel.refunded
+       ) AS is_kept
+FROM jobs AS job LEFT JOIN credit_transactions AS line ON line.job_id = job.id
+GROUP BY job.id
+
+-- name: books_attempts
+SELECT j.user_id, a.job_id, a.number, a.state, j.status,
+       a.state NOT IN {ENDED} AS is_alive, ({current}) IS TRUE AS is_wanted
+FROM job_attempts a JOIN jobs j ON j.id = a.job_id
+
+-- name: books_find
+-- What breaks a rule; only the suspects' rows are asked rule by rule. {{rows}} is one of the above.
+WITH subject AS ({{rows}}),
+suspect AS (SELECT * FROM subject WHERE {{any_broken}}),
+finding AS (
+    SELECT checked.rule, suspect.user_id, suspect.job_id, checked.expected, checked.found,
+           count(*) OVER (PARTITION BY checked.rule) AS total,
+           row_number() OVER (
+               PARTITION BY checked.rule ORDER BY suspect.user_id, suspect.job_id
+           ) AS place
+    FROM suspect CROSS JOIN LATERAL (VALUES {{checks}})
+        AS checked (rule, is_broken, expected, found)
+    WHERE checked.is_broken
+)
+SELECT rule, user_id, job_id, expected, found, total FROM finding
+WHERE place <= greatest(%(limit)s, 1)
+ORDER BY rule, place
