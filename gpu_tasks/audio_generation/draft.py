@@ -1,49 +1,24 @@
 """The draft engine: ambience composed of layers that the prompt's words call for."""
 
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from gpu_tasks.audio_generation import music, nature, places, wav
+from gpu_tasks.audio_generation import wav
 from gpu_tasks.audio_generation.contract import (
     CHANNELS,
     RATE,
     AudioGenerationPayload,
     AudioGenerationResult,
 )
+from gpu_tasks.audio_generation.layers import LAYERS
 from gpu_tasks.audio_generation.mastering import at_loudness, faded, mastered
 from gpu_tasks.audio_generation.prompt import Part, Scene, understood
 from gpu_tasks.audio_generation.synthesis import Floats, Random, Score, slow
 from gpu_tasks.runtime.contract import EngineInfo
 from gpu_tasks.runtime.engine import Workspace
 
-LAYERS: dict[str, Callable[[Random, Score], Floats]] = {
-    "rain": nature.rain,
-    "wind": nature.wind,
-    "sea": nature.sea,
-    "stream": nature.stream,
-    "fire": nature.fire,
-    "thunder": nature.thunder,
-    "birds": nature.birds,
-    "crickets": nature.crickets,
-    "city": places.city,
-    "crowd": places.crowd,
-    "engine": places.engine,
-    "heartbeat": places.heartbeat,
-    "footsteps": places.footsteps,
-    "bells": places.bells,
-    "clock": places.ticking,
-    "drone": music.drone,
-    "tension": music.tension,
-    "pad": music.pad,
-    "strings": music.strings,
-    "piano": music.piano,
-    "guitar": music.guitar,
-    "bass": music.bass,
-    "drums": music.drums,
-}
 NEUTRAL = Part("pad")
 """What is played where nothing was understood."""
 LAYER_LUFS = -20.0

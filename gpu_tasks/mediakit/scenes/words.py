@@ -3,29 +3,36 @@
 import re
 from dataclasses import dataclass, field
 
-from gpu_tasks.mediakit.scenes.colours import NAMED
-
 MAX_OF_A_KIND = 24
 SEVERAL = 5
 QUOTED = re.compile(r"[\"“”«»]([^\"“”«»]{1,60})[\"“”«»]|(?<!\w)['‘]([^'‘’]{1,60})['’](?!\w)")
 WORD = re.compile(r"[^\W_]+(?:['’]\w+)?")
 LONGEST_TERM = 3
 
-NUMBERS = {
-    word: count
-    for count, words in {
-        1: "one single lone lonely", 2: "two pair both", 3: "three few", 4: "four",
-        5: "five several some", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten",
-        12: "twelve dozen many lots", 14: "flock swarm school herd hundreds countless fleet",
-    }.items()
-    for word in words.split()
-}  # fmt: skip
 
-COLLECTIVES = {
-    "village": 5, "crowd": 12, "people": 4, "men": 3, "women": 3, "children": 4, "couple": 2,
-    "geese": 5,
-}  # fmt: skip
+def _pairs(table: str) -> dict[str, str]:
+    words = table.split()
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+NUMBERS = _pairs("""
+    one 1  single 1  lone 1  lonely 1  two 2  pair 2  both 2  three 3  few 3  four 4  five 5
+    several 5  some 5  six 6  seven 7  eight 8  nine 9  ten 10  twelve 12  dozen 12  many 12
+    lots 12  flock 14  swarm 14  school 14  herd 14  hundreds 14  countless 14  fleet 14
+""")
+COLLECTIVES = _pairs("""
+    couple 2  men 3  women 3  people 4  children 4  village 5  geese 5  crowd 12
+""")
 """Words for several of a kind, and how many are shown."""
+CODES = _pairs("""
+    red d13b3b  crimson a8213a  scarlet d92f1f  orange ec8033  yellow f3cb42  golden e8b23f
+    gold e8b23f  green 4f9a4a  emerald 2f9e6b  lime 9bcb3c  teal 2a8c8c  turquoise 3cc3bd
+    cyan 35c0d8  blue 3a72c8  navy 1d2f5e  indigo 48409a  purple 7d4bb0  violet 8f5cc4
+    lavender b9a4e0  magenta c83f9d  pink ee8fb4  rose e2708f  white f3f2ee  silver b9c0c8
+    grey 8b9096  gray 8b9096  black 24252b  brown 7a5437  beige d8c6a2  cream f3e7cb
+    bronze a3743c  copper b86b43
+""")
+"""The words for colours, and what they are in hexadecimal."""
 
 _TERMS = {
     "time": {
@@ -96,7 +103,7 @@ _TERMS = {
         "neon": "cyberpunk futuristic synthwave retro vaporwave",
         "vivid": "colourful colorful vibrant bright_colours rainbow_coloured",
     },
-}  # fmt: skip
+}
 
 VOCABULARY = {
     " ".join(word.split("_")): (kind, name)
@@ -168,9 +175,9 @@ class _Reader:
                     kind, name = VOCABULARY[singular]
                     self._understand(text)
                     # A rose is a flower of its colour, lavender a field of its own.
-                    if singular in NAMED:
+                    if singular in CODES:
                         self._colour = self._colour or singular
-                    several = COLLECTIVES.get(singular, SEVERAL if singular != text else None)
+                    several = int(COLLECTIVES.get(singular, SEVERAL if singular != text else 0))
                     self._take(kind, name, several)
                     return length
         self._describe(words[0])
@@ -188,18 +195,18 @@ class _Reader:
 
     def _describe(self, word: str) -> None:
         if word in NUMBERS or word.isdecimal():
-            self._count = min(NUMBERS.get(word) or int(word[:3]), MAX_OF_A_KIND) or None
+            self._count = min(int(NUMBERS.get(word, word[:3])), MAX_OF_A_KIND) or None
             self._understand(word)
-        elif word in NAMED:
+        elif word in CODES:
             self.end()
             self._colour = word
             self._understand(word)
 
-    def _take(self, kind: str, name: str, several: int | None) -> None:
+    def _take(self, kind: str, name: str, several: int) -> None:
         told = self.told
         if kind in ("thing", "place"):
             kept = told.things if kind == "thing" else told.places
-            kept.append(Named(name, self._count or several, self._colour))
+            kept.append(Named(name, self._count or several or None, self._colour))
             self._count = self._colour = None
         elif kind == "time":
             told.time = told.time or name

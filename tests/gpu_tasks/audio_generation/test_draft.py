@@ -11,7 +11,8 @@ from gpu_tasks.audio_generation.contract import (
     MAX_PROMPT_CHARACTERS,
     RATE,
 )
-from gpu_tasks.audio_generation.draft import FADE_SECONDS, LAYERS
+from gpu_tasks.audio_generation.draft import FADE_SECONDS
+from gpu_tasks.audio_generation.layers import LAYERS
 from gpu_tasks.audio_generation.mastering import CEILING, TARGET_LUFS
 from gpu_tasks.audio_generation.prompt import VOCABULARY
 from gpu_tasks.runtime.engine import Engine, load

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.mediakit.scenes.colours import LIGHTS
-from gpu_tasks.mediakit.scenes.placing import write
-from gpu_tasks.mediakit.scenes.scene import HORIZON, Scene
-from gpu_tasks.mediakit.scenes.setting import STANDING
-from gpu_tasks.mediakit.scenes.words import VOCABULARY
+from gpu_tasks.mediakit.scenes.light import LIGHTS, colour
+from gpu_tasks.mediakit.scenes.scene import Scene
+from gpu_tasks.mediakit.scenes.stage import HORIZON, Stage
+from gpu_tasks.mediakit.scenes.things import DRAWINGS, draw
+from gpu_tasks.mediakit.scenes.words import VOCABULARY, describe
 
 WIDTH, HEIGHT = 208, 120
 SEED = 4
@@ -139,26 +139,22 @@ def test_everything_that_is_understood_changes_the_picture(term: str):
     assert change(told.frame(1.0), frame("zzz", 1.0)) > 3
 
 
-@pytest.mark.parametrize("name", sorted(STANDING))
-def test_every_thing_can_be_painted_small_and_large(name: str):
-    painter, _ = STANDING[name]
+@pytest.mark.parametrize("name", sorted(DRAWINGS))
+def test_every_thing_can_be_drawn_small_and_large(name: str):
     for height in (8, 200):
-        sheet = painter(np.random.default_rng(1), height, LIGHTS["day"], None)
-        assert sheet.shape[0] == height
-        assert 0.02 < (sheet[..., 3] > 0).mean() < 0.95
-        assert (sheet[..., :3] <= sheet[..., 3:]).all()
+        canvas = np.zeros((240, 480, 3), np.uint8)
+        stage = Stage(canvas, describe(""), LIGHTS["day"], np.random.default_rng(1), 0.0)
+        draw(stage, name, (240, 220), height, colour("d13b3b"))
+        assert 0.02 < (canvas > 0).any(axis=2).sum() / height**2 < 3
 
 
 def test_a_caption_is_written_on_a_sign():
-    painter, _ = STANDING["sign"]
-    blank = painter(np.random.default_rng(1), 100, LIGHTS["day"], None)
-    written = blank.copy()
-    write(written, "Grüße aus Köln und von überall her")
-    inked = np.argwhere((blank != written).any(axis=2))
-    assert len(inked) > 50
-    (top, left), (bottom, right) = inked.min(axis=0), inked.max(axis=0)
-    assert 8 < top < bottom < 63
-    assert 6 < left < right < 144
+    def inked(prompt: str) -> np.ndarray:
+        picture = Scene(prompt, width=416, height=240, seed=SEED).frame()
+        return np.argwhere((picture < 60).all(axis=2))
+
+    written = inked("a sign in a field 'Grüße aus Köln und von überall her'")
+    assert len(written) > len(inked("a sign in a field")) + 100
 
 
 def test_words_in_quotes_are_shown_on_a_sign_if_no_sign_is_asked_for():
