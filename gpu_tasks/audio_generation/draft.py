@@ -1,7 +1,6 @@
 """The draft engine: ambience composed of layers that the prompt's words call for."""
 
 import zlib
-from pathlib import Path
 
 import numpy as np
 
@@ -16,8 +15,7 @@ from gpu_tasks.audio_generation.layers import LAYERS
 from gpu_tasks.audio_generation.mastering import at_loudness, faded, mastered
 from gpu_tasks.audio_generation.prompt import Part, Scene, understood
 from gpu_tasks.audio_generation.synthesis import Floats, Random, Score, slow
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.engine import Engine, Workspace
 
 NEUTRAL = Part("pad")
 """What is played where nothing was understood."""
@@ -30,17 +28,10 @@ LOWEST_ROOT_HZ = 110.0
 COMPOSED_SHARE = 0.9
 
 
-def load(model_dir: Path | None, device: str, dtype: str) -> "DraftEngine":
-    """The engine; it has neither weights to find nor a device to choose."""
-    del model_dir, device, dtype
-    return DraftEngine()
-
-
-class DraftEngine:
+class DraftEngine(Engine):
     """Composes by rule; the seed and the words decide about everything random."""
 
-    def __init__(self) -> None:
-        self.info = EngineInfo(name="draft", model="procedural ambience")
+    model = "procedural ambience"
 
     def run(self, payload: AudioGenerationPayload, workspace: Workspace) -> AudioGenerationResult:
         """Write the sound; the result names the layers that were understood."""

@@ -4,8 +4,7 @@ Evans et al., "Stable Audio Open", https://arxiv.org/abs/2407.14358; steps, guid
 negative prompt are those of its authors' tools and model card.
 """
 
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -21,10 +20,8 @@ from gpu_tasks.audio_generation.contract import (
 )
 from gpu_tasks.audio_generation.mastering import faded, mastered
 from gpu_tasks.audio_generation.synthesis import Floats
-from gpu_tasks.runtime import diffusion, weights
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
-from gpu_tasks.runtime.errors import EngineError, ErrorCode
+from gpu_tasks.runtime import diffusion
+from gpu_tasks.runtime.engine import Engine, Host, Workspace
 
 STEPS = 100
 GUIDANCE = 7.0
@@ -35,28 +32,21 @@ FADE_SECONDS = 0.01
 """Against a click where the sound is cut to its length."""
 
 
-def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
-    """The engine with its weights on ``device``."""
-    if model_dir is None:
-        raise ValueError("the production engine needs a folder of weights")
-    pipeline = StableAudioPipeline.from_pretrained(
-        str(weights.folder(model_dir, MODELS["audio"])),
-        dtype=getattr(torch, dtype),
-        local_files_only=True,
-    ).to(device)
-    pipeline.set_progress_bar_config(disable=True)
-    return ProductionEngine(pipeline)
-
-
-class ProductionEngine:
+class ProductionEngine(Engine):
     """Generates sounds, effects and music by latent diffusion."""
+
+    model = MODELS["audio"]
 
     def __init__(self, pipeline: Any) -> None:
         made = (pipeline.vae.config.sampling_rate, pipeline.vae.config.audio_channels)
         if made != (RATE, CHANNELS):
             raise ValueError(f"the model makes {made[0]} Hz with {made[1]} channels")
-        self.info = EngineInfo(name="production", model=MODELS["audio"])
         self._pipeline = pipeline
+
+    @classmethod
+    def load(cls, host: Host) -> Self:
+        """The engine with its weights on the device."""
+        return cls(diffusion.load(StableAudioPipeline, host, cls.model))
 
     def run(self, payload: AudioGenerationPayload, workspace: Workspace) -> AudioGenerationResult:
         """Write the sound, cut to its length and brought to the usual loudness."""
@@ -66,11 +56,11 @@ class ProductionEngine:
         workspace.progress(0.0)
         samples = payload.duration_sec * RATE
         sound = self._generated(payload, samples, workspace)
-
-        def written(share: float) -> None:
-            workspace.progress(DENOISED_SHARE + (1 - DENOISED_SHARE) * share)
-
-        wav.write(workspace.output("result"), mastered(faded(sound, FADE_SECONDS)), written)
+        wav.write(
+            workspace.output("result"),
+            mastered(faded(sound, FADE_SECONDS)),
+            workspace.progress_within(DENOISED_SHARE, 1.0),
+        )
         return AudioGenerationResult(
             duration_ms=payload.duration_sec * 1000,
             sample_rate=RATE,
@@ -98,12 +88,6 @@ class ProductionEngine:
             callback=denoised,
             output_type="np",
         )
-        return _checked(output.audios[0], samples)
-
-
-def _checked(audio: Any, samples: int) -> Floats:
-    """What the model made, if it is sound: half precision can overflow."""
-    sound = np.asarray(audio, np.float64)
-    if sound.shape != (CHANNELS, samples) or not np.isfinite(sound).all():
-        raise EngineError(ErrorCode.MODEL_ERROR)
-    return sound
+        sound = np.asarray(output.audios[0], np.float64)
+        diffusion.check_made(sound, (CHANNELS, samples))
+        return sound

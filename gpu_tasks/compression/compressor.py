@@ -2,8 +2,8 @@
 
 import math
 import shutil
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import Protocol
 
 from gpu_tasks.compression import encoders, plans, source
 from gpu_tasks.compression.contract import (
@@ -23,8 +23,7 @@ from gpu_tasks.compression.likeness import ssim
 from gpu_tasks.compression.plans import Plan
 from gpu_tasks.compression.source import Source
 from gpu_tasks.mediakit import audio, ffmpeg, film
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 TRIES = 5
@@ -42,29 +41,21 @@ MP4_PICTURES = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
 WEB_PIXELS = frozenset({"yuv420p", "yuvj420p"})
 
 
-class Presets(Protocol):
-    """What an engine encodes pictures with."""
+class Compressor(Engine):
+    """Compresses with encoders and presets of its choice."""
 
+    @abstractmethod
     def encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
         """For so many pixels at a constant quality; ``deep`` have more than eight bits."""
-        ...
 
+    @abstractmethod
     def preset(self, codec: Codec, pixels: float) -> str:
         """For so many pixels at a given rate, by software."""
-        ...
-
-
-class Compressor:
-    """An engine that compresses with the given presets."""
-
-    def __init__(self, info: EngineInfo, presets: Presets) -> None:
-        self.info = info
-        self._presets = presets
 
     def run(self, payload: CompressionPayload, workspace: Workspace) -> CompressionResult:
         """Write the smaller file; the result compares it with the source."""
         found = source.look(workspace.input("media"), pictures=payload.result.content_type == VIDEO)
-        work = _Work(found, workspace, self._presets)
+        work = _Work(found, workspace, self)
         try:
             if isinstance(payload.target, int):
                 plan = work.to_size(payload.target)
@@ -78,10 +69,10 @@ class Compressor:
 class _Work:
     """One call. Its methods return the plan of what lies at the output; None for a copy."""
 
-    def __init__(self, found: Source, workspace: Workspace, presets: Presets) -> None:
+    def __init__(self, found: Source, workspace: Workspace, compressor: Compressor) -> None:
         self._source = found
         self._workspace = workspace
-        self._presets = presets
+        self._compressor = compressor
         self._path = workspace.output("result")
         self._done = 0.0
 
@@ -149,14 +140,14 @@ class _Work:
             return
         pixels = shown.pixel_rate * self._source.seconds
         deep = bool(self._source.pictures and self._source.pictures.is_deep and shown.keeps_range)
-        encoder = self._presets.encoder(shown.codec, pixels, deep=deep)
+        encoder = self._compressor.encoder(shown.codec, pixels, deep=deep)
         try:
             encoded(self._source, plan, encoder, self._path, progress)
         except ffmpeg.FFmpegFailed:
             if encoder.name in encoders.SOFTWARE.values():
                 raise
             # What a device does not take (a size, a memory that is full), software does.
-            preset = self._presets.preset(shown.codec, pixels)
+            preset = self._compressor.preset(shown.codec, pixels)
             encoded(
                 self._source, plan, encoders.software(shown.codec, preset), self._path, progress
             )
@@ -183,7 +174,7 @@ class _Work:
             self._source,
             plan,
             # Two passes cost about as much as two encodings.
-            self._presets.preset(plan.pictures.codec, 2 * pixels),
+            self._compressor.preset(plan.pictures.codec, 2 * pixels),
             self._workspace.scratch("pass"),
             self._path,
             progress,

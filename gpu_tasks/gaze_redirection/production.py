@@ -1,7 +1,7 @@
 """The production engine: the warp, and then a network that redraws what is around the eyes."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Self
 
 from gpu_tasks.gaze_redirection.contract import (
     MODELS,
@@ -13,9 +13,7 @@ from gpu_tasks.mediakit.faces.gfpgan import load_restorer
 from gpu_tasks.mediakit.faces.regions import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE
 from gpu_tasks.mediakit.faces.restoration import FaceRestorer
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.runtime import weights
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.engine import Engine, Host, Workspace
 
 REGION = (*RIGHT_EYE, *LEFT_EYE, *RIGHT_BROW, *LEFT_BROW)
 """What is redrawn: the rest of the face was not changed."""
@@ -23,22 +21,18 @@ SHARE = 0.6
 """Of what the network draws: all of it would be another person's eyes."""
 
 
-def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
-    """The engine with its weights on ``device``; its network has one precision."""
-    del dtype
-    if model_dir is None:
-        raise ValueError("MODEL_DIR is not set: the production engine has no weights")
-    folder = weights.folder(model_dir, MODELS["restoration"])
-    return ProductionEngine(load_restorer(folder, device))
-
-
-class ProductionEngine:
+class ProductionEngine(Engine):
     """Moves the irises and restores the eyes; one call at a time."""
 
-    info = EngineInfo(name="production", model=f"iris warp, {MODELS['restoration']}")
+    model = f"iris warp, {MODELS['restoration']}"
 
     def __init__(self, restorer: FaceRestorer) -> None:
         self._restorer = restorer
+
+    @classmethod
+    def load(cls, host: Host) -> Self:
+        """The engine with its weights on the device; its network has one precision."""
+        return cls(load_restorer(host.weights(MODELS["restoration"]), host.device))
 
     def run(self, payload: GazeRedirectionPayload, workspace: Workspace) -> GazeRedirectionResult:
         """Write the redirected film."""

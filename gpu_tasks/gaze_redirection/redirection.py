@@ -118,14 +118,11 @@ def redirect(
     film = checked(rate_within(look(source, max_side=MAX_SIDE)))
     redirector = Redirector(float(film.frame_rate))
     sound = source if film.has_sound else None
-    count = 0
     with FilmWriter(
         target, width=film.width, height=film.height, frame_rate=film.frame_rate, sound=sound
     ) as writer:
-        for frame in _finished(at_most(film.frames()), redirector, finish):
-            count += 1
-            writer.write(frame)
-            workspace.progress(min(1.0, count / film.frames_expected))
+        frames = _finished(at_most(film.frames()), redirector, finish)
+        count = writer.write_all(frames, film.frames_expected, workspace.progress)
         if redirector.tracker.share_with_face < MIN_FACE_SHARE:
             raise EngineError(ErrorCode.INPUT_INVALID, NO_FACE)
     return _result(film, redirector, count)

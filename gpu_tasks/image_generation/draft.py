@@ -1,25 +1,16 @@
 """The draft engine: procedural scenes of what it understands of the prompt, on a CPU."""
 
-from pathlib import Path
-
 from gpu_tasks.image_generation import png
 from gpu_tasks.image_generation.contract import ImageGenerationPayload, ImageGenerationResult
 from gpu_tasks.mediakit.scenes.scene import Scene
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.prompts import cleaned
 
 
-def load(model_dir: Path | None, device: str, dtype: str) -> "DraftEngine":
-    """The engine; it has neither weights to find nor a device to choose."""
-    del model_dir, device, dtype
-    return DraftEngine()
-
-
-class DraftEngine:
+class DraftEngine(Engine):
     """Paints landscapes and things by rules; what it does not know, it leaves out."""
 
-    info = EngineInfo(name="draft", model="procedural scenes")
+    model = "procedural scenes"
 
     def run(self, payload: ImageGenerationPayload, workspace: Workspace) -> ImageGenerationResult:
         """Write the pictures, each a scene of its own seed."""

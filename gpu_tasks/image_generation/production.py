@@ -4,10 +4,8 @@ Cai et al., "Z-Image", https://arxiv.org/abs/2511.22699; steps and guidance are 
 card.
 """
 
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKL, ZImagePipeline
 
@@ -18,10 +16,8 @@ from gpu_tasks.image_generation.contract import (
     ImageGenerationResult,
 )
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.runtime import diffusion, weights
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
-from gpu_tasks.runtime.errors import EngineError, ErrorCode
+from gpu_tasks.runtime import diffusion
+from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.prompts import cleaned
 
 STEPS = 8
@@ -37,23 +33,22 @@ DENOISED_SHARE = 0.95
 """Of the work on one picture; the rest is decoding the latents and writing."""
 
 
-def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
-    """The engine with its weights on ``device``, or beside it where they have no room there."""
-    if model_dir is None:
-        raise ValueError("the production engine needs a folder of weights")
-    folder = weights.folder(model_dir, MODELS["image"])
-    vae = diffusion.decoder(AutoencoderKL, folder)
-    pipeline = diffusion.loaded(ZImagePipeline, folder, device, dtype, needs_gib=NEEDS_GIB, vae=vae)
-    pipeline.vae.enable_tiling()  # else decoding a large picture takes more than denoising it
-    return ProductionEngine(pipeline)
-
-
-class ProductionEngine:
+class ProductionEngine(Engine):
     """Generates pictures by a distilled diffusion transformer, one after another."""
 
+    model = MODELS["image"]
+
     def __init__(self, pipeline: Any) -> None:
-        self.info = EngineInfo(name="production", model=MODELS["image"])
         self._pipeline = pipeline
+
+    @classmethod
+    def load(cls, host: Host) -> Self:
+        """The engine with its weights on the device, or beside it where they have no room there."""
+        pipeline = diffusion.load(
+            ZImagePipeline, host, cls.model, needs_gib=NEEDS_GIB, vae=AutoencoderKL
+        )
+        pipeline.vae.enable_tiling()  # else decoding a large picture takes more than denoising it
+        return cls(pipeline)
 
     @torch.inference_mode()
     def run(self, payload: ImageGenerationPayload, workspace: Workspace) -> ImageGenerationResult:
@@ -90,12 +85,5 @@ class ProductionEngine:
             callback_on_step_end=diffusion.after_each_step(tell),
             output_type="np",
         )
-        return _checked(output.images[0], payload)
-
-
-def _checked(image: Any, payload: ImageGenerationPayload) -> Frame:
-    """What the model made, if it is a picture of the size: half precision can overflow."""
-    picture = np.asarray(image, np.float32)
-    if picture.shape != (payload.height, payload.width, 3) or not np.isfinite(picture).all():
-        raise EngineError(ErrorCode.MODEL_ERROR)
-    return np.asarray(np.round(picture * 255), np.uint8)
+        [picture] = diffusion.pictures(output.images, (1, payload.height, payload.width, 3))
+        return picture

@@ -1,6 +1,6 @@
 """What both engines work on: the recording, and the film that is made as long as it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -65,15 +65,16 @@ class Footage:
             raise OSError(f"{path} cannot be read back")
         return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
-    def writer(self, path: Path, sound: Path) -> FilmWriter:
-        """Where the result's frames go, with the recording as their sound."""
-        film = self.film
-        return FilmWriter(
-            path, width=film.width, height=film.height, frame_rate=film.frame_rate, sound=sound
-        )
-
-    def result(self) -> LipSyncResult:
-        """What the result is like."""
+    def write(self, frames: Iterable[Frame], workspace: Workspace, begun: float) -> LipSyncResult:
+        """Write the result, with the recording as its sound; ``begun`` is the share done before."""
+        with FilmWriter(
+            workspace.output("result"),
+            width=self.film.width,
+            height=self.film.height,
+            frame_rate=self.film.frame_rate,
+            sound=workspace.input("audio"),
+        ) as writer:
+            writer.write_all(frames, self.frames, workspace.progress_within(begun, 1.0))
         return LipSyncResult(
             duration_ms=round(self.frames * 1000 / self.film.frame_rate),
             width=self.film.width,
@@ -104,7 +105,7 @@ def read(workspace: Workspace) -> Footage:
     frames = max(1, round(sound.size * film.frame_rate / RATE))
     folder = workspace.scratch("frames")
     folder.mkdir()
-    faces = _faces(film, frames, folder, lambda share: workspace.progress(share * READ_SHARE))
+    faces = _faces(film, frames, folder, workspace.progress_within(0.0, READ_SHARE))
     footage = Footage(sound=sound, film=film, frames=frames, folder=folder, faces=faces)
     if footage.frames_with_face < max(1, MIN_FACE_SHARE * frames):
         raise EngineError(ErrorCode.INPUT_INVALID, NO_FACE)

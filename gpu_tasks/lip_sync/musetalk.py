@@ -20,7 +20,7 @@ from transformers import WhisperFeatureExtractor, WhisperModel
 from gpu_tasks.lip_sync.contract import MODELS
 from gpu_tasks.mediakit.audio import RATE, Samples
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.runtime.weights import folder
+from gpu_tasks.runtime.engine import Host
 
 SIDE = 256
 """Of the faces that the network sees, in pixels."""
@@ -39,26 +39,17 @@ Tensor = Any
 class MuseTalk:
     """The three networks; faces are square RGB pictures of ``SIDE``."""
 
-    def __init__(self, *, unet: Any, vae: Any, whisper: Any, features: Any) -> None:
-        self._unet = unet
-        self._vae = vae
-        self._whisper = whisper
-        self._features = features
+    def __init__(self, host: Host) -> None:
+        def ready(network: Any) -> Any:
+            return network.to(host.device, dtype).eval().requires_grad_(False)
 
-    @classmethod
-    def load(cls, model_dir: Path, device: str, dtype: str) -> "MuseTalk":
-        """The networks in half precision where ``dtype`` says so, on the device."""
-        precision = getattr(torch, dtype)
-        speech = folder(model_dir, MODELS["speech"])
-        whisper = WhisperModel.from_pretrained(speech, dtype=precision).encoder
-        vae = AutoencoderKL.from_pretrained(folder(model_dir, MODELS["vae"]), torch_dtype=precision)
-        unet = _unet(folder(model_dir, MODELS["unet"]) / VERSION).to(precision)
-        return cls(
-            unet=unet.to(device).eval().requires_grad_(False),
-            vae=vae.to(device).eval().requires_grad_(False),
-            whisper=whisper.to(device).eval().requires_grad_(False),
-            features=WhisperFeatureExtractor.from_pretrained(speech),
-        )
+        dtype = getattr(torch, host.dtype)
+        speech = host.weights(MODELS["speech"])
+        self._features = WhisperFeatureExtractor.from_pretrained(speech)
+        self._whisper = ready(WhisperModel.from_pretrained(speech, dtype=dtype).encoder)
+        vae = AutoencoderKL.from_pretrained(host.weights(MODELS["vae"]), torch_dtype=dtype)
+        self._vae = ready(vae)
+        self._unet = ready(_unet(host.weights(MODELS["unet"]) / VERSION))
 
     @torch.inference_mode()
     def hear(self, sound: Samples, progress: Callable[[float], None]) -> Tensor:

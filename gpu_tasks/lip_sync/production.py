@@ -5,8 +5,7 @@ Where it is asked for, GFPGAN sharpens what was painted.
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from gpu_tasks.lip_sync import footage
 from gpu_tasks.lip_sync.blending import Box
@@ -17,9 +16,7 @@ from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.regions import OVAL
 from gpu_tasks.mediakit.faces.restoration import FaceRestorer
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
-from gpu_tasks.runtime.weights import folder
+from gpu_tasks.runtime.engine import Engine, Host, Workspace
 
 BATCH = 16
 """Faces at a time: under 6 GB in half precision."""
@@ -31,42 +28,35 @@ ENHANCED_SHARE = 0.8
 """Of what the enhancing network draws."""
 
 
-def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
-    """The engine with its weights from ``model_dir``."""
-    if model_dir is None:
-        raise ValueError("the weights' folder is not set")
-
-    @cache
-    def restorer() -> FaceRestorer:
-        # Loaded for the first who asks for it, as are its packages: most do not.
-        from gpu_tasks.mediakit.faces.gfpgan import load_restorer  # noqa: PLC0415
-
-        return load_restorer(folder(model_dir, MODELS["restoration"]), device)
-
-    return ProductionEngine(MuseTalk.load(model_dir, device, dtype), restorer)
-
-
-class ProductionEngine:
+class ProductionEngine(Engine):
     """Makes the film's largest face speak."""
 
+    model = MODELS["unet"]
+
     def __init__(self, musetalk: MuseTalk, restorer: Callable[[], FaceRestorer]) -> None:
-        self.info = EngineInfo(name="production", model=MODELS["unet"])
         self._musetalk = musetalk
         self._restorer = restorer
+
+    @classmethod
+    def load(cls, host: Host) -> Self:
+        """The engine; what enhances faces is loaded for the first who asks for it."""
+
+        @cache
+        def restorer() -> FaceRestorer:
+            # With its packages: most do not ask.
+            from gpu_tasks.mediakit.faces.gfpgan import load_restorer  # noqa: PLC0415
+
+            return load_restorer(host.weights(MODELS["restoration"]), host.device)
+
+        return cls(MuseTalk(host), restorer)
 
     def run(self, payload: LipSyncPayload, workspace: Workspace) -> LipSyncResult:
         """Write the film; frames without a face stay as they are."""
         restorer = self._restorer() if payload.enhance_face else None
         scene = footage.read(workspace)
-        heard = self._musetalk.hear(
-            scene.sound, lambda share: workspace.progress(READ_SHARE + HEARD_SHARE * share)
-        )
         begun = READ_SHARE + HEARD_SHARE
-        with scene.writer(workspace.output("result"), workspace.input("audio")) as writer:
-            for index, frame in enumerate(self._spoken(scene, heard, restorer)):
-                writer.write(frame)
-                workspace.progress(begun + (1 - begun) * (index + 1) / scene.frames)
-        return scene.result()
+        heard = self._musetalk.hear(scene.sound, workspace.progress_within(READ_SHARE, begun))
+        return scene.write(self._spoken(scene, heard, restorer), workspace, begun)
 
     def _spoken(self, scene: Footage, heard: Any, restorer: FaceRestorer | None) -> Iterator[Frame]:
         for start in range(0, scene.frames, BATCH):

@@ -5,7 +5,7 @@ record odd sizes. All of it ends here: engines see RGB frames of one even size a
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -288,6 +288,16 @@ class FilmWriter:
         if frame.shape != self._shape or frame.dtype != np.uint8:
             raise ValueError(f"a frame of {frame.shape} {frame.dtype}, not {self._shape} uint8")
         self._input.write(np.ascontiguousarray(frame).data)
+
+    def write_all(
+        self, frames: Iterable[Frame], expected: float, progress: Callable[[float], None]
+    ) -> int:
+        """Append frames, of which about so many are expected; returns how many there were."""
+        count = 0
+        for count, frame in enumerate(frames, start=1):
+            self.write(frame)
+            progress(min(1.0, count / expected))
+        return count
 
     def __exit__(
         self,

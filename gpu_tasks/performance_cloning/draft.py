@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -22,11 +21,9 @@ from gpu_tasks.performance_cloning.performance import (
     driving_film,
     performed,
     portrait,
-    result,
-    written,
+    write,
 )
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.engine import Engine, Workspace
 
 WATCH_SHARE = 0.4
 """Of the progress, for watching the driving film."""
@@ -47,17 +44,10 @@ class Moment:
     """How open they are, the person's right one first."""
 
 
-def load(model_dir: Path | None, device: str, dtype: str) -> "DraftEngine":
-    """The engine; its networks are bundled, and run on the CPU."""
-    del model_dir, device, dtype
-    return DraftEngine()
-
-
-class DraftEngine:
+class DraftEngine(Engine):
     """Gives a portrait the head movements, the expressions, the mouth and the blinks of a film."""
 
-    def __init__(self) -> None:
-        self.info = EngineInfo(name="draft", model="face landmarks, mesh warp")
+    model = "face landmarks, mesh warp"
 
     def run(
         self, payload: PerformanceCloningPayload, workspace: Workspace
@@ -70,16 +60,17 @@ class DraftEngine:
         film = driving_film(workspace.input("driving"))
         watched = [
             None if points is None else _moment(frame, points)
-            for frame, points in performed(
-                film, lambda share: workspace.progress(share * WATCH_SHARE)
-            )
+            for frame, points in performed(film, workspace.progress_within(0.0, WATCH_SHARE))
         ]
-        with written(workspace, film, still.picture) as writer:
-            for index, frame in enumerate(_acted(still, _filled(watched))):
-                writer.write(frame)
-                done = (index + 1) / len(watched)
-                workspace.progress(WATCH_SHARE + (1 - WATCH_SHARE) * done)
-        return result(film, still.picture, [moment is not None for moment in watched])
+        height, width = still.picture.shape[:2]
+        return write(
+            _acted(still, _filled(watched)),
+            workspace,
+            film,
+            size=(width, height),
+            seen=[moment is not None for moment in watched],
+            begun=WATCH_SHARE,
+        )
 
 
 def _moment(frame: Frame, points: Points) -> Moment:

@@ -1,7 +1,6 @@
 """Where the limbs of a person are: RT-DETR finds the person, ViTPose the joints."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.performance_cloning.contract import MODELS
 from gpu_tasks.performance_cloning.skeleton import Keypoints
-from gpu_tasks.runtime.weights import folder
+from gpu_tasks.runtime.engine import Host
 
 PERSON = 0
 """Of COCO's classes."""
@@ -31,12 +30,12 @@ Box = tuple[float, float, float, float]
 class People:
     """Both networks, in single precision: they are small beside the one that paints."""
 
-    def __init__(self, model_dir: Path, device: str) -> None:
-        people, pose = folder(model_dir, MODELS["people"]), folder(model_dir, MODELS["pose"])
+    def __init__(self, host: Host) -> None:
+        people, pose = host.weights(MODELS["people"]), host.weights(MODELS["pose"])
         self._finds = RTDetrImageProcessorPil.from_pretrained(people)
-        self._finder = _ready(RTDetrForObjectDetection.from_pretrained(people), device)
+        self._finder = _ready(RTDetrForObjectDetection.from_pretrained(people), host.device)
         self._poses = VitPoseImageProcessorPil.from_pretrained(pose)
-        self._poser = _ready(VitPoseForPoseEstimation.from_pretrained(pose), device)
+        self._poser = _ready(VitPoseForPoseEstimation.from_pretrained(pose), host.device)
 
     @torch.inference_mode()
     def keypoints(self, frames: Sequence[Frame], faces: Sequence[Points]) -> list[Keypoints]:

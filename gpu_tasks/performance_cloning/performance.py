@@ -1,6 +1,6 @@
 """What both engines work on: the portrait, and the performance of the face in the driving film."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -101,24 +101,33 @@ def performed(
         raise EngineError(ErrorCode.INPUT_INVALID, NO_PERFORMANCE)
 
 
-def written(workspace: Workspace, film: Film, picture: Frame) -> FilmWriter:
-    """Where the result's frames go: of the picture's size, with the driving film's sound."""
-    height, width = picture.shape[:2]
-    return FilmWriter(
+def write(
+    frames: Iterable[Frame],
+    workspace: Workspace,
+    film: Film,
+    *,
+    size: tuple[int, int],
+    seen: list[bool],
+    begun: float,
+) -> PerformanceCloningResult:
+    """Write the result, of a width and height, with the driving film's sound.
+
+    ``seen`` says of each frame of that whether it shows the face; ``begun`` is the share of the
+    work done before.
+    """
+    width, height = size
+    with FilmWriter(
         workspace.output("result"),
         width=width,
         height=height,
         frame_rate=film.frame_rate,
         sound=film.path if film.has_sound else None,
-    )
-
-
-def result(film: Film, picture: Frame, seen: list[bool]) -> PerformanceCloningResult:
-    """What a film is like that has the pictures' size and as many frames as the driving one."""
+    ) as writer:
+        writer.write_all(frames, len(seen), workspace.progress_within(begun, 1.0))
     return PerformanceCloningResult(
         duration_ms=round(len(seen) * 1000 / film.frame_rate),
-        width=picture.shape[1],
-        height=picture.shape[0],
+        width=width,
+        height=height,
         frame_rate=float(film.frame_rate),
         frames=len(seen),
         frames_with_face=sum(seen),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
@@ -21,13 +21,11 @@ from gpu_tasks.performance_cloning.performance import (
     driving_film,
     performed,
     portrait,
-    result,
-    written,
+    write,
 )
 from gpu_tasks.performance_cloning.skeleton import Keypoints, drawn, laid_over
 from gpu_tasks.performance_cloning.wan import Effort, Wan
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.engine import Engine, Host, Workspace
 
 BATCH = 16
 """Frames whose people are looked for at once."""
@@ -46,25 +44,19 @@ class _Watched:
     seen: list[bool] = field(default_factory=list)
 
 
-def load(
-    model_dir: Path | None,
-    device: str,
-    dtype: str,
-    effort: Effort = Effort(),  # noqa: B008 - it is immutable
-) -> "ProductionEngine":
-    """The engine with its weights from ``model_dir``."""
-    if model_dir is None:
-        raise ValueError("the weights' folder is not set")
-    return ProductionEngine(Wan(model_dir, device, dtype, effort), People(model_dir, device))
-
-
-class ProductionEngine:
+class ProductionEngine(Engine):
     """Makes a portrait act out a film."""
 
+    model = MODELS["video"]
+
     def __init__(self, wan: Wan, people: People) -> None:
-        self.info = EngineInfo(name="production", model=MODELS["video"])
         self._wan = wan
         self._people = people
+
+    @classmethod
+    def load(cls, host: Host, effort: Effort = Effort()) -> Self:  # noqa: B008 - it is frozen
+        """The engine with its weights."""
+        return cls(Wan(host, effort), People(host))
 
     def run(
         self, payload: PerformanceCloningPayload, workspace: Workspace
@@ -72,21 +64,17 @@ class ProductionEngine:
         """Write the film; where the driving face is not seen, the last that was seen counts."""
         still = portrait(workspace.input("source"))
         film = driving_film(workspace.input("driving"))
-        watched = self._watched(film, lambda share: workspace.progress(share * WATCH_SHARE))
+        watched = self._watched(film, workspace.progress_within(0.0, WATCH_SHARE))
+        begun = WATCH_SHARE + PAINT_SHARE
         size = self._wan.size_for(still.picture, len(watched.seen))
         frames = self._wan.painted(
             _resized(still.picture, size),
             self._figures(still, watched, size),
             watched.faces,
             seed=payload.seed,
-            progress=lambda share: workspace.progress(WATCH_SHARE + PAINT_SHARE * share),
+            progress=workspace.progress_within(WATCH_SHARE, begun),
         )
-        with written(workspace, film, frames[0]) as writer:
-            begun = WATCH_SHARE + PAINT_SHARE
-            for index, frame in enumerate(frames):
-                writer.write(frame)
-                workspace.progress(begun + (1 - begun) * (index + 1) / len(frames))
-        return result(film, frames[0], watched.seen)
+        return write(frames, workspace, film, size=size, seen=watched.seen, begun=begun)
 
     def _watched(self, film: Film, progress: Callable[[float], None]) -> _Watched:
         watched = _Watched()

@@ -6,17 +6,14 @@ Cheng et al. 2025, https://arxiv.org/abs/2509.14055; settings of `Wan-Video/Wan2
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from diffusers import WanAnimatePipeline
+from diffusers import AutoencoderKLWan, WanAnimatePipeline
 from PIL import Image
 
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.performance_cloning.contract import MODELS
-from gpu_tasks.runtime.weights import folder
+from gpu_tasks.runtime import diffusion
+from gpu_tasks.runtime.engine import Host
 
 STEPS = 20
 GUIDANCE = 1.0
@@ -36,8 +33,8 @@ MAX_AREA = 832 * 480
 """Pixels."""
 PAINT_SECONDS = 600
 """Of the time limit; loading (48 GB in a cold container), watching and encoding have the rest."""
-WHOLE_BYTES = 70 * 1024**3
-"""Of a GPU's memory that holds all at once: with less, what is idle waits in main memory."""
+NEEDS_GIB = 70
+"""Of a GPU's memory that holds all at once."""
 
 _LAYERS, _CHANNELS, _WEIGHTS = 40, 5120, 14e9
 _OPERATIONS_PER_SECOND = 150e12
@@ -59,17 +56,11 @@ class Effort:
 class Wan:
     """The pipeline, in half precision but for its autoencoder."""
 
-    def __init__(self, model_dir: Path, device: str, dtype: str, effort: Effort) -> None:
+    def __init__(self, host: Host, effort: Effort) -> None:
         self._effort = effort
-        precision = {"default": getattr(torch, dtype), "vae": torch.float32}
-        self._pipeline = WanAnimatePipeline.from_pretrained(
-            folder(model_dir, MODELS["video"]), dtype=precision
+        self._pipeline = diffusion.load(
+            WanAnimatePipeline, host, MODELS["video"], needs_gib=NEEDS_GIB, vae=AutoencoderKLWan
         )
-        self._pipeline.set_progress_bar_config(disable=True)
-        if _is_small(device):
-            self._pipeline.enable_model_cpu_offload(device=device)
-        else:
-            self._pipeline.to(device)
 
     @property
     def face_side(self) -> int:
@@ -100,32 +91,27 @@ class Wan:
         ``progress`` hears the share done at every step of every segment.
         """
         count, length = segments(len(figures))
-        told = 0
-
-        def step(_pipeline: Any, _step: int, _time: Any, _values: Any) -> dict[str, Any]:
-            nonlocal told
-            told += 1
-            progress(told / (count * self._effort.steps))
-            return {}
-
+        steps = count * self._effort.steps
         height, width = figures[0].shape[:2]
         needed = count * (length - OVERLAP) + OVERLAP
-        film = self._pipeline(
-            image=Image.fromarray(portrait),
-            pose_video=_padded(figures, needed),
-            face_video=_padded(faces, needed),
-            prompt=PROMPT,
-            height=height,
-            width=width,
-            segment_frame_length=length,
-            prev_segment_conditioning_frames=OVERLAP,
-            num_inference_steps=self._effort.steps,
-            guidance_scale=GUIDANCE,
-            generator=torch.Generator("cpu").manual_seed(seed),
-            callback_on_step_end=step,
-            output_type="np",
-        ).frames[0]
-        return [np.rint(one * 255).astype(np.uint8) for one in film[: len(figures)]]
+        with diffusion.at_work(self._pipeline):
+            output = self._pipeline(
+                image=Image.fromarray(portrait),
+                pose_video=_padded(figures, needed),
+                face_video=_padded(faces, needed),
+                prompt=PROMPT,
+                height=height,
+                width=width,
+                segment_frame_length=length,
+                prev_segment_conditioning_frames=OVERLAP,
+                num_inference_steps=self._effort.steps,
+                guidance_scale=GUIDANCE,
+                generator=diffusion.generator(seed),
+                callback_on_step_end=diffusion.after_each_step(lambda done: progress(done / steps)),
+                output_type="np",
+            )
+        film = output.frames[0][: len(figures)]
+        return list(diffusion.pictures(film, (len(figures), height, width, 3)))
 
 
 def segments(frames: int) -> tuple[int, int]:
@@ -160,7 +146,3 @@ def _padded(frames: Sequence[Frame], needed: int) -> list[Image.Image]:
     """As the pipeline wants them, with the last one standing still to the end of the segment."""
     pictures = [Image.fromarray(frame) for frame in frames]
     return pictures + pictures[-1:] * (needed - len(pictures))
-
-
-def _is_small(device: str) -> bool:
-    return device.startswith("cuda") and torch.cuda.mem_get_info(device)[1] < WHOLE_BYTES

@@ -20,8 +20,7 @@ from gpu_tasks.render.drawing import drawn_for
 from gpu_tasks.render.joining import Progress
 from gpu_tasks.render.plan import Plan, Stretch, plan
 from gpu_tasks.render.sources import Look, look, torn, unreadable
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 
 logger = logging.getLogger(__name__)
@@ -44,11 +43,10 @@ class StandsStill(Exception):
     """FFmpeg runs and does nothing."""
 
 
-class RenderEngine:
+class RenderEngine(Engine):
     """Renders one film at a time."""
 
-    def __init__(self, name: str) -> None:
-        self.info = EngineInfo(name=name, model="FFmpeg")
+    model = "FFmpeg"
 
     def run(self, payload: RenderPayload, workspace: Workspace) -> RenderResult:
         """Write the film; stretches that are made are stored at once."""
@@ -275,7 +273,7 @@ class Rendering:
             pictures.timescale(self.output.rate),
             self.workspace.output("result"),
             self.seconds,
-            lambda share: self.workspace.progress(1 - JOINING_SHARE * (1 - share)),
+            self.workspace.progress_within(1 - JOINING_SHARE, 1.0),
         )
 
 

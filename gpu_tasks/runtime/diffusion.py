@@ -1,39 +1,39 @@
-"""Diffusion pipelines of production engines: loading, progress, and the length of prompts."""
+"""Diffusion pipelines of production engines: loading, progress, prompts, and what they make."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from gpu_tasks.runtime.engine import Host
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 
-def loaded(
-    kind: Any, folder: Path, device: str, dtype: str, *, needs_gib: int, **parts: Any
-) -> Any:
-    """The pipeline of a class, from the folder of its weights.
+def load(kind: Any, host: Host, model: str, *, needs_gib: int = 0, vae: Any = None) -> Any:
+    """The pipeline of a class, with the weights of ``id@revision``.
 
     Where the GPU has less than ``needs_gib`` of memory, its models are kept in main memory and
-    brought to the GPU one at a time.
+    brought to the GPU one at a time. A ``vae``, the class of its decoder of latents, is loaded in
+    float32: half precision shows in the pictures.
     """
+    folder = str(host.weights(model))
+    parts = {}
+    if vae is not None:
+        parts["vae"] = vae.from_pretrained(
+            folder, subfolder="vae", dtype=torch.float32, local_files_only=True
+        )
     pipeline = kind.from_pretrained(
-        str(folder), dtype=getattr(torch, dtype), local_files_only=True, **parts
+        folder, dtype=getattr(torch, host.dtype), local_files_only=True, **parts
     )
     pipeline.set_progress_bar_config(disable=True)
-    if device.startswith("cuda") and _gib_of(device) < needs_gib:
-        pipeline.enable_model_cpu_offload(device=device)
+    if host.device.startswith("cuda") and _gib_of(host.device) < needs_gib:
+        pipeline.enable_model_cpu_offload(device=host.device)
     else:
-        pipeline.to(device)
+        pipeline.to(host.device)
     return pipeline
-
-
-def decoder(kind: Any, folder: Path) -> Any:
-    """The decoder of a pipeline's latents, in float32: half precision shows in the pictures."""
-    return kind.from_pretrained(
-        str(folder), subfolder="vae", dtype=torch.float32, local_files_only=True
-    )
 
 
 @contextmanager
@@ -57,9 +57,12 @@ def after_each_step(tell: Callable[[int], None]) -> Callable[..., dict[str, Any]
 
     What ``tell`` raises ends the pipeline.
     """
+    done = 0
 
-    def stepped(_pipeline: Any, step: int, _time: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
-        tell(step + 1)
+    def stepped(_pipeline: Any, _step: int, _time: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
+        nonlocal done
+        done += 1
+        tell(done)
         return {}
 
     return stepped
@@ -78,3 +81,17 @@ def check_length(tokenizer: Any, prompt: str, limit: int) -> None:
             ErrorCode.INPUT_INVALID,
             f"The prompt is too long: the model reads {limit} tokens, this has {tokens}.",
         )
+
+
+def check_made(made: Any, shape: tuple[int, ...]) -> None:
+    """Raise MODEL_ERROR for values that are not of this shape, or not finite: as half precision
+    overflows.
+    """
+    if made.shape != shape or not np.isfinite(made).all():
+        raise EngineError(ErrorCode.MODEL_ERROR)
+
+
+def pictures(made: Any, shape: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
+    """Values of 0 to 1 as pictures, one after another; raises as ``check_made`` at once."""
+    check_made(made, shape)
+    return (np.asarray(np.rint(one * 255), np.uint8) for one in made)

@@ -1,14 +1,16 @@
-"""What an engine is: ``load`` once, ``run`` once per call, in a workspace of files."""
+"""What an engine is: loaded once, ``run`` once per call, in a workspace of files."""
 
 import importlib
 import pkgutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Self
 
 import gpu_tasks
+from gpu_tasks.runtime import weights
 from gpu_tasks.runtime.contract import Contract, EngineInfo, Wire
 
 SHARED = ("runtime", "mediakit")
@@ -40,15 +42,52 @@ class Workspace:
         """Where the engine may write a file of its own."""
         return self.root / name
 
+    def progress_within(self, begin: float, end: float) -> Callable[[float], None]:
+        """Reports the share done of one part of the work, which is from ``begin`` to ``end``."""
+        return lambda share: self.progress(begin + (end - begin) * share)
 
-class Engine(Protocol):
-    """A loaded engine."""
 
-    info: EngineInfo
+@dataclass(frozen=True)
+class Host:
+    """What an engine is loaded onto; by default a CPU, without weights."""
 
+    model_dir: Path | None = None
+    device: str = "cpu"
+    dtype: str = "float32"
+    """What it reckons in, as PyTorch names it."""
+
+    def weights(self, model: str) -> Path:
+        """The folder of ``id@revision``; raises ``FileNotFoundError`` where it is not there."""
+        if self.model_dir is None:
+            raise FileNotFoundError(f"no weights of {model}: MODEL_DIR is not set")
+        folder = weights.folder(self.model_dir, model)
+        if not folder.is_dir():  # libraries would look for it elsewhere
+            raise FileNotFoundError(f"no weights of {model}: {folder} is missing")
+        return folder
+
+
+class Engine(ABC):
+    """A loaded engine: ``DraftEngine`` of a function's `draft.py`, ``ProductionEngine`` of its
+    `production.py`.
+    """
+
+    model: str
+    """What does the work: model ids with their revisions, where it has any."""
+
+    @classmethod
+    def load(cls, host: Host) -> Self:
+        """The engine with what it needs; one without weights needs nothing of its host."""
+        del host
+        return cls()
+
+    @property
+    def info(self) -> EngineInfo:
+        """Which engine this is, by the module that it is defined in."""
+        return EngineInfo(name=type(self).__module__.rpartition(".")[2], model=self.model)
+
+    @abstractmethod
     def run(self, payload: Any, workspace: Workspace) -> Wire:
         """Do the work; known failures raise ``EngineError``."""
-        ...
 
 
 @cache
@@ -62,8 +101,8 @@ def contracts() -> dict[str, Contract]:
     return found
 
 
-def load(function: str, engine: str, model_dir: Path | None, device: str, dtype: str) -> Engine:
+def load(function: str, engine: str, host: Host = Host()) -> Engine:
     """The engine ``draft`` or ``production`` of a function; `loading.Engines` keeps it."""
     module = importlib.import_module(f"gpu_tasks.{function}.{engine}")
-    loaded: Engine = module.load(model_dir=model_dir, device=device, dtype=dtype)
-    return loaded
+    kind: type[Engine] = getattr(module, f"{engine.title()}Engine")
+    return kind.load(host)

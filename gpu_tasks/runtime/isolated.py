@@ -12,7 +12,7 @@ from typing import Any
 from gpu_tasks.runtime import sandbox
 from gpu_tasks.runtime.confinement import Limits
 from gpu_tasks.runtime.contract import Contract, EngineInfo, InputFile, OutputFile, Payload, Wire
-from gpu_tasks.runtime.engine import Engine, Workspace, contracts, load
+from gpu_tasks.runtime.engine import Engine, Host, Workspace, contracts, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.runtime.sandbox import Limit, SandboxExceeded
 
@@ -31,7 +31,6 @@ CODE_OF_LIMIT = {
     Limit.TIME: ErrorCode.GPU_TIMEOUT,
     Limit.CRASH: ErrorCode.MODEL_ERROR,
 }
-DEVICE, DTYPE = "cpu", "float32"
 
 
 def limits_of(contract: Contract) -> Limits:
@@ -47,8 +46,8 @@ def limits_of(contract: Contract) -> Limits:
     )
 
 
-class IsolatedEngine:
-    """An engine on a CPU that is loaded for each call (`gpu_tasks.runtime.engine.Engine`)."""
+class IsolatedEngine(Engine):
+    """An engine on a CPU that is loaded for each call."""
 
     def __init__(
         self,
@@ -62,7 +61,12 @@ class IsolatedEngine:
         self._function = function
         loading = limits_of(contracts()[function])
         self._limits = limits or loading
-        self.info = EngineInfo.model_validate(self._call("describe", loading))
+        self._info = EngineInfo.model_validate(self._call("describe", loading))
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the engine says of itself."""
+        return self._info
 
     def run(self, payload: Payload, workspace: Workspace) -> Wire:
         """The engine's result; raises as it does, and ``EngineError`` where it takes too much."""
@@ -149,4 +153,4 @@ def run(
 
 
 def _loaded(function: str, engine: str, model_dir: str | None) -> Engine:
-    return load(function, engine, Path(model_dir) if model_dir else None, DEVICE, DTYPE)
+    return load(function, engine, Host(Path(model_dir) if model_dir else None))

@@ -4,9 +4,8 @@ import gc
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
 
-from gpu_tasks.runtime.engine import Engine, load
+from gpu_tasks.runtime.engine import Engine, Host, load
 
 
 @dataclass(frozen=True)
@@ -21,24 +20,15 @@ class Engines:
     """Loaded engines, the one used last at the end; for one thread at a time."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str, Path | None, str, str], Engine] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str, Host], Engine] = OrderedDict()
 
-    def get(
-        self,
-        *,
-        function: str,
-        engine: str,
-        model_dir: Path | None,
-        device: str,
-        dtype: str,
-        at_most: int | None = None,
-    ) -> Loaded:
+    def get(self, function: str, engine: str, host: Host, *, at_most: int | None = None) -> Loaded:
         """The engine, loaded if it is not yet.
 
         With ``at_most``, those unused for longest go before another is loaded: memory that is
         full fails the call, whichever engine fills it.
         """
-        key = (function, engine, model_dir, device, dtype)
+        key = (function, engine, host)
         if key in self._kept:
             self._kept.move_to_end(key)
             return Loaded(self._kept[key], 0.0)

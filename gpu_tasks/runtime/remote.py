@@ -9,12 +9,11 @@ from pydantic import SecretStr, ValidationError
 from gpu_tasks.runtime import runner
 from gpu_tasks.runtime.callback import Reporter
 from gpu_tasks.runtime.contract import Contract, GpuClass, Outcome, Payload
+from gpu_tasks.runtime.engine import Host
 from gpu_tasks.runtime.errors import ErrorCode, Stopped
 from gpu_tasks.runtime.loading import Engines, Loaded
 
 logger = logging.getLogger(__name__)
-
-CPU_DTYPE = "float32"
 
 
 def answer(
@@ -72,7 +71,5 @@ _engines = Engines()
 def _loaded(contract: Contract, engine: str, model_dir: Path) -> Loaded:
     """The engine, loaded once per process; drafts are made for CPUs."""
     on_gpu = engine != "draft" and contract.gpu is not GpuClass.CPU
-    device, dtype = ("cuda", contract.dtype) if on_gpu else ("cpu", CPU_DTYPE)
-    return _engines.get(
-        function=contract.name, engine=engine, model_dir=model_dir, device=device, dtype=dtype
-    )
+    host = Host(model_dir, "cuda", contract.dtype) if on_gpu else Host(model_dir)
+    return _engines.get(contract.name, engine, host)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpu_tasks.mediakit.audio import RATE, Samples
-from gpu_tasks.mediakit.utterances import Utterance
+from gpu_tasks.mediakit.speech.utterances import Utterance
 
 CHUNK_SAMPLES = 30 * RATE
 MAX_PAUSE_SAMPLES = 3 * RATE

@@ -2,21 +2,21 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from gpu_tasks.mediakit.audio import RATE, Samples
+from gpu_tasks.runtime.engine import Host
+from gpu_tasks.transcription.contract import MODELS
 from gpu_tasks.transcription.turns import Turn
 
 
 class Diarization:
-    """The pipeline of a folder of weights, loaded at its first use."""
+    """The pipeline, loaded at its first use."""
 
-    def __init__(self, folder: Path, device: str) -> None:
-        self._folder = folder
-        self._device = device
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self._pipeline: Any = None
 
     def turns(self, sound: Samples, tick: Callable[[float], None]) -> list[Turn]:
@@ -35,13 +35,12 @@ class Diarization:
 
     def _loaded(self) -> Any:
         if self._pipeline is None:
-            if not self._folder.is_dir():  # it would be asked of the hub
-                raise FileNotFoundError(f"no pipeline in {self._folder}")
+            folder = self._host.weights(MODELS["diarization"])
             os.environ["PYANNOTE_METRICS_ENABLED"] = "0"  # else each use is told to its makers
             from pyannote.audio import Pipeline  # noqa: PLC0415 - heavy, and not always wanted
 
-            pipeline: Any = Pipeline.from_pretrained(self._folder)
-            self._pipeline = pipeline.to(torch.device(self._device))
+            pipeline: Any = Pipeline.from_pretrained(folder)
+            self._pipeline = pipeline.to(torch.device(self._host.device))
         return self._pipeline
 
 

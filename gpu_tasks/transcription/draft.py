@@ -7,10 +7,9 @@ from pathlib import Path
 
 from gpu_tasks.mediakit.audio import RATE, Block, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
-from gpu_tasks.mediakit.speakers import Voice, labels, voice
-from gpu_tasks.mediakit.utterances import Utterance, utterances
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.mediakit.speech.speakers import Voice, labels, voice
+from gpu_tasks.mediakit.speech.utterances import Utterance, utterances
+from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.transcription.contract import (
     DRAFT_LANGUAGES,
@@ -25,12 +24,6 @@ from gpu_tasks.transcription.sphinx import HeardWord, Recogniser
 from gpu_tasks.transcription.turns import ONLY_SPEAKER
 
 
-def load(model_dir: Path | None, device: str, dtype: str) -> "DraftEngine":
-    """The engine; it has neither weights to find nor a device to choose."""
-    del model_dir, device, dtype
-    return DraftEngine()
-
-
 @dataclass(frozen=True)
 class Spoken:
     """What was understood of an utterance."""
@@ -40,11 +33,11 @@ class Spoken:
     voice: Voice
 
 
-class DraftEngine:
+class DraftEngine(Engine):
     """Transcribes English, one call at a time; its memory grows with the words, not the sound."""
 
     def __init__(self) -> None:
-        self.info = EngineInfo(name="draft", model=f"pocketsphinx-{version('pocketsphinx')} en-us")
+        self.model = f"pocketsphinx-{version('pocketsphinx')} en-us"
         self._recogniser = Recogniser()
 
     def run(self, payload: TranscriptionPayload, workspace: Workspace) -> TranscriptionResult:

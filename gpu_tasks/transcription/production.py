@@ -3,17 +3,14 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import numpy as np
 
 from gpu_tasks.mediakit.audio import Block, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
-from gpu_tasks.mediakit.utterances import utterances
-from gpu_tasks.runtime import weights
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.mediakit.speech.utterances import utterances
+from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.transcription.chunks import Chunk, chunks
 from gpu_tasks.transcription.contract import (
@@ -38,23 +35,19 @@ MIN_WORD_MS = 20
 SOUND = "sound.s16"
 
 
-def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
-    """The engine, with Whisper loaded; pyannote is loaded when a call first wants it."""
-    if model_dir is None:
-        raise ValueError("the production engine needs its weights")
-    return ProductionEngine(
-        Whisper(weights.folder(model_dir, MODELS["asr"]), device, dtype),
-        Diarization(weights.folder(model_dir, MODELS["diarization"]), device),
-    )
-
-
-class ProductionEngine:
+class ProductionEngine(Engine):
     """Transcribes, one call at a time; memory grows with the words and, for voices, the sound."""
 
+    model = " and ".join(MODELS.values())
+
     def __init__(self, whisper: Whisper, diarization: Diarization) -> None:
-        self.info = EngineInfo(name="production", model=" and ".join(MODELS.values()))
         self._whisper = whisper
         self._diarization = diarization
+
+    @classmethod
+    def load(cls, host: Host) -> Self:
+        """The engine, with Whisper loaded; pyannote is loaded when a call first wants it."""
+        return cls(Whisper(host), Diarization(host))
 
     def run(self, payload: TranscriptionPayload, workspace: Workspace) -> TranscriptionResult:
         """Write the ``Transcript``; the result counts what is in it."""
@@ -107,11 +100,8 @@ class ProductionEngine:
                 tick()
 
     def _turns(self, workspace: Workspace) -> list[Turn]:
-        def tick(share: float) -> None:
-            workspace.progress(ASR_SHARE + (1 - ASR_SHARE) * share)
-
-        path = workspace.scratch(SOUND)
-        return self._diarization.turns(np.memmap(path, np.int16, mode="r"), tick)
+        sound = np.memmap(workspace.scratch(SOUND), np.int16, mode="r")
+        return self._diarization.turns(sound, workspace.progress_within(ASR_SHARE, 1.0))
 
 
 def ordered(words: Iterable[HeardWord], duration_ms: int) -> list[HeardWord]:

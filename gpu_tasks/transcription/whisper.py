@@ -8,7 +8,6 @@ cross-attention says when each token is heard and whose logits how likely it was
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,8 +26,10 @@ from transformers.models.whisper.tokenization_whisper import (
 )
 
 from gpu_tasks.mediakit.audio import RATE
+from gpu_tasks.runtime.engine import Host
 from gpu_tasks.transcription import alignment
 from gpu_tasks.transcription.chunks import Chunk
+from gpu_tasks.transcription.contract import MODELS
 from gpu_tasks.transcription.turns import HeardWord
 
 SAMPLES_PER_POSITION = 320
@@ -76,17 +77,18 @@ class Reading:
 
 
 class Whisper:
-    """A Whisper model of a folder of weights; one batch at a time."""
+    """The model; one batch at a time."""
 
-    def __init__(self, folder: Path, device: str, dtype: str) -> None:
-        self._device = device
-        self._dtype = getattr(torch, dtype)
+    def __init__(self, host: Host) -> None:
+        folder = host.weights(MODELS["asr"])
+        self._device = host.device
+        self._dtype = getattr(torch, host.dtype)
         self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
         self._tokenizer = self._processor.tokenizer
         self._model = AutoModelForSpeechSeq2Seq.from_pretrained(
             folder, dtype=self._dtype, use_safetensors=True, local_files_only=True
         )
-        self._model.to(device).eval()
+        self._model.to(host.device).eval()
 
     @torch.inference_mode()
     def words(

@@ -3,13 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from gpu_tasks.mediakit.audio import RATE
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.tts import planning, sound
 from gpu_tasks.tts.contract import SAMPLE_RATE, TtsPayload, TtsResult
@@ -32,12 +31,6 @@ that speed; numbers, signs and words that are spelt last longer."""
 UNREADABLE = "The draft engine cannot read a text in this script."
 
 
-def load(model_dir: Path | None, device: str, dtype: str) -> "DraftEngine":
-    """The engine; it has neither weights to find nor a device to choose."""
-    del model_dir, device, dtype
-    return DraftEngine(installed())
-
-
 @dataclass(frozen=True)
 class Voice:
     """One of a synthesiser's, and the factor by which its pitch is shifted."""
@@ -47,13 +40,18 @@ class Voice:
     shift: float
 
 
-class DraftEngine:
+class DraftEngine(Engine):
     """Reads text aloud, one call at a time; each piece by the first that knows its letters."""
 
     def __init__(self, synthesisers: Sequence[Synthesiser]) -> None:
-        self.info = EngineInfo(name="draft", model=", ".join(one.model for one in synthesisers))
+        self.model = ", ".join(one.model for one in synthesisers)
         self._synthesisers = synthesisers
         self._pitches: dict[tuple[str, str], float] = {}
+
+    @classmethod
+    def load(cls, host: Host) -> Self:
+        """The engine with the synthesisers that this machine has."""
+        return cls(installed())
 
     def run(self, payload: TtsPayload, workspace: Workspace) -> TtsResult:
         """Write the WAV file."""

@@ -18,7 +18,8 @@ from f5_tts.model.utils import convert_char_to_pinyin, get_tokenizer
 from safetensors.torch import load_file
 from vocos import Vocos
 
-from gpu_tasks.tts.contract import SAMPLE_RATE
+from gpu_tasks.runtime.engine import Host
+from gpu_tasks.tts.contract import MODELS, SAMPLE_RATE
 from gpu_tasks.tts.planning import HOP
 
 VARIANT = "F5TTS_v1_Base"
@@ -43,10 +44,11 @@ Weights = Mapping[str, Any]
 class Speaker:
     """Continues a sample's sound with new text."""
 
-    def __init__(self, folder: Path, vocoder: Path, device: str, dtype: str) -> None:
-        self._model = _acoustic(folder).to(device=device, dtype=getattr(torch, dtype)).eval()
-        self._vocoder = _vocoder(vocoder).to(device).eval()
-        self._device = device
+    def __init__(self, host: Host) -> None:
+        acoustic = _acoustic(host.weights(MODELS["tts"]))
+        self._model = acoustic.to(device=host.device, dtype=getattr(torch, host.dtype)).eval()
+        self._vocoder = _vocoder(host.weights(MODELS["vocoder"])).to(host.device).eval()
+        self._device = host.device
 
     def speak(
         self,

@@ -2,17 +2,14 @@
 
 from dataclasses import dataclass
 from importlib.resources import as_file, files
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from transformers import WhisperForConditionalGeneration, WhisperProcessor
 
 from gpu_tasks.mediakit.audio import RATE, Samples
-from gpu_tasks.runtime import weights
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.tts import planning, sound
 from gpu_tasks.tts.contract import MODELS, SAMPLE_RATE, TtsPayload, TtsResult
@@ -32,25 +29,15 @@ LISTENING_SHARE = 0.05
 """Of the progress, until the sample has been understood."""
 
 
-def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
-    """The engine, with the weights of `MODELS` under ``model_dir``."""
-    if model_dir is None:
-        raise EngineError(ErrorCode.MODEL_ERROR)
-    folders = {name: weights.folder(model_dir, model) for name, model in MODELS.items()}
-    return ProductionEngine(
-        speaker=Speaker(folders["tts"], folders["vocoder"], device, dtype),
-        listener=Listener(folders["asr"], device, dtype),
-    )
-
-
 class Listener:
     """Whisper, for what a sample says."""
 
-    def __init__(self, folder: Path, device: str, dtype: str) -> None:
+    def __init__(self, host: Host) -> None:
+        folder = host.weights(MODELS["asr"])
         self._processor: Any = WhisperProcessor.from_pretrained(folder)
         self._model: Any = WhisperForConditionalGeneration.from_pretrained(
-            folder, dtype=getattr(torch, dtype)
-        ).to(device)
+            folder, dtype=getattr(torch, host.dtype)
+        ).to(host.device)
 
     def text_of(self, speech: Samples) -> str:
         """What 16 kHz samples of at most 30 seconds say, in their own language."""
@@ -73,13 +60,19 @@ class Sample:
     reference: Reference
 
 
-class ProductionEngine:
+class ProductionEngine(Engine):
     """Reads text aloud, one call at a time."""
 
-    def __init__(self, *, speaker: Speaker, listener: Listener) -> None:
-        self.info = EngineInfo(name="production", model=MODELS["tts"])
+    model = MODELS["tts"]
+
+    def __init__(self, speaker: Speaker, listener: Listener) -> None:
         self._speaker = speaker
         self._listener = listener
+
+    @classmethod
+    def load(cls, host: Host) -> Self:
+        """The engine with its weights on the device."""
+        return cls(Speaker(host), Listener(host))
 
     def run(self, payload: TtsPayload, workspace: Workspace) -> TtsResult:
         """Write the WAV file."""

@@ -8,8 +8,8 @@ import numpy as np
 from gpu_tasks.mediakit.audio import RATE, Block, Samples, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.mediakit.loudness import lifted
-from gpu_tasks.mediakit.speakers import voice
-from gpu_tasks.mediakit.utterances import utterances
+from gpu_tasks.mediakit.speech.speakers import voice
+from gpu_tasks.mediakit.speech.utterances import utterances
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 MAX_SPEECH_SECONDS = 12.0

@@ -1,10 +1,7 @@
 """The draft engine: procedural scenes that move, on a CPU."""
 
-from pathlib import Path
-
 from gpu_tasks.mediakit.scenes.scene import Scene
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.prompts import cleaned
 from gpu_tasks.video_generation import writing
 from gpu_tasks.video_generation.contract import (
@@ -14,16 +11,10 @@ from gpu_tasks.video_generation.contract import (
 )
 
 
-def load(model_dir: Path | None, device: str, dtype: str) -> "DraftEngine":
-    """The engine; it has neither weights to find nor a device to choose."""
-    del model_dir, device, dtype
-    return DraftEngine()
-
-
-class DraftEngine:
+class DraftEngine(Engine):
     """Films a painted scene with a slow camera; what it does not know, it leaves out."""
 
-    info = EngineInfo(name="draft", model="procedural scenes")
+    model = "procedural scenes"
 
     def run(self, payload: VideoGenerationPayload, workspace: Workspace) -> VideoGenerationResult:
         """Write the film, frame by frame."""

@@ -5,18 +5,14 @@ https://arxiv.org/abs/2503.20314; guidance and flow shift for 480p are those of 
 """
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline
 
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.runtime import diffusion, weights
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
-from gpu_tasks.runtime.errors import EngineError, ErrorCode
+from gpu_tasks.runtime import diffusion
+from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.prompts import cleaned
 from gpu_tasks.video_generation import writing
 from gpu_tasks.video_generation.contract import (
@@ -45,25 +41,24 @@ DENOISED_SHARE = 0.92
 """Of the work; the rest is decoding the latents and writing the film."""
 
 
-def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
-    """The engine with its weights on ``device``, or beside it where they have no room there."""
-    if model_dir is None:
-        raise ValueError("the production engine needs a folder of weights")
-    folder = weights.folder(model_dir, MODELS["video"])
-    vae = diffusion.decoder(AutoencoderKLWan, folder)
-    pipeline = diffusion.loaded(WanPipeline, folder, device, dtype, needs_gib=NEEDS_GIB, vae=vae)
-    pipeline.scheduler = UniPCMultistepScheduler.from_config(
-        pipeline.scheduler.config, flow_shift=FLOW_SHIFT
-    )
-    return ProductionEngine(pipeline)
-
-
-class ProductionEngine:
+class ProductionEngine(Engine):
     """Generates films by a diffusion transformer, all their frames at once."""
 
+    model = MODELS["video"]
+
     def __init__(self, pipeline: Any) -> None:
-        self.info = EngineInfo(name="production", model=MODELS["video"])
         self._pipeline = pipeline
+
+    @classmethod
+    def load(cls, host: Host) -> Self:
+        """The engine with its weights on the device, or beside it where they have no room there."""
+        pipeline = diffusion.load(
+            WanPipeline, host, cls.model, needs_gib=NEEDS_GIB, vae=AutoencoderKLWan
+        )
+        pipeline.scheduler = UniPCMultistepScheduler.from_config(
+            pipeline.scheduler.config, flow_shift=FLOW_SHIFT
+        )
+        return cls(pipeline)
 
     @torch.inference_mode()
     def run(self, payload: VideoGenerationPayload, workspace: Workspace) -> VideoGenerationResult:
@@ -96,16 +91,9 @@ class ProductionEngine:
                 max_sequence_length=MAX_TOKENS,
                 output_type="np",
             )
-        return _checked(output.frames[0], (count, size.height, size.width, 3))
+        return diffusion.pictures(output.frames[0], (count, size.height, size.width, 3))
 
 
 def frames_made(wanted: int) -> int:
     """The fewest frames that the model can make, at least as many as are wanted."""
     return -(-(wanted - 1) // TEMPORAL_STEP) * TEMPORAL_STEP + 1
-
-
-def _checked(film: Any, shape: tuple[int, int, int, int]) -> Iterator[Frame]:
-    """What the model made, if it is pictures of the size: half precision can overflow."""
-    if film.shape != shape or not np.isfinite(film).all():
-        raise EngineError(ErrorCode.MODEL_ERROR)
-    return (np.asarray(np.round(picture * 255), np.uint8) for picture in film)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from fractions import Fraction
+from itertools import islice
 
 from gpu_tasks.mediakit.film import FilmWriter, Frame
 from gpu_tasks.runtime.engine import Workspace
@@ -34,9 +35,7 @@ def write(
         height=size.height,
         frame_rate=Fraction(FRAME_RATE),
     ) as film:
-        for number, frame in zip(range(1, wanted + 1), frames, strict=False):
-            film.write(frame)
-            workspace.progress(begun + (1 - begun) * number / wanted)
+        film.write_all(islice(frames, wanted), wanted, workspace.progress_within(begun, 1.0))
     return VideoGenerationResult(
         duration_ms=payload.duration_sec * 1000,
         width=size.width,

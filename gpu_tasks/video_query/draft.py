@@ -1,12 +1,9 @@
 """The draft engine: measures of pictures and sound, words of both, and rules for the question."""
 
-from pathlib import Path
-
 from gpu_tasks.mediakit import film as films
 from gpu_tasks.mediakit.faces.detection import detect
 from gpu_tasks.mediakit.film import Film, Frame
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.transcription.draft import DraftEngine as Transcriber
 from gpu_tasks.video_query import hearing, reading
 from gpu_tasks.video_query.answers import UNASKED, Known, answer
@@ -28,19 +25,13 @@ SURE_FACE = 0.75
 """The detector's score from which a face is told of; patterns have been seen to get 0.65."""
 
 
-def load(model_dir: Path | None, device: str, dtype: str) -> "DraftEngine":
-    """The engine; it has neither weights to find nor a device to choose."""
-    del model_dir, device, dtype
-    return DraftEngine()
-
-
-class DraftEngine:
+class DraftEngine(Engine):
     """Answers what can be measured, and says where it cannot."""
 
     def __init__(self) -> None:
         self._transcriber = Transcriber()
         heard_by = self._transcriber.info.model
-        self.info = EngineInfo(name="draft", model=f"measures of pictures, PP-OCRv6, {heard_by}")
+        self.model = f"measures of pictures, PP-OCRv6, {heard_by}"
 
     def run(self, payload: VideoQueryPayload, workspace: Workspace) -> VideoQueryResult:
         """The answer; ``seed`` changes nothing, for nothing here is left to chance."""

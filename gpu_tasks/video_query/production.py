@@ -1,8 +1,7 @@
 """The production engine: Qwen3-VL looks at stills of the film and reads its transcript."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from transformers import (
@@ -16,9 +15,7 @@ from transformers import (
 )
 
 from gpu_tasks.mediakit import film
-from gpu_tasks.runtime import weights
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.video_query import replies
 from gpu_tasks.video_query.asking import prompt, transcript
 from gpu_tasks.video_query.contract import (
@@ -50,19 +47,14 @@ LOOKING_SHARE = 0.3
 """How much of the work is taking stills."""
 
 
-def load(model_dir: Path | None, device: str, dtype: str) -> "ProductionEngine":
-    """The engine, with its model on the device."""
-    if model_dir is None:
-        raise ValueError("the production engine needs its weights")
-    return ProductionEngine(weights.folder(model_dir, MODELS["vlm"]), device, dtype)
-
-
-class ProductionEngine:
+class ProductionEngine(Engine):
     """Answers questions, one call at a time; the same call gives the same answer."""
 
-    def __init__(self, folder: Path, device: str, dtype: str) -> None:
-        self.info = EngineInfo(name="production", model=MODELS["vlm"])
-        self._device = device
+    model = MODELS["vlm"]
+
+    def __init__(self, host: Host) -> None:
+        folder = host.weights(self.model)
+        self._device = host.device
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         # The model's own processor wants torchvision, for films; stills need none of that.
         self._pictures = AutoImageProcessor.from_pretrained(
@@ -70,23 +62,25 @@ class ProductionEngine:
         )
         self._model = AutoModelForImageTextToText.from_pretrained(
             folder,
-            dtype=getattr(torch, dtype),
-            device_map={"": device},
+            dtype=getattr(torch, host.dtype),
+            device_map={"": host.device},
             use_safetensors=True,
             local_files_only=True,
         ).eval()
 
+    @classmethod
+    def load(cls, host: Host) -> Self:
+        """The engine, with its model on the device."""
+        return cls(host)
+
     def run(self, payload: VideoQueryPayload, workspace: Workspace) -> VideoQueryResult:
         """The answer; generation is greedy, so ``seed`` changes nothing."""
         source = film.look(workspace.input("video"), max_side=MAX_SIDE)
-        found = stills(source, lambda share: workspace.progress(share * LOOKING_SHARE))
+        found = stills(source, workspace.progress_within(0.0, LOOKING_SHARE))
         seconds = source.duration_seconds or len(found)
         inputs = self._inputs(found, seconds, payload.segments or (), payload.question)
-
-        def tick(share: float) -> None:
-            workspace.progress(LOOKING_SHARE + share * (1 - LOOKING_SHARE))
-
-        answer, evidence = replies.read(self._reply(inputs, tick), round(seconds * 1000))
+        reply = self._reply(inputs, workspace.progress_within(LOOKING_SHARE, 1.0))
+        answer, evidence = replies.read(reply, round(seconds * 1000))
         workspace.progress(1.0)
         return VideoQueryResult(
             answer=answer,

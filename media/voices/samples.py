@@ -12,8 +12,8 @@ import numpy as np
 from gpu_tasks.mediakit.audio import RATE, Block, Samples, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.mediakit.loudness import lifted
-from gpu_tasks.mediakit.speakers import labels, voice
-from gpu_tasks.mediakit.utterances import FRAME, MARGIN_FRAMES, Utterance, utterances
+from gpu_tasks.mediakit.speech.speakers import labels, voice
+from gpu_tasks.mediakit.speech.utterances import FRAME, MARGIN_FRAMES, Utterance, utterances
 from gpu_tasks.runtime.errors import EngineError, Refusal
 from media.probing import IMAGE, UnsupportedMedia, probe
 

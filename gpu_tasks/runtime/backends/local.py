@@ -31,7 +31,7 @@ from gpu_tasks.runtime.backends.base import Call, CallState, CallStatus
 from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from gpu_tasks.runtime.callback import Reporter, attempt_key
 from gpu_tasks.runtime.contract import GpuClass, InputFile, Outcome, Payload
-from gpu_tasks.runtime.engine import contracts
+from gpu_tasks.runtime.engine import Host, contracts
 from gpu_tasks.runtime.errors import ErrorCode, Stopped
 from gpu_tasks.runtime.isolated import IsolatedEngine
 from gpu_tasks.runtime.loading import Engines, Loaded
@@ -263,11 +263,9 @@ def _loaded(row: LocalCall, payload: Payload) -> Loaded:
     device = settings.LOCAL_GPU_DEVICE if on_gpu else CPU_DEVICE
     dtype = CPU_DTYPE if device == CPU_DEVICE else contracts()[row.function].dtype
     return _engines.get(
-        function=row.function,
-        engine=row.engine,
-        model_dir=_model_dir(),
-        device=device,
-        dtype=dtype,
+        row.function,
+        row.engine,
+        Host(_model_dir(), device, dtype),
         at_most=settings.LOCAL_GPU_ENGINES if on_gpu else None,
     )
 

@@ -28,7 +28,7 @@ from tests.gpu_tasks.audio_generation.calls import (
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return load("audio_generation", "draft", model_dir=None, device="cpu", dtype="float32")
+    return load("audio_generation", "draft")
 
 
 def test_every_layer_of_the_vocabulary_can_be_played():

@@ -7,7 +7,7 @@ import pytest
 
 from gpu_tasks.audio_generation.contract import MODELS, RATE
 from gpu_tasks.audio_generation.mastering import TARGET_LUFS, loudness
-from gpu_tasks.runtime.engine import Engine, load
+from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.runtime.runner import code_of
 from tests.gpu_tasks.audio_generation.calls import generate, payload, samples_of
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("stable_audio")]
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     torch.set_num_threads(1)  # tensors this small are only slowed down by more
     model_dir = tiny.save(tmp_path_factory.mktemp("models"))
-    return load("audio_generation", "production", model_dir, device="cpu", dtype="float32")
+    return load("audio_generation", "production", Host(model_dir))
 
 
 def test_a_sound_of_the_exact_length_and_the_usual_loudness(engine: Engine, tmp_path: Path):
@@ -91,7 +91,7 @@ def test_a_prompt_that_the_model_would_not_read_to_its_end_is_refused(
 
 def test_what_overflows_is_no_sound(tmp_path: Path):
     model_dir = tiny.save(tmp_path / "models")
-    broken = load("audio_generation", "production", model_dir, device="cpu", dtype="float32")
+    broken = load("audio_generation", "production", Host(model_dir))
     with torch.no_grad():
         for weight in broken._pipeline.vae.decoder.parameters():
             weight.fill_(float("inf"))
@@ -116,14 +116,14 @@ def test_memory_that_does_not_suffice_is_told(engine: Engine, tmp_path: Path):
 def test_a_model_of_another_rate_is_not_loaded(tmp_path: Path):
     model_dir = tiny.save(tmp_path, rate=16_000)
     with pytest.raises(ValueError, match="16000 Hz"):
-        load("audio_generation", "production", model_dir, device="cpu", dtype="float32")
+        load("audio_generation", "production", Host(model_dir))
 
 
 def test_without_weights_it_does_not_load(tmp_path: Path):
-    with pytest.raises(ValueError, match="weights"):
-        load("audio_generation", "production", None, device="cpu", dtype="float32")
-    with pytest.raises(ValueError, match=MODELS["audio"].split("@")[1]):
-        load("audio_generation", "production", tmp_path, device="cpu", dtype="float32")
+    with pytest.raises(FileNotFoundError, match="MODEL_DIR"):
+        load("audio_generation", "production")
+    with pytest.raises(FileNotFoundError, match=MODELS["audio"].split("@")[1]):
+        load("audio_generation", "production", Host(tmp_path))
 
 
 def test_a_production_engine_names_its_model_and_revision(engine: Engine):

@@ -16,7 +16,7 @@ RICH = (
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     """The draft engine, loaded as a worker loads it."""
-    return load("compression", "draft", model_dir=None, device="cpu", dtype="float32")
+    return load("compression", "draft")
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,12 @@ import av
 import numpy as np
 import pytest
 
-from gpu_tasks.compression.compressor import NOTHING_TO_GAIN, Compressor
+from gpu_tasks.compression.compressor import NOTHING_TO_GAIN
 from gpu_tasks.compression.contract import Codec
-from gpu_tasks.compression.draft import Fast
+from gpu_tasks.compression.draft import DraftEngine
 from gpu_tasks.compression.encoders import Encoder
 from gpu_tasks.compression.likeness import MEASURED_SECONDS
 from gpu_tasks.mediakit import ffmpeg
-from gpu_tasks.runtime.contract import EngineInfo
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.runtime.errors import Stopped
 from tests.gpu_tasks.compression.calls import compress, frames_of, refused, starts_at_once
@@ -231,7 +230,7 @@ def test_a_cancelled_call_leaves_no_process(engine: Engine, tmp_path: Path, targ
     assert children() == []
 
 
-class Broken(Fast):
+class Broken(DraftEngine):
     """A machine whose hardware worked when it was tried, and no longer does."""
 
     def encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
@@ -239,7 +238,7 @@ class Broken(Fast):
 
 
 def test_where_hardware_fails_software_does_it(film: Path, tmp_path: Path):
-    engine = Compressor(EngineInfo(name="production", model="ffmpeg"), Broken())
+    engine = Broken()
     result, _ = compress(engine, tmp_path, film, "web")
     assert result.video_codec == "h264"
 

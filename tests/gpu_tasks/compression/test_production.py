@@ -6,14 +6,14 @@ import pytest
 
 from gpu_tasks.compression.contract import Codec
 from gpu_tasks.compression.encoders import SOFTWARE, hardware
-from gpu_tasks.compression.production import Thorough
+from gpu_tasks.compression.production import ProductionEngine
 from gpu_tasks.runtime.engine import Engine, load
 from tests.gpu_tasks.compression.calls import compress
 
 
 @pytest.fixture(scope="module")
 def production() -> Engine:
-    return load("compression", "production", model_dir=None, device="cpu", dtype="float32")
+    return load("compression", "production")
 
 
 @pytest.mark.parametrize(
@@ -35,12 +35,12 @@ def test_slower_presets_make_more_of_a_size(
 
 @pytest.mark.parametrize("codec", Codec)
 def test_deep_pictures_are_left_to_software(codec: Codec):
-    assert Thorough().encoder(codec, 1e6, deep=True).name == SOFTWARE[codec]
+    assert ProductionEngine().encoder(codec, 1e6, deep=True).name == SOFTWARE[codec]
 
 
 @pytest.mark.parametrize("codec", Codec)
 def test_hardware_is_used_where_it_works(codec: Codec):
-    chosen = Thorough().encoder(codec, 1e6, deep=False)
+    chosen = ProductionEngine().encoder(codec, 1e6, deep=False)
     assert chosen.name == (hardware(codec).name if hardware(codec) else SOFTWARE[codec])
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from gpu_tasks.gaze_redirection.contract import CONTRACT, MODELS
-from gpu_tasks.gaze_redirection.draft import load as load_draft
+from gpu_tasks.gaze_redirection.draft import DraftEngine
 from gpu_tasks.runtime import weights
-from gpu_tasks.runtime.engine import Engine
+from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import ErrorCode, Stopped
 from gpu_tasks.runtime.runner import code_of
 from tests.gpu_tasks.gaze_redirection.people import frames_of, write_film
@@ -20,10 +20,8 @@ from tests.gpu_tasks.mediakit.faces.tiny_restorer import save_tiny_restorer
 pytestmark = [pytest.mark.torch, pytest.mark.shims]
 
 
-def load(model_dir: Path | None) -> Engine:
-    from gpu_tasks.gaze_redirection import production
-
-    return production.load(model_dir, "cpu", "float32")
+def loaded(model_dir: Path | None) -> Engine:
+    return load("gaze_redirection", "production", Host(model_dir))
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +41,8 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_is_around_the_eyes_is_redrawn(model_dir: Path, film: Path, tmp_path: Path):
-    result, made = run(load(model_dir), tmp_path / "production", film)
-    drafted, plain = run(load_draft(None, "cpu", "float32"), tmp_path / "draft", film)
+    result, made = run(loaded(model_dir), tmp_path / "production", film)
+    drafted, plain = run(DraftEngine(), tmp_path / "draft", film)
     assert result == drafted
     ours, theirs = frames_of(made), frames_of(plain)
     assert len(ours) == len(theirs) == 3
@@ -55,16 +53,16 @@ def test_what_is_around_the_eyes_is_redrawn(model_dir: Path, film: Path, tmp_pat
 
 
 def test_the_engine_says_which_weights_it_has(model_dir: Path):
-    info = load(model_dir).info
+    info = loaded(model_dir).info
     assert info.name == "production"
     assert MODELS["restoration"] in info.model
 
 
 def test_without_weights_it_is_not_loaded(model_dir: Path, tmp_path: Path):
-    with pytest.raises(ValueError, match="MODEL_DIR"):
-        load(None)
+    with pytest.raises(FileNotFoundError, match="MODEL_DIR"):
+        loaded(None)
     with pytest.raises(FileNotFoundError):
-        load(tmp_path)
+        loaded(tmp_path)
 
 
 def engine_with(network: Callable[[Any], Any]) -> Engine:

@@ -14,7 +14,7 @@ from gpu_tasks.gaze_redirection.contract import (
     MIN_FACE_SHARE,
     GazeRedirectionResult,
 )
-from gpu_tasks.gaze_redirection.draft import load
+from gpu_tasks.gaze_redirection.draft import DraftEngine
 from gpu_tasks.gaze_redirection.gaze import GAIN
 from gpu_tasks.gaze_redirection.redirection import Redirector, at_most, checked, rate_within
 from gpu_tasks.mediakit.faces.crops import Points
@@ -56,7 +56,7 @@ def second(tmp_path_factory: pytest.TempPathFactory, away: Frame) -> Path:
 def redirected(
     tmp_path_factory: pytest.TempPathFactory, second: Path
 ) -> tuple[GazeRedirectionResult, Path]:
-    return run(load(None, "cpu", "float32"), tmp_path_factory.mktemp("run"), second)
+    return run(DraftEngine(), tmp_path_factory.mktemp("run"), second)
 
 
 def test_the_eyes_look_at_the_camera_afterwards(
@@ -195,7 +195,7 @@ def test_frames_without_a_face_pass_as_they_are(away: Frame):
 def test_the_largest_of_two_faces_is_redirected(tmp_path: Path, away: Frame):
     small = scene(Place(x=110, y=150, side=150), width=240, height=SIZE["height"])
     film = write_film(tmp_path / "two.mp4", [np.hstack([away, small])] * 4)
-    result, made = run(load(None, "cpu", "float32"), tmp_path, film)
+    result, made = run(DraftEngine(), tmp_path, film)
     assert result.faces == 2
     before, after = frames_of(film)[2], frames_of(made)[2]
     changed = np.abs(before.astype(int) - after).max(axis=-1) > 40
@@ -209,10 +209,10 @@ def test_too_few_frames_with_a_face_are_refused(tmp_path: Path, away: Frame, sho
     wall = cv2.resize(WALL, (200, 170))
     film = write_film(tmp_path / "rare.mp4", [small] * shown + [wall] * (10 - shown))
     if shown / 10 >= MIN_FACE_SHARE:
-        assert run(load(None, "cpu", "float32"), tmp_path, film)[0].frames_with_face == shown
+        assert run(DraftEngine(), tmp_path, film)[0].frames_with_face == shown
     else:
         with pytest.raises(EngineError, match="No face"):
-            run(load(None, "cpu", "float32"), tmp_path, film)
+            run(DraftEngine(), tmp_path, film)
 
 
 def film_of(seconds: float, rate: int, average: int | None = None) -> Film:
@@ -254,7 +254,7 @@ def test_a_film_longer_than_its_header_says_is_refused_as_it_is_read():
 def test_a_film_turned_by_a_phone_comes_back_upright(tmp_path: Path, away: Frame):
     lying = [np.ascontiguousarray(np.rot90(away))] * 5
     film = turned(tmp_path / "phone.mp4", write_film(tmp_path / "lying.mp4", lying), -90)
-    result, made = run(load(None, "cpu", "float32"), tmp_path, film)
+    result, made = run(DraftEngine(), tmp_path, film)
     assert (result.width, result.height) == (SIZE["width"], SIZE["height"])
     assert result.frames_redirected == 5
     assert np.linalg.norm(looks(frames_of(made)[3]).shift) < 0.04
@@ -262,7 +262,7 @@ def test_a_film_turned_by_a_phone_comes_back_upright(tmp_path: Path, away: Frame
 
 def test_progress_is_told_and_grows(tmp_path: Path, second: Path):
     told: list[float] = []
-    run(load(None, "cpu", "float32"), tmp_path, second, progress=told.append)
+    run(DraftEngine(), tmp_path, second, progress=told.append)
     assert len(told) == 25
     assert told == sorted(told)
     assert told[-1] == 1.0
@@ -274,13 +274,13 @@ def test_a_cancelled_call_stops(tmp_path: Path, second: Path):
             raise Stopped
 
     with pytest.raises(Stopped):
-        run(load(None, "cpu", "float32"), tmp_path, second, progress=stop)
+        run(DraftEngine(), tmp_path, second, progress=stop)
 
 
 def test_a_file_without_pictures_is_refused(tmp_path: Path):
     (tmp_path / "broken.mp4").write_bytes(b"\0" * 4000)
     with pytest.raises(EngineError) as refused:
-        run(load(None, "cpu", "float32"), tmp_path, tmp_path / "broken.mp4")
+        run(DraftEngine(), tmp_path, tmp_path / "broken.mp4")
     assert refused.value.code is ErrorCode.INPUT_INVALID
 
 
@@ -290,6 +290,6 @@ def test_the_same_frames_are_redirected_the_same(away: Frame):
 
 
 def test_the_draft_says_what_it_is():
-    info = load(None, "cpu", "float32").info
+    info = DraftEngine().info
     assert info.name == "draft"
     assert "mediapipe-0.10.21" in info.model

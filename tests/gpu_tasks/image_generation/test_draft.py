@@ -14,7 +14,7 @@ from tests.gpu_tasks.image_generation.calls import generate, payload
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return engines.load("image_generation", "draft", None, "cpu", "float32")
+    return engines.load("image_generation", "draft")
 
 
 def test_it_says_that_it_is_a_draft(engine: Engine):

@@ -22,7 +22,7 @@ MOST_TOKENS = 496
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     model_dir = tmp_path_factory.mktemp("models")
     tiny.save(model_dir)
-    return engines.load("image_generation", "production", model_dir, "cpu", "float32")
+    return engines.load("image_generation", "production", engines.Host(model_dir))
 
 
 def test_it_says_which_model_it_is(engine: Engine):
@@ -73,7 +73,9 @@ def test_what_decodes_the_picture_is_as_exact_as_it_can_be(tmp_path: Path):
     import torch
 
     tiny.save(tmp_path)
-    engine = engines.load("image_generation", "production", tmp_path, "cpu", "bfloat16")
+    engine = engines.load(
+        "image_generation", "production", engines.Host(tmp_path, dtype="bfloat16")
+    )
     pipeline = engine._pipeline  # type: ignore[attr-defined]
     assert (pipeline.vae.dtype, pipeline.transformer.dtype) == (torch.float32, torch.bfloat16)
     generate(engine, tmp_path / "work", payload())
@@ -150,6 +152,6 @@ def test_what_overflows_is_no_picture(engine: Engine, tmp_path: Path):
 
 def test_without_weights_it_cannot_be_loaded(tmp_path: Path):
     with pytest.raises(OSError, match=str(tmp_path)):
-        engines.load("image_generation", "production", tmp_path, "cpu", "float32")
-    with pytest.raises(ValueError, match="folder of weights"):
-        engines.load("image_generation", "production", None, "cpu", "float32")
+        engines.load("image_generation", "production", engines.Host(tmp_path))
+    with pytest.raises(FileNotFoundError, match="MODEL_DIR"):
+        engines.load("image_generation", "production")

@@ -13,7 +13,7 @@ from tests.gpu_tasks.recordings import SHORT
 @pytest.fixture(scope="session")
 def draft() -> Engine:
     """The draft engine, loaded as a worker loads it."""
-    return load("lip_sync", "draft", model_dir=None, device="cpu", dtype="float32")
+    return load("lip_sync", "draft")
 
 
 @pytest.fixture(scope="session")

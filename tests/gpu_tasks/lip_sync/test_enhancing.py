@@ -10,7 +10,7 @@ from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.mediakit.faces.detection import detect
 from gpu_tasks.mediakit.faces.mesh import landmarks
 from gpu_tasks.mediakit.film import look
-from gpu_tasks.runtime.engine import load
+from gpu_tasks.runtime.engine import Host, load
 from gpu_tasks.runtime.weights import folder
 from tests.gpu_tasks.lip_sync import tiny
 from tests.gpu_tasks.lip_sync.calls import filmed, nodding, synced
@@ -29,7 +29,7 @@ def model_dir(tmp_path: Path) -> Path:
 
 
 def test_an_enhanced_face_is_redrawn_below_and_not_above(model_dir: Path, tmp_path: Path):
-    engine = load("lip_sync", "production", model_dir, "cpu", "float32")
+    engine = load("lip_sync", "production", Host(model_dir))
     film = filmed(tmp_path / "film.mp4", nodding(3))
     sound = write_sound(tmp_path / "s.wav", "pcm_s16le", tone(0.2), rate=RATE)
     results, frames = [], []
@@ -48,7 +48,7 @@ def test_faces_are_enhanced_in_single_precision(model_dir: Path):
     frame = scene(Place(x=120, y=90, side=110), width=240, height=180)
     points = landmarks(frame, detect(frame)[0])
     half, single = (
-        load("lip_sync", "production", model_dir, "cpu", dtype)._restorer()
+        load("lip_sync", "production", Host(model_dir, dtype=dtype))._restorer()
         for dtype in ("float16", "float32")
     )
     assert np.array_equal(half.restore([frame], [points]), single.restore([frame], [points]))

@@ -10,7 +10,7 @@ import pytest
 from gpu_tasks.lip_sync.contract import MODELS, LipSyncResult
 from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.mediakit.film import look
-from gpu_tasks.runtime.engine import Engine, load
+from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import ErrorCode, Stopped
 from gpu_tasks.runtime.runner import code_of
 from tests.gpu_tasks.lip_sync import tiny
@@ -34,7 +34,7 @@ SECONDS = 0.32
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     model_dir = tiny.save(tmp_path_factory.mktemp("models"))
-    return load("lip_sync", "production", model_dir, "cpu", "float32")
+    return load("lip_sync", "production", Host(model_dir))
 
 
 @pytest.fixture(scope="module")
@@ -122,14 +122,14 @@ def test_weights_as_pytorch_wrote_them_are_the_same(
     made: tuple[LipSyncResult, Path], film: Path, sound: Path, tmp_path: Path
 ):
     model_dir = tiny.save(tmp_path / "models", safe=False)
-    engine = load("lip_sync", "production", model_dir, "cpu", "float32")
+    engine = load("lip_sync", "production", Host(model_dir))
     assert synced(engine, tmp_path / "work", film, sound)[1].read_bytes() == made[1].read_bytes()
 
 
 def test_it_says_what_it_is_and_needs_its_weights(engine: Engine):
     assert (engine.info.name, engine.info.model) == ("production", MODELS["unet"])
-    with pytest.raises(ValueError, match="folder"):
-        load("lip_sync", "production", None, "cpu", "float32")
+    with pytest.raises(FileNotFoundError, match="MODEL_DIR"):
+        load("lip_sync", "production")
 
 
 def test_a_recording_is_heard_fifty_times_a_second(engine: Any):
@@ -174,6 +174,6 @@ def test_places_are_told_by_sines_and_cosines():
 
 def test_it_runs_in_half_precision(film: Path, sound: Path, tmp_path: Path):
     model_dir = tiny.save(tmp_path / "models")
-    engine = load("lip_sync", "production", model_dir, "cpu", "float16")
+    engine = load("lip_sync", "production", Host(model_dir, dtype="float16"))
     result, path = synced(engine, tmp_path / "work", film, sound)
     assert len(list(look(path).frames())) == result.frames == 8

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpu_tasks.compression.draft import load as load_compression
+from gpu_tasks.compression.draft import DraftEngine
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.mediakit.film import FilmWriter, look
 from tests.gpu_tasks.compression.calls import compress
@@ -49,15 +49,15 @@ def written(film: Path, folder: Path) -> Path:
 
 
 def for_web(film: Path, folder: Path) -> Path:
-    return compress(load_compression(None, "cpu", ""), folder, film, "web")[1]
+    return compress(DraftEngine(), folder, film, "web")[1]
 
 
 def for_archive(film: Path, folder: Path) -> Path:
-    return compress(load_compression(None, "cpu", ""), folder, film, "archive")[1]
+    return compress(DraftEngine(), folder, film, "archive")[1]
 
 
 def to_size(film: Path, folder: Path) -> Path:
-    return compress(load_compression(None, "cpu", ""), folder, film, 60_000)[1]
+    return compress(DraftEngine(), folder, film, 60_000)[1]
 
 
 def rendered(film: Path, folder: Path) -> Path:

@@ -15,7 +15,7 @@ from tests.gpu_tasks.performance_cloning.calls import cloned
 @pytest.fixture(scope="session")
 def draft() -> Engine:
     """The draft engine, loaded as a worker loads it."""
-    return load("performance_cloning", "draft", model_dir=None, device="cpu", dtype="float32")
+    return load("performance_cloning", "draft")
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from gpu_tasks.performance_cloning.contract import (
     MODELS,
     PerformanceCloningResult,
 )
+from gpu_tasks.runtime.engine import Host, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.runtime.runner import code_of
 from tests.gpu_tasks.films import make_film
@@ -35,7 +36,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     model_dir = tiny.save(tmp_path_factory.mktemp("models"))
     effort = Effort(steps=STEPS, max_area=SIDE * SIDE)
-    return production.load(model_dir=model_dir, device="cpu", dtype="float32", effort=effort)
+    return production.ProductionEngine.load(Host(model_dir), effort)
 
 
 @pytest.fixture(scope="module")
@@ -122,11 +123,9 @@ def test_a_driving_film_without_a_face_is_refused(engine: Any, tmp_path: Path):
 
 
 def test_it_says_what_it_is_and_needs_its_weights(engine: Any):
-    from gpu_tasks.performance_cloning import production
-
     assert (engine.info.name, engine.info.model) == ("production", MODELS["video"])
-    with pytest.raises(ValueError, match="folder"):
-        production.load(model_dir=None, device="cpu", dtype="float32")
+    with pytest.raises(FileNotFoundError, match="MODEL_DIR"):
+        load("performance_cloning", "production")
 
 
 def test_joints_are_told_in_pixels_of_each_frame(engine: Any):
@@ -250,7 +249,7 @@ def test_in_half_precision_all_but_the_autoencoder_is_halved(driving: Path, tmp_
 
     model_dir = tiny.save(tmp_path / "models")
     effort = Effort(steps=1, max_area=32 * 32)
-    engine: Any = production.load(model_dir, "cpu", "bfloat16", effort)
+    engine: Any = production.ProductionEngine.load(Host(model_dir, dtype="bfloat16"), effort)
     pipeline = engine._wan._pipeline
     assert pipeline.transformer.dtype == pipeline.image_encoder.dtype == torch.bfloat16
     assert pipeline.vae.dtype == torch.float32

@@ -17,8 +17,8 @@ from gpu_tasks.render.contract import (
     Timeline,
     Track,
 )
+from gpu_tasks.render.draft import DraftEngine
 from gpu_tasks.render.plan import plan
-from gpu_tasks.render.rendering import RenderEngine
 from gpu_tasks.runtime.contract import InputFile, OutputFile
 from gpu_tasks.runtime.engine import Workspace
 
@@ -86,7 +86,7 @@ class Studio:
             result=_written("film"),
         )
         workspace = Workspace(root=folder, progress=progress, keep=keep)
-        result = RenderEngine("draft").run(payload, workspace)
+        result = DraftEngine().run(payload, workspace)
         return result, workspace.output("result")
 
     def _place(self, folder: Path, files: Sequence[Path | None], ready: Sequence[str]) -> None:

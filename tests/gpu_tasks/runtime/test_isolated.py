@@ -7,7 +7,7 @@ from typing import Any
 import psutil
 import pytest
 
-from gpu_tasks.compression.draft import load
+from gpu_tasks.compression.draft import DraftEngine
 from gpu_tasks.runtime.confinement import MIB
 from gpu_tasks.runtime.engine import contracts
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
@@ -31,7 +31,7 @@ def failure(root: Path, source: Path, **limits: Any) -> ErrorCode:
 
 
 def test_it_says_what_it_is(engine: IsolatedEngine) -> None:
-    assert engine.info == load(model_dir=None, device="cpu", dtype="float32").info
+    assert engine.info == DraftEngine().info
 
 
 def test_it_does_what_the_engine_does_and_tells_how_far_it_is(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Host
 from gpu_tasks.runtime.loading import Engines, Loaded
 
 
@@ -14,14 +15,8 @@ def engines() -> Engines:
 
 
 def get(engines: Engines, device: str = "cpu", at_most: int | None = None) -> Loaded:
-    return engines.get(
-        function="noop_gpu",
-        engine="production",
-        model_dir=Path("/models"),
-        device=device,
-        dtype="float16",
-        at_most=at_most,
-    )
+    host = Host(Path("/models"), device, "float16")
+    return engines.get("noop_gpu", "production", host, at_most=at_most)
 
 
 def test_the_first_call_waits_for_its_engine_and_the_next_does_not(engines):
@@ -53,7 +48,5 @@ def test_without_a_bound_all_are_kept(engines):
 def test_room_is_made_before_anything_is_loaded(engines):
     get(engines, "a", at_most=1)
     with pytest.raises(ModuleNotFoundError):
-        engines.get(
-            function="noop_gpu", engine="none", model_dir=None, device="a", dtype="b", at_most=1
-        )
+        engines.get("noop_gpu", "none", Host(), at_most=1)
     assert get(engines, "a", at_most=1).seconds > 0

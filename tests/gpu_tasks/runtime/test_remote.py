@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from gpu_tasks.runtime import loading, remote
 from gpu_tasks.runtime.callback import Callback
 from gpu_tasks.runtime.contract import Outcome
-from gpu_tasks.runtime.engine import contracts
+from gpu_tasks.runtime.engine import Host, contracts
 from gpu_tasks.runtime.errors import ErrorCode
 from gpu_tasks.runtime.loading import Engines
 from tests.gpu_tasks.peer import Peer
@@ -166,4 +166,4 @@ def test_production_engines_run_on_their_gpu(
         key=KEY,
         model_dir=Path("/models"),
     )
-    assert seen == [("noop", engine, Path("/models"), *expected)]
+    assert seen == [("noop", engine, Host(Path("/models"), *expected))]

@@ -264,7 +264,7 @@ def test_a_call_can_be_stopped_while_its_input_is_fetched(peer: Peer, scratch: P
 @pytest.mark.xdist_group("draft")
 def test_a_transcription_from_url_to_url(peer: Peer):
     peer.files["/media"] = SHORT.read_bytes()
-    engine = load("transcription", "draft", model_dir=None, device="cpu", dtype="float32")
+    engine = load("transcription", "draft")
     payload = transcription(base=peer.url(""))
     outcome = runner.run(
         engine=engine, payload=payload, progress=lambda _share: None, place_for=peer.place_for

@@ -13,7 +13,7 @@ from tests.gpu_tasks.transcription.calls import transcribe
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     """The draft engine, loaded as a worker loads it."""
-    return load("transcription", "draft", model_dir=None, device="cpu", dtype="float32")
+    return load("transcription", "draft")
 
 
 @pytest.fixture(scope="session")

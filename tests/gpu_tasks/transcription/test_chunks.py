@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpu_tasks.mediakit.audio import RATE
-from gpu_tasks.mediakit.utterances import Utterance
+from gpu_tasks.mediakit.speech.utterances import Utterance
 from gpu_tasks.transcription.chunks import CHUNK_SAMPLES, MAX_PAUSE_SAMPLES, Chunk, chunks
 
 

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("transformers")
 
 from gpu_tasks.mediakit.audio import RATE
-from gpu_tasks.runtime.engine import load
+from gpu_tasks.runtime.engine import Host, load
 from gpu_tasks.runtime.errors import Stopped
 from gpu_tasks.transcription.diarization import Diarization
 from tests.gpu_tasks.recordings import INTERVIEW, SHORT, sound_of
@@ -29,7 +29,7 @@ def diarized(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_turns_lie_within_the_sound_and_progress_is_told(diarized: Path):
     told: list[float] = []
     sound = sound_of(INTERVIEW)[: 11 * RATE]
-    turns = Diarization(tiny_pyannote.folder(diarized), "cpu").turns(sound, told.append)
+    turns = Diarization(Host(diarized)).turns(sound, told.append)
     assert turns
     assert all(0 <= turn.start_ms < turn.end_ms <= 11_100 for turn in turns)
     assert told == sorted(told)
@@ -43,7 +43,7 @@ def test_it_stops_when_told(diarized: Path):
             raise Stopped
 
     with pytest.raises(Stopped):
-        Diarization(tiny_pyannote.folder(diarized), "cpu").turns(sound_of(SHORT), stop)
+        Diarization(Host(diarized)).turns(sound_of(SHORT), stop)
 
 
 @pytest.mark.shims
@@ -51,7 +51,7 @@ def test_the_engine_names_speakers(diarized: Path, taught: Path, tmp_path: Path)
     models = tmp_path / "models"
     for one in (diarized, taught):
         shutil.copytree(one, models, dirs_exist_ok=True)
-    engine = load("transcription", "production", model_dir=models, device="cpu", dtype="float32")
+    engine = load("transcription", "production", Host(models))
     told: list[float] = []
     files = workspace_with(SHORT, tmp_path / "work", told.append)
     engine.run(payload(speaker_diarization=True), files)
@@ -62,4 +62,4 @@ def test_the_engine_names_speakers(diarized: Path, taught: Path, tmp_path: Path)
 
 def test_weights_must_be_there(tmp_path: Path):
     with pytest.raises(FileNotFoundError, match=str(tmp_path)):
-        Diarization(tmp_path / "missing", "cpu").turns(sound_of(SHORT), lambda _share: None)
+        Diarization(Host(tmp_path)).turns(sound_of(SHORT), lambda _share: None)

@@ -12,7 +12,7 @@ import torch
 
 from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.runtime import runner
-from gpu_tasks.runtime.engine import Engine, load
+from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.transcription import production
 from gpu_tasks.transcription.contract import MODELS, Transcript
@@ -35,7 +35,7 @@ HEARD = "Hello, world. It is me."
 @pytest.fixture(scope="module")
 def whispering(taught: Path) -> Engine:
     """The engine, loaded as a worker loads it; its pyannote has no weights."""
-    return load("transcription", "production", model_dir=taught, device="cpu", dtype="float32")
+    return load("transcription", "production", Host(taught))
 
 
 def understood(engine: Engine, recording: Path, root: Path, **asked: object) -> Transcript:
@@ -146,9 +146,9 @@ def test_a_film_without_sound(whispering: Engine, tmp_path: Path):
 
 def test_weights_must_be_there(tmp_path: Path):
     with pytest.raises(OSError, match=str(tmp_path)):
-        load("transcription", "production", model_dir=tmp_path, device="cpu", dtype="float32")
-    with pytest.raises(ValueError, match="needs its weights"):
-        load("transcription", "production", model_dir=None, device="cpu", dtype="float32")
+        load("transcription", "production", Host(tmp_path))
+    with pytest.raises(FileNotFoundError, match="MODEL_DIR"):
+        load("transcription", "production")
 
 
 def word(start_ms: int, end_ms: int) -> HeardWord:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gpu_tasks.mediakit.audio import RATE, Samples
-from gpu_tasks.mediakit.utterances import FRAME
+from gpu_tasks.mediakit.speech.utterances import FRAME
 from gpu_tasks.runtime.errors import Stopped
 from gpu_tasks.transcription.sphinx import CHUNK_SECONDS, Recogniser
 

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("transformers")
 
 from gpu_tasks.mediakit.audio import RATE
+from gpu_tasks.runtime.engine import Host
 from gpu_tasks.runtime.errors import Stopped
 from gpu_tasks.transcription import whisper as module
 from gpu_tasks.transcription.chunks import Chunk
@@ -30,7 +31,7 @@ SAID = tiny_whisper.SAID
 
 @pytest.fixture(scope="module")
 def whisper(taught: Path) -> Whisper:
-    return Whisper(tiny_whisper.folder(taught), "cpu", "float32")
+    return Whisper(Host(taught))
 
 
 def chunk(start_seconds: float, seconds: float, *spans: tuple[float, float]) -> Chunk:
@@ -90,7 +91,7 @@ def test_what_is_in_doubt_is_tried_again_and_comes_out_the_same(
     monkeypatch.setattr(module, "MAX_TOKENS", 10)
     monkeypatch.setattr(module, "TEMPERATURES", (0.0, 1.0))
     tiny_whisper.save(tmp_path, says=" Hello, world.", sureness=0.1)
-    wavering = Whisper(tiny_whisper.folder(tmp_path), "cpu", "float32")
+    wavering = Whisper(Host(tmp_path))
     once = heard(wavering, chunk(0.0, 2.0))
     assert heard(wavering, chunk(0.0, 2.0)) == once
     assert [word.text for word in once] not in ([], [" Hello,", " wor"])
@@ -121,7 +122,7 @@ def test_a_text_is_bounded(
 
 
 def test_half_precision_keeps_the_words(taught: Path):
-    half = Whisper(tiny_whisper.folder(taught), "cpu", "bfloat16")
+    half = Whisper(Host(taught, dtype="bfloat16"))
     assert next(iter(heard(half, chunk(0.0, 2.0)))).text == " Hello,"
 
 

@@ -44,7 +44,7 @@ def one_of_each() -> list[Synthesiser]:
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     """The draft engine, loaded as a worker loads it."""
-    return load("tts", "draft", model_dir=None, device="cpu", dtype="float32")
+    return load("tts", "draft")
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +67,7 @@ def refused(
 @pytest.mark.parametrize("synthesiser", one_of_each(), ids=lambda one: one.model.split()[0])
 def test_what_was_said_is_understood(synthesiser: Synthesiser, tmp_path: Path):
     _, path = speak(DraftEngine([synthesiser]), tmp_path / "tts")
-    listener = load("transcription", "draft", model_dir=None, device="cpu", dtype="float32")
+    listener = load("transcription", "draft")
     _, heard = transcribe(listener, path, tmp_path / "asr")
     limit = MAX_WORD_ERROR_RATE[synthesiser.model.split()[0]]
     assert word_error_rate(TEXT, _text(heard)) <= limit

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gpu_tasks.runtime import runner, weights
-from gpu_tasks.runtime.engine import Engine, load
+from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.tts import planning
 from gpu_tasks.tts.contract import MAX_CHARACTERS, MIN_SPEED, MODELS, SAMPLE_RATE
@@ -28,7 +28,7 @@ TEXT = "Good morning to all of you. It rains."
 
 
 def load_from(model_dir: Path) -> Engine:
-    return load("tts", "production", model_dir=model_dir, device="cpu", dtype="float32")
+    return load("tts", "production", Host(model_dir))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -104,13 +104,12 @@ def test_what_the_sample_says_is_not_translated(tmp_path: Path, forced: str | No
     from gpu_tasks.tts.production import Listener
     from tests.gpu_tasks.transcription import tiny_whisper
 
-    folder = tiny_whisper.folder(tiny_whisper.save(tmp_path, says=SAID))
-    stored = folder / "generation_config.json"
+    stored = tiny_whisper.folder(tiny_whisper.save(tmp_path, says=SAID)) / "generation_config.json"
     config = json.loads(stored.read_text())
     if forced:
         config["forced_decoder_ids"] = [[1, None], [2, config["task_to_id"][forced]]]
     stored.write_text(json.dumps(config))
-    listener = Listener(folder, "cpu", "float32")
+    listener = Listener(Host(tmp_path))
     prompts: list[list[int]] = []
     listener._model.get_decoder().register_forward_pre_hook(
         lambda _, __, given: prompts.append(given["input_ids"][0].tolist()), with_kwargs=True
@@ -222,9 +221,11 @@ def test_weights_that_lie_alone_are_found(model_dir: Path, tmp_path: Path):
 def test_weights_of_another_format_are_missed_by_name(tmp_path: Path):
     from gpu_tasks.tts.f5 import Speaker
 
-    (tmp_path / "model.pt").touch()
+    folder = weights.folder(tmp_path, MODELS["tts"])
+    folder.mkdir(parents=True)
+    (folder / "model.pt").touch()
     with pytest.raises(FileNotFoundError, match=r"one model_\*\.safetensors is needed, 0 are in"):
-        Speaker(tmp_path, tmp_path, "cpu", "float32")
+        Speaker(Host(tmp_path))
 
 
 def test_sizes_are_read_off_the_weights(model_dir: Path):
@@ -239,14 +240,14 @@ def test_sizes_are_read_off_the_weights(model_dir: Path):
 
 
 def test_half_precision_speaks_as_well(model_dir: Path, tmp_path: Path):
-    half = load("tts", "production", model_dir=model_dir, device="cpu", dtype="float16")
+    half = load("tts", "production", Host(model_dir, dtype="float16"))
     result, _ = speak(half, tmp_path, "Good morning.", voice=SHORT)
     assert result.duration_ms > 500
 
 
 def test_without_a_folder_of_models_there_is_no_engine():
-    with pytest.raises(EngineError):
-        load("tts", "production", model_dir=None, device="cpu", dtype="float32")
+    with pytest.raises(FileNotFoundError, match="MODEL_DIR"):
+        load("tts", "production")
 
 
 def test_the_engine_says_what_it_is(engine: Engine):

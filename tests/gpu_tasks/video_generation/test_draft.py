@@ -19,7 +19,7 @@ pytestmark = pytest.mark.xdist_group("video_draft")
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return engines.load("video_generation", "draft", None, "cpu", "float32")
+    return engines.load("video_generation", "draft")
 
 
 @pytest.fixture(scope="module")

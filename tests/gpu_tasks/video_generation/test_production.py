@@ -26,7 +26,7 @@ MOST_TOKENS = 512
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     model_dir = tmp_path_factory.mktemp("models")
     tiny.save(model_dir)
-    return engines.load("video_generation", "production", model_dir, "cpu", "float32")
+    return engines.load("video_generation", "production", engines.Host(model_dir))
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +142,6 @@ def test_the_model_is_asked_for_frames_that_it_can_make(seconds: int):
 
 def test_without_weights_it_cannot_be_loaded(tmp_path: Path):
     with pytest.raises(OSError, match=r"Wan2\.1"):
-        engines.load("video_generation", "production", tmp_path, "cpu", "float32")
-    with pytest.raises(ValueError, match="folder of weights"):
-        engines.load("video_generation", "production", None, "cpu", "float32")
+        engines.load("video_generation", "production", engines.Host(tmp_path))
+    with pytest.raises(FileNotFoundError, match="MODEL_DIR"):
+        engines.load("video_generation", "production")

@@ -11,7 +11,7 @@ from tests.gpu_tasks.video_query.calls import known_film, talking_film, titled_f
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     """The draft engine, loaded as a worker loads it."""
-    return load("video_query", "draft", model_dir=None, device="cpu", dtype="float32")
+    return load("video_query", "draft")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ pytest.importorskip("transformers")
 import torch
 
 from gpu_tasks.runtime import runner
-from gpu_tasks.runtime.engine import Engine, load
+from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
 from gpu_tasks.video_query import production
 from gpu_tasks.video_query.contract import (
@@ -36,7 +36,7 @@ QUESTION = "What is seen?"
 def looking(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """The engine, loaded as a worker loads it."""
     model_dir = tiny_qwen.save(tmp_path_factory.mktemp("qwen"))
-    return load("video_query", "production", model_dir=model_dir, device="cpu", dtype="float32")
+    return load("video_query", "production", Host(model_dir))
 
 
 @pytest.fixture(autouse=True)
@@ -171,6 +171,6 @@ def test_sound_alone_is_no_film(looking: Engine, tmp_path: Path):
 
 def test_weights_must_be_there(tmp_path: Path):
     with pytest.raises(OSError, match=str(tmp_path)):
-        load("video_query", "production", model_dir=tmp_path, device="cpu", dtype="float32")
-    with pytest.raises(ValueError, match="needs its weights"):
-        load("video_query", "production", model_dir=None, device="cpu", dtype="float32")
+        load("video_query", "production", Host(tmp_path))
+    with pytest.raises(FileNotFoundError, match="MODEL_DIR"):
+        load("video_query", "production")

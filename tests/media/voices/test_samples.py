@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gpu_tasks.mediakit.audio import RATE, Block, Samples
-from gpu_tasks.mediakit.utterances import Utterance
+from gpu_tasks.mediakit.speech.utterances import Utterance
 from gpu_tasks.runtime.errors import Refusal
 from media.probing import UnsupportedMedia
 from media.voices import samples

@@ -1,21 +1,19 @@
 """The engine that does nothing."""
 
 import time
-from pathlib import Path
 
 from gpu_tasks.noop.contract import NoopPayload, NoopResult
 
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.errors import EngineError
 
 TICK_SECONDS = 0.1
 
 
-class NoopEngine:
+class DraftEngine(Engine):
     """Waits in ticks, so that it can be stopped."""
 
-    info = EngineInfo(name="draft", model="noop")
+    model = "noop"
 
     def run(self, payload: NoopPayload, workspace: Workspace) -> NoopResult:
         """Wait; then fail, if told to."""
@@ -26,8 +24,3 @@ class NoopEngine:
         if payload.error is not None:
             raise EngineError(payload.error)
         return NoopResult()
-
-
-def load(model_dir: Path | None, device: str, dtype: str) -> NoopEngine:
-    """Nothing to load."""
-    return NoopEngine()

@@ -1,5 +1,5 @@
 """The engine for a CPU."""
 
-from gpu_tasks.noop.draft import load
+from gpu_tasks.noop.draft import DraftEngine
 
-__all__ = ["load"]
+__all__ = ["DraftEngine"]

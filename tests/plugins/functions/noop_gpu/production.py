@@ -1,23 +1,22 @@
 """The engine for a GPU: it says where it was loaded."""
 
 import time
-from pathlib import Path
+from typing import Self
 
-from gpu_tasks.noop.draft import NoopEngine
+from gpu_tasks.noop.draft import DraftEngine
 
-from gpu_tasks.runtime.contract import EngineInfo
+from gpu_tasks.runtime.engine import Host
 
 LOAD_SECONDS = 0.2
 
 
-class Loaded(NoopEngine):
+class ProductionEngine(DraftEngine):
     """Does nothing, where it was told to."""
 
-    def __init__(self, device: str, dtype: str) -> None:
-        self.info = EngineInfo(name="production", model=f"noop, {dtype} on {device}")
-
-
-def load(model_dir: Path | None, device: str, dtype: str) -> Loaded:
-    """Take a while."""
-    time.sleep(LOAD_SECONDS)
-    return Loaded(device, dtype)
+    @classmethod
+    def load(cls, host: Host) -> Self:
+        """Take a while."""
+        time.sleep(LOAD_SECONDS)
+        engine = cls()
+        engine.model = f"noop, {host.dtype} on {host.device}"
+        return engine

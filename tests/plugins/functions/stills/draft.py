@@ -1,19 +1,16 @@
 """Takes them at even distances."""
 
-from pathlib import Path
-
 import cv2
 from gpu_tasks.stills.contract import StillsPayload, StillsResult
 
 from gpu_tasks.mediakit.film import look
-from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.engine import Engine, Workspace
 
 
-class StillsEngine:
+class DraftEngine(Engine):
     """Reads the film once."""
 
-    info = EngineInfo(name="draft", model="stills")
+    model = "stills"
 
     def run(self, payload: StillsPayload, workspace: Workspace) -> StillsResult:
         """Write the pictures."""
@@ -26,8 +23,3 @@ class StillsEngine:
             workspace.output("results", place).write_bytes(png.tobytes())
             workspace.progress((place + 1) / count)
         return StillsResult(width=film.width, height=film.height, seed=payload.seed)
-
-
-def load(model_dir: Path | None, device: str, dtype: str) -> StillsEngine:
-    """Nothing to load."""
-    return StillsEngine()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gpu_tasks.mediakit.audio import RATE, Block, Samples
-from gpu_tasks.mediakit.speakers import (
+from gpu_tasks.mediakit.speech.speakers import (
     MAX_SPEAKERS,
     MIN_SPEAKER_SECONDS,
     MIN_VOICED_SECONDS,
@@ -15,7 +15,7 @@ from gpu_tasks.mediakit.speakers import (
     labels,
     voice,
 )
-from gpu_tasks.mediakit.utterances import utterances
+from gpu_tasks.mediakit.speech.utterances import utterances
 from tests.gpu_tasks.recordings import INTERVIEW, MONOLOGUE, sound_of, tone
 
 SIZE = 14

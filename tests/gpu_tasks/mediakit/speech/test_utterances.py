@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gpu_tasks.mediakit.audio import RATE, Block, Samples
-from gpu_tasks.mediakit.utterances import (
+from gpu_tasks.mediakit.speech.utterances import (
     CUT_WITHIN_FRAMES,
     FRAME,
     MARGIN_FRAMES,

@@ -1,0 +1,1 @@
+"""Speech in sound: where somebody speaks, and whose voice it is."""
