@@ -8,6 +8,7 @@ is updated, and so locked, before its ledger row is written); one usage and one 
 (unique indexes); a refund is at most the usage (trigger).
 """
 
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -72,7 +73,7 @@ def _add(
 ) -> int:
     if not connection.in_atomic_block:
         raise RuntimeError("a ledger movement needs its caller's transaction")
-    values = {
+    values: dict[str, Any] = {
         "user_id": user_id,
         "amount": amount,
         "type": type.value,

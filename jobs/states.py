@@ -117,7 +117,7 @@ IN_POOL = tuple(state for state, its in STATES.items() if its.in_pool)
 MAY_RUN = tuple(state for state, its in STATES.items() if its.may_run)
 MAY_WRITE = tuple(state for state, its in STATES.items() if its.may_write)
 DELIVERING = tuple(
-    state for state, its in STATES.items() if not its.cancellable and state not in ENDED
+    state for state, its in STATES.items() if not its.cancellable and state.value not in ENDED
 )
 
 TAKING = {step.takes: step for step in STEPS}

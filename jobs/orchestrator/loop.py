@@ -37,6 +37,7 @@ SWEEP_SECONDS = 5.0
 TIDY_SECONDS = 60.0
 """Between looks at what nobody will use."""
 OUTAGE_PAUSE_SECONDS = 1.0
+STORES_AWAY: tuple[type[Exception], ...] = (*DATABASE_OUTAGES, RedisError)
 
 _given_up: SimpleQueue[WakeUp] = SimpleQueue()
 """From the repair, which must not wait for Redis, to the waking."""
@@ -124,7 +125,7 @@ def _repeat(work: Callable[[], int], idle: Callable[[], object], stop: threading
         try:
             if work() == 0:
                 idle()
-        except (*DATABASE_OUTAGES, RedisError) as exc:
+        except STORES_AWAY as exc:
             logger.warning("%s waits for a store: %s", work.__name__, type(exc).__name__)
             connection.close()
             stop.wait(OUTAGE_PAUSE_SECONDS)
