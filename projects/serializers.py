@@ -5,7 +5,7 @@ EDLs and transcripts are answered as they are stored: `projects.timeline.shape` 
 
 import re
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -101,7 +101,7 @@ class EditedSerializer(serializers.Serializer[Any]):
     )
 
 
-@extend_schema_field(Edl)
+@extend_schema_field(cast(Any, Edl))
 class EdlField(serializers.JSONField):
     """An EDL, as it is."""
 

@@ -1,6 +1,8 @@
 """The named operations on a timeline: what clients send, and what each makes of the content."""
 
-from typing import Annotated, Any, ClassVar, Literal, Union, get_args
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict, Field, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError
@@ -66,7 +68,7 @@ class _OneOfThem:
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        union = Union[tuple(Operation.named.values())]  # noqa: UP007 (of a tuple)
+        union: Any = reduce(or_, Operation.named.values())
         return handler.generate_schema(Annotated[union, Field(discriminator="op")])
 
 

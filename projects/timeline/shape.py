@@ -67,11 +67,8 @@ Speaker = Annotated[str, StringConstraints(min_length=1, max_length=MAX_SPEAKER_
 
 
 def _is_none(value: object) -> bool:
+    """Of a field that is neither stored nor answered where it is not told."""
     return value is None
-
-
-Absent = {"default": None, "exclude_if": _is_none}
-"""Of a field that is not stored, nor answered, where it is not told."""
 
 
 class Shape(BaseModel):
@@ -92,7 +89,9 @@ class OriginShape(Shape):
     in_point_ms: Ms
     out_point_ms: Ms
     effects: Effects | None = Field(
-        **Absent, description="There where the deleted part has not all of them."
+        default=None,
+        exclude_if=_is_none,
+        description="There where the deleted part has not all of them.",
     )
 
 
@@ -104,19 +103,28 @@ class CutShape(Shape):
         default=None, description="The segment of the transcript that it was cut out for."
     )
     start_ms: UncutMs | None = Field(
-        **Absent, description="Where it would begin had no ripple closed anything on its track."
+        default=None,
+        exclude_if=_is_none,
+        description="Where it would begin had no ripple closed anything on its track.",
     )
     in_point_ms: Ms | None = Field(
-        **Absent,
+        default=None,
+        exclude_if=_is_none,
         description="Where what was deleted begins, if more of the clip went with it: what "
         "remained was shorter than its cross-fade.",
     )
-    out_point_ms: Ms | None = Field(**Absent, description="Where that ends.")
-    lead_ms: Ms | None = Field(
-        **Absent, description="How far behind its start its track was closed; 0 if absent."
+    out_point_ms: Ms | None = Field(
+        default=None, exclude_if=_is_none, description="Where that ends."
     )
-    closed_ms: Ms | None = Field(**Absent, description="By how much `ripple` has closed its track.")
-    origin: OriginShape | None = Field(**Absent)
+    lead_ms: Ms | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="How far behind its start its track was closed; 0 if absent.",
+    )
+    closed_ms: Ms | None = Field(
+        default=None, exclude_if=_is_none, description="By how much `ripple` has closed its track."
+    )
+    origin: OriginShape | None = Field(default=None, exclude_if=_is_none)
 
 
 def _of_deleted(cut: CutShape | None, info: ValidationInfo) -> CutShape | None:
@@ -141,7 +149,9 @@ class ClipShape(Shape):
         default=[], description="Those written before names were checked stand as they are."
     )
     deleted: Flag = False
-    cut: Annotated[CutShape | None, AfterValidator(_of_deleted)] = Field(**Absent)
+    cut: Annotated[CutShape | None, AfterValidator(_of_deleted)] = Field(
+        default=None, exclude_if=_is_none
+    )
     offline: Annotated[Flag, AfterValidator(lambda told: False)] = Field(
         default=False,
         exclude_if=not_,
@@ -190,7 +200,9 @@ class WordShape(Shape):
     start_ms: Ms
     end_ms: Ms
     confidence: float = Field(strict=True, ge=0, le=1)
-    edited_word: WordText | None = Field(**Absent, description="What is shown instead.")
+    edited_word: WordText | None = Field(
+        default=None, exclude_if=_is_none, description="What is shown instead."
+    )
     deleted: Flag = Field(default=False, exclude_if=not_, description="True on deleted words.")
 
 
@@ -212,7 +224,9 @@ class SegmentShape(Shape):
     deleted: Flag = False
     edited_text: SegmentText | None = None
     language: Language | None = Field(
-        **Absent, description="ISO 639; absent where no transcription has told it."
+        default=None,
+        exclude_if=_is_none,
+        description="ISO 639; absent where no transcription has told it.",
     )
 
     @model_validator(mode="after")
