@@ -105,17 +105,25 @@ def redis_answers(port: int, password: str) -> bool:
 
 
 def mongodb(var: Path, port: int) -> Process:
-    """``mongod`` where the machine has one, else our stand-in; each with data of its own."""
+    """``mongod`` or FerretDB where the machine has one, else our stand-in; each with its own data.
+
+    FerretDB keeps its documents in the PostgreSQL (with DocumentDB) of FERRETDB_POSTGRESQL_URL, and
+    is passed over without one.
+    """
+    data, listening = var / "mongo", ("--bind_ip", HOST, "--port", str(port))
     if binary := shutil.which("mongod"):
         data = var / "mongod"
-        command: tuple[str, ...] = (binary, "--bind_ip", HOST)
+        command: tuple[str, ...] = (binary, *listening, "--dbpath", str(data))
+    elif (binary := shutil.which("ferretdb")) and "FERRETDB_POSTGRESQL_URL" in os.environ:
+        data = var / "ferretdb"
+        command = (binary, "--listen-addr", f"{HOST}:{port}", "--state-dir", str(data), "--no-auth")
     else:
-        data = var / "mongo"
-        command = (sys.executable, "-m", "auteur.devstack.mongod", "--host", HOST)
+        command = (sys.executable, "-m", "auteur.devstack.mongod", *listening)
+        command = (*command, "--dbpath", str(data))
     data.mkdir(mode=0o700, exist_ok=True)
     return Process(
         name="mongodb",
-        command=(*command, "--port", str(port), "--dbpath", str(data)),
+        command=command,
         ready=lambda: mongodb_answers(port),
         directory=BASE_DIR,
     )

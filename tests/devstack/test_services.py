@@ -1,5 +1,6 @@
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -159,6 +160,35 @@ def test_valkey_will_do_for_redis(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     server.touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert services.redis_server(tmp_path / "data", 1, "any").command[0] == str(server)
+
+
+def test_a_mongod_on_the_path_is_preferred(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, chosen: ports.Ports
+) -> None:
+    make_folders(tmp_path / "var")
+    binary = tmp_path / "mongod"
+    binary.write_text(f'#!/bin/sh\nexec {sys.executable} -m auteur.devstack.mongod "$@"\n')
+    binary.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = services.mongodb(tmp_path / "var", chosen.mongodb)
+    supervisor = Supervisor([found], tmp_path / "var" / "log", lambda line: None)
+    try:
+        supervisor.start(30)
+        assert found.command[0] == str(binary)
+        assert services.mongodb_answers(chosen.mongodb)
+    finally:
+        supervisor.stop(3)
+
+
+def test_ferretdb_is_taken_with_its_postgresql(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = tmp_path / "ferretdb"
+    server.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert services.mongodb(tmp_path, 1).command[0] == sys.executable
+    monkeypatch.setenv("FERRETDB_POSTGRESQL_URL", "postgres://127.0.0.1/documents")
+    assert services.mongodb(tmp_path, 1).command[0] == str(server)
 
 
 def test_missing_binaries_are_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

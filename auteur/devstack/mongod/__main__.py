@@ -1,58 +1,84 @@
-"""Command line: `python -m auteur.devstack.mongod --host 127.0.0.1 --port N --dbpath DIR`."""
+"""The server, as a command: a thread for each connection, one command of MongoDB's at a time."""
 
 import argparse
-import errno
+import itertools
 import logging
 import signal
+import socketserver
+import sqlite3
 import sys
 import threading
 from pathlib import Path
+from typing import cast
 
-from .engine import Engine
-from .journal import JournalError
-from .server import Server
+from .commands import execute
 from .store import Store
+from .wire import ProtocolError, encode_reply, read_message
+
+logger = logging.getLogger(__name__)
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """Listens, and runs commands on the store."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], store: Store) -> None:
+        self.store = store
+        self.lock = threading.Lock()
+        self.numbers = itertools.count(1)
+        super().__init__(address, Connection)
+
+
+class Connection(socketserver.StreamRequestHandler):
+    """Answers one client's messages in order until it hangs up or breaks the protocol."""
+
+    disable_nagle_algorithm = True
+
+    def handle(self) -> None:
+        """Read, answer, repeat."""
+        server = cast("Server", self.server)
+        try:
+            while (message := read_message(self.rfile)) is not None:
+                with server.lock:
+                    reply = execute(server.store, message.body, legacy=message.is_query)
+                if message.expects_reply:
+                    number = next(server.numbers) & 0x7FFFFFFF
+                    self.wfile.write(encode_reply(message, reply, number))
+        except (ProtocolError, ConnectionError) as error:
+            logger.warning("closing a connection: %s", error)
 
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT; returns 0 after a clean stop, 1 when it cannot start."""
-    options = _parse_arguments()
+    parser = argparse.ArgumentParser(prog="python -m auteur.devstack.mongod")
+    parser.add_argument(
+        "--bind_ip", default="127.0.0.1", help="loopback: nobody is asked who it is"
+    )
+    parser.add_argument("--port", type=int, default=27017, help="0 takes a free one")
+    parser.add_argument("--dbpath", type=Path, required=True, help="folder of the data")
+    options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="mongod: %(levelname)s: %(message)s")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     try:
-        store = Store(options.dbpath)
-    except (JournalError, OSError) as error:
-        return _refuse(f"cannot open {options.dbpath}: {error}")
-    try:
-        server = Server(options.host, options.port, Engine(store=store))
-    except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        reason = "the port is already in use" if taken else str(error)
-        return _refuse(f"cannot listen on {options.host}:{options.port}: {reason}")
-    server.start()
-    print(f"mongod: ready on {options.host}:{server.port}, data in {options.dbpath}", flush=True)
+        server = Server((options.bind_ip, options.port), Store(options.dbpath))
+    except (sqlite3.Error, OSError) as error:
+        place = f"{options.bind_ip}:{options.port} on {options.dbpath}"
+        print(f"mongod: cannot serve {place}: {error}", file=sys.stderr)
+        return 1
+    threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
+    address = f"{options.bind_ip}:{server.server_address[1]}"
+    print(f"mongod: ready on {address}, data in {options.dbpath}", flush=True)
     stopping.wait()
-    server.stop()
+    server.shutdown()
+    server.server_close()
+    server.lock.acquire()  # for good: whatever connections still ask for goes unanswered
+    server.store.close()
     return 0
-
-
-def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m auteur.devstack.mongod",
-        description="A MongoDB server for development. It has no authentication: keep it on "
-        "the loopback address.",
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="address to bind")
-    parser.add_argument("--port", type=int, default=27017, help="0 takes a free one")
-    parser.add_argument("--dbpath", type=Path, required=True, help="folder of the data")
-    return parser.parse_args()
-
-
-def _refuse(reason: str) -> int:
-    print(f"mongod: {reason}", file=sys.stderr)
-    return 1
 
 
 if __name__ == "__main__":

@@ -1,129 +1,116 @@
-"""Matching and ordering of documents: mongomock's query language behind MongoDB's errors."""
+"""Queries, sort orders and projections, each parsed before any document is looked at."""
 
 import operator
-import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
-from mongomock import OperationFailure, filtering
-from sentinels import NOTHING  # type: ignore[import-untyped]
+from bson import Regex
 
-from .errors import CommandError, ErrorCode, not_implemented
-from .query_validation import is_operator_document, validate_query
-from .values import MISSING, Document, identity
+from .errors import Code, CommandError, not_implemented
+from .values import MISSING, Document, is_number, key_of, values_at
 
+Test = Callable[[Any], bool]
 
-@contextmanager
-def mongomock_errors() -> Iterator[None]:
-    """Turns what mongomock raises on an expression it cannot evaluate into a command error."""
-    try:
-        yield
-    except NotImplementedError as error:
-        raise CommandError(ErrorCode.NotImplemented, str(error)) from error
-    except re.error as error:
-        raise CommandError(
-            ErrorCode.Location51091, f"Regular expression is invalid: {error}"
-        ) from error
-    except (OperationFailure, TypeError, ValueError, LookupError, AttributeError) as error:
-        raise CommandError(
-            ErrorCode.BadValue, f"cannot evaluate the expression: {error}"
-        ) from error
+_RANGES: Final = {"$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le}
 
 
-def matches(query: Document, document: Any) -> bool:
-    """Whether a query selects a document."""
-    with mongomock_errors():
-        return bool(filtering.filter_applies(query, document))
+def parse_query(query: Document) -> Test:
+    """Whether a document is selected; raises on an operator that is not known."""
+    tests = [_parse_field(name, condition) for name, condition in query.items()]
+    return lambda document: all(test(document) for test in tests)
 
 
-def matching(query: Document, documents: Iterable[Document]) -> Iterator[Document]:
-    """The documents a query selects; a malformed query fails even when there are none."""
-    validate_query(query)
-    with mongomock_errors():
-        for document in documents:
-            if filtering.filter_applies(query, document):
-                yield document
+def _parse_field(name: str, condition: Any) -> Test:
+    if name in ("$and", "$or"):
+        if not isinstance(condition, list) or not condition:
+            raise CommandError(Code.BadValue, f"{name} must be a nonempty array")
+        branches = [parse_query(branch) for branch in condition]
+        holds = all if name == "$and" else any
+        return lambda document: holds(branch(document) for branch in branches)
+    if name.startswith("$"):
+        raise not_implemented(f"the query operator {name}")
+    path, test = name.split("."), parse_condition(condition)
+    return lambda document: test(list(values_at(document, path)))
 
 
-def matches_element(condition: Any, element: Any) -> bool:
-    """Whether one array element satisfies a condition on a document or on a plain value."""
-    if isinstance(condition, dict) and not is_operator_document(condition):
-        return isinstance(element, dict) and matches(condition, element)
-    return matches({"element": condition}, {"element": element})
+def parse_condition(condition: Any) -> Test:
+    """Whether a list of values, those that a path leads to, satisfies a condition."""
+    if not is_operators(condition):
+        return _parse_operator("$eq", condition)
+    tests = [_parse_operator(name, argument) for name, argument in condition.items()]
+    return lambda values: all(test(values) for test in tests)
 
 
-def less_than(left: Any, right: Any) -> bool:
-    """BSON's order between any two values."""
-    with mongomock_errors():
-        return bool(filtering.bson_compare(operator.lt, left, right))
+def is_operators(value: Any) -> bool:
+    """Whether a value consists of operators such as {"$gt": 1}, and is none to be equal to."""
+    return isinstance(value, dict) and next(iter(value), "").startswith("$")
 
 
-def field_values(document: Document, path: str) -> list[Any]:
-    """What a dotted path reaches, arrays on the way (and at its end) taken apart."""
-    values: list[Any] = []
-    for value in filtering.iter_key_candidates(path, document):
-        if isinstance(value, list):
-            values.extend(value)
-        else:
-            values.append(None if value is NOTHING else value)
-    return values
+def _parse_operator(name: str, argument: Any) -> Test:
+    if name in ("$ne", "$nin"):
+        found = _parse_operator("$eq" if name == "$ne" else "$in", argument)
+        return lambda values: not found(values)
+    if name == "$exists":
+        return lambda values: any(value is not MISSING for value in values) is bool(argument)
+    if name in _RANGES:
+        compare, bound = _RANGES[name], key_of(argument)
+        return lambda values: any(
+            key[0] == bound[0] and compare(key, bound) for key in map(key_of, values)
+        )
+    if name not in ("$eq", "$in"):
+        raise not_implemented(f"the query operator {name}")
+    wanted = [argument] if name == "$eq" else argument
+    if not isinstance(wanted, list) or any(isinstance(value, Regex) for value in wanted):
+        raise CommandError(Code.BadValue, f"{name} needs values, not {argument!r}")
+    keys = set(map(key_of, wanted))
+    return lambda values: any(key_of(value) in keys for value in values)
 
 
-def ordered(documents: Iterable[Document], sort: Document) -> list[Document]:
-    """The documents in the order of a sort specification such as {"created_at": -1}."""
-    result = list(documents)
-    for path, direction in reversed(list(sort.items())):
-        if direction not in (1, -1):
-            raise _bad_direction(direction)
-        if path == "$natural":
-            result = result[::direction]
-            continue
-        with mongomock_errors():
-            result.sort(key=_sort_key(path, direction), reverse=direction < 0)
-    return result
+def parse_projection(spec: Document) -> Callable[[Document], Document]:
+    """The part of a document that a specification such as {"tracks.id": 1, "_id": 0} keeps."""
+    rules: Document = {}
+    for path, value in spec.items():
+        *parents, last = path.split(".")
+        level = rules
+        for name in parents:
+            level = level.setdefault(name, {})
+            if not isinstance(level, dict):
+                raise CommandError(Code.Location31249, f"Path collision at {path}")
+        if last in level:
+            raise CommandError(Code.Location31249, f"Path collision at {path}")
+        level[last] = _parse_rule(path, value)
+    kinds = {bool(v) for path, v in spec.items() if path != "_id" and not isinstance(v, dict)}
+    if len(kinds) > 1:
+        raise CommandError(Code.Location31254, "a projection cannot both include and exclude")
+    including = kinds.pop() if kinds else bool(spec.get("_id"))
+    if including:
+        rules.setdefault("_id", True)
+    return lambda document: _kept(document, rules, including=including)
 
 
-def _bad_direction(direction: Any) -> CommandError:
-    if isinstance(direction, dict):
-        return not_implemented("sorting by $meta")
-    return CommandError(
-        ErrorCode.Location15958, f"$sort key ordering must be 1 or -1, not {direction!r}"
-    )
+def _parse_rule(path: str, value: Any) -> bool | slice:
+    if isinstance(value, bool) or is_number(value):
+        return bool(value)
+    match value:
+        case {"$slice": int(count)}:
+            return slice(0, count) if count >= 0 else slice(count, None)
+        case {"$slice": [int(skip), int(count)]} if skip >= 0 and count > 0:
+            return slice(skip, skip + count)
+    raise not_implemented(f"the projection {{{path}: {value!r}}}")
 
 
-def _sort_key(path: str, direction: int) -> Any:
-    # An array sorts by its smallest element when ascending and its largest when descending;
-    # an empty one sorts before null.
-    pick = min if direction > 0 else max
-
-    def key(document: Document) -> Any:
-        values = field_values(document, path)
-        if not values and filtering.resolve_key(path, document) == []:
-            return (0, filtering.BsonComparable(None))
-        return (1, pick(map(filtering.BsonComparable, values or [None])))
-
-    return key
-
-
-def ordered_values(values: list[Any], direction: int) -> list[Any]:
-    """Plain values in BSON's order, as `$push` with `$sort: 1` wants them."""
-    return [item["value"] for item in ordered([{"value": v} for v in values], {"value": direction})]
-
-
-def distinct(documents: Iterable[Document], path: str) -> list[Any]:
-    """The different values at a path, elements of arrays counted singly."""
-    found: dict[Any, Any] = {}
-    for document in documents:
-        for value in filtering.iter_key_candidates(path, document):
-            for item in value if isinstance(value, list) else [value]:
-                if item is not NOTHING:
-                    found.setdefault(identity(item), item)
-    return list(found.values())
-
-
-def same(left: Any, right: Any) -> bool:
-    """Whether two values are equal as MongoDB compares them."""
-    if (left is MISSING) != (right is MISSING):
-        return False
-    return identity(left) == identity(right)
+def _kept(value: Any, rule: Any, *, including: bool) -> Any:
+    if isinstance(rule, bool):
+        return value if rule else MISSING
+    if isinstance(rule, slice):
+        return value[rule] if isinstance(value, list) else value
+    if isinstance(value, dict):
+        fields = (
+            (name, _kept(field, rule.get(name, not including), including=including))
+            for name, field in value.items()
+        )
+        return {name: field for name, field in fields if field is not MISSING}
+    if isinstance(value, list):
+        elements = (_kept(element, rule, including=including) for element in value)
+        return [element for element in elements if element is not MISSING]
+    return MISSING if including else value

@@ -1,237 +1,182 @@
-"""The data: databases of collections in memory, each change journaled before it is made.
+"""The data: documents in memory, each change written to SQLite before it is acknowledged.
 
-Stored documents are never mutated, only replaced, so that readers may keep references to them.
+A killed server loses nothing that it acknowledged; a power failure may cost the last seconds.
+Stored documents are never mutated, only replaced.
 """
 
-import logging
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
+import sqlite3
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import bson
-from bson.raw_bson import RawBSONDocument
+from bson import ObjectId
 
-from .errors import CommandError, ErrorCode
-from .indexes import Index, duplicate_key
-from .journal import Journal
-from .query import matching
-from .values import CODEC, SCALARS, Document, encode_stored, identity
-
-logger = logging.getLogger(__name__)
-
-COMPACTION_FLOOR_BYTES: Final = 32 * 1024 * 1024
+from .errors import Code, CommandError, not_implemented
+from .query import parse_query
+from .values import CODEC, Document, Key, encode, key_of, values_at
 
 ID_INDEX: Final[Document] = {"v": 2, "key": {"_id": 1}, "name": "_id_"}
 
-
-class Namespace(NamedTuple):
-    """A database and a collection in it."""
-
-    database: str
-    collection: str
-
-    def __str__(self) -> str:
-        return f"{self.database}.{self.collection}"
+_SCHEMA: Final = """
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+CREATE TABLE IF NOT EXISTS indexes (namespace TEXT, spec BLOB);
+CREATE TABLE IF NOT EXISTS documents (number INTEGER PRIMARY KEY, namespace TEXT, raw BLOB);
+"""
 
 
-@dataclass
+class Stored(NamedTuple):
+    """A document: its row, what it says, and that as BSON."""
+
+    number: int
+    document: Document
+    raw: bytes
+
+
+class Index:
+    """An index; where it is unique, it knows which document has which entry."""
+
+    def __init__(self, spec: Document) -> None:
+        self.spec = spec
+        self.is_unique = spec.get("unique", spec == ID_INDEX)
+        self.owners: dict[Key, Stored] = {}
+
+    def entry_of(self, document: Document) -> Key:
+        """What a unique index holds of a document."""
+        columns = [list(values_at(document, path.split("."))) for path in self.spec["key"]]
+        if any(len(values) != 1 for values in columns):
+            raise not_implemented(f"an array in the unique index {self.spec['name']}")
+        return tuple(key_of(value) for (value,) in columns)
+
+    def lookup(self, query: Document) -> list[Stored] | None:
+        """Which documents can match a query, or None where this index cannot tell."""
+        wanted = [query.get(path) for path in self.spec["key"]]
+        if not all(isinstance(value, str | int | float | ObjectId) for value in wanted):
+            return None
+        found = self.owners.get(tuple(map(key_of, wanted)))
+        return [found] if found else []
+
+    def check(self, document: Document, number: int | None = None) -> None:
+        """Raise where another document than ``number`` has the entry of this one."""
+        owner = self.owners.get(self.entry_of(document))
+        if owner is not None and owner.number != number:
+            values = {path: next(values_at(document, path.split("."))) for path in self.spec["key"]}
+            raise CommandError(
+                Code.DuplicateKey,
+                f"E11000 duplicate key error index: {self.spec['name']} dup key: {values}",
+                keyPattern=self.spec["key"],
+                keyValue=values,
+            )
+
+
 class Collection:
-    """The documents of one namespace by the identity of their `_id`, in order of insertion."""
+    """The documents of one namespace, in the order of their insertion, and its indexes."""
 
-    documents: dict[Hashable, Document] = field(default_factory=dict)
-    indexes: dict[str, Index] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.indexes: list[Index] = [Index(ID_INDEX)]
+        self.documents = self.indexes[0].owners
 
-    def find(self, query: Document) -> Iterator[Document]:
+    @property
+    def unique(self) -> list[Index]:
+        """Its unique indexes."""
+        return [index for index in self.indexes if index.is_unique]
+
+    def find(self, query: Document) -> list[Stored]:
         """The documents that a query selects."""
-        return matching(query, self._candidates(query))
+        selects = parse_query(query)
+        hits = (index.lookup(query) for index in self.unique)
+        candidates = next((hit for hit in hits if hit is not None), self.documents.values())
+        return [stored for stored in candidates if selects(stored.document)]
 
-    def _candidates(self, query: Document) -> list[Document]:
-        """The documents that may match, narrowed by the first index that fits."""
-        if isinstance(query.get("_id"), SCALARS):
-            found = self.documents.get(identity(query["_id"]))
-            return [] if found is None else [found]
-        for index in self.indexes.values():
-            owners = index.lookup(query)
-            if owners is not None:
-                return [self.documents[owner] for owner in owners]
-        return list(self.documents.values())
-
-    def put(self, document: Document) -> None:
-        """Insert a document, or replace the one with its `_id`."""
-        key = identity(document["_id"])
-        self._unindex(key)
-        self.documents[key] = document
-        for index in self.indexes.values():
-            index.add(document, key)
-
-    def delete(self, key: Hashable) -> None:
-        """Remove a document, if it is there."""
-        self._unindex(key)
-        self.documents.pop(key, None)
-
-    def _unindex(self, key: Hashable) -> None:
-        old = self.documents.get(key)
-        if old is not None:
-            for index in self.indexes.values():
-                index.remove(old, key)
-
-    def add_index(self, index: Index) -> None:
-        """Build an index over the documents."""
-        for key, document in self.documents.items():
-            index.add(document, key)
-        self.indexes[index.name] = index
+    def put(self, new: Stored | None, old: Stored | None = None) -> None:
+        """Enter a document, take out another, or put one in the place of its old version."""
+        for index in self.unique:
+            entry = index.entry_of(new.document) if new else None
+            if old and (before := index.entry_of(old.document)) != entry:
+                del index.owners[before]
+            if new and entry is not None:
+                index.owners[entry] = new
 
 
 class Store:
-    """All databases of a data folder; not thread-safe, its caller runs one command at a time."""
+    """All collections of a data folder; not thread-safe, its caller runs one command at a time."""
 
-    def __init__(self, folder: Path, *, compaction_floor: int = COMPACTION_FLOOR_BYTES) -> None:
-        self._databases: dict[str, dict[str, Collection]] = {}
-        self._compaction_floor = compaction_floor
-        self._journal = Journal(folder)
-        for record in self._journal.replay():
-            self._apply(bson.decode(record, CODEC))
-        self._compact_if_outgrown()
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "documents.sqlite3"
+        self._rows = sqlite3.connect(path, 0, isolation_level=None, check_same_thread=False)
+        self._rows.executescript(_SCHEMA)
+        self.collections: dict[str, Collection] = {}
+        for namespace, raw in self._rows.execute("SELECT namespace, spec FROM indexes"):
+            collection = self.collections.setdefault(namespace, Collection())
+            if (spec := bson.decode(raw)) != ID_INDEX:
+                collection.indexes.append(Index(spec))
+        rows = "SELECT namespace, number, raw FROM documents ORDER BY number"
+        for namespace, number, raw in self._rows.execute(rows):
+            self.collections[namespace].put(Stored(number, bson.decode(raw, CODEC), raw))
 
-    @property
-    def database_names(self) -> list[str]:
-        """The databases that have collections."""
-        return sorted(name for name, collections in self._databases.items() if collections)
-
-    def collections(self, database: str) -> dict[str, Collection]:
-        """The collections of a database by name."""
-        return self._databases.get(database, {})
-
-    def collection(self, namespace: Namespace) -> Collection | None:
-        """A collection, or None when it was never created."""
-        return self.collections(namespace.database).get(namespace.collection)
-
-    def find(self, namespace: Namespace, query: Document) -> Iterator[Document]:
+    def find(self, namespace: str, query: Document) -> list[Stored]:
         """The documents of a namespace that a query selects."""
-        return (self.collection(namespace) or Collection()).find(query)
+        return self.collections.get(namespace, Collection()).find(query)
 
-    def insert(self, namespace: Namespace, document: Document) -> None:
-        """Store a new document, or fail with DuplicateKey."""
-        collection = self.collection(namespace)
-        if collection is not None and identity(document["_id"]) in collection.documents:
-            raise duplicate_key(str(namespace), Index(spec=ID_INDEX), document)
-        self._put(namespace, document)
+    def names(self, database: str) -> list[str]:
+        """The collections of a database."""
+        parts = (namespace.split(".", 1) for namespace in self.collections)
+        return [name for of, name in parts if of == database]
 
-    def replace(self, namespace: Namespace, document: Document) -> None:
-        """Put a new version of a stored document, the one with the same `_id`."""
-        self._put(namespace, document)
+    def create(self, namespace: str) -> Collection:
+        """The collection, made where it is not there."""
+        if namespace not in self.collections:
+            self._rows.execute("INSERT INTO indexes VALUES (?, ?)", (namespace, encode(ID_INDEX)))
+        return self.collections.setdefault(namespace, Collection())
 
-    def delete(self, namespace: Namespace, document: Document) -> None:
-        """Remove a stored document."""
-        self._commit({"op": "delete", "ns": list(namespace), "id": document["_id"]})
+    def create_index(self, namespace: str, spec: Document) -> None:
+        """Build an index, or raise DuplicateKey where its promise is broken already."""
+        collection = self.create(namespace)
+        there = {index.spec["name"]: index.spec for index in collection.indexes}
+        if there.get(spec["name"], spec) != spec:
+            raise CommandError(Code.IndexKeySpecsConflict, f"{spec['name']} is another index")
+        if spec["name"] in there:
+            return
+        index = Index(spec)
+        for stored in collection.documents.values() if index.is_unique else ():
+            index.check(stored.document)
+            index.owners[index.entry_of(stored.document)] = stored
+        self._rows.execute("INSERT INTO indexes VALUES (?, ?)", (namespace, encode(spec)))
+        collection.indexes.append(index)
 
-    def create(self, namespace: Namespace) -> None:
-        """Create an empty collection."""
-        self._commit({"op": "create", "ns": list(namespace)})
+    def insert(self, namespace: str, document: Document) -> None:
+        """Store a new document, or raise DuplicateKey."""
+        raw, collection = encode(document), self.create(namespace)
+        for index in collection.unique:
+            index.check(document)
+        write = "INSERT INTO documents (namespace, raw) VALUES (?, ?)"
+        number = self._rows.execute(write, (namespace, raw)).lastrowid
+        collection.put(Stored(number or 0, document, raw))
 
-    def drop(self, namespace: Namespace) -> None:
+    def replace(self, namespace: str, old: Stored, document: Document) -> bool:
+        """Put a new version of a document, or raise DuplicateKey; whether it differs."""
+        new = Stored(old.number, document, encode(document))
+        if new.raw == old.raw:
+            return False
+        for index in self.collections[namespace].unique:
+            index.check(document, old.number)
+        self._rows.execute("UPDATE documents SET raw = ? WHERE number = ?", (new.raw, new.number))
+        self.collections[namespace].put(new, old)
+        return True
+
+    def delete(self, namespace: str, old: Stored) -> None:
+        """Remove a document."""
+        self._rows.execute("DELETE FROM documents WHERE number = ?", (old.number,))
+        self.collections[namespace].put(None, old)
+
+    def drop(self, namespace: str) -> None:
         """Remove a collection with its indexes."""
-        self._commit({"op": "drop", "ns": list(namespace)})
-
-    def create_index(self, namespace: Namespace, index: Index) -> None:
-        """Build an index, or fail with DuplicateKey where its promise is broken already."""
-        built = Index(spec=index.spec)
-        for key, document in (self.collection(namespace) or Collection()).documents.items():
-            if built.conflicts(built.entries_of(document), key):
-                raise duplicate_key(str(namespace), built, document)
-            built.add(document, key)
-        self._commit({"op": "index", "ns": list(namespace), "spec": index.spec})
-
-    def drop_index(self, namespace: Namespace, name: str) -> None:
-        """Remove an index."""
-        self._commit({"op": "unindex", "ns": list(namespace), "name": name})
-
-    def delete_expired(self, now: datetime) -> int:
-        """Delete what TTL indexes let go of; returns how many documents that was."""
-        expired = [
-            (Namespace(database, name), document)
-            for database, collections in self._databases.items()
-            for name, collection in collections.items()
-            for document in collection.documents.values()
-            if any(index.expires(document, now) for index in collection.indexes.values())
-        ]
-        for namespace, document in expired:
-            self.delete(namespace, document)
-        return len(expired)
-
-    def sync(self) -> None:
-        """Wait until the disk itself has every change."""
-        self._journal.sync()
+        self._rows.execute("DELETE FROM documents WHERE namespace = ?", (namespace,))
+        self._rows.execute("DELETE FROM indexes WHERE namespace = ?", (namespace,))
+        self.collections.pop(namespace, None)
 
     def close(self) -> None:
         """Let go of the data folder."""
-        self._journal.close()
-
-    def _put(self, namespace: Namespace, document: Document) -> None:
-        raw = encode_stored(document)
-        key = identity(document["_id"])
-        for index in (self.collection(namespace) or Collection()).indexes.values():
-            if index.conflicts(index.entries_of(document), key):
-                raise duplicate_key(str(namespace), index, document)
-        self._commit({"op": "put", "ns": list(namespace), "doc": document}, raw=raw)
-
-    def _commit(self, change: Document, *, raw: bytes | None = None) -> None:
-        """Journal a change, then make it; nothing after the journal may fail."""
-        record = change if raw is None else {**change, "doc": RawBSONDocument(raw)}
-        self._journal.append(bson.encode(record, codec_options=CODEC))
-        self._apply(change)
-        self._compact_if_outgrown()
-
-    def _apply(self, change: Document) -> None:
-        namespace = Namespace(*change["ns"])
-        collections = self._databases.setdefault(namespace.database, {})
-        if change["op"] == "drop":
-            collections.pop(namespace.collection, None)
-            return
-        collection = collections.setdefault(namespace.collection, Collection())
-        match change["op"]:
-            case "put":
-                collection.put(change["doc"])
-            case "delete":
-                collection.delete(identity(change["id"]))
-            case "index":
-                collection.add_index(Index(spec=change["spec"]))
-            case "unindex":
-                collection.indexes.pop(change["name"], None)
-
-    def _compact_if_outgrown(self) -> None:
-        if not self._journal.outgrown(self._compaction_floor):
-            return
-        try:
-            self._journal.rewrite(self._snapshot())
-        except OSError as error:
-            logger.warning("could not compact the journal: %s", error)
-            self._journal.postpone_rewrite()
-
-    def _snapshot(self) -> Iterator[bytes]:
-        for database, collections in self._databases.items():
-            for name, collection in collections.items():
-                for change in _changes_that_make(collection):
-                    yield bson.encode({**change, "ns": [database, name]}, codec_options=CODEC)
-
-
-def _changes_that_make(collection: Collection) -> Iterator[dict[str, Any]]:
-    yield {"op": "create"}
-    for index in collection.indexes.values():
-        yield {"op": "index", "spec": index.spec}
-    for document in collection.documents.values():
-        yield {"op": "put", "doc": document}
-
-
-def parse_namespace(database: Any, collection: Any) -> Namespace:
-    """A namespace under MongoDB's rules for names, or InvalidNamespace."""
-    for name, forbidden in ((database, '/\\. "$\x00'), (collection, "$\x00")):
-        if not isinstance(name, str) or not name or any(char in name for char in forbidden):
-            raise CommandError(
-                ErrorCode.InvalidNamespace, f"Invalid namespace specified '{database}.{collection}'"
-            )
-    if collection.startswith((".", "system.")):
-        raise CommandError(ErrorCode.InvalidNamespace, f"Invalid collection name: {collection}")
-    return Namespace(database, collection)
+        self._rows.close()

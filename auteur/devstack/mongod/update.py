@@ -1,185 +1,121 @@
-"""Update documents: from an old document and an update to a new document, mutating neither."""
+"""Updates: from a document and what MongoDB's operators ask for to a new document."""
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final
 
-from bson import ObjectId
+from bson import Int64
 
-from .aggregate import run_update_pipeline
-from .errors import CommandError, ErrorCode
-from .operators import OPERATORS, set_value
-from .paths import Path, changed_at, parse_path, replaced_at, value_at
-from .positional import ArrayFilters, expand
-from .values import MISSING, SCALARS, Document, encode, type_name
+from .errors import Code, CommandError, not_implemented
+from .query import is_operators, parse_condition, parse_query
+from .values import MISSING, Document, changed_at, is_number
 
-
-@dataclass(frozen=True, kw_only=True)
-class Update:
-    """One parsed `u`: the replacement, pipeline or operators, and what they refer to."""
-
-    query: Document
-    spec: Document | list[Any]
-    array_filters: list[Any] = field(default_factory=list)
-
-    @property
-    def is_replacement(self) -> bool:
-        """Whether `spec` is a whole document rather than operators or a pipeline."""
-        return isinstance(self.spec, dict) and not next(iter(self.spec), "").startswith("$")
+_INT32: Final = range(-(2**31), 2**31)
+_INT64: Final = range(-(2**63), 2**63)
 
 
-def updated(document: Document, update: Update, *, inserting: bool = False) -> Document:
-    """The document after an update; the very same object when the update changes nothing."""
-    if isinstance(update.spec, list):
-        result = _unless_same(document, run_update_pipeline(document, update.spec))
-    elif update.is_replacement:
-        result = _unless_same(document, _replaced(document, update.spec))
-    else:
-        result = _operated(document, update.spec, update, inserting=inserting)
-    if "_id" in document and _differ(document["_id"], result.get("_id", MISSING)):
-        raise CommandError(
-            ErrorCode.ImmutableField,
-            "Performing an update on the path '_id' would modify the immutable field '_id'",
-        )
-    return result
-
-
-def upserted(update: Update) -> Document:
-    """The document that an upsert inserts when its query finds none."""
-    fixed = _equalities(update.query)
-    only_id = {"_id": fixed["_id"]} if "_id" in fixed else {}
-    seed = only_id if update.is_replacement else fixed
-    document = updated(seed, update, inserting=True)
-    return {"_id": document.get("_id", ObjectId()), **document}
-
-
-def _unless_same(old: Document, new: Document) -> Document:
-    return new if _differ(old, new) else old
-
-
-def _differ(left: Any, right: Any) -> bool:
-    if left is MISSING or right is MISSING:
-        return left is not right
-    return encode({"": left}) != encode({"": right})
-
-
-def _replaced(document: Document, replacement: Document) -> Document:
-    for name in replacement:
-        if name.startswith("$"):
-            raise CommandError(
-                ErrorCode.DollarPrefixedFieldName,
-                f"The dollar ($) prefixed field '{name}' is not allowed in a replacement",
-            )
-    identifier = {"_id": document["_id"]} if "_id" in document else {}
-    return {**identifier, **replacement}
-
-
-def _operated(document: Document, spec: Document, update: Update, *, inserting: bool) -> Document:
+def updated(document: Document, spec: Document) -> Document:
+    """The next document, by operators or by a replacement; the one before stays as it is."""
+    if not isinstance(spec, dict):
+        raise not_implemented("an update by a pipeline")
+    if not is_operators(spec):
+        return {"_id": document["_id"], **spec}
     steps = list(_steps(spec))
-    filters = ArrayFilters(update.array_filters)
-    paths = [path for _, path, _ in steps]
-    filters.require(paths)
-    targets = [_rename_target(argument) for name, _, argument in steps if name == "$rename"]
-    _refuse_conflicts([*paths, *targets])
-    result = document
-    for name, path, argument in steps:
-        if name == "$rename":
-            result = _renamed(result, path, _rename_target(argument))
-            continue
-        if name == "$setOnInsert" and not inserting:
-            continue
-        operator = OPERATORS.get(name, set_value)
-        for concrete in expand(document, path, query=update.query, filters=filters):
-            result = changed_at(result, concrete, _stable(operator, argument))
-    return result
-
-
-def _stable(operator: Any, argument: Any) -> Any:
-    """The operator as a change that keeps the old object when the value stays the same."""
-
-    def change(old: Any) -> Any:
-        new = operator(old, argument)
-        return new if _differ(old, new) else old
-
-    return change
-
-
-def _steps(spec: Document) -> Iterator[tuple[str, Path, Any]]:
-    for name, fields in spec.items():
-        if name not in OPERATORS and name not in ("$rename", "$setOnInsert"):
-            raise CommandError(
-                ErrorCode.FailedToParse,
-                f"Unknown modifier: {name}. Expected a valid update modifier or "
-                "pipeline-style update specified as an array",
-            )
-        if not isinstance(fields, dict):
-            raise CommandError(
-                ErrorCode.FailedToParse,
-                "Modifiers operate on fields but we found type "
-                f"{type_name(fields)} instead of an object for {name}",
-            )
-        for path, argument in fields.items():
-            yield name, parse_path(path), argument
-
-
-def _refuse_conflicts(paths: list[Path]) -> None:
-    ordered_paths = sorted(paths)
-    for shorter, longer in itertools.pairwise(ordered_paths):
+    for (_, shorter, _), (_, longer, _) in itertools.pairwise(sorted(steps, key=lambda s: s[1])):
         if longer[: len(shorter)] == shorter:
-            raise CommandError(
-                ErrorCode.ConflictingUpdateOperators,
-                f"Updating the path '{'.'.join(longer)}' would create a conflict at "
-                f"'{'.'.join(shorter)}'",
-            )
-
-
-def _rename_target(argument: Any) -> Path:
-    if not isinstance(argument, str):
-        raise CommandError(
-            ErrorCode.BadValue,
-            f"The 'to' field for $rename must be a string, not of type {type_name(argument)}",
-        )
-    return parse_path(argument)
-
-
-def _renamed(document: Document, source: Path, target: Path) -> Document:
-    for path in (source, target):
-        for depth in range(1, len(path)):
-            if isinstance(value_at(document, path[:depth]), list):
-                raise CommandError(
-                    ErrorCode.BadValue,
-                    f"The path '{'.'.join(path)}' of $rename cannot cross an array",
-                )
-    value = value_at(document, source)
-    if value is MISSING:
-        return document
-    return replaced_at(replaced_at(document, source, MISSING), target, value)
-
-
-def _equalities(query: Document) -> Document:
-    """The fields that a query fixes to one value, which an upsert starts from."""
-    document: Document = {}
-    for path, value in _fixed(query):
-        parts = parse_path(path)
-        if value_at(document, parts) is not MISSING:
-            raise CommandError(
-                ErrorCode.NotSingleValueField,
-                f"cannot infer query fields to set, path '{path}' is matched twice",
-            )
-        document = replaced_at(document, parts, value)
+            both = f"'{'.'.join(longer)}' and '{'.'.join(shorter)}' conflict"
+            raise CommandError(Code.ConflictingUpdateOperators, both)
+    for name, path, argument in steps:
+        document = changed_at(document, path, partial(_OPERATORS[name], argument))
     return document
 
 
-def _fixed(query: Document) -> Iterator[tuple[str, Any]]:
-    for key, condition in query.items():
-        if key == "$and":
-            for branch in condition:
-                yield from _fixed(branch)
-        elif key.startswith("$"):
-            continue
-        elif isinstance(condition, dict) and next(iter(condition), "").startswith("$"):
-            if "$eq" in condition:
-                yield key, condition["$eq"]
-        elif condition is None or isinstance(condition, (*SCALARS, dict, list)):
-            yield key, condition
+def _steps(spec: Document) -> Iterator[tuple[str, list[str], Any]]:
+    for name, fields in spec.items():
+        if name not in _OPERATORS:
+            raise not_implemented(f"the update operator {name}")
+        if not isinstance(fields, dict):
+            raise CommandError(Code.FailedToParse, f"{name} needs an object of fields")
+        for path, argument in fields.items():
+            yield name, _parse_path(path), argument
+
+
+def _parse_path(path: str) -> list[str]:
+    parts = path.split(".")
+    if not all(parts):
+        raise CommandError(Code.EmptyFieldName, f"'{path}' contains an empty field name")
+    if any(part.startswith("$") for part in parts):
+        raise not_implemented(f"the operator in the path {path}")
+    return parts
+
+
+def _set(argument: Any, _old: Any) -> Any:
+    return argument
+
+
+def _unset(_argument: Any, _old: Any) -> Any:
+    return MISSING
+
+
+def _increment(argument: Any, old: Any) -> Any:
+    old = 0 if old is MISSING else old
+    if not is_number(old) or not is_number(argument):
+        raise CommandError(Code.TypeMismatch, "Cannot apply $inc to a value of non-numeric type")
+    result = old + argument
+    if isinstance(result, float):
+        return result
+    if result not in _INT64:
+        raise CommandError(Code.BadValue, f"The result {result} does not fit into 64 bits")
+    wide = isinstance(old, Int64) or isinstance(argument, Int64) or result not in _INT32
+    return Int64(result) if wide else result
+
+
+def _push(argument: Any, old: Any) -> Any:
+    each = isinstance(argument, dict) and "$each" in argument
+    modifiers = argument if each else {"$each": [argument]}
+    if unknown := modifiers.keys() - {"$each", "$position", "$slice"}:
+        raise not_implemented(f"the $push modifier {unknown.pop()}")
+    array = _array(old)
+    added, place = modifiers["$each"], modifiers.get("$position", len(array))
+    limit = modifiers.get("$slice")
+    if not (isinstance(added, list) and isinstance(place, int) and isinstance(limit, int | None)):
+        raise CommandError(Code.BadValue, "$push takes an array and integers")
+    result = [*array[:place], *added, *array[place:]]
+    if limit is None:
+        return result
+    return result[:limit] if limit >= 0 else result[limit:]
+
+
+def _pull(argument: Any, old: Any) -> Any:
+    if old is MISSING:
+        return MISSING
+    if isinstance(argument, dict) and not is_operators(argument):
+        query = parse_query(argument)
+        return [e for e in _array(old) if not (isinstance(e, dict) and query(e))]
+    condition = parse_condition(argument)
+    return [element for element in _array(old) if not condition([element])]
+
+
+def _pop(argument: Any, old: Any) -> Any:
+    if argument not in (1, -1):
+        raise CommandError(Code.FailedToParse, f"$pop expects 1 or -1, found: {argument}")
+    if old is MISSING:
+        return MISSING
+    return _array(old)[:-1] if argument == 1 else _array(old)[1:]
+
+
+def _array(old: Any) -> list[Any]:
+    if old is not MISSING and not isinstance(old, list):
+        raise CommandError(Code.BadValue, "an operator of arrays needs an array")
+    return [] if old is MISSING else old
+
+
+_OPERATORS: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "$set": _set,
+    "$unset": _unset,
+    "$inc": _increment,
+    "$push": _push,
+    "$pull": _pull,
+    "$pop": _pop,
+}

@@ -1,22 +1,15 @@
-"""The handshake, databases and collections, and how what is not supported is refused."""
+"""The handshake, databases and collections, indexes, and how what is not there is refused."""
 
 from typing import Any
 
 import pytest
-from bson import encode
-from pymongo import MongoClient
+from bson import Regex
+from pymongo import ASCENDING, DESCENDING, MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import CollectionInvalid, OperationFailure
-from pymongo.server_api import ServerApi
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
 Document = dict[str, Any]
-
-
-def code_of(database: Database[Document], *args: Any, **options: Any) -> int | None:
-    with pytest.raises(OperationFailure) as failure:
-        database.command(*args, **options)
-    return failure.value.code
 
 
 def test_the_handshake_tells_the_limits(client: MongoClient[Document]) -> None:
@@ -26,116 +19,139 @@ def test_the_handshake_tells_the_limits(client: MongoClient[Document]) -> None:
         assert reply["maxBsonObjectSize"] == 16 * 1024 * 1024
         assert reply["maxMessageSizeBytes"] == 48_000_000
         assert "compression" not in reply
-
-
-def test_what_monitoring_asks_for(client: MongoClient[Document]) -> None:
     assert client.admin.command("ping") == {"ok": 1.0}
     assert client.server_info()["versionArray"][0] >= 6
-    assert client.admin.command("serverStatus")["connections"]["current"] >= 1
-    assert "system" in client.admin.command("hostInfo")
-    parameter = client.admin.command("getParameter", featureCompatibilityVersion=1)
-    assert "version" in parameter["featureCompatibilityVersion"]
 
 
 def test_databases_and_collections_come_and_go(
     client: MongoClient[Document], database: Database[Document]
 ) -> None:
-    assert database.name not in client.list_database_names()
-    database.create_collection("empty")
     database["clips"].insert_one({"n": 1})
-    assert sorted(database.list_collection_names()) == ["clips", "empty"]
-    assert database.list_collection_names(filter={"name": "clips"}) == ["clips"]
-    (row,) = [r for r in client.list_databases() if r["name"] == database.name]
-    assert row["empty"] is False
-    with pytest.raises(CollectionInvalid):
-        database.create_collection("empty")
-    database.drop_collection("clips")
-    assert database["clips"].count_documents({}) == 0
+    database["tracks"].create_index("n")
+    assert sorted(database.list_collection_names()) == ["clips", "tracks"]
     client.drop_database(database.name)
-    assert database.name not in client.list_database_names()
-
-
-def test_dropping_a_collection_that_is_not_there(database: Database[Document]) -> None:
-    database.drop_collection("nowhere")
     assert database.list_collection_names() == []
+    assert database["clips"].count_documents({}) == 0
 
 
-def test_an_unknown_command(database: Database[Document]) -> None:
+def test_a_duplicate_key_names_the_key(clips: Collection[Document]) -> None:
+    clips.create_index("project_id", unique=True)
+    clips.insert_one({"_id": "x", "project_id": "p1"})
+    for again in ({"_id": "x"}, {"project_id": "p1"}):
+        with pytest.raises(DuplicateKeyError) as failure:
+            clips.insert_one(dict(again))
+        assert failure.value.code == 11000
+        details = failure.value.details
+        assert details is not None
+        assert details["keyValue"] == again
+        assert details["keyPattern"] == dict.fromkeys(again, 1)
+    assert clips.count_documents({}) == 1
+
+
+def test_updates_respect_a_unique_index(clips: Collection[Document]) -> None:
+    clips.create_index("slug", unique=True)
+    clips.insert_many([{"_id": 1, "slug": "a"}, {"_id": 2, "slug": "b"}, {"_id": 3}])
+    for write in (
+        lambda: clips.update_one({"_id": 2}, {"$set": {"slug": "a"}}),
+        lambda: clips.insert_one({"_id": 4, "slug": None}),  # as good as missing
+    ):
+        with pytest.raises(DuplicateKeyError):
+            write()
+    assert [d.get("slug") for d in clips.find()] == ["a", "b", None]
+    clips.update_one({"_id": 2}, {"$set": {"n": 1}})
+    clips.delete_one({"_id": 1})
+    clips.update_one({"_id": 2}, {"$set": {"slug": "a"}})
+    assert clips.find_one({"slug": "a"}) == {"_id": 2, "slug": "a", "n": 1}
+    assert clips.find_one({"slug": "b"}) is None
+
+
+def test_a_compound_unique_index(clips: Collection[Document]) -> None:
+    clips.create_index([("project", ASCENDING), ("version", DESCENDING)], unique=True)
+    clips.insert_many([{"project": p, "version": v} for p in "ab" for v in (1, 2)])
+    with pytest.raises(BulkWriteError):
+        clips.insert_many([{"project": "a", "version": 2}])
+    assert clips.count_documents({"project": "a", "version": 2}) == 1
+
+
+def test_indexes_are_made_once_and_listed(clips: Collection[Document]) -> None:
+    for _ in range(2):
+        clips.create_index([("a", 1), ("b", -1)], name="ab", unique=True)
+        clips.create_index("c")
+    information = clips.index_information()
+    assert set(information) == {"_id_", "ab", "c_1"}
+    assert information["ab"]["key"] == [("a", 1), ("b", -1)]
+    assert information["ab"]["unique"] is True
     with pytest.raises(OperationFailure) as failure:
-        database.command("frobnicate")
-    assert failure.value.code == 59
-    assert failure.value.details is not None
-    assert failure.value.details["codeName"] == "CommandNotFound"
+        clips.create_index("c", unique=True)
+    assert failure.value.code == 86
 
 
-def test_an_unknown_field_of_a_command(database: Database[Document]) -> None:
-    assert code_of(database, "find", "clips", frobnicate=1) == 40415
+def test_an_index_on_existing_duplicates_is_refused(clips: Collection[Document]) -> None:
+    clips.insert_many([{"a": 1}, {"a": 1}])
+    with pytest.raises(DuplicateKeyError):
+        clips.create_index("a", unique=True)
+    assert list(clips.index_information()) == ["_id_"]
 
 
-def test_a_field_of_the_wrong_type(database: Database[Document]) -> None:
-    assert code_of(database, "find", "clips", filter="x") == 14
+FIND: Document = {"find": "clips"}
+INDEX: Document = {"key": {"a": 1}, "name": "a"}
 
 
-def test_an_invalid_namespace(database: Database[Document]) -> None:
-    assert code_of(database, "insert", "", documents=[{}]) == 73
+def matching(**condition: Any) -> Document:
+    return {**FIND, "filter": {"a": {f"${name}": value for name, value in condition.items()}}}
 
 
-def test_sessions_are_accepted(client: MongoClient[Document], clips: Collection[Document]) -> None:
-    with client.start_session() as session:
-        clips.insert_one({"_id": 1}, session=session)
-        assert clips.find_one({"_id": 1}, session=session) == {"_id": 1}
+def updating(change: Any, **options: Any) -> Document:
+    return {"update": "clips", "updates": [{"q": {}, "u": change, **options}]}
 
 
-def test_transactions_are_refused_as_on_a_standalone_server(
-    client: MongoClient[Document], clips: Collection[Document]
-) -> None:
-    if client.admin.command("hello").get("setName"):
-        pytest.skip("a replica set has transactions")
-    with client.start_session() as session, pytest.raises(OperationFailure) as failure:
-        with session.start_transaction():
-            clips.insert_one({"_id": 1}, session=session)
-    assert failure.value.code in (20, 263)
-    assert clips.count_documents({}) == 0
-
-
-def test_a_declared_api_version_is_accepted(mongodb_uri: str) -> None:
-    versioned: MongoClient[Document] = MongoClient(mongodb_uri, server_api=ServerApi("1"))
-    with versioned:
-        assert versioned.admin.command("ping")["ok"] == 1.0
-
-
-def test_a_document_that_grows_beyond_sixteen_mebibytes(clips: Collection[Document]) -> None:
-    clips.insert_one({"_id": 1, "blobs": [b"x" * 12_000_000]})
-    with pytest.raises(OperationFailure) as failure:
-        clips.update_one({"_id": 1}, {"$push": {"blobs": b"x" * 6_000_000}})
-    assert failure.value.code in (10334, 17419)
-    stored = clips.find_one({"_id": 1})
-    assert stored is not None
-    assert len(encode(stored)) < 12_100_000
+def piping(**stage: Any) -> Document:
+    stages = [{f"${name}": value for name, value in stage.items()}]
+    return {"aggregate": "clips", "pipeline": stages, "cursor": {}}
 
 
 @pytest.mark.usefixtures("embedded_only")
 @pytest.mark.parametrize(
-    ("command", "options"),
+    ("command", "named", "code"),
     [
-        ("find", {"collation": {"locale": "fr"}}),
-        ("find", {"tailable": True}),
-        ("find", {"projection": {"n": {"$add": [1, 2]}}}),
-        ("find", {"projection": {"tracks.$": 1}}),
-        ("find", {"filter": {"$where": "true"}}),
-        ("find", {"filter": {"$text": {"$search": "x"}}}),
-        ("aggregate", {"pipeline": [{"$lookup": {}}], "cursor": {}}),
-        ("aggregate", {"pipeline": [{"$out": "other"}], "cursor": {}}),
-        ("aggregate", {"pipeline": [{"$project": {"a": {"b": 1}}}], "cursor": {}}),
-        ("create", {"capped": True, "size": 10}),
-        ("createIndexes", {"indexes": [{"key": {"a": "text"}, "name": "t"}]}),
-        ("createIndexes", {"indexes": [{"key": {"a": 1}, "name": "t", "collation": {"l": 1}}]}),
+        ({"frobnicate": 1}, "frobnicate", 59),
+        ({"distinct": "clips", "key": "a"}, "distinct", 59),
+        ({"findAndModify": "clips", "remove": True}, "findAndModify", 59),
+        ({"getMore": 1, "collection": "clips"}, "getMore", 59),
+        ({**FIND, "sort": {"a": 1}}, "'sort' of find", 238),
+        ({**FIND, "batchSize": 2}, "'batchSize' of find", 238),
+        ({**FIND, "collation": {"locale": "fr"}}, "'collation' of find", 238),
+        ({**FIND, "projection": {"a": {"$elemMatch": {"b": 1}}}}, "$elemMatch", 238),
+        ({**FIND, "filter": {"$where": "true"}}, "$where", 238),
+        ({**FIND, "filter": {"$nor": [{"a": 1}]}}, "$nor", 238),
+        (matching(regex="^a"), "$regex", 238),
+        ({**FIND, "filter": {"a": Regex("^a")}}, "Regex", 2),
+        (matching(elemMatch={"b": 1}), "$elemMatch", 238),
+        (matching(size=1), "$size", 238),
+        (piping(lookup={}), "$lookup", 238),
+        (piping(sort={"a": 1}), "$sort", 238),
+        (piping(group={"_id": "$a"}), "$group", 238),
+        (piping(project={"b": "$a"}), "$a", 238),
+        (updating({"$addToSet": {"a": 1}}), "$addToSet", 238),
+        (updating({"$rename": {"a": "b"}}), "$rename", 238),
+        (updating({"$push": {"b": {"$each": [1], "$sort": 1}}}), "$sort", 238),
+        (updating({"$set": {"a.$[x]": 1}}), "a.$[x]", 238),
+        (updating({"$set": {"a": 1}}, upsert=True), "'upsert' of update", 238),
+        (updating({"$set": {"a": 1}}, arrayFilters=[{"x": 1}]), "'arrayFilters'", 238),
+        (updating([{"$set": {"a": 1}}]), "pipeline", 238),
+        ({"createIndexes": "clips", "indexes": [{**INDEX, "sparse": True}]}, "'sparse'", 238),
+        ({"createIndexes": "clips", "indexes": [{**INDEX, "key": {"a": "text"}}]}, "'text'", 238),
+        ({"insert": "clips", "documents": [{}], "txnNumber": 1}, "'txnNumber'", 238),
+        ({"insert": "clips", "documents": [{}], "writeConcern": {"w": 3}}, "'w': 3", 238),
     ],
+    ids=str,
 )
-def test_what_is_not_implemented_says_so(
-    database: Database[Document], command: str, options: Document
+def test_what_is_not_there_is_refused_by_name(
+    database: Database[Document], command: Document, named: str, code: int
 ) -> None:
-    database["clips"].insert_one({"n": 1})
-    target = "other" if command == "create" else "clips"
-    assert code_of(database, command, target, **options) == 238
-    assert database.list_collection_names() == ["clips"]
+    database["clips"].insert_one({"_id": 1, "a": 1})
+    reply = database.command(command, check=False)
+    (error,) = reply.get("writeErrors", [reply])
+    assert error["code"] == code
+    assert named in error["errmsg"]
+    assert list(database["clips"].find()) == [{"_id": 1, "a": 1}]
