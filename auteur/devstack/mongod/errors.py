@@ -44,5 +44,6 @@ def not_implemented(feature: str) -> CommandError:
 
 def refuse_unknown(asked: Mapping[str, Any], known: str, *, of: str) -> None:
     """Raise where something is asked for that we do not know, and would have to ignore."""
-    if unknown := [name for name in asked if name not in known.split()]:
+    known_or_off = {*known.split(), *(name for name, value in asked.items() if value is False)}
+    if unknown := [name for name in asked if name not in known_or_off]:
         raise not_implemented(f"the option '{unknown[0]}' of {of}")

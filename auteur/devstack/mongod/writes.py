@@ -25,8 +25,7 @@ def update(store: Store, namespace: str, command: Document) -> Document:
     """Change documents, one statement after the other."""
 
     def update_one(reply: Document, statement: Document) -> None:
-        asked = {name: value for name, value in statement.items() if value is not False}
-        refuse_unknown(asked, "q u multi", of="update")
+        refuse_unknown(statement, "q u multi", of="update")
         found = store.find(namespace, statement["q"])
         for old in found if statement.get("multi") else found[:1]:
             new = updated(old.document, statement["u"])

@@ -127,7 +127,7 @@ def test_more_to_come_is_not_answered(
         struct.pack("<iiii", 3, 1, 0, MSG),
         frame(b"", COMPRESSED),
         frame(struct.pack("<I", 1) + body({"ping": 1, "$db": "admin"})[4:]),
-        frame(struct.pack("<I", 0) + b"\x00" + bson.encode({"ping": 1})[:-3] + b"\xff\xff\x00"),
+        frame(struct.pack("<I", 0) + b"\x00" + struct.pack("<i", 10) + b"\x7eping\x00"),
     ],
     ids=["too long", "too short", "compressed", "checksum", "broken BSON"],
 )
