@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from bson import Int64
 
@@ -108,7 +108,7 @@ def _pop(argument: Any, old: Any) -> Any:
 def _array(old: Any) -> list[Any]:
     if old is not MISSING and not isinstance(old, list):
         raise CommandError(Code.BadValue, "an operator of arrays needs an array")
-    return [] if old is MISSING else old
+    return [] if old is MISSING else cast("list[Any]", old)
 
 
 _OPERATORS: Final[dict[str, Callable[[Any, Any], Any]]] = {

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import bson
 from bson import ObjectId
@@ -99,7 +99,7 @@ def changed_at(node: Any, path: Sequence[str], change: Callable[[Any], Any]) -> 
         if change(MISSING) is MISSING:
             return node
         raise CommandError(Code.PathNotViable, f"Cannot create field '{name}' in {node!r}")
-    fields = {} if node is MISSING else node
+    fields: dict[str, Any] = {} if node is MISSING else cast("dict[str, Any]", node)
     new = changed_at(fields.get(name, MISSING), rest, change)
     if new is not MISSING:
         return {**fields, name: new}
