@@ -35,7 +35,7 @@ RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 """What only superusers change, and not on themselves."""
 
 
-class BalanceOutOfRange(Problem):
+class BalanceOutOfRangeProblem(Problem):
     """The balance would leave the range of its column."""
 
     status_code = 409
@@ -248,7 +248,7 @@ def _grant(request: HttpRequest, user: User, given: Mapping[str, Any]) -> str:
             user_id=user.pk, amount=given["amount"], description=given["description"]
         )
     except DataError as exc:
-        raise BalanceOutOfRange from exc
+        raise BalanceOutOfRangeProblem from exc
     return f"Granted {given['amount']}; the balance is {balance}."
 
 

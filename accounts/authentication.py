@@ -91,7 +91,7 @@ def _verified(token: bytes, failures: Failures) -> tokens.Claims:
         failures.check()
     try:
         claims = tokens.verify(_text(token))
-    except tokens.InvalidToken:
+    except tokens.InvalidTokenProblem:
         _good.forget(digest)
         failures.count()
         raise
@@ -103,4 +103,4 @@ def _text(token: bytes) -> str:
     try:
         return token.decode("ascii")
     except UnicodeDecodeError as exc:
-        raise tokens.InvalidToken from exc
+        raise tokens.InvalidTokenProblem from exc

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from jwt import PyJWK, PyJWKClient, PyJWKSet, PyJWTError
 
-from auteur.api.problems import Unavailable
+from auteur.api.problems import UnavailableProblem
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,8 @@ class KeySet:
     def key(self, key_id: str) -> PyJWK | None:
         """The key of this id, ``None`` if the provider has none.
 
-        Raises ``Unavailable`` if the provider is away and the key is unknown or trusted no longer.
+        Raises ``UnavailableProblem`` if the provider is away and the key is unknown or trusted no
+        longer.
         """
         known = self._keys.get(key_id)
         if known is None:
@@ -54,14 +55,14 @@ class KeySet:
                 self._fetching.release()
             known = self._keys.get(key_id)
         if self._age() > STALE_SECONDS:
-            raise Unavailable
+            raise UnavailableProblem
         return known
 
     def _fetch_unknown(self, key_id: str) -> PyJWK | None:
         if key_id not in self._keys:  # else another thread fetched it while this one waited
             self._fetch_unless_cooling()
             if self._tried_at > self._fetched_at:
-                raise Unavailable
+                raise UnavailableProblem
         return self._keys.get(key_id)
 
     def _age(self) -> float:

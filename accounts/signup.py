@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from accounts.models import User
-from accounts.tokens import LEEWAY_SECONDS, Claims, InvalidToken
+from accounts.tokens import LEEWAY_SECONDS, Claims, InvalidTokenProblem
 from auteur.api.problems import Problem
 from auteur.database import find
 from credits import ledger
@@ -16,7 +16,7 @@ MAX_EMAIL_CHARS = 255
 """As much as ``users.email`` holds."""
 
 
-class EmailRequired(Problem):
+class EmailRequiredProblem(Problem):
     """The token carries no address that we can keep: there are no users without one."""
 
     status_code = 403
@@ -24,7 +24,7 @@ class EmailRequired(Problem):
     default_detail = "The access token carries no usable email address."
 
 
-class EmailInUse(Problem):
+class EmailInUseProblem(Problem):
     """Another user holds the address; one person with two sign-ins, or a recycled address."""
 
     status_code = 409
@@ -32,7 +32,7 @@ class EmailInUse(Problem):
     default_detail = "Another user has this email address."
 
 
-class AccountInactive(InvalidToken):
+class AccountInactiveProblem(InvalidTokenProblem):
     """The token is valid, but its user has been deactivated or anonymised."""
 
     default_code = "account_inactive"
@@ -43,29 +43,34 @@ def user_of(claims: Claims) -> User:
     """The active user that a valid token names, made or brought up to date if need be.
 
     One indexed query and no write, but for a first token or a changed address. Raises
-    ``EmailRequired``, ``EmailInUse`` and ``AccountInactive``.
+    ``EmailRequiredProblem``, ``EmailInUseProblem`` and ``AccountInactiveProblem``.
     """
     email = clean_email(claims.email)
     user = find(User, claims.user_id)
     if user is None:
         user = sign_up(user_id=claims.user_id, email=email)
     if not user.is_active:
-        raise AccountInactive
+        raise AccountInactiveProblem
     if user.email != email and _is_later(claims, user):
         _change_email(user=user, email=email)
     return user
 
 
 def clean_email(email: str | None) -> str:
-    """The address in the form in which all are kept and compared; raises ``EmailRequired``."""
+    """The address in the form in which all are kept and compared.
+
+    Raises ``EmailRequiredProblem``.
+    """
     cleaned = (email or "").strip().lower()
     if "@" not in cleaned or len(cleaned) > MAX_EMAIL_CHARS or not cleaned.isprintable():
-        raise EmailRequired
+        raise EmailRequiredProblem
     return cleaned
 
 
 def sign_up(*, user_id: UUID, email: str) -> User:
-    """Make the user, the credit account and the welcome credits, once; raises ``EmailInUse``.
+    """Make the user, the credit account and the welcome credits, once.
+
+    Raises ``EmailInUseProblem``.
 
     Of concurrent calls with one id, one makes the user and the others return it: the database
     holds their inserts until the first has committed, and then refuses them.
@@ -76,7 +81,7 @@ def sign_up(*, user_id: UUID, email: str) -> User:
     except IntegrityError as exc:
         user = User.objects.filter(pk=user_id).first()
         if user is None:
-            raise EmailInUse from exc
+            raise EmailInUseProblem from exc
         return user
 
 
@@ -100,5 +105,5 @@ def _change_email(*, user: User, email: str) -> None:
         with transaction.atomic():
             User.objects.filter(pk=user.pk).update(email=email, updated_at=Now())
     except IntegrityError as exc:
-        raise EmailInUse from exc
+        raise EmailInUseProblem from exc
     user.email = email

@@ -34,7 +34,7 @@ def ensure(*, email: str, password: str, reset: bool = False) -> tuple[User, boo
 def _user(email: str) -> User:
     try:
         email = signup.clean_email(email)
-    except signup.EmailRequired as exc:
+    except signup.EmailRequiredProblem as exc:
         raise NotPossibleError("That is not an email address.") from exc
     user = User.objects.filter(email=email).first()
     if user is None:

@@ -27,7 +27,7 @@ LEEWAY_SECONDS = 10
 """How far the provider's clock and ours may differ."""
 
 
-class InvalidToken(Problem):
+class InvalidTokenProblem(Problem):
     """The bearer token is not one that we accept; which check it failed is not told."""
 
     status_code = 401
@@ -36,7 +36,7 @@ class InvalidToken(Problem):
     auth_header = 'Bearer error="invalid_token"'
 
 
-class TokenExpired(InvalidToken):
+class TokenExpiredProblem(InvalidTokenProblem):
     """The token was valid once: the client refreshes it and asks again."""
 
     default_code = "token_expired"
@@ -59,8 +59,8 @@ class Claims:
 def verify(token: str) -> Claims:
     """Check a token's signature and claims.
 
-    Raises ``TokenExpired`` or ``InvalidToken`` (401), and ``Unavailable`` (503) if its key is not
-    known here and the provider is away.
+    Raises ``TokenExpiredProblem`` or ``InvalidTokenProblem`` (401), and ``UnavailableProblem``
+    (503) if its key is not known here and the provider is away.
     """
     try:
         header = jwt.get_unverified_header(token)
@@ -74,9 +74,9 @@ def verify(token: str) -> Claims:
             options={"require": list(REQUIRED_CLAIMS)},
         )
     except jwt.ExpiredSignatureError as exc:
-        raise TokenExpired from exc
+        raise TokenExpiredProblem from exc
     except (jwt.PyJWTError, UnicodeError) as exc:
-        raise InvalidToken from exc
+        raise InvalidTokenProblem from exc
     return _claims(payload)
 
 
@@ -105,7 +105,7 @@ def _key_for(header: dict[str, Any]) -> str | jwt.PyJWK:
         key = _key_set(settings.SUPABASE_JWKS_URL).key(header["kid"])
         if key is not None and key.algorithm_name == algorithm:
             return key
-    raise InvalidToken
+    raise InvalidTokenProblem
 
 
 @cache
@@ -115,14 +115,14 @@ def _key_set(url: str) -> KeySet:
 
 def _claims(payload: dict[str, Any]) -> Claims:
     if payload["role"] != ROLE:
-        raise InvalidToken
+        raise InvalidTokenProblem
     subject = payload["sub"]
     try:
         user_id = UUID(subject)
     except ValueError as exc:
-        raise InvalidToken from exc
+        raise InvalidTokenProblem from exc
     if str(user_id) != subject.lower():  # UUID() also reads braces, URNs and missing hyphens
-        raise InvalidToken
+        raise InvalidTokenProblem
     email = payload.get("email")
     return Claims(
         user_id=user_id,

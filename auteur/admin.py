@@ -25,7 +25,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from auteur.api.problems import OUTAGES, Problem, Unavailable
+from auteur.api.problems import OUTAGES, Problem, UnavailableProblem
 
 logger = logging.getLogger(__name__)
 
@@ -272,7 +272,8 @@ class ConfirmedActions(StaffAdmin):
             self.message_user(request, f"{name}: {_why(problem)}", messages.ERROR)
         except OUTAGES as exc:
             logger.warning("an action of staff failed: %s", type(exc).__name__)
-            self.message_user(request, f"{name}: {Unavailable.default_detail}", messages.ERROR)
+            detail = UnavailableProblem.default_detail
+            self.message_user(request, f"{name}: {detail}", messages.ERROR)
         else:
             self.message_user(request, f"{name}: {done}", messages.SUCCESS)
 

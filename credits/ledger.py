@@ -22,7 +22,7 @@ MAX_AMOUNT = 10_000_000
 BALANCE_CHECK = "credits_balance_not_negative"
 
 
-class InsufficientCredits(Problem):
+class InsufficientCreditsProblem(Problem):
     """The balance does not cover what was asked for; nothing was taken."""
 
     status_code = 402
@@ -33,7 +33,7 @@ class InsufficientCredits(Problem):
         super().__init__(balance=balance, required=required)
 
 
-class NoAccount(Exception):
+class NoAccountError(Exception):
     """The user has no credits row."""
 
 
@@ -43,10 +43,10 @@ def open_account(*, user_id: UUID) -> None:
 
 
 def balance_of(*, user_id: UUID) -> int:
-    """The balance now; raises ``NoAccount``."""
+    """The balance now; raises ``NoAccountError``."""
     balance = Credits.objects.filter(user_id=user_id).values_list("balance", flat=True).first()
     if balance is None:
-        raise NoAccount
+        raise NoAccountError
     return balance
 
 
@@ -84,5 +84,5 @@ def _add(
         cursor.execute(sql.ADD, values)
         row = cursor.fetchone()
     if row is None:
-        raise NoAccount
+        raise NoAccountError
     return int(row[0])

@@ -292,5 +292,5 @@ def _requeue(request: HttpRequest, job: Job, given: Mapping[str, Any]) -> str:
 def _feature(job: Job) -> Feature:
     feature = features().get(job.type)
     if feature is None:
-        raise submission.FeatureGone
+        raise submission.FeatureGoneProblem
     return feature

@@ -18,7 +18,7 @@ MAX_WORK = 80_000
 Found = TypeVar("Found")
 
 
-class BatchTooLarge(Problem):
+class BatchTooLargeProblem(Problem):
     """The jobs of the batch are too much work together; nothing was charged."""
 
     status_code = 422
@@ -38,18 +38,18 @@ class Budget:
     found: dict[Hashable, Any] = field(default_factory=dict)
 
     def need(self, credits: int) -> None:
-        """Raise ``InsufficientCredits`` unless the balance covers this too, before it is taken."""
+        """Raise ``InsufficientCreditsProblem`` unless the balance covers this, too."""
         if self.charged and credits:
             required = self.credits + credits
             balance = ledger.balance_of(user_id=self.user_id)
             if balance < required:
-                raise ledger.InsufficientCredits(balance=balance, required=required)
+                raise ledger.InsufficientCreditsProblem(balance=balance, required=required)
 
     def add(self, work: int) -> None:
-        """Count work that is about to be done; raises ``BatchTooLarge``."""
+        """Count work that is about to be done; raises ``BatchTooLargeProblem``."""
         self.work += work
         if self.work > MAX_WORK:
-            raise BatchTooLarge
+            raise BatchTooLargeProblem
 
     def once(self, name: Hashable, find: Callable[[], Found]) -> Found:
         """What ``find`` has found the first time."""

@@ -60,7 +60,7 @@ def _answer(
     except problems.Problem as exc:
         return problems.document(exc.status_code, str(exc.get_codes()), str(exc.detail))
     except problems.OUTAGES:
-        return problems.document(503, "unavailable", problems.Unavailable.default_detail)
+        return problems.document(503, "unavailable", problems.UnavailableProblem.default_detail)
 
 
 def _signed_by(request: HttpRequest) -> UUID | None:

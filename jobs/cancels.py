@@ -16,7 +16,7 @@ from jobs.states import AttemptState
 WINDOW = timedelta(hours=24)
 
 
-class FreeCancelsUsed(Problem):
+class FreeCancelsUsedProblem(Problem):
     """It would not be refunded: ``next_free_at`` says when it would be (null: never)."""
 
     status_code = 409
@@ -30,7 +30,8 @@ class FreeCancelsUsed(Problem):
 def is_refunded(*, job: Job, attempt: Attempt | None, without_refund: bool) -> bool:
     """Whether the user's cancel of this locked job is refunded, which is counted.
 
-    Raises ``FreeCancelsUsed`` where it does not, and that is not agreed to by ``without_refund``.
+    Raises ``FreeCancelsUsedProblem`` where it does not, and that is not agreed to by
+    ``without_refund``.
     """
     if job.credits_cost == 0 or not _has_begun(attempt):
         return True
@@ -43,7 +44,7 @@ def is_refunded(*, job: Job, attempt: Attempt | None, without_refund: bool) -> b
     used = list(latest.values_list("created_at", flat=True))
     is_free = len(used) < limit
     if not is_free and not without_refund:
-        raise FreeCancelsUsed(next_free_at=(used[-1] + WINDOW).isoformat() if used else None)
+        raise FreeCancelsUsedProblem(next_free_at=(used[-1] + WINDOW).isoformat() if used else None)
     RunningCancel.objects.create(job=job, user_id=job.user_id, refunded=is_free)
     return is_free
 

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from auteur.api.problems import OUTAGES
-from gpu_tasks.runtime.backends.base import BackendUnavailable
+from gpu_tasks.runtime.backends.base import BackendUnavailableError
 from gpu_tasks.runtime.errors import POLICIES, EngineError, ErrorCode
-from media.storage import ObjectMissing
+from media.storage import ObjectMissingError
 
-CALLS_AWAY: tuple[type[Exception], ...] = (BackendUnavailable, *OUTAGES)
+CALLS_AWAY: tuple[type[Exception], ...] = (BackendUnavailableError, *OUTAGES)
 """What asking a backend about calls raises when it, or a store on the way, is away."""
 
 
-class JobFailed(Exception):
+class JobFailedError(Exception):
     """Raised on the queue `jobs.failed`; carries the attempt's stored error."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
@@ -37,9 +37,9 @@ class JobError:
     @classmethod
     def from_exception(cls, exc: BaseException) -> "JobError":
         """What a user is told of an exception; unknown ones tell nothing of our insides."""
-        if isinstance(exc, JobFailed | EngineError):
+        if isinstance(exc, JobFailedError | EngineError):
             return cls(code=exc.code, message=exc.message)
-        if isinstance(exc, ObjectMissing):
+        if isinstance(exc, ObjectMissingError):
             return cls.of(ErrorCode.STORAGE_ERROR)
         if isinstance(exc, ValidationError):
             return cls(ErrorCode.MODEL_ERROR, "The model's answer could not be understood.")

@@ -29,5 +29,5 @@ def cancel_jobs_of_project(project_id: UUID) -> None:
                 is_limited=True,
                 without_refund=True,
             )
-        except lifecycle.JobFinished:
+        except lifecycle.JobFinishedProblem:
             continue

@@ -11,7 +11,7 @@ from jobs.features.files import promised
 from jobs.models import Attempt, Job
 from jobs.states import MAY_WRITE, OPEN, JobStatus
 from media.storage import StoredObject
-from media.storage.owners import Column, NotExpected, Owner, register
+from media.storage.owners import Column, NotExpectedProblem, Owner, register
 
 RESULT_KEY = "result_key"
 """In a job's output: an object that is no media."""
@@ -62,7 +62,7 @@ def expects_stretch(key: str) -> int | None:
 def _most(attempts: QuerySet[Attempt], key: str) -> int:
     held = attempts.filter(state__in=MAY_WRITE).select_for_update(of=("self",), no_key=True)
     if not any(key in written(attempt) for attempt in held):
-        raise NotExpected
+        raise NotExpectedProblem
     return settings.MAX_UPLOAD_BYTES
 
 

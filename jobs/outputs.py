@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from django.conf import settings
 
-from auteur.api.problems import PayloadTooLarge, Problem
+from auteur.api.problems import PayloadTooLargeProblem, Problem
 from gpu_tasks.runtime.callback import OutputGrant, OutputRequest
 from jobs import lifecycle
 from jobs.features.files import promised
@@ -15,7 +15,7 @@ URL_SECONDS = 300
 """A grant is used at once: it only has to outlive a slow connection's beginning."""
 
 
-class NotPromised(Problem):
+class NotPromisedProblem(Problem):
     """No output of the attempt, or one of another type."""
 
     status_code = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -26,16 +26,17 @@ class NotPromised(Problem):
 def place_for(request: OutputRequest) -> OutputGrant:
     """A URL for one output, of just this size and type, to be written once.
 
-    Asking again gives another URL for the same place. Raises ``NotFound`` and ``Superseded`` for an
-    attempt that is not (or no longer) current, ``NotPromised``, and ``PayloadTooLarge``.
+    Asking again gives another URL for the same place. Raises ``NotFoundProblem`` and
+    ``SupersededProblem`` for an attempt that is not (or no longer) current, ``NotPromisedProblem``,
+    and ``PayloadTooLargeProblem``.
     """
     attempt = lifecycle.writing(attempt_id=request.attempt_id, call_id=request.call_id)
     types = {write.key: write.content_type for write in promised(attempt)}
     if types.get(request.key) != request.content_type:
-        raise NotPromised
+        raise NotPromisedProblem
     contract = feature_of(attempt.job.type).contract
     if request.size_bytes > min(contract.max_output_bytes, settings.MAX_UPLOAD_BYTES):
-        raise PayloadTooLarge
+        raise PayloadTooLargeProblem
     url = object_storage().presigned_put(
         request.key,
         content_type=request.content_type,

@@ -10,7 +10,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from auteur.api.problems import NotFound
+from auteur.api.problems import NotFoundProblem
 from gpu_tasks.runtime.contract import GpuClass
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import sql, status
@@ -63,10 +63,10 @@ def jobs_of(user_id: UUID) -> QuerySet[Job]:
 
 
 def job_of(*, user_id: UUID, job_id: UUID) -> Job:
-    """The user's job; raises ``NotFound`` for one that is not theirs."""
+    """The user's job; raises ``NotFoundProblem`` for one that is not theirs."""
     job = jobs_of(user_id).filter(pk=job_id).first()
     if job is None:
-        raise NotFound
+        raise NotFoundProblem
     return job
 
 

@@ -24,7 +24,7 @@ LIFETIME = timedelta(minutes=15)
 _SIGNER = signing.Signer(salt="jobs.quotes")
 
 
-class InvalidQuote(Problem):
+class InvalidQuoteProblem(Problem):
     """The quote is not ours, is another's or about something else, or has expired."""
 
     default_code = "invalid_quote"
@@ -76,17 +76,17 @@ def estimate(*, feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) 
 def price_of(
     *, feature: Feature, user_id: UUID, parameters: Mapping[str, Any], quote_id: str | None
 ) -> Price:
-    """The lower of the quote and today's price; raises ``InvalidQuote``."""
+    """The lower of the quote and today's price; raises ``InvalidQuoteProblem``."""
     today = _price_today(feature, parameters)
     if quote_id is None:
         return today
     try:
         terms, promised, version, expires_at = _SIGNER.unsign_object(quote_id)
     except (signing.BadSignature, ValueError) as exc:
-        raise InvalidQuote from exc
+        raise InvalidQuoteProblem from exc
     expired = datetime.fromtimestamp(expires_at, UTC) <= timezone.now()
     if expired or terms != _terms(feature, user_id, parameters):
-        raise InvalidQuote
+        raise InvalidQuoteProblem
     return min(today, Price(promised, version), key=lambda price: price.credits)
 
 

@@ -17,7 +17,7 @@ def timeline_of(
     """The project's timeline as it is now, as a job's parameters tell it; kept if it is submitted.
 
     ``price`` tells the credits for parameters. Raises what cannot be rendered, and
-    ``InsufficientCredits``.
+    ``InsufficientCreditsProblem``.
     """
     project: Project = parameters["project_id"]
     length = timelines.length_of(project)

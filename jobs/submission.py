@@ -18,11 +18,11 @@ from rest_framework import exceptions
 
 from auteur import ids
 from auteur.api import idempotency
-from auteur.api.idempotency import Key, KeyTaken
-from auteur.api.problems import NotFound, Problem
+from auteur.api.idempotency import Key, KeyTakenProblem
+from auteur.api.problems import NotFoundProblem, Problem
 from credits import ledger
 from jobs import quotes, sql, wording
-from jobs.budget import BatchTooLarge, Budget
+from jobs.budget import BatchTooLargeProblem, Budget
 from jobs.features.base import Asked, Feature, plain
 from jobs.features.registry import features
 from jobs.models import Job
@@ -35,7 +35,7 @@ MAX_BATCH = 100
 """Jobs submitted at once."""
 
 
-class PlanRequired(Problem):
+class PlanRequiredProblem(Problem):
     """The feature belongs to a plan that the user does not have."""
 
     status_code = 403
@@ -43,7 +43,7 @@ class PlanRequired(Problem):
     default_detail = "This feature needs the Pro plan."
 
 
-class JobOpen(Problem):
+class JobOpenProblem(Problem):
     """Only what has ended can be run again."""
 
     status_code = 409
@@ -51,7 +51,7 @@ class JobOpen(Problem):
     default_detail = "The job has not ended: requeue it, or cancel it first."
 
 
-class JobCompleted(Problem):
+class JobCompletedProblem(Problem):
     """The job has its result."""
 
     status_code = 409
@@ -59,7 +59,7 @@ class JobCompleted(Problem):
     default_detail = "The job was completed: submit it anew for another result."
 
 
-class InputGone(Problem):
+class InputGoneProblem(Problem):
     """What the job worked on has been deleted."""
 
     status_code = 409
@@ -67,7 +67,7 @@ class InputGone(Problem):
     default_detail = "A media file or project that the job used has been deleted."
 
 
-class FeatureGone(Problem):
+class FeatureGoneProblem(Problem):
     """The job is of a feature that is no longer declared."""
 
     status_code = 409
@@ -144,9 +144,9 @@ def validated(*, feature: Feature, user_id: UUID, data: Any, budget: Budget | No
 
 
 def check_plan(feature: Feature, plan: str | None) -> None:
-    """Raise ``PlanRequired`` where the feature belongs to a plan that is not this one."""
+    """Raise ``PlanRequiredProblem`` where the feature belongs to a plan that is not this one."""
     if feature.plan is not None and plan != feature.plan:
-        raise PlanRequired
+        raise PlanRequiredProblem
 
 
 def submit(
@@ -159,8 +159,8 @@ def submit(
 ) -> Submitted:
     """Charge for a job and store it, once per key.
 
-    Raises ``InsufficientCredits``, ``PlanRequired``, ``InvalidQuote``; ``KeyTaken``, after which
-    nothing was done.
+    Raises ``InsufficientCreditsProblem``, ``PlanRequiredProblem``, ``InvalidQuoteProblem``;
+    ``KeyTakenProblem``, after which nothing was done.
     """
     job = _new_job(feature=feature, user_id=user_id, plan=plan, parameters=parameters)
     _insert(user_id=user_id, jobs=[job], told=job.submitted, key=key)
@@ -184,7 +184,7 @@ def submit_batch(
     for index, data in enumerate(wanted):
         try:
             jobs.append(_new_job_of_batch(plan=plan, data=data, budget=budget))
-        except (ledger.InsufficientCredits, BatchTooLarge):
+        except (ledger.InsufficientCreditsProblem, BatchTooLargeProblem):
             raise  # the others are not looked at
         except exceptions.APIException as exc:
             errors[str(index)] = _by_field(exc)
@@ -198,18 +198,19 @@ def submit_batch(
 def retry(*, job: Job, plan: str | None, key: Key | None = None) -> Submitted:
     """Run a failed or cancelled job again, as its user wishes, at today's price.
 
-    Raises ``JobOpen``, ``JobCompleted``, ``InputGone``, ``FeatureGone``, and as `submit` does.
+    Raises ``JobOpenProblem``, ``JobCompletedProblem``, ``InputGoneProblem``,
+    ``FeatureGoneProblem``, and as `submit` does.
     """
     if job.status == JobStatus.COMPLETED:
-        raise JobCompleted
+        raise JobCompletedProblem
     feature = features().get(job.type)
     if feature is None:
-        raise FeatureGone
+        raise FeatureGoneProblem
     check_plan(feature, plan)
     try:
         return resubmit(job=job, feature=feature, plan=plan, charged=True, by="user", key=key)
-    except NotFound as exc:
-        raise InputGone from exc
+    except NotFoundProblem as exc:
+        raise InputGoneProblem from exc
 
 
 def resubmit(
@@ -224,10 +225,10 @@ def resubmit(
 ) -> Submitted:
     """Run an ended job again as a new one, at today's price or on the house.
 
-    Raises ``JobOpen``, and what `validated` raises where its media can no longer be used.
+    Raises ``JobOpenProblem``, and what `validated` raises where its media can no longer be used.
     """
     if job.status in OPEN:
-        raise JobOpen
+        raise JobOpenProblem
     budget = Budget(job.user_id, charged=charged)
     parameters = validated(
         feature=feature, user_id=job.user_id, data=feature.given(job), budget=budget
@@ -307,9 +308,9 @@ def _insert(
         required = sum(job.price.credits for job in jobs)
         raise _refusal(exc, user_id=user_id, required=required) from exc
     if not held:
-        raise NotFound
+        raise NotFoundProblem
     if not accepted:
-        raise KeyTaken
+        raise KeyTakenProblem
     for job in jobs:
         logger.info("job %s requested: %s", job.id, job.feature.name)
     nudge_on_commit()
@@ -321,9 +322,9 @@ def _refusal(exc: IntegrityError, *, user_id: UUID, required: int) -> Exception:
         return exc
     if cause.diag.constraint_name == ledger.BALANCE_CHECK:
         balance = ledger.balance_of(user_id=user_id)
-        return ledger.InsufficientCredits(balance=balance, required=required)
+        return ledger.InsufficientCreditsProblem(balance=balance, required=required)
     if isinstance(cause, psycopg.errors.ForeignKeyViolation):
-        return NotFound()  # the project went away between the check and here
+        return NotFoundProblem()  # the project went away between the check and here
     if isinstance(cause, psycopg.errors.NotNullViolation):
-        return ledger.NoAccount()
+        return ledger.NoAccountError()
     return exc

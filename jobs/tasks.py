@@ -14,7 +14,7 @@ from auteur import ids
 from auteur.api.problems import OUTAGES
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import heartbeat, lifecycle, workflow
-from jobs.errors import JobError, JobFailed
+from jobs.errors import JobError, JobFailedError
 from jobs.models import Attempt
 from jobs.states import COLLECT, DISPATCH, FINALIZE, HOLDING, PREPARE, AttemptState
 
@@ -84,13 +84,13 @@ def finalize(attempt_ids: Sequence[str]) -> None:
     base=JobTask,
     name="jobs.fail",
     ends=(AttemptState.BROKEN,),
-    throws=(JobFailed,),  # expected: a line in the log, no traceback
+    throws=(JobFailedError,),  # expected: a line in the log, no traceback
 )
 def fail(attempt_ids: Sequence[str]) -> None:
     """Raise the stored error of one attempt that is given up; `on_failure` ends its job."""
     attempt = Attempt.objects.filter(pk=attempt_ids[0], state=AttemptState.BROKEN).first()
     if attempt is not None:
-        raise JobFailed(ErrorCode(attempt.error_code or ""), attempt.error_message or "")
+        raise JobFailedError(ErrorCode(attempt.error_code or ""), attempt.error_message or "")
 
 
 @task_prerun.connect

@@ -6,14 +6,17 @@ from uuid import UUID
 from django.apps import apps
 from django.db.models import QuerySet
 
-from auteur.api.problems import NotFound
+from auteur.api.problems import NotFoundProblem
 from media.models import MediaFile, Upload, VoiceClone
 
 Row = TypeVar("Row", bound=Upload)
 
 
 def media_of(*, user_id: UUID, project_id: UUID | None = None) -> QuerySet[MediaFile]:
-    """The user's media, or those of one project; raises ``NotFound`` for another's project."""
+    """The user's media, or those of one project.
+
+    Raises ``NotFoundProblem`` for another's project.
+    """
     found = MediaFile.objects.filter(user_id=user_id)
     if project_id is None:
         return found
@@ -24,7 +27,9 @@ def media_of(*, user_id: UUID, project_id: UUID | None = None) -> QuerySet[Media
 def owned_media(
     *, user_id: UUID, media_id: UUID, project_id: UUID | None = None, lock: bool = False
 ) -> MediaFile:
-    """One of the user's media files, in any project or in the named one; raises ``NotFound``.
+    """One of the user's media files, in any project or in the named one.
+
+    Raises ``NotFoundProblem``.
 
     With ``lock``, inside a transaction, it cannot be deleted until the transaction ends.
     """
@@ -35,19 +40,19 @@ def owned_media(
 
 
 def owned_voice(*, user_id: UUID, voice_id: UUID, lock: bool = False) -> VoiceClone:
-    """One of the user's voices; raises ``NotFound``. ``lock`` as for media."""
+    """One of the user's voices; raises ``NotFoundProblem``. ``lock`` as for media."""
     return _one(VoiceClone.objects.filter(pk=voice_id, user_id=user_id), lock)
 
 
 def _one(rows: QuerySet[Row], lock: bool) -> Row:
     row = (rows.select_for_update(no_key=True) if lock else rows).first()
     if row is None:
-        raise NotFound
+        raise NotFoundProblem
     return row
 
 
 def check_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> None:
-    """Raise ``NotFound`` unless the project is the user's.
+    """Raise ``NotFoundProblem`` unless the project is the user's.
 
     With ``lock``, inside a transaction, it cannot be deleted until the transaction ends.
     """
@@ -57,4 +62,4 @@ def check_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> Non
     if lock:
         found = found.select_for_update(no_key=True)
     if not found.values_list("pk", flat=True).first():
-        raise NotFound
+        raise NotFoundProblem

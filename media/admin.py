@@ -48,7 +48,7 @@ DERIVATION_COLOURS = {
 }
 
 
-class NotReady(Problem):
+class NotReadyProblem(Problem):
     """Nothing can be made of an upload that was not confirmed."""
 
     status_code = 409
@@ -210,7 +210,7 @@ class VoiceCloneAdmin(StoredObjectAdmin):
 
 def _derive_again(request: HttpRequest, media: MediaFile, given: Mapping[str, Any]) -> str:
     if not states.request([media.pk]):
-        raise NotReady
+        raise NotReadyProblem
     return "Pictures and waveform are made again."
 
 

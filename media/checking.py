@@ -8,15 +8,15 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from auteur.api.problems import Unavailable
+from auteur.api.problems import UnavailableProblem
 from auteur.leases import Lease, LeaseLostError, Leases
-from gpu_tasks.runtime.errors import Refusal
-from gpu_tasks.runtime.sandbox import SandboxFailed
+from gpu_tasks.runtime.errors import InputRefusedError
+from gpu_tasks.runtime.sandbox import SandboxFailedError
 from media.deletion import remove_after_commit
 from media.kinds import KINDS, Kind, Row
 from media.limits import LEASE
 from media.models import MediaStatus
-from media.storage import STORAGE_ERRORS, ObjectMissing, object_storage
+from media.storage import STORAGE_ERRORS, ObjectMissingError, object_storage
 
 logger = logging.getLogger(__name__)
 
@@ -24,14 +24,14 @@ HARD_LIMIT_SECONDS = 300
 """Whatever hangs longer is killed with its process."""
 
 
-class CheckFailed(Refusal):
+class CheckFailedError(InputRefusedError):
     """Every try was lost: a file that does so to workers is not taken."""
 
     code = "check_failed"
     detail = "The file could not be checked: upload it again, or in another format."
 
 
-class UploadLost(Refusal):
+class UploadLostError(InputRefusedError):
     """The object went after it was confirmed."""
 
     code = "upload_missing"
@@ -42,7 +42,7 @@ def _fail(kind: Kind[Row], rows: QuerySet[Row]) -> int:
     with transaction.atomic():
         held = list(rows.select_for_update(no_key=True))
         every = kind.model._default_manager.all()
-        return sum(reject(every.filter(pk=row.pk), row, CheckFailed()) for row in held)
+        return sum(reject(every.filter(pk=row.pk), row, CheckFailedError()) for row in held)
 
 
 CHECKS: dict[Kind[Any], Leases[Any]] = {
@@ -70,12 +70,12 @@ def run(kind: Kind[Row], row_id: UUID) -> None:
         lease.finish(status=MediaStatus.READY, **_inspect(kind, row, lease))
     except LeaseLostError:
         logger.info("%s was taken away meanwhile", row_id)
-    except Refusal as refusal:
+    except InputRefusedError as refusal:
         reject(lease.row, row, refusal)
-    except (Unavailable, *STORAGE_ERRORS) as exc:
+    except (UnavailableProblem, *STORAGE_ERRORS) as exc:
         logger.warning("%s waits for the storage: %s", row_id, type(exc).__name__)
         lease.release()
-    except SandboxFailed:
+    except SandboxFailedError:
         logger.exception("%s could not be checked", row_id)
         lease.requeue()
 
@@ -84,12 +84,12 @@ def _inspect(kind: Kind[Row], row: Row, lease: Lease[Row]) -> dict[str, Any]:
     storage = object_storage()
     try:
         storage.head(row.object_key)
-    except ObjectMissing as exc:
-        raise UploadLost from exc
+    except ObjectMissingError as exc:
+        raise UploadLostError from exc
     return kind.inspect(row, storage.probe_source(row.object_key), lease.renew)
 
 
-def reject(rows: QuerySet[Row], row: Row, refusal: Refusal) -> bool:
+def reject(rows: QuerySet[Row], row: Row, refusal: InputRefusedError) -> bool:
     """Refuse what is still among ``rows``, for good, and remove its object; whether it was."""
     with transaction.atomic():
         rejected = rows.update(

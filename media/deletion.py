@@ -43,7 +43,7 @@ class Timelines(Protocol):
 _timelines: list[Timelines] = []
 
 
-class MediaInUse(Problem):
+class MediaInUseProblem(Problem):
     """Open work reads it (``used_by``), or timelines show it (``shown_in``)."""
 
     status_code = 409
@@ -75,7 +75,7 @@ def usages_of(row: Upload) -> list[str]:
 def delete_media(
     *, user_id: UUID, media_id: UUID, project_id: UUID | None = None, force: bool = False
 ) -> None:
-    """Delete one of the user's media files; raises ``NotFound`` and ``MediaInUse``.
+    """Delete one of the user's media files; raises ``NotFoundProblem`` and ``MediaInUseProblem``.
 
     With ``force``, clips that show it are no hindrance; open work always is.
     """
@@ -95,7 +95,7 @@ def _refuse_if_used(media: MediaFile, force: bool) -> None:
         for project in timelines.showing(user_id=media.user_id, media_id=media.pk)
     ]
     if used_by or (shown_in and not force):
-        raise MediaInUse(used_by=used_by, shown_in=shown_in)
+        raise MediaInUseProblem(used_by=used_by, shown_in=shown_in)
 
 
 def _take_offline(user_id: UUID, media_ids: Collection[UUID], leaving: UUID | None = None) -> None:

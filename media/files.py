@@ -12,11 +12,11 @@ from media.deletion import delete_media
 from media.kinds import FILES
 from media.models import MediaFile, MediaStatus
 from media.quota import check_room
-from media.storage import ObjectMissing, object_storage
+from media.storage import ObjectMissingError, object_storage
 from media.uploads import UploadTarget, begin, confirm, declare, printable, target_of
 
 
-class UploadOver(Problem):
+class UploadOverProblem(Problem):
     """The upload has been confirmed, or refused, or waits for its confirmation alone."""
 
     status_code = 409
@@ -36,7 +36,7 @@ def request_upload(
 ) -> UploadTarget:
     """Make the row and the URLs of one upload into the user's project.
 
-    Raises ``NotFound``, a 400 about the file name, and as ``declare`` and ``begin`` do.
+    Raises ``NotFoundProblem``, a 400 about the file name, and as ``declare`` and ``begin`` do.
     """
     media = declare(FILES, user_id=user_id, content_type=content_type, size_bytes=size_bytes)
     check_project(user_id=user_id, project_id=project_id)
@@ -54,17 +54,20 @@ def request_upload(
 
 
 def resume_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> UploadTarget:
-    """Fresh URLs for what is still to be sent; raises ``NotFound`` and ``UploadOver``."""
+    """Fresh URLs for what is still to be sent.
+
+    Raises ``NotFoundProblem`` and ``UploadOverProblem``.
+    """
     media = _open_upload(user_id, project_id, media_id)
     try:
         return target_of(media, parts.stored(media) if media.upload_id else ())
-    except ObjectMissing as exc:  # as after a confirm that did not come to its end
-        raise UploadOver(UploadOver.no_parts) from exc
+    except ObjectMissingError as exc:  # as after a confirm that did not come to its end
+        raise UploadOverProblem(UploadOverProblem.no_parts) from exc
 
 
 @transaction.atomic
 def abort_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> None:
-    """Give an upload up, row and bytes; raises ``NotFound`` and ``UploadOver``."""
+    """Give an upload up, row and bytes; raises ``NotFoundProblem`` and ``UploadOverProblem``."""
     _open_upload(user_id, project_id, media_id, lock=True)
     delete_media(user_id=user_id, media_id=media_id)
 
@@ -72,7 +75,10 @@ def abort_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> None:
 def confirm_upload(
     *, user_id: UUID, project_id: UUID, media_id: UUID, plan: str | None
 ) -> MediaFile:
-    """As ``media.uploads.confirm``; raises ``NotFound`` and ``StorageQuotaExceeded``, too."""
+    """As ``media.uploads.confirm``.
+
+    Raises ``NotFoundProblem`` and ``StorageQuotaExceededProblem``, too.
+    """
     return confirm(
         FILES,
         lambda: owned_media(user_id=user_id, media_id=media_id, project_id=project_id),
@@ -85,7 +91,7 @@ def _open_upload(
 ) -> MediaFile:
     media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id, lock=lock)
     if media.status != MediaStatus.UPLOADING:
-        raise UploadOver
+        raise UploadOverProblem
     return media
 
 

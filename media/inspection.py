@@ -4,18 +4,18 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from auteur.api.problems import Unavailable
+from auteur.api.problems import UnavailableProblem
 from gpu_tasks.runtime import sandbox
 from gpu_tasks.runtime.confinement import Limits
-from gpu_tasks.runtime.errors import Refusal
-from gpu_tasks.runtime.sandbox import SandboxExceeded
-from gpu_tasks.runtime.sources import SourceLost, source_of
+from gpu_tasks.runtime.errors import InputRefusedError
+from gpu_tasks.runtime.sandbox import SandboxExceededError
+from gpu_tasks.runtime.sources import SourceLostError, source_of
 from media.limits import PROBING
 from media.models import MediaType
 from media.probing import Probe
 
 
-class TooComplex(Refusal):
+class TooComplexError(InputRefusedError):
     """It took more than a limit."""
 
     code = "media_too_complex"
@@ -33,23 +33,23 @@ def look(
 ) -> Any:
     """What a function of ours finds in the file at a path or URL; ``tick`` may end it by raising.
 
-    Raises ``Refusal``, of which ``TooComplex`` is one; ``Unavailable`` where the storage did not
-    answer, which says nothing about the file; ``SandboxFailed``.
+    Raises ``InputRefusedError``, of which ``TooComplexError`` is one; ``UnavailableProblem`` where
+    the storage did not answer, which says nothing about the file; ``SandboxFailedError``.
     """
     try:
         with closing(source_of(place)) as source:
             return sandbox.run(
                 function, arguments, limits=limits, source=source, tick=tick, progress=progress
             )
-    except SourceLost as exc:
-        raise Unavailable from exc
-    except SandboxExceeded as exc:
-        raise TooComplex from exc
+    except SourceLostError as exc:
+        raise UnavailableProblem from exc
+    except SandboxExceededError as exc:
+        raise TooComplexError from exc
 
 
 def inspect(place: str, tick: Callable[[], None] = lambda: None) -> Probe:
     """What kind of media a file is, with its facts; raises as ``look`` does."""
     found = Probe(**look("media.probing:probed", place, limits=PROBING, tick=tick))
     if found.type not in MediaType.values:
-        raise TooComplex  # something took the child over
+        raise TooComplexError  # something took the child over
     return found

@@ -13,7 +13,7 @@ from media.content_types import ACCEPTED
 from media.inspection import inspect, look
 from media.limits import LISTENING
 from media.models import MediaFile, MediaStatus, MediaType, Upload, VoiceClone
-from media.probing import UnsupportedMedia
+from media.probing import UnsupportedMediaError
 
 Row = TypeVar("Row", bound=Upload)
 
@@ -40,7 +40,7 @@ class Kind(Generic[Row]):
     """
 
 
-class TooManyUploads(Problem):
+class TooManyUploadsProblem(Problem):
     """One must be confirmed or given up before another begins."""
 
     status_code = 409
@@ -50,7 +50,7 @@ class TooManyUploads(Problem):
     )
 
 
-class TooManyVoices(Problem):
+class TooManyVoicesProblem(Problem):
     """One must go before another comes."""
 
     status_code = 409
@@ -61,13 +61,13 @@ class TooManyVoices(Problem):
 def _check_open_files(user_id: UUID) -> None:
     files = MediaFile.objects.filter(user_id=user_id, status=MediaStatus.UPLOADING)
     if files.count() >= settings.MAX_OPEN_UPLOADS:
-        raise TooManyUploads(max_open_uploads=settings.MAX_OPEN_UPLOADS)
+        raise TooManyUploadsProblem(max_open_uploads=settings.MAX_OPEN_UPLOADS)
 
 
 def _check_voices(user_id: UUID) -> None:
     voices = VoiceClone.objects.filter(user_id=user_id).exclude(status=MediaStatus.REJECTED)
     if voices.count() >= settings.MAX_VOICES:
-        raise TooManyVoices(max_voices=settings.MAX_VOICES)
+        raise TooManyVoicesProblem(max_voices=settings.MAX_VOICES)
 
 
 def _probe(media: MediaFile, place: str, tick: Callable[[], None]) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _probe(media: MediaFile, place: str, tick: Callable[[], None]) -> dict[str, 
     # A film without pictures is a sound; but a picture is never a film.
     if (found.type == MediaType.IMAGE) != (media.type == MediaType.IMAGE):
         detail = f"The file was announced as {media.type} and is {found.type}."
-        raise UnsupportedMedia(detail=detail)
+        raise UnsupportedMediaError(detail=detail)
     return {**vars(found), "derive_at": Now()}
 
 

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from gpu_tasks.runtime.errors import Refusal
+from gpu_tasks.runtime.errors import InputRefusedError
 
 
 class MediaType(models.TextChoices):
@@ -92,15 +92,17 @@ class Upload(models.Model):
         return [self.object_key]
 
     @property
-    def refusal(self) -> Refusal | None:
+    def refusal(self) -> InputRefusedError | None:
         """Why it was rejected, if it was."""
-        return Refusal(*self._rejection()) if self.status == MediaStatus.REJECTED else None
+        return (
+            InputRefusedError(*self._rejection()) if self.status == MediaStatus.REJECTED else None
+        )
 
     def _rejection(self) -> tuple[str | None, str | None]:
         raise NotImplementedError
 
     @staticmethod
-    def refused(refusal: Refusal) -> dict[str, Any]:
+    def refused(refusal: InputRefusedError) -> dict[str, Any]:
         """What is written of why it is rejected."""
         raise NotImplementedError
 
@@ -235,7 +237,7 @@ class MediaFile(Upload):
         return self.metadata.get("rejected"), self.metadata.get("detail")
 
     @staticmethod
-    def refused(refusal: Refusal) -> dict[str, Any]:
+    def refused(refusal: InputRefusedError) -> dict[str, Any]:
         """What is written of why it is rejected."""
         return {"metadata": {"rejected": refusal.code, "detail": refusal.detail}}
 
@@ -310,6 +312,6 @@ class VoiceClone(Upload):
         return self.rejection, self.rejection_detail
 
     @staticmethod
-    def refused(refusal: Refusal) -> dict[str, Any]:
+    def refused(refusal: InputRefusedError) -> dict[str, Any]:
         """What is written of why it is rejected."""
         return {"rejection": refusal.code, "rejection_detail": refusal.detail}

@@ -11,7 +11,7 @@ from media.kinds import FILES, VOICES, Kind
 from media.models import DerivationStatus, MediaFile, MediaStatus, VoiceClone
 from media.storage import StoredObject
 from media.storage.checking import MAX_TRIAL_BYTES, ROOM
-from media.storage.owners import Column, NotExpected, Owner, register
+from media.storage.owners import Column, NotExpectedProblem, Owner, register
 
 DERIVING = (DerivationStatus.WAITING, DerivationStatus.WORKING)
 
@@ -55,7 +55,7 @@ def expected_of(kind: Kind[Any], key: str) -> int | None:
     if row is None:
         return None
     if row.status != MediaStatus.UPLOADING:
-        raise NotExpected
+        raise NotExpectedProblem
     return kind.max_unsized_bytes() if row.file_size_bytes is None else int(row.file_size_bytes)
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from auteur.api.problems import Problem, Unavailable
+from auteur.api.problems import Problem, UnavailableProblem
 from media.models import Upload
-from media.storage import ObjectMissing, object_storage
+from media.storage import ObjectMissingError, object_storage
 from media.storage.multipart import (
     MULTIPART_BYTES,
     Part,
@@ -15,7 +15,7 @@ from media.storage.multipart import (
 )
 
 
-class UploadIncomplete(Problem):
+class UploadIncompleteProblem(Problem):
     """Parts are missing, or have another size: they can still be sent (again)."""
 
     status_code = 422
@@ -45,7 +45,7 @@ def begin(row: Upload) -> None:
     try:
         row.upload_id = object_storage().begin_parts(row.object_key, content_type=row.mime_type)
     except OSError as exc:
-        raise Unavailable from exc
+        raise UnavailableProblem from exc
 
 
 def wanted(row: Upload) -> list[Part]:
@@ -54,7 +54,7 @@ def wanted(row: Upload) -> list[Part]:
 
 
 def stored(row: Upload) -> list[StoredPart]:
-    """What has arrived; raises ``ObjectMissing`` once the parts are joined, or given up."""
+    """What has arrived; raises ``ObjectMissingError`` once the parts are joined, or given up."""
     return object_storage().stored_parts(row.object_key, row.upload_id)
 
 
@@ -77,7 +77,7 @@ def _address(row: Upload, part: Part, *, received: bool) -> PartUpload:
 
 
 def join(row: Upload) -> None:
-    """Make the object of what the storage has; raises ``UploadIncomplete``.
+    """Make the object of what the storage has; raises ``UploadIncompleteProblem``.
 
     Nothing happens where an earlier confirm got so far: the object is looked at in any case.
     """
@@ -89,9 +89,9 @@ def join(row: Upload) -> None:
             if part.number not in arrived or arrived[part.number].size_bytes != part.size_bytes
         ]
         if missing:
-            raise UploadIncomplete(missing_parts=missing)
+            raise UploadIncompleteProblem(missing_parts=missing)
         object_storage().join_parts(
             row.object_key, row.upload_id, [arrived[part.number] for part in wanted(row)]
         )
-    except ObjectMissing:
+    except ObjectMissingError:
         return

@@ -27,7 +27,7 @@ from gpu_tasks.mediakit.decoding import (
     open_media,
     sound_of,
 )
-from gpu_tasks.runtime.errors import EngineError, Refusal
+from gpu_tasks.runtime.errors import EngineError, InputRefusedError
 from media.limits import MAX_SCAN_SECONDS
 
 MAX_DURATION_MS = 12 * 60 * 60 * 1000
@@ -67,21 +67,21 @@ Image.MAX_IMAGE_PIXELS = MAX_DECODED_PIXELS
 VIDEO, AUDIO, IMAGE = "video", "audio", "image"
 
 
-class UnsupportedMedia(Refusal):
+class UnsupportedMediaError(InputRefusedError):
     """No container of ours, or one without sound and picture."""
 
     code = "unsupported_media"
     detail = "The file is not a video, a sound or a picture that we can read."
 
 
-class MediaTooLong(Refusal):
+class MediaTooLongError(InputRefusedError):
     """Longer than anything here is made for."""
 
     code = "media_too_long"
     detail = "The file lasts longer than 12 hours."
 
 
-class PictureTooLarge(Refusal):
+class PictureTooLargeError(InputRefusedError):
     """More pixels than any feature decodes."""
 
     code = "picture_too_large"
@@ -91,14 +91,14 @@ class PictureTooLarge(Refusal):
     )
 
 
-class AnimatedPicture(Refusal):
+class AnimatedPictureError(InputRefusedError):
     """An animated PNG or WebP: of these, FFmpeg reads none, or the first picture alone."""
 
     code = "animated_picture"
     detail = "Animated pictures are not taken: upload a still picture, or a film (MP4, WebM)."
 
 
-class DurationUnknown(Refusal):
+class DurationUnknownError(InputRefusedError):
     """The container does not say how long it lasts, and reading on took too long."""
 
     code = "duration_unknown"
@@ -123,22 +123,22 @@ def probed(source: BinaryIO) -> dict[str, Any]:
 def probe(source: str | BinaryIO, *, max_scan_seconds: float = MAX_SCAN_SECONDS) -> Probe:
     """Read the container at a path, or of an open file.
 
-    Raises ``UnsupportedMedia``, ``MediaTooLong``, ``DurationUnknown``.
+    Raises ``UnsupportedMediaError``, ``MediaTooLongError``, ``DurationUnknownError``.
     """
     if isinstance(source, str):
         with Path(source).open("rb") as file:
             return probe(file, max_scan_seconds=max_scan_seconds)
     if source.read(MAX_BEGINNING).startswith(FOREIGN_BEGINNINGS):
-        raise UnsupportedMedia
+        raise UnsupportedMediaError
     source.seek(0)
     try:
         with open_media(source) as container:
             return _probe(container, max_scan_seconds)
-    except (EngineError, av.FFmpegError, UnsupportedMedia) as exc:
+    except (EngineError, av.FFmpegError, UnsupportedMediaError) as exc:
         raise _refusal_of(source) from exc
 
 
-def _refusal_of(source: BinaryIO) -> Refusal:
+def _refusal_of(source: BinaryIO) -> InputRefusedError:
     """Why a file cannot be read: FFmpeg does not tell what is wrong with a picture."""
     source.seek(0)
     try:
@@ -146,24 +146,24 @@ def _refusal_of(source: BinaryIO) -> Refusal:
             width, height = picture.size
             is_animated = getattr(picture, "is_animated", False)
     except (OSError, ValueError, SyntaxError, struct.error):
-        return UnsupportedMedia()
+        return UnsupportedMediaError()
     except Image.DecompressionBombError:
-        return PictureTooLarge()
+        return PictureTooLargeError()
     if is_animated:
-        return AnimatedPicture()
-    return PictureTooLarge() if width * height > MAX_FRAME_PIXELS else UnsupportedMedia()
+        return AnimatedPictureError()
+    return PictureTooLargeError() if width * height > MAX_FRAME_PIXELS else UnsupportedMediaError()
 
 
 def _probe(container: InputContainer, max_scan_seconds: float) -> Probe:
     video, audio = picture_of(container), _sound(container)
     if video is None and audio is None:
-        raise UnsupportedMedia
+        raise UnsupportedMediaError
     metadata: dict[str, Any] = {"container": container.format.name, "has_audio": audio is not None}
     if audio is not None:
         metadata |= _sound_facts(audio)
     if video is not None:
         if is_too_large(container, video):
-            raise PictureTooLarge
+            raise PictureTooLargeError
         metadata |= _picture_facts(video)
         if _is_still(container):
             metadata["rotation"] = _first_frames(container, video).rotation
@@ -294,15 +294,18 @@ def _duration_ms(container: InputContainer, max_scan_seconds: float) -> int:
     # What a browser records has no duration in its header, nor has an MP3 that it can be told by.
     duration = header_seconds(container) or _scanned_duration(container, max_scan_seconds)
     if duration <= 0:
-        raise UnsupportedMedia
+        raise UnsupportedMediaError
     duration_ms = round(duration * 1000)
     if duration_ms > MAX_DURATION_MS:
-        raise MediaTooLong
+        raise MediaTooLongError
     return max(1, duration_ms)
 
 
 def _scanned_duration(container: InputContainer, max_scan_seconds: float) -> Fraction:
-    """To the end of the last packet, in seconds; raises ``DurationUnknown`` if it takes long."""
+    """To the end of the last packet, in seconds.
+
+    Raises ``DurationUnknownError`` if it takes long.
+    """
     give_up_at = time.monotonic() + max_scan_seconds
     end = Fraction(0)
     container.seek(0)
@@ -310,5 +313,5 @@ def _scanned_duration(container: InputContainer, max_scan_seconds: float) -> Fra
         if packet.pts is not None and packet.time_base is not None:
             end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
         if time.monotonic() > give_up_at:
-            raise DurationUnknown
+            raise DurationUnknownError
     return end - Fraction(first_ticks(container), av.time_base)

@@ -3,7 +3,7 @@
 from auteur.api.problems import Problem
 
 
-class Refused(Problem):
+class UploadRefusedProblem(Problem):
     """The uploaded object cannot become a media file, now or later."""
 
     status_code = 422
@@ -11,7 +11,7 @@ class Refused(Problem):
     default_detail = "The uploaded file was refused."
 
 
-class FileTooLarge(Refused):
+class FileTooLargeProblem(UploadRefusedProblem):
     """More bytes than were told, or than anybody may upload."""
 
     status_code = 413
@@ -19,7 +19,7 @@ class FileTooLarge(Refused):
     default_detail = "The file is larger than was told, or than we take."
 
 
-class SizeMismatch(Refused):
+class SizeMismatchProblem(UploadRefusedProblem):
     """Fewer bytes than were told."""
 
     status_code = 422

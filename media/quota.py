@@ -14,10 +14,10 @@ from django.db.models import Count, Q, Sum
 
 from media.kinds import KINDS, Kind
 from media.models import MediaStatus, Upload
-from media.problems import Refused
+from media.problems import UploadRefusedProblem
 
 
-class StorageQuotaExceeded(Refused):
+class StorageQuotaExceededProblem(UploadRefusedProblem):
     """There is no room for it: ``used_bytes`` of ``limit_bytes`` are taken."""
 
     status_code = 403
@@ -47,7 +47,7 @@ def _bytes_of(kind: Kind[Any], user_id: UUID, without: UUID | None) -> int:
 
 
 def admit_upload(kind: Kind[Any], row: Upload, *, plan: str | None) -> None:
-    """Raise what the kind's ``check_count`` does, or ``StorageQuotaExceeded``, unless it may begin.
+    """Raise what the kind's ``check_count`` does, or ``StorageQuotaExceededProblem``.
 
     Inside a transaction, as ``check_room``.
     """
@@ -61,7 +61,7 @@ def admit_upload(kind: Kind[Any], row: Upload, *, plan: str | None) -> None:
 def check_room(
     *, user_id: UUID, plan: str | None, adding: int, without: UUID | None = None
 ) -> None:
-    """Raise ``StorageQuotaExceeded`` unless so many bytes more (at least one) have room.
+    """Raise ``StorageQuotaExceededProblem`` unless so many bytes more (at least one) have room.
 
     Beside all but the row ``without``. Inside a transaction: until it ends, no other upload of the
     user is counted.
@@ -72,7 +72,7 @@ def check_room(
     _hold(user_id)
     used = used_by(user_id, without=without)
     if used + max(1, adding) > limit:
-        raise StorageQuotaExceeded(used_bytes=used, limit_bytes=limit)
+        raise StorageQuotaExceededProblem(used_bytes=used, limit_bytes=limit)
 
 
 def _hold(user_id: UUID) -> None:

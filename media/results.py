@@ -7,8 +7,8 @@ from uuid import UUID, uuid5
 
 from django.db import transaction
 
-from auteur.api.problems import NotFound
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Refusal
+from auteur.api.problems import NotFoundProblem
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError
 from media.access import check_project
 from media.content_types import ACCEPTED, told_media_type
 from media.file_names import portable, portable_stem
@@ -33,13 +33,13 @@ class Made:
 def inspected(*, job_id: UUID, place: int, made: Made) -> dict[str, Any]:
     """What is in the storage, as plain values; the row will have the id that they hold.
 
-    Raises ``ObjectMissing``; ``EngineError`` MODEL_ERROR for what is not of the promised type.
+    Raises ``ObjectMissingError``; ``EngineError`` MODEL_ERROR for what is not of the promised type.
     """
     storage = object_storage()
     size_bytes = storage.head(made.key).size_bytes
     try:
         found = inspect(storage.probe_source(made.key))
-    except Refusal as exc:
+    except InputRefusedError as exc:
         raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED) from exc
     if found.type != told_media_type(made.content_type):
         raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED)
@@ -70,7 +70,7 @@ def store(
     if project_id is not None:
         try:
             check_project(user_id=user_id, project_id=project_id, lock=True)
-        except NotFound:
+        except NotFoundProblem:
             project_id = None
     rows = [_row(user_id, project_id, file, origin) for file in files]
     MediaFile.objects.bulk_create(rows, ignore_conflicts=True)

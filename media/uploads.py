@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from auteur.api.problems import Problem, field_problem
-from gpu_tasks.runtime.errors import Refusal
+from gpu_tasks.runtime.errors import InputRefusedError
 from media import parts
 from media.checking import reject
 from media.content_types import base_type
@@ -24,13 +24,13 @@ from media.deletion import abort_uploads
 from media.kinds import Kind, Row
 from media.models import MediaStatus, Upload
 from media.parts import PartUpload
-from media.problems import FileTooLarge, Refused, SizeMismatch
+from media.problems import FileTooLargeProblem, SizeMismatchProblem, UploadRefusedProblem
 from media.quota import admit_upload
-from media.storage import ObjectMissing, object_storage
+from media.storage import ObjectMissingError, object_storage
 from media.storage.multipart import StoredPart
 
 
-class UnsupportedMediaType(Problem):
+class UnsupportedMediaTypeProblem(Problem):
     """The content type is none that we take."""
 
     status_code = 415
@@ -38,7 +38,7 @@ class UnsupportedMediaType(Problem):
     default_detail = "Files of this content type are not taken."
 
 
-class UploadMissing(Problem):
+class UploadMissingProblem(Problem):
     """Nothing has been uploaded yet: the URL still works until it expires."""
 
     status_code = 422
@@ -46,14 +46,14 @@ class UploadMissing(Problem):
     default_detail = "Nothing has been uploaded yet."
 
 
-class EmptyFile(Refused):
+class EmptyFileProblem(UploadRefusedProblem):
     """Zero bytes."""
 
     default_code = "empty_file"
     default_detail = "The uploaded file is empty."
 
 
-class UploadRejected(Problem):
+class UploadRejectedProblem(Problem):
     """The file was refused; ``reason`` is the code, and the detail says why."""
 
     status_code = 409
@@ -75,12 +75,15 @@ class UploadTarget:
 
 
 def declare(kind: Kind[Row], *, user_id: UUID, content_type: str, size_bytes: int | None) -> Row:
-    """The row of a new upload, for ``begin``; raises ``UnsupportedMediaType``, ``FileTooLarge``."""
+    """The row of a new upload, for ``begin``.
+
+    Raises ``UnsupportedMediaTypeProblem``, ``FileTooLargeProblem``.
+    """
     mime_type = base_type(content_type)
     if mime_type not in kind.content_types:
-        raise UnsupportedMediaType(accepted=sorted(kind.content_types))
+        raise UnsupportedMediaTypeProblem(accepted=sorted(kind.content_types))
     if size_bytes is not None and size_bytes > kind.max_bytes():
-        raise FileTooLarge(max_bytes=kind.max_bytes())
+        raise FileTooLargeProblem(max_bytes=kind.max_bytes())
     row = kind.model(user_id=user_id, mime_type=mime_type, file_size_bytes=size_bytes)
     name = f"{kind.object_name}.{kind.content_types[mime_type]}"
     setattr(row, kind.model.KEY, f"users/{user_id}/{kind.room}/{row.pk}/{name}")
@@ -92,8 +95,8 @@ def begin(
 ) -> UploadTarget:
     """Save a declared row, if the user has room for it, and say where its bytes go.
 
-    Raises ``StorageQuotaExceeded``, what the kind's ``check_count`` raises, and what ``check``
-    does, which is called in the transaction.
+    Raises ``StorageQuotaExceededProblem``, what the kind's ``check_count`` raises, and what
+    ``check`` does, which is called in the transaction.
     """
     parts.begin(row)
     try:
@@ -127,16 +130,17 @@ def confirm(
     """Have what was uploaded checked; confirming again answers how far that is.
 
     Parts are joined first. ``find`` reads the row; ``check_size`` is called in the transaction that
-    takes the upload. Raises what they raise; ``UploadMissing`` and ``UploadIncomplete`` while there
-    is something to send; ``Refused`` with its kinds where the size alone forbids it, after which
-    the row is rejected for good and its object removed; ``UploadRejected`` from then on.
+    takes the upload. Raises what they raise; ``UploadMissingProblem`` and
+    ``UploadIncompleteProblem`` while there is something to send; ``UploadRefusedProblem`` with its
+    kinds where the size alone forbids it, after which the row is rejected for good and its object
+    removed; ``UploadRejectedProblem`` from then on.
     """
     row = find()
     if row.status == MediaStatus.UPLOADING:
         _decide(kind, row, check_size)
         row = find()
     if refusal := row.refusal:
-        raise UploadRejected(refusal.detail, reason=refusal.code)
+        raise UploadRejectedProblem(refusal.detail, reason=refusal.code)
     return row
 
 
@@ -157,8 +161,8 @@ def _decide(kind: Kind[Row], row: Row, check_size: Callable[[int], None]) -> Non
                 check_tries=0,
                 **row.ENDED,
             )
-    except Refused as refused:
-        if reject(waiting, row, Refusal(refused.default_code, str(refused.detail))):
+    except UploadRefusedProblem as refused:
+        if reject(waiting, row, InputRefusedError(refused.default_code, str(refused.detail))):
             raise
     except Problem:
         if waiting.exists():
@@ -171,15 +175,15 @@ def _arrived(kind: Kind[Row], row: Row) -> int:
         parts.join(row)
     try:
         size_bytes = object_storage().head(row.object_key).size_bytes
-    except ObjectMissing as exc:
-        raise UploadMissing from exc
+    except ObjectMissingError as exc:
+        raise UploadMissingProblem from exc
     told = row.file_size_bytes
     if size_bytes == 0:
-        raise EmptyFile
+        raise EmptyFileProblem
     if size_bytes > min(kind.max_bytes(), kind.max_unsized_bytes() if told is None else told):
-        raise FileTooLarge
+        raise FileTooLargeProblem
     if told is not None and size_bytes < told:
-        raise SizeMismatch
+        raise SizeMismatchProblem
     return size_bytes
 
 

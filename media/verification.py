@@ -17,7 +17,7 @@ from django.db.models.functions import Collate
 from django.utils import timezone
 
 from media.orphans import pages
-from media.storage import LONGEST_WRITE, ObjectMissing, StoredObject, object_storage
+from media.storage import LONGEST_WRITE, ObjectMissingError, StoredObject, object_storage
 from media.storage.owners import Column, columns, named, room_of
 from media.sweeping import UNFINISHED_KEPT
 
@@ -121,7 +121,7 @@ def _lost(key: str) -> Iterator[Finding]:
 def _size_now(key: str) -> int | None:
     try:
         return object_storage().head(key).size_bytes
-    except ObjectMissing:
+    except ObjectMissingError:
         return None
 
 

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from auteur.api.problems import NotFound
+from auteur.api.problems import NotFoundProblem
 from projects.models import Project
 
 
@@ -11,5 +11,5 @@ def owned_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> Pro
     rows = Project.objects.select_for_update(no_key=True) if lock else Project.objects
     project = rows.filter(pk=project_id, user_id=user_id).first()
     if project is None:
-        raise NotFound
+        raise NotFoundProblem
     return project

@@ -39,7 +39,7 @@ UNDETERMINED, MULTIPLE = "und", "mul"
 """Codes of ISO 639-2 for what is no one language that we know."""
 
 
-class TooMuchSpoken(Problem):
+class TooMuchSpokenProblem(Problem):
     """The clips play more words than one answer may hold."""
 
     status_code = 422
@@ -167,13 +167,13 @@ def _playing(track: Track) -> Iterator[Clip]:
 
 
 def _bounded(told: Iterable[Told], word_of: Callable[[Told], Spoken]) -> Iterator[Told]:
-    """The same; raises ``TooMuchSpoken`` at the first that is too much."""
+    """The same; raises ``TooMuchSpokenProblem`` at the first that is too much."""
     characters = 0
     for count, each in enumerate(told, start=1):
         word = word_of(each)
         characters += len(word.text) + len(word.speaker)
         if count > MAX_SPOKEN or characters > MAX_SPOKEN_CHARACTERS:
-            raise TooMuchSpoken
+            raise TooMuchSpokenProblem
         yield each
 
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from mongoengine.errors import NotUniqueError, OperationError
 from mongoengine.queryset import QuerySet
 
-from auteur.api.problems import OUTAGES, NotFound, Problem
+from auteur.api.problems import OUTAGES, NotFoundProblem, Problem
 from projects.access import owned_project
 from projects.connection import edls
 from projects.documents import EditDecisionList
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 CONTENT = ("project_id", "version", "created_at", "updated_at", "settings", "tracks", "transcript")
 
 
-class StaleEdl(Problem):
+class StaleEdlProblem(Problem):
     """Somebody else changed the EDL since the version that this edit was made for."""
 
     status_code = 412
@@ -33,7 +33,7 @@ class StaleEdl(Problem):
     default_detail = "The EDL has changed since that version. Read it again."
 
 
-class EdlTooLarge(Problem):
+class EdlTooLargeProblem(Problem):
     """The edit would make a part of the EDL larger than its bound."""
 
     status_code = 413
@@ -41,7 +41,7 @@ class EdlTooLarge(Problem):
     default_detail = "The EDL would become too large."
 
 
-class TranscriptTooLarge(EdlTooLarge):
+class TranscriptTooLargeProblem(EdlTooLargeProblem):
     """The project's transcript would pass its bound; nothing was changed."""
 
     default_code = "transcript_too_large"
@@ -92,14 +92,14 @@ def find(*, project_id: UUID, user_id: UUID, fields: Mapping[str, Any]) -> dict[
         create(owned_project(user_id=user_id, project_id=project_id))
         found = wanted.first()
     if found is None:
-        raise NotFound
+        raise NotFoundProblem
     return cast(dict[str, Any], found)
 
 
 def compare_and_set(
     *, project_id: UUID, user_id: UUID, expected_version: int, update: Update
 ) -> int:
-    """Make the next version by an update; raises ``StaleEdl`` with the current version.
+    """Make the next version by an update; raises ``StaleEdlProblem`` with the current version.
 
     The update brings its own history: a user's edit its inverse.
     """
@@ -129,7 +129,7 @@ def delete(*, project_id: UUID, user_id: UUID) -> None:
 def stale(*, project_id: UUID, user_id: UUID) -> Problem:
     """What to raise where a version that was named is not the current one."""
     current = _of(project_id, user_id).only("version").first()
-    return NotFound() if current is None else StaleEdl(version=current["version"])
+    return NotFoundProblem() if current is None else StaleEdlProblem(version=current["version"])
 
 
 def _of(project_id: UUID, user_id: UUID) -> "QuerySet[EditDecisionList]":

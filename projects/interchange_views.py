@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from auteur.api.idempotency import idempotent
 from auteur.api.preconditions import ETAG, documented, etag, versions_of
-from auteur.api.problems import PayloadTooLarge, field_problem
+from auteur.api.problems import PayloadTooLargeProblem, field_problem
 from auteur.api.requests import user_id
 from media.file_names import attachment
 from projects.access import owned_project
@@ -65,7 +65,7 @@ class TextParser(BaseParser):
         """Its text."""
         body = stream.read(MAX_INTERCHANGE_BYTES + 1)
         if len(body) > MAX_INTERCHANGE_BYTES:
-            raise PayloadTooLarge(f"A file has at most {MAX_INTERCHANGE_BYTES} bytes.")
+            raise PayloadTooLargeProblem(f"A file has at most {MAX_INTERCHANGE_BYTES} bytes.")
         try:
             return body.removeprefix(codecs.BOM_UTF8).decode()
         except UnicodeDecodeError as exc:

@@ -17,7 +17,7 @@ from projects.timeline import editing, history
 from projects.timeline.content import Content, Segment
 from projects.timeline.session import Needs, Session
 
-TranscriptTooLarge = edl.TranscriptTooLarge
+TranscriptTooLargeProblem = edl.TranscriptTooLargeProblem
 
 
 def read(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
@@ -41,8 +41,8 @@ def merge(
     Made once per job however often this is called, and no step that a user could undo: it stays
     whatever is undone and redone, which is why the steps are carried over. ``segments`` are shaped
     as `gpu_tasks.transcription.contract.Segment`; times are the source media's, and each keeps the
-    ``language`` (ISO 639). Raises ``NotFound`` if the project is gone, ``TranscriptTooLarge``, and
-    ``StaleEdl`` only where others write without a pause.
+    ``language`` (ISO 639). Raises ``NotFoundProblem`` if the project is gone,
+    ``TranscriptTooLargeProblem``, and ``StaleEdlProblem`` only where others write without a pause.
     """
     kept = {} if language is None else {"language": language}
     new = [_segment(media_file_id, segment) | kept for segment in segments]

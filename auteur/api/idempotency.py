@@ -81,14 +81,14 @@ View = Callable[..., Response]
 Method = Callable[..., HttpResponseBase]
 
 
-class InvalidIdempotencyKey(Problem):
+class InvalidIdempotencyKeyProblem(Problem):
     """The header cannot be a key."""
 
     default_code = "invalid_idempotency_key"
     default_detail = f"An {HEADER} is 1 to {MAX_LENGTH} visible ASCII characters, without spaces."
 
 
-class IdempotencyConflict(Problem):
+class IdempotencyConflictProblem(Problem):
     """The key has been used for another request."""
 
     status_code = 409
@@ -96,7 +96,7 @@ class IdempotencyConflict(Problem):
     default_detail = f"This {HEADER} was used with another request: make a new one."
 
 
-class KeyTaken(Problem):
+class KeyTakenProblem(Problem):
     """Somebody else has carried the request out; its answer is looked up and given again."""
 
     status_code = 409
@@ -190,7 +190,7 @@ def _key_of(
     if key is None:
         return None
     if not _FORMAT.fullmatch(key):
-        raise InvalidIdempotencyKey
+        raise InvalidIdempotencyKeyProblem
     body = json.dumps(request.data, sort_keys=True, separators=(",", ":"))
     asked = "\n".join((str(request.method), request.get_full_path(), body))
     request_hash = hashlib.sha256(asked.encode()).hexdigest()
@@ -206,7 +206,7 @@ def _once(key: Key, work: Callable[[], Response]) -> HttpResponseBase:
     try:
         done = work()
     except APIException as exc:
-        earlier = _earlier_answer(key, taken=isinstance(exc, KeyTaken))
+        earlier = _earlier_answer(key, taken=isinstance(exc, KeyTakenProblem))
         if earlier is None:
             raise
         return earlier
@@ -221,7 +221,7 @@ def _earlier_answer(key: Key, *, taken: bool) -> HttpResponse | None:
     if kept is None:
         return None
     if kept.request_hash != key.request_hash:
-        raise IdempotencyConflict
+        raise IdempotencyConflictProblem
     return _response(kept.status or 200, kept.body or "", kept.headers | {REPLAYED: "true"})
 
 
@@ -231,7 +231,7 @@ def _recorded(key: Key, work: Callable[[], Response]) -> Response:
             cursor.execute(CLAIM_ALONE, parameters(user_id=key.user_id, key=key))
             (claimed,) = cursor.fetchone()
         if not claimed:
-            raise KeyTaken
+            raise KeyTakenProblem
         done = work()
         IdempotencyKey.objects.filter(user_id=key.user_id, key=key.key).update(
             status=done.status_code, headers=_headers(done), body=_render(done.data)

@@ -13,14 +13,14 @@ from rest_framework.response import Response
 from auteur.api.problems import Problem
 
 
-class InvalidCursor(Problem):
+class InvalidCursorProblem(Problem):
     """The ``cursor`` was not made by us."""
 
     default_code = "invalid_cursor"
     default_detail = "The cursor is not one that this list has given out."
 
 
-class InvalidLimit(Problem):
+class InvalidLimitProblem(Problem):
     """The ``limit`` is no number of rows that a page can have."""
 
     default_code = "invalid_limit"
@@ -41,14 +41,14 @@ class Cursor(CursorPagination):
     key: ClassVar[str] = "results"
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
-        """The page that the cursor names; a made-up cursor raises ``InvalidCursor``."""
+        """The page that the cursor names; a made-up cursor raises ``InvalidCursorProblem``."""
         try:
             return super().paginate_queryset(queryset, request, view)
         except (exceptions.NotFound, DjangoValidationError, DataError, ValueError) as exc:
-            raise InvalidCursor() from exc
+            raise InvalidCursorProblem() from exc
 
     def get_page_size(self, request: Request) -> int:
-        """Rows of the page; another number than it can have raises ``InvalidLimit``."""
+        """Rows of the page; another number than it can have raises ``InvalidLimitProblem``."""
         given = request.query_params.get(self.page_size_query_param)
         if given is None:
             return self.page_size
@@ -56,7 +56,7 @@ class Cursor(CursorPagination):
         try:
             return int(rows.run_validation(given))
         except exceptions.ValidationError as exc:
-            raise InvalidLimit(self.max_page_size) from exc
+            raise InvalidLimitProblem(self.max_page_size) from exc
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         """The cursor, and the limit with its bounds, in OpenAPI."""
@@ -78,7 +78,7 @@ class Cursor(CursorPagination):
         if cursor.position is not None:
             self._check_position(str(cursor.position))
         elif not cursor.offset:
-            raise InvalidCursor  # the first page, which we never give a cursor for
+            raise InvalidCursorProblem  # the first page, which we never give a cursor for
         return cursor
 
     def _check_position(self, position: str) -> None:

@@ -21,14 +21,14 @@ ETAG = OpenApiParameter(
 )
 
 
-class InvalidIfMatch(Problem):
+class InvalidIfMatchProblem(Problem):
     """The header is no list of entity tags."""
 
     default_code = "invalid_if_match"
     default_detail = f'{HEADER} is an ETag such as "7", several with commas, or *.'
 
 
-class PreconditionRequired(Problem):
+class PreconditionRequiredProblem(Problem):
     """A write that would overwrite unseen what others have written."""
 
     status_code = 428
@@ -61,12 +61,12 @@ def versions_of(request: Request, *, required: bool) -> frozenset[int] | None:
     header = request.headers.get(HEADER)
     if header is None:
         if required:
-            raise PreconditionRequired
+            raise PreconditionRequiredProblem
         return None
     if header.strip() == "*":
         return None
     tags = [_TAG.fullmatch(tag.strip()) for tag in header.split(",", MAX_TAGS)]
     if not all(tags) or len(tags) > MAX_TAGS:
-        raise InvalidIfMatch
+        raise InvalidIfMatchProblem
     values = [tag[1] for tag in tags if tag]
     return frozenset(int(value) for value in values if value.isascii() and value.isdigit())

@@ -58,7 +58,7 @@ class Problem(exceptions.APIException):
         self.extra = extra
 
 
-class NotFound(Problem):
+class NotFoundProblem(Problem):
     """What does not exist, or is another user's: the two are not told apart."""
 
     status_code = 404
@@ -66,7 +66,7 @@ class NotFound(Problem):
     default_detail = "There is no such thing, or it is not yours."
 
 
-class Unavailable(Problem):
+class UnavailableProblem(Problem):
     """A store of ours is away."""
 
     status_code = 503
@@ -75,7 +75,7 @@ class Unavailable(Problem):
     headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
 
 
-class PayloadTooLarge(Problem):
+class PayloadTooLargeProblem(Problem):
     """The body is larger than the API reads."""
 
     status_code = 413
@@ -129,16 +129,16 @@ def _as_api_exception(exc: Exception) -> exceptions.APIException | None:
     if isinstance(exc, exceptions.APIException):
         return exc
     if isinstance(exc, Http404):
-        return NotFound()
+        return NotFoundProblem()
     if isinstance(exc, PermissionDenied):
         return exceptions.PermissionDenied()
     if isinstance(exc, RequestDataTooBig):
-        return PayloadTooLarge()
+        return PayloadTooLargeProblem()
     if isinstance(exc, SuspiciousOperation):
         return exceptions.ParseError()
     if isinstance(exc, OUTAGES):
         logger.error("a store is away: %s", type(exc).__name__)
-        return Unavailable()
+        return UnavailableProblem()
     return None
 
 
@@ -195,7 +195,7 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's 404: a page for staff, a document for clients."""
     if _is_page(request):
         return defaults.page_not_found(request, exception)
-    return document(404, "not_found", NotFound.default_detail)
+    return document(404, "not_found", NotFoundProblem.default_detail)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -17,9 +17,9 @@ from django.http import HttpResponse
 from auteur.api.problems import document
 from auteur.api.request_ids import HEADER
 from auteur.server import bodies
-from auteur.server.bodies import Gone
+from auteur.server.bodies import PeerGoneError
 from auteur.server.gateway import WSGI, Call, Environ, TooLarge, environ_of
-from auteur.server.limits import KIB, Budget, Limits, Overloaded, taken
+from auteur.server.limits import KIB, Budget, Limits, OverloadedError, taken
 from auteur.server.protocol import TRANSPORT
 
 logger = logging.getLogger(__name__)
@@ -61,11 +61,11 @@ class Application:
         answer = Answer(scope, send)
         try:
             await self._serve(scope, receive, answer)
-        except Overloaded:
+        except OverloadedError:
             await answer.refuse(503, "overloaded", "There is too much to do. Please try again.")
-        except bodies.TooSlow:
+        except bodies.PeerTooSlowError:
             await answer.refuse(408, "request_timeout", "The body comes too slowly.")
-        except Gone:
+        except PeerGoneError:
             pass
         except Exception:
             logger.exception("a request failed outside its application")
@@ -166,7 +166,7 @@ class Answer:
 
     async def _start(self, status: int, headers: list[tuple[str, str]]) -> None:
         if self.is_lost:
-            raise Gone
+            raise PeerGoneError
         self._status = status
         self._request_id = dict(headers).get(HEADER, "-")
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
@@ -174,7 +174,7 @@ class Answer:
 
     async def _send_part(self, part: dict[str, Any]) -> None:
         if self.is_lost:
-            raise Gone
+            raise PeerGoneError
         await self._send({"type": "http.response.body", **part})
 
     def log(self) -> None:

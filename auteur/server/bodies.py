@@ -10,16 +10,16 @@ from django.conf import settings
 from django.urls import Resolver404, resolve
 
 from auteur.server.gateway import Environ
-from auteur.server.limits import Budget, Limits, Overloaded
+from auteur.server.limits import Budget, Limits, OverloadedError
 
 Receive = Callable[[], Awaitable[Any]]
 
 
-class Gone(Exception):
+class PeerGoneError(Exception):
     """The peer went away, or was dropped."""
 
 
-class TooSlow(Exception):
+class PeerTooSlowError(Exception):
     """The body comes too slowly."""
 
 
@@ -55,14 +55,14 @@ class Bodies:
     async def read(self, receive: Receive, *, who: str, limit: int) -> "Body":
         """A body, to be freed by whoever asked; of more than ``limit`` bytes, its beginning.
 
-        Raises ``Gone``, ``TooSlow`` and ``Overloaded``.
+        Raises ``PeerGoneError``, ``PeerTooSlowError`` and ``OverloadedError``.
         """
         body = Body(who, self.budget, self._limits.memory_bytes)
         try:
             await self._fill(body, receive, limit)
         except TimeoutError as exc:
             body.free()
-            raise TooSlow from exc
+            raise PeerTooSlowError from exc
         except BaseException:
             body.free()
             raise
@@ -74,7 +74,7 @@ class Bodies:
             while more and body.size <= limit:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise Gone
+                    raise PeerGoneError
                 chunk, more = message.get("body", b""), message.get("more_body", False)
                 await self._write(body, chunk)
                 arrived += len(chunk)
@@ -89,7 +89,7 @@ class Bodies:
             body.file.write(chunk)
             return
         if not body.count(chunk):
-            raise Overloaded
+            raise OverloadedError
         await asyncio.get_running_loop().run_in_executor(self._disk, body.file.write, chunk)
 
 

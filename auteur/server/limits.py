@@ -65,15 +65,15 @@ class Budget:
             del self._taken[who]
 
 
-class Overloaded(Exception):
+class OverloadedError(Exception):
     """A budget is used up."""
 
 
 @contextmanager
 def taken(budget: Budget, who: str, amount: int = 1) -> Iterator[None]:
-    """Hold ``amount`` of the budget for the block; raises ``Overloaded``."""
+    """Hold ``amount`` of the budget for the block; raises ``OverloadedError``."""
     if not budget.take(who, amount):
-        raise Overloaded
+        raise OverloadedError
     try:
         yield
     finally:

@@ -62,7 +62,7 @@ class Compressor(Engine):
             else:
                 plan = work.to_quality(payload.target, payload.codec)
             return work.result(plan)
-        except ffmpeg.FFmpegFailed as exc:
+        except ffmpeg.FFmpegFailedError as exc:
             raise EngineError(ErrorCode.INPUT_INVALID, _fault(found)) from exc
 
 
@@ -143,7 +143,7 @@ class _Work:
         encoder = self._compressor.encoder(shown.codec, pixels, deep=deep)
         try:
             encoded(self._source, plan, encoder, self._path, progress)
-        except ffmpeg.FFmpegFailed:
+        except ffmpeg.FFmpegFailedError:
             if encoder.name in encoders.SOFTWARE.values():
                 raise
             # What a device does not take (a size, a memory that is full), software does.

@@ -106,7 +106,7 @@ def works(encoder: Encoder) -> bool:
     end = ("-frames:v", "1", "-f", "null", "-")
     try:
         ffmpeg.run([*encoder.before, *picture, "-vf", filters, *encoder.arguments(25), *end])
-    except ffmpeg.FFmpegFailed:
+    except ffmpeg.FFmpegFailedError:
         return False
     return True
 

@@ -29,7 +29,7 @@ FIRST_PASS_SHARE = 0.4
 def encoded(
     source: Source, plan: Plan, encoder: Encoder | None, path: Path, progress: Progress
 ) -> None:
-    """Write the source in one pass; ``encoder`` is for pictures. Raises ``FFmpegFailed``."""
+    """Write the source in one pass; ``encoder`` is for pictures. Raises ``FFmpegFailedError``."""
     shown = plan.pictures
     arguments: list[str | Path] = []
     if shown is not None and encoder is not None and shown.quality is not None:
@@ -45,7 +45,7 @@ def encoded(
 def encoded_in_two_passes(
     source: Source, plan: Plan, preset: str, log: Path, path: Path, progress: Progress
 ) -> None:
-    """Write the source with its pictures at the plan's bit rate. Raises ``FFmpegFailed``.
+    """Write the source with its pictures at the plan's bit rate. Raises ``FFmpegFailedError``.
 
     ``log`` is where notes of the first pass lie, under this name and longer ones.
     """
@@ -67,7 +67,7 @@ def encoded_in_two_passes(
 
 
 def copied(source: Source, path: Path, *, private: bool, progress: Progress) -> None:
-    """Write the source's own pictures and sound into a new MP4. Raises ``FFmpegFailed``.
+    """Write the source's own pictures and sound into a new MP4. Raises ``FFmpegFailedError``.
 
     Further sound is left out if nobody is to know more than has to be (``private``).
     """

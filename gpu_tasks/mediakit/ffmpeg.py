@@ -29,7 +29,7 @@ LAST_BYTES = 64 * 1024
 """Of what it said; damage can make it say much."""
 
 
-class FFmpegFailed(Exception):
+class FFmpegFailedError(Exception):
     """FFmpeg ended with an error; the text holds its last lines."""
 
 
@@ -69,7 +69,7 @@ def run(
 
     It says errors, and more with `-loglevel info` in ``arguments``. ``progress`` hears the share
     written, of ``seconds`` of output, twice a second; what it raises kills FFmpeg.
-    Raises ``FFmpegFailed``.
+    Raises ``FFmpegFailedError``.
     """
     told = ["-progress", "pipe:1", "-stats_period", str(PROGRESS_SECONDS), "-nostats"]
     with _running([*told, *arguments], stdout=subprocess.PIPE) as (process, said):
@@ -86,7 +86,7 @@ def run(
 def reading(arguments: Sequence[str | Path]) -> Iterator[IO[bytes]]:
     """FFmpeg's output, written to ``pipe:1``; leaving early kills it.
 
-    Raises ``FFmpegFailed`` at the end, if all of the output was read.
+    Raises ``FFmpegFailedError`` at the end, if all of the output was read.
     """
     with _running(arguments, stdout=subprocess.PIPE) as (process, said):
         assert process.stdout is not None  # noqa: S101 - it is a pipe
@@ -99,7 +99,7 @@ def reading(arguments: Sequence[str | Path]) -> Iterator[IO[bytes]]:
 def writing(arguments: Sequence[str | Path]) -> Iterator[IO[bytes]]:
     """FFmpeg's input, read from ``pipe:0``; FFmpeg is done when the context ends.
 
-    Raises ``FFmpegFailed``.
+    Raises ``FFmpegFailedError``.
     """
     with _running(arguments, stdin=subprocess.PIPE) as (process, said):
         assert process.stdin is not None  # noqa: S101 - it is a pipe
@@ -150,7 +150,7 @@ def _ended(process: subprocess.Popen[bytes], said: IO[bytes]) -> str:
     text = said.read().decode(errors="replace")
     if code:
         last = deque((line for line in text.splitlines() if line.strip()), maxlen=LAST_LINES)
-        raise FFmpegFailed(f"FFmpeg ended with {code}: {' / '.join(last)}")
+        raise FFmpegFailedError(f"FFmpeg ended with {code}: {' / '.join(last)}")
     return text
 
 
@@ -158,6 +158,6 @@ def decodes(arguments: Sequence[str | Path]) -> bool:
     """Whether FFmpeg gets through an input alone: which of several is to blame for a failure."""
     try:
         run([*arguments, "-f", "null", "-"])
-    except FFmpegFailed:
+    except FFmpegFailedError:
         return False
     return True

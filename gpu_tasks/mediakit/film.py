@@ -137,7 +137,7 @@ class Film:
                     if self._is_beyond(count):
                         raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
                     yield frame
-        except ffmpeg.FFmpegFailed as exc:
+        except ffmpeg.FFmpegFailedError as exc:
             if count < LEAST_DECODED * self.frames_expected:
                 raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE) from exc
         if count == 0 or count < LEAST_DECODED * self.frames_expected:
@@ -307,7 +307,7 @@ class FilmWriter:
     ) -> None:
         try:
             self._context.__exit__(kind, error, traceback)
-        except ffmpeg.FFmpegFailed as exc:
+        except ffmpeg.FFmpegFailedError as exc:
             if not self._is_sound_to_blame():
                 raise
             logger.warning("the sound could not be decoded: %s", exc)

@@ -53,7 +53,7 @@ def loudness(source: Sequence[str | Path], seconds: float, progress: Progress) -
     )
     measured = LOUDNESS.findall(told)
     if not measured:
-        raise ffmpeg.FFmpegFailed("it did not tell the loudness")
+        raise ffmpeg.FFmpegFailedError("it did not tell the loudness")
     return max(SILENT_LUFS, float(measured[-1]) + HEADROOM_DB)
 
 

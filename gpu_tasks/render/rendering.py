@@ -21,7 +21,7 @@ from gpu_tasks.render.joining import Progress
 from gpu_tasks.render.plan import Plan, Stretch, plan
 from gpu_tasks.render.sources import Look, look, torn, unreadable
 from gpu_tasks.runtime.engine import Engine, Workspace
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ STILL_SECONDS = 300.0
 TRIES = 2
 
 
-class StandsStill(Exception):
+class RenderStandsStillError(Exception):
     """FFmpeg runs and does nothing."""
 
 
@@ -65,12 +65,12 @@ class Shares:
         self._stopped = False
 
     def of(self, name: str) -> Progress:
-        """What tells of one part; raises ``Stopped``."""
+        """What tells of one part; raises ``StoppedError``."""
 
         def tell(share: float) -> None:
             with self._lock:
                 if self._stopped:
-                    raise Stopped
+                    raise StoppedError
                 self._done[name] = max(self._done[name], share)
                 done = sum(self._weights[one] * part for one, part in self._done.items())
                 try:
@@ -191,7 +191,7 @@ class Rendering:
                 makers.shutdown(wait=False, cancel_futures=True)
             errors = [error for one in done if (error := one.exception())]
             if errors:
-                raise next((one for one in errors if not isinstance(one, Stopped)), errors[0])
+                raise next((one for one in errors if not isinstance(one, StoppedError)), errors[0])
             return mixed.result()
 
     def _make_pictures(self, stretch: Stretch, threads: int) -> None:
@@ -221,9 +221,9 @@ class Rendering:
             try:
                 tell = moving(self.shares.of(stretch.name), STILL_SECONDS)
                 ffmpeg.run(arguments, seconds=seconds, progress=tell)
-            except ffmpeg.FFmpegFailed as exc:
+            except ffmpeg.FFmpegFailedError as exc:
                 raise self._failed(stretch, str(exc)) from exc
-            except StandsStill:
+            except RenderStandsStillError:
                 logger.warning("FFmpeg stood still at a stretch")
             else:
                 return
@@ -284,7 +284,10 @@ def stretches_at_once(stretches: int, cores: int, output: Output) -> int:
 
 
 def moving(tell: Progress, still_seconds: float) -> Progress:
-    """The same, which raises ``StandsStill`` where it hears of no progress for so long."""
+    """The same.
+
+    Raises ``RenderStandsStillError`` where it hears of no progress for so long.
+    """
     furthest, since = -1.0, time.monotonic()
 
     def heard(share: float) -> None:
@@ -292,7 +295,7 @@ def moving(tell: Progress, still_seconds: float) -> Progress:
         if share > furthest:
             furthest, since = share, time.monotonic()
         elif time.monotonic() - since > still_seconds:
-            raise StandsStill
+            raise RenderStandsStillError
         tell(share)
 
     return heard

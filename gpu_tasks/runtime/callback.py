@@ -17,7 +17,7 @@ import requests
 from pydantic import Field, SecretStr
 
 from gpu_tasks.runtime.contract import Outcome, OutputFile, Payload, Wire
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 
 logger = logging.getLogger(__name__)
 
@@ -120,8 +120,8 @@ class Reporter:
     def progress(self, share: float) -> None:
         """Tell the share done, at most twice a second; a lost report harms nothing.
 
-        The first report is waited for: who is not wanted any more need not begin. ``Stopped`` from
-        a later one is raised by the call after it.
+        The first report is waited for: who is not wanted any more need not begin. ``StoppedError``
+        from a later one is raised by the call after it.
         """
         first = self._told is None
         if self._told is not None and self._told.done():
@@ -142,8 +142,8 @@ class Reporter:
     def place_for(self, file: OutputFile, size_bytes: int) -> OutputGrant:
         """Ask where to put an output of this size, once more and more where nobody answers.
 
-        Raises ``Stopped`` where the attempt is no longer wanted, ``EngineError`` for an output that
-        is refused, ``requests.RequestException`` where no answer comes.
+        Raises ``StoppedError`` where the attempt is no longer wanted, ``EngineError`` for an output
+        that is refused, ``requests.RequestException`` where no answer comes.
         """
         for pause in OUTPUT_PAUSES:
             try:
@@ -200,5 +200,5 @@ class Reporter:
         headers = signed_headers(key=self._key, attempt_id=self._payload.attempt_id, body=body)
         response = self._session.post(url, data=body, headers=headers, timeout=TIMEOUT_SECONDS)
         if response.status_code == requests.codes.conflict:
-            raise Stopped
+            raise StoppedError
         return response

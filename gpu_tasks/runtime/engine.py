@@ -26,7 +26,10 @@ class Workspace:
 
     root: Path
     progress: Callable[[float], None]
-    """Report the share done, 0 to 1. Raises ``Stopped`` when nobody wants the result any more."""
+    """Report the share done, 0 to 1.
+
+    Raises ``StoppedError`` when nobody wants the result any more.
+    """
     keep: Callable[[str, int], None] = lambda _name, _index: None
     """Put an output of a tuple to its place now, so that it outlives this call's failure."""
 

@@ -49,11 +49,11 @@ class EngineError(Exception):
         super().__init__(code, self.message)
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """The caller no longer wants the result: drop the work at once, report nothing."""
 
 
-class Refusal(Exception):
+class InputRefusedError(Exception):
     """What was brought is not taken; ``code`` is stable, ``detail`` fit for a user."""
 
     code = "refused"

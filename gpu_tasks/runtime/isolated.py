@@ -14,7 +14,7 @@ from gpu_tasks.runtime.confinement import Limits
 from gpu_tasks.runtime.contract import Contract, EngineInfo, InputFile, OutputFile, Payload, Wire
 from gpu_tasks.runtime.engine import Engine, Host, Workspace, contracts, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
-from gpu_tasks.runtime.sandbox import Limit, SandboxExceeded
+from gpu_tasks.runtime.sandbox import Limit, SandboxExceededError
 
 MEMORY_BYTES = 4 * 1024**3
 """Of address space, for an engine and for each FFmpeg that it starts."""
@@ -90,7 +90,7 @@ class IsolatedEngine(Engine):
                 tick=lambda: workspace.progress(told),
                 payload=without_addresses(payload).model_dump(mode="json"),
             )
-        except SandboxExceeded as exc:
+        except SandboxExceededError as exc:
             raise EngineError(CODE_OF_LIMIT.get(exc.limit, ErrorCode.INPUT_INVALID)) from exc
         return contracts()[self._function].result.model_validate(found)
 

@@ -10,7 +10,7 @@ from gpu_tasks.runtime import runner
 from gpu_tasks.runtime.callback import Reporter
 from gpu_tasks.runtime.contract import Contract, GpuClass, Outcome, Payload
 from gpu_tasks.runtime.engine import Host
-from gpu_tasks.runtime.errors import ErrorCode, Stopped
+from gpu_tasks.runtime.errors import ErrorCode, StoppedError
 from gpu_tasks.runtime.loading import Engines, Loaded
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def answer(
     try:
         outcome = _outcome(contract, engine, known, model_dir, reporter)
         reporter.outcome(outcome)
-    except Stopped:
+    except StoppedError:
         logger.info("call %s stopped", call_id)
         outcome = Outcome.failed(ErrorCode.CANCELLED)
     return outcome.model_dump(mode="json")
@@ -58,7 +58,7 @@ def _outcome(
             place_for=reporter.place_for,
             load_seconds=loaded.seconds,
         )
-    except Stopped:
+    except StoppedError:
         raise
     except (Exception, SystemExit) as exc:
         logger.exception("the %s engine of %s gave way", engine, contract.name)

@@ -20,7 +20,7 @@ from gpu_tasks.runtime.contract import (
     Payload,
 )
 from gpu_tasks.runtime.engine import Engine, Workspace
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def run(
     place_for: PlaceFor,
     load_seconds: float = 0.0,
 ) -> Outcome:
-    """The outcome of one call, errors included; only ``Stopped`` is raised.
+    """The outcome of one call, errors included; only ``StoppedError`` is raised.
 
     ``place_for`` says where an output of so many bytes goes (`callback.Reporter.place_for`).
     ``load_seconds`` is what this call has waited for its engine to be loaded.
@@ -63,7 +63,7 @@ def run(
             result = engine.run(payload, workspace)
             outputs.put_all()
         return ended(result=result.model_dump(mode="json"))
-    except Stopped:
+    except StoppedError:
         raise
     except EngineError as exc:
         return ended(error=Failure(code=exc.code, message=exc.message[:MAX_MESSAGE_LENGTH]))

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from gpu_tasks.runtime.confinement import Limits
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Refusal
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError
 from gpu_tasks.runtime.sources import MAX_READ_BYTES, Source
 
 CODE = Path(__file__).resolve().parents[2]
@@ -76,7 +76,7 @@ LIMIT_OF_SIGNAL = {
 }
 
 
-class SandboxExceeded(Exception):
+class SandboxExceededError(Exception):
     """The child took more than a ``limit``: what it was given asks for too much."""
 
     def __init__(self, limit: Limit) -> None:
@@ -84,7 +84,7 @@ class SandboxExceeded(Exception):
         super().__init__(limit)
 
 
-class SandboxFailed(Exception):
+class SandboxFailedError(Exception):
     """The child failed for a reason that need not lie in its input: killed, or a bug of ours."""
 
 
@@ -106,8 +106,8 @@ def run(
     either raises ends the child. ``folder`` is its working folder, by default an empty one that
     goes with it; ``environment`` is added to the few variables that it has.
 
-    Raises ``Refusal`` and ``EngineError`` as the function does, ``SandboxExceeded``,
-    ``SandboxFailed``, and what reading the source raises.
+    Raises ``InputRefusedError`` and ``EngineError`` as the function does, ``SandboxExceededError``,
+    ``SandboxFailedError``, and what reading the source raises.
     """
     order = {
         "function": function,
@@ -145,7 +145,7 @@ def _variables(folder: Path) -> dict[str, str]:
     return kept | SET_VARIABLES | {"PYTHONPATH": path, "HOME": str(folder), "TMPDIR": str(folder)}
 
 
-class _Ended(Exception):
+class _EndedError(Exception):
     """The child closed its end of a pipe."""
 
 
@@ -235,7 +235,7 @@ class _Call:
                 self._deadline += time.monotonic() - began
                 if answer is not None:
                     self._send(len(answer).to_bytes(8, "big") + answer)
-        except _Ended:
+        except _EndedError:
             raise self._why() from None
 
     def _served(self, kind: str, value: Any) -> bytes | None:
@@ -244,24 +244,24 @@ class _Call:
                 self._progress(value)
             return None
         if self._source is None:
-            raise SandboxFailed("it reads what it was not given")
+            raise SandboxFailedError("it reads what it was not given")
         offset, length = (int(number) for number in value)
         found = self._source.read(max(0, offset), max(0, min(length, MAX_READ_BYTES)))
         self._budget -= len(found)
         if self._budget < 0:
-            raise SandboxExceeded(Limit.INPUT)
+            raise SandboxExceededError(Limit.INPUT)
         return found
 
     def _last(self, kind: str, value: Any) -> Any:
         if kind == "answer":
             return value
         if kind == "refused":
-            raise Refusal(*value)
+            raise InputRefusedError(*value)
         if kind == "error":
             raise EngineError(ErrorCode(value[0]), value[1])
         if kind == "exceeded":
-            raise SandboxExceeded(Limit(value))
-        raise SandboxFailed(f"{value}: {self._child.last_words()}")
+            raise SandboxExceededError(Limit(value))
+        raise SandboxFailedError(f"{value}: {self._child.last_words()}")
 
     def _message(self) -> tuple[str, Any]:
         """The next one; what is none of ours comes of a child that something took over."""
@@ -269,17 +269,17 @@ class _Call:
         try:
             [(kind, value)] = json.loads(line).items()
         except (ValueError, AttributeError, RecursionError) as exc:
-            raise SandboxFailed("it sent what cannot be read") from exc
+            raise SandboxFailedError("it sent what cannot be read") from exc
         return kind, value
 
     def _line(self) -> bytes:
         while (end := self._received.find(b"\n")) < 0:
             if len(self._received) > self._limits.answer_bytes + MESSAGE_BYTES:
-                raise SandboxExceeded(Limit.ANSWER)
+                raise SandboxExceededError(Limit.ANSWER)
             self._wait(self._child.output, select.POLLIN)
             found = os.read(self._child.output, MESSAGE_BYTES)
             if not found:
-                raise _Ended
+                raise _EndedError
             self._received += found
         line = bytes(self._received[:end])
         del self._received[: end + 1]
@@ -292,7 +292,7 @@ class _Call:
             try:
                 left = left[os.write(self._child.input, left) :]
             except BrokenPipeError:
-                raise _Ended from None
+                raise _EndedError from None
 
     def _wait(self, descriptor: int, event: int) -> None:
         poll = select.poll()
@@ -300,7 +300,7 @@ class _Call:
         while True:
             now = time.monotonic()
             if now > self._deadline:
-                raise SandboxExceeded(Limit.TIME)
+                raise SandboxExceededError(Limit.TIME)
             if now >= self._tick_at:
                 self._tick()
                 self._tick_at = time.monotonic() + TICK_SECONDS
@@ -311,7 +311,7 @@ class _Call:
         """Why it ended without an answer."""
         status, words = self._child.end(), self._child.last_words()
         if status < 0 and (limit := LIMIT_OF_SIGNAL.get(signal.Signals(-status))):
-            return SandboxExceeded(limit)
+            return SandboxExceededError(limit)
         if "MemoryError" in words:
-            return SandboxExceeded(Limit.MEMORY)
-        return SandboxFailed(f"it ended with {status}: {words}")
+            return SandboxExceededError(Limit.MEMORY)
+        return SandboxFailedError(f"it ended with {status}: {words}")

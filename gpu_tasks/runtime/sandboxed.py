@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from gpu_tasks.runtime import confinement
 from gpu_tasks.runtime.confinement import Limits
-from gpu_tasks.runtime.errors import EngineError, Refusal
+from gpu_tasks.runtime.errors import EngineError, InputRefusedError
 
 BLOCK_BYTES = 256 * 1024
 """Read ahead of the parent's source."""
@@ -125,7 +125,7 @@ def _outcome(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[st
     except Exception as exc:  # noqa: BLE001 - told to the parent
         if (exceeded := _limit(exc)) is not None:
             return {"exceeded": exceeded}
-        if isinstance(exc, Refusal):
+        if isinstance(exc, InputRefusedError):
             return {"refused": [exc.code, exc.detail]}
         if isinstance(exc, EngineError):
             return {"error": [exc.code, exc.message]}

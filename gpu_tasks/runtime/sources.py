@@ -16,7 +16,7 @@ MAX_READ_BYTES = 1024**2
 """Of one read."""
 
 
-class SourceLost(Exception):
+class SourceLostError(Exception):
     """The bytes could not be read: it says nothing about the file."""
 
 
@@ -27,7 +27,7 @@ class Source(Protocol):
     size: int
 
     def read(self, offset: int, length: int) -> bytes:
-        """A stretch, shorter at the end; raises ``SourceLost``."""
+        """A stretch, shorter at the end; raises ``SourceLostError``."""
         ...
 
     def descriptor(self) -> int | None:
@@ -40,7 +40,7 @@ class Source(Protocol):
 
 
 def source_of(path_or_url: str | Path) -> Source:
-    """The file at a path, or what an http or https URL answers; raises ``SourceLost``."""
+    """The file at a path, or what an http or https URL answers; raises ``SourceLostError``."""
     text = str(path_or_url)
     return UrlSource(text) if text.startswith(("https://", "http://")) else FileSource(text)
 
@@ -53,7 +53,7 @@ class FileSource:
         try:
             self._file = Path(path).open("rb")  # noqa: SIM115 - closed by `close`
         except OSError as exc:
-            raise SourceLost(type(exc).__name__) from exc
+            raise SourceLostError(type(exc).__name__) from exc
         self.size = os.fstat(self._file.fileno()).st_size
 
     def descriptor(self) -> int:
@@ -94,9 +94,9 @@ class UrlSource:
         try:
             found = self._answer.raw.read(min(length, self._end - offset))
         except Exception as exc:
-            raise SourceLost(type(exc).__name__) from exc
+            raise SourceLostError(type(exc).__name__) from exc
         if not found:
-            raise SourceLost("the answer broke off")
+            raise SourceLostError("the answer broke off")
         self._position = offset + len(found)
         return bytes(found)
 
@@ -119,7 +119,7 @@ class UrlSource:
             self._answer.raise_for_status()
             self.size = _whole_size(self._answer)
         except (requests.RequestException, KeyError, ValueError) as exc:
-            raise SourceLost(type(exc).__name__) from exc
+            raise SourceLostError(type(exc).__name__) from exc
         self._position, self._end = offset, min(offset + WINDOW_BYTES, self.size)
 
 

@@ -67,7 +67,7 @@ def _at(source: Film, seconds: float) -> Frame | None:
     try:
         with ffmpeg.reading(arguments) as output:
             content = output.read(size)
-    except ffmpeg.FFmpegFailed:
+    except ffmpeg.FFmpegFailedError:
         return None
     if len(content) < size:
         return None

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from gpu_tasks.compression import contract
 from jobs.features.base import Feature
 from jobs.features.files import Output
-from jobs.features.parameters import MediaField, MediaNotUsable, Parameters
+from jobs.features.parameters import MediaField, MediaNotUsableProblem, Parameters
 from media.models import MediaFile, MediaType
 
 TARGET: TypeAdapter[str | int] = TypeAdapter(contract.Target)
@@ -65,7 +65,7 @@ class CompressionParameters(Parameters):
             raise serializers.ValidationError({"codec": ["Not with a size."]}, code="not_here")
         if "codec" in attrs and attrs["media_id"].type == MediaType.AUDIO:
             detail = "A codec is for pictures, and this is a sound."
-            raise MediaNotUsable(field="codec", code="no_pictures", detail=detail)
+            raise MediaNotUsableProblem(field="codec", code="no_pictures", detail=detail)
         return super().validate(attrs)
 
 

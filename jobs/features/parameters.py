@@ -10,7 +10,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from auteur.api.problems import NotFound, Problem
+from auteur.api.problems import NotFoundProblem, Problem
 from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS, readable
 from media.access import owned_media, owned_voice
 from media.models import MediaFile, MediaStatus, MediaType, VoiceClone
@@ -21,7 +21,7 @@ SEEDS = 2**31
 """A seed is a number from 0 to one less."""
 
 
-class MediaNotUsable(Problem):
+class MediaNotUsableProblem(Problem):
     """The media exists, but this feature cannot work on it; nothing was charged."""
 
     status_code = 422
@@ -66,7 +66,7 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
         media_id = _Id().to_internal_value(data)
         try:
             media = owned_media(user_id=self.context["user_id"], media_id=media_id)
-        except NotFound as exc:
+        except NotFoundProblem as exc:
             raise _not_found(self.field_name) from exc
         if media.status != MediaStatus.READY:
             self._refuse("media_not_ready", "The upload has not been confirmed.")
@@ -84,7 +84,7 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
         return str(value.pk)
 
     def _refuse(self, code: str, detail: str) -> None:
-        raise MediaNotUsable(field=self.field_name or "", code=code, detail=detail)
+        raise MediaNotUsableProblem(field=self.field_name or "", code=code, detail=detail)
 
 
 def no_longer_than(longest_ms: int, media: MediaFile, *, field: str) -> None:
@@ -93,10 +93,10 @@ def no_longer_than(longest_ms: int, media: MediaFile, *, field: str) -> None:
         minutes, seconds = divmod(longest_ms // 1000, 60)
         longest = f"{minutes} minutes" if minutes else f"{seconds} seconds"
         detail = f"This lasts too long: {longest} are possible."
-        raise MediaNotUsable(field=field, code="too_long", detail=detail)
+        raise MediaNotUsableProblem(field=field, code="too_long", detail=detail)
 
 
-class VoiceNotReady(Problem):
+class VoiceNotReadyProblem(Problem):
     """The voice's sample has not been confirmed, or was refused; nothing was charged."""
 
     status_code = 422
@@ -117,10 +117,10 @@ class VoiceField(serializers.Field[VoiceClone, str, str, Any]):
         voice_id = _Id().to_internal_value(data)
         try:
             voice = owned_voice(user_id=self.context["user_id"], voice_id=voice_id)
-        except NotFound as exc:
+        except NotFoundProblem as exc:
             raise _not_found(self.field_name) from exc
         if voice.status != MediaStatus.READY:
-            raise VoiceNotReady(field=self.field_name or "")
+            raise VoiceNotReadyProblem(field=self.field_name or "")
         return voice
 
     def to_representation(self, value: VoiceClone) -> str:
@@ -145,9 +145,13 @@ class ProjectField(serializers.Field[Project, str, str, Any]):
         return str(value.pk)
 
 
-def _not_found(field: str | None) -> NotFound:
-    error = {"field": field, "code": NotFound.default_code, "detail": NotFound.default_detail}
-    return NotFound(errors=[error])
+def _not_found(field: str | None) -> NotFoundProblem:
+    error = {
+        "field": field,
+        "code": NotFoundProblem.default_code,
+        "detail": NotFoundProblem.default_detail,
+    }
+    return NotFoundProblem(errors=[error])
 
 
 def result_project() -> ProjectField:

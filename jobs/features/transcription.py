@@ -5,7 +5,7 @@ from typing import Any, ClassVar, cast
 
 from rest_framework import serializers
 
-from auteur.api.problems import NotFound
+from auteur.api.problems import NotFoundProblem
 from gpu_tasks.runtime.contract import Wire
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.transcription import contract
@@ -92,9 +92,9 @@ class Transcription(Feature):
                 segments=output["transcript"]["segments"],
                 language=output["transcript"]["language"],
             )
-        except NotFound:
+        except NotFoundProblem:
             return  # deleted meanwhile: the job still has its transcript
-        except transcript.TranscriptTooLarge as exc:
+        except transcript.TranscriptTooLargeProblem as exc:
             raise EngineError(ErrorCode.INPUT_INVALID, str(exc.detail)) from exc
 
 

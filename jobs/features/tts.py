@@ -16,7 +16,7 @@ from jobs.features.parameters import Parameters, VoiceField
 from media.models import MediaFile
 
 
-class TextTooLong(Problem):
+class TextTooLongProblem(Problem):
     """It cannot be read in the time that a call has; nothing was charged."""
 
     status_code = 422
@@ -60,7 +60,7 @@ class TtsParameters(Parameters):
             try:
                 planning.planned(planning.STOCK, cleaned(attrs["text"]), attrs["speed"])
             except EngineError as exc:
-                raise TextTooLong(exc.message) from exc
+                raise TextTooLongProblem(exc.message) from exc
         return super().validate(attrs)
 
 

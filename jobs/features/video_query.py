@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from auteur.api.problems import NotFound
+from auteur.api.problems import NotFoundProblem
 from gpu_tasks.video_query import contract
 from jobs.features.base import Feature
 from jobs.features.parameters import MediaField, Parameters, seed
@@ -54,7 +54,7 @@ def _said(job: Job) -> list[dict[str, Any]] | None:
         return None
     try:
         known = transcript.read(project_id=job.project_id, user_id=job.user_id)["segments"]
-    except NotFound:
+    except NotFoundProblem:
         return None  # deleted meanwhile
     said = [
         {

@@ -8,7 +8,7 @@ settled in the transaction that ends the job.
 
 from jobs.lifecycle.attempts import begin_attempt, begin_first_attempts, requeue
 from jobs.lifecycle.calls import (
-    Superseded,
+    SupersededProblem,
     call_lease,
     calls_go_on,
     calls_started,
@@ -17,12 +17,12 @@ from jobs.lifecycle.calls import (
     writing,
 )
 from jobs.lifecycle.ends import cancel, complete, fail, give_up
-from jobs.lifecycle.locking import JobFinished
+from jobs.lifecycle.locking import JobFinishedProblem
 from jobs.lifecycle.steps import break_off, claim, put_back, release
 
 __all__ = [
-    "JobFinished",
-    "Superseded",
+    "JobFinishedProblem",
+    "SupersededProblem",
     "begin_attempt",
     "begin_first_attempts",
     "break_off",

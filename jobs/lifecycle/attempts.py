@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce, Now
 from jobs import sql
 from jobs.features.base import Feature
 from jobs.features.registry import feature_of, features
-from jobs.lifecycle.locking import JobFinished, end_attempt, is_too_late, lock_job, record
+from jobs.lifecycle.locking import JobFinishedProblem, end_attempt, is_too_late, lock_job, record
 from jobs.models import Attempt, Job
 from jobs.states import OPEN, AttemptState
 from jobs.wakeup import nudge_on_commit
@@ -78,10 +78,10 @@ def begin_attempt(*, job: Job, after: timedelta = timedelta(0)) -> Attempt:
 
 @transaction.atomic
 def requeue(*, job_id: UUID, by: str, reason: str = "") -> Attempt:
-    """Give a stuck open job a new attempt, by a person's hand; raises ``JobFinished``."""
+    """Give a stuck open job a new attempt, by a person's hand; raises ``JobFinishedProblem``."""
     job = lock_job(pk=job_id)
     if is_too_late(job):
-        raise JobFinished
+        raise JobFinishedProblem
     attempt = begin_attempt(job=job)
     record(job, "requeued", by=by, reason=reason)
     nudge_on_commit()

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Case, F, Q, When
 from django.db.models.functions import Now
 
-from auteur.api.problems import NotFound, Problem
+from auteur.api.problems import NotFoundProblem, Problem
 from gpu_tasks.runtime.backends.base import CallState
 from gpu_tasks.runtime.contract import Outcome
 from jobs import sql
@@ -30,7 +30,7 @@ MAX_DOUBLINGS = 4
 """Of the pause before a call is asked after whose messages are lost again and again."""
 
 
-class Superseded(Problem):
+class SupersededProblem(Problem):
     """A report of an attempt that is no longer wanted: its caller should stop."""
 
     status_code = 409
@@ -97,12 +97,15 @@ def writing(*, attempt_id: UUID, call_id: str) -> Attempt:
     """The attempt whose call may store its outputs now; raises as `report_progress`."""
     attempt = _reporting(attempt_id, call_id)
     if attempt.state not in MAY_RUN or attempt.job.status not in OPEN:
-        raise Superseded
+        raise SupersededProblem
     return attempt
 
 
 def report_progress(*, attempt_id: UUID, call_id: str, progress: float) -> None:
-    """Show a running call's progress; never backwards. Raises ``NotFound``, ``Superseded``."""
+    """Show a running call's progress; never backwards.
+
+    Raises ``NotFoundProblem``, ``SupersededProblem``.
+    """
     attempt = _reporting(attempt_id, call_id)
     if attempt.started_at is None:
         _begins(attempt)
@@ -143,9 +146,9 @@ def report_outcome(*, attempt_id: UUID, call_id: str, outcome: Outcome) -> bool:
 def _reporting(attempt_id: UUID, call_id: str) -> Attempt:
     attempt = Attempt.objects.select_related("job").filter(pk=attempt_id).first()
     if attempt is None:
-        raise NotFound
+        raise NotFoundProblem
     other_call = attempt.call_id is not None and attempt.call_id != call_id
     unwanted = attempt.job.attempt_id != attempt_id or attempt.job.status == JobStatus.CANCELLED
     if other_call or unwanted or attempt.stop_requested_at is not None:
-        raise Superseded
+        raise SupersededProblem
     return attempt

@@ -9,13 +9,13 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from auteur import ids
-from auteur.api.problems import NotFound
+from auteur.api.problems import NotFoundProblem
 from credits import ledger
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import sql
 from jobs.cancels import is_refunded
 from jobs.errors import JobError
-from jobs.lifecycle.locking import JobFinished, end_attempt, is_too_late, lock_job, record
+from jobs.lifecycle.locking import JobFinishedProblem, end_attempt, is_too_late, lock_job, record
 from jobs.models import Attempt, Job
 from jobs.refunds import refund_unused
 from jobs.states import CLAIMED, FINALIZE, OPEN, AttemptState, JobStatus
@@ -57,7 +57,7 @@ def fail(
     """
     try:
         job = lock_job(attempt_id=attempt_id)
-    except NotFound:
+    except NotFoundProblem:
         return False  # it is not the current one
     attempt = job.attempt
     if job.status not in OPEN or attempt is None or attempt.state not in states:
@@ -87,14 +87,14 @@ def cancel(
     is_limited: bool = False,
     without_refund: bool = False,
 ) -> Job:
-    """End an open job at a person's wish, with a refund; raises ``JobFinished`` if too late.
+    """End an open job at a person's wish, with a refund; raises ``JobFinishedProblem`` if too late.
 
-    With ``is_limited`` the refund is bound by `jobs.cancels`: ``FreeCancelsUsed``, unless going
-    ``without_refund`` is agreed to.
+    With ``is_limited`` the refund is bound by `jobs.cancels`: ``FreeCancelsUsedProblem``, unless
+    going ``without_refund`` is agreed to.
     """
     job = lock_job(pk=job_id)
     if is_too_late(job):
-        raise JobFinished
+        raise JobFinishedProblem
     error = JobError.of(ErrorCode.CANCELLED)
     refunds = not is_limited or is_refunded(
         job=job, attempt=job.attempt, without_refund=without_refund

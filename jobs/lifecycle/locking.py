@@ -8,12 +8,12 @@ from uuid import UUID
 
 from django.db.models.functions import Coalesce, Now
 
-from auteur.api.problems import NotFound, Problem
+from auteur.api.problems import NotFoundProblem, Problem
 from jobs.models import Attempt, Event, Job
 from jobs.states import DELIVERING, ENDED, MAY_RUN
 
 
-class JobFinished(Problem):
+class JobFinishedProblem(Problem):
     """Too late: the job has ended, or its result is being delivered."""
 
     status_code = 409
@@ -22,12 +22,12 @@ class JobFinished(Problem):
 
 
 def lock_job(**which: UUID) -> Job:
-    """The job, locked; raises ``NotFound``."""
+    """The job, locked; raises ``NotFoundProblem``."""
     # The attempt is read later, by a statement of its own: one joined here would be as it was
     # before we waited for the lock.
     job = Job.objects.select_for_update(no_key=True).filter(**which).first()
     if job is None:
-        raise NotFound
+        raise NotFoundProblem
     return job
 
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from auteur.api.problems import OUTAGES, NotFound
-from gpu_tasks.runtime.backends.base import BackendUnavailable, CallState, CallStatus
+from auteur.api.problems import OUTAGES, NotFoundProblem
+from gpu_tasks.runtime.backends.base import BackendUnavailableError, CallState, CallStatus
 from gpu_tasks.runtime.backends.registry import backend_of
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle
@@ -39,7 +39,7 @@ def poll(attempts: Iterable[Attempt]) -> None:
         try:
             backend = backend_of(name)
             statuses = backend.poll([a.call_id for a in group if a.call_id])
-        except BackendUnavailable:
+        except BackendUnavailableError:
             logger.warning("%d calls on %s not asked after", len(group), name)
             continue
         go_on = [a for a in group if not _ended_alone(a, statuses[a.call_id or ""])]
@@ -93,7 +93,7 @@ def _ended(attempt: Attempt, status: CallStatus) -> bool:
             lifecycle.report_outcome(
                 attempt_id=attempt.pk, call_id=attempt.call_id or "", outcome=status.outcome
             )
-        except (NotFound, lifecycle.Superseded):
+        except (NotFoundProblem, lifecycle.SupersededProblem):
             logger.info("outcome of %s is no longer wanted", attempt.pk)
     elif status.state == CallState.LOST:
         _break_off(attempt, ErrorCode.GPU_UNAVAILABLE)

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from auteur.api.problems import Unavailable
+from auteur.api.problems import UnavailableProblem
 from auteur.leases import Lease, LeaseLostError
-from gpu_tasks.runtime.errors import Refusal
-from gpu_tasks.runtime.sandbox import SandboxFailed
+from gpu_tasks.runtime.errors import InputRefusedError
+from gpu_tasks.runtime.sandbox import SandboxFailedError
 from media.deletion import remove_objects
 from media.derivation.states import DERIVATIONS
 from media.inspection import look
 from media.limits import DECODING
 from media.models import DerivationStatus, MediaFile, MediaType
-from media.storage import STORAGE_ERRORS, ObjectMissing, object_storage
+from media.storage import STORAGE_ERRORS, ObjectMissingError, object_storage
 
 logger = logging.getLogger(__name__)
 
@@ -45,10 +45,10 @@ def run(media_id: UUID) -> None:
         if not MediaFile.objects.filter(pk=media_id).exists():
             # Deleted, perhaps before we wrote.
             remove_objects(list(media.derived_keys().values()))
-    except (Unavailable, *STORAGE_ERRORS) as exc:
+    except (UnavailableProblem, *STORAGE_ERRORS) as exc:
         logger.warning("media %s waits for the storage: %s", media_id, type(exc).__name__)
         lease.release()
-    except SandboxFailed:
+    except SandboxFailedError:
         logger.exception("nothing was made of media %s", media_id)
         lease.requeue()
 
@@ -57,7 +57,7 @@ def _work(lease: Lease[MediaFile], media: MediaFile) -> None:
     storage = object_storage()
     try:
         storage.head(media.r2_key)
-    except ObjectMissing:
+    except ObjectMissingError:
         return lease.fail()
     derived = derive(media, storage.probe_source(media.r2_key), lease)
     if not derived.objects:
@@ -76,7 +76,7 @@ def _work(lease: Lease[MediaFile], media: MediaFile) -> None:
 def derive(media: MediaFile, source: str, lease: Lease[MediaFile]) -> Derived:
     """What can be made of the file at a path or URL; parts that cannot are left out.
 
-    Raises ``Unavailable``, ``SandboxFailed`` and ``LeaseLostError``.
+    Raises ``UnavailableProblem``, ``SandboxFailedError`` and ``LeaseLostError``.
     """
     told = media.metadata.get("has_audio", True)
     has_sound = media.type == MediaType.AUDIO or (media.type == MediaType.VIDEO and told)
@@ -115,6 +115,6 @@ def _made(
             progress=progress,
             duration_ms=None if media.type == MediaType.IMAGE else media.duration_ms or 0,
         )
-    except Refusal as exc:
+    except InputRefusedError as exc:
         logger.info("no %s of media %s: %s", part, media.pk, exc.code)
         return None

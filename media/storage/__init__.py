@@ -24,18 +24,18 @@ LONGEST_WRITE = timedelta(days=2)
 """No signed URL to write to lives longer: after it, what is left behind is not written again."""
 
 STORAGE_ERRORS = (OSError, BotoCoreError, ClientError)
-"""What a storage raises when it does not work; ``ObjectMissing`` is not among them."""
+"""What a storage raises when it does not work; ``ObjectMissingError`` is not among them."""
 
 
 class InvalidKey(SuspiciousFileOperation):
     """A key that none of our code makes: absolute, hidden, climbing out, or with odd characters."""
 
 
-class ObjectMissing(Exception):
+class ObjectMissingError(Exception):
     """There is no object under this key."""
 
 
-class ObjectTooLarge(Exception):
+class ObjectTooLargeError(Exception):
     """The object has more bytes than the caller is ready to read."""
 
 
@@ -86,11 +86,11 @@ class ObjectStorage(Protocol):
         ...
 
     def head(self, key: str) -> ObjectInfo:
-        """Size and content type; raises ``ObjectMissing``."""
+        """Size and content type; raises ``ObjectMissingError``."""
         ...
 
     def read(self, key: str, max_bytes: int) -> bytes:
-        """A small object whole; raises ``ObjectMissing`` and ``ObjectTooLarge``."""
+        """A small object whole; raises ``ObjectMissingError`` and ``ObjectTooLargeError``."""
         ...
 
     def write(self, key: str, content: bytes, content_type: str) -> None:
@@ -118,11 +118,11 @@ class ObjectStorage(Protocol):
         ...
 
     def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
-        """The parts that have arrived, by number; ``ObjectMissing`` if the upload is over."""
+        """The parts that have arrived, by number; ``ObjectMissingError`` if the upload is over."""
         ...
 
     def join_parts(self, key: str, upload_id: str, parts: Sequence[StoredPart], /) -> None:
-        """Make the object of these parts; ``ObjectMissing`` if the upload is over."""
+        """Make the object of these parts; ``ObjectMissingError`` if the upload is over."""
         ...
 
     def abort_parts(self, key: str, upload_id: str, /) -> None:

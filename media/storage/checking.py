@@ -11,7 +11,7 @@ import requests
 from django.conf import settings
 from django.utils import timezone
 
-from media.storage import STORAGE_ERRORS, ObjectMissing, ObjectStorage
+from media.storage import STORAGE_ERRORS, ObjectMissingError, ObjectStorage
 
 TIMEOUT_SECONDS = 60
 TYPE = "video/mp4"
@@ -20,7 +20,7 @@ WRITERS = 8
 ONCE = {"If-None-Match": "*"}
 
 
-class Unfit(Exception):
+class UnfitStorageError(Exception):
     """What the storage did, and should not have done."""
 
 
@@ -64,13 +64,18 @@ def findings(storage: ObjectStorage) -> Iterator[Finding]:
 def _found(name: str, check: Callable[[Trial], str], trial: Trial) -> Finding:
     try:
         return Finding(name, True, check(trial))
-    except (Unfit, ObjectMissing, requests.RequestException, *STORAGE_ERRORS) as exc:
+    except (
+        UnfitStorageError,
+        ObjectMissingError,
+        requests.RequestException,
+        *STORAGE_ERRORS,
+    ) as exc:
         return Finding(name, False, str(exc) or type(exc).__name__)
 
 
 def _must(condition: bool, detail: str) -> None:
     if not condition:
-        raise Unfit(detail)
+        raise UnfitStorageError(detail)
 
 
 def _put(url: str, content: bytes = b"x", /, **headers: str) -> int:
@@ -94,7 +99,7 @@ def _objects(trial: Trial) -> str:
 def _is_missing(trial: Trial, key: str) -> bool:
     try:
         trial.storage.head(key)
-    except ObjectMissing:
+    except ObjectMissingError:
         return True
     return False
 

@@ -17,8 +17,8 @@ from django.core.files.storage import FileSystemStorage
 from media.storage import (
     InvalidKey,
     ObjectInfo,
-    ObjectMissing,
-    ObjectTooLarge,
+    ObjectMissingError,
+    ObjectTooLargeError,
     StoredObject,
     checked_key,
     seconds_to_write,
@@ -36,7 +36,7 @@ UNKNOWN_CONTENT_TYPE = "application/octet-stream"
 Placing = Callable[[], AbstractContextManager[object]]
 
 
-class ObjectExists(Exception):
+class ObjectExistsError(Exception):
     """The object may be written once, and was."""
 
 
@@ -85,18 +85,18 @@ class SignedFileSystemStorage(FileSystemStorage):
         return str(self._path(OBJECTS, key))
 
     def head(self, key: str) -> ObjectInfo:
-        """Size and content type; raises ``ObjectMissing``."""
+        """Size and content type; raises ``ObjectMissingError``."""
         path = self._path(OBJECTS, key)
         if not path.is_file():
-            raise ObjectMissing
+            raise ObjectMissingError
         return ObjectInfo(size_bytes=path.stat().st_size, content_type=self._content_type(key))
 
     def read(self, key: str, max_bytes: int) -> bytes:
-        """A small object whole; raises ``ObjectMissing`` and ``ObjectTooLarge``."""
+        """A small object whole; raises ``ObjectMissingError`` and ``ObjectTooLargeError``."""
         with self.open_object(key) as file:
             content = file.read(max_bytes + 1)
         if len(content) > max_bytes:
-            raise ObjectTooLarge
+            raise ObjectTooLargeError
         return content
 
     def write(self, key: str, content: bytes, content_type: str) -> None:
@@ -137,7 +137,7 @@ class SignedFileSystemStorage(FileSystemStorage):
         )
 
     def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
-        """The parts that have arrived, by number; ``ObjectMissing`` if the upload is over."""
+        """The parts that have arrived, by number; ``ObjectMissingError`` if the upload is over."""
         checked_key(key)
         folder = self._parts_folder(upload_id)
         try:
@@ -149,11 +149,11 @@ class SignedFileSystemStorage(FileSystemStorage):
             # A listing that was open while the folder went is short of what was removed.
             (folder / LABEL).stat()
         except FileNotFoundError as exc:
-            raise ObjectMissing from exc
+            raise ObjectMissingError from exc
         return [StoredPart(number, size, "") for number, size in sorted(files.items())]
 
     def join_parts(self, key: str, upload_id: str, parts: Sequence[StoredPart], /) -> None:
-        """Make the object of these parts; ``ObjectMissing`` if the upload is over."""
+        """Make the object of these parts; ``ObjectMissingError`` if the upload is over."""
         checked_key(key)
         folder = self._parts_folder(upload_id)
         try:
@@ -164,7 +164,7 @@ class SignedFileSystemStorage(FileSystemStorage):
                 content_type=content_type,
             )
         except FileNotFoundError as exc:
-            raise ObjectMissing from exc
+            raise ObjectMissingError from exc
         _remove_at_once(folder)
 
     def abort_parts(self, key: str, upload_id: str, /) -> None:
@@ -180,15 +180,15 @@ class SignedFileSystemStorage(FileSystemStorage):
         *,
         placing: Placing = nullcontext,
     ) -> None:
-        """Store a part, in place of an older one; ``ObjectMissing`` if the upload is over."""
+        """Store a part, in place of an older one; ``ObjectMissingError`` if the upload is over."""
         folder = self._parts_folder(upload_id)
         if not folder.is_dir():
-            raise ObjectMissing
+            raise ObjectMissingError
         with self._incoming(chunks) as body, placing():
             try:
                 body.replace(folder / str(number))
             except FileNotFoundError as exc:
-                raise ObjectMissing from exc
+                raise ObjectMissingError from exc
 
     def objects(self, prefix: str) -> list[StoredObject]:
         """All objects in a folder and those below it (see ``ObjectStorage``)."""
@@ -238,11 +238,11 @@ class SignedFileSystemStorage(FileSystemStorage):
             pass
 
     def open_object(self, key: str) -> BinaryIO:
-        """The object's file, to read and close; raises ``ObjectMissing``."""
+        """The object's file, to read and close; raises ``ObjectMissingError``."""
         try:
             return self._path(OBJECTS, key).open("rb")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as exc:
-            raise ObjectMissing from exc
+            raise ObjectMissingError from exc
 
     def receive(
         self,
@@ -255,12 +255,12 @@ class SignedFileSystemStorage(FileSystemStorage):
     ) -> None:
         """Store what ``chunks`` yield; if they or ``placing`` raise, nothing is stored.
 
-        The object appears inside ``placing``. Raises ``ObjectExists`` where ``once`` forbids to
-        replace an object.
+        The object appears inside ``placing``. Raises ``ObjectExistsError`` where ``once`` forbids
+        to replace an object.
         """
         path = self._path(OBJECTS, key)
         if once and path.exists():
-            raise ObjectExists
+            raise ObjectExistsError
         kind = [content_type.encode()]
         with self._incoming(chunks) as body, self._incoming(kind) as label, placing():
             self._place(label, self._path(CONTENT_TYPES, key))
@@ -286,7 +286,7 @@ class SignedFileSystemStorage(FileSystemStorage):
         try:
             target.hardlink_to(source)
         except FileExistsError as exc:
-            raise ObjectExists from exc
+            raise ObjectExistsError from exc
 
     def _parts_folder(self, upload_id: str) -> Path:
         return self.root / PARTS / checked_key(upload_id)

@@ -12,11 +12,11 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from auteur.api.problems import NotFound, Problem
+from auteur.api.problems import NotFoundProblem, Problem
 from media.storage import StoredObject
 
 
-class NotExpected(Problem):
+class NotExpectedProblem(Problem):
     """There is a row for the key, and it takes no bytes: its upload or its attempt is over."""
 
     status_code = 409
@@ -39,7 +39,7 @@ class Owner:
 
     ``names`` answers which of some objects a row names, each with the size that it must have, if
     that is known. ``expects`` answers how many bytes may be put under a key, None where no row
-    names it, or raises ``NotExpected``; it holds the row until the transaction ends.
+    names it, or raises ``NotExpectedProblem``; it holds the row until the transaction ends.
     """
 
     room: str
@@ -86,7 +86,7 @@ def named(objects: Iterable[StoredObject]) -> dict[str, int | None]:
 def expected(key: str) -> Iterator[int]:
     """The most bytes that may be put under the key; until the end, this stays so.
 
-    Raises ``NotFound`` where no row has the key, and ``NotExpected``.
+    Raises ``NotFoundProblem`` where no row has the key, and ``NotExpectedProblem``.
     """
     with transaction.atomic():
         yield _most(key)
@@ -97,4 +97,4 @@ def _most(key: str) -> int:
     for owner in _owners:
         if owner.room == room and (most := owner.expects(key)) is not None:
             return most
-    raise NotFound
+    raise NotFoundProblem

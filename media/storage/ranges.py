@@ -6,7 +6,7 @@ from dataclasses import dataclass
 ONE_RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.ASCII | re.IGNORECASE)
 
 
-class NotSatisfiable(Exception):
+class NotSatisfiableError(Exception):
     """The range begins after the end."""
 
 
@@ -26,7 +26,7 @@ class ByteRange:
 def requested_range(header: str, size: int) -> ByteRange | None:
     """The range asked for; None means all: no range, several, or none that can be understood.
 
-    Raises ``NotSatisfiable``.
+    Raises ``NotSatisfiableError``.
     """
     match = ONE_RANGE.fullmatch(header)
     if match is None or match.groups() == ("", ""):
@@ -39,5 +39,5 @@ def requested_range(header: str, size: int) -> ByteRange | None:
         if last and int(last) < start:
             return None
     if start > end:
-        raise NotSatisfiable
+        raise NotSatisfiableError
     return ByteRange(start, end)

@@ -14,8 +14,8 @@ from storages.backends.s3 import S3Storage
 from media.file_names import attachment
 from media.storage import (
     ObjectInfo,
-    ObjectMissing,
-    ObjectTooLarge,
+    ObjectMissingError,
+    ObjectTooLargeError,
     StoredObject,
     checked_key,
     seconds_to_write,
@@ -96,7 +96,7 @@ class PresignedS3Storage(S3Storage):
         return self._sign(self.client, "get_object", key, None)
 
     def head(self, key: str) -> ObjectInfo:
-        """Size and content type; raises ``ObjectMissing``."""
+        """Size and content type; raises ``ObjectMissingError``."""
         try:
             found = self.client.head_object(Bucket=self.bucket_name, Key=checked_key(key))
         except ClientError as exc:
@@ -104,14 +104,14 @@ class PresignedS3Storage(S3Storage):
         return ObjectInfo(size_bytes=found["ContentLength"], content_type=found["ContentType"])
 
     def read(self, key: str, max_bytes: int) -> bytes:
-        """A small object whole; raises ``ObjectMissing`` and ``ObjectTooLarge``."""
+        """A small object whole; raises ``ObjectMissingError`` and ``ObjectTooLargeError``."""
         try:
             found = self.client.get_object(Bucket=self.bucket_name, Key=checked_key(key))
         except ClientError as exc:
             raise _translated(exc) from exc
         with found["Body"] as body:
             if found["ContentLength"] > max_bytes:
-                raise ObjectTooLarge
+                raise ObjectTooLargeError
             return body.read()
 
     def write(self, key: str, content: bytes, content_type: str) -> None:
@@ -145,7 +145,7 @@ class PresignedS3Storage(S3Storage):
         return self._sign(self.signer, "upload_part", key, seconds_to_write(expires), **bound)
 
     def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
-        """The parts that have arrived, by number; ``ObjectMissing`` if the upload is over."""
+        """The parts that have arrived, by number; ``ObjectMissingError`` if the upload is over."""
         pages = self.client.get_paginator("list_parts").paginate(
             Bucket=self.bucket_name, Key=checked_key(key), UploadId=upload_id
         )
@@ -156,7 +156,7 @@ class PresignedS3Storage(S3Storage):
         return [StoredPart(part["PartNumber"], part["Size"], part["ETag"]) for part in found]
 
     def join_parts(self, key: str, upload_id: str, parts: Sequence[StoredPart], /) -> None:
-        """Make the object of these parts; ``ObjectMissing`` if the upload is over."""
+        """Make the object of these parts; ``ObjectMissingError`` if the upload is over."""
         try:
             self.client.complete_multipart_upload(
                 Bucket=self.bucket_name,
@@ -171,7 +171,7 @@ class PresignedS3Storage(S3Storage):
 
     def abort_parts(self, key: str, upload_id: str, /) -> None:
         """Remove what has arrived; an upload that is over is no error."""
-        with suppress(ObjectMissing):
+        with suppress(ObjectMissingError):
             self._abort(key, upload_id)
 
     def objects(self, prefix: str) -> list[StoredObject]:
@@ -205,7 +205,7 @@ class PresignedS3Storage(S3Storage):
         upload_id, _, key = name.partition(" ")
         try:
             self._abort(key, upload_id)
-        except ObjectMissing:
+        except ObjectMissingError:
             return False
         return True
 
@@ -249,4 +249,4 @@ def _stored(found: "ObjectTypeDef") -> StoredObject:
 
 def _translated(exc: ClientError) -> Exception:
     missing = exc.response.get("Error", {}).get("Code") in MISSING_CODES
-    return ObjectMissing() if missing else exc
+    return ObjectMissingError() if missing else exc

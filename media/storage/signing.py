@@ -12,7 +12,7 @@ from media.storage import checked_key
 SIGNATURE = "signature"
 
 
-class SignatureInvalid(Problem):
+class SignatureInvalidProblem(Problem):
     """The URL was not made by us, or something in it was altered."""
 
     status_code = 403
@@ -20,7 +20,7 @@ class SignatureInvalid(Problem):
     default_detail = "The URL's signature does not match."
 
 
-class UrlExpired(Problem):
+class UrlExpiredProblem(Problem):
     """The URL was ours and its time is over."""
 
     status_code = 403
@@ -68,15 +68,15 @@ class SignedUrls:
     def verify(
         self, method: str, key: str, query_string: str, *, now: float | None = None
     ) -> Grant:
-        """What the URL allows; raises ``SignatureInvalid`` and ``UrlExpired``."""
+        """What the URL allows; raises ``SignatureInvalidProblem`` and ``UrlExpiredProblem``."""
         pairs = parse_qsl(query_string, keep_blank_values=True)
         given = dict(pairs).get(SIGNATURE, "")
         signed = [pair for pair in pairs if pair[0] != SIGNATURE]
         if not hmac.compare_digest(given.encode(), self._signature(method, key, signed).encode()):
-            raise SignatureInvalid
+            raise SignatureInvalidProblem
         values = dict(signed)
         if (time.time() if now is None else now) >= int(values["expires"]):
-            raise UrlExpired
+            raise UrlExpiredProblem
         size = values.get("size_bytes")
         return Grant(
             key=checked_key(key),

@@ -13,25 +13,25 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from auteur.api.problems import NotFound, Problem, Unavailable, document
+from auteur.api.problems import NotFoundProblem, Problem, UnavailableProblem, document
 from media.content_types import SERVED
 from media.file_names import attachment
-from media.problems import FileTooLarge, SizeMismatch
-from media.storage import ObjectMissing
+from media.problems import FileTooLargeProblem, SizeMismatchProblem
+from media.storage import ObjectMissingError
 from media.storage.filesystem import (
     CHUNK_BYTES,
     UNKNOWN_CONTENT_TYPE,
-    ObjectExists,
+    ObjectExistsError,
     SignedFileSystemStorage,
 )
 from media.storage.owners import expected
-from media.storage.ranges import ByteRange, NotSatisfiable, requested_range
+from media.storage.ranges import ByteRange, NotSatisfiableError, requested_range
 from media.storage.signing import Grant
 
 logger = logging.getLogger(__name__)
 
 
-class LengthRequired(Problem):
+class LengthRequiredProblem(Problem):
     """The body's length is not told beforehand."""
 
     status_code = 411
@@ -39,7 +39,7 @@ class LengthRequired(Problem):
     default_detail = "Send a Content-Length header."
 
 
-class ContentTypeMismatch(Problem):
+class ContentTypeMismatchProblem(Problem):
     """The URL was signed for another content type."""
 
     status_code = 403
@@ -47,7 +47,7 @@ class ContentTypeMismatch(Problem):
     default_detail = "The Content-Type header is not the one that the URL was signed for."
 
 
-class BodyIncomplete(Problem):
+class BodyIncompleteProblem(Problem):
     """The connection ended before the body did; nothing was stored."""
 
     status_code = 400
@@ -55,7 +55,7 @@ class BodyIncomplete(Problem):
     default_detail = "The body is shorter than its Content-Length."
 
 
-class AlreadyUploaded(Problem):
+class AlreadyUploadedProblem(Problem):
     """The URL may be used once, and was."""
 
     status_code = 412
@@ -100,13 +100,13 @@ class SignedObjectView(APIView):
             length = _checked_length(request, grant, most)
         try:
             _receive(storage, grant, _body(request, length))
-        except ObjectMissing as exc:
-            raise NotFound from exc
-        except ObjectExists as exc:
-            raise AlreadyUploaded from exc
+        except ObjectMissingError as exc:
+            raise NotFoundProblem from exc
+        except ObjectExistsError as exc:
+            raise AlreadyUploadedProblem from exc
         except OSError as exc:
             logger.warning("an object was not stored: %s", type(exc).__name__)
-            raise Unavailable from exc
+            raise UnavailableProblem from exc
         return HttpResponse(status=200)
 
     @extend_schema(exclude=True)
@@ -117,11 +117,11 @@ class SignedObjectView(APIView):
         try:
             info = storage.head(grant.key)
             file = storage.open_object(grant.key)
-        except ObjectMissing as exc:
-            raise NotFound from exc
+        except ObjectMissingError as exc:
+            raise NotFoundProblem from exc
         try:
             part = requested_range(request.headers.get("Range", ""), info.size_bytes)
-        except NotSatisfiable:
+        except NotSatisfiableError:
             file.close()
             return document(
                 416,
@@ -140,7 +140,7 @@ class SignedObjectView(APIView):
 def _storage() -> SignedFileSystemStorage:
     storage = storages["default"]
     if not isinstance(storage, SignedFileSystemStorage):
-        raise NotFound
+        raise NotFoundProblem
     return storage
 
 
@@ -159,15 +159,15 @@ def _receive(storage: SignedFileSystemStorage, grant: Grant, body: Iterator[byte
 def _checked_length(request: Request, grant: Grant, most: int) -> int:
     # Of a part no type is signed: that of the whole is known.
     if grant.upload_id is None and request.headers.get("Content-Type") != grant.content_type:
-        raise ContentTypeMismatch
+        raise ContentTypeMismatchProblem
     told = request.headers.get("Content-Length", "")
     if not told.isdecimal():
-        raise LengthRequired
+        raise LengthRequiredProblem
     length = int(told)
     if length > min(_most(grant), most):
-        raise FileTooLarge
+        raise FileTooLargeProblem
     if grant.size_bytes is not None and length < grant.size_bytes:
-        raise SizeMismatch
+        raise SizeMismatchProblem
     return length
 
 
@@ -183,7 +183,7 @@ def _body(request: Request, length: int) -> Iterator[bytes]:
     while left > 0:
         chunk = stream.read(min(CHUNK_BYTES, left))
         if not chunk:
-            raise BodyIncomplete
+            raise BodyIncompleteProblem
         left -= len(chunk)
         yield chunk
 

@@ -14,8 +14,8 @@ from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.mediakit.loudness import lifted
 from gpu_tasks.mediakit.speech.speakers import labels, voice
 from gpu_tasks.mediakit.speech.utterances import FRAME, MARGIN_FRAMES, Utterance, utterances
-from gpu_tasks.runtime.errors import EngineError, Refusal
-from media.probing import IMAGE, UnsupportedMedia, probe
+from gpu_tasks.runtime.errors import EngineError, InputRefusedError
+from media.probing import IMAGE, UnsupportedMediaError, probe
 
 MIN_SPEECH_MS = 3_000
 MAX_SPEECH_MS = 30_000
@@ -45,15 +45,15 @@ def examined(source: BinaryIO) -> dict[str, Any]:
 
 
 def examine(source: BinaryIO) -> VoiceSample:
-    """Look at a whole file and listen to it; raises ``Refusal``, as the checks below."""
+    """Look at a whole file and listen to it; raises ``InputRefusedError``, as the checks below."""
     try:
         found = probe(source)
-    except UnsupportedMedia as exc:
-        raise UnsupportedMedia(detail=NO_RECORDING) from exc
+    except UnsupportedMediaError as exc:
+        raise UnsupportedMediaError(detail=NO_RECORDING) from exc
     if found.type == IMAGE:
-        raise UnsupportedMedia(detail=NO_RECORDING)
+        raise UnsupportedMediaError(detail=NO_RECORDING)
     if not found.metadata["has_audio"]:
-        raise Refusal("no_sound", "The file has no sound.")
+        raise InputRefusedError("no_sound", "The file has no sound.")
     check_length(found.duration_ms or 0)
     source.seek(0)
     blocks = _blocks(source)
@@ -70,23 +70,23 @@ def check_length(duration_ms: int) -> None:
     """Raise ``sample_too_long``."""
     if duration_ms > MAX_SAMPLE_SECONDS * 1000:
         most = f"A voice sample lasts {MAX_SAMPLE_SECONDS} seconds at most."
-        raise Refusal("sample_too_long", most)
+        raise InputRefusedError("sample_too_long", most)
 
 
 def check_level(blocks: list[Block]) -> None:
     """Raise ``silent``."""
     if max((_peak(block.samples) for block in blocks), default=0) <= SILENT_PEAK:
-        raise Refusal("silent", "Nothing can be heard in this sample.")
+        raise InputRefusedError("silent", "Nothing can be heard in this sample.")
 
 
 def check_speech(speech_ms: int) -> None:
     """Raise ``too_little_speech`` or ``too_much_speech``."""
     if speech_ms < MIN_SPEECH_MS:
         least = f"A voice sample needs at least {MIN_SPEECH_MS // 1000} seconds of speech."
-        raise Refusal("too_little_speech", least)
+        raise InputRefusedError("too_little_speech", least)
     if speech_ms > MAX_SPEECH_MS:
         most = f"A voice sample has at most {MAX_SPEECH_MS // 1000} seconds of speech."
-        raise Refusal("too_much_speech", most)
+        raise InputRefusedError("too_much_speech", most)
 
 
 def check_clipping(spoken: list[Utterance]) -> None:
@@ -94,7 +94,7 @@ def check_clipping(spoken: list[Utterance]) -> None:
     sound = np.abs(np.concatenate([one.samples for one in spoken]).astype(np.int32))
     if float(np.mean(sound >= PLATEAU * sound.max())) > MAX_PLATEAU_SHARE:
         detail = "The sample was recorded too loudly: its sound is distorted."
-        raise Refusal("clipped", detail)
+        raise InputRefusedError("clipped", detail)
 
 
 def check_speaker(spoken: list[Utterance]) -> None:
@@ -105,7 +105,7 @@ def check_speaker(spoken: list[Utterance]) -> None:
         seconds[label] = seconds.get(label, 0.0) + one.voiced_seconds
     if sum(sorted(seconds.values())[:-1]) >= OTHER_SPEAKER_SECONDS:
         detail = "More than one person seems to speak: a sample is of one voice."
-        raise Refusal("several_speakers", detail)
+        raise InputRefusedError("several_speakers", detail)
 
 
 def _blocks(source: BinaryIO) -> list[Block]:
@@ -113,7 +113,7 @@ def _blocks(source: BinaryIO) -> list[Block]:
         with open_media(source) as container:
             return list(_bounded(SoundTrack(container).blocks()))
     except EngineError as exc:
-        raise Refusal("undecodable_sound", "The sound could not be decoded.") from exc
+        raise InputRefusedError("undecodable_sound", "The sound could not be decoded.") from exc
 
 
 def _bounded(blocks: Iterator[Block]) -> Iterator[Block]:

@@ -20,7 +20,7 @@ CONSENT_VERSION = "1"
 """Counted up with each change of the statement."""
 
 
-class ConsentRequired(Problem):
+class ConsentRequiredProblem(Problem):
     """Nobody's voice is taken without their consent."""
 
     default_code = "consent_required"
@@ -31,7 +31,7 @@ class ConsentRequired(Problem):
         super().__init__(statement=CONSENT_STATEMENT, errors=[error])
 
 
-class VoiceInUse(Problem):
+class VoiceInUseProblem(Problem):
     """Open work speaks with it (``used_by``)."""
 
     status_code = 409
@@ -52,11 +52,11 @@ def request_voice(
 ) -> UploadTarget:
     """Make the row of a voice and the URL of its sample.
 
-    ``consent_statement`` is what the client showed, if not ours. Raises ``ConsentRequired``, a 400
-    about a name, and as ``declare`` and ``begin`` do.
+    ``consent_statement`` is what the client showed, if not ours. Raises ``ConsentRequiredProblem``,
+    a 400 about a name, and as ``declare`` and ``begin`` do.
     """
     if not consent:
-        raise ConsentRequired
+        raise ConsentRequiredProblem
     voice = declare(VOICES, user_id=user_id, content_type=content_type, size_bytes=size_bytes)
     voice.name = printable("name", name)
     voice.filename = printable("filename", filename)
@@ -67,15 +67,18 @@ def request_voice(
 
 
 def confirm_voice(*, user_id: UUID, voice_id: UUID) -> VoiceClone:
-    """As ``media.uploads.confirm``; raises ``NotFound``, too."""
+    """As ``media.uploads.confirm``; raises ``NotFoundProblem``, too."""
     return confirm(VOICES, lambda: owned_voice(user_id=user_id, voice_id=voice_id))
 
 
 @transaction.atomic
 def delete_voice(*, user_id: UUID, voice_id: UUID) -> None:
-    """Delete one of the user's voices for good; raises ``NotFound`` and ``VoiceInUse``."""
+    """Delete one of the user's voices for good.
+
+    Raises ``NotFoundProblem`` and ``VoiceInUseProblem``.
+    """
     voice = owned_voice(user_id=user_id, voice_id=voice_id, lock=True)
     if used_by := usages_of(voice):
-        raise VoiceInUse(used_by=used_by)
+        raise VoiceInUseProblem(used_by=used_by)
     remove_after_commit([voice])
     voice.delete()

@@ -40,7 +40,7 @@ class Exported:
 def export(
     *, project_id: UUID, user_id: UUID, form: Format, leave_out: Collection[str] = ()
 ) -> Exported:
-    """The timeline as a file; raises ``CannotHold`` with what the format has no place for.
+    """The timeline as a file; raises ``CannotHoldProblem`` with what the format has no place for.
 
     ``leave_out`` are types of effects that the file may be without, where the format needs it.
     """
@@ -64,7 +64,8 @@ def bring_in(
 ) -> Edited:
     """Put the file's tracks in the place of all; the transcript stays.
 
-    Raises ``UnreadableFile``, ``CannotHold`` and ``UnmatchedMedia``; nothing is changed then.
+    Raises ``UnreadableFileProblem``, ``CannotHoldProblem`` and ``UnmatchedMediaProblem``; nothing
+    is changed then.
     """
     wanted = {"tracks": 1, "settings": 1}
     document = edl.find(project_id=project_id, user_id=user_id, fields=wanted)

@@ -10,7 +10,7 @@ from typing import Any
 
 import opentimelineio as otio
 
-from gpu_tasks.runtime.errors import Refusal
+from gpu_tasks.runtime.errors import InputRefusedError
 from projects.bounds import MAX_CLIPS, MAX_TRACKS
 from projects.interchange import cmx, guarding, reading, xmeml
 from projects.interchange.terms import ForeignTrack, Piece, Reading
@@ -24,15 +24,15 @@ MAX_OWN_VALUES = 200_000
 def read(text: str, form: str, frame_rate: float) -> dict[str, Any]:
     """``tracks`` of ``terms.ForeignTrack``, or ``foreign``: what no track of ours can hold.
 
-    ``frame_rate`` is for CMX 3600, which does not tell its own. Raises ``Refusal``.
+    ``frame_rate`` is for CMX 3600, which does not tell its own. Raises ``InputRefusedError``.
     """
     try:
         return _read(text, form, frame_rate)
-    except (Refusal, MemoryError):
+    except (InputRefusedError, MemoryError):
         raise
     except Exception as exc:  # readers stumble over bad files in any way
         detail = f"This is no {form} file that we can read: {exc}"
-        raise Refusal(UNREADABLE, _printable(detail)[:MAX_DETAIL_LENGTH]) from exc
+        raise InputRefusedError(UNREADABLE, _printable(detail)[:MAX_DETAIL_LENGTH]) from exc
 
 
 def _read(text: str, form: str, frame_rate: float) -> dict[str, Any]:

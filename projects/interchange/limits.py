@@ -21,7 +21,7 @@ HOUR_MS = 3_600_000
 TIMECODE_MS = 24 * HOUR_MS
 
 
-class CannotHold(Problem):
+class CannotHoldProblem(Problem):
     """A format, or our timeline, has no place for some of what it is asked to hold."""
 
     status_code = 422
@@ -30,7 +30,7 @@ class CannotHold(Problem):
 
 
 def check(document: Mapping[str, Any], form: str) -> None:
-    """Raise ``CannotHold`` unless the format holds all that plays.
+    """Raise ``CannotHoldProblem`` unless the format holds all that plays.
 
     It tells which effects can be left out.
     """
@@ -44,10 +44,10 @@ def check(document: Mapping[str, Any], form: str) -> None:
     if items:
         found = {effect["type"] for clip in _live(tracks) for effect in clip["effects"]}
         names = sorted(found - {*HELD, *INDISPENSABLE})
-        detail = CannotHold.default_detail
+        detail = CannotHoldProblem.default_detail
         if names:
             detail += f" `leave_out={','.join(names[:MAX_LEFT_OUT])}` exports it without effects."
-        raise CannotHold(detail, items=items[:MAX_NAMED], can_leave_out=names[:MAX_LEFT_OUT])
+        raise CannotHoldProblem(detail, items=items[:MAX_NAMED], can_leave_out=names[:MAX_LEFT_OUT])
 
 
 def without(tracks: list[Track], names: Collection[str]) -> tuple[list[Track], dict[str, int]]:

@@ -11,7 +11,7 @@ from projects.interchange.terms import MAX_NAMED, Source
 from projects.timeline.content import Track, all_clips
 
 
-class UnmatchedMedia(Problem):
+class UnmatchedMediaProblem(Problem):
     """Clips play files that the project does not have."""
 
     status_code = 422
@@ -32,8 +32,8 @@ def match(
 ) -> Matched:
     """By id among the user's ready media and what the timeline shows already, else by name.
 
-    Names are those of the project's files; raises ``UnmatchedMedia`` with those that are none's, or
-    several's.
+    Names are those of the project's files; raises ``UnmatchedMediaProblem`` with those that are
+    none's, or several's.
     """
     wanted = list(dict.fromkeys(sources))
     told = {source.media_id for source in wanted if source.media_id}
@@ -47,7 +47,7 @@ def match(
     unmatched = [source for source in wanted if source not in ids]
     if unmatched:
         names = [next(iter(each.names), each.media_id or "") for each in unmatched]
-        raise UnmatchedMedia(names=list(dict.fromkeys(names))[:MAX_NAMED])
+        raise UnmatchedMediaProblem(names=list(dict.fromkeys(names))[:MAX_NAMED])
     named = {str(each.pk): each.duration_ms for files in by_name.values() for each in files}
     return Matched(ids, named | known)
 

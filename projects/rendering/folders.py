@@ -29,7 +29,7 @@ PLAN = "timeline-"
 FOLDERS_AT_ONCE = 20
 
 
-class TooManyPlans(Problem):
+class TooManyPlansProblem(Problem):
     """The timelines of the user's renders take all the room that there is for them."""
 
     status_code = 409
@@ -37,7 +37,7 @@ class TooManyPlans(Problem):
     default_detail = f"At most {MAX_PLANS} renders can be asked for in two or three days."
 
 
-class PlanTooLarge(Problem):
+class PlanTooLargeProblem(Problem):
     """The timeline with its captions is too long to be kept for a render."""
 
     status_code = 422
@@ -69,15 +69,18 @@ def enter(project: Project) -> None:
 
 
 def keep_plan(project: Project, name: str, content: bytes) -> None:
-    """Store a timeline under its name; raises ``PlanTooLarge`` and ``TooManyPlans``."""
+    """Store a timeline under its name.
+
+    Raises ``PlanTooLargeProblem`` and ``TooManyPlansProblem``.
+    """
     if len(content) > MAX_PLAN_BYTES:
-        raise PlanTooLarge
+        raise PlanTooLargeProblem
     with transaction.atomic():
         enter(project)
         RenderFolder.objects.filter(pk=project.pk).update(plans=F("plans") + 1)
         of_user = RenderFolder.objects.filter(user_id=project.user_id)
         if of_user.aggregate(plans=Sum("plans"))["plans"] > MAX_PLANS:
-            raise TooManyPlans
+            raise TooManyPlansProblem
     object_storage().write(timeline_key(project, name), content, "application/json")
 
 

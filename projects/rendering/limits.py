@@ -5,7 +5,7 @@ from gpu_tasks.render.contract import MAX_FRAME_PIXELS, Captions, Format, Output
 from projects.rendering.timelines import Kept
 
 
-class NothingToHear(Problem):
+class NothingToHearProblem(Problem):
     """The sound alone is asked for, of a timeline that is silent."""
 
     status_code = 422
@@ -13,7 +13,7 @@ class NothingToHear(Problem):
     default_detail = "No clip of the timeline is heard: there would be nothing in the file."
 
 
-class NothingToShow(Problem):
+class NothingToShowProblem(Problem):
     """Captions are asked for in a file of sound."""
 
     status_code = 422
@@ -21,7 +21,7 @@ class NothingToShow(Problem):
     default_detail = "The sound alone has no captions: ask for another format, or for none."
 
 
-class PicturesTooLarge(Problem):
+class PicturesTooLargeProblem(Problem):
     """No encoder's pictures are so large."""
 
     status_code = 422
@@ -29,7 +29,7 @@ class PicturesTooLarge(Problem):
     default_detail = f"A picture has at most {MAX_FRAME_PIXELS} pixels, as many as 8192x4352."
 
 
-class FilmTooLarge(Problem):
+class FilmTooLargeProblem(Problem):
     """The film could not be made within the time limit; ``longest_ms`` could."""
 
     status_code = 422
@@ -47,21 +47,25 @@ class FilmTooLarge(Problem):
 def refuse_impossible(kept: Kept, output: Output) -> None:
     """Refuse what no engine could make, or none in time.
 
-    Raises ``NothingToHear``, ``NothingToShow``, ``PicturesTooLarge``, ``FilmTooLarge``.
+    Raises ``NothingToHearProblem``, ``NothingToShowProblem``, ``PicturesTooLargeProblem``,
+    ``FilmTooLargeProblem``.
     """
     refuse_too_large(kept.duration_ms, output)
     if output.format is Format.M4A:
         if not kept.is_heard:
-            raise NothingToHear
+            raise NothingToHearProblem
         if output.captions is not Captions.NONE:
-            raise NothingToShow
+            raise NothingToShowProblem
 
 
 def refuse_too_large(duration_ms: int, output: Output) -> None:
-    """The same as far as the film's length tells; raises ``PicturesTooLarge``, ``FilmTooLarge``."""
+    """The same as far as the film's length tells.
+
+    Raises ``PicturesTooLargeProblem``, ``FilmTooLargeProblem``.
+    """
     if output.format is Format.M4A:
         return
     if output.width * output.height > MAX_FRAME_PIXELS:
-        raise PicturesTooLarge
+        raise PicturesTooLargeProblem
     if duration_ms > output.longest_ms:
-        raise FilmTooLarge(output)
+        raise FilmTooLargeProblem(output)

@@ -19,7 +19,7 @@ class Needs:
 
 
 def needs_of(project: Project, *, timeline: str, output: Output) -> Needs:
-    """For the timeline that was kept under a name; raises ``ObjectMissing``."""
+    """For the timeline that was kept under a name; raises ``ObjectMissingError``."""
     folders.enter(project)
     kept = timelines.kept(project, timeline)
     stretches = plan(kept, output).stretches

@@ -49,7 +49,7 @@ WORK_OF_A_CLIP = 10
 MAX_TIMELINE_BYTES = 16 * 1024**2
 
 
-class EmptyTimeline(Problem):
+class EmptyTimelineProblem(Problem):
     """There is nothing to render."""
 
     status_code = 422
@@ -57,7 +57,7 @@ class EmptyTimeline(Problem):
     default_detail = "The project's timeline has no clips."
 
 
-class ClipsOffline(Problem):
+class ClipsOfflineProblem(Problem):
     """Clips show media that has been deleted: ``clips`` are their ids."""
 
     status_code = 422
@@ -65,7 +65,7 @@ class ClipsOffline(Problem):
     default_detail = "Clips show media files that have been deleted: remove or replace them."
 
 
-class TimelineTooLong(Problem):
+class TimelineTooLongProblem(Problem):
     """The film would be longer than can be rendered."""
 
     status_code = 422
@@ -87,7 +87,7 @@ class Kept:
 
 
 def length_of(project: Project) -> int:
-    """Milliseconds of the timeline; raises ``EmptyTimeline``, ``TimelineTooLong``.
+    """Milliseconds of the timeline; raises ``EmptyTimelineProblem``, ``TimelineTooLongProblem``.
 
     Found without reading the timeline: what a render costs is known before it is looked at.
     """
@@ -102,7 +102,8 @@ def look(
     """What a render of the project's timeline is, and the timeline as it would be kept.
 
     ``count`` is told how much work it will be (``WORK_OF_A_CLIP``) and may refuse it. Raises
-    ``EmptyTimeline``, ``ClipsOffline``, ``TimelineTooLong``, ``TooMuchSpoken``.
+    ``EmptyTimelineProblem``, ``ClipsOfflineProblem``, ``TimelineTooLongProblem``,
+    ``TooMuchSpokenProblem``.
     """
     document = _read(project, with_captions=with_captions)
     count(_work(document))
@@ -131,7 +132,7 @@ def _work(document: Mapping[str, Any]) -> int:
 
 
 def kept(project: Project, name: str) -> Timeline:
-    """The timeline that was kept under a name; raises ``ObjectMissing``."""
+    """The timeline that was kept under a name; raises ``ObjectMissingError``."""
     content = object_storage().read(folders.timeline_key(project, name), MAX_TIMELINE_BYTES)
     return Timeline.model_validate_json(content)
 
@@ -162,9 +163,9 @@ def _read(project: Project, *, with_captions: bool) -> dict[str, Any]:
 
 def _possible(duration_ms: int) -> int:
     if not duration_ms:
-        raise EmptyTimeline
+        raise EmptyTimelineProblem
     if duration_ms > MAX_OUTPUT_MS:
-        raise TimelineTooLong
+        raise TimelineTooLongProblem
     return duration_ms
 
 
@@ -176,7 +177,7 @@ def _media_of(user_id: UUID, tracks: Sequence[Mapping[str, Any]]) -> dict[str, M
     found = {str(row.pk): row for row in rows.only("pk", "name", "r2_key", "type", "metadata")}
     offline = [clip["id"] for clip in clips if clip["media_file_id"] not in found]
     if offline:
-        raise ClipsOffline(clips=offline[:MAX_CLIPS_NAMED], clip_count=len(offline))
+        raise ClipsOfflineProblem(clips=offline[:MAX_CLIPS_NAMED], clip_count=len(offline))
     return found
 
 

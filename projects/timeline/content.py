@@ -16,7 +16,7 @@ Effect = Mapping[str, Any]
 PERMILLE = 1000
 
 
-class Refused(Exception):
+class EditError(Exception):
     """An edit cannot be made: ``field`` of the operation, a stable ``code``, a sentence."""
 
     def __init__(self, field: str, code: str, detail: str) -> None:

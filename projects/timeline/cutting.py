@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import accumulate, compress
 from typing import Any
 
-from projects.timeline.content import Clip, Refused, cross_fade_ms, end_of
+from projects.timeline.content import Clip, EditError, cross_fade_ms, end_of
 from projects.timeline.lanes import Closing, Lane, Row, closed, closing_of, free_from
 from projects.timeline.origins import (
     Deletion,
@@ -87,9 +87,9 @@ def hides(clip: Clip) -> bool:
 
 
 def check_room(lane: Lane) -> None:
-    """Raise ``Refused`` where a clip has come back to a place that was taken."""
+    """Raise ``EditError`` where a clip has come back to a place that was taken."""
     if any(True for _ in overlaps_of(list(lane.finished()["clips"]))):
-        raise Refused("mode", "no_room", "Its place is taken: use the mode ripple to make room.")
+        raise EditError("mode", "no_room", "Its place is taken: use the mode ripple to make room.")
 
 
 def _span_of(clip: Clip) -> Span:

@@ -4,7 +4,7 @@ from operator import is_
 
 from projects.documents import MAX_CHOSEN_WORDS, MAX_CUTS
 from projects.timeline import rules
-from projects.timeline.content import Content, Refused, Segment, Track
+from projects.timeline.content import Content, EditError, Segment, Track
 from projects.timeline.lanes import Lane
 
 
@@ -38,24 +38,24 @@ class Draft:
         return Content(tracks=tracks, segments=segments)
 
     def lane(self, track_id: str) -> Lane:
-        """The track; raises ``Refused``."""
+        """The track; raises ``EditError``."""
         for lane in self.lanes:
             if lane.track["id"] == track_id:
                 return lane
-        raise Refused("track_id", "unknown_track", "The EDL has no such track.")
+        raise EditError("track_id", "unknown_track", "The EDL has no such track.")
 
     def find(self, clip_id: str) -> tuple[Lane, int]:
-        """The clip's track, and its key there; raises ``Refused``."""
+        """The clip's track, and its key there; raises ``EditError``."""
         for lane in self.lanes:
             key = lane.key_of(clip_id)
             if key is not None:
                 return lane, key
-        raise Refused("clip_id", "unknown_clip", "The EDL has no such clip.")
+        raise EditError("clip_id", "unknown_clip", "The EDL has no such clip.")
 
     def place_of(self, segment_id: str) -> int:
-        """The segment's index; raises ``Refused``."""
+        """The segment's index; raises ``EditError``."""
         if segment_id not in self._places:
-            raise Refused("segment_id", "unknown_segment", "The transcript has no such segment.")
+            raise EditError("segment_id", "unknown_segment", "The transcript has no such segment.")
         return self._places[segment_id]
 
     def edges(self, segment: Segment) -> list[int]:
@@ -65,18 +65,18 @@ class Draft:
         return self._edges[segment["id"]]
 
     def count_cuts(self, cuts: int) -> None:
-        """Before clips are cut or brought back; raises ``Refused`` where it is too often."""
+        """Before clips are cut or brought back; raises ``EditError`` where it is too often."""
         self._cuts += cuts
         if self._cuts > MAX_CUTS:
-            raise Refused(
+            raise EditError(
                 "op", "too_many_cuts", f"Clips are cut or brought back at most {MAX_CUTS} times."
             )
 
     def count_words(self, words: int) -> None:
-        """Before words are looked at; raises ``Refused`` where there are too many."""
+        """Before words are looked at; raises ``EditError`` where there are too many."""
         self._words += words
         if self._words > MAX_CHOSEN_WORDS:
-            raise Refused(
+            raise EditError(
                 "op", "too_many_words", f"At most {MAX_CHOSEN_WORDS} words are looked at at once."
             )
 

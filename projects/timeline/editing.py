@@ -1,7 +1,7 @@
 """Edits of an EDL from outside: replaced, patched, by named operations, undone and redone.
 
 Each makes one version or none. An edit that names the version it was made for fails with
-``StaleEdl`` on another one; one that does not is made again on the latest.
+``StaleEdlProblem`` on another one; one that does not is made again on the latest.
 """
 
 import contextlib
@@ -14,11 +14,11 @@ from uuid import UUID
 
 from pydantic import ValidationError as ShapeError
 
-from auteur.api.problems import NotFound, Problem
+from auteur.api.problems import NotFoundProblem, Problem
 from projects import edl
 from projects.timeline import changes as changing
 from projects.timeline import history, patching, rules
-from projects.timeline.content import Content, Refused, Segment, Track
+from projects.timeline.content import Content, EditError, Segment, Track
 from projects.timeline.draft import Draft
 from projects.timeline.history import Way
 from projects.timeline.operations import Operation
@@ -37,7 +37,7 @@ Versions = frozenset[int] | None
 Made = TypeVar("Made")
 
 
-class NothingToUndo(Problem):
+class NothingToUndoProblem(Problem):
     """The undo stack is empty."""
 
     status_code = 409
@@ -45,7 +45,7 @@ class NothingToUndo(Problem):
     default_detail = "There is no edit to undo."
 
 
-class NothingToRedo(Problem):
+class NothingToRedoProblem(Problem):
     """The redo stack is empty."""
 
     status_code = 409
@@ -89,15 +89,15 @@ def edit_segment(
     segment_id: str,
     wanted: SegmentEdit,
 ) -> Edited:
-    """Change one segment of the transcript, and what plays it; raises ``NotFound``."""
+    """Change one segment of the transcript, and what plays it; raises ``NotFoundProblem``."""
     try:
         operations = wanted.operations(segment_id)
     except ShapeError as exc:  # no segment has such an id
-        raise NotFound from exc
+        raise NotFoundProblem from exc
 
     def change(content: Content) -> Content:
         if not any(segment["id"] == segment_id for segment in content.segments):
-            raise NotFound
+            raise NotFoundProblem
         return _made(operations, content)
 
     needs = dataclasses.replace(_needs_of(operations), segment_ids=frozenset([segment_id]))
@@ -119,7 +119,7 @@ def _made(operations: Sequence[Operation], content: Content, place: str = "") ->
     for index, operation in enumerate(operations):
         try:
             operation.apply(draft)
-        except Refused as exc:
+        except EditError as exc:
             rules.refuse_one(place.format(index) + exc.field, exc.code, exc.detail)
     return draft.content()
 
@@ -177,7 +177,7 @@ def _step(project_id: UUID, user_id: UUID, versions: Versions, way: Way) -> Edit
     version, changes = history.last_step(project_id=project_id, user_id=user_id, way=way)
     _check_version(version, versions)
     if changes is None:
-        raise NothingToUndo if way == "undo" else NothingToRedo
+        raise NothingToUndoProblem if way == "undo" else NothingToRedoProblem
     return edit(
         project_id=project_id,
         user_id=user_id,
@@ -190,7 +190,7 @@ def _step(project_id: UUID, user_id: UUID, versions: Versions, way: Way) -> Edit
 
 def _check_version(version: int, versions: Versions) -> None:
     if versions is not None and version not in versions:
-        raise edl.StaleEdl(version=version)
+        raise edl.StaleEdlProblem(version=version)
 
 
 def on_the_latest(
@@ -204,7 +204,7 @@ def on_the_latest(
         return attempt()
     began, most = time.thread_time(), MAX_TRYING_SECONDS if seconds is None else seconds
     for _ in range(TRIES - 1):
-        with contextlib.suppress(edl.StaleEdl):
+        with contextlib.suppress(edl.StaleEdlProblem):
             return attempt()
         if time.thread_time() - began > most:
             break

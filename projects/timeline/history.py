@@ -16,7 +16,7 @@ import bson
 from django.utils import timezone
 
 from projects.documents import MAX_STACK_BYTES, MAX_TRANSCRIPT_BYTES, MAX_UNDO_DEPTH
-from projects.edl import EdlTooLarge, Update, find
+from projects.edl import EdlTooLargeProblem, Update, find
 from projects.timeline import changes as changing
 from projects.timeline.content import Content, Segment
 
@@ -45,12 +45,13 @@ def recorded(stacks: Stacks, inverse: Mapping[str, Any], way: Way) -> tuple[Upda
     """The update that keeps the inverse of what is done, and the stacks after it.
 
     An ``edit`` goes on the undo stack and empties the other; ``undo`` takes its step from the undo
-    stack and puts the inverse on the other, ``redo`` the other way round. Raises ``EdlTooLarge``.
+    stack and puts the inverse on the other, ``redo`` the other way round. Raises
+    ``EdlTooLargeProblem``.
     """
     size = len(bson.encode(inverse))
     step = {"edit": inverse, "bytes": size, "created_at": timezone.now()}
     if size > MAX_STACK_BYTES:
-        raise EdlTooLarge("The edit is too large to be kept for undo.")
+        raise EdlTooLargeProblem("The edit is too large to be kept for undo.")
     to, other = ("redo", "undo") if way == "undo" else ("undo", "redo")
     kept = _newest([*getattr(stacks, to), step])
     update: Update = {"$push": {f"{to}_stack": {"$each": [step], "$slice": -len(kept)}}}

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from auteur.api.problems import NotFound
+from auteur.api.problems import NotFoundProblem
 from projects.connection import edls
 from projects.models import Project
 from projects.timeline import editing, sources
@@ -48,7 +48,7 @@ def take_offline(
     """Mark the clips of media that the caller holds and deletes, but in the ``leaving`` project.
 
     Deleted clips too, for they can come back. Each timeline gets a new version, which nobody can
-    undo; raises ``StaleEdl`` only where others write without a pause.
+    undo; raises ``StaleEdlProblem`` only where others write without a pause.
     """
     projects = Project.objects.filter(user_id=user_id)
     if leaving is not None:
@@ -57,7 +57,7 @@ def take_offline(
     gone = frozenset(map(str, media_ids))
     for document in list(_documents(user_id, ids, media_ids)):
         project_id = UUID(document["project_id"])
-        with suppress(NotFound):  # the project has been deleted meanwhile
+        with suppress(NotFoundProblem):  # the project has been deleted meanwhile
             _mark(project_id, user_id, gone)
 
 

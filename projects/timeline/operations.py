@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from projects.documents import MAX_EFFECTS, MAX_OPERATIONS
 from projects.timeline import speech
-from projects.timeline.content import Refused, on_timeline, speed_permille
+from projects.timeline.content import EditError, on_timeline, speed_permille
 from projects.timeline.cutting import bring_back, check_room, cut, mode_of
 from projects.timeline.dividing import trimmed
 from projects.timeline.draft import Draft
@@ -58,7 +58,7 @@ class Operation(Shape):
         return frozenset()
 
     def apply(self, draft: Draft) -> None:
-        """Make it; raises ``Refused``."""
+        """Make it; raises ``EditError``."""
         raise NotImplementedError
 
 
@@ -113,7 +113,7 @@ class AddTrack(Operation):
         """Make it."""
         index = len(draft.lanes) if self.index is None else self.index
         if index > len(draft.lanes):
-            raise Refused("index", "unknown_track", "There are not so many tracks.")
+            raise EditError("index", "unknown_track", "There are not so many tracks.")
         track = {
             "id": self.track_id or new_id(), "type": self.type, "name": self.name, "clips": [],
         }  # fmt: skip
@@ -190,10 +190,10 @@ class TrimClip(ClipOperation):
         end = clip["out_point_ms"] if self.out_point_ms is None else self.out_point_ms
         start, duration = trimmed(clip, begin, end)
         if not duration:
-            raise Refused("out_point_ms", "empty_clip", "A clip ends after it begins.")
+            raise EditError("out_point_ms", "empty_clip", "A clip ends after it begins.")
         start = start if self.start_ms is None else self.start_ms
         if start < 0:
-            raise Refused("in_point_ms", "too_early", "The clip would begin before the timeline.")
+            raise EditError("in_point_ms", "too_early", "The clip would begin before the timeline.")
         times = {"start_ms": start, "duration_ms": duration}
         lane.put(key, {**clip, **times, "in_point_ms": begin, "out_point_ms": end})
 
@@ -214,10 +214,10 @@ class SplitClip(ClipOperation):
         clip = lane.clip(key)
         offset = self.at_ms - clip["start_ms"]
         if not 0 < offset < clip["duration_ms"]:
-            raise Refused("at_ms", "outside_clip", "This is not inside the clip.")
+            raise EditError("at_ms", "outside_clip", "This is not inside the clip.")
         parts = halves(clip, offset, self.new_clip_id or new_id())
         if parts is None:
-            raise Refused("at_ms", "outside_clip", "Too little would be left of the clip.")
+            raise EditError("at_ms", "outside_clip", "Too little would be left of the clip.")
         lane.put(key, parts[0])
         lane.append(parts[1])
 
@@ -377,7 +377,7 @@ class RestoreWords(Words):
 def _length(begin: int, end: int, effects: Any) -> int:
     duration = on_timeline(end - begin, speed_permille(effects)) if end > begin else 0
     if not duration:
-        raise Refused("out_point_ms", "empty_clip", "A clip ends after it begins.")
+        raise EditError("out_point_ms", "empty_clip", "A clip ends after it begins.")
     return duration
 
 
@@ -388,7 +388,7 @@ def _set_effects(draft: Draft, clip_id: str, kind: str, effects: list[Any]) -> N
     place = types.index(kind) if kind in types else len(types)
     after = [*clip["effects"][:place], *effects, *clip["effects"][place + 1 :]]
     if len(after) > MAX_EFFECTS:
-        raise Refused("effect", "too_many_effects", f"A clip has at most {MAX_EFFECTS} effects.")
+        raise EditError("effect", "too_many_effects", f"A clip has at most {MAX_EFFECTS} effects.")
     changed = {**clip, "effects": after}
     if kind == "speed":
         changed["duration_ms"] = _length(clip["in_point_ms"], clip["out_point_ms"], after)

@@ -15,7 +15,7 @@ from pydantic import ValidationError as ShapeError
 from auteur.api.problems import Problem
 from projects.documents import MAX_CLIPS, MAX_OPERATIONS, MAX_SEGMENTS, MAX_TRACKS
 from projects.timeline.content import Content, Segment, Track
-from projects.timeline.rules import TimelineTooLarge, refuse_one, refuse_shape
+from projects.timeline.rules import TimelineTooLargeProblem, refuse_one, refuse_shape
 from projects.timeline.session import Needs
 from projects.timeline.shape import ClipShape, SegmentShape, TrackShape
 
@@ -31,14 +31,14 @@ NEEDED = {"add": "value", "replace": "value", "test": "value", "move": "from", "
 Operation = Mapping[str, Any]
 
 
-class InvalidPatch(Problem):
+class InvalidPatchProblem(Problem):
     """It is no JSON Patch, or one of what cannot be patched."""
 
     default_code = "invalid_patch"
     default_detail = "This is no JSON Patch."
 
 
-class PatchConflict(Problem):
+class PatchConflictProblem(Problem):
     """The patch does not fit the document."""
 
     status_code = 409
@@ -46,7 +46,7 @@ class PatchConflict(Problem):
     default_detail = "The patch does not fit the EDL."
 
 
-class PatchTestFailed(PatchConflict):
+class PatchTestFailedProblem(PatchConflictProblem):
     """A `test` operation has found another value."""
 
     default_code = "patch_test_failed"
@@ -56,20 +56,20 @@ class PatchTestFailed(PatchConflict):
 def parsed(body: Any) -> list[Operation]:
     """The operations, each of known form and about what may be patched; raises problems."""
     if not isinstance(body, list):
-        raise InvalidPatch
+        raise InvalidPatchProblem
     if not 1 <= len(body) <= MAX_OPERATIONS:
-        raise InvalidPatch(f"A patch has 1 to {MAX_OPERATIONS} operations.")
+        raise InvalidPatchProblem(f"A patch has 1 to {MAX_OPERATIONS} operations.")
     if not all(isinstance(item, dict) for item in body):
-        raise InvalidPatch
+        raise InvalidPatchProblem
     for item in body:
         if not all(isinstance(path, str) and _may_touch(path) for path in _paths(item)):
-            raise InvalidPatch("Paths begin with /tracks or /transcript/segments.")
+            raise InvalidPatchProblem("Paths begin with /tracks or /transcript/segments.")
         if NEEDED.get(str(item.get("op")), "path") not in item:
-            raise InvalidPatch(f"An operation lacks its member `{NEEDED[item['op']]}`.")
+            raise InvalidPatchProblem(f"An operation lacks its member `{NEEDED[item['op']]}`.")
     try:
         jsonpatch.JsonPatch(body)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError) as exc:
-        raise InvalidPatch(str(exc)) from exc
+        raise InvalidPatchProblem(str(exc)) from exc
     return body
 
 
@@ -134,10 +134,10 @@ def _patch(document: dict[str, Any], patch: Sequence[Operation]) -> None:
             if operation["op"] == "copy":
                 copied += _weight(jsonpointer.resolve_pointer(document, operation["from"]))
                 if copied > MAX_COPIED_VALUES:
-                    raise TimelineTooLarge
+                    raise TimelineTooLargeProblem
             jsonpatch.JsonPatch([operation]).apply(document, in_place=True)
         except jsonpatch.JsonPatchTestFailed as exc:
-            raise PatchTestFailed from exc
+            raise PatchTestFailedProblem from exc
         except (
             jsonpatch.JsonPatchException,
             jsonpointer.JsonPointerException,
@@ -145,9 +145,11 @@ def _patch(document: dict[str, Any], patch: Sequence[Operation]) -> None:
             LookupError,
             RecursionError,
         ) as exc:
-            raise PatchConflict(f"{operation['op']} {operation['path']}: {exc}"[:500]) from exc
+            raise PatchConflictProblem(
+                f"{operation['op']} {operation['path']}: {exc}"[:500]
+            ) from exc
     if "tracks" not in document:
-        raise PatchConflict("An EDL has tracks.")
+        raise PatchConflictProblem("An EDL has tracks.")
 
 
 def _weight(value: Any) -> int:

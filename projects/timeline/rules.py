@@ -12,7 +12,7 @@ from rest_framework.settings import api_settings
 
 from auteur.api.problems import MAX_ERRORS, field_problem
 from projects.documents import MAX_CLIPS, MAX_TIME_MS, MAX_TRACKS, MAX_TRACKS_BYTES
-from projects.edl import EdlTooLarge
+from projects.edl import EdlTooLargeProblem
 from projects.timeline.content import Clip, Content, Segment, Track, cross_fade_ms
 from projects.timeline.effects import TAGS
 
@@ -22,7 +22,7 @@ TOO_MANY_CLIPS = (
 )  # fmt: skip
 
 
-class TimelineTooLarge(EdlTooLarge):
+class TimelineTooLargeProblem(EdlTooLargeProblem):
     """The tracks, clips and effects would pass their bound; nothing was changed."""
 
     default_code = "timeline_too_large"
@@ -134,7 +134,7 @@ def _check_bytes(before: list[Track], after: list[Track]) -> None:
     """Measure the tracks, unless they can hardly have grown."""
     grown = any(map(gt, _weight(after), _weight(before)))
     if grown and bytes_of(after) > MAX_TRACKS_BYTES:
-        raise TimelineTooLarge
+        raise TimelineTooLargeProblem
 
 
 def _weight(tracks: list[Track]) -> tuple[int, int, int, int]:

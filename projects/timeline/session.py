@@ -67,7 +67,10 @@ class Session:
 
 
 def read(*, project_id: UUID, user_id: UUID, needs: Needs) -> Session:
-    """The parts of the EDL; raises ``NotFound``, and ``StaleEdl`` where it changed meanwhile."""
+    """The parts of the EDL.
+
+    Raises ``NotFoundProblem``, and ``StaleEdlProblem`` where it changed meanwhile.
+    """
     key = {"project_id": project_id, "user_id": user_id}
     found = edl.find(**key, fields=_fields(needs))
     segments = found.get("transcript", {}).get("segments", [])
@@ -118,7 +121,10 @@ Beside = Callable[[Session, Content], edl.Update]
 
 
 def write(session: Session, after: Content, *, way: Way | Beside = "edit") -> Edited:
-    """Check what has changed and write it as one version; raises problems, and ``StaleEdl``."""
+    """Check what has changed and write it as one version.
+
+    Raises problems, and ``StaleEdlProblem``.
+    """
     before = session.content
     if callable(way) or after.tracks is before.tracks:
         return _write(session, after, way)
@@ -161,7 +167,7 @@ def _update(
         grown = growth(before.segments, after.segments)
         size = session.transcript_bytes + grown
         if grown > 0 and size > MAX_TRANSCRIPT_BYTES:
-            raise edl.TranscriptTooLarge
+            raise edl.TranscriptTooLargeProblem
         update.setdefault("$set", {})["transcript_bytes"] = size
     return update, duration
 

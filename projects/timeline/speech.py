@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from projects.timeline.content import Clip, Refused, Segment, replaced
+from projects.timeline.content import Clip, EditError, Segment, replaced
 from projects.timeline.cutting import asked_of, bring_back, check_room, cut, hides, mode_of
 from projects.timeline.draft import Draft
 from projects.timeline.lanes import Lane
@@ -157,21 +157,23 @@ def _alive(draft: Draft, segment_id: str) -> tuple[int, Segment]:
     place = draft.place_of(segment_id)
     segment = draft.segments[place]
     if segment["deleted"]:
-        raise Refused("segment_id", "segment_deleted", "The segment is deleted: restore it first.")
+        raise EditError(
+            "segment_id", "segment_deleted", "The segment is deleted: restore it first."
+        )
     return place, segment
 
 
 def _words_between(draft: Draft, segment: Segment, first: int, last: int) -> range:
     _word(segment, last)
     if first > last:
-        raise Refused("first", "unknown_word", "The first word comes after the last.")
+        raise EditError("first", "unknown_word", "The first word comes after the last.")
     draft.count_words(last + 1 - first)
     return range(first, last + 1)
 
 
 def _word(segment: Segment, index: int) -> dict[str, Any]:
     if index >= len(segment["words"]):
-        raise Refused("word", "unknown_word", "The segment has no such word.")
+        raise EditError("word", "unknown_word", "The segment has no such word.")
     word: dict[str, Any] = segment["words"][index]
     return word
 

@@ -7,7 +7,7 @@ import pytest
 
 from accounts import jwks
 from accounts.jwks import KeySet
-from auteur.api.problems import Unavailable
+from auteur.api.problems import UnavailableProblem
 from tests.accounts.provider import Provider
 
 
@@ -89,7 +89,7 @@ def test_known_keys_are_kept_while_the_provider_is_away_but_not_for_ever(
     clock.now += jwks.STALE_SECONDS
     assert key_set.key(known) is not None
     clock.now += 1
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableProblem):
         key_set.key(known)
 
 
@@ -101,7 +101,7 @@ def test_unknown_keys_are_unavailable_while_the_provider_is_away(
     provider.body = b"<html>Bad gateway</html>"
     clock.now += jwks.REFETCH_COOLDOWN_SECONDS
     for _ in range(3):
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableProblem):
             key_set.key("unknown")
     assert provider.fetches == 2
     assert key_set.key(known) is not None
@@ -120,7 +120,7 @@ def test_an_answer_that_is_no_key_set_is_an_outage(
     provider: Provider, key_set: KeySet, body: bytes
 ) -> None:
     provider.body = body or b" "
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableProblem):
         key_set.key("any")
 
 
@@ -164,6 +164,6 @@ def test_a_silent_provider_is_given_up(
     monkeypatch.setattr(jwks, "FETCH_TIMEOUT_SECONDS", 0.1)
     provider.delay_seconds = 0.6
     started = time.perf_counter()
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableProblem):
         KeySet(provider.url, clock=clock).key("any")
     assert time.perf_counter() - started < 0.5

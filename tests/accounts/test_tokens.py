@@ -14,8 +14,8 @@ import jwt
 import pytest
 
 from accounts import tokens
-from accounts.tokens import LEEWAY_SECONDS, InvalidToken, TokenExpired
-from auteur.api.problems import Unavailable
+from accounts.tokens import LEEWAY_SECONDS, InvalidTokenProblem, TokenExpiredProblem
+from auteur.api.problems import UnavailableProblem
 from tests.accounts.provider import Provider, claims, signed
 
 USER_ID = uuid.UUID("0b0e7a52-6d6f-4a39-9a0e-1b8e6f5f2f11")
@@ -60,7 +60,7 @@ def test_an_issued_token_is_valid_until_its_lifetime_ends() -> None:
     assert tokens.verify(token).user_id == USER_ID
     assert tokens.verify(token).email == "ann@example.com"
     ended = tokens.issue(user_id=USER_ID, email="a@b.c", lifetime=timedelta(minutes=-1))
-    with pytest.raises(TokenExpired):
+    with pytest.raises(TokenExpiredProblem):
         tokens.verify(ended)
 
 
@@ -73,7 +73,7 @@ def test_none_can_be_issued_without_the_secret(settings: Any) -> None:
 def test_the_clocks_may_differ_by_the_leeway_and_no_more() -> None:
     now = int(time.time())
     assert tokens.verify(signed(exp=now - LEEWAY_SECONDS + 2))
-    with pytest.raises(TokenExpired) as expired:
+    with pytest.raises(TokenExpiredProblem) as expired:
         tokens.verify(signed(exp=now - LEEWAY_SECONDS))
     assert expired.value.get_codes() == "token_expired"
     for early, too_early in (
@@ -81,7 +81,7 @@ def test_the_clocks_may_differ_by_the_leeway_and_no_more() -> None:
         (signed(iat=now + LEEWAY_SECONDS), signed(iat=now + LEEWAY_SECONDS + 2)),
     ):
         assert tokens.verify(early)
-        with pytest.raises(InvalidToken):
+        with pytest.raises(InvalidTokenProblem):
             tokens.verify(too_early)
 
 
@@ -115,7 +115,7 @@ def test_the_clocks_may_differ_by_the_leeway_and_no_more() -> None:
 def test_a_wrong_claim_makes_a_token_invalid(wrong: dict[str, Any]) -> None:
     payload = {k: v for k, v in (claims() | wrong).items() if v is not None}
     token = hs256({"alg": "HS256", "typ": "JWT"}, payload, _secret())
-    with pytest.raises(InvalidToken) as refused:
+    with pytest.raises(InvalidTokenProblem) as refused:
         tokens.verify(token)
     assert refused.value.get_codes() == "invalid_token"
 
@@ -156,7 +156,7 @@ def test_one_audience_among_several_is_enough() -> None:
     ],
 )
 def test_a_token_that_is_not_ours_is_invalid(make: Callable[[], str]) -> None:
-    with pytest.raises(InvalidToken) as refused:
+    with pytest.raises(InvalidTokenProblem) as refused:
         tokens.verify(make())
     assert refused.value.get_codes() == "invalid_token"
 
@@ -167,7 +167,7 @@ def test_a_published_key_does_not_serve_as_the_secret(provider: Provider, algori
     pem = provider.public_pem(key_id)
     for secret in (pem, pem.strip(), json.dumps(provider.published[0]).encode()):
         for header in ({"alg": "HS256", "kid": key_id}, {"alg": "HS256"}):
-            with pytest.raises(InvalidToken):
+            with pytest.raises(InvalidTokenProblem):
                 tokens.verify(hs256(header, claims(), secret))
 
 
@@ -178,7 +178,7 @@ def test_a_symmetric_key_among_the_published_ones_is_not_used(provider: Provider
         {"kty": "oct", "kid": "oct", "alg": "HS256", "k": segment(leaked), "use": "sig"}
     )
     for header in ({"alg": "HS256", "kid": "oct"}, {"alg": "ES256", "kid": "oct"}):
-        with pytest.raises(InvalidToken):
+        with pytest.raises(InvalidTokenProblem):
             tokens.verify(hs256(header, claims(), leaked))
 
 
@@ -188,9 +188,9 @@ def test_a_key_serves_its_own_algorithm_alone(provider: Provider) -> None:
         token = jwt.encode(
             claims(), provider.keys[signer], algorithm=algorithm, headers={"kid": key_id}
         )
-        with pytest.raises(InvalidToken):
+        with pytest.raises(InvalidTokenProblem):
             tokens.verify(token)
-    with pytest.raises(InvalidToken):
+    with pytest.raises(InvalidTokenProblem):
         tokens.verify(
             jwt.encode(claims(), provider.keys[rs256], algorithm="PS256", headers={"kid": rs256})
         )
@@ -205,7 +205,7 @@ def test_a_token_of_an_unpublished_key_is_invalid(provider: Provider) -> None:
     )
     nameless = jwt.encode(claims(), provider.keys[published], algorithm="ES256")
     for token in (provider.sign(unpublished), forged, nameless):
-        with pytest.raises(InvalidToken):
+        with pytest.raises(InvalidTokenProblem):
             tokens.verify(token)
 
 
@@ -213,14 +213,14 @@ def test_without_the_secret_its_tokens_are_invalid(provider: Provider, settings:
     good = signed()
     settings.SUPABASE_JWT_SECRET = ""
     for token in (good, hs256({"alg": "HS256"}, claims(), b"")):
-        with pytest.raises(InvalidToken):
+        with pytest.raises(InvalidTokenProblem):
             tokens.verify(token)
 
 
 def test_without_a_key_set_its_tokens_are_invalid(provider: Provider, settings: Any) -> None:
     token = provider.sign(provider.add_key())
     settings.SUPABASE_JWKS_URL = ""
-    with pytest.raises(InvalidToken):
+    with pytest.raises(InvalidTokenProblem):
         tokens.verify(token)
 
 
@@ -237,5 +237,5 @@ def test_with_the_provider_away_from_the_start_its_tokens_cannot_be_checked(
 ) -> None:
     token = provider.sign(provider.add_key())
     provider.go_away()
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableProblem):
         tokens.verify(token)

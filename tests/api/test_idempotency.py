@@ -165,7 +165,7 @@ class TestFailed:
 
     def test_a_key_is_never_kept_without_its_jobs(self, api, user):
         Credits.objects.filter(user=user).delete()
-        with pytest.raises(ledger.NoAccount):
+        with pytest.raises(ledger.NoAccountError):
             post(api, NOOP, {}, "k")
         assert not IdempotencyKey.objects.exists()
         assert not Job.objects.exists()

@@ -34,12 +34,12 @@ def test_what_is_understood(header: str | None, expected: set[int] | None) -> No
     "header", ["7", '"7', '"7" "8"', '"7",', '"a b"', ", ".join(['"7"'] * 11), f'"{"7" * 65}"']
 )
 def test_what_is_malformed(header: str) -> None:
-    with pytest.raises(preconditions.InvalidIfMatch):
+    with pytest.raises(preconditions.InvalidIfMatchProblem):
         versions(header)
 
 
 def test_what_must_be_there() -> None:
-    with pytest.raises(preconditions.PreconditionRequired):
+    with pytest.raises(preconditions.PreconditionRequiredProblem):
         versions(None, required=True)
     assert versions("*", required=True) is None
 

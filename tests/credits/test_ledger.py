@@ -47,7 +47,7 @@ def test_a_movement_needs_a_transaction(transactional_db):
 
 
 def test_no_account_is_told(db):
-    with pytest.raises(ledger.NoAccount), transaction.atomic():
+    with pytest.raises(ledger.NoAccountError), transaction.atomic():
         ledger.grant(user_id=uuid.uuid4(), amount=1)
 
 

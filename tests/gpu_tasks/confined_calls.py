@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Refusal
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError
 
 
 def echo(**arguments: Any) -> Any:
@@ -91,7 +91,7 @@ def outlive(seconds: float) -> None:
 
 
 def refuse(code: str, detail: str | None) -> None:
-    raise Refusal(code, detail)
+    raise InputRefusedError(code, detail)
 
 
 def fail_as_an_engine() -> None:

@@ -24,7 +24,7 @@ from jobs.features.registry import feature_of
 from jobs.models import Attempt, Job
 from jobs.orchestrator import admission, calls, loop
 from jobs.states import COLLECT, DISPATCH, PREPARE, AttemptState
-from media.deletion import MediaInUse, delete_media
+from media.deletion import MediaInUseProblem, delete_media
 from media.storage import object_storage
 from tests.jobs.test_callbacks import body_of, send
 from tests.jobs.walk import WORKER, bring_to
@@ -80,7 +80,7 @@ def test_a_cancel_that_waited_for_collect_comes_too_late(make_job):
     with transaction.atomic():
         lifecycle.claim(step=COLLECT, attempt_ids=[attempt.pk], worker=WORKER)
         cancel = Elsewhere(lambda: lifecycle.cancel(job_id=job.pk, by="user"))
-    assert isinstance(cancel.awaited(), lifecycle.JobFinished)
+    assert isinstance(cancel.awaited(), lifecycle.JobFinishedProblem)
 
 
 @racing
@@ -107,7 +107,7 @@ def test_media_cannot_be_deleted_under_a_job_that_is_being_submitted(make_media,
     with transaction.atomic():
         submission.submit(feature=feature, user_id=user.pk, plan=None, parameters=parameters)
         deletion = Elsewhere(lambda: delete_media(user_id=user.pk, media_id=media.pk))
-    assert isinstance(deletion.awaited(), MediaInUse)
+    assert isinstance(deletion.awaited(), MediaInUseProblem)
 
 
 # --- Workers back from the dead ---------------------------------------------------------------

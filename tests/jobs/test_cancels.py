@@ -9,7 +9,7 @@ from django.db.models import F
 
 from credits import ledger
 from jobs import books, lifecycle
-from jobs.cancels import WINDOW, FreeCancelsUsed
+from jobs.cancels import WINDOW, FreeCancelsUsedProblem
 from jobs.hooks import cancel_jobs_of_project
 from jobs.models import Job, RunningCancel
 from jobs.states import AttemptState
@@ -155,7 +155,7 @@ def test_of_many_at_once_just_the_free_ones_come_back(user, running):
     def run(job: Job) -> None:
         try:
             lifecycle.cancel(job_id=job.pk, by="user", is_limited=True)
-        except FreeCancelsUsed:
+        except FreeCancelsUsedProblem:
             refused.append(job)
         finally:
             connections.close_all()

@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
-from auteur.api.problems import NotFound
+from auteur.api.problems import NotFoundProblem
 from credits import ledger
 from credits.models import CreditTransaction
 from gpu_tasks.runtime.contract import Failure, Outcome
@@ -107,7 +107,7 @@ def test_complete_fail_and_cancel_at_once_give_one_end(user, make_job):
         def run(end):
             try:
                 end()
-            except lifecycle.JobFinished:
+            except lifecycle.JobFinishedProblem:
                 pass
             finally:
                 connections.close_all()
@@ -140,7 +140,7 @@ def test_cancel_until_the_result_is_collected(user, make_job, state):
     cancelled = lifecycle.cancel(job_id=job.pk, by="user")
     assert (cancelled.status, cancelled.error_code) == ("cancelled", "CANCELLED")
     assert ledger_of(job) == [("usage", -1), ("refund", 1)]
-    with pytest.raises(lifecycle.JobFinished):
+    with pytest.raises(lifecycle.JobFinishedProblem):
         lifecycle.cancel(job_id=job.pk, by="user")
 
 
@@ -150,7 +150,7 @@ def test_cancel_until_the_result_is_collected(user, make_job, state):
 def test_cancel_comes_too_late_once_collecting(make_job, state):
     job = make_job()
     bring_to(job, state)
-    with pytest.raises(lifecycle.JobFinished):
+    with pytest.raises(lifecycle.JobFinishedProblem):
         lifecycle.cancel(job_id=job.pk, by="user")
     assert ledger_of(job) == [("usage", -1)]
 
@@ -186,7 +186,7 @@ def test_reports_of_a_superseded_attempt_are_refused(make_job):
         lambda: lifecycle.report_outcome(attempt_id=old.pk, call_id="call-1", outcome=OUTCOME),
         lambda: lifecycle.report_progress(attempt_id=old.pk, call_id="call-1", progress=0.5),
     ):
-        with pytest.raises(lifecycle.Superseded):
+        with pytest.raises(lifecycle.SupersededProblem):
             report()
     old.refresh_from_db()
     assert (old.state, old.outcome) == (AttemptState.FAILED, None)
@@ -195,12 +195,12 @@ def test_reports_of_a_superseded_attempt_are_refused(make_job):
 
 def test_a_second_call_of_the_same_attempt_is_told_to_stop(make_job):
     attempt = bring_to(make_job(), AttemptState.RUNNING)
-    with pytest.raises(lifecycle.Superseded):
+    with pytest.raises(lifecycle.SupersededProblem):
         lifecycle.report_progress(attempt_id=attempt.pk, call_id="call-2", progress=0.5)
 
 
 def test_an_unknown_attempt_is_not_found(db):
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundProblem):
         lifecycle.report_progress(attempt_id=uuid.uuid4(), call_id="c", progress=0.5)
 
 
@@ -237,7 +237,7 @@ def test_an_old_attempts_crash_does_not_end_the_job(make_job):
 def test_requeue_is_refused_for_an_ended_job(make_job):
     job = make_job()
     bring_to(job, AttemptState.COMPLETED)
-    with pytest.raises(lifecycle.JobFinished):
+    with pytest.raises(lifecycle.JobFinishedProblem):
         lifecycle.requeue(job_id=job.pk, by="staff")
 
 

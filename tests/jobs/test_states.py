@@ -117,7 +117,7 @@ def test_what_can_be_cancelled_is_in_the_table(make_job: Callable[..., Job]) -> 
         attempt = bring_to(job, state)
         try:
             lifecycle.cancel(job_id=job.pk, by="user")
-        except lifecycle.JobFinished:
+        except lifecycle.JobFinishedProblem:
             assert not STATES[state].cancellable
         else:
             attempt.refresh_from_db()

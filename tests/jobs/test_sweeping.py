@@ -19,7 +19,7 @@ from jobs.models import Attempt, Job
 from jobs.orchestrator import loop, sweeping
 from jobs.states import AttemptState
 from media.models import MediaFile
-from media.storage import ObjectMissing, object_storage
+from media.storage import ObjectMissingError, object_storage
 from tests.jobs.walk import bring_to
 
 pytestmark = pytest.mark.django_db
@@ -107,7 +107,7 @@ def end(attempt: Attempt, how: str, ago: timedelta) -> None:
 def is_there(key: str) -> bool:
     try:
         object_storage().head(key)
-    except ObjectMissing:
+    except ObjectMissingError:
         return False
     return True
 

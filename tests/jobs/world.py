@@ -93,7 +93,7 @@ class World:
             made = submission.submit(
                 feature=feature, user_id=self.user.pk, plan=None, parameters=parameters
             )
-        except ledger.InsufficientCredits:
+        except ledger.InsufficientCreditsProblem:
             return
         self.job_ids.append(made.job_id)
 
@@ -105,18 +105,18 @@ class World:
             made = submission.resubmit(
                 job=job, feature=feature_of("noop"), plan=job.plan, charged=charged, by="staff"
             )
-        except ledger.InsufficientCredits:
+        except ledger.InsufficientCreditsProblem:
             return
         self.job_ids.append(made.job_id)
 
     def cancel(self, number: int) -> None:
         if job := self._job(number):
-            with contextlib.suppress(lifecycle.JobFinished):
+            with contextlib.suppress(lifecycle.JobFinishedProblem):
                 lifecycle.cancel(job_id=job.pk, by="user")
 
     def requeue(self, number: int) -> None:
         if job := self._job(number):
-            with contextlib.suppress(lifecycle.JobFinished):
+            with contextlib.suppress(lifecycle.JobFinishedProblem):
                 lifecycle.requeue(job_id=job.pk, by="staff")
 
     def give_up(self, number: int) -> None:
@@ -212,7 +212,7 @@ class World:
         attempt = self._attempt(number, back, *SPAWNED)
         if attempt is None:
             return
-        with contextlib.suppress(lifecycle.Superseded):
+        with contextlib.suppress(lifecycle.SupersededProblem):
             lifecycle.report_progress(
                 attempt_id=attempt.pk, call_id=attempt.call_id or NOT_OURS, progress=share
             )
@@ -279,7 +279,7 @@ def _end_call(attempt: Attempt, outcome: str) -> None:
 
 
 def _report_outcome(attempt: Attempt, call_id: str, outcome: str) -> None:
-    with contextlib.suppress(lifecycle.Superseded):
+    with contextlib.suppress(lifecycle.SupersededProblem):
         lifecycle.report_outcome(attempt_id=attempt.pk, call_id=call_id, outcome=OUTCOMES[outcome])
 
 

@@ -22,7 +22,7 @@ from media.derivation.states import DERIVATIONS
 from media.kinds import FILES
 from media.limits import MEMORY_BYTES
 from media.models import MediaFile, MediaStatus
-from media.storage import ObjectMissing, ObjectStorage
+from media.storage import ObjectMissingError, ObjectStorage
 from media.storage.s3 import PresignedS3Storage
 from tests.media import bombs, samples
 
@@ -84,7 +84,7 @@ def test_what_takes_more_than_a_limit_is_rejected(
     answer = confirm(media)
     assert (answer.status_code, answer.json()["reason"]) == (409, "media_too_complex")
     assert api.get(f"/media/{media.pk}").json()["rejection"]["code"] == "media_too_complex"
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         filesystem_storage.head(media.r2_key)
 
 
@@ -150,7 +150,7 @@ def test_a_file_that_workers_die_of_is_given_up(
     assert CHECKS.claim(media.pk) is None
     answer = begin_confirm(media)
     assert (answer.status_code, answer.json()["reason"]) == (409, "check_failed")
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         filesystem_storage.head(media.r2_key)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gpu_tasks.mediakit.decoding import open_media
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Refusal
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError
 from media.derivation.peaks import peaks
 from media.derivation.pictures import of_film
 from media.probing import probe
@@ -40,7 +40,7 @@ def test_damage_is_refused_or_lived_with(tmp_path: Path, container: str) -> None
         try:
             duration_ms = probe(str(tmp_path / "source")).duration_ms or 1
             seen.add("taken")
-        except Refusal as refusal:
+        except InputRefusedError as refusal:
             seen.add(refusal.code)
         for make in (of_film, peaks):
             try:

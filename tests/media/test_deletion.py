@@ -8,7 +8,7 @@ from rest_framework.test import APIClient
 
 from media import deletion
 from media.models import MediaFile
-from media.storage import ObjectMissing, ObjectStorage
+from media.storage import ObjectMissingError, ObjectStorage
 from media.storage.s3 import PresignedS3Storage
 from projects.models import Project
 
@@ -41,7 +41,7 @@ def test_row_and_object_go(
 
     assert (answer.status_code, answer.content) == (204, b"")
     assert not MediaFile.objects.filter(pk=media.pk).exists()
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.head(media.r2_key)
     assert api.delete(path.format(media=media, project=project)).status_code == 404
 
@@ -129,6 +129,6 @@ def test_all_media_of_a_project(
 
     assert list(MediaFile.objects.all()) == [kept]
     for key in keys:
-        with pytest.raises(ObjectMissing):
+        with pytest.raises(ObjectMissingError):
             filesystem_storage.head(key)
     assert filesystem_storage.head(kept.r2_key)

@@ -18,7 +18,7 @@ from media import parts, sweeping
 from media.files import confirm_upload
 from media.kinds import FILES
 from media.models import MediaFile, MediaStatus
-from media.storage import ObjectMissing, ObjectStorage, multipart
+from media.storage import ObjectMissingError, ObjectStorage, multipart
 from media.storage.s3 import PresignedS3Storage
 from projects.models import Project
 from tests.media import samples
@@ -204,7 +204,7 @@ def test_what_arrived_is_no_film_and_is_removed(
     assert (answer.status_code, answer.json()["reason"]) == (409, "unsupported_media")
     media = media_of(upload)
     assert (media.status, media.upload_id) == (MediaStatus.REJECTED, "")
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.head(media.r2_key)
 
 
@@ -225,7 +225,7 @@ def test_giving_up_removes_row_and_parts(
         answer = api.delete(path.format(upload=upload, id=media.pk))
     assert answer.status_code == 204
     assert not MediaFile.objects.exists()
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.stored_parts(media.r2_key, media.upload_id)
     assert api.delete(upload).status_code == 404
 
@@ -261,7 +261,7 @@ def test_uploads_forgotten_in_the_middle_go_with_their_parts(
     media = media_of(begun)
     MediaFile.objects.filter(pk=media.pk).update(created_at=Now() - timedelta(days=2))
     assert sweeping.remove_unconfirmed(FILES) == 1
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.stored_parts(media.r2_key, media.upload_id)
 
 

@@ -23,7 +23,7 @@ from jobs.models import Attempt, Job
 from jobs.states import AttemptState
 from media import orphans, verification
 from media.models import DerivationStatus, MediaFile, MediaStatus, StorageWalk, VoiceClone
-from media.storage import ObjectMissing, ObjectStorage, object_storage
+from media.storage import ObjectMissingError, ObjectStorage, object_storage
 from media.storage.filesystem import SignedFileSystemStorage
 from media.storage.s3 import PresignedS3Storage
 from projects.models import Project
@@ -145,7 +145,7 @@ def put(url: str) -> requests.Response:
 def is_there(key: str) -> bool:
     try:
         object_storage().head(key)
-    except ObjectMissing:
+    except ObjectMissingError:
         return False
     return True
 

@@ -6,7 +6,13 @@ import pytest
 
 from gpu_tasks.mediakit import ffmpeg
 from media.models import MediaType
-from media.probing import MAX_DURATION_MS, DurationUnknown, MediaTooLong, UnsupportedMedia, probe
+from media.probing import (
+    MAX_DURATION_MS,
+    DurationUnknownError,
+    MediaTooLongError,
+    UnsupportedMediaError,
+    probe,
+)
 from tests.gpu_tasks.films import make_film
 from tests.media import samples
 from tests.media.films import film, halves
@@ -177,7 +183,7 @@ def test_a_recording_whose_header_has_no_duration(saved: Callable[..., str]) -> 
     found = probe(recording)
     assert found.duration_ms == pytest.approx(400, abs=20)
     assert found.metadata["rotation"] == 0
-    with pytest.raises(DurationUnknown):
+    with pytest.raises(DurationUnknownError):
         probe(recording, max_scan_seconds=0)
 
 
@@ -196,7 +202,7 @@ def test_twelve_hours_and_no_longer(saved: Callable[..., str]) -> None:
     seconds = MAX_DURATION_MS // 1000
     longest = saved(samples.wav(frames=seconds, rate=1), "source.wav")
     assert probe(longest).duration_ms == MAX_DURATION_MS
-    with pytest.raises(MediaTooLong):
+    with pytest.raises(MediaTooLongError):
         probe(saved(samples.wav(frames=seconds + 1, rate=1), "source.wav"))
 
 
@@ -227,12 +233,12 @@ NO_MEDIA = {
 def test_no_media_whatever_its_name(
     saved: Callable[..., str], content: bytes, extension: str
 ) -> None:
-    with pytest.raises(UnsupportedMedia):
+    with pytest.raises(UnsupportedMediaError):
         probe(saved(content, f"source.{extension}"))
 
 
 def test_a_sound_without_a_sample(saved: Callable[..., str]) -> None:
-    with pytest.raises(UnsupportedMedia):
+    with pytest.raises(UnsupportedMediaError):
         probe(saved(samples.wav(frames=0), "source.wav"))
 
 
@@ -241,7 +247,7 @@ def test_a_playlist_makes_us_ask_nobody(
     saved: Callable[..., str], listener: tuple[int, list[str]], name: str
 ) -> None:
     port, asked = listener
-    with pytest.raises(UnsupportedMedia):
+    with pytest.raises(UnsupportedMediaError):
         probe(saved(samples.PLAYLIST % port, name))
     assert asked == []
 

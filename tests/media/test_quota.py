@@ -14,7 +14,7 @@ from auteur.api.problems import Problem
 from media import quota
 from media.files import request_upload
 from media.models import MediaFile, MediaStatus, VoiceClone
-from media.storage import ObjectMissing, ObjectStorage
+from media.storage import ObjectMissingError, ObjectStorage
 from projects.models import Project
 from tests.media import samples
 from tests.media.conftest import send
@@ -109,7 +109,7 @@ def test_what_was_not_told_is_counted_when_it_is_there(
     assert (refused.status_code, refused.json()["code"]) == (403, "storage_quota_exceeded")
     over.refresh_from_db()
     assert over.status == MediaStatus.REJECTED
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.head(over.r2_key)
     assert confirm(over).json()["reason"] == "storage_quota_exceeded"
 
@@ -136,7 +136,7 @@ def test_more_on_a_storage_of_others_is_refused_when_it_is_confirmed(
 ) -> None:
     media = uploaded(b"x" * 3_001)
     assert confirm(media).json()["code"] == "file_too_large"
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         s3_storage.head(media.r2_key)
 
 

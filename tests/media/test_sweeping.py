@@ -17,7 +17,7 @@ from media import sweeping
 from media.files import confirm_upload
 from media.kinds import FILES
 from media.models import MediaFile
-from media.storage import ObjectMissing, ObjectStorage
+from media.storage import ObjectMissingError, ObjectStorage
 from media.storage.filesystem import INCOMING, SignedFileSystemStorage
 from media.storage.s3 import PresignedS3Storage
 from tests.media import samples
@@ -50,7 +50,7 @@ def test_uploads_never_confirmed_go_with_their_objects(
 
     assert list(MediaFile.objects.all()) == [young]
     assert storage.head(young.r2_key)
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.head(old.r2_key)
 
 

@@ -19,7 +19,7 @@ from media import checking
 from media.files import confirm_upload
 from media.kinds import FILES
 from media.models import MediaFile, MediaStatus, MediaType
-from media.storage import ObjectMissing, ObjectStorage
+from media.storage import ObjectMissingError, ObjectStorage
 from media.storage.s3 import PresignedS3Storage
 from projects.models import Project
 from tests.media import samples
@@ -261,7 +261,7 @@ class TestConfirming:
         assert (told["status"], told["rejection"]["code"]) == ("rejected", code)
         assert problem.json()["reason"] == code
         assert problem.json()["detail"] == told["rejection"]["detail"] != ""
-        with pytest.raises(ObjectMissing):
+        with pytest.raises(ObjectMissingError):
             storage.head(media.r2_key)
 
     def test_an_empty_file_is_refused_at_once(
@@ -275,7 +275,7 @@ class TestConfirming:
         assert told["rejection"] == {
             "code": "empty_file", "detail": "The uploaded file is empty.",
         }  # fmt: skip
-        with pytest.raises(ObjectMissing):
+        with pytest.raises(ObjectMissingError):
             storage.head(media.r2_key)
 
     @pytest.mark.parametrize(

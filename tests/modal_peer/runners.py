@@ -84,13 +84,13 @@ def _report(function: str, payload: dict[str, Any], key: str, call_id: str) -> d
     from gpu_tasks.runtime.callback import Reporter
     from gpu_tasks.runtime.contract import Outcome
     from gpu_tasks.runtime.engine import contracts
-    from gpu_tasks.runtime.errors import Stopped
+    from gpu_tasks.runtime.errors import StoppedError
 
     outcome = canned_outcome(function)
     known = contracts()[function].payload.model_validate(payload)
     reporter = Reporter(payload=known, call_id=call_id, key=SecretStr(key))
     try:
         reporter.outcome(Outcome.model_validate(outcome))
-    except Stopped:
+    except StoppedError:
         logger.info("call %s stopped", call_id)
     return outcome

@@ -86,7 +86,7 @@ def test_as_many_words_as_the_bound_are_told_and_not_one_more(
 
     assert len(captions.words_of(document)) == 300
     monkeypatch.setattr(captions, "MAX_SPOKEN", 299)
-    with pytest.raises(captions.TooMuchSpoken):
+    with pytest.raises(captions.TooMuchSpokenProblem):
         captions.words_of(document)
 
 
@@ -99,7 +99,7 @@ def test_their_letters_are_bounded_with_the_speakers(
 
     assert len(captions.words_of(document, times)) == 100
     monkeypatch.setattr(captions, "MAX_SPOKEN_CHARACTERS", 100 * len("aSpeaker 1") - 1)
-    with pytest.raises(captions.TooMuchSpoken):
+    with pytest.raises(captions.TooMuchSpokenProblem):
         captions.words_of(document, times)
 
 

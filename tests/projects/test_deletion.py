@@ -13,7 +13,7 @@ from pymongo.collection import Collection
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auteur.api.problems import NotFound
+from auteur.api.problems import NotFoundProblem
 from media.models import MediaFile, MediaType
 from projects import deletion
 from projects.models import Project
@@ -89,7 +89,7 @@ def test_no_work_of_another_user_is_ended(
     make_user: Callable[..., User],
     hook_calls: list[tuple[uuid.UUID, bool, bool]],
 ) -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundProblem):
         deletion.delete(user_id=make_user().pk, project_id=project.pk)
 
     assert hook_calls == []

@@ -9,7 +9,7 @@ import pytest
 from pymongo.collection import Collection
 
 from accounts.models import User
-from auteur.api.problems import NotFound
+from auteur.api.problems import NotFoundProblem
 from projects import edl
 from projects.documents import (
     MAX_STACK_BYTES,
@@ -89,7 +89,7 @@ def test_another_users_document_is_neither_read_nor_made(
 ) -> None:
     stranger = make_user()
 
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundProblem):
         edl.read(project_id=project.pk, user_id=stranger.pk)
 
     assert edls.count_documents({"project_id": str(project.pk)}) == 1
@@ -100,7 +100,7 @@ def test_another_users_document_is_not_changed_or_deleted(
 ) -> None:
     stranger = make_user()
 
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundProblem):
         edl.compare_and_set(
             project_id=project.pk,
             user_id=stranger.pk,
@@ -128,7 +128,7 @@ def test_a_stale_edit_changes_nothing_and_tells_the_version(
 ) -> None:
     edit(project, 1, {"kind": "a"}, duration_ms=1)
 
-    with pytest.raises(edl.StaleEdl) as stale:
+    with pytest.raises(edl.StaleEdlProblem) as stale:
         edit(project, 1, {"kind": "b"}, duration_ms=2)
 
     assert stale.value.status_code == 412
@@ -166,7 +166,7 @@ def test_the_undo_stack_forgets_its_oldest_step_past_its_bytes(
 def test_an_edit_whose_inverse_fits_no_stack_is_refused(project: Project, stored: Stored) -> None:
     edit(project, 1, inverse_of(MAX_STACK_BYTES))
 
-    with pytest.raises(edl.EdlTooLarge):
+    with pytest.raises(edl.EdlTooLargeProblem):
         edit(project, 2, inverse_of(MAX_STACK_BYTES + 1))
 
     assert stored(project)["version"] == 2
@@ -202,5 +202,5 @@ def test_new_settings_make_a_missing_document(
 
 
 def test_a_project_without_a_row_has_no_document(user: User) -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundProblem):
         edl.read(project_id=uuid.uuid4(), user_id=user.pk)

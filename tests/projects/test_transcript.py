@@ -13,7 +13,7 @@ from pymongo.collection import Collection
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auteur.api.problems import NotFound
+from auteur.api.problems import NotFoundProblem
 from gpu_tasks.transcription.contract import Segment
 from projects import edl, transcript
 from projects.documents import (
@@ -147,7 +147,7 @@ def test_steps_of_before_deliveries_were_none_end_what_can_be_undone(
     step = {"edit": {"kind": "replace_segments"}, "bytes": 30, "created_at": timezone.now()}
     edls.update_one({"project_id": str(project.pk)}, {"$set": {"undo_stack": [step]}})
 
-    with pytest.raises(editing.NothingToUndo):
+    with pytest.raises(editing.NothingToUndoProblem):
         editing.undo(**key)
     merge(project, uuid.uuid4(), said("a1"))
 
@@ -211,7 +211,7 @@ def test_a_project_that_is_gone_takes_no_transcript(
     edl.delete(project_id=project.pk, user_id=project.user_id)
     Project.objects.filter(pk=project.pk).delete()
 
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundProblem):
         merge(project, uuid.uuid4(), said("too late"))
 
     assert edls.count_documents({"project_id": str(project.pk)}) == 0
@@ -246,7 +246,7 @@ def test_a_transcript_of_just_its_bound_fits_and_one_byte_more_does_not(
     room = MAX_TRANSCRIPT_BYTES - len(bson.encode(stored(project)["transcript"]))
 
     version = merge(project, media, [segment | {"text": "x" * room}])
-    with pytest.raises(transcript.TranscriptTooLarge) as refusal:
+    with pytest.raises(transcript.TranscriptTooLargeProblem) as refusal:
         merge(project, media, [segment | {"text": "x" * (room + 1)}])
 
     assert version == stored(project)["version"] == 3
@@ -276,7 +276,7 @@ def test_what_has_no_room_beside_a_delivery_can_no_longer_be_undone(
     assert len(document["transcript"]["segments"]) == 300
     assert document["transcript_bytes"] == len(bson.encode(document["transcript"]))
     assert len(bson.encode(document)) < 16 * 1024**2
-    with pytest.raises(editing.NothingToUndo):
+    with pytest.raises(editing.NothingToUndoProblem):
         editing.undo(**key)
 
 

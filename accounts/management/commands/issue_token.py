@@ -37,7 +37,7 @@ class Command(BaseCommand):
 def _user_of(email: str) -> User:
     try:
         email = signup.clean_email(email)
-    except signup.EmailRequired as exc:
+    except signup.EmailRequiredProblem as exc:
         raise CommandError("That is not an email address.") from exc
     user = User.objects.filter(email=email).first()
     if user is None:

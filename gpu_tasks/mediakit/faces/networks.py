@@ -19,7 +19,7 @@ from gpu_tasks.mediakit.film import Frame
 FOLDER = Path(__file__).parent / "models"
 
 
-class NetworkDamaged(Exception):
+class NetworkDamagedError(Exception):
     """A bundled file is missing, or is not the one that we know."""
 
 
@@ -54,12 +54,15 @@ IRIS = Network(
 
 
 def verified(network: Network, folder: Path = FOLDER) -> Path:
-    """Its file; raises ``NetworkDamaged`` where that is missing or is not what it should be."""
+    """Its file.
+
+    Raises ``NetworkDamagedError`` where that is missing or is not what it should be.
+    """
     path = folder / network.file
     if not path.is_file():
-        raise NetworkDamaged(f"{path} is missing")
+        raise NetworkDamagedError(f"{path} is missing")
     if hashlib.sha256(path.read_bytes()).hexdigest() != network.sha256:
-        raise NetworkDamaged(f"{path} is not the file that it should be: its SHA-256 differs")
+        raise NetworkDamagedError(f"{path} is not the file that it should be: its SHA-256 differs")
     return path
 
 

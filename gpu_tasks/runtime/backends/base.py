@@ -41,7 +41,7 @@ class CallStatus:
     """It waits, and its message had to be sent once more: ask more and more rarely."""
 
 
-class BackendUnavailable(Exception):
+class BackendUnavailableError(Exception):
     """The backend did not take the call; another attempt may succeed."""
 
 
@@ -55,17 +55,17 @@ class Backend(Protocol):
     def spawn(self, calls: Sequence[Call]) -> dict[UUID, str]:
         """Start calls; their ids by attempt, those that were not taken left out.
 
-        Raises ``BackendUnavailable`` where none can be.
+        Raises ``BackendUnavailableError`` where none can be.
         """
 
     def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:
         """How these calls stand; one that the backend does not know is `LOST`.
 
-        Raises ``BackendUnavailable`` where nothing can be learnt.
+        Raises ``BackendUnavailableError`` where nothing can be learnt.
         """
 
     def stop(self, call_ids: Collection[str]) -> None:
         """End these calls, whether they run or wait; ended ones are no error.
 
-        Raises ``BackendUnavailable`` where it must be tried again.
+        Raises ``BackendUnavailableError`` where it must be tried again.
         """

@@ -32,7 +32,7 @@ from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from gpu_tasks.runtime.callback import Reporter, attempt_key
 from gpu_tasks.runtime.contract import GpuClass, InputFile, Outcome, Payload
 from gpu_tasks.runtime.engine import Host, contracts
-from gpu_tasks.runtime.errors import ErrorCode, Stopped
+from gpu_tasks.runtime.errors import ErrorCode, StoppedError
 from gpu_tasks.runtime.isolated import IsolatedEngine
 from gpu_tasks.runtime.loading import Engines, Loaded
 
@@ -181,14 +181,14 @@ def _run(row: LocalCall, lease: Lease[LocalCall]) -> bool:
 
             def progress(share: float) -> None:
                 if lost.is_set():
-                    raise Stopped
+                    raise StoppedError
                 reporter.progress(share)
 
             progress(0.0)  # it no longer waits; who is not wanted any more need not load anything
             outcome = _outcome(row, payload, progress, reporter.place_for)
             _store_through_outages(lease, outcome)
         reporter.outcome(outcome)
-    except (Stopped, LeaseLostError):
+    except (StoppedError, LeaseLostError):
         logger.info("call %s stopped", row.pk)
         lease.fail()
     error = outcome.error if outcome else None

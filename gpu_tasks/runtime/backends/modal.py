@@ -16,7 +16,7 @@ from uuid import UUID
 import modal
 from django.conf import settings
 
-from gpu_tasks.runtime.backends.base import BackendUnavailable, Call, CallStatus
+from gpu_tasks.runtime.backends.base import BackendUnavailableError, Call, CallStatus
 from gpu_tasks.runtime.backends.modal_answers import (
     MISCONFIGURED,
     UNDER_WAY,
@@ -82,7 +82,7 @@ class ModalBackend:
         return {call_id: known.get(call_id, UNDER_WAY) for call_id in call_ids}
 
     def stop(self, call_ids: Collection[str]) -> None:
-        """Cancel these calls; raises ``BackendUnavailable`` if that must be tried again."""
+        """Cancel these calls; raises ``BackendUnavailableError`` if that must be tried again."""
         ends = asyncio.run(self._stop(call_ids))
         self._judge("stopped", ends, any_answer=not any(map(_is_error, ends.values())))
 
@@ -178,7 +178,7 @@ class ModalBackend:
                 "Modal: %d of %d calls not %s: %s", len(errors), len(ends), done, _text(errors[0])
             )
         if not any_answer:
-            raise BackendUnavailable(_text((wrong or errors)[0]))
+            raise BackendUnavailableError(_text((wrong or errors)[0]))
 
     def _alarm(self, count: int, done: str, exc: BaseException) -> None:
         """Somebody must look: for one reason at most once a minute."""

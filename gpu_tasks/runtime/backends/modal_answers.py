@@ -10,7 +10,7 @@ from modal_proto import api_pb2
 from pydantic import ValidationError
 
 from gpu_tasks.runtime.backends.base import CallState, CallStatus
-from gpu_tasks.runtime.backends.modal_outputs import NotPlain, value_of
+from gpu_tasks.runtime.backends.modal_outputs import NotPlainError, value_of
 from gpu_tasks.runtime.contract import Outcome
 from gpu_tasks.runtime.errors import ErrorCode
 
@@ -76,7 +76,7 @@ def status_of_outputs(call_id: str, found: api_pb2.FunctionGetOutputsResponse) -
         return _status_of_failure(call_id, output.result)
     try:
         return status_of_value(call_id, value_of(output))
-    except NotPlain as exc:
+    except NotPlainError as exc:
         logger.error("what call %s returned is refused: %s", call_id, exc)  # noqa: TRY400
         return CallStatus(CallState.DONE, Outcome.failed(ErrorCode.MODEL_ERROR))
 

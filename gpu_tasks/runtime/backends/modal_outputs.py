@@ -17,7 +17,7 @@ MAX_RESULT_BYTES = 4 * 1024 * 1024
 """Of an outcome; Modal itself holds what is above 2 MiB elsewhere, which is not fetched."""
 
 
-class NotPlain(Exception):
+class NotPlainError(Exception):
     """A result that is not CBOR, not here, too large, or with more in it than plain values."""
 
 
@@ -32,16 +32,16 @@ outputs_of = synchronize_api(_outputs_of)
 
 
 def value_of(output: api_pb2.FunctionGetOutputsItem) -> Any:
-    """The value that a function returned; raises ``NotPlain``."""
+    """The value that a function returned; raises ``NotPlainError``."""
     if output.data_format != api_pb2.DATA_FORMAT_CBOR:
-        raise NotPlain(f"data format {output.data_format}")
+        raise NotPlainError(f"data format {output.data_format}")
     data = output.result.data
     if not data or len(data) > MAX_RESULT_BYTES:
-        raise NotPlain(f"{len(data)} bytes")
+        raise NotPlainError(f"{len(data)} bytes")
     try:
         return cbor2.loads(data, semantic_decoders=defaultdict(lambda: _refuse))
     except (cbor2.CBORDecodeError, ValueError, RecursionError, MemoryError) as exc:
-        raise NotPlain(type(exc).__name__) from exc
+        raise NotPlainError(type(exc).__name__) from exc
 
 
 def _refuse(*_: object) -> NoReturn:

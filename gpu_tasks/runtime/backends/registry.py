@@ -4,7 +4,7 @@ from functools import cache
 
 from django.utils.module_loading import import_string
 
-from gpu_tasks.runtime.backends.base import Backend, BackendUnavailable
+from gpu_tasks.runtime.backends.base import Backend, BackendUnavailableError
 from gpu_tasks.runtime.backends.local import LocalBackend
 
 _BACKENDS: dict[str, Backend] = {"local": LocalBackend()}
@@ -17,13 +17,13 @@ def _elsewhere(path: str) -> Backend:
     try:
         backend: Backend = import_string(path)()
     except ImportError as exc:
-        raise BackendUnavailable(path) from exc
+        raise BackendUnavailableError(path) from exc
     return backend
 
 
 def backend_of(name: str) -> Backend:
     """The backend of that name, or of a class by its dotted path.
 
-    Raises ``BackendUnavailable`` for one that we no longer have.
+    Raises ``BackendUnavailableError`` for one that we no longer have.
     """
     return _BACKENDS[name] if name in _BACKENDS else _elsewhere(_PATHS.get(name, name))

@@ -16,7 +16,7 @@ from gpu_tasks.audio_generation.layers import LAYERS
 from gpu_tasks.audio_generation.mastering import CEILING, TARGET_LUFS
 from gpu_tasks.audio_generation.prompt import VOCABULARY
 from gpu_tasks.runtime.engine import Engine, load
-from gpu_tasks.runtime.errors import Stopped
+from gpu_tasks.runtime.errors import StoppedError
 from tests.gpu_tasks.audio_generation.calls import (
     centre_hertz,
     generate,
@@ -136,9 +136,9 @@ def test_a_cancelled_call_stops(engine: Engine, tmp_path: Path, at: float):
     def stop(share: float) -> None:
         told.append(share)
         if share >= at:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         generate(engine, tmp_path, payload("rain, wind and a piano", 2), stop)
     assert sum(share >= at for share in told) == 1
 

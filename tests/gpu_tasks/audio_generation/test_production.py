@@ -8,7 +8,7 @@ import pytest
 from gpu_tasks.audio_generation.contract import MODELS, RATE
 from gpu_tasks.audio_generation.mastering import TARGET_LUFS, loudness
 from gpu_tasks.runtime.engine import Engine, Host, load
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.runtime.runner import code_of
 from tests.gpu_tasks.audio_generation.calls import generate, payload, samples_of
 
@@ -64,9 +64,9 @@ def test_a_cancelled_call_stops_between_steps_and_the_engine_goes_on(
     def stop(share: float) -> None:
         told.append(share)
         if share > 0.2:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         generate(engine, tmp_path / "1", payload(), stop)
     assert sum(share > 0.2 for share in told) == 1
     assert not (tmp_path / "1" / "out" / "result" / "0").exists()

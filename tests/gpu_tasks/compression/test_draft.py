@@ -14,7 +14,7 @@ from gpu_tasks.compression.encoders import Encoder
 from gpu_tasks.compression.likeness import MEASURED_SECONDS
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.runtime.engine import Engine
-from gpu_tasks.runtime.errors import Stopped
+from gpu_tasks.runtime.errors import StoppedError
 from tests.gpu_tasks.compression.calls import compress, frames_of, refused, starts_at_once
 from tests.gpu_tasks.films import make_film, turned
 from tests.gpu_tasks.mediakit.test_ffmpeg import children
@@ -222,9 +222,9 @@ def test_a_cancelled_call_leaves_no_process(engine: Engine, tmp_path: Path, targ
 
     def stop(_share: float) -> None:
         running.extend(children())
-        raise Stopped
+        raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         compress(engine, tmp_path / "work", source, target, progress=stop)
     assert running
     assert children() == []

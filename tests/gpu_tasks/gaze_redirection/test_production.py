@@ -10,7 +10,7 @@ from gpu_tasks.gaze_redirection.contract import CONTRACT, MODELS
 from gpu_tasks.gaze_redirection.draft import DraftEngine
 from gpu_tasks.runtime import weights
 from gpu_tasks.runtime.engine import Engine, Host, load
-from gpu_tasks.runtime.errors import ErrorCode, Stopped
+from gpu_tasks.runtime.errors import ErrorCode, StoppedError
 from gpu_tasks.runtime.runner import code_of
 from tests.gpu_tasks.gaze_redirection.people import frames_of, write_film
 from tests.gpu_tasks.gaze_redirection.runs import run
@@ -75,9 +75,9 @@ def engine_with(network: Callable[[Any], Any]) -> Engine:
 
 def test_a_cancelled_call_stops(model_dir: Path, film: Path, tmp_path: Path):
     def stop(_share: float) -> None:
-        raise Stopped
+        raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         run(engine_with(lambda pictures: pictures), tmp_path, film, progress=stop)
 
 

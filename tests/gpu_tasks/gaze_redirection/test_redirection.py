@@ -19,7 +19,7 @@ from gpu_tasks.gaze_redirection.gaze import GAIN
 from gpu_tasks.gaze_redirection.redirection import Redirector, at_most, checked, rate_within
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.film import Film, Frame
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from tests.gpu_tasks.films import turned
 from tests.gpu_tasks.gaze_redirection.people import (
     CENTRE,
@@ -271,9 +271,9 @@ def test_progress_is_told_and_grows(tmp_path: Path, second: Path):
 def test_a_cancelled_call_stops(tmp_path: Path, second: Path):
     def stop(share: float) -> None:
         if share > 0.3:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         run(DraftEngine(), tmp_path, second, progress=stop)
 
 

@@ -8,7 +8,7 @@ import pytest
 from gpu_tasks.image_generation.contract import MAX_COUNT
 from gpu_tasks.runtime import engine as engines
 from gpu_tasks.runtime.engine import Engine
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from tests.gpu_tasks.image_generation.calls import generate, payload
 
 
@@ -50,9 +50,9 @@ def test_progress_grows_to_the_end(engine: Engine, tmp_path: Path):
 def test_who_stops_it_gets_no_further_picture(engine: Engine, tmp_path: Path):
     def stop(share: float) -> None:
         if share >= 0.5:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         generate(engine, tmp_path, payload(count=2), stop)
     assert [path.name for path in (tmp_path / "out" / "results").iterdir()] == ["0"]
 

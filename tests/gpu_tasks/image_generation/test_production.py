@@ -9,7 +9,7 @@ from gpu_tasks.image_generation.contract import MODELS
 from gpu_tasks.runtime import engine as engines
 from gpu_tasks.runtime.contract import EngineInfo
 from gpu_tasks.runtime.engine import Engine
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.runtime.runner import code_of
 from tests.gpu_tasks.image_generation import tiny
 from tests.gpu_tasks.image_generation.calls import generate, payload
@@ -90,9 +90,9 @@ def test_who_stops_it_leaves_no_model_on_the_gpu(
 
     def stop(share: float) -> None:
         if share > 0.1:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         generate(engine, tmp_path, payload(), stop)
     assert freed == [True]
 
@@ -100,9 +100,9 @@ def test_who_stops_it_leaves_no_model_on_the_gpu(
 def test_who_stops_it_gets_no_further_picture(engine: Engine, tmp_path: Path):
     def stop(share: float) -> None:
         if share > 0.6:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         generate(engine, tmp_path, payload(count=2), stop)
     assert [path.name for path in (tmp_path / "out" / "results").iterdir()] == ["0"]
 

@@ -14,7 +14,7 @@ from gpu_tasks.mediakit.faces.tracking import FaceTracker
 from gpu_tasks.mediakit.film import look
 from gpu_tasks.mediakit.mouth import opening_of
 from gpu_tasks.runtime.engine import Engine
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from tests.gpu_tasks.films import make_film, turned
 from tests.gpu_tasks.lip_sync.calls import (
     FRAME_RATE,
@@ -210,9 +210,9 @@ def test_progress_is_told_in_order(draft: Engine, speaker: Path, tmp_path: Path)
 def test_a_cancelled_call_stops_at_once(draft: Engine, speaker: Path, tmp_path: Path, share: float):
     def stop(done: float) -> None:
         if done > share:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         draft.run(payload(), workspace_of(tmp_path, speaker, SHORT, stop))
     assert not [one for one in psutil.Process().children() if "ffmpeg" in one.name()]
 

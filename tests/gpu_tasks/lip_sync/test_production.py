@@ -11,7 +11,7 @@ from gpu_tasks.lip_sync.contract import MODELS, LipSyncResult
 from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.mediakit.film import look
 from gpu_tasks.runtime.engine import Engine, Host, load
-from gpu_tasks.runtime.errors import ErrorCode, Stopped
+from gpu_tasks.runtime.errors import ErrorCode, StoppedError
 from gpu_tasks.runtime.runner import code_of
 from tests.gpu_tasks.lip_sync import tiny
 from tests.gpu_tasks.lip_sync.calls import (
@@ -101,9 +101,9 @@ def test_progress_is_told_in_order_and_a_cancelled_call_stops(
     def progress(share: float) -> None:
         told.append(share)
         if share > 0.5:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         engine.run(payload(), workspace_of(tmp_path, film, sound, progress))
     assert told == sorted(told)
     assert len(told) > 6

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from gpu_tasks.mediakit import ffmpeg
-from gpu_tasks.runtime.errors import Stopped
+from gpu_tasks.runtime.errors import StoppedError
 from tests.gpu_tasks.films import make_film
 
 ENDLESS = ["-f", "lavfi", "-re", "-i", "testsrc2=size=64x64:rate=10:duration=60"]
@@ -30,15 +30,15 @@ def test_progress_grows_to_the_whole(tmp_path: Path):
 
 def test_a_stop_kills_it(tmp_path: Path):
     def stop(_share: float) -> None:
-        raise Stopped
+        raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         ffmpeg.run([*ENDLESS, tmp_path / "film.mp4"], seconds=60.0, progress=stop)
     assert children() == []
 
 
 def test_a_failure_says_why(tmp_path: Path):
-    with pytest.raises(ffmpeg.FFmpegFailed, match="no-such-file"):
+    with pytest.raises(ffmpeg.FFmpegFailedError, match="no-such-file"):
         ffmpeg.run(["-i", tmp_path / "no-such-file", tmp_path / "film.mp4"])
 
 
@@ -47,7 +47,7 @@ def test_what_is_read_is_whole_or_fails(tmp_path: Path):
     arguments = [*ffmpeg.source(film), "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]
     with ffmpeg.reading(arguments) as output:
         assert len(output.read()) == 160 * 90 * 25
-    with pytest.raises(ffmpeg.FFmpegFailed):
+    with pytest.raises(ffmpeg.FFmpegFailedError):
         with ffmpeg.reading(["-i", tmp_path / "none", "-f", "rawvideo", "pipe:1"]) as output:
             output.read()
 
@@ -67,7 +67,7 @@ def write_on(path: Path) -> None:
 
 
 def test_what_it_refuses_while_we_write_is_told(tmp_path: Path):
-    with pytest.raises(ffmpeg.FFmpegFailed, match="nowhere"):
+    with pytest.raises(ffmpeg.FFmpegFailedError, match="nowhere"):
         write_on(tmp_path / "nowhere" / "film.mp4")
 
 
@@ -75,5 +75,5 @@ def test_a_playlist_is_no_source(tmp_path: Path):
     film = make_film(tmp_path / "film.mp4")
     playlist = tmp_path / "list.mp4"
     playlist.write_text(f"ffconcat version 1.0\nfile {film}\n")
-    with pytest.raises(ffmpeg.FFmpegFailed):
+    with pytest.raises(ffmpeg.FFmpegFailedError):
         ffmpeg.run([*ffmpeg.source(playlist), tmp_path / "out.mp4"])

@@ -170,7 +170,7 @@ def test_a_sound_that_cannot_be_decoded_is_told_of(
 
 def test_a_sound_is_not_blamed_for_what_else_goes_wrong(tmp_path: Path):
     film = look(make_film(tmp_path / "film.mp4"))
-    with pytest.raises(ffmpeg.FFmpegFailed, match="nowhere"):
+    with pytest.raises(ffmpeg.FFmpegFailedError, match="nowhere"):
         write_all(film, film.path, tmp_path / "nowhere" / "film.mp4")
 
 

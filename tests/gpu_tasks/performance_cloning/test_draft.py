@@ -20,7 +20,7 @@ from gpu_tasks.performance_cloning.contract import (
 )
 from gpu_tasks.performance_cloning.performance import driving_film
 from gpu_tasks.runtime.engine import Engine
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from tests.gpu_tasks.films import make_film, turned
 from tests.gpu_tasks.lip_sync.calls import damaged, filmed
 from tests.gpu_tasks.mediakit.faces.portrait import PORTRAIT, Place, portrait, scene
@@ -227,9 +227,9 @@ def test_a_cancelled_call_stops_at_once(
 ):
     def stop(done: float) -> None:
         if done > share:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         draft.run(payload(), workspace_of(tmp_path, PORTRAIT, performance, stop))
     assert not [one for one in psutil.Process().children() if "ffmpeg" in one.name()]
 

@@ -13,7 +13,7 @@ from gpu_tasks.performance_cloning.contract import (
     PerformanceCloningResult,
 )
 from gpu_tasks.runtime.engine import Host, load
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.runtime.runner import code_of
 from tests.gpu_tasks.films import make_film
 from tests.gpu_tasks.lip_sync.calls import filmed
@@ -95,10 +95,10 @@ def test_the_same_seed_makes_the_same_and_another_does_not(
 def test_a_cancelled_call_stops_between_steps(engine: Any, driving: Path, tmp_path: Path):
     def stop(share: float) -> None:
         if share > 0.3:
-            raise Stopped
+            raise StoppedError
 
     files = workspace_of(tmp_path, PORTRAIT, driving, stop)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         engine.run(payload(), files)
     assert not files.output("result").exists()
 

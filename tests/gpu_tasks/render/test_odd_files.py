@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from gpu_tasks.mediakit import ffmpeg, film
-from gpu_tasks.runtime.errors import Refusal
+from gpu_tasks.runtime.errors import InputRefusedError
 from media.derivation.pictures import made
 from media.inspection import inspect, look
 from media.limits import DECODING
-from media.probing import AnimatedPicture, PictureTooLarge, probe
+from media.probing import AnimatedPictureError, PictureTooLargeError, probe
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 
 SECONDS = 0.5
@@ -78,19 +78,19 @@ def animated(path: Path) -> Path:
     return path
 
 
-REFUSED: dict[str, tuple[Callable[[Path], Path], type[Refusal]]] = {
-    "large.png": (lambda path: photo(path, (10_000, 7_000), "1"), PictureTooLarge),
-    "larger.png": (lambda path: photo(path, (20_000, 10_000), "1"), PictureTooLarge),
-    "larger.jpg": (lambda path: photo(path, (20_000, 10_000)), PictureTooLarge),
-    "animated.png": (animated, AnimatedPicture),
-    "animated.webp": (animated, AnimatedPicture),
+REFUSED: dict[str, tuple[Callable[[Path], Path], type[InputRefusedError]]] = {
+    "large.png": (lambda path: photo(path, (10_000, 7_000), "1"), PictureTooLargeError),
+    "larger.png": (lambda path: photo(path, (20_000, 10_000), "1"), PictureTooLargeError),
+    "larger.jpg": (lambda path: photo(path, (20_000, 10_000)), PictureTooLargeError),
+    "animated.png": (animated, AnimatedPictureError),
+    "animated.webp": (animated, AnimatedPictureError),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_the_rest_is_refused_by_name(name: str, tmp_path: Path):
     make, refusal = REFUSED[name]
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(InputRefusedError) as caught:
         inspect(str(make(tmp_path / name)))
     assert (caught.value.code, caught.value.detail) == (refusal.code, refusal.detail)
 

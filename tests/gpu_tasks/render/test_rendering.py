@@ -12,8 +12,8 @@ import pytest
 
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import Clip, Format, Timeline
-from gpu_tasks.render.rendering import StandsStill, moving, stretches_at_once
-from gpu_tasks.runtime.errors import Stopped
+from gpu_tasks.render.rendering import RenderStandsStillError, moving, stretches_at_once
+from gpu_tasks.runtime.errors import StoppedError
 from tests.gpu_tasks.films import make_film, turned
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 from tests.gpu_tasks.render.films import (
@@ -119,9 +119,9 @@ def test_after_a_stop_only_the_rest_is_made(studio: Studio, spoken: Path):
 
     def stop_later(_share: float) -> None:
         if studio.made:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         studio.render(wanted, settings, [spoken], stop_later)
     made = list(studio.made)
     assert made
@@ -139,10 +139,10 @@ def test_a_stop_ends_ffmpeg_at_once(studio: Studio, spoken: Path):
         seen.append(len(_children()))
         if seen[-1]:
             stopped.set()
-            raise Stopped
+            raise StoppedError
 
     begun = time.monotonic()
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         studio.render(wanted, settings, [spoken], stop)
     assert stopped.is_set()
     assert _children() == []
@@ -163,7 +163,7 @@ def test_who_stands_still_is_noticed():
     tell(0.3)
     assert told == [0.1, 0.2, 0.2, 0.3]
     time.sleep(0.06)
-    with pytest.raises(StandsStill):
+    with pytest.raises(RenderStandsStillError):
         tell(0.3)
 
 

@@ -26,7 +26,7 @@ from gpu_tasks.runtime.callback import (
     signature,
 )
 from gpu_tasks.runtime.contract import EngineInfo, Failure, Outcome, OutputFile, Payload
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from tests.gpu_tasks.peer import Peer
 
 NOW = 1_760_000_000
@@ -161,9 +161,9 @@ def test_an_attempt_that_is_superseded_is_stopped_by_the_next_progress(peer: Pee
     sender.progress(0.1)
     time.sleep(PROGRESS_INTERVAL_SECONDS)
     sender.progress(0.2)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         sender.outcome(DONE)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         sender.progress(0.3)
 
 
@@ -186,7 +186,7 @@ def test_progress_that_nobody_hears_harms_nothing():
 
 def test_an_attempt_that_is_no_longer_wanted_is_stopped(peer: Peer):
     peer.statuses["/callback"] = [409]
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         reporter(peer).progress(0.5)
 
 
@@ -220,7 +220,7 @@ def test_the_outcome_is_given_up_after_some_tries(peer: Peer):
 
 def test_the_outcome_of_an_unwanted_attempt_is_not_tried_again(peer: Peer):
     peer.statuses["/callback"] = [409]
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         reporter(peer).outcome(DONE)
     assert len(peer.posts) == 1
 
@@ -279,5 +279,5 @@ def test_an_output_that_is_refused_is_not_asked_for_again(peer: Peer, status: in
 
 def test_an_unwanted_attempts_output_has_no_place(peer: Peer):
     peer.statuses["/callback/outputs"] = [409]
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         reporter(peer).place_for(MP4, 12)

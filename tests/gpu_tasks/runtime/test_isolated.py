@@ -10,7 +10,7 @@ import pytest
 from gpu_tasks.compression.draft import DraftEngine
 from gpu_tasks.runtime.confinement import MIB
 from gpu_tasks.runtime.engine import contracts
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.runtime.isolated import IsolatedEngine, limits_of, without_addresses
 from tests.gpu_tasks.compression.calls import compress, payload
 from tests.gpu_tasks.films import make_film
@@ -57,9 +57,9 @@ def test_what_is_wrong_with_the_input_is_told_as_the_engine_tells_it(
 
 def test_who_stops_it_ends_the_process(engine: IsolatedEngine, tmp_path: Path) -> None:
     def stop(_share: float) -> None:
-        raise Stopped
+        raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         compress(engine, tmp_path / "work", make_film(tmp_path / "film.mp4"), progress=stop)
     children = psutil.Process().children(recursive=True)
     assert not [one for one in children if "gpu_tasks.runtime.sandboxed" in " ".join(one.cmdline())]

@@ -23,7 +23,7 @@ from gpu_tasks.runtime.contract import (
     Wire,
 )
 from gpu_tasks.runtime.engine import Engine, Workspace, load
-from gpu_tasks.runtime.errors import POLICIES, EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import POLICIES, EngineError, ErrorCode, StoppedError
 from tests.gpu_tasks.peer import Peer
 from tests.gpu_tasks.recordings import SHORT, reference, word_error_rate
 from tests.gpu_tasks.transcription.calls import payload as transcription
@@ -242,8 +242,8 @@ def test_a_storage_that_does_not_listen_is_a_storage_error():
 
 def test_a_stopped_call_raises_and_leaves_nothing(peer: Peer, scratch: Path):
     peer.files["/in"] = b"x"
-    with pytest.raises(Stopped):
-        run(peer, raising(Stopped()))
+    with pytest.raises(StoppedError):
+        run(peer, raising(StoppedError()))
     assert peer.puts == {}
     assert list(scratch.iterdir()) == []
 
@@ -252,9 +252,9 @@ def test_a_call_can_be_stopped_while_its_input_is_fetched(peer: Peer, scratch: P
     peer.files["/in"] = b"x"
 
     def stop(_share: float) -> None:
-        raise Stopped
+        raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         runner.run(
             engine=CopyEngine(), payload=copying(peer), progress=stop, place_for=peer.place_for
         )

@@ -17,9 +17,9 @@ import pytest
 
 from gpu_tasks.runtime import sandbox, sources
 from gpu_tasks.runtime.confinement import MIB, Limits
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Refusal
-from gpu_tasks.runtime.sandbox import Limit, SandboxExceeded, SandboxFailed
-from gpu_tasks.runtime.sources import SourceLost, source_of
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError
+from gpu_tasks.runtime.sandbox import Limit, SandboxExceededError, SandboxFailedError
+from gpu_tasks.runtime.sources import SourceLostError, source_of
 from tests.waiting import until
 
 LIMITS = Limits(
@@ -35,7 +35,7 @@ def call(name: str, limits: Limits = LIMITS, **arguments: Any) -> Any:
 
 
 def exceeded(name: str, limits: Limits = LIMITS, **arguments: Any) -> Limit:
-    with pytest.raises(SandboxExceeded) as caught:
+    with pytest.raises(SandboxExceededError) as caught:
         call(name, limits, **arguments)
     return caught.value.limit
 
@@ -107,12 +107,12 @@ class TestSurroundings:
     @on_linux
     @pytest.mark.parametrize("family", ["AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK"])
     def test_no_network(self, family: str) -> None:
-        with pytest.raises(SandboxFailed, match=r"PermissionError: \[Errno 13\]"):
+        with pytest.raises(SandboxFailedError, match=r"PermissionError: \[Errno 13\]"):
             call("connect", family=family)
 
     @on_linux
     def test_no_programs_unless_asked_for(self) -> None:
-        with pytest.raises(SandboxFailed, match="PermissionError"):
+        with pytest.raises(SandboxFailedError, match="PermissionError"):
             call("start_program")
         assert call("start_program", WITH_PROGRAMS) == 0
 
@@ -127,7 +127,7 @@ class TestSurroundings:
 
 class TestEnds:
     def test_refusals_pass(self) -> None:
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(InputRefusedError) as caught:
             call("refuse", code="too_odd", detail="It is odd.")
         assert (caught.value.code, caught.value.detail) == ("too_odd", "It is odd.")
 
@@ -138,16 +138,16 @@ class TestEnds:
 
     @pytest.mark.parametrize("name", ["break_down", "missing"])
     def test_a_bug_is_no_fault_of_the_input(self, name: str) -> None:
-        with pytest.raises(SandboxFailed, match=r"KeyError: 'oops'|no attribute 'missing'"):
+        with pytest.raises(SandboxFailedError, match=r"KeyError: 'oops'|no attribute 'missing'"):
             call(name)
 
     def test_killed_by_somebody(self) -> None:
-        with pytest.raises(SandboxFailed, match="-9"):
+        with pytest.raises(SandboxFailedError, match="-9"):
             call("be_killed", number=signal.SIGKILL)
 
     @pytest.mark.parametrize("name", ["lie", "close_and_hang"])
     def test_a_child_that_something_took_over(self, name: str) -> None:
-        with pytest.raises(SandboxFailed):
+        with pytest.raises(SandboxFailedError):
             call(name)
 
     def test_programs_end_with_it(self, tmp_path: Path) -> None:
@@ -289,16 +289,16 @@ class TestReading:
         monkeypatch.setattr(sandbox, "READ_BYTES", 0)
         url = f"http://127.0.0.1:{server.server_port}/source"
         assert reads(url, "read_often", times=4) == 4 * len(CONTENT)
-        with pytest.raises(SandboxExceeded) as caught:
+        with pytest.raises(SandboxExceededError) as caught:
             reads(url, "read_often", times=5)
         assert caught.value.limit == Limit.INPUT
 
     def test_a_storage_that_is_away(self, server: Any) -> None:
         url = f"http://127.0.0.1:{server.server_port}/source"
         server.answers = 1
-        with pytest.raises(SourceLost):
+        with pytest.raises(SourceLostError):
             reads(url, "read_often", times=2)
-        with pytest.raises(SourceLost):
+        with pytest.raises(SourceLostError):
             source_of("http://127.0.0.1:9/source")
-        with pytest.raises(SourceLost):
+        with pytest.raises(SourceLostError):
             source_of("/nowhere/source.mp4")

@@ -9,7 +9,7 @@ pytest.importorskip("transformers")
 
 from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.runtime.engine import Host, load
-from gpu_tasks.runtime.errors import Stopped
+from gpu_tasks.runtime.errors import StoppedError
 from gpu_tasks.transcription.diarization import Diarization
 from tests.gpu_tasks.recordings import INTERVIEW, SHORT, sound_of
 from tests.gpu_tasks.transcription import tiny_pyannote
@@ -40,9 +40,9 @@ def test_turns_lie_within_the_sound_and_progress_is_told(diarized: Path):
 def test_it_stops_when_told(diarized: Path):
     def stop(share: float) -> None:
         if share > 0:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         Diarization(Host(diarized)).turns(sound_of(SHORT), stop)
 
 

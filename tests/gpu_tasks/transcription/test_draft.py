@@ -7,7 +7,7 @@ import pytest
 
 from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.runtime.engine import Engine
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.transcription.contract import DRAFT_LANGUAGES, Transcript, TranscriptionResult
 from tests.gpu_tasks.mediakit.test_loudness import at_level
 from tests.gpu_tasks.recordings import (
@@ -167,10 +167,10 @@ def test_only_english_is_understood(engine: Engine, tmp_path: Path, language: st
 def test_a_cancelled_call_stops_in_the_middle_and_writes_nothing(engine: Engine, tmp_path: Path):
     def stop_halfway(share: float) -> None:
         if share > 0.5:
-            raise Stopped
+            raise StoppedError
 
     workspace = workspace_with(MONOLOGUE, tmp_path, stop_halfway)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         engine.run(payload(), workspace)
     assert not workspace.output("transcript").exists()
 

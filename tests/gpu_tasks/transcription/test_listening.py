@@ -6,7 +6,7 @@ import pytest
 
 from gpu_tasks.mediakit.audio import RATE, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
-from gpu_tasks.runtime.errors import Stopped
+from gpu_tasks.runtime.errors import StoppedError
 from gpu_tasks.transcription.listening import listen
 from tests.gpu_tasks.recordings import tone, write_sound
 
@@ -17,10 +17,10 @@ def test_every_block_is_told_and_may_be_the_last(tmp_path: Path):
     def stop_in_the_middle(share: float) -> None:
         told.append(share)
         if share > 0.5:
-            raise Stopped
+            raise StoppedError
 
     recording = write_sound(tmp_path / "tone.wav", "pcm_s16le", tone(3.0), rate=RATE)
-    with open_media(recording) as container, pytest.raises(Stopped):
+    with open_media(recording) as container, pytest.raises(StoppedError):
         list(listen(SoundTrack(container), 1.0, stop_in_the_middle))
     assert told == sorted(told)
     assert 0.5 < told[-1] < 0.9

@@ -13,7 +13,7 @@ import torch
 from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.runtime import runner
 from gpu_tasks.runtime.engine import Engine, Host, load
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.transcription import production
 from gpu_tasks.transcription.contract import MODELS, Transcript
 from gpu_tasks.transcription.production import MIN_WORD_MS, ordered
@@ -110,10 +110,10 @@ def test_a_call_that_nobody_wants_any_more_stops(whispering: Engine, tmp_path: P
         nonlocal count
         count += 1
         if count == 30:
-            raise Stopped
+            raise StoppedError
 
     files = workspace_with(SHORT, tmp_path, stop)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         whispering.run(payload(speaker_diarization=False), files)
     assert not files.output("transcript").exists()
 

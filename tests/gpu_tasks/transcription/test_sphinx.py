@@ -9,7 +9,7 @@ import pytest
 
 from gpu_tasks.mediakit.audio import RATE, Samples
 from gpu_tasks.mediakit.speech.utterances import FRAME
-from gpu_tasks.runtime.errors import Stopped
+from gpu_tasks.runtime.errors import StoppedError
 from gpu_tasks.transcription.sphinx import CHUNK_SECONDS, Recogniser
 
 pytestmark = pytest.mark.xdist_group("draft")
@@ -57,9 +57,9 @@ def test_stopping_in_the_middle_leaves_the_recogniser_usable(
         nonlocal ticks
         ticks += 1
         if ticks == 3:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         recogniser.words(short_sound, stop_at_third)
     assert ticks == 3
     assert recogniser.words(short_sound, ignore)[-1].text == "letter"

@@ -11,7 +11,7 @@ pytest.importorskip("transformers")
 
 from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.runtime.engine import Host
-from gpu_tasks.runtime.errors import Stopped
+from gpu_tasks.runtime.errors import StoppedError
 from gpu_tasks.transcription import whisper as module
 from gpu_tasks.transcription.chunks import Chunk
 from gpu_tasks.transcription.turns import HeardWord
@@ -105,9 +105,9 @@ def test_each_token_is_a_chance_to_stop(whisper: Whisper):
         nonlocal ticks
         ticks += 1
         if ticks == 3:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         whisper.words([chunk(0.0, 2.0)], "en", stop)
     assert len(heard(whisper, chunk(0.0, 2.0))) == 5  # and harms no later call
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.runtime.engine import Engine, load
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.transcription.contract import Transcript
 from gpu_tasks.tts import draft
 from gpu_tasks.tts.contract import MAX_CHARACTERS, MAX_SPEED, MIN_SPEED, SAMPLE_RATE
@@ -177,10 +177,10 @@ def test_a_long_text_reports_as_it_goes(engine: Engine, tmp_path: Path):
 def test_a_cancelled_call_stops_in_the_middle_and_writes_nothing(engine: Engine, tmp_path: Path):
     def stop_halfway(share: float) -> None:
         if share > 0.4:
-            raise Stopped
+            raise StoppedError
 
     files = workspace_with(tmp_path, progress=stop_halfway)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         engine.run(payload(" ".join(["It rains."] * 100)), files)
     assert not files.output("result").exists()
 

@@ -13,7 +13,7 @@ import pytest
 
 from gpu_tasks.runtime import runner, weights
 from gpu_tasks.runtime.engine import Engine, Host, load
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.tts import planning
 from gpu_tasks.tts.contract import MAX_CHARACTERS, MIN_SPEED, MODELS, SAMPLE_RATE
 from gpu_tasks.tts.voices import NO_SPEECH, speech_of
@@ -159,10 +159,10 @@ def test_a_stopped_call_writes_nothing_and_leaves_nothing_to_the_next(
 
     def stop_soon(share: float) -> None:
         if share > 0.3:
-            raise Stopped
+            raise StoppedError
 
     files = workspace_with(tmp_path / "stopped", progress=stop_soon)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         engine.run(payload("Another text, which is a longer one."), files)
     assert not files.output("result").exists()
     assert speak(engine, tmp_path / "after", "Good morning.")[1].read_bytes() == before

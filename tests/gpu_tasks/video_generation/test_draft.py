@@ -10,7 +10,7 @@ import pytest
 from gpu_tasks.mediakit.film import Film, Frame
 from gpu_tasks.runtime import engine as engines
 from gpu_tasks.runtime.engine import Engine
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.video_generation.contract import Resolution, VideoGenerationResult
 from tests.gpu_tasks.video_generation.calls import generate, payload
 
@@ -83,9 +83,9 @@ def test_progress_grows_to_the_end(engine: Engine, tmp_path: Path):
 def test_who_stops_it_leaves_no_child_behind(engine: Engine, tmp_path: Path):
     def stop(share: float) -> None:
         if share > 0.3:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         generate(engine, tmp_path, payload("abstract"), stop)
     assert not [one for one in psutil.Process().children() if "ffmpeg" in one.name()]
 

@@ -11,7 +11,7 @@ from gpu_tasks.mediakit.film import Film
 from gpu_tasks.runtime import engine as engines
 from gpu_tasks.runtime.contract import EngineInfo
 from gpu_tasks.runtime.engine import Engine
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.runtime.runner import code_of
 from gpu_tasks.video_generation.contract import MAX_SECONDS, MIN_SECONDS, MODELS
 from gpu_tasks.video_generation.contract import VideoGenerationResult as Result
@@ -45,9 +45,9 @@ def made(
 def stopping_after(engine: Engine, root: Path, share: float) -> None:
     def stop(done: float) -> None:
         if done > share:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         generate(engine, root, payload(), stop)
 
 

@@ -8,7 +8,7 @@ import pytest
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.mediakit.decoding import TOO_LONG
 from gpu_tasks.runtime.engine import Engine
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.video_query.contract import EvidenceKind, Said
 from tests.gpu_tasks.films import lying_film, make_film, turned
 from tests.gpu_tasks.recordings import BROKEN, FIXTURES, SHORT
@@ -110,9 +110,9 @@ def test_measuring_sound_can_be_stopped(engine: Engine, talking: Path, tmp_path:
         nonlocal told
         told += share == 1.0
         if told:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         ask(engine, talking, tmp_path, "How loud is it?", progress=stop)
 
 
@@ -128,9 +128,9 @@ def test_progress_grows_to_one_listening_included(engine: Engine, talking: Path,
 def test_it_stops_when_told(engine: Engine, talking: Path, tmp_path: Path, at: float):
     def stop(share: float) -> None:
         if share >= at:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         ask(engine, talking, tmp_path, "What do they say?", progress=stop)
 
 

@@ -11,7 +11,7 @@ import torch
 
 from gpu_tasks.runtime import runner
 from gpu_tasks.runtime.engine import Engine, Host, load
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.video_query import production
 from gpu_tasks.video_query.contract import (
     MAX_QUESTION,
@@ -111,9 +111,9 @@ def test_progress_grows_to_one_while_it_looks_and_talks(
 def test_it_stops_when_told(looking: Engine, film: Path, tmp_path: Path, at: float):
     def stop(share: float) -> None:
         if share >= at:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         ask(looking, film, tmp_path, QUESTION, progress=stop)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gpu_tasks.mediakit import ffmpeg, film
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, Stopped
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.video_query.sampling import MAX_FRAMES, MIN_FRAMES, Still, stills, times
 from tests.gpu_tasks.films import make_film, turned
 
@@ -73,8 +73,8 @@ def test_taking_them_can_be_stopped(silent: Path):
     def stop(share: float) -> None:
         told.append(share)
         if share > 0.3:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         stills(film.look(silent), stop)
     assert told == sorted(told)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from auteur.api.problems import NotFound, Problem
+from auteur.api.problems import NotFoundProblem, Problem
 from jobs.features.base import plain
-from jobs.features.parameters import Parameters, VoiceField, VoiceNotReady
+from jobs.features.parameters import Parameters, VoiceField, VoiceNotReadyProblem
 from media.models import MediaStatus, VoiceClone
 
 pytestmark = pytest.mark.django_db
@@ -45,14 +45,14 @@ def test_a_ready_voice_of_the_user(user):
 
 def test_another_users_voice_is_not_there(user, make_user):
     for voice_id in (make_voice(make_user()).pk, uuid.uuid4()):
-        with pytest.raises(NotFound) as caught:
+        with pytest.raises(NotFoundProblem) as caught:
             validated(user, str(voice_id))
         assert caught.value.extra["errors"][0]["field"] == "voice_id"
 
 
 @pytest.mark.parametrize("status", [MediaStatus.UPLOADING, MediaStatus.REJECTED])
 def test_a_voice_without_a_confirmed_sample(user, status):
-    with pytest.raises(VoiceNotReady) as caught:
+    with pytest.raises(VoiceNotReadyProblem) as caught:
         validated(user, str(make_voice(user, status).pk))
     problem: Problem = caught.value
     assert (problem.status_code, problem.default_code) == (422, "voice_not_ready")

@@ -18,7 +18,7 @@ from media import deletion, limits
 from media.derivation import work
 from media.derivation.states import DERIVATIONS
 from media.models import DerivationStatus, MediaFile, MediaType
-from media.storage import ObjectMissing, ObjectStorage
+from media.storage import ObjectMissingError, ObjectStorage
 from media.storage.s3 import PresignedS3Storage
 from media.tasks import derive
 from tests.media import samples
@@ -107,7 +107,7 @@ def test_a_message_that_comes_twice_does_nothing_more(
     work.run(talk.pk)
     storage.delete(again(talk).thumbnail_r2_key)
     work.run(talk.pk)
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.head(again(talk).thumbnail_r2_key)
 
 
@@ -165,7 +165,7 @@ def test_deleting_removes_what_was_made(
     with django_capture_on_commit_callbacks(execute=True):
         deletion.delete_media(user_id=talk.user_id, media_id=talk.pk)
     for key in (*keys, talk.r2_key):
-        with pytest.raises(ObjectMissing):
+        with pytest.raises(ObjectMissingError):
             storage.head(key)
 
 
@@ -186,7 +186,7 @@ def test_media_deleted_meanwhile_leaves_nothing(
     monkeypatch.setattr(work, "derive", derive_and_lose)
     work.run(talk.pk)
     for key in talk.derived_keys().values():
-        with pytest.raises(ObjectMissing):
+        with pytest.raises(ObjectMissingError):
             storage.head(key)
 
 

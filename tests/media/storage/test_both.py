@@ -14,9 +14,9 @@ from media.storage import (
     STORAGE_ERRORS,
     InvalidKey,
     ObjectInfo,
-    ObjectMissing,
+    ObjectMissingError,
     ObjectStorage,
-    ObjectTooLarge,
+    ObjectTooLargeError,
     object_storage,
 )
 from media.storage.filesystem import SignedFileSystemStorage
@@ -90,9 +90,9 @@ def test_other_puts_and_writes_replace(storage: ObjectStorage) -> None:
 
 
 def test_what_is_not_there(storage: ObjectStorage) -> None:
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.head(KEY)
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.read(KEY, 10)
     # S3 does not tell those who may not list its keys whether one exists.
     assert requests.get(storage.presigned_get(KEY), timeout=10).status_code in (403, 404)
@@ -102,22 +102,22 @@ def test_what_is_not_there(storage: ObjectStorage) -> None:
 def test_deleted_objects_are_gone(storage: ObjectStorage) -> None:
     storage.write(KEY, b"x", "video/mp4")
     storage.delete(KEY)
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.head(KEY)
 
 
 def test_a_part_of_a_key_is_no_object(storage: ObjectStorage) -> None:
     storage.write(KEY, b"x", "video/mp4")
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.head("users/1/media/2")
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.read(f"{KEY}/more", 10)
 
 
 def test_read_takes_up_to_its_limit(storage: ObjectStorage) -> None:
     storage.write(KEY, b"12345", "application/json")
     assert storage.read(KEY, 5) == b"12345"
-    with pytest.raises(ObjectTooLarge):
+    with pytest.raises(ObjectTooLargeError):
         storage.read(KEY, 4)
 
 

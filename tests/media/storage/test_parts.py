@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from media.storage import InvalidKey, ObjectInfo, ObjectMissing, ObjectStorage
+from media.storage import InvalidKey, ObjectInfo, ObjectMissingError, ObjectStorage
 from media.storage.filesystem import SignedFileSystemStorage
 from media.storage.multipart import (
     MAX_PARTS,
@@ -79,7 +79,7 @@ def test_parts_in_any_order_become_the_object(storage: ObjectStorage, upload_id:
     assert send(storage, upload_id, 2, last) == 200
     assert send(storage, upload_id, 1, first) == 200
     assert sizes(storage, upload_id) == [(1, LEAST), (2, 1000)]
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.head(KEY)
 
     storage.join_parts(KEY, upload_id, storage.stored_parts(KEY, upload_id))
@@ -102,9 +102,9 @@ def test_what_is_over_takes_no_more(storage: ObjectStorage, upload_id: str) -> N
     storage.join_parts(KEY, upload_id, parts)
 
     assert requests.put(url, b"y", timeout=10).status_code in GONE
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.stored_parts(KEY, upload_id)
-    with suppress(ObjectMissing):  # S3 may say that it is done
+    with suppress(ObjectMissingError):  # S3 may say that it is done
         storage.join_parts(KEY, upload_id, parts)
     storage.abort_parts(KEY, upload_id)
     assert storage.read(KEY, 10) == b"x"
@@ -117,9 +117,9 @@ def test_an_aborted_upload_leaves_nothing(storage: ObjectStorage, upload_id: str
     storage.abort_parts(KEY, upload_id)
 
     assert requests.put(url, b"x", timeout=10).status_code in GONE
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.stored_parts(KEY, upload_id)
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.head(KEY)
     assert storage.unfinished(before=datetime.now(UTC) + timedelta(days=1)) == []
 
@@ -135,7 +135,7 @@ def test_a_listing_that_meets_the_end_is_not_taken_for_no_parts(
         yield from []
 
     monkeypatch.setattr(Path, "iterdir", joined_meanwhile)
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         filesystem_storage.stored_parts(KEY, upload_id)
 
 
@@ -154,7 +154,7 @@ def test_the_storage_tells_which_are_unfinished(storage: ObjectStorage, upload_i
 
     assert storage.remove_unfinished(name)
     assert not storage.remove_unfinished(name)
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.stored_parts(KEY, upload_id)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from media.storage.ranges import ByteRange, NotSatisfiable, requested_range
+from media.storage.ranges import ByteRange, NotSatisfiableError, requested_range
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,11 @@ def test_what_is_not_understood_means_all(header: str) -> None:
 
 @pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-20", "bytes=-0"])
 def test_beyond_the_end(header: str) -> None:
-    with pytest.raises(NotSatisfiable):
+    with pytest.raises(NotSatisfiableError):
         requested_range(header, 10)
 
 
 @pytest.mark.parametrize("header", ["bytes=0-", "bytes=-1"])
 def test_nothing_to_take_a_range_of(header: str) -> None:
-    with pytest.raises(NotSatisfiable):
+    with pytest.raises(NotSatisfiableError):
         requested_range(header, 0)

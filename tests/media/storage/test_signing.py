@@ -3,7 +3,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from media.storage import InvalidKey
-from media.storage.signing import Grant, SignatureInvalid, SignedUrls, UrlExpired
+from media.storage.signing import Grant, SignatureInvalidProblem, SignedUrls, UrlExpiredProblem
 
 URLS = SignedUrls(base_url="http://localhost:8000/storage/", signing_key="k" * 40)
 NOW = 1_750_000_000.0
@@ -30,7 +30,7 @@ def test_good_for_fifteen_minutes(seconds: int) -> None:
 
 @pytest.mark.parametrize("seconds", [900, 901, 86_400])
 def test_and_no_longer(seconds: int) -> None:
-    with pytest.raises(UrlExpired):
+    with pytest.raises(UrlExpiredProblem):
         URLS.verify("PUT", KEY, signed(), now=NOW + seconds)
 
 
@@ -43,41 +43,41 @@ def test_nothing_can_be_altered_or_left_out(name: str, value: str | None) -> Non
         del pairs[name]
     else:
         pairs[name] = value
-    with pytest.raises(SignatureInvalid):
+    with pytest.raises(SignatureInvalidProblem):
         URLS.verify("PUT", KEY, urlencode(pairs), now=NOW)
 
 
 @pytest.mark.parametrize("more", ["once=1", "expires=9999999999", "x=", "size_bytes=8"])
 def test_nothing_can_be_added(more: str) -> None:
-    with pytest.raises(SignatureInvalid):
+    with pytest.raises(SignatureInvalidProblem):
         URLS.verify("PUT", KEY, f"{signed(size_bytes=7)}&{more}", now=NOW)
-    with pytest.raises(SignatureInvalid):
+    with pytest.raises(SignatureInvalidProblem):
         URLS.verify("PUT", KEY, f"{more}&{signed(size_bytes=7)}", now=NOW)
 
 
 def test_neither_key_nor_method_can_be_exchanged() -> None:
-    with pytest.raises(SignatureInvalid):
+    with pytest.raises(SignatureInvalidProblem):
         URLS.verify("GET", KEY, signed("PUT"), now=NOW)
-    with pytest.raises(SignatureInvalid):
+    with pytest.raises(SignatureInvalidProblem):
         URLS.verify("PUT", KEY.replace("1", "2"), signed("PUT"), now=NOW)
 
 
 def test_another_key_signs_otherwise() -> None:
     others = SignedUrls(base_url=URLS.base_url, signing_key="other")
-    with pytest.raises(SignatureInvalid):
+    with pytest.raises(SignatureInvalidProblem):
         others.verify("PUT", KEY, signed(), now=NOW)
 
 
 def test_values_cannot_imitate_parameters() -> None:
     one = signed(filename="a&size_bytes=7")
     assert URLS.verify("PUT", KEY, one, now=NOW).filename == "a&size_bytes=7"
-    with pytest.raises(SignatureInvalid):
+    with pytest.raises(SignatureInvalidProblem):
         URLS.verify("PUT", KEY, one.replace("%26", "&").replace("%3D", "="), now=NOW)
 
 
 @pytest.mark.parametrize("query", ["", "signature=", "signature", "expires=1", "&&=&", "%ff=%00"])
 def test_no_signature_at_all(query: str) -> None:
-    with pytest.raises(SignatureInvalid):
+    with pytest.raises(SignatureInvalidProblem):
         URLS.verify("PUT", KEY, query, now=NOW)
 
 

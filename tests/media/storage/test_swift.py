@@ -14,8 +14,8 @@ from botocore.exceptions import ClientError
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from media.storage import ObjectMissing
-from media.storage.checking import CHECKS, ROOM, Trial, Unfit
+from media.storage import ObjectMissingError
+from media.storage.checking import CHECKS, ROOM, Trial, UnfitStorageError
 from media.storage.filesystem import SignedFileSystemStorage
 from media.storage.s3 import PresignedS3Storage
 from tests.media.conftest import BUCKET
@@ -66,7 +66,7 @@ def test_a_signed_put_is_taken_with_its_size_and_type_and_no_others(
     assert put(url, b"123") == 403
     assert put(url.replace("/2/", "/3/"), b"123", **once) == 403
     assert put(url.replace("Expires=900", "Expires=9000"), b"123", **once) == 403
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         swift.head(KEY)
 
     assert put(url, b"123", **once) == 200
@@ -143,5 +143,5 @@ def test_storage_check_finds_nothing_missing_in_our_own(
 def test_storage_check_finds_a_server_that_checks_no_signature(
     s3_storage: PresignedS3Storage,
 ) -> None:
-    with pytest.raises(Unfit, match="another signature"):
+    with pytest.raises(UnfitStorageError, match="another signature"):
         CHECKS["signed PUT"](Trial(s3_storage, f"users/nobody/{ROOM}/here"))

@@ -11,7 +11,7 @@ import pytest
 import requests
 from pytest_django import Settings
 
-from media.storage import InvalidKey, ObjectMissing
+from media.storage import InvalidKey, ObjectMissingError
 from media.storage.filesystem import SignedFileSystemStorage
 from media.storage.views import CHUNK_BYTES
 
@@ -34,7 +34,7 @@ def problem(answer: requests.Response) -> tuple[int, str]:
 
 
 def assert_nothing_stored(store: SignedFileSystemStorage) -> None:
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         store.head(KEY)
     assert not [path for path in store.root.rglob("*") if path.is_file()]
 

@@ -9,8 +9,8 @@ import pytest
 
 from gpu_tasks.mediakit.audio import RATE, Block, Samples
 from gpu_tasks.mediakit.speech.utterances import Utterance
-from gpu_tasks.runtime.errors import Refusal
-from media.probing import UnsupportedMedia
+from gpu_tasks.runtime.errors import InputRefusedError
+from media.probing import UnsupportedMediaError
 from media.voices import samples
 from media.voices.samples import (
     MAX_PLATEAU_SHARE,
@@ -40,7 +40,7 @@ def examine(content: bytes) -> VoiceSample:
 
 
 def refusal(content: bytes) -> str:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(InputRefusedError) as caught:
         examine(content)
     return caught.value.code
 
@@ -97,22 +97,22 @@ def test_a_sound_that_does_not_decode():
 
 @pytest.mark.parametrize("content", [files.TEXT, files.PLAYLIST % 9, files.image()])
 def test_what_is_no_sound_at_all(content: bytes):
-    with pytest.raises(UnsupportedMedia):
+    with pytest.raises(UnsupportedMediaError):
         examine(content)
 
 
 def test_the_shortest_and_the_longest_speech():
     samples.check_speech(MIN_SPEECH_MS)
     samples.check_speech(MAX_SPEECH_MS)
-    with pytest.raises(Refusal, match="'too_little_speech'"):
+    with pytest.raises(InputRefusedError, match="'too_little_speech'"):
         samples.check_speech(MIN_SPEECH_MS - 1)
-    with pytest.raises(Refusal, match="'too_much_speech'"):
+    with pytest.raises(InputRefusedError, match="'too_much_speech'"):
         samples.check_speech(MAX_SPEECH_MS + 1)
 
 
 def test_the_longest_sample():
     samples.check_length(MAX_SAMPLE_SECONDS * 1000)
-    with pytest.raises(Refusal, match="'sample_too_long'"):
+    with pytest.raises(InputRefusedError, match="'sample_too_long'"):
         samples.check_length(MAX_SAMPLE_SECONDS * 1000 + 1)
 
 
@@ -121,13 +121,13 @@ def test_a_sound_that_lasts_longer_than_its_container_said(speech: Samples):
     inside = Block(limit - 10, speech[:10], 1.0)
     past = Block(limit - 10, speech[: 10 + RATE // 1000], 1.0)
     assert list(samples._bounded(iter([inside]))) == [inside]
-    with pytest.raises(Refusal, match="'sample_too_long'"):
+    with pytest.raises(InputRefusedError, match="'sample_too_long'"):
         list(samples._bounded(iter([inside, past])))
 
 
 def test_the_softest_sound():
     quiet = Block(0, np.array([0, -SILENT_PEAK], np.int16), 1.0)
-    with pytest.raises(Refusal, match="'silent'"):
+    with pytest.raises(InputRefusedError, match="'silent'"):
         samples.check_level([quiet])
     samples.check_level([quiet, Block(2, np.array([-SILENT_PEAK - 1], np.int16), 1.0)])
 
@@ -140,7 +140,7 @@ def test_the_most_of_a_plateau():
 
     allowed = round(MAX_PLATEAU_SHARE * 10_000)
     samples.check_clipping(with_peaks(allowed))
-    with pytest.raises(Refusal, match="'clipped'"):
+    with pytest.raises(InputRefusedError, match="'clipped'"):
         samples.check_clipping(with_peaks(allowed + 1))
 
 
@@ -150,5 +150,5 @@ def test_a_second_voice_must_be_heard_for_some_time():
     alone = [Utterance(0, first, 1.0)]
     samples.check_speaker(alone)
     samples.check_speaker([*alone, Utterance(0, second[: 2 * RATE], 1.0)])
-    with pytest.raises(Refusal, match="'several_speakers'"):
+    with pytest.raises(InputRefusedError, match="'several_speakers'"):
         samples.check_speaker([*alone, Utterance(0, second, 1.0)])

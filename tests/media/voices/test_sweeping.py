@@ -11,7 +11,7 @@ from jobs.orchestrator.sweeping import sweep_all
 from media import sweeping
 from media.kinds import VOICES
 from media.models import VoiceClone
-from media.storage import ObjectMissing, ObjectStorage
+from media.storage import ObjectMissingError, ObjectStorage
 from media.storage.s3 import PresignedS3Storage
 from tests.media.voices.conftest import Bring
 
@@ -41,7 +41,7 @@ def test_voices_never_confirmed_go_with_their_samples(
 
     assert set(VoiceClone.objects.all()) == {young, ready}
     assert storage.head(young.sample_r2_key)
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.head(old.sample_r2_key)
 
 

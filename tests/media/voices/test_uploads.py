@@ -18,7 +18,7 @@ from gpu_tasks.mediakit.audio import Samples
 from media import checking
 from media.kinds import VOICES
 from media.models import MediaStatus, VoiceClone
-from media.storage import ObjectMissing, ObjectStorage
+from media.storage import ObjectMissingError, ObjectStorage
 from media.storage.s3 import PresignedS3Storage
 from media.voices import uploads
 from media.voices.uploads import CONSENT_STATEMENT, CONSENT_VERSION
@@ -196,7 +196,7 @@ class TestConfirming:
         assert api.get("/voices").json()["voices"][0]["rejected"] == code
         voice.refresh_from_db()
         assert (voice.status, voice.rejection) == (MediaStatus.REJECTED, code)
-        with pytest.raises(ObjectMissing):
+        with pytest.raises(ObjectMissingError):
             storage.head(voice.sample_r2_key)
 
     @pytest.mark.parametrize("content", [samples.image(), samples.TEXT], ids=["picture", "text"])

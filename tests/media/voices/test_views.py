@@ -13,7 +13,7 @@ from accounts.models import User
 from jobs import lifecycle
 from jobs.models import Job
 from media.models import MediaStatus, VoiceClone
-from media.storage import ObjectMissing, ObjectStorage
+from media.storage import ObjectMissingError, ObjectStorage
 from tests.media.voices.conftest import SPEECH, Bring, Confirm
 
 FIELDS = {
@@ -74,7 +74,7 @@ def test_row_and_object_go(
         answer = api.delete(f"/voices/{voice.pk}")
     assert (answer.status_code, answer.content) == (204, b"")
     assert not VoiceClone.objects.exists()
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         storage.head(voice.sample_r2_key)
     assert api.delete(f"/voices/{voice.pk}").status_code == 404
 

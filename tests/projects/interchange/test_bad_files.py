@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from gpu_tasks.runtime.errors import Refusal
+from gpu_tasks.runtime.errors import InputRefusedError
 from projects.interchange import foreign, guarding, limits, sandboxing, terms
 from projects.interchange.formats import FORMATS
-from projects.interchange.sandboxing import UnreadableFile, accepted
+from projects.interchange.sandboxing import UnreadableFileProblem, accepted
 from projects.interchange.terms import ForeignTrack
 
 ENTITIES = '<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
@@ -50,7 +50,7 @@ def clip_item(inside: str) -> str:
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("text", ["", "\0", "hello", "{", "[]", "<a>", "null", "1", '{"a": 1}'])
 def test_what_is_of_no_format_is_refused(text: str, form: str) -> None:
-    with pytest.raises(Refusal):
+    with pytest.raises(InputRefusedError):
         read(text, form)
 
 
@@ -72,7 +72,7 @@ def test_what_is_of_no_format_is_refused(text: str, form: str) -> None:
     ids=lambda text: text[:40],
 )
 def test_xml_that_is_none_or_multiplies_is_refused(text: str) -> None:
-    with pytest.raises(Refusal):
+    with pytest.raises(InputRefusedError):
         read(text, "fcp_xml")
 
 
@@ -101,7 +101,7 @@ def test_the_document_type_that_editors_write_is_read() -> None:
     ids=lambda text: text[:40],
 )
 def test_json_that_is_no_timeline_is_refused(text: str) -> None:
-    with pytest.raises(Refusal):
+    with pytest.raises(InputRefusedError):
         read(text, "otio")
 
 
@@ -119,7 +119,7 @@ EVENT = "001  AX V C 00:00:00:00 00:00:01:00 {} {}\n* FROM CLIP NAME: a.mov\n"
     ids=["lengths differ", "no time", "too many", "long line"],
 )
 def test_edit_lists_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises((Refusal, limits.CannotHold)):
+    with pytest.raises((InputRefusedError, limits.CannotHoldProblem)):
         read(text, "cmx3600")
 
 
@@ -181,7 +181,7 @@ def test_what_would_take_too_much_takes_it_from_a_child(name: str) -> None:
     if name.startswith("large"):
         assert len(sandboxing.read(text, form, 25.0)[0].pieces) >= 1000
     else:
-        with pytest.raises(UnreadableFile) as raised:
+        with pytest.raises(UnreadableFileProblem) as raised:
             sandboxing.read(text, form, 25.0)
         assert told in str(raised.value.detail)
     grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
@@ -201,5 +201,5 @@ def test_what_would_take_too_much_takes_it_from_a_child(name: str) -> None:
     ids=str,
 )
 def test_a_timeline_without_tracks_is_told_so(timeline: dict[str, Any]) -> None:
-    with pytest.raises((Refusal, limits.CannotHold)):
+    with pytest.raises((InputRefusedError, limits.CannotHoldProblem)):
         read(json.dumps({"OTIO_SCHEMA": "Timeline.1", **timeline}), "otio")

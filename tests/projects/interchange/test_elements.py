@@ -3,7 +3,7 @@
 import pytest
 from django.conf import settings
 
-from gpu_tasks.runtime.errors import Refusal
+from gpu_tasks.runtime.errors import InputRefusedError
 from projects.interchange import foreign, limits, sandboxing, times
 from projects.interchange.terms import ForeignTrack, Piece
 from tests.projects.interchange.elements import ELEMENTS
@@ -38,10 +38,10 @@ def test_an_element_is_held_or_refused_by_name(element: Element) -> None:
         expected = element.plays if element.fate == "read" else PLAIN
         assert film(tracks()) == [*expected]
     elif element.fate == foreign.UNREADABLE:
-        with pytest.raises(Refusal, match=foreign.UNREADABLE):
+        with pytest.raises(InputRefusedError, match=foreign.UNREADABLE):
             tracks()
     else:
-        with pytest.raises(limits.CannotHold) as raised:
+        with pytest.raises(limits.CannotHoldProblem) as raised:
             tracks()
         assert {each["what"] for each in raised.value.extra["items"]} == {element.fate}
 
@@ -57,7 +57,7 @@ def test_a_part_of_a_timeline_is_written_or_refused_by_name(part: Part, form: st
         back = there_and_back(of, form)
         assert (part.look(back) == part.look(part.tracks)) == (fate == "written")
     else:
-        with pytest.raises(limits.CannotHold) as raised:
+        with pytest.raises(limits.CannotHoldProblem) as raised:
             there_and_back(of, form)
         assert {each["what"] for each in raised.value.extra["items"]} == {fate}
 

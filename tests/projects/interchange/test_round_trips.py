@@ -213,7 +213,7 @@ def test_any_film_comes_back_or_is_refused_by_name(
     refused: dict[str, Any] = {}
     try:
         back = there_and_back({**of, "tracks": left}, form)
-    except limits.CannotHold as exc:
+    except limits.CannotHoldProblem as exc:
         refused = exc.extra
     if refused:
         told = {each["what"] for each in refused["items"]}
@@ -257,7 +257,7 @@ def test_what_a_format_cannot_hold_is_named() -> None:
     fast = clip("a", 0, 0, 2000, effects=[SPEED])
     of = document(15, track(fast, clip("b", 5000, 0, 9)), track(clip("c", 0, 0, 99), name="s"))
 
-    with pytest.raises(limits.CannotHold) as raised:
+    with pytest.raises(limits.CannotHoldProblem) as raised:
         limits.check(of, "cmx3600")
 
     told = [(each["what"], each.get("clip_id")) for each in raised.value.extra["items"]]
@@ -268,13 +268,13 @@ def test_what_a_format_cannot_hold_is_named() -> None:
     ("at", "end"), [(3_600_000, 1000), (0, 86_400_000)], ids=["late start", "a day long"]
 )
 def test_cmx_3600_has_the_times_of_a_day(at: int, end: int) -> None:
-    with pytest.raises(limits.CannotHold):
+    with pytest.raises(limits.CannotHoldProblem):
         limits.check(document(25, track(clip("a", at, 0, end))), "cmx3600")
     limits.check(document(25, track(clip("a", at, 0, end))), "fcp_xml")
 
 
 def test_an_empty_timeline_is_no_edit_list() -> None:
-    with pytest.raises(limits.CannotHold):
+    with pytest.raises(limits.CannotHoldProblem):
         limits.check(document(25, track()), "cmx3600")
     assert there_and_back(document(25), "otio") == []
     assert there_and_back(document(25, track()), "fcp_xml")[0]["clips"] == []

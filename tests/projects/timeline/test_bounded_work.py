@@ -121,10 +121,10 @@ def test_a_costly_edit_is_not_tried_again_and_again(monkeypatch: pytest.MonkeyPa
 
     def attempt() -> None:
         tries.append(1)
-        raise edl.StaleEdl(version=2)
+        raise edl.StaleEdlProblem(version=2)
 
     monkeypatch.setattr(editing, "MAX_TRYING_SECONDS", 0)
-    with pytest.raises(edl.StaleEdl):
+    with pytest.raises(edl.StaleEdlProblem):
         editing.on_the_latest(attempt)
 
     assert len(tries) == 2

@@ -142,7 +142,7 @@ class Editor:
 
     def undo(self, *_: int) -> None:
         if not self.promised.past:
-            with pytest.raises(editing.NothingToUndo):
+            with pytest.raises(editing.NothingToUndoProblem):
                 editing.undo(**self.key)
             return
         editing.undo(**self.key)
@@ -150,7 +150,7 @@ class Editor:
 
     def redo(self, *_: int) -> None:
         if not self.promised.future:
-            with pytest.raises(editing.NothingToRedo):
+            with pytest.raises(editing.NothingToRedoProblem):
                 editing.redo(**self.key)
             return
         editing.redo(**self.key)

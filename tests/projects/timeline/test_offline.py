@@ -325,5 +325,5 @@ def test_media_that_is_deleted_while_a_clip_comes(
         with in_between('SELECT "media_files"', delete_it):
             assert operate(api, project, add(film, 0, clip_id="late")).status_code == 200
         error = deleted[0].exception(timeout=20)
-    assert isinstance(error, deletion.MediaInUse) is not forced
+    assert isinstance(error, deletion.MediaInUseProblem) is not forced
     assert marks(project) == {"late": forced}

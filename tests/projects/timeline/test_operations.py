@@ -8,7 +8,7 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from projects.models import Project
-from projects.timeline.content import Refused
+from projects.timeline.content import EditError
 from projects.timeline.draft import Draft
 from projects.timeline.operations import Operation, Operations
 from projects.timeline.shape import Id, TrackName
@@ -32,7 +32,7 @@ def renaming() -> Iterator[None]:
         def apply(self, draft: Draft) -> None:
             lane = draft.lane(self.track_id)
             if lane.track["name"] == self.name:
-                raise Refused("name", "same_name", "It has this name.")
+                raise EditError("name", "same_name", "It has this name.")
             lane.track = {**lane.track, "name": self.name}
 
     yield

@@ -15,7 +15,7 @@ from media.models import MediaFile, MediaType
 from projects import authoring, transcript
 from projects.models import Project
 from projects.timeline import changes, editing, operations, rules
-from projects.timeline.content import Content, Refused, all_clips
+from projects.timeline.content import Content, EditError, all_clips
 from projects.timeline.draft import Draft
 from projects.timeline.shape import TrackShape
 from tests.projects.timeline import naive, walk
@@ -55,7 +55,7 @@ def tried(before: Content, step: walk.Step) -> Content:
         operation.apply(draft)
         after = draft.content()
         rules.check(before, after)
-    except (Refused, ValueError, APIException):
+    except (EditError, ValueError, APIException):
         return before
     return after
 
@@ -102,7 +102,7 @@ def plainly(content: Content, operations: list[Any]) -> Any:
     try:
         for each in operations:
             content = naive.apply(content, each)
-    except Refused as exc:
+    except EditError as exc:
         return exc.code
     return content
 
@@ -113,7 +113,7 @@ def at_once(content: Content, operations: list[Any]) -> Any:
     try:
         for each in operations:
             each.apply(draft)
-    except Refused as exc:
+    except EditError as exc:
         return exc.code
     return draft.content()
 
@@ -202,13 +202,13 @@ def test_what_is_stored_stays_right_and_all_is_undone_and_redone(
         editing.undo(**key)
         assert kept() == before
         check_stored(stored())
-    with pytest.raises(editing.NothingToUndo):
+    with pytest.raises(editing.NothingToUndoProblem):
         editing.undo(**key)
     for after in history[1:]:
         editing.redo(**key)
         assert kept() == after
         check_stored(stored())
-    with pytest.raises(editing.NothingToRedo):
+    with pytest.raises(editing.NothingToRedoProblem):
         editing.redo(**key)
 
 

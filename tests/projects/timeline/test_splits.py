@@ -16,7 +16,7 @@ from gpu_tasks.render.contract import Captions, Output
 from gpu_tasks.render.plan import Plan, Ramp, Stretch, plan
 from media.models import MediaFile
 from projects.rendering import timelines
-from projects.timeline.content import PERMILLE, Content, Refused, duration_of
+from projects.timeline.content import PERMILLE, Content, EditError, duration_of
 from projects.timeline.dividing import joined_with, trimmed
 from projects.timeline.placing import halves
 from projects.timeline.shape import ClipShape, TrackShape
@@ -94,7 +94,7 @@ def divided(film: Content, cuts: list[tuple[int, int]]) -> Content:
         chosen = every[number % len(every)]
         at = chosen["start_ms"] + where % chosen["duration_ms"]
         wanted = {"op": "split_clip", "clip_id": chosen["id"], "at_ms": at}
-        with contextlib.suppress(Refused, ValidationError):  # at an edge, or within a dissolve
+        with contextlib.suppress(EditError, ValidationError):  # at an edge, or within a dissolve
             film = after(film, wanted)
     return film
 

@@ -10,7 +10,7 @@ from gpu_tasks.mediakit.faces.networks import (
     IRIS,
     MESH,
     Network,
-    NetworkDamaged,
+    NetworkDamagedError,
     sigmoid,
     verified,
 )
@@ -28,12 +28,12 @@ def test_a_changed_network_is_refused(tmp_path: Path) -> None:
     content = bytearray((tmp_path / IRIS.file).read_bytes())
     content[-1] ^= 1
     (tmp_path / IRIS.file).write_bytes(content)
-    with pytest.raises(NetworkDamaged, match="SHA-256"):
+    with pytest.raises(NetworkDamagedError, match="SHA-256"):
         verified(IRIS, tmp_path)
 
 
 def test_a_missing_network_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NetworkDamaged, match=r"face_landmark\.tflite is missing"):
+    with pytest.raises(NetworkDamagedError, match=r"face_landmark\.tflite is missing"):
         verified(MESH, tmp_path)
 
 

@@ -18,10 +18,10 @@ from modal_proto import api_pb2
 from pytest_django import Settings
 
 from gpu_tasks.runtime.backends import modal as modal_backend
-from gpu_tasks.runtime.backends.base import BackendUnavailable, Call, CallState
+from gpu_tasks.runtime.backends.base import BackendUnavailableError, Call, CallState
 from gpu_tasks.runtime.backends.modal import BATCH_SECONDS, ModalBackend
 from gpu_tasks.runtime.backends.modal_answers import status_of_value
-from gpu_tasks.runtime.backends.modal_outputs import MAX_RESULT_BYTES, NotPlain, value_of
+from gpu_tasks.runtime.backends.modal_outputs import MAX_RESULT_BYTES, NotPlainError, value_of
 from gpu_tasks.runtime.callback import attempt_key
 from gpu_tasks.runtime.contract import Contract
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
@@ -119,7 +119,7 @@ SHARED = [1]
 def test_what_is_more_than_plain_values_is_refused(data: bytes):
     output = api_pb2.FunctionGetOutputsItem(data_format=api_pb2.DATA_FORMAT_CBOR)
     output.result.data = data
-    with pytest.raises(NotPlain):
+    with pytest.raises(NotPlainError):
         value_of(output)
 
 
@@ -215,7 +215,7 @@ def test_an_answer_that_never_comes_holds_up_nothing(
     assert len(backend.spawn(calls)) == 4
     assert time.monotonic() - started < 3.0
     modal_peer.plays_next(Scenario.SILENCE)
-    with pytest.raises(BackendUnavailable):
+    with pytest.raises(BackendUnavailableError):
         backend.spawn([noop()])
     assert len(ids(backend)) == 1
 
@@ -230,7 +230,7 @@ def test_where_no_call_is_taken_the_backend_is_unavailable(
     caplog: pytest.LogCaptureFixture,
 ):
     modal_peer.plays(scenario)
-    with pytest.raises(BackendUnavailable):
+    with pytest.raises(BackendUnavailableError):
         backend.spawn([noop(), noop()])
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
@@ -245,7 +245,7 @@ def test_a_wrong_setting_raises_one_alarm_and_no_error_of_a_user(
     backend._functions.clear()
     modal_peer.plays(scenario)
     for _ in range(3):
-        with pytest.raises(BackendUnavailable):
+        with pytest.raises(BackendUnavailableError):
             backend.spawn([noop(), noop()])
     (alarm,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "MODAL_*" in alarm.getMessage()
@@ -260,7 +260,7 @@ def test_without_a_token_nothing_is_asked(
         lambda: backend.poll(["fc-1"]),
         lambda: backend.stop(["fc-1"]),
     ):
-        with pytest.raises(BackendUnavailable, match="MODAL_TOKEN_ID"):
+        with pytest.raises(BackendUnavailableError, match="MODAL_TOKEN_ID"):
             work()
     assert modal_peer.book.tokens == set()
 
@@ -271,9 +271,9 @@ def test_what_cannot_be_asked_after_is_not_judged(
 ):
     call_ids = ids(backend, 3)
     modal_peer.plays(scenario)
-    with pytest.raises(BackendUnavailable):
+    with pytest.raises(BackendUnavailableError):
         backend.poll(call_ids)
-    with pytest.raises(BackendUnavailable):
+    with pytest.raises(BackendUnavailableError):
         backend.stop(call_ids)
     modal_peer.plays(Scenario.SUCCESS)
     assert {one.state for one in backend.poll(call_ids).values()} == {CallState.DONE}
@@ -290,7 +290,7 @@ def test_a_server_that_went_away_is_found_again(backend: ModalBackend, modal_pee
     ]
     for work in works:
         started = time.monotonic()
-        with pytest.raises(BackendUnavailable):
+        with pytest.raises(BackendUnavailableError):
             work()
         assert time.monotonic() - started < BATCH_SECONDS / 2
     modal_peer.start()
@@ -305,7 +305,7 @@ def test_a_server_that_is_not_there_yet_costs_a_bounded_time(
     monkeypatch.setenv("MODAL_SERVER_URL", "http://127.0.0.1:9")
     monkeypatch.setattr(modal_backend, "BATCH_SECONDS", 1.0)
     started = time.monotonic()
-    with pytest.raises(BackendUnavailable):
+    with pytest.raises(BackendUnavailableError):
         ModalBackend().spawn([noop()])
     assert time.monotonic() - started < 5.0
 
@@ -326,7 +326,7 @@ def test_a_function_that_was_deployed_anew_is_looked_up_again(
     ids(backend)
     modal_peer.book.looked_up.clear()
     modal_peer.plays_next(Scenario.FUNCTION_MISSING)
-    with pytest.raises(BackendUnavailable):
+    with pytest.raises(BackendUnavailableError):
         backend.spawn([noop()])
     assert len(ids(backend)) == 1
     assert len(modal_peer.book.looked_up) == 1

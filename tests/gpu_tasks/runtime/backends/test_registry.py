@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from auteur.devstack.processes import BASE_DIR
-from gpu_tasks.runtime.backends.base import BackendUnavailable
+from gpu_tasks.runtime.backends.base import BackendUnavailableError
 from gpu_tasks.runtime.backends.local import LocalBackend
 from gpu_tasks.runtime.backends.modal import ModalBackend
 from gpu_tasks.runtime.backends.registry import backend_of
@@ -29,7 +29,7 @@ def test_backends_by_name():
 
 
 def test_a_backend_that_we_do_not_have_is_unavailable():
-    with pytest.raises(BackendUnavailable):
+    with pytest.raises(BackendUnavailableError):
         backend_of("gpu_tasks.runtime.backends.nowhere.Backend")
 
 
