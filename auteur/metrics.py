@@ -26,7 +26,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from auteur.api import problems
-from jobs import books
+from jobs import ledger_audit
 from jobs.heartbeat import LOST_AFTER
 from jobs.models import Job, WorkerHeartbeat
 from jobs.states import ENDED, OPEN, JobStatus
@@ -72,7 +72,7 @@ def _answer(method: str, path: str) -> tuple[HTTPStatus, str, bytes]:
 class Audit:
     """What one walk over the tables found."""
 
-    report: books.Report
+    report: ledger_audit.Report
     ended: tuple[Row, ...]
     """Jobs that ended, by type and status."""
 
@@ -108,8 +108,8 @@ class Audits:
 
 
 def _audited(limit: timedelta) -> Audit:
-    with transaction.atomic(durable=True), books.consistently(limit):
-        report = books.check(limit=1)
+    with transaction.atomic(durable=True), ledger_audit.consistently(limit):
+        report = ledger_audit.check(limit=1)
         ended = tuple(_count(Job.objects.filter(status__in=ENDED), "type", "status"))
     if report.total:
         logger.error("the books are off in %d places: run ledger_verify", report.total)
@@ -175,7 +175,7 @@ def _repair(waking: QuerySet[Job]) -> Iterator[Metric]:
     yield _gauge("workers_alive", "Worker children with a fresh heartbeat.", alive.count())
 
 
-def _books(report: books.Report) -> Iterator[Metric]:
+def _books(report: ledger_audit.Report) -> Iterator[Metric]:
     yield _family(
         "ledger_discrepancies",
         "What is off in the books, as of the last audit; `ledger_verify` tells more.",

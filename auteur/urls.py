@@ -7,7 +7,7 @@ from django.views.generic import RedirectView
 from accounts.login import StaffLogin
 from auteur import health
 from auteur.api.schema_views import DocsView, SchemaView
-from jobs import books_admin, costs_admin
+from jobs import costs_admin, ledger_audit_admin
 
 admin.site.login_form = StaffLogin
 
@@ -23,7 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("health/ready", health.ready),
     path(
         "admin/credits/credits/verify/",
-        admin.site.admin_view(books_admin.verify),
+        admin.site.admin_view(ledger_audit_admin.verify),
         name="verify-books",
     ),
     path(

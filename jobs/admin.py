@@ -285,7 +285,7 @@ def _cancel(request: HttpRequest, job: Job, given: Mapping[str, Any]) -> str:
 
 def _requeue(request: HttpRequest, job: Job, given: Mapping[str, Any]) -> str:
     _feature(job)
-    attempt = lifecycle.requeue(job_id=job.pk, by=by_staff(request), reason=given["reason"])
+    attempt = lifecycle.requeue_job(job_id=job.pk, by=by_staff(request), reason=given["reason"])
     return f"Requeued with attempt {attempt.number}."
 
 

@@ -32,7 +32,7 @@ MAX_JOBS_WITH_ID = 200
 
 
 @dataclass(frozen=True)
-class Experience:
+class DurationStatistics:
     """Seconds that the last jobs of a feature took; None where there were none."""
 
     p50: float | None
@@ -41,11 +41,11 @@ class Experience:
     """From when a machine began to the end, all waiting left out."""
 
 
-def experience(feature: str) -> Experience:
+def duration_statistics(feature: str) -> DurationStatistics:
     """How long a feature's jobs take."""
     ((whole, run),) = sql.run("recent_seconds", type=feature, limit=RECENT_JOBS)
     p50, p90 = whole or (None, None)
-    return Experience(p50, p90, run)
+    return DurationStatistics(p50, p90, run)
 
 
 def jobs_of(user_id: UUID) -> QuerySet[Job]:
@@ -151,7 +151,7 @@ def estimated_end(job: Job) -> datetime | None:
 
 
 def _usual_seconds(job: Job) -> float:
-    return experience(job.type).run_p50 or feature_of(job.type).expected_seconds
+    return duration_statistics(job.type).run_p50 or feature_of(job.type).expected_seconds
 
 
 def output_of(job: Job) -> dict[str, Any] | None:

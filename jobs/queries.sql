@@ -218,7 +218,7 @@ attempt AS (
 )
 SELECT attempt_id FROM mine
 
--- name: release
+-- name: finish
 -- It leaves them with what it has made of each.
 {mine},
 given AS (
@@ -238,7 +238,7 @@ SET state = %(leaves)s, worker = NULL,
 FROM mine JOIN given ON given.id = mine.attempt_id WHERE job_attempts.id = mine.attempt_id
 RETURNING job_attempts.id
 
--- name: put_back
+-- name: requeue
 -- A claim is undone, for another worker to try.
 {mine},
 job AS (
@@ -383,7 +383,7 @@ SELECT percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY whole),
 ) AS recent
 
 
--- # The books: rows with `user_id` and `job_id`, whose rules are in jobs/books.py
+-- # The books: rows with `user_id` and `job_id`, whose rules are in jobs/ledger_audit.py
 
 -- name: books_totals
 SELECT now(), (SELECT count(*) FROM credits), (SELECT count(*) FROM credit_transactions),

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from auteur.api.problems import Problem
 from jobs.features.base import Feature, plain
-from jobs.queries import experience
+from jobs.queries import duration_statistics
 
 LIFETIME = timedelta(minutes=15)
 
@@ -60,7 +60,7 @@ def estimate(*, feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) 
     price = _price_today(feature, parameters)
     expires_at = timezone.now().replace(microsecond=0) + LIFETIME
     terms = _terms(feature, user_id, parameters)
-    recent = experience(feature.name)
+    recent = duration_statistics(feature.name)
     return Estimate(
         credits=price.credits,
         price_version=price.version,

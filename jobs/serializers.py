@@ -84,7 +84,8 @@ class EstimateSerializer(serializers.Serializer[Any]):
     )
     expires_at = serializers.DateTimeField(help_text="The end of the quote.")
     seconds_p50 = serializers.FloatField(
-        allow_null=True, help_text="From request to result; null where there is no experience."
+        allow_null=True,
+        help_text="From request to result; null where there is no experience.",
     )
     seconds_p90 = serializers.FloatField(allow_null=True)
 

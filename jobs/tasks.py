@@ -41,7 +41,7 @@ class JobTask(Task):
             logger.warning("%s waits for a store: %s", self.name, type(exc).__name__)
             for state in self.ends:
                 if step := HOLDING.get(AttemptState(state)):
-                    workflow.hand_back(step, _ids(args[0]))
+                    workflow.release(step, _ids(args[0]))
             return
         for attempt_id in args[0]:
             lifecycle.fail(

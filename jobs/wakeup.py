@@ -46,7 +46,7 @@ def _nudge() -> None:
         logger.warning("orchestrator not nudged: %s", type(exc).__name__)
 
 
-class Bell:
+class WakeSignal:
     """The orchestrator's end: wait for a nudge, but never longer than a poll interval."""
 
     def __init__(self) -> None:

@@ -32,8 +32,8 @@ OUTAGE_PAUSE = timedelta(seconds=5)
 """How long an attempt waits after a store was away."""
 BATCH_SECONDS = 20.0
 """After this, what is left of a batch waits again: its leases must not run out on it."""
-HAND_BACK_TRIES = 30
-HAND_BACK_PAUSE_SECONDS = 1.0
+RELEASE_TRIES = 30
+RELEASE_PAUSE_SECONDS = 1.0
 """Before each try to give up claims after an outage."""
 
 
@@ -42,7 +42,7 @@ def prepare(attempt_ids: Sequence[UUID]) -> None:
     worker = current_worker()
     held = lifecycle.claim(step=PREPARE, attempt_ids=attempt_ids, worker=worker)
     done = _each(PREPARE, held, _prepared)
-    _release(PREPARE, worker, done)
+    _finish(PREPARE, worker, done)
     failpoint("after_commit_prepare")
 
 
@@ -86,7 +86,7 @@ def _spawn(backend: str, calls: Sequence[Call]) -> None:
     except CALLS_AWAY as exc:
         # It has none of them. What its answer was lost of reports too early, and is told to stop.
         logger.warning("%d calls wait: %s", len(calls), type(exc).__name__)
-        _put_back(DISPATCH, [call.attempt_id for call in calls], OUTAGE_PAUSE)
+        _requeue(DISPATCH, [call.attempt_id for call in calls], OUTAGE_PAUSE)
         return
     failpoint("after_spawn")
     lifecycle.calls_started(call_ids=started)
@@ -129,7 +129,7 @@ def collect(attempt_ids: Sequence[UUID]) -> None:
     worker = current_worker()
     held = lifecycle.claim(step=COLLECT, attempt_ids=attempt_ids, worker=worker)
     done = _each(COLLECT, held, _collected)
-    _release(COLLECT, worker, done)
+    _finish(COLLECT, worker, done)
     failpoint("after_commit_collect")
 
 
@@ -165,7 +165,7 @@ def _each(
     started = time.monotonic()
     for place, attempt in enumerate(attempts):
         if time.monotonic() - started > BATCH_SECONDS:
-            _put_back(step, [late.pk for late in attempts[place:]], timedelta(0))
+            _requeue(step, [late.pk for late in attempts[place:]], timedelta(0))
             break
         try:
             done[attempt.pk] = work(attempt)
@@ -174,7 +174,7 @@ def _each(
             if is_refusal(exc):
                 _break_off(step, attempt.pk, EngineError(ErrorCode.STORAGE_ERROR))
             else:
-                _put_back(step, [attempt.pk], OUTAGE_PAUSE)
+                _requeue(step, [attempt.pk], OUTAGE_PAUSE)
         except Exception as exc:
             if not isinstance(exc, EngineError):
                 logger.exception("%s of %s failed", step.name, attempt.pk)
@@ -182,16 +182,16 @@ def _each(
     return done
 
 
-def hand_back(step: Step, attempt_ids: Sequence[UUID]) -> None:
+def release(step: Step, attempt_ids: Sequence[UUID]) -> None:
     """After an outage: give up what this child still holds, for it lives and is not thought lost.
 
     Where the store stays away for longer, the leases run out.
     """
-    for _ in range(HAND_BACK_TRIES):
-        time.sleep(HAND_BACK_PAUSE_SECONDS)
+    for _ in range(RELEASE_TRIES):
+        time.sleep(RELEASE_PAUSE_SECONDS)
         try:
             if step.repeatable:
-                _put_back(step, attempt_ids, timedelta(0))
+                _requeue(step, attempt_ids, timedelta(0))
             else:  # calls may have been started
                 for attempt_id in attempt_ids:
                     _break_off(step, attempt_id, EngineError(ErrorCode.GPU_UNAVAILABLE))
@@ -200,12 +200,12 @@ def hand_back(step: Step, attempt_ids: Sequence[UUID]) -> None:
             connection.close()
 
 
-def _put_back(step: Step, attempt_ids: Sequence[UUID], after: timedelta) -> None:
-    lifecycle.put_back(
+def _requeue(step: Step, attempt_ids: Sequence[UUID], after: timedelta) -> None:
+    lifecycle.requeue(
         step=step,
         attempt_ids=attempt_ids,
         after=after,
-        fault=False,
+        crashed=False,
         worker=current_worker(),
     )
 
@@ -219,14 +219,14 @@ def _break_off(step: Step, attempt_id: UUID, exc: Exception) -> None:
     )
 
 
-def _release(step: Step, worker: str, done: dict[UUID, dict[str, Any]]) -> None:
+def _finish(step: Step, worker: str, done: dict[UUID, dict[str, Any]]) -> None:
     """Leave the step all at once; where the database refuses a value, one by one."""
     try:
-        lifecycle.release(step=step, worker=worker, values=done)
+        lifecycle.finish(step=step, worker=worker, values=done)
     except DataError:
         for attempt_id, values in done.items():
             try:
-                lifecycle.release(step=step, worker=worker, values={attempt_id: values})
+                lifecycle.finish(step=step, worker=worker, values={attempt_id: values})
             except DataError as exc:
                 logger.warning("%s of %s made what cannot be stored", step.name, attempt_id)
                 _break_off(step, attempt_id, exc)

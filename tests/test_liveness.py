@@ -221,7 +221,7 @@ def held_by(attempt: Attempt, worker: str, silent_for: float) -> None:
 
 def is_still_held(attempt: Attempt) -> bool:
     Job.objects.update(wake_at=Now())
-    repair.look()
+    repair.reconcile()
     attempt.refresh_from_db()
     return attempt.state == DISPATCH.holds
 

@@ -121,6 +121,6 @@ class Body:
 
     def free(self) -> None:
         """Nobody needs it any more."""
-        self._budget.give_back(self._who, self._counted)
+        self._budget.release(self._who, self._counted)
         self._counted = 0
         self.file.close()

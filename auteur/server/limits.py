@@ -57,7 +57,7 @@ class Budget:
         self._taken[who] += amount
         return True
 
-    def give_back(self, who: str, amount: int = 1) -> None:
+    def release(self, who: str, amount: int = 1) -> None:
         """Give back what was taken."""
         self.left += amount
         self._taken[who] -= amount
@@ -77,4 +77,4 @@ def taken(budget: Budget, who: str, amount: int = 1) -> Iterator[None]:
     try:
         yield
     finally:
-        budget.give_back(who, amount)
+        budget.release(who, amount)

@@ -39,7 +39,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """One less. uvicorn tells the latest request alone; others may have come with it."""
         if self._counted:
-            self._budget.give_back(self._peer)
+            self._budget.release(self._peer)
         for cycle in self._unfinished:
             cycle.disconnected = not cycle.response_complete
             cycle.message_event.set()

@@ -2,7 +2,14 @@
 
 from pydantic import Field
 
-from gpu_tasks.runtime.contract import Contract, GpuClass, ImageFamily, OutputFile, Payload, Wire
+from gpu_tasks.runtime.contract import (
+    Contract,
+    GpuClass,
+    ImageFamily,
+    OutputFile,
+    Payload,
+    PlainModel,
+)
 
 MODELS = {
     # Needs accepted terms: the Stability AI Community License is free for research and for those
@@ -30,7 +37,7 @@ class AudioGenerationPayload(Payload):
     result: OutputFile
 
 
-class AudioGenerationResult(Wire):
+class AudioGenerationResult(PlainModel):
     """What has been written."""
 
     duration_ms: int = Field(ge=0)

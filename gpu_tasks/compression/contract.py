@@ -14,7 +14,7 @@ from gpu_tasks.runtime.contract import (
     InputFile,
     OutputFile,
     Payload,
-    Wire,
+    PlainModel,
 )
 
 MIN_TARGET_BYTES = 10_000
@@ -96,7 +96,7 @@ class CompressionPayload(Payload):
         return self
 
 
-class CompressionResult(Wire):
+class CompressionResult(PlainModel):
     """What has been written: smaller than the source, or what the source holds."""
 
     duration_ms: int = Field(ge=0)

@@ -11,7 +11,7 @@ from gpu_tasks.runtime.contract import (
     InputFile,
     OutputFile,
     Payload,
-    Wire,
+    PlainModel,
 )
 
 MODELS = {
@@ -44,7 +44,7 @@ class GazeRedirectionPayload(Payload):
     result: OutputFile
 
 
-class GazeRedirectionResult(Wire):
+class GazeRedirectionResult(PlainModel):
     """What was made, and how much of it was changed."""
 
     duration_ms: int = Field(ge=0)

@@ -4,7 +4,14 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from gpu_tasks.runtime.contract import Contract, GpuClass, ImageFamily, OutputFile, Payload, Wire
+from gpu_tasks.runtime.contract import (
+    Contract,
+    GpuClass,
+    ImageFamily,
+    OutputFile,
+    Payload,
+    PlainModel,
+)
 from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS
 
 MODELS = {"image": "Tongyi-MAI/Z-Image-Turbo@f332072aa78be7aecdf3ee76d5c247082da564a6"}
@@ -46,7 +53,7 @@ class ImageGenerationPayload(Payload):
         return [(self.seed + index) % SEEDS for index in range(len(self.results))]
 
 
-class ImageGenerationResult(Wire):
+class ImageGenerationResult(PlainModel):
     """What was made."""
 
     width: int = Field(gt=0)

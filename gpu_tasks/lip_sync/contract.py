@@ -9,7 +9,7 @@ from gpu_tasks.runtime.contract import (
     InputFile,
     OutputFile,
     Payload,
-    Wire,
+    PlainModel,
 )
 
 MODELS = {
@@ -51,7 +51,7 @@ class LipSyncPayload(Payload):
     result: OutputFile
 
 
-class LipSyncResult(Wire):
+class LipSyncResult(PlainModel):
     """What the film is like, and how much of it was worked on."""
 
     duration_ms: int = Field(gt=0)

@@ -9,7 +9,7 @@ from gpu_tasks.runtime.contract import (
     InputFile,
     OutputFile,
     Payload,
-    Wire,
+    PlainModel,
 )
 
 MODELS = {
@@ -45,7 +45,7 @@ class PerformanceCloningPayload(Payload):
     result: OutputFile
 
 
-class PerformanceCloningResult(Wire):
+class PerformanceCloningResult(PlainModel):
     """What the film is like, and how much of the performance could be seen."""
 
     duration_ms: int = Field(gt=0)

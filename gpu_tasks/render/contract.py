@@ -17,7 +17,7 @@ from gpu_tasks.runtime.contract import (
     InputFile,
     OutputFile,
     Payload,
-    Wire,
+    PlainModel,
 )
 
 MIN_SIDE, MAX_SIDE = 16, 8192
@@ -77,7 +77,7 @@ class Captions(StrEnum):
     EMBEDDED = "embedded"
 
 
-class Source(Wire):
+class Source(PlainModel):
     """A file that clips play."""
 
     id: str = Field(description="Its object key: what is stored there never changes.")
@@ -88,7 +88,7 @@ class Source(Wire):
     )
 
 
-class Clip(Wire):
+class Clip(PlainModel):
     """A stretch of a source on the timeline; times are milliseconds."""
 
     source: int = Field(ge=0, description="Its place among the sources.")
@@ -120,7 +120,7 @@ class Clip(Wire):
         return self
 
 
-class Track(Wire):
+class Track(PlainModel):
     """Clips in order of time; those that overlap are dissolved into each other."""
 
     shows: bool = Field(description="Whether its pictures are to be seen.")
@@ -134,7 +134,7 @@ class Track(Wire):
         return self
 
 
-class Cue(Wire):
+class Cue(PlainModel):
     """Words that are shown together."""
 
     start_ms: Ms
@@ -154,7 +154,7 @@ def outside(spans: Sequence[Span], first: int, end: int) -> Iterator[Span]:
         yield first, end
 
 
-class Timeline(Wire):
+class Timeline(PlainModel):
     """What is to be played: tracks from the lowest to the one above all."""
 
     sources: tuple[Source, ...]
@@ -193,7 +193,7 @@ class Timeline(Wire):
         return self
 
 
-class Output(Wire):
+class Output(PlainModel):
     """What the film is to be like; sides in pixels, both even."""
 
     format: Format
@@ -238,7 +238,7 @@ class RenderPayload(Payload):
     result: OutputFile
 
 
-class RenderResult(Wire):
+class RenderResult(PlainModel):
     """What was made, and of what."""
 
     duration_ms: int = Field(ge=0)

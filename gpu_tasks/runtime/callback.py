@@ -16,7 +16,7 @@ from uuid import UUID
 import requests
 from pydantic import Field, SecretStr
 
-from gpu_tasks.runtime.contract import Outcome, OutputFile, Payload, Wire
+from gpu_tasks.runtime.contract import Outcome, OutputFile, Payload, PlainModel
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ _KEY_PURPOSE = b"auteur: what a call tells of its attempt, 1:"
 Kind = Literal["progress", "outcome"]
 
 
-class Callback(Wire):
+class Callback(PlainModel):
     """One report; ``outcome`` comes with the end only."""
 
     kind: Kind
@@ -52,7 +52,7 @@ class Callback(Wire):
     outcome: Outcome | None = None
 
 
-class OutputRequest(Wire):
+class OutputRequest(PlainModel):
     """A call has written an output, and asks for a place to put it."""
 
     kind: Literal["output"] = "output"
@@ -64,7 +64,7 @@ class OutputRequest(Wire):
     size_bytes: int = Field(ge=0)
 
 
-class OutputGrant(Wire):
+class OutputGrant(PlainModel):
     """Where to PUT that output, soon and once, with just these headers and its length."""
 
     url: str
@@ -195,7 +195,7 @@ class Reporter:
         )
         self._send(self._payload.callback_url, body).raise_for_status()
 
-    def _send(self, url: str, said: Wire) -> requests.Response:
+    def _send(self, url: str, said: PlainModel) -> requests.Response:
         body = said.model_dump_json().encode()
         headers = signed_headers(key=self._key, attempt_id=self._payload.attempt_id, body=body)
         response = self._session.post(url, data=body, headers=headers, timeout=TIMEOUT_SECONDS)

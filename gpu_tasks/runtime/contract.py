@@ -53,27 +53,27 @@ CLASS_LIMITS: Mapping[GpuClass, int] = {
 """How many calls of a class are in flight at most, over all features together; CPUs are ours."""
 
 
-class Wire(BaseModel):
+class PlainModel(BaseModel):
     """A value that crosses a process: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class InputFile(Wire):
+class InputFile(PlainModel):
     """A file to read: fetched from ``url`` (signed, short-lived) before the engine runs."""
 
     url: str
     name: str = Field(description="A file name with the extension of its type.")
 
 
-class OutputFile(Wire):
+class OutputFile(PlainModel):
     """A file to write: its call asks where to put it once it is there (`callback.place_for`)."""
 
     key: str = Field(description="Where it will lie in our object storage.")
     content_type: str
 
 
-class Payload(Wire):
+class Payload(PlainModel):
     """What every function is called with; a contract adds its files and parameters."""
 
     job_id: UUID
@@ -81,7 +81,7 @@ class Payload(Wire):
     callback_url: str
 
 
-class EngineInfo(Wire):
+class EngineInfo(PlainModel):
     """Which engine did the work, shown with every result."""
 
     name: str = Field(description="`draft` or `production`.")
@@ -92,14 +92,14 @@ MAX_MESSAGE_LENGTH = 500
 ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
-class Failure(Wire):
+class Failure(PlainModel):
     """Why there is no result."""
 
     code: ErrorCode
     message: str = Field(max_length=MAX_MESSAGE_LENGTH)
 
 
-class Outcome(Wire):
+class Outcome(PlainModel):
     """How a call ended: exactly one of ``result`` and ``error``."""
 
     result: dict[str, Any] | None = None
@@ -142,7 +142,7 @@ class Contract:
     image: ImageFamily
     time_limit_seconds: int
     payload: type[Payload]
-    result: type[Wire]
+    result: type[PlainModel]
     at_once: int | None = None
     """How many calls run at most, where that is fewer than its GPU class allows."""
     models: Mapping[str, str] = field(default_factory=dict)

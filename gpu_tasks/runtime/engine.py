@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import gpu_tasks
 from gpu_tasks.runtime import weights
-from gpu_tasks.runtime.contract import Contract, EngineInfo, Wire
+from gpu_tasks.runtime.contract import Contract, EngineInfo, PlainModel
 
 SHARED = ("runtime", "mediakit")
 """The folders of `gpu_tasks` that are no functions."""
@@ -89,7 +89,7 @@ class Engine(ABC):
         return EngineInfo(name=type(self).__module__.rpartition(".")[2], model=self.model)
 
     @abstractmethod
-    def run(self, payload: Any, workspace: Workspace) -> Wire:
+    def run(self, payload: Any, workspace: Workspace) -> PlainModel:
         """Do the work; known failures raise ``EngineError``."""
 
 

@@ -11,7 +11,14 @@ from typing import Any
 
 from gpu_tasks.runtime import sandbox
 from gpu_tasks.runtime.confinement import Limits
-from gpu_tasks.runtime.contract import Contract, EngineInfo, InputFile, OutputFile, Payload, Wire
+from gpu_tasks.runtime.contract import (
+    Contract,
+    EngineInfo,
+    InputFile,
+    OutputFile,
+    Payload,
+    PlainModel,
+)
 from gpu_tasks.runtime.engine import Engine, Host, Workspace, contracts, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.runtime.sandbox import Limit, SandboxExceededError
@@ -68,7 +75,7 @@ class IsolatedEngine(Engine):
         """What the engine says of itself."""
         return self._info
 
-    def run(self, payload: Payload, workspace: Workspace) -> Wire:
+    def run(self, payload: Payload, workspace: Workspace) -> PlainModel:
         """The engine's result; raises as it does, and ``EngineError`` where it takes too much."""
         told = 0.0
 

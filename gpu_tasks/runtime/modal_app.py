@@ -106,7 +106,7 @@ def download_models() -> list[str]:
     """Bring the pinned weights of all contracts into the volume; returns what is there."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - in that image only
 
-    from gpu_tasks.runtime import storing  # noqa: PLC0415 - it imports torch
+    from gpu_tasks.runtime import dtype_conversion  # noqa: PLC0415 - it imports torch
 
     wanted = {model: one.dtype for one in contracts().values() for model in one.models.values()}
     for model, dtype in sorted(wanted.items()):
@@ -115,12 +115,12 @@ def download_models() -> list[str]:
         if model in weights.BY_BRANCH:
             logger.warning("%s is not pinned: what comes is what its branch has today", model)
         parts = weights.HALVED.get(name, ())
-        stored = [f"{part}/*" for part in parts if storing.is_stored(folder / part, dtype)]
+        stored = [f"{part}/*" for part in parts if dtype_conversion.is_stored(folder / part, dtype)]
         unused = weights.UNUSED.get(name, ())
         snapshot_download(
             name, revision=revision, local_dir=folder, ignore_patterns=[*unused, *stored]
         )
-        storing.store(folder, parts, dtype)
+        dtype_conversion.store(folder, parts, dtype)
         volume.commit()
     return sorted(wanted)
 

@@ -9,7 +9,7 @@ from gpu_tasks.runtime.contract import (
     InputFile,
     OutputFile,
     Payload,
-    Wire,
+    PlainModel,
 )
 
 MODELS = {
@@ -60,7 +60,7 @@ class TranscriptionPayload(Payload):
     transcript: OutputFile
 
 
-class Word(Wire):
+class Word(PlainModel):
     """One word; times in milliseconds of the source media."""
 
     word: str
@@ -69,7 +69,7 @@ class Word(Wire):
     confidence: float = Field(ge=0, le=1)
 
 
-class Segment(Wire):
+class Segment(PlainModel):
     """A stretch of one speaker's speech between silences."""
 
     speaker: str
@@ -79,7 +79,7 @@ class Segment(Wire):
     words: list[Word]
 
 
-class Transcript(Wire):
+class Transcript(PlainModel):
     """The stored result."""
 
     language: str
@@ -95,7 +95,7 @@ class Transcript(Wire):
         return "silence" if self.is_silent else "sound"
 
 
-class TranscriptionResult(Wire):
+class TranscriptionResult(PlainModel):
     """What the callback carries: the transcript itself lies in storage."""
 
     language: str

@@ -9,7 +9,7 @@ from gpu_tasks.runtime.contract import (
     InputFile,
     OutputFile,
     Payload,
-    Wire,
+    PlainModel,
 )
 from gpu_tasks.transcription import contract as transcription
 
@@ -40,7 +40,7 @@ class TtsPayload(Payload):
     result: OutputFile
 
 
-class TtsResult(Wire):
+class TtsResult(PlainModel):
     """What the callback carries."""
 
     duration_ms: int = Field(ge=1)

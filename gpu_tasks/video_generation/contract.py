@@ -4,7 +4,14 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from gpu_tasks.runtime.contract import Contract, GpuClass, ImageFamily, OutputFile, Payload, Wire
+from gpu_tasks.runtime.contract import (
+    Contract,
+    GpuClass,
+    ImageFamily,
+    OutputFile,
+    Payload,
+    PlainModel,
+)
 from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS
 
 MODELS = {"video": "Wan-AI/Wan2.1-T2V-14B-Diffusers@38ec498cb3208fb688890f8cc7e94ede2cbd7f68"}
@@ -43,7 +50,7 @@ class VideoGenerationPayload(Payload):
     result: OutputFile
 
 
-class VideoGenerationResult(Wire):
+class VideoGenerationResult(PlainModel):
     """What was made."""
 
     duration_ms: int = Field(gt=0)

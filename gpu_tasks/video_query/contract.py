@@ -4,7 +4,14 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from gpu_tasks.runtime.contract import Contract, GpuClass, ImageFamily, InputFile, Payload, Wire
+from gpu_tasks.runtime.contract import (
+    Contract,
+    GpuClass,
+    ImageFamily,
+    InputFile,
+    Payload,
+    PlainModel,
+)
 
 MODELS = {"vlm": "Qwen/Qwen3-VL-8B-Instruct@0c351dd01ed87e9c1b53cbc748cba10e6187ff3b"}
 
@@ -19,7 +26,7 @@ MAX_DURATION_MS = {"draft": 10 * 60_000, "production": 2 * 3_600_000}
 """The longest film that each engine can answer about within the time limit."""
 
 
-class Said(Wire):
+class Said(PlainModel):
     """A stretch of the film's transcript."""
 
     start_ms: int = Field(ge=0)
@@ -54,7 +61,7 @@ class EvidenceKind(StrEnum):
     SOUND = "sound"
 
 
-class Evidence(Wire):
+class Evidence(PlainModel):
     """Where in the film the answer can be seen or heard; times in milliseconds."""
 
     start_ms: int = Field(ge=0)
@@ -63,7 +70,7 @@ class Evidence(Wire):
     detail: str = Field(max_length=MAX_DETAIL)
 
 
-class VideoQueryResult(Wire):
+class VideoQueryResult(PlainModel):
     """What the callback carries, and the job shows."""
 
     answer: str = Field(min_length=1, max_length=MAX_ANSWER)

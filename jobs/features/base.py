@@ -11,7 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import models
 
-from gpu_tasks.runtime.contract import Contract, GpuClass, Wire
+from gpu_tasks.runtime.contract import Contract, GpuClass, PlainModel
 from jobs.features import files
 from jobs.features.files import Output
 from jobs.features.parameters import SEEDS, MediaField, Parameters, VoiceField
@@ -165,7 +165,7 @@ class Feature:
             [payload["result"]] = writes
         return payload
 
-    def collect(self, attempt: Attempt, result: Wire) -> dict[str, Any]:
+    def collect(self, attempt: Attempt, result: PlainModel) -> dict[str, Any]:
         """The job's ``output_data`` from a validated result; keys named ``*_key`` are objects.
 
         The files that were made are looked at, and will be media under ``media``.

@@ -7,7 +7,7 @@ from uuid import UUID
 from rest_framework import serializers
 
 from gpu_tasks.render import contract
-from gpu_tasks.runtime.contract import Wire
+from gpu_tasks.runtime.contract import PlainModel
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from jobs.features.base import Feature
 from jobs.features.files import Output, Read, Write
@@ -89,7 +89,7 @@ class Render(Feature):
             "made": [Write(key, "application/octet-stream") for key in needed.made],
         }
 
-    def collect(self, attempt: Attempt, result: Wire) -> dict[str, Any]:
+    def collect(self, attempt: Attempt, result: PlainModel) -> dict[str, Any]:
         """What was made, of which version, and what of it is not in it."""
         timeline = attempt.job.parameters["timeline"]
         told = {name: timeline[name] for name in ("version", "ignored_effects")}

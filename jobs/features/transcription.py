@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 from rest_framework import serializers
 
 from auteur.api.problems import NotFoundProblem
-from gpu_tasks.runtime.contract import Wire
+from gpu_tasks.runtime.contract import PlainModel
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.transcription import contract
 from jobs.features.base import Feature
@@ -66,7 +66,7 @@ class Transcription(Feature):
         transcript = Write(key=key, content_type="application/json")
         return {**super().prepare(job, attempt), "transcript": transcript}
 
-    def collect(self, attempt: Attempt, result: Wire) -> dict[str, Any]:
+    def collect(self, attempt: Attempt, result: PlainModel) -> dict[str, Any]:
         """Read the stored transcript and check it before it is believed."""
         key = cast(dict[str, Any], attempt.payload)["transcript"]["write"]["key"]
         raw = object_storage().read(key, max_bytes=MAX_TRANSCRIPT_BYTES)

@@ -6,7 +6,7 @@ and only then writes. Who comes late changes nothing and is told so by the retur
 settled in the transaction that ends the job.
 """
 
-from jobs.lifecycle.attempts import begin_attempt, begin_first_attempts, requeue
+from jobs.lifecycle.attempts import begin_attempt, begin_first_attempts, requeue_job
 from jobs.lifecycle.calls import (
     SupersededProblem,
     call_lease,
@@ -16,9 +16,9 @@ from jobs.lifecycle.calls import (
     report_progress,
     writing,
 )
-from jobs.lifecycle.ends import cancel, complete, fail, give_up
+from jobs.lifecycle.ends import cancel, complete, expire, fail
 from jobs.lifecycle.locking import JobFinishedProblem
-from jobs.lifecycle.steps import break_off, claim, put_back, release
+from jobs.lifecycle.steps import break_off, claim, finish, requeue
 
 __all__ = [
     "JobFinishedProblem",
@@ -32,12 +32,12 @@ __all__ = [
     "cancel",
     "claim",
     "complete",
+    "expire",
     "fail",
-    "give_up",
-    "put_back",
-    "release",
+    "finish",
     "report_outcome",
     "report_progress",
     "requeue",
+    "requeue_job",
     "writing",
 ]

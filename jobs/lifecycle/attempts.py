@@ -77,7 +77,7 @@ def begin_attempt(*, job: Job, after: timedelta = timedelta(0)) -> Attempt:
 
 
 @transaction.atomic
-def requeue(*, job_id: UUID, by: str, reason: str = "") -> Attempt:
+def requeue_job(*, job_id: UUID, by: str, reason: str = "") -> Attempt:
     """Give a stuck open job a new attempt, by a person's hand; raises ``JobFinishedProblem``."""
     job = lock_job(pk=job_id)
     if is_too_late(job):

@@ -69,7 +69,7 @@ def fail(
 
 
 @transaction.atomic
-def give_up(*, job_id: UUID, code: ErrorCode = ErrorCode.DEADLINE_EXCEEDED) -> bool:
+def expire(*, job_id: UUID, code: ErrorCode = ErrorCode.DEADLINE_EXCEEDED) -> bool:
     """Fail a job at whatever point it stands, unless its result is being delivered."""
     job = lock_job(pk=job_id)
     if is_too_late(job):

@@ -37,12 +37,12 @@ def claim(*, step: Step, attempt_ids: Iterable[UUID], worker: str) -> list[Attem
     return list(Attempt.objects.select_related("job").filter(pk__in=ids)) if ids else []
 
 
-def release(*, step: Step, worker: str, values: Mapping[UUID, Mapping[str, Any]]) -> list[UUID]:
+def finish(*, step: Step, worker: str, values: Mapping[UUID, Mapping[str, Any]]) -> list[UUID]:
     """Leave the step with each attempt's ``payload``, or ``result`` and ``used_credits``; returns
     those still held.
     """
     left = sql.run(
-        "release",
+        "finish",
         attempt_ids=list(values),
         states=[step.holds],
         holder=worker,
@@ -54,26 +54,26 @@ def release(*, step: Step, worker: str, values: Mapping[UUID, Mapping[str, Any]]
     return [attempt_id for (attempt_id,) in left]
 
 
-def put_back(
+def requeue(
     *,
     step: Step,
     attempt_ids: Iterable[UUID],
     after: timedelta,
-    fault: bool,
+    crashed: bool,
     worker: str | None = None,
 ) -> None:
     """Undo a claim (of ``worker``, if named), for another worker to try.
 
-    A store was away, or (a fault) the worker died.
+    A store was away, or the worker ``crashed``, which counts.
     """
     sql.run(
-        "put_back",
+        "requeue",
         attempt_ids=list(attempt_ids),
         states=[step.holds],
         holder=worker,
         takes=step.takes,
         pause=after,
-        faults=int(fault),
+        faults=int(crashed),
     )
 
 

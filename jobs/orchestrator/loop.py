@@ -22,7 +22,7 @@ from jobs.models import Job
 from jobs.orchestrator import admission, calls, due, media_work, repair, sweeping
 from jobs.publishing import WakeUp
 from jobs.states import JobStatus
-from jobs.wakeup import Bell
+from jobs.wakeup import WakeSignal
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def wake() -> int:
 
 def decide() -> int:
     """Repair, retry, give up; returns how many jobs were looked at."""
-    found = repair.look()
+    found = repair.reconcile()
     for wake_up in found.given_up:
         _given_up.put(wake_up)
     return found.seen
@@ -73,7 +73,7 @@ def sweep() -> int:
     ).values_list("pk", flat=True)
     for job_id in late.order_by("start_deadline_at")[: due.TAKEN_AT_ONCE]:
         try:
-            lifecycle.give_up(job_id=job_id)
+            lifecycle.expire(job_id=job_id)
         except OUTAGES:
             raise
         except Exception:
@@ -95,13 +95,13 @@ def run(stop: threading.Event) -> None:
 
 
 def _run_all(stop: threading.Event, vigil: liveness.Vigil) -> None:
-    bell = Bell()
+    wake_signal = WakeSignal()
 
     def rest(seconds: float) -> Callable[[], object]:
         return lambda: stop.wait(seconds)
 
     loops = (
-        (wake, lambda: bell.wait(POLL_SECONDS)),
+        (wake, lambda: wake_signal.wait(POLL_SECONDS)),
         (decide, rest(POLL_SECONDS)),
         (calls.follow, rest(POLL_SECONDS)),
         (media_work.wake_media, rest(MEDIA_SECONDS)),

@@ -32,22 +32,22 @@ RETRY_PAUSE = timedelta(seconds=2)
 
 
 @dataclass
-class Round:
-    """What a look did: jobs seen, and attempts given up, whose task is yet to be woken."""
+class Reconciled:
+    """What was reconciled: jobs seen, and attempts given up, whose task is yet to be woken."""
 
     seen: int = 0
     given_up: list[WakeUp] = field(default_factory=list)
 
 
 @transaction.atomic
-def look() -> Round:
+def reconcile() -> Reconciled:
     """Decide about every due job that is not simply to be woken or asked after."""
     jobs = list(
         Job.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
         .filter(to_decide())
         .order_by("wake_at", "pk")[:TAKEN_AT_ONCE]
     )
-    found = Round(seen=len(jobs))
+    found = Reconciled(seen=len(jobs))
     # Not joined above: those would be as they were before their jobs were locked.
     attempts = Attempt.objects.in_bulk([job.attempt_id for job in jobs])
     living = heartbeat.living({a.worker for a in attempts.values() if a.worker})
@@ -59,7 +59,7 @@ def look() -> Round:
     return found
 
 
-def _decide_alone(job: Job, attempt: Attempt, living: set[str], found: Round) -> None:
+def _decide_alone(job: Job, attempt: Attempt, living: set[str], found: Reconciled) -> None:
     """One job that we cannot handle must not stop all others."""
     attempt.job = job
     try:
@@ -72,13 +72,13 @@ def _decide_alone(job: Job, attempt: Attempt, living: set[str], found: Round) ->
         Job.objects.filter(pk=job.pk).update(wake_at=Now() + MAX_AGAIN_AFTER)
 
 
-def _decide(job: Job, attempt: Attempt, living: set[str], found: Round) -> None:
+def _decide(job: Job, attempt: Attempt, living: set[str], found: Reconciled) -> None:
     if _past_deadline(job) and attempt.state not in DELIVERING:
-        lifecycle.give_up(job_id=job.pk)
+        lifecycle.expire(job_id=job.pk)
     elif attempt.state in HOLDING:
-        _check_holder(attempt, living)
+        _expire_lost(attempt, living)
     elif attempt.state == AttemptState.BROKEN:
-        _retry_or_give_up(job, attempt, found)
+        _retry_or_fail(job, attempt, found)
     else:
         feature_of(job.type)  # raises where it is no longer declared: the job waits for it
 
@@ -87,7 +87,7 @@ def _past_deadline(job: Job) -> bool:
     return job.deadline_at is not None and job.deadline_at <= timezone.now()
 
 
-def _check_holder(attempt: Attempt, living: set[str]) -> None:
+def _expire_lost(attempt: Attempt, living: set[str]) -> None:
     """A worker that is gone, or too slow by nobody's fault but its own, loses the attempt."""
     lease_over = attempt.lease_expires_at is None or attempt.lease_expires_at <= timezone.now()
     is_alive = attempt.worker in living
@@ -98,15 +98,15 @@ def _check_holder(attempt: Attempt, living: set[str]) -> None:
     logger.warning("worker of %s lost in %s", attempt.pk, step.name)
     if step.repeatable and (is_alive or attempt.faults + 1 < MAX_FAULTS):
         # One that lives has met an outage of ours: no fault of the attempt's.
-        lifecycle.put_back(
-            step=step, attempt_ids=[attempt.pk], after=timedelta(0), fault=not is_alive
+        lifecycle.requeue(
+            step=step, attempt_ids=[attempt.pk], after=timedelta(0), crashed=not is_alive
         )
         return
     code = ErrorCode.MODEL_ERROR if step.repeatable else ErrorCode.GPU_UNAVAILABLE
     lifecycle.break_off(attempt_id=attempt.pk, error=JobError.of(code), states=[step.holds])
 
 
-def _retry_or_give_up(job: Job, attempt: Attempt, found: Round) -> None:
+def _retry_or_fail(job: Job, attempt: Attempt, found: Reconciled) -> None:
     feature = feature_of(job.type)
     error = JobError(ErrorCode(attempt.error_code or ""), attempt.error_message or "")
     if POLICIES[error.code].retried and attempt.number < feature.max_attempts:

@@ -2,7 +2,7 @@
 
 from auteur.api.problems import Problem
 from gpu_tasks.render.contract import MAX_FRAME_PIXELS, Captions, Format, Output
-from projects.rendering.timelines import Kept
+from projects.rendering.timelines import Snapshot
 
 
 class NothingToHearProblem(Problem):
@@ -44,7 +44,7 @@ class FilmTooLargeProblem(Problem):
         )
 
 
-def refuse_impossible(kept: Kept, output: Output) -> None:
+def refuse_impossible(kept: Snapshot, output: Output) -> None:
     """Refuse what no engine could make, or none in time.
 
     Raises ``NothingToHearProblem``, ``NothingToShowProblem``, ``PicturesTooLargeProblem``,

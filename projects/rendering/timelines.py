@@ -74,7 +74,7 @@ class TimelineTooLongProblem(Problem):
 
 
 @dataclass(frozen=True)
-class Kept:
+class Snapshot:
     """A timeline as it was when somebody asked for it."""
 
     name: str
@@ -98,7 +98,7 @@ def length_of(project: Project) -> int:
 
 def look(
     project: Project, *, with_captions: bool, count: Callable[[int], object] = int
-) -> tuple[Kept, bytes]:
+) -> tuple[Snapshot, bytes]:
     """What a render of the project's timeline is, and the timeline as it would be kept.
 
     ``count`` is told how much work it will be (``WORK_OF_A_CLIP``) and may refuse it. Raises
@@ -112,7 +112,7 @@ def look(
     content = timeline.model_dump_json().encode()
     clips = [clip for clip in all_clips(document["tracks"]) if not clip["deleted"]]
     effects = {effect["type"] for clip in clips for effect in clip["effects"]}
-    told = Kept(
+    told = Snapshot(
         name=hashlib.sha1(content, usedforsecurity=False).hexdigest(),
         version=document["version"],
         duration_ms=timeline.duration_ms,

@@ -252,7 +252,7 @@ class EdlShape(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     tracks: Tracks
-    transcript: TranscriptShape | None = Field(default=None, description="Kept if absent.")
+    transcript: TranscriptShape | None = Field(default=None, description="Snapshot if absent.")
 
 
 class EdlResolution(Shape):

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from auteur.admin import GREEN, RED
 from credits.models import Credits
-from jobs import books, books_admin
+from jobs import ledger_audit, ledger_audit_admin
 from jobs.models import Job
 from tests.admin.conftest import page_url
 
@@ -33,10 +33,10 @@ def test_the_list_of_accounts_leads_to_it(root, user, page):
 
 def test_in_order(root, completed, page):
     shown = text(root, page)
-    assert shown.count(GREEN) == len(books.RULES) + 1
+    assert shown.count(GREEN) == len(ledger_audit.RULES) + 1
     assert RED not in shown
     assert "What is off" not in shown
-    for rule in books.RULES:
+    for rule in ledger_audit.RULES:
         assert rule.name in shown
 
 
@@ -53,7 +53,7 @@ def test_off(root, completed, user, page):
 
 @pytest.mark.parametrize("excess", [0, 1])
 def test_no_more_is_shown_than_fits_a_page(root, make_user, page, monkeypatch, excess):
-    monkeypatch.setattr(books_admin, "SHOWN_PER_RULE", 2)
+    monkeypatch.setattr(ledger_audit_admin, "SHOWN_PER_RULE", 2)
     for _ in range(2 + excess):
         Credits.objects.filter(user=make_user()).update(balance=1)
     shown = text(root, page)
@@ -72,7 +72,7 @@ def locked_ledger(db):
 
 
 def test_a_check_that_takes_too_long_says_so(root, locked_ledger, page, monkeypatch):
-    monkeypatch.setattr(books_admin, "TIME_LIMIT", timedelta(milliseconds=50))
+    monkeypatch.setattr(ledger_audit_admin, "TIME_LIMIT", timedelta(milliseconds=50))
     response = root.client.get(page)
     assert response.status_code == 503
     assert "manage.py ledger_verify" in response.content.decode()

@@ -140,7 +140,7 @@ class TestFinding:
         assert self.found(root, type="transcription") == {job.pk}
 
     def test_by_error_code(self, root, job, other):
-        lifecycle.give_up(job_id=other.pk)
+        lifecycle.expire(job_id=other.pk)
         assert self.found(root, error_code__exact="DEADLINE_EXCEEDED") == {other.pk}
 
     def test_by_day(self, root, job, other):

@@ -11,7 +11,7 @@ from django.test import Client
 
 from auteur import metrics
 from credits.models import Credits
-from jobs import books, lifecycle
+from jobs import ledger_audit, lifecycle
 from jobs.heartbeat import LOST_AFTER
 from jobs.models import Job, WorkerHeartbeat
 from jobs.states import AttemptState
@@ -126,7 +126,7 @@ def test_an_audit_follows_the_first_scrape(make_job, audits):
     samples = audited(audits)
     assert samples["auteur_credits_balance"] == 100
     assert samples['auteur_jobs{status="cancelled",type="transcription"}'] == 1
-    for rule in books.RULES:
+    for rule in ledger_audit.RULES:
         assert samples[f'auteur_ledger_discrepancies{{rule="{rule.name}"}}'] == 0
     age = audits.latest.report.checked_at.timestamp()
     assert samples["auteur_books_checked_timestamp_seconds"] == pytest.approx(age)

@@ -9,7 +9,7 @@ from django.db import DatabaseError, ProgrammingError, connection
 from auteur.database import execute, pooling, reports
 from credits import ledger
 from credits.models import CreditTransaction
-from jobs import books, lifecycle
+from jobs import ledger_audit, lifecycle
 from jobs.models import Attempt, Job
 from jobs.states import AttemptState
 from tests.database.conftest import POOL_SIZE, run
@@ -35,7 +35,7 @@ def test_jobs_are_submitted_run_and_settled(api, user, make_media) -> None:
     assert shown == {"completed"}
     assert CreditTransaction.objects.filter(type="refund").count() == 1
     assert ledger.balance_of(user_id=user.pk) == 100 - (USES - 1)
-    assert books.verify().total == 0
+    assert ledger_audit.verify().total == 0
 
 
 def test_more_clients_than_sessions_submit_at_once(client_of, user, make_media) -> None:

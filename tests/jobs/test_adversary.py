@@ -117,7 +117,7 @@ def test_media_cannot_be_deleted_under_a_job_that_is_being_submitted(make_media,
 def taken_over(make_job):
     """An attempt that a stopped worker held, put back, and now held by another."""
     attempt = bring_to(make_job(), AttemptState.COLLECTING)
-    lifecycle.put_back(step=COLLECT, attempt_ids=[attempt.pk], after=timedelta(0), fault=True)
+    lifecycle.requeue(step=COLLECT, attempt_ids=[attempt.pk], after=timedelta(0), crashed=True)
     lifecycle.claim(step=COLLECT, attempt_ids=[attempt.pk], worker="another")
     return attempt
 
@@ -138,8 +138,8 @@ def test_a_crash_of_the_holder_itself_does(make_job):
 def test_what_the_old_holder_says_of_the_step_is_not_heard(taken_over):
     ids = [taken_over.pk]
     error = JobError.of(ErrorCode.MODEL_ERROR)
-    lifecycle.put_back(
-        step=COLLECT, attempt_ids=ids, after=timedelta(0), fault=False, worker=WORKER
+    lifecycle.requeue(
+        step=COLLECT, attempt_ids=ids, after=timedelta(0), crashed=False, worker=WORKER
     )
     assert not lifecycle.break_off(
         attempt_id=ids[0], error=error, states=[COLLECT.holds], worker=WORKER
@@ -211,7 +211,7 @@ def test_a_callback_larger_than_we_read_is_refused(make_job, settings):
 
 def test_a_call_past_its_deadline_is_told_to_stop(make_job, settings):
     attempt = bring_to(make_job(), AttemptState.RUNNING)
-    lifecycle.give_up(job_id=attempt.job_id)
+    lifecycle.expire(job_id=attempt.job_id)
     assert send(settings, body_of(attempt), signer=attempt).status_code == 409
 
 

@@ -55,7 +55,7 @@ def test_a_completed_job_shows_its_output_with_signed_urls(api, make_job):
 
 def test_a_failed_job_says_why_and_that_the_credits_came_back(api, make_job):
     job = make_job()
-    lifecycle.give_up(job_id=job.pk)
+    lifecycle.expire(job_id=job.pk)
     body = api.get(f"/jobs/{job.pk}").json()
     assert (body["status"], body["credits_refunded"]) == ("failed", True)
     assert body["error"] == {

@@ -135,7 +135,7 @@ def test_an_unknown_attempt_is_404(settings, running):
 
 
 def test_an_older_attempt_is_409(settings, running):
-    lifecycle.requeue(job_id=running.job_id, by="staff")
+    lifecycle.requeue_job(job_id=running.job_id, by="staff")
     assert send(settings, body_of(running), signer=running).status_code == 409
 
 

@@ -8,7 +8,7 @@ from django.db import connections
 from django.db.models import F
 
 from credits import ledger
-from jobs import books, lifecycle
+from jobs import ledger_audit, lifecycle
 from jobs.cancels import WINDOW, FreeCancelsUsedProblem
 from jobs.hooks import cancel_jobs_of_project
 from jobs.models import Job, RunningCancel
@@ -70,7 +70,7 @@ def test_it_is_cancelled_all_the_same_where_that_is_agreed_to(user, running, can
     assert ledger.balance_of(user_id=user.pk) == before
     job.refresh_from_db()
     assert job.attempt.stop_requested_at is not None
-    assert books.check().total == 0
+    assert ledger_audit.check().total == 0
 
 
 def test_who_agrees_has_the_credits_back_while_it_is_free(running, cancel):
@@ -136,7 +136,7 @@ def test_deleting_the_project_is_no_way_around(user, running, cancel):
     cancel_jobs_of_project(project.pk)
     job.refresh_from_db()
     assert (job.status, job.credits_refunded) == ("cancelled", False)
-    assert books.check().total == 0
+    assert ledger_audit.check().total == 0
 
 
 @pytest.mark.parametrize("body", [{"without_refund": "perhaps"}, {"without_refund": None}, [1]])
@@ -168,4 +168,4 @@ def test_of_many_at_once_just_the_free_ones_come_back(user, running):
     assert len(refused) == len(jobs) - LIMIT
     assert Job.objects.filter(credits_refunded=True).count() == LIMIT
     assert ledger.balance_of(user_id=user.pk) == 100 - (len(jobs) - LIMIT)
-    assert books.check().total == 0
+    assert ledger_audit.check().total == 0

@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.db.models import F
 
 from credits.models import Credits
-from jobs import books
+from jobs import ledger_audit
 from jobs.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,7 +59,7 @@ def test_json_in_order(make_job):
     told = json.loads(printed)
     assert code == 0
     assert (told["ok"], told["findings"], told["balance"]) == (True, [], 95)
-    assert told["broken"] == {rule.name: 0 for rule in books.RULES}
+    assert told["broken"] == {rule.name: 0 for rule in ledger_audit.RULES}
 
 
 def test_json_of_what_is_off(overcharged, user):

@@ -65,7 +65,7 @@ def test_a_claim_is_won_once(make_job):
 
 def test_who_lost_the_claim_cannot_release(make_job):
     attempt = bring_to(make_job(), AttemptState.PREPARING)
-    lost = lifecycle.release(
+    lost = lifecycle.finish(
         step=PREPARE, worker="another", values={attempt.pk: {"payload": {"x": 1}}}
     )
     attempt.refresh_from_db()
@@ -181,7 +181,7 @@ def test_a_report_may_come_before_the_call_id_is_saved(make_job):
 def test_reports_of_a_superseded_attempt_are_refused(make_job):
     job = make_job()
     old = bring_to(job, AttemptState.RUNNING)
-    lifecycle.requeue(job_id=job.pk, by="staff")
+    lifecycle.requeue_job(job_id=job.pk, by="staff")
     for report in (
         lambda: lifecycle.report_outcome(attempt_id=old.pk, call_id="call-1", outcome=OUTCOME),
         lambda: lifecycle.report_progress(attempt_id=old.pk, call_id="call-1", progress=0.5),
@@ -225,7 +225,7 @@ def test_progress_never_goes_back(make_job):
 def test_an_old_attempts_crash_does_not_end_the_job(make_job):
     job = make_job()
     old = bring_to(job, AttemptState.PREPARING)
-    new = lifecycle.requeue(job_id=job.pk, by="staff", reason="stuck")
+    new = lifecycle.requeue_job(job_id=job.pk, by="staff", reason="stuck")
     assert not lifecycle.fail(
         attempt_id=old.pk, error=OOM, states=[AttemptState.PREPARING, AttemptState.FAILED]
     )
@@ -238,13 +238,13 @@ def test_requeue_is_refused_for_an_ended_job(make_job):
     job = make_job()
     bring_to(job, AttemptState.COMPLETED)
     with pytest.raises(lifecycle.JobFinishedProblem):
-        lifecycle.requeue(job_id=job.pk, by="staff")
+        lifecycle.requeue_job(job_id=job.pk, by="staff")
 
 
 def test_put_back_lets_another_worker_take_the_step(make_job):
     attempt = bring_to(make_job(), AttemptState.COLLECTING)
-    lifecycle.put_back(
-        step=COLLECT, attempt_ids=[attempt.pk], after=timedelta(seconds=5), fault=True
+    lifecycle.requeue(
+        step=COLLECT, attempt_ids=[attempt.pk], after=timedelta(seconds=5), crashed=True
     )
     attempt.refresh_from_db()
     job = Job.objects.get(pk=attempt.job_id)
@@ -257,8 +257,8 @@ def test_put_back_lets_another_worker_take_the_step(make_job):
 def test_give_up_ends_a_waiting_job_but_not_a_delivery(make_job):
     waiting, delivering = make_job(), make_job()
     bring_to(delivering, AttemptState.COLLECTED)
-    assert lifecycle.give_up(job_id=waiting.pk)
-    assert not lifecycle.give_up(job_id=delivering.pk)
+    assert lifecycle.expire(job_id=waiting.pk)
+    assert not lifecycle.expire(job_id=delivering.pk)
     waiting.refresh_from_db()
     assert (waiting.status, waiting.error_code) == ("failed", "DEADLINE_EXCEEDED")
 

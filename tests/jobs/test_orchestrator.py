@@ -48,7 +48,7 @@ class Seen:
 def look_at(job):
     make_due(job)
     woken, running = due.to_wake(), due.to_ask_after()
-    seen = Seen([*woken, *repair.look().given_up], running)
+    seen = Seen([*woken, *repair.reconcile().given_up], running)
     job.refresh_from_db()
     return seen
 
@@ -113,7 +113,7 @@ def test_what_is_not_due_is_left_alone(make_job):
     job = make_job()
     bring_to(job, AttemptState.QUEUED)
     look_at(job)
-    assert (due.to_wake(), due.to_ask_after(), repair.look().seen) == ([], [], 0)
+    assert (due.to_wake(), due.to_ask_after(), repair.reconcile().seen) == ([], [], 0)
 
 
 # --- Lost workers -----------------------------------------------------------------------------

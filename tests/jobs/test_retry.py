@@ -23,7 +23,7 @@ def retry(api, job, **headers):
 
 
 def failed(job):
-    lifecycle.give_up(job_id=job.pk)
+    lifecycle.expire(job_id=job.pk)
     return job
 
 

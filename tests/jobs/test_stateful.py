@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 )
 
 from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
-from jobs import books, queries
+from jobs import ledger_audit, queries
 from jobs.models import Attempt, Event, Job
 from jobs.states import ENDED, FAILED_QUEUE, OPEN, ShownStatus, moves
 from jobs.status import having, is_waiting, restarted, shown
@@ -76,7 +76,7 @@ class Witness:
 
     def look(self) -> None:
         """Fail if the books are off, an end was changed, or was told twice or never."""
-        report = books.check()
+        report = ledger_audit.check()
         assert not report.findings, report.findings
         ended = {pk: rest for pk, *rest in _ended_jobs().values_list("pk", *self.COLUMNS)}
         for pk, was in self._ended.items():
@@ -200,14 +200,14 @@ class Life(RuleBasedStateMachine):
         else:
             self.world.raise_in(job, back, task)
 
-    @rule(job=JOBS, act=st.sampled_from(["cancel", "requeue", "requeue", "run_again", "give_up"]))
+    @rule(job=JOBS, act=st.sampled_from(["cancel", "requeue", "requeue", "run_again", "expire"]))
     def meddle(self, job: int, act: str) -> None:
         beyond = self.world.delivering()
         {
             "cancel": lambda: self.world.cancel(job),
             "requeue": lambda: self.world.requeue(job),
             "run_again": lambda: self.world.run_again(job, charged=True),
-            "give_up": lambda: self.world.give_up(job),
+            "expire": lambda: self.world.expire(job),
         }[act]()
         assert self.world.delivering() == beyond, "past the point of no return"
 
@@ -325,7 +325,7 @@ def something(world: World, chance: random.Random) -> None:
         lambda: world.cancel(job),
         lambda: world.requeue(job),
         lambda: world.requeue(job),
-        lambda: world.give_up(job),
+        lambda: world.expire(job),
         world.look_and_die,
         world.sweep,
         lambda: world.broker.double(place),
@@ -356,7 +356,7 @@ def until_stopped(stop: threading.Event, act: Callable[[], None]) -> None:
 
 def watch(witness: Witness) -> None:
     """Look at one instant while all goes on."""
-    with transaction.atomic(), books.consistently(timedelta(seconds=10)):
+    with transaction.atomic(), ledger_audit.consistently(timedelta(seconds=10)):
         witness.look()
     time.sleep(0.05)
 

@@ -62,7 +62,7 @@ def lose(attempt: Attempt) -> Attempt:
         error=JobError.of(ErrorCode.GPU_UNAVAILABLE),
         states=[AttemptState.RUNNING],
     )
-    repair.look()
+    repair.reconcile()
     return Attempt.objects.get(job=attempt.job_id, number=attempt.number + 1)
 
 
@@ -127,7 +127,7 @@ def test_progress_falls_with_a_new_attempt_only_and_that_is_told(
 
 
 def test_a_job_that_staff_start_again_says_so(see: See, dispatched: Attempt) -> None:
-    lifecycle.requeue(job_id=dispatched.job_id, by="staff@example.com")
+    lifecycle.requeue_job(job_id=dispatched.job_id, by="staff@example.com")
     assert see(dispatched.job)["restarted"] == (
         "It was started again by our staff. This is attempt 2."
     )

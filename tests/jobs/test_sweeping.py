@@ -96,11 +96,11 @@ def end(attempt: Attempt, how: str, ago: timedelta) -> None:
     """End the attempt by its transition, that long ago."""
     job = Job.objects.get(pk=attempt.job_id)
     if how == "superseded":
-        lifecycle.requeue(job_id=job.pk, by="staff")
+        lifecycle.requeue_job(job_id=job.pk, by="staff")
     elif how == "cancelled":
         lifecycle.cancel(job_id=job.pk, by="user")
     else:
-        lifecycle.give_up(job_id=job.pk)
+        lifecycle.expire(job_id=job.pk)
     Attempt.objects.filter(pk=attempt.pk).update(finished_at=Now() - ago)
 
 

@@ -28,7 +28,7 @@ def cancelled(job):
 
 
 def given_up(job):
-    lifecycle.give_up(job_id=job.pk)
+    lifecycle.expire(job_id=job.pk)
 
 
 def broken(code, message=None):

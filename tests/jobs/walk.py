@@ -31,14 +31,12 @@ def bring_to(job: Job, state: str) -> Attempt:
     attempt = admit(job)
     walk: list[Callable[[], Any]] = [
         lambda: lifecycle.claim(step=PREPARE, attempt_ids=[attempt.pk], worker=WORKER),
-        lambda: lifecycle.release(
-            step=PREPARE, worker=WORKER, values={attempt.pk: {"payload": {}}}
-        ),
+        lambda: lifecycle.finish(step=PREPARE, worker=WORKER, values={attempt.pk: {"payload": {}}}),
         lambda: lifecycle.claim(step=DISPATCH, attempt_ids=[attempt.pk], worker=WORKER),
         lambda: lifecycle.calls_started(call_ids={attempt.pk: "call-1"}),
         lambda: lifecycle.report_outcome(attempt_id=attempt.pk, call_id="call-1", outcome=OUTCOME),
         lambda: lifecycle.claim(step=COLLECT, attempt_ids=[attempt.pk], worker=WORKER),
-        lambda: lifecycle.release(
+        lambda: lifecycle.finish(
             step=COLLECT, worker=WORKER, values={attempt.pk: {"result": {"answer": 42}}}
         ),
         lambda: lifecycle.claim(step=FINALIZE, attempt_ids=[attempt.pk], worker=WORKER),

@@ -117,11 +117,11 @@ class World:
     def requeue(self, number: int) -> None:
         if job := self._job(number):
             with contextlib.suppress(lifecycle.JobFinishedProblem):
-                lifecycle.requeue(job_id=job.pk, by="staff")
+                lifecycle.requeue_job(job_id=job.pk, by="staff")
 
-    def give_up(self, number: int) -> None:
+    def expire(self, number: int) -> None:
         if job := self._job(number):
-            lifecycle.give_up(job_id=job.pk)
+            lifecycle.expire(job_id=job.pk)
 
     # Orchestrators
 
@@ -137,7 +137,7 @@ class World:
 
     def look_and_die(self) -> None:
         """An orchestrator is killed before it publishes what it took and decided."""
-        repair.look()
+        repair.reconcile()
         with contextlib.suppress(RedisError):
             due.to_wake()
 
@@ -168,7 +168,7 @@ class World:
                 lifecycle.complete(attempt_ids=[attempt.pk], worker=SLOW)
             elif step.repeatable:
                 column = "payload" if step.name == "prepare" else "result"
-                lifecycle.release(step=step, worker=SLOW, values={attempt.pk: {column: LATE}})
+                lifecycle.finish(step=step, worker=SLOW, values={attempt.pk: {column: LATE}})
 
     def raise_in(self, number: int, back: int, task: str) -> None:
         """A task raises with an attempt in its message, and its `on_failure` runs twice."""

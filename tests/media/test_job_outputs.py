@@ -120,7 +120,7 @@ def cancelled(attempt: Attempt) -> None:
 
 
 def superseded(attempt: Attempt) -> None:
-    lifecycle.requeue(job_id=attempt.job_id, by="staff")
+    lifecycle.requeue_job(job_id=attempt.job_id, by="staff")
 
 
 def reported(attempt: Attempt) -> None:

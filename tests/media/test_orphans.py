@@ -125,7 +125,7 @@ def a_local_call(running: Any) -> Case:
         attempt_id=attempt.pk, function="tts", engine="draft", queue="gpu.cpu", payload={},
         state=LocalCallState.RUNNING,
     )  # fmt: skip
-    return Case(key, lambda: lifecycle.requeue(job_id=attempt.job_id, by="staff"))
+    return Case(key, lambda: lifecycle.requeue_job(job_id=attempt.job_id, by="staff"))
 
 
 def a_stretch(running: Any, project: Project, delete: Any) -> Case:

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.core.serializers.json import DjangoJSONEncoder
 
-from jobs import books
+from jobs import ledger_audit
 
 
 class Command(BaseCommand):
@@ -23,23 +23,23 @@ class Command(BaseCommand):
         parser.add_argument(
             "--limit",
             type=int,
-            default=books.SHOWN_PER_RULE,
+            default=ledger_audit.SHOWN_PER_RULE,
             help="findings named of each rule; all are counted (default: %(default)s)",
         )
 
     def handle(self, *, json: bool, limit: int, **options: Any) -> None:
-        report = books.verify(limit=limit)
+        report = ledger_audit.verify(limit=limit)
         self.stdout.write(as_json(report) if json else as_text(report))
         if report.total:
             sys.exit(1)
 
 
-def as_json(report: books.Report) -> str:
+def as_json(report: ledger_audit.Report) -> str:
     """One object: ``ok``, the totals, how often each rule is broken, and the findings."""
     return json.dumps({"ok": not report.total} | asdict(report), cls=DjangoJSONEncoder)
 
 
-def as_text(report: books.Report) -> str:
+def as_text(report: ledger_audit.Report) -> str:
     """A line for each finding, and a summary."""
     lines = [
         f"{finding.rule}: {_whose(finding)}: expected {finding.expected}, found {finding.found}"
@@ -57,6 +57,6 @@ def as_text(report: books.Report) -> str:
     return "\n".join(lines)
 
 
-def _whose(finding: books.Finding) -> str:
+def _whose(finding: ledger_audit.Finding) -> str:
     account = f"account of {finding.user_id}"
     return f"{account}, job {finding.job_id}" if finding.job_id else account

@@ -20,7 +20,7 @@ from gpu_tasks.runtime.contract import (
     Outcome,
     OutputFile,
     Payload,
-    Wire,
+    PlainModel,
 )
 from gpu_tasks.runtime.engine import Engine, Workspace, load
 from gpu_tasks.runtime.errors import POLICIES, EngineError, ErrorCode, StoppedError
@@ -34,7 +34,7 @@ class CopyPayload(Payload):
     copy_to: OutputFile
 
 
-class CopyResult(Wire):
+class CopyResult(PlainModel):
     size: int
 
 

@@ -1,6 +1,6 @@
 """Wait, then succeed or fail."""
 
-from gpu_tasks.runtime.contract import Contract, GpuClass, ImageFamily, Payload, Wire
+from gpu_tasks.runtime.contract import Contract, GpuClass, ImageFamily, Payload, PlainModel
 from gpu_tasks.runtime.errors import ErrorCode
 
 
@@ -11,7 +11,7 @@ class NoopPayload(Payload):
     error: ErrorCode | None
 
 
-class NoopResult(Wire):
+class NoopResult(PlainModel):
     """Nothing."""
 
 

@@ -9,7 +9,7 @@ from gpu_tasks.runtime.contract import (
     InputFile,
     OutputFile,
     Payload,
-    Wire,
+    PlainModel,
 )
 
 MAX_COUNT = 4
@@ -23,7 +23,7 @@ class StillsPayload(Payload):
     results: tuple[OutputFile, ...] = Field(min_length=1, max_length=MAX_COUNT)
 
 
-class StillsResult(Wire):
+class StillsResult(PlainModel):
     """What they show."""
 
     width: int

@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.models import User
 from credits import ledger
 from credits.models import Credits, CreditTransaction, TransactionType
-from jobs import books, lifecycle, submission
+from jobs import ledger_audit, lifecycle, submission
 from jobs.features.registry import feature_of
 from jobs.models import Attempt, Job, RunningCancel
 from jobs.states import AttemptState
@@ -43,7 +43,7 @@ class House:
 @pytest.fixture
 def house(user, make_user, make_job) -> House:
     failed = make_job(minutes=MINUTES)
-    lifecycle.give_up(job_id=failed.pk)
+    lifecycle.expire(job_id=failed.pk)
     failed.refresh_from_db()
     free = submission.resubmit(
         job=failed, feature=feature_of("transcription"), plan=None, charged=False, by="staff"
@@ -311,10 +311,10 @@ BREAKS: list[tuple[str, Callable[[House], None], str, str]] = [
 
 @pytest.mark.parametrize(("rule", "break_it", "expected", "found"), BREAKS)
 def test_a_broken_rule_is_found_and_no_other(house, rule, break_it, expected, found):
-    assert books.check().total == 0
+    assert ledger_audit.check().total == 0
     with transaction.atomic():
         break_it(house)
-    report = books.check()
+    report = ledger_audit.check()
     assert {name for name, number in report.broken.items() if number} == {rule}
     assert report.total == 1
     [finding] = report.findings
@@ -328,24 +328,24 @@ def strangers() -> list[uuid.UUID]:
 
 
 def test_every_rule_has_a_way_to_break_it():
-    assert {rule for rule, *_ in BREAKS} == {rule.name for rule in books.RULES}
+    assert {rule for rule, *_ in BREAKS} == {rule.name for rule in ledger_audit.RULES}
 
 
 # --- What is in order -------------------------------------------------------------------------
 
 
 def test_an_empty_house_is_in_order(db):
-    report = books.check()
+    report = ledger_audit.check()
     assert (report.total, report.accounts, report.jobs, report.balance) == (0, 0, 0, 0)
 
 
 def test_a_busy_house_is_in_order_and_counted(house, make_job):
     for state in (AttemptState.PREPARED, AttemptState.RUNNING, AttemptState.REPORTED):
         lifecycle.cancel(job_id=job_in(state, make_job).pk, by="user")
-        lifecycle.requeue(job_id=job_in(state, make_job).pk, by="staff")
-    report = books.check()
+        lifecycle.requeue_job(job_id=job_in(state, make_job).pk, by="staff")
+    report = ledger_audit.check()
     assert (report.total, report.findings) == (0, ())
-    assert set(report.broken) == {rule.name for rule in books.RULES}
+    assert set(report.broken) == {rule.name for rule in ledger_audit.RULES}
     assert (report.accounts, report.jobs) == (2, Job.objects.count())
     assert report.transactions == CreditTransaction.objects.count()
     assert report.balance == 100 - 6 * COST + 7
@@ -354,7 +354,7 @@ def test_a_busy_house_is_in_order_and_counted(house, make_job):
 def test_a_job_that_delivered_less_may_give_back_a_part(house):
     with transaction.atomic():
         end(house.pending, "completed", COST - 1)
-    assert books.check().total == 0
+    assert ledger_audit.check().total == 0
 
 
 # --- What is told -----------------------------------------------------------------------------
@@ -365,7 +365,7 @@ def test_all_findings_are_counted_and_the_first_of_each_rule_named(house, make_u
     for _ in range(3):
         Credits.objects.filter(user=make_user()).update(balance=1)
     seq_ahead(house)
-    report = books.check(limit=limit)
+    report = ledger_audit.check(limit=limit)
     assert (report.total, report.broken["balance_is_the_sum"]) == (4, 3)
     assert len(report.findings) == min(3, limit) + min(1, limit)
 
@@ -393,23 +393,23 @@ def test_a_check_sees_one_instant_and_writes_nothing(user):
         with transaction.atomic():
             ledger.grant(user_id=user.pk, amount=1)
 
-    with transaction.atomic(), books.consistently(timedelta(seconds=10)):
-        before = books.check()
+    with transaction.atomic(), ledger_audit.consistently(timedelta(seconds=10)):
+        before = ledger_audit.check()
         elsewhere(grant)
-        assert books.check() == before
+        assert ledger_audit.check() == before
         with pytest.raises(DatabaseError, match="read-only"), transaction.atomic():
             grant()
-    assert books.verify().balance == before.balance + 1
+    assert ledger_audit.verify().balance == before.balance + 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_check_is_no_part_of_a_transaction_that_sees_less(user):
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
-        books.verify()
+        ledger_audit.verify()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_check_that_takes_too_long_is_broken_off(user):
     with pytest.raises(DatabaseError, match="statement timeout"):
-        with transaction.atomic(), books.consistently(timedelta(milliseconds=20)):
+        with transaction.atomic(), ledger_audit.consistently(timedelta(milliseconds=20)):
             sql("SELECT pg_sleep(5)")

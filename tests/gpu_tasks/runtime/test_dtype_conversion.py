@@ -58,16 +58,16 @@ def files(folder: Path) -> dict[str, tuple[int, int]]:
 def test_what_is_stored_is_what_would_have_been_cast(tiny: ModuleType, model: str, tmp_path: Path):
     import torch
 
-    from gpu_tasks.runtime import storing
+    from gpu_tasks.runtime import dtype_conversion
 
     where = published(tmp_path, tiny, model)
     parts = weights.HALVED[weights.pinned(model)[0]]
     wanted = {part: loaded(where, part, DTYPE).state_dict() for part in parts}
     before = files(where)
-    storing.store(where, parts, DTYPE)
+    dtype_conversion.store(where, parts, DTYPE)
     after = files(where)
     for part in parts:
-        assert storing.is_stored(where / part, DTYPE)
+        assert dtype_conversion.is_stored(where / part, DTYPE)
         made = loaded(where, part, DTYPE).state_dict()
         assert made.keys() == wanted[part].keys()
         for name, values in wanted[part].items():
@@ -85,12 +85,12 @@ def test_what_is_stored_is_what_would_have_been_cast(tiny: ModuleType, model: st
 
 
 def test_what_is_stored_is_left_alone(tmp_path: Path):
-    from gpu_tasks.runtime import storing
+    from gpu_tasks.runtime import dtype_conversion
 
     where = published(tmp_path, tiny_image, image_generation.MODELS["image"])
-    storing.store(where, ("transformer",), DTYPE)
+    dtype_conversion.store(where, ("transformer",), DTYPE)
     before = files(where)
-    storing.store(where, ("transformer",), DTYPE)
+    dtype_conversion.store(where, ("transformer",), DTYPE)
     assert files(where) == before
 
 
@@ -99,11 +99,11 @@ def test_a_part_that_is_large_is_stored_in_several_files(
 ):
     from safetensors import safe_open
 
-    from gpu_tasks.runtime import storing
+    from gpu_tasks.runtime import dtype_conversion
 
-    monkeypatch.setattr(storing, "LARGEST_FILE", "10KB")
+    monkeypatch.setattr(dtype_conversion, "LARGEST_FILE", "10KB")
     where = published(tmp_path, tiny_image, image_generation.MODELS["image"])
-    storing.store(where, ("transformer",), DTYPE)
+    dtype_conversion.store(where, ("transformer",), DTYPE)
     index = json.loads((where / "transformer" / INDEX).read_text())["weight_map"]
     assert len(set(index.values())) > 1
     held: dict[str, str] = {}
@@ -116,19 +116,19 @@ def test_a_part_that_is_large_is_stored_in_several_files(
 def test_what_was_interrupted_is_made_again(tmp_path: Path):
     import torch
 
-    from gpu_tasks.runtime import storing
+    from gpu_tasks.runtime import dtype_conversion
 
     where = published(tmp_path, tiny_image, image_generation.MODELS["image"])
     half_done = where / f"transformer.{DTYPE}"
     half_done.mkdir()
     (half_done / "diffusion_pytorch_model.safetensors").write_bytes(b"half of it")
-    storing.store(where, ("transformer",), DTYPE)
+    dtype_conversion.store(where, ("transformer",), DTYPE)
     assert not half_done.exists()
     assert loaded(where, "transformer", DTYPE).dtype == torch.bfloat16
 
 
 def test_a_model_of_no_parts_needs_no_pipeline(tmp_path: Path):
-    from gpu_tasks.runtime import storing
+    from gpu_tasks.runtime import dtype_conversion
 
-    storing.store(tmp_path, (), DTYPE)
+    dtype_conversion.store(tmp_path, (), DTYPE)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The admin's page of the books: each rule in green or red, and what is off, by account."""
+"""The admin's page of the ledger audit: each rule in green or red, and what is off, by account."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 
 from auteur.admin import GREEN, RED, badge, link
 from credits.models import Credits
-from jobs import books
+from jobs import ledger_audit
 
 PERMISSIONS = ("credits.view_credits", "credits.view_credittransaction")
 TIME_LIMIT = timedelta(seconds=20)
@@ -31,7 +31,7 @@ def verify(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perms(PERMISSIONS):
         raise PermissionDenied
     try:
-        report = books.verify(limit=SHOWN_PER_RULE, time_limit=TIME_LIMIT)
+        report = ledger_audit.verify(limit=SHOWN_PER_RULE, time_limit=TIME_LIMIT)
     except OperationalError:
         return _page(request, HTTPStatus.SERVICE_UNAVAILABLE)
     return _page(
@@ -39,7 +39,7 @@ def verify(request: HttpRequest) -> HttpResponse:
         HTTPStatus.OK,
         report=report,
         verdict=_verdict(report.total),
-        rules=[(rule, _verdict(report.broken[rule.name])) for rule in books.RULES],
+        rules=[(rule, _verdict(report.broken[rule.name])) for rule in ledger_audit.RULES],
         accounts=_by_account(report.findings),
         hidden=report.total - len(report.findings),
     )
@@ -55,7 +55,9 @@ def _verdict(number: int) -> str:
     return badge(f"{number} off", RED) if number else badge("in order", GREEN)
 
 
-def _by_account(findings: Iterable[books.Finding]) -> list[tuple[str, list[tuple[Any, str]]]]:
+def _by_account(
+    findings: Iterable[ledger_audit.Finding],
+) -> list[tuple[str, list[tuple[Any, str]]]]:
     """Each account that has findings, and those with links to their jobs."""
     whose = attrgetter("user_id")
     groups = [

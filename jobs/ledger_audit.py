@@ -1,4 +1,4 @@
-"""The books: whether every credit and every job add up, asked of the database as a whole.
+"""The ledger audit: whether every credit and every job add up, asked of the database as a whole.
 
 A rule is a condition on the rows of one subject (accounts, ledger rows, jobs, attempts); all rules
 of a subject are checked in one pass over it, by PostgreSQL. Most are kept by constraints and
