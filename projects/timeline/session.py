@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import bson
 from django.db import transaction
 
 from projects import edl
@@ -162,7 +161,7 @@ def _update(
     update = changing.update_of(before, after, made)
     if made and after.tracks is not before.tracks:
         duration = duration_of(after.tracks)
-        update.setdefault("$set", {})["settings.duration_ms"] = bson.Int64(duration)
+        update.setdefault("$set", {})["settings.duration_ms"] = duration
     if made and after.segments is not before.segments:
         grown = growth(before.segments, after.segments)
         size = session.transcript_bytes + grown

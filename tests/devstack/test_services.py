@@ -183,9 +183,10 @@ def test_a_mongod_on_the_path_is_preferred(
 def test_ferretdb_is_taken_with_its_postgresql(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    server = tmp_path / "ferretdb"
+    server = tmp_path / "bin" / "ferretdb"
+    server.parent.mkdir()
     server.touch(mode=0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PATH", str(server.parent))
     assert services.mongodb(tmp_path, 1).command[0] == sys.executable
     monkeypatch.setenv("FERRETDB_POSTGRESQL_URL", "postgres://127.0.0.1/documents")
     assert services.mongodb(tmp_path, 1).command[0] == str(server)

@@ -17,7 +17,7 @@ from jobs.features.registry import features
 
 SAMPLES = Path(auteur.devstack.__file__).parent / "samples"
 README = Path(auteur.devstack.__file__).parents[2] / "README.md"
-MAX_LINES = 100
+MAX_LINES = 120
 ELEVEN = {
     "transcription", "tts", "lip_sync", "video_generation", "performance_cloning",
     "gaze_redirection", "audio_generation", "video_query", "image_generation", "compression",
