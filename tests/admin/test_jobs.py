@@ -199,7 +199,7 @@ class TestCancel:
         assert sorted(messages_of(response)) == sorted(
             [
                 f"job {job}: Cancelled, 5 credits refunded.",
-                f"job {completed}: {lifecycle.JobFinished.default_detail}",
+                f"job {completed}: {lifecycle.JobFinishedProblem.default_detail}",
             ]
         )
         completed.refresh_from_db()
@@ -239,14 +239,18 @@ class TestRequeue:
 
     def test_of_an_ended_job_is_refused(self, root, completed):
         response = root.act("requeue", completed, reason=REASON)
-        assert messages_of(response) == [f"job {completed}: {lifecycle.JobFinished.default_detail}"]
+        assert messages_of(response) == [
+            f"job {completed}: {lifecycle.JobFinishedProblem.default_detail}"
+        ]
         assert completed.attempts.count() == 1
 
     def test_of_a_result_being_delivered_is_refused(self, root, make_job):
         job = make_job()
         bring_to(job, AttemptState.COLLECTING)
         response = root.act("requeue", job, reason=REASON)
-        assert messages_of(response) == [f"job {job}: {lifecycle.JobFinished.default_detail}"]
+        assert messages_of(response) == [
+            f"job {job}: {lifecycle.JobFinishedProblem.default_detail}"
+        ]
 
     @pytest.mark.parametrize("action", ["requeue", "run_again"])
     def test_of_a_feature_that_is_gone_is_refused(self, root, job, completed, action):
