@@ -24,6 +24,8 @@ from auteur.database import execute
 
 logger = logging.getLogger(__name__)
 
+BROKER_OUTAGES: tuple[type[Exception], ...] = (BrokerError, RedisError)
+"""What sending a message raises while the broker is away."""
 MAX_TRIES = 3
 SENT_AGAIN_AFTER = timedelta(seconds=60)
 """A message by which nobody has claimed its row until then is taken for lost."""
@@ -177,6 +179,6 @@ def wake(task: str, messages: Mapping[UUID, Mapping[str, Any]]) -> None:
     try:
         for row_id, options in messages.items():
             current_app.send_task(task, [str(row_id)], **options)
-    except (BrokerError, RedisError) as exc:
+    except BROKER_OUTAGES as exc:
         # It has kept us waiting for seconds: not once more for each message.
         logger.warning("messages of %s are not sent: %s", task, type(exc).__name__)

@@ -11,9 +11,8 @@ import redis
 from celery import chain
 from celery.canvas import Signature
 from django.conf import settings
-from kombu.exceptions import OperationalError as BrokerError
-from redis.exceptions import RedisError
 
+from auteur.leases import BROKER_OUTAGES
 from jobs import tasks
 from jobs.features.registry import feature_of, features
 from jobs.states import COMPLETED_QUEUE, FAILED_QUEUE, TAKING, AttemptState, chain_of
@@ -21,7 +20,6 @@ from media.tasks import WORK
 
 logger = logging.getLogger(__name__)
 
-BROKER_OUTAGES: tuple[type[Exception], ...] = (BrokerError, RedisError)
 MAX_WAITING_MESSAGES = 2
 """A queue with so many is left alone: what is due waits in Postgres, and gathers there."""
 TIMEOUT_SECONDS = 2.0

@@ -20,12 +20,10 @@ from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection
 from django.db.models import QuerySet
 from django.db.models.functions import Now
-from kombu.exceptions import OperationalError as BrokerError
 from pydantic import ValidationError
-from redis.exceptions import RedisError
 
 from auteur import ids, leases, liveness
-from auteur.leases import Lease, LeaseLostError, Leases
+from auteur.leases import BROKER_OUTAGES, Lease, LeaseLostError, Leases
 from gpu_tasks.runtime import runner
 from gpu_tasks.runtime.backends.base import Call, CallState, CallStatus
 from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
@@ -94,7 +92,7 @@ def _without_message(waiting: Sequence[LocalCall]) -> list[LocalCall]:
     """Those that no worker will hear of: their messages are not in their queues."""
     try:
         known = {queue: _calls_in(queue) for queue in {row.queue for row in waiting}}
-    except (BrokerError, RedisError) as exc:
+    except BROKER_OUTAGES as exc:
         logger.warning("calls that wait are not looked after: %s", type(exc).__name__)
         return []
     return [row for row in waiting if str(row.pk) not in known[row.queue]]
