@@ -7,14 +7,10 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permis
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Q
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Lower, Now
 
 from auteur.database import execute
-
-PLAN = """
-SELECT plan FROM subscriptions WHERE user_id = %(user_id)s AND status = 'active'
-    AND (current_period_end IS NULL OR current_period_end > statement_timestamp())"""
-"""`SubscriptionQuerySet.in_force` as a prepared statement: each submission asks."""
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -74,13 +70,18 @@ class SubscriptionStatus(models.TextChoices):
     EXPIRED = "expired", "Expired"
 
 
+IN_FORCE = f"""status = '{SubscriptionStatus.ACTIVE.value}'
+    AND (current_period_end IS NULL OR current_period_end > statement_timestamp())"""
+PLAN = f"SELECT plan FROM subscriptions WHERE user_id = %(user_id)s AND {IN_FORCE}"  # noqa: S608
+"""Prepared by the server, for each submission asks."""
+
+
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     """Subscriptions by whether they count."""
 
     def in_force(self) -> "SubscriptionQuerySet":
         """Those that are active and whose period, if it has an end, has not ended."""
-        running = Q(current_period_end=None) | Q(current_period_end__gt=Now())
-        return self.filter(running, status=SubscriptionStatus.ACTIVE)
+        return self.filter(RawSQL(IN_FORCE, (), models.BooleanField()))  # noqa: S611
 
 
 class Subscription(models.Model):

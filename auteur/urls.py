@@ -24,7 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "admin/credits/credits/verify/",
         admin.site.admin_view(ledger_audit_admin.verify),
-        name="verify-books",
+        name="verify-ledger",
     ),
     path(
         "admin/jobs/job/costs/",

@@ -27,7 +27,7 @@ SHOWN_PER_RULE = 50
 
 @require_safe
 def verify(request: HttpRequest) -> HttpResponse:
-    """Check the books now and show what was found; 503 where that takes too long."""
+    """Check the ledger now and show what was found; 503 where that takes too long."""
     if not request.user.has_perms(PERMISSIONS):
         raise PermissionDenied
     try:
@@ -39,7 +39,10 @@ def verify(request: HttpRequest) -> HttpResponse:
         HTTPStatus.OK,
         report=report,
         verdict=_verdict(report.total),
-        rules=[(rule, _verdict(report.broken[rule.name])) for rule in ledger_audit.RULES],
+        rules=[
+            (rule, meaning, _verdict(report.broken[rule]))
+            for rule, meaning in ledger_audit.RULES.items()
+        ],
         accounts=_by_account(report.findings),
         hidden=report.total - len(report.findings),
     )
@@ -48,7 +51,9 @@ def verify(request: HttpRequest) -> HttpResponse:
 def _page(request: HttpRequest, status: HTTPStatus, **context: Any) -> HttpResponse:
     everywhere = admin.site.each_context(request)
     context |= {"title": "Verify the ledger", "opts": Credits._meta}
-    return TemplateResponse(request, "admin/verify_books.html", everywhere | context, status=status)
+    return TemplateResponse(
+        request, "admin/verify_ledger.html", everywhere | context, status=status
+    )
 
 
 def _verdict(number: int) -> str:

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 from django.db.models.fields.json import KT
 
+from jobs import sql
 from jobs.features.files import promised
 from jobs.models import Attempt, Job
-from jobs.states import MAY_WRITE, OPEN, JobStatus
+from jobs.states import MAY_WRITE, JobStatus
 from media.storage import StoredObject
 from media.storage.owners import Column, NotExpectedProblem, Owner, register
 
@@ -31,7 +33,7 @@ def written(attempt: Attempt) -> set[str]:
 def names_of(objects: Sequence[StoredObject]) -> Mapping[str, None]:
     """What current attempts of open jobs may have written, and what outputs refer to."""
     places = [place for one in objects if (place := _place(one.key))]
-    current = _current().filter(pk__in={attempt_id for _, attempt_id in places})
+    current = current_attempts().filter(pk__in={attempt_id for _, attempt_id in places})
     named = {key for attempt in current for key in written(attempt)}
     jobs = Job.objects.filter(pk__in={job_id for job_id, _ in places})
     for output in jobs.values_list("output_data", flat=True):
@@ -44,7 +46,7 @@ def expects_result(key: str) -> int | None:
     place = _place(key)
     if place is None or not Attempt.objects.filter(pk=place[1]).exists():
         return None
-    return _most(_current().filter(pk=place[1]), key)
+    return _most(current_attempts().filter(pk=place[1]), key)
 
 
 def expects_stretch(key: str) -> int | None:
@@ -56,7 +58,7 @@ def expects_stretch(key: str) -> int | None:
     jobs = Job.objects.filter(project_id=project_id)
     if not jobs.exists():
         return None
-    return _most(_current().filter(job__in=jobs), key)
+    return _most(current_attempts().filter(job__in=jobs), key)
 
 
 def _most(attempts: QuerySet[Attempt], key: str) -> int:
@@ -66,8 +68,9 @@ def _most(attempts: QuerySet[Attempt], key: str) -> int:
     return settings.MAX_UPLOAD_BYTES
 
 
-def _current() -> QuerySet[Attempt]:
-    return Attempt.objects.filter(job__attempt=F("pk"), job__status__in=OPEN)
+def current_attempts() -> QuerySet[Attempt]:
+    """The current attempts of open jobs."""
+    return Attempt.objects.filter(pk__in=RawSQL(sql.STATEMENTS["current_attempts"], ()))  # noqa: S611
 
 
 def _place(key: str) -> tuple[UUID, UUID] | None:

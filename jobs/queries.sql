@@ -12,6 +12,10 @@
 -- The attempt `a` is the current one of the job `j`, which is open.
 a.job_id = j.id AND a.id = j.attempt_id AND j.status IN {OPEN}
 
+-- name: current_attempts
+-- The same, for queries of Django's.
+SELECT a.id FROM jobs j JOIN job_attempts a ON {current}
+
 -- name: mine
 -- Locks those of the attempts that are current and in one of the states, held by `holder` if
 -- anybody is named: how each statement begins that does all of a transition at once.
@@ -383,62 +387,136 @@ SELECT percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY whole),
 ) AS recent
 
 
--- # The books: rows with `user_id` and `job_id`, whose rules are in jobs/ledger_audit.py
+-- # The ledger audit: what breaks a rule, and how (what the rules mean: jobs/ledger_audit.py)
+--
+-- One statement, and so one pass, for all rules about the same rows. Each rule is a SELECT on such a
+-- row: what was expected and what was found, where the rule is broken.
 
--- name: books_totals
+-- name: audit_totals
 SELECT now(), (SELECT count(*) FROM credits), (SELECT count(*) FROM credit_transactions),
        (SELECT count(*) FROM jobs), (SELECT coalesce(sum(balance), 0) FROM credits)
 
--- name: books_accounts
-SELECT user_id, NULL::uuid AS job_id, account.balance, account.seq,
-       coalesce(total, 0) AS total, coalesce(lines, 0) AS lines,
-       coalesce(first_seq, 1) AS first_seq, coalesce(last_seq, 0) AS last_seq,
-       coalesce(seqs, 0) AS seqs, account.id AS account_id
-FROM credits AS account FULL JOIN (
-    SELECT user_id, sum(amount) AS total, count(*) AS lines, min(seq) AS first_seq,
-           max(seq) AS last_seq, count(DISTINCT seq) AS seqs
-    FROM credit_transactions GROUP BY user_id
-) AS ledger USING (user_id)
-
--- name: books_ledger_rows
-SELECT user_id, job_id, seq, amount, balance_after,
-       lag(balance_after, 1, 0) OVER (PARTITION BY user_id ORDER BY seq) AS balance_before
-FROM credit_transactions
-
--- name: books_jobs
-SELECT job.user_id, job.id AS job_id, job.status, job.credits_cost AS cost,
-       job.credits_refunded AS flag, job.wake_at, job.status IN {OPEN} AS is_open,
-       count(*) FILTER (WHERE line.type = {USAGE}) AS usages,
-       coalesce(-sum(line.amount) FILTER (WHERE line.type = {USAGE}), 0) AS used,
-       count(*) FILTER (WHERE line.type = {REFUND}) AS refunds,
-       coalesce(sum(line.amount) FILTER (WHERE line.type = {REFUND}), 0) AS refunded,
-       count(*) FILTER (WHERE line.user_id <> job.user_id) AS foreign_lines,
-       EXISTS (
-           SELECT FROM running_cancels AS cancel
-           WHERE cancel.job_id = job.id AND NOT cancel.refunded
-       ) AS is_kept
-FROM jobs AS job LEFT JOIN credit_transactions AS line ON line.job_id = job.id
-GROUP BY job.id
-
--- name: books_attempts
-SELECT j.user_id, a.job_id, a.number, a.state, j.status,
-       a.state NOT IN {ENDED} AS is_alive, ({current}) IS TRUE AS is_wanted
-FROM job_attempts a JOIN jobs j ON j.id = a.job_id
-
--- name: books_find
--- What breaks a rule; only the suspects' rows are asked rule by rule. {{rows}} is one of the above.
-WITH subject AS ({{rows}}),
-suspect AS (SELECT * FROM subject WHERE {{any_broken}}),
-finding AS (
-    SELECT checked.rule, suspect.user_id, suspect.job_id, checked.expected, checked.found,
-           count(*) OVER (PARTITION BY checked.rule) AS total,
-           row_number() OVER (
-               PARTITION BY checked.rule ORDER BY suspect.user_id, suspect.job_id
-           ) AS place
-    FROM suspect CROSS JOIN LATERAL (VALUES {{checks}})
-        AS checked (rule, is_broken, expected, found)
-    WHERE checked.is_broken
-)
-SELECT rule, user_id, job_id, expected, found, total FROM finding
+-- name: first_of_each_rule
+-- How each of the audits below ends: with the number of findings of each rule, and the first ones.
+SELECT rule, user_id, job_id, expected, found, total FROM (
+    SELECT finding.*, count(*) OVER (PARTITION BY rule) AS total,
+           row_number() OVER (PARTITION BY rule ORDER BY user_id, job_id) AS place
+    FROM finding
+) AS numbered
 WHERE place <= greatest(%(limit)s, 1)
 ORDER BY rule, place
+
+-- name: audit_accounts
+-- Balances and counters against the rows of their accounts.
+WITH finding AS (
+    SELECT rule, user_id, NULL::uuid AS job_id, expected, found
+    FROM credits AS account FULL JOIN (
+        SELECT user_id, sum(amount) AS total, count(*) AS rows, min(seq) AS first_seq,
+               max(seq) AS last_seq, count(DISTINCT seq) AS seqs
+        FROM credit_transactions GROUP BY user_id
+    ) AS ledger USING (user_id)
+    CROSS JOIN LATERAL (
+        SELECT 'account_exists', 'an account', concat('none, and ', rows, ' ledger rows')
+        WHERE account.id IS NULL
+        UNION ALL
+        SELECT 'balance_is_the_sum', coalesce(total, 0)::text, balance::text
+        WHERE balance <> coalesce(total, 0)
+        UNION ALL
+        SELECT 'seq_has_no_gaps', concat('1 to ', rows),
+               concat(seqs, ' numbers from ', first_seq, ' to ', last_seq)
+        WHERE first_seq <> 1 OR last_seq <> rows OR seqs <> rows
+        UNION ALL
+        SELECT 'seq_is_the_last', coalesce(last_seq, 0)::text, seq::text
+        WHERE seq <> coalesce(last_seq, 0)
+    ) AS broken (rule, expected, found)
+)
+{first_of_each_rule}
+
+-- name: audit_ledger_rows
+-- Each row against the one before it.
+WITH line AS (
+    SELECT user_id, job_id, seq, amount, balance_after,
+           lag(balance_after, 1, 0) OVER (PARTITION BY user_id ORDER BY seq) AS balance_before
+    FROM credit_transactions
+),
+finding AS (
+    SELECT 'balance_after_chains' AS rule, user_id, job_id,
+           concat(balance_before + amount, ' after row ', seq) AS expected,
+           balance_after::text AS found
+    FROM line WHERE balance_after <> balance_before + amount
+)
+{first_of_each_rule}
+
+-- name: audit_jobs
+-- Jobs against their ledger rows, and their ends against their wake-ups. A cancel that was agreed to
+-- go without a refund is `is_unrefunded`.
+WITH job AS (
+    SELECT job.user_id, job.id AS job_id, job.status, job.credits_cost AS cost,
+           job.credits_refunded AS is_marked, job.wake_at, job.status IN {OPEN} AS is_open,
+           count(*) FILTER (WHERE line.type = {USAGE}) AS usages,
+           coalesce(-sum(line.amount) FILTER (WHERE line.type = {USAGE}), 0) AS used,
+           count(*) FILTER (WHERE line.type = {REFUND}) AS refunds,
+           coalesce(sum(line.amount) FILTER (WHERE line.type = {REFUND}), 0) AS refunded,
+           count(*) FILTER (WHERE line.user_id <> job.user_id) AS foreign_rows,
+           EXISTS (
+               SELECT FROM running_cancels AS cancel
+               WHERE cancel.job_id = job.id AND NOT cancel.refunded
+           ) AS is_unrefunded
+    FROM jobs AS job LEFT JOIN credit_transactions AS line ON line.job_id = job.id
+    GROUP BY job.id
+),
+finding AS (
+    SELECT rule, user_id, job_id, expected, found FROM job CROSS JOIN LATERAL (
+        SELECT 'charged_once', concat((cost > 0)::int, ' usage rows'), usages::text
+        WHERE usages <> (cost > 0)::int
+        UNION ALL
+        SELECT 'usage_is_the_price', cost::text, used::text
+        WHERE usages = 1 AND cost > 0 AND used <> cost
+        UNION ALL
+        SELECT 'money_is_the_owners', 'rows of the job''s user',
+               concat(foreign_rows, ' of another user')
+        WHERE foreign_rows > 0
+        UNION ALL
+        SELECT 'refunded_once', 'at most 1 refund row', refunds::text
+        WHERE refunds > 1
+        UNION ALL
+        SELECT 'refund_within_usage', concat('at most ', used), refunded::text
+        WHERE refunded > used
+        UNION ALL
+        SELECT 'open_is_not_refunded', 'no refund', concat(refunded, ', the job is ', status)
+        WHERE is_open AND refunds > 0
+        UNION ALL
+        SELECT 'unsuccessful_is_refunded', cost::text, concat(refunded, ', the job is ', status)
+        WHERE status IN ({FAILED}, {CANCELLED}) AND refunded < cost AND NOT is_unrefunded
+        UNION ALL
+        SELECT 'kept_is_cancelled', 'no refund, and a cancelled job',
+               concat(refunded, ', the job is ', status)
+        WHERE is_unrefunded AND (status <> {CANCELLED} OR refunds > 0)
+        UNION ALL
+        SELECT 'completed_is_paid', concat('less than ', cost), refunded::text
+        WHERE status = {COMPLETED} AND refunds > 0 AND refunded >= cost
+        UNION ALL
+        SELECT 'refund_is_told', concat('credits_refunded ', (refunds > 0)::text), is_marked::text
+        WHERE is_marked <> (refunds > 0)
+        UNION ALL
+        SELECT 'open_jobs_wake', CASE WHEN is_open THEN 'wake_at set' ELSE 'no wake_at' END,
+               concat(coalesce(wake_at::text, 'none'), ', the job is ', status)
+        WHERE is_open <> (wake_at IS NOT NULL)
+    ) AS broken (rule, expected, found)
+)
+{first_of_each_rule}
+
+-- name: audit_attempts
+-- An attempt has not ended exactly while it is the current one of an open job.
+WITH attempt AS (
+    SELECT j.user_id, a.job_id, a.number, a.state, j.status,
+           a.state NOT IN {ENDED} AS is_alive, ({current}) IS TRUE AS is_wanted
+    FROM job_attempts a JOIN jobs j ON j.id = a.job_id
+),
+finding AS (
+    SELECT 'living_attempts_are_wanted' AS rule, user_id, job_id,
+           CASE WHEN is_wanted THEN 'a living attempt' ELSE 'an ended attempt' END AS expected,
+           concat('attempt ', number, ' ', state, ', the job is ', status) AS found
+    FROM attempt WHERE is_alive <> is_wanted
+)
+{first_of_each_rule}

@@ -127,7 +127,7 @@ def test_an_audit_follows_the_first_scrape(make_job, audits):
     assert samples["auteur_credits_balance"] == 100
     assert samples['auteur_jobs{status="cancelled",type="transcription"}'] == 1
     for rule in ledger_audit.RULES:
-        assert samples[f'auteur_ledger_discrepancies{{rule="{rule.name}"}}'] == 0
+        assert samples[f'auteur_ledger_discrepancies{{rule="{rule}"}}'] == 0
     age = audits.latest.report.checked_at.timestamp()
     assert samples["auteur_books_checked_timestamp_seconds"] == pytest.approx(age)
 

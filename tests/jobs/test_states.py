@@ -126,5 +126,4 @@ def test_what_can_be_cancelled_is_in_the_table(make_job: Callable[..., Job]) -> 
 
 
 def test_nothing_is_left_to_fill_in() -> None:
-    unfilled = {name for name, text in sql.STATEMENTS.items() if re.search(r"\{\w+\}", text)}
-    assert unfilled == {"books_find"}  # filled in by the rules of `jobs.ledger_audit`
+    assert not [name for name, text in sql.STATEMENTS.items() if re.search(r"\{\w+\}", text)]

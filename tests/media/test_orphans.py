@@ -207,6 +207,23 @@ def test_what_is_expected_is_not_removed(
     assert is_there(case.key)
 
 
+def test_of_attempts_without_a_result_only_what_a_row_names_stays(
+    filesystem_storage: SignedFileSystemStorage, running: Any, make_media: Any, all_is_old: None
+) -> None:
+    keys = {}
+    for fate in ("media", "output", "nothing"):
+        attempt, keys[fate] = running(RESULT)
+        filesystem_storage.write(keys[fate], b"abc", KIND)
+        lifecycle.expire(job_id=attempt.job_id)
+        if fate == "output":
+            Job.objects.filter(pk=attempt.job_id).update(output_data={"result_key": keys[fate]})
+    make_media(r2_key=keys["media"])
+
+    assert turn() == 1
+
+    assert [is_there(key) for key in keys.values()] == [True, True, False]
+
+
 def test_what_was_refused_is_not_sent_again(
     storage: ObjectStorage, ask: Any, confirm: Any, all_is_old: None
 ) -> None:

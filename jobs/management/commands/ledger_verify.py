@@ -1,4 +1,4 @@
-"""`manage.py ledger_verify`: check the books; exits with 1 if anything is off."""
+"""`manage.py ledger_verify`: check the ledger; exits with 1 if anything is off."""
 
 import json
 import sys

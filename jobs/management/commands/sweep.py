@@ -12,8 +12,7 @@ from media import orphans
 class Command(BaseCommand):
     help = (
         "Remove what nobody will use: uploads and voices never confirmed, half files, local calls "
-        "that ended long ago, objects of attempts without a result, objects that no row names. The "
-        "orchestrator does the same all along."
+        "that ended long ago, objects that no row names. The orchestrator does the same all along."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
