@@ -422,7 +422,7 @@ if FLOWER_LOGIN and not re.fullmatch(r"[^:,\s]+:[^,\s]{12,}", FLOWER_LOGIN):
 FLOWER_HISTORY = env.str("FLOWER_HISTORY", default="")  # the file that its history is kept in
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2)
 # Of one user, at once, in each GPU class; 0 is no limit but the class's own. By plan, where one
-# differs: "starter=5,pro=20". Fair turns hold without it.
+# differs: "starter=5,pro=20". The fair queue holds without it.
 MAX_IN_FLIGHT = env.int("MAX_IN_FLIGHT", default=0)
 MAX_IN_FLIGHT_BY_PLAN = _numbers(
     "MAX_IN_FLIGHT_BY_PLAN", env.dict("MAX_IN_FLIGHT_BY_PLAN", default={}), int

@@ -38,10 +38,10 @@ WAITING = "SELECT count(*) FROM jobs WHERE status = {PENDING} AND attempt_id IS 
 IN_FLIGHT = "SELECT count(*) FROM job_attempts WHERE state IN {IN_POOL}".format_map(literals())
 LET_IN_BEFORE = """
 SELECT count(*) FROM jobs j JOIN job_attempts a ON a.job_id = j.id,
-    (SELECT j.turn, j.created_at, a.created_at AS let_in_at
+    (SELECT j.rank, j.created_at, a.created_at AS let_in_at
      FROM jobs j JOIN job_attempts a ON a.job_id = j.id WHERE j.id = %s) AS mine
 WHERE a.created_at > to_timestamp(%s)
-  AND (a.created_at, j.turn, j.created_at) < (mine.let_in_at, mine.turn, mine.created_at)"""
+  AND (a.created_at, j.rank, j.created_at) < (mine.let_in_at, mine.rank, mine.created_at)"""
 
 
 @contextmanager

@@ -37,8 +37,8 @@ class Job(models.Model):
     plan = models.CharField(
         max_length=50, null=True, blank=True, help_text="The user's, when it was asked for."
     )
-    turn = models.BigIntegerField(
-        default=0, db_default=0, help_text="Its place in the pool's fair order."
+    rank = models.BigIntegerField(
+        default=0, db_default=0, help_text="Its place in the class's fair queue."
     )
     media_ids = ArrayField(
         models.UUIDField(), default=list, blank=True, help_text="The media it reads."
@@ -100,7 +100,7 @@ class Job(models.Model):
                 name="jobs_to_wake",
             ),
             models.Index(
-                fields=["gpu_class", "turn", "created_at"],
+                fields=["gpu_class", "rank", "created_at"],
                 condition=Q(status=JobStatus.PENDING, attempt__isnull=True),
                 name="jobs_to_admit",
             ),
@@ -171,11 +171,11 @@ class Attempt(models.Model):
     lease_expires_at = models.DateTimeField(
         null=True, blank=True, help_text="From claim; who holds it must be done by then."
     )
-    publications = models.SmallIntegerField(
+    publish_count = models.SmallIntegerField(
         default=0, help_text="Wake-ups sent for the present state."
     )
-    faults = models.SmallIntegerField(
-        default=0, help_text="Workers lost while they delivered its result."
+    crash_count = models.SmallIntegerField(
+        default=0, help_text="Workers that were lost while they held it."
     )
     stop_requested_at = models.DateTimeField(null=True, blank=True)
     stopped_at = models.DateTimeField(null=True, blank=True)
@@ -187,22 +187,10 @@ class Attempt(models.Model):
     )
     reported_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    swept_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the objects of one without a result were removed."
-    )
 
     class Meta:
         db_table = "job_attempts"
         indexes: ClassVar = [
-            models.Index(
-                fields=["finished_at"],
-                condition=Q(
-                    state__in=(AttemptState.FAILED, AttemptState.CANCELLED),
-                    payload__isnull=False,
-                    swept_at__isnull=True,
-                ),
-                name="attempts_to_sweep",
-            ),
             models.Index(
                 fields=["stop_requested_at"],
                 condition=Q(stop_requested_at__isnull=False, stopped_at__isnull=True),
@@ -236,7 +224,7 @@ class GpuPool(models.Model):
 
     gpu_class = models.CharField(max_length=20, primary_key=True)
     clock = models.BigIntegerField(
-        default=0, db_default=0, help_text="The latest turn that has been let in."
+        default=0, db_default=0, help_text="The highest rank that has been admitted."
     )
 
     class Meta:
@@ -246,21 +234,23 @@ class GpuPool(models.Model):
         return self.gpu_class
 
 
-class GpuLane(models.Model):
-    """The last turn that a user's jobs were given in a GPU class."""
+class FairQueueCursor(models.Model):
+    """How far a user's jobs reach in the fair queue of a GPU class: the rank of their last one."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     gpu_class = models.CharField(max_length=20)
-    last = models.BigIntegerField()
+    rank = models.BigIntegerField()
 
     class Meta:
-        db_table = "gpu_lanes"
+        db_table = "fair_queue_cursors"
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["user", "gpu_class"], name="gpu_lanes_one_per_user"),
+            models.UniqueConstraint(
+                fields=["user", "gpu_class"], name="fair_queue_cursors_one_per_user"
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.gpu_class}: {self.last}"
+        return f"{self.gpu_class}: {self.rank}"
 
 
 class Event(models.Model):

@@ -32,19 +32,19 @@ class WakeUp:
     attempt_id: UUID
     state: AttemptState
     type: str
-    faults: int = 0
+    crash_count: int = 0
 
     @property
     def queue(self) -> str:
         """Where its message goes."""
-        if self.state == AttemptState.BROKEN:
+        if self.state == AttemptState.ERRORED:
             return FAILED_QUEUE
         return TAKING[self.state].queue or feature_of(self.type).queue
 
     @property
     def ids_per_message(self) -> int:
         """Batches; but what has failed, or a worker has died of, goes alone."""
-        is_alone = self.state == AttemptState.BROKEN or self.faults > 0
+        is_alone = self.state == AttemptState.ERRORED or self.crash_count > 0
         return 1 if is_alone else settings.MAX_IDS_PER_MESSAGE
 
 

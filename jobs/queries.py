@@ -127,12 +127,12 @@ def queue_position(job: Job) -> int | None:
     )
     if job.attempt:
         at = job.attempt.created_at  # of all that were let in together
-        sooner = Q(created_at__lt=at) | Q(created_at=at, job__turn__lt=job.turn)
-        first = Q(created_at=at, job__turn=job.turn, job__created_at__lt=job.created_at)
+        sooner = Q(created_at__lt=at) | Q(created_at=at, job__rank__lt=job.rank)
+        first = Q(created_at=at, job__rank=job.rank, job__created_at__lt=job.created_at)
         return let_in.filter(sooner | first).count() + 1
     waiting = Job.objects.filter(
-        status=JobStatus.PENDING, attempt=None, gpu_class=job.gpu_class, turn__lte=job.turn
-    ).exclude(turn=job.turn, created_at__gte=job.created_at)
+        status=JobStatus.PENDING, attempt=None, gpu_class=job.gpu_class, rank__lte=job.rank
+    ).exclude(rank=job.rank, created_at__gte=job.created_at)
     return let_in.count() + waiting.count() + 1
 
 

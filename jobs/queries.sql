@@ -21,7 +21,7 @@ SELECT a.id FROM jobs j JOIN job_attempts a ON {current}
 -- anybody is named: how each statement begins that does all of a transition at once.
 WITH mine AS (
     SELECT j.id AS job_id, j.user_id, j.type, j.status, j.wake_at, j.credits_cost,
-           a.id AS attempt_id, a.state, a.result, a.used_credits, a.publications
+           a.id AS attempt_id, a.state, a.result, a.used_credits, a.publish_count
     FROM jobs j JOIN job_attempts a ON {current}
     WHERE a.id = ANY(%(attempt_ids)s) AND a.state = ANY(%(states)s)
       AND (%(holder)s::text IS NULL OR a.worker = %(holder)s)
@@ -38,11 +38,11 @@ mine.wake_at NOT BETWEEN statement_timestamp() + %(after)s AND statement_timesta
 
 -- name: submit
 -- Key, credits, jobs and usage rows in one statement, which is its own transaction. It locks media,
--- key, account and lane in this order (docs/decisions/0006), for each part reads the one before it.
+-- key, account and cursors in this order (docs/decisions/0006), for each part reads the one before.
 --
--- Where there is no account, lane and jobs have no user, which their tables refuse: so a key is
--- never kept without its jobs. A job's turn is one after the user's last in its GPU class, or that
--- of the class's clock if it is later (docs/decisions/0009).
+-- Where there is no account, cursors and jobs have no user, which their tables refuse: so a key is
+-- never kept without its jobs. A job's rank is one after the user's last in its GPU class, or that
+-- of the class's clock if it is higher (docs/decisions/0009).
 --
 -- {claim_key} is `auteur.api.idempotency.claim`, {charge} is `credits.sql.charge`.
 WITH wanted AS (
@@ -66,25 +66,25 @@ owner AS (
     SELECT user_id FROM account
     UNION ALL SELECT %(user_id)s::uuid WHERE NOT EXISTS (TABLE charged)
 ),
-lane AS (
-    INSERT INTO gpu_lanes AS lane (user_id, gpu_class, last)
+queue_cursor AS (
+    INSERT INTO fair_queue_cursors AS queue_cursor (user_id, gpu_class, rank)
     SELECT user_id, gpu_class, coalesce(clock, 0) + count(*) - 1
     FROM wanted LEFT JOIN owner ON true LEFT JOIN gpu_pools USING (gpu_class)
     WHERE EXISTS (TABLE accepted) GROUP BY user_id, gpu_class, clock ORDER BY gpu_class
-    ON CONFLICT (user_id, gpu_class) DO UPDATE SET last = greatest(excluded.last,
-        lane.last + (SELECT count(*) FROM wanted WHERE gpu_class = excluded.gpu_class))
-    RETURNING gpu_class, last
+    ON CONFLICT (user_id, gpu_class) DO UPDATE SET rank = greatest(excluded.rank,
+        queue_cursor.rank + (SELECT count(*) FROM wanted WHERE gpu_class = excluded.gpu_class))
+    RETURNING gpu_class, rank
 ),
 job AS (
-    INSERT INTO jobs (id, user_id, project_id, type, gpu_class, plan, turn, media_ids,
+    INSERT INTO jobs (id, user_id, project_id, type, gpu_class, plan, rank, media_ids,
                       credits_cost, price_version, input_params, derived_params, retry_of_id,
                       start_deadline_at)
     SELECT id, user_id, project_id, type, gpu_class, plan,
-           last - count(*) OVER (PARTITION BY gpu_class)
+           rank - count(*) OVER (PARTITION BY gpu_class)
                + row_number() OVER (PARTITION BY gpu_class ORDER BY place), media_ids,
            cost, price_version, input_params, derived_params, retry_of_id,
            now() + make_interval(secs => max_wait_seconds)
-    FROM wanted JOIN lane USING (gpu_class) LEFT JOIN owner ON true
+    FROM wanted JOIN queue_cursor USING (gpu_class) LEFT JOIN owner ON true
     WHERE EXISTS (TABLE accepted) ORDER BY place
 ),
 event AS (
@@ -110,7 +110,7 @@ SELECT class.name FROM unnest(%(classes)s::text[]) AS class (name) WHERE EXISTS 
 SELECT FROM gpu_pools WHERE gpu_class = %(gpu_class)s FOR UPDATE
 
 -- name: admit
--- First attempts for pending jobs of a class, in turns, as far as the class, each user and each
+-- First attempts for pending jobs of a class, by rank, as far as the class, each user and each
 -- feature have places left. The class's row is locked by the caller.
 WITH feature AS (
     SELECT * FROM jsonb_to_recordset(%(features)s::jsonb) AS feature (
@@ -133,7 +133,7 @@ running AS (
     GROUP BY type
 ),
 next AS (
-    SELECT j.id, j.user_id, j.gpu_class, j.turn, feature.*,
+    SELECT j.id, j.user_id, j.gpu_class, j.rank, feature.*,
            coalesce((%(user_limits)s::jsonb ->> coalesce(j.plan, ''))::int, %(user_limit)s)
                - coalesce(busy.places, 0) AS may_take,
            at_once - coalesce(running.places, 0) AS may_run
@@ -144,27 +144,28 @@ next AS (
       AND (at_once IS NULL OR at_once > coalesce(running.places, 0))
       AND coalesce(busy.places, 0)
           < coalesce((%(user_limits)s::jsonb ->> coalesce(j.plan, ''))::int, %(user_limit)s)
-    ORDER BY j.turn, j.created_at
+    ORDER BY j.rank, j.created_at
     LIMIT (SELECT greatest(0, least(%(at_once)s, %(limit)s - places)) FROM taken)
     FOR NO KEY UPDATE OF j SKIP LOCKED
 ),
 admitted AS (
     SELECT * FROM (
-        SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY turn) AS number,
-               row_number() OVER (PARTITION BY type ORDER BY turn) AS number_of_type FROM next
+        SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY rank) AS number,
+               row_number() OVER (PARTITION BY type ORDER BY rank) AS number_of_type FROM next
     ) AS numbered
     WHERE number <= may_take AND (may_run IS NULL OR number_of_type <= may_run)
 ),
 attempt AS (
     INSERT INTO job_attempts
-        (id, job_id, number, state, backend, engine, gpu_class, progress, publications, faults)
+        (id, job_id, number, state, backend, engine, gpu_class, progress, publish_count,
+         crash_count)
     SELECT gen_random_uuid(), id, 1, {QUEUED}, backend, engine, gpu_class, 0, 0, 0 FROM admitted
     RETURNING id, job_id
 ),
 pool AS (
-    UPDATE gpu_pools SET clock = greatest(clock, latest.turn)
-    FROM (SELECT max(turn) AS turn FROM admitted) AS latest
-    WHERE gpu_class = %(gpu_class)s AND clock < latest.turn
+    UPDATE gpu_pools SET clock = greatest(clock, latest.rank)
+    FROM (SELECT max(rank) AS rank FROM admitted) AS latest
+    WHERE gpu_class = %(gpu_class)s AND clock < latest.rank
 )
 UPDATE jobs
 SET attempt_id = attempt.id, wake_at = statement_timestamp(),
@@ -178,7 +179,7 @@ RETURNING jobs.id
 -- name: take_due
 -- Due attempts in these states, taken by one orchestrator and put off in the same statement.
 WITH due AS (
-    SELECT j.id AS job_id, j.type, a.id AS attempt_id, a.state, a.publications, a.faults
+    SELECT j.id AS job_id, j.type, a.id AS attempt_id, a.state, a.publish_count, a.crash_count
     FROM jobs j JOIN job_attempts a ON {current}
     WHERE j.wake_at <= statement_timestamp() AND j.attempt_id IS NOT NULL
       AND j.type = ANY(%(types)s) AND a.state = ANY(%(states)s)
@@ -188,14 +189,14 @@ WITH due AS (
 ),
 job AS (
     UPDATE jobs
-    SET wake_at = statement_timestamp() + least(%(again)s * (1 + publications), %(max_again)s)
+    SET wake_at = statement_timestamp() + least(%(again)s * (1 + publish_count), %(max_again)s)
     FROM due WHERE jobs.id = due.job_id
 ),
 attempt AS (
-    UPDATE job_attempts SET publications = due.publications + 1
+    UPDATE job_attempts SET publish_count = due.publish_count + 1
     FROM due WHERE job_attempts.id = due.attempt_id
 )
-SELECT attempt_id, state, type, faults FROM due
+SELECT attempt_id, state, type, crash_count FROM due
 
 
 -- # Steps
@@ -215,7 +216,7 @@ event AS (
 ),
 attempt AS (
     UPDATE job_attempts
-    SET state = %(holds)s, worker = %(worker)s, publications = 0,
+    SET state = %(holds)s, worker = %(worker)s, publish_count = 0,
         lease_expires_at = statement_timestamp() + %(lease)s,
         claimed_at = coalesce(claimed_at, statement_timestamp())
     FROM mine WHERE job_attempts.id = mine.attempt_id
@@ -250,19 +251,19 @@ job AS (
     FROM mine WHERE jobs.id = mine.job_id
 )
 UPDATE job_attempts
-SET state = %(takes)s, worker = NULL, faults = faults + %(faults)s, publications = 0
+SET state = %(takes)s, worker = NULL, crash_count = crash_count + %(crash_count)s, publish_count = 0
 FROM mine WHERE job_attempts.id = mine.attempt_id
 RETURNING job_attempts.id
 
--- name: break_off
+-- name: mark_errored
 -- The attempts cannot go on: the error is stored, a call that may run is to be stopped.
 {mine},
 job AS (
     UPDATE jobs SET wake_at = statement_timestamp() FROM mine WHERE jobs.id = mine.job_id
 )
 UPDATE job_attempts
-SET state = {BROKEN}, error_code = %(error_code)s, error_message = %(error_message)s,
-    publications = 0,
+SET state = {ERRORED}, error_code = %(error_code)s, error_message = %(error_message)s,
+    publish_count = 0,
     stop_requested_at = CASE WHEN mine.state IN {MAY_RUN}
         THEN coalesce(stop_requested_at, statement_timestamp()) ELSE stop_requested_at END
 FROM mine WHERE job_attempts.id = mine.attempt_id
@@ -332,13 +333,13 @@ RETURNING job_attempts.id, known.job_id, known.call_id, known.runs
 job AS (
     UPDATE jobs
     SET wake_at = statement_timestamp() + make_interval(secs => %(seconds)s * CASE
-        WHEN mine.attempt_id = ANY(%(sent_again)s) THEN 2 ^ least(mine.publications, %(doublings)s)
+        WHEN mine.attempt_id = ANY(%(sent_again)s) THEN 2 ^ least(mine.publish_count, %(doublings)s)
         ELSE 1 END)
     FROM mine WHERE jobs.id = mine.job_id
 )
 UPDATE job_attempts
-SET publications = CASE
-        WHEN mine.attempt_id = ANY(%(sent_again)s) THEN mine.publications ELSE 0 END,
+SET publish_count = CASE
+        WHEN mine.attempt_id = ANY(%(sent_again)s) THEN mine.publish_count ELSE 0 END,
     started_at = CASE
         WHEN %(is_queued)s THEN NULL
         WHEN %(is_running)s THEN coalesce(started_at, statement_timestamp())
@@ -361,10 +362,10 @@ WITH reporting AS (
 ),
 reported AS (
     UPDATE job_attempts
-    SET state = CASE WHEN %(error_code)s::text IS NULL THEN {REPORTED} ELSE {BROKEN} END,
+    SET state = CASE WHEN %(error_code)s::text IS NULL THEN {REPORTED} ELSE {ERRORED} END,
         worker = NULL, call_id = %(call_id)s, outcome = %(outcome)s::jsonb,
         error_code = %(error_code)s, error_message = %(error_message)s,
-        reported_at = statement_timestamp(), publications = 0,
+        reported_at = statement_timestamp(), publish_count = 0,
         started_at = coalesce(job_attempts.started_at, greatest(job_attempts.dispatched_at,
             least(statement_timestamp(), (%(outcome)s::jsonb ->> 'started_at')::timestamptz)))
     FROM reporting WHERE job_attempts.id = reporting.id

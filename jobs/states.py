@@ -45,7 +45,7 @@ class AttemptState(TextChoices):
     COLLECTING = "collecting"
     COLLECTED = "collected"
     FINALIZING = "finalizing"
-    BROKEN = "broken"
+    ERRORED = "errored"
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -104,7 +104,7 @@ STATES: Mapping[AttemptState, State] = {
     _A.COLLECTED: State(),
     _A.FINALIZING: State(),
     # An error is stored, and the orchestrator has yet to decide: it may be tried again.
-    _A.BROKEN: State(in_pool=True, cancellable=True, colour="red"),
+    _A.ERRORED: State(in_pool=True, cancellable=True, colour="red"),
     _A.COMPLETED: State(colour="green"),
     _A.FAILED: State(colour="red"),
     _A.CANCELLED: State(colour="brown"),
@@ -135,10 +135,10 @@ def chain_of(state: AttemptState) -> tuple[Step, ...]:
 
 def moves() -> set[tuple[AttemptState, AttemptState]]:
     """Every move of an attempt from a state to another."""
-    found = {(a, b) for a in MAY_RUN for b in (_A.REPORTED, _A.BROKEN)}
+    found = {(a, b) for a in MAY_RUN for b in (_A.REPORTED, _A.ERRORED)}
     for step in STEPS:
-        # It is done, put back after an outage, broken off, or failed by its own task.
-        after = (step.leaves, step.takes, _A.BROKEN, _A.FAILED)
+        # It is done, put back after an outage, marked as errored, or failed by its own task.
+        after = (step.leaves, step.takes, _A.ERRORED, _A.FAILED)
         found |= {(step.takes, step.holds), *((step.holds, state) for state in after)}
     ends = (_A.FAILED, _A.CANCELLED)
     return found | {(a, b) for a, its in STATES.items() if its.cancellable for b in ends}

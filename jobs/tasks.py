@@ -83,12 +83,12 @@ def finalize(attempt_ids: Sequence[str]) -> None:
 @shared_task(
     base=JobTask,
     name="jobs.fail",
-    ends=(AttemptState.BROKEN,),
+    ends=(AttemptState.ERRORED,),
     throws=(JobFailedError,),  # expected: a line in the log, no traceback
 )
 def fail(attempt_ids: Sequence[str]) -> None:
     """Raise the stored error of one attempt that is given up; `on_failure` ends its job."""
-    attempt = Attempt.objects.filter(pk=attempt_ids[0], state=AttemptState.BROKEN).first()
+    attempt = Attempt.objects.filter(pk=attempt_ids[0], state=AttemptState.ERRORED).first()
     if attempt is not None:
         raise JobFailedError(ErrorCode(attempt.error_code or ""), attempt.error_message or "")
 

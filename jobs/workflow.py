@@ -92,7 +92,7 @@ def _spawn(backend: str, calls: Sequence[Call]) -> None:
     lifecycle.calls_started(call_ids=started)
     for call in calls:
         if call.attempt_id not in started:
-            _break_off(DISPATCH, call.attempt_id, EngineError(ErrorCode.GPU_UNAVAILABLE))
+            _mark_errored(DISPATCH, call.attempt_id, EngineError(ErrorCode.GPU_UNAVAILABLE))
 
 
 def signed_payload(attempt: Attempt) -> Payload:
@@ -172,13 +172,13 @@ def _each(
         except OUTAGES as exc:
             logger.warning("%s of %s waits: %s", step.name, attempt.pk, type(exc).__name__)
             if is_refusal(exc):
-                _break_off(step, attempt.pk, EngineError(ErrorCode.STORAGE_ERROR))
+                _mark_errored(step, attempt.pk, EngineError(ErrorCode.STORAGE_ERROR))
             else:
                 _requeue(step, [attempt.pk], OUTAGE_PAUSE)
         except Exception as exc:
             if not isinstance(exc, EngineError):
                 logger.exception("%s of %s failed", step.name, attempt.pk)
-            _break_off(step, attempt.pk, exc)
+            _mark_errored(step, attempt.pk, exc)
     return done
 
 
@@ -194,7 +194,7 @@ def release(step: Step, attempt_ids: Sequence[UUID]) -> None:
                 _requeue(step, attempt_ids, timedelta(0))
             else:  # calls may have been started
                 for attempt_id in attempt_ids:
-                    _break_off(step, attempt_id, EngineError(ErrorCode.GPU_UNAVAILABLE))
+                    _mark_errored(step, attempt_id, EngineError(ErrorCode.GPU_UNAVAILABLE))
             break
         except OUTAGES:
             connection.close()
@@ -210,8 +210,8 @@ def _requeue(step: Step, attempt_ids: Sequence[UUID], after: timedelta) -> None:
     )
 
 
-def _break_off(step: Step, attempt_id: UUID, exc: Exception) -> None:
-    lifecycle.break_off(
+def _mark_errored(step: Step, attempt_id: UUID, exc: Exception) -> None:
+    lifecycle.mark_errored(
         attempt_id=attempt_id,
         error=JobError.from_exception(exc),
         states=[step.holds],
@@ -229,4 +229,4 @@ def _finish(step: Step, worker: str, done: dict[UUID, dict[str, Any]]) -> None:
                 lifecycle.finish(step=step, worker=worker, values={attempt_id: values})
             except DataError as exc:
                 logger.warning("%s of %s made what cannot be stored", step.name, attempt_id)
-                _break_off(step, attempt_id, exc)
+                _mark_errored(step, attempt_id, exc)

@@ -18,14 +18,13 @@ from jobs.lifecycle.calls import (
 )
 from jobs.lifecycle.ends import cancel, complete, expire, fail
 from jobs.lifecycle.locking import JobFinishedProblem
-from jobs.lifecycle.steps import break_off, claim, finish, requeue
+from jobs.lifecycle.steps import claim, finish, mark_errored, requeue
 
 __all__ = [
     "JobFinishedProblem",
     "SupersededProblem",
     "begin_attempt",
     "begin_first_attempts",
-    "break_off",
     "call_lease",
     "calls_go_on",
     "calls_started",
@@ -35,6 +34,7 @@ __all__ = [
     "expire",
     "fail",
     "finish",
+    "mark_errored",
     "report_outcome",
     "report_progress",
     "requeue",

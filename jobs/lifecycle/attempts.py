@@ -22,7 +22,7 @@ NO_LIMIT = 2**31 - 1
 
 
 def begin_first_attempts(*, gpu_class: str, limit: int, at_once: int) -> int:
-    """Give pending jobs of a class, in turns, their first attempts while it has room; how many.
+    """Give pending jobs of a class, by rank, their first attempts while it has room; how many.
 
     The caller holds the class's lock. ``limit`` is of attempts in flight, and so are those of one
     user by setting, and of one feature by its contract.

@@ -48,7 +48,7 @@ def fail(
     *,
     attempt_id: UUID,
     error: JobError,
-    states: Collection[str] = (AttemptState.BROKEN,),
+    states: Collection[str] = (AttemptState.ERRORED,),
     worker: str | None = None,
 ) -> bool:
     """End a job as failed and refund it; safe to call any number of times.

@@ -73,18 +73,18 @@ def requeue(
         holder=worker,
         takes=step.takes,
         pause=after,
-        faults=int(crashed),
+        crash_count=int(crashed),
     )
 
 
-def break_off(
+def mark_errored(
     *, attempt_id: UUID, error: JobError, states: Collection[str], worker: str | None = None
 ) -> bool:
     """Store why an attempt (held by ``worker``, if named) cannot go on; what follows is decided
     by the orchestrator.
     """
     is_broken = sql.run(
-        "break_off",
+        "mark_errored",
         attempt_ids=[attempt_id],
         states=list(states),
         holder=worker,

@@ -13,7 +13,7 @@ ADMIT_AT_ONCE = 250
 
 
 def admit_all() -> int:
-    """Give waiting jobs their first attempt, in turns; returns how many were admitted."""
+    """Give waiting jobs their first attempt, by rank; returns how many were admitted."""
     # During a deploy the API may know a feature before this process does: its jobs wait.
     rows = sql.run("classes_with_waiting_jobs", classes=list(GpuClass), types=list(features()))
     waiting = sorted(GpuClass(name) for (name,) in rows)

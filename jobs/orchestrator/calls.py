@@ -96,9 +96,9 @@ def _ended(attempt: Attempt, status: CallStatus) -> bool:
         except (NotFoundProblem, lifecycle.SupersededProblem):
             logger.info("outcome of %s is no longer wanted", attempt.pk)
     elif status.state == CallState.LOST:
-        _break_off(attempt, ErrorCode.GPU_UNAVAILABLE)
+        _mark_errored(attempt, ErrorCode.GPU_UNAVAILABLE)
     elif not _waits(attempt, status) and _over(attempt):
-        _break_off(attempt, ErrorCode.GPU_TIMEOUT)
+        _mark_errored(attempt, ErrorCode.GPU_TIMEOUT)
     else:
         return False
     return True
@@ -108,8 +108,8 @@ def _over(attempt: Attempt) -> bool:
     return attempt.lease_expires_at is not None and attempt.lease_expires_at <= timezone.now()
 
 
-def _break_off(attempt: Attempt, code: ErrorCode) -> None:
-    lifecycle.break_off(
+def _mark_errored(attempt: Attempt, code: ErrorCode) -> None:
+    lifecycle.mark_errored(
         attempt_id=attempt.pk, error=JobError.of(code), states=[AttemptState.RUNNING]
     )
 

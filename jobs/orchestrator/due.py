@@ -55,7 +55,9 @@ def take(*, states: Collection[AttemptState], types: Collection[str]) -> list[Wa
         again=AGAIN_AFTER,
         max_again=MAX_AGAIN_AFTER,
     )
-    return [WakeUp(pk, AttemptState(state), name, faults) for pk, state, name, faults in rows]
+    return [
+        WakeUp(pk, AttemptState(state), name, crash_count) for pk, state, name, crash_count in rows
+    ]
 
 
 def to_decide() -> Q:

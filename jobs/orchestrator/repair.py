@@ -23,7 +23,7 @@ from jobs.states import DELIVERING, HOLDING, AttemptState
 logger = logging.getLogger(__name__)
 
 CLAIM_RECHECK = timedelta(seconds=2)
-MAX_FAULTS = 3
+MAX_CRASHES = 3
 """Workers that may die of one attempt before it is given up."""
 MAX_FAIL_MESSAGES = 2
 """Wake-ups to `jobs.failed` before the orchestrator ends the job itself."""
@@ -77,7 +77,7 @@ def _decide(job: Job, attempt: Attempt, living: set[str], found: Reconciled) -> 
         lifecycle.expire(job_id=job.pk)
     elif attempt.state in HOLDING:
         _expire_lost(attempt, living)
-    elif attempt.state == AttemptState.BROKEN:
+    elif attempt.state == AttemptState.ERRORED:
         _retry_or_fail(job, attempt, found)
     else:
         feature_of(job.type)  # raises where it is no longer declared: the job waits for it
@@ -96,14 +96,14 @@ def _expire_lost(attempt: Attempt, living: set[str]) -> None:
         return
     step = HOLDING[AttemptState(attempt.state)]
     logger.warning("worker of %s lost in %s", attempt.pk, step.name)
-    if step.repeatable and (is_alive or attempt.faults + 1 < MAX_FAULTS):
+    if step.repeatable and (is_alive or attempt.crash_count + 1 < MAX_CRASHES):
         # One that lives has met an outage of ours: no fault of the attempt's.
         lifecycle.requeue(
             step=step, attempt_ids=[attempt.pk], after=timedelta(0), crashed=not is_alive
         )
         return
     code = ErrorCode.MODEL_ERROR if step.repeatable else ErrorCode.GPU_UNAVAILABLE
-    lifecycle.break_off(attempt_id=attempt.pk, error=JobError.of(code), states=[step.holds])
+    lifecycle.mark_errored(attempt_id=attempt.pk, error=JobError.of(code), states=[step.holds])
 
 
 def _retry_or_fail(job: Job, attempt: Attempt, found: Reconciled) -> None:
@@ -112,7 +112,7 @@ def _retry_or_fail(job: Job, attempt: Attempt, found: Reconciled) -> None:
     if POLICIES[error.code].retried and attempt.number < feature.max_attempts:
         pause = RETRY_PAUSE * 2 ** (attempt.number - 1)
         lifecycle.begin_attempt(job=job, after=pause)
-    elif attempt.publications < MAX_FAIL_MESSAGES:
+    elif attempt.publish_count < MAX_FAIL_MESSAGES:
         found.given_up.append(_wake_later(attempt))
     else:
         lifecycle.fail(attempt_id=attempt.pk, error=error)
@@ -120,8 +120,8 @@ def _retry_or_fail(job: Job, attempt: Attempt, found: Reconciled) -> None:
 
 def _wake_later(attempt: Attempt) -> WakeUp:
     """Before anything is sent: if that comes to nothing, the job comes back."""
-    Attempt.objects.filter(pk=attempt.pk).update(publications=F("publications") + 1)
+    Attempt.objects.filter(pk=attempt.pk).update(publish_count=F("publish_count") + 1)
     Job.objects.filter(pk=attempt.job_id).update(
-        wake_at=Now() + AGAIN_AFTER * (1 + attempt.publications)
+        wake_at=Now() + AGAIN_AFTER * (1 + attempt.publish_count)
     )
-    return WakeUp(attempt.pk, AttemptState.BROKEN, attempt.job.type)
+    return WakeUp(attempt.pk, AttemptState.ERRORED, attempt.job.type)

@@ -47,11 +47,11 @@ def publish_once() -> None:
             .filter(
                 job__attempt_id=F("pk"),
                 job__status__in=OPEN,
-                publications=0,
-                state__in=[AttemptState.QUEUED, AttemptState.REPORTED, AttemptState.BROKEN],
+                publish_count=0,
+                state__in=[AttemptState.QUEUED, AttemptState.REPORTED, AttemptState.ERRORED],
             )
         )
-        Attempt.objects.filter(pk__in=[attempt.pk for attempt in new]).update(publications=1)
+        Attempt.objects.filter(pk__in=[attempt.pk for attempt in new]).update(publish_count=1)
     publish([WakeUp(a.pk, AttemptState(a.state), a.job.type) for a in new])
 
 

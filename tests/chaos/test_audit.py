@@ -65,7 +65,7 @@ def ended(make_job: Callable[..., Job]) -> None:
     bring_to(done, AttemptState.COMPLETED)
     attempt = bring_to(broken, AttemptState.RUNNING)
     error = JobError.of(ErrorCode.GPU_OOM)
-    lifecycle.break_off(attempt_id=attempt.pk, error=error, states=[AttemptState.RUNNING])
+    lifecycle.mark_errored(attempt_id=attempt.pk, error=error, states=[AttemptState.RUNNING])
     lifecycle.fail(attempt_id=attempt.pk, error=error)
     lifecycle.cancel(job_id=unwanted.pk, by="user")
     Attempt.objects.filter(stop_requested_at__isnull=False).update(stopped_at="2026-01-01T00:00Z")

@@ -85,13 +85,13 @@ def test_it_waits_for_others_and_tries_again_for_a_lock(migrated: str, tmp_path:
     """A second migrator, then a reader who holds the table of a migration; a half-made index."""
     log = tmp_path / "migrate.log"
     with connect(OWNER) as owner, connect(OWNER) as reader:
-        owner.execute("ALTER TABLE gpu_lanes DISABLE ROW LEVEL SECURITY")
+        owner.execute("ALTER TABLE fair_queue_cursors DISABLE ROW LEVEL SECURITY")
         owner.execute("INSERT INTO auth_group (name) VALUES ('a'), ('b')")
         with pytest.raises(psycopg.errors.UniqueViolation):
             owner.execute("CREATE UNIQUE INDEX CONCURRENTLY half ON auth_group ((1))")
         owner.execute("SELECT pg_advisory_lock(%s)", [migrating.ADVISORY_LOCK])
         reader.execute("BEGIN")
-        reader.execute("SELECT FROM gpu_lanes")
+        reader.execute("SELECT FROM fair_queue_cursors")
         with log.open("w") as output:
             command = [sys.executable, "-u", "manage.py", "migrate", "--noinput"]
             process = subprocess.Popen(
@@ -105,7 +105,9 @@ def test_it_waits_for_others_and_tries_again_for_a_lock(migrated: str, tmp_path:
             assert process.wait(SECONDS) == 0, log.read_text()
         finally:
             process.kill()
-        found = owner.execute("SELECT relrowsecurity FROM pg_class WHERE relname = 'gpu_lanes'")
+        found = owner.execute(
+            "SELECT relrowsecurity FROM pg_class WHERE relname = 'fair_queue_cursors'"
+        )
         assert found.fetchone() == (True,)
         assert owner.execute("SELECT to_regclass('half')").fetchone() == (None,)
 

@@ -48,13 +48,13 @@ def let_in() -> set[User]:
 
 
 def end_one() -> None:
-    job = Job.objects.exclude(attempt=None).filter(completed_at=None).earliest("turn")
+    job = Job.objects.exclude(attempt=None).filter(completed_at=None).earliest("rank")
     lifecycle.cancel(job_id=job.pk, by="user")
 
 
 def test_jobs_of_one_user_take_one_turn_after_another(submit, user):
-    assert [job.turn for job in submit(user, 3)] == [0, 1, 2]
-    assert [job.turn for job in submit(user, 2)] == [3, 4]
+    assert [job.rank for job in submit(user, 3)] == [0, 1, 2]
+    assert [job.rank for job in submit(user, 2)] == [3, 4]
 
 
 def test_another_user_does_not_wait_behind_them(submit, make_user, room):
@@ -85,7 +85,7 @@ def test_who_comes_later_begins_at_the_clock_and_not_at_the_beginning(submit, ma
     submit(old, 10)
     admission.admit_all()
     assert GpuPool.objects.get(gpu_class="CPU").clock == 4
-    assert [job.turn for job in submit(new, 2)] == [4, 5]
+    assert [job.rank for job in submit(new, 2)] == [4, 5]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -95,7 +95,7 @@ def test_jobs_asked_for_at_the_same_time_take_turns_as_well(submit, user):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(Job.objects.values_list("turn", flat=True)) == list(range(60))
+    assert sorted(Job.objects.values_list("rank", flat=True)) == list(range(60))
 
 
 def _submit_and_close(submit: Submit, user: User) -> None:
@@ -107,7 +107,7 @@ def test_a_refused_submission_takes_no_turn(submit, make_user):
     poor = make_user(balance=0)
     with pytest.raises(Exception, match="credits"):
         submission.submit_batch(user_id=poor.pk, plan=None, wanted=[{"type": "noop"}])
-    assert [job.turn for job in submit(poor)] == [0]
+    assert [job.rank for job in submit(poor)] == [0]
 
 
 # --- Limits -----------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def test_the_estimate_goes_by_what_the_last_jobs_took(submit, user, room):
 
 def test_every_class_has_its_own_clock(submit, user):
     GpuPool.objects.create(gpu_class=GpuClass.L4, clock=100)
-    assert [job.turn for job in submit(user)] == [0]
+    assert [job.rank for job in submit(user)] == [0]
 
 
 def test_a_feature_that_runs_few_at_once_leaves_room_to_others(settings, user):
@@ -229,7 +229,7 @@ def test_a_feature_that_runs_few_at_once_leaves_room_to_others(settings, user):
         admission.admit_all()
     types = [job.type for job in Job.objects.exclude(attempt=None)]
     assert (types.count("image_generation"), types.count("noop_gpu")) == (few, 20)
-    lifecycle.cancel(job_id=Job.objects.exclude(attempt=None).earliest("turn").pk, by="user")
+    lifecycle.cancel(job_id=Job.objects.exclude(attempt=None).earliest("rank").pk, by="user")
     admission.admit_all()
     types = [job.type for job in Job.objects.exclude(attempt=None).filter(completed_at=None)]
     assert types.count("image_generation") == few

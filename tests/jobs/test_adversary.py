@@ -141,7 +141,7 @@ def test_what_the_old_holder_says_of_the_step_is_not_heard(taken_over):
     lifecycle.requeue(
         step=COLLECT, attempt_ids=ids, after=timedelta(0), crashed=False, worker=WORKER
     )
-    assert not lifecycle.break_off(
+    assert not lifecycle.mark_errored(
         attempt_id=ids[0], error=error, states=[COLLECT.holds], worker=WORKER
     )
     taken_over.refresh_from_db()
@@ -167,7 +167,7 @@ def test_a_result_that_cannot_be_stored_harms_no_neighbour(make_job):
     tasks.collect.apply(args=([str(bad.pk), str(good.pk)],), throw=True)
     bad.refresh_from_db()
     good.refresh_from_db()
-    assert (bad.state, bad.error_code) == (AttemptState.BROKEN, "MODEL_ERROR")
+    assert (bad.state, bad.error_code) == (AttemptState.ERRORED, "MODEL_ERROR")
     assert good.state == AttemptState.COLLECTED
 
 
@@ -176,7 +176,7 @@ def test_what_a_slow_batch_does_not_come_to_waits_again_without_a_fault(make_job
     monkeypatch.setattr(workflow, "BATCH_SECONDS", -1.0)
     workflow.collect([attempt.pk])
     attempt.refresh_from_db()
-    assert (attempt.state, attempt.faults) == (AttemptState.REPORTED, 0)
+    assert (attempt.state, attempt.crash_count) == (AttemptState.REPORTED, 0)
     assert Job.objects.filter(wake_at__lte=timezone.now()).exists()
 
 
@@ -257,7 +257,7 @@ def test_an_unreadable_outcome_fails_its_own_job_alone(make_job):
     calls.poll([bad, good])
     bad.refresh_from_db()
     good.refresh_from_db()
-    assert (bad.state, bad.error_code) == (AttemptState.BROKEN, "MODEL_ERROR")
+    assert (bad.state, bad.error_code) == (AttemptState.ERRORED, "MODEL_ERROR")
     assert good.state == AttemptState.REPORTED
 
 

@@ -60,7 +60,7 @@ def test_each_job_has_its_usage_row_and_the_chain_holds(api, user):
 def test_a_batch_is_stored_as_single_jobs_are(api):
     submit(api, noop(2, seconds=1.5))
     api.post("/jobs/noop", {"price": 2, "seconds": 1.5}, format="json")
-    own = ("id", "turn", "created_at", "wake_at", "start_deadline_at")
+    own = ("id", "rank", "created_at", "wake_at", "start_deadline_at")
     one, other = (
         {name: value for name, value in job.items() if name not in own}
         for job in Job.objects.values()

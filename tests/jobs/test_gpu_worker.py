@@ -134,7 +134,7 @@ def test_after_an_error_that_may_spoil_its_gpu_a_new_process_takes_over(
 ):
     settings.LOCAL_GPU_LIMITS = {"L4": 2}  # the failed attempt keeps its place
     failed = call(user, error=error)
-    assert (failed.state, failed.error_code) == (AttemptState.BROKEN, error)
+    assert (failed.state, failed.error_code) == (AttemptState.ERRORED, error)
     following = call(user)
     assert following.state == AttemptState.REPORTED
     assert (following.load_seconds > 0) is is_loaded_anew

@@ -82,7 +82,7 @@ def test_complete_needs_the_holder(make_job):
 def test_fail_refunds_once_however_often_it_is_called(user, make_job):
     job = make_job(minutes=10)
     attempt = bring_to(job, AttemptState.RUNNING)
-    lifecycle.break_off(attempt_id=attempt.pk, error=OOM, states=[AttemptState.RUNNING])
+    lifecycle.mark_errored(attempt_id=attempt.pk, error=OOM, states=[AttemptState.RUNNING])
     results = [lifecycle.fail(attempt_id=attempt.pk, error=OOM) for _ in range(3)]
     job.refresh_from_db()
     assert results == [True, False, False]
@@ -248,7 +248,7 @@ def test_put_back_lets_another_worker_take_the_step(make_job):
     )
     attempt.refresh_from_db()
     job = Job.objects.get(pk=attempt.job_id)
-    assert (attempt.state, attempt.faults, attempt.worker) == (AttemptState.REPORTED, 1, None)
+    assert (attempt.state, attempt.crash_count, attempt.worker) == (AttemptState.REPORTED, 1, None)
     assert job.wake_at is not None
     assert timezone.now() < job.wake_at < timezone.now() + timedelta(seconds=6)
     assert lifecycle.claim(step=COLLECT, attempt_ids=[attempt.pk], worker="two")

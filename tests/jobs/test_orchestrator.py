@@ -57,8 +57,8 @@ def seconds_until_wake(job):
     return (job.wake_at - timezone.now()).total_seconds()
 
 
-def break_off(attempt, code, state=AttemptState.RUNNING):
-    assert lifecycle.break_off(attempt_id=attempt.pk, error=JobError.of(code), states=[state])
+def mark_errored(attempt, code, state=AttemptState.RUNNING):
+    assert lifecycle.mark_errored(attempt_id=attempt.pk, error=JobError.of(code), states=[state])
 
 
 # --- Admission --------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def test_a_lost_worker_costs_no_attempt_where_the_step_can_be_repeated(
     attempt = bring_to(job, state)  # its worker has never shown a heartbeat
     look_at(job)
     attempt.refresh_from_db()
-    assert (attempt.state, attempt.faults) == (goes_back_to, 1)
+    assert (attempt.state, attempt.crash_count) == (goes_back_to, 1)
     assert seconds_until_wake(job) <= 0
 
 
@@ -167,10 +167,10 @@ def test_a_holder_that_lives_but_outstays_its_lease_loses_it(make_job, living_wo
 def test_an_attempt_that_kills_its_workers_is_given_up(make_job):
     job = make_job()
     attempt = bring_to(job, AttemptState.COLLECTING)
-    Attempt.objects.update(faults=repair.MAX_FAULTS - 1)
+    Attempt.objects.update(crash_count=repair.MAX_CRASHES - 1)
     look_at(job)
     attempt.refresh_from_db()
-    assert (attempt.state, attempt.error_code) == (AttemptState.BROKEN, "MODEL_ERROR")
+    assert (attempt.state, attempt.error_code) == (AttemptState.ERRORED, "MODEL_ERROR")
 
 
 def test_a_worker_lost_while_starting_a_call_costs_the_attempt(make_job):
@@ -193,10 +193,10 @@ def test_transient_errors_are_retried_up_to_the_features_limit(make_job, code):
     job = make_job()
     bring_to(job, AttemptState.RUNNING)
     for number in (2, 3):
-        break_off(job.attempt or Attempt.objects.get(), code, job_state(job))
+        mark_errored(job.attempt or Attempt.objects.get(), code, job_state(job))
         assert look_at(job).wake_ups == []
         assert job.attempt.number == number
-    break_off(job.attempt, code, AttemptState.QUEUED)
+    mark_errored(job.attempt, code, AttemptState.QUEUED)
     [wake_up] = look_at(job).wake_ups
     assert (wake_up.queue, wake_up.ids_per_message) == ("jobs.failed", 1)
 
@@ -209,14 +209,14 @@ def job_state(job):
 @pytest.mark.parametrize("code", [c for c in ErrorCode if not POLICIES[c].retried])
 def test_other_errors_go_to_the_failed_queue_at_once(make_job, code):
     job = make_job()
-    break_off(bring_to(job, AttemptState.RUNNING), code)
+    mark_errored(bring_to(job, AttemptState.RUNNING), code)
     [wake_up] = look_at(job).wake_ups
     assert (wake_up.queue, job.attempt.number) == ("jobs.failed", 1)
 
 
 def test_the_orchestrator_fails_the_job_where_on_failure_could_not(make_job):
     job = make_job()
-    break_off(bring_to(job, AttemptState.RUNNING), ErrorCode.GPU_OOM)
+    mark_errored(bring_to(job, AttemptState.RUNNING), ErrorCode.GPU_OOM)
     for _ in range(repair.MAX_FAIL_MESSAGES):
         assert len(look_at(job).wake_ups) == 1
     assert look_at(job).wake_ups == []
@@ -307,14 +307,14 @@ def test_an_outcome_whose_callback_was_lost_is_found(running):
     LocalCall.objects.filter(pk=call.pk).update(
         state=LocalCallState.DONE, outcome=outcome.model_dump(mode="json")
     )
-    assert poll(job) == AttemptState.BROKEN
+    assert poll(job) == AttemptState.ERRORED
     assert job.attempt.error_message == "No."
 
 
 def test_a_call_with_an_expired_lease_is_lost_and_retried(running):
     job, call = running
     LocalCall.objects.filter(pk=call.pk).update(lease_expires_at=timezone.now())
-    assert poll(job) == AttemptState.BROKEN
+    assert poll(job) == AttemptState.ERRORED
     assert job.attempt.error_code == "GPU_UNAVAILABLE"
     look_at(job)
     assert job.attempt.number == 2
@@ -323,7 +323,7 @@ def test_a_call_with_an_expired_lease_is_lost_and_retried(running):
 def test_a_call_beyond_its_time_limit_is_stopped(running):
     job, call = running
     Attempt.objects.update(lease_expires_at=timezone.now())
-    assert poll(job) == AttemptState.BROKEN
+    assert poll(job) == AttemptState.ERRORED
     assert job.attempt.error_code == "GPU_TIMEOUT"
     call.refresh_from_db()
     assert call.state == LocalCallState.CANCELLED

@@ -27,7 +27,7 @@ def outage_in(task: tasks.JobTask, attempt_id: UUID) -> Attempt:
 def test_a_repeatable_step_waits_again_at_no_fault(make_job: Callable[..., Job]) -> None:
     held = claimed(make_job(), PREPARE, heartbeat.current_worker())
     attempt = outage_in(tasks.prepare, held)
-    assert (attempt.state, attempt.worker, attempt.faults) == (AttemptState.QUEUED, None, 0)
+    assert (attempt.state, attempt.worker, attempt.crash_count) == (AttemptState.QUEUED, None, 0)
 
 
 @pytest.mark.django_db
@@ -35,7 +35,7 @@ def test_a_dispatch_that_may_have_started_a_call_is_broken_off(
     make_job: Callable[..., Job],
 ) -> None:
     held = claimed(make_job(), DISPATCH, heartbeat.current_worker())
-    assert outage_in(tasks.dispatch, held).state == AttemptState.BROKEN
+    assert outage_in(tasks.dispatch, held).state == AttemptState.ERRORED
 
 
 @pytest.mark.django_db

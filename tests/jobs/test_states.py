@@ -92,7 +92,7 @@ def table() -> str:
     for state, its in STATES.items():
         step = TAKING.get(state)
         queue = (step.queue or "the feature's") if step else ""
-        if state == AttemptState.BROKEN:
+        if state == AttemptState.ERRORED:
             queue, tasks = "jobs.failed", "fail"
         else:
             tasks = ", ".join(each.name for each in chain_of(state))
@@ -112,7 +112,7 @@ def test_the_page_shows_the_table(part: str) -> None:
 
 @pytest.mark.django_db
 def test_what_can_be_cancelled_is_in_the_table(make_job: Callable[..., Job]) -> None:
-    for state in set(STATES) - {AttemptState.BROKEN, *ENDED}:
+    for state in set(STATES) - {AttemptState.ERRORED, *ENDED}:
         job = make_job()
         attempt = bring_to(job, state)
         try:

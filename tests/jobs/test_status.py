@@ -57,7 +57,7 @@ def report(attempt: Attempt, progress: float) -> None:
 
 def lose(attempt: Attempt) -> Attempt:
     """Its worker dies, and the job gets another attempt, whose call waits."""
-    lifecycle.break_off(
+    lifecycle.mark_errored(
         attempt_id=attempt.pk,
         error=JobError.of(ErrorCode.GPU_UNAVAILABLE),
         states=[AttemptState.RUNNING],

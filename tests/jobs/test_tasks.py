@@ -17,7 +17,7 @@ from tests.jobs.walk import bring_to
 
 def broken(job, code=ErrorCode.INPUT_INVALID):
     attempt = bring_to(job, AttemptState.RUNNING)
-    lifecycle.break_off(
+    lifecycle.mark_errored(
         attempt_id=attempt.pk, error=JobError(code, "No sound."), states=[AttemptState.RUNNING]
     )
     return attempt

@@ -103,11 +103,11 @@ def test_messages_lost_again_and_again_are_counted_and_sent_more_and_more_rarely
         step()
         sent += lose_messages()
     assert CALLS * 5 <= sent <= CALLS * 9
-    assert min(Attempt.objects.values_list("publications", flat=True)) >= 4
+    assert min(Attempt.objects.values_list("publish_count", flat=True)) >= 4
     local.publish_all(waiting)
     for _ in range(MINUTE):
         step()
-    assert set(Attempt.objects.values_list("publications", flat=True)) == {0}
+    assert set(Attempt.objects.values_list("publish_count", flat=True)) == {0}
 
 
 def test_while_the_broker_is_away_nothing_is_taken_for_lost(
@@ -117,5 +117,5 @@ def test_while_the_broker_is_away_nothing_is_taken_for_lost(
     for _ in range(10):
         step()
     broker.come_back()
-    assert set(Attempt.objects.values_list("publications", flat=True)) == {0}
+    assert set(Attempt.objects.values_list("publish_count", flat=True)) == {0}
     assert messages() == CALLS

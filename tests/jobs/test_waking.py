@@ -39,7 +39,7 @@ def queued(make_job, count):
 def test_what_is_due_goes_together_but_what_a_worker_died_of_goes_alone(make_job, broker):
     ids = queued(make_job, 4)
     suspects = set(sorted(ids)[:2])
-    Attempt.objects.filter(pk__in=suspects).update(faults=1)
+    Attempt.objects.filter(pk__in=suspects).update(crash_count=1)
     loop.wake()
     messages = [
         {uuid.UUID(i) for i in args[0]} for _, args, _ in iter(partial(broker.read, 0), None)
@@ -53,7 +53,7 @@ def test_a_queue_with_messages_enough_is_left_alone_until_it_has_room(make_job, 
     for _ in range(publishing.MAX_WAITING_MESSAGES):
         broker.put(TRANSCRIPTION_QUEUE)
     assert due.to_wake() == []
-    assert set(Attempt.objects.values_list("publications", flat=True)) == {0}
+    assert set(Attempt.objects.values_list("publish_count", flat=True)) == {0}
     assert broker.take(0)
     assert {wake_up.attempt_id for wake_up in due.to_wake()} == ids
 
@@ -84,7 +84,7 @@ def test_while_the_broker_is_away_nothing_is_taken_or_put_off(make_job, broker):
     broker.go_away()
     with pytest.raises(RedisError):
         loop.wake()
-    assert Attempt.objects.get(pk=attempt_id).publications == 0
+    assert Attempt.objects.get(pk=attempt_id).publish_count == 0
     broker.come_back()
     assert [wake_up.attempt_id for wake_up in due.to_wake()] == [attempt_id]
 
@@ -105,7 +105,7 @@ def test_a_hanging_redis_does_not_hang_the_repair(make_job, broker):
             stop.set()
             orchestrator.join()
     waiting.refresh_from_db()
-    assert waiting.attempt.publications == 0
+    assert waiting.attempt.publish_count == 0
 
 
 def wait_until(condition):

@@ -81,7 +81,7 @@ def test_prepare_breaks_off_where_the_media_is_gone(make_job):
     workflow.prepare([a.pk for a in attempts])
     states = {a.job_id: a for a in Attempt.objects.all()}
     assert states[good.pk].state == AttemptState.PREPARED
-    assert states[gone.pk].state == AttemptState.BROKEN
+    assert states[gone.pk].state == AttemptState.ERRORED
     assert states[gone.pk].error_code == "INPUT_INVALID"
     assert "deleted" in states[gone.pk].error_message
 
@@ -107,7 +107,7 @@ def test_a_backend_that_takes_no_calls_costs_no_attempt(make_job, settings):
     workflow.prepare([attempt.pk])
     workflow.dispatch([attempt.pk])
     attempt.refresh_from_db()
-    assert (attempt.state, attempt.number, attempt.faults) == (AttemptState.PREPARED, 1, 0)
+    assert (attempt.state, attempt.number, attempt.crash_count) == (AttemptState.PREPARED, 1, 0)
     pause = attempt.job.wake_at - timezone.now()
     assert timedelta(0) < pause <= workflow.OUTAGE_PAUSE
     settings.INFERENCE_BACKENDS = {}
@@ -163,14 +163,14 @@ def test_an_answer_outside_the_contract_is_not_believed(dispatched, stored, resu
     report(dispatched, stored, result)
     workflow.collect([dispatched.pk])
     dispatched.refresh_from_db()
-    assert (dispatched.state, dispatched.error_code) == (AttemptState.BROKEN, "MODEL_ERROR")
+    assert (dispatched.state, dispatched.error_code) == (AttemptState.ERRORED, "MODEL_ERROR")
 
 
 def test_a_result_that_was_never_stored_is_an_error_not_a_success(dispatched):
     report(dispatched, stored=None)
     workflow.collect([dispatched.pk])
     dispatched.refresh_from_db()
-    assert (dispatched.state, dispatched.error_code) == (AttemptState.BROKEN, "STORAGE_ERROR")
+    assert (dispatched.state, dispatched.error_code) == (AttemptState.ERRORED, "STORAGE_ERROR")
 
 
 def test_a_store_that_is_away_costs_no_attempt(dispatched, settings):
@@ -188,7 +188,7 @@ def test_a_store_that_is_away_costs_no_attempt(dispatched, settings):
         settings.MONGODB_URI = there
         connection.register()
     dispatched.refresh_from_db()
-    assert (dispatched.state, dispatched.faults) == (AttemptState.COLLECTED, 0)
+    assert (dispatched.state, dispatched.crash_count) == (AttemptState.COLLECTED, 0)
     workflow.finalize([dispatched.pk])
     assert Job.objects.get(pk=dispatched.job_id).status == "completed"
 

@@ -129,7 +129,7 @@ def reported(attempt: Attempt) -> None:
 
 def broken(attempt: Attempt) -> None:
     error = JobError.of(ErrorCode.GPU_UNAVAILABLE)
-    lifecycle.break_off(attempt_id=attempt.pk, error=error, states=[AttemptState.RUNNING])
+    lifecycle.mark_errored(attempt_id=attempt.pk, error=error, states=[AttemptState.RUNNING])
 
 
 @pytest.mark.parametrize("end", [cancelled, superseded, reported, broken])
