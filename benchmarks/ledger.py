@@ -1,7 +1,7 @@
 """Submissions per second through Django, beside the same statement sent by plain psycopg.
 
 Ours is `jobs.submission.submit`: the price, the statement (key, charge, job, event, usage row) on
-Django's connection, and the nudge to the orchestrator. The baseline is that statement as it was
+Django's connection, and the wake signal. The baseline is that statement as it was
 sent, with fresh ids, prepared as well, in a loop that does nothing else. Both run in the same four
 client processes in turns, each client on one connection for each side; PostgreSQL flushes every
 commit. No HTTP, no orchestrator and no workers.

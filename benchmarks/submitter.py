@@ -59,7 +59,7 @@ class ByDjango:
 
     def __init__(self, keyed: bool, user_id: uuid.UUID) -> None:
         self._keyed = keyed
-        self._parameters = submission.validated(feature=FEATURE, user_id=user_id, data={})
+        self._parameters = submission.validate(feature=FEATURE, user_id=user_id, data={})
 
     def submit(self, user_id: uuid.UUID) -> None:
         """One job."""
@@ -112,7 +112,7 @@ def _listen_to_submission(
         return execute(cursor, statement, values, **options)
 
     key = new_key(user_id)
-    parameters = submission.validated(feature=FEATURE, user_id=user_id, data={})
+    parameters = submission.validate(feature=FEATURE, user_id=user_id, data={})
     connection.ensure_connection()  # which says more
     with patch.object(psycopg.Cursor, "execute", listen):
         submitted = submission.submit(

@@ -32,16 +32,13 @@ class CreditsAdmin(ReadOnlyAdmin):
 
     @admin.display(description="account", ordering="user__email")
     def account(self, obj: Credits) -> str:
-        """Whose it is."""
         return str(obj.user)
 
     @admin.display(description="user")
     def owner(self, obj: Credits) -> str:
-        """A link to whose it is."""
         return link("accounts.User", obj.user_id, obj.user)
 
     def transactions(self, obj: Credits) -> str:
-        """A link to the whole ledger."""
         return list_link(
             "credits.CreditTransaction",
             f"All {obj.seq} transactions",
@@ -50,7 +47,6 @@ class CreditsAdmin(ReadOnlyAdmin):
 
     @admin.display(description="latest transactions")
     def latest(self, obj: Credits) -> str:
-        """The newest ledger rows."""
         rows = CreditTransaction.objects.filter(user_id=obj.user_id).order_by("-seq")[:LATEST]
         if not rows:
             return EMPTY
@@ -100,17 +96,14 @@ class CreditTransactionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="user", ordering="user__email")
     def owner(self, obj: CreditTransaction) -> str:
-        """A link to whose balance moved."""
         return link("accounts.User", obj.user_id, obj.user)
 
     @admin.display(description="amount", ordering="amount")
     def moved(self, obj: CreditTransaction) -> str:
-        """What was added or taken."""
         return signed_amount(obj)
 
     @admin.display(description="balance", ordering="balance_after")
     def balance(self, obj: CreditTransaction) -> str:
-        """The balance after it."""
         return str(obj.balance_after)
 
     @admin.display(description="job")
@@ -120,5 +113,4 @@ class CreditTransactionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="job")
     def job_link(self, obj: CreditTransaction) -> str:
-        """A link to the job that was paid for."""
         return link("jobs.Job", obj.job_id)

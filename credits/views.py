@@ -42,5 +42,4 @@ class HistoryView(ListAPIView):
     pagination_class = TransactionsCursor
 
     def get_queryset(self) -> QuerySet[CreditTransaction]:
-        """The rows of the user who asks."""
         return CreditTransaction.objects.filter(user_id=user_id(self.request))

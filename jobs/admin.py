@@ -53,11 +53,9 @@ class FeatureFilter(admin.SimpleListFilter):
     parameter_name = "type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """All declared features."""
         return [(name, name.replace("_", " ").capitalize()) for name in sorted(features())]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        """Jobs of the chosen type."""
         return queryset.filter(type=self.value()) if self.value() else queryset
 
 
@@ -105,7 +103,6 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
     ) -> tuple[QuerySet[Job], bool]:
-        """By the id of whatever belongs to a job, or as everywhere."""
         if found := jobs_with_id(search_term.strip()):
             return queryset.filter(pk__in=found), False
         return super().get_search_results(request, queryset, search_term)
@@ -114,49 +111,40 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 
     @admin.display(description="job", ordering="id")
     def short_id(self, obj: Job) -> str:
-        """Enough of the id to tell jobs apart on a page."""
         return str(obj.pk)[:8]
 
     @admin.display(description="status", ordering="status")
     def coloured_status(self, obj: Job) -> str:
-        """The status in its colour."""
         return coloured(obj.status, obj.get_status_display())
 
     @admin.display(description="status", ordering="status")
     def status_and_error(self, obj: Job) -> str:
-        """The status in its colour, with the error's code."""
         return two_lines(self.coloured_status(obj), obj.error_code)
 
     @admin.display(description="user", ordering="user__email")
     def owner(self, obj: Job) -> str:
-        """A link to who asked for it."""
         return link("accounts.User", obj.user_id, obj.user)
 
     @admin.display(description="cost", ordering="credits_cost")
     def cost(self, obj: Job) -> str:
-        """The price, and whether it was refunded."""
         return two_lines(obj.credits_cost, "refunded" if obj.credits_refunded else None)
 
     @admin.display(description="progress", ordering="progress")
     def share_done(self, obj: Job) -> str:
-        """The progress in percent."""
         return f"{obj.progress:.0%}"
 
     @admin.display(description="attempt")
     def current_attempt(self, obj: Job) -> str:
-        """Number and state of the current attempt."""
         if obj.attempt is None:
             return EMPTY
         return f"{obj.attempt.number}: {obj.attempt.get_state_display().lower()}"
 
     @admin.display(description="attempt", ordering="progress")
     def attempt_and_progress(self, obj: Job) -> str:
-        """Number and state of the current attempt, with the progress."""
         return two_lines(self.current_attempt(obj), self.share_done(obj))
 
     @admin.display(description="age", ordering="-created_at")
     def age_and_duration(self, obj: Job) -> str:
-        """How long ago it was asked for, and how long it took since its first claim."""
         words = "took {}" if obj.completed_at else "{} so far"
         took = words.format(self.took(obj)) if obj.started_at else None
         return two_lines(timesince(obj.created_at, depth=1), took)
@@ -178,7 +166,6 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 
     @admin.display(description="project")
     def project_link(self, obj: Job) -> str:
-        """A link to the project that the result belongs to."""
         return link("projects.Project", obj.project_id, obj.project)
 
     @admin.display(description="media")
@@ -193,12 +180,10 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 
     @admin.display(description="run again from")
     def retry_link(self, obj: Job) -> str:
-        """A link to the job that this one repeats."""
         return link("jobs.Job", obj.retry_of_id)
 
     @admin.display(description="was run again as")
     def further_runs(self, obj: Job) -> str:
-        """Links to the jobs that repeat this one."""
         ids = obj.retries.order_by("created_at").values_list("pk", flat=True)
         return (
             format_html_join("", "<div>{}</div>", [(link("jobs.Job", pk),) for pk in ids]) or EMPTY
@@ -206,17 +191,14 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 
     @admin.display(description="input")
     def input_json(self, obj: Job) -> str:
-        """The parameters that were given."""
         return pretty_json(obj.input_params)
 
     @admin.display(description="derived")
     def derived_json(self, obj: Job) -> str:
-        """What it goes by besides."""
         return pretty_json(obj.derived_params)
 
     @admin.display(description="output")
     def output_json(self, obj: Job) -> str:
-        """The result."""
         return pretty_json(obj.output_data)
 
     # Actions
@@ -226,30 +208,25 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         return request.user.has_perm("jobs.change_job")
 
     def summary(self, obj: Job) -> str:
-        """What decides whether to act."""
         return f"{obj.get_status_display()} · {obj.user} · price {obj.credits_cost}"
 
     def applies(self, action: str, obj: Job) -> bool:
-        """Open jobs are cancelled and requeued, ended ones run again."""
         return (action == "run_again") == (obj.status not in OPEN)
 
     @admin.action(description="Cancel and refund", permissions=["operate"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
-        """End open jobs, with a refund."""
         return self.confirm(
             request, queryset, action="cancel", form_class=ReasonForm, perform=_cancel
         )
 
     @admin.action(description="Requeue with a new attempt", permissions=["operate"])
     def requeue(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
-        """Give stuck open jobs a new attempt."""
         return self.confirm(
             request, queryset, action="requeue", form_class=ReasonForm, perform=_requeue
         )
 
     @admin.action(description="Run again as a new job", permissions=["operate"])
     def run_again(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
-        """Repeat ended jobs as new ones."""
         return self.confirm(
             request,
             queryset,

@@ -9,7 +9,7 @@ class JobsConfig(AppConfig):
     name = "jobs"
 
     def ready(self) -> None:
-        """Say which media open jobs use, what a project's deletion means, what must be there."""
+        """Register hooks and checks."""
         from jobs import checks, hooks
 
         hooks.register()

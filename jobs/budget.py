@@ -1,7 +1,7 @@
-"""What one request that submits jobs may spend: its user's credits, and work before they are taken.
+"""What a request that submits jobs may spend before it is charged: its user's credits, and work.
 
-Most features look at little before their job is charged. Those that do more ask here first, so
-that nobody has work done for nothing, or for less than it is worth by asking for much at once.
+Most features do little before their job is charged. Those that do more ask here first, so that
+nobody gets work for free, or much of it by one request.
 """
 
 from collections.abc import Callable, Hashable
@@ -28,7 +28,7 @@ class BatchTooLargeProblem(Problem):
 
 @dataclass
 class Budget:
-    """Of one request, kept through all its jobs."""
+    """Of one request, for all its jobs."""
 
     user_id: UUID
     charged: bool = True
@@ -52,7 +52,7 @@ class Budget:
             raise BatchTooLargeProblem
 
     def once(self, name: Hashable, find: Callable[[], Found]) -> Found:
-        """What ``find`` has found the first time."""
+        """What ``find`` returned the first time."""
         if name not in self.found:
             self.found[name] = find()
         found: Found = self.found[name]

@@ -1,7 +1,8 @@
-"""What a GPU function tells us: believed only if its attempt's key signed it, just now."""
+"""Callbacks of GPU functions: accepted if signed with their attempt's key, just now."""
 
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -17,13 +18,28 @@ from gpu_tasks.runtime.callback import (
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
     Callback,
+    OutputGrant,
     OutputRequest,
     attempt_key,
     is_authentic,
 )
-from jobs import lifecycle, outputs
+from jobs import lifecycle
+from jobs.features.files import promised
+from jobs.features.registry import feature_of
+from media.storage import object_storage
 
-Said = TypeVar("Said", Callback, OutputRequest)
+URL_SECONDS = 300
+"""A grant is used at once: it only has to outlive a slow connection's beginning."""
+
+Message = TypeVar("Message", Callback, OutputRequest)
+
+
+class NotPromisedProblem(problems.Problem):
+    """No output of the attempt, or one of another type."""
+
+    status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+    default_code = "output_not_promised"
+    default_detail = "The attempt has no such output."
 
 
 @csrf_exempt
@@ -33,30 +49,30 @@ def gpu_callback(request: HttpRequest) -> HttpResponse:
 
     A plain view: at hundreds of reports a second, DRF's share would be felt.
     """
-    return _answer(request, Callback, _report)
+    return _handle(request, Callback, _report)
 
 
 @csrf_exempt
 @require_POST
 def gpu_output(request: HttpRequest) -> HttpResponse:
     """`POST /internal/gpu-callback/outputs`: where to put an output; 413 and 422 for a refusal."""
-    return _answer(request, OutputRequest, lambda said: outputs.place_for(said).model_dump())
+    return _handle(request, OutputRequest, _grant)
 
 
-def _answer(
-    request: HttpRequest, contract: type[Said], act: Callable[[Said], dict[str, Any]]
+def _handle(
+    request: HttpRequest, contract: type[Message], act: Callable[[Message], dict[str, Any]]
 ) -> HttpResponse:
     attempt_id = _signed_by(request)
     if attempt_id is None:
         return problems.document(401, "invalid_signature", "The callback is not signed by us.")
     try:
-        said = contract.model_validate_json(request.body)
+        message = contract.model_validate_json(request.body)
     except ValidationError:
         return problems.document(400, "invalid", "The callback is not of the contract.")
-    if said.attempt_id != attempt_id:
+    if message.attempt_id != attempt_id:
         return problems.document(401, "invalid_signature", "Another attempt has signed this.")
     try:
-        return JsonResponse(act(said))
+        return JsonResponse(act(message))
     except problems.Problem as exc:
         return problems.document(exc.status_code, str(exc.get_codes()), str(exc.detail))
     except problems.OUTAGES:
@@ -91,3 +107,28 @@ def _report(callback: Callback) -> dict[str, Any]:
             progress=callback.progress,
         )
     return {}
+
+
+def _grant(request: OutputRequest) -> dict[str, Any]:
+    """A URL for one output, of just this size and type, to be written once.
+
+    Asking again gives another URL for the same place. Raises ``NotFoundProblem`` and
+    ``SupersededProblem`` for an attempt that is not (or no longer) current, ``NotPromisedProblem``,
+    and ``PayloadTooLargeProblem``.
+    """
+    attempt = lifecycle.writing_attempt(attempt_id=request.attempt_id, call_id=request.call_id)
+    types = {write.key: write.content_type for write in promised(attempt)}
+    if types.get(request.key) != request.content_type:
+        raise NotPromisedProblem
+    contract = feature_of(attempt.job.type).contract
+    if request.size_bytes > min(contract.max_output_bytes, settings.MAX_UPLOAD_BYTES):
+        raise problems.PayloadTooLargeProblem
+    url = object_storage().presigned_put(
+        request.key,
+        content_type=request.content_type,
+        size_bytes=request.size_bytes,
+        once=True,
+        expires=URL_SECONDS,
+    )
+    headers = {"Content-Type": request.content_type, "If-None-Match": "*"}
+    return OutputGrant(url=url, headers=headers).model_dump()

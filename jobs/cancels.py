@@ -1,6 +1,6 @@
 """Cancels of jobs whose calls have begun: a few a day are refunded, further ones are not.
 
-Else cancelling just before the end, again and again, were free GPU time without end.
+Otherwise GPU time would be free for whoever cancels each job just before its end.
 """
 
 from datetime import timedelta
@@ -17,7 +17,7 @@ WINDOW = timedelta(hours=24)
 
 
 class FreeCancelsUsedProblem(Problem):
-    """It would not be refunded: ``next_free_at`` says when it would be (null: never)."""
+    """The cancel would not be refunded. ``next_free_at``: when it would be (null: never)."""
 
     status_code = 409
     default_code = "free_cancels_used"
@@ -28,14 +28,13 @@ class FreeCancelsUsedProblem(Problem):
 
 
 def is_refunded(*, job: Job, attempt: Attempt | None, without_refund: bool) -> bool:
-    """Whether the user's cancel of this locked job is refunded, which is counted.
+    """Whether the user's cancel of this locked job is refunded; counts it, if the job has begun.
 
-    Raises ``FreeCancelsUsedProblem`` where it does not, and that is not agreed to by
-    ``without_refund``.
+    Raises ``FreeCancelsUsedProblem`` where it is not, unless ``without_refund`` agrees to that.
     """
     if job.credits_cost == 0 or not _has_begun(attempt):
         return True
-    # One cancel of a user after the other; an account is locked after its jobs, as always.
+    # So that a user's cancels come one after the other; accounts are locked after jobs, as always.
     Credits.objects.select_for_update(no_key=True).get(user_id=job.user_id)
     limit = settings.MAX_FREE_CANCELS
     latest = RunningCancel.objects.filter(
@@ -50,7 +49,7 @@ def is_refunded(*, job: Job, attempt: Attempt | None, without_refund: bool) -> b
 
 
 def _has_begun(attempt: Attempt | None) -> bool:
-    """Whether a call may have cost GPU time; that of an earlier attempt failed, and was ours."""
+    """Whether the call may have cost GPU time. Those of earlier attempts failed, at our cost."""
     if attempt is None:
         return False
     return attempt.dispatched_at is not None or attempt.state == AttemptState.DISPATCHING

@@ -1,4 +1,4 @@
-"""How many calls of a GPU class may be in flight."""
+"""How many calls may run at once."""
 
 from django.conf import settings
 
@@ -11,11 +11,11 @@ DEFAULT_LOCAL_LIMIT = 1
 
 
 def class_limit(gpu_class: GpuClass) -> int:
-    """What our workers can run, where any feature's calls of the class go there; else the rented
-    GPUs that we allow ourselves.
+    """Of a GPU class: what our own workers can run, if any feature of the class uses them, else the
+    limit of rented GPUs.
 
-    A class is counted as one: a feature on our own workers must not fill their queue with what
-    another one's rented GPUs have room for.
+    With the latter, a feature could fill the queue of our workers by the limit of another one that
+    runs on rented GPUs.
     """
     if gpu_class == GpuClass.CPU:
         return int(settings.CPU_LIMIT)

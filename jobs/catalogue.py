@@ -1,6 +1,6 @@
 """What is offered, as clients see it: each feature with its price, plan, limits and parameters.
 
-All of it follows from the declarations and the settings; there is no other list to keep.
+All of it follows from the declarations and the settings.
 """
 
 import sys
@@ -59,13 +59,13 @@ def described(feature: Feature) -> dict[str, Any]:
 
 
 def _price(feature: Feature) -> dict[str, Any]:
-    told: dict[str, Any] = dict.fromkeys(("credits", "per", "unit", "of", "base", "minimum"))
+    price: dict[str, Any] = dict.fromkeys(("credits", "per", "unit", "of", "base", "minimum"))
     if feature.measured:
-        told["unit"], told["per"] = feature.unit
-        told["of"] = feature.measured
-        told["credits"], told["base"] = feature.tariff["credits"], feature.tariff.get("base", 0)
-        told["minimum"] = told["base"] + told["credits"]
-    return {**told, "price_version": feature.price_version}
+        price["unit"], price["per"] = feature.unit
+        price["of"] = feature.measured
+        price["credits"], price["base"] = feature.tariff["credits"], feature.tariff.get("base", 0)
+        price["minimum"] = price["base"] + price["credits"]
+    return {**price, "price_version": feature.price_version}
 
 
 def _limits(feature: Feature) -> dict[str, Any]:
@@ -84,21 +84,21 @@ def _limits(feature: Feature) -> dict[str, Any]:
 def _parameters(feature: Feature) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, field in feature.parameters().fields.items():
         kind = next((kind for known, kind in KINDS if isinstance(field, known)), "string")
-        told = {
+        entry = {
             "type": kind,
             "required": field.required,
             "description": str(field.help_text or ""),
         }
         if field.default is not empty:
-            told["default"] = field.default
-        told |= {
+            entry["default"] = field.default
+        entry |= {
             bound: most for bound in BOUNDS if (most := getattr(field, bound, None)) is not None
         }
         if isinstance(field, serializers.ChoiceField):
-            told["choices"] = list(field.choices)
+            entry["choices"] = list(field.choices)
         if isinstance(field, MediaField):
-            told["media_types"] = list(field.types)
-            told["with_sound"] = field.sound
+            entry["media_types"] = list(field.types)
+            entry["with_sound"] = field.sound
             if field.longest_ms is not None:
-                told["longest_ms"] = field.longest_ms()
-        yield name, told
+                entry["longest_ms"] = field.longest_ms()
+        yield name, entry

@@ -1,4 +1,4 @@
-"""What must be there before any process of ours starts."""
+"""What must be installed before any process of ours starts."""
 
 import shutil
 from importlib.util import find_spec
@@ -12,12 +12,12 @@ from jobs.features.registry import features
 
 
 def register() -> None:
-    """Have Django's commands, `migrate` before all, look first."""
+    """Have Django's commands check this first, `migrate` above all."""
     checks.register(draft_engines)
 
 
 def draft_engines(**kwargs: Any) -> list[checks.CheckMessage]:
-    """An error for each draft engine that the settings ask for and that cannot run here."""
+    """An error for each draft engine that is set and cannot run here."""
     return [
         checks.Error(
             f"The draft engine of {feature.name} is asked for and lacks {', '.join(lacking)}.",
@@ -31,7 +31,7 @@ def draft_engines(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def missing(feature: Feature) -> list[str]:
-    """What a draft engine that runs on our own workers needs and that is not here."""
+    """What the feature's draft engine lacks, if it is set and runs on our own workers."""
     is_ours = feature.backend == LOCAL and feature.engine == "draft"
     needs = feature.contract.draft_needs if is_ours else ()
     return [

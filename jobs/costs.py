@@ -1,4 +1,4 @@
-"""What attempts took and what their GPUs cost, reckoned from their times and outcomes.
+"""How long attempts took and what their GPUs cost, computed from their times and outcomes.
 
 All times are seconds, all costs US dollars. A call that never reported (it was lost, or stopped)
 has neither a run time nor a cost here, whatever the owner of its GPU charges for it.

@@ -1,4 +1,4 @@
-"""How a job's failure is said: what went wrong in a step, as a code and a sentence."""
+"""Why a job failed, as a code and a sentence for its user."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from gpu_tasks.runtime.errors import POLICIES, EngineError, ErrorCode
 from media.storage import ObjectMissingError
 
 CALLS_AWAY: tuple[type[Exception], ...] = (BackendUnavailableError, *OUTAGES)
-"""What asking a backend about calls raises when it, or a store on the way, is away."""
+"""What a backend raises when it, or a store that it needs, is away."""
 
 
 class JobFailedError(Exception):
     """Raised on the queue `jobs.failed`; carries the attempt's stored error."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
-        super().__init__(code, message)  # as they came, for Celery pickles and rebuilds it
+        super().__init__(code, message)  # both, for Celery rebuilds it from them
         self.code = code
         self.message = message
 
@@ -36,7 +36,7 @@ class JobError:
 
     @classmethod
     def from_exception(cls, exc: BaseException) -> "JobError":
-        """What a user is told of an exception; unknown ones tell nothing of our insides."""
+        """The error for the user; unknown exceptions show nothing of our insides."""
         if isinstance(exc, JobFailedError | EngineError):
             return cls(code=exc.code, message=exc.message)
         if isinstance(exc, ObjectMissingError):

@@ -30,7 +30,7 @@ class _Heart:
         self._thread.start()
 
     def stop(self) -> None:
-        """Beat no more, and be known to be gone."""
+        """Beat no more, and delete the row."""
         self._stop.set()
         self._thread.join()
         WorkerHeartbeat.objects.filter(name=self.name).delete()
@@ -65,22 +65,22 @@ def retire() -> None:
 
 
 def living(names: Collection[str]) -> set[str]:
-    """Those of the workers that are not known to be lost: retired, dead, or silent for too long."""
+    """The workers less those that are lost: retired, dead, or silent for too long."""
     rows = WorkerHeartbeat.objects.filter(name__in=names)
     if liveness.may_judge():
         rows = rows.filter(beat_at__gt=Now() - LOST_AFTER)
     return {name for name in rows.values_list("name", flat=True) if not liveness.is_gone(name)}
 
 
-def bury() -> int:
-    """Drop the rows of processes that died on this machine; returns how many."""
+def forget_dead() -> int:
+    """Delete the rows of processes that died on this machine; returns how many."""
     rows = WorkerHeartbeat.objects.filter(name__startswith=liveness.name_of(""))
     gone = [name for name in rows.values_list("name", flat=True) if liveness.is_gone(name)]
     return WorkerHeartbeat.objects.filter(name__in=gone).delete()[0] if gone else 0
 
 
 def forget_old() -> int:
-    """Drop the rows of workers that are long gone; returns how many."""
+    """Delete the rows of workers not seen for long; returns how many."""
     return WorkerHeartbeat.objects.filter(beat_at__lt=Now() - FORGOTTEN_AFTER).delete()[0]
 
 

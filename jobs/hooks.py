@@ -1,4 +1,4 @@
-"""What the rooms below must ask jobs about, without importing them."""
+"""What the rooms below ask jobs about, without importing them."""
 
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from projects import deletion as project_deletion
 
 
 def register() -> None:
-    """Called once, when Django is ready."""
+    """To be called once, when Django is ready."""
     media_deletion.register_usage(queries.open_jobs_reading)
     media_deletion.register_usage(queries.open_jobs_speaking_with, VoiceClone)
     objects.register_owners()
@@ -19,7 +19,7 @@ def register() -> None:
 
 
 def cancel_jobs_of_project(project_id: UUID) -> None:
-    """Cancel a project's open jobs; those whose results are being delivered may finish."""
+    """Cancel a project's open jobs, unless their results are being delivered."""
     for job in Job.objects.filter(project_id=project_id, status__in=OPEN).only("pk"):
         try:
             lifecycle.cancel(

@@ -1,7 +1,7 @@
-"""Jobs, their attempts and what happened to them.
+"""Jobs, their attempts and events.
 
 ``Job.status`` and ``Attempt.state`` are written in `jobs.lifecycle` and nowhere else. The database
-keeps what must never break: an open job always has a ``wake_at`` and an ended one never (check), an
+enforces: an open job always has a ``wake_at`` and an ended one never (check), an
 ended job never changes status again (trigger), attempt numbers are unique per job (index).
 """
 
@@ -139,7 +139,7 @@ class Job(models.Model):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """All that it goes by. Jobs of before there were ``derived_params`` hold it as given."""
+        """All of them: given and derived. Jobs of before ``derived_params`` hold all as given."""
         return {**(self.derived_params or {}), **(self.input_params or {})}
 
 
@@ -254,7 +254,7 @@ class FairQueueCursor(models.Model):
 
 
 class Event(models.Model):
-    """What happened to a job, written in the transaction that made it so; kept for ever."""
+    """What happened to a job, written in the same transaction; never deleted."""
 
     id = models.BigAutoField(primary_key=True)
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="events")
@@ -294,7 +294,7 @@ class RunningCancel(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.job_id}: {'refunded' if self.refunded else 'kept'}"
+        return f"{self.job_id}: {'refunded' if self.refunded else 'not refunded'}"
 
 
 class WorkerHeartbeat(models.Model):

@@ -1,4 +1,4 @@
-"""Which objects jobs name: what attempts may write while their jobs are open, and transcripts."""
+"""Which stored objects belong to jobs: what current attempts may write, and transcripts."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -20,13 +20,13 @@ RESULT_KEY = "result_key"
 
 
 def register_owners() -> None:
-    """Called once, when Django is ready."""
+    """To be called once, when Django is ready."""
     register(Owner("jobs", names_of, expects_result, (Column(_with_object, KT(OUTPUT_KEY)),)))
-    register(Owner("renders", expects=expects_stretch))
+    register(Owner("renders", expects=expects_segment))
 
 
 def written(attempt: Attempt) -> set[str]:
-    """The keys that the attempt's call writes to."""
+    """The keys that the attempt's call may write to."""
     return {write.key for write in promised(attempt)}
 
 
@@ -42,15 +42,15 @@ def names_of(objects: Sequence[StoredObject]) -> Mapping[str, None]:
 
 
 def expects_result(key: str) -> int | None:
-    """An output of the job's current attempt, while its call runs."""
+    """How many bytes may be put: for an output of a current attempt, while its call may write."""
     place = _place(key)
     if place is None or not Attempt.objects.filter(pk=place[1]).exists():
         return None
     return _most(current_attempts().filter(pk=place[1]), key)
 
 
-def expects_stretch(key: str) -> int | None:
-    """A stretch that a call of a render makes, of a project that is there."""
+def expects_segment(key: str) -> int | None:
+    """How many bytes may be put: for a segment that the call of a project's render writes."""
     try:
         project_id = UUID(key.split("/")[3])
     except ValueError:

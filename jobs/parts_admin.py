@@ -70,12 +70,10 @@ class AttemptInline(PartInline):
 
     @admin.display(description="state")
     def coloured_state(self, obj: Attempt) -> str:
-        """The state in its colour."""
         return coloured(obj.state, obj.get_state_display())
 
     @admin.display(description="backend / engine")
     def runs_on(self, obj: Attempt) -> str:
-        """Where and how its call runs."""
         return f"{obj.backend} / {obj.engine} ({obj.gpu_class})"
 
     @admin.display(description="took")
@@ -97,12 +95,10 @@ class AttemptInline(PartInline):
         return dollars(obj.gpu_cost)
 
     def error(self, obj: Attempt) -> str:
-        """The stored error."""
         return f"{obj.error_code}: {obj.error_message}" if obj.error_code else EMPTY
 
     @admin.display(description="times (UTC)")
     def times(self, obj: Attempt) -> str:
-        """When it passed which point."""
         marks = [(name[:-3].replace("_", " "), getattr(obj, name)) for name in TIMES]
         lines = [(name, f"{at:%m-%d %H:%M:%S}") for name, at in marks if at]
         return format_html_join("", '<div style="white-space:nowrap">{} {}</div>', lines)
@@ -119,11 +115,9 @@ class EventInline(PartInline):
 
     @admin.display(description="at (UTC)")
     def at(self, obj: Event) -> str:
-        """When, to the second."""
         return f"{obj.created_at:%Y-%m-%d %H:%M:%S}"
 
     def details(self, obj: Event) -> str:
-        """Who, why, which attempt."""
         return ", ".join(f"{name}: {value}" for name, value in obj.data.items() if value) or EMPTY
 
 
@@ -138,10 +132,8 @@ class TransactionInline(ReadOnlyInline):
     verbose_name_plural = "credit transactions"
 
     def transaction(self, obj: CreditTransaction) -> str:
-        """A link to the ledger row."""
         return link("credits.CreditTransaction", obj.pk, f"No. {obj.seq}")
 
     @admin.display(description="amount")
     def amount_moved(self, obj: CreditTransaction) -> str:
-        """What was added or taken."""
         return signed_amount(obj)

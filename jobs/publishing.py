@@ -1,4 +1,4 @@
-"""Wake-ups on their way: which chain goes to which queue."""
+"""Publishing wake-ups: which chain goes to which queue."""
 
 import logging
 from collections import defaultdict
@@ -21,7 +21,7 @@ from media.tasks import WORK
 logger = logging.getLogger(__name__)
 
 MAX_WAITING_MESSAGES = 2
-"""A queue with so many is left alone: what is due waits in Postgres, and gathers there."""
+"""Nothing is sent to a queue with so many: what is due waits in Postgres, to share messages."""
 TIMEOUT_SECONDS = 2.0
 
 
@@ -36,14 +36,13 @@ class WakeUp:
 
     @property
     def queue(self) -> str:
-        """Where its message goes."""
         if self.state == AttemptState.ERRORED:
             return FAILED_QUEUE
         return TAKING[self.state].queue or feature_of(self.type).queue
 
     @property
     def ids_per_message(self) -> int:
-        """Batches; but what has failed, or a worker has died of, goes alone."""
+        """Many; but one, where the attempt has failed or a worker has died while it held it."""
         is_alone = self.state == AttemptState.ERRORED or self.crash_count > 0
         return 1 if is_alone else settings.MAX_IDS_PER_MESSAGE
 
@@ -86,9 +85,9 @@ def waiting_in(queue: str) -> int:
 
 
 def publish(wake_ups: Iterable[WakeUp]) -> int:
-    """Send the wake-ups, in as few messages as may be; returns how many messages were sent.
+    """Send the wake-ups, in as few messages as possible; returns how many were sent.
 
-    A broker that is away stops the round: the jobs' ``wake_at`` brings them back.
+    Stops where the broker is away: by their ``wake_at`` the jobs are due again.
     """
     batches: dict[tuple[str, AttemptState, int], list[str]] = defaultdict(list)
     for wake_up in wake_ups:

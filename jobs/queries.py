@@ -22,10 +22,8 @@ from media import results
 from media.storage import object_storage
 
 RECENT_JOBS = 100
-"""How many of a feature's last completed jobs say how long one takes."""
-
-MAX_RETRIES_TOLD = 20
-"""Of one job."""
+MAX_RETRIES_SHOWN = 20
+"""Of one job, in an answer."""
 
 MAX_JOBS_WITH_ID = 200
 """A batch of a request has at most 100."""
@@ -33,25 +31,25 @@ MAX_JOBS_WITH_ID = 200
 
 @dataclass(frozen=True)
 class DurationStatistics:
-    """Seconds that the last jobs of a feature took; None where there were none."""
+    """Seconds that the last jobs of a feature took; None if there were none."""
 
     p50: float | None
     p90: float | None
     run_p50: float | None
-    """From when a machine began to the end, all waiting left out."""
+    """Without waiting: from when a machine began to the end."""
 
 
 def duration_statistics(feature: str) -> DurationStatistics:
-    """How long a feature's jobs take."""
+    """Of the last `RECENT_JOBS` completed jobs of a feature."""
     ((whole, run),) = sql.run("recent_seconds", type=feature, limit=RECENT_JOBS)
     p50, p90 = whole or (None, None)
     return DurationStatistics(p50, p90, run)
 
 
 def jobs_of(user_id: UUID) -> QuerySet[Job]:
-    """The user's jobs, with what is shown of their attempts.
+    """The user's jobs with their current attempts.
 
-    ``lost_because`` is the sentence with which the attempt before the present one ended, if any.
+    ``lost_because`` is the error message of the attempt before the current one, if any.
     """
     before = Attempt.objects.filter(job=OuterRef("pk"), number=OuterRef("attempt__number") - 1)
     return (
@@ -73,7 +71,7 @@ def job_of(*, user_id: UUID, job_id: UUID) -> Job:
 def with_retries(jobs: QuerySet[Job]) -> QuerySet[Job]:
     """The jobs with ``retry_ids``: those that run each of them again, the newest first."""
     again = Job.objects.filter(retry_of=OuterRef("pk"), user=OuterRef("user_id"))
-    newest = again.order_by("-created_at", "-pk").values("pk")[:MAX_RETRIES_TOLD]
+    newest = again.order_by("-created_at", "-pk").values("pk")[:MAX_RETRIES_SHOWN]
     return jobs.annotate(retry_ids=ArraySubquery(newest))
 
 
@@ -100,7 +98,7 @@ def jobs_with_id(text: str) -> set[UUID]:
 
 
 def given_params(job: Job) -> Any:
-    """The parameters as their user gave them, of a job from before they were kept apart too."""
+    """The parameters as their user gave them; jobs of before ``derived_params`` hold all in one."""
     feature = features().get(job.type)
     if job.derived_params is not None or feature is None:
         return job.input_params
@@ -108,7 +106,7 @@ def given_params(job: Job) -> Any:
 
 
 def error_of(job: Job) -> dict[str, Any] | None:
-    """The job's error for a client, or None."""
+    """As `JobErrorSerializer` has it."""
     if job.error_code is None:
         return None
     return {
@@ -122,22 +120,22 @@ def queue_position(job: Job) -> int | None:
     """Its place among those that wait for a machine of its class, from 1; None once it has one."""
     if not status.is_waiting(job):
         return None
-    let_in = Attempt.objects.filter(
+    waiting_for_machines = Attempt.objects.filter(
         gpu_class=job.gpu_class, state__in=IN_POOL, started_at__isnull=True
     )
     if job.attempt:
-        at = job.attempt.created_at  # of all that were let in together
+        at = job.attempt.created_at  # the same for all that were admitted together
         sooner = Q(created_at__lt=at) | Q(created_at=at, job__rank__lt=job.rank)
         first = Q(created_at=at, job__rank=job.rank, job__created_at__lt=job.created_at)
-        return let_in.filter(sooner | first).count() + 1
+        return waiting_for_machines.filter(sooner | first).count() + 1
     waiting = Job.objects.filter(
         status=JobStatus.PENDING, attempt=None, gpu_class=job.gpu_class, rank__lte=job.rank
     ).exclude(rank=job.rank, created_at__gte=job.created_at)
-    return let_in.count() + waiting.count() + 1
+    return waiting_for_machines.count() + waiting.count() + 1
 
 
 def estimated_start(job: Job) -> datetime | None:
-    """When it will be begun, if all before it take as long as the last ones of its kind did."""
+    """When it may begin, if all jobs before it take as long as the last ones of its feature did."""
     position = queue_position(job)
     if position is None:
         return None
@@ -146,7 +144,7 @@ def estimated_start(job: Job) -> datetime | None:
 
 
 def estimated_end(job: Job) -> datetime | None:
-    """When it may be done; None where it does not run."""
+    """When it may end; None while it does not run."""
     return status.estimated_end(job, lambda: _usual_seconds(job))
 
 

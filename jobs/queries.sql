@@ -17,8 +17,8 @@ a.job_id = j.id AND a.id = j.attempt_id AND j.status IN {OPEN}
 SELECT a.id FROM jobs j JOIN job_attempts a ON {current}
 
 -- name: mine
--- Locks those of the attempts that are current and in one of the states, held by `holder` if
--- anybody is named: how each statement begins that does all of a transition at once.
+-- Locks those of the attempts that are current and in one of the states, and held by `holder` if
+-- one is named: with this begins each transition that takes many attempts at once.
 WITH mine AS (
     SELECT j.id AS job_id, j.user_id, j.type, j.status, j.wake_at, j.credits_cost,
            a.id AS attempt_id, a.state, a.result, a.used_credits, a.publish_count
@@ -30,7 +30,7 @@ WITH mine AS (
 )
 
 -- name: at_another_time
--- Each change of a wake_at costs indexes: one that is near enough stays.
+-- A wake_at that is near enough stays as it is, for each change of it costs an update of indexes.
 mine.wake_at NOT BETWEEN statement_timestamp() + %(after)s AND statement_timestamp() + %(before)s
 
 
@@ -53,7 +53,7 @@ WITH wanted AS (
     )
 ),
 charged AS (SELECT place, id AS job_id, cost, description FROM wanted WHERE cost > 0),
--- Whoever wants to delete the media now waits, and then finds the jobs that read it.
+-- Who deletes the media waits for this lock, and then finds the jobs that read it.
 held AS (
     SELECT id FROM media_files WHERE id = ANY(%(media_ids)s) AND status = {MEDIA_READY}
     ORDER BY id FOR SHARE
@@ -98,7 +98,7 @@ SELECT EXISTS (TABLE media), EXISTS (TABLE accepted)
 -- # Admission
 
 -- name: classes_with_waiting_jobs
--- The GPU classes in which jobs of known types wait to be let in.
+-- The GPU classes in which pending jobs of known types wait.
 SELECT class.name FROM unnest(%(classes)s::text[]) AS class (name) WHERE EXISTS (
     SELECT FROM jobs
     WHERE status = {PENDING} AND attempt_id IS NULL AND gpu_class = class.name
@@ -106,12 +106,12 @@ SELECT class.name FROM unnest(%(classes)s::text[]) AS class (name) WHERE EXISTS 
 )
 
 -- name: lock_pool
--- Orchestrators count one after another: a class's row is locked until they are done.
+-- Only one orchestrator at a time counts and fills the free places of a class.
 SELECT FROM gpu_pools WHERE gpu_class = %(gpu_class)s FOR UPDATE
 
 -- name: admit
 -- First attempts for pending jobs of a class, by rank, as far as the class, each user and each
--- feature have places left. The class's row is locked by the caller.
+-- feature have places left. The caller has locked the class by `lock_pool`.
 WITH feature AS (
     SELECT * FROM jsonb_to_recordset(%(features)s::jsonb) AS feature (
         type text, backend text, engine text, run_seconds float, at_once int
@@ -177,7 +177,8 @@ RETURNING jobs.id
 -- # Waking
 
 -- name: take_due
--- Due attempts in these states, taken by one orchestrator and put off in the same statement.
+-- Due attempts in these states, taken by one orchestrator; the same statement delays their next
+-- wake-up, so that no other takes them.
 WITH due AS (
     SELECT j.id AS job_id, j.type, a.id AS attempt_id, a.state, a.publish_count, a.crash_count
     FROM jobs j JOIN job_attempts a ON {current}
@@ -224,7 +225,7 @@ attempt AS (
 SELECT attempt_id FROM mine
 
 -- name: finish
--- It leaves them with what it has made of each.
+-- A worker leaves its step with what it has made of each attempt.
 {mine},
 given AS (
     SELECT * FROM jsonb_to_recordset(%(values)s::jsonb) AS given (
@@ -244,7 +245,7 @@ FROM mine JOIN given ON given.id = mine.attempt_id WHERE job_attempts.id = mine.
 RETURNING job_attempts.id
 
 -- name: requeue
--- A claim is undone, for another worker to try.
+-- A claim is undone, so that another worker can take the attempts.
 {mine},
 job AS (
     UPDATE jobs SET wake_at = statement_timestamp() + %(pause)s
@@ -256,7 +257,7 @@ FROM mine WHERE job_attempts.id = mine.attempt_id
 RETURNING job_attempts.id
 
 -- name: mark_errored
--- The attempts cannot go on: the error is stored, a call that may run is to be stopped.
+-- The attempts cannot go on: their error is stored, and a call that may still run is to be stopped.
 {mine},
 job AS (
     UPDATE jobs SET wake_at = statement_timestamp() FROM mine WHERE jobs.id = mine.job_id
@@ -270,7 +271,7 @@ FROM mine WHERE job_attempts.id = mine.attempt_id
 RETURNING job_attempts.id
 
 -- name: complete
--- Delivered jobs end, with the results that were collected.
+-- Jobs whose results are delivered end.
 {mine},
 job AS (
     UPDATE jobs
@@ -292,8 +293,8 @@ SELECT attempt_id, job_id, used_credits < credits_cost FROM mine
 
 -- # Calls
 
--- name: start_calls
--- The ids of calls are kept whatever became of the attempts meanwhile, so that they can be stopped.
+-- name: record_started_calls
+-- The ids of calls are stored even of attempts that have ended, so that these calls can be stopped.
 WITH given AS (
     SELECT * FROM jsonb_to_recordset(%(calls)s::jsonb) AS given (
         id uuid, call_id text, lease_seconds float, expected_seconds float
@@ -327,8 +328,8 @@ SET call_id = known.call_id,
 FROM known WHERE job_attempts.id = known.attempt_id
 RETURNING job_attempts.id, known.job_id, known.call_id, known.runs
 
--- name: go_on
--- Calls that go on are asked after again later, the later the more often messages were lost.
+-- name: extend_calls
+-- Calls that go on are polled again later, the later the more often messages were lost.
 {mine},
 job AS (
     UPDATE jobs
@@ -352,8 +353,8 @@ FROM mine WHERE job_attempts.id = mine.attempt_id
 RETURNING job_attempts.id
 
 -- name: report
--- How a call ended, once: it runs for every call. What `mine` locks, and only for the call of that
--- id that nobody wants stopped.
+-- How a call ended. It locks as `mine` does, and only the attempt of this call while it is not to be
+-- stopped. Written out for its speed: it runs once for every call.
 WITH reporting AS (
     SELECT a.id, a.job_id FROM jobs j JOIN job_attempts a ON {current}
     WHERE a.id = %(attempt_id)s AND a.state IN {MAY_RUN}
@@ -374,10 +375,10 @@ UPDATE jobs SET wake_at = statement_timestamp()
 FROM reporting WHERE jobs.id = reporting.job_id RETURNING jobs.id
 
 
--- # What is told
+-- # Statistics
 
 -- name: recent_seconds
--- How long the last completed jobs of a feature took: whole, and from when a machine began.
+-- How long the last completed jobs of a feature took: in all, and since a machine began.
 SELECT percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY whole),
        percentile_cont(0.5) WITHIN GROUP (ORDER BY run) FROM (
     SELECT extract(epoch FROM j.completed_at - j.created_at)::float AS whole,
@@ -390,8 +391,8 @@ SELECT percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY whole),
 
 -- # The ledger audit: what breaks a rule, and how (what the rules mean: jobs/ledger_audit.py)
 --
--- One statement, and so one pass, for all rules about the same rows. Each rule is a SELECT on such a
--- row: what was expected and what was found, where the rule is broken.
+-- One statement, and so one pass, for all rules about the same rows. Each rule is a SELECT of what
+-- was expected and what was found, where the rule is broken.
 
 -- name: audit_totals
 SELECT now(), (SELECT count(*) FROM credits), (SELECT count(*) FROM credit_transactions),
@@ -449,8 +450,8 @@ finding AS (
 {first_of_each_rule}
 
 -- name: audit_jobs
--- Jobs against their ledger rows, and their ends against their wake-ups. A cancel that was agreed to
--- go without a refund is `is_unrefunded`.
+-- Jobs against their ledger rows, and whether they wake. `is_unrefunded`: the user has agreed to a
+-- cancel without refund.
 WITH job AS (
     SELECT job.user_id, job.id AS job_id, job.status, job.credits_cost AS cost,
            job.credits_refunded AS is_marked, job.wake_at, job.status IN {OPEN} AS is_open,

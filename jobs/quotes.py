@@ -1,7 +1,7 @@
-"""What a job would cost and how long it may take, said before it is asked for.
+"""Estimates: what a job would cost and how long it may take; and quotes, which bind.
 
-A quote is a signed value and no row: it names user, feature, parameters and price, so it is good
-for nobody and nothing else, and is believed until it expires.
+A quote is a signed value and no row. It names user, feature, parameters and price, so it holds for
+nobody and nothing else, until it expires.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _SIGNER = signing.Signer(salt="jobs.quotes")
 
 
 class InvalidQuoteProblem(Problem):
-    """The quote is not ours, is another's or about something else, or has expired."""
+    """The quote is not ours, is for another user or other parameters, or has expired."""
 
     default_code = "invalid_quote"
     default_detail = "The quote is not for this, or has expired: ask for a new estimate."

@@ -23,8 +23,8 @@ class TypeField(serializers.ChoiceField):
 
     def __init__(self, **options: Any) -> None:
         names = sorted(features())
-        told: dict[str, Any] = {"invalid_choice": f"A type is one of: {', '.join(names)}."}
-        super().__init__(choices=names, error_messages=told, **options)
+        messages: dict[str, Any] = {"invalid_choice": f"A type is one of: {', '.join(names)}."}
+        super().__init__(choices=names, error_messages=messages, **options)
 
 
 def _of_batch(feature: Feature) -> type[serializers.Serializer[Any]]:
@@ -96,11 +96,9 @@ class JobOfBatchSerializer(serializers.Serializer[Any]):
     type = serializers.ChoiceField(choices=())
 
     def get_fields(self) -> dict[str, Any]:
-        """The declared features are the choices of ``type``."""
         return {"type": TypeField()}
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        """All that was given, for the feature to check."""
         checked: dict[str, Any] = super().to_internal_value(data)
         return {**data, **checked}
 
@@ -119,7 +117,7 @@ class JobsOfBatchField(serializers.ListField):
     child = JobOfBatchSerializer()
 
     def to_internal_value(self, data: Any) -> list[Any]:
-        """The jobs, looked at only where there are not too many."""
+        # Too many are refused before any is looked at.
         if isinstance(data, list):
             self.run_validators(data)
         checked: list[Any] = super().to_internal_value(data)
@@ -249,13 +247,11 @@ class JobFilter(serializers.Serializer[Any]):
     }
 
     def get_fields(self) -> dict[str, Any]:
-        """The declared features are the choices of ``type``."""
         fields = super().get_fields()
         fields["type"] = TypeField(required=False)
         return fields
 
     def narrow(self, jobs: QuerySet[Job]) -> QuerySet[Job]:
-        """Those that the validated filter lets through."""
         given = dict(self.validated_data)
         if status := given.pop("status", None):
             jobs = jobs.filter(having(status))

@@ -1,7 +1,7 @@
-"""Where a job stands, as clients see it: it is `queued` until a machine works on it.
+"""A job's status as clients see it: it is `queued` until a machine works on it.
 
-The stored status says how far we are with a job; that an attempt of it was claimed does not mean
-that its call runs. What is shown here, the lists are narrowed by.
+The stored status is `processing` from the first claim on, when no call runs yet. Lists of jobs are
+filtered by the shown status, too.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from django.utils import timezone
 from jobs.models import Attempt, Job
 from jobs.states import IN_POOL, JobStatus, ShownStatus
 
-TOLD_ENOUGH = 0.1
-"""From this progress on, a job's own pace tells more than what others took."""
+OWN_PACE_FROM = 0.1
+"""The progress from which on a job's own pace says more than how long others took."""
 BY_STAFF = "It was started again by our staff."
 HANDED_BACK = "Its worker was stopped; another takes it over."
 
@@ -22,11 +22,11 @@ HANDED_BACK = "Its worker was stopped; another takes it over."
 _WAITS = Q(attempt__started_at__isnull=True, attempt__state__in=IN_POOL)
 _RUNS = Q(attempt__started_at__isnull=False) | ~Q(attempt__state__in=IN_POOL)
 _OPEN = Q(status=JobStatus.PROCESSING, attempt__isnull=False, wake_at__isnull=False)
-"""With what is so of all of them, by which the index of open jobs may be taken."""
+"""Its conditions hold for all of these jobs, and let PostgreSQL use the index of open jobs."""
 
 
 def having(status: str) -> Q:
-    """The jobs that are shown with this status."""
+    """Which jobs are shown with this status."""
     if status == ShownStatus.QUEUED:
         return _OPEN & _WAITS
     if status == ShownStatus.PROCESSING:
@@ -35,7 +35,7 @@ def having(status: str) -> Q:
 
 
 def waits(attempt: Attempt) -> bool:
-    """Whether it has not come to a machine; by the same rule as `having`."""
+    """Whether it has not come to a machine yet; the same rule as in `having`."""
     return attempt.started_at is None and attempt.state in IN_POOL
 
 
@@ -47,12 +47,12 @@ def shown(job: Job) -> ShownStatus:
 
 
 def is_waiting(job: Job) -> bool:
-    """For its turn, or for a machine."""
+    """Whether it waits, to be admitted or for a machine."""
     return shown(job) in (ShownStatus.PENDING, ShownStatus.QUEUED)
 
 
 def started_at(job: Job) -> datetime | None:
-    """When the present attempt came to its machine."""
+    """When the current attempt came to its machine."""
     if is_waiting(job):
         return None
     begun = job.attempt.started_at if job.attempt else None
@@ -70,15 +70,15 @@ def restarted(job: Job, reason: str | None) -> str | None:
 
 
 def estimated_end(job: Job, usual_seconds: Callable[[], float]) -> datetime | None:
-    """When it may be done, by its own pace or by what such jobs take; None while it does not run.
+    """When it may end, by its own pace or by what such jobs take; None while it does not run.
 
-    Never in the past: what takes longer than it should is taken to be almost there.
+    Never in the past: a job that takes longer than expected may end now.
     """
     begun = started_at(job) if shown(job) == ShownStatus.PROCESSING else None
     if begun is None:
         return None
     now = timezone.now()
-    if job.progress >= TOLD_ENOUGH:
+    if job.progress >= OWN_PACE_FROM:
         whole = (now - begun) / job.progress
     else:
         whole = timedelta(seconds=usual_seconds())

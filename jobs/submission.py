@@ -1,6 +1,6 @@
-"""Submission: idempotency key, credits, jobs and usage rows in one statement; no broker is touched.
+"""Submission: idempotency key, credits, jobs and usage rows in one statement, without the broker.
 
-The statement is its own transaction: one round trip, and nothing half done whenever we die.
+The statement is its own transaction: one round trip, and whenever we die, all is done or nothing.
 """
 
 import json
@@ -23,11 +23,11 @@ from auteur.api.problems import NotFoundProblem, Problem
 from credits import ledger
 from jobs import quotes, sql, wording
 from jobs.budget import BatchTooLargeProblem, Budget
-from jobs.features.base import Asked, Feature, plain
+from jobs.features.base import Feature, ValidatedParameters, plain
 from jobs.features.registry import features
 from jobs.models import Job
 from jobs.states import OPEN, JobStatus
-from jobs.wakeup import nudge_on_commit
+from jobs.wakeup import wake_on_commit
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ MAX_BATCH = 100
 
 
 class PlanRequiredProblem(Problem):
-    """The feature belongs to a plan that the user does not have."""
+    """The feature needs a plan that the user does not have."""
 
     status_code = 403
     default_code = "plan_required"
@@ -52,7 +52,7 @@ class JobOpenProblem(Problem):
 
 
 class JobCompletedProblem(Problem):
-    """The job has its result."""
+    """What has its result is not run again."""
 
     status_code = 409
     default_code = "job_completed"
@@ -77,7 +77,7 @@ class FeatureGoneProblem(Problem):
 
 @dataclass(frozen=True)
 class Submitted:
-    """What the client is told."""
+    """An accepted job, as its client sees it."""
 
     job_id: UUID
     status: str
@@ -86,7 +86,7 @@ class Submitted:
 
 @dataclass(frozen=True)
 class SubmittedBatch:
-    """The same for several jobs, in the order that they were asked for."""
+    """Accepted jobs, in the order of the request."""
 
     jobs: list[Submitted]
 
@@ -100,14 +100,13 @@ class NewJob:
     media_ids: Sequence[UUID]
     plan: str | None
     price: quotes.Price
-    parameters: Asked
+    parameters: ValidatedParameters
     retry_of: UUID | None = None
     event: Mapping[str, Any] = field(default_factory=dict)
     id: UUID = field(default_factory=uuid.uuid4)
 
     @property
     def submitted(self) -> Submitted:
-        """What its client will be told."""
         return Submitted(self.id, JobStatus.PENDING.value, self.price.credits)
 
     def row(self, place: int) -> dict[str, Any]:
@@ -132,19 +131,21 @@ class NewJob:
         }
 
 
-def validated(*, feature: Feature, user_id: UUID, data: Any, budget: Budget | None = None) -> Asked:
-    """The feature's parameters with media and projects looked up; raises problems.
+def validate(
+    *, feature: Feature, user_id: UUID, data: Any, budget: Budget | None = None
+) -> ValidatedParameters:
+    """Check a feature's parameters and look up media and projects; raises problems.
 
-    Without a ``budget`` nothing is kept, for nothing will be submitted.
+    Without a ``budget`` nothing will be submitted, and nothing is stored.
     """
     context = {"user_id": user_id, "budget": budget}
     serializer = feature.parameters(data=data, context=context)
     serializer.is_valid(raise_exception=True)
-    return Asked(serializer.validated_data, given=data)
+    return ValidatedParameters(serializer.validated_data, given=data)
 
 
 def check_plan(feature: Feature, plan: str | None) -> None:
-    """Raise ``PlanRequiredProblem`` where the feature belongs to a plan that is not this one."""
+    """Raise ``PlanRequiredProblem`` where the feature needs another plan."""
     if feature.plan is not None and plan != feature.plan:
         raise PlanRequiredProblem
 
@@ -154,7 +155,7 @@ def submit(
     feature: Feature,
     user_id: UUID,
     plan: str | None,
-    parameters: Asked,
+    parameters: ValidatedParameters,
     key: Key | None = None,
 ) -> Submitted:
     """Charge for a job and store it, once per key.
@@ -163,7 +164,7 @@ def submit(
     ``KeyTakenProblem``, after which nothing was done.
     """
     job = _new_job(feature=feature, user_id=user_id, plan=plan, parameters=parameters)
-    _insert(user_id=user_id, jobs=[job], told=job.submitted, key=key)
+    _insert(user_id=user_id, jobs=[job], result=job.submitted, key=key)
     return job.submitted
 
 
@@ -185,18 +186,18 @@ def submit_batch(
         try:
             jobs.append(_new_job_of_batch(plan=plan, data=data, budget=budget))
         except (ledger.InsufficientCreditsProblem, BatchTooLargeProblem):
-            raise  # the others are not looked at
+            raise  # without looking at the others
         except exceptions.APIException as exc:
             errors[str(index)] = _by_field(exc)
     if errors:
         raise exceptions.ValidationError({"jobs": errors})
     batch = SubmittedBatch([job.submitted for job in jobs])
-    _insert(user_id=user_id, jobs=jobs, told=batch, key=key)
+    _insert(user_id=user_id, jobs=jobs, result=batch, key=key)
     return batch
 
 
 def retry(*, job: Job, plan: str | None, key: Key | None = None) -> Submitted:
-    """Run a failed or cancelled job again, as its user wishes, at today's price.
+    """Run a failed or cancelled job again, for its user and at today's price.
 
     Raises ``JobOpenProblem``, ``JobCompletedProblem``, ``InputGoneProblem``,
     ``FeatureGoneProblem``, and as `submit` does.
@@ -225,12 +226,12 @@ def resubmit(
 ) -> Submitted:
     """Run an ended job again as a new one, at today's price or on the house.
 
-    Raises ``JobOpenProblem``, and what `validated` raises where its media can no longer be used.
+    Raises ``JobOpenProblem``, and what `validate` raises where its media can no longer be used.
     """
     if job.status in OPEN:
         raise JobOpenProblem
     budget = Budget(job.user_id, charged=charged)
-    parameters = validated(
+    parameters = validate(
         feature=feature, user_id=job.user_id, data=feature.given(job), budget=budget
     )
     again = NewJob(
@@ -243,13 +244,15 @@ def resubmit(
         retry_of=job.pk,
         event={"by": by, "reason": reason},
     )
-    _insert(user_id=job.user_id, jobs=[again], told=again.submitted, key=key)
+    _insert(user_id=job.user_id, jobs=[again], result=again.submitted, key=key)
     return again.submitted
 
 
-def _new_job(*, feature: Feature, user_id: UUID, plan: str | None, parameters: Asked) -> NewJob:
+def _new_job(
+    *, feature: Feature, user_id: UUID, plan: str | None, parameters: ValidatedParameters
+) -> NewJob:
     check_plan(feature, plan)
-    given = Asked(parameters, parameters.given)
+    given = ValidatedParameters(parameters, parameters.given)
     quote_id = given.pop("quote_id", None)
     return NewJob(
         feature=feature,
@@ -270,7 +273,7 @@ def _new_job_of_batch(*, plan: str | None, data: Mapping[str, Any], budget: Budg
         feature=feature,
         user_id=budget.user_id,
         plan=plan,
-        parameters=validated(
+        parameters=validate(
             feature=feature, user_id=budget.user_id, data=parameters, budget=budget
         ),
     )
@@ -292,7 +295,7 @@ def _insert(
     *,
     user_id: UUID,
     jobs: Sequence[NewJob],
-    told: Submitted | SubmittedBatch,
+    result: Submitted | SubmittedBatch,
     key: Key | None,
 ) -> None:
     media_ids = {media_id for job in jobs for media_id in job.media_ids}
@@ -302,7 +305,7 @@ def _insert(
             jobs=json.dumps([job.row(place) for place, job in enumerate(jobs)]),
             media_ids=list(media_ids),
             media_count=len(media_ids),
-            **idempotency.parameters(user_id=user_id, key=key, result=told),
+            **idempotency.parameters(user_id=user_id, key=key, result=result),
         )
     except IntegrityError as exc:
         required = sum(job.price.credits for job in jobs)
@@ -313,7 +316,7 @@ def _insert(
         raise KeyTakenProblem
     for job in jobs:
         logger.info("job %s requested: %s", job.id, job.feature.name)
-    nudge_on_commit()
+    wake_on_commit()
 
 
 def _refusal(exc: IntegrityError, *, user_id: UUID, required: int) -> Exception:

@@ -1,4 +1,4 @@
-"""The Celery tasks: wake-ups that carry attempt ids; what they do is in `jobs.workflow`."""
+"""The Celery tasks. They carry attempt ids; what they do is in `jobs.workflow`."""
 
 import logging
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 
 
 class JobTask(Task):
-    """The base of all job tasks: what raises fails its jobs, with a refund, in one transaction.
+    """The base of all job tasks: a task that raises fails its jobs, with a refund.
 
-    ``on_failure`` may run twice or never (docs/decisions/0002): it is idempotent, and the
-    orchestrator makes up for it.
+    Celery may call ``on_failure`` twice or never (docs/decisions/0002): it is idempotent, and the
+    orchestrator does what was left undone.
     """
 
     abstract = True
@@ -36,7 +36,7 @@ class JobTask(Task):
     def on_failure(
         self, exc: Exception, task_id: str, args: Sequence[Any], kwargs: Any, einfo: Any
     ) -> None:
-        """Fail the message's jobs; an outage of ours is no failure of theirs."""
+        """Fail the message's jobs; but after an outage of ours release them."""
         if isinstance(exc, OUTAGES):
             logger.warning("%s waits for a store: %s", self.name, type(exc).__name__)
             for state in self.ends:
@@ -95,19 +95,19 @@ def fail(attempt_ids: Sequence[str]) -> None:
 
 @task_prerun.connect
 def begin(task: Task, **signal: Any) -> None:
-    """As before a request: new ids, and a connection that broke or is too old is made anew."""
+    """As before a request: bind new ids, and close a connection that broke or is too old."""
     if not task.request.is_eager:
         ids.bind_task(str(task.request.id))
         close_old_connections()
 
 
 @task_failure.connect
-def bury(exception: BaseException, **signal: Any) -> None:
-    """The pool has lost a child: what it held need not wait for the end of a lease."""
+def forget_dead(exception: BaseException, **signal: Any) -> None:
+    """When the pool has lost a child: what it held need not wait for the end of its lease."""
     if not isinstance(exception, WorkerLostError):
         return
     try:
-        heartbeat.bury()
+        heartbeat.forget_dead()
     except Error as exc:
         logger.warning("a dead child is not known yet: %s", type(exc).__name__)
     finally:
@@ -116,5 +116,5 @@ def bury(exception: BaseException, **signal: Any) -> None:
 
 @worker_process_shutdown.connect
 def retire(**signal: Any) -> None:
-    """A child that ends in order is known to be gone at once."""
+    """Delete the heartbeat of a child that ends in order."""
     heartbeat.retire()

@@ -39,7 +39,7 @@ class SubmitView(APIView):
     @keyed(answer=SubmittedSerializer, status=ACCEPTED)
     def post(self, request: Request, key: Key | None) -> Response:
         """Charge for the job and accept it."""
-        parameters = submission.validated(
+        parameters = submission.validate(
             feature=self.feature,
             user_id=user_id(request),
             data=request.data,
@@ -83,7 +83,7 @@ class EstimateView(APIView):
 
     def post(self, request: Request) -> Response:
         """The price, held by a quote; nothing is charged or kept."""
-        parameters = submission.validated(
+        parameters = submission.validate(
             feature=self.feature, user_id=user_id(request), data=request.data
         )
         submission.check_plan(self.feature, plan_of(request))

@@ -1,4 +1,4 @@
-"""A best-effort nudge to the orchestrator, so that it need not wait for its next poll."""
+"""The wake signal: best effort, so that the orchestrator need not wait for its next poll."""
 
 import logging
 import time
@@ -12,10 +12,10 @@ logger = logging.getLogger(__name__)
 
 KEY = "auteur:wake"
 TIMEOUT_SECONDS = 0.1
-NUDGE_EVERY_SECONDS = 0.02
-"""Sooner than this after another, a nudge is spared: the round that one began is still to end."""
+SIGNAL_EVERY_SECONDS = 0.02
+"""Shortest time between two signals: the round that one began has not ended sooner."""
 
-_last_nudge = 0.0
+_last_signal = 0.0
 
 
 @cache
@@ -27,31 +27,31 @@ def _client() -> redis.Redis:
     )
 
 
-def nudge_on_commit() -> None:
-    """Wake an orchestrator when the present transaction is committed; losing this is harmless."""
-    transaction.on_commit(_nudge)
+def wake_on_commit() -> None:
+    """Wake an orchestrator when the present transaction commits; a signal may be lost."""
+    transaction.on_commit(_send)
 
 
-def _nudge() -> None:
-    global _last_nudge  # noqa: PLW0603 - of all threads; a race costs one nudge too many
-    if time.monotonic() - _last_nudge < NUDGE_EVERY_SECONDS:
+def _send() -> None:
+    global _last_signal  # noqa: PLW0603 - of all threads; a race costs one signal too many
+    if time.monotonic() - _last_signal < SIGNAL_EVERY_SECONDS:
         return
-    _last_nudge = time.monotonic()
+    _last_signal = time.monotonic()
     try:
         with _client().pipeline(transaction=False) as pipeline:
             pipeline.lpush(KEY, 1)
             pipeline.ltrim(KEY, 0, 0)
             pipeline.execute()
     except redis.RedisError as exc:
-        logger.warning("orchestrator not nudged: %s", type(exc).__name__)
+        logger.warning("orchestrator not woken: %s", type(exc).__name__)
 
 
 class WakeSignal:
-    """The orchestrator's end: wait for a nudge, but never longer than a poll interval."""
+    """The end at which the orchestrator waits."""
 
     def __init__(self) -> None:
         self._redis = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2.0)
 
     def wait(self, seconds: float) -> bool:
-        """Whether somebody nudged within ``seconds``; raises ``redis.RedisError``."""
+        """Whether a signal came within ``seconds``; raises ``redis.RedisError``."""
         return self._redis.blpop([KEY], timeout=seconds) is not None

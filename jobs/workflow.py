@@ -1,4 +1,4 @@
-"""What each step does, for many attempts at once; a neighbour's error harms nobody."""
+"""What each step does, for many attempts at once; the error of one does not affect the others."""
 
 import logging
 import time
@@ -31,22 +31,22 @@ logger = logging.getLogger(__name__)
 OUTAGE_PAUSE = timedelta(seconds=5)
 """How long an attempt waits after a store was away."""
 BATCH_SECONDS = 20.0
-"""After this, what is left of a batch waits again: its leases must not run out on it."""
+"""After this, the rest of a batch is requeued, before its leases end."""
 RELEASE_TRIES = 30
 RELEASE_PAUSE_SECONDS = 1.0
-"""Before each try to give up claims after an outage."""
+"""Before each try to release claims after an outage."""
 
 
 def prepare(attempt_ids: Sequence[UUID]) -> None:
-    """Check that the inputs are still there and write down what the call will get."""
+    """Check that the inputs still exist, and store what the calls will get."""
     worker = current_worker()
     held = lifecycle.claim(step=PREPARE, attempt_ids=attempt_ids, worker=worker)
-    done = _each(PREPARE, held, _prepared)
+    done = _run_each(PREPARE, held, _prepare)
     _finish(PREPARE, worker, done)
     failpoint("after_commit_prepare")
 
 
-def _prepared(attempt: Attempt) -> dict[str, Any]:
+def _prepare(attempt: Attempt) -> dict[str, Any]:
     payload = feature_of(attempt.job.type).prepare(attempt.job, attempt)
     return {"payload": {name: _unsigned(value) for name, value in payload.items()}}
 
@@ -62,9 +62,9 @@ def _unsigned(value: Any) -> Any:
 
 
 def dispatch(attempt_ids: Sequence[UUID]) -> None:
-    """Start the calls and keep their ids; nothing waits for a call."""
+    """Start the calls and store their ids; nothing waits for a call."""
     held = lifecycle.claim(step=DISPATCH, attempt_ids=attempt_ids, worker=current_worker())
-    calls = _each(DISPATCH, held, _call)
+    calls = _run_each(DISPATCH, held, _call)
     by_backend: dict[str, list[Call]] = defaultdict(list)
     for attempt in held:
         if attempt.pk in calls:
@@ -84,12 +84,12 @@ def _spawn(backend: str, calls: Sequence[Call]) -> None:
     try:
         started = backend_of(backend).spawn(calls)
     except CALLS_AWAY as exc:
-        # It has none of them. What its answer was lost of reports too early, and is told to stop.
+        # It has started none of them; or its answer was lost, and their reports will be refused.
         logger.warning("%d calls wait: %s", len(calls), type(exc).__name__)
         _requeue(DISPATCH, [call.attempt_id for call in calls], OUTAGE_PAUSE)
         return
     failpoint("after_spawn")
-    lifecycle.calls_started(call_ids=started)
+    lifecycle.record_started_calls(call_ids=started)
     for call in calls:
         if call.attempt_id not in started:
             _mark_errored(DISPATCH, call.attempt_id, EngineError(ErrorCode.GPU_UNAVAILABLE))
@@ -98,7 +98,7 @@ def _spawn(backend: str, calls: Sequence[Call]) -> None:
 def signed_payload(attempt: Attempt) -> Payload:
     """The call's payload with freshly signed URLs of what it reads, checked against the contract.
 
-    Where it writes to it asks later (`jobs.outputs`).
+    It asks for the URLs that it writes to later (`jobs.callbacks.gpu_output`).
     """
     storage = object_storage()
     contract = feature_of(attempt.job.type).contract
@@ -125,15 +125,15 @@ def signed_payload(attempt: Attempt) -> Payload:
 
 
 def collect(attempt_ids: Sequence[UUID]) -> None:
-    """Check the reported results; from this claim on, a cancel comes too late."""
+    """Check the reported results; from this claim on it is too late to cancel."""
     worker = current_worker()
     held = lifecycle.claim(step=COLLECT, attempt_ids=attempt_ids, worker=worker)
-    done = _each(COLLECT, held, _collected)
+    done = _run_each(COLLECT, held, _collect)
     _finish(COLLECT, worker, done)
     failpoint("after_commit_collect")
 
 
-def _collected(attempt: Attempt) -> dict[str, Any]:
+def _collect(attempt: Attempt) -> dict[str, Any]:
     feature = feature_of(attempt.job.type)
     outcome = Outcome.model_validate(attempt.outcome)
     result = feature.contract.result.model_validate(outcome.result)
@@ -143,22 +143,22 @@ def _collected(attempt: Attempt) -> dict[str, Any]:
 
 
 def finalize(attempt_ids: Sequence[UUID]) -> None:
-    """Deliver the results to where they belong, then mark the jobs completed."""
+    """Deliver the results, then complete the jobs."""
     worker = current_worker()
     held = lifecycle.claim(step=FINALIZE, attempt_ids=attempt_ids, worker=worker)
-    done = _each(FINALIZE, held, _delivered)
+    done = _run_each(FINALIZE, held, _deliver)
     lifecycle.complete(attempt_ids=list(done), worker=worker)
 
 
-def _delivered(attempt: Attempt) -> dict[str, Any]:
+def _deliver(attempt: Attempt) -> dict[str, Any]:
     feature_of(attempt.job.type).deliver(attempt.job, attempt.result or {})
     return {}
 
 
-def _each(
+def _run_each(
     step: Step, attempts: Sequence[Attempt], work: Callable[[Attempt], dict[str, Any]]
 ) -> dict[UUID, dict[str, Any]]:
-    """The values of those that went well; the others are put back or broken off, each alone."""
+    """The values of those that succeed; each of the others is requeued or marked as errored."""
     done = {}
     if attempts:
         failpoint(f"after_claim_{step.name}")
@@ -183,9 +183,9 @@ def _each(
 
 
 def release(step: Step, attempt_ids: Sequence[UUID]) -> None:
-    """After an outage: give up what this child still holds, for it lives and is not thought lost.
+    """After an outage: release what this child holds, since nobody takes it from a living worker.
 
-    Where the store stays away for longer, the leases run out.
+    If the store stays away for longer than the tries, the leases end.
     """
     for _ in range(RELEASE_TRIES):
         time.sleep(RELEASE_PAUSE_SECONDS)
@@ -220,7 +220,7 @@ def _mark_errored(step: Step, attempt_id: UUID, exc: Exception) -> None:
 
 
 def _finish(step: Step, worker: str, done: dict[UUID, dict[str, Any]]) -> None:
-    """Leave the step all at once; where the database refuses a value, one by one."""
+    """Finish the step for all at once; where the database refuses a value, one by one."""
     try:
         lifecycle.finish(step=step, worker=worker, values=done)
     except DataError:

@@ -108,7 +108,7 @@ def make_job(user: User, make_media: Callable[..., MediaFile]) -> Callable[..., 
     def make(owner: User = user, minutes: int = 2) -> Job:
         media = make_media(owner, duration_ms=minutes * 60_000)
         feature = feature_of("transcription")
-        parameters = submission.validated(
+        parameters = submission.validate(
             feature=feature, user_id=owner.pk, data={"media_id": str(media.pk)}
         )
         made = submission.submit(

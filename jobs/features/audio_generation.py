@@ -24,9 +24,7 @@ class AudioGenerationParameters(Parameters):
     seed = seed()
 
 
-class AudioGeneration(Feature):
-    """The declaration."""
-
+class _AudioGeneration(Feature):
     name = "audio_generation"
     summary = "Generate sound from a description"
     contract = contract.CONTRACT
@@ -39,8 +37,7 @@ class AudioGeneration(Feature):
     }
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
-        """One WAV file."""
         return [Output(contract.CONTENT_TYPE)]
 
 
-FEATURE = AudioGeneration()
+FEATURE = _AudioGeneration()

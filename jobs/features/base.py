@@ -49,7 +49,6 @@ class Feature:
 
     @property
     def slug(self) -> str:
-        """The feature in URLs and queue names."""
         return self.name.replace("_", "-")
 
     @property
@@ -188,7 +187,7 @@ def _file_field(parameter: str) -> str:
     return parameter.removesuffix("_id").removesuffix("_media")
 
 
-class Asked(dict[str, Any]):
+class ValidatedParameters(dict[str, Any]):
     """Validated parameters: all that a job goes by. ``given`` names those that its user gave."""
 
     def __init__(self, parameters: Mapping[str, Any], given: Iterable[str]) -> None:

@@ -37,7 +37,6 @@ class TargetField(serializers.Field[Any, Any, Any, Any]):
             ) from exc
 
     def to_representation(self, value: Any) -> Any:
-        """The same."""
         return value
 
 
@@ -69,9 +68,7 @@ class CompressionParameters(Parameters):
         return super().validate(attrs)
 
 
-class Compression(Feature):
-    """The declaration."""
-
+class _Compression(Feature):
     name = "compression"
     summary = "Make a film or recording smaller"
     contract = contract.CONTRACT
@@ -81,10 +78,9 @@ class Compression(Feature):
     example: ClassVar[Mapping[str, Any]] = {"media_id": "interview.mp4", "target": "180kB"}
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
-        """An MP4, or of a sound an M4A."""
         media = MediaFile.objects.filter(pk=parameters["media_id"]).only("type").first()
         is_sound = media is not None and media.type == MediaType.AUDIO
         return [Output(contract.SOUND if is_sound else contract.VIDEO, "compressed")]
 
 
-FEATURE = Compression()
+FEATURE = _Compression()

@@ -25,9 +25,7 @@ class GazeRedirectionParameters(Parameters):
     )
 
 
-class GazeRedirection(Feature):
-    """The declaration."""
-
+class _GazeRedirection(Feature):
     name = "gaze_redirection"
     summary = "Make the person in a film look at the camera"
     contract = contract.CONTRACT
@@ -38,8 +36,7 @@ class GazeRedirection(Feature):
     expected_seconds: ClassVar[float] = 20.0
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
-        """The film."""
         return [Output("video/mp4", "gaze")]
 
 
-FEATURE = GazeRedirection()
+FEATURE = _GazeRedirection()

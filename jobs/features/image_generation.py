@@ -40,9 +40,7 @@ class ImageGenerationParameters(Parameters):
         return super().validate(attrs)
 
 
-class ImageGeneration(Feature):
-    """The declaration."""
-
+class _ImageGeneration(Feature):
     name = "image_generation"
     summary = "Generate pictures from a description"
     limits: ClassVar[Mapping[str, int]] = {"total_pixels": contract.MAX_TOTAL_PIXELS}
@@ -58,8 +56,7 @@ class ImageGeneration(Feature):
     }
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
-        """A PNG each, named after the prompt."""
         return [Output("image/png")] * parameters["count"]
 
 
-FEATURE = ImageGeneration()
+FEATURE = _ImageGeneration()

@@ -27,9 +27,7 @@ class LipSyncParameters(Parameters):
     )
 
 
-class LipSync(Feature):
-    """The declaration."""
-
+class _LipSync(Feature):
     name = "lip_sync"
     summary = "Make the speaker of a film say another recording"
     contract = contract.CONTRACT
@@ -43,8 +41,7 @@ class LipSync(Feature):
     }
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
-        """A film."""
         return [Output("video/mp4", "lip sync")]
 
 
-FEATURE = LipSync()
+FEATURE = _LipSync()

@@ -80,7 +80,6 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
         return media
 
     def to_representation(self, value: MediaFile) -> str:
-        """The id."""
         return str(value.pk)
 
     def _refuse(self, code: str, detail: str) -> None:
@@ -124,7 +123,6 @@ class VoiceField(serializers.Field[VoiceClone, str, str, Any]):
         return voice
 
     def to_representation(self, value: VoiceClone) -> str:
-        """The id."""
         return str(value.pk)
 
 
@@ -141,7 +139,6 @@ class ProjectField(serializers.Field[Project, str, str, Any]):
         return project
 
     def to_representation(self, value: Project) -> str:
-        """The id."""
         return str(value.pk)
 
 
@@ -176,7 +173,6 @@ class Parameters(serializers.Serializer[Any]):
         return {"project_id": result_project(), **super().get_fields()}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse names that the feature does not have."""
         unknown = sorted(set(self.initial_data) - set(self.fields))
         if unknown:
             raise serializers.ValidationError(
@@ -193,7 +189,6 @@ class ParametersSchema(OpenApiSerializerExtension):
     match_subclasses = True
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
-        """The schema of the declared fields, closed."""
         fields = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
         return {**fields, "additionalProperties": False}
 

@@ -25,9 +25,7 @@ class PerformanceCloningParameters(Parameters):
     seed = seed()
 
 
-class PerformanceCloning(Feature):
-    """The declaration."""
-
+class _PerformanceCloning(Feature):
     name = "performance_cloning"
     summary = "Make a portrait act out a film"
     contract = contract.CONTRACT
@@ -41,8 +39,7 @@ class PerformanceCloning(Feature):
     }
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
-        """A film."""
         return [Output("video/mp4", "performance")]
 
 
-FEATURE = PerformanceCloning()
+FEATURE = _PerformanceCloning()

@@ -41,9 +41,7 @@ class RenderParameters(Parameters):
         return attrs
 
 
-class Render(Feature):
-    """The declaration."""
-
+class _Render(Feature):
     name = "render"
     summary = "Render the timeline of a project"
     limits: ClassVar[Mapping[str, int]] = {"longest_ms": contract.MAX_OUTPUT_MS}
@@ -96,4 +94,4 @@ class Render(Feature):
         return {**super().collect(attempt, result), **told}
 
 
-FEATURE = Render()
+FEATURE = _Render()

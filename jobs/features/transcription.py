@@ -44,14 +44,12 @@ class TranscriptionParameters(Parameters):
     def validate_language(self, language: str) -> str:
         """A language that the chosen engine knows."""
         if language.lower() not in (known := contract.LANGUAGES[FEATURE.engine]):
-            told = f"The {FEATURE.engine} engine knows: {', '.join(sorted(known))}."
-            raise serializers.ValidationError(told, code="unknown_language")
+            detail = f"The {FEATURE.engine} engine knows: {', '.join(sorted(known))}."
+            raise serializers.ValidationError(detail, code="unknown_language")
         return language.lower()
 
 
-class Transcription(Feature):
-    """The declaration."""
-
+class _Transcription(Feature):
     name = "transcription"
     summary = "Transcribe the speech of a recording"
     contract = contract.CONTRACT
@@ -98,4 +96,4 @@ class Transcription(Feature):
             raise EngineError(ErrorCode.INPUT_INVALID, str(exc.detail)) from exc
 
 
-FEATURE = Transcription()
+FEATURE = _Transcription()

@@ -64,9 +64,7 @@ class TtsParameters(Parameters):
         return super().validate(attrs)
 
 
-class Tts(Feature):
-    """The declaration."""
-
+class _Tts(Feature):
     name = "tts"
     summary = "Read a text aloud"
     contract = contract.CONTRACT
@@ -87,4 +85,4 @@ class Tts(Feature):
         return cleaned(parameters["text"])
 
 
-FEATURE = Tts()
+FEATURE = _Tts()

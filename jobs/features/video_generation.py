@@ -26,9 +26,7 @@ class VideoGenerationParameters(Parameters):
     seed = seed()
 
 
-class VideoGeneration(Feature):
-    """The declaration."""
-
+class _VideoGeneration(Feature):
     name = "video_generation"
     summary = "Generate a short film from a description"
     contract = contract.CONTRACT
@@ -42,8 +40,7 @@ class VideoGeneration(Feature):
     }
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
-        """One MP4, named after the prompt."""
         return [Output("video/mp4")]
 
 
-FEATURE = VideoGeneration()
+FEATURE = _VideoGeneration()

@@ -30,9 +30,7 @@ class VideoQueryParameters(Parameters):
     seed = seed()
 
 
-class VideoQuery(Feature):
-    """The declaration."""
-
+class _VideoQuery(Feature):
     name = "video_query"
     summary = "Answer a question about a film"
     contract = contract.CONTRACT
@@ -45,11 +43,10 @@ class VideoQuery(Feature):
     }
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
-        """With the film's transcript, where its project has one."""
-        return {**super().prepare(job, attempt), "segments": _said(job)}
+        return {**super().prepare(job, attempt), "segments": _transcript_of(job)}
 
 
-def _said(job: Job) -> list[dict[str, Any]] | None:
+def _transcript_of(job: Job) -> list[dict[str, Any]] | None:
     if job.project_id is None:
         return None
     try:
@@ -68,4 +65,4 @@ def _said(job: Job) -> list[dict[str, Any]] | None:
     return said[: contract.MAX_SEGMENTS] or None
 
 
-FEATURE = VideoQuery()
+FEATURE = _VideoQuery()

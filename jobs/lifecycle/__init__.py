@@ -2,19 +2,19 @@
 
 Each function locks the job's row first (so the job is the lock of all its attempts, and credits
 come after it), checks that the attempt is still the job's current one and in the expected state,
-and only then writes. Who comes late changes nothing and is told so by the return value. Money is
-settled in the transaction that ends the job.
+and only then writes. A call that comes too late changes nothing, which its return value says. Money
+is settled in the transaction that ends the job.
 """
 
 from jobs.lifecycle.attempts import begin_attempt, begin_first_attempts, requeue_job
 from jobs.lifecycle.calls import (
     SupersededProblem,
     call_lease,
-    calls_go_on,
-    calls_started,
+    extend_calls,
+    record_started_calls,
     report_outcome,
     report_progress,
-    writing,
+    writing_attempt,
 )
 from jobs.lifecycle.ends import cancel, complete, expire, fail
 from jobs.lifecycle.locking import JobFinishedProblem
@@ -26,18 +26,18 @@ __all__ = [
     "begin_attempt",
     "begin_first_attempts",
     "call_lease",
-    "calls_go_on",
-    "calls_started",
     "cancel",
     "claim",
     "complete",
     "expire",
+    "extend_calls",
     "fail",
     "finish",
     "mark_errored",
+    "record_started_calls",
     "report_outcome",
     "report_progress",
     "requeue",
     "requeue_job",
-    "writing",
+    "writing_attempt",
 ]

@@ -1,4 +1,4 @@
-"""Attempts: the first, and further ones."""
+"""The first attempt of a job, and further ones."""
 
 import json
 from datetime import timedelta
@@ -16,7 +16,7 @@ from jobs.features.registry import feature_of, features
 from jobs.lifecycle.locking import JobFinishedProblem, end_attempt, is_too_late, lock_job, record
 from jobs.models import Attempt, Job
 from jobs.states import OPEN, AttemptState
-from jobs.wakeup import nudge_on_commit
+from jobs.wakeup import wake_on_commit
 
 NO_LIMIT = 2**31 - 1
 
@@ -24,8 +24,8 @@ NO_LIMIT = 2**31 - 1
 def begin_first_attempts(*, gpu_class: str, limit: int, at_once: int) -> int:
     """Give pending jobs of a class, by rank, their first attempts while it has room; how many.
 
-    The caller holds the class's lock. ``limit`` is of attempts in flight, and so are those of one
-    user by setting, and of one feature by its contract.
+    The caller holds the class's lock. ``limit`` is how many may be in flight; users have such a
+    limit by setting, features by their contracts.
     """
     limits = settings.MAX_IN_FLIGHT_BY_PLAN
     admitted = sql.run(
@@ -78,11 +78,11 @@ def begin_attempt(*, job: Job, after: timedelta = timedelta(0)) -> Attempt:
 
 @transaction.atomic
 def requeue_job(*, job_id: UUID, by: str, reason: str = "") -> Attempt:
-    """Give a stuck open job a new attempt, by a person's hand; raises ``JobFinishedProblem``."""
+    """Give a stuck open job a new attempt, for a person; raises ``JobFinishedProblem``."""
     job = lock_job(pk=job_id)
     if is_too_late(job):
         raise JobFinishedProblem
     attempt = begin_attempt(job=job)
     record(job, "requeued", by=by, reason=reason)
-    nudge_on_commit()
+    wake_on_commit()
     return attempt

@@ -1,4 +1,4 @@
-"""Calls: started, going on, reporting."""
+"""Calls: those that were started, that go on, and that report."""
 
 import json
 import logging
@@ -18,40 +18,38 @@ from jobs.features.base import Feature
 from jobs.features.registry import feature_of, features
 from jobs.models import Attempt, Job
 from jobs.states import MAY_RUN, OPEN, AttemptState, JobStatus
-from jobs.wakeup import nudge_on_commit
+from jobs.wakeup import wake_on_commit
 
 logger = logging.getLogger(__name__)
 
 CALL_GRACE = timedelta(seconds=60)
 """What a call gets beyond its time limit, to start and to report."""
-
-
 MAX_DOUBLINGS = 4
-"""Of the pause before a call is asked after whose messages are lost again and again."""
+"""How often the pause doubles before a call is polled again whose messages keep getting lost."""
 
 
 class SupersededProblem(Problem):
-    """A report of an attempt that is no longer wanted: its caller should stop."""
+    """The attempt that reports is no longer the current one: its call should stop."""
 
     status_code = 409
     default_code = "attempt_superseded"
     default_detail = "This attempt is no longer wanted."
 
 
-def calls_started(*, call_ids: Mapping[UUID, str]) -> list[UUID]:
-    """Keep the calls' ids, whatever became of the attempts meanwhile, so that they can be stopped.
+def record_started_calls(*, call_ids: Mapping[UUID, str]) -> list[UUID]:
+    """Store the ids of the attempts' calls; returns the attempts that now run.
 
-    Returns those attempts that now run.
+    Also those of attempts that have ended meanwhile, so that their calls can be stopped.
     """
     types = Attempt.objects.filter(pk__in=call_ids).values_list("pk", "job__type")
-    rows = [_started(pk, call_ids[pk], feature_of(name)) for pk, name in types]
-    started = sql.run("start_calls", calls=json.dumps(rows))
+    rows = [_started_call(pk, call_ids[pk], feature_of(name)) for pk, name in types]
+    started = sql.run("record_started_calls", calls=json.dumps(rows))
     for attempt_id, job_id, call_id, _ in started:
         logger.info("job %s, attempt %s: started call %s", job_id, attempt_id, call_id)
     return [attempt_id for attempt_id, _, _, runs in started if runs]
 
 
-def _started(attempt_id: UUID, call_id: str, feature: Feature) -> dict[str, Any]:
+def _started_call(attempt_id: UUID, call_id: str, feature: Feature) -> dict[str, Any]:
     return {
         "id": str(attempt_id),
         "call_id": call_id,
@@ -60,7 +58,7 @@ def _started(attempt_id: UUID, call_id: str, feature: Feature) -> dict[str, Any]
     }
 
 
-def calls_go_on(
+def extend_calls(
     *,
     attempt_ids: Collection[UUID],
     seconds: float,
@@ -68,14 +66,14 @@ def calls_go_on(
     now: CallState,
     sent_again: Collection[UUID] = (),
 ) -> None:
-    """Ask after calls again in so many seconds, later where messages had to be ``sent_again``.
+    """Poll the calls again in so many seconds, or later where messages had to be ``sent_again``.
 
-    Those that are ``waiting`` for a machine lose no time by it. ``now`` is what is known of all:
-    that they run, that they do not (yet, or any more), or `UNDER_WAY`, neither.
+    The lease of those that are ``waiting`` for a machine begins anew. ``now`` is what is known of
+    all of them: they run, they do not (not yet, or no longer), or, with `UNDER_WAY`, neither.
     """
     leases = {f.name: call_lease(f).total_seconds() for f in features().values()}
     sql.run(
-        "go_on",
+        "extend_calls",
         attempt_ids=list(attempt_ids),
         states=[AttemptState.RUNNING],
         holder=None,
@@ -89,34 +87,34 @@ def calls_go_on(
 
 
 def call_lease(feature: Feature) -> timedelta:
-    """Longest that a call may run."""
+    """How long a call may run at most."""
     return timedelta(seconds=feature.contract.time_limit_seconds) + CALL_GRACE
 
 
-def writing(*, attempt_id: UUID, call_id: str) -> Attempt:
+def writing_attempt(*, attempt_id: UUID, call_id: str) -> Attempt:
     """The attempt whose call may store its outputs now; raises as `report_progress`."""
-    attempt = _reporting(attempt_id, call_id)
+    attempt = _reporting_attempt(attempt_id, call_id)
     if attempt.state not in MAY_RUN or attempt.job.status not in OPEN:
         raise SupersededProblem
     return attempt
 
 
 def report_progress(*, attempt_id: UUID, call_id: str, progress: float) -> None:
-    """Show a running call's progress; never backwards.
+    """Store a running call's progress, unless it is lower than before.
 
     Raises ``NotFoundProblem``, ``SupersededProblem``.
     """
-    attempt = _reporting(attempt_id, call_id)
+    attempt = _reporting_attempt(attempt_id, call_id)
     if attempt.started_at is None:
-        _begins(attempt)
+        _record_start(attempt)
     Attempt.objects.filter(pk=attempt_id, progress__lt=progress).update(progress=progress)
     Job.objects.filter(
         attempt_id=attempt_id, status=JobStatus.PROCESSING, progress__lt=progress
     ).update(progress=progress)
 
 
-def _begins(attempt: Attempt) -> None:
-    """A call is on its machine now: what it waited for that is not of its time."""
+def _record_start(attempt: Attempt) -> None:
+    """The call has come to a machine: its lease begins now, however long it has waited."""
     lease = Now() + call_lease(feature_of(attempt.job.type))
     running = Q(state=AttemptState.RUNNING)
     Attempt.objects.filter(pk=attempt.pk, state__in=MAY_RUN, started_at=None).update(
@@ -126,7 +124,7 @@ def _begins(attempt: Attempt) -> None:
 
 
 def report_outcome(*, attempt_id: UUID, call_id: str, outcome: Outcome) -> bool:
-    """Store how a call ended, once; a repetition is no error. Raises as `report_progress`."""
+    """Store how a call ended; whether it was the first to say so. Raises as `report_progress`."""
     error = outcome.error
     stored = sql.run(
         "report",
@@ -137,13 +135,13 @@ def report_outcome(*, attempt_id: UUID, call_id: str, outcome: Outcome) -> bool:
         error_message=error.message if error else None,
     )
     if stored:
-        nudge_on_commit()
+        wake_on_commit()
     else:
-        _reporting(attempt_id, call_id)
+        _reporting_attempt(attempt_id, call_id)
     return bool(stored)
 
 
-def _reporting(attempt_id: UUID, call_id: str) -> Attempt:
+def _reporting_attempt(attempt_id: UUID, call_id: str) -> Attempt:
     attempt = Attempt.objects.select_related("job").filter(pk=attempt_id).first()
     if attempt is None:
         raise NotFoundProblem

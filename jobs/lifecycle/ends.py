@@ -1,4 +1,4 @@
-"""Ends: exactly one of these wins, and settles the money in its transaction."""
+"""The ends of jobs. Exactly one of these wins, and settles the money in its transaction."""
 
 import logging
 from collections.abc import Collection, Iterable
@@ -12,17 +12,18 @@ from auteur import ids
 from auteur.api.problems import NotFoundProblem
 from credits import ledger
 from gpu_tasks.runtime.errors import ErrorCode
-from jobs import sql
+from jobs import sql, wording
 from jobs.cancels import is_refunded
 from jobs.errors import JobError
 from jobs.lifecycle.locking import JobFinishedProblem, end_attempt, is_too_late, lock_job, record
 from jobs.models import Attempt, Job
-from jobs.refunds import refund_unused
 from jobs.states import CLAIMED, FINALIZE, OPEN, AttemptState, JobStatus
-from jobs.wakeup import nudge_on_commit
-from jobs.wording import refunded
+from jobs.wakeup import wake_on_commit
 
 logger = logging.getLogger(__name__)
+
+LEAST_USED = 1
+"""Credits. A job whose result is worth nothing is not completed: it fails, with a full refund."""
 
 
 @transaction.atomic
@@ -34,8 +35,32 @@ def complete(*, attempt_ids: Iterable[UUID], worker: str) -> list[UUID]:
     transaction.on_commit(lambda: _log_completed(ended))
     partly_used = [attempt_id for attempt_id, _, is_partly_used in ended if is_partly_used]
     if partly_used:
-        refund_unused(Attempt.objects.select_related("job").filter(pk__in=partly_used))
+        _refund_unused(Attempt.objects.select_related("job").filter(pk__in=partly_used))
     return [attempt_id for attempt_id, _, _ in ended]
+
+
+def _refund_unused(completed: Iterable[Attempt]) -> None:
+    """Refund what the results are worth less than their jobs' prices."""
+    partly = [attempt for attempt in completed if _unused(attempt) > 0]
+    if not partly:
+        return
+    Job.objects.filter(pk__in=[attempt.job_id for attempt in partly]).update(credits_refunded=True)
+    # Accounts in order, for another worker may be completing jobs of the same users.
+    for attempt in sorted(partly, key=lambda each: each.job.user_id):
+        job, amount = attempt.job, _unused(attempt)
+        reason = wording.unused(amount, cost=job.credits_cost)
+        ledger.refund(
+            user_id=job.user_id,
+            amount=amount,
+            job_id=job.pk,
+            description=wording.refunded(job, JobStatus.COMPLETED, reason),
+        )
+
+
+def _unused(attempt: Attempt) -> int:
+    if attempt.used_credits is None:
+        return 0
+    return attempt.job.credits_cost - max(LEAST_USED, attempt.used_credits)
 
 
 def _log_completed(ended: Iterable[tuple[UUID, UUID, bool]]) -> None:
@@ -53,7 +78,7 @@ def fail(
 ) -> bool:
     """End a job as failed and refund it; safe to call any number of times.
 
-    What another than ``worker`` holds, if that is named, is left alone.
+    With a ``worker``, an attempt that another one holds is left alone.
     """
     try:
         job = lock_job(attempt_id=attempt_id)
@@ -70,7 +95,7 @@ def fail(
 
 @transaction.atomic
 def expire(*, job_id: UUID, code: ErrorCode = ErrorCode.DEADLINE_EXCEEDED) -> bool:
-    """Fail a job at whatever point it stands, unless its result is being delivered."""
+    """Fail a job in any state but while its result is being delivered."""
     job = lock_job(pk=job_id)
     if is_too_late(job):
         return False
@@ -87,7 +112,7 @@ def cancel(
     is_limited: bool = False,
     without_refund: bool = False,
 ) -> Job:
-    """End an open job at a person's wish, with a refund; raises ``JobFinishedProblem`` if too late.
+    """Cancel an open job for a person, with a refund; raises ``JobFinishedProblem`` if too late.
 
     With ``is_limited`` the refund is bound by `jobs.cancels`: ``FreeCancelsUsedProblem``, unless
     going ``without_refund`` is agreed to.
@@ -100,7 +125,7 @@ def cancel(
         job=job, attempt=job.attempt, without_refund=without_refund
     )
     _end(job, JobStatus.CANCELLED, error, refunds=refunds, by=by, reason=reason)
-    nudge_on_commit()
+    wake_on_commit()
     return Job.objects.get(pk=job_id)
 
 
@@ -108,19 +133,19 @@ def _end(
     job: Job, status: JobStatus, error: JobError, *, refunds: bool = True, **event: Any
 ) -> None:
     amount = job.credits_cost if refunds else 0
-    said = {"error_code": error.code, "error_message": error.message}
+    stored_error = {"error_code": error.code, "error_message": error.message}
     if job.attempt is not None:
-        end_attempt(job.attempt, state=status.value, worker=None, **said)
+        end_attempt(job.attempt, state=status.value, worker=None, **stored_error)
     Job.objects.filter(pk=job.pk, status__in=OPEN).update(
-        status=status, credits_refunded=amount > 0, wake_at=None, completed_at=Now(), **said
+        status=status, credits_refunded=amount > 0, wake_at=None, completed_at=Now(), **stored_error
     )
     if amount > 0:
         ledger.refund(
             user_id=job.user_id,
             amount=amount,
             job_id=job.pk,
-            description=refunded(job, status, error.message),
+            description=wording.refunded(job, status, error.message),
         )
     record(job, status.value, error_code=error.code, **event, **ids.of_request())
-    told = (job.pk, job.attempt_id, status.value, error.code)
-    transaction.on_commit(lambda: logger.info("job %s, attempt %s: %s, %s", *told))
+    values = (job.pk, job.attempt_id, status.value, error.code)
+    transaction.on_commit(lambda: logger.info("job %s, attempt %s: %s, %s", *values))

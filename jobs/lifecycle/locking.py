@@ -1,6 +1,6 @@
-"""What transitions by hand share: the job's lock, and the traces that they leave.
+"""What transitions of a single job share: its lock, the end of an attempt, events.
 
-Those of many attempts at once lock them by themselves: see `mine` in `jobs.queries.sql`.
+Those of many attempts at once lock them by `mine` in `jobs.queries.sql`.
 """
 
 from typing import Any
@@ -37,8 +37,8 @@ def is_too_late(job: Job) -> bool:
 
 
 def end_attempt(attempt: Attempt, **values: Any) -> None:
-    """End a locked job's attempt; a call that may run is to be stopped, even if its id is not known
-    yet.
+    """End a locked job's attempt, and ask for the stop of a call that may run, even if its id is
+    not known yet.
     """
     if attempt.state in MAY_RUN:
         values["stop_requested_at"] = Coalesce("stop_requested_at", Now())

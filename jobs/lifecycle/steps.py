@@ -1,4 +1,4 @@
-"""Steps: claim, then release, put back or break off."""
+"""Steps: attempts are claimed, then finished, requeued or marked as errored."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -10,18 +10,18 @@ from jobs import sql
 from jobs.errors import JobError
 from jobs.models import Attempt
 from jobs.states import Step
-from jobs.wakeup import nudge_on_commit
+from jobs.wakeup import wake_on_commit
 
 STEP_LEASE = timedelta(seconds=60)
 """Longest that a worker may hold an attempt for a step."""
 LOOK_AFTER = timedelta(seconds=5)
 LOOK_BEFORE = timedelta(seconds=10)
-"""When the orchestrator looks at what a worker has claimed (does it live?) or left (was the next
-step's message claimed?). A ``wake_at`` between the two stays: each change of it costs indexes."""
+"""When the orchestrator checks what a worker has claimed (does the worker live?) or finished (was
+the next step claimed?). A ``wake_at`` between the two stays: each change of it costs indexes."""
 
 
 def claim(*, step: Step, attempt_ids: Iterable[UUID], worker: str) -> list[Attempt]:
-    """Take the attempts that wait for this step; what another took, or what ended, is left out."""
+    """Take those of the attempts that still wait for this step."""
     taken = sql.run(
         "claim",
         attempt_ids=list(attempt_ids),
@@ -62,9 +62,9 @@ def requeue(
     crashed: bool,
     worker: str | None = None,
 ) -> None:
-    """Undo a claim (of ``worker``, if named), for another worker to try.
+    """Undo a claim (of ``worker``, if named), so that another worker can take the attempts.
 
-    A store was away, or the worker ``crashed``, which counts.
+    A store was away, or the worker ``crashed``, which is counted.
     """
     sql.run(
         "requeue",
@@ -80,10 +80,10 @@ def requeue(
 def mark_errored(
     *, attempt_id: UUID, error: JobError, states: Collection[str], worker: str | None = None
 ) -> bool:
-    """Store why an attempt (held by ``worker``, if named) cannot go on; what follows is decided
-    by the orchestrator.
+    """Store why an attempt (held by ``worker``, if named) cannot go on; the orchestrator decides
+    whether there is another.
     """
-    is_broken = sql.run(
+    is_marked = sql.run(
         "mark_errored",
         attempt_ids=[attempt_id],
         states=list(states),
@@ -91,6 +91,6 @@ def mark_errored(
         error_code=error.code,
         error_message=error.message,
     )
-    if is_broken:
-        nudge_on_commit()
-    return bool(is_broken)
+    if is_marked:
+        wake_on_commit()
+    return bool(is_marked)

@@ -65,7 +65,9 @@ class Migration(migrations.Migration):
                     "gpupool",
                     "clock",
                     models.BigIntegerField(
-                        db_default=0, default=0, help_text="The highest rank that has been admitted."
+                        db_default=0,
+                        default=0,
+                        help_text="The highest rank that has been admitted.",
                     ),
                 ),
                 migrations.AlterField(

@@ -9,8 +9,19 @@ from django.contrib.postgres.operations import (
 from django.db import migrations, models
 
 STATES = [
-    "queued", "preparing", "prepared", "dispatching", "running", "reported", "collecting",
-    "collected", "finalizing", "errored", "completed", "failed", "cancelled",
+    "queued",
+    "preparing",
+    "prepared",
+    "dispatching",
+    "running",
+    "reported",
+    "collecting",
+    "collected",
+    "finalizing",
+    "errored",
+    "completed",
+    "failed",
+    "cancelled",
 ]
 IN_POOL = ("queued", "preparing", "prepared", "dispatching", "running", "errored")
 

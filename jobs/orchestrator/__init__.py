@@ -1,1 +1,1 @@
-"""Wakes what is due: admits, publishes, repairs, retries, gives up. Any number may run."""
+"""The orchestrator admits, publishes, repairs and retries what is due. Any number may run."""

@@ -1,4 +1,4 @@
-"""Admission: pending jobs get their first attempt as their GPU class has room."""
+"""Admission: pending jobs get their first attempt where their GPU class has room."""
 
 from django.db import transaction
 
@@ -9,7 +9,7 @@ from jobs.features.registry import features
 from jobs.models import GpuPool
 
 ADMIT_AT_ONCE = 250
-"""Jobs let in per class and round."""
+"""Of one class in one round."""
 
 
 def admit_all() -> int:

@@ -1,4 +1,4 @@
-"""Ask after calls that have been silent, and stop those that nobody wants."""
+"""Poll calls that have been silent, and stop those that nobody wants."""
 
 import logging
 from collections import defaultdict
@@ -27,32 +27,34 @@ STOP_FORGOTTEN_AFTER = timedelta(hours=1)
 
 
 def follow() -> int:
-    """Ask after the calls that are due, stop those that nobody wants; returns how many."""
-    ids = due.to_ask_after()
+    """Poll the calls that are due and stop those that nobody wants; returns how many."""
+    ids = due.to_poll()
     poll(Attempt.objects.select_related("job").filter(pk__in=ids) if ids else ())
     return len(ids) + stop_unwanted()
 
 
 def poll(attempts: Iterable[Attempt]) -> None:
-    """Ask the backends how these running calls stand, and act on the answers."""
+    """Ask the backends how these running calls stand, and act on what they say."""
     for name, group in _by_backend(attempts).items():
         try:
             backend = backend_of(name)
             statuses = backend.poll([a.call_id for a in group if a.call_id])
         except BackendUnavailableError:
-            logger.warning("%d calls on %s not asked after", len(group), name)
+            logger.warning("%d calls on %s not polled", len(group), name)
             continue
-        go_on = [a for a in group if not _ended_alone(a, statuses[a.call_id or ""])]
-        _go_on(go_on, statuses, backend.poll_seconds)
+        running = [a for a in group if not _try_to_end(a, statuses[a.call_id or ""])]
+        _extend(running, statuses, backend.poll_seconds)
 
 
-def _go_on(attempts: Sequence[Attempt], statuses: Mapping[str, CallStatus], seconds: float) -> None:
+def _extend(
+    attempts: Sequence[Attempt], statuses: Mapping[str, CallStatus], seconds: float
+) -> None:
     alike: dict[tuple[bool, CallState], list[Attempt]] = defaultdict(list)
     for attempt in attempts:
         status = statuses[attempt.call_id or ""]
         alike[_waits(attempt, status), _known(attempt, status)].append(attempt)
     for (waiting, now), group in alike.items():
-        lifecycle.calls_go_on(
+        lifecycle.extend_calls(
             attempt_ids=[a.pk for a in group],
             seconds=seconds,
             waiting=waiting,
@@ -62,24 +64,24 @@ def _go_on(attempts: Sequence[Attempt], statuses: Mapping[str, CallStatus], seco
 
 
 def _waits(attempt: Attempt, status: CallStatus) -> bool:
-    """Whether a call waits for a machine; one that has told nothing yet may."""
+    """Whether a call waits for a machine; one that has not reported yet is taken to wait."""
     has_begun = attempt.started_at is not None
     return status.state == CallState.QUEUED or not (status.state == CallState.RUNNING or has_begun)
 
 
 def _known(attempt: Attempt, status: CallStatus) -> CallState:
-    """What its row is told: that it waits only if it ran before, and was handed back."""
+    """What is stored: that it waits only if it ran before, and was released by its worker."""
     if status.state == CallState.QUEUED and attempt.started_at is None:
-        return CallState.UNDER_WAY  # it may have begun since we asked
+        return CallState.UNDER_WAY  # it may have begun since
     return status.state
 
 
-def _ended_alone(attempt: Attempt, status: CallStatus) -> bool:
-    """Whether the call has ended; one that we cannot handle must not stop all others: its job's
-    deadline ends it.
+def _try_to_end(attempt: Attempt, status: CallStatus) -> bool:
+    """As `_end_if_over`; but one call that cannot be handled must not stop all others. Its job ends
+    by its deadline.
     """
     try:
-        return _ended(attempt, status)
+        return _end_if_over(attempt, status)
     except OUTAGES:
         raise
     except Exception:
@@ -87,7 +89,8 @@ def _ended_alone(attempt: Attempt, status: CallStatus) -> bool:
         return False
 
 
-def _ended(attempt: Attempt, status: CallStatus) -> bool:
+def _end_if_over(attempt: Attempt, status: CallStatus) -> bool:
+    """Report the outcome of a call that has ended, was lost or took too long; whether it has."""
     if status.outcome is not None:
         try:
             lifecycle.report_outcome(
@@ -97,14 +100,14 @@ def _ended(attempt: Attempt, status: CallStatus) -> bool:
             logger.info("outcome of %s is no longer wanted", attempt.pk)
     elif status.state == CallState.LOST:
         _mark_errored(attempt, ErrorCode.GPU_UNAVAILABLE)
-    elif not _waits(attempt, status) and _over(attempt):
+    elif not _waits(attempt, status) and _is_lease_over(attempt):
         _mark_errored(attempt, ErrorCode.GPU_TIMEOUT)
     else:
         return False
     return True
 
 
-def _over(attempt: Attempt) -> bool:
+def _is_lease_over(attempt: Attempt) -> bool:
     return attempt.lease_expires_at is not None and attempt.lease_expires_at <= timezone.now()
 
 
@@ -126,7 +129,7 @@ def stop_unwanted() -> int:
 
 
 def _stop(backend: str, attempts: Sequence[Attempt]) -> int:
-    """At once, for a backend that hangs is to be waited for once; how many it stopped."""
+    """Stop them in one request, for a backend may hang; returns how many it stopped."""
     same = Attempt.objects.filter(pk__in=[attempt.pk for attempt in attempts])
     try:
         backend_of(backend).stop([attempt.call_id or "" for attempt in attempts])

@@ -1,6 +1,6 @@
-"""What is due by ``wake_at``: taken by one orchestrator, and put off in the same statement.
+"""What is due by ``wake_at``: one orchestrator takes it, and delays it in the same statement.
 
-So whoever dies before acting on it, or whose message is lost, only costs it time.
+If that orchestrator dies before it acts, or its message is lost, the attempt is due again later.
 """
 
 from collections.abc import Collection
@@ -21,11 +21,11 @@ AGAIN_AFTER = timedelta(seconds=10)
 MAX_AGAIN_AFTER = timedelta(seconds=60)
 
 PLAIN_STATES = (*FEATURE_STATES, *COMPLETED_STATES, AttemptState.RUNNING)
-"""States in which there is nothing to decide: the attempt is woken, or its call asked after."""
+"""States in which there is nothing to decide: the attempt is woken, or its call polled."""
 
 
 def to_wake() -> list[WakeUp]:
-    """Due attempts that are simply woken, where their queues have room; raises ``RedisError``."""
+    """Due attempts of the steps whose queues have room; raises ``RedisError``."""
     room = queues_with_room()
     first = [feature.name for feature in features().values() if feature.queue in room]
     second = list(features()) if COMPLETED_QUEUE in room else []
@@ -35,7 +35,7 @@ def to_wake() -> list[WakeUp]:
     ]
 
 
-def to_ask_after() -> list[UUID]:
+def to_poll() -> list[UUID]:
     """Due attempts whose calls run."""
     return [due.attempt_id for due in take(states=[AttemptState.RUNNING], types=list(features()))]
 
@@ -43,7 +43,7 @@ def to_ask_after() -> list[UUID]:
 def take(*, states: Collection[AttemptState], types: Collection[str]) -> list[WakeUp]:
     """Due attempts in these states, of jobs of these types before their deadlines.
 
-    They come back after `AGAIN_AFTER`, and later each time, unless they move on.
+    Unless they move on, they are due again after `AGAIN_AFTER`, and later each time.
     """
     if not types:
         return []
@@ -61,7 +61,7 @@ def take(*, states: Collection[AttemptState], types: Collection[str]) -> list[Wa
 
 
 def to_decide() -> Q:
-    """Due jobs that `take` leaves alone, whatever it is asked for."""
+    """Due jobs that no call of `take` finds: there is something to decide about them."""
     plain = Q(attempt__state__in=PLAIN_STATES, type__in=list(features())) & (
         Q(deadline_at__gt=Now()) | Q(attempt__state__in=DELIVERING)
     )

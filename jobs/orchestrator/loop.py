@@ -1,5 +1,5 @@
-"""The orchestrator's loops, each in a thread of its own: a hanging Redis must not hang the repair,
-nor a slow backend the waking.
+"""The orchestrator's loops, each in a thread of its own: a Redis that hangs must not stop the
+repair, nor a slow backend the wake-ups.
 """
 
 import logging
@@ -27,20 +27,20 @@ from jobs.wakeup import WakeSignal
 logger = logging.getLogger(__name__)
 
 ROUND_SECONDS = 0.08
-"""Shortest time from one round to the next: what falls due meanwhile shares its messages."""
+"""Shortest time from one round to the next: what becomes due meanwhile shares messages."""
 POLL_SECONDS = 0.25
-"""Longest wait between rounds; a nudge shortens that of `wake`."""
+"""Longest wait between rounds; the wake signal shortens that of `wake`."""
 MEDIA_SECONDS = 0.5
-"""Between looks for media to be checked, which somebody waits for, and without pictures."""
+"""Between rounds of media that wait for a check, a thumbnail or a waveform."""
 SWEEP_SECONDS = 5.0
-"""Between looks at what is rare: start deadlines, old heartbeats."""
+"""Between rounds of what is rare: start deadlines, old heartbeats."""
 TIDY_SECONDS = 60.0
-"""Between looks at what nobody will use."""
+"""Between rounds of removing what nobody will use."""
 OUTAGE_PAUSE_SECONDS = 1.0
 STORES_AWAY: tuple[type[Exception], ...] = (*DATABASE_OUTAGES, RedisError)
 
 _given_up: SimpleQueue[WakeUp] = SimpleQueue()
-"""From the repair, which must not wait for Redis, to the waking."""
+"""From `decide`, which must not wait for Redis, to `wake`."""
 
 
 def wake() -> int:
@@ -59,7 +59,7 @@ def wake() -> int:
 
 
 def decide() -> int:
-    """Repair, retry, give up; returns how many jobs were looked at."""
+    """Repair, retry, give up; returns how many jobs there were."""
     found = repair.reconcile()
     for wake_up in found.given_up:
         _given_up.put(wake_up)
@@ -67,7 +67,7 @@ def decide() -> int:
 
 
 def sweep() -> int:
-    """Fail what was never started in time, forget workers and keys long gone."""
+    """Fail what was not started in time; delete old heartbeats and idempotency keys."""
     late = Job.objects.filter(
         status=JobStatus.PENDING, attempt=None, start_deadline_at__lte=Now()
     ).values_list("pk", flat=True)
@@ -84,12 +84,12 @@ def sweep() -> int:
 
 
 def tidy() -> int:
-    """Remove what nobody will use; apart from `sweep`, for a storage that hangs delays no job."""
+    """Remove what nobody will use; not in `sweep`, for a storage that hangs must delay no job."""
     return sweeping.sweep_all()
 
 
 def run(stop: threading.Event) -> None:
-    """Work until told to stop; a store that is away is waited for."""
+    """Work until ``stop`` is set; wait for a store that is away."""
     with liveness.vigil() as vigil:
         _run_all(stop, vigil)
 
@@ -130,8 +130,8 @@ def _repeat(work: Callable[[], int], idle: Callable[[], object], stop: threading
             connection.close()
             stop.wait(OUTAGE_PAUSE_SECONDS)
         except Exception:
-            # Whatever one row brings up, all others still need us.
-            logger.exception("a round of %s was broken off", work.__name__)
+            # An error of one row must not end the work for all others.
+            logger.exception("a round of %s failed", work.__name__)
             stop.wait(OUTAGE_PAUSE_SECONDS)
         stop.wait(max(0.0, started + ROUND_SECONDS - time.monotonic()))
     connection.close()

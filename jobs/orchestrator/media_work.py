@@ -1,15 +1,15 @@
-"""Waking those who look at media: checks, then pictures and waveforms (docs/decisions/0015)."""
+"""Wake-ups for the work on media: checks, then thumbnails and waveforms (docs/decisions/0015)."""
 
 from auteur import leases
 from jobs import publishing
 from media.tasks import WORK, Work
 
 MAX_WAITING = 4
-"""Messages in a queue; what else is due waits in Postgres, where turns are fair."""
+"""Messages in a queue; what else is due waits in Postgres, where users take turns."""
 
 
 def wake_media() -> int:
-    """Take back what lost workers held and publish what is due; returns how many there were.
+    """Requeue what lost workers held and publish what is due; returns how many there were.
 
     Raises ``RedisError`` where the broker is away; nothing is published then.
     """

@@ -1,4 +1,4 @@
-"""What takes thought: workers lost, errors stored, deadlines past. It needs Postgres alone."""
+"""What has to be decided: workers lost, errors stored, deadlines past. Needs Postgres only."""
 
 import logging
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 CLAIM_RECHECK = timedelta(seconds=2)
 MAX_CRASHES = 3
-"""Workers that may die of one attempt before it is given up."""
+"""Workers that may die while they hold an attempt, before it is given up."""
 MAX_FAIL_MESSAGES = 2
 """Wake-ups to `jobs.failed` before the orchestrator ends the job itself."""
 RETRY_PAUSE = timedelta(seconds=2)
@@ -33,7 +33,7 @@ RETRY_PAUSE = timedelta(seconds=2)
 
 @dataclass
 class Reconciled:
-    """What was reconciled: jobs seen, and attempts given up, whose task is yet to be woken."""
+    """How many jobs there were, and the attempts given up, whose task is yet to be woken."""
 
     seen: int = 0
     given_up: list[WakeUp] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Reconciled:
 
 @transaction.atomic
 def reconcile() -> Reconciled:
-    """Decide about every due job that is not simply to be woken or asked after."""
+    """Decide about every due job that is not simply to be woken or polled."""
     jobs = list(
         Job.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
         .filter(to_decide())
@@ -55,12 +55,12 @@ def reconcile() -> Reconciled:
     for job in sorted(jobs, key=lambda each: (each.user_id, each.pk)):
         if job.attempt_id is not None:
             job.attempt = attempts[job.attempt_id]
-            _decide_alone(job, job.attempt, living, found)
+            _try_to_decide(job, job.attempt, living, found)
     return found
 
 
-def _decide_alone(job: Job, attempt: Attempt, living: set[str], found: Reconciled) -> None:
-    """One job that we cannot handle must not stop all others."""
+def _try_to_decide(job: Job, attempt: Attempt, living: set[str], found: Reconciled) -> None:
+    """As `_decide`; but one job that cannot be handled must not stop all others."""
     attempt.job = job
     try:
         with transaction.atomic():
@@ -88,7 +88,7 @@ def _past_deadline(job: Job) -> bool:
 
 
 def _expire_lost(attempt: Attempt, living: set[str]) -> None:
-    """A worker that is gone, or too slow by nobody's fault but its own, loses the attempt."""
+    """Take the attempt from a worker that is dead, or that holds it for longer than its lease."""
     lease_over = attempt.lease_expires_at is None or attempt.lease_expires_at <= timezone.now()
     is_alive = attempt.worker in living
     if is_alive and not (lease_over and liveness.may_judge()):
@@ -97,7 +97,7 @@ def _expire_lost(attempt: Attempt, living: set[str]) -> None:
     step = HOLDING[AttemptState(attempt.state)]
     logger.warning("worker of %s lost in %s", attempt.pk, step.name)
     if step.repeatable and (is_alive or attempt.crash_count + 1 < MAX_CRASHES):
-        # One that lives has met an outage of ours: no fault of the attempt's.
+        # A worker that lives has met an outage of ours, which is not counted as a crash.
         lifecycle.requeue(
             step=step, attempt_ids=[attempt.pk], after=timedelta(0), crashed=not is_alive
         )
@@ -119,7 +119,7 @@ def _retry_or_fail(job: Job, attempt: Attempt, found: Reconciled) -> None:
 
 
 def _wake_later(attempt: Attempt) -> WakeUp:
-    """Before anything is sent: if that comes to nothing, the job comes back."""
+    """Delay the job before its message is sent: if that is lost, the job is due again."""
     Attempt.objects.filter(pk=attempt.pk).update(publish_count=F("publish_count") + 1)
     Job.objects.filter(pk=attempt.job_id).update(
         wake_at=Now() + AGAIN_AFTER * (1 + attempt.publish_count)

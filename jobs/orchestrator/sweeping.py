@@ -1,4 +1,4 @@
-"""Removing what nobody will use: a little each round, by any number of orchestrators at once."""
+"""Removes what nobody will use: a little each round, with any number of orchestrators."""
 
 import logging
 from collections.abc import Callable
@@ -20,14 +20,14 @@ from projects.rendering import folders
 logger = logging.getLogger(__name__)
 
 CALLS_KEPT = timedelta(days=7)
-"""Since a local call ended; by then it tells nobody anything."""
+"""Since a local call ended; nobody needs its row by then."""
 CALLS_AT_ONCE = 500
 ORPHANS = "objects without rows"
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """One kind of what is left behind: how much there is, and a round of removing it."""
+    """One kind of leftovers: how much there is, and a round of removing it."""
 
     name: str
     count: Callable[[], int]
@@ -36,16 +36,16 @@ class Sweep:
 
 def sweep_all() -> int:
     """A round of each kind; returns how many things were removed."""
-    return sum(_removed(sweep) for sweep in SWEEPS)
+    return sum(_remove(sweep) for sweep in SWEEPS)
 
 
-def _removed(sweep: Sweep) -> int:
+def _remove(sweep: Sweep) -> int:
     try:
         removed = sweep.remove()
     except DATABASE_OUTAGES:
         raise
     except Exception:
-        # One kind that cannot be removed must not keep the others.
+        # An error with one kind must not keep the others from being removed.
         logger.exception("%s cannot be removed", sweep.name)
         return 0
     if removed:
@@ -54,14 +54,14 @@ def _removed(sweep: Sweep) -> int:
 
 
 def old_calls() -> QuerySet[LocalCall]:
-    """Local calls that ended long ago, but for those that an open job may still ask for."""
-    asked_for = current_attempts().filter(pk=OuterRef("attempt_id"))
-    return LocalCall.objects.filter(~Exists(asked_for), finished_at__lte=Now() - CALLS_KEPT)
+    """Local calls that ended long ago, but for those of current attempts."""
+    current = current_attempts().filter(pk=OuterRef("attempt_id"))
+    return LocalCall.objects.filter(~Exists(current), finished_at__lte=Now() - CALLS_KEPT)
 
 
 @transaction.atomic
 def remove_old_calls() -> int:
-    """Remove some of them, the oldest first."""
+    """Remove some of the `old_calls`, the oldest first; returns how many."""
     held = old_calls().select_for_update(skip_locked=True).order_by("finished_at")
     found = list(held.values_list("pk", flat=True)[:CALLS_AT_ONCE])
     return LocalCall.objects.filter(pk__in=found).delete()[0]
@@ -80,6 +80,6 @@ SWEEPS = (
     ),
     Sweep("half files", uploads.count_unfinished, uploads.remove_unfinished),
     Sweep("local calls long ended", lambda: old_calls().count(), remove_old_calls),
-    Sweep("old stretches of renders", lambda: folders.due().count(), folders.sweep),
+    Sweep("old segments of renders", lambda: folders.due().count(), folders.sweep),
     Sweep(ORPHANS, lambda: sum(one.count for one in orphans.count().values()), orphans.turn),
 )

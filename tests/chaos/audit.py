@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 
 LOOK_SECONDS = 0.2
 ENDED = ("completed", "failed", "cancelled")
-NUDGE_KEY = b"auteur:wake"
+WAKE_KEY = b"auteur:wake"
 UNACKNOWLEDGED = "unacked"
 
 JOBS = """
@@ -135,7 +135,7 @@ def tried_again(database: psycopg.Connection, user_id: str) -> list[str]:
 
 def leftover_messages(client: redis.Redis) -> dict[str, int]:
     """How many messages wait in each queue; the orchestrator's bell is none."""
-    queues = [key for key in client.scan_iter() if client.type(key) == b"list" and key != NUDGE_KEY]
+    queues = [key for key in client.scan_iter() if client.type(key) == b"list" and key != WAKE_KEY]
     return {key.decode(): length for key in queues if (length := client.llen(key))}
 
 

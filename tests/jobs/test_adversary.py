@@ -68,7 +68,7 @@ def test_a_cancel_that_waited_for_dispatch_stops_the_call_it_starts(make_job):
         lifecycle.claim(step=DISPATCH, attempt_ids=[attempt.pk], worker=WORKER)
         cancel = Elsewhere(lambda: lifecycle.cancel(job_id=job.pk, by="user"))
     assert cancel.awaited().status == "cancelled"
-    assert lifecycle.calls_started(call_ids={attempt.pk: "late"}) == []
+    assert lifecycle.record_started_calls(call_ids={attempt.pk: "late"}) == []
     attempt.refresh_from_db()
     assert (attempt.call_id, attempt.stop_requested_at is not None) == ("late", True)
 
@@ -103,7 +103,7 @@ def test_media_cannot_be_deleted_under_a_job_that_is_being_submitted(make_media,
     media = make_media()
     feature = feature_of("transcription")
     given = {"media_id": str(media.pk)}
-    parameters = submission.validated(feature=feature, user_id=user.pk, data=given)
+    parameters = submission.validate(feature=feature, user_id=user.pk, data=given)
     with transaction.atomic():
         submission.submit(feature=feature, user_id=user.pk, plan=None, parameters=parameters)
         deletion = Elsewhere(lambda: delete_media(user_id=user.pk, media_id=media.pk))

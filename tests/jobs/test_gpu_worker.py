@@ -88,7 +88,7 @@ def on_our_gpus(settings, live_server) -> None:
 def call(user, **data: object) -> Attempt:
     """A job's attempt, its call run by the worker and reported."""
     feature = feature_of("noop_gpu")
-    parameters = submission.validated(feature=feature, user_id=user.pk, data=data)
+    parameters = submission.validate(feature=feature, user_id=user.pk, data=data)
     made = submission.submit(feature=feature, user_id=user.pk, plan=None, parameters=parameters)
     assert admission.admit_all() == 1
     attempt = Attempt.objects.get(job_id=made.job_id)

@@ -164,7 +164,7 @@ def test_cancel_while_spawning_stops_the_call_when_its_id_is_known(make_job):
     job = make_job()
     attempt = bring_to(job, AttemptState.DISPATCHING)
     lifecycle.cancel(job_id=job.pk, by="user")
-    assert not lifecycle.calls_started(call_ids={attempt.pk: "late"})
+    assert not lifecycle.record_started_calls(call_ids={attempt.pk: "late"})
     attempt.refresh_from_db()
     assert (attempt.call_id, attempt.stopped_at) == ("late", None)
     assert attempt.stop_requested_at is not None
@@ -173,7 +173,7 @@ def test_cancel_while_spawning_stops_the_call_when_its_id_is_known(make_job):
 def test_a_report_may_come_before_the_call_id_is_saved(make_job):
     attempt = bring_to(make_job(), AttemptState.DISPATCHING)
     assert lifecycle.report_outcome(attempt_id=attempt.pk, call_id="c", outcome=OUTCOME)
-    assert not lifecycle.calls_started(call_ids={attempt.pk: "c"})
+    assert not lifecycle.record_started_calls(call_ids={attempt.pk: "c"})
     attempt.refresh_from_db()
     assert (attempt.state, attempt.call_id) == (AttemptState.REPORTED, "c")
 

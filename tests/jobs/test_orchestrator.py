@@ -47,7 +47,7 @@ class Seen:
 
 def look_at(job):
     make_due(job)
-    woken, running = due.to_wake(), due.to_ask_after()
+    woken, running = due.to_wake(), due.to_poll()
     seen = Seen([*woken, *repair.reconcile().given_up], running)
     job.refresh_from_db()
     return seen
@@ -113,7 +113,7 @@ def test_what_is_not_due_is_left_alone(make_job):
     job = make_job()
     bring_to(job, AttemptState.QUEUED)
     look_at(job)
-    assert (due.to_wake(), due.to_ask_after(), repair.reconcile().seen) == ([], [], 0)
+    assert (due.to_wake(), due.to_poll(), repair.reconcile().seen) == ([], [], 0)
 
 
 # --- Lost workers -----------------------------------------------------------------------------
@@ -361,7 +361,7 @@ def test_a_poll_that_waits_for_a_report_does_not_put_it_off(make_job):
     attempt = bring_to(job, AttemptState.RUNNING)
 
     def poll_late():
-        lifecycle.calls_go_on(
+        lifecycle.extend_calls(
             attempt_ids=[attempt.pk], seconds=60, waiting=False, now=CallState.RUNNING
         )
         connections.close_all()

@@ -20,7 +20,7 @@ def make_noop(user):
 
     def make(owner=user, **parameters):
         feature = feature_of("noop")
-        given = submission.validated(feature=feature, user_id=owner.pk, data=parameters)
+        given = submission.validate(feature=feature, user_id=owner.pk, data=parameters)
         made = submission.submit(feature=feature, user_id=owner.pk, plan=None, parameters=given)
         return Job.objects.get(pk=made.job_id)
 

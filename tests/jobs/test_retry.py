@@ -82,7 +82,7 @@ def test_a_retry_can_be_retried(api, make_job):
 
 def test_both_jobs_name_each_other(api, make_job, client_of, make_user):
     first = failed(make_job())
-    again = [retry(api, first).json()["job_id"] for _ in range(queries.MAX_RETRIES_TOLD + 1)]
+    again = [retry(api, first).json()["job_id"] for _ in range(queries.MAX_RETRIES_SHOWN + 1)]
     last = failed(Job.objects.get(pk=again[-1]))
     third = retry(api, last).json()["job_id"]
     links = {

@@ -206,7 +206,7 @@ def test_what_may_wait_elsewhere_is_not_timed_out_before_it_begins(
     dispatched.refresh_from_db()
     waits = calls._waits(dispatched, calls.CallStatus(CallState.UNDER_WAY))
     assert waits is not begun
-    lifecycle.calls_go_on(
+    lifecycle.extend_calls(
         attempt_ids=[dispatched.pk], seconds=30, waiting=waits, now=CallState.UNDER_WAY
     )
     dispatched.refresh_from_db()

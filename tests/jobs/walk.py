@@ -33,7 +33,7 @@ def bring_to(job: Job, state: str) -> Attempt:
         lambda: lifecycle.claim(step=PREPARE, attempt_ids=[attempt.pk], worker=WORKER),
         lambda: lifecycle.finish(step=PREPARE, worker=WORKER, values={attempt.pk: {"payload": {}}}),
         lambda: lifecycle.claim(step=DISPATCH, attempt_ids=[attempt.pk], worker=WORKER),
-        lambda: lifecycle.calls_started(call_ids={attempt.pk: "call-1"}),
+        lambda: lifecycle.record_started_calls(call_ids={attempt.pk: "call-1"}),
         lambda: lifecycle.report_outcome(attempt_id=attempt.pk, call_id="call-1", outcome=OUTCOME),
         lambda: lifecycle.claim(step=COLLECT, attempt_ids=[attempt.pk], worker=WORKER),
         lambda: lifecycle.finish(

@@ -86,7 +86,7 @@ class World:
         if self.open_jobs() >= self.most:
             return
         feature = feature_of("noop")
-        parameters = submission.validated(
+        parameters = submission.validate(
             feature=feature, user_id=self.user.pk, data={"price": price, "used": min(used, price)}
         )
         try:

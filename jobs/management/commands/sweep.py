@@ -28,10 +28,10 @@ class Command(BaseCommand):
                 pass
             orphans.remove_all()
         for sweep in sweeping.SWEEPS:
-            self._tell(sweep.name, counts[sweep.name], None if dry_run else sweep.count())
+            self._report(sweep.name, counts[sweep.name], None if dry_run else sweep.count())
         for room, tally in sorted(without_rows.items()):
             self.stdout.write(f"  users/*/{room}/: {tally.count}, {tally.size_bytes} bytes")
 
-    def _tell(self, name: str, count: int, left: int | None) -> None:
-        told = "would be removed" if left is None else f"found, {left} left"
-        self.stdout.write(f"{name}: {count} {told}")
+    def _report(self, name: str, count: int, left: int | None) -> None:
+        result = "would be removed" if left is None else f"found, {left} left"
+        self.stdout.write(f"{name}: {count} {result}")
