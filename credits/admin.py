@@ -80,8 +80,14 @@ class CreditTransactionAdmin(ReadOnlyAdmin):
     """The ledger."""
 
     list_display = (
-        "created_at", "owner", "type", "moved", "balance", "short_job_link", "description",
-    )  # fmt: skip
+        "created_at",
+        "owner",
+        "type",
+        "moved",
+        "balance",
+        "short_job_link",
+        "description",
+    )
     list_display_links = ("created_at",)
     list_select_related = ("user",)
     list_filter = ("type", "created_at", ("user", SelectedFilter), ("job", SelectedFilter))
@@ -90,9 +96,15 @@ class CreditTransactionAdmin(ReadOnlyAdmin):
     id_search_fields: ClassVar = ("pk", "user_id", "job_id")
     ordering = ("-created_at", "-seq")
     fields = (
-        "owner", "seq", "type", "moved", "balance_after", "job_link", "description",
+        "owner",
+        "seq",
+        "type",
+        "moved",
+        "balance_after",
+        "job_link",
+        "description",
         "created_at",
-    )  # fmt: skip
+    )
 
     @admin.display(description="user", ordering="user__email")
     def owner(self, obj: CreditTransaction) -> str:

@@ -2,7 +2,7 @@
 
 What a job costs is taken by the statement that submits it, of which `credits.sql.charge` is a part.
 
-Invariants, and who keeps them: the balance is the sum of the rows and never negative (check);
+Invariants, and what enforces them: the balance is the sum of the rows and never negative (check);
 ``seq`` counts an account's rows without gaps and ``balance_after`` chains along it (the credits row
 is updated, and so locked, before its ledger row is written); one usage and one refund per job
 (unique indexes); a refund is at most the usage (trigger).
@@ -18,7 +18,7 @@ from credits import sql
 from credits.models import Credits, TransactionType
 
 MAX_AMOUNT = 10_000_000
-"""Most credits in one movement; keeps balances far from the column's range."""
+"""Most credits in one movement, so that balances stay far from the column's range."""
 BALANCE_CHECK = "credits_balance_not_negative"
 
 
@@ -64,7 +64,7 @@ def grant(
 
 
 def refund(*, user_id: UUID, amount: int, job_id: UUID, description: str = "") -> int:
-    """Give back what a job took, once; a second refund of a job is refused by the database."""
+    """Refund credits of a job; the database refuses a second refund."""
     return _add(user_id, amount, TransactionType.REFUND, description, job_id)
 
 

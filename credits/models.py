@@ -1,4 +1,4 @@
-"""Balances and the ledger. The rules are kept by the database: checks, indexes and triggers."""
+"""Balances and the ledger. The database enforces the rules by checks, indexes and triggers."""
 
 import uuid
 from typing import ClassVar
@@ -49,8 +49,8 @@ class CreditTransaction(models.Model):
     """One ledger row; never updated or deleted (trigger).
 
     ``seq`` counts an account's rows without gaps, so that ``balance_after`` can be checked in
-    order. A job has at most one usage and one refund row (indexes), and a refund never exceeds
-    the usage it gives back (trigger).
+    order. A job has at most one usage and one refund row (indexes), and its refund is at most its
+    usage (trigger).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())

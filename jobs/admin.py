@@ -47,7 +47,7 @@ class RunAgainForm(ReasonForm):
 
 
 class FeatureFilter(admin.SimpleListFilter):
-    """By type; the types come from the registry, not from a walk over the table."""
+    """By type. The choices come from the registry: the table is too large to be asked for them."""
 
     title = "type"
     parameter_name = "type"
@@ -64,14 +64,24 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     """A job with all that belongs to it."""
 
     list_display = (
-        "short_id", "type", "status_and_error", "owner", "cost", "attempt_and_progress",
-        "age_and_duration", "gpu_and_its_cost",
-    )  # fmt: skip
+        "short_id",
+        "type",
+        "status_and_error",
+        "owner",
+        "cost",
+        "attempt_and_progress",
+        "age_and_duration",
+        "gpu_and_its_cost",
+    )
     list_select_related = ("user", "attempt")
     list_filter = (
-        "status", FeatureFilter, "error_code", "created_at",
-        ("user", SelectedFilter), ("project", SelectedFilter),
-    )  # fmt: skip
+        "status",
+        FeatureFilter,
+        "error_code",
+        "created_at",
+        ("user", SelectedFilter),
+        ("project", SelectedFilter),
+    )
     search_fields = ("user__email",)
     search_help_text = (
         "Email, or the id of a job, an attempt, a call, a request, a user or a project"
@@ -81,20 +91,46 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     actions = ("cancel", "requeue", "run_again")
     inlines = (TransactionInline, AttemptInline, EventInline)
     fieldsets = (
-        (None, {"fields": (
-            "id", "type", "coloured_status", "share_done", "cost", "owner", "project_link",
-            "media_links", "retry_link", "further_runs",
-        )}),
+        (
+            None,
+            {
+                "fields": (
+                    "id",
+                    "type",
+                    "coloured_status",
+                    "share_done",
+                    "cost",
+                    "owner",
+                    "project_link",
+                    "media_links",
+                    "retry_link",
+                    "further_runs",
+                )
+            },
+        ),
         ("Error", {"fields": ("error_code", "error_message")}),
         ("Data", {"fields": ("input_json", "derived_json", "output_json")}),
-        ("Times and place", {"fields": (
-            "created_at", "started_at", "completed_at", "took", "wake_at", "start_deadline_at",
-            "deadline_at", "gpu_and_its_cost", "current_attempt", "modal_task_id",
-        )}),
-    )  # fmt: skip
+        (
+            "Times and place",
+            {
+                "fields": (
+                    "created_at",
+                    "started_at",
+                    "completed_at",
+                    "took",
+                    "wake_at",
+                    "start_deadline_at",
+                    "deadline_at",
+                    "gpu_and_its_cost",
+                    "current_attempt",
+                    "modal_task_id",
+                )
+            },
+        ),
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
-        """Without the columns that can be large, which a job's own page reads by itself."""
+        """Without the columns that can be large, which a job's own page loads later."""
         own = ("input_params", "derived_params", "output_data")
         of_attempts = (f"attempt__{name}" for name in ("payload", "outcome", "result"))
         jobs = super().get_queryset(request).defer(*own, *of_attempts)
@@ -204,7 +240,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     # Actions
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Who may act on jobs: nobody edits their columns, so "change" means this."""
+        """Nobody edits a job's columns, so the permission to change it means this."""
         return request.user.has_perm("jobs.change_job")
 
     def summary(self, obj: Job) -> str:

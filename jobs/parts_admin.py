@@ -59,9 +59,16 @@ class AttemptInline(PartInline):
     fk_name = "job"
     ordering = ("number",)
     fields = (
-        "number", "coloured_state", "runs_on", "took", "cost", "call_id", "worker", "error",
+        "number",
+        "coloured_state",
+        "runs_on",
+        "took",
+        "cost",
+        "call_id",
+        "worker",
+        "error",
         "times",
-    )  # fmt: skip
+    )
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:

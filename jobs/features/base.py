@@ -30,22 +30,22 @@ class Feature:
     contract: ClassVar[Contract]
     parameters: ClassVar[type[Parameters]]
     tariff: ClassVar[Mapping[str, int]] = {}
-    """The numbers that `price` reckons with: ``credits`` for each started unit (``per_started_ms``:
-    so many of them; of one, if there is no such name), and ``base`` besides."""
+    """The numbers of `price`: ``credits`` for each started unit, and ``base`` besides. A unit is as
+    many as ``per_started_ms`` (or ``_characters``, …) says; without such a number, one."""
     measured: ClassVar[str] = ""
     """The parameter whose amount the tariff is for."""
     limits: ClassVar[Mapping[str, int]] = {}
-    """Those that no parameter has by itself, by name."""
+    """By name, those that do not follow from a parameter."""
     example: ClassVar[Mapping[str, Any]] = {}
-    """Parameters to try it with: in the place of a media file's id stands the name of a sample in
-    `auteur/devstack/samples/`, in that of a project's id the samples on its timeline."""
+    """Parameters to try it with. For a media file's id stands the name of a sample in
+    `auteur/devstack/samples/`, for a project's id the names of those on its timeline."""
     plan: ClassVar[str | None] = None
     """The plan that a user must have, if any."""
     max_attempts: ClassVar[int] = 3
     max_wait: ClassVar[timedelta] = timedelta(hours=6)
     """Longest time pending; the job fails with a refund after it."""
     expected_seconds: ClassVar[float] = 5.0
-    """When a running call is first asked after, if it has not called back."""
+    """When a running call is first polled, if it has not called back."""
 
     @property
     def slug(self) -> str:
@@ -82,13 +82,12 @@ class Feature:
         return timedelta(seconds=self.contract.time_limit_seconds * self.max_attempts + 300)
 
     def price(self, parameters: Mapping[str, Any]) -> int:
-        """Credits for validated parameters, by the tariff."""
         _, per = self.unit
         started = per_started(self.amount(parameters), per)
         return self.tariff.get("base", 0) + started * self.tariff["credits"]
 
     def amount(self, parameters: Mapping[str, Any]) -> int:
-        """How much it is: a media file's milliseconds, a text's characters, or a number."""
+        """What the tariff counts: a media file's milliseconds, a text's characters, or a number."""
         value = parameters[self.measured]
         if isinstance(value, MediaFile):
             return value.duration_ms or 0
@@ -109,7 +108,7 @@ class Feature:
         return hashlib.sha256(tariff.encode()).hexdigest()[:PRICE_VERSION_LENGTH]
 
     def used_credits(self, job: Job, output: Mapping[str, Any]) -> int:
-        """What the output is worth of the job's price, at least 1; the rest is refunded."""
+        """The part of the price that the output is worth, at least 1; the rest is refunded."""
         return job.credits_cost
 
     def project_id(self, parameters: Mapping[str, Any]) -> UUID | None:
@@ -119,17 +118,17 @@ class Feature:
         return project.pk if project else next((one.project_id for one in media), None)
 
     def media_ids(self, parameters: Mapping[str, Any]) -> list[UUID]:
-        """What the job reads, and nobody may delete while it is open."""
+        """The media that the job reads, which nobody may delete while it is open."""
         return [value.pk for value in parameters.values() if isinstance(value, MediaFile)]
 
     def given(self, job: Job) -> dict[str, Any]:
-        """The parameters that the job's user gave; an old job's hold what was found as well."""
+        """The parameters that the job's user gave, without what old jobs hold besides."""
         names = self.parameters().fields
         return {name: value for name, value in (job.input_params or {}).items() if name in names}
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
-        """The files of a job with these stored parameters: the payload's ``result``, or
-        ``results`` where the contract has these; none for what is no media.
+        """The media that a job with these stored parameters makes: the payload's ``result``, or
+        ``results`` where the contract has these.
         """
         return ()
 
@@ -167,7 +166,7 @@ class Feature:
     def collect(self, attempt: Attempt, result: PlainModel) -> dict[str, Any]:
         """The job's ``output_data`` from a validated result; keys named ``*_key`` are objects.
 
-        The files that were made are looked at, and will be media under ``media``.
+        The files that were made are inspected, and stand under ``media``.
         """
         output = result.model_dump(mode="json")
         parameters = attempt.job.parameters
@@ -177,7 +176,7 @@ class Feature:
         return output
 
     def deliver(self, job: Job, output: dict[str, Any]) -> None:
-        """Put the output where it belongs, once however often called."""
+        """Put the output where it belongs; called again, it does nothing more."""
         if "media" in output:
             files.store(job, output)
 
@@ -188,7 +187,7 @@ def _file_field(parameter: str) -> str:
 
 
 class ValidatedParameters(dict[str, Any]):
-    """Validated parameters: all that a job goes by. ``given`` names those that its user gave."""
+    """All parameters of a job; ``given`` names those that its user gave."""
 
     def __init__(self, parameters: Mapping[str, Any], given: Iterable[str]) -> None:
         super().__init__(parameters)
@@ -196,7 +195,7 @@ class ValidatedParameters(dict[str, Any]):
 
 
 def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Validated parameters as a job keeps them: rows by their ids."""
+    """Validated parameters as they are stored: rows by their ids."""
     return {
         name: str(value.pk) if isinstance(value, models.Model) else value
         for name, value in parameters.items()

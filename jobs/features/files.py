@@ -1,4 +1,4 @@
-"""The files of a call: what it reads, what it writes, and what becomes of that."""
+"""The files of a call: what it reads and writes, and how media is made of its outputs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Write:
-    """A stored object that the call writes; signed when it asks for its place."""
+    """A stored object that the call writes; signed when the call asks for it."""
 
     key: str
     content_type: str
@@ -37,7 +37,7 @@ class Output:
 
 
 def read_of(job: Job, media_id: str | None) -> Read | None:
-    """One of the job's media files, for its call; raises ``EngineError`` if it is gone."""
+    """One of the job's media files, for its call; raises ``EngineError`` if it was deleted."""
     if media_id is None:
         return None
     media = MediaFile.objects.filter(
@@ -49,7 +49,7 @@ def read_of(job: Job, media_id: str | None) -> Read | None:
 
 
 def read_of_voice(job: Job, voice_id: str | None) -> Read | None:
-    """The sample of one of the user's voices; raises ``EngineError`` if it is gone."""
+    """The sample of one of the user's voices; raises ``EngineError`` if it was deleted."""
     if voice_id is None:
         return None
     voice = VoiceClone.objects.filter(
@@ -65,7 +65,7 @@ def _read(key: str) -> Read:
 
 
 def writes_of(attempt: Attempt, outputs: Sequence[Output]) -> list[Write]:
-    """Where an attempt writes its outputs: nowhere that another attempt does."""
+    """Where an attempt writes its outputs; no other attempt writes there."""
     folder = f"users/{attempt.job.user_id}/jobs/{attempt.job_id}/{attempt.pk}"
     return [
         Write(f"{folder}/result-{place}.{ACCEPTED[one.content_type]}", one.content_type)
@@ -82,13 +82,13 @@ def promised(attempt: Attempt) -> Iterator[Write]:
 
 
 def sources_of(job: Job) -> list[MediaFile]:
-    """The media that the job was made from, in its order, as far as it is there."""
+    """The media that the job reads, in its order, without what was deleted."""
     found = MediaFile.objects.in_bulk(job.media_ids)
     return [found[media_id] for media_id in job.media_ids if media_id in found]
 
 
 def inspected(attempt: Attempt, outputs: Sequence[Output], title: str) -> list[dict[str, Any]]:
-    """The files that the attempt has written, each looked at, under names made for people."""
+    """The files that the attempt has written, each inspected and named for people."""
     payload = cast(dict[str, Any], attempt.payload)
     written = payload["results"] if "results" in payload else [payload["result"]]
     return [

@@ -28,9 +28,11 @@ class RenderParameters(Parameters):
     resolution = ResolutionField(required=False, help_text="The project's if absent.")
     captions = serializers.ChoiceField(choices=list(contract.Captions), default="none")
     loudness_lufs = serializers.FloatField(
-        required=False, min_value=contract.MIN_LUFS, max_value=contract.MAX_LUFS,
+        required=False,
+        min_value=contract.MIN_LUFS,
+        max_value=contract.MAX_LUFS,
         help_text="Such as -14; as loud as it was mixed if absent.",
-    )  # fmt: skip
+    )
     proxy = serializers.BooleanField(default=False, help_text="Small and fast, for a first look.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -50,8 +52,9 @@ class _Render(Feature):
     tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 60_000}
     measured = "project_id"
     example: ClassVar[Mapping[str, Any]] = {
-        "project_id": ["speaker.mp4", "portrait.mp4"], "resolution": "1280x720",
-    }  # fmt: skip
+        "project_id": ["speaker.mp4", "portrait.mp4"],
+        "resolution": "1280x720",
+    }
 
     def amount(self, parameters: Mapping[str, Any]) -> int:
         """The length of the project's timeline."""
