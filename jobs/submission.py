@@ -27,7 +27,7 @@ from jobs.features.base import Feature, ValidatedParameters, plain
 from jobs.features.registry import features
 from jobs.models import Job
 from jobs.states import OPEN, JobStatus
-from jobs.wakeup import wake_on_commit
+from jobs.wake_signal import wake_on_commit
 
 logger = logging.getLogger(__name__)
 

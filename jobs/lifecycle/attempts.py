@@ -16,7 +16,7 @@ from jobs.features.registry import feature_of, features
 from jobs.lifecycle.locking import JobFinishedProblem, end_attempt, is_too_late, lock_job, record
 from jobs.models import Attempt, Job
 from jobs.states import OPEN, AttemptState
-from jobs.wakeup import wake_on_commit
+from jobs.wake_signal import wake_on_commit
 
 NO_LIMIT = 2**31 - 1
 

@@ -18,7 +18,7 @@ from jobs.features.base import Feature
 from jobs.features.registry import feature_of, features
 from jobs.models import Attempt, Job
 from jobs.states import MAY_RUN, OPEN, AttemptState, JobStatus
-from jobs.wakeup import wake_on_commit
+from jobs.wake_signal import wake_on_commit
 
 logger = logging.getLogger(__name__)
 

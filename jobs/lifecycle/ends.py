@@ -18,7 +18,7 @@ from jobs.errors import JobError
 from jobs.lifecycle.locking import JobFinishedProblem, end_attempt, is_too_late, lock_job, record
 from jobs.models import Attempt, Job
 from jobs.states import CLAIMED, FINALIZE, OPEN, AttemptState, JobStatus
-from jobs.wakeup import wake_on_commit
+from jobs.wake_signal import wake_on_commit
 
 logger = logging.getLogger(__name__)
 

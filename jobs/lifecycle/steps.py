@@ -10,7 +10,7 @@ from jobs import sql
 from jobs.errors import JobError
 from jobs.models import Attempt
 from jobs.states import Step
-from jobs.wakeup import wake_on_commit
+from jobs.wake_signal import wake_on_commit
 
 STEP_LEASE = timedelta(seconds=60)
 """Longest that a worker may hold an attempt for a step."""

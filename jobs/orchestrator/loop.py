@@ -22,7 +22,7 @@ from jobs.models import Job
 from jobs.orchestrator import admission, calls, due, media_work, repair, sweeping
 from jobs.publishing import WakeUp
 from jobs.states import JobStatus
-from jobs.wakeup import WakeSignal
+from jobs.wake_signal import WakeSignal
 
 logger = logging.getLogger(__name__)
 

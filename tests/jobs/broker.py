@@ -14,7 +14,7 @@ from celery.canvas import signature
 from django.conf import settings
 from kombu.exceptions import OperationalError as BrokerError
 
-from jobs import publishing, wakeup
+from jobs import publishing, wake_signal
 from jobs.publishing import step_queues
 
 AWAY = "redis://127.0.0.1:1/0"
@@ -39,7 +39,7 @@ class Broker:
     def lead_to(url: str) -> None:
         """Let all reach another server in its place."""
         settings.REDIS_URL = url
-        wakeup._client.cache_clear()
+        wake_signal._client.cache_clear()
         publishing._client.cache_clear()
         current_app.conf.broker_write_url = url  # type: ignore[misc]  # the stub is too strict
         current_app._pool = current_app.amqp._producer_pool = None

@@ -157,14 +157,14 @@ def test_concurrent_submissions_never_overdraw(make_user, make_media, client_of)
 
 def test_submission_works_without_redis(api, make_media, settings, monkeypatch):
     from auteur.api import throttling
-    from jobs import wakeup
+    from jobs import wake_signal
 
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     throttling._limiter.cache_clear()
-    wakeup._client.cache_clear()
+    wake_signal._client.cache_clear()
     try:
         assert submit(api, make_media()).status_code == 202
         assert Job.objects.count() == 1
     finally:
         throttling._limiter.cache_clear()
-        wakeup._client.cache_clear()
+        wake_signal._client.cache_clear()

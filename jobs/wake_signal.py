@@ -29,10 +29,10 @@ def _client() -> redis.Redis:
 
 def wake_on_commit() -> None:
     """Wake an orchestrator when the present transaction commits; a signal may be lost."""
-    transaction.on_commit(_send)
+    transaction.on_commit(_send_signal)
 
 
-def _send() -> None:
+def _send_signal() -> None:
     global _last_signal  # noqa: PLW0603 - of all threads; a race costs one signal too many
     if time.monotonic() - _last_signal < SIGNAL_EVERY_SECONDS:
         return
@@ -47,7 +47,7 @@ def _send() -> None:
 
 
 class WakeSignal:
-    """The end at which the orchestrator waits."""
+    """Waits for the signal, in the orchestrator."""
 
     def __init__(self) -> None:
         self._redis = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2.0)
