@@ -82,11 +82,9 @@ class PlanFilter(admin.SimpleListFilter):
     parameter_name = "plan"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, Any]]:
-        """All plans, and none."""
         return [*Plan.choices, (NO_PLAN, "No plan")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
-        """Users on the chosen plan."""
         in_force = Subscription.objects.in_force().filter(user=OuterRef("pk"))
         if self.value() == NO_PLAN:
             return queryset.filter(~Exists(in_force))
@@ -101,9 +99,13 @@ class SubscriptionInline(PartInline):
     model = Subscription
     ordering = ("-created_at",)
     fields = (
-        "plan", "status", "current_period_start", "current_period_end", "stripe_subscription_id",
+        "plan",
+        "status",
+        "current_period_start",
+        "current_period_end",
+        "stripe_subscription_id",
         "created_at",
-    )  # fmt: skip
+    )
     readonly_fields = fields
 
 
@@ -113,8 +115,14 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
 
     form = forms.ModelForm
     list_display = (
-        "email", "name", "plan_in_force", "balance", "is_active", "is_staff", "created_at",
-    )  # fmt: skip
+        "email",
+        "name",
+        "plan_in_force",
+        "balance",
+        "is_active",
+        "is_staff",
+        "created_at",
+    )
     list_select_related = ("credits",)
     list_filter = (PlanFilter, "is_active", "is_staff", "created_at")
     search_fields = ("email", "name")
@@ -124,18 +132,39 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
     inlines = (SubscriptionInline,)
     fieldsets = (
         (None, {"fields": ("id", "email", "name", "avatar_url", "is_active", "password_link")}),
-        ("What is theirs", {"fields": (
-            "plan_in_force", "balance", "transactions", "jobs", "projects", "media_files",
-            "voice_clones",
-        )}),
+        (
+            "What is theirs",
+            {
+                "fields": (
+                    "plan_in_force",
+                    "balance",
+                    "transactions",
+                    "jobs",
+                    "projects",
+                    "media_files",
+                    "voice_clones",
+                )
+            },
+        ),
         ("Staff", {"fields": RIGHTS}),
         ("Times", {"fields": ("created_at", "updated_at", "last_login")}),
-    )  # fmt: skip
+    )
     readonly_fields = (
-        "id", "email", "avatar_url", "password_link", "plan_in_force", "balance", "transactions",
-        "jobs", "projects", "media_files", "voice_clones", "created_at", "updated_at",
+        "id",
+        "email",
+        "avatar_url",
+        "password_link",
+        "plan_in_force",
+        "balance",
+        "transactions",
+        "jobs",
+        "projects",
+        "media_files",
+        "voice_clones",
+        "created_at",
+        "updated_at",
         "last_login",
-    )  # fmt: skip
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """With the plan in force, in the same query."""
@@ -171,12 +200,10 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
 
     @admin.display(description="plan", ordering="current_plan")
     def plan_in_force(self, obj: Any) -> str:
-        """The plan in force."""
         return Plan(obj.current_plan).label if obj.current_plan else EMPTY
 
     @admin.display(description="balance", ordering="credits__balance")
     def balance(self, obj: User) -> str:
-        """The credits, linked to their account."""
         account = _account(obj)
         return link("credits.Credits", account.pk, account.balance) if account else EMPTY
 
@@ -191,51 +218,41 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
         return format_html('<a href="{}">Set a new password</a>', url)
 
     def transactions(self, obj: User) -> str:
-        """A link to the ledger."""
         return _theirs("credits.CreditTransaction", "Credit transactions", obj)
 
     def jobs(self, obj: User) -> str:
-        """A link to the jobs."""
         return _theirs("jobs.Job", "Jobs", obj)
 
     def projects(self, obj: User) -> str:
-        """A link to the projects."""
         return _theirs("projects.Project", "Projects", obj)
 
     def media_files(self, obj: User) -> str:
-        """A link to the media."""
         return _theirs("media.MediaFile", "Media files", obj)
 
     def voice_clones(self, obj: User) -> str:
-        """A link to the voices."""
         return _theirs("media.VoiceClone", "Voice clones", obj)
 
     # Actions
 
     def has_grant_permission(self, request: HttpRequest) -> bool:
-        """Who may change balances."""
         return request.user.has_perm("credits.change_credits")
 
     def has_plan_permission(self, request: HttpRequest) -> bool:
-        """Who may change subscriptions."""
         return request.user.has_perm("accounts.change_subscription")
 
     def summary(self, obj: Any) -> str:
-        """What decides whether to act."""
         account = _account(obj)
         balance = account.balance if account else 0
         return f"balance {balance} · plan: {self.plan_in_force(obj)}"
 
     @admin.action(description="Grant credits", permissions=["grant"])
     def grant_credits(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
-        """Add to balances."""
         return self.confirm(
             request, queryset, action="grant_credits", form_class=GrantForm, perform=_grant
         )
 
     @admin.action(description="Set plan", permissions=["plan"])
     def change_plan(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
-        """Begin or end plans."""
         return self.confirm(
             request, queryset, action="change_plan", form_class=PlanForm, perform=_change_plan
         )

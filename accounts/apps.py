@@ -1,9 +1,5 @@
-"""Registers the app with Django."""
-
 from django.apps import AppConfig
 
 
 class AccountsConfig(AppConfig):
-    """The `accounts` app."""
-
     name = "accounts"

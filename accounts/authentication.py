@@ -35,11 +35,10 @@ class TokenAuthentication(BaseAuthentication):
             failures.check()
             failures.count()
             return None
-        claims = _verified(token.strip(), failures)
+        claims = _verify(token.strip(), failures)
         return signup.user_of(claims), claims
 
     def authenticate_header(self, request: Request) -> str:
-        """What a 401 asks for."""
         return SCHEME
 
 
@@ -50,14 +49,13 @@ class TokenScheme(OpenApiAuthenticationExtension):
     name = "accessToken"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        """The scheme in OpenAPI."""
         scheme: dict[str, Any] = build_bearer_security_scheme_object(
             header_name="Authorization", token_prefix=SCHEME, bearer_format="JWT"
         )
         return scheme
 
 
-class _Good:
+class _GoodTokens:
     """Digests of the tokens that were good most recently in this process."""
 
     def __init__(self, size: int) -> None:
@@ -68,8 +66,7 @@ class _Good:
     def __contains__(self, digest: bytes) -> bool:
         return digest in self._digests
 
-    def keep(self, digest: bytes) -> None:
-        """Know it, and forget the oldest."""
+    def remember(self, digest: bytes) -> None:
         with self._lock:
             self._digests[digest] = None
             self._digests.move_to_end(digest)
@@ -77,15 +74,14 @@ class _Good:
                 self._digests.popitem(last=False)
 
     def forget(self, digest: bytes) -> None:
-        """It has expired."""
         with self._lock:
             self._digests.pop(digest, None)
 
 
-_good = _Good(GOOD_TOKENS)
+_good = _GoodTokens(GOOD_TOKENS)
 
 
-def _verified(token: bytes, failures: Failures) -> tokens.Claims:
+def _verify(token: bytes, failures: Failures) -> tokens.Claims:
     digest = hashlib.sha256(token).digest()
     if digest not in _good:
         failures.check()
@@ -95,7 +91,7 @@ def _verified(token: bytes, failures: Failures) -> tokens.Claims:
         _good.forget(digest)
         failures.count()
         raise
-    _good.keep(digest)
+    _good.remember(digest)
     return claims
 
 

@@ -1,4 +1,4 @@
-"""The admin's login, which wrong passwords close for a while."""
+"""The admin's login; too many wrong passwords close it for a while."""
 
 import hashlib
 from datetime import timedelta

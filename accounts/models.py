@@ -1,4 +1,4 @@
-"""Users and their plans. Who enforces what is said at each rule."""
+"""Users and their plans. Each rule names what enforces it."""
 
 import uuid
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""What a user sees and says of themselves."""
+"""The profile that users read and change."""
 
 from dataclasses import dataclass
 from uuid import UUID

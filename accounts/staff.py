@@ -7,9 +7,10 @@ from django.db import transaction
 from accounts import signup
 from accounts.models import User
 from credits import ledger
+from gpu_tasks.runtime.errors import AuteurError
 
 
-class NotPossibleError(Exception):
+class NotPossibleError(AuteurError):
     """This address cannot be staff; the message says why."""
 
 

@@ -1,4 +1,4 @@
-"""Plans: how a user's changes."""
+"""Changing the plan of a user."""
 
 from datetime import datetime
 from uuid import UUID

@@ -16,6 +16,7 @@ from django.conf import settings
 
 from accounts.jwks import KeySet
 from auteur.api.problems import Problem
+from gpu_tasks.runtime.errors import AuteurError
 
 SHARED_SECRET_ALGORITHM = "HS256"  # noqa: S105 (the name of an algorithm)
 PUBLIC_KEY_ALGORITHMS = ("ES256", "RS256")
@@ -43,7 +44,7 @@ class TokenExpiredProblem(InvalidTokenProblem):
     default_detail = "The access token has expired."
 
 
-class MissingSecretError(Exception):
+class MissingSecretError(AuteurError):
     """There is no ``SUPABASE_JWT_SECRET``, so no token can be made here."""
 
 

@@ -112,11 +112,9 @@ class SelectedFilter(admin.FieldListFilter):
         return [self.lookup]
 
     def has_output(self) -> bool:
-        """Whether it narrows the list."""
         return self.lookup in self.used_parameters
 
     def choices(self, changelist: ChangeList) -> Any:
-        """All, or the one that is selected."""
         all_of_them = changelist.get_query_string(remove=[self.lookup])
         yield {"selected": False, "query_string": all_of_them, "display": "All"}
         here = changelist.get_query_string()
@@ -172,7 +170,6 @@ class ReadOnlyAdmin(StaffAdmin):
     """Objects whose columns nobody edits."""
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
         return False
 
 
@@ -183,15 +180,12 @@ class ReadOnlyInline(admin.TabularInline):
     extra = 0
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
         return False
 
 
@@ -294,7 +288,7 @@ class ConfirmedActions(StaffAdmin):
                 (obj, page_of(self.opts.label, obj.pk), self.summary(obj)) for obj in objects
             ],
             "fieldset": next(iter(layout)),
-            "back": self._back(request, objects),
+            "return_url": self._return_url(request, objects),
         }
         status = HTTPStatus.BAD_REQUEST if form.is_bound else HTTPStatus.OK
         return TemplateResponse(request, "admin/confirm_action.html", context, status=status)
@@ -303,7 +297,7 @@ class ConfirmedActions(StaffAdmin):
         found = self.get_action(action)
         return str(found[2]) if found else action
 
-    def _back(self, request: HttpRequest, objects: list[Any]) -> str:
+    def _return_url(self, request: HttpRequest, objects: list[Any]) -> str:
         if FROM_OBJECT in request.POST and objects:
             return page_of(self.opts.label, objects[0].pk)
         return request.get_full_path()

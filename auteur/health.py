@@ -1,4 +1,4 @@
-"""`/health`: is the process there, and are the stores behind it."""
+"""`/health`: whether the process answers, and whether its stores do."""
 
 import threading
 import time

@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 
 from auteur import liveness
 from auteur.database import execute
+from gpu_tasks.runtime.errors import AuteurError
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ RETURNING {table}.id"""
 Row = TypeVar("Row", bound=Model)
 
 
-class LeaseLostError(Exception):
+class LeaseLostError(AuteurError):
     """The row is gone, or another's: drop the work."""
 
 
@@ -73,7 +74,6 @@ class Leases(Generic[Row]):
     new_holder: Callable[[], object] = uuid.uuid4
 
     def held_rows(self, **conditions: Any) -> QuerySet[Row]:
-        """Those that somebody holds."""
         held = {**self.held, f"{self.due_at}__isnull": False, **conditions}
         nobody = {self.holder: self.waiting[self.holder]}
         return self.model._default_manager.filter(**held).exclude(**nobody)

@@ -1,8 +1,8 @@
-"""Who is alive, by evidence: busy is not lost (docs/decisions/0004).
+"""Which processes are alive (docs/decisions/0004).
 
-A process on the machine that asks is known to be dead when its number is gone. Of all others there
-is only their silence, and that counts as theirs only while we ourselves have heard from the
-database all the time: after an outage, or a pause of ours, everybody gets a whole lease anew.
+A process on our own machine is dead when its process id is gone. One elsewhere counts as dead when
+its heartbeat has been silent for a lease, but only if we could read the database all that time:
+after an outage, or a pause of ours, every process gets a whole lease again.
 """
 
 import hashlib
@@ -99,14 +99,14 @@ _vigils: list[Vigil] = []
 @contextmanager
 def vigil() -> Iterator[Vigil]:
     """Let `may_judge` depend on what this process hears; whoever enters it has to listen."""
-    kept = Vigil()
-    _vigils.append(kept)
+    vigil = Vigil()
+    _vigils.append(vigil)
     try:
-        yield kept
+        yield vigil
     finally:
-        _vigils.remove(kept)
+        _vigils.remove(vigil)
 
 
 def may_judge() -> bool:
     """Whether others' silence for a lease is theirs. Without a vigil the caller must know."""
-    return all(kept.has_lasted() for kept in _vigils)
+    return all(vigil.has_lasted() for vigil in _vigils)

@@ -1,4 +1,4 @@
-"""Lines of the log, each with the ids of the work and without what is a person's or a key's."""
+"""The format of log lines: with the ids of the work, without personal data and secrets."""
 
 import logging
 import re
@@ -41,5 +41,4 @@ class Line(logging.Formatter):
         ei: tuple[type[BaseException], BaseException, TracebackType | None]
         | tuple[None, None, None],
     ) -> str:
-        """The traceback, scrubbed."""
         return scrubbed(super().formatException(ei))

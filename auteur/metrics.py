@@ -5,7 +5,7 @@ has an index behind it is read at each scrape. What walks over whole tables is r
 when a scrape finds it older than ``AUDIT_EVERY``: no scrape waits for it, and
 ``auteur_books_checked_timestamp_seconds`` says how old it is.
 
-The API's port does not lead here; the server (`auteur.server`) gives it another, for inside.
+It is served at a port of its own (`auteur.server`), which must not be public.
 """
 
 import logging
@@ -46,13 +46,13 @@ Row = tuple[Sequence[str], float]
 def application(environ: Environ, start_response: Callable[..., object]) -> Iterable[bytes]:
     """`GET /metrics` in WSGI, in Prometheus' text format; 503 while PostgreSQL is away."""
     close_old_connections()
-    status, content_type, body = _answer(environ["REQUEST_METHOD"], environ["PATH_INFO"])
+    status, content_type, body = _response(environ["REQUEST_METHOD"], environ["PATH_INFO"])
     headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
     start_response(f"{status} {status.phrase}", headers)
     return [body]
 
 
-def _answer(method: str, path: str) -> tuple[HTTPStatus, str, bytes]:
+def _response(method: str, path: str) -> tuple[HTTPStatus, str, bytes]:
     if path != "/metrics":
         return HTTPStatus.NOT_FOUND, "text/plain", b""
     if method not in {"GET", "HEAD"}:
@@ -100,14 +100,14 @@ class Audits:
 
     def _audit(self) -> None:
         try:
-            self.latest = _audited(self._limit)
+            self.latest = _run_audit(self._limit)
         except Error as exc:
             logger.warning("books not checked: %s", type(exc).__name__)
         finally:
             connection.close()  # this thread's own
 
 
-def _audited(limit: timedelta) -> Audit:
+def _run_audit(limit: timedelta) -> Audit:
     with transaction.atomic(durable=True), ledger_audit.consistently(limit):
         report = ledger_audit.check(limit=1)
         ended = tuple(_count(Job.objects.filter(status__in=ENDED), "type", "status"))
@@ -126,7 +126,6 @@ class Gauges(Collector):
     """Everything that a scrape shows."""
 
     def collect(self) -> Iterable[Metric]:
-        """Read the figures."""
         audit = audits.latest
         waking = Job.objects.filter(wake_at__isnull=False, status__in=OPEN)
         yield from _jobs(waking, audit.ended if audit else ())

@@ -35,12 +35,12 @@ def _before_send(event: Event, hint: Hint) -> Event:
     request = event.pop("request", None) or {}
     for name in ("user", "breadcrumbs", "extra"):
         event.pop(name, None)  # type: ignore[misc]
-    kept = cast("Event", _scrub(event))
-    kept["request"] = {
+    clean = cast("Event", _scrub(event))
+    clean["request"] = {
         name: scrubbed(str(request[name])) for name in ("method", "url") if name in request
     }
-    kept["tags"] = {**(kept.get("tags") or {}), **ids.current()}
-    return kept
+    clean["tags"] = {**(clean.get("tags") or {}), **ids.current()}
+    return clean
 
 
 def _scrub(value: Any) -> Any:

@@ -6,13 +6,20 @@ import pkgutil
 import benchmarks
 
 INFRASTRUCTURE = (
-    "__main__", "report", "stack", "echo", "bare", "bare_edl", "guarded_edl", "textbook",
-    "submitter", "editor",
-)  # fmt: skip
+    "__main__",
+    "report",
+    "stack",
+    "echo",
+    "bare",
+    "bare_edl",
+    "guarded_edl",
+    "textbook",
+    "submitter",
+    "editor",
+)
 
 
 def main() -> None:
-    """Run every benchmark of this folder."""
     for module in pkgutil.iter_modules(benchmarks.__path__):
         if module.name not in INFRASTRUCTURE and not module.ispkg:
             importlib.import_module(f"benchmarks.{module.name}").main()

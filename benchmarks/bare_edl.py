@@ -43,15 +43,10 @@ class BareView(APIView):
     """Sets where one clip begins, if the version is the one that is named."""
 
     def patch(self, request: Request, project_id: str, version: int) -> Response:
-        """The new version."""
         body = cast(dict[str, Any], request.data)
-        done = _documents.update_one(
-            {"project_id": project_id, "version": version},
-            {
-                "$set": {"tracks.0.clips.0.start_ms": body["start_ms"]},
-                "$inc": {"version": 1},
-            },
-        )
+        seen = {"project_id": project_id, "version": version}
+        place = {"tracks.0.clips.0.start_ms": body["start_ms"]}
+        done = _documents.update_one(seen, {"$set": place, "$inc": {"version": 1}})
         return Response({"version": version + 1}, status=200 if done.matched_count else 412)
 
 

@@ -42,13 +42,11 @@ class Bench:
     database: psycopg.Connection
 
     def submit(self, jobs: int) -> None:
-        """So many jobs, in batches."""
         sizes = [min(BATCH, jobs - start) for start in range(0, jobs, BATCH)]
         bodies = [{"jobs": [{"type": "noop"}] * size} for size in sizes]
         stack.submit(self.url, self.users, "/jobs/batch", bodies)
 
     def wait_for(self, completed: int) -> None:
-        """Until so many jobs have been completed in all."""
         stack.wait(lambda: stack.completed(self.database) >= completed, seconds=TIMEOUT_SECONDS)
 
     def steady(self, jobs: int) -> float:
@@ -85,22 +83,21 @@ def measure(var: Path, values: Mapping[str, str], settings: Mapping[str, str]) -
         bench.submit(JOBS)
         time.sleep(max(0.0, away + AWAY_SECONDS - time.perf_counter()))
         done_before = stack.completed(database)
-        back = time.perf_counter()
+        returned = time.perf_counter()
         broker.enter_context(stack.running([redis], var))
         bench.wait_for(half + JOBS)
         drained = time.perf_counter()
         steady += bench.steady(JOBS - half)
         return {
             "steady_rate": JOBS / steady,
-            "outage_seconds": back - away,
-            "drained_rate": (half + JOBS - done_before) / (drained - back),
+            "outage_seconds": returned - away,
+            "drained_rate": (half + JOBS - done_before) / (drained - returned),
             "finished": stack.completed(database),
             "books": json.loads(stack.manage(settings, "ledger_verify", "--json")),
         }
 
 
 def main() -> None:
-    """Measure, and print the ratio."""
     with stack.stores(without=("redis",)) as (var, values):
         settings = stack.settings(
             values,

@@ -37,9 +37,14 @@ def make_film() -> dict[str, uuid.UUID]:
     """Whose EDL it is: as long as one can be."""
     user = signup.sign_up(user_id=uuid.uuid4(), email=f"{uuid.uuid4()}@example.com")
     media = MediaFile.objects.create(
-        user=user, name="film.mp4", type="video", status="ready",
-        duration_ms=SEGMENTS * SEGMENT_MS, r2_key=str(uuid.uuid4()), r2_url="http://storage",
-    )  # fmt: skip
+        user=user,
+        name="film.mp4",
+        type="video",
+        status="ready",
+        duration_ms=SEGMENTS * SEGMENT_MS,
+        r2_key=str(uuid.uuid4()),
+        r2_url="http://storage",
+    )
     project = authoring.create(user_id=user.pk, fields={"name": "Long"})
     clips = [
         clip(str(uuid.uuid4()), at, at, at + SEGMENT_MS, media=str(media.pk))
@@ -63,21 +68,34 @@ def make_film() -> dict[str, uuid.UUID]:
 
 KINDS: dict[str, Callable[[list[Json], int], Json]] = {
     "edit a word": lambda _clips, n: {
-        "op": "edit_word", "segment_id": f"s{n}", "word": 1, "text": "x",
+        "op": "edit_word",
+        "segment_id": f"s{n}",
+        "word": 1,
+        "text": "x",
     },
     "move a clip": lambda clips, n: {
-        "op": "move_clip", "clip_id": clips[-1]["id"], "start_ms": 2 * 10**7 + n,
+        "op": "move_clip",
+        "clip_id": clips[-1]["id"],
+        "start_ms": 2 * 10**7 + n,
     },
     "split a clip": lambda clips, n: {
-        "op": "split_clip", "clip_id": clips[100 + n]["id"], "at_ms": (100 + n) * SEGMENT_MS + 1000,
+        "op": "split_clip",
+        "clip_id": clips[100 + n]["id"],
+        "at_ms": (100 + n) * SEGMENT_MS + 1000,
     },
     "cut words, leave a gap": lambda _clips, n: {
-        "op": "delete_words", "segment_id": f"s{n}", "first": 1, "mode": "gap",
+        "op": "delete_words",
+        "segment_id": f"s{n}",
+        "first": 1,
+        "mode": "gap",
     },
     "cut words, move the rest": lambda _clips, n: {
-        "op": "delete_words", "segment_id": f"s{n}", "first": 3, "mode": "ripple",
+        "op": "delete_words",
+        "segment_id": f"s{n}",
+        "first": 3,
+        "mode": "ripple",
     },
-}  # fmt: skip
+}
 
 
 def milliseconds(work: Callable[[], object]) -> float:
@@ -120,7 +138,6 @@ def bare(key: dict[str, uuid.UUID]) -> float:
 
 
 def main() -> None:
-    """Measure."""
     key = make_film()
     took = {name: by_operations(kind) for name, kind in KINDS.items()}
     print(

@@ -139,11 +139,11 @@ def _ask(
         **(headers or {}),
     }
     connection.request(method, path, json.dumps(body), own)
-    answer = connection.getresponse()
-    told = answer.read()
-    if answer.status >= http.client.BAD_REQUEST:
-        raise RuntimeError(f"{method} {path} answered {answer.status}: {told!r}")
-    return json.loads(told)
+    response = connection.getresponse()
+    content = response.read()
+    if response.status >= http.client.BAD_REQUEST:
+        raise RuntimeError(f"{method} {path} answered {response.status}: {content!r}")
+    return json.loads(content)
 
 
 def move_by_us(connection: http.client.HTTPConnection, editor: Editor, start_ms: int) -> Any:
@@ -204,7 +204,6 @@ def measure(var: Path, values: Mapping[str, str]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, and print the ratio."""
     with stack.stores() as (var, values):
         rates = measure(var, values)
     report.show(

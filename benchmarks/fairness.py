@@ -95,7 +95,6 @@ def _count(database: psycopg.Connection, query: str, *values: Any) -> int:
 
 
 def main() -> None:
-    """Measure, and print the ratio."""
     with stack.stores() as (var, values), modal_peer(Scenario.REPORT, CALL_SECONDS) as peer:
         settings = modal_settings(values, peer, CPU_LIMIT=str(PLACES))
         before, waiting, most = measure(var, values, settings)

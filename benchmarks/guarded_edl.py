@@ -21,10 +21,9 @@ from projects.connection import collection
 
 
 class GuardedView(APIView):
-    """Sets where one clip begins, if the version is the one that is named."""
+    """As `benchmarks.bare_edl.BareView`, for a request with a token."""
 
     def patch(self, request: Request, project_id: str, version: int) -> Response:
-        """The new version."""
         body = cast(dict[str, Any], request.data)
         seen: dict[str, Any] = {"project_id": project_id, "version": version}
         place = {"tracks.0.clips.0.start_ms": body["start_ms"]}

@@ -147,13 +147,12 @@ def _seen_after(database: psycopg.Connection, peer: Peer) -> list[float]:
 
 
 def main() -> None:
-    """Measure both ways, and print how far from the limits we are."""
     with stack.stores() as (var, values):
-        told = measure(var, values, Scenario.REPORT)
+        reported = measure(var, values, Scenario.REPORT)
         silent = measure(var, values, Scenario.SLOW)
-    p99, p99_silent = (percentile(each.seen_after, 0.99) for each in (told, silent))
+    p99, p99_silent = (percentile(each.seen_after, 0.99) for each in (reported, silent))
     ways = (
-        ("with callbacks", told, MOST_SECONDS_WITH_CALLBACK),
+        ("with callbacks", reported, MOST_SECONDS_WITH_CALLBACK),
         ("without", silent, MOST_SECONDS_WITHOUT),
     )
     report.show(
@@ -187,9 +186,9 @@ def main() -> None:
         calls=CALLS,
         ratio_is="limit / p99 seconds until an end with callback is seen",
         ratio_without_callbacks=round(MOST_SECONDS_WITHOUT / p99_silent, 2),
-        ratio_cores=round(MOST_CORES / max(told.cores, silent.cores), 2),
-        ratio_memory=round(MOST_MB / max(told.megabytes, silent.megabytes), 2),
-        slots_held=told.slots_held + silent.slots_held,
+        ratio_cores=round(MOST_CORES / max(reported.cores, silent.cores), 2),
+        ratio_memory=round(MOST_MB / max(reported.megabytes, silent.megabytes), 2),
+        slots_held=reported.slots_held + silent.slots_held,
     )
 
 

@@ -40,7 +40,6 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """For people and programs."""
         accounts = "hot account" if self.accounts == 1 else f"{self.accounts} accounts"
         return f"{accounts}, {'with' if self.keyed else 'without'} key"
 
@@ -58,12 +57,10 @@ class Client:
         self._answers: IO[str] = process.stdout
 
     def order(self, order: Mapping[str, object]) -> None:
-        """Tell it what to do."""
         self._orders.write(json.dumps(order) + "\n")
         self._orders.flush()
 
     def answer(self) -> str:
-        """What it says next."""
         line = self._answers.readline()
         if not line:
             raise RuntimeError("a client has ended")
@@ -114,7 +111,6 @@ def compare(all_clients: list[Client], cell: Cell) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Measure, and print the ratios; the line's own is the worst."""
     with stack.stores() as (var, values):
         settings = stack.settings(values, LOG_LEVEL="WARNING")
         with (

@@ -54,7 +54,6 @@ def ours(var: Path, values: Mapping[str, str], *, batch: int, events: bool) -> t
 
 
 def _run(database: psycopg.Connection, url: str, users: list[stack.User], jobs: int) -> float:
-    """Seconds from the first submission to the last job completed."""
     before = stack.completed(database)
     started = time.perf_counter()
     stack.submit(url, users, "/jobs/noop", [{}] * jobs)
@@ -126,7 +125,6 @@ def run_textbook() -> float:
 
 
 def main() -> None:
-    """Measure, and print the ratios."""
     with ExitStack() as exits:
         var, values = exits.enter_context(stack.stores())
         batched = [ours(var, values, batch=50, events=False) for _ in range(2)]

@@ -15,14 +15,16 @@ GOAL_MS = 20.0
 
 
 def main() -> None:
-    """Measure, and print the ratio."""
     with stack.stores() as (var, values):
         settings = stack.settings(values)
         with stack.running(stack.programs(settings, ("migrate",)), var):
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.editor"],
-                cwd=processes.BASE_DIR, env=dict(settings), stdout=subprocess.PIPE, check=True,
-            )  # fmt: skip
+                cwd=processes.BASE_DIR,
+                env=dict(settings),
+                stdout=subprocess.PIPE,
+                check=True,
+            )
     found = json.loads(done.stdout.splitlines()[-1])
     worst = max(found["operations"].values())
     report.show(

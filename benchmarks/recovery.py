@@ -52,7 +52,6 @@ class Death:
 
     @property
     def name(self) -> str:
-        """For people."""
         return f"{'worker' if self.whole_worker else 'child'} {self.point}"
 
 
@@ -81,7 +80,6 @@ class Bench:
         return self._completed_at(answer["job_id"]) - died_at
 
     def _completed_at(self, job_id: str) -> float:
-        """As Unix time, once it is."""
         found: list[tuple[str, float]] = []
 
         def ended() -> bool:
@@ -123,7 +121,6 @@ def percentile(seconds: Sequence[float], share: float) -> float:
 
 
 def main() -> None:
-    """Measure, and print how far from the limit we are."""
     took: dict[Death, list[float]] = {death: [] for death in DEATHS}
     with stack.stores() as (var, values), bench(var, values) as running:
         for death in islice(cycle(DEATHS), KILLS):

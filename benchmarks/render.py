@@ -61,10 +61,9 @@ def make_sources(folder: Path) -> list[Path]:
         picture = f"testsrc2=size={WIDTH}x{HEIGHT}:rate={RATE}:duration={SOURCE_SECONDS}"
         noisy = f"{picture},hue=h={number * 120},noise=alls={NOISE}:allf=t:all_seed={number}"
         tone = f"sine=frequency={220 * (number + 1)}:sample_rate=48000:duration={SOURCE_SECONDS}"
-        ffmpeg.run(
-            ["-f", "lavfi", "-i", noisy, "-f", "lavfi", "-i", tone, "-c:v", "libx264", "-preset",
-             "veryfast", "-pix_fmt", "yuv420p", "-g", "50", "-c:a", "aac", "-shortest", path]
-        )  # fmt: skip
+        inputs = ["-f", "lavfi", "-i", noisy, "-f", "lavfi", "-i", tone]
+        coding = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -g 50 -c:a aac -shortest"
+        ffmpeg.run([*inputs, *coding.split(), path])
         made.append(path)
     return made
 
@@ -111,8 +110,8 @@ def _encoder(output: Output) -> tuple[str, ...]:
 
 
 def _encoded(output: Output) -> list[str]:
-    return [*_encoder(output), "-pix_fmt", "yuv420p", "-r", str(RATE), *SOUND,
-            "-movflags", "+faststart"]  # fmt: skip
+    options = f"-pix_fmt yuv420p -r {RATE} -movflags +faststart".split()
+    return [*_encoder(output), *SOUND, *options]
 
 
 def by_moviepy(sources: list[Path], output: Output, target: Path) -> None:
@@ -156,7 +155,6 @@ class Ways:
     output: Output
 
     def run(self) -> dict[str, float]:
-        """Seconds of each, once."""
         film = timeline(self.sources, cuts())
         with TemporaryDirectory(dir=self.folder) as folder:
             studio = Studio(Path(folder))
@@ -187,7 +185,6 @@ def measure(folder: Path, output: Output) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, and print the ratios."""
     prepare_moviepy()
     with TemporaryDirectory(prefix="auteur-benchmark-") as folder:
         took = measure(Path(folder), OUTPUT)

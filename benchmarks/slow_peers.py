@@ -82,11 +82,11 @@ def latencies(url: str, user: User) -> list[float]:
     for _ in range(REQUESTS):
         began = time.perf_counter()
         connection.request("GET", "/credits", headers={"Authorization": f"Bearer {user.token}"})
-        answer = connection.getresponse()
-        answer.read()
+        response = connection.getresponse()
+        response.read()
         took.append((time.perf_counter() - began) * 1000)
-        if answer.status != http.client.OK:
-            raise RuntimeError(f"a request was answered {answer.status}")
+        if response.status != http.client.OK:
+            raise RuntimeError(f"a request was answered {response.status}")
     return took
 
 
@@ -101,7 +101,6 @@ def measure(values: Mapping[str, str], user: User) -> dict[bool, list[float]]:
 
 
 def main() -> None:
-    """Measure, and print what they cost."""
     with stack.stores() as (var, values):
         settings = stack.settings(
             values,

@@ -135,7 +135,7 @@ def submit(url: str, users: Sequence[User], path: str, bodies: Sequence[Any]) ->
     address = urlsplit(url)
     numbers = iter(range(len(bodies)))
     lock = threading.Lock()
-    answers = []
+    responses = []
 
     def client() -> None:
         connection = http.client.HTTPConnection(address.hostname or "", address.port)
@@ -150,16 +150,16 @@ def submit(url: str, users: Sequence[User], path: str, bodies: Sequence[Any]) ->
                 "Idempotency-Key": uuid.uuid4().hex,
             }
             connection.request("POST", path, json.dumps(bodies[number]), headers)
-            answer = connection.getresponse()
-            body = answer.read()
-            if answer.status != http.client.ACCEPTED:
-                raise RuntimeError(f"submission answered {answer.status}: {body!r}")
-            answers.append(json.loads(body))
+            response = connection.getresponse()
+            body = response.read()
+            if response.status != http.client.ACCEPTED:
+                raise RuntimeError(f"submission answered {response.status}: {body!r}")
+            responses.append(json.loads(body))
 
     with ThreadPoolExecutor(CLIENTS) as threads:
         for done in [threads.submit(client) for _ in range(CLIENTS)]:
             done.result()
-    return answers
+    return responses
 
 
 def completed(database: psycopg.Connection) -> int:

@@ -62,7 +62,6 @@ class ByDjango:
         self._parameters = submission.validate(feature=FEATURE, user_id=user_id, data={})
 
     def submit(self, user_id: uuid.UUID) -> None:
-        """One job."""
         submission.submit(
             feature=FEATURE,
             user_id=user_id,
@@ -83,7 +82,6 @@ class ByPsycopg:
         self._cursor = self._connection.cursor()
 
     def submit(self, user_id: uuid.UUID) -> None:
-        """One job."""
         job_id, key = str(uuid.uuid4()), uuid.uuid4().hex
         values = {
             name: self._other(value, user_id, job_id, key) for name, value in self._values.items()
@@ -142,7 +140,6 @@ def carry_out(order: Order, way: Way, users: Iterator[uuid.UUID]) -> float:
 
 
 def main() -> None:
-    """Carry out orders until there are no more."""
     file, number = sys.argv[1:]
     everyone = [uuid.UUID(line) for line in Path(file).read_text().split()]
     ways = {

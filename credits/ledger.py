@@ -16,6 +16,7 @@ from django.db import connection
 from auteur.api.problems import Problem
 from credits import sql
 from credits.models import Credits, TransactionType
+from gpu_tasks.runtime.errors import AuteurError
 
 MAX_AMOUNT = 10_000_000
 """Most credits in one movement, so that balances stay far from the column's range."""
@@ -33,7 +34,7 @@ class InsufficientCreditsProblem(Problem):
         super().__init__(balance=balance, required=required)
 
 
-class NoAccountError(Exception):
+class NoAccountError(AuteurError):
     """The user has no credits row."""
 
 

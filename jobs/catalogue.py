@@ -16,7 +16,7 @@ from jobs.checks import missing
 from jobs.features.base import Feature
 from jobs.features.parameters import MediaField, ProjectField, VoiceField
 from jobs.features.registry import features
-from media.content_types import ACCEPTED, told_media_type
+from media.content_types import ACCEPTED, declared_media_type
 from media.models import MediaType
 
 KINDS: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], str], ...] = (
@@ -34,7 +34,7 @@ def catalogue() -> dict[str, Any]:
     """Every declared feature, and the content types that files of each type may have."""
     types: dict[str, list[str]] = {media_type.value: [] for media_type in MediaType}
     for content_type in ACCEPTED:
-        types[told_media_type(content_type)].append(content_type)
+        types[declared_media_type(content_type)].append(content_type)
     return {
         "features": [described(feature) for _, feature in sorted(features().items())],
         "content_types": types,

@@ -6,14 +6,14 @@ from pydantic import ValidationError
 
 from auteur.api.problems import OUTAGES
 from gpu_tasks.runtime.backends.base import BackendUnavailableError
-from gpu_tasks.runtime.errors import POLICIES, EngineError, ErrorCode
+from gpu_tasks.runtime.errors import POLICIES, AuteurError, EngineError, ErrorCode
 from media.storage import ObjectMissingError
 
 CALLS_AWAY: tuple[type[Exception], ...] = (BackendUnavailableError, *OUTAGES)
 """What a backend raises when it, or a store that it needs, is away."""
 
 
-class JobFailedError(Exception):
+class JobFailedError(AuteurError):
     """Raised on the queue `jobs.failed`; carries the attempt's stored error."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:

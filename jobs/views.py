@@ -36,7 +36,7 @@ class SubmitView(APIView):
 
     feature: ClassVar[Feature]
 
-    @keyed(answer=SubmittedSerializer, status=ACCEPTED)
+    @keyed(serializer=SubmittedSerializer, status=ACCEPTED)
     def post(self, request: Request, key: Key | None) -> Response:
         """Charge for the job and accept it."""
         parameters = submission.validate(
@@ -116,7 +116,7 @@ class BatchView(APIView):
         request=BatchSerializer,
         responses={202: SubmittedBatchSerializer},
     )
-    @keyed(answer=SubmittedBatchSerializer, status=ACCEPTED)
+    @keyed(serializer=SubmittedBatchSerializer, status=ACCEPTED)
     def post(self, request: Request, key: Key | None) -> Response:
         """Charge for the jobs and accept them."""
         body = BatchSerializer(data=request.data)
@@ -195,7 +195,7 @@ class RetryView(APIView):
         request=None,
         responses={202: SubmittedSerializer},
     )
-    @keyed(answer=SubmittedSerializer, status=ACCEPTED)
+    @keyed(serializer=SubmittedSerializer, status=ACCEPTED)
     def post(self, request: Request, job_id: UUID, key: Key | None) -> Response:
         """Charge for the new job and accept it."""
         job = queries.job_of(user_id=user_id(request), job_id=job_id)

@@ -1,4 +1,4 @@
-"""Whose media, voices and projects are whose; what is another's does not exist."""
+"""Ownership of media, voices and projects: those of other users are reported as not found."""
 
 from typing import TypeVar
 from uuid import UUID

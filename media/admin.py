@@ -60,7 +60,6 @@ class StoredObjectAdmin(StaffAdmin):
     """Rows with an object in storage, opened through a URL that is signed when it is asked for."""
 
     def get_urls(self) -> list[URLPattern]:
-        """Adds the page that leads to the object."""
         view = self.admin_site.admin_view(self.open_view)
         return [path("<uuid:pk>/open/", view, name=self._open_name()), *super().get_urls()]
 
@@ -80,7 +79,6 @@ class StoredObjectAdmin(StaffAdmin):
 
     @admin.display(description="file")
     def open_link(self, obj: Any) -> str:
-        """A link to the object, if there is one."""
         if obj.status != MediaStatus.READY:
             return EMPTY
         url = reverse(f"admin:{self._open_name()}", args=(obj.pk,))
@@ -88,12 +86,10 @@ class StoredObjectAdmin(StaffAdmin):
 
     @admin.display(description="status", ordering="status")
     def state(self, obj: Any) -> str:
-        """The status in its colour."""
         return badge(obj.get_status_display(), COLOURS[MediaStatus(obj.status)])
 
     @admin.display(description="user", ordering="user__email")
     def owner(self, obj: Any) -> str:
-        """A link to whose it is."""
         return link("accounts.User", obj.user_id, obj.user)
 
 
@@ -103,23 +99,50 @@ class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
 
     actions = ("derive_again",)
     list_display = (
-        "name", "kind", "state", "derivation", "extent", "owner", "project_link", "created_at",
+        "name",
+        "kind",
+        "state",
+        "derivation",
+        "extent",
+        "owner",
+        "project_link",
+        "created_at",
         "open_link",
-    )  # fmt: skip
+    )
     list_select_related = ("user", "project")
     list_filter = (
-        "type", "status", "derivation_status", "created_at", ("user", SelectedFilter),
+        "type",
+        "status",
+        "derivation_status",
+        "created_at",
+        ("user", SelectedFilter),
         ("project", SelectedFilter),
-    )  # fmt: skip
+    )
     search_fields = ("name", "user__email")
     search_help_text = "Name or email, or the id of a file, a project or a user"
     id_search_fields: ClassVar = ("pk", "user_id", "project_id")
     ordering = ("-created_at",)
     fields = (
-        "name", "id", "owner", "project_link", "type", "state", "mime_type", "size", "duration",
-        "r2_key", "created_at", "details", "open_link", "derivation", "derivation_tries",
-        "derive_at", "thumbnail_r2_key", "sprite_r2_key", "peaks_r2_key",
-    )  # fmt: skip
+        "name",
+        "id",
+        "owner",
+        "project_link",
+        "type",
+        "state",
+        "mime_type",
+        "size",
+        "duration",
+        "r2_key",
+        "created_at",
+        "details",
+        "open_link",
+        "derivation",
+        "derivation_tries",
+        "derive_at",
+        "thumbnail_r2_key",
+        "sprite_r2_key",
+        "peaks_r2_key",
+    )
     readonly_fields = fields[1:]
 
     @admin.display(description="derivatives", ordering="derivation_status")
@@ -128,10 +151,10 @@ class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
         if obj.status != MediaStatus.READY:
             return EMPTY
         colour = DERIVATION_COLOURS[DerivationStatus(obj.derivation_status)]
-        told = badge(obj.get_derivation_status_display(), colour)
+        shown = badge(obj.get_derivation_status_display(), colour)
         if obj.derivation_status != DerivationStatus.WORKING:
-            return told
-        return two_lines(told, f"{obj.derivation_progress:.0%}")
+            return shown
+        return two_lines(shown, f"{obj.derivation_progress:.0%}")
 
     def applies(self, action: str, obj: MediaFile) -> bool:
         """Of what is not ready, nothing can be made."""
@@ -151,31 +174,25 @@ class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
 
     @admin.display(description="type", ordering="type")
     def kind(self, obj: MediaFile) -> str:
-        """Type and MIME type."""
         return two_lines(obj.get_type_display(), obj.mime_type)
 
     @admin.display(description="size", ordering="file_size_bytes")
     def extent(self, obj: MediaFile) -> str:
-        """Size and duration."""
         return two_lines(self.size(obj), self.duration(obj))
 
     @admin.display(description="size")
     def size(self, obj: MediaFile) -> str:
-        """The size, as told or found."""
         return EMPTY if obj.file_size_bytes is None else filesizeformat(obj.file_size_bytes)
 
     def duration(self, obj: MediaFile) -> str:
-        """The duration in seconds."""
         return _seconds(obj.duration_ms)
 
     @admin.display(description="project", ordering="project__name")
     def project_link(self, obj: MediaFile) -> str:
-        """A link to the project it is in."""
         return link("projects.Project", obj.project_id, obj.project)
 
     @admin.display(description="metadata")
     def details(self, obj: MediaFile) -> str:
-        """What the probe found."""
         return pretty_json(obj.metadata)
 
 
@@ -191,15 +208,27 @@ class VoiceCloneAdmin(StoredObjectAdmin):
     id_search_fields: ClassVar = ("pk", "user_id")
     ordering = ("-created_at",)
     fields = (
-        "name", "id", "owner", "state", "rejection", "filename", "mime_type", "file_size_bytes",
-        "duration", "speech", "sample_r2_key", "consented_at", "consent_version",
-        "consent_statement", "created_at", "open_link",
-    )  # fmt: skip
+        "name",
+        "id",
+        "owner",
+        "state",
+        "rejection",
+        "filename",
+        "mime_type",
+        "file_size_bytes",
+        "duration",
+        "speech",
+        "sample_r2_key",
+        "consented_at",
+        "consent_version",
+        "consent_statement",
+        "created_at",
+        "open_link",
+    )
     readonly_fields = fields[1:]
 
     @admin.display(description="duration", ordering="sample_duration_ms")
     def duration(self, obj: VoiceClone) -> str:
-        """The duration in seconds."""
         return _seconds(obj.sample_duration_ms)
 
     @admin.display(description="speech")

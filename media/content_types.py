@@ -56,7 +56,7 @@ def base_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def told_media_type(content_type: str) -> MediaType:
+def declared_media_type(content_type: str) -> MediaType:
     """What a file of an accepted content type says that it is."""
     main = content_type.partition("/")[0]
     return MediaType(main) if main in MediaType.values else MediaType.VIDEO

@@ -1,7 +1,7 @@
 """Deleting media: the row first, its objects after commit, and nothing that is in use.
 
-Timelines can do without it, if asked to: their clips are marked while the row is held, so that no
-clip is ever on deleted media without its mark. Whoever brings a clip in holds the row as well.
+With ``force``, media that timelines show is deleted too: their clips are marked as offline while
+the row is locked. Adding a clip locks the same row, so no clip of deleted media stays unmarked.
 """
 
 import logging

@@ -7,7 +7,7 @@ from django.db import transaction
 from auteur.api.problems import Problem, field_problem
 from media import parts
 from media.access import check_project, owned_media
-from media.content_types import told_media_type
+from media.content_types import declared_media_type
 from media.deletion import delete_media
 from media.kinds import FILES
 from media.models import MediaFile, MediaStatus
@@ -42,7 +42,7 @@ def request_upload(
     check_project(user_id=user_id, project_id=project_id)
     media.project_id = project_id
     media.name = _display_name(filename)
-    media.type = told_media_type(media.mime_type)
+    media.type = declared_media_type(media.mime_type)
     # Signed or not, an object has one address.
     media.r2_url = object_storage().presigned_get(media.r2_key).partition("?")[0]
     return begin(

@@ -1,4 +1,4 @@
-"""Untrusted files are looked at in a process of its own; back come facts, or a refusal."""
+"""Untrusted files are read in a sandboxed process, which returns facts about them or a refusal."""
 
 from collections.abc import Callable
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""What users bring: files and voices, declared here with all that their uploads do not share."""
+"""The two kinds of upload, files and voices, and in what they differ."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

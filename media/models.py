@@ -84,7 +84,6 @@ class Upload(models.Model):
 
     @property
     def object_key(self) -> str:
-        """Where its bytes lie."""
         return str(getattr(self, self.KEY))
 
     def object_keys(self) -> list[str]:
@@ -103,7 +102,7 @@ class Upload(models.Model):
 
     @staticmethod
     def refused(refusal: InputRefusedError) -> dict[str, Any]:
-        """What is written of why it is rejected."""
+        """The columns that say why it is rejected, with their values."""
         raise NotImplementedError
 
 
@@ -238,7 +237,6 @@ class MediaFile(Upload):
 
     @staticmethod
     def refused(refusal: InputRefusedError) -> dict[str, Any]:
-        """What is written of why it is rejected."""
         return {"metadata": {"rejected": refusal.code, "detail": refusal.detail}}
 
 
@@ -313,5 +311,4 @@ class VoiceClone(Upload):
 
     @staticmethod
     def refused(refusal: InputRefusedError) -> dict[str, Any]:
-        """What is written of why it is rejected."""
         return {"rejection": refusal.code, "rejection_detail": refusal.detail}

@@ -1,7 +1,7 @@
-"""Objects that no row names: found by walking through the whole storage, a little at a time.
+"""Objects that no row names: found by listing the whole storage, some pages at a time.
 
-A signed URL lives on when its row is gone, and what is put there then is in nobody's books. It is
-removed once it is older than any URL that could write it again (docs/decisions/0019).
+A signed URL stays valid after its row is deleted, so an object may be stored that no row names. It
+is removed once it is older than the longest life of such a URL (docs/decisions/0019).
 """
 
 import logging
@@ -64,7 +64,7 @@ def count() -> dict[str, Tally]:
 def remove_all() -> int:
     """Remove all at once, however many requests that takes; returns how many."""
     before = timezone.now() - LONGEST_WRITE
-    return sum(_removed(orphan) for page in pages() for orphan in orphans_of(page, before=before))
+    return sum(_remove(orphan) for page in pages() for orphan in orphans_of(page, before=before))
 
 
 def turn() -> int:
@@ -97,7 +97,7 @@ class _Step:
             for orphan in orphans_of(page, before=before):
                 if self.handled == REMOVALS_A_TURN:
                     return
-                self.removed += _removed(orphan)
+                self.removed += _remove(orphan)
                 self.handled += 1
                 self.after = orphan.key
             self.after = page[-1].key
@@ -105,7 +105,7 @@ class _Step:
             self.after = ""
 
 
-def _removed(orphan: StoredObject) -> int:
+def _remove(orphan: StoredObject) -> int:
     """1 if it is gone; a storage that is away raises, one that refuses keeps it until next time."""
     try:
         object_storage().delete(orphan.key)

@@ -17,7 +17,7 @@ DERIVING = (DerivationStatus.WAITING, DerivationStatus.WORKING)
 
 
 def register_all() -> None:
-    """Called once, when Django is ready."""
+    """Register the owners of objects in `media.storage.owners`."""
     register(Owner(FILES.room, names_of_media, partial(expected_of, FILES), MEDIA_COLUMNS))
     # What a job made is media where it lies.
     register(Owner("jobs", names_of_media))

@@ -39,13 +39,28 @@ MAX_JITTER = 0.2
 """Of a frame's length: what screens and clocks make of a constant rate."""
 
 PRIMARIES = {
-    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020",
-    11: "dci-p3", 12: "display-p3",
-}  # fmt: skip
+    1: "bt709",
+    4: "bt470m",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    9: "bt2020",
+    11: "dci-p3",
+    12: "display-p3",
+}
 TRANSFERS = {
-    1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte240m", 8: "linear",
-    13: "srgb", 14: "bt2020-10", 15: "bt2020-12", 16: "pq", 18: "hlg",
-}  # fmt: skip
+    1: "bt709",
+    4: "gamma22",
+    5: "gamma28",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "linear",
+    13: "srgb",
+    14: "bt2020-10",
+    15: "bt2020-12",
+    16: "pq",
+    18: "hlg",
+}
 """Names for the numbers of ITU-T H.273, tables 2 and 3."""
 HDR_TRANSFERS = {"pq", "hlg"}
 
@@ -55,9 +70,19 @@ PICTURE_FORMATS = {"gif"}
 PICTURES = ("JPEG", "PNG", "WEBP")
 """Pillow's names of what it may say something of that FFmpeg does not."""
 FOREIGN_BEGINNINGS = (
-    b"PK\x03\x04", b"PK\x05\x06", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"\x1f\x8b", b"BZh",
-    b"\xfd7zXZ\x00", b"%PDF-", b"\x7fELF", b"MZ", b"{\\rtf", b"\xd0\xcf\x11\xe0",
-)  # fmt: skip
+    b"PK\x03\x04",
+    b"PK\x05\x06",
+    b"Rar!\x1a\x07",
+    b"7z\xbc\xaf\x27\x1c",
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ\x00",
+    b"%PDF-",
+    b"\x7fELF",
+    b"MZ",
+    b"{\\rtf",
+    b"\xd0\xcf\x11\xe0",
+)
 """Of archives, documents and programs. FFmpeg would find a film that lies in one as it is."""
 MAX_BEGINNING = max(map(len, FOREIGN_BEGINNINGS))
 

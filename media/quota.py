@@ -1,8 +1,8 @@
-"""How much a user may keep: counted from the rows, by plan, and safe against uploads at once.
+"""How many bytes a user may store, by plan; safe against simultaneous uploads.
 
-Counted are media files, results of jobs among them, and voice samples, each by its size; an upload
-without one by the most that it may become. What we make of them ourselves (pictures, waveforms,
-transcripts, stretches of renders) is not: it is bounded by what it is made of.
+Media files (also results of jobs) and voice samples count with their sizes; an upload of undeclared
+size counts with the most that it may have. What we derive from them (pictures, waveforms,
+transcripts, segments of renders) does not count: its size is bounded by that of its source.
 """
 
 from typing import Any
@@ -41,9 +41,9 @@ def _bytes_of(kind: Kind[Any], user_id: UUID, without: UUID | None) -> int:
     rows = kind.model._default_manager.filter(user_id=user_id).exclude(pk=without)
     open_ended = Q(file_size_bytes=None) & ~Q(status=MediaStatus.READY)
     found = rows.exclude(status=MediaStatus.REJECTED).aggregate(
-        told=Sum("file_size_bytes", default=0), unsized=Count("pk", filter=open_ended)
+        declared=Sum("file_size_bytes", default=0), unsized=Count("pk", filter=open_ended)
     )
-    return int(found["told"]) + int(found["unsized"]) * kind.max_unsized_bytes()
+    return int(found["declared"]) + int(found["unsized"]) * kind.max_unsized_bytes()
 
 
 def admit_upload(kind: Kind[Any], row: Upload, *, plan: str | None) -> None:
@@ -53,8 +53,8 @@ def admit_upload(kind: Kind[Any], row: Upload, *, plan: str | None) -> None:
     """
     _hold(row.user_id)
     kind.check_count(row.user_id)
-    told = row.file_size_bytes
-    adding = kind.max_unsized_bytes() if told is None else told
+    declared = row.file_size_bytes
+    adding = kind.max_unsized_bytes() if declared is None else declared
     check_room(user_id=row.user_id, plan=plan, adding=adding)
 
 

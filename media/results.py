@@ -1,4 +1,4 @@
-"""What jobs make becomes media: looked at like an upload, and stored as a row once."""
+"""Results of jobs become media files: inspected like uploads, stored as rows exactly once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from django.db import transaction
 from auteur.api.problems import NotFoundProblem
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError
 from media.access import check_project
-from media.content_types import ACCEPTED, told_media_type
+from media.content_types import ACCEPTED, declared_media_type
 from media.file_names import portable, portable_stem
 from media.inspection import inspect
 from media.models import MediaFile, MediaStatus
@@ -41,7 +41,7 @@ def inspected(*, job_id: UUID, place: int, made: Made) -> dict[str, Any]:
         found = inspect(storage.probe_source(made.key))
     except InputRefusedError as exc:
         raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED) from exc
-    if found.type != told_media_type(made.content_type):
+    if found.type != declared_media_type(made.content_type):
         raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED)
     return {
         "id": str(uuid5(job_id, str(place))),
@@ -102,10 +102,10 @@ def name_for_people(title: str, label: str, content_type: str, number: int | Non
 
 def downloads(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The files for a client, each with a signed URL for as long as its media is there."""
-    there = MediaFile.objects.in_bulk([UUID(file["id"]) for file in files])
+    existing = MediaFile.objects.in_bulk([UUID(file["id"]) for file in files])
     shown = []
     for file in files:
-        media = there.get(UUID(file["id"]))
+        media = existing.get(UUID(file["id"]))
         entry = {name: value for name, value in file.items() if name != "object_key"}
         entry["download_url"] = media and object_storage().presigned_get(
             media.r2_key, filename=media.name

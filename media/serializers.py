@@ -68,7 +68,7 @@ class UploadSerializer(serializers.Serializer[UploadTarget]):
     parts = PartUploadSerializer(
         many=True,
         allow_null=True,
-        help_text=f"Of a file above {MULTIPART_BYTES // 1024**2} MiB whose `size_bytes` was told.",
+        help_text=f"Of files above {MULTIPART_BYTES // 1024**2} MiB with a declared `size_bytes`.",
     )
 
 
@@ -104,7 +104,6 @@ class SignedUrlField(serializers.CharField):
         super().__init__(read_only=True, allow_null=True, **options)
 
     def to_representation(self, value: str) -> str:
-        """Signed anew each time."""
         return object_storage().presigned_get(value)
 
 
@@ -141,9 +140,20 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
     class Meta:
         model = MediaFile
         fields: tuple[str, ...] = (
-            "id", "project_id", "name", "type", "status", "mime_type", "duration_ms",
-            "file_size_bytes", "metadata", "rejection", "origin", "thumbnail_url", "created_at",
-        )  # fmt: skip
+            "id",
+            "project_id",
+            "name",
+            "type",
+            "status",
+            "mime_type",
+            "duration_ms",
+            "file_size_bytes",
+            "metadata",
+            "rejection",
+            "origin",
+            "thumbnail_url",
+            "created_at",
+        )
         read_only_fields = fields
 
 
@@ -166,13 +176,16 @@ class MediaDetailSerializer(MediaSerializer):
 
     class Meta(MediaSerializer.Meta):
         fields = (
-            *MediaSerializer.Meta.fields, "download_url", "derivatives", "sprite_url", "sprite",
+            *MediaSerializer.Meta.fields,
+            "download_url",
+            "derivatives",
+            "sprite_url",
+            "sprite",
             "peaks_url",
-        )  # fmt: skip
+        )
         read_only_fields = fields
 
     def get_download_url(self, media: MediaFile) -> str | None:
-        """A signed URL."""
         if media.status != MediaStatus.READY:
             return None
         return object_storage().presigned_get(media.r2_key, filename=media.name)

@@ -1,4 +1,4 @@
-"""Uploads that nobody has finished: rows never confirmed with their objects, half files, parts."""
+"""Removes uploads that were never finished: their rows, objects, partial files and parts."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from media.kinds import Kind, Row
 from media.models import MediaStatus
 from media.storage import object_storage
 
-UNCONFIRMED_KEPT = timedelta(days=1)
+UNCONFIRMED_LIFETIME = timedelta(days=1)
 """After the URL has expired."""
 UNFINISHED_KEPT = timedelta(days=2)
 """Since a half file was last written to, or an upload in parts began: longer than its row."""
@@ -22,9 +22,9 @@ REMOVED_AT_ONCE = 50
 
 def unconfirmed(kind: Kind[Row]) -> QuerySet[Row]:
     """What was announced long ago and never confirmed."""
-    kept = timedelta(seconds=settings.PRESIGNED_URL_SECONDS) + UNCONFIRMED_KEPT
+    age = timedelta(seconds=settings.PRESIGNED_URL_SECONDS) + UNCONFIRMED_LIFETIME
     rows = kind.model._default_manager.filter(status=MediaStatus.UPLOADING)
-    return rows.filter(created_at__lte=Now() - kept)
+    return rows.filter(created_at__lte=Now() - age)
 
 
 @transaction.atomic

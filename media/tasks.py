@@ -44,7 +44,6 @@ class Work:
 
     @property
     def queue(self) -> str:
-        """Where its messages go."""
         return str(self.task.name)
 
 

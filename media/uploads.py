@@ -151,7 +151,7 @@ def _decide(kind: Kind[Row], row: Row, check_size: Callable[[int], None]) -> Non
         pk=row.pk, status=MediaStatus.UPLOADING
     )
     try:
-        size_bytes = _arrived(kind, row)
+        size_bytes = _measure(kind, row)
         with transaction.atomic():
             check_size(size_bytes)
             waiting.update(
@@ -169,20 +169,21 @@ def _decide(kind: Kind[Row], row: Row, check_size: Callable[[int], None]) -> Non
             raise
 
 
-def _arrived(kind: Kind[Row], row: Row) -> int:
-    """How many bytes there are of it, if they are as many as may be."""
+def _measure(kind: Kind[Row], row: Row) -> int:
+    """Join the parts of an upload; how many bytes it has, if that many are allowed."""
     if row.upload_id:
         parts.join(row)
     try:
         size_bytes = object_storage().head(row.object_key).size_bytes
     except ObjectMissingError as exc:
         raise UploadMissingProblem from exc
-    told = row.file_size_bytes
+    declared = row.file_size_bytes
     if size_bytes == 0:
         raise EmptyFileProblem
-    if size_bytes > min(kind.max_bytes(), kind.max_unsized_bytes() if told is None else told):
+    most = kind.max_unsized_bytes() if declared is None else declared
+    if size_bytes > min(kind.max_bytes(), most):
         raise FileTooLargeProblem
-    if told is not None and size_bytes < told:
+    if declared is not None and size_bytes < declared:
         raise SizeMismatchProblem
     return size_bytes
 

@@ -1,7 +1,7 @@
-"""Comparing the books with the storage: every object has its row, and every row its object.
+"""Compares rows with the storage: every object must have its row, and every row its object.
 
-Both are read in the order of their keys, a page at a time, so that neither is ever held whole. What
-differs is looked at again by itself before it is told, for both change meanwhile.
+Both are read in the order of their keys, a page at a time, so neither is ever in memory whole. Each
+difference is read again before it is reported, since both change meanwhile.
 """
 
 from collections.abc import Iterator, Sequence
@@ -55,14 +55,12 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
 
     def add(self, finding: Finding, limit: int) -> None:
-        """Count it, and name it if there is room."""
         self.broken[finding.rule] += 1
         if len(self.findings) < limit:
             self.findings.append(finding)
 
     @property
     def total(self) -> int:
-        """How much is off."""
         return sum(self.broken.values())
 
 
@@ -82,9 +80,9 @@ def _findings(report: Report) -> Iterator[Finding]:
         report.objects += len(page)
         report.size_bytes += sum(one.size_bytes for one in page)
         yield from _off(page, report.checked_at)
-        there = {one.key for one in page}
+        keys = {one.key for one in page}
         while row is not None and row <= page[-1].key:
-            yield from () if row in there else _lost(row)
+            yield from () if row in keys else _lost(row)
             row = next(wanted, None)
     while row is not None:
         yield from _lost(row)
@@ -107,9 +105,9 @@ def _off(page: Sequence[StoredObject], now: datetime) -> Iterator[Finding]:
 def _of_another_size(one: StoredObject, size: int | None) -> Iterator[Finding]:
     if size is None or size == one.size_bytes:
         return
-    found, told = _size_now(one.key), _named_now(one.key).get(one.key)
-    if None not in (found, told) and found != told:
-        yield Finding("size_differs", one.key, told, found)
+    found, expected = _size_now(one.key), _named_now(one.key).get(one.key)
+    if None not in (found, expected) and found != expected:
+        yield Finding("size_differs", one.key, expected, found)
 
 
 def _lost(key: str) -> Iterator[Finding]:

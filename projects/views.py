@@ -1,6 +1,6 @@
 """The project endpoints."""
 
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from auteur.api.preconditions import etag
+from auteur.api.requests import user_id
 from projects import authoring, deletion, edl
 from projects.access import owned_project
 from projects.models import Project
@@ -32,7 +33,7 @@ class ProjectsView(generics.ListAPIView[Project]):
 
     def get_queryset(self) -> QuerySet[Project]:
         """The user's own."""
-        return Project.objects.filter(user_id=_user_id(self.request))
+        return Project.objects.filter(user_id=user_id(self.request))
 
     @extend_schema(summary="List your projects, newest first")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -47,7 +48,7 @@ class ProjectsView(generics.ListAPIView[Project]):
     @idempotent
     def post(self, request: Request) -> Response:
         """The new project; its EDL is blank."""
-        project = authoring.create(user_id=_user_id(request), fields=_fields_of(request))
+        project = authoring.create(user_id=user_id(request), fields=_fields_of(request))
         location = {"Location": reverse("project", args=[project.pk])}
         return Response(ProjectSerializer(project).data, status=201, headers=location)
 
@@ -58,8 +59,8 @@ class ProjectView(APIView):
     @extend_schema(summary="Get a project with its EDL", responses=ProjectDetailSerializer)
     def get(self, request: Request, project_id: UUID) -> Response:
         """The project; ``ETag`` is the EDL's version."""
-        project = owned_project(user_id=_user_id(request), project_id=project_id)
-        document = edl.read(project_id=project_id, user_id=_user_id(request))
+        project = owned_project(user_id=user_id(request), project_id=project_id)
+        document = edl.read(project_id=project_id, user_id=user_id(request))
         body = ProjectSerializer(project).data | {"edl": document}
         return Response(body, headers=etag(document["version"]))
 
@@ -87,16 +88,12 @@ class ProjectView(APIView):
     )
     def delete(self, request: Request, project_id: UUID) -> Response:
         """Nothing."""
-        deletion.delete(user_id=_user_id(request), project_id=project_id)
+        deletion.delete(user_id=user_id(request), project_id=project_id)
         return Response(status=204)
 
     def _update(self, request: Request, project_id: UUID, fields: dict[str, Any]) -> Response:
-        project = authoring.update(user_id=_user_id(request), project_id=project_id, fields=fields)
+        project = authoring.update(user_id=user_id(request), project_id=project_id, fields=fields)
         return Response(ProjectSerializer(project).data)
-
-
-def _user_id(request: Request) -> UUID:
-    return cast(UUID, request.user.pk)
 
 
 def _fields_of(request: Request, *, partial: bool = False) -> dict[str, Any]:

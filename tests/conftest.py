@@ -8,6 +8,7 @@ from typing import Any
 import jwt
 import pytest
 from django.conf import settings
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import transaction
 from rest_framework.test import APIClient
 
@@ -18,6 +19,8 @@ from jobs import submission
 from jobs.features.registry import feature_of
 from jobs.models import Job
 from media.models import MediaFile, MediaStatus, MediaType
+
+PBKDF2PasswordHasher.iterations = 1000  # a thousandth of what keeps a stolen password safe
 
 
 def bearer(user_id: uuid.UUID, email: str | None, **claims: Any) -> str:

@@ -1,8 +1,9 @@
-"""`Idempotency-Key`: the same request asked twice is carried out once and answered alike.
+"""`Idempotency-Key`: a request that is sent twice is carried out once and answered alike.
 
-The key's row is written first, in the transaction that does the work, and holds the answer before
-that commits. So a twin that comes meanwhile waits at the unique index, and what fails takes its key
-back with it: only committed answers are kept. (Order of locks: docs/decisions/0006.)
+The key's row is written first, in the transaction that does the work, and has the response before
+that transaction commits. A second request with the same key waits at the unique index meanwhile;
+where the work fails, the key is rolled back with it, so only committed responses are stored. (Order
+of locks: docs/decisions/0006.)
 """
 
 import hashlib
@@ -38,7 +39,7 @@ FORGET_AT_ONCE = 1000
 
 _CLAIM = """
 {into} AS (
-    INSERT INTO idempotency_keys AS kept (user_id, key, request_hash, status, headers, body,
+    INSERT INTO idempotency_keys AS stored (user_id, key, request_hash, status, headers, body,
                                           created_at)
     SELECT %(user_id)s::uuid, %(key)s::text, %(request_hash)s::text, %(key_status)s::smallint,
            '{{}}'::jsonb, %(key_body)s::text, now()
@@ -46,7 +47,7 @@ _CLAIM = """
     ON CONFLICT (user_id, key) DO UPDATE
     SET request_hash = excluded.request_hash, status = excluded.status,
         headers = excluded.headers, body = excluded.body, created_at = excluded.created_at
-    WHERE kept.created_at <= now() - %(key_lifetime)s::interval
+    WHERE stored.created_at <= now() - %(key_lifetime)s::interval
     RETURNING id
 )"""
 
@@ -123,13 +124,13 @@ class Key:
     user_id: UUID
     key: str
     request_hash: str
-    answer: type[serializers.Serializer[Any]] | None = None
+    serializer: type[serializers.Serializer[Any]] | None = None
     status: int | None = None
 
 
 def parameters(*, user_id: UUID, key: Key | None, result: Any = None) -> dict[str, Any]:
     """Of `claim`, with the answer where it is known beforehand."""
-    body = _render(key.answer(result).data) if key and key.answer else None
+    body = _render(key.serializer(result).data) if key and key.serializer else None
     return {
         "user_id": user_id,
         "key": key and key.key,
@@ -140,7 +141,9 @@ def parameters(*, user_id: UUID, key: Key | None, result: Any = None) -> dict[st
     }
 
 
-def keyed(*, answer: type[serializers.Serializer[Any]], status: int) -> Callable[[View], Method]:
+def keyed(
+    *, serializer: type[serializers.Serializer[Any]], status: int
+) -> Callable[[View], Method]:
     """For a view whose domain function takes the key in its own statement (`claim`).
 
     The view gets a ``key`` (None without the header), and answers ``answer(result)``, ``status``.
@@ -149,12 +152,12 @@ def keyed(*, answer: type[serializers.Serializer[Any]], status: int) -> Callable
     def decorate(post: View) -> Method:
         @wraps(post)
         def method(view: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            key = _key_of(request, answer=answer, status=status)
+            key = _key_of(request, serializer=serializer, status=status)
             if key is None:
                 return post(view, request, *args, key=None, **kwargs)
             return _once(key, lambda: post(view, request, *args, key=key, **kwargs))
 
-        return _described(method)
+        return _describe(method)
 
     return decorate
 
@@ -167,9 +170,9 @@ def idempotent(post: View) -> Method:
         key = _key_of(request)
         if key is None:
             return post(view, request, *args, **kwargs)
-        return _once(key, lambda: _recorded(key, lambda: post(view, request, *args, **kwargs)))
+        return _once(key, lambda: _record(key, lambda: post(view, request, *args, **kwargs)))
 
-    return _described(method)
+    return _describe(method)
 
 
 def forget_old() -> int:
@@ -183,7 +186,7 @@ def forget_old() -> int:
 def _key_of(
     request: Request,
     *,
-    answer: type[serializers.Serializer[Any]] | None = None,
+    serializer: type[serializers.Serializer[Any]] | None = None,
     status: int | None = None,
 ) -> Key | None:
     key = request.headers.get(HEADER)
@@ -194,7 +197,7 @@ def _key_of(
     body = json.dumps(request.data, sort_keys=True, separators=(",", ":"))
     asked = "\n".join((str(request.method), request.get_full_path(), body))
     request_hash = hashlib.sha256(asked.encode()).hexdigest()
-    return Key(user_id(request), key, request_hash, answer, status)
+    return Key(user_id(request), key, request_hash, serializer, status)
 
 
 def _once(key: Key, work: Callable[[], Response]) -> HttpResponseBase:
@@ -206,26 +209,26 @@ def _once(key: Key, work: Callable[[], Response]) -> HttpResponseBase:
     try:
         done = work()
     except APIException as exc:
-        earlier = _earlier_answer(key, taken=isinstance(exc, KeyTakenProblem))
+        earlier = _earlier_response(key, taken=isinstance(exc, KeyTakenProblem))
         if earlier is None:
             raise
         return earlier
     return _response(done.status_code, _render(done.data), _headers(done))
 
 
-def _earlier_answer(key: Key, *, taken: bool) -> HttpResponse | None:
+def _earlier_response(key: Key, *, taken: bool) -> HttpResponse | None:
     rows = IdempotencyKey.objects.filter(user_id=key.user_id, key=key.key)
     if not taken:  # what was alive a moment ago, when we were refused, is not asked for its age
         rows = rows.filter(created_at__gt=Now() - LIFETIME)
-    kept = rows.first()
-    if kept is None:
+    stored = rows.first()
+    if stored is None:
         return None
-    if kept.request_hash != key.request_hash:
+    if stored.request_hash != key.request_hash:
         raise IdempotencyConflictProblem
-    return _response(kept.status or 200, kept.body or "", kept.headers | {REPLAYED: "true"})
+    return _response(stored.status or 200, stored.body or "", stored.headers | {REPLAYED: "true"})
 
 
-def _recorded(key: Key, work: Callable[[], Response]) -> Response:
+def _record(key: Key, work: Callable[[], Response]) -> Response:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(CLAIM_ALONE, parameters(user_id=key.user_id, key=key))
@@ -254,6 +257,6 @@ def _response(status: int, body: str, headers: dict[str, str]) -> HttpResponse:
     return HttpResponse(body.encode(), status=status, headers=headers)
 
 
-def _described(method: Method) -> Method:
+def _describe(method: Method) -> Method:
     described: Method = extend_schema(parameters=list(DOCUMENTED))(method)
     return described

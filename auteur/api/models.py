@@ -1,4 +1,4 @@
-"""What all endpoints share keeps one table: the keys that clients give to their requests."""
+"""The table of idempotency keys."""
 
 from typing import ClassVar
 

@@ -91,7 +91,6 @@ class Cursor(CursorPagination):
         )
 
     def get_paginated_response_schema(self, schema: Any) -> dict[str, Any]:
-        """The same in OpenAPI."""
         link = {"type": ["string", "null"], "format": "uri"}
         return {
             "type": "object",

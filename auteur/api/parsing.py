@@ -1,8 +1,8 @@
-"""JSON as clients may send it: RFC 8259 and nothing beside, counted before a serializer sees it.
+"""JSON as clients may send it: RFC 8259 exactly, its size checked before a serializer sees it.
 
-Python's parser takes more (NaN, the last of two equal keys, halves of characters) and as much as
-there is: two megabytes of `{}` would become half a gigabyte of errors. What stores cannot hold is
-refused here, once for all fields.
+Python's parser also takes NaN, repeated keys and lone surrogates, and has no bound: two megabytes
+of `{}` would become half a gigabyte of errors. Text that our stores cannot hold is refused here,
+once for all fields.
 """
 
 import json

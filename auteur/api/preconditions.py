@@ -1,4 +1,4 @@
-"""`ETag` and `If-Match`: a version that a client has seen, and writes that are for that one."""
+"""`ETag` and `If-Match`: a write names the version that it is for, and applies to no other."""
 
 import re
 

@@ -18,6 +18,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from auteur import ids
+from gpu_tasks.runtime.errors import AuteurError
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ OUTAGES: tuple[type[Exception], ...] = (
 """What a store of ours raises when it is away: 503 for a client, not its fault."""
 
 
-class Problem(exceptions.APIException):
+class Problem(AuteurError, exceptions.APIException):  # noqa: N818  # RFC 9457's word
     """An error that a client is told about: subclasses name their status, code and sentence.
 
     ``extra`` members stand beside the standard ones in the document.
@@ -88,7 +89,6 @@ class _Document(Response):
 
     @property
     def rendered_content(self) -> str:
-        """The body."""
         self["Content-Type"] = CONTENT_TYPE
         return JSONRenderer().render(self.data).decode()
 
@@ -171,8 +171,8 @@ def _flatten(detail: Any, field: str = "") -> Iterator[dict[str, str]]:
             nested = f"{field}.{index}" if isinstance(inner, dict | list) else field
             yield from _flatten(inner, nested)
     else:
-        told = str(detail)[:MAX_DETAIL_LENGTH]
-        yield {"field": field[:MAX_FIELD_LENGTH] or "body", "code": detail.code, "detail": told}
+        text = str(detail)[:MAX_DETAIL_LENGTH]
+        yield {"field": field[:MAX_FIELD_LENGTH] or "body", "code": detail.code, "detail": text}
 
 
 def _is_page(request: HttpRequest) -> bool:
@@ -202,5 +202,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """A fault of ours: no traceback leaves the house."""
     if _is_page(request):
         return defaults.server_error(request)
-    told: dict[str, Any] = {**ids.of_request()}
-    return document(500, "internal_error", "Something went wrong on our side.", **told)
+    extra: dict[str, Any] = {**ids.of_request()}
+    return document(500, "internal_error", "Something went wrong on our side.", **extra)

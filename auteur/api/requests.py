@@ -1,4 +1,4 @@
-"""Who asks, and in which characters."""
+"""Who sends a request, and how its text is encoded."""
 
 from typing import Any, cast
 from uuid import UUID

@@ -34,7 +34,6 @@ class Schema(AutoSchema):
     """Tags each operation by the first part of its path; numbers say what they are multiples of."""
 
     def get_tags(self) -> list[str]:
-        """The room that the endpoint belongs to."""
         return [self.path.strip("/").split("/")[0]]
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
@@ -57,7 +56,6 @@ class Answers(GenerateJsonSchema):
         return "serialization_exclude_if" not in field
 
     def normalize_name(self, name: str) -> str:
-        """Of a component."""
         return super().normalize_name(name).removesuffix(SHAPE)
 
 
@@ -67,7 +65,6 @@ class PydanticModels(PydanticExtension):
     priority = 1
 
     def get_name(self, auto_schema: AutoSchema, direction: str) -> str:
-        """The model's."""
         name: str = super().get_name(auto_schema, direction)
         return name if direction == "request" else name.removesuffix(SHAPE)
 

@@ -15,11 +15,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 
-class _MadeOnce(APIView):
+class _RenderedOnce(APIView):
     """A view whose answers are the same for everybody: each is rendered once in a process."""
 
     throttle_classes = ()
-    _kept: ClassVar[dict[tuple[object, ...], tuple[bytes, dict[str, str]]]] = {}
+    _cache: ClassVar[dict[tuple[object, ...], tuple[bytes, dict[str, str]]]] = {}
     _making: ClassVar[threading.Lock] = threading.Lock()
 
     @extend_schema(exclude=True)
@@ -27,11 +27,11 @@ class _MadeOnce(APIView):
         """The answer, or 304 for those who have it."""
         key = (type(self), type(request.accepted_renderer), "script" in request.query_params)
         with self._making:
-            if key not in self._kept:
+            if key not in self._cache:
                 self.request = self._of_nobody(request)
                 made = super().get(self.request, *args, **kwargs)  # type: ignore[misc]
-                self._kept[key] = _rendered(self.finalize_response(self.request, made))
-        body, headers = self._kept[key]
+                self._cache[key] = _render(self.finalize_response(self.request, made))
+        body, headers = self._cache[key]
         whole = HttpResponse(body, headers=headers)
         django_request = request._request
         return get_conditional_response(django_request, headers["ETag"], response=whole) or whole
@@ -52,17 +52,17 @@ class _MadeOnce(APIView):
         return made
 
 
-def _rendered(made: Response) -> tuple[bytes, dict[str, str]]:
+def _render(made: Response) -> tuple[bytes, dict[str, str]]:
     made.render()
     digest = hashlib.sha256(made.content).hexdigest()[:32]
     return made.content, {**made.headers, "ETag": f'"{digest}"', "Cache-Control": "no-cache"}
 
 
-class SchemaView(_MadeOnce, SpectacularAPIView):
+class SchemaView(_RenderedOnce, SpectacularAPIView):
     """`/schema`."""
 
 
-class DocsView(_MadeOnce, SpectacularSwaggerSplitView):
+class DocsView(_RenderedOnce, SpectacularSwaggerSplitView):
     """`/docs`."""
 
     url_self = "/docs"

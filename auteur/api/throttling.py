@@ -103,7 +103,6 @@ class Failures:
         raise Throttled(wait=max(1.0, reset_time - time.time()))
 
     def count(self) -> None:
-        """One more."""
         if not self._away:
             count_failure(settings.UNAUTHENTICATED_RATE_LIMIT, self._who)
 

@@ -1,4 +1,4 @@
-"""How Auteur stands to PostgreSQL: connections, roles, migrations, and who may see which rows."""
+"""PostgreSQL: connections, roles, migrations, and who may see which rows."""
 
 from django.apps import AppConfig
 from django.core import checks

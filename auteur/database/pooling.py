@@ -1,4 +1,4 @@
-"""Poolers by transaction (PgBouncer, Supavisor), told from the connection itself.
+"""Whether a connection leads to a transaction pooler (PgBouncer, Supavisor).
 
 Behind one, each transaction may run in another session of the server. So nothing may be kept in
 a session, neither prepared statements nor settings: timeouts are defaults of the role (`roles`).

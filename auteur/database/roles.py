@@ -90,7 +90,7 @@ def _grant(rights: str, tables: Sequence[str], roles: Sequence[str]) -> list[sql
 
 
 def _close(alias: str, tables: Sequence[str]) -> None:
-    there = _column(alias, "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [*API_ROLES])
+    existing = _column(alias, "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [*API_ROLES])
     is_open = _column(
         alias,
         "SELECT relname FROM pg_class WHERE relname = ANY(%s) AND NOT relrowsecurity"
@@ -99,14 +99,14 @@ def _close(alias: str, tables: Sequence[str]) -> None:
     )
     enable = sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY")
     revoke = sql.SQL("REVOKE ALL ON {} FROM {}")
-    everyone = sql.SQL(", ").join([sql.SQL("PUBLIC"), *map(sql.Identifier, there)])
+    everyone = sql.SQL(", ").join([sql.SQL("PUBLIC"), *map(sql.Identifier, existing)])
     readable = _with_policy(alias, tables, READ_POLICY)
     _run(
         alias,
         [
             *(enable.format(sql.Identifier(table)) for table in is_open),
             revoke.format(_names(tables), everyone),
-            *_grant("SELECT", readable, [role for role in READERS if role in there]),
+            *_grant("SELECT", readable, [role for role in READERS if role in existing]),
         ],
     )
 

@@ -45,7 +45,7 @@ class Child:
         self.failures = 0
         self.not_before = 0.0
         self.started = 0.0
-        self.told = 0.0
+        self.stop_asked_at = 0.0
         self.is_killed = False
         self._log_start = 0
         self._next_look = 0.0
@@ -53,21 +53,17 @@ class Child:
 
     @property
     def name(self) -> str:
-        """Its name in the table."""
         return self.process.name
 
     @property
     def pid(self) -> int | None:
-        """Its process id while it lives."""
         return self._popen.pid if self._popen else None
 
     @property
     def is_up(self) -> bool:
-        """Whether others may build on it."""
         return self.state in (State.READY, State.DONE)
 
     def start(self) -> None:
-        """Start the process."""
         process = self.process
         rotate(self.log)
         with self.log.open("ab") as output:
@@ -126,10 +122,9 @@ class Child:
         self.state = State.WAITING
         return delay
 
-    def tell_to_stop(self) -> None:
-        """Ask it to end."""
+    def ask_to_stop(self) -> None:
         self.state = State.STOPPING
-        self.told = time.monotonic()
+        self.stop_asked_at = time.monotonic()
         if self._popen:
             self._popen.send_signal(self.process.stop_signal)
 

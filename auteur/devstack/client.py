@@ -8,6 +8,8 @@ from typing import Any, BinaryIO
 
 import requests
 
+from gpu_tasks.runtime.errors import AuteurError
+
 TIMEOUT_SECONDS = 60.0
 UPLOAD_SECONDS = 600.0
 CHUNK_BYTES = 1024 * 1024
@@ -35,21 +37,21 @@ for _suffix, _type in {
     _types.add_type(_type, _suffix)
 
 
-class RefusedError(Exception):
+class RefusedError(AuteurError):
     """The API answered with a problem document."""
 
-    def __init__(self, answer: requests.Response) -> None:
+    def __init__(self, response: requests.Response) -> None:
         try:
-            self.problem: Json = answer.json()
+            self.problem: Json = response.json()
         except requests.JSONDecodeError:
             self.problem = {}
         self.code = self.problem.get("code", "")
-        detail = self.problem.get("detail") or answer.reason
+        detail = self.problem.get("detail") or response.reason
         fields = "; ".join(
             f"{error['field']}: {error['detail']}" for error in self.problem.get("errors", ())
         )
         reason = f"{detail} ({fields})" if fields else detail
-        super().__init__(f"{answer.status_code} {self.code}: {reason}")
+        super().__init__(f"{response.status_code} {self.code}: {reason}")
 
 
 class Client:
@@ -62,48 +64,45 @@ class Client:
         self._token = token
 
     def get(self, path: str) -> Json:
-        """Read ``path``."""
         return self._call("GET", path)
 
     def post(self, path: str, body: Json | None = None) -> Json:
-        """Send ``body`` to ``path``."""
         return self._call("POST", path, body or {})
 
     def patch(self, path: str, body: Json) -> Json:
-        """Change what is at ``path``."""
         return self._call("PATCH", path, body)
 
     def download(self, url: str, target: Path) -> Path:
         """Bring a file here from a signed URL; returns where it lies."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        with self._session.get(url, stream=True, timeout=UPLOAD_SECONDS) as answer:
-            if not answer.ok:
-                raise RefusedError(answer)
+        with self._session.get(url, stream=True, timeout=UPLOAD_SECONDS) as response:
+            if not response.ok:
+                raise RefusedError(response)
             with target.open("wb") as file:
-                file.writelines(answer.iter_content(CHUNK_BYTES))
+                file.writelines(response.iter_content(CHUNK_BYTES))
         return target
 
     def _call(self, method: str, path: str, body: Json | None = None) -> Json:
         while True:
-            answer = self._session.request(
+            response = self._session.request(
                 method,
                 self._url + path,
                 json=body,
                 headers={"Authorization": f"Bearer {self._token}"},
                 timeout=TIMEOUT_SECONDS,
             )
-            if answer.status_code != TOO_MANY_REQUESTS:
+            if response.status_code != TOO_MANY_REQUESTS:
                 break
-            time.sleep(float(answer.headers.get("Retry-After", 1)))
-        if not answer.ok:
-            raise RefusedError(answer)
-        found: Json = answer.json()
+            time.sleep(float(response.headers.get("Retry-After", 1)))
+        if not response.ok:
+            raise RefusedError(response)
+        found: Json = response.json()
         return found
 
     def _put(self, url: str, body: BinaryIO | bytes, headers: dict[str, str]) -> None:
-        answer = self._session.put(url, data=body, headers=headers, timeout=UPLOAD_SECONDS)
-        if not answer.ok:
-            raise RefusedError(answer)
+        response = self._session.put(url, data=body, headers=headers, timeout=UPLOAD_SECONDS)
+        if not response.ok:
+            raise RefusedError(response)
 
     def upload(self, project_id: str, file: Path) -> Json:
         """Ask for a URL, send the bytes there, confirm; the media file, once it is ready.

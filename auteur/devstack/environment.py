@@ -30,8 +30,8 @@ POSTGRES_DATABASE = "auteur"
 def prepare(var: Path, ports: Ports) -> dict[str, str]:
     """Write ``stack.env`` for this run and return what it says."""
     path = var / FILE_NAME
-    kept = read(path) if path.exists() else {}
-    values = {name: kept.get(name) or secrets.token_urlsafe(SECRET_BYTES) for name in SECRETS}
+    earlier = read(path) if path.exists() else {}
+    values = {name: earlier.get(name) or secrets.token_urlsafe(SECRET_BYTES) for name in SECRETS}
     values |= _addresses(var, ports, values)
     lines = [f"{name}={value}\n" for name, value in values.items()]
     write_private(path, "# Written at each start of the embedded stack.\n" + "".join(lines))

@@ -73,9 +73,9 @@ def _already_runs(running: Running | None) -> str:
 def read(var: Path) -> Running | None:
     """What the last supervisor said; None where it stopped in order."""
     try:
-        told = json.loads((var / STATE_NAME).read_text())
-        processes = {name: (pid, at) for name, (pid, at) in told.pop("processes").items()}
-        return Running(**told, processes=processes)
+        state = json.loads((var / STATE_NAME).read_text())
+        processes = {name: (pid, at) for name, (pid, at) in state.pop("processes").items()}
+        return Running(**state, processes=processes)
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError) as exc:

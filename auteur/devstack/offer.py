@@ -1,4 +1,4 @@
-"""What `make demo` can be asked for, known before anything is started."""
+"""The features that `make demo` can run, checked before anything is started."""
 
 import json
 import os

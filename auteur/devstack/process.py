@@ -1,4 +1,4 @@
-"""What the supervisor needs to know of a process: its command, its order, its signs of life."""
+"""A process under the supervisor: its command, what it needs, how it shows that it is ready."""
 
 import signal
 from collections.abc import Callable, Mapping

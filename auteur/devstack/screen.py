@@ -28,15 +28,12 @@ class Screen:
         self.failed: list[str] = []
 
     def title(self, text: str) -> None:
-        """A new part begins."""
         self.console.print(f"\n[bold]{escape(text)}[/bold]")
 
     def line(self, text: str) -> None:
-        """One line."""
         self.console.print(f"  {escape(text)}", soft_wrap=True)
 
     def check(self, is_right: bool, text: str) -> None:
-        """One thing that must be so."""
         mark = "[green]✓[/green]" if is_right else "[red]✗[/red]"
         self.console.print(f"  {mark} {escape(text)}", soft_wrap=True)
         if not is_right:
@@ -44,7 +41,6 @@ class Screen:
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[Json], None]]:
-        """Show a job's progress while it is asked after."""
         if self.console.is_terminal:
             with Progress(
                 TextColumn(f"  {escape(label)}"),
@@ -73,14 +69,12 @@ class Screen:
         return show
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Rows under a heading."""
         table = Table(*columns, pad_edge=True, expand=False)
         for row in rows:
             table.add_row(*(escape(str(cell)) for cell in row))
         self.console.print(table)
 
     def transcript(self, segments: Sequence[Json]) -> None:
-        """Who said what, and when."""
         rows = [
             (
                 f"{clock(segment['start_ms'])} – {clock(segment['end_ms'])}",
@@ -100,7 +94,6 @@ class Screen:
         self.table(("Time", "Kind", "Evidence"), rows)
 
     def transactions(self, rows: Sequence[Json]) -> None:
-        """What happened to the credits."""
         self.table(
             ("Type", "Amount", "Balance", "Description"),
             [

@@ -150,5 +150,5 @@ def _command(client: socket.socket, command: dict[str, Any]) -> dict[str, Any]:
         header = stream.read(MESSAGE_HEADER.size)
         if len(header) < MESSAGE_HEADER.size:
             raise ValueError("The server closed the connection.")
-        answer = stream.read(MESSAGE_HEADER.unpack(header)[0] - MESSAGE_HEADER.size)
-    return bson.decode(answer[len(BODY_SECTION) :])
+        reply = stream.read(MESSAGE_HEADER.unpack(header)[0] - MESSAGE_HEADER.size)
+    return bson.decode(reply[len(BODY_SECTION) :])

@@ -58,13 +58,11 @@ class Supervisor:
         return True
 
     def run(self) -> None:
-        """Keep all running until asked to stop."""
         while not self.stop_requests:
             self.tick()
             time.sleep(TICK_SECONDS)
 
     def tick(self) -> None:
-        """Look at each child once."""
         for child in self.children:
             if child.state is State.WAITING:
                 self._start_if_due(child)
@@ -87,18 +85,18 @@ class Supervisor:
     def _look_at(self, child: Child) -> None:
         status = child.exit_status()
         if status is not None:
-            self._ended(child, status)
+            self._handle_exit(child, status)
         elif child.state is State.STARTING and child.has_answered():
-            self._up(child, State.READY)
+            self._mark_up(child, State.READY)
 
-    def _up(self, child: Child, state: State) -> None:
+    def _mark_up(self, child: Child, state: State) -> None:
         child.state = state
         self._report(f"{child.name} is {'done' if state is State.DONE else 'ready'}")
         self._on_change()
 
-    def _ended(self, child: Child, status: int) -> None:
+    def _handle_exit(self, child: Child, status: int) -> None:
         if child.process.once and status == 0:
-            self._up(child, State.DONE)
+            self._mark_up(child, State.DONE)
             return
         how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended ({status})"
         delay = child.back_off()
@@ -138,8 +136,8 @@ class Supervisor:
             child.kill()
         elif child.state is not State.STOPPING:
             if not any(child.name in self._foundations[other.name] for other in living):
-                child.tell_to_stop()
-        elif time.monotonic() - child.told > grace and not child.is_killed:
+                child.ask_to_stop()
+        elif time.monotonic() - child.stop_asked_at > grace and not child.is_killed:
             self._report(f"{child.name} did not stop in {grace:g} s and is killed")
             child.kill()
 

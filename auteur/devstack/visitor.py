@@ -1,4 +1,4 @@
-"""The user whom the demo plays: a token, credits when they are needed, jobs to their end."""
+"""The demo's user: gets a token and credits, uploads files, runs jobs and waits for them."""
 
 import os
 from collections.abc import Mapping
@@ -24,7 +24,6 @@ class Visitor:
         return management.manage(self._environment, *arguments)
 
     def grant(self, amount: int) -> None:
-        """Give the user credits."""
         self._screen.line(self.manage("grant_credits", "--email", EMAIL, "--amount", str(amount)))
 
     def top_up(self, least: int) -> None:
@@ -36,7 +35,6 @@ class Visitor:
             self._screen.line(f"{EMAIL} has {balance} credits")
 
     def balance(self) -> int:
-        """The user's credits."""
         return int(self.client.get("/credits")["balance"])
 
     def upload(self, project_id: str, file: Path) -> Json:

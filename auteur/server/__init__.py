@@ -1,1 +1,1 @@
-"""What serves the API: slow peers are waited for without a thread, Django runs in a few threads."""
+"""The HTTP server: one event loop waits for slow peers, a few threads run Django."""

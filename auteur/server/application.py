@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 access = logging.getLogger("auteur.access")
 
 SLICE_BYTES = 64 * KIB
-SMALL_ANSWER_BYTES = 16 * KIB
+SMALL_RESPONSE_BYTES = 16 * KIB
 DISK_THREADS = 2
 """They write large bodies to their files."""
 
@@ -54,28 +54,27 @@ class Application:
         self._bodies = bodies.Bodies(limits, ThreadPoolExecutor(DISK_THREADS, "disk"))
         self._requests = Budget(limits.connections, limits.connections_per_address)
         self._turns = Budget(limits.threads + limits.queued, limits.threads + limits.queued)
-        self._answers = Budget(limits.answer_bytes, limits.answer_bytes // 2)
+        self._responses = Budget(limits.answer_bytes, limits.answer_bytes // 2)
 
     async def __call__(self, scope: Any, receive: bodies.Receive, send: Send) -> None:
-        """One request."""
-        answer = Answer(scope, send)
+        response = Response(scope, send)
         try:
-            await self._serve(scope, receive, answer)
+            await self._serve(scope, receive, response)
         except OverloadedError:
-            await answer.refuse(503, "overloaded", "There is too much to do. Please try again.")
+            await response.refuse(503, "overloaded", "There is too much to do. Please try again.")
         except bodies.PeerTooSlowError:
-            await answer.refuse(408, "request_timeout", "The body comes too slowly.")
+            await response.refuse(408, "request_timeout", "The body comes too slowly.")
         except PeerGoneError:
             pass
         except Exception:
             logger.exception("a request failed outside its application")
-            await answer.refuse(500, "internal_error", "Something went wrong on our side.")
+            await response.refuse(500, "internal_error", "Something went wrong on our side.")
         finally:
-            answer.log()
-        if not answer.is_complete:
+            response.log()
+        if not response.is_complete:
             scope[TRANSPORT].abort()
 
-    async def _serve(self, scope: Any, receive: bodies.Receive, answer: "Answer") -> None:
+    async def _serve(self, scope: Any, receive: bodies.Receive, response: "Response") -> None:
         environ = environ_of(scope)
         application = self._at_ports.get(scope["server"][1], self._application)
         who = self._who(environ)
@@ -86,7 +85,7 @@ class Application:
                     body = await self._read(receive, environ, who)
                 call = Call(application, environ, self._limits.memory_bytes)
                 try:
-                    await self._answer(call, who, answer)
+                    await self._respond(call, who, response)
                 finally:
                     if not call.is_closed:
                         self._threads.submit(call.close)
@@ -98,9 +97,9 @@ class Application:
         self, receive: bodies.Receive, environ: Environ, who: str
     ) -> bodies.Body | None:
         limit = self._limit_of(environ)
-        told = int(environ.get("CONTENT_LENGTH", 0))
+        declared = int(environ.get("CONTENT_LENGTH", 0))
         environ["wsgi.input"] = TooLarge()
-        if told > limit:
+        if declared > limit:
             return None
         body = await self._bodies.read(receive, who=who, limit=limit)
         environ["CONTENT_LENGTH"] = str(body.size)
@@ -111,21 +110,21 @@ class Application:
         environ["wsgi.input"] = body.file
         return body
 
-    async def _answer(self, call: Call, who: str, answer: "Answer") -> None:
+    async def _respond(self, call: Call, who: str, response: "Response") -> None:
         pull = asyncio.get_running_loop().run_in_executor
         with taken(self._turns, who):
             chunks, more = await pull(self._threads, call.pull)
         while True:
             size = sum(map(len, chunks))
-            counted = size > SMALL_ANSWER_BYTES
-            with taken(self._answers, who, size) if counted else nullcontext():
-                await answer.send(call, chunks, more=more)
+            counted = size > SMALL_RESPONSE_BYTES
+            with taken(self._responses, who, size) if counted else nullcontext():
+                await response.send(call, chunks, more=more)
             if not more:
                 return
             chunks, more = await pull(self._threads, call.pull)
 
 
-class Answer:
+class Response:
     """What goes to the peer, and the line about it in the access log."""
 
     def __init__(self, scope: Any, send: Send) -> None:
@@ -182,8 +181,8 @@ class Answer:
         took = (time.perf_counter() - self._began) * 1000
         path = self._scope["raw_path"].decode("latin-1")
         method, status = self._scope["method"], self._status or "-"
-        told = (method, path, status, self._bytes, took, self._request_id)
-        access.info("%s %s %s %d bytes %d ms [request=%s]", *told)
+        fields = (method, path, status, self._bytes, took, self._request_id)
+        access.info("%s %s %s %d bytes %d ms [request=%s]", *fields)
 
 
 def _slices(chunks: list[bytes]) -> Iterator[bytes]:

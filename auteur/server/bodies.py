@@ -11,15 +11,16 @@ from django.urls import Resolver404, resolve
 
 from auteur.server.gateway import Environ
 from auteur.server.limits import Budget, Limits, OverloadedError
+from gpu_tasks.runtime.errors import AuteurError
 
 Receive = Callable[[], Awaitable[Any]]
 
 
-class PeerGoneError(Exception):
+class PeerGoneError(AuteurError):
     """The peer went away, or was dropped."""
 
 
-class PeerTooSlowError(Exception):
+class PeerTooSlowError(AuteurError):
     """The body comes too slowly."""
 
 
@@ -40,8 +41,8 @@ def limit_of(environ: Environ) -> int:
 
 def is_sent(environ: Environ, scope: Any) -> bool:
     """Whether the request has a body."""
-    told = environ.get("CONTENT_LENGTH", "0")
-    return told != "0" or any(name == b"transfer-encoding" for name, _ in scope["headers"])
+    declared = environ.get("CONTENT_LENGTH", "0")
+    return declared != "0" or any(name == b"transfer-encoding" for name, _ in scope["headers"])
 
 
 class Bodies:

@@ -1,4 +1,4 @@
-"""WSGI, bit by bit: a call's environment, and its answer in parts, each in any thread."""
+"""One WSGI call: its environment, and its response part by part, each part in any thread."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -56,7 +56,6 @@ class TooLarge:
     """The body of a request that has more than its view takes: reading it is a 413."""
 
     def read(self, size: int = -1) -> bytes:
-        """Refuse."""
         raise RequestDataTooBig
 
     readline = read
@@ -71,15 +70,15 @@ class Call:
         self._application = application
         self._environ = environ
         self._part_bytes = part_bytes
-        self._answer: Iterable[bytes] | None = None
+        self._response: Iterable[bytes] | None = None
         self._chunks: Iterator[bytes] = iter(())
         self.is_closed = False
 
     def pull(self) -> tuple[list[bytes], bool]:
         """The next chunks, a part or a little more; and whether there may be others."""
-        if self._answer is None:
-            self._answer = self._application(self._environ, self._start)
-            self._chunks = iter(self._answer)
+        if self._response is None:
+            self._response = self._application(self._environ, self._start)
+            self._chunks = iter(self._response)
         found: list[bytes] = []
         size = 0
         for chunk in self._chunks:
@@ -96,7 +95,7 @@ class Call:
             return
         self.is_closed = True
         try:
-            if (close := getattr(self._answer, "close", None)) is not None:
+            if (close := getattr(self._response, "close", None)) is not None:
                 close()
         finally:
             if (close := getattr(self._environ["wsgi.input"], "close", None)) is not None:

@@ -1,9 +1,11 @@
-"""What a peer may take: seconds, bytes, connections, each by name."""
+"""Limits on what one peer may use: seconds, bytes, connections."""
 
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from gpu_tasks.runtime.errors import AuteurError
 
 KIB = 1024
 
@@ -50,7 +52,7 @@ class Budget:
         self._taken: Counter[str] = Counter()
 
     def take(self, who: str, amount: int = 1) -> bool:
-        """Take ``amount``, if it is there."""
+        """Take ``amount`` if there is so much; whether it was taken."""
         if amount > self.left or self._taken[who] + amount > self._each:
             return False
         self.left -= amount
@@ -58,14 +60,13 @@ class Budget:
         return True
 
     def release(self, who: str, amount: int = 1) -> None:
-        """Give back what was taken."""
         self.left += amount
         self._taken[who] -= amount
         if not self._taken[who]:
             del self._taken[who]
 
 
-class OverloadedError(Exception):
+class OverloadedError(AuteurError):
     """A budget is used up."""
 
 

@@ -76,7 +76,6 @@ class Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is there."""
         self._head_since = None
         self._head_bytes = 0
         super().on_headers_complete()
@@ -84,7 +83,6 @@ class Connection(HttpToolsProtocol):
         self._unfinished = [*waiting, self.cycle]
 
     def on_message_complete(self) -> None:
-        """The body is there."""
         self._receiving = False
         super().on_message_complete()
 
@@ -115,7 +113,6 @@ class Connection(HttpToolsProtocol):
         return in_body and self.cycle is not None and self.cycle.response_complete
 
     def send_400_response(self, msg: str) -> None:
-        """What cannot be parsed."""
         self._refuse(HTTPStatus.BAD_REQUEST, "bad_request")
 
     def _refuse(self, status: HTTPStatus, code: str) -> None:

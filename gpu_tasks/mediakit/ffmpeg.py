@@ -21,7 +21,7 @@ from gpu_tasks.mediakit.decoding import (
     demuxer_of,
 )
 from gpu_tasks.runtime.children import dying_with_parent
-from gpu_tasks.runtime.errors import EngineError
+from gpu_tasks.runtime.errors import AuteurError, EngineError
 
 PROGRESS_SECONDS = 0.5
 LAST_LINES = 8
@@ -29,7 +29,7 @@ LAST_BYTES = 64 * 1024
 """Of what it said; damage can make it say much."""
 
 
-class FFmpegFailedError(Exception):
+class FFmpegFailedError(AuteurError):
     """FFmpeg ended with an error; the text holds its last lines."""
 
 

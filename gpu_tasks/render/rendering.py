@@ -21,7 +21,7 @@ from gpu_tasks.render.joining import Progress
 from gpu_tasks.render.plan import Plan, Stretch, plan
 from gpu_tasks.render.sources import Look, look, torn, unreadable
 from gpu_tasks.runtime.engine import Engine, Workspace
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
+from gpu_tasks.runtime.errors import AuteurError, EngineError, ErrorCode, StoppedError
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ STILL_SECONDS = 300.0
 TRIES = 2
 
 
-class RenderStandsStillError(Exception):
+class RenderStandsStillError(AuteurError):
     """FFmpeg runs and does nothing."""
 
 

@@ -1,7 +1,11 @@
-"""How inference fails: the stable codes and the one exception that engines raise."""
+"""The root of our errors, and how inference fails: stable codes, and what engines raise."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+
+class AuteurError(Exception):
+    """The root of every error that this project raises itself."""
 
 
 class ErrorCode(StrEnum):
@@ -40,7 +44,7 @@ POLICIES: dict[ErrorCode, Policy] = {
 }
 
 
-class EngineError(Exception):
+class EngineError(AuteurError):
     """Inference failed for a known reason; ``message`` is fit for a user."""
 
     def __init__(self, code: ErrorCode, message: str | None = None) -> None:
@@ -49,11 +53,11 @@ class EngineError(Exception):
         super().__init__(code, self.message)
 
 
-class StoppedError(Exception):
+class StoppedError(AuteurError):
     """The caller no longer wants the result: drop the work at once, report nothing."""
 
 
-class InputRefusedError(Exception):
+class InputRefusedError(AuteurError):
     """What was brought is not taken; ``code`` is stable, ``detail`` fit for a user."""
 
     code = "refused"

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from gpu_tasks.runtime.confinement import Limits
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError
+from gpu_tasks.runtime.errors import AuteurError, EngineError, ErrorCode, InputRefusedError
 from gpu_tasks.runtime.sources import MAX_READ_BYTES, Source
 
 CODE = Path(__file__).resolve().parents[2]
@@ -76,7 +76,7 @@ LIMIT_OF_SIGNAL = {
 }
 
 
-class SandboxExceededError(Exception):
+class SandboxExceededError(AuteurError):
     """The child took more than a ``limit``: what it was given asks for too much."""
 
     def __init__(self, limit: Limit) -> None:
@@ -84,7 +84,7 @@ class SandboxExceededError(Exception):
         super().__init__(limit)
 
 
-class SandboxFailedError(Exception):
+class SandboxFailedError(AuteurError):
     """The child failed for a reason that need not lie in its input: killed, or a bug of ours."""
 
 
@@ -145,7 +145,7 @@ def _variables(folder: Path) -> dict[str, str]:
     return kept | SET_VARIABLES | {"PYTHONPATH": path, "HOME": str(folder), "TMPDIR": str(folder)}
 
 
-class _EndedError(Exception):
+class _EndedError(AuteurError):
     """The child closed its end of a pipe."""
 
 

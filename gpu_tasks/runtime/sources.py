@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import requests
 
+from gpu_tasks.runtime.errors import AuteurError
+
 URL_TIMEOUT_SECONDS = (10, 30)
 WINDOW_BYTES = 8 * 1024**2
 """Asked for in one GET; what follows on is read from the same answer."""
@@ -16,7 +18,7 @@ MAX_READ_BYTES = 1024**2
 """Of one read."""
 
 
-class SourceLostError(Exception):
+class SourceLostError(AuteurError):
     """The bytes could not be read: it says nothing about the file."""
 
 

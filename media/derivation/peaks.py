@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gpu_tasks.mediakit.audio import RATE, Block, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.runtime.errors import EngineError
-from media.derivation.telling import now_and_then
+from media.derivation.progress import throttled
 
 MAX_PAIRS = 50_000
 PAIRS_PER_SECOND = (100, 50, 20, 10, 5, 2, 1)
@@ -30,12 +30,12 @@ def rate_of(duration_ms: int) -> int:
     return PAIRS_PER_SECOND[-1]
 
 
-def made(source: BinaryIO, duration_ms: int, tell: Callable[[float], None]) -> str | None:
+def make(source: BinaryIO, duration_ms: int, tell: Callable[[float], None]) -> str | None:
     """The document of ``peaks``, of an open file; None where there is no sound that decodes."""
     try:
         with open_media(source) as container:
             length = max(1, duration_ms or (container.duration or 0) * 1000 // av.time_base)
-            document = peaks(container, length, now_and_then(tell))
+            document = peaks(container, length, throttled(tell))
     except (EngineError, av.FFmpegError):
         return None
     return None if document is None else document.decode()
@@ -58,8 +58,11 @@ def peaks(
     except EngineError:
         return None
     document: dict[str, Any] = {
-        "version": 1, "pairs_per_second": rate, "length": pairs.length, "data": pairs.data(),
-    }  # fmt: skip
+        "version": 1,
+        "pairs_per_second": rate,
+        "length": pairs.length,
+        "data": pairs.data(),
+    }
     return json.dumps(document, separators=(",", ":")).encode()
 
 
@@ -88,6 +91,5 @@ class _Pairs:
         self.length = max(self.length, last + 1)
 
     def data(self) -> list[int]:
-        """All pairs in one list."""
         found: list[int] = self._extremes[: self.length].reshape(-1).tolist()
         return found

@@ -17,7 +17,7 @@ from av.container import InputContainer
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.runtime.errors import EngineError
 from media.derivation.frames import Picture, picture_in, pictures_at
-from media.derivation.telling import now_and_then
+from media.derivation.progress import throttled
 
 THUMBNAIL_SIDE = 640
 TILE_SIDE = 160
@@ -53,7 +53,7 @@ def interval_of(duration_ms: int) -> tuple[int, int]:
     return interval, max(1, math.ceil(duration_ms / interval))
 
 
-def made(
+def make(
     source: BinaryIO, duration_ms: int | None, tell: Callable[[float], None]
 ) -> dict[str, Any] | None:
     """What can be made of a film, or of a picture, which has no duration; None of what is neither.
@@ -66,7 +66,7 @@ def made(
                 thumbnail, strip = still(container), None
             else:
                 length = max(1, duration_ms or (container.duration or 0) * 1000 // av.time_base)
-                thumbnail, strip = of_film(container, length, now_and_then(tell))
+                thumbnail, strip = of_film(container, length, throttled(tell))
     except (EngineError, av.FFmpegError):
         return None
     return {

@@ -1,4 +1,4 @@
-"""One try at a media file: claim, have made what can be made, keep it."""
+"""One try to make the derivatives of a media file: claim, make, store."""
 
 import base64
 import logging
@@ -78,12 +78,13 @@ def derive(media: MediaFile, source: str, lease: Lease[MediaFile]) -> Derived:
 
     Raises ``UnavailableProblem``, ``SandboxFailedError`` and ``LeaseLostError``.
     """
-    told = media.metadata.get("has_audio", True)
-    has_sound = media.type == MediaType.AUDIO or (media.type == MediaType.VIDEO and told)
+    has_sound = media.type == MediaType.AUDIO or (
+        media.type == MediaType.VIDEO and media.metadata.get("has_audio", True)
+    )
     parts = ["pictures"] if media.type != MediaType.AUDIO else []
     parts += ["peaks"] if has_sound else []
     made = {
-        part: _made(part, media, source, lease, number / len(parts), (number + 1) / len(parts))
+        part: _make(part, media, source, lease, number / len(parts), (number + 1) / len(parts))
         for number, part in enumerate(parts)
     }
     pictures, peaks = made.get("pictures") or {}, made.get("peaks")
@@ -96,7 +97,7 @@ def derive(media: MediaFile, source: str, lease: Lease[MediaFile]) -> Derived:
     return derived
 
 
-def _made(
+def _make(
     part: str, media: MediaFile, source: str, lease: Lease[MediaFile], start: float, end: float
 ) -> Any:
     """One part of the work, from one share of it to another; the others are worth having alone."""
@@ -108,7 +109,7 @@ def _made(
 
     try:
         return look(
-            f"media.derivation.{part}:made",
+            f"media.derivation.{part}:make",
             source,
             limits=DECODING,
             tick=lambda: lease.renew(derivation_progress=share),

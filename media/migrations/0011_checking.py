@@ -7,9 +7,11 @@ from django.db import migrations, models
 from django.db.models import Q
 
 STATUSES = [
-    ("uploading", "Uploading"), ("checking", "Checking"), ("ready", "Ready"),
+    ("uploading", "Uploading"),
+    ("checking", "Checking"),
+    ("ready", "Ready"),
     ("rejected", "Rejected"),
-]  # fmt: skip
+]
 KNOWN = Q(status__in=["uploading", "checking", "ready", "rejected"])
 DUE_OR_OVER = Q(status="checking", check_at__isnull=False) | (
     ~Q(status="checking") & Q(check_at__isnull=True)

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import storages
 
+from gpu_tasks.runtime.errors import AuteurError
 from media.storage.multipart import StoredPart
 
 MAX_KEY_LENGTH = 512
@@ -31,11 +32,11 @@ class InvalidKey(SuspiciousFileOperation):
     """A key that none of our code makes: absolute, hidden, climbing out, or with odd characters."""
 
 
-class ObjectMissingError(Exception):
+class ObjectMissingError(AuteurError):
     """There is no object under this key."""
 
 
-class ObjectTooLargeError(Exception):
+class ObjectTooLargeError(AuteurError):
     """The object has more bytes than the caller is ready to read."""
 
 

@@ -1,4 +1,4 @@
-"""Whether a storage can do what we need of it, found out by doing it under a prefix of its own."""
+"""Checks whether a storage supports all that we need, by trying it under a prefix of its own."""
 
 import time
 import uuid
@@ -11,6 +11,7 @@ import requests
 from django.conf import settings
 from django.utils import timezone
 
+from gpu_tasks.runtime.errors import AuteurError
 from media.storage import STORAGE_ERRORS, ObjectMissingError, ObjectStorage
 
 TIMEOUT_SECONDS = 60
@@ -20,7 +21,7 @@ WRITERS = 8
 ONCE = {"If-None-Match": "*"}
 
 
-class UnfitStorageError(Exception):
+class UnfitStorageError(AuteurError):
     """What the storage did, and should not have done."""
 
 
@@ -46,7 +47,6 @@ class Trial:
     prefix: str
 
     def key(self, name: str) -> str:
-        """The key of one object of this trial."""
         return f"{self.prefix}/{name}"
 
 
@@ -86,8 +86,8 @@ def _put(url: str, content: bytes = b"x", /, **headers: str) -> int:
 def _objects(trial: Trial) -> str:
     key = trial.key("objects/one")
     trial.storage.write(key, b"12345", TYPE)
-    told = trial.storage.head(key)
-    _must((told.size_bytes, told.content_type) == (5, TYPE), f"HEAD tells {told}")
+    info = trial.storage.head(key)
+    _must((info.size_bytes, info.content_type) == (5, TYPE), f"HEAD says {info}")
     _must(trial.storage.read(key, 5) == b"12345", "GET answers other bytes")
     listed = [one.key for one in trial.storage.objects(trial.key("objects/"))]
     _must(listed == [key], f"the listing holds {listed}")
@@ -113,19 +113,19 @@ def _parts(trial: Trial) -> str:
         _must(status == 200, f"a part was answered with {status}")
     parts = storage.stored_parts(key, upload)
     sizes = [part.size_bytes for part in parts]
-    _must(sizes == [PART_BYTES, 1], f"parts of {sizes} bytes are told")
+    _must(sizes == [PART_BYTES, 1], f"parts of {sizes} bytes are listed")
     storage.join_parts(key, upload, parts)
     _must(storage.head(key).size_bytes == PART_BYTES + 1, "the joined object has another size")
-    return "begun, sent by signed URLs, told, joined"
+    return "begun, sent by signed URLs, listed, joined"
 
 
 def _unfinished(trial: Trial) -> str:
     storage, key = trial.storage, trial.key("unfinished")
     upload = storage.begin_parts(key, content_type=TYPE)
-    told = storage.unfinished(before=timezone.now() + timedelta(minutes=1))
+    listed = storage.unfinished(before=timezone.now() + timedelta(minutes=1))
     storage.abort_parts(key, upload)
-    _must(any(upload in name for name in told), "uploads that nobody finishes are not told")
-    return "told, given up"
+    _must(any(upload in name for name in listed), "uploads that nobody finishes are not listed")
+    return "listed, aborted"
 
 
 def _signed(trial: Trial) -> str:
@@ -187,11 +187,11 @@ def _lets_put(url: str, origin: str) -> bool:
         "Access-Control-Request-Method": "PUT",
         "Access-Control-Request-Headers": "content-type,if-none-match",
     }
-    told = requests.options(url, headers=asked, timeout=TIMEOUT_SECONDS).headers
+    headers = requests.options(url, headers=asked, timeout=TIMEOUT_SECONDS).headers
     return (
-        told.get("Access-Control-Allow-Origin") in (origin, "*")
-        and "PUT" in told.get("Access-Control-Allow-Methods", "")
-        and "if-none-match" in told.get("Access-Control-Allow-Headers", "").lower()
+        headers.get("Access-Control-Allow-Origin") in (origin, "*")
+        and "PUT" in headers.get("Access-Control-Allow-Methods", "")
+        and "if-none-match" in headers.get("Access-Control-Allow-Headers", "").lower()
     )
 
 

@@ -14,6 +14,7 @@ from typing import BinaryIO
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage
 
+from gpu_tasks.runtime.errors import AuteurError
 from media.storage import (
     InvalidKey,
     ObjectInfo,
@@ -33,10 +34,10 @@ CHUNK_BYTES = 256 * 1024
 UNKNOWN_CONTENT_TYPE = "application/octet-stream"
 
 
-Placing = Callable[[], AbstractContextManager[object]]
+Guard = Callable[[], AbstractContextManager[object]]
 
 
-class ObjectExistsError(Exception):
+class ObjectExistsError(AuteurError):
     """The object may be written once, and was."""
 
 
@@ -60,7 +61,6 @@ class SignedFileSystemStorage(FileSystemStorage):
         once: bool = False,
         expires: int | None = None,
     ) -> str:
-        """A URL to PUT one object to (see ``ObjectStorage``)."""
         return self.urls.sign(
             "PUT",
             key,
@@ -73,7 +73,6 @@ class SignedFileSystemStorage(FileSystemStorage):
     def presigned_get(
         self, key: str, *, filename: str | None = None, expires: int | None = None
     ) -> str:
-        """A URL to GET the object from (see ``ObjectStorage``)."""
         return self.urls.sign("GET", key, expires=_seconds(expires), filename=filename)
 
     def url(self, name: str | None) -> str:
@@ -81,18 +80,15 @@ class SignedFileSystemStorage(FileSystemStorage):
         return self.presigned_get(name or "")
 
     def probe_source(self, key: str) -> str:
-        """The object's own path."""
         return str(self._path(OBJECTS, key))
 
     def head(self, key: str) -> ObjectInfo:
-        """Size and content type; raises ``ObjectMissingError``."""
         path = self._path(OBJECTS, key)
         if not path.is_file():
             raise ObjectMissingError
         return ObjectInfo(size_bytes=path.stat().st_size, content_type=self._content_type(key))
 
     def read(self, key: str, max_bytes: int) -> bytes:
-        """A small object whole; raises ``ObjectMissingError`` and ``ObjectTooLargeError``."""
         with self.open_object(key) as file:
             content = file.read(max_bytes + 1)
         if len(content) > max_bytes:
@@ -100,16 +96,13 @@ class SignedFileSystemStorage(FileSystemStorage):
         return content
 
     def write(self, key: str, content: bytes, content_type: str) -> None:
-        """Store a small object, in place of an older one."""
         self.receive(key, [content], content_type=content_type)
 
     def delete(self, name: str) -> None:
-        """Remove the object; one that is not there is no error."""
         for kind in (OBJECTS, CONTENT_TYPES):
             self._path(kind, name).unlink(missing_ok=True)
 
     def begin_parts(self, key: str, *, content_type: str) -> str:
-        """Begin an object that comes in parts (see ``ObjectStorage``)."""
         checked_key(key)
         upload_id = uuid.uuid4().hex
         folder = self._parts_folder(upload_id)
@@ -126,7 +119,6 @@ class SignedFileSystemStorage(FileSystemStorage):
         size_bytes: int,
         expires: int | None = None,
     ) -> str:
-        """A URL to PUT one part to (see ``ObjectStorage``)."""
         return self.urls.sign(
             "PUT",
             key,
@@ -137,7 +129,6 @@ class SignedFileSystemStorage(FileSystemStorage):
         )
 
     def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
-        """The parts that have arrived, by number; ``ObjectMissingError`` if the upload is over."""
         checked_key(key)
         folder = self._parts_folder(upload_id)
         try:
@@ -153,7 +144,6 @@ class SignedFileSystemStorage(FileSystemStorage):
         return [StoredPart(number, size, "") for number, size in sorted(files.items())]
 
     def join_parts(self, key: str, upload_id: str, parts: Sequence[StoredPart], /) -> None:
-        """Make the object of these parts; ``ObjectMissingError`` if the upload is over."""
         checked_key(key)
         folder = self._parts_folder(upload_id)
         try:
@@ -168,7 +158,6 @@ class SignedFileSystemStorage(FileSystemStorage):
         _remove_at_once(folder)
 
     def abort_parts(self, key: str, upload_id: str, /) -> None:
-        """Remove what has arrived; an upload that is over is no error."""
         checked_key(key)
         _remove_at_once(self._parts_folder(upload_id))
 
@@ -178,27 +167,25 @@ class SignedFileSystemStorage(FileSystemStorage):
         number: int,
         chunks: Iterable[bytes],
         *,
-        placing: Placing = nullcontext,
+        guard: Guard = nullcontext,
     ) -> None:
         """Store a part, in place of an older one; ``ObjectMissingError`` if the upload is over."""
         folder = self._parts_folder(upload_id)
         if not folder.is_dir():
             raise ObjectMissingError
-        with self._incoming(chunks) as body, placing():
+        with self._incoming(chunks) as body, guard():
             try:
                 body.replace(folder / str(number))
             except FileNotFoundError as exc:
                 raise ObjectMissingError from exc
 
     def objects(self, prefix: str) -> list[StoredObject]:
-        """All objects in a folder and those below it (see ``ObjectStorage``)."""
         folder = self._path(OBJECTS, prefix.removesuffix("/"))
         return [
             self._stored(path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()
         ]
 
     def page(self, after: str, limit: int) -> list[StoredObject]:
-        """Objects of the whole storage after a key (see ``ObjectStorage``)."""
         found = []
         for path in islice(_files_after(self.root / OBJECTS, "", after), limit):
             with suppress(FileNotFoundError):  # removed meanwhile
@@ -213,7 +200,6 @@ class SignedFileSystemStorage(FileSystemStorage):
         )
 
     def unfinished(self, *, before: datetime) -> list[str]:
-        """Names of files that a process wrote to until it was killed, and of uploads in parts."""
         names = []
         for kind in (INCOMING, PARTS):
             with suppress(FileNotFoundError), os.scandir(self.root / kind) as entries:
@@ -224,7 +210,6 @@ class SignedFileSystemStorage(FileSystemStorage):
         return names
 
     def remove_unfinished(self, name: str, /) -> bool:
-        """Remove such a file or upload; False if it is gone already."""
         path = self.root / checked_key(name)
         try:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -251,18 +236,18 @@ class SignedFileSystemStorage(FileSystemStorage):
         *,
         content_type: str,
         once: bool = False,
-        placing: Placing = nullcontext,
+        guard: Guard = nullcontext,
     ) -> None:
-        """Store what ``chunks`` yield; if they or ``placing`` raise, nothing is stored.
+        """Store what ``chunks`` yield; if they or ``guard`` raise, nothing is stored.
 
-        The object appears inside ``placing``. Raises ``ObjectExistsError`` where ``once`` forbids
+        The object appears inside ``guard``. Raises ``ObjectExistsError`` where ``once`` forbids
         to replace an object.
         """
         path = self._path(OBJECTS, key)
         if once and path.exists():
             raise ObjectExistsError
         kind = [content_type.encode()]
-        with self._incoming(chunks) as body, self._incoming(kind) as label, placing():
+        with self._incoming(chunks) as body, self._incoming(kind) as label, guard():
             self._place(label, self._path(CONTENT_TYPES, key))
             self._place(body, path, once=once)
 

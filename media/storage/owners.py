@@ -1,4 +1,4 @@
-"""Whose objects are whose: rows say which keys they name, and which they expect bytes for.
+"""Who owns an object: tables say which keys their rows name, and where they expect an upload.
 
 Keys begin with ``users/<user>/<room>/``. The apps above register the owners of their rooms in
 ``AppConfig.ready``; what lies in no room of theirs is not ours, and left alone.

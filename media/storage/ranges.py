@@ -3,10 +3,12 @@
 import re
 from dataclasses import dataclass
 
+from gpu_tasks.runtime.errors import AuteurError
+
 ONE_RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.ASCII | re.IGNORECASE)
 
 
-class NotSatisfiableError(Exception):
+class NotSatisfiableError(AuteurError):
     """The range begins after the end."""
 
 
@@ -19,7 +21,6 @@ class ByteRange:
 
     @property
     def length(self) -> int:
-        """How many bytes they are."""
         return self.end - self.start + 1
 
 

@@ -51,7 +51,6 @@ class PresignedS3Storage(S3Storage):
         self.client_config = self.client_config.merge(TRANSPORT)
 
     def get_default_settings(self) -> dict[str, Any]:
-        """django-storages' options and ours."""
         return super().get_default_settings() | {"public_endpoint_url": None}
 
     @cached_property
@@ -74,7 +73,6 @@ class PresignedS3Storage(S3Storage):
         once: bool = False,
         expires: int | None = None,
     ) -> str:
-        """A URL to PUT one object to (see ``ObjectStorage``)."""
         bound: dict[str, Any] = {"ContentType": content_type}
         if size_bytes is not None:
             bound["ContentLength"] = size_bytes
@@ -85,7 +83,6 @@ class PresignedS3Storage(S3Storage):
     def presigned_get(
         self, key: str, *, filename: str | None = None, expires: int | None = None
     ) -> str:
-        """A URL to GET the object from (see ``ObjectStorage``)."""
         disposition = attachment(filename)
         return self._sign(
             self.signer, "get_object", key, expires, ResponseContentDisposition=disposition
@@ -96,7 +93,6 @@ class PresignedS3Storage(S3Storage):
         return self._sign(self.client, "get_object", key, None)
 
     def head(self, key: str) -> ObjectInfo:
-        """Size and content type; raises ``ObjectMissingError``."""
         try:
             found = self.client.head_object(Bucket=self.bucket_name, Key=checked_key(key))
         except ClientError as exc:
@@ -104,7 +100,6 @@ class PresignedS3Storage(S3Storage):
         return ObjectInfo(size_bytes=found["ContentLength"], content_type=found["ContentType"])
 
     def read(self, key: str, max_bytes: int) -> bytes:
-        """A small object whole; raises ``ObjectMissingError`` and ``ObjectTooLargeError``."""
         try:
             found = self.client.get_object(Bucket=self.bucket_name, Key=checked_key(key))
         except ClientError as exc:
@@ -115,17 +110,14 @@ class PresignedS3Storage(S3Storage):
             return body.read()
 
     def write(self, key: str, content: bytes, content_type: str) -> None:
-        """Store a small object, in place of an older one."""
         self.client.put_object(
             Bucket=self.bucket_name, Key=checked_key(key), Body=content, ContentType=content_type
         )
 
     def delete(self, name: str) -> None:
-        """Remove the object; one that is not there is no error."""
         self.client.delete_object(Bucket=self.bucket_name, Key=checked_key(name))
 
     def begin_parts(self, key: str, *, content_type: str) -> str:
-        """Begin an object that comes in parts (see ``ObjectStorage``)."""
         begun = self.client.create_multipart_upload(
             Bucket=self.bucket_name, Key=checked_key(key), ContentType=content_type
         )
@@ -140,12 +132,10 @@ class PresignedS3Storage(S3Storage):
         size_bytes: int,
         expires: int | None = None,
     ) -> str:
-        """A URL to PUT one part to (see ``ObjectStorage``)."""
         bound = {"UploadId": upload_id, "PartNumber": number, "ContentLength": size_bytes}
         return self._sign(self.signer, "upload_part", key, seconds_to_write(expires), **bound)
 
     def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
-        """The parts that have arrived, by number; ``ObjectMissingError`` if the upload is over."""
         pages = self.client.get_paginator("list_parts").paginate(
             Bucket=self.bucket_name, Key=checked_key(key), UploadId=upload_id
         )
@@ -156,7 +146,6 @@ class PresignedS3Storage(S3Storage):
         return [StoredPart(part["PartNumber"], part["Size"], part["ETag"]) for part in found]
 
     def join_parts(self, key: str, upload_id: str, parts: Sequence[StoredPart], /) -> None:
-        """Make the object of these parts; ``ObjectMissingError`` if the upload is over."""
         try:
             self.client.complete_multipart_upload(
                 Bucket=self.bucket_name,
@@ -170,12 +159,10 @@ class PresignedS3Storage(S3Storage):
             raise _translated(exc) from exc
 
     def abort_parts(self, key: str, upload_id: str, /) -> None:
-        """Remove what has arrived; an upload that is over is no error."""
         with suppress(ObjectMissingError):
             self._abort(key, upload_id)
 
     def objects(self, prefix: str) -> list[StoredObject]:
-        """All objects whose keys begin so, a thousand a request (see ``ObjectStorage``)."""
         folder = f"{checked_key(prefix.removesuffix('/'))}/"
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket_name, Prefix=folder
@@ -183,13 +170,11 @@ class PresignedS3Storage(S3Storage):
         return [_stored(found) for page in pages for found in page.get("Contents", ())]
 
     def page(self, after: str, limit: int) -> list[StoredObject]:
-        """Objects of the whole bucket after a key, by one request (see ``ObjectStorage``)."""
         beginning: dict[str, Any] = {"StartAfter": after} if after else {}
         found = self.client.list_objects_v2(Bucket=self.bucket_name, MaxKeys=limit, **beginning)
         return [_stored(one) for one in found.get("Contents", ())]
 
     def unfinished(self, *, before: datetime) -> list[str]:
-        """Names of uploads in parts that began before then."""
         pages = self.client.get_paginator("list_multipart_uploads").paginate(
             Bucket=self.bucket_name
         )
@@ -201,7 +186,6 @@ class PresignedS3Storage(S3Storage):
         ]
 
     def remove_unfinished(self, name: str, /) -> bool:
-        """Remove such an upload; False if it is gone already."""
         upload_id, _, key = name.partition(" ")
         try:
             self._abort(key, upload_id)

@@ -130,7 +130,7 @@ class SignedObjectView(APIView):
                 headers={"Content-Range": f"bytes */{info.size_bytes}"},
             )
         whole = ByteRange(0, info.size_bytes - 1)
-        response = _answer(request, file, part or whole)
+        response = _response(request, file, part or whole)
         if part is not None:
             response.status_code = 206
             response["Content-Range"] = f"bytes {part.start}-{part.end}/{info.size_bytes}"
@@ -146,24 +146,24 @@ def _storage() -> SignedFileSystemStorage:
 
 def _receive(storage: SignedFileSystemStorage, grant: Grant, body: Iterator[bytes]) -> None:
     # Held while the object appears: who deletes the row removes the object afterwards.
-    def placing() -> AbstractContextManager[int]:
+    def guard() -> AbstractContextManager[int]:
         return expected(grant.key)
 
     if grant.upload_id is not None and grant.part_number is not None:
-        storage.receive_part(grant.upload_id, grant.part_number, body, placing=placing)
+        storage.receive_part(grant.upload_id, grant.part_number, body, guard=guard)
         return
     content_type = grant.content_type or UNKNOWN_CONTENT_TYPE
-    storage.receive(grant.key, body, content_type=content_type, once=grant.once, placing=placing)
+    storage.receive(grant.key, body, content_type=content_type, once=grant.once, guard=guard)
 
 
 def _checked_length(request: Request, grant: Grant, most: int) -> int:
     # Of a part no type is signed: that of the whole is known.
     if grant.upload_id is None and request.headers.get("Content-Type") != grant.content_type:
         raise ContentTypeMismatchProblem
-    told = request.headers.get("Content-Length", "")
-    if not told.isdecimal():
+    declared = request.headers.get("Content-Length", "")
+    if not declared.isdecimal():
         raise LengthRequiredProblem
-    length = int(told)
+    length = int(declared)
     if length > min(_most(grant), most):
         raise FileTooLargeProblem
     if grant.size_bytes is not None and length < grant.size_bytes:
@@ -203,11 +203,10 @@ class FilePart:
             yield chunk
 
     def close(self) -> None:
-        """Close the file."""
         self.file.close()
 
 
-def _answer(request: Request, file: BinaryIO, part: ByteRange) -> HttpResponseBase:
+def _response(request: Request, file: BinaryIO, part: ByteRange) -> HttpResponseBase:
     response: HttpResponseBase
     if request.method == "HEAD":
         file.close()

@@ -64,9 +64,17 @@ class VoiceSerializer(serializers.ModelSerializer[VoiceClone]):
     class Meta:
         model = VoiceClone
         fields = (
-            "id", "name", "status", "rejected", "sample_duration_ms", "speech_duration_ms",
-            "consent_statement", "consented_at", "created_at", "preview_url",
-        )  # fmt: skip
+            "id",
+            "name",
+            "status",
+            "rejected",
+            "sample_duration_ms",
+            "speech_duration_ms",
+            "consent_statement",
+            "consented_at",
+            "created_at",
+            "preview_url",
+        )
         read_only_fields = fields
 
     def get_rejected(self, voice: VoiceClone) -> str | None:
@@ -74,7 +82,6 @@ class VoiceSerializer(serializers.ModelSerializer[VoiceClone]):
         return voice.rejection or None
 
     def get_preview_url(self, voice: VoiceClone) -> str | None:
-        """A signed URL."""
         if voice.status != MediaStatus.READY:
             return None
         return object_storage().presigned_get(voice.sample_r2_key, filename=voice.filename or None)

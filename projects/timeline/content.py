@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gpu_tasks.runtime.errors import AuteurError
+
 Clip = Mapping[str, Any]
 Track = Mapping[str, Any]
 Segment = Mapping[str, Any]
@@ -16,7 +18,7 @@ Effect = Mapping[str, Any]
 PERMILLE = 1000
 
 
-class EditError(Exception):
+class EditError(AuteurError):
     """An edit cannot be made: ``field`` of the operation, a stable ``code``, a sentence."""
 
     def __init__(self, field: str, code: str, detail: str) -> None:

@@ -19,7 +19,7 @@ OTHER_SECRET = "another-secret-of-thirty-two-bytes!"
 @pytest.fixture(autouse=True)
 def three_failures(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.UNAUTHENTICATED_RATE_LIMIT = "3/minute"
-    monkeypatch.setattr(authentication, "_good", authentication._Good(2))
+    monkeypatch.setattr(authentication, "_good", authentication._GoodTokens(2))
 
 
 class Visitor:
@@ -107,7 +107,7 @@ def test_with_redis_away_nobody_is_refused_and_one_wait_is_all(
 
 
 def test_only_the_latest_good_tokens_are_kept() -> None:
-    good = authentication._Good(2)
+    good = authentication._GoodTokens(2)
     for digest in (b"1", b"2", b"1", b"3"):
-        good.keep(digest)
+        good.remember(digest)
     assert [digest in good for digest in (b"1", b"2", b"3")] == [True, False, True]

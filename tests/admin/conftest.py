@@ -108,9 +108,16 @@ def staff_with(make_user, browser_of) -> Callable[..., Browser]:
 @pytest.fixture
 def viewer(staff_with) -> Browser:
     """Staff who may see everything and change nothing."""
-    models_ = ("accounts.user", "accounts.subscription", "credits.credits", "jobs.job",
-               "credits.credittransaction", "projects.project", "media.mediafile",
-               "media.voiceclone")  # fmt: skip
+    models_ = (
+        "accounts.user",
+        "accounts.subscription",
+        "credits.credits",
+        "jobs.job",
+        "credits.credittransaction",
+        "projects.project",
+        "media.mediafile",
+        "media.voiceclone",
+    )
     return staff_with(*(name.replace(".", ".view_") for name in models_))
 
 

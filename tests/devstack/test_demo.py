@@ -167,12 +167,6 @@ SAMPLE = str(demo.RECORDING)
     ("options", "said"),
     [
         (("--feature", "phrenology"), "No feature phrenology: there are audio-generation, compr"),
-        (("--feature", "all", "--file", SAMPLE), "Files of your own go with one feature"),
-        (("--feature", "tts", "--file", SAMPLE), "Too many files for tts: it takes none, not 1."),
-        (
-            ("--feature", "video-query", "--file", SAMPLE, "--file", SAMPLE),
-            "Too many files for video-query: it takes 1, not 2. Files go with compression (1), ",
-        ),
         (("--file", SAMPLE, "--file", SAMPLE), "The main job takes one file"),
     ],
 )
@@ -186,20 +180,29 @@ def test_what_cannot_be_shown_is_refused_before_anything_starts(
     assert not (tmp_path / "var").exists()
 
 
-def test_features_and_files_that_fit_are_known() -> None:
+def test_features_and_files_that_fit_are_known_and_others_refused() -> None:
     known = offer.features()
     assert offer.checked(known, "tts", []) == [known["tts"]]
     assert offer.checked(known, "lip-sync", [Path("a"), Path("b")]) == [known["lip-sync"]]
     assert offer.checked(known, offer.ALL, []) == list(known.values())
     assert offer.places(known["render"]) == len(known["render"]["example"]["project_id"])
+    for wanted, files, why in (
+        (offer.ALL, 1, "Files of your own go with one feature"),
+        ("tts", 1, "Too many files for tts: it takes none, not 1."),
+        ("video-query", 2, r"it takes 1, not 2\. Files go with compression \(1\), "),
+    ):
+        with pytest.raises(StackError, match=why):
+            offer.checked(known, wanted, [Path(SAMPLE)] * files)
 
 
 def test_an_answer_shows_its_evidence(screen: Screen, shown: io.StringIO) -> None:
     screen.evidence([{"start_ms": 0, "end_ms": 61_500, "kind": "cut", "detail": "A new [shot]."}])
     [line] = [line for line in shown.getvalue().splitlines() if "shot" in line]
     assert [cell.strip() for cell in line.strip("│").split("│")] == [
-        "00:00.0 – 01:01.5", "cut", "A new [shot].",
-    ]  # fmt: skip
+        "00:00.0 – 01:01.5",
+        "cut",
+        "A new [shot].",
+    ]
 
 
 def test_a_job_says_why_it_ended() -> None:

@@ -39,8 +39,11 @@ def test_one_answer_per_job_in_order(api, user, make_media):
     assert answer.status_code == 202
     told = answer.json()["jobs"]
     assert [(job["status"], job["credits_cost"]) for job in told] == [
-        ("pending", 3), ("pending", 5), ("pending", 0), ("pending", 4),
-    ]  # fmt: skip
+        ("pending", 3),
+        ("pending", 5),
+        ("pending", 0),
+        ("pending", 4),
+    ]
     jobs = {str(job.pk): job for job in Job.objects.all()}
     assert [jobs[job["job_id"]].type for job in told] == ["noop", "transcription", "noop", "noop"]
     assert jobs[told[1]["job_id"]].media_ids == [media.pk]
@@ -51,8 +54,11 @@ def test_each_job_has_its_usage_row_and_the_chain_holds(api, user):
     told = submit(api, noop(3), noop(0), noop(5), noop(2)).json()["jobs"]
     rows = CreditTransaction.objects.filter(user=user).order_by("seq")
     assert [(row.seq, row.amount, row.balance_after) for row in rows] == [
-        (1, 100, 100), (2, -3, 97), (3, -5, 92), (4, -2, 90),
-    ]  # fmt: skip
+        (1, 100, 100),
+        (2, -3, 97),
+        (3, -5, 92),
+        (4, -2, 90),
+    ]
     assert [str(row.job_id) for row in rows[1:]] == [told[n]["job_id"] for n in (0, 2, 3)]
     assert ledger.balance_of(user_id=user.pk) == 90
 

@@ -40,9 +40,13 @@ def test_every_declared_feature_is_offered_by_itself(api, offered):
     stills = offered()["stills"]
     assert (stills["price"]["credits"], stills["price"]["unit"]) == (3, "count")
     assert stills["parameters"]["count"] == {
-        "type": "integer", "required": False, "description": "", "default": 1,
-        "min_value": 1, "max_value": 4,
-    }  # fmt: skip
+        "type": "integer",
+        "required": False,
+        "description": "",
+        "default": 1,
+        "min_value": 1,
+        "max_value": 4,
+    }
     assert offered()["video_generation"]["plan"] == "pro"
 
 
@@ -99,10 +103,15 @@ def test_limits_are_those_of_the_settings(offered, settings):
     settings.CPU_LIMIT, settings.MAX_UPLOAD_BYTES = 7, 1000
     limits = offered()["render"]["limits"]
     assert limits == {
-        "run_seconds": 3600, "wait_seconds": 6 * 3600, "in_flight": 7, "in_flight_per_user": 3,
-        "in_flight_per_user_by_plan": {"pro": 20}, "input_bytes": 1000, "output_bytes": 1000,
+        "run_seconds": 3600,
+        "wait_seconds": 6 * 3600,
+        "in_flight": 7,
+        "in_flight_per_user": 3,
+        "in_flight_per_user_by_plan": {"pro": 20},
+        "input_bytes": 1000,
+        "output_bytes": 1000,
         "longest_ms": 4 * 3600 * 1000,
-    }  # fmt: skip
+    }
 
 
 def test_who_has_it_is_told_so(api, settings):

@@ -70,8 +70,13 @@ class TestEstimate:
         body = answer.json()
         assert answer.status_code == 200
         assert set(body) == {
-            "credits", "price_version", "quote_id", "expires_at", "seconds_p50", "seconds_p90",
-        }  # fmt: skip
+            "credits",
+            "price_version",
+            "quote_id",
+            "expires_at",
+            "seconds_p50",
+            "seconds_p90",
+        }
         assert (body["credits"], body["seconds_p50"], body["seconds_p90"]) == (5, None, None)
         lifetime = datetime.fromisoformat(body["expires_at"]) - before
         assert timedelta(minutes=14, seconds=58) < lifetime <= timedelta(minutes=15, seconds=1)

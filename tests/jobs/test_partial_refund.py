@@ -104,8 +104,10 @@ def test_a_client_sees_it(api, make_noop):
     complete(finalizing(job, 4))
     body = api.get(f"/jobs/{job.pk}").json()
     assert (body["status"], body["credits_cost"], body["credits_refunded"]) == (
-        "completed", 16, True,
-    )  # fmt: skip
+        "completed",
+        16,
+        True,
+    )
 
 
 @pytest.mark.parametrize("status", ["pending", "processing"])

@@ -67,9 +67,17 @@ class Witness:
     """Remembers how jobs ended, to see that they stay so."""
 
     COLUMNS = (
-        "status", "credits_cost", "credits_refunded", "output_data", "error_code",
-        "error_message", "progress", "attempt_id", "completed_at", "wake_at",
-    )  # fmt: skip
+        "status",
+        "credits_cost",
+        "credits_refunded",
+        "output_data",
+        "error_code",
+        "error_message",
+        "progress",
+        "attempt_id",
+        "completed_at",
+        "wake_at",
+    )
 
     def __init__(self) -> None:
         self._ended: dict[Any, Any] = {}

@@ -28,9 +28,11 @@ def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
     return (
-        struct.pack(">I", len(content)) + kind + content
+        struct.pack(">I", len(content))
+        + kind
+        + content
         + struct.pack(">I", zlib.crc32(kind + content))
-    )  # fmt: skip
+    )
 
 
 def png_with_text(size: int) -> bytes:

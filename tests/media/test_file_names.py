@@ -6,9 +6,19 @@ from media.file_names import DEVICES, MAX_BYTES, attachment, portable
 from media.results import name_for_people
 
 KEPT = [
-    "film.mp4", "Fête, 1 & 2 (final) [b]'s.tar.gz", "фильм.mov", "映画.mp4", "👩‍👩‍👧.png", "film",
-    "console.log", "com10.txt", "common.mp4", "a  b.mp4", "version 1.2 of ours", "..a..b.mp4"[2:],
-]  # fmt: skip
+    "film.mp4",
+    "Fête, 1 & 2 (final) [b]'s.tar.gz",
+    "фильм.mov",
+    "映画.mp4",
+    "👩‍👩‍👧.png",
+    "film",
+    "console.log",
+    "com10.txt",
+    "common.mp4",
+    "a  b.mp4",
+    "version 1.2 of ours",
+    "..a..b.mp4"[2:],
+]
 
 
 @pytest.mark.parametrize("name", KEPT)

@@ -122,9 +122,13 @@ def a_result(running: Any) -> Case:
 def a_local_call(running: Any) -> Case:
     attempt, key = running(RESULT)
     LocalCall.objects.create(
-        attempt_id=attempt.pk, function="tts", engine="draft", queue="gpu.cpu", payload={},
+        attempt_id=attempt.pk,
+        function="tts",
+        engine="draft",
+        queue="gpu.cpu",
+        payload={},
         state=LocalCallState.RUNNING,
-    )  # fmt: skip
+    )
     return Case(key, lambda: lifecycle.requeue_job(job_id=attempt.job_id, by="staff"))
 
 
@@ -164,9 +168,16 @@ def turn() -> int:
 
 
 ALL = [
-    "upload", "project", "media", "derivative", "voice", "job result", "local call", "stretch",
+    "upload",
+    "project",
+    "media",
+    "derivative",
+    "voice",
+    "job result",
+    "local call",
+    "stretch",
     "timeline",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("case", ALL, indirect=True)
@@ -306,10 +317,15 @@ def strewn(
         (owned if kept else lost).update([media.r2_key, thumbnail])
         (owned if kept and not done else lost).add(peaks)
         voice = VoiceClone.objects.create(
-            user=user, name="Mine", status=status, check_at=check_at,
-            consent_statement="Yes", consented_at=Now(),
-            file_size_bytes=3, sample_r2_key=f"users/{user.pk}/voices/{uuid.uuid4()}/sample.wav",
-        )  # fmt: skip
+            user=user,
+            name="Mine",
+            status=status,
+            check_at=check_at,
+            consent_statement="Yes",
+            consented_at=Now(),
+            file_size_bytes=3,
+            sample_r2_key=f"users/{user.pk}/voices/{uuid.uuid4()}/sample.wav",
+        )
         (owned if kept else lost).add(voice.sample_r2_key)
         lost.add(f"users/{uuid.uuid4()}/{dice.choice(['media', 'voices', 'jobs', 'renders'])}/x/y")
     for cancelled in (False, True):
@@ -331,9 +347,14 @@ def strewn(
     indirect=["storage"],
 )
 def test_nothing_that_is_owned_is_ever_removed(
-    seed: int, storage: ObjectStorage, user: User, running: Any, make_media: Any,
-    monkeypatch: pytest.MonkeyPatch, all_is_old: None,
-) -> None:  # fmt: skip
+    seed: int,
+    storage: ObjectStorage,
+    user: User,
+    running: Any,
+    make_media: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    all_is_old: None,
+) -> None:
     dice = random.Random(seed)
     owned, lost = strewn(dice, user, running, make_media)
     for key in dice.sample(sorted(owned | lost), len(owned | lost)):

@@ -92,7 +92,17 @@ REORDERED = {
     "x265": ("mp4", "-c:v", "libx265", "-bf", "4", "-x265-params", "log-level=none"),
     "transport stream": ("ts", "-c:v", "libx264"),
     "MPEG-2": ("mpg", "-c:v", "mpeg2video", "-bf", "2"),
-    "VP8": ("webm", "-c:v", "libvpx", "-auto-alt-ref", "1", "-lag-in-frames", "16"),
+    "VP8": (
+        "webm",
+        "-c:v",
+        "libvpx",
+        "-auto-alt-ref",
+        "1",
+        "-lag-in-frames",
+        "16",
+        "-cpu-used",
+        "5",
+    ),
     "VP9": ("webm", "-c:v", "libvpx-vp9", "-auto-alt-ref", "1", "-deadline", "realtime"),
     "AV1": ("mkv", "-c:v", "libsvtav1", "-preset", "12"),
 }
@@ -130,9 +140,13 @@ def test_a_variable_rate_of_frames_that_are_stored_in_another_order(
 )
 def test_colour_and_depth(saved: Callable[..., str], transfer: int, name: str, hdr: bool) -> None:
     content = film(
-        [halves(40, 220)] * 3, codec="libx265", pix_fmt="yuv420p10le",
-        color_trc=transfer, color_primaries=9, colorspace=9,
-    )  # fmt: skip
+        [halves(40, 220)] * 3,
+        codec="libx265",
+        pix_fmt="yuv420p10le",
+        color_trc=transfer,
+        color_primaries=9,
+        colorspace=9,
+    )
     metadata = probe(saved(content)).metadata
     assert metadata["bit_depth"] == 10
     assert (metadata["color_primaries"], metadata["color_transfer"]) == ("bt2020", name)

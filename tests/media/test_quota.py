@@ -60,9 +60,12 @@ def test_what_counts(make_media: Make, user: User, make_user: Callable[..., User
         [(5, MediaStatus.UPLOADING), (None, MediaStatus.UPLOADING), (7, MediaStatus.REJECTED)]
     ):
         VoiceClone.objects.create(
-            user=user, name="Mine", status=status, file_size_bytes=size_bytes,
+            user=user,
+            name="Mine",
+            status=status,
+            file_size_bytes=size_bytes,
             sample_r2_key=f"users/{user.pk}/voices/{number}/sample.wav",
-        )  # fmt: skip
+        )
     assert quota.used_by(user.pk) == 4026
 
 

@@ -33,7 +33,7 @@ def age(media: MediaFile, by: timedelta) -> None:
 @pytest.fixture
 def kept(settings: Settings) -> timedelta:
     """How long an upload may wait for its confirmation."""
-    return timedelta(seconds=settings.PRESIGNED_URL_SECONDS) + sweeping.UNCONFIRMED_KEPT
+    return timedelta(seconds=settings.PRESIGNED_URL_SECONDS) + sweeping.UNCONFIRMED_LIFETIME
 
 
 def test_uploads_never_confirmed_go_with_their_objects(

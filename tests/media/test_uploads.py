@@ -54,8 +54,14 @@ class TestAsking:
         answer = ask("Mein Urlaub ☀.MP4", "video/mp4", 1234)
 
         assert set(answer) == {
-            "media_id", "upload_url", "method", "headers", "expires_at", "part_size_bytes", "parts",
-        }  # fmt: skip
+            "media_id",
+            "upload_url",
+            "method",
+            "headers",
+            "expires_at",
+            "part_size_bytes",
+            "parts",
+        }
         assert (answer["part_size_bytes"], answer["parts"]) == (None, None)
         assert answer["method"] == "PUT"
         assert answer["headers"] == {"Content-Type": "video/mp4", "If-None-Match": "*"}
@@ -90,9 +96,20 @@ class TestAsking:
 
     @pytest.mark.parametrize(
         "told",
-        ["text/html", "image/svg+xml", "application/pdf", "application/vnd.apple.mpegurl", "video/",
-         "video", "video/*", "*/*", ";", "application/octet-stream", "video/mp4, text/html"],
-    )  # fmt: skip
+        [
+            "text/html",
+            "image/svg+xml",
+            "application/pdf",
+            "application/vnd.apple.mpegurl",
+            "video/",
+            "video",
+            "video/*",
+            "*/*",
+            ";",
+            "application/octet-stream",
+            "video/mp4, text/html",
+        ],
+    )
     def test_content_types_that_are_not_taken(self, refuse: Any, told: str) -> None:
         status, problem = refuse(content_type=told)
         assert (status, problem["code"]) == (415, "unsupported_media_type")
@@ -135,9 +152,24 @@ class TestAsking:
 
     @pytest.mark.parametrize(
         "told",
-        ["", " ", "/", "a/", "..", "a/..", ".", "a" * 256, "a\x01.mp4", "a\nb.mp4", "a\x7f",
-         "\x1b[0m", None, ["a"], {"a": 1}],
-    )  # fmt: skip
+        [
+            "",
+            " ",
+            "/",
+            "a/",
+            "..",
+            "a/..",
+            ".",
+            "a" * 256,
+            "a\x01.mp4",
+            "a\nb.mp4",
+            "a\x7f",
+            "\x1b[0m",
+            None,
+            ["a"],
+            {"a": 1},
+        ],
+    )
     def test_file_names_that_are_none(self, refuse: Any, told: Any) -> None:
         status, problem = refuse(filename=told)
         assert (status, problem["errors"][0]["field"]) == (400, "filename")
@@ -239,9 +271,17 @@ class TestConfirming:
             (samples.video(), "image/png", "unsupported_media"),
             (samples.wav(frames=12 * 3600 + 1, rate=1), "audio/wav", "media_too_long"),
         ],
-        ids=["text", "playlist", "session", "archive", "broken off", "picture", "no picture",
-             "too long"],
-    )  # fmt: skip
+        ids=[
+            "text",
+            "playlist",
+            "session",
+            "archive",
+            "broken off",
+            "picture",
+            "no picture",
+            "too long",
+        ],
+    )
     def test_what_is_refused_is_removed(
         self,
         storage: ObjectStorage,
@@ -273,8 +313,9 @@ class TestConfirming:
         assert (again.status_code, again.json()["reason"]) == (409, "empty_file")
         told = api.get(f"/media/{media.pk}").json()
         assert told["rejection"] == {
-            "code": "empty_file", "detail": "The uploaded file is empty.",
-        }  # fmt: skip
+            "code": "empty_file",
+            "detail": "The uploaded file is empty.",
+        }
         with pytest.raises(ObjectMissingError):
             storage.head(media.r2_key)
 

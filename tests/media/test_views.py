@@ -12,9 +12,20 @@ from projects.models import Project
 from tests.media import samples
 
 FIELDS = {
-    "id", "project_id", "name", "type", "status", "mime_type", "duration_ms", "file_size_bytes",
-    "metadata", "rejection", "origin", "thumbnail_url", "created_at",
-}  # fmt: skip
+    "id",
+    "project_id",
+    "name",
+    "type",
+    "status",
+    "mime_type",
+    "duration_ms",
+    "file_size_bytes",
+    "metadata",
+    "rejection",
+    "origin",
+    "thumbnail_url",
+    "created_at",
+}
 DETAILS = FIELDS | {"download_url", "derivatives", "sprite_url", "sprite", "peaks_url"}
 
 

@@ -20,9 +20,15 @@ pytestmark = pytest.mark.django_db
 Stored = Callable[[Project], dict[str, Any]]
 
 FIELDS = {
-    "id", "name", "description", "resolution", "frame_rate", "thumbnail_url",
-    "created_at", "updated_at",
-}  # fmt: skip
+    "id",
+    "name",
+    "description",
+    "resolution",
+    "frame_rate",
+    "thumbnail_url",
+    "created_at",
+    "updated_at",
+}
 
 
 def url(project: Project, rest: str = "") -> str:
@@ -77,8 +83,20 @@ PAST_EDGES = [
     *[
         ({"resolution": resolution}, "resolution", "resolution_invalid")
         for resolution in (
-            "1920", "1920X1080", "1920x", "1921x1080", "1920x1081", "14x16", "16x14",
-            "8194x8192", "8192x8194", "-16x16", "016x16", "99999x16", "１６x１６", "16x16x16",
+            "1920",
+            "1920X1080",
+            "1920x",
+            "1921x1080",
+            "1920x1081",
+            "14x16",
+            "16x14",
+            "8194x8192",
+            "8192x8194",
+            "-16x16",
+            "016x16",
+            "99999x16",
+            "１６x１６",
+            "16x16x16",
         )
     ],
     ({"frame_rate": 0.99}, "frame_rate", "min_value"),
@@ -88,7 +106,7 @@ PAST_EDGES = [
     ({"frame_rate": True}, "frame_rate", "invalid"),
     ({"frame_rate": "NaN"}, "frame_rate", "invalid"),
     ({"frame_rate": "1e400"}, "frame_rate", "max_digits"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("fields", EDGES)
@@ -185,9 +203,16 @@ def test_the_detail_carries_the_edl(api: APIClient, project: Project) -> None:
     assert set(body) == FIELDS | {"edl"}
     assert body["edl"] == api.get(url(project, "/edl")).json()
     assert set(body["edl"]) == {
-        "project_id", "version", "created_at", "updated_at", "settings", "tracks", "transcript",
-        "undo_depth", "redo_depth",
-    }  # fmt: skip
+        "project_id",
+        "version",
+        "created_at",
+        "updated_at",
+        "settings",
+        "tracks",
+        "transcript",
+        "undo_depth",
+        "redo_depth",
+    }
 
 
 def test_the_answers_are_shaped_as_the_schema_says(api: APIClient, project: Project) -> None:
@@ -250,8 +275,10 @@ def test_changed_picture_settings_reach_the_edl(
     assert response.json() | body == response.json()
     assert stored(project)["version"] == 2
     assert stored(project)["settings"] == {
-        "resolution": {"width": 1280, "height": 720}, "frame_rate": 25, "duration_ms": 0,
-    }  # fmt: skip
+        "resolution": {"width": 1280, "height": 720},
+        "frame_rate": 25,
+        "duration_ms": 0,
+    }
 
 
 @pytest.mark.parametrize("body", [{}, {"name": "Other"}, {"frame_rate": 30.0}])
@@ -276,10 +303,14 @@ def test_read_only_fields_are_not_taken(api: APIClient, project: Project) -> Non
 @pytest.mark.parametrize(
     ("method", "rest"),
     [
-        ("get", ""), ("put", ""), ("patch", ""), ("delete", ""),
-        ("get", "/edl"), ("get", "/transcript"),
+        ("get", ""),
+        ("put", ""),
+        ("patch", ""),
+        ("delete", ""),
+        ("get", "/edl"),
+        ("get", "/transcript"),
     ],
-)  # fmt: skip
+)
 def test_what_is_anothers_or_unknown_does_not_exist(
     api: APIClient,
     stranger: APIClient,

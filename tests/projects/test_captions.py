@@ -35,8 +35,11 @@ def test_on_a_timeline_the_times_are_the_films() -> None:
     of = document(SAID, tracks=[track(*clips)])
 
     assert told(of) == [
-        ("three", 0, 400), ("four", 500, 900), ("one", 5000, 5400), ("two", 5500, 5900),
-    ]  # fmt: skip
+        ("three", 0, 400),
+        ("four", 500, 900),
+        ("one", 5000, 5400),
+        ("two", 5500, 5900),
+    ]
     assert told(document(SAID, tracks=[track(*fast)]))[:2] == [("one", 0, 200), ("two", 250, 450)]
     assert [word for word, _, _ in told(of, "source")] == SAID["text"].split()
 

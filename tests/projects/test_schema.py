@@ -8,9 +8,13 @@ from drf_spectacular.generators import SchemaGenerator
 
 @pytest.mark.parametrize(
     "name",
-    ["ProjectFieldsRequest", "PatchedProjectFieldsRequest", "RenderParametersRequest",
-     "RenderOfBatchRequest"],
-)  # fmt: skip
+    [
+        "ProjectFieldsRequest",
+        "PatchedProjectFieldsRequest",
+        "RenderParametersRequest",
+        "RenderOfBatchRequest",
+    ],
+)
 def test_the_schema_tells_what_a_resolution_is(name: str):
     schemas = SchemaGenerator().get_schema(request=None, public=True)["components"]["schemas"]
     told = schemas[name]["properties"]["resolution"]

@@ -62,5 +62,7 @@ def test_a_name_that_the_user_gave_stays_with_who_speaks_then() -> None:
 def test_one_name_is_not_given_to_two_who_are_now_told_apart() -> None:
     before = spoken(MEDIA, [1, 1, 1])
     assert names(named(spoken(MEDIA, [1, 2, 1]), before, MEDIA)) == [
-        "Speaker 1", "Speaker 2", "Speaker 1"
-    ]  # fmt: skip
+        "Speaker 1",
+        "Speaker 2",
+        "Speaker 1",
+    ]

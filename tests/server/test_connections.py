@@ -79,7 +79,7 @@ def test_large_answers_together_have_a_limit() -> None:
 
     with serving(large, answer_bytes=20 * MIB) as served:
         with served.peer(GET.replace(b"/", b"/large", 1)):
-            budget = served.server.config.app._answers  # type: ignore[union-attr]
+            budget = served.server.config.app._responses  # type: ignore[union-attr]
             until(lambda: budget.left == 12 * MIB, seconds=20)
             assert served.ask(GET.replace(b"/", b"/large", 1))[0] == 503  # half is one address's
             assert served.ask(GET)[0] == 200

@@ -38,7 +38,6 @@ class Connection(socketserver.StreamRequestHandler):
     disable_nagle_algorithm = True
 
     def handle(self) -> None:
-        """Read, answer, repeat."""
         server = cast("Server", self.server)
         try:
             while (message := read_message(self.rfile)) is not None:

@@ -33,8 +33,8 @@ class CommandError(Exception):
 
     def __init__(self, code: Code, message: str, **details: Any) -> None:
         super().__init__(message)
-        told = {"errmsg": message, "code": int(code), "codeName": code.name}
-        self.reply = {"ok": 0.0, **told, **details}
+        named = {"errmsg": message, "code": int(code), "codeName": code.name}
+        self.reply = {"ok": 0.0, **named, **details}
 
 
 def not_implemented(feature: str) -> CommandError:

@@ -85,7 +85,7 @@ def parse_projection(spec: Document) -> Callable[[Document], Document]:
     including = kinds.pop() if kinds else bool(spec.get("_id"))
     if including:
         rules.setdefault("_id", True)
-    return lambda document: _kept(document, rules, including=including)
+    return lambda document: _project(document, rules, including=including)
 
 
 def _parse_rule(path: str, value: Any) -> bool | slice:
@@ -99,18 +99,18 @@ def _parse_rule(path: str, value: Any) -> bool | slice:
     raise not_implemented(f"the projection {{{path}: {value!r}}}")
 
 
-def _kept(value: Any, rule: Any, *, including: bool) -> Any:
+def _project(value: Any, rule: Any, *, including: bool) -> Any:
     if isinstance(rule, bool):
         return value if rule else MISSING
     if isinstance(rule, slice):
         return value[rule] if isinstance(value, list) else value
     if isinstance(value, dict):
         fields = (
-            (name, _kept(field, rule.get(name, not including), including=including))
+            (name, _project(field, rule.get(name, not including), including=including))
             for name, field in value.items()
         )
         return {name: field for name, field in fields if field is not MISSING}
     if isinstance(value, list):
-        elements = (_kept(element, rule, including=including) for element in value)
+        elements = (_project(element, rule, including=including) for element in value)
         return [element for element in elements if element is not MISSING]
     return MISSING if including else value

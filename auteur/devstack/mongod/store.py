@@ -79,11 +79,9 @@ class Collection:
 
     @property
     def unique(self) -> list[Index]:
-        """Its unique indexes."""
         return [index for index in self.indexes if index.is_unique]
 
     def find(self, query: Document) -> list[Stored]:
-        """The documents that a query selects."""
         selects = parse_query(query)
         hits = (index.lookup(query) for index in self.unique)
         candidates = next((hit for hit in hits if hit is not None), self.documents.values())
@@ -117,11 +115,9 @@ class Store:
             self.collections[namespace].put(Stored(number, bson.decode(raw, CODEC), raw))
 
     def find(self, namespace: str, query: Document) -> list[Stored]:
-        """The documents of a namespace that a query selects."""
         return self.collections.get(namespace, Collection()).find(query)
 
     def names(self, database: str) -> list[str]:
-        """The collections of a database."""
         parts = (namespace.split(".", 1) for namespace in self.collections)
         return [name for of, name in parts if of == database]
 
@@ -134,10 +130,10 @@ class Store:
     def create_index(self, namespace: str, spec: Document) -> None:
         """Build an index, or raise DuplicateKey where its promise is broken already."""
         collection = self.create(namespace)
-        there = {index.spec["name"]: index.spec for index in collection.indexes}
-        if there.get(spec["name"], spec) != spec:
+        existing = {index.spec["name"]: index.spec for index in collection.indexes}
+        if existing.get(spec["name"], spec) != spec:
             raise CommandError(Code.IndexKeySpecsConflict, f"{spec['name']} is another index")
-        if spec["name"] in there:
+        if spec["name"] in existing:
             return
         index = Index(spec)
         for stored in collection.documents.values() if index.is_unique else ():
@@ -167,16 +163,13 @@ class Store:
         return True
 
     def delete(self, namespace: str, old: Stored) -> None:
-        """Remove a document."""
         self._rows.execute("DELETE FROM documents WHERE number = ?", (old.number,))
         self.collections[namespace].put(None, old)
 
     def drop(self, namespace: str) -> None:
-        """Remove a collection with its indexes."""
         self._rows.execute("DELETE FROM documents WHERE namespace = ?", (namespace,))
         self._rows.execute("DELETE FROM indexes WHERE namespace = ?", (namespace,))
         self.collections.pop(namespace, None)
 
     def close(self) -> None:
-        """Let go of the data folder."""
         self._rows.close()

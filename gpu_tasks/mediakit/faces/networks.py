@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_tasks.mediakit.film import Frame
+from gpu_tasks.runtime.errors import AuteurError
 
 FOLDER = Path(__file__).parent / "models"
 
 
-class NetworkDamagedError(Exception):
+class NetworkDamagedError(AuteurError):
     """A bundled file is missing, or is not the one that we know."""
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from gpu_tasks.runtime.contract import Contract, Outcome, Payload
+from gpu_tasks.runtime.errors import AuteurError
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class CallStatus:
     """It waits, and its message had to be sent once more: ask more and more rarely."""
 
 
-class BackendUnavailableError(Exception):
+class BackendUnavailableError(AuteurError):
     """The backend did not take the call; another attempt may succeed."""
 
 

@@ -13,11 +13,13 @@ from modal._utils.async_utils import synchronize_api
 from modal.client import _Client
 from modal_proto import api_pb2
 
+from gpu_tasks.runtime.errors import AuteurError
+
 MAX_RESULT_BYTES = 4 * 1024 * 1024
 """Of an outcome; Modal itself holds what is above 2 MiB elsewhere, which is not fetched."""
 
 
-class NotPlainError(Exception):
+class NotPlainError(AuteurError):
     """A result that is not CBOR, not here, too large, or with more in it than plain values."""
 
 

@@ -36,12 +36,10 @@ class Command(BaseCommand):
 
 
 def as_json(report: verification.Report) -> str:
-    """One object: ``ok``, the totals, how often each rule is broken, and the findings."""
     return json.dumps({"ok": not report.total} | asdict(report), cls=DjangoJSONEncoder)
 
 
 def as_text(report: verification.Report) -> str:
-    """A line for each finding, and a summary."""
     lines = [_line(finding) for finding in report.findings]
     if hidden := report.total - len(report.findings):
         lines.append(f"… and {hidden} more (--limit names more of them)")

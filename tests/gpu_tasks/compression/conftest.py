@@ -8,9 +8,15 @@ from gpu_tasks.runtime.engine import Engine, load
 from tests.gpu_tasks.films import make_film
 
 RICH = (
-    "-crf", "12", "-metadata", "location=+48.1374+011.5755/", "-metadata", "title=Holiday",
-    "-metadata:s:v", "creation_time=2026-05-01T10:00:00Z",
-)  # fmt: skip
+    "-crf",
+    "12",
+    "-metadata",
+    "location=+48.1374+011.5755/",
+    "-metadata",
+    "title=Holiday",
+    "-metadata:s:v",
+    "creation_time=2026-05-01T10:00:00Z",
+)
 
 
 @pytest.fixture(scope="session")

@@ -34,11 +34,31 @@ def test_targets(said: object, meant: object):
 @pytest.mark.parametrize(
     "said",
     [
-        "", "Webb", "small", "MB", "25 megabytes", "25 M B", "-5MB", "1e9", "1,5 MB", "٢٥MB", "nan",
-        "9" * 13, "1.1234567MB", None, True, 25_000_000.0, ["web"],
-        MIN_TARGET_BYTES - 1, MAX_TARGET_BYTES + 1, "9.999kB", "100.000001GB", 0, -1,
+        "",
+        "Webb",
+        "small",
+        "MB",
+        "25 megabytes",
+        "25 M B",
+        "-5MB",
+        "1e9",
+        "1,5 MB",
+        "٢٥MB",
+        "nan",
+        "9" * 13,
+        "1.1234567MB",
+        None,
+        True,
+        25_000_000.0,
+        ["web"],
+        MIN_TARGET_BYTES - 1,
+        MAX_TARGET_BYTES + 1,
+        "9.999kB",
+        "100.000001GB",
+        0,
+        -1,
     ],
-)  # fmt: skip
+)
 def test_what_is_no_target_is_refused(said: object):
     with pytest.raises(ValidationError):
         payload(said)

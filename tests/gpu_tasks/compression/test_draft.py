@@ -95,10 +95,21 @@ def test_what_hardly_compresses_is_brought_under_a_size_by_more_tries(
     engine: Engine, tmp_path: Path
 ):
     noise = tmp_path / "noise.mp4"
-    ffmpeg.run([
-        "-f", "lavfi", "-i", "nullsrc=size=160x90:rate=25:duration=1,geq=random(1)*255:128:128",
-        "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10", noise,
-    ])  # fmt: skip
+    ffmpeg.run(
+        [
+            "-f",
+            "lavfi",
+            "-i",
+            "nullsrc=size=160x90:rate=25:duration=1,geq=random(1)*255:128:128",
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-crf",
+            "10",
+            noise,
+        ]
+    )
     result, _ = compress(engine, tmp_path / "work", noise, 20_000)
     assert result.size_bytes <= 20_000
     assert result.audio_codec is None
@@ -165,10 +176,27 @@ def test_subtitles_and_covers_are_dropped(engine: Engine, film: Path, tmp_path: 
     (tmp_path / "words.srt").write_text("1\n00:00:00,000 --> 00:00:02,000\nHello\n")
     source, cover = tmp_path / "film.mkv", tmp_path / "cover.png"
     ffmpeg.run(["-f", "lavfi", "-i", "color=red:size=64x64", "-frames:v", "1", cover])
-    ffmpeg.run([
-        "-i", film, "-i", tmp_path / "words.srt", "-map", "0", "-map", "1", "-c", "copy",
-        "-c:s", "srt", "-attach", cover, "-metadata:s:t", "mimetype=image/png", source,
-    ])  # fmt: skip
+    ffmpeg.run(
+        [
+            "-i",
+            film,
+            "-i",
+            tmp_path / "words.srt",
+            "-map",
+            "0",
+            "-map",
+            "1",
+            "-c",
+            "copy",
+            "-c:s",
+            "srt",
+            "-attach",
+            cover,
+            "-metadata:s:t",
+            "mimetype=image/png",
+            source,
+        ]
+    )
     result, path = compress(engine, tmp_path / "work", source, "web")
     with av.open(str(path)) as container:
         assert [stream.type for stream in container.streams] == ["video", "audio"]

@@ -26,10 +26,25 @@ def test_what_is_packed_tighter_than_we_can_does_not_grow(
     engine: Engine, film: Path, tmp_path: Path
 ):
     source = tmp_path / "tight.mp4"
-    ffmpeg.run([
-        "-i", film, "-t", "2", "-c:v", "libx264", "-crf", "51", "-b:a", "8k",
-        "-map_metadata", "-1", "-chunk_duration", "9000000", source,
-    ])  # fmt: skip
+    ffmpeg.run(
+        [
+            "-i",
+            film,
+            "-t",
+            "2",
+            "-c:v",
+            "libx264",
+            "-crf",
+            "51",
+            "-b:a",
+            "8k",
+            "-map_metadata",
+            "-1",
+            "-chunk_duration",
+            "9000000",
+            source,
+        ]
+    )
     result, path = compress(engine, tmp_path / "1", source, "archive")
     assert (result.kept_source, result.ratio) == (True, 1.0)
     assert path.read_bytes() == source.read_bytes()

@@ -66,8 +66,10 @@ def test_the_web_gets_stereo_at_most(channels: int, kept: int):
 def test_an_archive_keeps_size_range_and_channels():
     plan = for_archive(replace(FILM, sound=Sound("vorbis", 6)))
     assert (plan.pictures.codec, plan.pictures.width, plan.pictures.height) == (
-        Codec.HEVC, 3840, 2160,
-    )  # fmt: skip
+        Codec.HEVC,
+        3840,
+        2160,
+    )
     assert plan.pictures.keeps_range
     assert (plan.sound.codec, plan.sound.channels, plan.sound.bits) == ("aac", 6, 576_000)
     assert not plan.private
@@ -76,10 +78,16 @@ def test_an_archive_keeps_size_range_and_channels():
 @pytest.mark.parametrize(
     ("codec", "kept"),
     [
-        ("aac", "copy"), ("eac3", "copy"), ("flac", "copy"), ("alac", "copy"), ("vorbis", "aac"),
-        ("pcm_s24le", "flac"), ("tta", "flac"), ("pcm_mulaw", "aac"),
+        ("aac", "copy"),
+        ("eac3", "copy"),
+        ("flac", "copy"),
+        ("alac", "copy"),
+        ("vorbis", "aac"),
+        ("pcm_s24le", "flac"),
+        ("tta", "flac"),
+        ("pcm_mulaw", "aac"),
     ],
-)  # fmt: skip
+)
 def test_an_archive_loses_no_sound_that_it_need_not(codec: str, kept: str):
     lossless = codec in {"pcm_s24le", "tta", "flac", "alac"}
     sound = Sound(codec, 2, is_lossless=lossless)
@@ -135,11 +143,16 @@ def test_a_size_that_cannot_be_is_refused_with_one_that_can(source: Source):
 @pytest.mark.parametrize(
     ("size", "bits", "channels", "sample_rate"),
     [
-        (10**7, 256_000, 2, 48_000), (600_000, 64_000, 2, 32_000), (450_000, 56_000, 1, 48_000),
-        (300_000, 32_000, 1, 32_000), (220_000, 24_000, 1, 24_000), (150_000, 16_000, 1, 16_000),
-        (120_000, 12_000, 1, 12_000), (90_000, 8_000, 1, 8_000),
+        (10**7, 256_000, 2, 48_000),
+        (600_000, 64_000, 2, 32_000),
+        (450_000, 56_000, 1, 48_000),
+        (300_000, 32_000, 1, 32_000),
+        (220_000, 24_000, 1, 24_000),
+        (150_000, 16_000, 1, 16_000),
+        (120_000, 12_000, 1, 12_000),
+        (90_000, 8_000, 1, 8_000),
     ],
-)  # fmt: skip
+)
 def test_sound_alone_is_aac_with_less_in_it_where_there_is_little(
     size: int, bits: int, channels: int, sample_rate: int
 ):

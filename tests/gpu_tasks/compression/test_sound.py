@@ -52,10 +52,27 @@ def test_sound_too_long_for_a_size_names_the_least_and_that_is_reached(
 def test_a_song_with_a_cover_is_sound(engine: Engine, tmp_path: Path):
     cover, song = tmp_path / "cover.jpg", tmp_path / "song.mp3"
     ffmpeg.run(["-f", "lavfi", "-i", "color=red:size=64x64", "-frames:v", "1", cover])
-    ffmpeg.run([
-        "-f", "lavfi", "-i", "sine=duration=5", "-i", cover, "-map", "0", "-map", "1",
-        "-c:v", "copy", "-disposition:v", "attached_pic", "-b:a", "320k", song,
-    ])  # fmt: skip
+    ffmpeg.run(
+        [
+            "-f",
+            "lavfi",
+            "-i",
+            "sine=duration=5",
+            "-i",
+            cover,
+            "-map",
+            "0",
+            "-map",
+            "1",
+            "-c:v",
+            "copy",
+            "-disposition:v",
+            "attached_pic",
+            "-b:a",
+            "320k",
+            song,
+        ]
+    )
     result, _ = compress(engine, tmp_path / "1", song, "web", sound=True)
     assert (result.audio_codec, result.width) == ("aac", None)
     assert "no moving pictures" in refused(engine, tmp_path / "2", song, "web")
@@ -97,11 +114,14 @@ def test_surround_sound(engine: Engine, tmp_path: Path, target: str, channels: i
 @pytest.mark.parametrize(
     "sound",
     [
-        ("-c:a", "pcm_s16le"), ("-c:a", "pcm_s24le", "-ar", "96000"), ("-c:a", "flac", "-ac", "6"),
-        ("-c:a", "alac"), ("-c:a", "pcm_u8", "-ar", "8000"),
+        ("-c:a", "pcm_s16le"),
+        ("-c:a", "pcm_s24le", "-ar", "96000"),
+        ("-c:a", "flac", "-ac", "6"),
+        ("-c:a", "alac"),
+        ("-c:a", "pcm_u8", "-ar", "8000"),
     ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_an_archive_loses_nothing_of_what_is_lossless(
     engine: Engine, tmp_path: Path, sound: tuple[str, ...]
 ):

@@ -54,10 +54,12 @@ def test_codecs_have_the_formats_names_and_not_their_decoders(
 @pytest.mark.parametrize(
     ("suffix", "encoder", "codec"),
     [
-        ("mp3", "libmp3lame", "mp3"), ("opus", "libopus", "opus"),
-        ("wav", "pcm_s16le", "pcm_s16le"), ("flac", "flac", "flac"),
+        ("mp3", "libmp3lame", "mp3"),
+        ("opus", "libopus", "opus"),
+        ("wav", "pcm_s16le", "pcm_s16le"),
+        ("flac", "flac", "flac"),
     ],
-)  # fmt: skip
+)
 def test_so_have_sounds(tmp_path: Path, suffix: str, encoder: str, codec: str):
     path = tmp_path / f"sound.{suffix}"
     ffmpeg.run(["-f", "lavfi", "-i", "sine=duration=1", "-ac", "2", "-c:a", encoder, path])

@@ -68,9 +68,13 @@ def test_the_film_is_as_long_as_the_recording_and_has_its_sound(
     heard = sound_of(film)
     seconds = sound_of(SHORT).size / RATE
     assert result == LipSyncResult(
-        duration_ms=3280, width=WIDTH, height=HEIGHT, frame_rate=25.0, frames=82,
+        duration_ms=3280,
+        width=WIDTH,
+        height=HEIGHT,
+        frame_rate=25.0,
+        frames=82,
         frames_with_face=82,
-    )  # fmt: skip
+    )
     assert look(film).duration_seconds == pytest.approx(seconds, abs=1 / 25)
     wanted = sound_of(SHORT)[: heard.size].astype(float)
     assert np.corrcoef(heard[: wanted.size], wanted)[0, 1] > 0.95

@@ -132,8 +132,11 @@ def test_the_rounding_of_timestamps_does_not_tear_the_sound():
 def test_timestamps_that_jump_back_or_lack_or_pass_the_end_are_ignored():
     timeline = Timeline(limit=10.0)
     assert [place(timeline, at) for at in (5.0, 0.0, None, 10.1)] == [
-        5.0 * RATE, 5.1 * RATE, 5.2 * RATE, 5.3 * RATE,
-    ]  # fmt: skip
+        5.0 * RATE,
+        5.1 * RATE,
+        5.2 * RATE,
+        5.3 * RATE,
+    ]
     assert place(timeline, 10.0) == 10 * RATE
 
 

@@ -16,10 +16,13 @@ from tests.gpu_tasks.films import lying_film, make_film, turned
 from tests.gpu_tasks.recordings import BROKEN, SAMPLES
 
 HDR = (
-    "-vf", "format=yuv420p10le,setparams=color_primaries=bt2020:color_trc=smpte2084"
-    ":colorspace=bt2020nc", "-c:v", "libx265", "-x265-params",
+    "-vf",
+    "format=yuv420p10le,setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc",
+    "-c:v",
+    "libx265",
+    "-x265-params",
     "log-level=none:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc",
-)  # fmt: skip
+)
 VARIABLE = ("-vf", "select='not(mod(n,3))+gt(n,12)'", "-fps_mode", "vfr")
 
 
@@ -163,8 +166,9 @@ def test_a_sound_that_cannot_be_decoded_is_told_of(
     with pytest.raises(EngineError) as caught:
         write_all(look(BROKEN), BROKEN, tmp_path / "film.mp4")
     assert (caught.value.code, caught.value.message) == (
-        ErrorCode.INPUT_INVALID, audio.UNDECODABLE,
-    )  # fmt: skip
+        ErrorCode.INPUT_INVALID,
+        audio.UNDECODABLE,
+    )
     assert "Decode error rate" in caplog.text
 
 

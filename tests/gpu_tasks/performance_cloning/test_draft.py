@@ -68,9 +68,13 @@ def test_the_result_is_of_the_portraits_size_and_the_films_length(
 ):
     result, film = made
     assert result == PerformanceCloningResult(
-        duration_ms=1200, width=200, height=200, frame_rate=25.0, frames=FRAMES,
+        duration_ms=1200,
+        width=200,
+        height=200,
+        frame_rate=25.0,
+        frames=FRAMES,
         frames_with_face=FRAMES,
-    )  # fmt: skip
+    )
     shown = look(film)
     assert (shown.width, shown.height, shown.has_sound) == (200, 200, False)
     assert len(watched(film)) == FRAMES

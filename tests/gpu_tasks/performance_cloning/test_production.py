@@ -66,9 +66,13 @@ def test_the_film_has_the_portraits_proportions_and_the_driving_films_length(
 ):
     result, path = made
     assert result == PerformanceCloningResult(
-        duration_ms=280, width=SIDE, height=SIDE, frame_rate=25.0, frames=FRAMES,
+        duration_ms=280,
+        width=SIDE,
+        height=SIDE,
+        frame_rate=25.0,
+        frames=FRAMES,
         frames_with_face=FRAMES - 2,
-    )  # fmt: skip
+    )
     frames = list(look(path).frames())
     assert len(frames) == FRAMES
     assert frames[0].shape == (SIDE, SIDE, 3)

@@ -96,13 +96,25 @@ def test_a_clip_of_which_most_is_torn_off_is_refused(
 @pytest.mark.parametrize("name", TORN)
 @pytest.mark.parametrize(
     ("share", "begin_ms", "end_ms"),
-    [(0.45, 0, 5000), (0.55, 5000, 10_000), (0.7, 0, 20_000), (0.97, 19_800, 20_000),
-     (0.97, 0, 30_000), (1.0, 19_000, 40_000), (1.0, 25_000, 26_000)],
-)  # fmt: skip
+    [
+        (0.45, 0, 5000),
+        (0.55, 5000, 10_000),
+        (0.7, 0, 20_000),
+        (0.97, 19_800, 20_000),
+        (0.97, 0, 30_000),
+        (1.0, 19_000, 40_000),
+        (1.0, 25_000, 26_000),
+    ],
+)
 def test_what_is_there_of_a_torn_film_is_shown(
-    name: str, share: float, begin_ms: int, end_ms: int,
-    studio: Studio, spoken: Path, tmp_path: Path,
-):  # fmt: skip
+    name: str,
+    share: float,
+    begin_ms: int,
+    end_ms: int,
+    studio: Studio,
+    spoken: Path,
+    tmp_path: Path,
+):
     file = torn_film(tmp_path / name, spoken, share)
     wanted = timeline([file], [clip(0, 0, end_ms - begin_ms, begin_ms)])
     result, _ = studio.render(wanted, output(proxy=True), [file])
@@ -129,10 +141,16 @@ SHORT_SOUND, SHORT_PICTURES = ("-filter:a", "atrim=end=3"), ("-vf", "trim=end=5"
 @pytest.mark.parametrize(
     ("suffix", "extra"),
     [
-        ("mp4", SHORT_PICTURES), ("mkv", SPARSE), ("mkv", SHORT_PICTURES), ("avi", RARE),
-        ("flv", SHORT_SOUND), ("ogv", SPARSE), ("ogv", RARE), ("wmv", SHORT_PICTURES),
+        ("mp4", SHORT_PICTURES),
+        ("mkv", SPARSE),
+        ("mkv", SHORT_PICTURES),
+        ("avi", RARE),
+        ("flv", SHORT_SOUND),
+        ("ogv", SPARSE),
+        ("ogv", RARE),
+        ("wmv", SHORT_PICTURES),
     ],
-)  # fmt: skip
+)
 def test_streams_that_are_sparse_or_end_early_are_not_torn(
     suffix: str, extra: tuple[str, ...], studio: Studio, spoken: Path, tmp_path: Path
 ):

@@ -115,9 +115,13 @@ def test_a_fade_longer_than_its_clip_is_not_reached(studio: Studio, noise: Path)
         ).astype(np.float64)
         for more in ({}, fade)
     )
-    begin, end = (np.abs(faded[:, at]).sum() / np.abs(plain[:, at]).sum() for at in (
-        slice(0, 480), slice(-480, None),
-    ))  # fmt: skip
+    begin, end = (
+        np.abs(faded[:, at]).sum() / np.abs(plain[:, at]).sum()
+        for at in (
+            slice(0, 480),
+            slice(-480, None),
+        )
+    )
     assert (begin, end) == pytest.approx((0.5, 0.75), abs=0.01)
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from gpu_tasks.mediakit import ffmpeg, film
 from gpu_tasks.runtime.errors import InputRefusedError
-from media.derivation.pictures import made
+from media.derivation.pictures import make
 from media.inspection import inspect, look
 from media.limits import DECODING
 from media.probing import AnimatedPictureError, PictureTooLargeError, probe
@@ -36,7 +36,7 @@ def shown(path: Path, studio: Studio) -> None:
     assert next(film.look(path).frames()).any()
     length = probe(str(path)).duration_ms
     with path.open("rb") as source:
-        assert made(source, length, lambda _share: None)["thumbnail"]
+        assert make(source, length, lambda _share: None)["thumbnail"]
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -61,7 +61,7 @@ def test_a_phones_largest_photo_is_shown(tmp_path: Path, studio: Studio):
     found = inspect(str(path))
     assert [found.metadata[name] for name in ("width", "height", "rotation")] == [*LARGE, 90]
     confined = look(
-        "media.derivation.pictures:made",
+        "media.derivation.pictures:make",
         str(path),
         limits=DECODING,
         progress=lambda _share: None,

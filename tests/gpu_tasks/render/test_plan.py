@@ -186,8 +186,9 @@ def test_a_caption_renames_the_stretches_that_show_it():
 
 
 def test_sped_sound_is_not_cut_where_it_can_be_helped():
-    fast = [clip(0, n * 9000, n * 9000 + 9000, 0, speed_permille=1100, sounds=True)
-            for n in range(20)]  # fmt: skip
+    fast = [
+        clip(0, n * 9000, n * 9000 + 9000, 0, speed_permille=1100, sounds=True) for n in range(20)
+    ]
     planned = plan(timeline(FILES, fast), output())
     assert len(planned.sound) > 2
     assert all(piece.since == 0 for stretch in planned.sound for piece in stretch.pieces)
@@ -219,9 +220,14 @@ def test_an_output_has_its_bounds():
     assert output(frame_rate=str(MAX_RATE)).rate == MAX_RATE
     fields = {"format": Format.MP4, "width": 96, "height": 48, "frame_rate": "25"}
     for wrong in (
-        {"width": 97}, {"height": 14}, {"width": 8194}, {"frame_rate": str(MAX_RATE + 1)},
-        {"frame_rate": "1/2"}, {"frame_rate": "25/0"}, {"loudness_lufs": -40.0},
-    ):  # fmt: skip
+        {"width": 97},
+        {"height": 14},
+        {"width": 8194},
+        {"frame_rate": str(MAX_RATE + 1)},
+        {"frame_rate": "1/2"},
+        {"frame_rate": "25/0"},
+        {"loudness_lufs": -40.0},
+    ):
         with pytest.raises(ValidationError):
             Output.model_validate({**fields, **wrong})
 

@@ -169,9 +169,17 @@ def test_who_stands_still_is_noticed():
 
 @pytest.mark.parametrize(
     ("stretches", "cores", "width", "height", "wanted"),
-    [(9, 8, 1920, 1080, 4), (9, 2, 1920, 1080, 2), (9, 1, 96, 48, 2), (1, 8, 96, 48, 1),
-     (9, 8, 3840, 2160, 4), (9, 8, 7680, 4320, 2), (9, 8, 8192, 8192, 1), (0, 8, 96, 48, 1)],
-)  # fmt: skip
+    [
+        (9, 8, 1920, 1080, 4),
+        (9, 2, 1920, 1080, 2),
+        (9, 1, 96, 48, 2),
+        (1, 8, 96, 48, 1),
+        (9, 8, 3840, 2160, 4),
+        (9, 8, 7680, 4320, 2),
+        (9, 8, 8192, 8192, 1),
+        (0, 8, 96, 48, 1),
+    ],
+)
 def test_large_pictures_are_not_all_made_at_once(
     stretches: int, cores: int, width: int, height: int, wanted: int
 ):
@@ -275,9 +283,16 @@ def test_what_is_clear_in_a_still_shows_what_is_below(
 ):
     clear = tmp_path / "clear.png"
     ffmpeg.run(
-        ["-f", "lavfi", "-i", "color=white:s=96x48,format=rgba,geq=r=255:g=255:b=255:"
-         "a='255*lt(X,48)'", "-frames:v", "1", clear]
-    )  # fmt: skip
+        [
+            "-f",
+            "lavfi",
+            "-i",
+            "color=white:s=96x48,format=rgba,geq=r=255:g=255:b=255:a='255*lt(X,48)'",
+            "-frames:v",
+            "1",
+            clear,
+        ]
+    )
     files = [*coded, clear]
     wanted = timeline(files, [], [clip(len(coded), 0, 400)])
     _, film = studio.render(wanted, output(proxy=True), files)

@@ -23,9 +23,13 @@ from gpu_tasks.runtime.sources import SourceLostError, source_of
 from tests.waiting import until
 
 LIMITS = Limits(
-    memory_bytes=128 * MIB, cpu_seconds=10, wall_seconds=60.0, file_bytes=MIB, open_files=32,
+    memory_bytes=128 * MIB,
+    cpu_seconds=10,
+    wall_seconds=60.0,
+    file_bytes=MIB,
+    open_files=32,
     answer_bytes=100_000,
-)  # fmt: skip
+)
 WITH_PROGRAMS = replace(LIMITS, programs=True)
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone confines so much")
 
@@ -193,13 +197,13 @@ class TestEnds:
         assert run(told.append) == "done"
         assert told == [0, 1, 2]
 
-        class Enough(Exception):
+        class EnoughError(Exception):
             pass
 
         def enough(_: int) -> None:
-            raise Enough
+            raise EnoughError
 
-        with pytest.raises(Enough):
+        with pytest.raises(EnoughError):
             run(enough)
 
 

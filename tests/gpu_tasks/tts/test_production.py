@@ -193,16 +193,16 @@ def test_a_sample_of_which_nothing_is_understood(model_dir: Path, tmp_path: Path
     assert (caught.value.code, caught.value.message) == (ErrorCode.INPUT_INVALID, NO_SPEECH)
 
 
-@pytest.mark.parametrize("text", ["...", "\x00"])
-def test_a_text_without_anything_to_say(engine: Engine, tmp_path: Path, text: str):
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [("...", {}), ("\x00", {}), (TEXT, {"voice": BROKEN})],
+    ids=["nothing to say", "a control character", "a sample that does not decode"],
+)
+def test_what_cannot_be_spoken_is_refused(
+    engine: Engine, tmp_path: Path, text: str, options: dict[str, Path]
+):
     with pytest.raises(EngineError) as caught:
-        speak(engine, tmp_path, text)
-    assert caught.value.code == ErrorCode.INPUT_INVALID
-
-
-def test_a_sample_that_does_not_decode(engine: Engine, tmp_path: Path):
-    with pytest.raises(EngineError) as caught:
-        speak(engine, tmp_path, TEXT, voice=BROKEN)
+        speak(engine, tmp_path, text, **options)
     assert caught.value.code == ErrorCode.INPUT_INVALID
 
 

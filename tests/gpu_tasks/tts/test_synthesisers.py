@@ -87,9 +87,18 @@ def test_flite_says_nothing_of_what_has_no_name():
 
 @pytest.mark.parametrize(
     ("text", "language"),
-    [("Hello", "en-us"), ("Grüße", "en-us"), ("42", "en-us"), ("Да, yes", "en-us"),
-     ("Привет ok", "ru"), ("你好", "cmn"), ("日本語の本", "ja"), ("한국어", "ko"), ("Ωμέγα", "el")],
-)  # fmt: skip
+    [
+        ("Hello", "en-us"),
+        ("Grüße", "en-us"),
+        ("42", "en-us"),
+        ("Да, yes", "en-us"),
+        ("Привет ok", "ru"),
+        ("你好", "cmn"),
+        ("日本語の本", "ja"),
+        ("한국어", "ko"),
+        ("Ωμέγα", "el"),
+    ],
+)
 def test_the_language_follows_the_letters(text: str, language: str):
     assert language_of(text) == language
 

@@ -29,14 +29,17 @@ VOCODER = {
     "backbone": {
         "class_path": "vocos.models.VocosBackbone",
         "init_args": {
-            "input_channels": 100, "dim": 32, "intermediate_dim": 64, "num_layers": 1,
+            "input_channels": 100,
+            "dim": 32,
+            "intermediate_dim": 64,
+            "num_layers": 1,
         },
     },
     "head": {
         "class_path": "vocos.heads.ISTFTHead",
         "init_args": {"dim": 32, "n_fft": 1024, "hop_length": 256, "padding": "center"},
     },
-}  # fmt: skip
+}
 
 
 def importable() -> None:

@@ -114,11 +114,18 @@ def test_the_noise_of_a_codec_is_no_motion(change: float, still: bool):
 @pytest.mark.parametrize(
     ("colour", "name"),
     [
-        ((1, 0, 0), "red"), ((1, 0.02, 0.1), "red"), ((1, 0.5, 0), "orange"), ((0, 1, 0), "green"),
-        ((0, 0, 1), "blue"), ((1, 1, 0), "yellow"), ((0, 0, 0), "black"), ((1, 1, 1), "white"),
-        ((0.5, 0.5, 0.5), "grey"), ((0.6, 0, 1), "purple"),
+        ((1, 0, 0), "red"),
+        ((1, 0.02, 0.1), "red"),
+        ((1, 0.5, 0), "orange"),
+        ((0, 1, 0), "green"),
+        ((0, 0, 1), "blue"),
+        ((1, 1, 0), "yellow"),
+        ((0, 0, 0), "black"),
+        ((1, 1, 1), "white"),
+        ((0.5, 0.5, 0.5), "grey"),
+        ((0.6, 0, 1), "purple"),
     ],
-)  # fmt: skip
+)
 def test_colours_have_names(colour: tuple[float, float, float], name: str):
     assert colour_name(np.array(colour, np.float32)) == name
 
@@ -224,23 +231,25 @@ ONE_CUT = "There is 1 cut, at 0:01.2, so 2 shots."
 @pytest.mark.parametrize(
     ("question", "expected"),
     [
-        ("What is the first thing said?", (
-            "Of what is said, the first of 3 passages: “The harbour opens at nine.” at 0:00.0."
-        )),
-        ("What does she say last?", (
-            "Of what is said, the last of 3 passages: “Good night.” at 0:02.0."
-        )),
-        ("When is the harbour first mentioned?", (
-            "About harbour, the first of 2 passages: “The harbour opens at nine.” at 0:00.0."
-        )),
+        (
+            "What is the first thing said?",
+            ("Of what is said, the first of 3 passages: “The harbour opens at nine.” at 0:00.0."),
+        ),
+        (
+            "What does she say last?",
+            ("Of what is said, the last of 3 passages: “Good night.” at 0:02.0."),
+        ),
+        (
+            "When is the harbour first mentioned?",
+            ("About harbour, the first of 2 passages: “The harbour opens at nine.” at 0:00.0."),
+        ),
         ("What is said in the first ten seconds?", ALL_SAID),
         ("When does the speaker mention the night?", "About night: “Good night.” at 0:02.0."),
-        ("When do they mention the letter?", (
-            "Nothing about letter was heard in what is said."
-        )),
-        ("Does she mention ships or boats?", (
-            "Nothing about ships or boats was heard in what is said."
-        )),
+        ("When do they mention the letter?", ("Nothing about letter was heard in what is said.")),
+        (
+            "Does she mention ships or boats?",
+            ("Nothing about ships or boats was heard in what is said."),
+        ),
         ("How many times does she say night?", "Said 1 time: “Good night.” at 0:02.0."),
         ("How many times does he say “film”?", "Nothing about film was heard in what is said."),
         ("How many words are spoken?", ALL_SAID),
@@ -250,9 +259,13 @@ ONE_CUT = "There is 1 cut, at 0:01.2, so 2 shots."
         ("What does the sign in the picture say?", BOTH_LINES),
         ("When does the second title appear?", BOTH_LINES),
         ("How many titles are there?", BOTH_LINES),
-        ("What text appears last?", (
-            "Text in the picture, the last of 2 lines: “closed on Mondays” from 0:01.0 to 0:02.0."
-        )),
+        (
+            "What text appears last?",
+            (
+                "Text in the picture, the last of 2 lines: "
+                "“closed on Mondays” from 0:01.0 to 0:02.0."
+            ),
+        ),
         ("How many scenes are there?", ONE_CUT),
         ("What is the last scene?", f"{ONE_CUT} The last shot is from 0:01.2 to 0:04.0."),
         ("When is the first cut?", f"{ONE_CUT} The first shot is from 0:00.0 to 0:01.2."),
@@ -261,7 +274,7 @@ ONE_CUT = "There is 1 cut, at 0:01.2, so 2 shots."
         ("How long does it last?", "The film lasts 0:04.0."),
         ("How many minutes is the film?", "The film lasts 0:04.0."),
     ],
-)  # fmt: skip
+)
 def test_typical_questions_get_what_they_ask_for(question: str, expected: str):
     assert told(question, KNOWN)[0] == expected
 
@@ -285,8 +298,9 @@ def test_the_darkest_shot_is_named():
     seen.brightness[12:] = 0.3
     text, evidence = told("Which scene is the darkest?", seen)
     assert [(one.start_ms, one.end_ms, one.detail) for one in evidence[-2:]] == [
-        (1200, 4000, "the darkest shot"), (0, 1200, "the brightest shot"),
-    ]  # fmt: skip
+        (1200, 4000, "the darkest shot"),
+        (0, 1200, "the brightest shot"),
+    ]
     assert text.startswith(ONE_CUT)
     assert text.endswith(
         "The darkest shot is from 0:01.2 to 0:04.0. The brightest shot is from 0:00.0 to 0:01.2."

@@ -19,10 +19,18 @@ SAMPLES = Path(auteur.devstack.__file__).parent / "samples"
 README = Path(auteur.devstack.__file__).parents[2] / "README.md"
 MAX_LINES = 120
 ELEVEN = {
-    "transcription", "tts", "lip_sync", "video_generation", "performance_cloning",
-    "gaze_redirection", "audio_generation", "video_query", "image_generation", "compression",
+    "transcription",
+    "tts",
+    "lip_sync",
+    "video_generation",
+    "performance_cloning",
+    "gaze_redirection",
+    "audio_generation",
+    "video_query",
+    "image_generation",
+    "compression",
     "render",
-}  # fmt: skip
+}
 TEST_PLUGINS = {"noop", "noop_gpu", "stills"}
 OURS = [feature for name, feature in features().items() if name not in TEST_PLUGINS]
 

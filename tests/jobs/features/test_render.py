@@ -343,9 +343,14 @@ def test_captions_are_those_of_the_film(api: APIClient, project: Project, bring:
         for n, word in enumerate(["Hello", "big", "world"])
     ]
     segment = {
-        "id": "s1", "media_file_id": str(media.pk), "speaker": "Speaker 1", "start_ms": 0,
-        "end_ms": 1400, "text": "Hello big world", "words": words,
-    }  # fmt: skip
+        "id": "s1",
+        "media_file_id": str(media.pk),
+        "speaker": "Speaker 1",
+        "start_ms": 0,
+        "end_ms": 1400,
+        "text": "Hello big world",
+        "words": words,
+    }
     body = {"tracks": [track(a_clip(media, 2000, 5000))], "transcript": {"segments": [segment]}}
     path = f"/projects/{project.pk}/edl"
     assert api.put(path, body, format="json", headers={"If-Match": "*"}).status_code == 200

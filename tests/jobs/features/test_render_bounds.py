@@ -190,9 +190,14 @@ def test_a_caption_of_one_endless_word_can_be_rendered(
     project = film_of(user, api)
     media_id = str(MediaFile.objects.get().pk)
     said = {
-        "id": "s", "media_file_id": media_id, "speaker": "Ann", "start_ms": 0, "end_ms": 900,
-        "text": "a" * 20_000, "words": [],
-    }  # fmt: skip
+        "id": "s",
+        "media_file_id": media_id,
+        "speaker": "Ann",
+        "start_ms": 0,
+        "end_ms": 900,
+        "text": "a" * 20_000,
+        "words": [],
+    }
     path = f"/projects/{project.pk}/edl"
     tracks = api.get(path).json()["tracks"]
     body = {"tracks": tracks, "transcript": {"segments": [said]}}

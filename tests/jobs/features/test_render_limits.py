@@ -64,9 +64,15 @@ def film_of(api: APIClient, project: Project, media: MediaFile, end_ms: int) -> 
     ],
 )
 def test_a_film_that_cannot_be_made_in_time_is_refused(
-    format: str, resolution: str, rate: int, longest_ms: int,
-    api: APIClient, user: User, bring: Bring, tmp_path: Path,
-):  # fmt: skip
+    format: str,
+    resolution: str,
+    rate: int,
+    longest_ms: int,
+    api: APIClient,
+    user: User,
+    bring: Bring,
+    tmp_path: Path,
+):
     project = Project.objects.create(user=user, name="F", resolution=resolution, frame_rate=rate)
     media = bring(make_film(tmp_path / "a.mp4"), "video/mp4")
     before = ledger.balance_of(user_id=user.pk)

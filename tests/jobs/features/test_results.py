@@ -123,8 +123,9 @@ def test_a_result_that_is_not_what_was_promised_is_a_models_error(api, film, con
     job_id = api.post("/jobs/stills", body, format="json").json()["job_id"]
     finish_with(UUID(job_id), content)
     assert error_of(job_id) == (
-        "MODEL_ERROR", "The model's result is not a file of the promised kind."
-    )  # fmt: skip
+        "MODEL_ERROR",
+        "The model's result is not a file of the promised kind.",
+    )
     assert MediaFile.objects.count() == 1
 
 

@@ -17,7 +17,7 @@ from tests.media import samples
 from tests.media.films import film, halves, tone
 
 
-class Enough(Exception):
+class EnoughError(Exception):
     pass
 
 
@@ -103,8 +103,8 @@ def test_what_does_not_decode_has_none(made: Callable[..., Any]) -> None:
 
 def test_whoever_watches_may_stop_it(tmp_path: Path) -> None:
     def stop(share: float) -> None:
-        raise Enough
+        raise EnoughError
 
     (tmp_path / "sound.wav").write_bytes(samples.wav())
-    with open_media(tmp_path / "sound.wav") as container, pytest.raises(Enough):
+    with open_media(tmp_path / "sound.wav") as container, pytest.raises(EnoughError):
         peaks.peaks(container, 1000, stop)

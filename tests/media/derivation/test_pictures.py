@@ -18,7 +18,7 @@ from tests.media import samples
 from tests.media.films import HEIGHT, RATE, WIDTH, decoded, film, halves
 
 
-class Enough(Exception):
+class EnoughError(Exception):
     pass
 
 
@@ -149,9 +149,14 @@ def test_of_a_black_film_the_thumbnail_is_black(made: Derived) -> None:
 
 def test_odd_sides(made: Derived) -> None:
     thumbnail, strip = made(
-        film([halves(40, 220, width=101, height=75)] * 3, codec="png", pix_fmt="rgb24",
-             container="mov"), 0.3,
-    )  # fmt: skip
+        film(
+            [halves(40, 220, width=101, height=75)] * 3,
+            codec="png",
+            pix_fmt="rgb24",
+            container="mov",
+        ),
+        0.3,
+    )
     assert decoded(thumbnail).shape == (76, 100, 3)
     assert strip.count == 1
 
@@ -167,9 +172,13 @@ def test_high_dynamic_range_looks_as_in_films(tmp_path: Path, transfer: int) -> 
 
 def test_an_hdr_film_is_not_pale(made: Derived) -> None:
     content = film(
-        [halves(100, 148)] * 3, codec="libx265", pix_fmt="yuv420p10le",
-        color_trc=16, color_primaries=9, colorspace=9,
-    )  # fmt: skip
+        [halves(100, 148)] * 3,
+        codec="libx265",
+        pix_fmt="yuv420p10le",
+        color_trc=16,
+        color_primaries=9,
+        colorspace=9,
+    )
     picture = decoded(made(content, 0.3)[0])
     dark, bright = picture[:, :40].mean(), picture[:, 56:].mean()
     assert dark < 120 < 150 < bright
@@ -222,10 +231,10 @@ def test_frames_that_grow_on_the_way_are_not_decoded(
 
 def test_whoever_watches_may_stop_it(tmp_path: Path) -> None:
     def stop(share: float) -> None:
-        raise Enough
+        raise EnoughError
 
     (tmp_path / "film.mp4").write_bytes(film([halves(40, 220)] * 3))
-    with open_media(tmp_path / "film.mp4") as container, pytest.raises(Enough):
+    with open_media(tmp_path / "film.mp4") as container, pytest.raises(EnoughError):
         of_film(container, 300, stop)
 
 

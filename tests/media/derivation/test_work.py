@@ -39,9 +39,13 @@ def test_a_film_with_sound_gets_all(
     told = api.get(f"/media/{talk.pk}").json()
     assert told["derivatives"] == {"status": "done", "progress": 1.0}
     assert told["sprite"] == {
-        "tile_width": 96, "tile_height": 64, "columns": 2, "rows": 1, "count": 2,
+        "tile_width": 96,
+        "tile_height": 64,
+        "columns": 2,
+        "rows": 1,
+        "count": 2,
         "interval_ms": 1000,
-    }  # fmt: skip
+    }
     thumbnail = requests.get(told["thumbnail_url"], timeout=10)
     assert thumbnail.headers["Content-Type"] == "image/jpeg"
     assert decoded(thumbnail.content).shape == (64, 96, 3)

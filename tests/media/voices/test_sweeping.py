@@ -25,7 +25,7 @@ def age(voice: VoiceClone, by: timedelta) -> None:
 @pytest.fixture
 def kept(settings: Settings) -> timedelta:
     """How long a voice may wait for its confirmation."""
-    return timedelta(seconds=settings.PRESIGNED_URL_SECONDS) + sweeping.UNCONFIRMED_KEPT
+    return timedelta(seconds=settings.PRESIGNED_URL_SECONDS) + sweeping.UNCONFIRMED_LIFETIME
 
 
 def test_voices_never_confirmed_go_with_their_samples(

@@ -99,10 +99,18 @@ class TestAsking:
 
     @pytest.mark.parametrize(
         ("field", "value"),
-        [("name", ""), ("name", "a" * 256), ("name", "a\nb"), ("name", None), ("filename", "a\tb"),
-         ("filename", "a" * 256), ("size_bytes", 0), ("consent_statement", "a" * 2001),
-         ("consent", "perhaps")],
-    )  # fmt: skip
+        [
+            ("name", ""),
+            ("name", "a" * 256),
+            ("name", "a\nb"),
+            ("name", None),
+            ("filename", "a\tb"),
+            ("filename", "a" * 256),
+            ("size_bytes", 0),
+            ("consent_statement", "a" * 2001),
+            ("consent", "perhaps"),
+        ],
+    )
     def test_fields_that_are_none(self, refuse: Refuse, field: str, value: Any) -> None:
         status, problem = refuse(**{field: value})
         assert (status, problem["errors"][0]["field"]) == (400, field)

@@ -17,9 +17,17 @@ from media.storage import ObjectMissingError, ObjectStorage
 from tests.media.voices.conftest import SPEECH, Bring, Confirm
 
 FIELDS = {
-    "id", "name", "status", "rejected", "sample_duration_ms", "speech_duration_ms",
-    "consent_statement", "consented_at", "created_at", "preview_url",
-}  # fmt: skip
+    "id",
+    "name",
+    "status",
+    "rejected",
+    "sample_duration_ms",
+    "speech_duration_ms",
+    "consent_statement",
+    "consented_at",
+    "created_at",
+    "preview_url",
+}
 
 
 @pytest.fixture

@@ -49,8 +49,15 @@ def shots(draw: st.DrawFn) -> list[Shot]:
         free = length - fade
         fade_in = 0 if fade else draw(st.sampled_from([0, 0, min(free // 2, 7)]))
         fade_out = draw(st.sampled_from([0, 0, min((free - fade_in) // 2, 6)]))
-        shot = Shot(draw(st.sampled_from(NAMES)), start, start + length, draw(st.integers(0, 500)),
-                    fade, fade_in, fade_out)  # fmt: skip
+        shot = Shot(
+            draw(st.sampled_from(NAMES)),
+            start,
+            start + length,
+            draw(st.integers(0, 500)),
+            fade,
+            fade_in,
+            fade_out,
+        )
         if not (fade or fade_in or fade_out):
             shot = replace(shot, speed=draw(st.sampled_from([1, 1, 2, 0.5])))
         cursor = shot.end
@@ -61,12 +68,21 @@ def shots(draw: st.DrawFn) -> list[Shot]:
 def played(tracks: list[ForeignTrack]) -> list[list[tuple[Any, ...]]]:
     return [
         sorted(
-            (p.begin_ms, p.end_ms, p.in_ms, p.source.names[0], p.speed, p.enabled,
-             p.cross_fade_ms, p.fade_in_ms, p.fade_out_ms)
+            (
+                p.begin_ms,
+                p.end_ms,
+                p.in_ms,
+                p.source.names[0],
+                p.speed,
+                p.enabled,
+                p.cross_fade_ms,
+                p.fade_in_ms,
+                p.fade_out_ms,
+            )
             for p in track.pieces
         )
         for track in tracks
-    ]  # fmt: skip
+    ]
 
 
 def expected(track: list[Shot], rate: float) -> list[tuple[Any, ...]]:
@@ -74,12 +90,19 @@ def expected(track: list[Shot], rate: float) -> list[tuple[Any, ...]]:
         return round(frame * 1000 / times.exact_rate(rate))
 
     return sorted(
-        (ms(shot.start), ms(shot.end), ms(shot.inside), shot.name, shot.speed, not shot.off,
-         ms(shot.start + shot.fade) - ms(shot.start),
-         ms(shot.start + shot.fade_in) - ms(shot.start),
-         ms(shot.end) - ms(shot.end - shot.fade_out))
+        (
+            ms(shot.start),
+            ms(shot.end),
+            ms(shot.inside),
+            shot.name,
+            shot.speed,
+            not shot.off,
+            ms(shot.start + shot.fade) - ms(shot.start),
+            ms(shot.start + shot.fade_in) - ms(shot.start),
+            ms(shot.end) - ms(shot.end - shot.fade_out),
+        )
         for shot in track
-    )  # fmt: skip
+    )
 
 
 def check(text: str, form: str, rate: float, *tracks: list[Shot]) -> None:
@@ -116,8 +139,15 @@ def edit_list(track: list[Shot], rate: float, hour: int, *, drop: bool, marks: b
             reel = before.name if shot.fade else "BL"
             source = before.inside + shot.start - before.start if shot.fade else 0
             event(number, reel, "C", source, shot.start, shot.start)
-        event(number, shot.name, f"D {into:03}" if into else "C", shot.inside, shot.start, end,
-              shot.speed)  # fmt: skip
+        event(
+            number,
+            shot.name,
+            f"D {into:03}" if into else "C",
+            shot.inside,
+            shot.start,
+            end,
+            shot.speed,
+        )
         if shot.speed != 1:
             lines.append(f"M2   {shot.name}  {shot.speed * round(rate):05.1f}  {tc(shot.inside)}")
         if shot.fade_out:
@@ -149,9 +179,11 @@ def xml_track(draw: Any, track: list[Shot], rate: float, told: set[str]) -> str:
 
     def dissolve(start: int, end: int, align: str) -> None:
         name = draw(st.sampled_from(["Cross Dissolve", "Cross Fade (+3dB)"]))
-        parts.append(f"<transitionitem>{xml_rate(rate)}<start>{start}</start><end>{end}</end>"
-                     f"<alignment>{align}</alignment><effect><name>{name}</name></effect>"
-                     "</transitionitem>")  # fmt: skip
+        parts.append(
+            f"<transitionitem>{xml_rate(rate)}<start>{start}</start><end>{end}</end>"
+            f"<alignment>{align}</alignment><effect><name>{name}</name></effect>"
+            "</transitionitem>"
+        )
 
     for index, shot in enumerate(track):
         after = track[index + 1] if index + 1 < len(track) else None

@@ -166,11 +166,17 @@ def frames(tracks: list[dict[str, Any]], rate: float) -> list[Any]:
     told = []
     for each in sorted(tracks, key=lambda one: one["type"] == "audio"):
         live = sorted((one for one in each["clips"] if not one["deleted"]), key=starts)
-        told.append([
-            (one["media_file_id"], frame(one["start_ms"]), frame(end_of(one)),
-             frame(one["in_point_ms"]))
-            for one in live
-        ])  # fmt: skip
+        told.append(
+            [
+                (
+                    one["media_file_id"],
+                    frame(one["start_ms"]),
+                    frame(end_of(one)),
+                    frame(one["in_point_ms"]),
+                )
+                for one in live
+            ]
+        )
     return told
 
 

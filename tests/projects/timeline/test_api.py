@@ -145,8 +145,9 @@ def test_a_json_patch_changes_clips_and_words(
     document = stored(project)
     assert response.status_code == 200
     assert [(c["id"], c["start_ms"]) for c in document["tracks"][0]["clips"]] == [
-        ("c0", 100), ("new", 9000),
-    ]  # fmt: skip
+        ("c0", 100),
+        ("new", 9000),
+    ]
     assert document["transcript"]["segments"][0]["words"][0]["edited_word"] == "ONE"
     check_stored(document)
 

@@ -95,8 +95,9 @@ def test_a_split_clip_plays_as_before() -> None:
     assert playing(made) == [(50, 100, 400), (350, 400, 1100)]
     assert [one["id"] for one in made.tracks[0]["clips"]] == ["a", "n"]
     assert [[e["type"] for e in one["effects"]] for one in made.tracks[0]["clips"]] == [
-        ["fade_in", "x_v"], ["x_v", "fade_out"],
-    ]  # fmt: skip
+        ["fade_in", "x_v"],
+        ["x_v", "fade_out"],
+    ]
     for outside in (50, 1050, 0, 2000):
         refused("outside_clip", partial(after, before, op("split_clip", at_ms=outside)))
 

@@ -39,8 +39,11 @@ def test_deleting_words_cuts_them_and_their_pause_and_closes_the_gap() -> None:
 
     assert playing(made) == [(0, 0, 1500), (1500, 2500, 4000), (3000, 0, 500)]
     assert [one.get("deleted", False) for one in made.segments[0]["words"]] == [
-        False, True, True, False,
-    ]  # fmt: skip
+        False,
+        True,
+        True,
+        False,
+    ]
     assert duration_of(made.tracks) == 3500
 
 
@@ -124,9 +127,10 @@ def test_a_faster_clip_is_cut_where_it_plays_the_words() -> None:
 def test_what_would_only_be_seen_in_a_cross_fade_goes_too() -> None:
     fade = {"type": "cross_fade", "duration_ms": 500}
     before = film(
-        clip("a", 0, 0, 1200), clip("b", 900, 900, 3300, effects=[fade]),
+        clip("a", 0, 0, 1200),
+        clip("b", 900, 900, 3300, effects=[fade]),
         clip("c", 2900, 0, 900, media=OTHER_MEDIA, effects=[fade]),
-    )  # fmt: skip
+    )
 
     made = after(before, of_segment("delete_segment", mode="gap"))
     back = after(made, of_segment("restore_segment"))
@@ -175,8 +179,9 @@ def test_an_edited_word_stands_beside_the_heard_one() -> None:
     again = after(edited, edit_word(1, None), words("restore_words", 1, 1))
 
     assert edited.segments[0]["words"][1] == SAID["words"][1] | {
-        "edited_word": "TWO", "deleted": True,
-    }  # fmt: skip
+        "edited_word": "TWO",
+        "deleted": True,
+    }
     assert again.segments[0] == SAID
 
 

@@ -41,8 +41,9 @@ def test_edits_are_undone_and_redone(api: APIClient, project: Project, film: Med
     no_more = api.post(url(project, "/edl/redo"))
 
     assert [(r.json()["version"], r.json()["redo_depth"]) for r in (undone, redone)] == [
-        (3, 1), (4, 0),
-    ]  # fmt: skip
+        (3, 1),
+        (4, 0),
+    ]
     assert redone["ETag"] == '"4"'
     assert problem(nothing) == (409, "nothing_to_undo")
     assert problem(no_more) == (409, "nothing_to_redo")
@@ -139,8 +140,11 @@ def test_a_segment_is_edited(
     unedited = api.patch(path, {"edited_text": None, "deleted": False}, format="json")
 
     assert [r.json().get("duration_ms") for r in (edited, back, gone, unedited)] == [
-        500, 1000, 0, 1000,
-    ]  # fmt: skip
+        500,
+        1000,
+        0,
+        1000,
+    ]
     made = stored(project)["transcript"]["segments"][0]
     assert (made["speaker"], made["deleted"]) == ("Ann", False)
     assert made["words"][0]["edited_word"] == "ONE"
@@ -192,11 +196,16 @@ def test_edits_of_text_keep_the_transcript_in_its_bytes(
 @pytest.mark.parametrize(
     ("method", "rest"),
     [
-        ("put", "/edl"), ("patch", "/edl"), ("post", "/edl/undo"), ("post", "/edl/redo"),
-        ("patch", "/transcript/segments/x"), ("get", "/transcript.srt"),
-        ("get", "/transcript.vtt"), ("get", "/transcript.txt"),
+        ("put", "/edl"),
+        ("patch", "/edl"),
+        ("post", "/edl/undo"),
+        ("post", "/edl/redo"),
+        ("patch", "/transcript/segments/x"),
+        ("get", "/transcript.srt"),
+        ("get", "/transcript.vtt"),
+        ("get", "/transcript.txt"),
     ],
-)  # fmt: skip
+)
 def test_what_is_anothers_or_unknown_does_not_exist(
     client_of: Callable[[User], APIClient],
     make_user: Callable[..., User],

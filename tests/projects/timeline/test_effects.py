@@ -24,11 +24,15 @@ SLIPS: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     ({"type": "fadein", "duration_ms": 500}, [("type", "unknown_effect")]),
     ({"type": "X_mine"}, [("type", "unknown_effect")]),
     ({}, [("type", "missing")]),
-    ({"type": "fade_in", "duration": 5}, [("duration_ms", "missing"),
-                                          ("duration", "extra_forbidden")]),
-    ({"type": "gain", "db": 25, "gain": 1}, [("db", "less_than_equal"),
-                                             ("gain", "extra_forbidden")]),
-]  # fmt: skip
+    (
+        {"type": "fade_in", "duration": 5},
+        [("duration_ms", "missing"), ("duration", "extra_forbidden")],
+    ),
+    (
+        {"type": "gain", "db": 25, "gain": 1},
+        [("db", "less_than_equal"), ("gain", "extra_forbidden")],
+    ),
+]
 
 
 def named(place: str, told: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -45,8 +49,15 @@ def test_a_slip_is_refused_where_it_is(
 ) -> None:
     put(api, project, {"tracks": tracks(film, 0, 5000)})
     good = {"op": "set_effect", "clip_id": "c0", "effect": {"type": "gain", "db": -3}}
-    added = {"op": "add_clip", "track_id": "v", "media_file_id": str(film.pk), "start_ms": 9000,
-             "in_point_ms": 0, "out_point_ms": 9, "effects": [good["effect"], effect]}  # fmt: skip
+    added = {
+        "op": "add_clip",
+        "track_id": "v",
+        "media_file_id": str(film.pk),
+        "start_ms": 9000,
+        "in_point_ms": 0,
+        "out_point_ms": 9,
+        "effects": [good["effect"], effect],
+    }
     wrong = tracks(film, 0, 5000)
     wrong[0]["clips"][1]["effects"] = [effect]
     patch = [{"op": "add", "path": "/tracks/0/clips/1/effects/0", "value": effect}]
@@ -91,9 +102,11 @@ def test_a_file_with_such_an_effect_is_refused(
         told["effects"][0]["type"] = "grade"
 
     answer = api.post(
-        url(project, "/edl/import?format=otio"), timeline.to_json_string(),
-        content_type="text/plain", headers={"If-Match": "*"},
-    )  # fmt: skip
+        url(project, "/edl/import?format=otio"),
+        timeline.to_json_string(),
+        content_type="text/plain",
+        headers={"If-Match": "*"},
+    )
 
     assert errors(answer) == [("tracks.0.clips.0.effects.0.type", "unknown_effect")]
 

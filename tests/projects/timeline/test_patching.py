@@ -19,10 +19,30 @@ from tests.properties import examples
 
 PARTS = st.sampled_from(
     [
-        "tracks", "clips", "effects", "transcript", "segments", "words", "cut", "id", "deleted",
-        "start_ms", "text", "edited_text", "word", "0", "1", "2", "-", "-1", "00", "", "~0", "x",
+        "tracks",
+        "clips",
+        "effects",
+        "transcript",
+        "segments",
+        "words",
+        "cut",
+        "id",
+        "deleted",
+        "start_ms",
+        "text",
+        "edited_text",
+        "word",
+        "0",
+        "1",
+        "2",
+        "-",
+        "-1",
+        "00",
+        "",
+        "~0",
+        "x",
     ]
-)  # fmt: skip
+)
 ROOTS = st.sampled_from(["/tracks", "/tracks/0/clips", "/transcript/segments", "/tracks/0", ""])
 PATHS = st.builds(lambda root, parts: "/".join([root, *parts]), ROOTS, st.lists(PARTS, max_size=4))
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
@@ -120,5 +140,6 @@ def test_the_changes_are_a_json_patch() -> None:
     told = changes.as_json_patch(changes.between(before, after).there)
 
     assert jsonpatch.apply_patch(document, told) == {
-        "tracks": after.tracks, "transcript": {"segments": after.segments},
-    }  # fmt: skip
+        "tracks": after.tracks,
+        "transcript": {"segments": after.segments},
+    }

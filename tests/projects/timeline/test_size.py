@@ -65,8 +65,12 @@ def test_only_what_an_operation_needs_is_read(key: dict[str, uuid.UUID]) -> None
     assert of_clips.content.segments == []
     assert of_words.content.tracks == []
     assert [len(one.get("words", ())) for one in of_words.content.segments[6:11]] == [
-        0, WORDS_EACH, WORDS_EACH, WORDS_EACH, 0,
-    ]  # fmt: skip
+        0,
+        WORDS_EACH,
+        WORDS_EACH,
+        WORDS_EACH,
+        0,
+    ]
     assert of_words.content.segments[0] == {"id": "s0"}
 
 

@@ -36,9 +36,13 @@ def clips(draw: st.DrawFn) -> dict[str, Any]:
     lengths = {source * PERMILLE // permille, -(-source * PERMILLE // permille)} - {0}
     effects = [{"type": "speed", "rate": permille / PERMILLE}]
     return clip(
-        "a", draw(st.integers(0, 3000)), 500, 500 + source, effects=effects,
+        "a",
+        draw(st.integers(0, 3000)),
+        500,
+        500 + source,
+        effects=effects,
         duration_ms=draw(st.sampled_from(sorted(lengths))),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.property
@@ -80,8 +84,9 @@ def test_an_edge_that_is_not_trimmed_stays(whole: dict[str, Any], data: st.DataO
             assert start + duration == stop if last == whole["out_point_ms"] else True
             assert start == whole["start_ms"] if first == whole["in_point_ms"] else True
     assert trimmed(whole, whole["in_point_ms"], whole["out_point_ms"]) == (
-        whole["start_ms"], whole["duration_ms"],
-    )  # fmt: skip
+        whole["start_ms"],
+        whole["duration_ms"],
+    )
 
 
 CUTS = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 10**6)), min_size=1, max_size=12)
@@ -133,12 +138,15 @@ def test_a_split_changes_no_frame_and_no_sample(
 def marked(film: Content) -> Content:
     """Each clip with an effect of its own, so that none is taken for a part of another."""
     tracks = [
-        {**one, "clips": [
-            {**each, "effects": [*each["effects"], {"type": "x_mark", "name": each["id"]}]}
-            for each in one["clips"]
-        ]}
+        {
+            **one,
+            "clips": [
+                {**each, "effects": [*each["effects"], {"type": "x_mark", "name": each["id"]}]}
+                for each in one["clips"]
+            ],
+        }
         for one in film.tracks
-    ]  # fmt: skip
+    ]
     return replace(film, tracks=tracks)
 
 
@@ -158,13 +166,15 @@ def shown(stretches: tuple[Stretch, ...], rate: Fraction) -> Iterator[list[tuple
         for frame in range(stretch.length):
             yield [
                 (
-                    piece.source, piece.gain_db, piece.speed,
+                    piece.source,
+                    piece.gain_db,
+                    piece.speed,
                     piece.at + (frame - piece.first) / rate * piece.speed,
                     *level(piece.ramps, frame),
                 )
                 for piece in stretch.pieces
                 if piece.first <= frame < piece.end
-            ]  # fmt: skip
+            ]
 
 
 @pytest.mark.property

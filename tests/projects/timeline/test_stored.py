@@ -26,34 +26,79 @@ def document_of(media_id: str) -> dict[str, Any]:
     whole = {"id": "a", "duration_ms": 3000, "in_point_ms": 0, "out_point_ms": 3000}
     fade = {"type": "fade_in", "duration_ms": 300}
     clips = [
-        {"id": "a", **source, "start_ms": 0, "duration_ms": 1000, "in_point_ms": 0,
-         "out_point_ms": 1000, "effects": [fade], "deleted": False},
-        {"id": "b", **source, "start_ms": 1000, "duration_ms": 500, "in_point_ms": 1000,
-         "out_point_ms": 1500, "effects": [], "deleted": True,
-         "cut": {"mode": "ripple", "segment_id": "s", "start_ms": 1000, "closed_ms": 500,
-                 "origin": {**whole, "effects": [fade]}}},
-        {"id": "c", **source, "start_ms": 1000, "duration_ms": 1500, "in_point_ms": 1500,
-         "out_point_ms": 3000, "effects": [], "deleted": False},
-        {"id": "d", **source, "start_ms": 9000, "duration_ms": 100, "in_point_ms": 0,
-         "out_point_ms": 100, "effects": [{"type": "sepia", "level": 3}], "deleted": True,
-         "cut": {"mode": "gap", "segment_id": None}},
-    ]  # fmt: skip
+        {
+            "id": "a",
+            **source,
+            "start_ms": 0,
+            "duration_ms": 1000,
+            "in_point_ms": 0,
+            "out_point_ms": 1000,
+            "effects": [fade],
+            "deleted": False,
+        },
+        {
+            "id": "b",
+            **source,
+            "start_ms": 1000,
+            "duration_ms": 500,
+            "in_point_ms": 1000,
+            "out_point_ms": 1500,
+            "effects": [],
+            "deleted": True,
+            "cut": {
+                "mode": "ripple",
+                "segment_id": "s",
+                "start_ms": 1000,
+                "closed_ms": 500,
+                "origin": {**whole, "effects": [fade]},
+            },
+        },
+        {
+            "id": "c",
+            **source,
+            "start_ms": 1000,
+            "duration_ms": 1500,
+            "in_point_ms": 1500,
+            "out_point_ms": 3000,
+            "effects": [],
+            "deleted": False,
+        },
+        {
+            "id": "d",
+            **source,
+            "start_ms": 9000,
+            "duration_ms": 100,
+            "in_point_ms": 0,
+            "out_point_ms": 100,
+            "effects": [{"type": "sepia", "level": 3}],
+            "deleted": True,
+            "cut": {"mode": "gap", "segment_id": None},
+        },
+    ]
     words = [
         {"word": "one", "start_ms": 0, "end_ms": 900, "confidence": 0.5, "edited_word": "won"},
         {"word": "two", "start_ms": 1000, "end_ms": 1400, "confidence": 1.0, "deleted": True},
         {"word": "three", "start_ms": 1500, "end_ms": 2900, "confidence": 0.0},
     ]
     segment = {
-        "id": "s", "media_file_id": media_id, "speaker": "Speaker 1", "start_ms": 0,
-        "end_ms": 3000, "text": "one two three", "words": words, "deleted": False,
+        "id": "s",
+        "media_file_id": media_id,
+        "speaker": "Speaker 1",
+        "start_ms": 0,
+        "end_ms": 3000,
+        "text": "one two three",
+        "words": words,
+        "deleted": False,
         "edited_text": None,
-    }  # fmt: skip
+    }
     transcript = {"generated_at": AT, "segments": [segment]}
     step = {"edit": {"kind": "changes", "changes": [UNDO]}, "bytes": 90, "created_at": AT}
     return {
         "version": 7,
         "settings": {
-            "resolution": {"width": 1280, "height": 720}, "frame_rate": 25.0, "duration_ms": 2500,
+            "resolution": {"width": 1280, "height": 720},
+            "frame_rate": 25.0,
+            "duration_ms": 2500,
         },
         "tracks": [{"id": "v", "type": "video", "name": "V", "clips": clips}],
         "transcript": transcript,
@@ -61,7 +106,7 @@ def document_of(media_id: str) -> dict[str, Any]:
         "undo_stack": [step],
         "redo_stack": [],
         "applied_jobs": ["4c0e8f0e-6d3c-4b0f-9a34-1d8f4c4b7c55"],
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture

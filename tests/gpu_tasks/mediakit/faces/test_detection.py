@@ -29,22 +29,20 @@ def test_a_face_is_found_where_it_is(place: Place) -> None:
     assert 0.5 * place.side < face.bottom - face.top < 1.5 * place.side
 
 
-def test_a_small_face_in_a_large_frame_is_found() -> None:
-    place = Place(x=1500, y=300, side=70)
-    (face,) = detect(scene(place, width=1920, height=1080))
-    assert eyes_error(face, place) < 0.1
-
-
-def test_a_face_that_fills_the_frame_is_found() -> None:
-    place = Place(x=160, y=160, side=300)
-    (face,) = detect(scene(place, width=320, height=320))
-    assert eyes_error(face, place) < 0.08
-
-
-def test_an_upright_film_is_searched_as_a_wide_one_is() -> None:
-    place = Place(x=180, y=500, side=110)
-    (face,) = detect(scene(place, width=360, height=640))
-    assert eyes_error(face, place) < 0.08
+@pytest.mark.parametrize(
+    ("place", "width", "height", "error"),
+    [
+        (Place(x=1500, y=300, side=70), 1920, 1080, 0.1),
+        (Place(x=160, y=160, side=300), 320, 320, 0.08),
+        (Place(x=180, y=500, side=110), 360, 640, 0.08),
+    ],
+    ids=["small in a large frame", "fills the frame", "upright film"],
+)
+def test_frames_of_all_shapes_are_searched(
+    place: Place, width: int, height: int, error: float
+) -> None:
+    (face,) = detect(scene(place, width=width, height=height))
+    assert eyes_error(face, place) < error
 
 
 def test_a_face_in_the_dark_is_found() -> None:

@@ -100,10 +100,25 @@ def test_lightning_strikes_and_fades():
 @pytest.mark.parametrize(
     "prompt",
     [
-        "sea", "rain", "snow", "fire", "birds", "fish", "boat", "car", "aurora", "fog",
-        "underwater", "abstract", "clouds", "balloon", "space", "room with a cat", "mountains",
+        "sea",
+        "rain",
+        "snow",
+        "fire",
+        "birds",
+        "fish",
+        "boat",
+        "car",
+        "aurora",
+        "fog",
+        "underwater",
+        "abstract",
+        "clouds",
+        "balloon",
+        "space",
+        "room with a cat",
+        "mountains",
     ],
-)  # fmt: skip
+)
 def test_it_moves_in_small_steps(prompt: str):
     scene = Scene(prompt, width=WIDTH, height=HEIGHT, seed=SEED)
     start = scene.frame(1.0)

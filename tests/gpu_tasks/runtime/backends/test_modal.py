@@ -37,20 +37,22 @@ def ids(backend: ModalBackend, count: int = 1) -> list[str]:
     return [*backend.spawn([noop() for _ in range(count)]).values()]
 
 
-@pytest.mark.parametrize("scenario", [Scenario.NEVER, Scenario.SLOW])
-def test_what_has_not_ended_is_running(backend: ModalBackend, modal_peer: Peer, scenario: Scenario):
+@pytest.mark.parametrize(
+    ("scenario", "state"),
+    [
+        (Scenario.NEVER, CallState.UNDER_WAY),
+        (Scenario.SLOW, CallState.UNDER_WAY),
+        (Scenario.EXPIRED, CallState.LOST),
+        (Scenario.CRASH, CallState.LOST),
+    ],
+)
+def test_what_has_not_ended_is_running_and_what_left_no_outcome_is_lost(
+    backend: ModalBackend, modal_peer: Peer, scenario: Scenario, state: CallState
+):
     modal_peer.plays(scenario)
     (call_id,) = ids(backend)
     known = backend.poll([call_id])[call_id]
-    assert (known.state, known.outcome) == (CallState.UNDER_WAY, None)
-
-
-@pytest.mark.parametrize("scenario", [Scenario.EXPIRED, Scenario.CRASH])
-def test_what_left_no_outcome_is_lost(backend: ModalBackend, modal_peer: Peer, scenario: Scenario):
-    modal_peer.plays(scenario)
-    (call_id,) = ids(backend)
-    known = backend.poll([call_id])[call_id]
-    assert (known.state, known.outcome) == (CallState.LOST, None)
+    assert (known.state, known.outcome) == (state, None)
 
 
 @pytest.mark.parametrize(
