@@ -20,8 +20,8 @@ from gpu_tasks.compression.encoding import (
     sound_decodes,
 )
 from gpu_tasks.compression.likeness import ssim
-from gpu_tasks.compression.plans import Plan
-from gpu_tasks.compression.source import Source
+from gpu_tasks.compression.plans import CompressionPlan
+from gpu_tasks.compression.source import MediaInfo
 from gpu_tasks.mediakit import audio, ffmpeg, film
 from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
@@ -69,14 +69,14 @@ class Compressor(Engine):
 class _Work:
     """One call. Its methods return the plan of what lies at the output; None for a copy."""
 
-    def __init__(self, found: Source, workspace: Workspace, compressor: Compressor) -> None:
+    def __init__(self, found: MediaInfo, workspace: Workspace, compressor: Compressor) -> None:
         self._source = found
         self._workspace = workspace
         self._compressor = compressor
         self._path = workspace.output("result")
         self._done = 0.0
 
-    def to_quality(self, target: str, codec: Codec | None) -> Plan | None:
+    def to_quality(self, target: str, codec: Codec | None) -> CompressionPlan | None:
         chosen = () if codec is None else (codec,)
         planned = plans.for_web if target == "web" else plans.for_archive
         plan = planned(self._source, *chosen)
@@ -91,14 +91,14 @@ class _Work:
             return self._fit_in_source(tried=1)
         return self._less_for_archive(plan)
 
-    def to_size(self, size_bytes: int) -> Plan | None:
+    def to_size(self, size_bytes: int) -> CompressionPlan | None:
         if size_bytes < self._source.size_bytes:
             return self._fit(size_bytes)
         if self._keep(for_web=True, most_bytes=size_bytes):
             return None
         return self._fit_in_source(tried=0)
 
-    def result(self, plan: Plan | None) -> CompressionResult:
+    def result(self, plan: CompressionPlan | None) -> CompressionResult:
         made = source.look(self._path, pictures=self._source.pictures is not None)
         if made.seconds < film.LEAST_DECODED * self._source.seconds:
             raise EngineError(ErrorCode.INPUT_INVALID, _fault(self._source))
@@ -133,7 +133,7 @@ class _Work:
 
         return report
 
-    def _encode(self, plan: Plan, progress: Callable[[float], None]) -> None:
+    def _encode(self, plan: CompressionPlan, progress: Callable[[float], None]) -> None:
         shown = plan.pictures
         if shown is None:
             encoded(self._source, plan, None, self._path, progress)
@@ -152,7 +152,7 @@ class _Work:
                 self._source, plan, encoders.software(shown.codec, preset), self._path, progress
             )
 
-    def _fit(self, size_bytes: int, tried: int = 0) -> Plan:
+    def _fit(self, size_bytes: int, tried: int = 0) -> CompressionPlan:
         """The best within that size, however often it takes."""
         budget, smallest = float(size_bytes), 0
         for number in range(tried, tried + TRIES):
@@ -165,7 +165,7 @@ class _Work:
             budget *= CAUTION * size_bytes / self._size
         raise plans.unreachable(smallest)
 
-    def _encode_to_rate(self, plan: Plan, progress: Callable[[float], None]) -> None:
+    def _encode_to_rate(self, plan: CompressionPlan, progress: Callable[[float], None]) -> None:
         if plan.pictures is None:
             encoded(self._source, plan, None, self._path, progress)
             return
@@ -180,14 +180,14 @@ class _Work:
             progress,
         )
 
-    def _fit_in_source(self, tried: int) -> Plan:
+    def _fit_in_source(self, tried: int) -> CompressionPlan:
         """What is no larger than the source, where the usual would be."""
         try:
             return self._fit(self._source.size_bytes, tried)
         except EngineError as exc:
             raise EngineError(ErrorCode.INPUT_INVALID, NOTHING_TO_GAIN) from exc
 
-    def _less_for_archive(self, plan: Plan) -> Plan:
+    def _less_for_archive(self, plan: CompressionPlan) -> CompressionPlan:
         less = plans.less_for_archive(plan)
         if less is not None:
             self._encode(less, self._part(TRY_SHARE * ENCODED_SHARE, ENCODED_SHARE))
@@ -210,28 +210,28 @@ class _Work:
         return self._size <= most_bytes
 
 
-def _fault(found: Source) -> str:
+def _fault(found: MediaInfo) -> str:
     """What of a source could not be decoded."""
     if found.pictures is None or (found.sound is not None and not sound_decodes(found)):
         return audio.UNDECODABLE
     return film.UNDECODABLE
 
 
-def _does_for_archive(found: Source) -> bool:
+def _does_for_archive(found: MediaInfo) -> bool:
     shown = found.pictures
     pictures = shown is None or (shown.codec in MP4_PICTURES and not shown.is_turned)
     sounds = (*([found.sound] if found.sound else []), *found.further)
     return pictures and all(one.codec in plans.COMPRESSED_SOUND for one in sounds)
 
 
-def _does_for_web(found: Source) -> bool:
+def _does_for_web(found: MediaInfo) -> bool:
     sound = found.sound
     return _plays_everywhere(found) and (
         sound is None or (sound.codec == "aac" and sound.channels <= 2)
     )
 
 
-def _plays_everywhere(found: Source) -> bool:
+def _plays_everywhere(found: MediaInfo) -> bool:
     shown = found.pictures
     if shown is None:
         return True

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gpu_tasks.compression.encoders import Encoder, software_passes
-from gpu_tasks.compression.plans import PicturePlan, Plan
-from gpu_tasks.compression.source import Source
+from gpu_tasks.compression.plans import CompressionPlan, PicturePlan
+from gpu_tasks.compression.source import MediaInfo
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.mediakit.film import ON_BLACK, TO_SDR, deinterlaced
 
@@ -27,7 +27,11 @@ FIRST_PASS_SHARE = 0.4
 
 
 def encoded(
-    source: Source, plan: Plan, encoder: Encoder | None, path: Path, progress: Progress
+    source: MediaInfo,
+    plan: CompressionPlan,
+    encoder: Encoder | None,
+    path: Path,
+    progress: Progress,
 ) -> None:
     """Write the source in one pass; ``encoder`` is for pictures. Raises ``FFmpegFailedError``."""
     shown = plan.pictures
@@ -43,7 +47,7 @@ def encoded(
 
 
 def encoded_in_two_passes(
-    source: Source, plan: Plan, preset: str, log: Path, path: Path, progress: Progress
+    source: MediaInfo, plan: CompressionPlan, preset: str, log: Path, path: Path, progress: Progress
 ) -> None:
     """Write the source with its pictures at the plan's bit rate. Raises ``FFmpegFailedError``.
 
@@ -66,7 +70,7 @@ def encoded_in_two_passes(
     )
 
 
-def copied(source: Source, path: Path, *, private: bool, progress: Progress) -> None:
+def copied(source: MediaInfo, path: Path, *, private: bool, progress: Progress) -> None:
     """Write the source's own pictures and sound into a new MP4. Raises ``FFmpegFailedError``.
 
     Further sound is left out if nobody is to know more than has to be (``private``).
@@ -78,12 +82,12 @@ def copied(source: Source, path: Path, *, private: bool, progress: Progress) -> 
     ffmpeg.run([*arguments, *metadata, *MP4, path], seconds=source.seconds, progress=progress)
 
 
-def sound_decodes(source: Source) -> bool:
+def sound_decodes(source: MediaInfo) -> bool:
     """Whether FFmpeg gets through the source's sound, as it has to for any target."""
     return ffmpeg.decodes([*ffmpeg.source(source.path), "-vn", *_sound_maps(source)])
 
 
-def picture_filters(source: Source, plan: PicturePlan) -> list[str]:
+def picture_filters(source: MediaInfo, plan: PicturePlan) -> list[str]:
     """From the source's frames, turned upright by FFmpeg, to the plan's."""
     shown = source.pictures
     assert shown is not None  # noqa: S101 - a plan for pictures is made of some
@@ -96,14 +100,14 @@ def picture_filters(source: Source, plan: PicturePlan) -> list[str]:
     return [*filters, f"format={'yuv420p10le' if deep else 'yuv420p'}"]
 
 
-def _sound_maps(source: Source, *, further: bool = False) -> list[str]:
+def _sound_maps(source: MediaInfo, *, further: bool = False) -> list[str]:
     """The sound that is heard first, and where asked for all others behind it."""
     heard = [source.sound] if source.sound else []
     heard += source.further if further else ()
     return [part for one in heard for part in ("-map", f"0:{one.stream}")]
 
 
-def _rest(source: Source, plan: Plan) -> list[str]:
+def _rest(source: MediaInfo, plan: CompressionPlan) -> list[str]:
     sound = [*_sound_maps(source, further=bool(plan.further))] if plan.sound else ["-an"]
     for track, one in enumerate([plan.sound, *plan.further] if plan.sound else []):
         sound += one.arguments(track)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gpu_tasks.compression.encoding import Progress, picture_filters
 from gpu_tasks.compression.plans import PicturePlan
-from gpu_tasks.compression.source import Source
+from gpu_tasks.compression.source import MediaInfo
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
@@ -13,7 +13,7 @@ MEASURED_SECONDS = 120.0
 _ALL = re.compile(r"SSIM .*All:([0-9.]+)")
 
 
-def ssim(source: Source, plan: PicturePlan, result: Path, progress: Progress) -> float:
+def ssim(source: MediaInfo, plan: PicturePlan, result: Path, progress: Progress) -> float:
     """Structural similarity, 0 to 1, at the source's size; of the middle of a long film.
 
     Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861, as FFmpeg has it.
@@ -29,7 +29,7 @@ def ssim(source: Source, plan: PicturePlan, result: Path, progress: Progress) ->
 
 
 def _measured(
-    source: Source, plan: PicturePlan, result: Path, start: float, progress: Progress
+    source: MediaInfo, plan: PicturePlan, result: Path, start: float, progress: Progress
 ) -> float | None:
     seek = ["-ss", f"{start:.3f}"] if start else []
     inputs = [*seek, *ffmpeg.source(result), *seek, *ffmpeg.source(source.path)]
@@ -45,7 +45,7 @@ def _measured(
     return min(1.0, float(found[1])) if found else None
 
 
-def _graph(source: Source, plan: PicturePlan) -> str:
+def _graph(source: MediaInfo, plan: PicturePlan) -> str:
     """Both through the plan's filters, but at the source's size."""
     shown = source.pictures
     assert shown is not None  # noqa: S101 - pictures have been compressed

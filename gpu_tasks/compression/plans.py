@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from gpu_tasks.compression.contract import Codec
-from gpu_tasks.compression.source import Pictures, Sound, Source
+from gpu_tasks.compression.source import MediaInfo, Pictures, Sound
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 WEB_SIDES = (1920, 1080)
@@ -84,7 +84,7 @@ class PicturePlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CompressionPlan:
     """What is made of a source."""
 
     pictures: PicturePlan | None
@@ -96,21 +96,21 @@ class Plan:
     """
 
 
-def for_web(source: Source, codec: Codec = Codec.H264) -> Plan:
+def for_web(source: MediaInfo, codec: Codec = Codec.H264) -> CompressionPlan:
     """AAC and, if nothing else is asked for, H.264: every browser plays them."""
     shown, heard = source.pictures, source.sound
     fitting = _fitting(shown, *WEB_SIDES, quality=WEB_QUALITY[codec]) if shown else None
-    return Plan(
+    return CompressionPlan(
         pictures=fitting and replace(fitting, codec=codec),
         sound=SoundPlan("aac", WEB_SOUND_BITS, min(2, heard.channels)) if heard else None,
         private=True,
     )
 
 
-def for_archive(source: Source, codec: Codec = Codec.HEVC) -> Plan:
+def for_archive(source: MediaInfo, codec: Codec = Codec.HEVC) -> CompressionPlan:
     """Pictures that look like the source's, and its sound."""
     shown, heard = source.pictures, source.sound
-    return Plan(
+    return CompressionPlan(
         pictures=_likened(shown, codec) if shown else None,
         sound=_archived(heard) if heard else None,
         private=False,
@@ -118,7 +118,7 @@ def for_archive(source: Source, codec: Codec = Codec.HEVC) -> Plan:
     )
 
 
-def less_for_archive(plan: Plan) -> Plan | None:
+def less_for_archive(plan: CompressionPlan) -> CompressionPlan | None:
     """A little less than an archive's usual; None where there is nothing less."""
     if plan.pictures is None:
         return None
@@ -145,7 +145,7 @@ def _archived(sound: Sound) -> SoundPlan:
     return SoundPlan("aac", ARCHIVE_SOUND_BITS_PER_CHANNEL * channels, channels)
 
 
-def for_size(source: Source, size_bytes: float) -> Plan:
+def for_size(source: MediaInfo, size_bytes: float) -> CompressionPlan:
     """The best that such a size holds; raises ``EngineError`` INPUT_INVALID if it is too little."""
     if source.pictures is None:
         return _sound_for_size(source, size_bytes)
@@ -159,7 +159,7 @@ def for_size(source: Source, size_bytes: float) -> Plan:
     if left < LEAST_BITS_PER_PIXEL * pictures.pixel_rate:
         raise unreachable(_least_bytes(source, pictures))
     most = int(MOST_BITS_PER_PIXEL * pictures.pixel_rate)
-    return Plan(replace(pictures, bits=min(left, most)), sound, private=True)
+    return CompressionPlan(replace(pictures, bits=min(left, most)), sound, private=True)
 
 
 def unreachable(least_bytes: float) -> EngineError:
@@ -171,29 +171,29 @@ def unreachable(least_bytes: float) -> EngineError:
     )
 
 
-def container_bytes(source: Source) -> float:
+def container_bytes(source: MediaInfo) -> float:
     """What MP4 takes for itself at most, of the source's pictures and sound as they are."""
     further = SOUND_SECOND_BYTES * len(source.further)
     return HEADER_BYTES + (_overhead(source) + further) * source.seconds
 
 
-def _payload_bits(source: Source, size_bytes: float) -> float:
+def _payload_bits(source: MediaInfo, size_bytes: float) -> float:
     """Bits a second of pictures and sound in a file of that size."""
     return ((size_bytes - HEADER_BYTES) * (1 - MARGIN) / source.seconds - _overhead(source)) * 8
 
 
-def _overhead(source: Source) -> float:
+def _overhead(source: MediaInfo) -> float:
     """Bytes a second of the container."""
     frames = float(source.pictures.frame_rate) * FRAME_BYTES if source.pictures else 0.0
     return frames + (SOUND_SECOND_BYTES if source.sound else 0)
 
 
-def _bytes_of(source: Source, bits: float) -> float:
+def _bytes_of(source: MediaInfo, bits: float) -> float:
     """The size of a file with so many bits a second: the other way round."""
     return (bits / 8 + _overhead(source)) * source.seconds / (1 - MARGIN) + HEADER_BYTES
 
 
-def _least_bytes(source: Source, pictures: PicturePlan) -> float:
+def _least_bytes(source: MediaInfo, pictures: PicturePlan) -> float:
     sound = FILM_SOUND_BITS[-1] if source.sound else 0
     return 1.1 * _bytes_of(source, LEAST_BITS_PER_PIXEL * pictures.pixel_rate + sound)
 
@@ -203,13 +203,13 @@ def _film_sound(sound: Sound, bits: float) -> SoundPlan:
     return _coded(sound, next(fits, FILM_SOUND_BITS[-1]))
 
 
-def _sound_for_size(source: Source, size_bytes: float) -> Plan:
+def _sound_for_size(source: MediaInfo, size_bytes: float) -> CompressionPlan:
     assert source.sound is not None  # noqa: S101 - `look` refuses what has neither
     bits = _payload_bits(source, size_bytes)
     rate = next((one for one in SOUND_BITS if one <= bits), None)
     if rate is None:
         raise unreachable(1.1 * _bytes_of(source, SOUND_BITS[-1]))
-    return Plan(None, _coded(source.sound, rate), private=True)
+    return CompressionPlan(None, _coded(source.sound, rate), private=True)
 
 
 def _coded(sound: Sound, bits: int) -> SoundPlan:

@@ -52,7 +52,7 @@ class Sound:
 
 
 @dataclass(frozen=True)
-class Source:
+class MediaInfo:
     """A file to compress."""
 
     path: Path
@@ -65,7 +65,7 @@ class Source:
     """Its other tracks of sound: languages, comments, channels of a recorder."""
 
 
-def look(path: Path, *, pictures: bool) -> Source:
+def look(path: Path, *, pictures: bool) -> MediaInfo:
     """What the file at ``path`` holds; without ``pictures``, its sound alone.
 
     Raises ``EngineError`` INPUT_INVALID for what holds neither, or no end.
@@ -85,7 +85,7 @@ def look(path: Path, *, pictures: bool) -> Source:
         raise EngineError(ErrorCode.INPUT_INVALID, "The file has no sound.")
     if seconds <= 0:
         raise EngineError(ErrorCode.INPUT_INVALID, "The file does not tell how long it is.")
-    return Source(path, path.stat().st_size, seconds, found, sound, is_mp4, further)
+    return MediaInfo(path, path.stat().st_size, seconds, found, sound, is_mp4, further)
 
 
 def _pictures(container: InputContainer, shown: film.Film) -> Pictures:

@@ -89,22 +89,22 @@ class SoundTrack:
         for packet in packets(self._container, [self._stream]):
             count += 1
             try:
-                stretches = [
-                    stretch
+                parts = [
+                    part
                     for frame in packet.decode()
-                    for stretch in timeline.place(frame, _seconds(frame, zero))
+                    for part in timeline.place(frame, _seconds(frame, zero))
                 ]
             except _DAMAGE:
                 undecodable += 1
                 continue
             share = max(share, self._share(packet))
-            yield from self._told(stretches, share)
-        yield from self._told(timeline.flush(), 1.0)
+            yield from self._report(parts, share)
+        yield from self._report(timeline.flush(), 1.0)
         if self._end == 0 or undecodable > MAX_UNDECODABLE_SHARE * count:
             raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
 
-    def _told(self, stretches: list[tuple[int, Samples]], share: float) -> Iterator[Block]:
-        for start, samples in stretches:
+    def _report(self, parts: list[tuple[int, Samples]], share: float) -> Iterator[Block]:
+        for start, samples in parts:
             self._end = start + samples.size
             if self._header_seconds is not None:
                 longest = self._header_seconds + TOLERANCE_SECONDS
@@ -139,18 +139,18 @@ class Timeline:
         """The start and samples of what ``frame``, stamped ``seconds``, makes available."""
         if frame.sample_rate not in SOURCE_RATES:
             raise ValueError(f"{frame.sample_rate} samples a second")
-        stretches = []
+        parts = []
         jumps = seconds is not None and self._is_ahead(seconds)
         source = (frame.format.name, frame.layout.name, frame.sample_rate)
         if jumps or source != self._source:
-            stretches = self.flush()
+            parts = self.flush()
             self._source = source
             self._resampler = AudioResampler(format="s16", layout="mono", rate=self._rate)
         if jumps and seconds is not None:
             self._expected = seconds
             self._next = max(self._next, round(seconds * self._rate))
         self._expected = (self._expected or 0.0) + frame.samples / frame.sample_rate
-        return stretches + self._converted(frame)
+        return parts + self._converted(frame)
 
     def flush(self) -> list[tuple[int, Samples]]:
         """What the conversion still holds back; nothing where it had failed before."""
@@ -167,12 +167,12 @@ class Timeline:
         return self._expected is None or seconds > self._expected + JITTER_SECONDS
 
     def _converted(self, frame: AudioFrame | None) -> list[tuple[int, Samples]]:
-        stretches = []
+        parts = []
         for converted in self._resampler.resample(frame) if self._resampler else []:
             samples = converted.to_ndarray().reshape(-1).astype(np.int16, copy=False)
-            stretches.append((self._next, samples))
+            parts.append((self._next, samples))
             self._next += samples.size
-        return stretches
+        return parts
 
 
 def _seconds(frame: AudioFrame, zero: float) -> float | None:

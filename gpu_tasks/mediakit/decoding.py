@@ -21,19 +21,16 @@ from av.video.stream import VideoStream
 
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
-DEMUXERS = (
-    # moving pictures with sound
-    "mov", "matroska", "avi", "asf", "flv", "mpeg", "mpegts", "mxf", "gxf", "nut", "rm", "wtv",
-    "dv",
-    # moving pictures alone
-    "mpegvideo", "m4v", "h264", "hevc", "obu", "ivf", "mjpeg",
-    # sound alone
-    "wav", "w64", "aiff", "caf", "au", "flac", "mp3", "aac", "loas", "ogg", "ac3", "eac3", "truehd",
-    "mlp", "dts", "dtshd", "amr", "ape", "wv", "tta", "tak", "mpc", "mpc8", "shn", "voc", "iff",
-    "sox", "dsf", "xwma", "oma", "ircam", "nistsphere", "qcp",
-    # single pictures
-    "jpeg_pipe", "png_pipe", "webp_pipe", "gif",
-)  # fmt: skip
+_FORMATS = {
+    "moving pictures with sound": "mov matroska avi asf flv mpeg mpegts mxf gxf nut rm wtv dv",
+    "moving pictures alone": "mpegvideo m4v h264 hevc obu ivf mjpeg",
+    "sound alone": (
+        "wav w64 aiff caf au flac mp3 aac loas ogg ac3 eac3 truehd mlp dts dtshd amr ape wv "
+        "tta tak mpc mpc8 shn voc iff sox dsf xwma oma ircam nistsphere qcp"
+    ),
+    "single pictures": "jpeg_pipe png_pipe webp_pipe gif",
+}
+DEMUXERS = tuple(" ".join(_FORMATS.values()).split())
 FILE_PROTOCOLS = ("file",)
 URL_PROTOCOLS = ("https", "http", "tls", "tcp")
 URL_TIMEOUT_SECONDS = (10, 30)

@@ -1,4 +1,4 @@
-"""FFmpeg as a child process: its progress is told, and it never outlives the call."""
+"""FFmpeg as a child process: its progress is reported, and it never outlives the call."""
 
 import os
 import signal
@@ -42,14 +42,16 @@ def executable() -> str:
 def source(path: Path) -> list[str]:
     """Arguments that read a file of a user's, and nothing that it may point to."""
     demuxer = demuxer_of(path)
+    limits = (
+        f"-protocol_whitelist {','.join(FILE_PROTOCOLS)} -format_whitelist {','.join(DEMUXERS)} "
+        f"-max_pixels {MAX_DECODED_PIXELS}"
+    )
     return [
         *(("-f", demuxer) if demuxer else ()),
         *_decoding_options(path),
-        "-protocol_whitelist", ",".join(FILE_PROTOCOLS),
-        "-format_whitelist", ",".join(DEMUXERS),
-        "-max_pixels", str(MAX_DECODED_PIXELS),
-        "-i", f"file:{path}",
-    ]  # fmt: skip
+        *limits.split(),
+        *("-i", f"file:{path}"),
+    ]
 
 
 def _decoding_options(path: Path) -> list[str]:
@@ -71,15 +73,15 @@ def run(
     written, of ``seconds`` of output, twice a second; what it raises kills FFmpeg.
     Raises ``FFmpegFailedError``.
     """
-    told = ["-progress", "pipe:1", "-stats_period", str(PROGRESS_SECONDS), "-nostats"]
-    with _running([*told, *arguments], stdout=subprocess.PIPE) as (process, said):
+    options = ["-progress", "pipe:1", "-stats_period", str(PROGRESS_SECONDS), "-nostats"]
+    with _running([*options, *arguments], stdout=subprocess.PIPE) as (process, said):
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         for line in process.stdout:
             name, _, value = line.decode().strip().partition("=")
             if name == "out_time_us":
                 done = int(value) / 1_000_000 if value.lstrip("-").isdigit() else 0.0
                 progress(min(1.0, max(0.0, done / seconds)) if seconds > 0 else 0.0)
-        return _ended(process, said)
+        return _wait(process, said)
 
 
 @contextmanager
@@ -92,7 +94,7 @@ def reading(arguments: Sequence[str | Path]) -> Iterator[IO[bytes]]:
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         yield process.stdout
         if not process.stdout.read(1):
-            _ended(process, said)
+            _wait(process, said)
 
 
 @contextmanager
@@ -108,7 +110,7 @@ def writing(arguments: Sequence[str | Path]) -> Iterator[IO[bytes]]:
             process.stdin.close()
         except BrokenPipeError:
             pass  # it has ended before us: its last lines say why
-        _ended(process, said)
+        _wait(process, said)
 
 
 @contextmanager
@@ -144,7 +146,7 @@ def _close(pipe: IO[bytes] | None) -> None:
         pass  # what was buffered has no reader any more
 
 
-def _ended(process: subprocess.Popen[bytes], said: IO[bytes]) -> str:
+def _wait(process: subprocess.Popen[bytes], said: IO[bytes]) -> str:
     code = process.wait()
     said.seek(max(0, said.seek(0, os.SEEK_END) - LAST_BYTES))
     text = said.read().decode(errors="replace")

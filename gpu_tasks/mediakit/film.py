@@ -85,7 +85,7 @@ class Film:
     height: int
     frame_rate: Fraction
     """At which they are read: the stream's own, and where that varies the one that it varies from,
-    so that no stretch of it loses frames.
+    so that no part of it loses frames.
     """
     average_rate: Fraction
     """Lower where the rate varies."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_tasks.render.contract import Output
-from gpu_tasks.render.plan import Words
+from gpu_tasks.render.contract.segments import Words
 
 MAX_LINE = 42
 MAX_LINES = 4
@@ -71,8 +71,8 @@ def _row(line: str, face: "cv2.FontFace", size: int) -> NDArray[np.uint8]:
     return room[:, :end]
 
 
-def drawn_for(words: tuple[Words, ...], output: Output, folder: Path) -> Iterator[Drawn]:
-    """The pictures of a stretch's captions, in a folder of its own."""
+def draw_captions(words: tuple[Words, ...], output: Output, folder: Path) -> Iterator[Drawn]:
+    """The pictures of a segment's captions, in a folder of its own."""
     for index, one in enumerate(words):
         folder.mkdir(parents=True, exist_ok=True)
         yield draw(one, output, folder / f"{index}.png")

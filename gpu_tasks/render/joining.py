@@ -1,4 +1,4 @@
-"""Stretches become a film: pictures by stream copy, sound encoded once as a whole."""
+"""Segments become a film: pictures by stream copy, sound encoded once as a whole."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import Cue, Format, Output
-from gpu_tasks.render.plan import SAMPLE_RATE
+from gpu_tasks.render.contract.segments import SAMPLE_RATE
 from gpu_tasks.render.sound import HEADROOM_DB
 
 SOUND = {
@@ -16,9 +16,7 @@ SOUND = {
     Format.MOV: ("-c:a", "pcm_s24le"),
     Format.M4A: ("-c:a", "aac", "-b:a", "192k"),
 }
-SOUND_SUFFIX = {
-    Format.MP4: ".m4a", Format.WEBM: ".webm", Format.MOV: ".mov", Format.M4A: ".m4a"
-}  # fmt: skip
+SOUND_SUFFIX = {Format.MP4: ".m4a", Format.WEBM: ".webm", Format.MOV: ".mov", Format.M4A: ".m4a"}
 CAPTIONS = {Format.MP4: "mov_text", Format.WEBM: "webvtt", Format.MOV: "mov_text"}
 MUXER = {Format.MP4: "mp4", Format.WEBM: "webm", Format.MOV: "mov", Format.M4A: "ipod"}
 PEAK = 0.89
@@ -32,8 +30,10 @@ LOUDNESS = re.compile(r"I:\s+(-?\d+\.\d|-inf) LUFS")
 Progress = Callable[[float], None]
 
 
-def listed(paths: Sequence[Path], lengths: Sequence[Fraction], target: Path) -> list[str | Path]:
-    """Arguments that read files one after another, each for so many seconds."""
+def write_list(
+    paths: Sequence[Path], lengths: Sequence[Fraction], target: Path
+) -> list[str | Path]:
+    """Write a playlist; returns arguments that read its files, each for so many seconds."""
     lines = ["ffconcat version 1.0"]
     end = Fraction(0)
     for path, length in zip(paths, lengths, strict=True):
@@ -46,12 +46,12 @@ def listed(paths: Sequence[Path], lengths: Sequence[Fraction], target: Path) -> 
 
 def loudness(source: Sequence[str | Path], seconds: float, progress: Progress) -> float:
     """Integrated loudness in LUFS (EBU R128)."""
-    told = ffmpeg.run(
+    report = ffmpeg.run(
         ["-loglevel", "info", *source, "-af", "ebur128=framelog=quiet", "-f", "null", "-"],
         seconds=seconds,
         progress=progress,
     )
-    measured = LOUDNESS.findall(told)
+    measured = LOUDNESS.findall(report)
     if not measured:
         raise ffmpeg.FFmpegFailedError("it did not tell the loudness")
     return max(SILENT_LUFS, float(measured[-1]) + HEADROOM_DB)
@@ -110,14 +110,14 @@ def join(
 def write_cues(cues: Sequence[Cue], target: Path) -> Path:
     """The captions as SubRip, which FFmpeg turns into what the format has."""
     blocks = [
-        f"{number}\n{_clock(cue.start_ms)} --> {_clock(cue.end_ms)}\n{_told(cue.text)}\n"
+        f"{number}\n{_clock(cue.start_ms)} --> {_clock(cue.end_ms)}\n{_plain_text(cue.text)}\n"
         for number, cue in enumerate(cues, start=1)
     ]
     target.write_text("\n".join(blocks), encoding="utf-8")
     return target
 
 
-def _told(text: str) -> str:
+def _plain_text(text: str) -> str:
     """Without empty lines, which end a block, and without what would be taken for markup."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return "\n".join(lines).replace("-->", "->").replace("<", "\u2039").replace("{", "(")

@@ -1,4 +1,4 @@
-"""The pictures of a stretch: FFmpeg's arguments and filter graph."""
+"""The pictures of a segment: FFmpeg's arguments and filter graph."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,8 +10,8 @@ from pathlib import Path
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.mediakit.film import TO_SDR, deinterlaced
 from gpu_tasks.render.contract import Format, Output
+from gpu_tasks.render.contract.segments import Piece, Ramp, RenderSegment
 from gpu_tasks.render.drawing import Drawn
-from gpu_tasks.render.plan import Piece, Ramp, Stretch
 from gpu_tasks.render.sources import Look, Pictures
 
 SLACK_SECONDS = Fraction(2, 1000)
@@ -24,20 +24,15 @@ TIMESCALE = 10_000
 """At least so many units a second, of which a frame is a whole number."""
 
 H264 = ("-c:v", "libx264", "-x264-params", "open-gop=0")
+VP9 = ("-c:v", "libvpx-vp9", "-row-mt", "1", "-tile-columns", "2", "-b:v", "0")
 ENCODERS: Mapping[tuple[Format, bool], tuple[str, ...]] = {
     (Format.MP4, False): (*H264, "-preset", "fast", "-crf", "20"),
     (Format.MP4, True): (*H264, "-preset", "ultrafast", "-crf", "28"),
-    (Format.WEBM, False): (
-        "-c:v", "libvpx-vp9", "-deadline", "good", "-cpu-used", "4", "-row-mt", "1",
-        "-tile-columns", "2", "-crf", "31", "-b:v", "0",
-    ),
-    (Format.WEBM, True): (
-        "-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-row-mt", "1",
-        "-tile-columns", "2", "-crf", "40", "-b:v", "0",
-    ),
+    (Format.WEBM, False): (*VP9, "-deadline", "good", "-cpu-used", "4", "-crf", "31"),
+    (Format.WEBM, True): (*VP9, "-deadline", "realtime", "-cpu-used", "8", "-crf", "40"),
     (Format.MOV, False): ("-c:v", "prores_ks", "-profile:v", "standard", "-vendor", "apl0"),
     (Format.MOV, True): ("-c:v", "prores_ks", "-profile:v", "proxy", "-vendor", "apl0"),
-}  # fmt: skip
+}
 """By format, and whether fast is better than good."""
 KEY_FRAME_SECONDS = 4
 COLOURS = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
@@ -47,7 +42,7 @@ PIXELS = {Format.MP4: "yuv420p", Format.WEBM: "yuv420p", Format.MOV: "yuv422p10l
 CLEAR_PIXELS = {Format.MP4: "yuva420p", Format.WEBM: "yuva420p", Format.MOV: "yuva422p10le"}
 BLENDED = {Format.MP4: "yuv420", Format.WEBM: "yuv420", Format.MOV: "yuv422p10"}
 SUFFIX = {Format.MP4: ".mp4", Format.WEBM: ".mp4", Format.MOV: ".mov"}
-"""Of stretches: MP4 tells times more exactly than WebM does."""
+"""Of segments: MP4 tells times more exactly than WebM does."""
 
 
 @dataclass(frozen=True)
@@ -71,35 +66,35 @@ class Layer:
 
 
 def arguments(
-    stretch: Stretch,
+    segment: RenderSegment,
     looks: Sequence[Look | None],
     drawn: Sequence[Drawn],
     output: Output,
     target: Path,
     threads: int,
 ) -> list[str | Path]:
-    """What FFmpeg is to be told to make the pictures of a stretch."""
-    layers = _layers(stretch, looks, output)
+    """What FFmpeg is to be told to make the pictures of a segment."""
+    layers = _layers(segment, looks, output)
     made: list[str | Path] = ["-copyts"]
     each = max(1, 2 * threads // max(1, len(layers)))
     for layer in layers:
         made += ["-threads", str(each), *_input(layer, output.rate)]
     for one in drawn:
         made += ["-i", one.path]
-    graph = _graph(stretch, layers, drawn, output)
+    graph = _graph(segment, layers, drawn, output)
     made += ["-filter_complex", ";".join(graph), "-map", "[out]", "-threads", str(threads)]
     made += [*ENCODERS[output.format, output.proxy], *COLOURS]
     made += ["-g", str(KEY_FRAME_SECONDS * round(output.rate)), "-r", str(output.rate)]
-    made += ["-frames:v", str(stretch.length), "-map_metadata", "-1", "-fflags", "+bitexact"]
+    made += ["-frames:v", str(segment.length), "-map_metadata", "-1", "-fflags", "+bitexact"]
     made += ["-video_track_timescale", str(timescale(output.rate))]
     return [*made, "-f", SUFFIX[output.format][1:], target]
 
 
 def inputs(
-    stretch: Stretch, looks: Sequence[Look | None], output: Output
+    segment: RenderSegment, looks: Sequence[Look | None], output: Output
 ) -> Iterator[tuple[int, list[str]]]:
     """What of each source is shown, alone: the source's place, and FFmpeg's arguments."""
-    for layer in _layers(stretch, looks, output):
+    for layer in _layers(segment, looks, output):
         piece = layer.piece
         played = (piece.end - piece.first) / output.rate * piece.speed
         until = layer.look.starts_at + float(piece.at + played)
@@ -112,11 +107,11 @@ def timescale(rate: Fraction) -> int:
     return rate.numerator * max(1, -(-TIMESCALE // rate.numerator))
 
 
-def _layers(stretch: Stretch, looks: Sequence[Look | None], output: Output) -> list[Layer]:
+def _layers(segment: RenderSegment, looks: Sequence[Look | None], output: Output) -> list[Layer]:
     """The pieces with pictures that are seen at any time."""
-    found = [_layer(piece, looks[piece.source], output) for piece in stretch.pieces]
+    found = [_layer(piece, looks[piece.source], output) for piece in segment.pieces]
     layers = [layer for layer in found if layer is not None]
-    spans = pairwise(_edges(stretch.length, layers))
+    spans = pairwise(_edges(segment.length, layers))
     seen = {index for span in spans for index in _seen(layers, *span, output)}
     return [layer for index, layer in enumerate(layers) if index in seen]
 
@@ -157,9 +152,9 @@ def _input(layer: Layer, rate: Fraction) -> list[str]:
 
 
 def _graph(
-    stretch: Stretch, layers: Sequence[Layer], drawn: Sequence[Drawn], output: Output
+    segment: RenderSegment, layers: Sequence[Layer], drawn: Sequence[Drawn], output: Output
 ) -> Iterator[str]:
-    spans = list(pairwise(_edges(stretch.length, layers)))
+    spans = list(pairwise(_edges(segment.length, layers)))
     seen = [_seen(layers, begin, end, output) for begin, end in spans]
     for index, layer in enumerate(layers):
         shown = [place for place, indices in enumerate(seen) if index in indices]

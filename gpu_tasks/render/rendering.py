@@ -1,4 +1,4 @@
-"""Make what is missing of a film, several stretches at once, and join all of it."""
+"""Make what is missing of a film, several segments at once, and join all of it."""
 
 import logging
 import os
@@ -16,9 +16,9 @@ import av
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render import joining, pictures, sound
 from gpu_tasks.render.contract import Captions, Output, RenderPayload, RenderResult
-from gpu_tasks.render.drawing import drawn_for
+from gpu_tasks.render.contract.segments import RenderPlan, RenderSegment, plan_render
+from gpu_tasks.render.drawing import draw_captions
 from gpu_tasks.render.joining import Progress
-from gpu_tasks.render.plan import Plan, Stretch, plan
 from gpu_tasks.render.sources import Look, look, torn, unreadable
 from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.errors import AuteurError, EngineError, ErrorCode, StoppedError
@@ -26,11 +26,11 @@ from gpu_tasks.runtime.errors import AuteurError, EngineError, ErrorCode, Stoppe
 logger = logging.getLogger(__name__)
 
 LEAST_AT_ONCE = 2
-"""Stretches made at once: while one begins or ends, the other keeps the cores busy."""
+"""Segments made at once: while one begins or ends, the other keeps the cores busy."""
 THREADS = 2
 """Of each, at least: encoders use few threads better than many."""
 PIXELS_AT_ONCE = 8 * 3840 * 2160
-"""Of all stretches made at once: an encoder holds some sixty pictures in memory."""
+"""Of all segments made at once: an encoder holds some sixty pictures in memory."""
 SOUND_WEIGHT = 0.05
 """Sound is so much of the work of pictures of the same length."""
 JOINING_SHARE = 0.02
@@ -49,18 +49,18 @@ class RenderEngine(Engine):
     model = "FFmpeg"
 
     def run(self, payload: RenderPayload, workspace: Workspace) -> RenderResult:
-        """Write the film; stretches that are made are stored at once."""
+        """Write the film; segments that are made are stored at once."""
         return Rendering(payload, workspace).run()
 
 
 class Shares:
-    """The share done over stretches that are made at once; a stop reaches all of them."""
+    """The share done over segments that are made at once; a stop reaches all of them."""
 
-    def __init__(self, weights: Mapping[str, float], told: Progress) -> None:
+    def __init__(self, weights: Mapping[str, float], report: Progress) -> None:
         self._weights = weights
         self._whole = sum(weights.values()) or 1.0
         self._done = dict.fromkeys(weights, 0.0)
-        self._told = told
+        self._report = report
         self._lock = threading.Lock()
         self._stopped = False
 
@@ -74,7 +74,7 @@ class Shares:
                 self._done[name] = max(self._done[name], share)
                 done = sum(self._weights[one] * part for one, part in self._done.items())
                 try:
-                    self._told(min(1.0, done / self._whole) * (1 - JOINING_SHARE))
+                    self._report(min(1.0, done / self._whole) * (1 - JOINING_SHARE))
                 except BaseException:
                     self._stopped = True
                     raise
@@ -88,26 +88,26 @@ class Shares:
 
 @dataclass(frozen=True)
 class Files:
-    """Where the stretches lie: those that are there, and the places of those to be made."""
+    """Where the segments lie: those that are there, and the places of those to be made."""
 
     found: Mapping[str, Path]
     places: Mapping[str, int]
 
     @classmethod
-    def of(cls, payload: RenderPayload, workspace: Workspace, planned: Plan) -> "Files":
+    def of(cls, payload: RenderPayload, workspace: Workspace, planned: RenderPlan) -> "Files":
         """Matched by name; raises MODEL_ERROR where caller and engine plan differently."""
         found = {
             _name(file.name): workspace.input("ready", index)
             for index, file in enumerate(payload.ready)
         }
         places = {_name(file.key): index for index, file in enumerate(payload.made)}
-        if not planned.stretches.keys() <= found.keys() | places.keys():
-            raise EngineError(ErrorCode.MODEL_ERROR, "The stretches are not those of this version.")
+        if not planned.segments.keys() <= found.keys() | places.keys():
+            raise EngineError(ErrorCode.MODEL_ERROR, "The segments are not those of this version.")
         return cls(found, places)
 
 
 def _name(key: str) -> str:
-    """A stretch's name, of the key or name of its file."""
+    """A segment's name, of the key or name of its file."""
     return key.rsplit("/", 1)[-1].partition(".")[0]
 
 
@@ -117,10 +117,10 @@ class Rendering:
     def __init__(self, payload: RenderPayload, workspace: Workspace) -> None:
         self.output, self.timeline = payload.output, payload.timeline
         self.payload, self.workspace = payload, workspace
-        self.plan = plan(payload.timeline, payload.output)
+        self.plan = plan_render(payload.timeline, payload.output)
         self.files = Files.of(payload, workspace, self.plan)
         self.missing = [
-            one for name, one in self.plan.stretches.items() if name not in self.files.found
+            one for name, one in self.plan.segments.items() if name not in self.files.found
         ]
         self.picture_names = {one.name for one in self.plan.pictures}
         self.cores = os.cpu_count() or 1
@@ -134,7 +134,7 @@ class Rendering:
 
     def run(self) -> RenderResult:
         """Make the film; raises INPUT_INVALID where nothing would be in it."""
-        if not self.plan.stretches:
+        if not self.plan.segments:
             raise EngineError(ErrorCode.INPUT_INVALID, "No clip of the timeline is heard.")
         self.looks = [self._look(index) for index in range(len(self.payload.sources))]
         self._refuse_torn()
@@ -177,7 +177,7 @@ class Rendering:
     def _make(self) -> Path | None:
         """Make what is missing, pictures and sound side by side; returns the encoded sound."""
         seen = [one for one in self.missing if one.name in self.picture_names]
-        at_once = stretches_at_once(len(seen), self.cores, self.output)
+        at_once = segments_at_once(len(seen), self.cores, self.output)
         threads = max(THREADS, self.cores // at_once)
         with ThreadPoolExecutor(at_once) as makers, ThreadPoolExecutor(1) as mixer:
             mixed = mixer.submit(self._make_sound)
@@ -194,75 +194,75 @@ class Rendering:
                 raise next((one for one in errors if not isinstance(one, StoppedError)), errors[0])
             return mixed.result()
 
-    def _make_pictures(self, stretch: Stretch, threads: int) -> None:
-        folder = self.workspace.scratch(f"captions-{stretch.name}")
-        drawn = list(drawn_for(stretch.words, self.output, folder))
-        target = self._path(stretch)
-        arguments = pictures.arguments(stretch, self.looks, drawn, self.output, target, threads)
-        self._run(stretch, arguments)
-        if _count_frames(target) != stretch.length:
-            raise self._failed(stretch, "FFmpeg has not written all frames")
-        self._keep(stretch)
+    def _make_pictures(self, segment: RenderSegment, threads: int) -> None:
+        folder = self.workspace.scratch(f"captions-{segment.name}")
+        drawn = list(draw_captions(segment.words, self.output, folder))
+        target = self._path(segment)
+        arguments = pictures.arguments(segment, self.looks, drawn, self.output, target, threads)
+        self._run(segment, arguments)
+        if _count_frames(target) != segment.length:
+            raise self._failed(segment, "FFmpeg has not written all frames")
+        self._keep(segment)
 
     def _make_sound(self) -> Path | None:
-        for stretch in self.missing:
-            if stretch.name not in self.picture_names:
+        for segment in self.missing:
+            if segment.name not in self.picture_names:
                 self._run(
-                    stretch,
-                    sound.arguments(stretch, self.looks, self.output, self._path(stretch)),
+                    segment,
+                    sound.arguments(segment, self.looks, self.output, self._path(segment)),
                 )
-                self._keep(stretch)
+                self._keep(segment)
         return self._encode_sound() if self.plan.sound else None
 
-    def _run(self, stretch: Stretch, arguments: Sequence[str | Path]) -> None:
+    def _run(self, segment: RenderSegment, arguments: Sequence[str | Path]) -> None:
         """Run FFmpeg, again where it stands still: its threads may wait for each other."""
-        seconds = float(stretch.length / self.output.rate)
+        seconds = float(segment.length / self.output.rate)
         for _ in range(TRIES):
             try:
-                tell = moving(self.shares.of(stretch.name), STILL_SECONDS)
+                tell = moving(self.shares.of(segment.name), STILL_SECONDS)
                 ffmpeg.run(arguments, seconds=seconds, progress=tell)
             except ffmpeg.FFmpegFailedError as exc:
-                raise self._failed(stretch, str(exc)) from exc
+                raise self._failed(segment, str(exc)) from exc
             except RenderStandsStillError:
-                logger.warning("FFmpeg stood still at a stretch")
+                logger.warning("FFmpeg stood still at a segment")
             else:
                 return
         raise EngineError(ErrorCode.GPU_UNAVAILABLE)
 
-    def _keep(self, stretch: Stretch) -> None:
-        self.shares.of(stretch.name)(1.0)
-        self.workspace.keep("made", self.files.places[stretch.name])
+    def _keep(self, segment: RenderSegment) -> None:
+        self.shares.of(segment.name)(1.0)
+        self.workspace.keep("made", self.files.places[segment.name])
 
-    def _failed(self, stretch: Stretch, said: str) -> EngineError:
+    def _failed(self, segment: RenderSegment, said: str) -> EngineError:
         """INPUT_INVALID with the names of what cannot be decoded, MODEL_ERROR where all can be."""
-        is_shown = stretch.name in self.picture_names
-        inputs = (pictures if is_shown else sound).inputs(stretch, self.looks, self.output)
+        is_shown = segment.name in self.picture_names
+        inputs = (pictures if is_shown else sound).inputs(segment, self.looks, self.output)
         bad = {self.timeline.sources[place].name for place, one in inputs if not _decodes(one)}
         for place, one in enumerate(self.looks):
             said = said.replace(str(one.path), f"source {place}") if one else said
-        logger.error("a stretch could not be made: %s", said.replace(str(self.workspace.root), ""))
+        logger.error("a segment could not be made: %s", said.replace(str(self.workspace.root), ""))
         return unreadable(", ".join(sorted(bad))) if bad else EngineError(ErrorCode.MODEL_ERROR)
 
-    def _path(self, stretch: Stretch) -> Path:
-        found = self.files.found.get(stretch.name)
-        return found or self.workspace.output("made", self.files.places[stretch.name])
+    def _path(self, segment: RenderSegment) -> Path:
+        found = self.files.found.get(segment.name)
+        return found or self.workspace.output("made", self.files.places[segment.name])
 
-    def _listed(self, stretches: Sequence[Stretch], name: str) -> list[str | Path]:
-        paths = [self._path(one) for one in stretches]
-        lengths = [Fraction(one.length) / self.output.rate for one in stretches]
-        return joining.listed(paths, lengths, self.workspace.scratch(name))
+    def _write_list(self, segments: Sequence[RenderSegment], name: str) -> list[str | Path]:
+        paths = [self._path(one) for one in segments]
+        lengths = [Fraction(one.length) / self.output.rate for one in segments]
+        return joining.write_list(paths, lengths, self.workspace.scratch(name))
 
     def _encode_sound(self) -> Path:
         suffix = joining.SOUND_SUFFIX[self.output.format]
         target = self.workspace.scratch(f"sound{suffix}")
-        source = self._listed(self.plan.sound, "sound.ffconcat")
+        source = self._write_list(self.plan.sound, "sound.ffconcat")
         joining.encode_sound(source, self.output, target, self.seconds, self.shares.of(""))
         return target
 
     def _join(self, encoded: Path | None) -> None:
-        shown = (
-            self._listed(self.plan.pictures, "pictures.ffconcat") if self.plan.pictures else None
-        )
+        shown = None
+        if self.plan.pictures:
+            shown = self._write_list(self.plan.pictures, "pictures.ffconcat")
         embedded = self.output.captions is Captions.EMBEDDED and self.timeline.cues
         cues = self.workspace.scratch("captions.srt")
         joining.join(
@@ -277,10 +277,10 @@ class Rendering:
         )
 
 
-def stretches_at_once(stretches: int, cores: int, output: Output) -> int:
+def segments_at_once(segments: int, cores: int, output: Output) -> int:
     """As many as keep the cores busy, and as memory holds."""
     held = PIXELS_AT_ONCE // (output.width * output.height)
-    return max(1, min(stretches, max(LEAST_AT_ONCE, cores // THREADS), held))
+    return max(1, min(segments, max(LEAST_AT_ONCE, cores // THREADS), held))
 
 
 def moving(tell: Progress, still_seconds: float) -> Progress:
@@ -290,7 +290,7 @@ def moving(tell: Progress, still_seconds: float) -> Progress:
     """
     furthest, since = -1.0, time.monotonic()
 
-    def heard(share: float) -> None:
+    def report(share: float) -> None:
         nonlocal furthest, since
         if share > furthest:
             furthest, since = share, time.monotonic()
@@ -298,7 +298,7 @@ def moving(tell: Progress, still_seconds: float) -> Progress:
             raise RenderStandsStillError
         tell(share)
 
-    return heard
+    return report
 
 
 def _decodes(arguments: Sequence[str | Path]) -> bool:

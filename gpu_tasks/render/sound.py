@@ -1,4 +1,4 @@
-"""The sound of a stretch: FFmpeg's arguments and filter graph.
+"""The sound of a segment: FFmpeg's arguments and filter graph.
 
 Mixed in floating point, and kept in 24 bits without loss, a quarter as loud: a mix that is too
 loud is not cut before its loudness has been set.
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import MIN_GAIN_DB, Output
-from gpu_tasks.render.plan import SAMPLE_RATE, Piece, Ramp, Stretch
+from gpu_tasks.render.contract.segments import SAMPLE_RATE, Piece, Ramp, RenderSegment
 from gpu_tasks.render.sources import Look
 
 HEADROOM_DB = 12
@@ -34,20 +34,20 @@ def samples_of(frames: int, rate: Fraction) -> int:
 
 
 def arguments(
-    stretch: Stretch, looks: Sequence[Look | None], output: Output, target: Path
+    segment: RenderSegment, looks: Sequence[Look | None], output: Output, target: Path
 ) -> list[str | Path]:
-    """What FFmpeg is to be told to make the sound of a stretch."""
+    """What FFmpeg is to be told to make the sound of a segment."""
     made: list[str | Path] = ["-copyts"]
     graph: list[str] = []
     mixed: list[str] = []
-    for piece in stretch.pieces:
+    for piece in segment.pieces:
         look = looks[piece.source]
         if look is not None and look.sound is not None:
             index = len(mixed)
             made += _input(piece, look, output.rate)
             graph.append(f"[{index}:{look.sound}]{_played(piece, look, output.rate)}[a{index}]")
             mixed.append(f"[a{index}]")
-    length = samples_of(stretch.length, output.rate)
+    length = samples_of(segment.length, output.rate)
     # Without it, nothing would come before the first clip or behind the last.
     silence = f"anullsrc=r={SAMPLE_RATE}:cl=stereo,{STEREO},atrim=end_sample={length}[silence]"
     mix = f"{''.join(mixed)}[silence]amix=inputs={len(mixed) + 1}:normalize=0:duration=longest"
@@ -59,10 +59,10 @@ def arguments(
 
 
 def inputs(
-    stretch: Stretch, looks: Sequence[Look | None], output: Output
+    segment: RenderSegment, looks: Sequence[Look | None], output: Output
 ) -> Iterator[tuple[int, list[str]]]:
     """What of each source is played, alone: the source's place, and FFmpeg's arguments."""
-    for piece in stretch.pieces:
+    for piece in segment.pieces:
         look = looks[piece.source]
         if look is not None and look.sound is not None:
             yield piece.source, [*_input(piece, look, output.rate), "-map", f"0:{look.sound}"]
@@ -94,7 +94,7 @@ def _input(piece: Piece, look: Look, rate: Fraction) -> list[str]:
 
 
 def _played(piece: Piece, look: Look, rate: Fraction) -> str:
-    """A piece of a source where and as loud as it is in the stretch."""
+    """A piece of a source where and as loud as it is in the segment."""
     entry = _entry(piece, look, rate)
     begin = round((_source_time(piece, rate) - entry) * SAMPLE_RATE)
     skipped = samples_of(piece.since, rate)

@@ -18,10 +18,8 @@ from gpu_tasks.render.extents import Extent, extent_of
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 STILL = frozenset({"jpeg_pipe", "png_pipe", "webp_pipe"})
-SEEKABLE = frozenset({
-    "mov", "matroska", "avi", "asf", "flv", "mpegts", "mxf", "wav", "w64", "aiff", "caf",
-    "flac", "mp3", "ogg",
-})  # fmt: skip
+_SEEKABLE = "mov matroska avi asf flv mpegts mxf wav w64 aiff caf flac mp3 ogg"
+SEEKABLE = frozenset(_SEEKABLE.split())
 """Their times are known wherever they are entered. Others are read from their beginning."""
 HD_LINES = 720
 """Pictures that do not name their colours are taken for Rec. 709 from so many lines on."""

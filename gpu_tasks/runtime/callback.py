@@ -114,7 +114,7 @@ class Reporter:
         self._key = key
         self._session = requests.Session()
         self._sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reporter")
-        self._told: Future[None] | None = None
+        self._report: Future[None] | None = None
         self._next_progress_at = 0.0
 
     def progress(self, share: float) -> None:
@@ -123,17 +123,17 @@ class Reporter:
         The first report is waited for: who is not wanted any more need not begin. ``StoppedError``
         from a later one is raised by the call after it.
         """
-        first = self._told is None
-        if self._told is not None and self._told.done():
-            self._told.result()
+        first = self._report is None
+        if self._report is not None and self._report.done():
+            self._report.result()
         elif not first:
             return
         if time.monotonic() < self._next_progress_at:
             return
         self._next_progress_at = time.monotonic() + PROGRESS_INTERVAL_SECONDS
-        self._told = self._sender.submit(self._tell_progress, min(1.0, max(0.0, share)))
+        self._report = self._sender.submit(self._tell_progress, min(1.0, max(0.0, share)))
         if first:
-            self._told.result()
+            self._report.result()
 
     def outcome(self, outcome: Outcome) -> None:
         """Tell the end, after all progress; if nobody answers, the poller will ask for it."""

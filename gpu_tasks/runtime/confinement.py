@@ -25,8 +25,13 @@ NUMBER_AT, ARCHITECTURE_AT = 0, 4  # struct seccomp_data
 X32 = 0x40000000
 """The bit of x86-64's second table of calls; nothing of ours uses it."""
 NETWORK_AND_OTHERS = (
-    "socket", "io_uring_setup", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd",
-)  # fmt: skip
+    "socket",
+    "io_uring_setup",
+    "ptrace",
+    "process_vm_readv",
+    "process_vm_writev",
+    "pidfd_getfd",
+)
 """io_uring opens sockets too; the rest looks into processes of the same user."""
 PROGRAMS = ("execve", "execveat")
 
@@ -42,18 +47,30 @@ ARCHITECTURES = {
     "x86_64": _Architecture(
         0xC000003E,
         {
-            "socket": 41, "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311,
-            "io_uring_setup": 425, "pidfd_getfd": 438, "execve": 59, "execveat": 322,
+            "socket": 41,
+            "ptrace": 101,
+            "process_vm_readv": 310,
+            "process_vm_writev": 311,
+            "io_uring_setup": 425,
+            "pidfd_getfd": 438,
+            "execve": 59,
+            "execveat": 322,
         },
     ),
     "aarch64": _Architecture(
         0xC00000B7,
         {
-            "socket": 198, "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271,
-            "io_uring_setup": 425, "pidfd_getfd": 438, "execve": 221, "execveat": 281,
+            "socket": 198,
+            "ptrace": 117,
+            "process_vm_readv": 270,
+            "process_vm_writev": 271,
+            "io_uring_setup": 425,
+            "pidfd_getfd": 438,
+            "execve": 221,
+            "execveat": 281,
         },
     ),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -127,9 +144,11 @@ class _Instruction(ctypes.Structure):
     """``struct sock_filter`` of linux/filter.h."""
 
     _fields_ = (
-        ("code", ctypes.c_uint16), ("if_true", ctypes.c_uint8), ("if_false", ctypes.c_uint8),
+        ("code", ctypes.c_uint16),
+        ("if_true", ctypes.c_uint8),
+        ("if_false", ctypes.c_uint8),
         ("value", ctypes.c_uint32),
-    )  # fmt: skip
+    )
 
 
 class _Filter(ctypes.Structure):

@@ -77,16 +77,16 @@ class IsolatedEngine(Engine):
 
     def run(self, payload: Payload, workspace: Workspace) -> PlainModel:
         """The engine's result; raises as it does, and ``EngineError`` where it takes too much."""
-        told = 0.0
+        share = 0.0
 
         def tell(said: Any) -> None:
-            nonlocal told
+            nonlocal share
             if isinstance(said, list):
                 name, index = said
                 workspace.keep(str(name), int(index))
             else:
-                told = float(said)
-                workspace.progress(told)
+                share = float(said)
+                workspace.progress(share)
 
         try:
             found = self._call(
@@ -94,7 +94,7 @@ class IsolatedEngine(Engine):
                 self._limits,
                 folder=workspace.root,
                 progress=tell,
-                tick=lambda: workspace.progress(told),
+                tick=lambda: workspace.progress(share),
                 payload=without_addresses(payload).model_dump(mode="json"),
             )
         except SandboxExceededError as exc:
@@ -141,7 +141,7 @@ def without_addresses(payload: Payload) -> Payload:
 
 def describe(function: str, engine: str, model_dir: str | None) -> dict[str, Any]:
     """What the engine says of itself."""
-    return _loaded(function, engine, model_dir).info.model_dump(mode="json")
+    return _load(function, engine, model_dir).info.model_dump(mode="json")
 
 
 def run(
@@ -156,8 +156,8 @@ def run(
     workspace = Workspace(
         root=Path.cwd(), progress=tell, keep=lambda name, index: tell([name, index])
     )
-    return _loaded(function, engine, model_dir).run(known, workspace).model_dump(mode="json")
+    return _load(function, engine, model_dir).run(known, workspace).model_dump(mode="json")
 
 
-def _loaded(function: str, engine: str, model_dir: str | None) -> Engine:
+def _load(function: str, engine: str, model_dir: str | None) -> Engine:
     return load(function, engine, Host(Path(model_dir) if model_dir else None))

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from gpu_tasks.runtime import weights
 from gpu_tasks.runtime.contract import CLASS_LIMITS, Contract, ImageFamily
 from gpu_tasks.runtime.engine import contracts
-from gpu_tasks.runtime.remote import answer
+from gpu_tasks.runtime.remote import handle
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def implementation_name(contract: Contract) -> str:
 
 def _function(contract: Contract) -> Callable[[dict[str, Any], str, str], dict[str, Any]]:
     def function(payload: dict[str, Any], engine: str, key: str) -> dict[str, Any]:
-        return answer(
+        return handle(
             contract=contract,
             engine=engine,
             payload=payload,

@@ -1,4 +1,4 @@
-"""Answer one call on a machine that is not ours: plain values in and out, errors included."""
+"""Handle one call on a machine that is not ours: plain values in and out, errors included."""
 
 import logging
 from pathlib import Path
@@ -16,7 +16,7 @@ from gpu_tasks.runtime.loading import Engines, Loaded
 logger = logging.getLogger(__name__)
 
 
-def answer(
+def handle(
     *,
     contract: Contract,
     engine: str,
@@ -50,7 +50,7 @@ def _outcome(
 ) -> Outcome:
     try:
         reporter.progress(0.0)  # who is not wanted any more need not load anything
-        loaded = _loaded(contract, engine, model_dir)
+        loaded = _load(contract, engine, model_dir)
         return runner.run(
             engine=loaded.engine,
             payload=payload,
@@ -68,7 +68,7 @@ def _outcome(
 _engines = Engines()
 
 
-def _loaded(contract: Contract, engine: str, model_dir: Path) -> Loaded:
+def _load(contract: Contract, engine: str, model_dir: Path) -> Loaded:
     """The engine, loaded once per process; drafts are made for CPUs."""
     on_gpu = engine != "draft" and contract.gpu is not GpuClass.CPU
     host = Host(model_dir, "cuda", contract.dtype) if on_gpu else Host(model_dir)

@@ -47,7 +47,7 @@ def run(
     started = time.monotonic()
     started_at = datetime.now(UTC) - timedelta(seconds=load_seconds)
 
-    def ended(**how: object) -> Outcome:
+    def outcome(**how: object) -> Outcome:
         measured = {
             "started_at": started_at,
             "load_seconds": load_seconds,
@@ -62,15 +62,15 @@ def run(
             _fetch_inputs(payload, workspace)
             result = engine.run(payload, workspace)
             outputs.put_all()
-        return ended(result=result.model_dump(mode="json"))
+        return outcome(result=result.model_dump(mode="json"))
     except StoppedError:
         raise
     except EngineError as exc:
-        return ended(error=Failure(code=exc.code, message=exc.message[:MAX_MESSAGE_LENGTH]))
+        return outcome(error=Failure(code=exc.code, message=exc.message[:MAX_MESSAGE_LENGTH]))
     except Exception as exc:  # noqa: BLE001 - the outcome carries it, whatever it is
         _log(payload, exc)
         known = EngineError(code_of(exc))
-        return ended(error=Failure(code=known.code, message=known.message))
+        return outcome(error=Failure(code=known.code, message=known.message))
 
 
 def _log(payload: Payload, exc: Exception) -> None:
@@ -127,7 +127,7 @@ def _put(path: Path, place: OutputGrant, size_bytes: int) -> None:
     with path.open("rb") as content:
         response = requests.put(place.url, data=content, headers=headers, timeout=TIMEOUT_SECONDS)
     # It may be written once. What is there is this attempt's own, of which an answer was lost, or
-    # a stretch that another render of the same timeline has made meanwhile.
+    # a segment that another render of the same timeline has made meanwhile.
     if response.status_code != requests.codes.precondition_failed:
         response.raise_for_status()
 

@@ -25,12 +25,18 @@ from typing import IO, Any
 
 from gpu_tasks.runtime.confinement import Limits
 from gpu_tasks.runtime.errors import AuteurError, EngineError, ErrorCode, InputRefusedError
-from gpu_tasks.runtime.sources import MAX_READ_BYTES, Source
+from gpu_tasks.runtime.sources import MAX_READ_BYTES, ByteSource
 
 CODE = Path(__file__).resolve().parents[2]
 KEPT_VARIABLES = (
-    "PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "IMAGEIO_FFMPEG_EXE", "TZ",
-)  # fmt: skip
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "PYTHONPATH",
+    "IMAGEIO_FFMPEG_EXE",
+    "TZ",
+)
 SET_VARIABLES = {
     "PYTHONSAFEPATH": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
@@ -93,7 +99,7 @@ def run(
     arguments: Mapping[str, Any],
     *,
     limits: Limits,
-    source: Source | None = None,
+    source: ByteSource | None = None,
     progress: Callable[[Any], None] | None = None,
     tick: Callable[[], None] = lambda: None,
     folder: Path | None = None,
@@ -124,7 +130,7 @@ def run(
             return _Call(child, limits, source, progress, tick).result(order)
 
 
-def _described(source: Source | None) -> dict[str, Any] | None:
+def _described(source: ByteSource | None) -> dict[str, Any] | None:
     if source is None:
         return None
     return {"name": source.name, "size": source.size, "descriptor": source.descriptor()}
@@ -207,7 +213,7 @@ class _Call:
         self,
         child: _Child,
         limits: Limits,
-        source: Source | None,
+        source: ByteSource | None,
         progress: Callable[[Any], None] | None,
         tick: Callable[[], None],
     ) -> None:
@@ -230,7 +236,7 @@ class _Call:
                 if kind not in ("read", "tell"):
                     return self._last(kind, value)
                 began = time.monotonic()
-                answer = self._served(kind, value)
+                answer = self._serve(kind, value)
                 # The child did not take this time.
                 self._deadline += time.monotonic() - began
                 if answer is not None:
@@ -238,7 +244,7 @@ class _Call:
         except _EndedError:
             raise self._why() from None
 
-    def _served(self, kind: str, value: Any) -> bytes | None:
+    def _serve(self, kind: str, value: Any) -> bytes | None:
         if kind == "tell":
             if self._progress is not None:
                 self._progress(value)

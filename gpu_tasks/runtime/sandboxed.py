@@ -17,8 +17,10 @@ from gpu_tasks.runtime.errors import EngineError, InputRefusedError
 BLOCK_BYTES = 256 * 1024
 """Read ahead of the parent's source."""
 LIMIT_OF_ERROR = {
-    errno.ENOMEM: "memory", errno.EFBIG: "file_size", errno.EMFILE: "open_files",
-}  # fmt: skip
+    errno.ENOMEM: "memory",
+    errno.EFBIG: "file_size",
+    errno.EMFILE: "open_files",
+}
 
 
 class Channel:
@@ -45,7 +47,7 @@ class Channel:
         self.send(json.dumps({"tell": value}).encode())
 
     def read(self, offset: int, length: int) -> bytes:
-        """A stretch of the source; what is missing in it lies past its end."""
+        """A part of the source; what is missing in it lies past its end."""
         self.send(json.dumps({"read": [offset, length]}).encode())
         size = int.from_bytes(self._from_parent.read(8), "big")
         return self._from_parent.read(size)

@@ -11,7 +11,7 @@ from gpu_tasks.runtime.errors import AuteurError
 
 URL_TIMEOUT_SECONDS = (10, 30)
 WINDOW_BYTES = 8 * 1024**2
-"""Asked for in one GET; what follows on is read from the same answer."""
+"""Asked for in one GET; what follows on is read from the same response."""
 EMPTY = requests.codes.requested_range_not_satisfiable
 """To whoever asks an empty object for its first bytes."""
 MAX_READ_BYTES = 1024**2
@@ -22,14 +22,14 @@ class SourceLostError(AuteurError):
     """The bytes could not be read: it says nothing about the file."""
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """Bytes at offsets."""
 
     name: str
     size: int
 
     def read(self, offset: int, length: int) -> bytes:
-        """A stretch, shorter at the end; raises ``SourceLostError``."""
+        """Those from an offset on, fewer at the end; raises ``SourceLostError``."""
         ...
 
     def descriptor(self) -> int | None:
@@ -41,7 +41,7 @@ class Source(Protocol):
         ...
 
 
-def source_of(path_or_url: str | Path) -> Source:
+def source_of(path_or_url: str | Path) -> ByteSource:
     """The file at a path, or what an http or https URL answers; raises ``SourceLostError``."""
     text = str(path_or_url)
     return UrlSource(text) if text.startswith(("https://", "http://")) else FileSource(text)
@@ -63,7 +63,7 @@ class FileSource:
         return self._file.fileno()
 
     def read(self, offset: int, length: int) -> bytes:
-        """A stretch."""
+        """Those from an offset on, fewer at the end."""
         return os.pread(self._file.fileno(), length, offset)
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class UrlSource:
         self.name = urlsplit(url).path.rpartition("/")[2]
         self._url = url
         self._session = requests.Session()
-        self._answer: requests.Response | None = None
+        self._response: requests.Response | None = None
         self._position = self._end = 0
         self.size = 0
         self._open(0)
@@ -87,14 +87,14 @@ class UrlSource:
         """There is none."""
 
     def read(self, offset: int, length: int) -> bytes:
-        """A stretch, perhaps shorter than asked for."""
+        """Those from an offset on, perhaps fewer than asked for."""
         if offset >= self.size:
             return b""
-        if self._answer is None or offset != self._position or offset >= self._end:
+        if self._response is None or offset != self._position or offset >= self._end:
             self._open(offset)
-        assert self._answer is not None  # noqa: S101 - just opened
+        assert self._response is not None  # noqa: S101 - just opened
         try:
-            found = self._answer.raw.read(min(length, self._end - offset))
+            found = self._response.raw.read(min(length, self._end - offset))
         except Exception as exc:
             raise SourceLostError(type(exc).__name__) from exc
         if not found:
@@ -104,29 +104,29 @@ class UrlSource:
 
     def close(self) -> None:
         """Close the connection."""
-        if self._answer is not None:
-            self._answer.close()
+        if self._response is not None:
+            self._response.close()
         self._session.close()
 
     def _open(self, offset: int) -> None:
-        if self._answer is not None:
-            self._answer.close()
+        if self._response is not None:
+            self._response.close()
         headers = {"Range": f"bytes={offset}-{offset + WINDOW_BYTES - 1}"}
         try:
-            self._answer = self._session.get(
+            self._response = self._session.get(
                 self._url, headers=headers, stream=True, timeout=URL_TIMEOUT_SECONDS
             )
-            if self._answer.status_code == EMPTY:
+            if self._response.status_code == EMPTY:
                 return
-            self._answer.raise_for_status()
-            self.size = _whole_size(self._answer)
+            self._response.raise_for_status()
+            self.size = _whole_size(self._response)
         except (requests.RequestException, KeyError, ValueError) as exc:
             raise SourceLostError(type(exc).__name__) from exc
         self._position, self._end = offset, min(offset + WINDOW_BYTES, self.size)
 
 
-def _whole_size(answer: requests.Response) -> int:
+def _whole_size(response: requests.Response) -> int:
     """Of the object, from ``Content-Range: bytes 0-99/1234``; raises ``ValueError``."""
-    if answer.status_code != requests.codes.partial_content:
+    if response.status_code != requests.codes.partial_content:
         raise ValueError("ranges are not served")
-    return int(answer.headers["Content-Range"].rpartition("/")[2])
+    return int(response.headers["Content-Range"].rpartition("/")[2])

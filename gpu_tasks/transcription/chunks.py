@@ -1,4 +1,4 @@
-"""Utterances packed into chunks of half a minute, the stretch that Whisper hears at once."""
+"""Utterances packed into chunks of half a minute, as much as Whisper hears at once."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

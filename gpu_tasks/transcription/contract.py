@@ -103,6 +103,16 @@ class TranscriptionResult(PlainModel):
     segments_count: int = Field(ge=0)
     words_count: int = Field(ge=0)
 
+    @classmethod
+    def of(cls, transcript: Transcript) -> "TranscriptionResult":
+        """Counted."""
+        return cls(
+            language=transcript.language,
+            duration_ms=transcript.duration_ms,
+            segments_count=len(transcript.segments),
+            words_count=sum(len(segment.words) for segment in transcript.segments),
+        )
+
 
 CONTRACT = Contract(
     name="transcription",

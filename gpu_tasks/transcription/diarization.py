@@ -25,7 +25,7 @@ class Diarization:
         ``tick`` is told the share done, and may raise to stop. Memory: 4 bytes for each sample.
         """
         waveform = torch.from_numpy(sound.astype("float32") / 32768).unsqueeze(0)
-        found = self._loaded()(
+        found = self._load()(
             {"waveform": waveform, "sample_rate": RATE}, hook=_Hook(tick)
         ).exclusive_speaker_diarization
         return [
@@ -33,7 +33,7 @@ class Diarization:
             for segment, _, voice in found.itertracks(yield_label=True)
         ]
 
-    def _loaded(self) -> Any:
+    def _load(self) -> Any:
         if self._pipeline is None:
             folder = self._host.weights(MODELS["diarization"])
             os.environ["PYANNOTE_METRICS_ENABLED"] = "0"  # else each use is told to its makers

@@ -9,7 +9,8 @@ import numpy as np
 
 from gpu_tasks.mediakit.audio import Block, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
-from gpu_tasks.mediakit.speech.utterances import utterances
+from gpu_tasks.mediakit.speech.listening import listen, measure
+from gpu_tasks.mediakit.speech.utterances import HeardWord, utterances
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.transcription.chunks import Chunk, chunks
@@ -21,8 +22,7 @@ from gpu_tasks.transcription.contract import (
     TranscriptionResult,
 )
 from gpu_tasks.transcription.diarization import Diarization
-from gpu_tasks.transcription.listening import listen, measure
-from gpu_tasks.transcription.turns import HeardWord, Turn, segments, speakers
+from gpu_tasks.transcription.turns import Turn, segments, speakers
 from gpu_tasks.transcription.whisper import Whisper
 
 BATCH = 16
@@ -69,12 +69,7 @@ class ProductionEngine(Engine):
         )
         workspace.output("transcript").write_text(transcript.model_dump_json(), encoding="utf-8")
         workspace.progress(1.0)
-        return TranscriptionResult(
-            language=transcript.language,
-            duration_ms=duration_ms,
-            segments_count=len(transcript.segments),
-            words_count=len(words),
-        )
+        return TranscriptionResult.of(transcript)
 
     def _words(
         self,
@@ -93,7 +88,7 @@ class ProductionEngine(Engine):
         with workspace.scratch(SOUND).open("wb") as kept:
             blocks: Iterable[Block] = listen(track, gain, tick)
             if payload.speaker_diarization:
-                blocks = _kept(blocks, kept)
+                blocks = _record(blocks, kept)
             for batch in _batches(chunks(utterances(blocks, VAD_STRICTNESS))):
                 yield from self._whisper.words(batch, payload.language, tick)
                 share = batch[-1].share
@@ -124,7 +119,7 @@ def _batches(all_chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:
         yield batch
 
 
-def _kept(blocks: Iterable[Block], file: BinaryIO) -> Iterator[Block]:
+def _record(blocks: Iterable[Block], file: BinaryIO) -> Iterator[Block]:
     """The blocks, each also written to its place in the file, where gaps read as silence."""
     for block in blocks:
         file.seek(block.start * block.samples.itemsize)

@@ -6,6 +6,7 @@ from itertools import groupby
 
 import numpy as np
 
+from gpu_tasks.mediakit.speech.utterances import HeardWord
 from gpu_tasks.transcription.contract import Segment, Word
 
 ONLY_SPEAKER = "Speaker 1"
@@ -19,18 +20,8 @@ SENTENCE_ENDS = tuple(".?!…。？！।؟")
 
 
 @dataclass(frozen=True)
-class HeardWord:
-    """A word at its time in the media, as the model spells it: with the space before it, if any."""
-
-    text: str
-    start_ms: int
-    end_ms: int
-    confidence: float
-
-
-@dataclass(frozen=True)
 class Turn:
-    """A stretch in which one voice speaks; turns of several voices may overlap."""
+    """Time in which one voice speaks; turns of several voices may overlap."""
 
     start_ms: int
     end_ms: int

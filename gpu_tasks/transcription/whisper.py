@@ -15,8 +15,6 @@ import torch
 from transformers import (
     AutoModelForSpeechSeq2Seq,
     AutoProcessor,
-    StoppingCriteria,
-    StoppingCriteriaList,
 )
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.whisper.generation_whisper import _median_filter
@@ -26,11 +24,12 @@ from transformers.models.whisper.tokenization_whisper import (
 )
 
 from gpu_tasks.mediakit.audio import RATE
+from gpu_tasks.mediakit.speech.utterances import HeardWord
 from gpu_tasks.runtime.engine import Host
+from gpu_tasks.runtime.generation import watched_by
 from gpu_tasks.transcription import alignment
 from gpu_tasks.transcription.chunks import Chunk
 from gpu_tasks.transcription.contract import MODELS
-from gpu_tasks.transcription.turns import HeardWord
 
 SAMPLES_PER_POSITION = 320
 """The encoder gives one position for 20 ms of sound."""
@@ -148,7 +147,7 @@ class Whisper:
             condition_on_prev_tokens=False,
             temperature=temperature,
             max_new_tokens=MAX_TOKENS,
-            stopping_criteria=StoppingCriteriaList([_Watch(tick)]),
+            stopping_criteria=watched_by(lambda _: tick()),
         )
         end = self._tokenizer.eos_token_id  # all tokens from it on are special
         return [[token for token in row if token < end] for row in rows.tolist()]
@@ -167,10 +166,10 @@ class Whisper:
             )
         finally:
             self._model.set_attn_implementation("sdpa")
-        told = seen.logits[0].float().log_softmax(dim=-1)
+        likelihoods = seen.logits[0].float().log_softmax(dim=-1)
         wanted = torch.tensor([*tokens, self._tokenizer.eos_token_id], device=self._device)
-        logprobs = told[len(prompt) - 1 :].gather(1, wanted[:, None])[:, 0]
-        no_speech = told[0, self._token("<|notimestamps|>") - 1].exp()
+        logprobs = likelihoods[len(prompt) - 1 :].gather(1, wanted[:, None])[:, 0]
+        no_speech = likelihoods[0, self._token("<|notimestamps|>") - 1].exp()
         return Reading(
             tokens=tokens,
             heard=self._heard(seen.cross_attentions, len(prompt), positions),
@@ -225,14 +224,3 @@ def _within_speech(start: int, end: int, spans: Sequence[tuple[int, int]]) -> tu
     """The part of a word in the utterance that it overlaps most: pauses are taken for sound."""
     begins, ends = max(spans, key=lambda span: min(end, span[1]) - max(start, span[0]))
     return min(max(start, begins), ends), max(min(end, ends), begins)
-
-
-class _Watch(StoppingCriteria):
-    """Calls ``tick`` at every token, and stops nothing by itself."""
-
-    def __init__(self, tick: Callable[[], None]) -> None:
-        self._tick = tick
-
-    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
-        self._tick()
-        return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)

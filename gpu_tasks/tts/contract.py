@@ -12,6 +12,7 @@ from gpu_tasks.runtime.contract import (
     PlainModel,
 )
 from gpu_tasks.transcription import contract as transcription
+from gpu_tasks.tts import planning, text
 
 MODELS = {
     # CC-BY-NC 4.0: for commercial work, others of the same architecture (F5-TTS v1), such as
@@ -26,6 +27,16 @@ MAX_CHARACTERS = 5_000
 MIN_SPEED, MAX_SPEED = 0.5, 2.0
 SAMPLE_RATE = 24_000
 """Of the result: mono, 16 bits."""
+
+
+def readable(written: str) -> str:
+    """The text as it is read; raises ``EngineError`` INPUT_INVALID where nothing can be."""
+    return text.cleaned(written)
+
+
+def check_stock_voice(written: str, speed: float) -> None:
+    """Raise ``EngineError`` INPUT_INVALID if the production engine's own voice takes too long."""
+    planning.plan_speech(planning.STOCK, readable(written), speed)
 
 
 class TtsPayload(Payload):

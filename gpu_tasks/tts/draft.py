@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -29,15 +28,6 @@ MAX_SECONDS = 1200.0
 needed 46 s for as much on a busy core, and a call has 120. Prose of 5,000 letters lasts 310 s at
 that speed; numbers, signs and words that are spelt last longer."""
 UNREADABLE = "The draft engine cannot read a text in this script."
-
-
-@dataclass(frozen=True)
-class Voice:
-    """One of a synthesiser's, and the factor by which its pitch is shifted."""
-
-    synthesiser: Synthesiser
-    name: str
-    shift: float
 
 
 class DraftEngine(Engine):
@@ -80,28 +70,22 @@ class DraftEngine(Engine):
 
     def _spoken(self, piece: str, pitch: float | None, speed: float) -> Wave:
         able = (one for one in self._synthesisers if one.reads(piece))
-        voice = self._voice(next(able, self._synthesisers[0]), pitch)
-        spoken, rate = voice.synthesiser.speak(piece, voice.name)
-        if not spoken.size:
-            return spoken
-        return sound.shaped(spoken, rate, pitch=voice.shift, speed=speed)
+        synthesiser = next(able, self._synthesisers[0])
+        name, shift = self._voice(synthesiser, pitch)
+        spoken, rate = synthesiser.speak(piece, name)
+        return sound.shaped(spoken, rate, pitch=shift, speed=speed) if spoken.size else spoken
 
-    def _voice(self, synthesiser: Synthesiser, pitch: float | None) -> Voice:
-        """The nearest to a pitch, or the stock voice."""
+    def _voice(self, synthesiser: Synthesiser, pitch: float | None) -> tuple[str, float]:
+        """The voice nearest to a pitch, or the stock voice, and the factor by which to shift it."""
         if pitch is None:
-            return Voice(synthesiser, synthesiser.voices[0], 1.0)
+            return synthesiser.voices[0], 1.0
         shifts = {name: pitch / self._pitch(synthesiser, name) for name in synthesiser.voices}
         name = min(shifts, key=lambda name: abs(np.log(shifts[name])))
-        shift = float(np.clip(shifts[name], 1 / MAX_SHIFT, MAX_SHIFT))
-        return Voice(synthesiser, name, shift)
+        return name, float(np.clip(shifts[name], 1 / MAX_SHIFT, MAX_SHIFT))
 
     def _pitch(self, synthesiser: Synthesiser, name: str) -> float:
         key = (synthesiser.model, name)
         if key not in self._pitches:
             spoken, rate = synthesiser.speak(GAUGE, name)
-            self._pitches[key] = _pitch(spoken, rate)
+            self._pitches[key] = pitch_of(resampled((spoken * 32767).astype(np.int16), rate, RATE))
         return self._pitches[key]
-
-
-def _pitch(spoken: Wave, rate: int) -> float:
-    return pitch_of(resampled((spoken * 32767).astype(np.int16), rate, RATE))

@@ -28,8 +28,11 @@ CHECKPOINT = "model_*.safetensors"
 VOCABULARY = "vocab.txt"
 PREFIX = "ema_model."
 NOT_WEIGHTS = (
-    "initted", "step", "mel_spec.mel_stft.mel_scale.fb", "mel_spec.mel_stft.spectrogram.window",
-)  # fmt: skip
+    "initted",
+    "step",
+    "mel_spec.mel_stft.mel_scale.fb",
+    "mel_spec.mel_stft.spectrogram.window",
+)
 """The training's counters, and constants that older versions stored."""
 MEL_CHANNELS = 100
 WINDOW = 1024
@@ -65,7 +68,7 @@ class Speaker:
 
         ``stepped`` is called before each step and may raise to stop.
         """
-        with torch.inference_mode(), self._watched(stepped):
+        with torch.inference_mode(), self._watching(stepped):
             mel, _ = self._model.sample(
                 cond=sample.to(self._device),
                 text=convert_char_to_pinyin([text]),
@@ -79,7 +82,7 @@ class Speaker:
             return self._vocoder.decode(new).cpu()
 
     @contextmanager
-    def _watched(self, stepped: Callable[[], None]) -> Iterator[None]:
+    def _watching(self, stepped: Callable[[], None]) -> Iterator[None]:
         transformer = self._model.transformer
         hook = transformer.register_forward_pre_hook(lambda *_: stepped())
         try:

@@ -54,7 +54,7 @@ STOCK = Reference(frames=456, text="Some call me nature, others call me mother n
 
 
 @dataclass(frozen=True)
-class Plan:
+class SpeechPlan:
     """How a text is made into speech."""
 
     parts: Sequence[str]
@@ -64,12 +64,12 @@ class Plan:
     """For each part."""
 
 
-def planned(reference: Reference, text: str, speed: float) -> Plan:
+def plan_speech(reference: Reference, text: str, speed: float) -> SpeechPlan:
     """How a cleaned text is read; raises ``EngineError`` (INPUT_INVALID) if that takes too long."""
     limit = piece_bytes(reference, speed)
     parts = pieces(in_one_paragraph(text), limit, size=size_of)
     lengths = [frames_of(reference, part, speed) for part in parts]
-    return Plan(parts, lengths, steps_of(sum(lengths) + len(parts) * reference.frames))
+    return SpeechPlan(parts, lengths, steps_of(sum(lengths) + len(parts) * reference.frames))
 
 
 def size_of(text: str) -> int:

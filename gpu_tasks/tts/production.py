@@ -14,7 +14,7 @@ from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.tts import planning, sound
 from gpu_tasks.tts.contract import MODELS, SAMPLE_RATE, TtsPayload, TtsResult
 from gpu_tasks.tts.f5 import Speaker
-from gpu_tasks.tts.planning import Plan, Reference
+from gpu_tasks.tts.planning import Reference, SpeechPlan
 from gpu_tasks.tts.sound import SPEECH_RMS, Wave
 from gpu_tasks.tts.text import cleaned
 from gpu_tasks.tts.voices import NO_SPEECH, resampled, speech_of
@@ -79,7 +79,7 @@ class ProductionEngine(Engine):
         text = cleaned(payload.text)
         sample = self._sample(payload, workspace)
         workspace.progress(LISTENING_SHARE)
-        plan = planning.planned(sample.reference, text, payload.speed)
+        plan = planning.plan_speech(sample.reference, text, payload.speed)
         whole = sound.levelled(
             sound.cross_faded(self._spoken(payload, sample, plan, workspace), CROSS_FADE_SECONDS)
         )
@@ -90,7 +90,7 @@ class ProductionEngine(Engine):
         return TtsResult(duration_ms=duration_ms, sample_rate=SAMPLE_RATE, characters=len(text))
 
     def _spoken(
-        self, payload: TtsPayload, sample: Sample, plan: Plan, workspace: Workspace
+        self, payload: TtsPayload, sample: Sample, plan: SpeechPlan, workspace: Workspace
     ) -> list[Wave]:
         done = 0
 

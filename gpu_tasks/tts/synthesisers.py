@@ -25,13 +25,13 @@ MISSING = (
     "No speech synthesiser is installed: the draft engine needs flite on PATH or the Python "
     "package espeakng-loader."
 )
-SCRIPTS = {
-    "CYRILLIC": "ru", "GREEK": "el", "ARABIC": "ar", "HEBREW": "he", "DEVANAGARI": "hi",
-    "BENGALI": "bn", "GURMUKHI": "pa", "GUJARATI": "gu", "ORIYA": "or", "TAMIL": "ta",
-    "TELUGU": "te", "KANNADA": "kn", "MALAYALAM": "ml", "SINHALA": "si", "THAI": "th",
-    "MYANMAR": "my", "GEORGIAN": "ka", "ARMENIAN": "hy", "ETHIOPIC": "am", "HANGUL": "ko",
-    "HIRAGANA": "ja", "KATAKANA": "ja", "CJK": "cmn", "BOPOMOFO": "cmn",
-}  # fmt: skip
+_SCRIPTS = """
+    CYRILLIC=ru GREEK=el ARABIC=ar HEBREW=he DEVANAGARI=hi BENGALI=bn GURMUKHI=pa
+    GUJARATI=gu ORIYA=or TAMIL=ta TELUGU=te KANNADA=kn MALAYALAM=ml SINHALA=si THAI=th
+    MYANMAR=my GEORGIAN=ka ARMENIAN=hy ETHIOPIC=am HANGUL=ko HIRAGANA=ja KATAKANA=ja CJK=cmn
+    BOPOMOFO=cmn
+"""
+SCRIPTS = dict(pair.split("=") for pair in _SCRIPTS.split())
 """The language that a script is read in, by the first word of its letters' Unicode names."""
 LATIN_LANGUAGE = "en-us"
 

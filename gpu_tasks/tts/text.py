@@ -12,10 +12,23 @@ UNSPOKEN = ("Cc", "Cf", "Cs", "Co", "Cn")
 JOINERS = "\u200c\u200d"
 """Invisible, and part of how words are spelt in Persian and in Indian languages."""
 SPOKEN_SIGNS = "%&@#*+="
-PLAIN = str.maketrans({
-    "\u2018": "'", "\u2019": "'", "\u201a": ",", "\u201c": '"', "\u201d": '"', "\u201e": '"',
-    "«": '"', "»": '"', "\u2010": "-", "\u2011": "-", "–": ", ", "—": ", ", "…": "...",
-})  # fmt: skip
+PLAIN = str.maketrans(
+    {
+        "\u2018": "'",
+        "\u2019": "'",
+        "\u201a": ",",
+        "\u201c": '"',
+        "\u201d": '"',
+        "\u201e": '"',
+        "«": '"',
+        "»": '"',
+        "\u2010": "-",
+        "\u2011": "-",
+        "–": ", ",
+        "—": ", ",
+        "…": "...",
+    }
+)
 """Typographic signs that some synthesisers do not know."""
 
 SENTENCE_END = re.compile(r"(?<=[.!?…।؟])[\"')\]]*\s+|(?<=[。！？])\s*")

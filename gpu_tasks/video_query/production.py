@@ -10,12 +10,11 @@ from transformers import (
     AutoTokenizer,
     LogitsProcessorList,
     RepetitionPenaltyLogitsProcessor,
-    StoppingCriteria,
-    StoppingCriteriaList,
 )
 
 from gpu_tasks.mediakit import film
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
+from gpu_tasks.runtime.generation import watched_by
 from gpu_tasks.video_query import replies
 from gpu_tasks.video_query.asking import prompt, transcript
 from gpu_tasks.video_query.contract import (
@@ -102,7 +101,9 @@ class ProductionEngine(Engine):
             logits_processor=LogitsProcessorList(
                 [RepetitionPenaltyLogitsProcessor(REPETITION_PENALTY, prompt_ignore_length=given)]
             ),
-            stopping_criteria=StoppingCriteriaList([_Watch(given, tick)]),
+            stopping_criteria=watched_by(
+                lambda count: tick(min(1.0, (count - given) / MAX_NEW_TOKENS))
+            ),
         )
         reply: str = self._tokenizer.decode(output[0, given:], skip_special_tokens=True)
         return reply
@@ -130,15 +131,3 @@ class ProductionEngine(Engine):
     def _count(self, texts: Sequence[str]) -> list[int]:
         """The tokens of each text."""
         return [len(ids) for ids in self._tokenizer(list(texts))["input_ids"]]
-
-
-class _Watch(StoppingCriteria):
-    """Tells the share of the longest reply at every token, and stops nothing by itself."""
-
-    def __init__(self, given: int, tick: Callable[[float], None]) -> None:
-        self._given = given
-        self._tick = tick
-
-    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
-        self._tick(min(1.0, (input_ids.shape[1] - self._given) / MAX_NEW_TOKENS))
-        return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)

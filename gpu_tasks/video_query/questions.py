@@ -1,4 +1,4 @@
-"""What an English question asks for, by simple rules: topics, and the words to look for."""
+"""What an English question asks about: topics, by words that name them, and words to look for."""
 
 import re
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from enum import StrEnum
 
 
 class Topic(StrEnum):
-    """What the draft engine can say something about."""
+    """What the draft engine can say something about: kinds of evidence, and the length."""
 
     SPEECH = "speech"
     TEXT = "text"
-    FACES = "faces"
-    CUTS = "cuts"
+    FACES = "face"
+    CUTS = "cut"
     COLOUR = "colour"
     BRIGHTNESS = "brightness"
     MOTION = "motion"
@@ -19,62 +19,27 @@ class Topic(StrEnum):
     LENGTH = "length"
 
 
-class Pick(StrEnum):
-    """Which one of several a question asks for."""
-
-    FIRST = "first"
-    LAST = "last"
-    LONGEST = "longest"
-    SHORTEST = "shortest"
-
-
-_TEXT = r"text|written|captions?|subtitles?|titles?|signs?|letters?|on[- ]screen"
-RULES: tuple[tuple[Topic, str], ...] = (
-    (Topic.SPEECH, r"sa(y|ys|id|ying)|sp[eo]ak\w*|spoken?|talk\w*|mention\w*|words?|hear\w*|heard"),
-    (Topic.SPEECH, r"tells?|told|speech|discuss\w*|explain\w*|transcript|voices?|sentences?"),
-    (Topic.SPEECH, r"languages?"),
-    (Topic.TEXT, _TEXT),
-    (Topic.FACES, r"faces?|person|people|somebody|someone|anybody|anyone|m[ae]n|wom[ae]n|who"),
-    (Topic.CUTS, r"cuts?|shots?|scenes?|edits?|transitions?"),
-    (Topic.COLOUR, r"colou?r\w*"),
-    (Topic.BRIGHTNESS, r"(bright|dark|light)(er|est|ness|ing)?|black|white|exposure|night|dim"),
-    (Topic.MOTION, r"mov(e|es|ed|ing|ement|ements)|motion|still|static|fr[eo]\wzen?|action|calm"),
-    (Topic.SOUND, r"loud\w*|quiet\w*|silen(ce|t)|music|sounds?|nois(e|es|y)|volume|audio"),
-    (Topic.LENGTH, r"how (long|many (minutes|seconds))|length|duration|lasts|(it|film|video) last"),
-)
+RULES = {
+    Topic.SPEECH: r"sa(y|ys|id)|sp[eo](ak|ke)\w*|talk\w*|mention\w*|words?|hear\w*|speech",
+    Topic.TEXT: r"text|written|captions?|subtitles?|titles?|signs?",
+    Topic.FACES: r"faces?|person|people|m[ae]n|wom[ae]n|who",
+    Topic.CUTS: r"cuts?|shots?|scenes?",
+    Topic.COLOUR: r"colou?r\w*",
+    Topic.BRIGHTNESS: r"(bright|dark|light)(er|est|ness)?",
+    Topic.MOTION: r"mov(e|es|ing|ement)|motion|still",
+    Topic.SOUND: r"loud\w*|quiet\w*|silen(ce|t)|music|sounds?|nois(e|y)|volume",
+    Topic.LENGTH: r"how long|length|duration|lasts",
+}
+_RULES = {topic: re.compile(rf"\b(?:{rule})\b") for topic, rule in RULES.items()}
 _QUOTED = re.compile(r"[\"“‘]([^\"“”‘’]+)[\"”’]|(?<!\w)'([^']+)'(?!\w)")
-_SUBJECT = re.compile(
-    r"\babout (?=.*\w)|\b(?:mention(?:s|ing)?|the word) (?=\w)"
-    r"|\bsay (?!(?:first|last|next|now|then|again|else|here|there|exactly)\b)(?=[^\W_]+\W*$)"
-)
-"""What the words to look for stand behind; behind "say", only the one that ends a question."""
-_WRITTEN = re.compile(rf"\bdo(?:es)? (?:\w+ ){{0,2}}(?:{_TEXT})(?: \w+){{0,4}} say\b")
-"""What is said by what is written, and by nobody."""
-_PICK = re.compile(
-    rf"(?<!it )(?<!film )(?<!video )\b({'|'.join(Pick)})\b(?! (?:night|week|month|year|name)\b)"
-)
-_TIME = re.compile(
-    r"\b\d+:\d\d\b|\b(?:first|last|after|before) (?:\w+ )?(?:seconds?|minutes?|half)\b"
-)
-"""Times that are asked for: answers tell of all times, so that these are no words to look for."""
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-_SUFFIXES = ("'s", "’s", "ing", "ed", "s")
-_STEM = 4
-"""No suffix is taken from a word that would be shorter than this."""
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+_ENDING = re.compile(r"(?<=\w{4})(?:['’]s|ing|ed|es|s|e)$")
 _COMMON_WORDS = """
-    a about after again all an and any appear appears are as at be been before by can clip could
-    describe description did do does during each film first footage for from get gets give had
-    happen happening happens has have he her him his how i if in is it its last list long many me
-    minutes movie much name of off often on one or our out overview part parts picture pictures
-    please recording second seconds she show shown shows so some summarise summarize summary than
-    that the their them then there they thing this time times to topic us video was we were what
-    when where whether which while why will with would you your
+    a about all an and any anything are as at be can clip did do does film first for from get he
+    how i in is it last many me of often on or picture she show shown that the their them there
+    they thing this time times to video was what when where which why you
 """
 _COMMON = frozenset(_COMMON_WORDS.split())
-_SMALL_WORDS = """
-    a about an and anything at by for he her him his in it of on or she something that the them this
-"""
-_SMALL = frozenset(_SMALL_WORDS.split())
 
 
 @dataclass(frozen=True)
@@ -82,65 +47,26 @@ class Question:
     """A question as the rules understand it."""
 
     topics: tuple[Topic, ...]
-    """What it asks about, in the order of the rules; none where they do not understand it."""
+    """In the order of the rules; none where they do not understand it."""
     wanted: tuple[str, ...]
-    """The words to look for in the transcript."""
-    counts: bool
-    """Whether it asks how often."""
-    pick: Pick | None = None
-    """Which one of what is found it asks for; None for all of it."""
+    """The words to look for in what is said and written; none where there are no topics."""
 
 
 def understand(text: str) -> Question:
-    """The topics and search words of a question."""
+    """What is quoted is looked for; else the words that are neither common nor name a topic."""
     asked = text.lower()
-    quoted = _WORD.findall(" ".join(one or other for one, other in _QUOTED.findall(asked)))
-    plain = _TIME.sub(" ", _QUOTED.sub(" ", asked))
-    before, subject = _parted(plain)
-    rules = [(topic, rf"\b(?:{pattern})\b") for topic, pattern in RULES]
-    picked = _PICK.search(before)
-    return Question(
-        topics=_topics(before, rules) or _topics(plain, rules) or _topics(asked, rules),
-        wanted=tuple(dict.fromkeys(quoted or _subject(subject) or _telling(plain, rules))),
-        counts=bool(re.search(r"\bhow (many times|often)\b", asked)),
-        pick=Pick(picked[1]) if picked else None,
-    )
+    quoted = " ".join(one or other for one, other in _QUOTED.findall(asked))
+    plain = _QUOTED.sub(" ", asked)
+    topics = tuple(topic for topic, rule in _RULES.items() if rule.search(plain))
+    telling = [
+        word
+        for word in _WORD.findall(plain)
+        if word not in _COMMON and not any(rule.fullmatch(word) for rule in _RULES.values())
+    ]
+    wanted = _WORD.findall(quoted) or telling if topics else ()
+    return Question(topics, tuple(dict.fromkeys(wanted)))
 
 
 def stems(text: str) -> list[str]:
     """The words of a text, in lower case and without their usual endings."""
-    return [_stem(word) for word in _WORD.findall(text.lower())]
-
-
-def _parted(asked: str) -> tuple[str, str]:
-    """A question up to its subject, and that: the words behind "about" or "mention"."""
-    behind = _SUBJECT.search(asked)
-    end = behind.end() if behind else len(asked)
-    return asked[:end], asked[end:]
-
-
-def _topics(asked: str, rules: list[tuple[Topic, str]]) -> tuple[Topic, ...]:
-    topics = dict.fromkeys(topic for topic, rule in rules if re.search(rule, asked))
-    if _WRITTEN.search(asked):
-        topics.pop(Topic.SPEECH, None)
-    return tuple(topics)
-
-
-def _subject(asked: str) -> list[str]:
-    """The words of a subject, common ones where there are no others: "the film" is one."""
-    words = [word for word in _WORD.findall(asked) if word not in _SMALL]
-    return [word for word in words if word not in _COMMON] or words
-
-
-def _telling(asked: str, rules: list[tuple[Topic, str]]) -> list[str]:
-    """The words that are neither common nor name a topic."""
-    words = [word for word in _WORD.findall(asked) if word not in _COMMON]
-    return [word for word in words if not any(re.fullmatch(pattern, word) for _, pattern in rules)]
-
-
-def _stem(word: str) -> str:
-    for suffix in _SUFFIXES:
-        if word.endswith(suffix) and len(word) - len(suffix) >= _STEM:
-            word = word.removesuffix(suffix)
-            break
-    return word[:-1] if word.endswith("e") and len(word) >= _STEM else word
+    return [_ENDING.sub("", word) for word in _WORD.findall(text.lower())]

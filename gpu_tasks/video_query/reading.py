@@ -4,8 +4,8 @@ Source: PP-OCR, https://arxiv.org/abs/2009.09941; models and code under Apache-2
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from difflib import SequenceMatcher
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cache
 from typing import cast
 
@@ -60,46 +60,20 @@ def read(frame: Frame) -> Reading:
 def lines(readings: Sequence[tuple[int, Reading]], duration_ms: int) -> list[Line]:
     """The lines of readings at given milliseconds, each once for as long as it stands.
 
-    A line stands until the next reading without it. Readings of one line differ now and then:
-    the form that was read most often is told.
+    A line stands until the next reading without it, spelt as it was read first.
     """
-    ends = [*(at for at, _ in readings[1:]), duration_ms][: len(readings)]
-    standing: list[_Standing] = []
-    done: list[_Standing] = []
-    for (at, reading), end in zip(readings, ends, strict=True):
-        going_on = []
+    ends = [*(at for at, _ in readings[1:]), duration_ms]
+    standing: dict[str, Line] = {}
+    found: list[Line] = []
+    for (at, reading), end in zip(readings, ends, strict=False):
+        before, standing = standing, {}
         for text in reading:
-            same = max(standing, key=lambda one: one.likeness(text), default=None)
-            if same and same.likeness(text) >= ALIKE:
-                standing.remove(same)
-            else:
-                same = _Standing(at)
-            same.add(text, end)
-            going_on.append(same)
-        done += standing
-        standing = going_on
-    told = [Line(one.text, one.start_ms, one.end_ms) for one in [*done, *standing]]
-    return sorted(told, key=lambda line: line.start_ms)
-
-
-class _Standing:
-    """A line that stands in the picture, by all its readings so far."""
-
-    def __init__(self, start_ms: int) -> None:
-        self.start_ms = self.end_ms = start_ms
-        self._readings: list[str] = []
-
-    @property
-    def text(self) -> str:
-        return max(self._readings, key=self._readings.count)
-
-    def add(self, text: str, end_ms: int) -> None:
-        self._readings.append(text)
-        self.end_ms = end_ms
-
-    def likeness(self, text: str) -> float:
-        here, there = _bare(self._readings[-1]), _bare(text)
-        return SequenceMatcher(None, here, there, autojunk=False).ratio()
+            bare = _bare(text)
+            same = get_close_matches(bare, before, n=1, cutoff=ALIKE)
+            line = before.pop(same[0]) if same else standing.get(bare, Line(text, at, end))
+            standing[bare] = replace(line, end_ms=end)
+        found += before.values()
+    return sorted([*found, *standing.values()], key=lambda line: line.start_ms)
 
 
 def _bare(text: str) -> str:

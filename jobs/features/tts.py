@@ -8,8 +8,7 @@ from rest_framework import serializers
 
 from auteur.api.problems import Problem
 from gpu_tasks.runtime.errors import EngineError
-from gpu_tasks.tts import contract, planning
-from gpu_tasks.tts.text import cleaned
+from gpu_tasks.tts import contract
 from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import Parameters, VoiceField
@@ -43,7 +42,7 @@ class TtsParameters(Parameters):
     def validate_text(self, text: str) -> str:
         """A text with something to say."""
         try:
-            cleaned(text)
+            contract.readable(text)
         except EngineError as exc:
             raise serializers.ValidationError(exc.message, code="nothing_to_say") from exc
         return text
@@ -58,7 +57,7 @@ class TtsParameters(Parameters):
         """A text that the stock voice reads in time; how fast others speak, the engine finds."""
         if FEATURE.engine == "production" and "voice_id" not in attrs:
             try:
-                planning.planned(planning.STOCK, cleaned(attrs["text"]), attrs["speed"])
+                contract.check_stock_voice(attrs["text"], attrs["speed"])
             except EngineError as exc:
                 raise TextTooLongProblem(exc.message) from exc
         return super().validate(attrs)
@@ -82,7 +81,7 @@ class _Tts(Feature):
 
     def title(self, parameters: Mapping[str, Any], sources: Sequence[MediaFile]) -> str:
         """The text, without what no file name may have."""
-        return cleaned(parameters["text"])
+        return contract.readable(parameters["text"])
 
 
 FEATURE = _Tts()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gpu_tasks.render.contract import Output, Timeline
-from gpu_tasks.render.plan import plan
+from gpu_tasks.render.contract.segments import plan_render
 from projects.models import Project
 from projects.rendering import folders, timelines
 
@@ -22,11 +22,11 @@ def needs_of(project: Project, *, timeline: str, output: Output) -> Needs:
     """For the timeline that was kept under a name; raises ``ObjectMissingError``."""
     folders.enter(project)
     kept = timelines.kept(project, timeline)
-    stretches = plan(kept, output).stretches
-    keys = {name: folders.stretch_key(project, name) for name in stretches}
+    segments = plan_render(kept, output).segments
+    keys = {name: folders.stretch_key(project, name) for name in segments}
     there = folders.kept_keys(project)
     missing = [name for name, key in keys.items() if key not in there]
-    played = {piece.source for name in missing for piece in stretches[name].pieces}
+    played = {piece.source for name in missing for piece in segments[name].pieces}
     return Needs(
         timeline=kept,
         sources=[

@@ -17,8 +17,8 @@ from gpu_tasks.render.contract import (
     MIN_SIDE,
     Clip,
     Cue,
+    MediaReference,
     Output,
-    Source,
     Span,
     Timeline,
     Track,
@@ -188,7 +188,7 @@ def _timeline(
     detached = _detached(document["tracks"])
     return Timeline(
         sources=tuple(
-            Source(
+            MediaReference(
                 id=media[media_id].r2_key,
                 name=media[media_id].name,
                 detached=tuple(detached.get(media_id, ())),

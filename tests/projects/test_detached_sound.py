@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_tasks.render.contract import Timeline, outside
-from gpu_tasks.render.placing import heard_of, placed
-from gpu_tasks.render.plan import SOUND, plan
+from gpu_tasks.render.contract.frames import frame_clips, heard_clips
+from gpu_tasks.render.contract.segments import SOUND, plan_render
 from projects.rendering import timelines
 from tests.gpu_tasks.render.calls import clip as rendered_clip
 from tests.gpu_tasks.render.calls import output, timeline
@@ -46,8 +46,8 @@ def test_a_clip_sounds_whenever_no_audio_track_plays_its_file(
 
 def test_parts_begin_and_end_at_the_frames_where_the_other_clip_does() -> None:
     made = detached((1013, 1999), (2500, 2519))
-    whole = placed(made.tracks[0], RATE)
-    parts = list(heard_of(made.tracks[0], whole, made.sources, RATE))
+    whole = frame_clips(made.tracks[0], RATE)
+    parts = list(heard_clips(made.tracks[0], whole, made.sources, RATE))
     assert [(part.first, part.end) for part in parts] == [(0, 25), (50, 100)]
     assert [part.at for part in parts] == [0, 2]
 
@@ -55,12 +55,12 @@ def test_parts_begin_and_end_at_the_frames_where_the_other_clip_does() -> None:
 def test_what_is_played_elsewhere_all_the_time_is_not_heard() -> None:
     assert detached((0, 3999)).is_heard
     assert not detached((0, 4000)).is_heard
-    assert not plan(detached((0, 4000)), output()).sound
+    assert not plan_render(detached((0, 4000)), output()).sound
 
 
-def test_no_stretch_opens_too_many_parts_of_a_clip() -> None:
+def test_no_segment_opens_too_many_parts_of_a_clip() -> None:
     spans = [(at, at + 40) for at in range(40, 4000, 80)]
-    planned = plan(detached(*spans), output())
-    counts = [len(stretch.pieces) for stretch in planned.sound]
+    planned = plan_render(detached(*spans), output())
+    counts = [len(segment.pieces) for segment in planned.sound]
     assert sum(counts) == 50
     assert max(counts) <= SOUND.most_pieces

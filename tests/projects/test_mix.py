@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import Format
-from gpu_tasks.render.plan import plan
+from gpu_tasks.render.contract.segments import plan_render
 from gpu_tasks.render.sound import HEADROOM_DB
 from media.models import MediaFile
 from projects.rendering import timelines
@@ -139,15 +139,15 @@ def rendered(film: Content, rate: str, files: Sequence[Path]) -> Signal:
     }
     wanted = timelines._timeline({"tracks": film.tracks}, media, with_captions=False)
     settings = output(format=Format.M4A, frame_rate=rate)
-    stretches = plan(wanted, settings).sound
-    if not stretches:
+    segments = plan_render(wanted, settings).sound
+    if not segments:
         return np.zeros((2, 0))
     with tempfile.TemporaryDirectory() as folder:
         studio = Studio(Path(folder))
         studio.render(wanted, settings, files)
         parts = []
-        for stretch in stretches:
-            source = ["-i", studio.kept[stretch.name], "-f", "f32le", "pipe:1"]
+        for segment in segments:
+            source = ["-i", studio.kept[segment.name], "-f", "f32le", "pipe:1"]
             with ffmpeg.reading(source) as sound:
                 parts.append(np.frombuffer(sound.read(), np.float32))
     whole: Signal = np.concatenate(parts).astype(np.float64).reshape(-1, 2).T

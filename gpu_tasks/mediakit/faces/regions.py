@@ -13,18 +13,23 @@ from numpy.typing import NDArray
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.networks import FOLDER
 
-OVAL = (
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
-    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-)  # fmt: skip
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split()))
+
+
+OVAL = _numbers("""
+    10 338 297 332 284 251 389 356 454 323 361 288 397 365 379 378 400 377
+    152 148 176 149 150 136 172 58 132 93 234 127 162 21 54 103 67 109
+""")
 """Around the face, from the middle of the forehead by the person's left."""
-OUTER_LIPS = (
-    61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185,
-)  # fmt: skip
+OUTER_LIPS = _numbers("""
+    61 146 91 181 84 17 314 405 321 375 291 409 270 269 267 0 37 39 40 185
+""")
 """Around the lips, from the right corner by the chin's side."""
-INNER_LIPS = (
-    78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191,
-)  # fmt: skip
+INNER_LIPS = _numbers("""
+    78 95 88 178 87 14 317 402 318 324 308 415 310 311 312 13 82 81 80 191
+""")
 """Around the opening of the mouth, in the same order."""
 RIGHT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
 LEFT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)

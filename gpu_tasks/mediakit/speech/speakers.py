@@ -33,9 +33,7 @@ BANDS = 26
 BAND_HZ = (100, 7000)
 LOUD_SHARE = 0.01
 """Frames this far (20 dB) below the loud ones are pauses or noise."""
-CEPSTRAL_SPREAD = np.array(
-    [16.2, 12.6, 15.0, 11.5, 8.2, 8.2, 6.7, 5.8, 5.8, 4.9, 4.3, 4.2, 3.4]
-)  # fmt: skip
+CEPSTRAL_SPREAD = np.array([16.2, 12.6, 15.0, 11.5, 8.2, 8.2, 6.7, 5.8, 5.8, 4.9, 4.3, 4.2, 3.4])
 """Standard deviation within an utterance, coefficients 1 to 13, averaged over eighteen voices."""
 
 Floats = NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""Where somebody speaks: cuts a stream of sound into utterances at its pauses."""
+"""Where somebody speaks: cuts a stream of sound into utterances at its pauses; words in them."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,13 +26,23 @@ CUT_WITHIN_FRAMES = 100
 
 @dataclass(frozen=True)
 class Utterance:
-    """A stretch of speech between pauses."""
+    """Speech between pauses."""
 
     start: int
     """Where the first sample lies, counted from the start of the media."""
     samples: Samples
     share: float
     """How much of the media had been read when it ended."""
+
+
+@dataclass(frozen=True)
+class HeardWord:
+    """A word as its model spells it, with its times and how likely it is, from 0 to 1."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+    confidence: float
 
 
 def utterances(blocks: Iterable[Block], strictness: int = VAD_STRICTNESS) -> Iterator[Utterance]:

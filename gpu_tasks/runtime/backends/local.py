@@ -175,7 +175,7 @@ def _run(row: LocalCall, lease: Lease[LocalCall]) -> bool:
     reporter = Reporter(payload=payload, call_id=str(row.pk), key=key)
     outcome = None
     try:
-        with _renewed(lease) as lost:
+        with _renewing(lease) as lost:
 
             def progress(share: float) -> None:
                 if lost.is_set():
@@ -194,7 +194,7 @@ def _run(row: LocalCall, lease: Lease[LocalCall]) -> bool:
 
 
 @contextmanager
-def _renewed(lease: Lease[LocalCall]) -> Iterator[threading.Event]:
+def _renewing(lease: Lease[LocalCall]) -> Iterator[threading.Event]:
     """Renew the lease in a thread meanwhile; the event is set once it is lost."""
     ended, lost = threading.Event(), threading.Event()
 
@@ -225,7 +225,7 @@ def _outcome(
     place_for: runner.PlaceFor,
 ) -> Outcome:
     try:
-        loaded = _loaded(row, payload)
+        loaded = _load(row, payload)
     except Exception as exc:
         logger.exception("the %s engine of %s cannot be loaded", row.engine, row.function)
         return Outcome.failed(runner.code_of(exc))
@@ -246,18 +246,18 @@ _engines = Engines()
 
 
 @cache
-def _isolated(function: str, engine: str) -> IsolatedEngine:
+def _isolated_engine(function: str, engine: str) -> IsolatedEngine:
     return IsolatedEngine(function, engine, _model_dir())
 
 
-def _loaded(row: LocalCall, payload: Payload) -> Loaded:
+def _load(row: LocalCall, payload: Payload) -> Loaded:
     """The engine of a call; on a GPU, no more are kept than its memory is said to hold.
 
     On a CPU, what reads files of users runs in a sandbox.
     """
     on_gpu = _is_on_gpu(row)
     if not on_gpu and any(runner.files_of(payload, InputFile)):
-        return Loaded(_isolated(row.function, row.engine), 0.0)
+        return Loaded(_isolated_engine(row.function, row.engine), 0.0)
     device = settings.LOCAL_GPU_DEVICE if on_gpu else CPU_DEVICE
     dtype = CPU_DTYPE if device == CPU_DEVICE else contracts()[row.function].dtype
     return _engines.get(

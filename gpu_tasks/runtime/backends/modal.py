@@ -17,14 +17,14 @@ import modal
 from django.conf import settings
 
 from gpu_tasks.runtime.backends.base import BackendUnavailableError, Call, CallStatus
-from gpu_tasks.runtime.backends.modal_answers import (
+from gpu_tasks.runtime.backends.modal_outputs import outputs_of
+from gpu_tasks.runtime.backends.modal_statuses import (
     MISCONFIGURED,
     UNDER_WAY,
     UNREACHABLE,
     status_of_error,
     status_of_outputs,
 )
-from gpu_tasks.runtime.backends.modal_outputs import outputs_of
 from gpu_tasks.runtime.callback import attempt_key
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ JITTER = 0.25
 """Calls started together are not asked after together."""
 ALARM_SECONDS = 60.0
 
-_NO_ANSWER = (*UNREACHABLE, asyncio.CancelledError)
+_NO_REPLY = (*UNREACHABLE, asyncio.CancelledError)
 _NOT_SET_UP = (*MISCONFIGURED, modal.exception.NotFoundError, modal.exception.InvalidError)
 
 
@@ -71,20 +71,20 @@ class ModalBackend:
         """
         ends = asyncio.run(self._spawn(calls))
         started = {key: end for key, end in ends.items() if isinstance(end, str)}
-        self._judge("started", ends, any_answer=bool(started))
+        self._judge("started", ends, any_reply=bool(started))
         return started
 
     def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:
         """How these calls stand; one that was not answered for counts as under way still."""
         ends = asyncio.run(self._poll(call_ids))
         known = {key: end for key, end in ends.items() if isinstance(end, CallStatus)}
-        self._judge("asked after", ends, any_answer=bool(known))
+        self._judge("asked after", ends, any_reply=bool(known))
         return {call_id: known.get(call_id, UNDER_WAY) for call_id in call_ids}
 
     def stop(self, call_ids: Collection[str]) -> None:
         """Cancel these calls; raises ``BackendUnavailableError`` if that must be tried again."""
         ends = asyncio.run(self._stop(call_ids))
-        self._judge("stopped", ends, any_answer=not any(map(_is_error, ends.values())))
+        self._judge("stopped", ends, any_reply=not any(map(_is_error, ends.values())))
 
     async def _spawn(self, calls: Sequence[Call]) -> Ends[UUID, str]:
         by_attempt = {call.attempt_id: call for call in calls}
@@ -93,7 +93,7 @@ class ModalBackend:
         names = {call.contract.name for call in calls}
         found = await self._with_client(names, self._function, deadline)
 
-        async def spawned(attempt_id: UUID) -> str:
+        async def spawn(attempt_id: UUID) -> str:
             call = by_attempt[attempt_id]
             function = found[call.contract.name]
             if isinstance(function, BaseException):
@@ -103,7 +103,7 @@ class ModalBackend:
             started = await function.spawn.aio(payload, call.engine, key.get_secret_value())
             return started.object_id
 
-        ends = await _gathered(by_attempt, spawned, deadline)
+        ends = await _gather(by_attempt, spawn, deadline)
         if any(isinstance(end, modal.exception.NotFoundError) for end in ends.values()):
             self._functions.clear()  # deployed anew since, perhaps
         return ends
@@ -111,24 +111,24 @@ class ModalBackend:
     async def _poll(self, call_ids: Collection[str]) -> Ends[str, CallStatus]:
         deadline = time.monotonic() + BATCH_SECONDS + SECONDS_PER_POLL * len(call_ids)
 
-        async def asked(client: modal.Client, call_id: str) -> CallStatus:
+        async def poll(client: modal.Client, call_id: str) -> CallStatus:
             try:
                 return status_of_outputs(call_id, await outputs_of.aio(client, call_id))
             except modal.exception.Error as exc:
                 return status_of_error(call_id, exc)
 
-        return await self._with_client(call_ids, asked, deadline)
+        return await self._with_client(call_ids, poll, deadline)
 
     async def _stop(self, call_ids: Collection[str]) -> Ends[str, None]:
         deadline = time.monotonic() + BATCH_SECONDS
 
-        async def stopped(client: modal.Client, call_id: str) -> None:
+        async def stop(client: modal.Client, call_id: str) -> None:
             try:
                 await modal.FunctionCall.from_id(call_id, client=client).cancel.aio()
             except modal.exception.NotFoundError:
                 logger.info("call %s is not known any more", call_id)
 
-        return await self._with_client(call_ids, stopped, deadline)
+        return await self._with_client(call_ids, stop, deadline)
 
     async def _with_client(
         self,
@@ -137,10 +137,10 @@ class ModalBackend:
         deadline: float,
     ) -> Ends[str, Value]:
         """``work`` with the client for each key; without a client, for each why there is none."""
-        (client,) = (await _gathered([""], lambda _: self._client(), deadline)).values()
+        (client,) = (await _gather([""], lambda _: self._client(), deadline)).values()
         if isinstance(client, BaseException):
             return dict.fromkeys(keys, client)
-        return await _gathered(keys, lambda key: work(client, key), deadline)
+        return await _gather(keys, lambda key: work(client, key), deadline)
 
     async def _client(self) -> modal.Client:
         token = (settings.MODAL_TOKEN_ID, settings.MODAL_TOKEN_SECRET)
@@ -165,19 +165,19 @@ class ModalBackend:
             self._functions[key] = function
         return self._functions[key]
 
-    def _judge(self, done: str, ends: Ends[Any, Any], *, any_answer: bool) -> None:
+    def _judge(self, done: str, ends: Ends[Any, Any], *, any_reply: bool) -> None:
         """Say in the log why calls were left out; raise where no call was answered for."""
         errors = [end for end in ends.values() if _is_error(end)]
         if not errors:
             return
-        wrong = [exc for exc in errors if not isinstance(exc, _NO_ANSWER)]
+        wrong = [exc for exc in errors if not isinstance(exc, _NO_REPLY)]
         if wrong:
             self._alarm(len(errors), done, wrong[0])
         else:
             logger.warning(
                 "Modal: %d of %d calls not %s: %s", len(errors), len(ends), done, _text(errors[0])
             )
-        if not any_answer:
+        if not any_reply:
             raise BackendUnavailableError(_text((wrong or errors)[0]))
 
     def _alarm(self, count: int, done: str, exc: BaseException) -> None:
@@ -198,7 +198,7 @@ def _text(exc: BaseException) -> str:
     return f"{type(exc).__name__} {exc}".strip()[:300]
 
 
-async def _gathered(
+async def _gather(
     keys: Collection[Key], work: Callable[[Key], Awaitable[Value]], deadline: float
 ) -> Ends[Key, Value]:
     """The value or the error of ``work`` for each key, some at once; late ones are cancelled."""

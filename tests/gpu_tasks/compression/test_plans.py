@@ -9,7 +9,7 @@ import pytest
 from gpu_tasks.compression import plans
 from gpu_tasks.compression.contract import Codec
 from gpu_tasks.compression.plans import SoundPlan, for_archive, for_size, for_web
-from gpu_tasks.compression.source import Pictures, Sound, Source
+from gpu_tasks.compression.source import MediaInfo, Pictures, Sound
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 SHOWN = Pictures(
@@ -21,8 +21,8 @@ SHOWN = Pictures(
     is_deep=False,
     pixel_format="yuv420p",
 )
-FILM = Source(Path("film"), 10**9, 60.0, SHOWN, Sound("aac", 2))
-SONG = Source(Path("song"), 10**7, 60.0, None, Sound("pcm_s16le", 2))
+FILM = MediaInfo(Path("film"), 10**9, 60.0, SHOWN, Sound("aac", 2))
+SONG = MediaInfo(Path("song"), 10**7, 60.0, None, Sound("pcm_s16le", 2))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_further_sound_is_for_archives():
     assert for_web(film).further == for_size(film, 10**7).further == ()
 
 
-def bits_of(plan: plans.Plan) -> int:
+def bits_of(plan: plans.CompressionPlan) -> int:
     return (plan.pictures.bits if plan.pictures else 0) + (plan.sound.bits if plan.sound else 0)
 
 
@@ -129,7 +129,7 @@ def test_more_bits_than_can_be_seen_are_not_spent():
 
 
 @pytest.mark.parametrize("source", [FILM, SONG])
-def test_a_size_that_cannot_be_is_refused_with_one_that_can(source: Source):
+def test_a_size_that_cannot_be_is_refused_with_one_that_can(source: MediaInfo):
     with pytest.raises(EngineError, match="the least is about") as caught:
         for_size(source, 60_000)
     assert caught.value.code == ErrorCode.INPUT_INVALID

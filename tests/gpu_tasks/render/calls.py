@@ -10,15 +10,15 @@ from typing import Any
 from gpu_tasks.render.contract import (
     Clip,
     Format,
+    MediaReference,
     Output,
     RenderPayload,
     RenderResult,
-    Source,
     Timeline,
     Track,
 )
+from gpu_tasks.render.contract.segments import plan_render
 from gpu_tasks.render.draft import DraftEngine
-from gpu_tasks.render.plan import plan
 from gpu_tasks.runtime.contract import InputFile, OutputFile
 from gpu_tasks.runtime.engine import Workspace
 
@@ -32,7 +32,7 @@ def clip(source: int, start_ms: int, end_ms: int, in_ms: int = 0, **more: Any) -
 def timeline(files: Sequence[Path], *tracks: Sequence[Clip], **more: Any) -> Timeline:
     """Video tracks, the lowest first."""
     return Timeline(
-        sources=tuple(Source(id=f"users/u/{file.name}", name=file.name) for file in files),
+        sources=tuple(MediaReference(id=f"users/u/{file.name}", name=file.name) for file in files),
         tracks=tuple(Track(shows=True, clips=tuple(clips)) for clips in tracks),
         **more,
     )
@@ -46,7 +46,7 @@ def output(**fields: Any) -> Output:
 
 @dataclass
 class Studio:
-    """Renders films, and keeps their stretches as our storage does."""
+    """Renders films, and keeps their segments as our storage does."""
 
     root: Path
     kept: dict[str, Path] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Studio:
     ) -> tuple[RenderResult, Path]:
         """The result and the film; what was made is kept even where the call fails."""
         folder = self.root / uuid.uuid4().hex
-        names = list(plan(wanted, settings).stretches)
+        names = list(plan_render(wanted, settings).segments)
         ready = [name for name in names if name in self.kept]
         missing = [name for name in names if name not in self.kept]
         self._place(folder, files, ready)

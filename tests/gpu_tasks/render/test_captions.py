@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import Captions, Cue, Format
+from gpu_tasks.render.contract.segments import Words
 from gpu_tasks.render.drawing import draw
-from gpu_tasks.render.plan import Words
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 
 CUES = (

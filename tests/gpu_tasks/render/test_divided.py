@@ -46,7 +46,7 @@ def divided(whole: Clip, at: list[int]) -> list[Clip]:
 def drawn(seed: int) -> tuple[Clip, list[int], str]:
     """A clip with fades, some longer than it, and where it is divided.
 
-    It is over before a stretch may end: where another begins, the encoder begins anew.
+    It is over before a segment may end: where another begins, the encoder begins anew.
     """
     chance = random.Random(seed)
     start, length = chance.randrange(2) * STEP_MS, chance.randrange(1, 3) * STEP_MS

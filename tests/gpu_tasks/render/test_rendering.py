@@ -12,7 +12,7 @@ import pytest
 
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import Clip, Format, Timeline
-from gpu_tasks.render.rendering import RenderStandsStillError, moving, stretches_at_once
+from gpu_tasks.render.rendering import RenderStandsStillError, moving, segments_at_once
 from gpu_tasks.runtime.errors import StoppedError
 from tests.gpu_tasks.films import make_film, turned
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
@@ -78,7 +78,7 @@ def test_an_mp4_can_be_played_while_it_is_loaded(studio: Studio, spoken: Path):
     assert content.index(b"moov") < content.index(b"mdat")
 
 
-def test_frames_are_evenly_spaced_over_all_stretches(studio: Studio, spoken: Path):
+def test_frames_are_evenly_spaced_over_all_segments(studio: Studio, spoken: Path):
     settings = output(frame_rate="30000/1001", proxy=True)
     result, film = studio.render(timeline([spoken], three_clips()), settings, [spoken])
     assert result.stretches > 2
@@ -107,7 +107,7 @@ def test_what_is_all_there_needs_no_source(studio: Studio, spoken: Path):
     assert film.read_bytes() == copy.read_bytes()
 
 
-def test_the_same_stretches_are_made_once(studio: Studio, spoken: Path):
+def test_the_same_segments_are_made_once(studio: Studio, spoken: Path):
     wanted = timeline([spoken], [clip(0, 0, 1000), clip(0, 100_000, 101_000)])
     result, film = studio.render(wanted, output(proxy=True), [spoken])
     assert result.stretches > 2 * result.stretches_made
@@ -168,7 +168,7 @@ def test_who_stands_still_is_noticed():
 
 
 @pytest.mark.parametrize(
-    ("stretches", "cores", "width", "height", "wanted"),
+    ("segments", "cores", "width", "height", "wanted"),
     [
         (9, 8, 1920, 1080, 4),
         (9, 2, 1920, 1080, 2),
@@ -181,10 +181,10 @@ def test_who_stands_still_is_noticed():
     ],
 )
 def test_large_pictures_are_not_all_made_at_once(
-    stretches: int, cores: int, width: int, height: int, wanted: int
+    segments: int, cores: int, width: int, height: int, wanted: int
 ):
     settings = output(width=width, height=height)
-    assert stretches_at_once(stretches, cores, settings) == wanted
+    assert segments_at_once(segments, cores, settings) == wanted
 
 
 def test_progress_grows_to_the_whole(studio: Studio, spoken: Path):

@@ -129,7 +129,7 @@ def test_another_speed_keeps_the_pitch(permille: int, studio: Studio, tones: lis
     assert amplitude(signal, 300, 0.2, 1.8) == pytest.approx(0.25, rel=0.2)
 
 
-def test_nothing_is_heard_where_stretches_meet(studio: Studio, tones: list[Path]):
+def test_nothing_is_heard_where_segments_meet(studio: Studio, tones: list[Path]):
     """One tone over a minute and a half, of a file of the film's rate and one of another."""
     clips = [sounding(0, n * 11_000, (n + 1) * 11_000, 500) for n in range(9)]
     other = [sounding(2, n * 11_000, (n + 1) * 11_000, 500) for n in range(9)]

@@ -37,7 +37,7 @@ def nothing_is_loaded_yet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def answer(sent: dict[str, Any], engine: str = "draft", function: str = "noop") -> Outcome:
     """The outcome, after a trip through JSON: plain values only."""
-    plain = remote.answer(
+    plain = remote.handle(
         contract=contracts()[function],
         engine=engine,
         payload=sent,
@@ -158,7 +158,7 @@ def test_production_engines_run_on_their_gpu(
         raise RuntimeError
 
     monkeypatch.setattr(loading, "load", load)
-    remote.answer(
+    remote.handle(
         contract=replace(contracts()["noop"], gpu=GpuClass(gpu)),
         engine=engine,
         payload=payload(peer),

@@ -11,13 +11,13 @@ pytest.importorskip("transformers")
 import torch
 
 from gpu_tasks.mediakit.audio import RATE
+from gpu_tasks.mediakit.speech.utterances import HeardWord
 from gpu_tasks.runtime import runner
 from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.transcription import production
 from gpu_tasks.transcription.contract import MODELS, Transcript
 from gpu_tasks.transcription.production import MIN_WORD_MS, ordered
-from gpu_tasks.transcription.turns import HeardWord
 from tests.gpu_tasks.recordings import (
     INTERVIEW,
     SHORT,

@@ -4,13 +4,13 @@ from itertools import pairwise
 
 import pytest
 
+from gpu_tasks.mediakit.speech.utterances import HeardWord
 from gpu_tasks.transcription.contract import Segment
 from gpu_tasks.transcription.turns import (
     LONGEST_MS,
     ONLY_SPEAKER,
     PAUSE_MS,
     SENTENCES_MS,
-    HeardWord,
     Turn,
     segments,
     speakers,

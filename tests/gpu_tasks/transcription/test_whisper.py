@@ -10,11 +10,11 @@ import pytest
 pytest.importorskip("transformers")
 
 from gpu_tasks.mediakit.audio import RATE
+from gpu_tasks.mediakit.speech.utterances import HeardWord
 from gpu_tasks.runtime.engine import Host
 from gpu_tasks.runtime.errors import StoppedError
 from gpu_tasks.transcription import whisper as module
 from gpu_tasks.transcription.chunks import Chunk
-from gpu_tasks.transcription.turns import HeardWord
 from gpu_tasks.transcription.whisper import (
     MAX_NO_SPEECH,
     MIN_LOGPROB,

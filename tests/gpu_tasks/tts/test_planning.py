@@ -83,7 +83,7 @@ def test_every_number_of_steps_fits_the_time_limit():
 @pytest.mark.parametrize("speed", [MIN_SPEED, 1.0, MAX_SPEED])
 def test_the_stock_voice_reads_the_longest_latin_text_at_any_speed(speed: float):
     text = ("The story starts when she opens the letter. " * 120)[:MAX_CHARACTERS]
-    plan = planning.planned(STOCK, text, speed)
+    plan = planning.plan_speech(STOCK, text, speed)
     assert sum(map(planning.size_of, plan.parts)) > 0.95 * MAX_CHARACTERS
     assert plan.steps >= 7
 
@@ -99,17 +99,17 @@ def test_a_text_that_takes_too_long_is_refused_by_how_much():
 
 
 def test_letters_of_three_bytes_take_three_times_as_long():
-    planning.planned(STOCK, "是" * (MAX_CHARACTERS // 3), 1.0)
+    planning.plan_speech(STOCK, "是" * (MAX_CHARACTERS // 3), 1.0)
     with pytest.raises(EngineError):
-        planning.planned(STOCK, "是" * MAX_CHARACTERS, 1.0)
+        planning.plan_speech(STOCK, "是" * MAX_CHARACTERS, 1.0)
 
 
 def test_a_piece_costs_its_sample_as_well():
-    usual = planning.planned(STOCK, "a" * 1000, 1.0)
+    usual = planning.plan_speech(STOCK, "a" * 1000, 1.0)
     long = Reference(frames=2 * STOCK.frames, text=2 * STOCK.text)
-    assert planning.planned(long, "a" * 1000, 1.0).steps < usual.steps
+    assert planning.plan_speech(long, "a" * 1000, 1.0).steps < usual.steps
 
 
 def test_many_short_lines_are_read_like_one_paragraph():
-    lines = planning.planned(STOCK, "\n".join(["Who? Me."] * 500), 1.0)
+    lines = planning.plan_speech(STOCK, "\n".join(["Who? Me."] * 500), 1.0)
     assert len(lines.parts) < 50

@@ -57,8 +57,8 @@ def test_a_line_that_comes_back_is_told_again():
     assert lines(readings, 3000) == [Line("hello", 0, 1000), Line("hello", 2000, 3000)]
 
 
-def test_the_form_that_was_read_most_often_is_told():
-    readings = [(0, ("Sumrner sale",)), (1000, ("Summer sale",)), (2000, ("Summer sale",))]
+def test_a_line_stays_one_where_letters_are_misread():
+    readings = [(0, ("Summer sale",)), (1000, ("Sumrner sale",)), (2000, ("Summer  sale",))]
     assert lines(readings, 3000) == [Line("Summer sale", 0, 3000)]
 
 

@@ -8,7 +8,7 @@ import pytest
 from gpu_tasks.mediakit import film as films
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.video_query.reading import Reading
-from gpu_tasks.video_query.watching import MAX_READINGS, RATE, Watched, watch
+from gpu_tasks.video_query.watching import MAX_LOOKS, RATE, Watched, watch
 from tests.gpu_tasks.films import make_film
 
 
@@ -25,18 +25,17 @@ def watched(path: Path) -> tuple[Watched, int]:
     return seen, count
 
 
-def test_a_picture_like_the_one_read_last_is_not_read_again(silent: Path):
+def test_pictures_are_read_each_second(silent: Path):
     seen, count = watched(silent)
     assert [at for at, _ in seen.texts] == [0, 1000, 2000, 3000, 4000, 5000]
-    assert seen.texts[0][1] == seen.texts[1][1]  # red for two seconds
-    assert len({reading for _, reading in seen.texts}) == count == 5
+    assert count == 6
 
 
-@pytest.mark.parametrize(("seconds", "apart"), [(MAX_READINGS, 1000), (MAX_READINGS + 1, 1100)])
+@pytest.mark.parametrize(("seconds", "apart"), [(MAX_LOOKS, 1000), (MAX_LOOKS + 1, 1100)])
 def test_long_films_are_read_less_often(tmp_path: Path, seconds: int, apart: int):
     film = make_film(tmp_path / "film.mp4", size="32x32", rate="1", seconds=seconds, sound=False)
     texts = watched(film)[0].texts
-    assert len(texts) <= MAX_READINGS
+    assert len(texts) <= MAX_LOOKS
     assert {after - before for (before, _), (after, _) in pairwise(texts)} == {apart}
 
 

@@ -13,8 +13,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from gpu_tasks.runtime.errors import EngineError
-from gpu_tasks.tts import planning
-from gpu_tasks.tts.contract import MAX_CHARACTERS, MAX_SPEED, MIN_SPEED
+from gpu_tasks.tts.contract import MAX_CHARACTERS, MAX_SPEED, MIN_SPEED, check_stock_voice
 from jobs.features.registry import feature_of
 from jobs.models import Job
 from media.models import MediaFile, MediaStatus, MediaType, VoiceClone
@@ -109,7 +108,7 @@ def longest(letter: str, speed: float) -> int:
 
     def fits(count: int) -> bool:
         try:
-            planning.planned(planning.STOCK, letter * count, speed)
+            check_stock_voice(letter * count, speed)
         except EngineError:
             return False
         return True

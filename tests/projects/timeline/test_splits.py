@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rest_framework.exceptions import ValidationError
 
 from gpu_tasks.render.contract import Captions, Output
-from gpu_tasks.render.plan import Plan, Ramp, Stretch, plan
+from gpu_tasks.render.contract.segments import Ramp, RenderPlan, RenderSegment, plan_render
 from media.models import MediaFile
 from projects.rendering import timelines
 from projects.timeline.content import PERMILLE, Content, EditError, duration_of
@@ -116,9 +116,9 @@ def timeline_of(film: Content) -> Any:
     return timelines._timeline(document, media, with_captions=True)
 
 
-def planned(film: Content, rate: str) -> Plan:
+def planned(film: Content, rate: str) -> RenderPlan:
     output = Output(format="mp4", width=96, height=48, frame_rate=rate, captions=Captions.BURNED)
-    return plan(timeline_of(film), output)
+    return plan_render(timeline_of(film), output)
 
 
 @pytest.mark.property
@@ -160,10 +160,10 @@ def level(ramps: tuple[Ramp, ...], frame: int) -> tuple[Fraction, Fraction]:
     return found, step
 
 
-def shown(stretches: tuple[Stretch, ...], rate: Fraction) -> Iterator[list[tuple[Any, ...]]]:
+def shown(segments: tuple[RenderSegment, ...], rate: Fraction) -> Iterator[list[tuple[Any, ...]]]:
     """At each frame: source, its time, and how much of it there is, from the lowest on."""
-    for stretch in stretches:
-        for frame in range(stretch.length):
+    for segment in segments:
+        for frame in range(segment.length):
             yield [
                 (
                     piece.source,
@@ -172,7 +172,7 @@ def shown(stretches: tuple[Stretch, ...], rate: Fraction) -> Iterator[list[tuple
                     piece.at + (frame - piece.first) / rate * piece.speed,
                     *level(piece.ramps, frame),
                 )
-                for piece in stretch.pieces
+                for piece in segment.pieces
                 if piece.first <= frame < piece.end
             ]
 

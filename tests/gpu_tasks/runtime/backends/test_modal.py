@@ -20,8 +20,8 @@ from pytest_django import Settings
 from gpu_tasks.runtime.backends import modal as modal_backend
 from gpu_tasks.runtime.backends.base import BackendUnavailableError, Call, CallState
 from gpu_tasks.runtime.backends.modal import BATCH_SECONDS, ModalBackend
-from gpu_tasks.runtime.backends.modal_answers import status_of_value
 from gpu_tasks.runtime.backends.modal_outputs import MAX_RESULT_BYTES, NotPlainError, value_of
+from gpu_tasks.runtime.backends.modal_statuses import status_of_value
 from gpu_tasks.runtime.callback import attempt_key
 from gpu_tasks.runtime.contract import Contract
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
-from gpu_tasks.render.contract import Clip, Source, Span, Track, outside
+from gpu_tasks.render.contract import Clip, MediaReference, Span, Track, outside
 
 JOINT_MS = 2
 """Where the parts of a divided clip meet, their times are rounded."""
@@ -21,7 +21,7 @@ Fade = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Placed:
+class FrameClip:
     """A clip in frames; a dissolve is a ``lead`` into it or a ``tail`` into the next."""
 
     source: int
@@ -55,7 +55,7 @@ def frame_of(at_ms: int, rate: Fraction) -> int:
     return math.floor(at_ms * rate / 1000 + Fraction(1, 2))
 
 
-def placed(track: Track, rate: Fraction) -> list[Placed]:
+def frame_clips(track: Track, rate: Fraction) -> list[FrameClip]:
     """The clips of a track that last for a frame at least, in order."""
     found = [clip for clip in _joined(track, rate) if clip.length]
     for index, (before, after) in enumerate(pairwise(found)):
@@ -65,9 +65,9 @@ def placed(track: Track, rate: Fraction) -> list[Placed]:
     return found
 
 
-def heard_of(
-    track: Track, clips: Sequence[Placed], sources: Sequence[Source], rate: Fraction
-) -> Iterator[Placed]:
+def heard_clips(
+    track: Track, clips: Sequence[FrameClip], sources: Sequence[MediaReference], rate: Fraction
+) -> Iterator[FrameClip]:
     """The parts of a track's clips that sound: what is detached sounds elsewhere then."""
     detached = [list(_frames(source.detached, rate)) for source in sources]
     for clip in clips:
@@ -92,12 +92,12 @@ def _frames(spans: Iterable[Span], rate: Fraction) -> Iterator[Span]:
             yield first, end
 
 
-def _joined(track: Track, rate: Fraction) -> Iterator[Placed]:
+def _joined(track: Track, rate: Fraction) -> Iterator[FrameClip]:
     """Parts that go on where the one before ends play on as one clip, or at least in step.
 
     So they do behind one that is too short for a frame.
     """
-    last: Placed | None = None
+    last: FrameClip | None = None
     last_clip: Clip | None = None
     for clip in track.clips:
         now = _place(clip, rate)
@@ -113,10 +113,10 @@ def _joined(track: Track, rate: Fraction) -> Iterator[Placed]:
         yield last
 
 
-def _place(clip: Clip, rate: Fraction) -> Placed:
+def _place(clip: Clip, rate: Fraction) -> FrameClip:
     first, end = frame_of(clip.start_ms, rate), frame_of(clip.end_ms, rate)
     comes, goes = frame_of(clip.fade_in_ms, rate), frame_of(clip.fade_out_ms, rate)
-    return Placed(
+    return FrameClip(
         source=clip.source,
         first=first,
         end=end,
@@ -145,7 +145,7 @@ def _speed(clip: Clip) -> Fraction:
     return Fraction(clip.speed_permille, 1000)
 
 
-def _alike(before: Placed, after: Placed) -> bool:
+def _alike(before: FrameClip, after: FrameClip) -> bool:
     return (
         (before.gain_db, before.sounds) == (after.gain_db, after.sounds)
         and before.end == after.first
@@ -154,6 +154,6 @@ def _alike(before: Placed, after: Placed) -> bool:
     )
 
 
-def _reaches(fade: Fade | None, clip: Placed) -> bool:
+def _reaches(fade: Fade | None, clip: FrameClip) -> bool:
     """Whether it has a frame in common with the clip."""
     return fade is not None and fade[0] < clip.end and sum(fade) > clip.first

@@ -1,6 +1,6 @@
-"""The stretches that a film is made of: what each plays, and its name.
+"""The segments that a film is made of: what each plays, and its name.
 
-A stretch's name is a hash of all that decides its content, and a stretch is made of nothing else:
+A segment's name is a hash of all that decides its content, and a segment is made of nothing else:
 so what has the same name is the same. Everything in it is counted from its own first frame.
 """
 
@@ -15,17 +15,17 @@ from itertools import pairwise, takewhile
 from typing import Any
 from zlib import crc32
 
-from gpu_tasks.render.contract import Captions, Cue, Format, Output, Source, Timeline
-from gpu_tasks.render.placing import Placed, frame_of, heard_of, placed
+from gpu_tasks.render.contract import Captions, Cue, Format, MediaReference, Output, Timeline
+from gpu_tasks.render.contract.frames import FrameClip, frame_clips, frame_of, heard_clips
 
 VERSION = 3
-"""Raise it when the same stretch is made differently: none made before is used then."""
+"""Raise it when the same segment is made differently: none made before is used then."""
 SAMPLE_RATE = 48_000
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """How long a stretch may be, and how many clips it may open at once."""
+    """How long a segment may be, and how many clips it may open at once."""
 
     least_seconds: int
     most_seconds: int
@@ -38,7 +38,7 @@ SOUND = Bounds(least_seconds=15, most_seconds=60, most_pieces=40)
 
 @dataclass(frozen=True)
 class Ramp:
-    """A clip comes in or goes out; it may begin before the stretch and end behind it."""
+    """A clip comes in or goes out; it may begin before the segment and end behind it."""
 
     first: int
     length: int
@@ -53,7 +53,7 @@ class Ramp:
 
 @dataclass(frozen=True)
 class Piece:
-    """What a stretch plays of a clip, from frame ``first`` to before ``end``."""
+    """What a segment plays of a clip, from frame ``first`` to before ``end``."""
 
     source: int
     first: int
@@ -77,7 +77,7 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class RenderSegment:
     """A part of the film, of ``length`` frames; pieces from the lowest to the one above all."""
 
     name: str
@@ -87,41 +87,41 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A film: stretches of pictures and stretches of sound, each one after another."""
+class RenderPlan:
+    """A film: segments of pictures and segments of sound, each one after another."""
 
     frames: int
-    pictures: tuple[Stretch, ...]
-    sound: tuple[Stretch, ...]
+    pictures: tuple[RenderSegment, ...]
+    sound: tuple[RenderSegment, ...]
 
     @property
-    def stretches(self) -> dict[str, Stretch]:
+    def segments(self) -> dict[str, RenderSegment]:
         """All that are different, by name."""
         return {one.name: one for one in (*self.pictures, *self.sound)}
 
 
-def plan(timeline: Timeline, output: Output) -> Plan:
+def plan_render(timeline: Timeline, output: Output) -> RenderPlan:
     """How the timeline is rendered; pure, and quick."""
     rate = output.rate
     frames = max(1, frame_of(timeline.duration_ms, rate))
-    tracks = [(track, placed(track, rate)) for track in timeline.tracks]
+    tracks = [(track, frame_clips(track, rate)) for track in timeline.tracks]
     seen = [clips for track, clips in tracks if track.shows]
-    heard = [list(heard_of(track, clips, timeline.sources, rate)) for track, clips in tracks]
-    pictures: tuple[Stretch, ...] = ()
+    heard = [list(heard_clips(track, clips, timeline.sources, rate)) for track, clips in tracks]
+    pictures: tuple[RenderSegment, ...] = ()
     if output.format is not Format.M4A:
         cues = timeline.cues if output.captions is Captions.BURNED else ()
         pictures = tuple(_pictures(seen, timeline.sources, output, frames, cues))
     sound = tuple(_sound(heard, timeline.sources, output, frames)) if any(heard) else ()
-    return Plan(frames, pictures, sound)
+    return RenderPlan(frames, pictures, sound)
 
 
 def _pictures(
-    tracks: list[list[Placed]],
-    sources: Sequence[Source],
+    tracks: list[list[FrameClip]],
+    sources: Sequence[MediaReference],
     output: Output,
     frames: int,
     cues: Sequence[Cue],
-) -> Iterator[Stretch]:
+) -> Iterator[RenderSegment]:
     rate = output.rate
     words = deque(
         Words(frame_of(cue.start_ms, rate), frame_of(cue.end_ms, rate), cue.text) for cue in cues
@@ -142,12 +142,12 @@ def _pictures(
 
 
 def _sound(
-    tracks: list[list[Placed]], sources: Sequence[Source], output: Output, frames: int
-) -> Iterator[Stretch]:
+    tracks: list[list[FrameClip]], sources: Sequence[MediaReference], output: Output, frames: int
+) -> Iterator[RenderSegment]:
     rate = output.rate
     edges = _outside_of_sped(_edges(tracks, sources, rate), tracks)
     cuts = _cuts(tracks, edges, frames, SOUND, rate)
-    # Where a cut is no whole number of samples from the beginning, stretches would not fit.
+    # Where a cut is no whole number of samples from the beginning, segments would not fit.
     step = (SAMPLE_RATE / rate).denominator
     whole = sorted({0, frames, *(cut - cut % step for cut in cuts[:-1])})
     for (begin, end), clips in zip(pairwise(whole), _played(tracks, whole), strict=True):
@@ -156,9 +156,9 @@ def _sound(
 
 
 def _edges(
-    tracks: list[list[Placed]], sources: Sequence[Source], rate: Fraction
+    tracks: list[list[FrameClip]], sources: Sequence[MediaReference], rate: Fraction
 ) -> dict[int, bool]:
-    """Where it may be cut, and whether it is as soon as the stretch is long enough.
+    """Where it may be cut, and whether it is as soon as the segment is long enough.
 
     A cut depends on what begins or ends there, or on the time in a long take: not on what came
     before, so that cuts find back to where they were behind a change.
@@ -166,9 +166,9 @@ def _edges(
     found: dict[int, bool] = {}
     grid = PICTURES.most_seconds * round(rate) // 2
     for clip in (clip for clips in tracks for clip in clips):
-        told = f"{sources[clip.source].id} {clip.at} {clip.speed}"
+        played_from = f"{sources[clip.source].id} {clip.at} {clip.speed}"
         for edge, what in ((clip.first, "begins"), (clip.end, "ends")):
-            found[edge] = found.get(edge, False) or crc32(f"{told} {what}".encode()) % 2 == 0
+            found[edge] = found.get(edge, False) or crc32(f"{played_from} {what}".encode()) % 2 == 0
         if clip.length > grid:
             played = int(clip.at * rate / clip.speed)
             begin = clip.first + grid - played % grid
@@ -176,7 +176,7 @@ def _edges(
     return found
 
 
-def _outside_of_sped(edges: Mapping[int, bool], tracks: list[list[Placed]]) -> dict[int, bool]:
+def _outside_of_sped(edges: Mapping[int, bool], tracks: list[list[FrameClip]]) -> dict[int, bool]:
     """Sound at another speed depends on where it began: it is not cut without need."""
     spans = sorted((c.first, c.end) for clips in tracks for c in clips if c.speed != 1)
     starts = [first for first, _ in spans]
@@ -187,20 +187,20 @@ def _outside_of_sped(edges: Mapping[int, bool], tracks: list[list[Placed]]) -> d
 
 
 def _cuts(
-    tracks: list[list[Placed]],
+    tracks: list[list[FrameClip]],
     edges: Mapping[int, bool],
     frames: int,
     bounds: Bounds,
     rate: Fraction,
 ) -> list[int]:
-    """The frames at which stretches begin, and the end."""
+    """The frames at which segments begin, and the end."""
     least, most = int(bounds.least_seconds * rate), int(bounds.most_seconds * rate)
     starts = sorted(clip.first for clips in tracks for clip in clips)
     ends = sorted(clip.end for clips in tracks for clip in clips)
     places = sorted(edge for edge in edges if 0 < edge < frames)
     cuts = [0]
     while (last := cuts[-1]) < frames:
-        # So many clips play already; the one that would be too many begins a new stretch.
+        # So many clips play already; the one that would be too many begins a new segment.
         playing = bisect_right(starts, last) - bisect_right(ends, last)
         too_many = bisect_right(starts, last) + max(1, bounds.most_pieces - playing)
         limit = min(last + most, frames, *starts[too_many : too_many + 1])
@@ -215,16 +215,16 @@ def _cuts(
     return cuts
 
 
-def _played(tracks: list[list[Placed]], cuts: Sequence[int]) -> list[list[Placed]]:
-    """What each stretch between two cuts has a part of, found without asking all of each."""
-    played: list[list[Placed]] = [[] for _ in cuts[1:]]
+def _played(tracks: list[list[FrameClip]], cuts: Sequence[int]) -> list[list[FrameClip]]:
+    """What each segment between two cuts has a part of, found without asking all of each."""
+    played: list[list[FrameClip]] = [[] for _ in cuts[1:]]
     for clip in (clip for clips in tracks for clip in clips):
         for place in range(bisect_right(cuts, clip.first) - 1, bisect_left(cuts, clip.end)):
             played[place].append(clip)
     return played
 
 
-def _piece(clip: Placed, begin: int, end: int, rate: Fraction, *, sound: bool) -> Piece:
+def _piece(clip: FrameClip, begin: int, end: int, rate: Fraction, *, sound: bool) -> Piece:
     first, last = max(clip.first, begin), min(clip.end, end)
     return Piece(
         source=clip.source,
@@ -242,7 +242,7 @@ def _piece(clip: Placed, begin: int, end: int, rate: Fraction, *, sound: bool) -
     )
 
 
-def _ramps(clip: Placed, *, sound: bool) -> Iterator[Ramp]:
+def _ramps(clip: FrameClip, *, sound: bool) -> Iterator[Ramp]:
     """Of the whole clip; in pictures the later clip dissolves over the other."""
     first, end = clip.first - clip.before, clip.end + clip.behind
     tail = clip.tail if sound else 0
@@ -256,21 +256,21 @@ def _ramps(clip: Placed, *, sound: bool) -> Iterator[Ramp]:
 
 def _named(
     kind: list[Any],
-    sources: Sequence[Source],
+    sources: Sequence[MediaReference],
     length: int,
     pieces: tuple[Piece, ...],
     words: tuple[Words, ...] = (),
-) -> Stretch:
-    """A stretch with its name; sources count by what they are, not by their places."""
-    told = [
+) -> RenderSegment:
+    """A segment with its name; sources count by what they are, not by their places."""
+    content = [
         VERSION,
         *kind,
         length,
         [[sources[piece.source].id, *_values(piece)] for piece in pieces],
         [[one.first, one.end, one.text] for one in words],
     ]
-    name = hashlib.sha1(json.dumps(told).encode(), usedforsecurity=False).hexdigest()
-    return Stretch(name, length, pieces, words)
+    name = hashlib.sha1(json.dumps(content).encode(), usedforsecurity=False).hexdigest()
+    return RenderSegment(name, length, pieces, words)
 
 
 def _values(piece: Piece) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What the Modal client's answers mean to us: a call's status, or why there is none."""
+"""How a call at Modal stands, by what its client returned or raised."""
 
 import logging
 import re

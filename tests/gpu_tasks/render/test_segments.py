@@ -1,4 +1,4 @@
-"""Stretches: what they are cut by, and whose names stay when something changes."""
+"""Segments: what they are cut by, and whose names stay when something changes."""
 
 import random
 from fractions import Fraction
@@ -17,8 +17,8 @@ from gpu_tasks.render.contract import (
     Output,
     Timeline,
 )
-from gpu_tasks.render.placing import frame_of, placed
-from gpu_tasks.render.plan import PICTURES, SOUND, Plan, plan
+from gpu_tasks.render.contract.frames import frame_clips, frame_of
+from gpu_tasks.render.contract.segments import PICTURES, SOUND, RenderPlan, plan_render
 from tests.gpu_tasks.render.calls import clip, output, timeline
 
 FILES = [Path(f"{number}.mp4") for number in range(5)]
@@ -44,44 +44,44 @@ def moved(clips: list[Clip], by_ms: int) -> list[Clip]:
     ]
 
 
-def names(planned: Plan) -> tuple[list[str], list[str]]:
+def names(planned: RenderPlan) -> tuple[list[str], list[str]]:
     return [one.name for one in planned.pictures], [one.name for one in planned.sound]
 
 
-def new_names(before: Plan, after: Plan) -> int:
-    return len(after.stretches.keys() - before.stretches.keys())
+def new_names(before: RenderPlan, after: RenderPlan) -> int:
+    return len(after.segments.keys() - before.segments.keys())
 
 
-def test_stretches_cover_the_film_once():
-    planned = plan(timeline(FILES, film_of(300, sounds=True)), output())
-    for stretches in (planned.pictures, planned.sound):
-        assert sum(one.length for one in stretches) == planned.frames
+def test_segments_cover_the_film_once():
+    planned = plan_render(timeline(FILES, film_of(300, sounds=True)), output())
+    for segments in (planned.pictures, planned.sound):
+        assert sum(one.length for one in segments) == planned.frames
     assert planned.frames == frame_of(timeline(FILES, film_of(300)).duration_ms, RATE)
 
 
-def test_stretches_are_neither_short_nor_long():
-    planned = plan(timeline(FILES, film_of(300, sounds=True)), output())
-    for stretches, bounds in ((planned.pictures, PICTURES), (planned.sound, SOUND)):
-        lengths = [one.length / 25 for one in stretches]
+def test_segments_are_neither_short_nor_long():
+    planned = plan_render(timeline(FILES, film_of(300, sounds=True)), output())
+    for segments, bounds in ((planned.pictures, PICTURES), (planned.sound, SOUND)):
+        lengths = [one.length / 25 for one in segments]
         assert min(lengths[:-1]) >= bounds.least_seconds
         assert max(lengths) <= bounds.most_seconds
 
 
 def test_a_long_take_is_cut_as_well():
-    planned = plan(timeline(FILES, [clip(0, 0, 600_000)]), output())
+    planned = plan_render(timeline(FILES, [clip(0, 0, 600_000)]), output())
     assert max(one.length for one in planned.pictures) <= PICTURES.most_seconds * 25
 
 
-def test_no_stretch_opens_too_many_clips():
+def test_no_segment_opens_too_many_clips():
     short = [clip(n % 5, n * 100, n * 100 + 100, n * 1000) for n in range(500)]
-    planned = plan(timeline(FILES, short), output())
+    planned = plan_render(timeline(FILES, short), output())
     assert max(len(one.pieces) for one in planned.pictures) <= PICTURES.most_pieces
     assert sum(one.length for one in planned.pictures) == 1250
 
 
 def test_more_tracks_than_that_are_rendered_all_the_same():
     tracks = [[clip(0, 0, 8000, n), clip(1, 8000, 12_000, n)] for n in range(40)]
-    planned = plan(timeline(FILES, *tracks), output())
+    planned = plan_render(timeline(FILES, *tracks), output())
     assert sum(one.length for one in planned.pictures) == 300
     assert max(len(one.pieces) for one in planned.pictures) >= 40
 
@@ -91,15 +91,15 @@ def test_names_do_not_depend_on_the_time_of_the_day_or_the_order_of_sources():
     one = timeline(FILES, clips)
     turned = [each.model_copy(update={"source": 4 - each.source}) for each in clips]
     other = timeline(FILES[::-1], turned)
-    assert names(plan(one, output())) == names(plan(other, output()))
+    assert names(plan_render(one, output())) == names(plan_render(other, output()))
 
 
 @pytest.mark.parametrize("place", [0, 60, 119])
-def test_a_change_of_one_clip_renames_only_its_stretches(place: int):
+def test_a_change_of_one_clip_renames_only_its_segments(place: int):
     clips = film_of(120)
-    before = plan(timeline(FILES, clips), output())
+    before = plan_render(timeline(FILES, clips), output())
     changed = clips[place].model_copy(update={"in_ms": clips[place].in_ms + 400})
-    after = plan(timeline(FILES, [*clips[:place], changed, *clips[place + 1 :]]), output())
+    after = plan_render(timeline(FILES, [*clips[:place], changed, *clips[place + 1 :]]), output())
     assert 1 <= new_names(before, after) <= 3
     assert len(after.pictures) > 30
 
@@ -108,12 +108,12 @@ def test_a_change_of_one_clip_renames_only_its_stretches(place: int):
 def test_what_is_moved_by_whole_frames_keeps_its_names(frames: int):
     by_ms = frames * 40
     clips = film_of(120, step_ms=40)
-    before = plan(timeline(FILES, clips), output())
+    before = plan_render(timeline(FILES, clips), output())
     longer = clips[10].model_copy(update={"end_ms": clips[10].end_ms + by_ms})
-    after = plan(timeline(FILES, [*clips[:10], longer, *moved(clips[11:], by_ms)]), output())
-    # Cuts are found again within a few stretches behind it.
+    after = plan_render(timeline(FILES, [*clips[:10], longer, *moved(clips[11:], by_ms)]), output())
+    # Cuts are found again within a few segments behind it.
     assert new_names(before, after) <= 4
-    assert len(after.stretches) > 30
+    assert len(after.segments) > 30
 
 
 def test_louder_music_renames_no_pictures():
@@ -121,8 +121,8 @@ def test_louder_music_renames_no_pictures():
     music = clip(4, 0, clips[-1].end_ms, sounds=True)
     louder = music.model_copy(update={"gain_db": 3.0})
     below = [clips, [music]]
-    before = plan(_with_music(below), output())
-    after = plan(_with_music([clips, [louder]]), output())
+    before = plan_render(_with_music(below), output())
+    after = plan_render(_with_music([clips, [louder]]), output())
     assert before.pictures == after.pictures
     assert not {one.name for one in before.sound} & {one.name for one in after.sound}
 
@@ -139,7 +139,9 @@ def test_a_split_changes_nothing():
         clip(0, 1000, 4321, 2345, sounds=True),
         clip(0, 4321, 9000, 2345 + 3321, sounds=True),
     ]
-    assert plan(timeline(FILES, [whole]), output()) == plan(timeline(FILES, parts), output())
+    assert plan_render(timeline(FILES, [whole]), output()) == plan_render(
+        timeline(FILES, parts), output()
+    )
 
 
 def test_parts_of_different_loudness_play_on_in_step():
@@ -147,7 +149,7 @@ def test_parts_of_different_loudness_play_on_in_step():
         clip(0, 1000, 4321, 2345, sounds=True),
         clip(0, 4321, 9000, 2345 + 3321, sounds=True, gain_db=-6.0),
     ]
-    one, other = placed(timeline(FILES, parts).tracks[0], RATE)
+    one, other = frame_clips(timeline(FILES, parts).tracks[0], RATE)
     assert other.at == one.at_frame(other.first, RATE)
 
 
@@ -163,25 +165,25 @@ def test_parts_of_different_loudness_play_on_in_step():
 )
 def test_other_settings_are_other_pictures(change: dict[str, object]):
     wanted = timeline(FILES, film_of(5))
-    one, other = plan(wanted, output()), plan(wanted, output(**change))
-    assert not one.stretches.keys() & other.stretches.keys()
+    one, other = plan_render(wanted, output()), plan_render(wanted, output(**change))
+    assert not one.segments.keys() & other.segments.keys()
 
 
-def test_loudness_and_embedded_captions_change_no_stretch():
+def test_loudness_and_embedded_captions_change_no_segment():
     wanted = timeline(FILES, film_of(5), cues=(Cue(start_ms=0, end_ms=900, text="Hello"),))
     other = output(loudness_lufs=-14.0, captions=Captions.EMBEDDED)
-    assert plan(wanted, output()) == plan(wanted, other)
+    assert plan_render(wanted, output()) == plan_render(wanted, other)
 
 
-def test_a_caption_renames_the_stretches_that_show_it():
+def test_a_caption_renames_the_segments_that_show_it():
     clips = film_of(60)
     burned = output(captions=Captions.BURNED)
     cues = [Cue(start_ms=n * 2000, end_ms=n * 2000 + 1500, text=f"Words {n}") for n in range(60)]
-    before = plan(timeline(FILES, clips, cues=tuple(cues)), burned)
+    before = plan_render(timeline(FILES, clips, cues=tuple(cues)), burned)
     cues[30] = Cue(start_ms=60_000, end_ms=61_500, text="Other words")
-    after = plan(timeline(FILES, clips, cues=tuple(cues)), burned)
+    after = plan_render(timeline(FILES, clips, cues=tuple(cues)), burned)
     assert new_names(before, after) <= 2
-    shown = {one.text for stretch in after.pictures for one in stretch.words}
+    shown = {one.text for segment in after.pictures for one in segment.words}
     assert shown == {cue.text for cue in cues}
 
 
@@ -189,19 +191,21 @@ def test_sped_sound_is_not_cut_where_it_can_be_helped():
     fast = [
         clip(0, n * 9000, n * 9000 + 9000, 0, speed_permille=1100, sounds=True) for n in range(20)
     ]
-    planned = plan(timeline(FILES, fast), output())
+    planned = plan_render(timeline(FILES, fast), output())
     assert len(planned.sound) > 2
-    assert all(piece.since == 0 for stretch in planned.sound for piece in stretch.pieces)
+    assert all(piece.since == 0 for segment in planned.sound for piece in segment.pieces)
 
 
 def test_ntsc_sound_is_cut_at_whole_samples():
-    planned = plan(timeline(FILES, film_of(100, sounds=True)), output(frame_rate="30000/1001"))
+    planned = plan_render(
+        timeline(FILES, film_of(100, sounds=True)), output(frame_rate="30000/1001")
+    )
     assert all(one.length % 5 == 0 for one in planned.sound[:-1])
 
 
 def test_a_clip_shorter_than_a_frame_is_left_out():
-    assert placed(timeline(FILES, [clip(0, 5, 15), clip(1, 1000, 2000)]).tracks[0], RATE) == [
-        placed(timeline(FILES, [clip(1, 1000, 2000)]).tracks[0], RATE)[0]
+    assert frame_clips(timeline(FILES, [clip(0, 5, 15), clip(1, 1000, 2000)]).tracks[0], RATE) == [
+        frame_clips(timeline(FILES, [clip(1, 1000, 2000)]).tracks[0], RATE)[0]
     ]
 
 
@@ -234,7 +238,7 @@ def test_an_output_has_its_bounds():
 
 def test_two_thousand_clips_on_ten_tracks_are_planned_whole():
     tracks = [film_of(200, seed) for seed in range(10)]
-    planned = plan(timeline(FILES, *tracks), output())
+    planned = plan_render(timeline(FILES, *tracks), output())
     pieces = sum(len(one.pieces) for one in planned.pictures)
     assert pieces >= 2000
     assert sum(one.length for one in planned.pictures) == planned.frames

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from gpu_tasks.mediakit.audio import RATE, Samples
+from gpu_tasks.mediakit.speech.recognition import CHUNK_SAMPLES, Recogniser
 from gpu_tasks.mediakit.speech.utterances import FRAME
 from gpu_tasks.runtime.errors import StoppedError
-from gpu_tasks.transcription.sphinx import CHUNK_SECONDS, Recogniser
 
 pytestmark = pytest.mark.xdist_group("draft")
 
@@ -68,7 +68,7 @@ def test_stopping_in_the_middle_leaves_the_recogniser_usable(
 def test_every_chunk_is_told(recogniser: Recogniser, short_sound: Samples):
     ticks: list[float] = []
     recogniser.words(short_sound, lambda: ticks.append(time.monotonic()))
-    assert len(ticks) == np.ceil(short_sound.size / RATE / CHUNK_SECONDS)
+    assert len(ticks) == np.ceil(short_sound.size / CHUNK_SAMPLES)
 
 
 def test_other_threads_get_their_turn(recogniser: Recogniser, short_sound: Samples):

@@ -6,8 +6,8 @@ import pytest
 
 from gpu_tasks.mediakit.audio import RATE, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
+from gpu_tasks.mediakit.speech.listening import listen
 from gpu_tasks.runtime.errors import StoppedError
-from gpu_tasks.transcription.listening import listen
 from tests.gpu_tasks.recordings import tone, write_sound
 
 

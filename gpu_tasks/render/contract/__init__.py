@@ -1,4 +1,4 @@
-"""The render function: a timeline and its sources in, a film out, in stretches that are kept."""
+"""The render function: a timeline and its sources in, a film out, in segments that are kept."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ MAX_TRACKS = 50
 MAX_CLIPS = 2000
 MAX_CUES = 20_000
 MAX_OUTPUT_MS = 4 * 3600 * 1000
-"""Longer films cannot be done within the time limit, nor their stretches be named in a call."""
+"""Longer films cannot be done within the time limit, nor their segments be named in a call."""
 MAX_FRAME_PIXELS = 8192 * 4352
 """As many as the highest level of H.264 has (6.2): players do not show more."""
 MIN_GAIN_DB, MAX_GAIN_DB = -60.0, 24.0
@@ -77,7 +77,7 @@ class Captions(StrEnum):
     EMBEDDED = "embedded"
 
 
-class Source(PlainModel):
+class MediaReference(PlainModel):
     """A file that clips play."""
 
     id: str = Field(description="Its object key: what is stored there never changes.")
@@ -89,7 +89,7 @@ class Source(PlainModel):
 
 
 class Clip(PlainModel):
-    """A stretch of a source on the timeline; times are milliseconds."""
+    """A part of a source on the timeline; times are milliseconds."""
 
     source: int = Field(ge=0, description="Its place among the sources.")
     start_ms: Ms
@@ -157,7 +157,7 @@ def outside(spans: Sequence[Span], first: int, end: int) -> Iterator[Span]:
 class Timeline(PlainModel):
     """What is to be played: tracks from the lowest to the one above all."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[MediaReference, ...]
     tracks: tuple[Track, ...] = Field(max_length=MAX_TRACKS)
     cues: tuple[Cue, ...] = Field(default=(), max_length=MAX_CUES)
 
@@ -225,9 +225,9 @@ class Output(PlainModel):
 
 
 class RenderPayload(Payload):
-    """``ready`` and ``made`` are stretches, whose file names begin with their digests.
+    """``ready`` and ``made`` are segments, whose file names begin with their digests.
 
-    ``sources`` stand as in the timeline; null for those that no stretch to be made needs.
+    ``sources`` stand as in the timeline; null for those that no segment to be made needs.
     """
 
     timeline: Timeline
