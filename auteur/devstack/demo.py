@@ -34,7 +34,7 @@ UNDECODABLE = SAMPLES / "broken.mp4"
 READY_LINE = "The stack is ready."
 STOP_SECONDS = 60.0
 RATE_LIMIT = "1000/minute"
-"""Of a stack that is started for the demo: one user asks for eleven jobs in a minute."""
+"""Of a stack that is started for the demo: one user asks for a job of every feature in a minute."""
 
 
 def run(var: Path, files: Sequence[Path], feature: str | None) -> int:

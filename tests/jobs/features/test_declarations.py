@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from jobs.features.registry import features
 SAMPLES = Path(auteur.devstack.__file__).parent / "samples"
 README = Path(auteur.devstack.__file__).parents[2] / "README.md"
 MAX_LINES = 120
-ELEVEN = {
+FOUNDING = {
     "transcription",
     "tts",
     "lip_sync",
@@ -43,13 +44,19 @@ def schema() -> Any:
 every = pytest.mark.parametrize("feature", OURS, ids=lambda feature: feature.name)
 
 
-def test_there_are_eleven():
-    assert {feature.name for feature in OURS} == ELEVEN
+def test_none_of_the_founding_features_is_missing():
+    assert {feature.name for feature in OURS} >= FOUNDING
 
 
 @every
 def test_its_function_is_its_own(feature: Feature):
     assert contracts()[feature.name] is feature.contract
+
+
+@every
+@pytest.mark.parametrize("engine", ["draft", "production"])
+def test_it_has_both_engines(feature: Feature, engine: str):
+    assert find_spec(f"gpu_tasks.{feature.name}.{engine}")
 
 
 @every

@@ -1,4 +1,4 @@
-"""A twelfth feature, `stills` of tests/plugins: served, priced, run, documented; its results are
+"""A further feature, `stills` of tests/plugins: served, priced, run, documented; its results are
 media.
 """
 

@@ -1,4 +1,4 @@
-"""A twelfth feature: this declaration and its function are all that there is of it."""
+"""A further feature: this declaration and its function are all that there is of it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
