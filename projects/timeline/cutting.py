@@ -7,11 +7,11 @@ mode ``ripple`` the track is closed where nothing else is seen; with ``gap`` not
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import accumulate, compress
+from itertools import accumulate
 from typing import Any
 
 from projects.timeline.content import Clip, EditError, cross_fade_ms, end_of
-from projects.timeline.lanes import Closing, Lane, Row, closed, closing_of, free_from
+from projects.timeline.lanes import Closing, Lane, closed, closing_of, free_from
 from projects.timeline.origins import (
     Deletion,
     Faded,
@@ -41,6 +41,7 @@ def cut(lane: Lane, key: int, spans: Iterable[Span], *, mode: str, segment_id: s
     if new:
         deletions = sorted([*run.deletions, *new], key=lambda each: each.span)
         _lay(lane, replace(run, deletions=_merged(deletions)), keys)
+        lane.settle()
 
 
 def bring_back(
@@ -57,18 +58,16 @@ def bring_back(
     if stay == [deletion.span]:
         return
     wanted = mode_of(lane.clips[key], mode)
-    if wanted != deletion.mode:
-        _bring_elsewhere(lane, key, stay, wanted)
-        return
     run = _run_of(lane, origin, keys, key)
     parts = [replace(deletion, span=span, key=None) for span in stay]
     place = run.deletions.index(deletion)
     deletions = [*run.deletions[:place], *parts, *run.deletions[place + 1 :]]
     run = replace(run, deletions=_merged(deletions))
-    if wanted == "gap" or _is_free(lane, run, keys):
+    if wanted == deletion.mode and (wanted == "gap" or _is_free(lane, run, keys)):
         _lay(lane, run, keys)
     else:
         _bring_elsewhere(lane, key, stay, wanted)
+    lane.settle()
 
 
 def mode_of(ghost: Clip, mode: str | None) -> str:
@@ -269,16 +268,9 @@ def _after(lane: Lane, origin: Origin) -> int:
 
 def _wholes(lane: Lane, begin: int, end: int) -> list[tuple[Clip, Clip]]:
     """What lies over any of this time on the uncut track, each with what it was cut from."""
-    keys = [key for row in lane.rows for key in _over(row, begin, end)]
+    keys = [key for row in lane.rows for key in row.over(begin, end)]
     clips = [lane.uncut(key) for key in keys]
     return [(clip, origin_of(clip).clip if clip["deleted"] else clip) for clip in clips]
-
-
-def _over(row: Row, begin: int, end: int) -> list[int]:
-    """The keys of the clips in a row that lie over any of this time."""
-    place = bisect_left(row.starts, end)
-    over = map(begin.__lt__, row.ends_before(place))
-    return list(compress(row.keys[:place], over))
 
 
 def _close_again(lane: Lane, origin: Origin, after_ms: int) -> None:
@@ -301,7 +293,7 @@ def _is_free(lane: Lane, run: Run, keys: Sequence[int]) -> bool:
     """Whether a run can play again beside what plays now."""
     origin = run.origin
     begin, end = (origin.at(moment) for moment in run.span)
-    around = [lane.uncut(key) for key in _over(lane.playing, begin, end) if key not in keys]
+    around = [lane.uncut(key) for key in lane.playing.over(begin, end) if key not in keys]
     if not around:
         return True
     parts = [origin.part(span, "") for span, gone in laid(run, _faded(lane, origin)) if not gone]

@@ -3,11 +3,14 @@
 Its clips are known by keys, which stay when ids and places change. Once anything is cut, they lie
 on the uncut track: where they would be if no ripple had closed anything. There nothing moves when
 a clip is deleted or restored, and where all begin in the film is worked out once, in the end.
+
+What is stored is the film, so between operations a lane is what reading the film makes of it: where
+an operation leaves anything else, the film is written and read again (`Lane.settle`).
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, compress
 from operator import add, sub
 from typing import Any
 
@@ -63,8 +66,9 @@ class Row:
         self.lengths = [length for _, _, length in found]
 
     def put(self, key: int, start: int, length: int) -> None:
-        """Take a clip in."""
-        place = bisect_right(self.starts, start)
+        """Take a clip in; of those that begin together, the lowest key comes first."""
+        among = bisect_left(self.starts, start), bisect_right(self.starts, start)
+        place = bisect_left(self.keys, key, *among)
         self.starts.insert(place, start)
         self.keys.insert(place, key)
         self.lengths.insert(place, length)
@@ -82,6 +86,13 @@ class Row:
         """Where the clips before this place end."""
         return list(map(add, self.starts[:place], self.lengths[:place]))
 
+    def over(self, begin: int, end: int) -> list[int]:
+        """The keys of the clips that lie over any of this time."""
+        first = bisect_left(self.starts, begin - max(self.lengths, default=0))
+        some = slice(first, bisect_left(self.starts, end))
+        ends = map(add, self.starts[some], self.lengths[some])
+        return list(compress(self.keys[some], map(begin.__lt__, ends)))
+
     def ending_at(self, at: int) -> list[int]:
         """The keys of the clips that end then."""
         ends, place, found = self.ends_before(bisect_left(self.starts, at)), -1, []
@@ -94,10 +105,10 @@ class Row:
         """The keys of the clips that begin then."""
         return self.keys[bisect_left(self.starts, at) : bisect_right(self.starts, at)]
 
-    def move(self, at: int, shift: int) -> None:
-        """Move all that begins then or later."""
-        place = bisect_left(self.starts, at)
-        self.starts[place:] = map(shift.__add__, self.starts[place:])
+    def moved(self, at: int, shift: int) -> "Row":
+        """The clips with all that begins then or later moved, and nothing overtaken."""
+        starts = (one + shift if one >= at else min(one, at + shift) for one in self.starts)
+        return Row(zip(starts, self.keys, self.lengths, strict=True))
 
 
 class Closings(Row):
@@ -149,13 +160,16 @@ class Lane:
         for key, clip in self.clips.items():
             self._names.setdefault(clip["id"], key)
         self._rows: tuple[Row, Row] | None = None
+        self._film: dict[int, Clip] | None = None
+        """The clips as they were read, until any is laid anew on the uncut track."""
         self.closings = Closings()
-        self._changed = False
+        self._changed = self._unclear = False
 
     @property
     def rows(self) -> tuple[Row, Row]:
         """The clips that play, and those that are deleted, on the uncut track."""
         if self._rows is None:
+            self._film, self.clips = self.clips, dict(self.clips)
             self._rows = self._uncut()
         return self._rows
 
@@ -176,6 +190,7 @@ class Lane:
             if not clip["deleted"]
         )
         ghosts = self._close(live)
+        self.closings = self._closed_by(ghosts.items())
         left = [key for key, clip in self.clips.items() if clip["deleted"] and key not in ghosts]
         places = self.closings.uncut(self.clips[key]["start_ms"] for key in left)
         ghosts.update(zip(left, places, strict=True))
@@ -185,9 +200,8 @@ class Lane:
     def _close(self, live: Row) -> dict[int, int]:
         """Find what is closed where; where the clips that were closed lie on the uncut track.
 
-        A place that other clips have taken since is behind them.
+        A place that other clips have taken since is behind them; no other is closed in its lead.
         """
-        self.closings = Closings()
         reach = list(accumulate(live.ends_before(len(live.keys)), max))
         found = []
         for key, clip in self.clips.items():
@@ -197,23 +211,27 @@ class Lane:
                 at = point = clip["start_ms"] + lead_ms
                 if closed_ms:
                     at = free_from(live.starts, reach, point)
-                if at != point:
-                    lead_ms = 0
-                    self.clips[key] = closed(clip, (0, closed_ms))
+                lead_ms = lead_ms if at == point else 0
                 known = clip["cut"].get("start_ms", clip["start_ms"]) + lead_ms
                 found.append((at, known, closed_ms, clip["in_point_ms"], key, lead_ms))
         total, ghosts = 0, {}
         last = (-1, 0, 0, 0)
-        for point, known, closed_ms, _, key, lead_ms in sorted(found):
-            at = point + total
+        for point, known, closed_ms, _, key, lead in sorted(found):
+            at, lead_ms = point + total, lead if last[0] <= point - lead else 0
+            if self.clips[key]["cut"].get("lead_ms", 0) != lead_ms:
+                self.clips[key] = closed(self.clips[key], (lead_ms, closed_ms))
             if closed_ms:
                 last = (point, known, closed_ms, at)
-                self.closings.put(key, at, closed_ms)
             elif last[0] == point and known < last[1] + last[2]:
                 at = last[3] + known - last[1]  # it lies in what another has closed
             ghosts[key] = at - lead_ms
             total += closed_ms
         return ghosts
+
+    def _closed_by(self, ghosts: Iterable[tuple[int, int]]) -> Closings:
+        """What is closed by these clips, which lie so on the uncut track."""
+        found = ((key, at, closing_of(self.clips[key])) for key, at in ghosts)
+        return Closings((at + each[0], key, each[1]) for key, at, each in found if each and each[1])
 
     def key_of(self, clip_id: str) -> int | None:
         """The clip with this id."""
@@ -221,6 +239,8 @@ class Lane:
 
     def clip(self, key: int) -> Clip:
         """The clip as it is now."""
+        if self._film is not None:
+            return self._film[key]
         clip = self.clips[key]
         if self._rows is None:
             return clip
@@ -238,9 +258,8 @@ class Lane:
 
     def put(self, key: int, clip: Clip) -> None:
         """Have a clip as somebody has edited it."""
-        if self.clips[key]["deleted"]:
-            self._settle()
-        elif self._rows is not None:
+        self._leave_for(self.clips[key])
+        if self._rows is not None:
             self._rows[0].remove(key)
         self._edited(key, clip)
 
@@ -252,8 +271,7 @@ class Lane:
 
     def remove(self, key: int) -> None:
         """Take a clip away."""
-        if self.clips[key]["deleted"]:
-            self._settle()
+        self._leave_for(self.clips[key])
         self.drop(key)
 
     def _new_key(self) -> int:
@@ -262,16 +280,16 @@ class Lane:
         return key
 
     def _edited(self, key: int, clip: Clip) -> None:
+        self._leave_for(clip)
         if clip["deleted"]:
-            self._settle()
             clip = _unlinked(clip)
-        self._name(key, clip)
-        if self._rows is not None:
-            (start,), length = self.closings.uncut([clip["start_ms"]]), clip["duration_ms"]
-            self._rows[0].put(key, start, length)
-            inside = bisect_left(self.closings.starts, start + length)
-            if bisect_right(self.closings.starts, start) != inside:
-                self._settle()  # it lies over a closed place, which moves behind it
+        if self._rows is None:
+            self._name(key, clip)
+        else:
+            (start,) = self.closings.uncut([clip["start_ms"]])
+            self.lay(key, {**clip, "start_ms": start})
+            if self._unclear:
+                self._into_film()
 
     def _name(self, key: int, clip: Clip) -> None:
         old = self.clips.get(key)
@@ -279,7 +297,7 @@ class Lane:
             del self._names[old["id"]]
         self._names.setdefault(clip["id"], key)
         self.clips[key] = clip
-        self._changed = True
+        self._changed, self._film = True, None
 
     def lift(self, key: int) -> None:
         """Take a clip from the uncut track, until it is laid again or dropped."""
@@ -292,11 +310,27 @@ class Lane:
         """Lay a clip on the uncut track, a new one or in the place of one lifted; its key."""
         key = self._new_key() if key is None else key
         self._name(key, clip)
+        self._unclear = self._unclear or self._meets(clip)
         self.rows[clip["deleted"]].put(key, clip["start_ms"], clip["duration_ms"])
         closing = closing_of(clip)
         if closing is not None and closing[1]:
             self.closings.put(key, clip["start_ms"] + closing[0], closing[1])
         return key
+
+    def _meets(self, clip: Clip) -> bool:
+        """Whether with this clip anything is closed where another one, or a lead, has its place.
+
+        Only then would it be read from the film as lying elsewhere.
+        """
+        lead_ms, closed_ms = closing_of(clip) or (clip["duration_ms"], 0)
+        begin = clip["start_ms"] + lead_ms
+        end = begin + closed_ms
+        if self.closings.over(clip["start_ms"], end):
+            return True
+        if not closed_ms:
+            return False
+        others = [self.uncut(key) for row in self.rows for key in row.over(begin, end)]
+        return any(begin < one["start_ms"] + (closing_of(one) or (end,))[0] for one in others)
 
     def drop(self, key: int, *, lifted: bool = False) -> None:
         """Take a clip away altogether."""
@@ -306,28 +340,40 @@ class Lane:
         self.order.remove(key)
         if self._names.get(clip["id"]) == key:
             del self._names[clip["id"]]
-        self._changed = True
+        self._changed, self._film = True, None
 
     def move(self, at: int, shift: int) -> None:
-        """Move all that begins then or later on the uncut track."""
-        for row in (*self.rows, self.closings):
-            row.move(at, shift)
-        self._changed = True
+        """Move all that begins then or later on the uncut track, and nothing is overtaken."""
+        live, gone = (row.moved(at, shift) for row in self.rows)
+        self._rows, self._film, self._changed, self._unclear = (live, gone), None, True, True
+        self.closings = self._closed_by(zip(gone.keys, gone.starts, strict=True))
 
     def finished(self) -> Track:
         """The track after all edits; the same if there were none."""
         if not self._changed:
             return self.track
-        self._write_starts()
-        return {**self.track, "clips": [self.clips[key] for key in self.order]}
+        clips = self._written()
+        return {**self.track, "clips": [clips[key] for key in self.order]}
 
-    def _settle(self) -> None:
-        """Back into the film, until the uncut track is asked for again."""
-        if self._rows is not None:
-            self._write_starts()
-            self._rows = None
+    def settle(self) -> None:
+        """After a cut or a restoration: have all lie where a new request would read it."""
+        if self._unclear:
+            self._into_film()
+            self._rows = self._uncut()
 
-    def _write_starts(self) -> None:
+    def _leave_for(self, clip: Clip) -> None:
+        """Before a clip is edited: a deleted one is in the film; nothing is written needlessly."""
+        if clip["deleted"] or self._film is not None:
+            self._into_film()
+
+    def _into_film(self) -> None:
+        """Leave the uncut track, until it is asked for again."""
+        self.clips = self._written()
+        self._rows, self._film, self._unclear = None, None, False
+
+    def _written(self) -> dict[int, Clip]:
+        if self._film is not None:
+            return self._film
         for row in self._rows or ():
             for key, at in zip(row.keys, row.starts, strict=True):
                 clip = self.clips[key]
@@ -335,5 +381,6 @@ class Lane:
                 if clip["start_ms"] != start:
                     clip = self.clips[key] = {**clip, "start_ms": start}
                 cut = clip.get("cut")
-                if cut and cut.get("start_ms", at) != at:
+                if cut and cut.get("start_ms") != at:
                     self.clips[key] = {**clip, "cut": {**cut, "start_ms": at}}
+        return self.clips

@@ -3,11 +3,15 @@
 What `projects.timeline.lanes` keeps right from edit to edit must be what this finds.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from projects.timeline.content import Clip, Content, Track, end_of
 from projects.timeline.draft import Draft
 from projects.timeline.lanes import Row, closed, closing_of
+
+Closing = tuple[int, int, int, int, int, int]
+"""Where in the film, and had nothing been closed; how much; in point; key; lead."""
 
 
 def apply(content: Content, operation: Any) -> Content:
@@ -37,30 +41,37 @@ class PlainLane:
 
     def _uncut(self) -> dict[int, int]:
         """Each closing lies behind the others that are before it; all else, behind those."""
-        found = []
-        for key, clip in self.clips.items():
-            lead, ms = closing_of(clip) or (0, None)
-            if ms is not None:
-                point = clip["start_ms"] + lead
-                free = self._free_from(point) if ms else point
-                if free != point:
-                    lead, self.clips[key] = 0, closed(clip, (0, ms))
-                known = clip["cut"].get("start_ms", clip["start_ms"]) + lead
-                found.append((free, known, ms, clip["in_point_ms"], key, lead))
-        found.sort()
-        places = {key: point - lead for point, _, _, _, key, lead in found}
-        for place, (point, known, ms, _, key, _) in enumerate(found):
-            before = found[:place]
-            places[key] += sum(other[2] for other in before)
-            around = [o for o in before if o[2] and o[0] == point and known < o[1] + o[2]]
-            if around and not ms:
-                _, start, _, _, other, lead = around[-1]
-                places[key] = places[other] + lead + known - start
+        found = sorted(self._closings())
+        places = self._places(found)
         for key, clip in self.clips.items():
             if key not in places:
                 before = [other for other in found if other[0] <= clip["start_ms"]]
                 places[key] = clip["start_ms"] + sum(other[2] for other in before)
         return places
+
+    def _closings(self) -> Iterator[Closing]:
+        for key, clip in self.clips.items():
+            lead, ms = closing_of(clip) or (0, None)
+            if ms is not None:
+                point = clip["start_ms"] + lead
+                free = self._free_from(point) if ms else point
+                lead = lead if free == point else 0
+                known = clip["cut"].get("start_ms", clip["start_ms"]) + lead
+                yield free, known, ms, clip["in_point_ms"], key, lead
+
+    def _places(self, found: list[Closing]) -> dict[int, int]:
+        points: dict[int, int] = {}
+        leads: dict[int, int] = {}
+        for place, (point, known, ms, _, key, lead) in enumerate(found):
+            before = [other for other in found[:place] if other[2]]
+            points[key] = point + sum(other[2] for other in before)
+            around = [other for other in before if other[0] == point]
+            if around and not ms and known < around[-1][1] + around[-1][2]:
+                points[key] = points[around[-1][4]] + known - around[-1][1]
+            leads[key] = 0 if before and before[-1][0] > point - lead else lead
+            if leads[key] != self.clips[key]["cut"].get("lead_ms", 0):
+                self.clips[key] = closed(self.clips[key], (leads[key], ms))
+        return {key: points[key] - leads[key] for key in points}
 
     def _free_from(self, at: int) -> int:
         live = [clip for clip in self.clips.values() if not clip["deleted"]]
@@ -107,7 +118,15 @@ class PlainLane:
         del self.clips[key]
 
     def move(self, at: int, shift: int) -> None:
-        self.at = {key: start + shift * (start >= at) for key, start in self.at.items()}
+        self.at = {
+            key: start + shift if start >= at else min(start, at + shift)
+            for key, start in self.at.items()
+        }
+
+    def settle(self) -> None:
+        """Write all and read it again."""
+        self.clips = {key: self._in_film(key) for key in self.clips}
+        self.at = self._uncut()
 
     def finished(self) -> Track:
         if not self.changed:
@@ -126,6 +145,6 @@ class PlainLane:
         if closings:
             last = max(moment for moment, _ in closings)
             start = max(start, last - sum(ms for moment, ms in closings if moment < last))
-        if "start_ms" in clip.get("cut", {}):
+        if "cut" in clip:
             clip = {**clip, "cut": {**clip["cut"], "start_ms": at}}
         return {**clip, "start_ms": max(start - lead, 0)}

@@ -118,16 +118,24 @@ def at_once(content: Content, operations: list[Any]) -> Any:
     return draft.content()
 
 
+IDS = {"id", "track_id"}
+
+
 def unnamed(made: Any, before: Content) -> Any:
-    """The same without the ids that were made up."""
+    """The same with numbers in the place of ids that were made up, in origins too."""
     if not isinstance(made, Content):
         return made
-    known = {each["id"] for each in all_clips(before.tracks)}
-    tracks = [
-        {**one, "clips": [{**c, "id": c["id"] if c["id"] in known else ""} for c in one["clips"]]}
-        for one in made.tracks
-    ]
-    return tracks, made.segments
+    names = {each["id"]: each["id"] for each in [*before.tracks, *all_clips(before.tracks)]}
+
+    def named(value: Any) -> Any:
+        if isinstance(value, list):
+            return [named(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        ids = {name: names.setdefault(value[name], str(len(names))) for name in IDS & value.keys()}
+        return {name: named(each) for name, each in value.items()} | ids
+
+    return named(made.tracks), made.segments
 
 
 @PURE
@@ -140,6 +148,28 @@ def test_cuts_are_what_the_plain_way_makes(steps: list[walk.Step], cuts: list[wa
     some = operations.Operations.model_validate({"operations": wanted}).operations
 
     assert unnamed(at_once(now, some), now) == unnamed(plainly(now, some), now)
+
+
+@PURE
+@given(walk.walks(15), walk.walks(8))
+def test_one_request_makes_what_many_make(steps: list[walk.Step], wanted: list[walk.Step]) -> None:
+    before = first()
+    for step in steps:
+        before = tried(before, step)
+    some = [one for step in wanted for one in allowed(walk.operation(before, MEDIA, step))]
+    now: Any = before
+    for each in some:
+        now = at_once(now, [each]) if isinstance(now, Content) else now
+
+    assert unnamed(at_once(before, some), before) == unnamed(now, before)
+
+
+def allowed(wanted: dict[str, Any]) -> list[Any]:
+    """The operation, unless its shape is wrong."""
+    try:
+        return operations.Operations.model_validate({"operations": [wanted]}).operations
+    except ValueError:
+        return []
 
 
 @PURE
