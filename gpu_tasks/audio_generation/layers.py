@@ -74,6 +74,25 @@ class Texture:
         return track.sound
 
 
+@dataclass(frozen=True)
+class Struck:
+    """The same strikes again and again."""
+
+    every_seconds: float
+    strikes: tuple[tuple[float, float, float, float], ...]
+    """Each with its seconds after the first, hertz, seconds it lasts, and gain."""
+    partials: Partials = THUD
+
+    def __call__(self, rng: Random, score: Score) -> Floats:
+        """The strikes, each a little aside."""
+        track = Track(score.samples)
+        for at in ticks(score, self.every_seconds):
+            for late, hertz, seconds, gain in self.strikes:
+                tone = ring(hertz, seconds, self.partials)
+                track.add(tone, at + late, pan=rng.uniform(-0.2, 0.2), gain=gain)
+        return track.sound
+
+
 def engine(rng: Random, score: Score) -> Floats:
     """A motor that holds its speed, almost."""
     speed = rng.uniform(32, 48) * slow(rng, score.samples, 2.0, 0.95, 1.05)
@@ -116,43 +135,6 @@ def thunder(rng: Random, score: Score) -> Floats:
         track.add(burst(rng, rng.uniform(4, 7), sloped(-5, band(25, 350))), at, pan=pan)
         track.add(burst(rng, 0.9, sloped(-4, band(60, 2500))), at, pan=pan, gain=0.5)
         at += rng.uniform(9, 15)
-    return track.sound
-
-
-def heartbeat(_: Random, score: Score) -> Floats:
-    """Lub-dub."""
-    track = Track(score.samples)
-    for at in ticks(score, 60 / 66):
-        track.add(ring(48, 0.28, THUD), at)
-        track.add(ring(62, 0.2, THUD), at + 0.3, gain=0.7)
-    return track.sound
-
-
-def footsteps(rng: Random, score: Score) -> Floats:
-    """Left, right: a thud and the grit under it."""
-    track = Track(score.samples)
-    for number, at in enumerate(ticks(score, 0.55)):
-        pan, late = 0.2 if number % 2 else -0.2, at + rng.uniform(0, 0.03)
-        track.add(ring(rng.uniform(70, 90), 0.12, THUD), late, pan=pan)
-        track.add(burst(rng, 0.09, band(900, 5000)), late + 0.02, pan=pan, gain=0.25)
-    return track.sound
-
-
-def bells(rng: Random, score: Score) -> Floats:
-    """A church bell every few seconds."""
-    track = Track(score.samples)
-    strike = ring(rng.uniform(180, 260), 6.0, BELL)
-    for at in ticks(score, rng.uniform(2.2, 3.2)):
-        track.add(strike, at, pan=-0.15)
-    return track.sound
-
-
-def ticking(rng: Random, score: Score) -> Floats:
-    """A clock: tick, tock."""
-    track = Track(score.samples)
-    sounds = [burst(rng, 0.025, band(low, 3 * low)) for low in (2600, 2000)]
-    for number, at in enumerate(ticks(score, 0.5)):
-        track.add(sounds[number % 2], at, pan=0.1)
     return track.sound
 
 
@@ -254,10 +236,10 @@ LAYERS: dict[str, Layer] = {
     "city": Texture(45, 500, -4, 4.0, 0.5, bursts=0.4, burst_seconds=2.5, burst_low=150),
     "crowd": Texture(250, 2500, -4, 0.14, 0.2, bursts=6, burst_seconds=0.25, burst_low=400),
     "engine": engine,
-    "heartbeat": heartbeat,
-    "footsteps": footsteps,
-    "bells": bells,
-    "clock": ticking,
+    "heartbeat": Struck(60 / 66, ((0, 48, 0.28, 1), (0.3, 62, 0.2, 0.7))),
+    "footsteps": Struck(1.1, ((0, 75, 0.12, 1), (0, 1900, 0.05, 0.2), (0.55, 85, 0.12, 0.9))),
+    "bells": Struck(2.6, ((0, 220, 6.0, 1),), BELL),
+    "clock": Struck(1.0, ((0, 2600, 0.03, 1), (0.5, 2000, 0.03, 1))),
     "drone": drone,
     "tension": tension,
     "pad": _bowed(0, 900, 1.0),

@@ -21,9 +21,13 @@ MIN_TARGET_BYTES = 10_000
 MAX_TARGET_BYTES = 100 * 1000**3
 UNITS = {
     "b": 1,
-    "kb": 1000, "mb": 1000**2, "gb": 1000**3,
-    "kib": 1024, "mib": 1024**2, "gib": 1024**3,
-}  # fmt: skip
+    "kb": 1000,
+    "mb": 1000**2,
+    "gb": 1000**3,
+    "kib": 1024,
+    "mib": 1024**2,
+    "gib": 1024**3,
+}
 SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([a-z]+)?")
 TARGET_PATTERN = (
     r"^\s*([Ww][Ee][Bb]|[Aa][Rr][Cc][Hh][Ii][Vv][Ee]"

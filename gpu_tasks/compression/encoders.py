@@ -42,10 +42,13 @@ SOFTWARE = {Codec.H264: "libx264", Codec.HEVC: "libx265", Codec.AV1: "libsvtav1"
 PRESETS = {
     Codec.H264: (Preset("slow", 10), Preset("medium", 20), Preset("veryfast", 60)),
     Codec.HEVC: (
-        Preset("slow", 1.5), Preset("medium", 4), Preset("fast", 6), Preset("ultrafast", 20),
+        Preset("slow", 1.5),
+        Preset("medium", 4),
+        Preset("fast", 6),
+        Preset("ultrafast", 20),
     ),
     Codec.AV1: (Preset("4", 2), Preset("6", 5), Preset("8", 12), Preset("10", 30)),
-}  # fmt: skip
+}
 """The best first. The figures are rough: they choose a preset and promise no time."""
 QUIET = {Codec.H264: (), Codec.HEVC: ("-x265-params", "log-level=error"), Codec.AV1: ()}
 

@@ -14,13 +14,25 @@ PICTURES = ("-map", "0:V:0")
 """The first that are no cover."""
 NOTHING_ELSE = ("-sn", "-dn")
 PRIVATE = (
-    "-map_metadata", "-1", "-map_metadata:s:v", "-1", "-map_metadata:s:a", "-1",
-    "-map_chapters", "-1",
-)  # fmt: skip
+    "-map_metadata",
+    "-1",
+    "-map_metadata:s:v",
+    "-1",
+    "-map_metadata:s:a",
+    "-1",
+    "-map_chapters",
+    "-1",
+)
 MP4 = (
-    "-max_muxing_queue_size", "4096", "-movflags", "+faststart", "-chunk_duration", "1000000",
-    "-f", "mp4",
-)  # fmt: skip
+    "-max_muxing_queue_size",
+    "4096",
+    "-movflags",
+    "+faststart",
+    "-chunk_duration",
+    "1000000",
+    "-f",
+    "mp4",
+)
 """Playable before it is loaded; the index counts seconds, not frames, which makes it smaller."""
 APPLE_HEVC = ("-tag:v", "hvc1")
 FIRST_PASS_SHARE = 0.4

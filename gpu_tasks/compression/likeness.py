@@ -35,12 +35,21 @@ def _measured(
     inputs = [*seek, *ffmpeg.source(result), *seek, *ffmpeg.source(source.path)]
     said = ffmpeg.run(
         [
-            "-loglevel", "info", *inputs, "-lavfi", _graph(source, plan),
-            "-t", f"{MEASURED_SECONDS:.0f}", "-an", "-f", "null", "-",
+            "-loglevel",
+            "info",
+            *inputs,
+            "-lavfi",
+            _graph(source, plan),
+            "-t",
+            f"{MEASURED_SECONDS:.0f}",
+            "-an",
+            "-f",
+            "null",
+            "-",
         ],
         seconds=min(source.seconds, MEASURED_SECONDS),
         progress=progress,
-    )  # fmt: skip
+    )
     found = _ALL.search(said)
     return min(1.0, float(found[1])) if found else None
 

@@ -30,14 +30,33 @@ FILM_SOUND_BITS = (128_000, 96_000, 64_000, 48_000, 32_000)
 SOUND_SHARE = 0.2
 """Of a film's bits, at most, where there is a choice."""
 SOUND_BITS = (
-    256_000, 192_000, 160_000, 128_000, 96_000, 80_000, 64_000, 56_000, 48_000, 40_000, 32_000,
-    28_000, 24_000, 20_000, 16_000, 12_000, 8_000,
-)  # fmt: skip
+    256_000,
+    192_000,
+    160_000,
+    128_000,
+    96_000,
+    80_000,
+    64_000,
+    56_000,
+    48_000,
+    40_000,
+    32_000,
+    28_000,
+    24_000,
+    20_000,
+    16_000,
+    12_000,
+    8_000,
+)
 """Of AAC. Opus would sound better in the lowest, but Apple's players do not open it in MP4."""
 SAMPLE_RATES = (
-    (40_000, 48_000), (28_000, 32_000), (20_000, 24_000), (14_000, 16_000), (10_000, 12_000),
+    (40_000, 48_000),
+    (28_000, 32_000),
+    (20_000, 24_000),
+    (14_000, 16_000),
+    (10_000, 12_000),
     (0, 8_000),
-)  # fmt: skip
+)
 """Hertz at most, from so many bits for each channel on: fewer bits do not fill what is higher."""
 LEAST_STEREO_BITS = 64_000
 HEADER_BYTES, FRAME_BYTES, SOUND_SECOND_BYTES = 1500, 16, 250

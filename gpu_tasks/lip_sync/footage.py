@@ -29,9 +29,11 @@ from gpu_tasks.runtime.errors import EngineError, ErrorCode
 READ_SHARE = 0.4
 """Of the progress, for reading the film and following its face."""
 KEPT_AS = (
-    cv2.IMWRITE_JPEG_QUALITY, 97,
-    cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-)  # fmt: skip
+    cv2.IMWRITE_JPEG_QUALITY,
+    97,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+)
 """Frames wait on disk: a film of minutes has more of them than a machine has memory."""
 
 NO_FACE = "There is no face in the film that could speak."

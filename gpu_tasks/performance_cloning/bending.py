@@ -1,72 +1,70 @@
-"""A picture bent so that the landmarks of its face lie elsewhere, and its background does not."""
+"""A picture whose face is moved, turned and enlarged, and whose background is not."""
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.regions import OVAL
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.mediakit.warping import fading
+from gpu_tasks.performance_cloning.performance import EYES
 
-CELLS = 16
-"""Of the grid that the bending is worked out on, across the face."""
-REACH = 0.06
-"""Of the face's width: so far a landmark's way is shared with what is around it."""
-ENLARGED = 4
-"""A cell is seen as so many pixels for telling how far it is from the face."""
 INFLUENCE = 0.9
 """Of the face's width, outside the face: there everything stays where it is."""
-Grid = NDArray[np.float32]
+MAX_TURN, MAX_GROWTH, MAX_SHIFT = np.deg2rad(20.0), 0.15, 0.6
+"""Of the head, in radians, of its size and in distances of the outer corners of the eyes: beyond, a
+flat picture shows that it is flat.
+"""
+
+
+def fitted(points: Points, goals: Points) -> tuple[complex, complex]:
+    """The similarity that lays points over others best: ``turn`` and ``way`` of
+    ``turn * z + way``, where z is x + iy.
+    """
+    before, after = (one[:, 0].astype(float) + 1j * one[:, 1] for one in (points, goals))
+    spread = before - before.mean()
+    turn = np.vdot(spread, after - after.mean()) / np.vdot(spread, spread)
+    return complex(turn), complex(after.mean() - turn * before.mean())
 
 
 def bent(picture: Frame, points: Points, goals: Points) -> Frame:
-    """The picture with what is at ``points`` brought to ``goals``."""
-    points, goals = points[:, :2].astype(np.float32), goals[:, :2].astype(np.float32)
-    face = float(np.ptp(points[:, 0])) or 1.0
+    """The picture with what is at ``points`` brought to ``goals``, as far as a similarity does."""
+    turn, way = fitted(points, goals)
+    face = float(np.ptp(goals[:, 0]))
     height, width = picture.shape[:2]
     reach = INFLUENCE * face + 1
-    left, top = map(int, np.maximum(goals.min(axis=0) - reach, 0))
-    right, bottom = map(int, np.minimum(goals.max(axis=0) + reach, (width, height)))
+    left, top = map(int, np.maximum(goals[:, :2].min(axis=0) - reach, 0))
+    right, bottom = map(int, np.minimum(goals[:, :2].max(axis=0) + reach, (width, height)))
     if right <= left or bottom <= top:
         return picture
-    step = max(2.0, face / CELLS)
-    columns = np.arange(left, right + step, step, dtype=np.float32)
-    rows = np.arange(top, bottom + step, step, dtype=np.float32)
-    ways = _ways(columns, rows, points, goals, face)
-    y, x = np.mgrid[top:bottom, left:right].astype(np.float32)
-    across, down = (x - left) / step, (y - top) / step
-    fine = np.asarray(cv2.remap(ways, across, down, cv2.INTER_LINEAR), np.float32)
-    x, y = x - fine[..., 0], y - fine[..., 1]
-    part = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    free = np.full((bottom - top, right - left), 255, np.uint8)
+    outline = np.rint(goals[list(OVAL), :2] - (left, top)).astype(np.int32)
+    cv2.fillPoly(free, [outline], 0)
+    distance = np.asarray(cv2.distanceTransform(free, cv2.DIST_L2, 5), np.float32)
+    share = fading(distance, 0.0, INFLUENCE * face)
+    y, x = np.mgrid[top:bottom, left:right]
+    seen = x + 1j * y
+    source = seen + ((seen - way) / turn - seen) * share
+    x, y = source.real.astype(np.float32), source.imag.astype(np.float32)
     result = picture.copy()
-    result[top:bottom, left:right] = part
+    result[top:bottom, left:right] = cv2.remap(
+        picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
     return result
 
 
-def _ways(columns: Grid, rows: Grid, points: Grid, goals: Grid, face: float) -> Grid:
-    """The way that has been gone by what is at each place of the grid, rows × columns × 2."""
-    places = np.stack(np.meshgrid(columns, rows), axis=-1)
-    ways = np.zeros_like(places)
-    distances = _outside(places, goals, face)
-    near = distances < INFLUENCE * face
-    unit = np.float32(np.sqrt(2) * REACH * face)
-    here, there = (places[near] - goals.mean(axis=0)) / unit, (goals - goals.mean(axis=0)) / unit
-    # The negative squares of the distances, but for what is the same for all landmarks.
-    nearness = 2 * here @ there.T - (there**2).sum(axis=1)
-    # Relative to the nearest: far from all of them, the nearest still counts.
-    shares = np.exp(nearness - nearness.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
-    ways[near] = shares @ (goals - points)
-    return ways * fading(distances, 0.0, INFLUENCE * face)[..., None]
+def moved(points: Points, turn: complex, way: complex, middle: complex) -> Points:
+    """The landmarks of a head that is turned and enlarged about ``middle`` by a similarity's
+    ``turn``, and then moved, within limits.
+    """
+    growth = 1 + _limited(abs(turn) - 1, MAX_GROWTH)
+    turn = growth * np.exp(1j * _limited(np.angle(turn), MAX_TURN))
+    most = MAX_SHIFT * float(np.linalg.norm(points[EYES[0], :2] - points[EYES[1], :2]))
+    way *= _limited(abs(way), most) / max(abs(way), 1e-6)
+    places = middle + turn * (points[:, 0] + 1j * points[:, 1] - middle) + way
+    return np.stack([places.real, places.imag], axis=1).astype(np.float32)
 
 
-def _outside(places: Grid, goals: Grid, face: float) -> Grid:
-    """About how far each place of the grid is from the face; 0 inside it."""
-    low, step = places[0, 0], max(2.0, face / CELLS)
-    outline = np.rint((goals[list(OVAL)] - low) / step * ENLARGED).astype(np.int32)
-    height, width = places.shape[:2]
-    free = np.full((height * ENLARGED, width * ENLARGED), 255, np.uint8)
-    cv2.fillPoly(free, [outline], 0)
-    distances = cv2.distanceTransform(free, cv2.DIST_L2, 5)[::ENLARGED, ::ENLARGED]
-    return np.asarray(distances * step / ENLARGED, np.float32)
+def _limited(value: float, most: float) -> float:
+    """As it is while it is small, and never more than ``most``."""
+    return float(most * np.tanh(value / most))

@@ -1,21 +1,21 @@
 """The draft engine: the portrait is bent by the landmarks of the driving face, on a CPU."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.iris import iris
+from gpu_tasks.mediakit.faces.regions import FIRM, canonical
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.mediakit.mouth import Shape, opening_of, shaped
-from gpu_tasks.performance_cloning.bending import bent
+from gpu_tasks.performance_cloning.bending import bent, fitted, moved
 from gpu_tasks.performance_cloning.contract import (
     PerformanceCloningPayload,
     PerformanceCloningResult,
 )
 from gpu_tasks.performance_cloning.eyelids import closed
-from gpu_tasks.performance_cloning.motion import motions
 from gpu_tasks.performance_cloning.performance import (
     Portrait,
     driving_film,
@@ -35,19 +35,17 @@ DROOPING, SHUT = 0.85, 0.5
 """Of a face's usual opening of the eyes: where closing begins, and where it has ended."""
 
 
-@dataclass(frozen=True)
-class Moment:
-    """What the driving face does in a frame."""
-
-    points: Points
-    eyes: tuple[float, float]
-    """How open they are, the person's right one first."""
+Table = NDArray[np.float64]
+"""Frames × 7: how the mean face is turned and enlarged, and where it is, in complex numbers'
+parts; the opening of the mouth; the openness of the person's right and left eye."""
 
 
 class DraftEngine(Engine):
-    """Gives a portrait the head movements, the expressions, the mouth and the blinks of a film."""
+    """Gives a portrait the head movements in the picture's plane, the mouth and the blinks of a
+    film.
+    """
 
-    model = "face landmarks, mesh warp"
+    model = "face landmarks, similarity and mesh warp"
 
     def run(
         self, payload: PerformanceCloningPayload, workspace: Workspace
@@ -73,46 +71,40 @@ class DraftEngine(Engine):
         )
 
 
-def _moment(frame: Frame, points: Points) -> Moment:
+def _head(points: Points) -> tuple[complex, complex]:
+    firm = list(FIRM)
+    return fitted(canonical()[firm], points[firm])
+
+
+def _moment(frame: Frame, points: Points) -> list[float]:
+    """A row of the table."""
+    turn, way = _head(points)
     right, left = iris(frame, points)
-    return Moment(points, (right.openness, left.openness))
+    parts = [turn.real, turn.imag, way.real, way.imag]
+    return [*parts, opening_of(points), right.openness, left.openness]
 
 
-def _filled(watched: Sequence[Moment | None]) -> list[Moment]:
+def _filled(watched: Sequence[list[float] | None]) -> Table:
     """With what lies between, where the face was not seen."""
     seen = [index for index, moment in enumerate(watched) if moment is not None]
-    known = [moment for moment in watched if moment is not None]
-    points = np.stack([moment.points for moment in known])
-    eyes = np.array([moment.eyes for moment in known])
-    places = np.interp(np.arange(len(watched)), seen, np.arange(len(seen)))
-    before = np.floor(places).astype(int)
-    after = np.minimum(before + 1, len(seen) - 1)
-    share = places - before
-    return [
-        Moment(
-            ((1 - part) * points[first] + part * points[second]).astype(np.float32),
-            (float(open_eyes[0]), float(open_eyes[1])),
-        )
-        for first, second, part, open_eyes in zip(
-            before,
-            after,
-            share,
-            (1 - share[:, None]) * eyes[before] + share[:, None] * eyes[after],
-            strict=True,
-        )
-    ]
+    known = np.array([moment for moment in watched if moment is not None])
+    frames = np.arange(len(watched))
+    return np.stack([np.interp(frames, seen, column) for column in known.T], axis=1)
 
 
-def _acted(still: Portrait, moments: Sequence[Moment]) -> Iterator[Frame]:
+def _acted(still: Portrait, moments: Table) -> Iterator[Frame]:
     """The portrait in each moment of the performance."""
-    usual = np.median([moment.eyes for moment in moments], axis=0)
-    moves = motions([moment.points for moment in moments])
-    for moment, motion in zip(moments, moves, strict=True):
-        opening = OPENING_GAIN * max(0.0, opening_of(moment.points) - CLOSED_LIPS)
+    usual = np.median(moments, axis=0)
+    usual_turn, usual_way = complex(*usual[:2]), complex(*usual[2:4])
+    head = _head(still.points)
+    for moment in moments:
+        opening = OPENING_GAIN * max(0.0, moment[4] - CLOSED_LIPS)
         picture = shaped(still.picture, still.points, Shape(opening))
-        right, left = (_closing(now, often) for now, often in zip(moment.eyes, usual, strict=True))
+        right, left = map(_closing, moment[5:], usual[5:])
         picture = closed(picture, still.points, (right, left))
-        yield bent(picture, still.points, motion.given_to(still.points))
+        turn = complex(*moment[:2]) / usual_turn
+        way = (complex(*moment[2:4]) - usual_way) / abs(usual_turn)
+        yield bent(picture, still.points, moved(still.points, turn, way * abs(head[0]), head[1]))
 
 
 def _closing(openness: float, usual: float) -> float:

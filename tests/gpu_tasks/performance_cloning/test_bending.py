@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 
 from gpu_tasks.mediakit.faces.iris import iris
-from gpu_tasks.performance_cloning.bending import INFLUENCE, bent
+from gpu_tasks.performance_cloning.bending import (
+    INFLUENCE,
+    MAX_GROWTH,
+    MAX_SHIFT,
+    MAX_TURN,
+    bent,
+    fitted,
+    moved,
+)
 from gpu_tasks.performance_cloning.eyelids import closed
 from tests.gpu_tasks.performance_cloning.acting import face, landmarks
+
+MIDDLE = 120 + 100j
 
 
 def test_landmarks_that_stay_leave_the_picture_as_it_is():
@@ -49,6 +59,35 @@ def test_a_face_out_of_the_picture_bends_nothing():
     frame, points = face()
     away = points + np.array([5000, 0, 0], np.float32)
     assert bent(frame, away, away + 5) is frame
+
+
+def test_a_head_that_is_turned_and_nearer_is_seen_so():
+    frame, points = face()
+    goals = moved(points, 1.05 * np.exp(1j * np.deg2rad(8)), 3 - 2j, MIDDLE)
+    turn, _ = fitted(points, landmarks(bent(frame, points, goals)))
+    assert np.degrees(np.angle(turn)) == pytest.approx(8, abs=1.5)
+    assert abs(turn) == pytest.approx(1.05, abs=0.03)
+
+
+def test_small_movements_are_given_as_they_are():
+    _, points = face()
+    turn, way = 1.02 * np.exp(1j * np.deg2rad(5)), 4 + 3j
+    given, _ = fitted(points, moved(points, turn, way, MIDDLE))
+    assert np.degrees(np.angle(given)) == pytest.approx(5, abs=0.2)
+    assert abs(given) == pytest.approx(1.02, abs=0.001)
+    assert moved(points, 1, way, MIDDLE) - points[:, :2] == pytest.approx(
+        np.full((len(points), 2), [4, 3]), abs=0.1
+    )
+
+
+def test_large_movements_are_limited():
+    _, points = face()
+    eyes = float(np.linalg.norm(points[33, :2] - points[263, :2]))
+    goals = moved(points, 3 * np.exp(1j * np.deg2rad(80)), 900, MIDDLE)
+    turn, way = fitted(points, goals)
+    assert 0.8 * MAX_TURN < np.angle(turn) <= MAX_TURN + 1e-6
+    assert 1 < abs(turn) <= 1 + MAX_GROWTH + 1e-6
+    assert abs(turn * MIDDLE + way - MIDDLE) <= MAX_SHIFT * eyes + 0.01
 
 
 def openness(share: tuple[float, float]) -> tuple[float, float]:

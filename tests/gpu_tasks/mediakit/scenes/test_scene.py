@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.mediakit.scenes.light import LIGHTS, colour
 from gpu_tasks.mediakit.scenes.scene import Scene
-from gpu_tasks.mediakit.scenes.stage import HORIZON, Stage
-from gpu_tasks.mediakit.scenes.things import DRAWINGS, draw
+from gpu_tasks.mediakit.scenes.stage import HORIZON, Stage, colour
+from gpu_tasks.mediakit.scenes.things import DRAWINGS, draw, write
 from gpu_tasks.mediakit.scenes.words import VOCABULARY, describe
 
 WIDTH, HEIGHT = 208, 120
@@ -154,13 +153,32 @@ def test_everything_that_is_understood_changes_the_picture(term: str):
     assert change(told.frame(1.0), frame("zzz", 1.0)) > 3
 
 
-@pytest.mark.parametrize("name", sorted(DRAWINGS))
+def sheet(name: str, height: int) -> Stage:
+    """A thing alone on a black canvas, its foot at (240, 220)."""
+    canvas = np.zeros((240, 480, 3), np.uint8)
+    stage = Stage(describe(""), canvas, np.random.default_rng(1), 0.0)
+    draw(stage, name, (240, 220), height, colour("d13b3b"))
+    return stage
+
+
+@pytest.mark.parametrize("name", sorted(DRAWINGS.keys() - {"street"}))  # that crosses the picture
 def test_every_thing_can_be_drawn_small_and_large(name: str):
     for height in (8, 200):
-        canvas = np.zeros((240, 480, 3), np.uint8)
-        stage = Stage(canvas, describe(""), LIGHTS["day"], np.random.default_rng(1), 0.0)
-        draw(stage, name, (240, 220), height, colour("d13b3b"))
-        assert 0.02 < (canvas > 0).any(axis=2).sum() / height**2 < 3
+        inked = np.argwhere((sheet(name, height).canvas > 0).any(axis=2))
+        (top, left), (bottom, right) = inked.min(axis=0), inked.max(axis=0)
+        assert 220 - height - 1 <= top < bottom <= 221
+        assert 0.1 < len(inked) / ((bottom - top + 1) * (right - left + 1)) < 0.95
+
+
+def test_a_caption_is_written_on_the_board_of_a_sign():
+    canvas = sheet("sign", 200).canvas
+    blank = canvas.copy()
+    write(canvas, "Grüße aus Köln und von überall her", (240, 220), 200)
+    inked = np.argwhere((blank != canvas).any(axis=2))
+    assert len(inked) > 200
+    (top, left), (bottom, right) = inked.min(axis=0), inked.max(axis=0)
+    assert 220 - 2 * 91 < top < bottom < 220 - 2 * 38
+    assert 240 - 2 * 67 < left < right < 240 + 2 * 67
 
 
 def test_a_caption_is_written_on_a_sign():

@@ -9,9 +9,13 @@ from gpu_tasks.mediakit.scenes.words import MAX_OF_A_KIND, Named, describe
 
 def test_things_places_hours_weather_and_moods_are_told_apart():
     told = describe("A dramatic sailing boat on the sea at sunset in the rain")
-    assert told.things == [Named("boat")]
-    assert told.places == [Named("sea")]
-    assert (told.time, told.weather, told.moods) == ("sunset", ["rain"], ["dramatic"])
+    assert told.named == {
+        "thing": [Named("boat")],
+        "place": [Named("sea")],
+        "time": [Named("sunset")],
+        "weather": [Named("rain")],
+        "mood": [Named("dramatic")],
+    }
     assert told.understood == ["dramatic", "sailing boat", "sea", "sunset", "rain"]
 
 
@@ -29,18 +33,22 @@ def test_things_places_hours_weather_and_moods_are_told_apart():
     ],
 )
 def test_things_are_counted(prompt: str, count: int | None):
-    assert describe(prompt).things == [Named("tree", count)]
+    assert describe(prompt).named["thing"] == [Named("tree", count)]
 
 
 def test_a_count_and_a_colour_belong_to_the_next_thing_only():
     told = describe("three red balloons over a house beside two blue boats")
-    assert told.things == [Named("balloon", 3, "red"), Named("house"), Named("boat", 2, "blue")]
+    assert told.named["thing"] == [
+        Named("balloon", 3, "red"),
+        Named("house"),
+        Named("boat", 2, "blue"),
+    ]
 
 
 def test_some_things_have_the_colour_of_their_name():
-    assert describe("a rose").things == [Named("flower", None, "rose")]
-    assert describe("a red rose").things == [Named("flower", None, "red")]
-    assert describe("lavender").places == [Named("field", None, "lavender")]
+    assert describe("a rose").named["thing"] == [Named("flower", None, "rose")]
+    assert describe("a red rose").named["thing"] == [Named("flower", None, "red")]
+    assert describe("lavender").named["place"] == [Named("field", None, "lavender")]
 
 
 def test_colours_of_nothing_are_the_pictures():
@@ -58,15 +66,15 @@ def test_colours_of_nothing_are_the_pictures():
     ],
 )
 def test_plurals_are_those_of_their_words(prompt: str, name: str):
-    [thing] = describe(prompt).things
+    [thing] = describe(prompt).named["thing"]
     assert thing.name == name
     assert thing.count > 1
 
 
 def test_the_longest_term_is_meant():
-    assert describe("hot air balloon").things == [Named("balloon")]
-    assert describe("northern lights").weather == ["aurora"]
-    assert describe("under the sea").places == [Named("underwater")]
+    assert describe("hot air balloon").named["thing"] == [Named("balloon")]
+    assert describe("northern lights").named["weather"] == [Named("aurora")]
+    assert describe("under the sea").named["place"] == [Named("underwater")]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +83,7 @@ def test_the_longest_term_is_meant():
 def test_what_stands_in_quotes_is_written_not_read(prompt: str):
     told = describe(prompt)
     assert told.caption == "Open now"
-    assert told.things == [Named("sign")]
+    assert told.named["thing"] == [Named("sign")]
 
 
 def test_an_apostrophe_is_no_quote():
@@ -90,4 +98,6 @@ def test_words_that_are_not_known_are_not_claimed():
 def test_any_text_can_be_read(prompt: str):
     told = describe(prompt)
     assert len(set(told.understood)) == len(told.understood)
-    assert all(1 <= (one.count or 1) <= MAX_OF_A_KIND for one in told.things + told.places)
+    assert all(
+        1 <= (one.count or 1) <= MAX_OF_A_KIND for one in told.named["thing"] + told.named["place"]
+    )
