@@ -27,16 +27,16 @@ def timeline_of(
     limits.refuse_too_large(length, output)
     with_captions = parameters["captions"] != "none"
     if budget is None:  # an estimate, for which nothing is kept
-        told, _ = timelines.look(project, with_captions=with_captions)
+        told, _ = timelines.take_snapshot(project, with_captions=with_captions)
         limits.refuse_impossible(told, output)
         return asdict(told)
     # What was quoted may be less than today's price.
     budget.need(1 if "quote_id" in parameters else price(like))
     told, content = budget.once(
         (project.pk, with_captions),
-        lambda: timelines.look(project, with_captions=with_captions, count=budget.add),
+        lambda: timelines.take_snapshot(project, with_captions=with_captions, count=budget.add),
     )
     limits.refuse_impossible(told, output)
     name = told.name
-    budget.once((project.pk, name), lambda: folders.keep_plan(project, name, content))
+    budget.once((project.pk, name), lambda: folders.store_timeline(project, name, content))
     return asdict(told)

@@ -2,7 +2,10 @@
 
 from uuid import UUID
 
+from rest_framework.request import Request
+
 from auteur.api.problems import NotFoundProblem
+from auteur.api.requests import user_id as user_of
 from projects.models import Project
 
 
@@ -13,3 +16,10 @@ def owned_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> Pro
     if project is None:
         raise NotFoundProblem
     return project
+
+
+def owned_key(request: Request, project_id: UUID) -> dict[str, UUID]:
+    """Whose EDL a request is about; raises ``NotFoundProblem`` unless the project is its user's."""
+    user_id = user_of(request)
+    owned_project(user_id=user_id, project_id=project_id)
+    return {"project_id": project_id, "user_id": user_id}

@@ -23,14 +23,22 @@ class ProjectAdmin(StaffAdmin):
     id_search_fields: ClassVar = ("pk", "user_id")
     ordering = ("-created_at",)
     fields = (
-        "name", "description", "id", "owner", "resolution", "frame_rate", "edl_id",
-        "created_at", "updated_at", "media_files", "jobs",
-    )  # fmt: skip
+        "name",
+        "description",
+        "id",
+        "owner",
+        "resolution",
+        "frame_rate",
+        "edl_id",
+        "created_at",
+        "updated_at",
+        "media_files",
+        "jobs",
+    )
     readonly_fields = fields[2:]
 
     @admin.display(description="user", ordering="user__email")
     def owner(self, obj: Project) -> str:
-        """A link to whose it is."""
         return link("accounts.User", obj.user_id, obj.user)
 
     @admin.display(description="frame", ordering="resolution")
@@ -39,11 +47,9 @@ class ProjectAdmin(StaffAdmin):
         return two_lines(obj.resolution, f"{obj.frame_rate:g} fps")
 
     def media_files(self, obj: Project) -> str:
-        """A link to its media."""
         return list_link("media.MediaFile", "Media files", project__id__exact=obj.pk)
 
     def jobs(self, obj: Project) -> str:
-        """A link to its jobs."""
         return list_link("jobs.Job", "Jobs", project__id__exact=obj.pk)
 
     def save_model(self, request: HttpRequest, obj: Project, form: ModelForm, change: bool) -> None:

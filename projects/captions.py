@@ -1,28 +1,36 @@
 """Captions and plain text of what is said, as it has been edited.
 
 Deleted words and segments are left out, edited ones shown as they read now. With ``timeline`` the
-times are those of the finished film: what no clip plays is not told. With ``source`` they are the
+times are those of the finished film: what no clip plays is left out. With ``source`` they are the
 media's own.
 """
 
 import html
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import itemgetter
 from textwrap import wrap
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 from auteur.api.problems import Problem
 from projects import edl
-from projects.timeline.content import Clip, Segment, Track, on_timeline, speed_permille
+from projects.timeline.content import (
+    Clip,
+    Document,
+    Segment,
+    Track,
+    Word,
+    on_timeline,
+    speed_permille,
+)
 from projects.timeline.dividing import undivided
 
 Times = Literal["timeline", "source"]
 
-Told = TypeVar("Told")
+Item = TypeVar("Item")
 
 MAX_LINE = 42
 MAX_CUE = 2 * MAX_LINE
@@ -69,12 +77,10 @@ class Cue:
 
     @property
     def start_ms(self) -> int:
-        """When its first word begins."""
         return self.words[0].start_ms
 
     @property
     def text(self) -> str:
-        """All its words."""
         return " ".join(word.text for word in self.words)
 
 
@@ -95,7 +101,7 @@ def vtt(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
     cues = cues_of(_words(project_id, user_id, times))
     blocks = (
         f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n"
-        f"<v {_escaped(cue.words[0].speaker)}>{_timed(cue)}</v>\n"
+        f"<v {_escaped(cue.words[0].speaker)}>{' '.join(_stamped(cue))}</v>\n"
         for cue in cues
     )
     return "\n".join(["WEBVTT\n", *blocks])
@@ -114,11 +120,11 @@ def text(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
 def words_json(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
     """The words with their seconds, and nothing of segments: what players of others' read.
 
-    ``language`` is theirs if all have one and the same that a transcription has told.
+    ``language`` is theirs if all have one and the same.
     """
     found = _found(project_id, user_id)
     words = words_of(found, times)
-    told = {
+    body = {
         "duration": max((word.end_ms for word in words), default=0) / 1000,
         "language": language_of(words, found["transcript"]["segments"]),
         "words": [
@@ -126,7 +132,7 @@ def words_json(*, project_id: UUID, user_id: UUID, times: Times | None = None) -
             for word in words
         ],
     }
-    return json.dumps(told, ensure_ascii=False)
+    return json.dumps(body, ensure_ascii=False)
 
 
 def language_of(words: Iterable[Spoken], segments: Sequence[Segment]) -> str:
@@ -141,12 +147,12 @@ def _words(project_id: UUID, user_id: UUID, times: Times | None) -> list[Spoken]
     return words_of(_found(project_id, user_id), times)
 
 
-def _found(project_id: UUID, user_id: UUID) -> dict[str, Any]:
+def _found(project_id: UUID, user_id: UUID) -> Document:
     wanted = {"tracks": 1, "transcript": 1}
     return edl.find(project_id=project_id, user_id=user_id, fields=wanted)
 
 
-def words_of(document: Mapping[str, Any], times: Times | None = None) -> list[Spoken]:
+def words_of(document: Document, times: Times | None = None) -> list[Spoken]:
     """The words of an EDL in the order in which they are heard.
 
     ``times`` is ``timeline`` where any clip is on it, if nobody says otherwise.
@@ -161,15 +167,15 @@ def words_of(document: Mapping[str, Any], times: Times | None = None) -> list[Sp
 
 
 def _playing(track: Track) -> Iterator[Clip]:
-    """Its clips; where one has only been divided, a word is told as long as it is heard."""
+    """Its clips; where one has only been divided, a word is shown as long as it is heard."""
     live = [clip for clip in track["clips"] if not clip["deleted"]]
     return undivided(sorted(live, key=itemgetter("start_ms")))
 
 
-def _bounded(told: Iterable[Told], word_of: Callable[[Told], Spoken]) -> Iterator[Told]:
+def _bounded(items: Iterable[Item], word_of: Callable[[Item], Spoken]) -> Iterator[Item]:
     """The same; raises ``TooMuchSpokenProblem`` at the first that is too much."""
     characters = 0
-    for count, each in enumerate(told, start=1):
+    for count, each in enumerate(items, start=1):
         word = word_of(each)
         characters += len(word.text) + len(word.speaker)
         if count > MAX_SPOKEN or characters > MAX_SPOKEN_CHARACTERS:
@@ -192,7 +198,7 @@ def shown(index: int, segment: Segment) -> list[Spoken]:
     ]
 
 
-def _spread(index: int, segment: Segment, heard: list[Any]) -> list[Spoken]:
+def _spread(index: int, segment: Segment, heard: list[Word]) -> list[Spoken]:
     """Edited text in the time of what is left: word by word if there are as many, else evenly."""
     edited = segment["edited_text"]
     tokens = (segment["text"] if edited is None else edited).split()
@@ -226,7 +232,7 @@ def _played(words: list[Spoken], segments: list[Segment], clips: list[Clip]) -> 
     )
     counted = list(_bounded(pairs, lambda pair: words[pair[0]]))
     moved = [(_moved(words[place], clip), place, index) for place, index, clip in counted]
-    moved.sort(key=lambda told: (told[0].start_ms, told[0].segment, told[1], told[2]))
+    moved.sort(key=lambda each: (each[0].start_ms, each[0].segment, each[1], each[2]))
     return list(dict.fromkeys(word for word, _, _ in moved))
 
 
@@ -290,12 +296,8 @@ def _fits(run: list[Spoken], word: Spoken) -> bool:
     )
 
 
-def _timed(cue: Cue) -> str:
-    """The cue's text, each word after the first with its time where that is a later one."""
-    return " ".join(_stamped(cue))
-
-
 def _stamped(cue: Cue) -> Iterator[str]:
+    """The cue's words, each after the first with its time where that is a later one."""
     last = cue.start_ms
     for word in cue.words:
         stamp = ""

@@ -5,10 +5,9 @@ from typing import Any
 
 import mongoengine
 from django.conf import settings
-from mongoengine.queryset import QuerySet
 from pymongo.collection import Collection
 
-from projects.documents import ALIAS, EditDecisionList
+from projects.documents import ALIAS, EditDecisionList, EdlQuerySet
 
 _lock = threading.Lock()
 _indexed = threading.Event()
@@ -41,7 +40,7 @@ def collection() -> Collection[dict[str, Any]]:
     return documents
 
 
-def edls(**which: Any) -> "QuerySet[EditDecisionList]":
-    """Those of the EDL documents, which are read as plain values; raises as `collection`."""
+def edls(**which: Any) -> EdlQuerySet:
+    """Those of the EDL documents; raises as `collection`."""
     collection()
-    return EditDecisionList.objects(**which).as_pymongo()
+    return EditDecisionList.objects(**which)

@@ -11,14 +11,14 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.utils import timezone
-from mongoengine.errors import NotUniqueError, OperationError
-from mongoengine.queryset import QuerySet
+from mongoengine.errors import NotUniqueError
 
 from auteur.api.problems import OUTAGES, NotFoundProblem, Problem
 from projects.access import owned_project
 from projects.connection import edls
-from projects.documents import EditDecisionList
+from projects.documents import EditDecisionList, EdlQuerySet
 from projects.models import Project
+from projects.timeline.content import Document
 
 logger = logging.getLogger(__name__)
 
@@ -62,10 +62,9 @@ def create(project: Project) -> None:
         updated_at=now,
         settings={**_settings_of(project), "duration_ms": 0},
     )
-    mine = _of(project.pk, project.user_id)
     with contextlib.suppress(NotUniqueError):
         blank.save(force_insert=True)
-    found = mine.only("id").first()
+    found = _of(project.pk, project.user_id).find_one({"_id": 1})
     if found is not None:
         Project.objects.filter(pk=project.pk).update(edl_id=str(found["_id"]))
 
@@ -78,22 +77,19 @@ def read(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
         "undo_depth": len(found.pop("undo_stack")),
         "redo_depth": len(found.pop("redo_stack")),
     }
-    return found | depths
+    return {**found, **depths}
 
 
-def find(*, project_id: UUID, user_id: UUID, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The named fields of the document, which is made if the project has none yet.
-
-    They are named as MongoEngine's ``fields`` has it: ``{"version": 1, "slice__undo_stack": -1}``.
-    """
-    wanted = _of(project_id, user_id).fields(**fields, id=0)
-    found = wanted.first()
+def find(*, project_id: UUID, user_id: UUID, fields: Mapping[str, Any]) -> Document:
+    """A projection of the document, which is made if the project has none yet."""
+    mine, wanted = _of(project_id, user_id), {**fields, "_id": 0}
+    found = mine.find_one(wanted)
     if found is None:
         create(owned_project(user_id=user_id, project_id=project_id))
-        found = wanted.first()
+        found = mine.find_one(wanted)
     if found is None:
         raise NotFoundProblem
-    return cast(dict[str, Any], found)
+    return cast(Document, found)
 
 
 def compare_and_set(
@@ -103,7 +99,7 @@ def compare_and_set(
 
     The update brings its own history: a user's edit its inverse.
     """
-    seen = _of(project_id, user_id).filter(version=expected_version)
+    seen = _of(project_id, user_id, version=expected_version)
     if not _make_version(seen, update):
         raise stale(project_id=project_id, user_id=user_id)
     return expected_version + 1
@@ -128,23 +124,20 @@ def delete(*, project_id: UUID, user_id: UUID) -> None:
 
 def stale(*, project_id: UUID, user_id: UUID) -> Problem:
     """What to raise where a version that was named is not the current one."""
-    current = _of(project_id, user_id).only("version").first()
+    current = _of(project_id, user_id).find_one({"version": 1})
     return NotFoundProblem() if current is None else StaleEdlProblem(version=current["version"])
 
 
-def _of(project_id: UUID, user_id: UUID) -> "QuerySet[EditDecisionList]":
-    return edls(project_id=str(project_id), user_id=str(user_id))
+def _of(project_id: UUID, user_id: UUID, **which: Any) -> EdlQuerySet:
+    return edls(project_id=str(project_id), user_id=str(user_id), **which)
 
 
-def _make_version(which: "QuerySet[EditDecisionList]", update: Update) -> bool:
+def _make_version(which: EdlQuerySet, update: Update) -> bool:
     """One atomic update; whether there was anything to update."""
     change = {operator: dict(fields) for operator, fields in update.items()}
     change.setdefault("$set", {})["updated_at"] = timezone.now()
     change.setdefault("$inc", {})["version"] = 1
-    try:
-        return bool(which.update_one(__raw__=change))
-    except OperationError as exc:
-        raise exc.__context__ or exc  # noqa: B904 (the driver's own, which tells outages)
+    return which.change_one(change)
 
 
 def _settings_of(project: Project) -> dict[str, Any]:

@@ -13,9 +13,8 @@ from rest_framework.views import APIView
 from auteur.api.idempotency import idempotent
 from auteur.api.parsing import JSONParser
 from auteur.api.preconditions import ETAG, documented, etag, versions_of
-from auteur.api.requests import user_id
 from projects import edl
-from projects.access import owned_project
+from projects.access import owned_key
 from projects.serializers import EditedSerializer, JsonPatchOperationSerializer
 from projects.timeline import changes, editing, patching, rules
 from projects.timeline.operations import Operation, Operations
@@ -41,8 +40,7 @@ class EdlView(APIView):
     @extend_schema(summary="Get a project's EDL", parameters=[ETAG], responses=Edl)
     def get(self, request: Request, project_id: UUID) -> Response:
         """The EDL; ``ETag`` is its version."""
-        owned_project(user_id=user_id(request), project_id=project_id)
-        document = edl.read(project_id=project_id, user_id=user_id(request))
+        document = edl.read(**owned_key(request, project_id))
         return Response(document, headers=etag(document["version"]))
 
     @extend_schema(
@@ -54,16 +52,10 @@ class EdlView(APIView):
         responses=EditedSerializer,
     )
     def put(self, request: Request, project_id: UUID) -> Response:
-        """What has changed."""
         versions = versions_of(request, required=True)
-        owned_project(user_id=user_id(request), project_id=project_id)
-        edited = editing.replace(
-            project_id=project_id,
-            user_id=user_id(request),
-            versions=versions,
-            document=shaped(EdlShape, request.data),
-        )
-        return answer(edited)
+        key = owned_key(request, project_id)
+        document = shaped(EdlShape, request.data)
+        return response_of(editing.replace(**key, versions=versions, document=document))
 
     @extend_schema(
         summary="Edit a project's EDL",
@@ -79,10 +71,14 @@ class EdlView(APIView):
         responses=EditedSerializer,
     )
     def patch(self, request: Request, project_id: UUID) -> Response:
-        """What has changed."""
-        edit = _json_patch if _is_json_patch(request) else _operations
-        owned_project(user_id=user_id(request), project_id=project_id)
-        return answer(edit(request, project_id))
+        key = owned_key(request, project_id)
+        if request.content_type.partition(";")[0].strip().lower() == JSON_PATCH:
+            versions = versions_of(request, required=True)
+            patch = patching.parsed(request.data)
+            return response_of(editing.patch(**key, versions=versions, operations=patch))
+        versions = versions_of(request, required=False)
+        operations = shaped(Operations, request.data).operations
+        return response_of(editing.operate(**key, versions=versions, operations=operations))
 
 
 class UndoView(APIView):
@@ -97,11 +93,8 @@ class UndoView(APIView):
     )
     @idempotent
     def post(self, request: Request, project_id: UUID) -> Response:
-        """What has changed."""
         versions = versions_of(request, required=False)
-        owned_project(user_id=user_id(request), project_id=project_id)
-        edited = editing.undo(project_id=project_id, user_id=user_id(request), versions=versions)
-        return answer(edited)
+        return response_of(editing.undo(**owned_key(request, project_id), versions=versions))
 
 
 class RedoView(APIView):
@@ -116,11 +109,8 @@ class RedoView(APIView):
     )
     @idempotent
     def post(self, request: Request, project_id: UUID) -> Response:
-        """What has changed."""
         versions = versions_of(request, required=False)
-        owned_project(user_id=user_id(request), project_id=project_id)
-        edited = editing.redo(project_id=project_id, user_id=user_id(request), versions=versions)
-        return answer(edited)
+        return response_of(editing.redo(**owned_key(request, project_id), versions=versions))
 
 
 def shaped(shape: type[T], data: Any) -> T:
@@ -131,7 +121,7 @@ def shaped(shape: type[T], data: Any) -> T:
         rules.refuse_shape(exc, unnamed=Operation.named)
 
 
-def answer(edited: Edited) -> Response:
+def response_of(edited: Edited) -> Response:
     """What the edit has made, with the new version's ``ETag``."""
     body = {
         "version": edited.version,
@@ -141,27 +131,3 @@ def answer(edited: Edited) -> Response:
         "patch": changes.as_json_patch(edited.changes),
     }
     return Response(body, headers=etag(edited.version))
-
-
-def _is_json_patch(request: Request) -> bool:
-    return request.content_type.partition(";")[0].strip().lower() == JSON_PATCH
-
-
-def _json_patch(request: Request, project_id: UUID) -> Edited:
-    versions = versions_of(request, required=True)
-    return editing.patch(
-        project_id=project_id,
-        user_id=user_id(request),
-        versions=versions,
-        operations=patching.parsed(request.data),
-    )
-
-
-def _operations(request: Request, project_id: UUID) -> Edited:
-    versions = versions_of(request, required=False)
-    return editing.operate(
-        project_id=project_id,
-        user_id=user_id(request),
-        versions=versions,
-        operations=shaped(Operations, request.data).operations,
-    )

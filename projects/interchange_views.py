@@ -19,8 +19,8 @@ from auteur.api.preconditions import ETAG, documented, etag, versions_of
 from auteur.api.problems import PayloadTooLargeProblem, field_problem
 from auteur.api.requests import user_id
 from media.file_names import attachment
-from projects.access import owned_project
-from projects.edl_views import answer
+from projects.access import owned_key
+from projects.edl_views import response_of
 from projects.interchange import exchange, limits
 from projects.interchange.formats import FORMATS, MAX_INTERCHANGE_BYTES, Format
 from projects.serializers import EditedSerializer
@@ -33,8 +33,6 @@ FORMAT = OpenApiParameter(
     required=True,
     description="OpenTimelineIO, FCP XML (xmeml 4), or a CMX 3600 edit list.",
 )
-
-
 LEAVE_OUT = OpenApiParameter(
     "leave_out",
     str,
@@ -62,7 +60,6 @@ class TextParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Its text."""
         body = stream.read(MAX_INTERCHANGE_BYTES + 1)
         if len(body) > MAX_INTERCHANGE_BYTES:
             raise PayloadTooLargeProblem(f"A file has at most {MAX_INTERCHANGE_BYTES} bytes.")
@@ -91,7 +88,6 @@ class ExportView(APIView):
         },
     )
     def get(self, request: Request, project_id: UUID) -> HttpResponse:
-        """The file."""
         form = _format(request)
         found = exchange.export(
             project_id=project_id,
@@ -101,8 +97,8 @@ class ExportView(APIView):
         )
         headers = {**etag(found.version), "Content-Disposition": attachment(found.name)}
         if found.left_out:
-            told = (f"{kind}={count}" for kind, count in found.left_out.items())
-            headers[LEFT_OUT.name] = ", ".join(told)
+            counts = (f"{kind}={count}" for kind, count in found.left_out.items())
+            headers[LEFT_OUT.name] = ", ".join(counts)
         return HttpResponse(found.text, content_type=form.content_type, headers=headers)
 
 
@@ -130,18 +126,11 @@ class ImportView(APIView):
     )
     @idempotent
     def post(self, request: Request, project_id: UUID) -> Response:
-        """What has changed."""
         form = _format(request)
         versions = versions_of(request, required=True)
-        owned_project(user_id=user_id(request), project_id=project_id)
-        edited = exchange.bring_in(
-            project_id=project_id,
-            user_id=user_id(request),
-            versions=versions,
-            form=form,
-            text=str(request.data or ""),
-        )
-        return answer(edited)
+        key = owned_key(request, project_id)
+        text = str(request.data or "")
+        return response_of(exchange.bring_in(**key, versions=versions, form=form, text=text))
 
 
 def _left_out(request: Request) -> list[str]:

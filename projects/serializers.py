@@ -70,9 +70,15 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
     class Meta:
         model = Project
         fields: ClassVar[tuple[str, ...]] = (
-            "id", "name", "description", "resolution", "frame_rate", "thumbnail_url",
-            "created_at", "updated_at",
-        )  # fmt: skip
+            "id",
+            "name",
+            "description",
+            "resolution",
+            "frame_rate",
+            "thumbnail_url",
+            "created_at",
+            "updated_at",
+        )
         read_only_fields: ClassVar[tuple[str, ...]] = fields
 
 

@@ -2,22 +2,24 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
-from typing import Any
+
+from projects.timeline.content import Segment
 
 NUMBERED = re.compile(r"Speaker ([1-9]\d{0,5})")
-Segments = Sequence[Mapping[str, Any]]
+Segments = Sequence[Segment]
 
 
-def named(segments: Segments, before: Segments, media_file_id: str) -> list[dict[str, Any]]:
+def named(segments: Segments, before: Segments, media_file_id: str) -> list[Segment]:
     """A medium's new segments, with speakers that differ from those of other media ``before``.
 
-    Who has been heard in the medium before keeps their name, which may be the user's: it is told
-    by when they speak. Others are numbered on from all that are there, as they begin to speak.
+    Who has been heard in the medium before keeps their name, which may be the user's: they are
+    recognised by when they speak. Others are numbered on from all that are there, as they begin
+    to speak.
     """
     own = [one for one in before if one["media_file_id"] == media_file_id]
-    names = _kept(segments, own)
+    names = _earlier_names(segments, own)
     numbers = (NUMBERED.fullmatch(one["speaker"]) for one in before)
     highest = max((int(found[1]) for found in numbers if found), default=0)
     new = (f"Speaker {number}" for number in count(highest + 1))
@@ -27,7 +29,7 @@ def named(segments: Segments, before: Segments, media_file_id: str) -> list[dict
     return [{**segment, "speaker": names[segment["speaker"]]} for segment in segments]
 
 
-def _kept(segments: Segments, own: Segments) -> dict[str, str]:
+def _earlier_names(segments: Segments, own: Segments) -> dict[str, str]:
     """The old names of those who speak at the same times, the longest first, each given once."""
     together: Counter[tuple[str, str]] = Counter()
     for one, other, length_ms in _overlaps(segments, own):
@@ -39,9 +41,7 @@ def _kept(segments: Segments, own: Segments) -> dict[str, str]:
     return names
 
 
-def _overlaps(
-    segments: Segments, own: Segments
-) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], int]]:
+def _overlaps(segments: Segments, own: Segments) -> Iterator[tuple[Segment, Segment, int]]:
     """Pairs that have a time in common, walked along their ends."""
     ones, others = (sorted(each, key=lambda one: one["end_ms"]) for each in (segments, own))
     place = at = 0

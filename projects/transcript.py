@@ -14,7 +14,7 @@ from django.utils import timezone
 from projects import edl, speakers
 from projects.documents import MAX_APPLIED_JOBS
 from projects.timeline import editing, history
-from projects.timeline.content import Content, Segment
+from projects.timeline.content import Content, Segment, Transcript, Word
 from projects.timeline.session import Needs, Session
 
 TranscriptTooLargeProblem = edl.TranscriptTooLargeProblem
@@ -44,8 +44,7 @@ def merge(
     ``language`` (ISO 639). Raises ``NotFoundProblem`` if the project is gone,
     ``TranscriptTooLargeProblem``, and ``StaleEdlProblem`` only where others write without a pause.
     """
-    kept = {} if language is None else {"language": language}
-    new = [_segment(media_file_id, segment) | kept for segment in segments]
+    new = [_segment(media_file_id, segment, language) for segment in segments]
     deliver = partial(_deliver_once, project_id, user_id, str(media_file_id), str(job_id), new)
     return editing.on_the_latest(deliver, seconds=math.inf)
 
@@ -83,7 +82,7 @@ def _deliver_once(
 
 def _beside(media_file_id: str, job_id: str, session: Session, after: Content) -> edl.Update:
     """What is written with a delivery: when it came, that it came, and steps that fit it."""
-    transcript = {"generated_at": timezone.now(), "segments": after.segments}
+    transcript: Transcript = {"generated_at": timezone.now(), "segments": after.segments}
     size = len(bson.encode(transcript))
     delivered = [one for one in after.segments if one["media_file_id"] == media_file_id]
     carried = history.carried(
@@ -105,8 +104,8 @@ def _place(segments: Sequence[Segment], media_file_id: str) -> int:
     return next(places, len(segments))
 
 
-def _segment(media_file_id: UUID, segment: Mapping[str, Any]) -> dict[str, Any]:
-    return {
+def _segment(media_file_id: UUID, segment: Mapping[str, Any], language: str | None) -> Segment:
+    made: Segment = {
         "id": str(uuid.uuid4()),
         "media_file_id": str(media_file_id),
         "speaker": segment["speaker"],
@@ -117,9 +116,10 @@ def _segment(media_file_id: UUID, segment: Mapping[str, Any]) -> dict[str, Any]:
         "deleted": False,
         "edited_text": None,
     }
+    return made if language is None else {**made, "language": language}
 
 
-def _word(word: Mapping[str, Any]) -> dict[str, Any]:
+def _word(word: Mapping[str, Any]) -> Word:
     return {
         "word": word["word"],
         "start_ms": word["start_ms"],

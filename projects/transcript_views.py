@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,10 +14,9 @@ from rest_framework.views import APIView
 
 from auteur.api.preconditions import ETAG, documented, etag, versions_of
 from auteur.api.problems import field_problem
-from auteur.api.requests import user_id
 from projects import captions, transcript
-from projects.access import owned_project
-from projects.edl_views import answer, shaped
+from projects.access import owned_key
+from projects.edl_views import response_of, shaped
 from projects.serializers import EditedSerializer
 from projects.timeline import editing
 from projects.timeline.shape import TranscriptShape
@@ -40,8 +39,7 @@ class TranscriptView(APIView):
     )
     def get(self, request: Request, project_id: UUID) -> Response:
         """The transcript; ``ETag`` is the EDL's version."""
-        owned_project(user_id=user_id(request), project_id=project_id)
-        found = transcript.read(project_id=project_id, user_id=user_id(request))
+        found = transcript.read(**owned_key(request, project_id))
         return Response(found, headers=etag(found.pop("version")))
 
 
@@ -57,30 +55,24 @@ class SegmentView(APIView):
         responses=EditedSerializer,
     )
     def patch(self, request: Request, project_id: UUID, segment_id: str) -> Response:
-        """What has changed in the EDL."""
         versions = versions_of(request, required=False)
-        owned_project(user_id=user_id(request), project_id=project_id)
+        key = owned_key(request, project_id)
+        wanted = shaped(SegmentEdit, request.data)
         edited = editing.edit_segment(
-            project_id=project_id,
-            user_id=user_id(request),
-            versions=versions,
-            segment_id=segment_id,
-            wanted=shaped(SegmentEdit, request.data),
+            **key, versions=versions, segment_id=segment_id, wanted=wanted
         )
-        return answer(edited)
+        return response_of(edited)
 
 
 class AsIs(BaseContentNegotiation):
     """The address says what comes; errors are problem documents whatever `Accept` says."""
 
     def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
-        """None is asked for."""
         return next(iter(parsers), None)
 
     def select_renderer(
         self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None
     ) -> tuple[Any, str]:
-        """The one for errors."""
         renderer = next(iter(renderers))
         return renderer, renderer.media_type
 
@@ -90,81 +82,72 @@ class CaptionsView(APIView):
 
     content_negotiation_class = AsIs
     content_type = ""
-    written: Callable[..., str]
+    write: Callable[..., str]
 
-    def answer(self, request: Request, project_id: UUID) -> HttpResponse:
-        """The file."""
-        owned_project(user_id=user_id(request), project_id=project_id)
-        body = type(self).written(
-            project_id=project_id, user_id=user_id(request), times=_times(request)
-        )
+    def get(self, request: Request, project_id: UUID) -> HttpResponse:
+        key = owned_key(request, project_id)
+        body = type(self).write(**key, times=_times(request))
         return HttpResponse(body, content_type=f"{self.content_type}; charset=utf-8")
 
 
+@extend_schema_view(
+    get=extend_schema(
+        summary="Get a project's captions as SubRip",
+        description="The captions.",
+        parameters=[TIMES],
+        responses={(200, "application/x-subrip"): OpenApiTypes.STR},
+    )
+)
 class SrtView(CaptionsView):
     """`/projects/:id/transcript.srt`."""
 
     content_type = "application/x-subrip"
-    written = captions.srt
+    write = captions.srt
 
-    @extend_schema(
-        summary="Get a project's captions as SubRip",
+
+@extend_schema_view(
+    get=extend_schema(
+        summary="Get a project's captions as WebVTT",
+        description="With a voice span for each speaker, and a time for each word.",
         parameters=[TIMES],
-        responses={(200, content_type): OpenApiTypes.STR},
+        responses={(200, "text/vtt"): OpenApiTypes.STR},
     )
-    def get(self, request: Request, project_id: UUID) -> HttpResponse:
-        """The captions."""
-        return self.answer(request, project_id)
-
-
+)
 class VttView(CaptionsView):
     """`/projects/:id/transcript.vtt`."""
 
     content_type = "text/vtt"
-    written = captions.vtt
+    write = captions.vtt
 
-    @extend_schema(
-        summary="Get a project's captions as WebVTT",
-        description="With a voice span for each speaker, and a time for each word.",
+
+@extend_schema_view(
+    get=extend_schema(
+        summary="Get a project's transcript as plain text",
+        description="The text.",
         parameters=[TIMES],
-        responses={(200, content_type): OpenApiTypes.STR},
+        responses={(200, "text/plain"): OpenApiTypes.STR},
     )
-    def get(self, request: Request, project_id: UUID) -> HttpResponse:
-        """The captions."""
-        return self.answer(request, project_id)
-
-
+)
 class TextView(CaptionsView):
     """`/projects/:id/transcript.txt`."""
 
     content_type = "text/plain"
-    written = captions.text
+    write = captions.text
 
-    @extend_schema(
-        summary="Get a project's transcript as plain text",
+
+@extend_schema_view(
+    get=extend_schema(
+        summary="Get a project's words as captions JSON",
+        description="`duration`, `language` and `words` of `text`, `start` and `end`, in seconds.",
         parameters=[TIMES],
-        responses={(200, content_type): OpenApiTypes.STR},
+        responses={(200, "application/json"): OpenApiTypes.OBJECT},
     )
-    def get(self, request: Request, project_id: UUID) -> HttpResponse:
-        """The text."""
-        return self.answer(request, project_id)
-
-
+)
 class JsonView(CaptionsView):
     """`/projects/:id/transcript.json`."""
 
     content_type = "application/json"
-    written = captions.words_json
-
-    @extend_schema(
-        summary="Get a project's words as captions JSON",
-        description="`duration`, `language` and `words` of `text`, `start` and `end`, in seconds.",
-        parameters=[TIMES],
-        responses={(200, content_type): OpenApiTypes.OBJECT},
-    )
-    def get(self, request: Request, project_id: UUID) -> HttpResponse:
-        """The words."""
-        return self.answer(request, project_id)
+    write = captions.words_json
 
 
 def _times(request: Request) -> captions.Times | None:

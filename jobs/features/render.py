@@ -16,7 +16,7 @@ from jobs.models import Attempt, Job
 from jobs.renders import timeline_of
 from media.models import MediaFile
 from projects.models import Project
-from projects.rendering import needs, timelines
+from projects.rendering import timelines
 from projects.serializers import ResolutionField
 
 
@@ -75,13 +75,15 @@ class _Render(Feature):
         return project.name if project else self.name
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
-        """The timeline, the stretches that are there, and the sources of those that are not."""
+        """The timeline, the segments that are there, and the sources of those that are not."""
         parameters = job.parameters
         project = Project.objects.filter(pk=parameters["project_id"], user_id=job.user_id).first()
         if project is None:
             raise EngineError(ErrorCode.INPUT_INVALID, "The project has been deleted.")
         output = timelines.output_of(parameters)
-        needed = needs.needs_of(project, timeline=parameters["timeline"]["name"], output=output)
+        needed = timelines.inputs_of(
+            project, timeline=parameters["timeline"]["name"], output=output
+        )
         return super().prepare(job, attempt) | {
             "timeline": needed.timeline.model_dump(mode="json"),
             "output": output.model_dump(mode="json"),

@@ -62,12 +62,10 @@ class Film:
 
     @property
     def rate(self) -> float:
-        """Frames a second."""
         return exact_rate(self.frame_rate)
 
     @property
     def timecode(self) -> Timecode:
-        """How its frames are numbered."""
         return Timecode(round(self.rate), drops_frames(self.rate))
 
     @property
@@ -119,8 +117,7 @@ def build_track(
 ) -> otio.schema.Track:
     """A track with its gaps and cross-fades; deleted clips stand in its metadata only."""
     name = printable(track["name"])
-    ours = {key: track[key] for key in ("id", "type", "name")}
-    metadata = {OURS: {**ours, "clips": [dict(clip) for clip in track["clips"]]}}
+    metadata = {OURS: {**track, "clips": [dict(clip) for clip in track["clips"]]}}
     built = otio.schema.Track(name=name, kind=KINDS[track["type"]], metadata=metadata)
     cursor = 0
     for placed in placed_clips(track["clips"], rate):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from projects.bounds import MAX_CROSS_FADE_MS, MAX_RATE, MIN_RATE
-from projects.interchange.terms import ForeignTrack, Piece, Reading, Source, source_at
+from projects.interchange.terms import ForeignTrack, MediaReference, Piece, Reading, reference_at
 from projects.interchange.times import Timecode, drops_frames, has_timecode, ms_at
 
 BLACK = ("BL", "BLACK")
@@ -54,12 +54,10 @@ class Line:
 
     @property
     def black(self) -> bool:
-        """Whether nothing is seen."""
         return self.reel in BLACK
 
     @property
     def length(self) -> int:
-        """On the timeline."""
         return self.record[1] - self.record[0]
 
 
@@ -76,9 +74,9 @@ class Cut:
     """What one line plays on one track; ``before`` is the one that it dissolves from."""
 
     line: Line
-    source: Source
+    source: MediaReference
     speed: float = 1
-    before: tuple[Line, Source] | None = None
+    before: tuple[Line, MediaReference] | None = None
     tail: int = 0
     """How long it plays on, in frames, while the next is dissolved to."""
     fade_out: bool = False
@@ -119,7 +117,6 @@ class Clock:
     """Whether the times on the timeline are drop-frame."""
 
     def frame(self, text: str) -> int:
-        """The frame of a timecode."""
         return Timecode(self.timebase, self.all_drop or ";" in text).frame(text)
 
     def hour(self, frame: int) -> int:
@@ -132,11 +129,11 @@ class Clock:
 
 def _clock(lines: list[str], rate: float, reading: Reading) -> Clock | None:
     """How the list counts frames; it does not tell its rate."""
-    told = {line.partition(":")[2].strip().upper() for line in lines if line.startswith("FCM")}
+    modes = {line.partition(":")[2].strip().upper() for line in lines if line.startswith("FCM")}
     events = [line.split() for line in lines if line[0].isdigit()]
     marked = any(";" in each for fields in events for each in fields[-4:])
-    dropping = told == {"DROP FRAME"}
-    if told - {"DROP FRAME", "NON-DROP FRAME"} or len(told) > 1:
+    dropping = modes == {"DROP FRAME"}
+    if modes - {"DROP FRAME", "NON-DROP FRAME"} or len(modes) > 1:
         reading.refuse("fcm", "One count of frames holds for the whole list.")
     elif not has_timecode(rate):
         reading.refuse("frame_rate", f"There is no timecode of {rate:g} frames a second.")
@@ -245,7 +242,7 @@ def _cuts(event: Event, lines: list[Line], rate: float, reading: Reading) -> Ite
 
 
 def _dissolved(
-    event: Event, heads: list[Line], last: Line, sources: list[Source], reading: Reading
+    event: Event, heads: list[Line], last: Line, sources: list[MediaReference], reading: Reading
 ) -> Iterator[Cut]:
     if (
         len(heads) != 1
@@ -269,15 +266,15 @@ def _dissolved(
 
 def _speed(notes: list[str], lines: list[Line], rate: float, reading: Reading) -> float:
     """Frames of the source for a frame of the timeline."""
-    told = [note for note in notes if note.startswith("M2")]
+    speeds = [note for note in notes if note.startswith("M2")]
     speed = 1.0
-    if told:
-        found = SPEED.match(told[0])
+    if speeds:
+        found = SPEED.match(speeds[0])
         if found is None:
             raise ValueError("An M2 line cannot be read.")
         speed = round(float(found[1]) / round(rate), 3)
     number = lines[0].number
-    if speed != 1 and (len(lines) > 1 or len(told) > 1):
+    if speed != 1 and (len(lines) > 1 or len(speeds) > 1):
         reading.refuse("speed", "One clip has one speed, and cuts around it.", event=number)
     elif not MIN_RATE <= speed <= MAX_RATE:
         reading.refuse("speed", "A speed is forwards, from 0.1 to 10.", event=number)
@@ -290,13 +287,13 @@ def _speed(notes: list[str], lines: list[Line], rate: float, reading: Reading) -
 
 
 def _fits(line: Line, speed: float, rate: float) -> bool:
-    """Whether it is as long as its source; speeds are told by tenths of a frame."""
+    """Whether it is as long as its source; speeds are given in tenths of a frame."""
     length = line.source[1] - line.source[0]
     slack = 0 if speed == 1 else 1 + 0.1 * line.length / rate
     return abs(length - line.length * speed) <= slack
 
 
-def _source(notes: Iterable[str], prefixes: tuple[str, ...], reel: str) -> Source:
+def _source(notes: Iterable[str], prefixes: tuple[str, ...], reel: str) -> MediaReference:
     """The file that the notes name, else the reel."""
     url = name = ""
     for note in notes:
@@ -304,7 +301,7 @@ def _source(notes: Iterable[str], prefixes: tuple[str, ...], reel: str) -> Sourc
             found = pattern.match(note)
             if found and found[1] in prefixes:
                 url, name = (url, found[2]) if pattern is NAME else (found[2], name)
-    return source_at(url, name or ("" if url or reel in NAMELESS else reel))
+    return reference_at(url, name or ("" if url or reel in NAMELESS else reel))
 
 
 def _joined(cuts: list[Cut], reading: Reading) -> list[Cut]:
@@ -324,7 +321,7 @@ def _joined(cuts: list[Cut], reading: Reading) -> list[Cut]:
     return [cut for cut in played if cut.line.length + cut.tail]
 
 
-def _play_on(cut: Cut, before: Line, source: Source, played: list[Cut]) -> None:
+def _play_on(cut: Cut, before: Line, source: MediaReference, played: list[Cut]) -> None:
     """Let what is dissolved from play on, which may have no event of its own."""
     begin = cut.line.record[0]
     last = played[-1].line if played else before

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError as ShapeError
@@ -10,12 +9,12 @@ from pydantic import ValidationError as ShapeError
 from media.access import media_of
 from projects import edl
 from projects.access import owned_project
-from projects.interchange import building, limits, matching, placing, sandboxing, writing
+from projects.interchange import building, conversion, limits, matching, sandboxing, writing
 from projects.interchange.building import Film
 from projects.interchange.formats import Format
 from projects.interchange.times import exact_rate
 from projects.timeline import editing, rules
-from projects.timeline.content import all_clips
+from projects.timeline.content import Track, all_clips
 from projects.timeline.session import Edited
 from projects.timeline.shape import EdlShape
 
@@ -77,14 +76,14 @@ def bring_in(
         project_id=project_id,
         tracks=document["tracks"],
     )
-    ids = placing.Ids()
-    placed = [placing.place_track(each, matched, rate=rate, ids=ids) for each in tracks]
+    ids = conversion.Ids()
+    placed = [conversion.convert_track(each, matched, rate=rate, ids=ids) for each in tracks]
     return editing.replace(
         project_id=project_id, user_id=user_id, versions=versions, document=_shaped(placed)
     )
 
 
-def _shaped(tracks: list[dict[str, Any]]) -> EdlShape:
+def _shaped(tracks: list[Track]) -> EdlShape:
     try:
         return EdlShape.model_validate({"tracks": tracks})
     except ShapeError as exc:

@@ -18,11 +18,7 @@ class Format:
 FORMATS = {
     each.name: each
     for each in (
-        Format(
-            "otio",
-            "otio",
-            "application/vnd.pixar.opentimelineio+json",
-        ),
+        Format("otio", "otio", "application/vnd.pixar.opentimelineio+json"),
         Format("fcp_xml", "xml", "application/xml"),
         Format("cmx3600", "edl", "text/plain; charset=utf-8"),
     )

@@ -1,14 +1,13 @@
 """What of a timeline a format cannot hold, named one by one."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator
 
 from auteur.api.problems import Problem
 from projects.interchange.building import placed_clips
 from projects.interchange.terms import MAX_NAMED, Item, item
 from projects.interchange.times import exact_rate, frame_of, has_timecode
-from projects.timeline.content import Clip, Track, all_clips, duration_of, end_of
+from projects.timeline.content import Clip, Document, Track, all_clips, duration_of, end_of
 
 HELD = ("cross_fade",)
 """Effects that the timelines of all editors have."""
@@ -29,7 +28,7 @@ class CannotHoldProblem(Problem):
     default_detail = "The format cannot hold all of the timeline: `items` names what."
 
 
-def check(document: Mapping[str, Any], form: str) -> None:
+def check(document: Document, form: str) -> None:
     """Raise ``CannotHoldProblem`` unless the format holds all that plays.
 
     It tells which effects can be left out.
@@ -53,13 +52,13 @@ def check(document: Mapping[str, Any], form: str) -> None:
 def without(tracks: list[Track], names: Collection[str]) -> tuple[list[Track], dict[str, int]]:
     """The tracks without deleted clips and these effects; of each, how many there were."""
     left_out: dict[str, int] = {}
-    kept: list[Track] = []
+    held: list[Track] = []
     for track in tracks:
         live = [_clip_without(clip, names, left_out) for clip in _live([track])]
         if gone := len(track["clips"]) - len(live):
             left_out["deleted_clips"] = left_out.get("deleted_clips", 0) + gone
-        kept.append({**track, "clips": live})
-    return kept, dict(sorted(left_out.items()))
+        held.append({**track, "clips": live})
+    return held, dict(sorted(left_out.items()))
 
 
 def _live(tracks: list[Track]) -> Iterator[Clip]:
@@ -67,14 +66,14 @@ def _live(tracks: list[Track]) -> Iterator[Clip]:
 
 
 def _clip_without(clip: Clip, names: Collection[str], left_out: dict[str, int]) -> Clip:
-    kept = []
+    held = []
     for effect in clip["effects"]:
         kind = effect["type"]
         if kind in (*HELD, *INDISPENSABLE) or not (kind in names or ALL_EFFECTS in names):
-            kept.append(effect)
+            held.append(effect)
         else:
             left_out[kind] = left_out.get(kind, 0) + 1
-    return {**clip, "effects": kept}
+    return {**clip, "effects": held}
 
 
 def names_of(text: str) -> list[str]:
@@ -84,8 +83,10 @@ def names_of(text: str) -> list[str]:
         raise ValueError(f"At most {MAX_LEFT_OUT} names.")
     for name in names:
         if not EFFECT_NAME.fullmatch(name) or name in (*HELD, *INDISPENSABLE):
-            raise ValueError(f"Types of effects but {', '.join((*HELD, *INDISPENSABLE))}, or "
-                             f"`{ALL_EFFECTS}` for all of them.")  # fmt: skip
+            raise ValueError(
+                f"Types of effects but {', '.join((*HELD, *INDISPENSABLE))}, or "
+                f"`{ALL_EFFECTS}` for all of them."
+            )
     return names
 
 

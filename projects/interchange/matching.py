@@ -7,7 +7,7 @@ from uuid import UUID
 from auteur.api.problems import Problem
 from media.access import media_of
 from media.models import MediaFile, MediaStatus
-from projects.interchange.terms import MAX_NAMED, Source
+from projects.interchange.terms import MAX_NAMED, MediaReference
 from projects.timeline.content import Track, all_clips
 
 
@@ -23,12 +23,12 @@ class UnmatchedMediaProblem(Problem):
 class Matched:
     """The media file of each source, and how long the files are."""
 
-    ids: Mapping[Source, str]
+    ids: Mapping[MediaReference, str]
     durations: Mapping[str, int | None]
 
 
 def match(
-    sources: Iterable[Source], *, user_id: UUID, project_id: UUID, tracks: list[Track]
+    sources: Iterable[MediaReference], *, user_id: UUID, project_id: UUID, tracks: list[Track]
 ) -> Matched:
     """By id among the user's ready media and what the timeline shows already, else by name.
 
@@ -36,10 +36,10 @@ def match(
     none's, or several's.
     """
     wanted = list(dict.fromkeys(sources))
-    told = {source.media_id for source in wanted if source.media_id}
-    known = _shown(tracks, told) | _durations(user_id, told)
+    named_ids = {source.media_id for source in wanted if source.media_id}
+    known = _shown(tracks, named_ids) | _durations(user_id, named_ids)
     by_name = _named(user_id, project_id, wanted)
-    ids: dict[Source, str] = {}
+    ids: dict[MediaReference, str] = {}
     for source in wanted:
         found = source.media_id if source.media_id in known else _by_name(source, by_name)
         if found is not None:
@@ -67,7 +67,9 @@ def _shown(tracks: list[Track], ids: set[str]) -> dict[str, int | None]:
     return shown
 
 
-def _named(user_id: UUID, project_id: UUID, sources: list[Source]) -> dict[str, list[MediaFile]]:
+def _named(
+    user_id: UUID, project_id: UUID, sources: list[MediaReference]
+) -> dict[str, list[MediaFile]]:
     names = {name for source in sources for name in source.names if "\0" not in name}
     rows = media_of(user_id=user_id, project_id=project_id).filter(
         name__in=names, status=MediaStatus.READY
@@ -78,7 +80,7 @@ def _named(user_id: UUID, project_id: UUID, sources: list[Source]) -> dict[str, 
     return found
 
 
-def _by_name(source: Source, by_name: Mapping[str, list[MediaFile]]) -> str | None:
+def _by_name(source: MediaReference, by_name: Mapping[str, list[MediaFile]]) -> str | None:
     for name in source.names:
         files = by_name.get(name, [])
         if len(files) == 1:

@@ -11,7 +11,14 @@ import opentimelineio as otio
 from opentimelineio.opentime import RationalTime, TimeRange
 
 from projects.bounds import MAX_CROSS_FADE_MS, MAX_RATE, MIN_RATE
-from projects.interchange.terms import OURS, ForeignTrack, Piece, Reading, Source, source_at
+from projects.interchange.terms import (
+    OURS,
+    ForeignTrack,
+    MediaReference,
+    Piece,
+    Reading,
+    reference_at,
+)
 from projects.interchange.times import ms_of
 
 schema = otio.schema
@@ -225,13 +232,13 @@ def _within(piece: Piece, begin: int, end: int) -> Piece:
     )
 
 
-def source_of(clip: otio.schema.Clip) -> Source:
+def source_of(clip: otio.schema.Clip) -> MediaReference:
     """Which file a clip plays, by all that the timeline tells of it."""
     reference = clip.media_reference
-    told = {} if reference is None else _metadata(reference)
+    metadata = {} if reference is None else _metadata(reference)
     url = getattr(reference, "target_url", None) or ""
     name = getattr(reference, "name", "")
-    return source_at(url, name, clip.name, media_id=told.get("media_file_id"))
+    return reference_at(url, name, clip.name, media_id=metadata.get("media_file_id"))
 
 
 def _metadata(of: Any) -> dict[str, Any]:

@@ -41,14 +41,14 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Source:
+class MediaReference:
     """Which file a piece plays: by its id with us if the timeline tells one, and by name."""
 
     media_id: str | None
     names: tuple[str, ...]
 
 
-def source_at(url: str, *names: str, media_id: Any = None) -> Source:
+def reference_at(url: str, *names: str, media_id: Any = None) -> MediaReference:
     """The file at an address, which may be one of ours, or of one of these names.
 
     Raises ``ValueError`` for an address that is too long.
@@ -58,9 +58,9 @@ def source_at(url: str, *names: str, media_id: Any = None) -> Source:
     path = unquote(url)
     parts = path.split("/")
     by_url = [after for root, after in pairwise(parts) if root == URL_ROOT]
-    told = (PurePosixPath(path).name, *names)
-    known = dict.fromkeys(str(name)[:MAX_NAME_LENGTH] for name in told if name)
-    return Source(next(filter(None, map(_uuid, (media_id, *by_url))), None), tuple(known))
+    known = (PurePosixPath(path).name, *names)
+    short = dict.fromkeys(str(name)[:MAX_NAME_LENGTH] for name in known if name)
+    return MediaReference(next(filter(None, map(_uuid, (media_id, *by_url))), None), tuple(short))
 
 
 def _uuid(value: Any) -> str | None:
@@ -77,7 +77,7 @@ class Piece:
     begin_ms: int
     end_ms: int
     in_ms: int
-    source: Source
+    source: MediaReference
     speed: float = 1
     cross_fade_ms: int = 0
     fade_in_ms: int = 0
@@ -101,16 +101,13 @@ class ForeignTrack:
 
 def tracks_from(plain: list[dict[str, Any]]) -> list[ForeignTrack]:
     """The tracks again, of what ``dataclasses.asdict`` and JSON have made of them."""
-    return [ForeignTrack(**{**each, "pieces": _pieces(each["pieces"])}) for each in plain]
-
-
-def _pieces(plain: list[dict[str, Any]]) -> list[Piece]:
     return [
-        Piece(
-            **{
-                **each,
-                "source": Source(each["source"]["media_id"], tuple(each["source"]["names"])),
-            }
-        )
+        ForeignTrack(**{**each, "pieces": [_piece(piece) for piece in each["pieces"]]})
         for each in plain
     ]
+
+
+def _piece(plain: dict[str, Any]) -> Piece:
+    source = plain["source"]
+    media = MediaReference(source["media_id"], tuple(source["names"]))
+    return Piece(**{**plain, "source": media})

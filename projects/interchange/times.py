@@ -84,7 +84,6 @@ class Timecode:
         return counted - self.dropped * (minutes - minutes // 10)
 
     def text(self, frame: int) -> str:
-        """The number of a frame."""
         of_ten_minutes = self.timebase * 600 - 9 * self.dropped
         tens, rest = divmod(frame, of_ten_minutes)
         whole = (rest - self.dropped) // (self.timebase * 60 - self.dropped)

@@ -10,12 +10,7 @@ from xml.etree.ElementTree import Comment, Element, SubElement, indent, tostring
 from opentimelineio.schema import ExternalReference
 
 from media.models import MediaType
-from projects.interchange.building import (
-    Film,
-    Placed,
-    placed_clips,
-    printable,
-)
+from projects.interchange.building import Film, Placed, placed_clips, printable
 from projects.interchange.limits import playing
 from projects.interchange.times import frame_of
 from projects.timeline.content import Track, duration_of
@@ -48,7 +43,7 @@ def fcp_xml(film: Film) -> str:
 
 
 class _Clips:
-    """Writes tracks; a file is told with the first clip of the text that plays it."""
+    """Writes tracks; a file is described with the first clip that plays it."""
 
     def __init__(self, film: Film) -> None:
         self._film = film
@@ -57,7 +52,6 @@ class _Clips:
         self._count = 0
 
     def track(self, track: Track) -> Element:
-        """A track with its clips and transitions."""
         element = Element("track")
         _put(element, name=printable(track["name"]))
         for placed in placed_clips(track["clips"], self._film.rate):
@@ -74,8 +68,8 @@ class _Clips:
         name, effect = "Cross Dissolve", "Cross Dissolve"
         if kind == "audio":
             name, effect = "Cross Fade (+3dB)", "KGAudioTransCrossFade3dB"
-        _put(SubElement(element, "effect"), name=name, effectid=effect, effecttype="transition",
-             mediatype=kind)  # fmt: skip
+        described = {"effectid": effect, "effecttype": "transition", "mediatype": kind}
+        _put(SubElement(element, "effect"), name=name, **described)
         return element
 
     def _clip(self, placed: Placed) -> Element:
@@ -121,8 +115,8 @@ def _put(parent: Element, **values: Any) -> None:
 
 def _rate(parent: Element, film: Film) -> None:
     timebase = round(film.rate)
-    _put(SubElement(parent, "rate"), timebase=timebase,
-         ntsc="FALSE" if film.rate == timebase else "TRUE")  # fmt: skip
+    ntsc = "FALSE" if film.rate == timebase else "TRUE"
+    _put(SubElement(parent, "rate"), timebase=timebase, ntsc=ntsc)
 
 
 def _timecode(parent: Element, film: Film) -> None:
@@ -163,8 +157,8 @@ def _event(number: str, placed: Placed, kind: str, shown: tuple[int, int], film:
     inside = frame_of(placed.clip["in_point_ms"], film.rate) - placed.start
     times = (*(inside + frame for frame in shown), *shown)
     reel = placed.clip["media_file_id"][:REEL_LENGTH].upper()
-    told = " ".join(map(film.timecode.text, times))
-    return f"{number}  {reel:8} V     {kind:8} {told}"
+    timecodes = " ".join(map(film.timecode.text, times))
+    return f"{number}  {reel:8} V     {kind:8} {timecodes}"
 
 
 def _names(way: str, reference: ExternalReference) -> list[str]:

@@ -10,7 +10,7 @@ from functools import cache
 from xml.etree.ElementTree import Element, fromstring
 
 from projects.bounds import MAX_CROSS_FADE_MS
-from projects.interchange.terms import ForeignTrack, Piece, Reading, Source, source_at
+from projects.interchange.terms import ForeignTrack, MediaReference, Piece, Reading, reference_at
 from projects.interchange.times import exact_rate, ms_at
 
 Rules = Mapping[str, tuple[str, tuple[str, ...]] | None]
@@ -18,31 +18,31 @@ Rules = Mapping[str, tuple[str, tuple[str, ...]] | None]
 its text is one of these."""
 
 
-def _neutral(*tags: str) -> dict[str, None]:
-    return dict.fromkeys(tags)
+def _neutral(tags: str) -> dict[str, None]:
+    return dict.fromkeys(tags.split())
 
 
-NOTES = _neutral("name", "uuid", "labels", "label", "comments", "logginginfo", "marker", "metadata",
-                 "masterclipid", "ismasterclip", "itemhistory", "bookmark")  # fmt: skip
 FALSE = ("false", "0", "")
 ZERO = ("0", "0.0", "")
-SEQUENCE: Rules = NOTES | _neutral(
-    "duration", "rate", "timecode", "in", "out", "media", "updatebehavior",
-)  # fmt: skip
-MEDIA: Rules = _neutral("video", "audio")
-VIDEO: Rules = _neutral("format", "track")
-AUDIO: Rules = _neutral(
-    "format", "track", "in", "out", "channelcount", "numOutputChannels", "outputs",
-)  # fmt: skip
-TRACK: Rules = _neutral(
-    "name", "enabled", "locked", "outputchannelindex", "clipitem", "transitionitem",
-) | {"generatoritem": ("generator", ())}  # fmt: skip
-CLIP: Rules = NOTES | _neutral(
-    "duration", "rate", "start", "end", "in", "out", "enabled", "file", "filter", "link",
-    "timecode",
-    "sourcetrack", "anamorphic", "pixelaspectratio", "fielddominance", "hidetimecode", "syncoffset",
-    "pproTicksIn", "pproTicksOut", "defaultangle", "colorinfo", "stillframeoffset",
-) | {
+NOTES = _neutral("""
+    name uuid labels label comments logginginfo marker metadata masterclipid ismasterclip
+    itemhistory bookmark
+""")
+SEQUENCE: Rules = NOTES | _neutral("duration rate timecode in out media updatebehavior")
+MEDIA: Rules = _neutral("video audio")
+VIDEO: Rules = _neutral("format track")
+AUDIO: Rules = _neutral("format track in out channelcount numOutputChannels outputs")
+TRACK: Rules = {
+    **_neutral("name enabled locked outputchannelindex clipitem transitionitem"),
+    "generatoritem": ("generator", ()),
+}
+CLIP: Rules = {
+    **NOTES,
+    **_neutral("""
+        duration rate start end in out enabled file filter link timecode sourcetrack anamorphic
+        pixelaspectratio fielddominance hidetimecode syncoffset pproTicksIn pproTicksOut
+        defaultangle colorinfo stillframeoffset
+    """),
     "sequence": ("nested", ()),
     "multiclip": ("nested", ()),
     "subclipinfo": ("subclip", ()),
@@ -51,31 +51,34 @@ CLIP: Rules = NOTES | _neutral(
     "compositemode": ("composite", ("normal",)),
     "alphatype": ("alpha", ("none", "straight")),
     "alphareverse": ("alpha", FALSE),
-}  # fmt: skip
-TRANSITION: Rules = _neutral("rate", "start", "end", "alignment", "cutPointTicks", "effect", "name")
-DISSOLVE: Rules = _neutral(
-    "name", "effectid", "effectcategory", "effecttype", "mediatype", "wipecode", "wipeaccuracy",
-    "duration",
-) | {
+}
+TRANSITION: Rules = _neutral("rate start end alignment cutPointTicks effect name")
+DISSOLVE: Rules = {
+    **_neutral("""
+        name effectid effectcategory effecttype mediatype wipecode wipeaccuracy duration
+    """),
     "startratio": ("transition", ZERO),
     "endratio": ("transition", ("1", "1.0")),
     "reverse": ("transition", FALSE),
-}  # fmt: skip
+}
 DISSOLVES = ("cross dissolve", "cross fade (+3db)", "kgaudiotranscrossfade3db")
 """What ours sounds and looks like: pictures linearly, sounds at equal power."""
 PARAMETERS: Mapping[str, Mapping[str, tuple[str, ...] | None]] = {
     "basic": {
-        "scale": ("100",), "rotation": ("0",), "center": ("0",), "centeroffset": ("0",),
-        "antiflicker": ("0",),
+        **dict.fromkeys(("rotation", "center", "centeroffset", "antiflicker"), ("0",)),
+        "scale": ("100",),
     },
     "opacity": {"opacity": ("100",)},
     "crop": dict.fromkeys(("left", "right", "top", "bottom", "edgefeather"), ("0",)),
     "audiolevels": {"level": ("1",)},
     "audiopan": {"pan": ("0",)},
     "timeremap": {
-        "speed": ("100",), "reverse": FALSE, "variablespeed": FALSE, "frameblending": None,
+        "speed": ("100",),
+        "reverse": FALSE,
+        "variablespeed": FALSE,
+        "frameblending": None,
     },
-}  # fmt: skip
+}
 """Filters, and the values at which they do nothing."""
 
 
@@ -121,7 +124,7 @@ def _sequences(element: Element) -> Iterator[Element]:
 
 
 class _Sequence:
-    """Reads one sequence; files are told once, with any of the clips that play them."""
+    """Reads one sequence; a file is described once, with any of the clips that play it."""
 
     def __init__(self, root: Element, sequence: Element) -> None:
         self.reading = Reading()
@@ -256,38 +259,36 @@ class _Sequence:
         """A clip that is longer or shorter than its source would play at another speed."""
         rate = _rate(shown.element, self._rate)
         played = (shown.end - shown.start) / self._rate
-        told = (_number(shown.element, "out") - _number(shown.element, "in")) / rate
+        declared = (_number(shown.element, "out") - _number(shown.element, "in")) / rate
         slack = 0.001 if rate == self._rate else 1 / min(rate, self._rate)
-        if abs(played - told) > slack:
+        if abs(played - declared) > slack:
             detail = "Its times in the source and on the timeline are not equally long."
             self.reading.refuse("speed", detail, name=name)
 
     def _check_filter(self, element: Element, name: str) -> None:
-        effect = element.find("effect")
         if not _flag(element, "enabled"):
             return
-        kind = _text(effect.find("effectid")) if effect is not None else ""
+        kind = _text(element.find("./effect/effectid"))
         known = PARAMETERS.get(kind)
-        if effect is None or known is None or not all(
-            _does_nothing(each, known, kind) for each in effect.findall("parameter")
-        ):  # fmt: skip
+        parameters = element.findall("./effect/parameter")
+        if known is None or not all(_does_nothing(each, known, kind) for each in parameters):
             what = "speed" if kind == "timeremap" else "effect"
-            told = _text(effect.find("name"), fold=False) if effect is not None else ""
-            self.reading.refuse(what, f"The filter {told or kind} is not held.", name=name)
+            title = _text(element.find("./effect/name"), fold=False) or kind
+            self.reading.refuse(what, f"The filter {title} is not held.", name=name)
 
-    def _source_of(self, file: Element | None, name: str) -> Source:
+    def _source_of(self, file: Element | None, name: str) -> MediaReference:
         if file is None:
-            return source_at("", name)
+            return reference_at("", name)
         key = file.get("id", "")
         if not len(file) and key in self._files:
             file = self._files[key]
         return self._source(file, name)
 
-    def _read_source(self, file: Element, name: str) -> Source:
+    def _read_source(self, file: Element, name: str) -> MediaReference:
         if file.find("mediaSource") is not None:
             self.reading.refuse("generator", "A clip plays a media file.", name=name)
         url = _text(file.find("pathurl"), fold=False)
-        return source_at(url, _text(file.find("name"), fold=False), name)
+        return reference_at(url, _text(file.find("name"), fold=False), name)
 
 
 def _shown(element: Element, before: Beside | None, after: Beside | None) -> Shown:
@@ -321,8 +322,8 @@ def _does_nothing(
         return False
     allowed = known[key]
     value = parameter.find("value")
-    told = [*value] if value is not None and len(value) else [value]
-    return allowed is None or all(_plain(_text(each)) in allowed for each in told)
+    values = [*value] if value is not None and len(value) else [value]
+    return allowed is None or all(_plain(_text(each)) in allowed for each in values)
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Where renders of a project keep their timelines and stretches, until these are old."""
+"""Where a project's renders store their timelines and segments, until these are old."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,29 +16,29 @@ from media.storage import StoredObject, object_storage
 from media.storage.owners import Owner, register
 from projects.models import Project, RenderFolder
 
-KEPT = timedelta(days=14)
-"""Since a stretch was made; what is missing then is made again."""
-PLANS_KEPT = timedelta(days=2)
+SEGMENT_MAX_AGE = timedelta(days=14)
+"""Of a render segment; what is missing then is made again."""
+TIMELINE_MAX_AGE = timedelta(days=2)
 """Since a timeline was put there: longer than the job that names it can wait and run."""
 SWEPT_EVERY = timedelta(days=1)
-MAX_PLANS = 500
+MAX_TIMELINES = 500
 """Timelines of one user that wait to be rendered, or to be swept."""
-MAX_PLAN_BYTES = 4 * 1024**2
+MAX_STORED_BYTES = 4 * 1024**2
 PLAN = "timeline-"
 
 FOLDERS_AT_ONCE = 20
 
 
-class TooManyPlansProblem(Problem):
+class TooManyRendersProblem(Problem):
     """The timelines of the user's renders take all the room that there is for them."""
 
     status_code = 409
     default_code = "too_many_renders"
-    default_detail = f"At most {MAX_PLANS} renders can be asked for in two or three days."
+    default_detail = f"At most {MAX_TIMELINES} renders can be asked for in two or three days."
 
 
-class PlanTooLargeProblem(Problem):
-    """The timeline with its captions is too long to be kept for a render."""
+class StoredTimelineTooLargeProblem(Problem):
+    """The timeline with its captions is too long to be stored for a render."""
 
     status_code = 422
     default_code = "timeline_too_large"
@@ -51,16 +51,16 @@ def folder_of(user_id: UUID, project_id: UUID) -> str:
 
 
 def timeline_key(project: Project, name: str) -> str:
-    """Where a timeline is kept."""
+    """Where a timeline is stored."""
     return f"{folder_of(project.user_id, project.pk)}{PLAN}{name}.json"
 
 
-def stretch_key(project: Project, name: str) -> str:
-    """Where a stretch is kept."""
+def segment_key(project: Project, name: str) -> str:
+    """Where a render segment is stored."""
     return f"{folder_of(project.user_id, project.pk)}{name}.stretch"
 
 
-def enter(project: Project) -> None:
+def schedule_sweep(project: Project) -> None:
     """Have the folder swept from tomorrow on, for something will be in it."""
     RenderFolder.objects.update_or_create(
         project_id=project.pk,
@@ -68,23 +68,23 @@ def enter(project: Project) -> None:
     )
 
 
-def keep_plan(project: Project, name: str, content: bytes) -> None:
+def store_timeline(project: Project, name: str, content: bytes) -> None:
     """Store a timeline under its name.
 
-    Raises ``PlanTooLargeProblem`` and ``TooManyPlansProblem``.
+    Raises ``StoredTimelineTooLargeProblem`` and ``TooManyRendersProblem``.
     """
-    if len(content) > MAX_PLAN_BYTES:
-        raise PlanTooLargeProblem
+    if len(content) > MAX_STORED_BYTES:
+        raise StoredTimelineTooLargeProblem
     with transaction.atomic():
-        enter(project)
+        schedule_sweep(project)
         RenderFolder.objects.filter(pk=project.pk).update(plans=F("plans") + 1)
         of_user = RenderFolder.objects.filter(user_id=project.user_id)
-        if of_user.aggregate(plans=Sum("plans"))["plans"] > MAX_PLANS:
-            raise TooManyPlansProblem
+        if of_user.aggregate(plans=Sum("plans"))["plans"] > MAX_TIMELINES:
+            raise TooManyRendersProblem
     object_storage().write(timeline_key(project, name), content, "application/json")
 
 
-def kept_keys(project: Project) -> set[str]:
+def stored_keys(project: Project) -> set[str]:
     """What is in the folder."""
     found = object_storage().objects(folder_of(project.user_id, project.pk))
     return {one.key for one in found}
@@ -97,10 +97,10 @@ def due() -> QuerySet[RenderFolder]:
 
 def sweep() -> int:
     """Remove what is old in some folders, and all in those of deleted projects."""
-    return sum(_swept(folder) for folder in due().order_by("sweep_at")[:FOLDERS_AT_ONCE])
+    return sum(_sweep_folder(folder) for folder in due().order_by("sweep_at")[:FOLDERS_AT_ONCE])
 
 
-def _swept(folder: RenderFolder) -> int:
+def _sweep_folder(folder: RenderFolder) -> int:
     there = Project.objects.filter(pk=folder.project_id).exists()
     now = timezone.now()
     found = object_storage().objects(folder_of(folder.user_id, folder.project_id))
@@ -108,7 +108,8 @@ def _swept(folder: RenderFolder) -> int:
     old = [
         one.key
         for one in found
-        if not there or one.modified_at < now - (PLANS_KEPT if one.key in plans else KEPT)
+        if not there
+        or one.modified_at < now - (TIMELINE_MAX_AGE if one.key in plans else SEGMENT_MAX_AGE)
     ]
     removed = remove_objects(old)
     # Where somebody has entered it meanwhile, it is not due any more.
@@ -121,7 +122,7 @@ def _swept(folder: RenderFolder) -> int:
 
 
 def register_owner() -> None:
-    """Called once, when Django is ready; who writes stretches is for the room above to say."""
+    """Called once, when Django is ready; who writes segments is for the room above to say."""
     register(Owner("renders", names_of))
 
 
@@ -132,7 +133,7 @@ def names_of(objects: Sequence[StoredObject]) -> Mapping[str, None]:
         with suppress(ValueError):
             folders[one.key] = UUID(one.key.split("/")[3])
     there = set(Project.objects.filter(pk__in=set(folders.values())).values_list("user_id", "pk"))
-    before = timezone.now() - KEPT - SWEPT_EVERY
+    before = timezone.now() - SEGMENT_MAX_AGE - SWEPT_EVERY
     beginnings = {folder_of(*project) for project in there}
     return {
         one.key: None

@@ -44,15 +44,15 @@ class FilmTooLargeProblem(Problem):
         )
 
 
-def refuse_impossible(kept: Snapshot, output: Output) -> None:
+def refuse_impossible(snapshot: Snapshot, output: Output) -> None:
     """Refuse what no engine could make, or none in time.
 
     Raises ``NothingToHearProblem``, ``NothingToShowProblem``, ``PicturesTooLargeProblem``,
     ``FilmTooLargeProblem``.
     """
-    refuse_too_large(kept.duration_ms, output)
+    refuse_too_large(snapshot.duration_ms, output)
     if output.format is Format.M4A:
-        if not kept.is_heard:
+        if not snapshot.is_heard:
             raise NothingToHearProblem
         if output.captions is not Captions.NONE:
             raise NothingToShowProblem

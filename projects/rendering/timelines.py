@@ -1,10 +1,10 @@
-"""The timeline as it is when somebody asks for a render, kept under its hash until it is done."""
+"""The timeline as it is when somebody asks for a render, stored under its hash until it is done."""
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from auteur.api.problems import Problem
@@ -23,6 +23,7 @@ from gpu_tasks.render.contract import (
     Timeline,
     Track,
 )
+from gpu_tasks.render.contract.segments import plan_render
 from media.access import media_of
 from media.models import MediaFile, MediaStatus
 from media.storage import object_storage
@@ -31,13 +32,16 @@ from projects.documents import MAX_TIME_MS
 from projects.interchange.times import NTSC_TIMEBASES
 from projects.models import Project
 from projects.rendering import folders
+from projects.timeline.content import Clip as EdlClip
 from projects.timeline.content import (
+    Document,
     all_clips,
     duration_of,
     effect_of,
     end_of,
     speed_permille,
 )
+from projects.timeline.content import Track as EdlTrack
 from projects.timeline.dividing import undivided
 from projects.timeline.effects import KNOWN
 
@@ -86,6 +90,19 @@ class Snapshot:
     ignored_effects: list[str]
 
 
+@dataclass(frozen=True)
+class RenderInputs:
+    """Keys of the render segments that are there and to be made, and of sources.
+
+    A source is None where no segment to be made plays it.
+    """
+
+    timeline: Timeline
+    sources: list[str | None]
+    ready: list[str]
+    made: list[str]
+
+
 def length_of(project: Project) -> int:
     """Milliseconds of the timeline; raises ``EmptyTimelineProblem``, ``TimelineTooLongProblem``.
 
@@ -96,10 +113,10 @@ def length_of(project: Project) -> int:
     return _possible(found["settings"]["duration_ms"])
 
 
-def look(
+def take_snapshot(
     project: Project, *, with_captions: bool, count: Callable[[int], object] = int
 ) -> tuple[Snapshot, bytes]:
-    """What a render of the project's timeline is, and the timeline as it would be kept.
+    """What a render of the project's timeline is, and the timeline as it would be stored.
 
     ``count`` is told how much work it will be (``WORK_OF_A_CLIP``) and may refuse it. Raises
     ``EmptyTimelineProblem``, ``ClipsOfflineProblem``, ``TimelineTooLongProblem``,
@@ -112,7 +129,7 @@ def look(
     content = timeline.model_dump_json().encode()
     clips = [clip for clip in all_clips(document["tracks"]) if not clip["deleted"]]
     effects = {effect["type"] for clip in clips for effect in clip["effects"]}
-    told = Snapshot(
+    snapshot = Snapshot(
         name=hashlib.sha1(content, usedforsecurity=False).hexdigest(),
         version=document["version"],
         duration_ms=timeline.duration_ms,
@@ -121,20 +138,39 @@ def look(
         media_ids=sorted(media),
         ignored_effects=sorted(effects - KNOWN.keys()),
     )
-    return told, content
+    return snapshot, content
 
 
-def _work(document: Mapping[str, Any]) -> int:
+def _work(document: Document) -> int:
     """In words: those of the transcript, and its clips as so many each."""
-    segments = document.get("transcript", {}).get("segments", ())
+    segments = document["transcript"]["segments"] if "transcript" in document else []
     words = sum(max(1, len(segment["words"])) for segment in segments)
     return words + WORK_OF_A_CLIP * sum(len(track["clips"]) for track in document["tracks"])
 
 
-def kept(project: Project, name: str) -> Timeline:
-    """The timeline that was kept under a name; raises ``ObjectMissingError``."""
+def load(project: Project, name: str) -> Timeline:
+    """The timeline stored under a name; raises ``ObjectMissingError``."""
     content = object_storage().read(folders.timeline_key(project, name), MAX_TIMELINE_BYTES)
     return Timeline.model_validate_json(content)
+
+
+def inputs_of(project: Project, *, timeline: str, output: Output) -> RenderInputs:
+    """What a render of the timeline stored under a name reads; raises ``ObjectMissingError``."""
+    folders.schedule_sweep(project)
+    stored = load(project, timeline)
+    segments = plan_render(stored, output).segments
+    keys = {name: folders.segment_key(project, name) for name in segments}
+    ready = folders.stored_keys(project)
+    missing = [name for name, key in keys.items() if key not in ready]
+    played = {piece.source for name in missing for piece in segments[name].pieces}
+    return RenderInputs(
+        timeline=stored,
+        sources=[
+            source.id if place in played else None for place, source in enumerate(stored.sources)
+        ],
+        ready=[key for key in keys.values() if key in ready],
+        made=[keys[name] for name in missing],
+    )
 
 
 def output_of(parameters: Mapping[str, Any]) -> Output:
@@ -154,7 +190,7 @@ def output_of(parameters: Mapping[str, Any]) -> Output:
     )
 
 
-def _read(project: Project, *, with_captions: bool) -> dict[str, Any]:
+def _read(project: Project, *, with_captions: bool) -> Document:
     wanted = {"tracks": 1, "version": 1, **({"transcript": 1} if with_captions else {})}
     document = edl.find(project_id=project.pk, user_id=project.user_id, fields=wanted)
     _possible(duration_of(document["tracks"]))
@@ -169,7 +205,7 @@ def _possible(duration_ms: int) -> int:
     return duration_ms
 
 
-def _media_of(user_id: UUID, tracks: Sequence[Mapping[str, Any]]) -> dict[str, MediaFile]:
+def _media_of(user_id: UUID, tracks: list[EdlTrack]) -> dict[str, MediaFile]:
     """The media that the clips show, all of it."""
     clips = [clip for clip in all_clips(tracks) if not clip["deleted"]]
     ids = {clip["media_file_id"] for clip in clips}
@@ -182,7 +218,7 @@ def _media_of(user_id: UUID, tracks: Sequence[Mapping[str, Any]]) -> dict[str, M
 
 
 def _timeline(
-    document: Mapping[str, Any], media: Mapping[str, MediaFile], *, with_captions: bool
+    document: Document, media: Mapping[str, MediaFile], *, with_captions: bool
 ) -> Timeline:
     places = {media_id: place for place, media_id in enumerate(sorted(media))}
     detached = _detached(document["tracks"])
@@ -200,9 +236,7 @@ def _timeline(
     )
 
 
-def _track(
-    track: Mapping[str, Any], media: Mapping[str, MediaFile], places: Mapping[str, int]
-) -> Track:
+def _track(track: EdlTrack, media: Mapping[str, MediaFile], places: Mapping[str, int]) -> Track:
     live = [clip for clip in track["clips"] if not clip["deleted"]]
     clips = []
     for clip in undivided(sorted(live, key=lambda one: (one["start_ms"], end_of(one)))):
@@ -212,7 +246,7 @@ def _track(
     return Track(shows=track["type"] == "video", clips=tuple(clips))
 
 
-def _detached(tracks: Iterable[Mapping[str, Any]]) -> dict[str, list[Span]]:
+def _detached(tracks: Iterable[EdlTrack]) -> dict[str, list[Span]]:
     """When audio tracks play a media file: a film's sound is heard from there, not twice.
 
     The spans of each are in order, and those that meet are one.
@@ -230,7 +264,7 @@ def _detached(tracks: Iterable[Mapping[str, Any]]) -> dict[str, list[Span]]:
     return played
 
 
-def _clip(clip: Mapping[str, Any], source: int, *, sounds: bool) -> Clip:
+def _clip(clip: EdlClip, source: int, *, sounds: bool) -> Clip:
     gain = _number(clip, "gain", "db", MIN_GAIN_DB)
     fade_in_ms, before_ms = _fade(clip, "fade_in")
     fade_out_ms, behind_ms = _fade(clip, "fade_out")
@@ -249,16 +283,17 @@ def _clip(clip: Mapping[str, Any], source: int, *, sounds: bool) -> Clip:
     )
 
 
-def _fade(clip: Mapping[str, Any], kind: str) -> tuple[int, int]:
+def _fade(clip: EdlClip, kind: str) -> tuple[int, int]:
     """How long it is, and how much of it lies outside the clip."""
-    length, outside = (
-        int(min(MAX_TIME_MS, _number(clip, kind, name, 0.0)))
-        for name in ("duration_ms", "offset_ms")
-    )
+    length = int(min(MAX_TIME_MS, _number(clip, kind, "duration_ms", 0.0)))
+    outside = int(min(MAX_TIME_MS, _number(clip, kind, "offset_ms", 0.0)))
     return length, outside if outside < length else 0
 
 
-def _number(clip: Mapping[str, Any], kind: str, name: str, least: float) -> float:
+Parameter = Literal["db", "duration_ms", "offset_ms"]
+
+
+def _number(clip: EdlClip, kind: str, name: Parameter, least: float) -> float:
     """A parameter of an effect; 0 where there is none that is a number, as in old documents."""
     effect = effect_of(clip["effects"], kind)
     value = effect.get(name) if effect else None
@@ -267,7 +302,7 @@ def _number(clip: Mapping[str, Any], kind: str, name: str, least: float) -> floa
     return max(least, float(value))
 
 
-def _cues(document: Mapping[str, Any]) -> list[Cue]:
+def _cues(document: Document) -> list[Cue]:
     found = captions.cues_of(captions.words_of(document, "timeline"))
     cues = sorted((cue.start_ms, cue.end_ms, cue.text) for cue in found)[:MAX_CUES]
     return [

@@ -1,4 +1,4 @@
-"""What an edit has changed: found by comparison, applied, and told to MongoDB and to clients.
+"""What an edit has changed: found by comparison, applied, and written for MongoDB and clients.
 
 A change sets the value at a path, or takes elements out of an array and puts others in. It is a
 plain dict that BSON can hold: the inverse changes of an edit are its step on the undo stack. All
@@ -6,17 +6,11 @@ indexes hold for one version of the document, which every write names.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from projects.timeline.content import Content
-
-Change = dict[str, Any]
-"""``{"path", "value"}`` or ``{"path", "remove": [indexes], "insert": [[index, value]]}``.
-
-``remove`` counts in the old array, ``insert`` in the new one. Paths are dotted.
-"""
+from projects.timeline.content import Change, Content
 
 TRACKS = "tracks"
 SEGMENTS = "transcript.segments"
@@ -28,8 +22,8 @@ MAX_TARGETED = 200
 class Difference:
     """The changes between two contents, forwards and backwards."""
 
-    there: list[Change] = field(default_factory=list)
-    back: list[Change] = field(default_factory=list)
+    forward: list[Change] = field(default_factory=list)
+    inverse: list[Change] = field(default_factory=list)
 
 
 def between(before: Content, after: Content) -> Difference:
@@ -53,7 +47,7 @@ def _compare(before: Any, after: Any, at: Paths, found: Difference) -> None:
         else:
             _compare_others(before, after, at, found)
     elif type(before) is not type(after) or before != after:
-        _found(found, at, {"value": after}, {"value": before})
+        _set_value(found, at, before, after)
 
 
 def _compare_pairs(
@@ -65,14 +59,14 @@ def _compare_pairs(
         paths = (f"{at[0]}.{key}", f"{at[1]}.{key}")
         if type(old) is type(new) is int:  # times, which a cut moves by the thousand
             if old != new:
-                _found(found, paths, {"value": new}, {"value": old})
+                _set_value(found, paths, old, new)
         else:
             _compare(old, new, paths, found)
 
 
-def _found(found: Difference, at: Paths, there: Change, back: Change) -> None:
-    found.there.append({"path": at[1], **there})
-    found.back.append({"path": at[0], **back})
+def _set_value(found: Difference, at: Paths, before: Any, after: Any) -> None:
+    found.forward.append({"path": at[1], "value": after})
+    found.inverse.append({"path": at[0], "value": before})
 
 
 def _compare_others(before: list[Any], after: list[Any], at: Paths, found: Difference) -> None:
@@ -80,14 +74,15 @@ def _compare_others(before: list[Any], after: list[Any], at: Paths, found: Diffe
     old, new = _names(before), _names(after)
     if old is None or new is None or [n for n in old if n in new] != [n for n in new if n in old]:
         if before != after:
-            _found(found, at, {"value": after}, {"value": before})
+            _set_value(found, at, before, after)
         return
     gone = [index for name, index in old.items() if name not in new]
     come = [index for name, index in new.items() if name not in old]
     if gone or come:
-        there = {"remove": gone, "insert": [[index, after[index]] for index in come]}
-        back = {"remove": come, "insert": [[index, before[index]] for index in gone]}
-        _found(found, at, there, back)
+        inserted = [[index, after[index]] for index in come]
+        found.forward.append({"path": at[1], "remove": gone, "insert": inserted})
+        restored = [[index, before[index]] for index in gone]
+        found.inverse.append({"path": at[0], "remove": come, "insert": restored})
     for name, index in new.items():
         if name in old and before[old[name]] is not after[index]:
             paths = (f"{at[0]}.{old[name]}", f"{at[1]}.{index}")
@@ -243,11 +238,11 @@ def _value_at(content: Content, path: str) -> Any:
 
 
 def as_json_patch(changes: Sequence[Change]) -> list[dict[str, Any]]:
-    """The changes as RFC 6902 tells them."""
+    """The changes as RFC 6902 writes them."""
     return [operation for change in changes for operation in _operations(change)]
 
 
-def _operations(change: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _operations(change: Change) -> Iterator[dict[str, Any]]:
     pointer = "/" + change["path"].replace(".", "/")
     if "value" in change:
         yield {"op": "replace", "path": pointer, "value": change["value"]}

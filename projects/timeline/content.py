@@ -1,4 +1,7 @@
-"""What edits work on: tracks and segments as plain values that are shared and never mutated.
+"""What edits work on: an EDL as plain values, which are shared and never mutated.
+
+What they hold is checked by `projects.timeline.shape`; the types here say the same to mypy, and a
+test compares the two. What need not be there is stored only where it says something.
 
 An edit makes new lists and dicts for what it changes and keeps the rest, so that what has changed
 is found by identity. Segments that an edit does not need stand as ``{"id": …}`` alone.
@@ -6,16 +9,165 @@ is found by identity. Segments that an edit does not need stand as ``{"id": …}
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import datetime
+from typing import Any, NotRequired, Required, TypedDict, TypeVar, cast
 
 from gpu_tasks.runtime.errors import AuteurError
 
-Clip = Mapping[str, Any]
-Track = Mapping[str, Any]
-Segment = Mapping[str, Any]
-Effect = Mapping[str, Any]
-
 PERMILLE = 1000
+
+
+class Effect(TypedDict, total=False):
+    """Of a clip; one that is known has some of these parameters, a client's own has others."""
+
+    type: Required[str]
+    rate: float
+    duration_ms: int
+    offset_ms: int
+    db: float
+
+
+class OriginRecord(TypedDict):
+    """What a clip was before any of it was deleted."""
+
+    id: str
+    duration_ms: int
+    in_point_ms: int
+    out_point_ms: int
+    effects: NotRequired[list[Effect]]
+
+
+class CutRecord(TypedDict):
+    """How a clip was deleted."""
+
+    mode: str
+    segment_id: str | None
+    start_ms: NotRequired[int]
+    in_point_ms: NotRequired[int]
+    out_point_ms: NotRequired[int]
+    lead_ms: NotRequired[int]
+    closed_ms: NotRequired[int]
+    origin: NotRequired[OriginRecord]
+
+
+class Clip(TypedDict):
+    """A stretch of a media file on a track."""
+
+    id: str
+    media_file_id: str
+    track_id: str
+    start_ms: int
+    duration_ms: int
+    in_point_ms: int
+    out_point_ms: int
+    effects: list[Effect]
+    deleted: bool
+    cut: NotRequired[CutRecord]
+    offline: NotRequired[bool]
+
+
+class Track(TypedDict):
+    """Clips in no order."""
+
+    id: str
+    type: str
+    name: str
+    clips: list[Clip]
+
+
+class Word(TypedDict):
+    """One spoken word, in the media's times."""
+
+    word: str
+    start_ms: int
+    end_ms: int
+    confidence: float
+    edited_word: NotRequired[str]
+    deleted: NotRequired[bool]
+
+
+class Segment(TypedDict):
+    """What one speaker said without a pause, in the media's times."""
+
+    id: str
+    media_file_id: str
+    speaker: str
+    start_ms: int
+    end_ms: int
+    text: str
+    words: list[Word]
+    deleted: bool
+    edited_text: str | None
+    language: NotRequired[str]
+
+
+class Transcript(TypedDict):
+    """What is said in the project's media."""
+
+    generated_at: datetime | None
+    segments: list[Segment]
+
+
+class Resolution(TypedDict):
+    """Pixels."""
+
+    width: int
+    height: int
+
+
+class Settings(TypedDict):
+    """Of a timeline."""
+
+    resolution: Resolution
+    frame_rate: float
+    duration_ms: int
+
+
+class Change(TypedDict):
+    """The value at a dotted path, or elements taken out of the array there and others put in.
+
+    ``remove`` counts in the old array; ``insert``, pairs of index and value, in the new one.
+    """
+
+    path: str
+    value: NotRequired[Any]
+    remove: NotRequired[list[int]]
+    insert: NotRequired[list[list[Any]]]
+
+
+class StepEdit(TypedDict):
+    """What undo or redo does."""
+
+    kind: str
+    changes: list[Change]
+
+
+class Step(TypedDict):
+    """One step of the undo or redo stack; of most reads only its ``bytes``."""
+
+    edit: NotRequired[StepEdit]
+    bytes: int
+    created_at: NotRequired[datetime]
+
+
+class Document(TypedDict, total=False):
+    """An EDL's document, as far as it was read."""
+
+    project_id: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    settings: Settings
+    tracks: list[Track]
+    transcript: Transcript
+    transcript_bytes: int
+    undo_stack: list[Step]
+    redo_stack: list[Step]
+    applied_jobs: list[str]
+
+
+Value = TypeVar("Value", bound=Mapping[str, object])
+Item = TypeVar("Item")
 
 
 class EditError(AuteurError):
@@ -34,13 +186,17 @@ class Content:
     segments: list[Segment]
 
     def with_tracks(self, tracks: list[Track]) -> "Content":
-        """The same with other tracks."""
         return replace(self, tracks=tracks)
 
 
-def replaced(items: list[Any], index: int, new: Any) -> list[Any]:
+def replaced(items: list[Item], index: int, new: Item) -> list[Item]:
     """The list with another item in the place of one."""
     return [*items[:index], new, *items[index + 1 :]]
+
+
+def without(value: Value, *names: str) -> Value:
+    """The value without fields that need not be there."""
+    return cast(Value, {name: each for name, each in value.items() if name not in names})
 
 
 def all_clips(tracks: Iterable[Track]) -> Iterator[Clip]:
@@ -51,7 +207,7 @@ def all_clips(tracks: Iterable[Track]) -> Iterator[Clip]:
 
 def end_of(clip: Clip) -> int:
     """Where it ends on the timeline."""
-    return int(clip["start_ms"] + clip["duration_ms"])
+    return clip["start_ms"] + clip["duration_ms"]
 
 
 def duration_of(tracks: Iterable[Track]) -> int:
@@ -73,7 +229,7 @@ def speed_permille(effects: Iterable[Effect]) -> int:
 def cross_fade_ms(clip: Clip) -> int:
     """By how much it may overlap the clip before it."""
     effect = effect_of(clip["effects"], "cross_fade")
-    return int(effect["duration_ms"]) if effect else 0
+    return effect["duration_ms"] if effect else 0
 
 
 def on_timeline(source_ms: int, permille: int) -> int:

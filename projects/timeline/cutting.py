@@ -8,9 +8,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import Any
 
 from projects.timeline.content import Clip, EditError, cross_fade_ms, end_of
+from projects.timeline.dividing import Span, new_id
 from projects.timeline.lanes import Closing, Lane, closed, closing_of, free_from
 from projects.timeline.origins import (
     Deletion,
@@ -18,12 +18,12 @@ from projects.timeline.origins import (
     Laid,
     Origin,
     Run,
+    cut_of,
     deletion_of,
     laid,
     origin_of,
     whole,
 )
-from projects.timeline.placing import Span, new_id
 from projects.timeline.rules import overlaps_of
 
 
@@ -72,7 +72,7 @@ def bring_back(
 
 def mode_of(ghost: Clip, mode: str | None) -> str:
     """How it comes back: by the mode asked for, or as it went."""
-    return mode or (ghost.get("cut") or {}).get("mode") or "gap"
+    return mode or deletion_of(ghost, 0).mode
 
 
 def asked_of(ghost: Clip) -> Span:
@@ -184,7 +184,7 @@ def _lay(lane: Lane, run: Run, keys: Sequence[int]) -> list[tuple[Deletion | Non
         if deletion is None:
             clip = origin.part(span, name)
         elif before is not None and _stays(before, span, deletion):
-            clip = dict(before)
+            clip = before
         else:
             ghost = origin.ghost(span, name, deletion)
             clip = _closed(ghost, _closing(lane, origin, span, faded))
@@ -224,8 +224,8 @@ def _stays(ghost: Clip, span: Span, deletion: Deletion) -> bool:
     return bool(ghost["deleted"] and _span_of(ghost) == span and same)
 
 
-def _closed(ghost: Clip, closing: Closing) -> dict[str, Any]:
-    return closed(ghost, closing) if ghost["cut"]["mode"] == "ripple" else dict(ghost)
+def _closed(ghost: Clip, closing: Closing) -> Clip:
+    return closed(ghost, closing) if ghost["cut"]["mode"] == "ripple" else ghost
 
 
 def _closing(lane: Lane, origin: Origin, span: Span, faded: Faded) -> Closing:
@@ -317,8 +317,7 @@ def _bring_elsewhere(lane: Lane, key: int, still: Sequence[Span], mode: str) -> 
             reach = list(accumulate(row.ends_before(len(row.keys)), max))
             at = free_from(row.starts, reach, at)
             lane.move(at, ghost["duration_ms"])
-        cut = {"segment_id": None, **(ghost.get("cut") or {}), "mode": "gap"}
-        lane.lay(part, {**ghost, "start_ms": at, "cut": cut})
+        lane.lay(part, {**ghost, "start_ms": at, "cut": {**cut_of(ghost), "mode": "gap"}})
         bring_back(lane, part)
 
 

@@ -1,9 +1,17 @@
 """A clip divided into parts, and parts that are one clip again: nothing is lost between them."""
 
+import uuid
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from projects.timeline.content import PERMILLE, Clip, Effect, effect_of, end_of, speed_permille
+
+Span = tuple[int, int]
+"""Milliseconds of the source: from, to."""
+
+
+def new_id() -> str:
+    """An id for a clip or a track."""
+    return str(uuid.uuid4())
 
 
 def lengths(source_ms: int, permille: int) -> tuple[int, int]:
@@ -77,6 +85,41 @@ def _share(effect: Effect, outside_ms: int) -> Effect | None:
     return {**effect, "offset_ms": offset + outside_ms} if length > offset + outside_ms else None
 
 
+def part_of(clip: Clip, span: Span, start_ms: int, clip_id: str, *, duration_ms: int) -> Clip:
+    """A stretch of a clip's source as a clip, lying where it lay in the whole.
+
+    A fade goes on in each part that it reaches.
+    """
+    first = span[0] == clip["in_point_ms"]
+    before = start_ms - clip["start_ms"]
+    is_last = span[1] == clip["out_point_ms"]
+    behind = 0 if is_last else clip["duration_ms"] - before - duration_ms
+    effects = shares(clip["effects"], before_ms=before, behind_ms=behind, first=first)
+    return {
+        **clip,
+        "id": clip_id,
+        "start_ms": start_ms,
+        "duration_ms": duration_ms,
+        "in_point_ms": span[0],
+        "out_point_ms": span[1],
+        "effects": effects,
+    }
+
+
+def halves(clip: Clip, offset_ms: int, new_clip_id: str) -> tuple[Clip, Clip] | None:
+    """The two parts of a clip that is divided; together as long as it, and touching."""
+    found = division(clip, offset_ms)
+    if found is None:
+        return None
+    length, at = found[0], clip["in_point_ms"] + found[1]
+    rest, start = clip["duration_ms"] - length, clip["start_ms"] + length
+    before, behind = (clip["in_point_ms"], at), (at, clip["out_point_ms"])
+    return (
+        part_of(clip, before, clip["start_ms"], clip["id"], duration_ms=length),
+        part_of(clip, behind, start, new_clip_id, duration_ms=rest),
+    )
+
+
 def undivided(clips: Iterable[Clip]) -> Iterator[Clip]:
     """Clips of a track, in order of time, those that have only been divided being one again."""
     whole: Clip | None = None
@@ -89,7 +132,7 @@ def undivided(clips: Iterable[Clip]) -> Iterator[Clip]:
         yield whole
 
 
-def joined_with(left: Clip, right: Clip) -> dict[str, Any] | None:
+def joined_with(left: Clip, right: Clip) -> Clip | None:
     """The clip that would be divided into these two, if there is one.
 
     Its length may not fit its source: several parts may together be off by more than one is.
@@ -108,8 +151,8 @@ def joined_with(left: Clip, right: Clip) -> dict[str, Any] | None:
     if not _same(right, shares(effects, before_ms=left["duration_ms"], behind_ms=0, first=False)):
         return None
     duration = left["duration_ms"] + right["duration_ms"]
-    times = {"duration_ms": duration, "out_point_ms": right["out_point_ms"]}
-    return {**left, **times, "effects": effects}
+    joined: Clip = {**left, "duration_ms": duration, "out_point_ms": right["out_point_ms"]}
+    return {**joined, "effects": effects}
 
 
 def _same(clip: Clip, effects: list[Effect]) -> bool:

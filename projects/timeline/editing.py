@@ -18,7 +18,7 @@ from auteur.api.problems import NotFoundProblem, Problem
 from projects import edl
 from projects.timeline import changes as changing
 from projects.timeline import history, patching, rules
-from projects.timeline.content import Content, EditError, Segment, Track
+from projects.timeline.content import Content, EditError
 from projects.timeline.draft import Draft
 from projects.timeline.history import Way
 from projects.timeline.operations import Operation
@@ -55,13 +55,13 @@ class NothingToRedoProblem(Problem):
 
 def replace(*, project_id: UUID, user_id: UUID, versions: Versions, document: EdlShape) -> Edited:
     """Put other tracks in the place of all, and another transcript if one is given."""
-    told = document.transcript
-    needs = Needs(tracks=True, transcript=told is not None)
-    tracks: list[Track] = [track.stored() for track in document.tracks]
-    segments: list[Segment] = [segment.stored() for segment in told.segments] if told else []
+    transcript = document.transcript
+    needs = Needs(tracks=True, transcript=transcript is not None)
+    tracks = [track.stored() for track in document.tracks]
+    segments = [segment.stored() for segment in transcript.segments] if transcript else []
 
     def change(content: Content) -> Content:
-        return Content(tracks, segments if told else content.segments)
+        return Content(tracks, segments if transcript else content.segments)
 
     return edit(
         project_id=project_id, user_id=user_id, versions=versions, needs=needs, change=change

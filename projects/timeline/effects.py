@@ -5,7 +5,8 @@ for. Clients keep what is theirs alone under names of their own, ``x_…``.
 """
 
 import re
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self, cast
 
 import bson
 from pydantic import (
@@ -23,6 +24,7 @@ from pydantic_core import PydanticCustomError
 from gpu_tasks.render.contract import MAX_GAIN_DB, MIN_GAIN_DB
 from projects.bounds import MAX_CROSS_FADE_MS, MAX_RATE, MIN_RATE
 from projects.documents import MAX_EFFECT_BYTES, MAX_EFFECTS, MAX_TIME_MS
+from projects.timeline import content
 from projects.timeline.content import PERMILLE
 
 MAX_NUMBER = 2**53
@@ -143,9 +145,7 @@ class OwnEffect(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    type: Annotated[
-        str, AfterValidator(_own), Field(json_schema_extra={"pattern": _OWN_NAME}),
-    ]  # fmt: skip
+    type: Annotated[str, AfterValidator(_own), Field(json_schema_extra={"pattern": _OWN_NAME})]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -189,6 +189,11 @@ Effect = Annotated[
     | Annotated[OwnEffect, Tag(_tag(OWN))],
     Discriminator(_kind),
 ]
+
+
+def stored_effects(effects: Iterable[Effect]) -> list[content.Effect]:
+    """As MongoDB holds them."""
+    return [cast(content.Effect, effect.model_dump()) for effect in effects]
 
 
 def _of_different_types(effects: list[Effect]) -> list[Effect]:

@@ -6,10 +6,10 @@ the versions without it, and each is written down anew as what lies between the 
 with it.
 """
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 import bson
@@ -18,13 +18,12 @@ from django.utils import timezone
 from projects.documents import MAX_STACK_BYTES, MAX_TRANSCRIPT_BYTES, MAX_UNDO_DEPTH
 from projects.edl import EdlTooLargeProblem, Update, find
 from projects.timeline import changes as changing
-from projects.timeline.content import Content, Segment
+from projects.timeline.content import Change, Content, Segment, Step, StepEdit
 
 CHANGES = "changes"
 """The kind of step whose edit is a list of `projects.timeline.changes`."""
 
 Segments = list[Segment]
-Step = Mapping[str, Any]
 Way = Literal["edit", "undo", "redo"]
 
 
@@ -37,11 +36,10 @@ class Stacks:
 
     @property
     def depths(self) -> tuple[int, int]:
-        """How many edits can be undone, and redone."""
         return len(self.undo), len(self.redo)
 
 
-def recorded(stacks: Stacks, inverse: Mapping[str, Any], way: Way) -> tuple[Update, Stacks]:
+def recorded(stacks: Stacks, inverse: StepEdit, way: Way) -> tuple[Update, Stacks]:
     """The update that keeps the inverse of what is done, and the stacks after it.
 
     An ``edit`` goes on the undo stack and empties the other; ``undo`` takes its step from the undo
@@ -49,7 +47,7 @@ def recorded(stacks: Stacks, inverse: Mapping[str, Any], way: Way) -> tuple[Upda
     ``EdlTooLargeProblem``.
     """
     size = len(bson.encode(inverse))
-    step = {"edit": inverse, "bytes": size, "created_at": timezone.now()}
+    step: Step = {"edit": inverse, "bytes": size, "created_at": timezone.now()}
     if size > MAX_STACK_BYTES:
         raise EdlTooLargeProblem("The edit is too large to be kept for undo.")
     to, other = ("redo", "undo") if way == "undo" else ("undo", "redo")
@@ -70,15 +68,14 @@ def _newest(steps: Sequence[Step]) -> Sequence[Step]:
     return steps[-min(max(fitting, 1), MAX_UNDO_DEPTH) :]
 
 
-def last_step(
-    *, project_id: UUID, user_id: UUID, way: Way
-) -> tuple[int, list[changing.Change] | None]:
+def last_step(*, project_id: UUID, user_id: UUID, way: Way) -> tuple[int, list[Change] | None]:
     """The EDL's version, and the changes that undo or redo makes, if there is a step."""
     stack = f"{way}_stack"
-    wanted = {"version": 1, f"slice__{stack}": -1}
+    wanted = {"version": 1, stack: {"$slice": -1}}
     found = find(project_id=project_id, user_id=user_id, fields=wanted)
-    step = found[stack][0]["edit"] if found[stack] else {}
-    return found["version"], step["changes"] if step.get("kind") == CHANGES else None
+    steps = found["undo_stack"] if way == "undo" else found["redo_stack"]
+    edit = steps[0]["edit"] if steps else None
+    return found["version"], edit["changes"] if edit and edit.get("kind") == CHANGES else None
 
 
 def carried(
@@ -116,7 +113,7 @@ def _carried(
             without = changing.apply(Content([], without), of_segments).segments
             before, now = now, deliver(without)
             size += growth(before, now)
-            between = changing.between(Content([], before), Content([], now)).there
+            between = changing.between(Content([], before), Content([], now)).forward
             step = _with_changes(step, [*of_tracks, *between])
         room -= step["bytes"]
         if room < 0 or size > MAX_TRANSCRIPT_BYTES:
@@ -126,18 +123,16 @@ def _carried(
     return kept
 
 
-def _parted(
-    changes: Iterable[changing.Change],
-) -> tuple[list[changing.Change], list[changing.Change]]:
+def _parted(changes: Iterable[Change]) -> tuple[list[Change], list[Change]]:
     """Those of tracks and those of segments."""
-    parts: tuple[list[changing.Change], list[changing.Change]] = ([], [])
+    parts: tuple[list[Change], list[Change]] = ([], [])
     for change in changes:
         parts[not change["path"].startswith(changing.TRACKS)].append(change)
     return parts
 
 
-def _with_changes(step: Step, changes: list[changing.Change]) -> Step:
-    edit = {"kind": CHANGES, "changes": changes}
+def _with_changes(step: Step, changes: list[Change]) -> Step:
+    edit: StepEdit = {"kind": CHANGES, "changes": changes}
     return {**step, "edit": edit, "bytes": len(bson.encode(edit))}
 
 

@@ -12,11 +12,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, compress
 from operator import add, sub
-from typing import Any
 
-from projects.timeline.content import Clip, Track
+from projects.timeline.content import Clip, Track, without
 
-CLOSING = ("lead_ms", "closed_ms")
 Closing = tuple[int, int]
 """How far behind a deleted clip's start its track was closed, and by how much."""
 
@@ -29,11 +27,12 @@ def closing_of(clip: Clip) -> Closing | None:
     return cut.get("lead_ms", 0), cut.get("closed_ms", clip["duration_ms"])
 
 
-def closed(clip: Clip, closing: Closing) -> dict[str, Any]:
+def closed(clip: Clip, closing: Closing) -> Clip:
     """A deleted clip that tells what it has closed."""
-    told = {"lead_ms": closing[0]} if closing[0] else {}
-    rest = {name: value for name, value in clip["cut"].items() if name not in CLOSING}
-    return {**clip, "cut": {**rest, **told, "closed_ms": closing[1]}}
+    cut = without(clip["cut"], "lead_ms", "closed_ms")
+    if closing[0]:
+        cut = {**cut, "lead_ms": closing[0]}
+    return {**clip, "cut": {**cut, "closed_ms": closing[1]}}
 
 
 def _unlinked(clip: Clip) -> Clip:

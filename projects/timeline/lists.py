@@ -23,15 +23,15 @@ def at_most(length: int) -> WrapValidator:
         if not isinstance(value, list):
             return handler(value)
         if len(value) > length:
-            told = {"field_type": "List", "max_length": length, "actual_length": len(value)}
-            raise PydanticKnownError("too_long", told)
-        return _in_stretches(value, handler)
+            context = {"field_type": "List", "max_length": length, "actual_length": len(value)}
+            raise PydanticKnownError("too_long", context)
+        return _in_batches(value, handler)
 
     return WrapValidator(validate)
 
 
-def _in_stretches(value: list[Any], handler: Handler) -> list[Any]:
-    """The items, validated some at a time; raises the first errors of the first bad stretch."""
+def _in_batches(value: list[Any], handler: Handler) -> list[Any]:
+    """The items, validated some at a time; raises the first errors of the first bad batch."""
     done: list[Any] = []
     for begin in range(0, max(len(value), 1), MAX_ERRORS):
         try:

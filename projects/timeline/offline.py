@@ -9,7 +9,7 @@ from auteur.api.problems import NotFoundProblem
 from projects.connection import edls
 from projects.models import Project
 from projects.timeline import editing, sources
-from projects.timeline.content import all_clips
+from projects.timeline.content import Document, all_clips
 from projects.timeline.session import Needs
 
 MAX_PROJECTS_NAMED = 20
@@ -63,16 +63,17 @@ def take_offline(
 
 def _documents(
     user_id: UUID, project_ids: Collection[UUID], media_ids: Collection[UUID]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Document]:
     """What the clips show in those of the projects that show any of the media."""
     if not project_ids or not media_ids:
         return
     wanted = [f"tracks.clips.{name}" for name in ("id", "media_file_id", "deleted")]
-    yield from edls(
+    found = edls(
         project_id__in=[str(each) for each in project_ids],
         user_id=str(user_id),
         __raw__={"tracks.clips.media_file_id": {"$in": [str(each) for each in media_ids]}},
-    ).only("project_id", *wanted)
+    )
+    yield from found.only("project_id", *wanted).as_pymongo()
 
 
 def _mark(project_id: UUID, user_id: UUID, gone: frozenset[str]) -> None:

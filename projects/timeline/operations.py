@@ -8,15 +8,14 @@ from pydantic import ConfigDict, Field, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from projects.documents import MAX_EFFECTS, MAX_OPERATIONS
-from projects.timeline import speech
+from projects.timeline import content, speech
 from projects.timeline.content import EditError, on_timeline, speed_permille
 from projects.timeline.cutting import bring_back, check_room, cut, mode_of
-from projects.timeline.dividing import trimmed
+from projects.timeline.dividing import halves, new_id, trimmed
 from projects.timeline.draft import Draft
-from projects.timeline.effects import Effect, Effects, EffectType
+from projects.timeline.effects import Effect, Effects, EffectType, stored_effects
 from projects.timeline.lanes import Lane
 from projects.timeline.lists import at_most
-from projects.timeline.placing import halves, new_id
 from projects.timeline.shape import (
     Id,
     MediaId,
@@ -36,9 +35,9 @@ WordIndex = Annotated[int, Field(strict=True, ge=0, description="Counted from 0.
 class Operation(Shape):
     """A named operation: a subclass is all that it takes to have one.
 
-    Its docstring is told to clients; its fields are what they send, the first of them ``op``, a
-    literal: its name. What is wrong with a value by itself, a validator says; with the timeline,
-    ``apply``.
+    Its docstring is its description for clients; its fields are what they send, the first of them
+    ``op``, a literal: its name. What is wrong with a value by itself, a validator says; with the
+    timeline, ``apply``.
     """
 
     named: ClassVar[dict[str, type["Operation"]]] = {}
@@ -96,7 +95,6 @@ class SegmentOperation(Operation):
     segment_id: Id
 
     def segments(self) -> frozenset[str]:
-        """The one."""
         return frozenset([self.segment_id])
 
 
@@ -110,13 +108,11 @@ class AddTrack(Operation):
     index: Annotated[int, Field(strict=True, ge=0)] | None = None
 
     def apply(self, draft: Draft) -> None:
-        """Make it."""
         index = len(draft.lanes) if self.index is None else self.index
         if index > len(draft.lanes):
             raise EditError("index", "unknown_track", "There are not so many tracks.")
-        track = {
-            "id": self.track_id or new_id(), "type": self.type, "name": self.name, "clips": [],
-        }  # fmt: skip
+        track_id = self.track_id or new_id()
+        track: content.Track = {"id": track_id, "type": self.type, "name": self.name, "clips": []}
         draft.lanes.insert(index, Lane(track))
 
 
@@ -133,9 +129,8 @@ class AddClip(Operation):
     effects: Effects = []
 
     def apply(self, draft: Draft) -> None:
-        """Make it."""
         lane = draft.lane(self.track_id)
-        effects = [effect.model_dump() for effect in self.effects]
+        effects = stored_effects(self.effects)
         lane.append(
             {
                 "id": self.clip_id or new_id(),
@@ -159,16 +154,16 @@ class MoveClip(ClipOperation):
     track_id: Id | None = Field(default=None, description="Its own if absent.")
 
     def apply(self, draft: Draft) -> None:
-        """Make it."""
         lane, key = draft.find(self.clip_id)
         clip = lane.clip(key)
-        moved = {**clip, "start_ms": self.start_ms}
-        if self.track_id in (None, clip["track_id"]):
+        track_id = self.track_id or clip["track_id"]
+        moved: content.Clip = {**clip, "start_ms": self.start_ms, "track_id": track_id}
+        if track_id == clip["track_id"]:
             lane.put(key, moved)
             return
-        target = draft.lane(str(self.track_id))
+        target = draft.lane(track_id)
         lane.remove(key)
-        target.append({**moved, "track_id": self.track_id})
+        target.append(moved)
 
 
 class TrimClip(ClipOperation):
@@ -183,7 +178,6 @@ class TrimClip(ClipOperation):
     start_ms: Ms | None = None
 
     def apply(self, draft: Draft) -> None:
-        """Make it."""
         lane, key = draft.find(self.clip_id)
         clip = lane.clip(key)
         begin = clip["in_point_ms"] if self.in_point_ms is None else self.in_point_ms
@@ -194,8 +188,8 @@ class TrimClip(ClipOperation):
         start = start if self.start_ms is None else self.start_ms
         if start < 0:
             raise EditError("in_point_ms", "too_early", "The clip would begin before the timeline.")
-        times = {"start_ms": start, "duration_ms": duration}
-        lane.put(key, {**clip, **times, "in_point_ms": begin, "out_point_ms": end})
+        clip = {**clip, "start_ms": start, "duration_ms": duration}
+        lane.put(key, {**clip, "in_point_ms": begin, "out_point_ms": end})
 
 
 class SplitClip(ClipOperation):
@@ -209,7 +203,6 @@ class SplitClip(ClipOperation):
     new_clip_id: Id | None = Field(default=None, description="Of the second; made up if absent.")
 
     def apply(self, draft: Draft) -> None:
-        """Make it."""
         lane, key = draft.find(self.clip_id)
         clip = lane.clip(key)
         offset = self.at_ms - clip["start_ms"]
@@ -229,7 +222,6 @@ class DeleteClip(ClipOperation):
     mode: Mode = "gap"
 
     def apply(self, draft: Draft) -> None:
-        """Make it."""
         lane, key = draft.find(self.clip_id)
         clip = lane.clips[key]
         if clip["deleted"]:
@@ -246,7 +238,6 @@ class RestoreClip(ClipOperation):
     mode: Mode | None = None
 
     def apply(self, draft: Draft) -> None:
-        """Make it."""
         lane, key = draft.find(self.clip_id)
         clip = lane.clips[key]
         if not clip["deleted"]:
@@ -264,9 +255,7 @@ class SetEffect(ClipOperation):
     effect: Effect
 
     def apply(self, draft: Draft) -> None:
-        """Make it."""
-        effect = self.effect.model_dump()
-        _set_effects(draft, self.clip_id, self.effect.type, [effect])
+        _set_effects(draft, self.clip_id, self.effect.type, stored_effects([self.effect]))
 
 
 class RemoveEffect(ClipOperation):
@@ -276,7 +265,6 @@ class RemoveEffect(ClipOperation):
     type: EffectType
 
     def apply(self, draft: Draft) -> None:
-        """Make it."""
         _set_effects(draft, self.clip_id, self.type, [])
 
 
@@ -290,7 +278,6 @@ class EditWord(SegmentOperation):
     text: WordText | None
 
     def apply(self, draft: Draft) -> None:
-        """Make it."""
         speech.edit_word(draft, segment_id=self.segment_id, index=self.word, text=self.text)
 
 
@@ -304,11 +291,13 @@ class EditSegment(SegmentOperation):
     speaker: Speaker | None = None
 
     def apply(self, draft: Draft) -> None:
-        """Make it."""
-        fields = self.model_dump(include=self.model_fields_set & {"edited_text", "speaker"})
-        if fields.get("speaker", "") is None:
-            del fields["speaker"]
-        speech.edit_segment(draft, segment_id=self.segment_id, fields=fields)
+        place = draft.place_of(self.segment_id)
+        segment = draft.segments[place]
+        if "edited_text" in self.model_fields_set:
+            segment = {**segment, "edited_text": self.edited_text}
+        if self.speaker is not None:
+            segment = {**segment, "speaker": self.speaker}
+        draft.segments[place] = segment
 
 
 class DeleteSegment(SegmentOperation):
@@ -318,7 +307,6 @@ class DeleteSegment(SegmentOperation):
     mode: Mode = "ripple"
 
     def apply(self, draft: Draft) -> None:
-        """Make it."""
         speech.delete_segment(draft, segment_id=self.segment_id, mode=self.mode)
 
 
@@ -329,7 +317,6 @@ class RestoreSegment(SegmentOperation):
     mode: Mode | None = None
 
     def apply(self, draft: Draft) -> None:
-        """Make it."""
         speech.restore_segment(draft, segment_id=self.segment_id, mode=self.mode)
 
 
@@ -346,10 +333,8 @@ class Words(SegmentOperation):
         return self
 
     @property
-    def chosen(self) -> dict[str, Any]:
-        """Which words, as `speech` wants it."""
-        last = self.first if self.last is None else self.last
-        return {"segment_id": self.segment_id, "first": self.first, "last": last}
+    def indexes(self) -> range:
+        return range(self.first, (self.first if self.last is None else self.last) + 1)
 
 
 class DeleteWords(Words):
@@ -359,8 +344,7 @@ class DeleteWords(Words):
     mode: Mode = "ripple"
 
     def apply(self, draft: Draft) -> None:
-        """Make it."""
-        speech.delete_words(draft, **self.chosen, mode=self.mode)
+        speech.delete_words(draft, segment_id=self.segment_id, indexes=self.indexes, mode=self.mode)
 
 
 class RestoreWords(Words):
@@ -370,18 +354,19 @@ class RestoreWords(Words):
     mode: Mode | None = None
 
     def apply(self, draft: Draft) -> None:
-        """Make it."""
-        speech.restore_words(draft, **self.chosen, mode=self.mode)
+        speech.restore_words(
+            draft, segment_id=self.segment_id, indexes=self.indexes, mode=self.mode
+        )
 
 
-def _length(begin: int, end: int, effects: Any) -> int:
+def _length(begin: int, end: int, effects: list[content.Effect]) -> int:
     duration = on_timeline(end - begin, speed_permille(effects)) if end > begin else 0
     if not duration:
         raise EditError("out_point_ms", "empty_clip", "A clip ends after it begins.")
     return duration
 
 
-def _set_effects(draft: Draft, clip_id: str, kind: str, effects: list[Any]) -> None:
+def _set_effects(draft: Draft, clip_id: str, kind: str, effects: list[content.Effect]) -> None:
     lane, key = draft.find(clip_id)
     clip = lane.clip(key)
     types = [effect["type"] for effect in clip["effects"]]
@@ -389,7 +374,7 @@ def _set_effects(draft: Draft, clip_id: str, kind: str, effects: list[Any]) -> N
     after = [*clip["effects"][:place], *effects, *clip["effects"][place + 1 :]]
     if len(after) > MAX_EFFECTS:
         raise EditError("effect", "too_many_effects", f"A clip has at most {MAX_EFFECTS} effects.")
-    changed = {**clip, "effects": after}
+    duration = clip["duration_ms"]
     if kind == "speed":
-        changed["duration_ms"] = _length(clip["in_point_ms"], clip["out_point_ms"], after)
-    lane.put(key, changed)
+        duration = _length(clip["in_point_ms"], clip["out_point_ms"], after)
+    lane.put(key, {**clip, "effects": after, "duration_ms": duration})

@@ -7,12 +7,18 @@ Times on the timeline here are those of the track before anything on it was clos
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from projects.timeline.content import PERMILLE, Clip, end_of, in_source, speed_permille
-from projects.timeline.placing import Span, part_of
-
-RECORDED = ("id", "duration_ms", "in_point_ms", "out_point_ms")
+from projects.timeline.content import (
+    PERMILLE,
+    Clip,
+    CutRecord,
+    OriginRecord,
+    end_of,
+    in_source,
+    speed_permille,
+    without,
+)
+from projects.timeline.dividing import Span, part_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,6 @@ class Origin:
 
     @property
     def source(self) -> Span:
-        """What it plays."""
         return self.clip["in_point_ms"], self.clip["out_point_ms"]
 
     def at(self, source_ms: int) -> int:
@@ -48,14 +53,13 @@ class Origin:
         passed = (source_ms - self.clip["in_point_ms"]) * PERMILLE
         up = self.clip["duration_ms"] * permille > _source_ms(self.clip) * PERMILLE
         rounded = -(-passed // permille) if up else passed // permille
-        return int(self.clip["start_ms"] + rounded)
+        return self.clip["start_ms"] + rounded
 
     def length(self, span: Span) -> int:
         """How long a stretch of its source is on the timeline."""
         return self.at(span[1]) - self.at(span[0])
 
-    def part(self, span: Span, clip_id: str) -> dict[str, Any]:
-        """A stretch of it as a clip."""
+    def part(self, span: Span, clip_id: str) -> Clip:
         return part_of(self.clip, span, self.at(span[0]), clip_id, duration_ms=self.length(span))
 
     def holds(self, clip: Clip) -> bool:
@@ -68,36 +72,44 @@ class Origin:
         part = self.part(span, clip["id"])
         return all(part[name] == clip[name] for name in ("start_ms", "duration_ms", "effects"))
 
-    def ghost(self, span: Span, clip_id: str, deletion: Deletion) -> dict[str, Any]:
+    def ghost(self, span: Span, clip_id: str, deletion: Deletion) -> Clip:
         """A deleted stretch of it, marked with how it went and what it was cut from."""
         part = self.part(span, clip_id)
-        origin = {name: self.clip[name] for name in RECORDED}
+        origin: OriginRecord = {
+            "id": self.clip["id"],
+            "duration_ms": self.clip["duration_ms"],
+            "in_point_ms": self.clip["in_point_ms"],
+            "out_point_ms": self.clip["out_point_ms"],
+        }
         if self.clip["effects"] != part["effects"]:
             origin["effects"] = self.clip["effects"]
-        mark: dict[str, Any] = {"mode": deletion.mode, "segment_id": deletion.segment_id}
-        mark |= {"start_ms": part["start_ms"], "origin": origin}
+        cut: CutRecord = {
+            "mode": deletion.mode,
+            "segment_id": deletion.segment_id,
+            "start_ms": part["start_ms"],
+            "origin": origin,
+        }
         if deletion.span != span:
-            mark |= {"in_point_ms": deletion.span[0], "out_point_ms": deletion.span[1]}
-        return {**part, "deleted": True, "cut": mark}
+            cut["in_point_ms"], cut["out_point_ms"] = deletion.span
+        return {**part, "deleted": True, "cut": cut}
 
 
 def _source_ms(clip: Clip) -> int:
-    return int(clip["out_point_ms"] - clip["in_point_ms"])
+    return clip["out_point_ms"] - clip["in_point_ms"]
 
 
 def whole(clip: Clip) -> Origin:
     """A clip that has not been cut, or is not to be taken for a part of another any more."""
-    bare = {name: value for name, value in clip.items() if name != "cut"}
-    return Origin({**bare, "deleted": False})
+    return Origin({**without(clip, "cut"), "deleted": False})
 
 
 def origin_of(ghost: Clip) -> Origin:
-    """What a deleted clip was cut from; itself, if that is not told or cannot be."""
-    told = (ghost.get("cut") or {}).get("origin")
+    """What a deleted clip was cut from; itself, if that is not recorded or cannot be."""
+    record = cut_of(ghost).get("origin")
     alone = whole(ghost)
-    if told is None:
+    if record is None:
         return alone
-    clip = {**alone.clip, **told}
+    clip: Clip = {**alone.clip, **record}
     source = speed_permille(clip["effects"])
     if abs(clip["duration_ms"] * source - _source_ms(clip) * PERMILLE) >= source:
         return alone
@@ -108,12 +120,17 @@ def origin_of(ghost: Clip) -> Origin:
 
 def deletion_of(ghost: Clip, key: int) -> Deletion:
     """What was deleted where a clip is marked so."""
-    cut: dict[str, Any] = ghost.get("cut") or {}
+    cut = cut_of(ghost)
     span: Span = (ghost["in_point_ms"], ghost["out_point_ms"])
     asked: Span = (cut.get("in_point_ms", span[0]), cut.get("out_point_ms", span[1]))
     if not span[0] <= asked[0] < asked[1] <= span[1]:
         asked = span
-    return Deletion(asked, cut.get("mode", "gap"), cut.get("segment_id"), key)
+    return Deletion(asked, cut["mode"], cut["segment_id"], key)
+
+
+def cut_of(ghost: Clip) -> CutRecord:
+    """How a clip was deleted; those of old documents do not say."""
+    return ghost.get("cut") or {"mode": "gap", "segment_id": None}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pydantic import ValidationError as ShapeError
 
 from auteur.api.problems import Problem
 from projects.documents import MAX_CLIPS, MAX_OPERATIONS, MAX_SEGMENTS, MAX_TRACKS
-from projects.timeline.content import Content, Segment, Track
+from projects.timeline.content import Clip, Content, Effect, Segment, Track
 from projects.timeline.rules import TimelineTooLargeProblem, refuse_one, refuse_shape
 from projects.timeline.session import Needs
 from projects.timeline.shape import ClipShape, SegmentShape, TrackShape
@@ -117,7 +117,7 @@ def _copy_of_track(track: Track) -> dict[str, Any]:
     return {**track, "clips": clips}
 
 
-def _copy_of_effect(effect: Mapping[str, Any]) -> dict[str, Any]:
+def _copy_of_effect(effect: Effect) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, list) else v for k, v in effect.items()}
 
 
@@ -169,7 +169,7 @@ def _tracks(before: list[Track], after: Any) -> list[Track]:
     return before if _same(before, made) else made
 
 
-def _track(value: Any, old: dict[Any, Track], clips: dict[Any, Any], index: int) -> Track:
+def _track(value: Any, old: dict[str, Track], clips: dict[str, Clip], index: int) -> Track:
     listed = value.get("clips") if isinstance(value, dict) else None
     header = {**value, "clips": []} if isinstance(listed, list) else value
     try:
@@ -188,7 +188,7 @@ def _track(value: Any, old: dict[Any, Track], clips: dict[Any, Any], index: int)
     return before if before == track else track
 
 
-def _clip(value: Any, clips: dict[Any, Any], track_id: str, index: int, place: int) -> Any:
+def _clip(value: Any, clips: dict[str, Clip], track_id: str, index: int, place: int) -> Clip:
     name = value.get("id") if isinstance(value, dict) else None
     before = clips.get(name) if isinstance(name, str) else None
     if before is None or before != value:
@@ -211,7 +211,7 @@ def _segments(before: list[Segment], after: Any) -> list[Segment]:
     return before if _same(before, made) else made
 
 
-def _segment(value: Any, old: dict[Any, Segment], index: int) -> Segment:
+def _segment(value: Any, old: dict[str, Segment], index: int) -> Segment:
     name = value.get("id") if isinstance(value, dict) else None
     before = old.get(name) if isinstance(name, str) else None
     if before is not None and before == value:

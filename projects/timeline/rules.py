@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable, Iterator
 from itertools import chain
 from operator import gt
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import bson
 from pydantic import ValidationError as ShapeError
@@ -18,8 +18,10 @@ from projects.timeline.effects import TAGS
 
 Error = tuple[str, str, str]
 TOO_MANY_CLIPS = (
-    "tracks", "too_many_clips", f"An EDL has at most {MAX_CLIPS} clips, deleted ones counted.",
-)  # fmt: skip
+    "tracks",
+    "too_many_clips",
+    f"An EDL has at most {MAX_CLIPS} clips, deleted ones counted.",
+)
 
 
 class TimelineTooLargeProblem(EdlTooLargeProblem):
@@ -49,13 +51,13 @@ def refuse_shape(error: ShapeError, *place: str | int, unnamed: Container[object
     ``unnamed`` are names that stand in no document, as those of a union's members; effects' are
     known here.
     """
-    told = []
+    errors = []
     for found in error.errors(include_url=False, include_context=False, include_input=False):
         named = (name for name in found["loc"] if name not in unnamed and name not in TAGS)
         names = (*place, *named)
         field = ".".join(map(str, names)) or api_settings.NON_FIELD_ERRORS_KEY
-        told.append((field, found["type"], found["msg"]))
-    refuse(told)
+        errors.append((field, found["type"], found["msg"]))
+    refuse(errors)
     raise error
 
 
@@ -143,6 +145,6 @@ def _weight(tracks: list[Track]) -> tuple[int, int, int, int]:
     return len(clips), effects, sum(clip["deleted"] for clip in clips), len(tracks)
 
 
-def bytes_of(tracks: Any) -> int:
+def bytes_of(tracks: list[Track]) -> int:
     """The size of the tracks in the document."""
     return len(bson.encode({"tracks": tracks}))

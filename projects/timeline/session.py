@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-
 from projects import edl
 from projects.documents import MAX_TRANSCRIPT_BYTES
 from projects.timeline import changes as changing
 from projects.timeline import history, rules, sources
-from projects.timeline.content import Content, Segment, duration_of
+from projects.timeline.content import Change, Content, Segment, duration_of
 from projects.timeline.history import CHANGES, Stacks, Way, growth
 
 
@@ -32,7 +30,6 @@ class Needs:
 
     @property
     def segments(self) -> bool:
-        """Whether it works on any segment."""
         return bool(self.transcript or self.segment_ids or self.segment_indexes)
 
 
@@ -44,7 +41,7 @@ class Edited:
     undo_depth: int
     redo_depth: int
     duration_ms: int
-    changes: Sequence[changing.Change] = ()
+    changes: Sequence[Change] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,6 @@ class Session:
 
     @property
     def key(self) -> dict[str, UUID]:
-        """Whose EDL it is."""
         return {"project_id": self.project_id, "user_id": self.user_id}
 
 
@@ -72,9 +68,9 @@ def read(*, project_id: UUID, user_id: UUID, needs: Needs) -> Session:
     """
     key = {"project_id": project_id, "user_id": user_id}
     found = edl.find(**key, fields=_fields(needs))
-    segments = found.get("transcript", {}).get("segments", [])
+    segments = found["transcript"]["segments"] if "transcript" in found else []
     if needs.segments and not needs.transcript:
-        segments = _loaded(key, found["version"], segments, needs)
+        segments = _load_run(key, found["version"], segments, needs)
     return Session(
         **key,
         version=found["version"],
@@ -99,7 +95,7 @@ def _fields(needs: Needs) -> dict[str, Any]:
     return dict.fromkeys(fields, 1)
 
 
-def _loaded(
+def _load_run(
     key: dict[str, UUID], version: int, segments: list[Segment], needs: Needs
 ) -> list[Segment]:
     """The segments, all by id alone but the run that holds those that are needed."""
@@ -108,7 +104,7 @@ def _loaded(
     if not wanted:
         return segments
     first, last = min(wanted), max(wanted)
-    run = {"version": 1, "slice__transcript__segments": [first, last - first + 1]}
+    run = {"version": 1, "transcript.segments": {"$slice": [first, last - first + 1]}}
     found = edl.find(**key, fields=run)
     if found["version"] != version:
         raise edl.stale(**key)
@@ -124,38 +120,35 @@ def write(session: Session, after: Content, *, way: Way | Beside = "edit") -> Ed
 
     Raises problems, and ``StaleEdlProblem``.
     """
-    before = session.content
-    if callable(way) or after.tracks is before.tracks:
+    if callable(way):
         return _write(session, after, way)
-    with transaction.atomic():  # media that comes in is held until its clips are written
-        after = sources.marked(user_id=session.user_id, before=before, after=after)
-        return _write(session, after, way)
+    held = sources.holding_media(user_id=session.user_id, before=session.content, after=after)
+    with held as marked:
+        return _write(session, marked, way)
 
 
 def _write(session: Session, after: Content, way: Way | Beside) -> Edited:
     before, stacks = session.content, session.stacks
     found = changing.between(before, after)
-    if way == "edit" and found.there:  # undone and redone is only what was checked before
+    if way == "edit" and found.forward:  # undone and redone is only what was checked before
         rules.check(before, after)
         sources.check(user_id=session.user_id, before=before, after=after)
-    update, duration = _update(session, after, found.there)
+    update, duration = _update(session, after, found.forward)
     if callable(way):
         _join(update, way(session, after))
-    elif way != "edit" or found.there:
-        step, stacks = history.recorded(stacks, {"kind": CHANGES, "changes": found.back}, way)
+    elif way != "edit" or found.forward:
+        step, stacks = history.recorded(stacks, {"kind": CHANGES, "changes": found.inverse}, way)
         _join(update, step)
     if not update:
         return Edited(session.version, *stacks.depths, duration)
     version = edl.compare_and_set(**session.key, expected_version=session.version, update=update)
-    made = found.there
+    made = found.forward
     if duration != session.duration_ms:
         made = [*made, {"path": "settings.duration_ms", "value": duration}]
     return Edited(version, *stacks.depths, duration, made)
 
 
-def _update(
-    session: Session, after: Content, made: Sequence[changing.Change]
-) -> tuple[edl.Update, int]:
+def _update(session: Session, after: Content, made: Sequence[Change]) -> tuple[edl.Update, int]:
     """What makes the changes, with all that follows from them; and how long the timeline is."""
     before, duration = session.content, session.duration_ms
     update = changing.update_of(before, after, made)
@@ -179,7 +172,7 @@ def _join(update: edl.Update, other: edl.Update) -> None:
 _SEGMENT = re.compile(r"transcript\.segments\.(\d+)(\.|$)")
 
 
-def needs_of(changes: Sequence[changing.Change]) -> Needs:
+def needs_of(changes: Sequence[Change]) -> Needs:
     """What must be read to apply these changes."""
     tracks = any(change["path"].startswith(changing.TRACKS) for change in changes)
     places = [

@@ -5,7 +5,7 @@ Types, ranges, lengths, what one value must hold alone, and what OpenAPI tells o
 
 import uuid
 from operator import not_
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self, cast
 from uuid import UUID
 
 from pydantic import (
@@ -33,8 +33,8 @@ from projects.documents import (
     MAX_WORD_LENGTH,
     MIN_CLIP_MS,
 )
-from projects.timeline.content import PERMILLE, speed_permille
-from projects.timeline.effects import Effects
+from projects.timeline.content import PERMILLE, Clip, Segment, Track, speed_permille
+from projects.timeline.effects import Effects, stored_effects
 from projects.timeline.lists import at_most
 
 
@@ -47,9 +47,11 @@ def _canonical(value: str) -> str:
 
 Id = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9_.:-]{{1,{MAX_ID_LENGTH}}}$")]
 MediaId = Annotated[
-    str, StringConstraints(max_length=MAX_ID_LENGTH), AfterValidator(_canonical),
+    str,
+    StringConstraints(max_length=MAX_ID_LENGTH),
+    AfterValidator(_canonical),
     Field(json_schema_extra={"format": "uuid"}),
-]  # fmt: skip
+]
 Ms = Annotated[int, Field(strict=True, ge=0, le=MAX_TIME_MS)]
 ClipMs = Annotated[int, Field(strict=True, ge=MIN_CLIP_MS, le=MAX_TIME_MS)]
 UncutMs = Annotated[int, Field(strict=True, ge=0, le=MAX_CLIPS * MAX_TIME_MS)]
@@ -67,7 +69,7 @@ Speaker = Annotated[str, StringConstraints(min_length=1, max_length=MAX_SPEAKER_
 
 
 def _is_none(value: object) -> bool:
-    """Of a field that is neither stored nor answered where it is not told."""
+    """Of a field that is neither stored nor answered where it is absent."""
     return value is None
 
 
@@ -75,10 +77,6 @@ class Shape(BaseModel):
     """A value as clients send it, and as it is stored and answered: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def stored(self) -> dict[str, Any]:
-        """As MongoDB holds it."""
-        return self.model_dump()
 
 
 class OriginShape(Shape):
@@ -152,7 +150,7 @@ class ClipShape(Shape):
     cut: Annotated[CutShape | None, AfterValidator(_of_deleted)] = Field(
         default=None, exclude_if=_is_none
     )
-    offline: Annotated[Flag, AfterValidator(lambda told: False)] = Field(
+    offline: Annotated[Flag, AfterValidator(lambda sent: False)] = Field(
         default=False,
         exclude_if=not_,
         description="There, and true, where its media file has been deleted; read only.",
@@ -163,13 +161,15 @@ class ClipShape(Shape):
         source_ms = self.out_point_ms - self.in_point_ms
         if source_ms <= 0:
             raise PydanticCustomError("empty_clip", "A clip ends after it begins.")
-        effects = [effect.model_dump() for effect in self.effects] if self.effects else []
-        permille = speed_permille(effects)
+        permille = speed_permille(stored_effects(self.effects) if self.effects else [])
         if abs(self.duration_ms * permille - source_ms * PERMILLE) >= permille:
             raise PydanticCustomError(
                 "clip_duration", "out_point_ms − in_point_ms must be duration_ms times the speed."
             )
         return self
+
+    def stored(self) -> Clip:
+        return cast(Clip, self.model_dump())
 
 
 Clips = Annotated[list[ClipShape], Field(max_length=MAX_CLIPS), at_most(MAX_CLIPS)]
@@ -188,6 +188,9 @@ class TrackShape(Shape):
         if any(clip.track_id != self.id for clip in self.clips):
             raise PydanticCustomError("clip_track", "A clip names the track that it lies on.")
         return self
+
+    def stored(self) -> Track:
+        return cast(Track, self.model_dump())
 
 
 Tracks = Annotated[list[TrackShape], Field(max_length=MAX_TRACKS), at_most(MAX_TRACKS)]
@@ -234,6 +237,9 @@ class SegmentShape(Shape):
         if self.end_ms < self.start_ms:
             raise PydanticCustomError("segment_times", "A segment ends after it begins.")
         return self
+
+    def stored(self) -> Segment:
+        return cast(Segment, self.model_dump())
 
 
 Segments = Annotated[list[SegmentShape], Field(max_length=MAX_SEGMENTS), at_most(MAX_SEGMENTS)]

@@ -4,12 +4,15 @@ Clips of media that has been deleted since are marked as ``offline``.
 """
 
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from uuid import UUID
+
+from django.db import transaction
 
 from auteur.database import execute
 from media.access import media_of
 from media.models import MediaFile, MediaStatus, MediaType
-from projects.timeline.content import Clip, Content, Track, all_clips
+from projects.timeline.content import Clip, Content, Track, all_clips, without
 from projects.timeline.rules import Error, refuse
 
 TYPES_ON_TRACK = {
@@ -21,9 +24,6 @@ HOLD = """
 SELECT id FROM media_files WHERE user_id = %(user_id)s AND id = ANY(%(media_ids)s::uuid[])
 ORDER BY id FOR SHARE"""
 """Whoever wants to delete the media now waits, and then finds the clips that show it."""
-
-Source = tuple[str, str]
-"""A media file on a kind of track."""
 
 
 def check(*, user_id: UUID, before: Content, after: Content) -> None:
@@ -43,19 +43,22 @@ def check(*, user_id: UUID, before: Content, after: Content) -> None:
         refuse(_errors(user_id, new))
 
 
-def marked(*, user_id: UUID, before: Content, after: Content) -> Content:
+@contextmanager
+def holding_media(*, user_id: UUID, before: Content, after: Content) -> Iterator[Content]:
     """The content with honest marks on the clips that are not as they were before.
 
-    Inside a transaction: media that comes in cannot be deleted until that ends, so that its clips
-    are written by then. What is there without a mark needs no look: deleting makes a new version.
+    Media that comes in cannot be deleted until the block ends, so that its clips are written by
+    then. What is there without a mark needs no look: deleting makes a new version.
     """
     if after.tracks is before.tracks:
-        return after
+        yield after
+        return
     old = {id(clip) for clip in all_clips(before.tracks)}
     present = {c["media_file_id"] for c in all_clips(before.tracks) if not c.get("offline")}
     changed = {c["media_file_id"] for c in all_clips(after.tracks) if id(c) not in old}
     asked = changed - present
-    return with_marks(after, decided=changed, gone=asked - _held(user_id, asked))
+    with transaction.atomic() if asked else nullcontext():
+        yield with_marks(after, decided=changed, gone=asked - _hold(user_id, asked))
 
 
 def with_marks(content: Content, *, decided: Collection[str], gone: Collection[str]) -> Content:
@@ -79,24 +82,24 @@ def _with_marks(track: Track, decided: Collection[str], gone: Collection[str]) -
 def _with_mark(clip: Clip, offline: bool) -> Clip:
     if clip.get("offline", False) == offline:
         return clip
-    unmarked = {name: value for name, value in clip.items() if name != "offline"}
+    unmarked = without(clip, "offline")
     return {**unmarked, "offline": True} if offline else unmarked
 
 
-def _held(user_id: UUID, media_ids: Collection[str]) -> set[str]:
+def _hold(user_id: UUID, media_ids: Collection[str]) -> set[str]:
     if not media_ids:
         return set()
     rows = execute(HOLD, {"user_id": user_id, "media_ids": sorted(media_ids)})
     return {str(media_id) for (media_id,) in rows}
 
 
-def _shown(tracks: list[Track]) -> dict[Source, int]:
-    """How much of each media is shown already."""
-    shown: dict[Source, int] = {}
+def _shown(tracks: list[Track]) -> dict[tuple[str, str], int]:
+    """How much of each media file is shown already, by its id and the kind of track."""
+    shown: dict[tuple[str, str], int] = {}
     for track in tracks:
         for clip in track["clips"]:
-            source = (clip["media_file_id"], track["type"])
-            shown[source] = max(shown.get(source, 0), clip["out_point_ms"])
+            key = (clip["media_file_id"], track["type"])
+            shown[key] = max(shown.get(key, 0), clip["out_point_ms"])
     return shown
 
 
@@ -117,4 +120,4 @@ def _errors(user_id: UUID, clips: list[tuple[str, str, Clip]]) -> Iterator[Error
 def _beyond(clip: Clip, media: MediaFile) -> bool:
     if media.type == MediaType.IMAGE or media.duration_ms is None:
         return False
-    return bool(clip["out_point_ms"] > media.duration_ms)
+    return clip["out_point_ms"] > media.duration_ms

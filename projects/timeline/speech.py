@@ -6,30 +6,25 @@ deleting words one by one cuts what deleting the segment cuts.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from projects.timeline.content import Clip, EditError, Segment, replaced
+from projects.timeline.content import Clip, EditError, Segment, Word, replaced, without
 from projects.timeline.cutting import asked_of, bring_back, check_room, cut, hides, mode_of
+from projects.timeline.dividing import Span
 from projects.timeline.draft import Draft
 from projects.timeline.lanes import Lane
-from projects.timeline.placing import Span
 
 
 def edit_word(draft: Draft, *, segment_id: str, index: int, text: str | None) -> None:
     """Show another word than was heard, or (None) the one that was."""
     place = draft.place_of(segment_id)
     segment = draft.segments[place]
-    word = _without(_word(segment, index), "edited_word")
-    deleted = {"deleted": True} if word.pop("deleted", False) else {}
-    edited = {} if text is None else {"edited_word": text}
-    words = replaced(segment["words"], index, {**word, **edited, **deleted})
-    draft.segments[place] = {**segment, "words": words}
-
-
-def edit_segment(draft: Draft, *, segment_id: str, fields: dict[str, Any]) -> None:
-    """Set ``edited_text`` or ``speaker``."""
-    place = draft.place_of(segment_id)
-    draft.segments[place] = {**draft.segments[place], **fields}
+    heard = _word(segment, index)
+    word = without(heard, "edited_word", "deleted")
+    if text is not None:
+        word = {**word, "edited_word": text}
+    if heard.get("deleted"):
+        word = {**word, "deleted": True}
+    draft.segments[place] = {**segment, "words": replaced(segment["words"], index, word)}
 
 
 def delete_segment(draft: Draft, *, segment_id: str, mode: str) -> None:
@@ -45,32 +40,29 @@ def restore_segment(draft: Draft, *, segment_id: str, mode: str | None) -> None:
     """Bring it back but for the words that had been deleted one by one."""
     place = draft.place_of(segment_id)
     if draft.segments[place]["deleted"]:
-        alive = {**draft.segments[place], "deleted": False}
+        alive: Segment = {**draft.segments[place], "deleted": False}
         _bring_back(draft, alive, mode)
         draft.segments[place] = alive
 
 
-def delete_words(draft: Draft, *, segment_id: str, first: int, last: int, mode: str) -> None:
+def delete_words(draft: Draft, *, segment_id: str, indexes: range, mode: str) -> None:
     """Mark the words and cut out what plays them."""
     place, segment = _alive(draft, segment_id)
-    chosen = _words_between(draft, segment, first, last)
-    words = list(segment["words"])
-    fresh = [index for index in chosen if not words[index].get("deleted")]
+    words = _words(draft, segment, indexes)
+    fresh = [index for index in indexes if not words[index].get("deleted")]
     _cut_out(draft, segment, _spans(draft.edges(segment), fresh), mode)
     for index in fresh:
         words[index] = {**words[index], "deleted": True}
     draft.segments[place] = {**segment, "words": words}
 
 
-def restore_words(
-    draft: Draft, *, segment_id: str, first: int, last: int, mode: str | None
-) -> None:
+def restore_words(draft: Draft, *, segment_id: str, indexes: range, mode: str | None) -> None:
     """Bring the words back, and what plays them."""
     place, segment = _alive(draft, segment_id)
-    words = list(segment["words"])
-    for index in _words_between(draft, segment, first, last):
-        words[index] = _without(words[index], "deleted")
-    after = {**segment, "words": words}
+    words = _words(draft, segment, indexes)
+    for index in indexes:
+        words[index] = without(words[index], "deleted")
+    after: Segment = {**segment, "words": words}
     _bring_back(draft, after, mode)
     draft.segments[place] = after
 
@@ -163,20 +155,14 @@ def _alive(draft: Draft, segment_id: str) -> tuple[int, Segment]:
     return place, segment
 
 
-def _words_between(draft: Draft, segment: Segment, first: int, last: int) -> range:
-    _word(segment, last)
-    if first > last:
-        raise EditError("first", "unknown_word", "The first word comes after the last.")
-    draft.count_words(last + 1 - first)
-    return range(first, last + 1)
+def _words(draft: Draft, segment: Segment, indexes: range) -> list[Word]:
+    """All words of the segment, which has those that are looked at."""
+    _word(segment, indexes[-1])
+    draft.count_words(len(indexes))
+    return list(segment["words"])
 
 
-def _word(segment: Segment, index: int) -> dict[str, Any]:
+def _word(segment: Segment, index: int) -> Word:
     if index >= len(segment["words"]):
         raise EditError("word", "unknown_word", "The segment has no such word.")
-    word: dict[str, Any] = segment["words"][index]
-    return word
-
-
-def _without(word: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in word.items() if key != name}
+    return segment["words"][index]

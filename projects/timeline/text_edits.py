@@ -1,4 +1,4 @@
-"""What `PATCH` of a segment takes, told as operations."""
+"""What `PATCH` of a segment takes, as named operations."""
 
 from collections.abc import Iterator
 from typing import Annotated, Self

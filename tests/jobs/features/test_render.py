@@ -263,9 +263,9 @@ def test_effects_that_are_not_rendered_are_told(
 
 def kept(project: Project, **options: Any) -> Any:
     settings = {"with_captions": False, **options}
-    told, content = timelines.look(project, **settings)
-    folders.keep_plan(project, told.name, content)
-    return timelines.kept(project, told.name)
+    told, content = timelines.take_snapshot(project, **settings)
+    folders.store_timeline(project, told.name, content)
+    return timelines.load(project, told.name)
 
 
 def test_sound_that_is_on_an_audio_track_is_not_heard_from_the_film_at_that_time(
@@ -321,7 +321,7 @@ def test_values_from_before_they_were_checked_are_rendered_as_then(
     [clip] = kept(project).tracks[0].clips
     assert clip.gain_db == -60.0
     assert (clip.fade_in_ms, clip.fade_in_offset_ms, clip.fade_out_ms) == (500, 0, 0)
-    assert timelines.look(project, with_captions=False)[0].ignored_effects == ["sepia"]
+    assert timelines.take_snapshot(project, with_captions=False)[0].ignored_effects == ["sepia"]
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_rates_are_what_two_decimals_mean(
     project = Project.objects.create(user=user, name="Film", frame_rate=told)
     project.refresh_from_db()
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
-    assert timelines.look(project, with_captions=False)[0].frame_rate == exact
+    assert timelines.take_snapshot(project, with_captions=False)[0].frame_rate == exact
 
 
 def test_captions_are_those_of_the_film(api: APIClient, project: Project, bring: Bring, film: Path):
@@ -364,7 +364,7 @@ def test_old_stretches_are_swept_and_made_again(
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
     first = run_job("render", project_id=str(project.pk))["output_data"]
     assert folders.sweep() == 0
-    _age(project, folders.KEPT + timedelta(hours=1))
+    _age(project, folders.SEGMENT_MAX_AGE + timedelta(hours=1))
     assert folders.due().count() == 1
     assert folders.sweep() == first["stretches"] + 1
     assert not RenderFolder.objects.exists()
@@ -377,7 +377,7 @@ def test_young_stretches_stay(
 ):
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
     run_job("render", project_id=str(project.pk))
-    _age(project, folders.KEPT - timedelta(hours=1))
+    _age(project, folders.SEGMENT_MAX_AGE - timedelta(hours=1))
     assert folders.sweep() == 1  # the timeline that they were made of, which nobody needs any more
     assert folders.due().count() == 0
     assert run_job("render", project_id=str(project.pk))["output_data"]["stretches_made"] == 0

@@ -139,7 +139,7 @@ def test_as_many_timelines_as_the_bound_are_kept_for_a_user_and_not_one_more(
     user: User, api: APIClient, film_of: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = film_of(user, api), film_of(user, api)
-    monkeypatch.setattr(folders, "MAX_PLANS", 2)
+    monkeypatch.setattr(folders, "MAX_TIMELINES", 2)
 
     assert [refused(api, one.pk)[0] for one in (first, second)] == [202, 202]
     status, problem = refused(api, first.pk)
@@ -158,7 +158,7 @@ def test_swept_timelines_make_room(
     assert folders.sweep() == 0
     assert RenderFolder.objects.get().plans == 1
     RenderFolder.objects.update(sweep_at=timezone.now())
-    monkeypatch.setattr(folders, "PLANS_KEPT", timedelta(0))
+    monkeypatch.setattr(folders, "TIMELINE_MAX_AGE", timedelta(0))
 
     assert folders.sweep() == 1
     assert not RenderFolder.objects.exists()
@@ -175,8 +175,8 @@ def test_a_timeline_larger_than_its_bound_is_not_kept(
     user: User, api: APIClient, film_of: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = film_of(user, api)
-    _, content = timelines.look(project, with_captions=False)
-    monkeypatch.setattr(folders, "MAX_PLAN_BYTES", len(content) - 1)
+    _, content = timelines.take_snapshot(project, with_captions=False)
+    monkeypatch.setattr(folders, "MAX_STORED_BYTES", len(content) - 1)
 
     status, problem = refused(api, project.pk)
 

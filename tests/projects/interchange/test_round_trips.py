@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from media.models import MediaFile
 from projects.interchange import (
+    conversion,
     exchange,
     foreign,
     formats,
     limits,
-    placing,
     reading,
     sandboxing,
     times,
@@ -24,7 +24,7 @@ from projects.interchange.building import Film
 from projects.interchange.matching import Matched
 from projects.interchange.terms import Piece, tracks_from
 from projects.timeline import rules
-from projects.timeline.content import Content, end_of
+from projects.timeline.content import Content, Track, end_of
 from projects.timeline.shape import EdlShape
 from tests.projects.timeline.films import films
 from tests.projects.timeline.making import MEDIA, OTHER_MEDIA, clip, track
@@ -44,15 +44,15 @@ def written(of: dict[str, Any], form: str, name: str = "Film") -> str:
     return exchange.WRITERS[form](Film(name, of["tracks"], of["settings"]["frame_rate"], media))
 
 
-def there_and_back(of: dict[str, Any], form: str, name: str = "Film") -> list[dict[str, Any]]:
+def there_and_back(of: dict[str, Any], form: str, name: str = "Film") -> list[Track]:
     """The tracks of a file that was written, read by what imports use."""
     rate = times.exact_rate(of["settings"]["frame_rate"])
     text = written(of, form, name)
     tracks = sandboxing.accepted(foreign.read(text, form, rate))
     sources = [piece.source for each in tracks for piece in each.pieces]
     matched = Matched({s: str(s.media_id) for s in sources}, {MEDIA: None, OTHER_MEDIA: None})
-    ids = placing.Ids()
-    placed = [placing.place_track(each, matched, rate=rate, ids=ids) for each in tracks]
+    ids = conversion.Ids()
+    placed = [conversion.convert_track(each, matched, rate=rate, ids=ids) for each in tracks]
     told = [each.stored() for each in EdlShape.model_validate({"tracks": placed}).tracks]
     rules.check(Content([], []), Content(told, []))
     return told
@@ -299,7 +299,7 @@ def test_any_names_will_do(name: str, form: str) -> None:
 
 
 def test_a_copied_clip_gets_an_id_of_its_own() -> None:
-    ids = placing.Ids()
+    ids = conversion.Ids()
 
     assert ids.take("a") == "a"
     assert UUID(ids.take("a"))

@@ -72,8 +72,8 @@ def test_whatever_a_patch_says(patch: list[dict[str, Any]]) -> None:
     found = changes.between(before, after)
 
     assert status in {200, 400, 409, 413}
-    assert changes.apply(after, found.back) == before
-    assert bson.encode({"changes": found.there, "inverse": found.back})
+    assert changes.apply(after, found.inverse) == before
+    assert bson.encode({"changes": found.forward, "inverse": found.inverse})
     assert bson.encode({"tracks": before.tracks, "segments": before.segments}) == untouched
 
 
@@ -86,7 +86,7 @@ def test_what_a_patch_leaves_alone_is_the_same_object() -> None:
     assert after.segments is before.segments
     assert after.tracks[1] is before.tracks[1]
     assert after.tracks[0]["clips"][1] is before.tracks[0]["clips"][1]
-    assert changes.between(before, after).there == [
+    assert changes.between(before, after).forward == [
         {"path": "tracks.0.clips.0.start_ms", "value": 1}
     ]
 
@@ -116,7 +116,7 @@ def test_a_segment_that_was_not_read_stays_as_it_is() -> None:
     after = patching.apply(partly, patch)
 
     assert after.segments[0] is partly.segments[0]
-    assert changes.between(partly, after).there == [
+    assert changes.between(partly, after).forward == [
         {"path": "transcript.segments.1.speaker", "value": "Ann"}
     ]
 
@@ -137,7 +137,7 @@ def test_the_changes_are_a_json_patch() -> None:
     after = patching.apply(before, patch)
     document = {"tracks": before.tracks, "transcript": {"segments": before.segments}}
 
-    told = changes.as_json_patch(changes.between(before, after).there)
+    told = changes.as_json_patch(changes.between(before, after).forward)
 
     assert jsonpatch.apply_patch(document, told) == {
         "tracks": after.tracks,

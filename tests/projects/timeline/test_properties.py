@@ -84,8 +84,8 @@ def test_each_edit_is_told_by_changes_that_lead_there_and_back(steps: list[walk.
 
         found = changes.between(now, after)
 
-        assert same(changes.apply(now, found.there), after)
-        assert same(changes.apply(after, found.back), now)
+        assert same(changes.apply(now, found.forward), after)
+        assert same(changes.apply(after, found.inverse), now)
         now = after
 
 

@@ -71,7 +71,7 @@ def test_only_what_an_operation_needs_is_read(key: dict[str, uuid.UUID]) -> None
         WORDS_EACH,
         0,
     ]
-    assert of_words.content.segments[0] == {"id": "s0"}
+    assert dict(of_words.content.segments[0]) == {"id": "s0"}
 
 
 def test_the_film_is_edited_within_its_bounds(

@@ -17,8 +17,7 @@ from gpu_tasks.render.contract.segments import Ramp, RenderPlan, RenderSegment, 
 from media.models import MediaFile
 from projects.rendering import timelines
 from projects.timeline.content import PERMILLE, Content, EditError, duration_of
-from projects.timeline.dividing import joined_with, trimmed
-from projects.timeline.placing import halves
+from projects.timeline.dividing import halves, joined_with, trimmed
 from projects.timeline.shape import ClipShape, TrackShape
 from tests.projects.timeline.films import films
 from tests.projects.timeline.making import MEDIA, OTHER_MEDIA, after, clip

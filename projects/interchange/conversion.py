@@ -1,14 +1,14 @@
 """Tracks of ours made of what a foreign timeline plays.
 
 A track that we have written and nobody has changed comes back as it was, to the millisecond and
-with its deleted clips. Any other is made of the frames in the file; ids and effects are kept where
-the file still tells them.
+with its deleted clips. Any other is made of the frames in the file, with the ids and effects that
+stand there.
 """
 
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from opentimelineio.schema import ExternalReference
 from pydantic import ValidationError
@@ -18,7 +18,7 @@ from projects.interchange.building import build_track
 from projects.interchange.matching import Matched
 from projects.interchange.reading import read_track
 from projects.interchange.terms import OURS, ForeignTrack, Piece, Reading
-from projects.timeline.content import PERMILLE, on_timeline
+from projects.timeline.content import PERMILLE, Clip, Effect, Track, on_timeline
 from projects.timeline.shape import TrackShape
 
 FADES = ("cross_fade", "fade_in", "fade_out")
@@ -39,30 +39,26 @@ class Ids:
         return found
 
 
-def place_track(track: ForeignTrack, matched: Matched, *, rate: float, ids: Ids) -> dict[str, Any]:
+def convert_track(track: ForeignTrack, matched: Matched, *, rate: float, ids: Ids) -> Track:
     """The track as ``PUT`` takes it."""
     ours = track.ours
-    kept = _untouched(ours, track.pieces, matched, rate) if isinstance(ours, dict) else None
-    if kept is not None and ids.used.isdisjoint(_ids_of(kept)):
-        ids.used |= _ids_of(kept)
-        return kept
-    track_id = ids.take(_told_id(ours))
-    clips = [_placed(piece, matched, track_id=track_id, ids=ids) for piece in track.pieces]
+    before = _unchanged(ours, track.pieces, matched, rate) if isinstance(ours, dict) else None
+    if before is not None and ids.used.isdisjoint(_ids_of(before)):
+        ids.used |= _ids_of(before)
+        return before
+    track_id = ids.take(ours.get("id") if isinstance(ours, dict) else None)
+    clips = [_convert_piece(piece, matched, track_id=track_id, ids=ids) for piece in track.pieces]
     name = track.name.strip()[:MAX_TRACK_NAME_LENGTH] or "Track"
     return {"id": track_id, "type": track.type, "name": name, "clips": clips}
 
 
-def _told_id(ours: Any) -> Any:
-    return ours.get("id") if isinstance(ours, dict) else None
-
-
-def _ids_of(track: Mapping[str, Any]) -> set[str]:
+def _ids_of(track: Track) -> set[str]:
     return {track["id"], *(clip["id"] for clip in track["clips"])}
 
 
-def _untouched(
+def _unchanged(
     ours: Mapping[str, Any], pieces: list[Piece], matched: Matched, rate: float
-) -> dict[str, Any] | None:
+) -> Track | None:
     """The track as it was written, if what it plays is still what the file plays."""
     try:
         track = TrackShape.model_validate(dict(ours)).stored()
@@ -84,13 +80,13 @@ def _comparable(piece: Piece) -> tuple[Any, ...]:
     return (*plays, piece.enabled, piece.source.media_id)
 
 
-def _reference(clip: Mapping[str, Any]) -> ExternalReference:
+def _reference(clip: Clip) -> ExternalReference:
     return ExternalReference(
         target_url="", metadata={OURS: {"media_file_id": clip["media_file_id"]}}
     )
 
 
-def _placed(piece: Piece, matched: Matched, *, track_id: str, ids: Ids) -> dict[str, Any]:
+def _convert_piece(piece: Piece, matched: Matched, *, track_id: str, ids: Ids) -> Clip:
     media_id = matched.ids[piece.source]
     piece = _within(piece, matched.durations.get(media_id))
     permille = round(piece.speed * PERMILLE)
@@ -118,11 +114,15 @@ def _within(piece: Piece, duration_ms: int | None) -> Piece:
     return replace(piece, end_ms=piece.end_ms - beyond)
 
 
-def _effects(piece: Piece) -> list[Any]:
-    """Those that the file still tells, with fades and speed as the timeline has them."""
-    told = piece.ours.get("effects")
-    told = told if isinstance(told, list) else []
-    effects = {str(effect.get("type")): effect for effect in told if isinstance(effect, dict)}
+def _effects(piece: Piece) -> list[Effect]:
+    """Those that stand in the file, with fades and speed as its timeline has them."""
+    stored = piece.ours.get("effects")
+    stored = stored if isinstance(stored, list) else []
+    effects: dict[str, Effect] = {
+        str(effect.get("type")): cast(Effect, effect)
+        for effect in stored
+        if isinstance(effect, dict)
+    }
     lengths = (piece.cross_fade_ms, piece.fade_in_ms, piece.fade_out_ms)
     for kind, length in zip(FADES, lengths, strict=True):
         if length:
