@@ -71,8 +71,8 @@ class PydanticModels(PydanticExtension):
     def map_serializer(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
         """The schema, its parts being components."""
         if direction == "request":
-            told: dict[str, Any] = super().map_serializer(auto_schema, direction)
-            return told
+            described: dict[str, Any] = super().map_serializer(auto_schema, direction)
+            return described
         schema = model_json_schema(
             self.target,
             ref_template="#/components/schemas/{model}",

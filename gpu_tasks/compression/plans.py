@@ -77,10 +77,10 @@ class SoundPlan:
 
     def arguments(self, track: int = 0) -> list[str]:
         """FFmpeg's, for the result's track of that number."""
-        told = {"c": self.codec, "b": self.bits, "ac": self.channels, "ar": self.sample_rate}
+        options = {"c": self.codec, "b": self.bits, "ac": self.channels, "ar": self.sample_rate}
         if self.codec == "copy":
-            told = {"c": "copy"}
-        named = ((f"-{name}:a:{track}", str(value)) for name, value in told.items() if value)
+            options = {"c": "copy"}
+        named = ((f"-{name}:a:{track}", str(value)) for name, value in options.items() if value)
         return [part for pair in named for part in pair]
 
 

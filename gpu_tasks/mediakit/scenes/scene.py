@@ -21,10 +21,10 @@ WHITE, STARLIGHT = colour("ffffff"), colour("e0e0e8")
 
 
 def _abstract(stage: Stage) -> None:
-    own = hues(stage.told) or [colour(code) for code in stage.rng.permutation(PATTERN)]
+    own = hues(stage.description) or [colour(code) for code in stage.rng.permutation(PATTERN)]
     for index in range(12):
         tone = mixed(own[index % len(own)], WHITE, 0.5 - 0.04 * index)
-        vivid = -0.8 if "vivid" in stage.told.names else 0
+        vivid = -0.8 if "vivid" in stage.description.names else 0
         row = 0.1 * index
         stage.ridges(np.clip(mixed(tone, tone.mean(), vivid), 0, 255), row, row, 0.4, flow=0.4)
 
@@ -104,7 +104,7 @@ LAYERS: tuple[tuple[str, Callable[[Stage], None]], ...] = (
     ("shore", lambda s: s.ridges(s.own("dcc690", "beach"), SHORE, SHORE, 0.02)),
     ("flowers", lambda s: place(s, [Named("flower", 9)])),
     ("palms", lambda s: place(s, [Named("palm", 2)])),
-    ("things", lambda s: place(s, s.told.named["thing"])),
+    ("things", lambda s: place(s, s.description.named["thing"])),
     ("board", lambda s: place(s, [Named("sign")])),
     ("shoal", lambda s: place(s, [Named("fish")])),
     ("lightning", _lightning),
@@ -135,16 +135,21 @@ IMPLIED = (
 """What is shown where any of the second is asked for or shown, and none of the third."""
 
 
-def names_of(told: Description) -> set[str]:
+def names_of(description: Description) -> set[str]:
     """All that is shown: what is asked for, and what that implies."""
-    alone = told.names & {"abstract", "space", "underwater", "room"}
-    if not told.named["place"] and told.names & {"planet", "fish"}:
-        alone = {"space" if "planet" in told.names else "underwater"}
-    if not (told.caption or any(told.named[kind] for kind in told.named if kind != "mood")):
+    alone = description.names & {"abstract", "space", "underwater", "room"}
+    if not description.named["place"] and description.names & {"planet", "fish"}:
+        alone = {"space" if "planet" in description.names else "underwater"}
+    if not (
+        description.caption
+        or any(description.named[kind] for kind in description.named if kind != "mood")
+    ):
         alone = {"abstract"}
-    things = {one.name for one in told.named["thing"]}
-    names = {"things"} | (alone | things if alone else {"sky", hour_of(told), *told.names})
-    names |= {"caption"} if told.caption else set()
+    things = {one.name for one in description.named["thing"]}
+    names = {"things"} | (
+        alone | things if alone else {"sky", hour_of(description), *description.names}
+    )
+    names |= {"caption"} if description.caption else set()
     names |= {"thing"} if things else set()
     names |= {"standing"} if any(map(stands, things)) else set()
     for implied, causes, excuses in IMPLIED:

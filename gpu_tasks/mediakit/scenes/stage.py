@@ -62,27 +62,29 @@ LIGHTS = {
 }
 
 
-def hues(told: Description) -> list[Colour]:
+def hues(description: Description) -> list[Colour]:
     """The colours that were said of nothing, else those of the moods."""
-    moods = [MOODS[name] for name in MOODS if name in told.names]
-    return [colour(code) for code in told.colours or moods]
+    moods = [MOODS[name] for name in MOODS if name in description.names]
+    return [colour(code) for code in description.colours or moods]
 
 
-def hour_of(told: Description) -> str:
+def hour_of(description: Description) -> str:
     """A key of `LIGHTS`."""
-    said = [one.name for one in told.named["time"]]
-    return [*said, *(hour for name, hour in HOURS.items() if name in told.names), "day"][0]
+    said = [one.name for one in description.named["time"]]
+    return [*said, *(hour for name, hour in HOURS.items() if name in description.names), "day"][0]
 
 
-def light_of(told: Description) -> Light:
+def light_of(description: Description) -> Light:
     """The light of what is asked for: by the hour, then the weather, moods and colours."""
-    light = LIGHTS[hour_of(told)]
-    gloom = max(GLOOM.get(name, 0) for name in {"", *told.names})
+    light = LIGHTS[hour_of(description)]
+    gloom = max(GLOOM.get(name, 0) for name in {"", *description.names})
 
     def seen(own: Colour) -> Colour:
         grey = own.mean(axis=-1, keepdims=True)
-        own = mixed(own, grey, gloom - (0.4 if "vivid" in told.names else 0)) * (1 - gloom / 3)
-        for hue in hues(told)[:1]:
+        own = mixed(own, grey, gloom - (0.4 if "vivid" in description.names else 0)) * (
+            1 - gloom / 3
+        )
+        for hue in hues(description)[:1]:
             own = mixed(own, hue * grey / hue.mean(), 0.35)
         return np.clip(own, 0, 255)
 
@@ -92,9 +94,11 @@ def light_of(told: Description) -> Light:
 class Stage:
     """What is shown at a time, in which light, on which canvas."""
 
-    def __init__(self, told: Description, canvas: Frame, rng: Random, seconds: float) -> None:
-        self.told, self.canvas, self.rng, self.seconds = told, canvas, rng, seconds
-        self.light = light_of(told)
+    def __init__(
+        self, description: Description, canvas: Frame, rng: Random, seconds: float
+    ) -> None:
+        self.description, self.canvas, self.rng, self.seconds = description, canvas, rng, seconds
+        self.light = light_of(description)
         self.height, self.width = canvas.shape[:2]
         self.horizon = round(self.height * HORIZON)
         # What sizes are measured in, and where sun or moon stands.
@@ -104,11 +108,15 @@ class Stage:
 
     def own(self, code: str, place: str = "", *, lit: bool = True) -> Colour:
         """The colour that was said of a place, else that of the code; in this light and season."""
-        said = [one.colour for one in self.told.named["place"] if one.name == place and one.colour]
-        if place == "field" and "autumn" in self.told.names:
+        said = [
+            one.colour
+            for one in self.description.named["place"]
+            if one.name == place and one.colour
+        ]
+        if place == "field" and "autumn" in self.description.names:
             code = "b08a3a"
         own = colour(said[0] if said else code)
-        if place in ("field", "hills", "forest") and "snow" in self.told.names:
+        if place in ("field", "hills", "forest") and "snow" in self.description.names:
             own = mixed(own, colour("ffffff"), 0.85)
         return own * (self.light.tint / 255 if lit else 1)
 

@@ -73,10 +73,10 @@ class Description:
 
 def describe(prompt: str) -> Description:
     """Read a prompt; words that are not known are passed over."""
-    told = Description()
+    description = Description()
     quoted = QUOTED.search(prompt)
     if quoted:
-        told.caption = (quoted[1] or quoted[2]).strip() or None
+        description.caption = (quoted[1] or quoted[2]).strip() or None
         prompt = f"{prompt[: quoted.start()]} {prompt[quoted.end() :]}"
     words = [word.lower() for word in WORD.findall(prompt)]
     count = colour = None
@@ -91,17 +91,17 @@ def describe(prompt: str) -> Description:
             named = Named(name)
             if kind in ("thing", "place"):
                 named, count, colour = Named(name, count or several or None, own), None, None
-            told.named[kind].append(named)
+            description.named[kind].append(named)
         elif text in COLOURS:
-            told.colours += [colour] if colour else []
+            description.colours += [colour] if colour else []
             colour = text
         elif text in NUMBERS or text.isdecimal():
             count = min(int(NUMBERS.get(text, text[:3])), MAX_OF_A_KIND) or None
         else:
             continue
-        told.understood += [text] if text not in told.understood else []
-    told.colours += [colour] if colour else []
-    return told
+        description.understood += [text] if text not in description.understood else []
+    description.colours += [colour] if colour else []
+    return description
 
 
 def _longest_term(words: list[str]) -> tuple[str, str]:
