@@ -21,10 +21,10 @@ WHITE, STARLIGHT = colour("ffffff"), colour("e0e0e8")
 
 
 def _abstract(stage: Stage) -> None:
-    own = hues(stage.description) or [colour(code) for code in stage.rng.permutation(PATTERN)]
+    own = hues(stage.prompt) or [colour(code) for code in stage.rng.permutation(PATTERN)]
     for index in range(12):
         tone = mixed(own[index % len(own)], WHITE, 0.5 - 0.04 * index)
-        vivid = -0.8 if "vivid" in stage.description.names else 0
+        vivid = -0.8 if "vivid" in stage.prompt.names else 0
         row = 0.1 * index
         stage.ridges(np.clip(mixed(tone, tone.mean(), vivid), 0, 255), row, row, 0.4, flow=0.4)
 
@@ -104,7 +104,7 @@ LAYERS: tuple[tuple[str, Callable[[Stage], None]], ...] = (
     ("shore", lambda s: s.ridges(s.own("dcc690", "beach"), SHORE, SHORE, 0.02)),
     ("flowers", lambda s: place(s, [Named("flower", 9)])),
     ("palms", lambda s: place(s, [Named("palm", 2)])),
-    ("things", lambda s: place(s, s.description.named["thing"])),
+    ("things", lambda s: place(s, s.prompt.named["thing"])),
     ("board", lambda s: place(s, [Named("sign")])),
     ("shoal", lambda s: place(s, [Named("fish")])),
     ("lightning", _lightning),
@@ -135,21 +135,16 @@ IMPLIED = (
 """What is shown where any of the second is asked for or shown, and none of the third."""
 
 
-def names_of(description: Description) -> set[str]:
+def names_of(prompt: Description) -> set[str]:
     """All that is shown: what is asked for, and what that implies."""
-    alone = description.names & {"abstract", "space", "underwater", "room"}
-    if not description.named["place"] and description.names & {"planet", "fish"}:
-        alone = {"space" if "planet" in description.names else "underwater"}
-    if not (
-        description.caption
-        or any(description.named[kind] for kind in description.named if kind != "mood")
-    ):
+    alone = prompt.names & {"abstract", "space", "underwater", "room"}
+    if not prompt.named["place"] and prompt.names & {"planet", "fish"}:
+        alone = {"space" if "planet" in prompt.names else "underwater"}
+    if not (prompt.caption or any(prompt.named[kind] for kind in prompt.named if kind != "mood")):
         alone = {"abstract"}
-    things = {one.name for one in description.named["thing"]}
-    names = {"things"} | (
-        alone | things if alone else {"sky", hour_of(description), *description.names}
-    )
-    names |= {"caption"} if description.caption else set()
+    things = {one.name for one in prompt.named["thing"]}
+    names = {"things"} | (alone | things if alone else {"sky", hour_of(prompt), *prompt.names})
+    names |= {"caption"} if prompt.caption else set()
     names |= {"thing"} if things else set()
     names |= {"standing"} if any(map(stands, things)) else set()
     for implied, causes, excuses in IMPLIED:
@@ -162,22 +157,22 @@ class Scene:
     """A picture of a prompt, the same for the same prompt, size and seed."""
 
     def __init__(self, prompt: str, *, width: int, height: int, seed: int) -> None:
-        self._told = describe(prompt)
-        self._told.shown = names_of(self._told)
+        self._prompt = describe(prompt)
+        self._prompt.shown = names_of(self._prompt)
         digest = hashlib.sha256(" ".join(prompt.split()).casefold().encode()).digest()
         self._seeds = [seed, int.from_bytes(digest[:8], "big")]
         self._width, self._height = width, height
         # The words of the prompt that made a difference of their own.
-        self.understood = self._told.understood
+        self.understood = self._prompt.understood
 
     def frame(self, seconds: float = 0.0) -> Frame:
         """The picture at a time; the camera pans and comes nearer, slowly."""
         width, height = self._width, self._height
         rng = np.random.default_rng(self._seeds)
         canvas = np.zeros((height, width, 3), np.uint8)
-        stage = Stage(self._told, canvas, rng, seconds)
+        stage = Stage(self._prompt, canvas, rng, seconds)
         for name, draw in LAYERS:
-            if name in self._told.shown:
+            if name in self._prompt.shown:
                 draw(stage)
         nearer = ZOOM * (1 - float(np.cos(ZOOM_RADIANS_PER_SECOND * seconds)))
         move = cv2.getRotationMatrix2D((width / 2, height * 0.6), 0, 1 + 2 * PAN + nearer)

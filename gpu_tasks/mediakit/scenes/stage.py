@@ -62,29 +62,27 @@ LIGHTS = {
 }
 
 
-def hues(description: Description) -> list[Colour]:
+def hues(prompt: Description) -> list[Colour]:
     """The colours that were said of nothing, else those of the moods."""
-    moods = [MOODS[name] for name in MOODS if name in description.names]
-    return [colour(code) for code in description.colours or moods]
+    moods = [MOODS[name] for name in MOODS if name in prompt.names]
+    return [colour(code) for code in prompt.colours or moods]
 
 
-def hour_of(description: Description) -> str:
+def hour_of(prompt: Description) -> str:
     """A key of `LIGHTS`."""
-    said = [one.name for one in description.named["time"]]
-    return [*said, *(hour for name, hour in HOURS.items() if name in description.names), "day"][0]
+    said = [one.name for one in prompt.named["time"]]
+    return [*said, *(hour for name, hour in HOURS.items() if name in prompt.names), "day"][0]
 
 
-def light_of(description: Description) -> Light:
+def light_of(prompt: Description) -> Light:
     """The light of what is asked for: by the hour, then the weather, moods and colours."""
-    light = LIGHTS[hour_of(description)]
-    gloom = max(GLOOM.get(name, 0) for name in {"", *description.names})
+    light = LIGHTS[hour_of(prompt)]
+    gloom = max(GLOOM.get(name, 0) for name in {"", *prompt.names})
 
     def seen(own: Colour) -> Colour:
         grey = own.mean(axis=-1, keepdims=True)
-        own = mixed(own, grey, gloom - (0.4 if "vivid" in description.names else 0)) * (
-            1 - gloom / 3
-        )
-        for hue in hues(description)[:1]:
+        own = mixed(own, grey, gloom - (0.4 if "vivid" in prompt.names else 0)) * (1 - gloom / 3)
+        for hue in hues(prompt)[:1]:
             own = mixed(own, hue * grey / hue.mean(), 0.35)
         return np.clip(own, 0, 255)
 
@@ -94,11 +92,9 @@ def light_of(description: Description) -> Light:
 class Stage:
     """What is shown at a time, in which light, on which canvas."""
 
-    def __init__(
-        self, description: Description, canvas: Frame, rng: Random, seconds: float
-    ) -> None:
-        self.description, self.canvas, self.rng, self.seconds = description, canvas, rng, seconds
-        self.light = light_of(description)
+    def __init__(self, prompt: Description, canvas: Frame, rng: Random, seconds: float) -> None:
+        self.prompt, self.canvas, self.rng, self.seconds = prompt, canvas, rng, seconds
+        self.light = light_of(prompt)
         self.height, self.width = canvas.shape[:2]
         self.horizon = round(self.height * HORIZON)
         # What sizes are measured in, and where sun or moon stands.
@@ -109,14 +105,12 @@ class Stage:
     def own(self, code: str, place: str = "", *, lit: bool = True) -> Colour:
         """The colour that was said of a place, else that of the code; in this light and season."""
         said = [
-            one.colour
-            for one in self.description.named["place"]
-            if one.name == place and one.colour
+            one.colour for one in self.prompt.named["place"] if one.name == place and one.colour
         ]
-        if place == "field" and "autumn" in self.description.names:
+        if place == "field" and "autumn" in self.prompt.names:
             code = "b08a3a"
         own = colour(said[0] if said else code)
-        if place in ("field", "hills", "forest") and "snow" in self.description.names:
+        if place in ("field", "hills", "forest") and "snow" in self.prompt.names:
             own = mixed(own, colour("ffffff"), 0.85)
         return own * (self.light.tint / 255 if lit else 1)
 

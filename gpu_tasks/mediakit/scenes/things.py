@@ -58,7 +58,7 @@ def draw(stage: Stage, name: str, foot: tuple[float, float], height: float, own:
 
 def _tone(stage: Stage, paint: str, own: Colour) -> Colour:
     if paint == "~":
-        paint = "9fc0d4" if "day" in stage.description.shown else "!ffd27a"
+        paint = "9fc0d4" if "day" in stage.prompt.shown else "!ffd27a"
     if paint.startswith("!"):
         return colour(paint[1:])
     if paint.startswith("*"):
@@ -92,7 +92,7 @@ def _put(stage: Stage, one: Named, x: float, near: float) -> None:
     tall, code, highest, lowest, speed, _ = DRAWINGS[one.name]
     height, grounded = stage.unit * tall * (0.5 + 0.75 * near), stands(one.name)
     phase, bright = stage.rng.uniform(0, 6.3), str(stage.rng.choice(BRIGHT))
-    top = LAND if grounded and "shore" in stage.description.shown else highest
+    top = LAND if grounded and "shore" in stage.prompt.shown else highest
     bob = 0.012 * float(np.sin(1.4 * stage.seconds + phase)) if speed else 0.0
     way = x * stage.width + speed * (0.5 + near) * stage.height * stage.seconds
     left = (way + height) % (stage.width + 2 * height) - height
@@ -101,11 +101,11 @@ def _put(stage: Stage, one: Named, x: float, near: float) -> None:
         stage.glow((left, foot[1] - height / 3), (height * 1.6,) * 2, colour("ff9a40"), 0.55)
     elif grounded:
         stage.glow(foot, (height * 0.6, height * 0.15), colour("101018"), 0.5)
-    if one.name == "tree" and "autumn" in stage.description.names:
+    if one.name == "tree" and "autumn" in stage.prompt.names:
         code = "d9a02f"
     draw(stage, one.name, foot, height, colour(one.colour or (bright if code == "?" else code)))
-    if one.name == "sign" and stage.description.caption:
-        write(stage.canvas, stage.description.caption, foot, height)
+    if one.name == "sign" and stage.prompt.caption:
+        write(stage.canvas, stage.prompt.caption, foot, height)
 
 
 def write(canvas: Frame, text: str, foot: tuple[float, float], height: float) -> None:
