@@ -33,7 +33,7 @@ class ProfileStorageSerializer(serializers.Serializer):
     """The room for media and voices on a profile."""
 
     used_bytes = serializers.IntegerField(
-        help_text="Of media and voices; uploads count by the size that was told, or by the most "
+        help_text="Of media and voices; uploads count by their declared size, or by the most "
         "that one without a size may have."
     )
     limit_bytes = serializers.IntegerField(allow_null=True, help_text="null is no limit.")
