@@ -1,6 +1,7 @@
 """The draft engine: measures of pictures and sound, words of both, and rules for the question."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from gpu_tasks.mediakit import film as films
@@ -8,16 +9,15 @@ from gpu_tasks.mediakit.faces.detection import detect
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.mediakit.speech.recognition import Recogniser
 from gpu_tasks.runtime.engine import Engine, Workspace
-from gpu_tasks.video_query import hearing, reading
-from gpu_tasks.video_query.answers import UNASKED, Known, answer
+from gpu_tasks.video_query import reading
+from gpu_tasks.video_query.answers import SUMMARY, answer, understand
 from gpu_tasks.video_query.contract import (
     MAX_SEGMENT_TEXT,
     Said,
     VideoQueryPayload,
     VideoQueryResult,
 )
-from gpu_tasks.video_query.questions import Topic, understand
-from gpu_tasks.video_query.watching import MAX_SIDE, RATE, watch
+from gpu_tasks.video_query.measures import MAX_SIDE, RATE, sound_levels, watch
 
 WATCHING_SHARE = 0.5
 """How much of the work is looking, where there is listening as well."""
@@ -36,33 +36,32 @@ class DraftEngine(Engine):
     def run(self, payload: VideoQueryPayload, workspace: Workspace) -> VideoQueryResult:
         """The answer; ``seed`` changes nothing, for nothing here is left to chance."""
         question = understand(payload.question)
-        topics = question.topics or UNASKED
-        reads = Topic.TEXT in topics
+        topics = question.topics or SUMMARY
+        reads = "text" in topics
         side = reading.SIDE if reads else MAX_SIDE
         film = films.look(workspace.input("video"), max_side=side, frame_rate=RATE)
-        listens = payload.segments is None and film.has_sound and Topic.SPEECH in topics
+        listens = payload.segments is None and film.has_sound and "speech" in topics
         share = WATCHING_SHARE if listens else 1.0
-        watched = watch(
+        measures = watch(
             film,
             workspace.progress_within(0.0, share),
-            count_faces=_count_faces if Topic.FACES in topics else None,
+            count_faces=_count_faces if "face" in topics else None,
             read=reading.read if reads else None,
         )
-        loudness = None
-        if film.has_sound and Topic.SOUND in topics:
-            loudness = hearing.loudness(
-                film.path, watched.brightness.size, lambda _: workspace.progress(share)
-            )
+        pictures = measures.change.size
+        if film.has_sound and "sound" in topics:
+            levels = sound_levels(film.path, pictures, lambda _: workspace.progress(share))
+            measures = replace(measures, levels=levels)
         said = payload.segments
         if listens:
             said = self._hear(film.path, workspace.progress_within(share, 1.0))
         workspace.progress(1.0)
-        text, evidence = answer(question, Known(watched, said, loudness))
+        text, evidence = answer(question, replace(measures, said=said))
         return VideoQueryResult(
             answer=text,
             evidence=evidence,
-            duration_ms=watched.duration_ms,
-            frames_sampled=watched.brightness.size,
+            duration_ms=measures.duration_ms,
+            frames_sampled=pictures,
         )
 
     def _hear(self, media: Path, tick: Callable[[float], None]) -> tuple[Said, ...]:

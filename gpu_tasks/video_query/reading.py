@@ -4,7 +4,6 @@ Source: PP-OCR, https://arxiv.org/abs/2009.09941; models and code under Apache-2
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from typing import cast
@@ -13,6 +12,7 @@ from rapidocr import RapidOCR
 from rapidocr.utils.output import RapidOCROutput
 
 from gpu_tasks.mediakit.film import Frame
+from gpu_tasks.video_query.contract import MAX_SEGMENT_TEXT, Said
 
 SIDE = 960
 """The longer side, in pixels, at which letters are looked for."""
@@ -26,15 +26,6 @@ ALIKE = 0.8
 """How much two readings share (of 1, by difflib) that are taken for the same line."""
 
 Reading = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of text, and the milliseconds between which it stands in the picture."""
-
-    text: str
-    start_ms: int
-    end_ms: int
 
 
 @cache
@@ -53,25 +44,24 @@ def _reader() -> RapidOCR:
 def read(frame: Frame) -> Reading:
     """The lines of a picture from top to bottom."""
     found = cast(RapidOCROutput, _reader()(frame[..., ::-1]))  # it takes BGR
-    lines = (" ".join(line.split()) for line in found.txts or ())
-    return tuple(line for line in lines if len(_bare(line)) >= LEAST_LETTERS)[:MAX_LINES]
+    texts = (" ".join(text.split())[:MAX_SEGMENT_TEXT] for text in found.txts or ())
+    return tuple(text for text in texts if len(_bare(text)) >= LEAST_LETTERS)[:MAX_LINES]
 
 
-def lines(readings: Sequence[tuple[int, Reading]], duration_ms: int) -> list[Line]:
+def lines(readings: Sequence[tuple[int, Reading]], duration_ms: int) -> list[Said]:
     """The lines of readings at given milliseconds, each once for as long as it stands.
 
     A line stands until the next reading without it, spelt as it was read first.
     """
     ends = [*(at for at, _ in readings[1:]), duration_ms]
-    standing: dict[str, Line] = {}
-    found: list[Line] = []
+    found: list[Said] = []
+    standing: dict[str, Said] = {}
     for (at, reading), end in zip(readings, ends, strict=False):
         before, standing = standing, {}
-        for text in reading:
-            bare = _bare(text)
+        for bare, text in {_bare(text): text for text in reading}.items():
             same = get_close_matches(bare, before, n=1, cutoff=ALIKE)
-            line = before.pop(same[0]) if same else standing.get(bare, Line(text, at, end))
-            standing[bare] = replace(line, end_ms=end)
+            line = before.pop(same[0]) if same else Said(start_ms=at, end_ms=end, text=text)
+            standing[bare] = line.model_copy(update={"end_ms": end})
         found += before.values()
     return sorted([*found, *standing.values()], key=lambda line: line.start_ms)
 

@@ -1,13 +1,20 @@
 """Findings from measures that are given."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from gpu_tasks.video_query.answers import QUIET_DB, Known, answer, clock, colour_name
+from gpu_tasks.video_query.answers import (
+    MAX_STILL,
+    QUIET_DB,
+    answer,
+    clock,
+    colour_name,
+    understand,
+)
 from gpu_tasks.video_query.contract import Evidence, EvidenceKind, Said
-from gpu_tasks.video_query.questions import understand
-from gpu_tasks.video_query.reading import Reading
-from gpu_tasks.video_query.watching import MAX_STILL, MIN_CUT, Watched
+from gpu_tasks.video_query.measures import MIN_CUT, Measures
 
 SAID = (
     Said(start_ms=0, end_ms=900, text="The harbour opens at nine."),
@@ -17,33 +24,25 @@ SAID = (
 
 
 def watched(
-    *,
-    seconds: int = 4,
-    brightness: float = 0.5,
-    change: float = 0.0,
-    faces: tuple[tuple[int, int], ...] = (),
-    texts: tuple[tuple[int, Reading], ...] = (),
-    **spikes: float,
-) -> Watched:
+    *, seconds: int = 4, brightness: float = 0.5, change: float = 0.0, **spikes: float
+) -> Measures:
     """Even measures, ten a second; ``at_12=0.5`` is a change of 0.5 at the twelfth picture."""
     changes = np.full(seconds * 10, change, np.float32)
     for name, value in spikes.items():
         changes[int(name.removeprefix("at_"))] = value
-    return Watched(
-        brightness=np.full(seconds * 10, brightness, np.float32),
+    return Measures(
+        colours=np.full((seconds * 10, 3), brightness, np.float32),
         change=changes,
-        colours=np.full((seconds * 10, 3), 0.5, np.float32),
-        faces=faces,
-        texts=texts,
+        faces=np.zeros(seconds * 10, np.int64),
     )
 
 
 def told(
     question: str,
-    seen: Watched | None = None,
+    seen: Measures | None = None,
     said: tuple[Said, ...] | None = SAID,
 ) -> tuple[str, list[Evidence]]:
-    text, evidence = answer(understand(question), Known(seen or watched(), said))
+    text, evidence = answer(understand(question), replace(seen or watched(), said=said))
     return text, list(evidence)
 
 
@@ -73,33 +72,36 @@ def test_cuts_are_counted_with_their_times():
 
 @pytest.mark.parametrize(("change", "count"), [(MIN_CUT + 0.001, 1), (MIN_CUT - 0.001, 0)])
 def test_a_small_change_is_no_cut(change: float, count: int):
-    assert len(watched(at_12=change).cuts) == count
+    assert watched(at_12=change).cuts.size == count
 
 
 def test_a_moving_camera_is_no_row_of_cuts():
-    assert watched(change=0.2).cuts == []
+    assert watched(change=0.2).cuts.size == 0
 
 
 def test_the_dark_is_found():
     seen = watched(seconds=6)
-    seen.brightness[20:35] = 0.1
-    seen.brightness[50:52] = 0.1  # too short to be told
+    seen.colours[20:35] = 0.1
+    seen.colours[50:52] = 0.1  # too short to be told
     text, evidence = told("When is it dark?", seen)
-    assert "It is dark from 0:02.0 to 0:03.5." in text
-    assert spans(evidence) == [(2000, 3500)]
+    assert "; dark picture from 0:02.0 to 0:03.5." in text
+    brightest, darkest, dark = evidence
+    assert (brightest.start_ms, darkest.start_ms) == (0, 2000)
+    assert spans([dark]) == [(2000, 3500)]
 
 
 def test_an_even_light_has_its_extremes():
     text, evidence = told("How bright is it?", watched(brightness=0.5))
     assert text.startswith("On average the picture has 50% of full brightness")
-    assert [one.detail for one in evidence] == ["darkest picture", "brightest picture"]
+    details = ["brightest picture (50%)", "darkest picture (50%)"]
+    assert [one.detail for one in evidence] == details
 
 
 def test_motion_is_told_from_stillness_and_a_cut_is_neither():
     seen = watched(seconds=6, at_20=0.5)
     seen.change[45:] = 0.02
     text, evidence = told("Does it move?", seen)
-    assert "stands still from 0:00.0 to 0:04.5" in text
+    assert "still picture from 0:00.0 to 0:04.5" in text
     assert evidence[0].detail == "most motion"
     assert 4500 <= evidence[0].start_ms < evidence[0].end_ms <= 6000
 
@@ -132,8 +134,8 @@ def test_colours_have_names(colour: tuple[float, float, float], name: str):
 def test_what_is_said_about_something_is_quoted_with_its_time():
     text, evidence = told("What is said about the harbour?")
     assert text == (
-        "About harbour, 3 times: “The harbour opens at nine.” at 0:00.0; "
-        "“Harbours, harbours!” at 0:01.0."
+        "About harbour, 3 times: “The harbour opens at nine.” from 0:00.0 to 0:00.9; "
+        "“Harbours, harbours!” from 0:01.0 to 0:01.9."
     )
     assert spans(evidence) == [(0, 900), (1000, 1900)]
     assert {one.kind for one in evidence} == {EvidenceKind.SPEECH}
@@ -160,18 +162,25 @@ def test_what_nobody_says_is_told_honestly():
 
 
 def test_faces_are_counted_where_they_are_looked_for():
-    looked = ((0, 0), (1000, 1), (2000, 2), (3000, 0))
-    text, evidence = told("Is there a face?", watched(faces=looked))
+    seen = watched()
+    seen.faces[10:30] = np.repeat([1, 2], 10)
+    text, evidence = told("Is there a face?", seen)
     assert "from 0:01.0 to 0:03.0; at most 2 at once" in text
     assert spans(evidence) == [(1000, 3000)]
-    assert told("Is there a face?", watched(faces=((0, 0),)))[0].startswith("No face is seen")
+    assert told("Is there a face?")[0].startswith("No face is seen")
 
 
-TEXTS = ((0, ("SUMMER SALE",)), (1000, ("SUMMER SALE", "closed on Mondays")), (2000, ()))
+TITLED = replace(
+    watched(at_12=0.5),
+    text=(
+        Said(start_ms=0, end_ms=2000, text="SUMMER SALE"),
+        Said(start_ms=1000, end_ms=2000, text="closed on Mondays"),
+    ),
+)
 
 
 def test_text_in_pictures_is_quoted_with_its_times():
-    text, evidence = told("What text is shown?", watched(texts=TEXTS))
+    text, evidence = told("What text is shown?", TITLED)
     assert text == (
         "Text in the picture, 2 lines: “SUMMER SALE” from 0:00.0 to 0:02.0; "
         "“closed on Mondays” from 0:01.0 to 0:02.0."
@@ -181,23 +190,23 @@ def test_text_in_pictures_is_quoted_with_its_times():
 
 
 def test_text_is_looked_through_for_what_is_asked():
-    text, evidence = told("When is “closed” written?", watched(texts=TEXTS))
+    text, evidence = told("When is “closed” written?", TITLED)
     assert text == "Text in the picture, 1 line: “closed on Mondays” from 0:01.0 to 0:02.0."
     assert spans(evidence) == [(1000, 2000)]
-    text, evidence = told("Is “open” written?", watched(texts=TEXTS))
+    text, evidence = told("Is “open” written?", TITLED)
     assert text.startswith("Nothing about open was read in the picture. Text in the picture, 2 ")
     assert len(evidence) == 2
 
 
 def test_more_lines_than_can_be_told_are_counted():
-    texts = ((0, tuple(f"{letter * 9}" for letter in "abcdefghijkl")),)
-    text, evidence = told("What text is shown?", watched(texts=texts))
+    lines = [Said(start_ms=0, end_ms=4000, text=letter * 9) for letter in "abcdefghijkl"]
+    text, evidence = told("What text is shown?", replace(watched(), text=lines))
     assert text.endswith(" and 4 more.")
     assert len(evidence) == 12
 
 
 def test_no_text_is_told_honestly():
-    text, evidence = told("What text is shown?", watched(texts=((0, ()),)))
+    text, evidence = told("What text is shown?")
     assert text.startswith("No text was read in the picture")
     assert evidence == []
 
@@ -215,15 +224,15 @@ def test_several_topics_are_answered_in_one():
     assert text == "There are no cuts: it is a single shot. The film lasts 0:04.0."
 
 
-KNOWN = watched(at_12=0.5, texts=TEXTS)
 ALL_SAID = (
-    "What is said, 9 words in 3 passages: “The harbour opens at nine.” at 0:00.0; “Harbours, "
-    "harbours!” at 0:01.0; “Good night.” at 0:02.0."
+    "What is said, 9 words in 3 passages: “The harbour opens at nine.” from 0:00.0 to 0:00.9; "
+    "“Harbours, harbours!” from 0:01.0 to 0:01.9; “Good night.” from 0:02.0 to 0:02.9."
 )
 BOTH_LINES = (
     "Text in the picture, 2 lines: “SUMMER SALE” from 0:00.0 to 0:02.0; “closed on Mondays” from "
     "0:01.0 to 0:02.0."
 )
+NIGHT = "About night, 1 time: “Good night.” from 0:02.0 to 0:02.9."
 ONE_CUT = "There is 1 cut, at 0:01.2, so 2 shots."
 
 
@@ -231,13 +240,13 @@ ONE_CUT = "There is 1 cut, at 0:01.2, so 2 shots."
     ("question", "expected"),
     [
         ("What is the first thing said?", ALL_SAID),
-        ("When does she mention the night?", "About night, 1 time: “Good night.” at 0:02.0."),
+        ("When does she mention the night?", NIGHT),
         ("When do they mention the letter?", "Nothing about letter was heard in what is said."),
         (
             "Does she mention ships or boats?",
             "Nothing about ships or boats was heard in what is said.",
         ),
-        ("How many times does she say night?", "About night, 1 time: “Good night.” at 0:02.0."),
+        ("How many times does she say night?", NIGHT),
         ("How many times does he say “film”?", "Nothing about film was heard in what is said."),
         ("How many words are spoken?", ALL_SAID),
         ("What are they talking about?", ALL_SAID),
@@ -248,14 +257,14 @@ ONE_CUT = "There is 1 cut, at 0:01.2, so 2 shots."
     ],
 )
 def test_typical_questions_get_what_they_ask_for(question: str, expected: str):
-    assert told(question, KNOWN)[0] == expected
+    assert told(question, TITLED)[0] == expected
 
 
 @pytest.mark.parametrize(
     "question", ["Summarize the video", "What is this video about?", "What happens at 0:03?"]
 )
 def test_a_summary_tells_all_and_looks_for_no_words(question: str):
-    text, _ = told(question, KNOWN)
+    text, _ = told(question, TITLED)
     assert text.startswith("This draft engine recognises no things or events")
     assert text.endswith(f"{BOTH_LINES} {ALL_SAID}")
 
@@ -263,14 +272,14 @@ def test_a_summary_tells_all_and_looks_for_no_words(question: str):
 def heard(question: str, *levels: float) -> tuple[str, list[Evidence]]:
     """What is told of a second of each level, in decibels."""
     loudness = np.repeat(np.array(levels, np.float32), 10)
-    text, evidence = answer(understand(question), Known(watched(), None, loudness))
+    text, evidence = answer(understand(question), replace(watched(), levels=loudness))
     return text, list(evidence)
 
 
 def test_quiet_parts_are_found():
     text, evidence = heard("Where are the quiet parts?", -20, -80, QUIET_DB, -15)
     assert text == (
-        "The sound is loudest at 0:03.0 (-15 dB of full scale). It is quiet from 0:01.0 to 0:03.0. "
+        "The sound is loudest (-15 dB of full scale) at 0:03.0; quiet from 0:01.0 to 0:03.0. "
         "Music, voices and noises are not told apart."
     )
     assert spans(evidence) == [(3000, 3000), (1000, 3000)]
@@ -282,5 +291,5 @@ def test_sound_that_is_never_or_always_quiet():
         "nowhere quiet for as long as a second"
         in heard("Is there silence?", -20, QUIET_DB + 0.1)[0]
     )
-    assert heard("How loud is it?", -80, -90)[0] == "The sound is quiet from beginning to end."
+    assert "; quiet from 0:00.0 to 0:02.0." in heard("How loud is it?", -80, -90)[0]
     assert told("Is there music?", said=None)[0] == "The film has no sound."

@@ -2,30 +2,30 @@
 
 import pytest
 
-from gpu_tasks.video_query.questions import Topic, stems, understand
+from gpu_tasks.video_query.answers import stems, understand
 
 
 @pytest.mark.parametrize(
     ("text", "topics"),
     [
-        ("How long is the film?", [Topic.LENGTH]),
-        ("How many CUTS are there?", [Topic.CUTS]),
-        ("When does it get dark?", [Topic.BRIGHTNESS]),
-        ("Is there a face?", [Topic.FACES]),
-        ("Who is this", [Topic.FACES]),
-        ("Does anything move?", [Topic.MOTION]),
-        ("What colour is the wall?", [Topic.COLOUR]),
-        ("Which text is shown on screen?", [Topic.TEXT]),
-        ("What is said about the harbour?", [Topic.SPEECH]),
-        ("What is said about the letter?", [Topic.SPEECH]),
-        ("What about the cuts?", [Topic.CUTS]),
-        ("When do they mention money?", [Topic.SPEECH]),
-        ("How many shots, and how bright are they?", [Topic.CUTS, Topic.BRIGHTNESS]),
-        ("Is there music?", [Topic.SOUND]),
-        ("When do they mention the night?", [Topic.SPEECH]),
-        ("What does the title say?", [Topic.SPEECH, Topic.TEXT]),
-        ("When does he say “cut”?", [Topic.SPEECH]),
-        ("What is the last word?", [Topic.SPEECH]),
+        ("How long is the film?", ["length"]),
+        ("How many CUTS are there?", ["cut"]),
+        ("When does it get dark?", ["brightness"]),
+        ("Is there a face?", ["face"]),
+        ("Who is this", ["face"]),
+        ("Does anything move?", ["motion"]),
+        ("What colour is the wall?", ["colour"]),
+        ("Which text is shown on screen?", ["text"]),
+        ("What is said about the harbour?", ["speech"]),
+        ("What is said about the letter?", ["speech"]),
+        ("What about the cuts?", ["cut"]),
+        ("When do they mention money?", ["speech"]),
+        ("How many shots, and how bright are they?", ["cut", "brightness"]),
+        ("Is there music?", ["sound"]),
+        ("When do they mention the night?", ["speech"]),
+        ("What does the title say?", ["speech", "text"]),
+        ("When does he say “cut”?", ["speech"]),
+        ("What is the last word?", ["speech"]),
         ("What happens after 30 seconds?", []),
         ("Where is the dog?", []),
         ("Is the mancut brightside?", []),
@@ -33,7 +33,7 @@ from gpu_tasks.video_query.questions import Topic, stems, understand
         ("¿Qué?", []),
     ],
 )
-def test_topics_are_found_by_whole_words(text: str, topics: list[Topic]):
+def test_topics_are_found_by_whole_words(text: str, topics: list[str]):
     assert list(understand(text).topics) == topics
 
 
@@ -48,6 +48,7 @@ def test_topics_are_found_by_whole_words(text: str, topics: list[Topic]):
         ("What is the talk about?", ()),
         ("What do they say about the film?", ()),
         ("What is said?", ()),
+        ("What’s said, and who's talking?", ()),
         ("What is said at 1:20?", ()),
         ("Where is the dog?", ()),
         ("When do they mention the letter?", ("letter",)),
@@ -69,4 +70,4 @@ def test_words_are_found_in_their_other_forms():
 
 
 def test_a_question_of_any_length_is_understood_at_once():
-    assert understand("a " * 500 + "cut?").topics == (Topic.CUTS,)
+    assert understand("a " * 500 + "cut?").topics == ("cut",)

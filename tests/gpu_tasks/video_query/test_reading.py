@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.video_query.reading import ALIKE, LEAST_LETTERS, MAX_LINES, Line, lines, read
+from gpu_tasks.video_query.contract import Said
+from gpu_tasks.video_query.reading import ALIKE, LEAST_LETTERS, MAX_LINES, lines, read
 
 
 def picture(*texts: str, size: tuple[int, int] = (360, 640)) -> Frame:
@@ -16,6 +17,10 @@ def picture(*texts: str, size: tuple[int, int] = (360, 640)) -> Frame:
         font = cv2.FONT_HERSHEY_DUPLEX
         cv2.putText(frame, text, place, font, 0.8 * scale, (255,) * 3, scale, cv2.LINE_AA)
     return frame
+
+
+def line(text: str, start_ms: int, end_ms: int) -> Said:
+    return Said(start_ms=start_ms, end_ms=end_ms, text=text)
 
 
 def test_lines_are_read_from_top_to_bottom():
@@ -49,17 +54,17 @@ def test_so_many_lines_are_believed_of_a_picture():
 
 def test_a_line_stands_until_the_first_reading_without_it():
     readings = [(0, ("one here",)), (1000, ("one here", "and two")), (2000, ("and two",))]
-    assert lines(readings, 2500) == [Line("one here", 0, 2000), Line("and two", 1000, 2500)]
+    assert lines(readings, 2500) == [line("one here", 0, 2000), line("and two", 1000, 2500)]
 
 
 def test_a_line_that_comes_back_is_told_again():
     readings = [(0, ("hello",)), (1000, ()), (2000, ("hello",))]
-    assert lines(readings, 3000) == [Line("hello", 0, 1000), Line("hello", 2000, 3000)]
+    assert lines(readings, 3000) == [line("hello", 0, 1000), line("hello", 2000, 3000)]
 
 
 def test_a_line_stays_one_where_letters_are_misread():
     readings = [(0, ("Summer sale",)), (1000, ("Sumrner sale",)), (2000, ("Summer  sale",))]
-    assert lines(readings, 3000) == [Line("Summer sale", 0, 3000)]
+    assert lines(readings, 3000) == [line("Summer sale", 0, 3000)]
 
 
 @pytest.mark.parametrize(("other", "count"), [("0123X", 1), ("012XX", 2)])

@@ -7,19 +7,19 @@ import pytest
 
 from gpu_tasks.mediakit import film as films
 from gpu_tasks.mediakit.film import Frame
+from gpu_tasks.video_query.measures import MAX_LOOKS, RATE, Measures, watch
 from gpu_tasks.video_query.reading import Reading
-from gpu_tasks.video_query.watching import MAX_LOOKS, RATE, Watched, watch
 from tests.gpu_tasks.films import make_film
 
 
-def watched(path: Path) -> tuple[Watched, int]:
-    """What is seen in a film, and how many of its pictures were read."""
+def watched(path: Path) -> tuple[Measures, int]:
+    """What is seen in a film whose every picture has another text, and how many were read."""
     count = 0
 
     def read(_: Frame) -> Reading:
         nonlocal count
         count += 1
-        return (f"reading {count}",)
+        return (str(count) * 9,)
 
     seen = watch(films.look(path, max_side=64, frame_rate=RATE), lambda _: None, read=read)
     return seen, count
@@ -27,18 +27,18 @@ def watched(path: Path) -> tuple[Watched, int]:
 
 def test_pictures_are_read_each_second(silent: Path):
     seen, count = watched(silent)
-    assert [at for at, _ in seen.texts] == [0, 1000, 2000, 3000, 4000, 5000]
+    assert [line.start_ms for line in seen.text] == [0, 1000, 2000, 3000, 4000, 5000]
     assert count == 6
 
 
 @pytest.mark.parametrize(("seconds", "apart"), [(MAX_LOOKS, 1000), (MAX_LOOKS + 1, 1100)])
 def test_long_films_are_read_less_often(tmp_path: Path, seconds: int, apart: int):
     film = make_film(tmp_path / "film.mp4", size="32x32", rate="1", seconds=seconds, sound=False)
-    texts = watched(film)[0].texts
-    assert len(texts) <= MAX_LOOKS
-    assert {after - before for (before, _), (after, _) in pairwise(texts)} == {apart}
+    text = watched(film)[0].text
+    assert len(text) <= MAX_LOOKS
+    assert {after.start_ms - before.start_ms for before, after in pairwise(text)} == {apart}
 
 
 def test_nothing_is_read_where_nobody_asks(silent: Path):
     film = films.look(silent, max_side=64, frame_rate=RATE)
-    assert watch(film, lambda _: None).texts == ()
+    assert watch(film, lambda _: None).text == []
