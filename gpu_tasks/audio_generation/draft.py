@@ -11,13 +11,13 @@ from gpu_tasks.audio_generation.contract import (
     AudioGenerationPayload,
     AudioGenerationResult,
 )
-from gpu_tasks.audio_generation.layers import LAYERS
+from gpu_tasks.audio_generation.layers import LAYERS, Score
 from gpu_tasks.audio_generation.mastering import at_loudness, faded, mastered
-from gpu_tasks.audio_generation.prompt import Part, Scene, understood
-from gpu_tasks.audio_generation.synthesis import Floats, Random, Score, slow
+from gpu_tasks.audio_generation.prompt import Scene, understood
+from gpu_tasks.audio_generation.synthesis import Floats, Random, slow
 from gpu_tasks.runtime.engine import Engine, Workspace
 
-NEUTRAL = Part("pad")
+NEUTRAL = {"pad": 0.0}
 """What is played where nothing was understood."""
 LAYER_LUFS = -20.0
 FADE_SECONDS, FADE_SHARE = 0.5, 0.08
@@ -36,10 +36,8 @@ class DraftEngine(Engine):
     def run(self, payload: AudioGenerationPayload, workspace: Workspace) -> AudioGenerationResult:
         """Write the sound; the result names the layers that were understood."""
         scene = understood(payload.prompt)
-        samples = payload.duration_sec * RATE
-        sound = _composed(
-            scene, (payload.seed, zlib.crc32(payload.prompt.encode())), samples, workspace
-        )
+        seeds = (payload.seed, zlib.crc32(payload.prompt.encode()))
+        sound = _composed(scene, seeds, payload.duration_sec, workspace)
 
         def written(share: float) -> None:
             workspace.progress(COMPOSED_SHARE + (1 - COMPOSED_SHARE) * share)
@@ -50,24 +48,24 @@ class DraftEngine(Engine):
             sample_rate=RATE,
             channels=CHANNELS,
             seed=payload.seed,
-            layers=tuple(part.layer for part in scene.parts),
+            layers=tuple(scene.layers),
         )
 
 
-def _composed(scene: Scene, seeds: tuple[int, int], samples: int, workspace: Workspace) -> Floats:
+def _composed(scene: Scene, seeds: tuple[int, int], seconds: int, workspace: Workspace) -> Floats:
     """All layers together, faded, at no particular loudness."""
     semitone = np.random.default_rng(seeds).integers(12)
     root_hz = LOWEST_ROOT_HZ * 2 ** (semitone / 12)
-    score = Score(samples=samples, tempo=scene.tempo, minor=scene.minor, root_hz=root_hz)
-    parts = scene.parts or (NEUTRAL,)
-    sound = np.zeros((CHANNELS, samples))
-    for number, part in enumerate(parts):
-        workspace.progress(COMPOSED_SHARE * number / len(parts))
-        rng = np.random.default_rng([*seeds, zlib.crc32(part.layer.encode())])
-        layer = at_loudness(LAYERS[part.layer](rng, score), LAYER_LUFS + part.gain_db)
-        sound += _swaying(layer, rng)
+    score = Score(seconds, 60 / scene.tempo, scene.minor, root_hz)
+    layers = scene.layers or NEUTRAL
+    sound = np.zeros((CHANNELS, seconds * RATE))
+    for number, (name, gain_db) in enumerate(layers.items()):
+        workspace.progress(COMPOSED_SHARE * number / len(layers))
+        rng = np.random.default_rng([*seeds, zlib.crc32(name.encode())])
+        layer = np.sum([part.play(rng, score) for part in LAYERS[name]], axis=0)
+        sound += _swaying(at_loudness(layer, LAYER_LUFS + gain_db), rng)
     workspace.progress(COMPOSED_SHARE)
-    return faded(sound, min(FADE_SECONDS, FADE_SHARE * score.seconds))
+    return faded(sound, min(FADE_SECONDS, FADE_SHARE * seconds))
 
 
 def _swaying(sound: Floats, rng: Random) -> Floats:

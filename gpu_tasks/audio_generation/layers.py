@@ -1,252 +1,187 @@
-"""The layers of a sound: textures of noise, struck things, animals, and music in one key."""
+"""The layers of a sound, described by data: beds of noise, and grains that are played again."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
+from typing import Literal
 
 import numpy as np
 
-from gpu_tasks.audio_generation.contract import RATE
+from gpu_tasks.audio_generation.contract import CHANNELS, RATE
 from gpu_tasks.audio_generation.synthesis import (
+    EDGE_SECONDS,
     Floats,
+    Partials,
     Random,
-    Score,
     Track,
-    band,
     burst,
-    clock,
     edged,
-    filtered,
-    glide,
     moments,
-    ring,
-    sawtooth,
-    sloped,
+    noise,
     slow,
-    ticks,
-    wide_noise,
+    tone,
 )
-
-Layer = Callable[[Random, Score], Floats]
-Partials = tuple[tuple[float, float, float], ...]
 
 CHORDS = ((0, 4, 7), (7, 11, 14), (9, 12, 16), (5, 9, 12))
 MINOR_CHORDS = ((0, 3, 7), (8, 12, 15), (3, 7, 10), (10, 14, 17))
 """I-V-vi-IV and i-VI-III-VII, in semitones above the root."""
 BEATS_PER_CHORD = 4
-HAMMER = tuple((n * (1 + 0.0003 * n * n), 1 / n**1.3, 1 / n**0.6) for n in range(1, 9))
+HAMMER: Partials = tuple((n * (1 + 0.0003 * n * n), n**-1.3, n**-0.6) for n in range(1, 9))
 """A piano's string: its partials are a little sharp, and the high ones are short."""
-PLUCK = tuple((float(n), 1 / n, 1 / n) for n in range(1, 11))
-THUD = ((1.0, 1.0, 1.0), (1.6, 0.5, 0.6))
-BELL = ((0.5, 0.6, 1.0), (1.0, 0.8, 0.8), (1.2, 0.6, 0.6), (1.5, 0.4, 0.5), (2.0, 1.0, 0.5))
+PLUCK: Partials = tuple((n, 1 / n, 1 / n) for n in range(1, 11))
+BOW: Partials = tuple(
+    (n * off, gain / n, inf) for n in range(1, 11) for off, gain in ((1, 1), (1.004, 0.6))
+)
+"""Several that play together are never quite in tune, which makes the sound move."""
+THUD: Partials = ((1, 1, 1), (1.6, 0.5, 0.6))
+BELL: Partials = ((0.5, 0.6, 1), (1, 0.8, 0.8), (1.2, 0.6, 0.6), (1.5, 0.4, 0.5), (2, 1, 0.5))
 """Hum, prime, minor third, fifth and nominal of a church bell."""
+WHISTLE: Partials = ((1, 1, inf),)
+DRONE: Partials = ((1, 1, inf), (1.003, 0.8, inf), (1.498, 0.5, inf), (2.001, 0.3, inf))
+CLUSTER: Partials = tuple((n * off, 1 / n, inf) for n in range(1, 6) for off in (1, 1.0595))
+"""Two tones a semitone apart."""
 
 
 @dataclass(frozen=True)
-class Texture:
-    """Noise all around that swells and ebbs, and bursts of noise in it."""
+class Score:
+    """What all layers of one sound share."""
+
+    seconds: int
+    beat_seconds: float
+    minor: bool
+    root_hz: float
+
+
+@dataclass(frozen=True)
+class Bed:
+    """Noise all around that swells and ebbs."""
 
     low: float
     high: float
-    """Hertz of the noise."""
+    """Hertz."""
     tilt: float
     """Decibels an octave."""
     swell_seconds: float
     ebb: float
     """The least level, where 1 is the most."""
-    bursts: float = 0.0
-    """How many a second."""
-    burst_seconds: float = 0.02
-    burst_low: float = 1000.0
-    burst_high: float = 8000.0
-    burst_gain: float = 1.0
 
-    def __call__(self, rng: Random, score: Score) -> Floats:
-        """The texture."""
-        track = Track(score.samples)
-        level = slow(rng, score.samples, self.swell_seconds, self.ebb, 1.0)
-        track.sound += wide_noise(rng, score.samples, sloped(self.tilt, band(self.low, self.high)))
-        track.sound *= level
-        for at in moments(rng, score, self.bursts) if self.bursts else ():
-            seconds = self.burst_seconds * rng.uniform(0.5, 1.5)
-            grain = burst(rng, seconds, band(self.burst_low * rng.uniform(1, 2), self.burst_high))
-            gain = self.burst_gain * min(4.0, rng.lognormal(0.0, 0.6))
-            track.add(grain, at, pan=rng.uniform(-0.9, 0.9), gain=gain)
-        return track.sound
+    def play(self, rng: Random, score: Score) -> Floats:
+        samples = score.seconds * RATE
+        sides = [noise(rng, samples, self.low, self.high, self.tilt) for _ in range(CHANNELS)]
+        return np.stack(sides) * slow(rng, samples, self.swell_seconds, self.ebb, 1.0)
 
 
 @dataclass(frozen=True)
-class Struck:
-    """The same strikes again and again."""
+class Grains:
+    """A short sound again and again, each time a little different: a tone where there are
+    partials, else a burst of noise."""
 
-    every_seconds: float
-    strikes: tuple[tuple[float, float, float, float], ...]
-    """Each with its seconds after the first, hertz, seconds it lasts, and gain."""
-    partials: Partials = THUD
+    every: float
+    """From one to the next, in seconds, or in beats; on average where the rhythm is random."""
+    length: float
+    """In the same unit, as ``after`` is; at most the whole sound's."""
+    low: float = 0.0
+    high: float = 0.0
+    """Hertz: the band of the noise, or the pitches that tones are drawn from."""
+    partials: Partials = ()
+    rhythm: Literal["seconds", "beats", "random"] = "seconds"
+    after: float = 0.0
+    """When the first begins."""
+    times: tuple[int, int] = (1, 1)
+    """How often it is played in a row, at least and at most."""
+    attack: float = EDGE_SECONDS
+    """In seconds; the end takes as long."""
+    bend: float = 1.0
+    """The factor by which the pitch moves; where the rhythm is random, at most, up or down."""
+    gain: float = 1.0
+    octave: int | None = None
+    """Above the root's: tones are notes of the score's chords."""
+    notes: int = 1
+    """How many of a chord together."""
+    chance: float = 1.0
+    """Of being played at all; where a chord begins, its lowest notes always are."""
 
-    def __call__(self, rng: Random, score: Score) -> Floats:
-        """The strikes, each a little aside."""
-        track = Track(score.samples)
-        for at in ticks(score, self.every_seconds):
-            for late, hertz, seconds, gain in self.strikes:
-                tone = ring(hertz, seconds, self.partials)
-                track.add(tone, at + late, pan=rng.uniform(-0.2, 0.2), gain=gain)
+    def play(self, rng: Random, score: Score) -> Floats:
+        track = Track(score.seconds * RATE)
+        unit = score.beat_seconds if self.rhythm == "beats" else 1.0
+        variety, width = (0.4, 0.9) if self.rhythm == "random" else (0.1, 0.3)
+        for at in self._starts(rng, score, unit):
+            for hertz in self._pitches(rng, score, at):
+                # What is bigger is longer and louder, and as noise also deeper.
+                size = rng.lognormal(0.0, variety)
+                seconds = min(self.length * unit * size, score.seconds)
+                grain = self._grain(rng, hertz, seconds, size)
+                pan = width * rng.uniform(-1, 1)
+                for number in range(rng.integers(*self.times, endpoint=True)):
+                    late = 1.6 * number * seconds
+                    track.add(grain, at + late, pan=pan, gain=self.gain * size)
         return track.sound
 
+    def _starts(self, rng: Random, score: Score, unit: float) -> Floats:
+        if self.rhythm == "random":
+            return moments(rng, score.seconds, self.every)
+        return np.arange(self.after * unit, score.seconds, self.every * unit)
 
-def engine(rng: Random, score: Score) -> Floats:
-    """A motor that holds its speed, almost."""
-    speed = rng.uniform(32, 48) * slow(rng, score.samples, 2.0, 0.95, 1.05)
-    body = filtered(sawtooth(speed) + 0.5 * sawtooth(speed / 2), sloped(-4, band(30, 900)))
-    return body + 0.35 * wide_noise(rng, score.samples, sloped(-3, band(80, 1500)))
+    def _pitches(self, rng: Random, score: Score, at: float) -> list[float]:
+        if self.octave is None:
+            return [rng.uniform(self.low, self.high)]
+        chords = MINOR_CHORDS if score.minor else CHORDS
+        bar, beat = divmod(round(at / score.beat_seconds, 3), BEATS_PER_CHORD)
+        notes = list(chords[int(bar) % len(chords)])
+        if beat:
+            rng.shuffle(notes)
+        count = self.notes if not beat or rng.random() < self.chance else 0
+        return [score.root_hz * 2 ** (self.octave + note / 12) for note in notes[:count]]
 
-
-def birds(rng: Random, score: Score) -> Floats:
-    """Several birds, each with its pitch, its place and its phrase."""
-    track = Track(score.samples)
-    for _ in range(4):
-        pitch, pan = rng.uniform(2200, 5200), rng.uniform(-0.9, 0.9)
-        time = clock(rng.uniform(0.06, 0.16))
-        bend = 1 + rng.uniform(-0.3, 0.3) * time / time[-1]
-        note = edged(glide(pitch * bend) * np.sin(np.pi * time / time[-1]))
-        for at in moments(rng, score, 0.4):
-            for number in range(int(rng.integers(2, 7))):
-                track.add(note, at + 1.6 * number * time[-1], pan=pan)
-    return track.sound
-
-
-def crickets(rng: Random, score: Score) -> Floats:
-    """Insects that chirp in trains of pulses, not quite together."""
-    track = Track(score.samples)
-    time = np.arange(score.samples) / RATE
-    for _ in range(4):
-        pitch, rate, slowly = rng.uniform((3900, 22, 0.8), (5000, 30, 1.4))
-        pulses = np.maximum(0, np.sin(2 * np.pi * (rate * time + rng.random()))) ** 2
-        trains = np.clip(6 * np.sin(2 * np.pi * (slowly * time + rng.random())), 0, 1)
-        track.add(np.sin(2 * np.pi * pitch * time) * pulses * trains, 0, pan=rng.uniform(-1, 1))
-    return track.sound
+    def _grain(self, rng: Random, hertz: float, seconds: float, size: float) -> Floats:
+        if self.partials:
+            bend = self.bend ** (rng.uniform(-1, 1) if self.rhythm == "random" else 1)
+            return edged(tone(hertz, seconds, self.partials, bend), self.attack)
+        return edged(burst(rng, seconds, self.low / size, self.high), self.attack)
 
 
-def thunder(rng: Random, score: Score) -> Floats:
-    """Claps that roll away, the first of them soon."""
-    track = Track(score.samples)
-    at = rng.uniform(0.05, 0.15) * min(score.seconds, 10)
-    while at < score.seconds:
-        pan = rng.uniform(-0.7, 0.7)
-        track.add(burst(rng, rng.uniform(4, 7), sloped(-5, band(25, 350))), at, pan=pan)
-        track.add(burst(rng, 0.9, sloped(-4, band(60, 2500))), at, pan=pan, gain=0.5)
-        at += rng.uniform(9, 15)
-    return track.sound
+def _drops(every: float, length: float, low: float, gain: float = 1.0) -> Grains:
+    """Bursts of noise at random, all around."""
+    return Grains(every, length, low, 8000, rhythm="random", gain=gain, attack=0.0005)
 
 
-def _chords(score: Score) -> Iterator[tuple[float, tuple[int, ...]]]:
-    """When each chord begins, and its notes."""
-    chords = MINOR_CHORDS if score.minor else CHORDS
-    for number, at in enumerate(ticks(score, BEATS_PER_CHORD * score.beat_seconds)):
-        yield at, chords[number % len(chords)]
-
-
-def _hertz(score: Score, semitones: float) -> float:
-    return float(score.root_hz * 2 ** (semitones / 12))
-
-
-def drone(rng: Random, score: Score) -> Floats:
-    """A deep tone with its fifth, breathing."""
-    time = np.arange(score.samples) / RATE
-    track = Track(score.samples)
-    for ratio, gain, pan in ((1, 1, 0), (1.003, 0.8, -0.6), (1.498, 0.5, 0.6), (2.001, 0.3, 0.2)):
-        tone = np.sin(np.pi * score.root_hz * ratio * time)
-        track.add(tone * slow(rng, score.samples, 4.0, 0.6, 1.0), 0, pan=pan, gain=gain)
-    return track.sound
-
-
-def tension(rng: Random, score: Score) -> Floats:
-    """Two low tones a semitone apart, and pulses that press on."""
-    track = Track(score.samples)
-    for semitones, pan in ((-12, -0.4), (-11, 0.4)):
-        saw = sawtooth(np.full(score.samples, _hertz(score, semitones)))
-        level = slow(rng, score.samples, 3.0, 0.5, 1.0)
-        track.add(filtered(saw, band(40, 500)) * level, 0, pan=pan)
-    for at in ticks(score, score.beat_seconds):
-        track.add(ring(50, 0.3, THUD), at, gain=1.5)
-    return track.sound
-
-
-def _bowed(octave: int, overtones: float, attack: float) -> Layer:
-    """Chords of held notes that overlap: a pad, or strings."""
-
-    def played(rng: Random, score: Score) -> Floats:
-        track = Track(score.samples)
-        length = BEATS_PER_CHORD * score.beat_seconds * 1.2
-        time = clock(length)
-        swell = np.clip(np.minimum(time, length - time) / attack, 0, 1)
-        for at, chord in _chords(score):
-            for note, pan in zip(chord, (-0.6, 0.1, 0.6), strict=True):
-                vibrato = 1 + 0.003 * np.sin(2 * np.pi * rng.uniform(4.8, 5.8) * time)
-                hertz = _hertz(score, note + octave)
-                saw = filtered(sawtooth(hertz * vibrato), sloped(-3, band(hertz, overtones)))
-                track.add(saw * swell, at, pan=pan)
-        return track.sound
-
-    return played
-
-
-def _picked(partials: Partials, seconds: float, octave: int, chance: float) -> Layer:
-    """Broken chords in half beats, each note struck or plucked; the first one always."""
-
-    def played(rng: Random, score: Score) -> Floats:
-        track = Track(score.samples)
-        for at, chord in _chords(score):
-            for step in range(2 * BEATS_PER_CHORD):
-                if step and rng.random() > chance:
-                    continue
-                note = chord[rng.integers(3)] if step else chord[0]
-                tone = ring(_hertz(score, note + octave), seconds, partials)
-                late, gain = at + step * score.beat_seconds / 2, rng.uniform(0.6, 1.0)
-                track.add(tone, late, pan=rng.uniform(-0.3, 0.3), gain=gain)
-        return track.sound
-
-    return played
-
-
-def drums(rng: Random, score: Score) -> Floats:
-    """Kick on one and three, snare on two and four, hats between."""
-    track = Track(score.samples)
-    time = clock(0.3)
-    kick = edged(glide(45 + 110 * np.exp(-time / 0.03)) * np.exp(-time / 0.09))
-    snare = burst(rng, 0.18, band(250, 7000))
-    hat = burst(rng, 0.05, band(6000, 16_000, 4))
-    for number, at in enumerate(ticks(score, score.beat_seconds / 2)):
-        track.add(hat, at, pan=0.35, gain=0.25 if number % 2 else 0.4)
-        if number % 4 == 0:
-            track.add(kick, at, gain=1.6)
-        if number % 4 == 2:
-            track.add(snare, at, pan=-0.1, gain=0.5)
-    return track.sound
-
-
-LAYERS: dict[str, Layer] = {
-    "rain": Texture(900, 11_000, -2, 3.0, 0.7, bursts=30, burst_low=1500, burst_high=9000),
-    "wind": Texture(60, 700, -5, 2.5, 0.1),
-    "sea": Texture(50, 5000, -3, 4.0, 0.05),
-    "stream": Texture(300, 3500, -2, 1.0, 0.8, bursts=22, burst_seconds=0.05, burst_low=400),
-    "fire": Texture(40, 600, -4, 0.12, 0.3, bursts=14, burst_low=700, burst_gain=2.0),
-    "thunder": thunder,
-    "birds": birds,
-    "crickets": crickets,
-    "city": Texture(45, 500, -4, 4.0, 0.5, bursts=0.4, burst_seconds=2.5, burst_low=150),
-    "crowd": Texture(250, 2500, -4, 0.14, 0.2, bursts=6, burst_seconds=0.25, burst_low=400),
-    "engine": engine,
-    "heartbeat": Struck(60 / 66, ((0, 48, 0.28, 1), (0.3, 62, 0.2, 0.7))),
-    "footsteps": Struck(1.1, ((0, 75, 0.12, 1), (0, 1900, 0.05, 0.2), (0.55, 85, 0.12, 0.9))),
-    "bells": Struck(2.6, ((0, 220, 6.0, 1),), BELL),
-    "clock": Struck(1.0, ((0, 2600, 0.03, 1), (0.5, 2000, 0.03, 1))),
-    "drone": drone,
-    "tension": tension,
-    "pad": _bowed(0, 900, 1.0),
-    "strings": _bowed(12, 4500, 0.4),
-    "piano": _picked(HAMMER, 1.8, 12, 0.7),
-    "guitar": _picked(PLUCK, 1.4, 12, 1.0),
-    "bass": _picked(PLUCK[:4], 0.5, -12, 0.4),
-    "drums": drums,
+LAYERS: dict[str, tuple[Bed | Grains, ...]] = {
+    "rain": (Bed(900, 11_000, -2, 3.0, 0.7), _drops(1 / 30, 0.02, 2000)),
+    "wind": (Bed(60, 700, -5, 2.5, 0.1),),
+    "sea": (Bed(50, 5000, -3, 4.0, 0.05),),
+    "stream": (Bed(300, 3500, -2, 1.0, 0.8), _drops(1 / 22, 0.05, 600)),
+    "fire": (Bed(40, 600, -4, 0.12, 0.3), _drops(1 / 14, 0.02, 1000, gain=2.0)),
+    "thunder": (
+        Bed(25, 150, -4, 3.0, 0.05),
+        Grains(12, 6, 25, 500, rhythm="random", attack=0.03, gain=15),
+    ),
+    "birds": (
+        Grains(0.4, 0.1, 2200, 5200, WHISTLE, "random", times=(2, 6), attack=0.04, bend=1.4),
+    ),
+    "crickets": (Grains(0.2, 0.022, 3900, 5000, WHISTLE, "random", times=(10, 25), attack=0.01),),
+    "city": (Bed(45, 500, -4, 4.0, 0.5), Grains(2.5, 4, 150, 3000, rhythm="random", attack=1.0)),
+    "crowd": (Bed(250, 2500, -4, 0.14, 0.2), _drops(1 / 6, 0.25, 600)),
+    "engine": (Bed(80, 1500, -3, 2.0, 0.8), Grains(1 / 36, 0.06, 60, 90, THUD, gain=4)),
+    "heartbeat": (
+        Grains(0.9, 0.28, 48, 48, THUD),
+        Grains(0.9, 0.2, 62, 62, THUD, after=0.3, gain=0.7),
+    ),
+    "footsteps": (Grains(0.55, 0.12, 70, 90, THUD), Grains(0.55, 0.05, 1500, 4000, gain=0.2)),
+    "bells": (Grains(2.6, 6, 220, 220, BELL),),
+    "clock": (Grains(1, 0.03, 2600, 2600, THUD), Grains(1, 0.03, 2000, 2000, THUD, after=0.5)),
+    "drone": (Grains(60, inf, partials=DRONE, octave=-1),),
+    "tension": (
+        Grains(60, inf, partials=CLUSTER, octave=-1),
+        Grains(1, 0.5, 50, 50, THUD, "beats", gain=3),
+    ),
+    "pad": (Grains(4, 4.8, partials=BOW[:8], rhythm="beats", attack=0.8, octave=0, notes=3),),
+    "strings": (Grains(4, 4.8, partials=BOW, rhythm="beats", attack=0.3, octave=1, notes=3),),
+    "piano": (Grains(0.5, 3, partials=HAMMER, rhythm="beats", octave=1, chance=0.7),),
+    "guitar": (Grains(0.5, 2, partials=PLUCK, rhythm="beats", octave=1),),
+    "bass": (Grains(0.5, 0.8, partials=PLUCK[:4], rhythm="beats", octave=-1, chance=0.4),),
+    "drums": (
+        Grains(2, 0.5, 110, 110, THUD, "beats", bend=0.3, gain=1.6),
+        Grains(2, 0.3, 250, 7000, rhythm="beats", after=1, gain=0.4),
+        Grains(0.5, 0.1, 6000, 16_000, rhythm="beats", gain=0.2),
+    ),
 }
-"""What each word's layer plays."""
+"""What is played for each layer that a prompt's words call for."""

@@ -1,8 +1,10 @@
 """What the draft engine understands of a prompt: layers of sound, how loud, how fast, how sad."""
 
 import re
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 VOCABULARY = {
     "rain": "rain drizzle downpour shower monsoon storm thunderstorm raindrop umbrella",
@@ -32,23 +34,23 @@ VOCABULARY = {
 """The words, by the layer of sound that each of them calls for; a word may call for several."""
 
 MAX_LAYERS = 8
-
-
-def _words(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-NEGATIONS = _words("no not without minus")
-LOUDER = _words("heavy loud strong big massive intense roaring violent powerful")
-SOFTER = _words("light gentle soft quiet distant faint subtle calm far small slight")
+NEGATIONS = {"no", "not", "without", "minus"}
 EMPHASIS_DB = 5.0
-MINOR = _words(
-    "sad dark minor melancholy melancholic gloomy tense tension scary horror eerie lonely grief "
-    "suspense mysterious creepy tragic sombre somber"
-)
-SLOW = _words("slow calm relaxing sad lullaby meditation gentle ballad peaceful")
-FAST = _words("fast upbeat energetic techno action chase happy dance edm quick rock")
+EMPHASES = {
+    EMPHASIS_DB: "heavy loud strong big massive intense roaring violent powerful",
+    -EMPHASIS_DB: "light gentle soft quiet distant faint subtle calm far small slight",
+}
+"""The words, by the gain that they give to the next layer."""
 USUAL_TEMPO, SLOW_TEMPO, FAST_TEMPO = 96, 66, 128
+PACES = {
+    SLOW_TEMPO: "slow calm relaxing sad lullaby meditation gentle ballad peaceful",
+    FAST_TEMPO: "fast upbeat energetic techno action chase happy dance edm quick rock",
+}
+"""The words, by the tempo that they ask for."""
+MINOR = """
+    sad dark minor melancholy melancholic gloomy tense tension scary horror eerie lonely grief
+    suspense mysterious creepy tragic sombre somber
+"""
 TEMPI = (40, 220)
 _TOKENS = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _TEMPO = re.compile(r"\b(\d{2,3})\s*bpm\b")
@@ -57,18 +59,11 @@ _ENDING = re.compile(r"(?<=...)(?:ing|(?<=ch)es|s|y)$")
 
 
 @dataclass(frozen=True)
-class Part:
-    """One layer of the scene."""
-
-    layer: str
-    gain_db: float = 0.0
-
-
-@dataclass(frozen=True)
 class Scene:
-    """All that was understood; no parts where nothing was."""
+    """All that was understood."""
 
-    parts: tuple[Part, ...]
+    layers: dict[str, float]
+    """The gain of each in decibels, in the prompt's order; empty where nothing was understood."""
     tempo: int
     """Beats a minute."""
     minor: bool
@@ -79,47 +74,34 @@ def understood(prompt: str) -> Scene:
     text = prompt.lower()
     words = _TOKENS.findall(text)
     return Scene(
-        parts=_parts(words)[:MAX_LAYERS],
+        layers=dict(list(_layers(words).items())[:MAX_LAYERS]),
         tempo=_tempo(text, words),
-        minor=not MINOR.isdisjoint(words),
+        minor=not set(MINOR.split()).isdisjoint(words),
     )
 
 
-def _parts(words: list[str]) -> tuple[Part, ...]:
-    found: dict[str, Part] = {}
+def _layers(words: list[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
     refused: set[str] = set()
     gain_db, negated = 0.0, False
     for word in words:
-        layers = _layers().get(word) or _layers().get(_ENDING.sub("", word), ())
+        layers = _meant(VOCABULARY, word) or _meant(VOCABULARY, _ENDING.sub("", word))
         if negated:
             refused.update(layers)
-        for layer in () if negated else layers:
-            louder = replace(found.get(layer, Part(layer)), gain_db=gain_db)
-            found[layer] = louder if gain_db else found.get(layer, louder)
-        gain_db = 0.0 if layers else _emphasis(word, gain_db)
+        else:
+            found |= {layer: gain_db or found.get(layer, 0.0) for layer in layers}
+        gain_db = 0.0 if layers else next(iter(_meant(EMPHASES, word)), gain_db)
         negated = word in NEGATIONS or (negated and not layers)
-    return tuple(part for layer, part in found.items() if layer not in refused)
-
-
-def _emphasis(word: str, gain_db: float) -> float:
-    if word in LOUDER:
-        return EMPHASIS_DB
-    return -EMPHASIS_DB if word in SOFTER else gain_db
+    return {layer: gain_db for layer, gain_db in found.items() if layer not in refused}
 
 
 def _tempo(text: str, words: list[str]) -> int:
+    """What is said in beats a minute, else the slowest of the words' tempi."""
     said = _TEMPO.search(text)
     if said:
         return min(max(int(said[1]), TEMPI[0]), TEMPI[1])
-    if not SLOW.isdisjoint(words):
-        return SLOW_TEMPO
-    return USUAL_TEMPO if FAST.isdisjoint(words) else FAST_TEMPO
+    return min((pace for word in words for pace in _meant(PACES, word)), default=USUAL_TEMPO)
 
 
-@cache
-def _layers() -> dict[str, tuple[str, ...]]:
-    index: dict[str, tuple[str, ...]] = {}
-    for layer, words in VOCABULARY.items():
-        for word in words.split():
-            index[word] = (*index.get(word, ()), layer)
-    return index
+def _meant(table: dict[T, str], word: str) -> list[T]:
+    return [meaning for meaning, words in table.items() if word in words.split()]

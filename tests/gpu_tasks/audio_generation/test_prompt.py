@@ -15,7 +15,7 @@ from gpu_tasks.audio_generation.prompt import (
 
 
 def layers(prompt: str) -> list[str]:
-    return [part.layer for part in understood(prompt).parts]
+    return list(understood(prompt).layers)
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,12 @@ def test_what_is_not_wanted_is_left_out(prompt: str, heard: list[str]):
 
 
 def test_emphasis_belongs_to_the_next_layer():
-    gains = [part.gain_db for part in understood("heavy rain, distant thunder and birds").parts]
-    assert gains == [EMPHASIS_DB, -EMPHASIS_DB, 0.0]
+    gains = understood("heavy rain, distant thunder and birds").layers
+    assert gains == {"rain": EMPHASIS_DB, "thunder": -EMPHASIS_DB, "birds": 0.0}
 
 
 def test_a_word_said_again_keeps_its_emphasis():
-    (part,) = understood("rain, loud rain, rain").parts
-    assert part.gain_db == EMPHASIS_DB
+    assert understood("rain, loud rain, rain").layers == {"rain": EMPHASIS_DB}
 
 
 @pytest.mark.parametrize(

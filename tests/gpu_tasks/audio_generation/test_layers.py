@@ -1,0 +1,37 @@
+"""The layers: when grains are played, and at which pitch."""
+
+import numpy as np
+import pytest
+
+from gpu_tasks.audio_generation.contract import RATE
+from gpu_tasks.audio_generation.layers import PLUCK, THUD, Grains, Score
+from gpu_tasks.audio_generation.synthesis import Floats
+
+
+def played(grains: Grains, *, minor: bool = False) -> Floats:
+    score = Score(seconds=4, beat_seconds=0.5, minor=minor, root_hz=220.0)
+    return grains.play(np.random.default_rng(1), score).sum(axis=0)
+
+
+@pytest.mark.parametrize(
+    ("grains", "starts"),
+    [
+        (Grains(1, 0.1, 100, 100, THUD), [0, 1, 2, 3]),
+        (Grains(1, 0.1, 100, 100, THUD, after=0.5), [0.5, 1.5, 2.5, 3.5]),
+        (Grains(3, 0.1, 100, 100, THUD, "beats", after=1), [0.5, 2, 3.5]),
+        (Grains(60, 0.1, 100, 100, THUD, times=(3, 3)), [0, 0.16, 0.32]),
+    ],
+)
+def test_grains_keep_their_rhythm(grains: Grains, starts: list[float]):
+    heard = np.abs(played(grains)).reshape(-1, RATE // 50).max(axis=1) > 0.05
+    found = np.flatnonzero(heard & ~np.roll(heard, 1)) / 50
+    assert found == pytest.approx(starts, abs=0.08)
+
+
+@pytest.mark.parametrize(("minor", "third"), [(False, 4), (True, 3)])
+def test_a_chord_is_major_or_minor(minor: bool, third: int):
+    chord = Grains(100, 4, partials=PLUCK[:1], octave=0, notes=3)
+    power = np.abs(np.fft.rfft(played(chord, minor=minor)))
+    hertz = np.fft.rfftfreq(4 * RATE, 1 / RATE)
+    heard = [power[np.abs(hertz - 220 * 2 ** (note / 12)) < 3].max() for note in range(12)]
+    assert set(np.argsort(heard)[-3:]) == {0, third, 7}
