@@ -7,7 +7,7 @@ from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.mediakit.mouth import Shape, shaped
 from gpu_tasks.runtime.engine import Engine, Workspace
 
-WIDEST = 0.45
+WIDEST = 0.5
 """The opening at full loudness, as a share of the mouth's width."""
 
 

@@ -7,7 +7,9 @@ are rounded for the low formants of /u/ and /o/, and spread for /i/ and the hiss
 from dataclasses import dataclass
 from fractions import Fraction
 
+import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from gpu_tasks.mediakit.audio import RATE, Samples
@@ -47,37 +49,30 @@ class Lips:
 def lips(sound: Samples, *, frames: int, frame_rate: Fraction) -> Lips:
     """The lips that say ``sound``, in each of so many frames."""
     power = _spectra(sound, frames, frame_rate)
-    loudness = _decibels(_band(power, VOICE_BAND))
-    balance = _decibels(_band(power, SPREAD_BAND)) - _decibels(_band(power, ROUND_BAND))
     sigma = SMOOTH_SECONDS * float(frame_rate)
-    opening = _smooth(_opening(loudness), sigma)
+    opening = _smooth(_opening(_level(power, VOICE_BAND)), sigma)
+    balance = _smooth(_level(power, SPREAD_BAND) - _level(power, ROUND_BAND), sigma)
     voiced = opening > 0
-    middle = float(np.median(balance[voiced])) if voiced.any() else 0.0
+    middle = np.median(balance[voiced]) if voiced.any() else 0.0
     spread = np.clip((balance - middle) / BALANCE_DB, -1, 1) * np.minimum(1, 4 * opening)
-    return Lips(opening=opening, spread=_smooth(spread, sigma))
+    return Lips(opening=opening, spread=spread)
 
 
 def _spectra(sound: Samples, frames: int, frame_rate: Fraction) -> NDArray[np.float64]:
     """Power by frame and frequency; a full-scale sine sums to 1."""
     centres = ((np.arange(frames) + 0.5) * RATE / float(frame_rate)).astype(int)
     padded = np.pad(sound.astype(np.float32) / 32768, WINDOW)
+    starts = np.minimum(centres + WINDOW // 2, padded.size - WINDOW)
     hann = np.hanning(WINDOW)
-    power = np.empty((frames, WINDOW // 2 + 1))
-    for index, centre in enumerate(centres):
-        start = min(centre + WINDOW // 2, padded.size - WINDOW)
-        power[index] = np.abs(np.fft.rfft(padded[start : start + WINDOW] * hann)) ** 2
-    return power * 4 / (hann.sum() * WINDOW)
+    spectra = np.fft.rfft(sliding_window_view(padded, WINDOW)[starts] * hann)
+    return np.abs(spectra) ** 2 * 4 / (hann.sum() * WINDOW)
 
 
-def _band(power: NDArray[np.float64], band: tuple[float, float]) -> Curve:
+def _level(power: NDArray[np.float64], band: tuple[float, float]) -> Curve:
+    """Of each frame within a band, in decibels."""
     frequencies = np.fft.rfftfreq(WINDOW, 1 / RATE)
     inside = (frequencies >= band[0]) & (frequencies < band[1])
-    total: Curve = power[:, inside].sum(axis=1)
-    return total
-
-
-def _decibels(power: Curve) -> Curve:
-    level: Curve = 10 * np.log10(np.maximum(power, 1e-12))
+    level: Curve = 10 * np.log10(np.maximum(power[:, inside].sum(axis=1), 1e-12))
     return level
 
 
@@ -85,13 +80,11 @@ def _opening(loudness: Curve) -> Curve:
     heard = loudness > FLOOR_DB
     if not heard.any():
         return np.zeros_like(loudness)
-    full = float(np.percentile(loudness[heard], FULL_PERCENTILE))
+    full = np.percentile(loudness[heard], FULL_PERCENTILE)
     share = np.clip((loudness - full + RANGE_DB) / RANGE_DB, 0, 1) ** OPENING_EXPONENT
     return np.where(heard, share, 0.0)
 
 
 def _smooth(curve: Curve, sigma: float) -> Curve:
-    reach = max(1, round(3 * sigma))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 1e-6)) ** 2)
-    smooth: Curve = np.convolve(np.pad(curve, reach, "edge"), kernel / kernel.sum(), "valid")
-    return smooth
+    smooth = cv2.GaussianBlur(curve[None], (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(smooth[0], float)

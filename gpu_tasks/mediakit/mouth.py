@@ -1,28 +1,27 @@
 """A mouth opened, closed, rounded and spread in a picture, with the jaw that follows it.
 
-Its lips part along the line where they meet; what comes to light is what the picture has of it,
-teeth that hang from the upper jaw first, and else a dark with a hint of teeth.
+What is seen between the lips, teeth say, hangs from the upper one; below it is the dark.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.regions import INNER_LIPS, OUTER_LIPS
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.mediakit.warping import Array, Axes, Part, fading, stretched
+from gpu_tasks.mediakit.warping import Array, Patch, fading, pixels_of, stretched
 
-CORNERS = (61, 291)
-INNER_CORNERS = (78, 308)
+CORNERS = (78, 308)
+"""Of the opening between the lips; the mouth's width is their distance."""
 UPPER_LIP, LOWER_LIP = 13, 14
 UNDER_NOSE, CHIN = 2, 152
-SIDES = (234, 454)
-"""Of the face, before the ears."""
 HALF = len(INNER_LIPS) // 2
+LOWER_EDGES = INNER_LIPS[: HALF + 1], OUTER_LIPS[: HALF + 1]
+UPPER_EDGES = (*OUTER_LIPS[HALF:], OUTER_LIPS[0]), (*INNER_LIPS[HALF:], INNER_LIPS[0])
+"""Of the lips, each from above to below."""
 
-MAX_OPENING = 0.9
+MAX_OPENING = 1.0
 """Of the mouth's width: an open mouth's; more is a mistake of who asks."""
 MEETING = 0.3
 """Where open lips meet when they close, from the upper one's edge, as a share of the gap."""
@@ -34,27 +33,12 @@ WIDTH_CHANGE = 0.14
 """Of the mouth's width, added when it is spread all the way, taken when it is rounded."""
 ROUNDNESS = 0.75
 """Of the opening's outline: 0.5 an ellipse, 1 a parabola."""
-BELOW_CHIN = 0.6
-"""Of the mouth's width, below the chin: there the jaw's movement has ended."""
-EDGE = 0.015
+CHEEK, BELOW_CHIN = 1.3, 0.6
+"""Of the mouth's width, beside its middle and below the chin: there nothing moves."""
+EDGE = 0.03
 """Of the mouth's width: over so much a lip goes over into the dark."""
-MIN_WIDTH = 6.0
-"""Pixels: smaller mouths are left alone."""
-INSIDE = np.array([62, 26, 24], np.float32)
-"""The colour of the dark between the lips of a face in full light."""
-TEETH_SHARE, TEETH_HEIGHT = 0.4, 0.11
-"""Of the opening's height and of the mouth's width: what teeth reach down at most."""
-TEETH = np.array([196, 186, 174], np.float32)
-CHEEKS = (50, 101, 205, 280, 330, 425)
-FULL_LIGHT = 190.0
-"""The mean of the cheeks' values in full light."""
-_EDGES = (
-    (*OUTER_LIPS[HALF:], OUTER_LIPS[0]),
-    (*INNER_LIPS[HALF:], INNER_LIPS[0]),
-    INNER_LIPS[: HALF + 1],
-    OUTER_LIPS[: HALF + 1],
-)
-"""The edges of the lips from above to below."""
+DARK = np.array([0.4, 0.17, 0.15])
+"""The colour behind the lips, beside the mean brightness of what is around the mouth."""
 
 
 @dataclass(frozen=True)
@@ -69,134 +53,44 @@ class Shape:
 
 def opening_of(points: Points) -> float:
     """The height of the gap between the lips, as a share of the mouth's width."""
-    return _gap(points) / max(_width(points), 1e-6)
+    upper, lower, right, left = pixels_of(points[[UPPER_LIP, LOWER_LIP, *CORNERS]])
+    return float(abs(upper - lower) / max(abs(right - left), 1e-6))
 
 
 def shaped(frame: Frame, points: Points, shape: Shape) -> Frame:
     """The frame with the mouth of the face whose landmarks these are in another shape."""
-    mouth = _Mouth(points, shape)
-    part = Part(frame, mouth.axes, (-mouth.cheek, mouth.cheek), (-mouth.width, mouth.floor))
-    if part.is_empty or mouth.width < MIN_WIDTH or not mouth.nose < 0 < mouth.chin:
+    patch = Patch(frame, points[list(CORNERS)], points[[UNDER_NOSE, CHIN]], BELOW_CHIN)
+    if patch.is_too_small:
         return frame
-    u = mouth.widened(part)
-    lips = mouth.lips(u)
-    v = stretched(part.v, mouth.knots(u, lips))
-    # What hangs from the upper jaw stays at the upper lip; below it is the lower lip's edge.
-    hanging = lips.upper_inner + part.v - lips.upper_to
-    hanging = np.where(hanging < lips.lower_inner, hanging, lips.lower_inner + mouth.edge)
-    v = np.where(lips.between(part.v), hanging, v)
-    picture = part.taken_from(u, v)
-    return part.put(mouth.filled(picture, part.v, u, lips, _light(frame, points)))
+    width, u, v = patch.length, _widened(patch, shape.spread), patch.v
+    upper_outer, upper = (patch.edge(points[list(edge)], u) for edge in UPPER_EDGES)
+    lower, lower_outer = (patch.edge(points[list(edge)], u) for edge in LOWER_EDGES)
+    gap = np.maximum(lower - upper, 0)
+    opening = float(np.clip(shape.opening, 0, MAX_OPENING))
+    opened = opening * width * np.maximum(1 - (2 * u / width) ** 2, 0) ** ROUNDNESS
+    upper_goal = upper + MEETING * gap - (1 - LOWER_SHARE) * opened
+    lower_goal = upper + MEETING * gap + LOWER_SHARE * opened
+
+    # From the nose to below the chin, what is where and what shall be; lips keep their thickness.
+    nose, chin = patch.of(pixels_of(points[[UNDER_NOSE, CHIN]]))[1]
+    floor = chin + BELOW_CHIN * width
+    drop = (LOWER_SHARE * opening - (1 - MEETING) * opening_of(points)) * width
+    chin_goal = chin + JAW_SHARE * drop * fading(np.abs(u), width / 2, CHEEK * width)
+    upper_outer_goal = upper_outer + upper_goal - upper
+    lower_outer_goal = np.minimum(lower_outer + lower_goal - lower, chin_goal)
+    starts = [nose, upper_outer, upper, lower, lower_outer, chin, floor]
+    goals = [nose, upper_outer_goal, upper_goal, lower_goal, lower_outer_goal, chin_goal, floor]
+
+    depth, height = v - upper_goal, lower_goal - v
+    hanging = upper + np.minimum(depth, gap)
+    source = np.where((depth >= 0) & (height > 0), hanging, stretched(v, starts, goals))
+    picture = patch.take(patch.to(u, source))
+    dark = np.clip(np.minimum(depth - gap, height) / max(1.0, EDGE * width), 0, 1)[..., None]
+    return patch.put(picture + (DARK * picture.mean() - picture) * dark)
 
 
-@dataclass(frozen=True)
-class _Lips:
-    """The edges of the lips in the columns of a part: as they are, and as they shall be."""
-
-    upper_outer: Array
-    upper_inner: Array
-    lower_inner: Array
-    lower_outer: Array
-    upper_to: Array
-    lower_to: Array
-
-    def between(self, v: Array) -> NDArray[np.bool_]:
-        """What is between the lips as they shall be."""
-        return (v >= self.upper_to) & (v < self.lower_to)
-
-
-class _Mouth:
-    """A mouth that shall have a shape, in its own coordinates."""
-
-    def __init__(self, points: Points, shape: Shape) -> None:
-        self.axes = Axes.along(*points[list(CORNERS)])
-        self.width = _width(points)
-        marks = points[[UNDER_NOSE, CHIN]]
-        self.nose, self.chin = map(float, self.axes.of(marks[:, 0], marks[:, 1])[1])
-        sides = points[list(SIDES), :2]
-        self.cheek = float(np.linalg.norm(sides[0] - sides[1])) / 2
-        self.floor = self.chin + BELOW_CHIN * self.width
-        self.opening = float(np.clip(shape.opening, 0, MAX_OPENING)) * self.width
-        self.spread = float(np.clip(shape.spread, -1, 1))
-        self.drop = LOWER_SHARE * self.opening - (1 - MEETING) * _gap(points)
-        self.edge = max(1.0, EDGE * self.width)
-        self.inner = self.axes.line(points[list(INNER_CORNERS)])[0]
-        self._edges = [self.axes.line(points[list(edge)]) for edge in _EDGES]
-
-    def widened(self, part: Part) -> Array:
-        """Where the columns are taken from, for a wider or narrower mouth."""
-        near = fading(np.abs(part.u), self.width / 2, self.cheek)
-        near = near * fading(np.abs(part.v), self.width / 4, self.width * 0.8)
-        return (part.u / (1 + WIDTH_CHANGE * self.spread * near)).astype(np.float32)
-
-    def profile(self, u: Array) -> Array:
-        """How much of the opening a column has: 1 in the middle, 0 from the corners on."""
-        middle, half = self.inner.mean(), max(float(np.ptp(self.inner)) / 2, 1.0)
-        return np.maximum(1 - ((u - middle) / half) ** 2, 0).astype(np.float32) ** ROUNDNESS
-
-    def lips(self, u: Array) -> _Lips:
-        """The edges of the lips in these columns."""
-        upper_outer, upper, lower, lower_outer = (
-            np.interp(u, *edge).astype(np.float32) for edge in self._edges
-        )
-        upper, lower = np.minimum(upper, lower), np.maximum(upper, lower)
-        meeting = upper + MEETING * (lower - upper)
-        opened = self.opening * self.profile(u)
-        return _Lips(
-            upper_outer=np.minimum(upper_outer, upper),
-            upper_inner=upper,
-            lower_inner=lower,
-            lower_outer=np.maximum(lower_outer, lower),
-            upper_to=meeting - (1 - LOWER_SHARE) * opened,
-            lower_to=meeting + LOWER_SHARE * opened,
-        )
-
-    def knots(self, u: Array, lips: _Lips) -> list[tuple[Array, Array]]:
-        """What goes where, from the nose to below the chin; lips keep their thickness."""
-        nose, chin, floor = (np.full_like(u, v) for v in (self.nose, self.chin, self.floor))
-        chin_to = chin + JAW_SHARE * self.drop * fading(np.abs(u), self.width / 2, self.cheek)
-        upper_outer_to = lips.upper_outer + lips.upper_to - lips.upper_inner
-        lower_outer_to = lips.lower_outer + lips.lower_to - lips.lower_inner
-        return [
-            (nose, nose),
-            (lips.upper_outer, np.maximum(upper_outer_to, nose)),
-            (lips.upper_inner, lips.upper_to),
-            (lips.lower_inner, lips.lower_to),
-            (lips.lower_outer, np.minimum(lower_outer_to, chin_to)),
-            (chin, chin_to),
-            (floor, floor),
-        ]
-
-    def filled(
-        self, picture: NDArray[np.float32], v: Array, u: Array, lips: _Lips, light: float
-    ) -> NDArray[np.float32]:
-        """The picture with what came to light between the lips and was not there."""
-        depth, height = v - lips.upper_to, lips.lower_to - lips.upper_to
-        known = lips.lower_inner - lips.upper_inner
-        edge = self.edge
-        inside = np.clip(depth / edge, 0, 1) * np.clip((height - depth) / edge, 0, 1)
-        unknown = inside * np.clip((depth - known) / edge + 0.5, 0, 1)
-        dark = INSIDE * light * (1 + depth / max(self.width, 1.0))[..., None]
-        picture = picture + (dark - picture) * unknown[..., None]
-        reach = np.minimum(TEETH_SHARE * height, TEETH_HEIGHT * self.width)
-        teeth = unknown * fading(depth / np.maximum(reach, 1e-3), 0.7, 1.1) * self.profile(u)
-        shade = np.clip(0.55 + 0.45 * depth / np.maximum(0.5 * reach, 1e-3), 0, 1)
-        colour = TEETH * light * shade[..., None]
-        result: NDArray[np.float32] = picture + (colour - picture) * teeth[..., None]
-        return result
-
-
-def _light(frame: Frame, points: Points) -> float:
-    """How bright the face is, beside one in full light."""
-    height, width = frame.shape[:2]
-    x = np.clip(points[list(CHEEKS), 0], 0, width - 1).astype(int)
-    y = np.clip(points[list(CHEEKS), 1], 0, height - 1).astype(int)
-    return float(np.clip(frame[y, x].mean() / FULL_LIGHT, 0.1, 1.2))
-
-
-def _gap(points: Points) -> float:
-    return float(np.linalg.norm(points[UPPER_LIP, :2] - points[LOWER_LIP, :2]))
-
-
-def _width(points: Points) -> float:
-    return float(np.linalg.norm(points[CORNERS[0], :2] - points[CORNERS[1], :2]))
+def _widened(patch: Patch, spread: float) -> Array:
+    """Where the columns are taken from, for a mouth that is spread or rounded."""
+    near = fading(np.abs(patch.u), patch.length / 2, CHEEK * patch.length)
+    near = near * fading(np.abs(patch.v), patch.length / 4, 0.8 * patch.length)
+    return patch.u / (1 + WIDTH_CHANGE * np.clip(spread, -1, 1) * near)

@@ -1,121 +1,104 @@
-"""Parts of a picture bent along lines of a face: lips parted, lids lowered.
+"""Pictures bent around a line of a face: lips parted, lids lowered, a head moved.
 
-A part is seen in coordinates of its own, ``u`` along a line of the face and ``v`` down from it.
-Each column of ``u`` is stretched between knots that stay in order, so nothing folds or tears.
+Pixels are complex numbers, x + iy. Those around a line are also told by ``u`` along the line and
+``v`` down from it, in pixels from its middle.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.film import Frame
 
-Array = NDArray[np.float32]
+Array = NDArray[np.float64]
+Pixels = NDArray[np.complex128]
 
-STILL = 0.01
-"""Pixels: who moves less stays where it is."""
-
-
-@dataclass(frozen=True)
-class Axes:
-    """The coordinates: pixels, from the middle of the line between two points."""
-
-    x: float
-    y: float
-    cos: float
-    sin: float
-
-    @classmethod
-    def along(cls, start: Array, end: Array) -> "Axes":
-        """With ``u`` from ``start`` towards ``end``."""
-        across = end[:2] - start[:2]
-        length = max(float(np.hypot(*across)), 1e-6)
-        x, y = (start[:2] + end[:2]) / 2
-        return cls(float(x), float(y), float(across[0]) / length, float(across[1]) / length)
-
-    def of(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """``u`` and ``v`` of pixels."""
-        right, down = x - self.x, y - self.y
-        return right * self.cos + down * self.sin, down * self.cos - right * self.sin
-
-    def to(self, u: Array, v: Array) -> tuple[Array, Array]:
-        """The pixels of ``u`` and ``v``."""
-        return self.x + u * self.cos - v * self.sin, self.y + u * self.sin + v * self.cos
-
-    def line(self, points: Array) -> tuple[Array, Array]:
-        """``u`` and ``v`` of N × 2 points, sorted by ``u``."""
-        u, v = self.of(points[:, 0], points[:, 1])
-        order = np.argsort(u)
-        return u[order], v[order]
+MIN_LENGTH = 5.0
+"""Pixels: faces whose lines are shorter are left alone."""
 
 
-class Part:
-    """The pixels of a frame within a range of ``u`` and of ``v``, with their coordinates."""
+def pixels_of(points: Points) -> Pixels:
+    """Landmarks as complex numbers, without their depth."""
+    return points[:, 0].astype(float) + 1j * points[:, 1]
 
-    def __init__(
-        self,
-        frame: Frame,
-        axes: Axes,
-        u_range: tuple[float, float],
-        v_range: tuple[float, float],
-    ) -> None:
+
+class Patch:
+    """The pixels of a frame around the line between two points, and their ``u`` and ``v``.
+
+    It reaches past the farthest of ``around`` by ``margin`` lengths of the line, as far as the
+    frame goes.
+    """
+
+    def __init__(self, frame: Frame, ends: Points, around: Points, margin: float) -> None:
+        start, end = map(complex, pixels_of(ends))
+        across = end - start or 1e-6
+        self.length = abs(across)
         self._frame = frame
-        self._axes = axes
-        corners = np.array([(u, v) for u in u_range for v in v_range], np.float32)
-        x, y = axes.to(corners[:, 0], corners[:, 1])
+        self._middle = (start + end) / 2
+        self._along = across / self.length
+        reach = float(np.abs(pixels_of(around) - self._middle).max()) + margin * self.length
+        x, y = self._middle.real, self._middle.imag
         height, width = frame.shape[:2]
-        left, right = np.clip([x.min(), x.max() + 2], 0, width).astype(int)
-        top, bottom = np.clip([y.min(), y.max() + 2], 0, height).astype(int)
-        self.box = (slice(top, bottom), slice(left, right))
-        columns = np.arange(left, right, dtype=np.float32)
-        rows = np.arange(top, bottom, dtype=np.float32)
-        self.u, self.v = axes.of(columns[None, :], rows[:, None])
+        left, right = np.clip([x - reach, x + reach + 1], 0, width).astype(int)
+        top, bottom = np.clip([y - reach, y + reach + 1], 0, height).astype(int)
+        self._box = (slice(top, bottom), slice(left, right))
+        self.pixels: Pixels = np.arange(left, right) + 1j * np.arange(top, bottom)[:, None]
+        self.u, self.v = self.of(self.pixels)
 
     @property
-    def is_empty(self) -> bool:
-        """It is outside the frame."""
-        return self.u.size == 0
+    def is_too_small(self) -> bool:
+        """Nothing of it is seen, or too little to be bent."""
+        return self.length < MIN_LENGTH or self.pixels.size == 0
 
-    def taken_from(self, u: Array, v: Array) -> NDArray[np.float32]:
-        """The part, each pixel taken from these coordinates; what stays is not touched."""
-        x, y = self._axes.to(u, v)
-        picture = cv2.remap(
-            self._frame,
-            x.astype(np.float32),
-            y.astype(np.float32),
-            cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        stays = np.maximum(np.abs(u - self.u), np.abs(v - self.v)) < STILL
-        picture[stays] = self._frame[self.box][stays]
+    def of(self, pixels: Pixels) -> tuple[Array, Array]:
+        """``u`` and ``v`` of pixels."""
+        place = (pixels - self._middle) / self._along
+        return place.real, place.imag
+
+    def to(self, u: Array, v: Array) -> Pixels:
+        """The pixels at ``u`` and ``v``."""
+        place: Pixels = u + 1j * v
+        return self._middle + self._along * place
+
+    def edge(self, points: Points, u: Array) -> Array:
+        """``v`` of the line through some landmarks, at each ``u``; level beyond its ends."""
+        along, down = self.of(pixels_of(points))
+        order = np.argsort(along)
+        return np.interp(u, along[order], down[order])
+
+    def take(self, source: Pixels) -> NDArray[np.float32]:
+        """The picture of the patch, each pixel taken from one of the frame."""
+        x, y = source.real.astype(np.float32), source.imag.astype(np.float32)
+        border = cv2.BORDER_REPLICATE
+        picture = cv2.remap(self._frame, x, y, cv2.INTER_CUBIC, borderMode=border)
         return picture.astype(np.float32)
 
-    def put(self, picture: NDArray[np.float32]) -> Frame:
-        """The frame with the part replaced."""
+    def put(self, picture: NDArray[np.floating]) -> Frame:
+        """The frame with another picture of the patch."""
         frame = self._frame.copy()
-        frame[self.box] = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+        frame[self._box] = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
         return frame
 
 
-def stretched(v: Array, knots: list[tuple[Array, Array]]) -> Array:
-    """Where ``v`` is taken from: each knot (from, to) is where it was, and what is between them is
-    stretched; before the first and after the last, ``v`` is taken from itself.
+def stretched(v: Array, starts: Sequence[Array | float], goals: Sequence[Array | float]) -> Array:
+    """Where each ``v`` is taken from when what is at ``starts`` shall be at ``goals``.
 
-    Knots must be in order, and may coincide.
+    What is between two of them is stretched; above the first and below the last nothing moves.
+    Both go down; one that does not is brought to the one above it, so that nothing folds.
     """
-    taken = v.copy()
-    for (start, start_to), (end, end_to) in pairwise(knots):
-        length = np.maximum(end_to - start_to, 1e-3)
-        share = (v - start_to) / length
-        inside = (v >= start_to) & (v < end_to)
-        taken = np.where(inside, start + share * (end - start), taken)
-    return taken.astype(np.float32)
+    taken = v
+    ordered = (np.maximum.accumulate(np.broadcast_arrays(v, *one)[1:]) for one in (starts, goals))
+    for (start, goal), (end, end_goal) in pairwise(zip(*ordered, strict=True)):
+        share = (v - goal) / np.maximum(end_goal - goal, 1e-3)
+        taken = np.where((v >= goal) & (v < end_goal), start + share * (end - start), taken)
+    return taken
 
 
 def fading(distance: Array, start: float, end: float) -> Array:
     """1 up to ``start``, 0 from ``end`` on, smooth between them."""
-    share = np.clip((end - distance) / max(end - start, 1e-6), 0, 1)
-    return (share * share * (3 - 2 * share)).astype(np.float32)
+    share = np.clip((end - distance) / (end - start), 0, 1)
+    return share * share * (3 - 2 * share)

@@ -27,13 +27,12 @@ from gpu_tasks.runtime.engine import Engine, Workspace
 
 WATCH_SHARE = 0.4
 """Of the progress, for watching the driving film."""
-CLOSED_LIPS = 0.06
+CLOSED_LIPS = 0.07
 """The opening that the landmarks of closed lips have, as a share of the mouth's width."""
 OPENING_GAIN = 1.4
 """Landmarks lag behind lips that are wide open."""
 DROOPING, SHUT = 0.85, 0.5
 """Of a face's usual opening of the eyes: where closing begins, and where it has ended."""
-
 
 Table = NDArray[np.float64]
 """Frames × 7: how the mean face is turned and enlarged, and where it is, in complex numbers'
@@ -72,6 +71,7 @@ class DraftEngine(Engine):
 
 
 def _head(points: Points) -> tuple[complex, complex]:
+    """How the mean face lies over this one: see ``fitted``."""
     firm = list(FIRM)
     return fitted(canonical()[firm], points[firm])
 
@@ -79,9 +79,8 @@ def _head(points: Points) -> tuple[complex, complex]:
 def _moment(frame: Frame, points: Points) -> list[float]:
     """A row of the table."""
     turn, way = _head(points)
-    right, left = iris(frame, points)
-    parts = [turn.real, turn.imag, way.real, way.imag]
-    return [*parts, opening_of(points), right.openness, left.openness]
+    eyes = [eye.openness for eye in iris(frame, points)]
+    return [turn.real, turn.imag, way.real, way.imag, opening_of(points), *eyes]
 
 
 def _filled(watched: Sequence[list[float] | None]) -> Table:
@@ -96,18 +95,13 @@ def _acted(still: Portrait, moments: Table) -> Iterator[Frame]:
     """The portrait in each moment of the performance."""
     usual = np.median(moments, axis=0)
     usual_turn, usual_way = complex(*usual[:2]), complex(*usual[2:4])
-    head = _head(still.points)
-    for moment in moments:
-        opening = OPENING_GAIN * max(0.0, moment[4] - CLOSED_LIPS)
+    size, middle = _head(still.points)
+    openness = moments[:, 5:] / np.maximum(usual[5:], 1e-6)
+    closing = (DROOPING - openness) / (DROOPING - SHUT)
+    for moment, (right, left) in zip(moments, np.clip(closing, 0, 1), strict=True):
+        opening = OPENING_GAIN * (moment[4] - CLOSED_LIPS)
         picture = shaped(still.picture, still.points, Shape(opening))
-        right, left = map(_closing, moment[5:], usual[5:])
         picture = closed(picture, still.points, (right, left))
         turn = complex(*moment[:2]) / usual_turn
-        way = (complex(*moment[2:4]) - usual_way) / abs(usual_turn)
-        yield bent(picture, still.points, moved(still.points, turn, way * abs(head[0]), head[1]))
-
-
-def _closing(openness: float, usual: float) -> float:
-    """How much an eye is closed, 0 to 1, beside how open it usually is."""
-    share = openness / max(usual, 1e-6)
-    return float(np.clip((DROOPING - share) / (DROOPING - SHUT), 0, 1))
+        way = (complex(*moment[2:4]) - usual_way) * abs(size / usual_turn)
+        yield bent(picture, still.points, moved(still.points, turn, way, middle))

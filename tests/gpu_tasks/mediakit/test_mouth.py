@@ -70,7 +70,7 @@ def test_nothing_is_torn(frame: Frame, points: Points):
     assert steps.max() <= 1.5 * were.max()
 
 
-def test_an_open_mouth_is_dark_with_teeth_above(points: Points, frame: Frame):
+def test_an_open_mouth_is_dark(points: Points, frame: Frame):
     closed = shaped(frame, points, Shape(0.0))
     opened = shaped(closed, seen(closed), Shape(0.6))
     lips = seen(opened)[list(INNER_LIPS), :2]

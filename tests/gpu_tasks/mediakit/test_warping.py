@@ -1,62 +1,60 @@
-"""Columns stretched between knots."""
+"""Patches of a picture around a line, and columns stretched between knots."""
 
 import numpy as np
 import pytest
 
-from gpu_tasks.mediakit.warping import Axes, Part, fading, stretched
+from gpu_tasks.mediakit.warping import MIN_LENGTH, Patch, fading, stretched
+
+FRAME = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 
 
-def knots(*pairs: tuple[float, float]) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [(np.array([start], np.float32), np.array([goal], np.float32)) for start, goal in pairs]
+def patch(*ends: tuple[float, float]) -> Patch:
+    """Around the line between them, as far as half its length past its ends."""
+    return Patch(FRAME, np.float32(ends), np.float32(ends), 0.5)
 
 
-def test_a_knot_is_taken_from_where_it_was():
-    moved = knots((0, 0), (10, 14), (20, 20))
-    v = np.float32([-5, 0, 7, 14, 17, 20, 30])
-    assert stretched(v, moved).tolist() == pytest.approx([-5, 0, 5, 10, 15, 20, 30])
+def test_what_is_at_a_knot_is_brought_to_its_goal():
+    v = np.float64([-5, 0, 7, 14, 17, 20, 30])
+    taken = stretched(v, [0, 10, 20], [0, 14, 20])
+    assert taken.tolist() == pytest.approx([-5, 0, 5, 10, 15, 20, 30])
 
 
-def test_knots_that_coincide_leave_nothing_between_them():
-    closed = knots((0, 0), (8, 10), (12, 10), (20, 20))
-    v = np.float32([9.99, 10.01])
-    assert stretched(v, closed).tolist() == pytest.approx([8, 12], abs=0.02)
+def test_goals_that_coincide_leave_nothing_between_them():
+    taken = stretched(np.float64([9.99, 10.01]), [0, 8, 12, 20], [0, 10, 10, 20])
+    assert taken.tolist() == pytest.approx([8, 12], abs=0.02)
 
 
-def test_columns_stay_in_order():
-    moved = knots((0, 0), (5, 9), (12, 10), (20, 20))
-    taken = stretched(np.linspace(-2, 22, 200, dtype=np.float32), moved)
-    assert (np.diff(taken) >= 0).all()
+@pytest.mark.parametrize("goals", [[0, 9, 10, 20], [0, 12, 7, 20], [0, -3, 10, 20]])
+def test_columns_stay_in_order(goals: list[float]):
+    taken = stretched(np.linspace(-2, 22, 200), [0, 5, 12, 20], goals)
+    assert (np.diff(taken) >= -1e-9).all()
 
 
-def test_axes_there_and_back():
-    axes = Axes.along(np.float32([3, 4]), np.float32([9, 12]))
-    assert (axes.x, axes.y) == (6, 8)
-    u, v = axes.of(np.float32([9, 2]), np.float32([12, 11]))
+def test_coordinates_there_and_back():
+    line = patch((3, 4), (9, 12))
+    u, v = line.of(np.array([9 + 12j, 2 + 11j]))
     assert u.tolist() == pytest.approx([5, 0], abs=1e-5)
     assert v.tolist() == pytest.approx([0, 5], abs=1e-5)
-    x, y = axes.to(u, v)
-    assert (x.tolist(), y.tolist()) == (pytest.approx([9, 2]), pytest.approx([12, 11]))
+    assert line.to(u, v).tolist() == pytest.approx([9 + 12j, 2 + 11j])
 
 
-def test_points_that_coincide_have_axes_all_the_same():
-    axes = Axes.along(np.float32([3, 4]), np.float32([3, 4]))
-    assert np.isfinite([axes.cos, axes.sin]).all()
+def test_points_that_coincide_have_coordinates_all_the_same():
+    line = patch((3, 4), (3, 4))
+    assert line.is_too_small
+    assert np.isfinite([line.u, line.v]).all()
 
 
-def test_a_part_taken_from_itself_is_the_picture():
-    rng = np.random.default_rng(0)
-    frame = rng.integers(0, 256, (40, 60, 3), np.uint8)
-    axes = Axes.along(np.float32([10, 12]), np.float32([40, 25]))
-    part = Part(frame, axes, (-10, 10), (-5, 8))
-    assert (part.put(part.taken_from(part.u, part.v)) == frame).all()
+def test_a_patch_taken_from_itself_is_the_picture():
+    tilted = patch((10, 12), (40, 25))
+    assert (tilted.put(tilted.take(tilted.to(tilted.u, tilted.v))) == FRAME).all()
 
 
-def test_a_part_outside_the_frame_is_empty():
-    frame = np.zeros((10, 10, 3), np.uint8)
-    axes = Axes.along(np.float32([100, 100]), np.float32([120, 100]))
-    assert Part(frame, axes, (-5, 5), (-5, 5)).is_empty
+def test_a_patch_outside_the_frame_or_of_a_short_line_is_too_small():
+    assert patch((100, 100), (120, 100)).is_too_small
+    assert patch((10, 10), (10 + MIN_LENGTH - 0.1, 10)).is_too_small
+    assert not patch((10, 10), (10 + MIN_LENGTH + 0.1, 10)).is_too_small
 
 
 def test_fading_goes_from_one_to_nothing():
-    shares = fading(np.float32([0, 1, 2, 3, 4]), 1, 3)
+    shares = fading(np.float64([0, 1, 2, 3, 4]), 1, 3)
     assert shares.tolist() == [1, 1, 0.5, 0, 0]
