@@ -254,27 +254,114 @@ class FairQueueCursor(models.Model):
 
 
 class Event(models.Model):
-    """What happened to a job, written in the same transaction; never deleted."""
+    """What happened to a job, written in the same transaction, until it is numbered.
+
+    The outbox of the numbered log (docs/decisions/0028). No foreign keys: they would lock two rows
+    for each event, of tables that lose none.
+    """
 
     id = models.BigAutoField(primary_key=True)
-    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="events")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    job = models.ForeignKey(
+        Job,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
     type = models.CharField(max_length=50)
     data = models.JSONField(default=dict)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         db_table = "job_events"
+
+    def __str__(self) -> str:
+        return self.type
+
+
+class UserEvent(models.Model):
+    """A row of the numbered log: gapless and hash-chained per user (docs/decisions/0028)."""
+
+    position = models.BigIntegerField(
+        primary_key=True, help_text="Ascending over all users, in the order of commits."
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    seq = models.BigIntegerField(help_text="From 1, without gaps, for each user.")
+    job = models.ForeignKey(
+        Job,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="events",
+    )
+    type = models.CharField(max_length=50)
+    data = models.JSONField(help_text="What clients are told: jobs/events/contract.py.")
+    internal = models.JSONField(default=dict, help_text="What staff may know besides.")
+    hash = models.BinaryField(max_length=32)
+    created_at = models.DateTimeField(help_text="When it happened.")
+
+    class Meta:
+        db_table = "user_events"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "seq"], name="user_events_one_per_seq"),
+        ]
         indexes: ClassVar = [
+            models.Index(fields=["job", "seq"], name="user_events_of_job"),
             models.Index(
-                KeyTransform("request_id", "data"),
-                condition=Q(data__has_key="request_id"),
-                name="events_of_request",
+                KeyTransform("request_id", "internal"),
+                condition=Q(internal__has_key="request_id"),
+                name="user_events_of_request",
             ),
         ]
 
     def __str__(self) -> str:
-        return self.type
+        return f"{self.seq}: {self.type}"
+
+
+class EventHead(models.Model):
+    """The last event of a user; it stays when the events are removed."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.DO_NOTHING,
+        primary_key=True,
+        db_constraint=False,
+        related_name="+",
+    )
+    seq = models.BigIntegerField()
+    hash = models.BinaryField(max_length=32)
+
+    class Meta:
+        db_table = "event_heads"
+
+    def __str__(self) -> str:
+        return str(self.seq)
+
+
+class EventCursor(models.Model):
+    """How far a reader of the whole log is; whoever holds the row's lock is that reader."""
+
+    name = models.CharField(max_length=50, primary_key=True)
+    position = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "event_cursors"
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.position}"
 
 
 class RunningCancel(models.Model):

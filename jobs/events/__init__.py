@@ -1,0 +1,1 @@
+"""One gapless, hash-chained log of events per user (docs/decisions/0028)."""

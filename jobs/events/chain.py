@@ -1,0 +1,23 @@
+"""The hashes that chain a user's events."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+BEFORE_THE_FIRST = bytes(32)
+
+
+def timestamp(moment: datetime) -> str:
+    """As events carry it: UTC, in microseconds, with a Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def next_hash(
+    previous: bytes, *, seq: int, type: str, timestamp: str, data: Mapping[str, Any]
+) -> bytes:
+    """The hash of an event after one with the hash ``previous``; 32 bytes."""
+    content = [previous.hex(), seq, type, timestamp, data]
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).digest()

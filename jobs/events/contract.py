@@ -1,0 +1,125 @@
+"""What an event tells a client: the same by pull, SSE, WebSocket, webhook and stream.
+
+Numbers are whole and keys ASCII, so that sorted, compact JSON is canonical (RFC 8785) and any
+language can recompute the hashes (docs/events.md).
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from jobs.states import JobStatus
+
+
+class EventType(StrEnum):
+    """What can happen to a job."""
+
+    REQUESTED = "job.requested"
+    STARTED = "job.started"
+    RETRYING = "job.retrying"
+    REQUEUED = "job.requeued"
+    COMPLETED = "job.completed"
+    FAILED = "job.failed"
+    CANCELLED = "job.cancelled"
+
+
+ENDS = frozenset({EventType.COMPLETED, EventType.FAILED, EventType.CANCELLED})
+"""After one of these a job has no further event."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class EventError(_Strict):
+    """As the job's own ``error``."""
+
+    code: str
+    message: str
+    retryable: bool
+
+
+class JobData(_Strict):
+    """What every event says."""
+
+    job_id: UUID
+    type: str = Field(description="The feature.")
+    project_id: UUID | None
+    status: JobStatus = Field(description="The job's status since this event.")
+    credits_cost: int
+
+
+class AttemptData(JobData):
+    """A further attempt begins, and why."""
+
+    attempt: int = Field(description="Its number, from 1.")
+    error: EventError | None = Field(description="Why the one before it ended.")
+
+
+class EndData(JobData):
+    """How it ended."""
+
+    credits_refunded: int = Field(description="Credits, of `credits_cost`.")
+    processing_time_ms: int | None = Field(
+        description="Since a machine began with its last attempt; null if none did."
+    )
+    media_ids: list[UUID] = Field(description="The media files of the result.")
+    error: EventError | None
+
+
+class _Event(_Strict):
+    seq: int = Field(ge=1, description="From 1, without gaps, for each user.")
+    timestamp: datetime = Field(description="When it happened; UTC, in microseconds.")
+    hash: str = Field(
+        pattern="^[0-9a-f]{64}$",
+        description="SHA-256 of the compact JSON of "
+        "`[hash of the event before, seq, type, timestamp, data]`, keys sorted; before the first "
+        "event the hash is 64 zeros.",
+    )
+
+
+class Requested(_Event):
+    type: Literal[EventType.REQUESTED]
+    data: JobData
+
+
+class Started(_Event):
+    type: Literal[EventType.STARTED]
+    data: JobData
+
+
+class Retrying(_Event):
+    type: Literal[EventType.RETRYING]
+    data: AttemptData
+
+
+class Requeued(_Event):
+    type: Literal[EventType.REQUEUED]
+    data: JobData
+
+
+class Completed(_Event):
+    type: Literal[EventType.COMPLETED]
+    data: EndData
+
+
+class Failed(_Event):
+    type: Literal[EventType.FAILED]
+    data: EndData
+
+
+class Cancelled(_Event):
+    type: Literal[EventType.CANCELLED]
+    data: EndData
+
+
+Event = Annotated[
+    Requested | Started | Retrying | Requeued | Completed | Failed | Cancelled,
+    Field(discriminator="type"),
+]
+
+Wire = dict[str, Any]
+"""An event as JSON: ``seq``, ``type``, ``timestamp``, ``data``, ``hash``."""
