@@ -318,6 +318,12 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
+# Of the numbered log; whoever comes later reads the jobs themselves.
+EVENTS_KEPT_DAYS = env.int("EVENTS_KEPT_DAYS", default=30)
+MAX_EVENTS_KEPT_DAYS = 3650
+if not 1 <= EVENTS_KEPT_DAYS <= MAX_EVENTS_KEPT_DAYS:
+    raise ImproperlyConfigured(f"EVENTS_KEPT_DAYS must be between 1 and {MAX_EVENTS_KEPT_DAYS}.")
+
 # --- What browsers are told -------------------------------------------------------------------
 
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=["http://localhost:3000"])

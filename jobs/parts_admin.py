@@ -22,7 +22,7 @@ from auteur.admin import (
 from credits.admin import signed_amount
 from credits.models import CreditTransaction
 from jobs.costs import measured
-from jobs.models import Attempt, Event
+from jobs.models import Attempt, UserEvent
 from jobs.states import COLOURS
 
 HUES = {"grey": GREY, "blue": BLUE, "green": GREEN, "red": RED, "brown": BROWN}
@@ -112,20 +112,21 @@ class AttemptInline(PartInline):
 
 
 class EventInline(PartInline):
-    """What happened to the job."""
+    """What happened to the job, as far as its events are numbered and kept."""
 
-    model = Event
+    model = UserEvent
     fk_name = "job"
-    ordering = ("id",)
+    ordering = ("seq",)
     fields = ("at", "type", "details")
     readonly_fields = fields
 
     @admin.display(description="at (UTC)")
-    def at(self, obj: Event) -> str:
+    def at(self, obj: UserEvent) -> str:
         return f"{obj.created_at:%Y-%m-%d %H:%M:%S}"
 
-    def details(self, obj: Event) -> str:
-        return ", ".join(f"{name}: {value}" for name, value in obj.data.items() if value) or EMPTY
+    def details(self, obj: UserEvent) -> str:
+        shown = {"error": obj.data.get("error") and obj.data["error"]["code"], **obj.internal}
+        return ", ".join(f"{name}: {value}" for name, value in shown.items() if value) or EMPTY
 
 
 class TransactionInline(ReadOnlyInline):

@@ -16,7 +16,7 @@ from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import sql, status
 from jobs.capacity import class_limit
 from jobs.features.registry import feature_of, features
-from jobs.models import Attempt, Event, Job
+from jobs.models import Attempt, Job, UserEvent
 from jobs.states import IN_POOL, OPEN, JobStatus
 from media import results
 from media.storage import object_storage
@@ -89,7 +89,7 @@ def jobs_with_id(text: str) -> set[UUID]:
     attempts = Attempt.objects.filter(call_id=text)
     with suppress(ValueError):
         attempts |= Attempt.objects.filter(pk=UUID(text))
-    requested = Event.objects.filter(data__has_key="request_id", data__request_id=text)
+    requested = UserEvent.objects.filter(internal__has_key="request_id", internal__request_id=text)
     return {
         job_id
         for found in (attempts, requested)

@@ -375,6 +375,64 @@ UPDATE jobs SET wake_at = statement_timestamp()
 FROM reporting WHERE jobs.id = reporting.job_id RETURNING jobs.id
 
 
+-- # The numbered log (docs/decisions/0028)
+
+-- name: lock_event_cursor
+-- Nobody else follows the log under this name until the transaction ends; no row: somebody does.
+SELECT position FROM event_cursors WHERE name = %(name)s FOR UPDATE SKIP LOCKED
+
+-- name: take_events
+-- The oldest events that wait for a number leave the outbox, each with what a client needs of its
+-- job, and with the last event of its user. What an end says of a job never changes again.
+WITH taken AS (
+    DELETE FROM job_events
+    WHERE id IN (SELECT id FROM job_events ORDER BY id LIMIT %(limit)s)
+    RETURNING id, job_id, user_id, type, data, created_at
+)
+SELECT taken.user_id, taken.job_id, taken.type, taken.data, taken.created_at,
+       coalesce(head.seq, 0), head.hash, j.type, j.project_id, j.credits_cost,
+       j.error_code, j.error_message,
+       CASE WHEN j.credits_refunded THEN (
+           SELECT sum(amount) FROM credit_transactions
+           WHERE job_id = j.id AND type = {REFUND}
+       ) ELSE 0 END,
+       (1000 * extract(epoch FROM j.completed_at - a.started_at))::bigint,
+       jsonb_path_query_array(j.output_data, '$.media[*].id')
+FROM taken JOIN jobs j ON j.id = taken.job_id
+     LEFT JOIN job_attempts a ON a.id = j.attempt_id
+     LEFT JOIN event_heads head ON head.user_id = taken.user_id
+ORDER BY taken.id
+
+-- name: number_events
+-- Numbered events become rows of the log; their users' heads and the cursor move with them.
+WITH numbered AS (
+    SELECT * FROM jsonb_to_recordset(%(events)s::jsonb) AS event (
+        position bigint, user_id uuid, seq bigint, job_id uuid, type text, data jsonb,
+        internal jsonb, hash text, created_at timestamptz
+    )
+),
+event AS (
+    INSERT INTO user_events
+        (position, user_id, seq, job_id, type, data, internal, hash, created_at)
+    SELECT position, user_id, seq, job_id, type, data, internal, decode(hash, 'hex'), created_at
+    FROM numbered ORDER BY position
+),
+head AS (
+    INSERT INTO event_heads (user_id, seq, hash)
+    SELECT DISTINCT ON (user_id) user_id, seq, decode(hash, 'hex')
+    FROM numbered ORDER BY user_id, seq DESC
+    ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash
+)
+UPDATE event_cursors SET position = %(position)s WHERE name = %(name)s RETURNING position
+
+-- name: remove_old_events
+-- Some events that are older than they are kept, the oldest first.
+DELETE FROM user_events WHERE position IN (
+    SELECT position FROM user_events ORDER BY position LIMIT %(limit)s
+) AND created_at < statement_timestamp() - %(kept)s
+RETURNING position
+
+
 -- # Statistics
 
 -- name: recent_seconds

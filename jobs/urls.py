@@ -5,6 +5,7 @@ from django.urls import path
 from jobs import views
 from jobs.callbacks import gpu_callback, gpu_output
 from jobs.catalogue_views import FeaturesView
+from jobs.events.views import EventHeadView, EventsView, JobEventsView
 from jobs.features.registry import features
 
 urlpatterns = [
@@ -19,6 +20,9 @@ urlpatterns = [
     path("jobs/<uuid:job_id>", views.JobView.as_view()),
     path("jobs/<uuid:job_id>/cancel", views.CancelView.as_view()),
     path("jobs/<uuid:job_id>/retry", views.RetryView.as_view()),
+    path("jobs/<uuid:job_id>/events", JobEventsView.as_view()),
+    path("events", EventsView.as_view()),
+    path("events/head", EventHeadView.as_view()),
     path("internal/gpu-callback", gpu_callback),
     path("internal/gpu-callback/outputs", gpu_output),
 ]

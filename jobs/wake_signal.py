@@ -1,4 +1,4 @@
-"""The wake signal: best effort, so that the orchestrator need not wait for its next poll."""
+"""What Redis tells at once, best effort: everybody who waits looks by themselves as well."""
 
 import logging
 import time
@@ -44,6 +44,14 @@ def _send_signal() -> None:
             pipeline.execute()
     except redis.RedisError as exc:
         logger.warning("orchestrator not woken: %s", type(exc).__name__)
+
+
+def announce(channel: str, message: str) -> None:
+    """Publish to whoever listens at this moment; a message may be lost."""
+    try:
+        _client().publish(channel, message)
+    except redis.RedisError as exc:
+        logger.warning("nothing announced on %s: %s", channel, type(exc).__name__)
 
 
 class WakeSignal:

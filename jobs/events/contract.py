@@ -11,8 +11,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jobs.states import JobStatus
-
 
 class EventType(StrEnum):
     """What can happen to a job."""
@@ -31,7 +29,7 @@ ENDS = frozenset({EventType.COMPLETED, EventType.FAILED, EventType.CANCELLED})
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class EventError(_Strict):
@@ -48,7 +46,9 @@ class JobData(_Strict):
     job_id: UUID
     type: str = Field(description="The feature.")
     project_id: UUID | None
-    status: JobStatus = Field(description="The job's status since this event.")
+    status: Literal["pending", "processing", "completed", "failed", "cancelled"] = Field(
+        description="The job's since this event."
+    )
     credits_cost: int
 
 
@@ -56,7 +56,9 @@ class AttemptData(JobData):
     """A further attempt begins, and why."""
 
     attempt: int = Field(description="Its number, from 1.")
-    error: EventError | None = Field(description="Why the one before it ended.")
+    error: EventError | None = Field(
+        description="Why the one before it ended; null if our staff ended it."
+    )
 
 
 class EndData(JobData):
@@ -81,45 +83,74 @@ class _Event(_Strict):
     )
 
 
-class Requested(_Event):
+class JobRequested(_Event):
+    """A job was accepted and charged."""
+
     type: Literal[EventType.REQUESTED]
     data: JobData
 
 
-class Started(_Event):
+class JobStarted(_Event):
+    """Our work on it began."""
+
     type: Literal[EventType.STARTED]
     data: JobData
 
 
-class Retrying(_Event):
+class JobRetrying(_Event):
+    """An attempt came to nothing; the next one begins."""
+
     type: Literal[EventType.RETRYING]
     data: AttemptData
 
 
-class Requeued(_Event):
+class JobRequeued(_Event):
+    """Our staff had it begin again."""
+
     type: Literal[EventType.REQUEUED]
     data: JobData
 
 
-class Completed(_Event):
+class JobCompleted(_Event):
+    """Its result is there."""
+
     type: Literal[EventType.COMPLETED]
     data: EndData
 
 
-class Failed(_Event):
+class JobFailed(_Event):
+    """It came to nothing, and was refunded."""
+
     type: Literal[EventType.FAILED]
     data: EndData
 
 
-class Cancelled(_Event):
+class JobCancelled(_Event):
+    """It was cancelled."""
+
     type: Literal[EventType.CANCELLED]
     data: EndData
 
 
 Event = Annotated[
-    Requested | Started | Retrying | Requeued | Completed | Failed | Cancelled,
+    JobRequested | JobStarted | JobRetrying | JobRequeued | JobCompleted | JobFailed | JobCancelled,
     Field(discriminator="type"),
 ]
+
+
+class EventPage(_Strict):
+    """Some events of a user, by ``seq``."""
+
+    events: list[Event]
+
+
+class Head(_Strict):
+    """How far a user's events go, for whoever wants to prove that none is missing."""
+
+    seq: int = Field(ge=0, description="Of the last event; 0 before the first.")
+    hash: str = Field(description="Of the last event; 64 zeros before the first.")
+    oldest_seq: int | None = Field(description="Of the first that is kept; null if none is.")
+
 
 Wire = dict[str, Any]
 """An event as JSON: ``seq``, ``type``, ``timestamp``, ``data``, ``hash``."""

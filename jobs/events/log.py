@@ -1,28 +1,19 @@
 """Reading the numbered log."""
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
-
 from auteur.api.problems import Problem
 from jobs.events import chain
-from jobs.events.contract import Wire
+from jobs.events.contract import Head, Wire
 from jobs.models import EventHead, UserEvent
 
 MAX_EVENTS = 500
 """In one answer."""
+MAX_WAIT_SECONDS = 30
+MAX_SEQ = 2**63 - 1
 WAKE_CHANNEL = "auteur:events"
 """Where Redis tells that events were numbered; a message may be lost."""
-
-
-@dataclass(frozen=True)
-class Head:
-    """The last event of a user; ``seq`` 0 before the first."""
-
-    seq: int
-    hash: str
 
 
 class EventsRemovedProblem(Problem):
@@ -42,11 +33,11 @@ class FutureEventProblem(Problem):
 
 
 def head_of(user_id: UUID) -> Head:
-    """The user's last event."""
+    """How far the user's events go."""
     head = EventHead.objects.filter(user_id=user_id).first()
     if head is None:
-        return Head(0, chain.BEFORE_THE_FIRST.hex())
-    return Head(head.seq, bytes(head.hash).hex())
+        return Head(seq=0, hash=chain.BEFORE_THE_FIRST.hex(), oldest_seq=None)
+    return Head(seq=head.seq, hash=bytes(head.hash).hex(), oldest_seq=oldest_seq(user_id))
 
 
 def oldest_seq(user_id: UUID) -> int | None:
@@ -69,21 +60,18 @@ def events_after(
         kept = kept.filter(job_id=job_id)
     found = list(kept.order_by("seq")[:limit])
     if after is not None:
-        _check_after(user_id, after, found, of_job=job_id is not None)
+        _check_after(user_id, after, found)
     return [wire(row) for row in found]
 
 
-def _check_after(user_id: UUID, after: int, found: list[UserEvent], *, of_job: bool) -> None:
+def _check_after(user_id: UUID, after: int, found: list[UserEvent]) -> None:
     if found and found[0].seq == after + 1:
         return
     head = head_of(user_id)
     if after > head.seq:
         raise FutureEventProblem(last=head.seq)
-    if after == head.seq:
-        return
-    oldest = oldest_seq(user_id)
-    if oldest is None or oldest > after + 1:
-        raise EventsRemovedProblem(oldest=oldest)
+    if after < head.seq and (head.oldest_seq is None or head.oldest_seq > after + 1):
+        raise EventsRemovedProblem(oldest=head.oldest_seq)
 
 
 def tail(*, position: int, limit: int) -> list[tuple[int, UUID, UUID, Wire]]:
@@ -107,8 +95,3 @@ def wire(row: UserEvent) -> Wire:
         "hash": bytes(row.hash).hex(),
     }
     return values
-
-
-def events_of(user_id: UUID) -> QuerySet[UserEvent]:
-    """The user's events that are kept, by seq."""
-    return UserEvent.objects.filter(user_id=user_id).order_by("seq")

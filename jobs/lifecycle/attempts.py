@@ -59,7 +59,8 @@ def begin_attempt(*, job: Job, after: timedelta = timedelta(0)) -> Attempt:
     if job.attempt is not None:
         number = job.attempt.number + 1
         end_attempt(job.attempt, state=AttemptState.FAILED)
-        record(job, "retrying", attempt=number, error_code=job.attempt.error_code)
+        code = job.attempt.error_code
+        record(job, "retrying", status=job.status, attempt=number, error_code=code)
     attempt = Attempt.objects.create(
         job=job,
         number=number,
@@ -83,6 +84,6 @@ def requeue_job(*, job_id: UUID, by: str, reason: str = "") -> Attempt:
     if is_too_late(job):
         raise JobFinishedProblem
     attempt = begin_attempt(job=job)
-    record(job, "requeued", by=by, reason=reason)
+    record(job, "requeued", status=job.status, by=by, reason=reason)
     wake_on_commit()
     return attempt

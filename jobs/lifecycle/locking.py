@@ -46,5 +46,5 @@ def end_attempt(attempt: Attempt, **values: Any) -> None:
 
 
 def record(job: Job, type: str, **data: Any) -> None:
-    """Write what happened to the job, in the present transaction."""
+    """Write what happened to the locked job, in the present transaction (docs/decisions/0028)."""
     Event.objects.create(job_id=job.pk, user_id=job.user_id, type=type, data=data)

@@ -17,6 +17,7 @@ from auteur import liveness
 from auteur.api import idempotency
 from auteur.api.problems import DATABASE_OUTAGES, OUTAGES
 from jobs import heartbeat, lifecycle, publishing
+from jobs.events.numbering import number_events
 from jobs.failpoints import failpoint
 from jobs.models import Job
 from jobs.orchestrator import admission, calls, due, media_work, repair, sweeping
@@ -30,6 +31,8 @@ ROUND_SECONDS = 0.08
 """Shortest time from one round to the next: what becomes due meanwhile shares messages."""
 POLL_SECONDS = 0.25
 """Longest wait between rounds; the wake signal shortens that of `wake`."""
+NUMBER_SECONDS = 0.05
+"""Between rounds of numbering events: clients wait for it."""
 MEDIA_SECONDS = 0.5
 """Between rounds of media that wait for a check, a thumbnail or a waveform."""
 SWEEP_SECONDS = 5.0
@@ -103,6 +106,7 @@ def _run_all(stop: threading.Event, vigil: liveness.Vigil) -> None:
     loops = (
         (wake, lambda: wake_signal.wait(POLL_SECONDS)),
         (decide, rest(POLL_SECONDS)),
+        (number_events, rest(NUMBER_SECONDS)),
         (calls.follow, rest(POLL_SECONDS)),
         (media_work.wake_media, rest(MEDIA_SECONDS)),
         (sweep, rest(SWEEP_SECONDS)),

@@ -5,12 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
 from auteur.api.problems import DATABASE_OUTAGES
 from gpu_tasks.runtime.backends.models import LocalCall
+from jobs import sql
+from jobs.models import UserEvent
 from jobs.objects import current_attempts
 from media import orphans
 from media import sweeping as uploads
@@ -22,6 +25,7 @@ logger = logging.getLogger(__name__)
 CALLS_KEPT = timedelta(days=7)
 """Since a local call ended; nobody needs its row by then."""
 CALLS_AT_ONCE = 500
+EVENTS_AT_ONCE = 5000
 ORPHANS = "objects without rows"
 
 
@@ -67,6 +71,18 @@ def remove_old_calls() -> int:
     return LocalCall.objects.filter(pk__in=found).delete()[0]
 
 
+def old_events() -> QuerySet[UserEvent]:
+    """Events of the numbered log that are no longer kept."""
+    kept = timedelta(days=settings.EVENTS_KEPT_DAYS)
+    return UserEvent.objects.filter(created_at__lt=Now() - kept)
+
+
+def remove_old_events() -> int:
+    """Remove some of the `old_events`, the oldest first; returns how many."""
+    kept = timedelta(days=settings.EVENTS_KEPT_DAYS)
+    return len(sql.run("remove_old_events", limit=EVENTS_AT_ONCE, kept=kept))
+
+
 SWEEPS = (
     Sweep(
         "uploads never confirmed",
@@ -80,6 +96,7 @@ SWEEPS = (
     ),
     Sweep("half files", uploads.count_unfinished, uploads.remove_unfinished),
     Sweep("local calls long ended", lambda: old_calls().count(), remove_old_calls),
+    Sweep("events no longer kept", lambda: old_events().count(), remove_old_events),
     Sweep("old segments of renders", lambda: folders.due().count(), folders.sweep),
     Sweep(ORPHANS, lambda: sum(one.count for one in orphans.count().values()), orphans.turn),
 )

@@ -1,0 +1,137 @@
+"""Numbers events: from the outbox into the log, in batches (docs/decisions/0028)."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from gpu_tasks.runtime.errors import POLICIES, ErrorCode
+from jobs import sql
+from jobs.events import chain
+from jobs.events.contract import ENDS, AttemptData, EndData, EventError, EventType, JobData
+from jobs.events.log import WAKE_CHANNEL
+from jobs.failpoints import failpoint
+from jobs.models import EventCursor
+from jobs.states import JobStatus
+from jobs.wake_signal import announce
+
+CURSOR = "numbering"
+BATCH = 2000
+"""Events numbered in one transaction."""
+STATUS_SINCE = {
+    EventType.REQUESTED: JobStatus.PENDING,
+    EventType.STARTED: JobStatus.PROCESSING,
+    EventType.COMPLETED: JobStatus.COMPLETED,
+    EventType.FAILED: JobStatus.FAILED,
+    EventType.CANCELLED: JobStatus.CANCELLED,
+}
+"""The job's status since an event; the others say it themselves."""
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """A row of `take_events`."""
+
+    user_id: UUID
+    job_id: UUID
+    type: str
+    noted: dict[str, Any]
+    created_at: datetime
+    head_seq: int
+    head_hash: bytes | None
+    job_type: str
+    project_id: UUID | None
+    credits_cost: int
+    error_code: str | None
+    error_message: str | None
+    credits_refunded: int
+    processing_time_ms: int | None
+    media_ids: list[UUID] | None
+
+
+def number_events() -> int:
+    """Number a batch, unless another process is at it; how many were numbered."""
+    with transaction.atomic():
+        locked = sql.run("lock_event_cursor", name=CURSOR)
+        if not locked:
+            EventCursor.objects.bulk_create([EventCursor(name=CURSOR)], ignore_conflicts=True)
+            return 0
+        ((position,),) = locked
+        rows = [_Taken(*row) for row in sql.run("take_events", limit=BATCH)]
+        if not rows:
+            return 0
+        events = _numbered(rows, position)
+        sql.run(
+            "number_events",
+            events=json.dumps(events),
+            position=events[-1]["position"],
+            name=CURSOR,
+        )
+        failpoint("before_numbered")
+    announce(WAKE_CHANNEL, str(events[-1]["position"]))
+    return len(events)
+
+
+def _numbered(rows: Iterable[_Taken], position: int) -> list[dict[str, Any]]:
+    heads: dict[UUID, tuple[int, bytes]] = {}
+    events = []
+    for row in rows:
+        position += 1
+        stored = (row.head_seq, bytes(row.head_hash or chain.BEFORE_THE_FIRST))
+        seq, previous = heads.get(row.user_id, stored)
+        event = {
+            "seq": seq + 1,
+            "type": f"job.{row.type}",
+            "timestamp": chain.timestamp(row.created_at),
+            "data": _data(row),
+        }
+        hash_ = chain.next_hash(previous, **event)
+        heads[row.user_id] = (seq + 1, hash_)
+        event["created_at"] = event.pop("timestamp")
+        event |= {
+            "position": position,
+            "user_id": str(row.user_id),
+            "job_id": str(row.job_id),
+            "internal": row.noted,
+            "hash": hash_.hex(),
+        }
+        events.append(event)
+    return events
+
+
+def _data(row: _Taken) -> dict[str, Any]:
+    """What clients are told; what was noted with the event, such as who asked, stays internal."""
+    event_type = EventType(f"job.{row.type}")
+    common = {
+        "job_id": row.job_id,
+        "type": row.job_type,
+        "project_id": row.project_id,
+        "status": STATUS_SINCE.get(event_type) or row.noted.get("status", JobStatus.PROCESSING),
+        "credits_cost": row.credits_cost,
+    }
+    data: JobData
+    if event_type in ENDS:
+        data = EndData(
+            **common,
+            credits_refunded=row.credits_refunded,
+            processing_time_ms=row.processing_time_ms,
+            media_ids=row.media_ids or [],
+            error=_error(row.error_code, row.error_message),
+        )
+    elif event_type == EventType.RETRYING:
+        error = _error(row.noted.get("error_code"))
+        data = AttemptData(**common, attempt=row.noted["attempt"], error=error)
+    else:
+        data = JobData(**common)
+    return data.model_dump(mode="json")
+
+
+def _error(code: str | None, message: str | None = None) -> EventError | None:
+    if code is None:
+        return None
+    policy = POLICIES[ErrorCode(code)]
+    return EventError(code=code, message=message or policy.message, retryable=policy.retryable)

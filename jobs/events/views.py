@@ -1,0 +1,93 @@
+"""The endpoints of the numbered log. Process `live` also waits at them, and streams."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from auteur.api.requests import user_id
+from jobs import queries
+from jobs.events.contract import EventPage, Head
+from jobs.events.log import MAX_EVENTS, MAX_SEQ, MAX_WAIT_SECONDS, events_after, head_of
+
+DEFAULT_EVENTS = 100
+PROBLEMS = (
+    "`410 events_removed`, with the `oldest` seq that is kept, where events after this one are "
+    "gone; `400 future_event`, with the `last` seq, where there is no such event yet."
+)
+
+
+class EventQuery(serializers.Serializer[Any]):
+    """Where to begin, and how long to wait."""
+
+    after = serializers.IntegerField(
+        min_value=0,
+        max_value=MAX_SEQ,
+        required=False,
+        default=None,
+        help_text="The `seq` of the last event that you know; without it, the oldest that is kept "
+        "comes first.",
+    )
+    limit = serializers.IntegerField(
+        min_value=1, max_value=MAX_EVENTS, required=False, default=DEFAULT_EVENTS
+    )
+    wait = serializers.IntegerField(
+        min_value=0,
+        max_value=MAX_WAIT_SECONDS,
+        required=False,
+        default=0,
+        help_text="Seconds to wait at most while there is no event (long poll).",
+    )
+
+
+class EventsView(APIView):
+    """`GET /events`."""
+
+    @extend_schema(
+        summary="Get your events, or wait for them",
+        description="One gapless log of all that happened to your jobs. With `Accept: "
+        f"text/event-stream` it goes on as a stream of server-sent events. {PROBLEMS}",
+        parameters=[EventQuery],
+        responses=EventPage,
+    )
+    def get(self, request: Request) -> Response:
+        """A page of events."""
+        return _page(request)
+
+
+class JobEventsView(APIView):
+    """`GET /jobs/:id/events`."""
+
+    @extend_schema(
+        summary="Get a job's events, or wait for them",
+        description="Those of the one job, with their `seq` in your log. With `Accept: "
+        "text/event-stream` they go on as a stream of server-sent events, which ends when the job "
+        f"does. {PROBLEMS}",
+        parameters=[EventQuery],
+        responses=EventPage,
+    )
+    def get(self, request: Request, job_id: UUID) -> Response:
+        """A page of events."""
+        job = queries.job_of(user_id=user_id(request), job_id=job_id)
+        return _page(request, job_id=job.pk)
+
+
+class EventHeadView(APIView):
+    """`GET /events/head`."""
+
+    @extend_schema(summary="See how far your events go, and their hash", responses=Head)
+    def get(self, request: Request) -> Response:
+        """The last event's number and hash."""
+        return Response(head_of(user_id(request)).model_dump(mode="json"))
+
+
+def _page(request: Request, **of: UUID) -> Response:
+    query = EventQuery(data=request.query_params)
+    query.is_valid(raise_exception=True)
+    given = query.validated_data
+    page = events_after(user_id=user_id(request), after=given["after"], limit=given["limit"], **of)
+    return Response({"events": page})
