@@ -379,7 +379,7 @@ FROM reporting WHERE jobs.id = reporting.job_id RETURNING jobs.id
 
 -- name: lock_event_cursor
 -- Nobody else follows the log under this name until the transaction ends; no row: somebody does.
-SELECT position FROM event_cursors WHERE name = %(name)s FOR UPDATE SKIP LOCKED
+SELECT position FROM event_cursors WHERE name = %(reader)s FOR UPDATE SKIP LOCKED
 
 -- name: take_events
 -- The oldest events that wait for a number leave the outbox, each with what a client needs of its
@@ -423,7 +423,7 @@ head AS (
     FROM numbered ORDER BY user_id, seq DESC
     ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash
 )
-UPDATE event_cursors SET position = %(position)s WHERE name = %(name)s RETURNING position
+UPDATE event_cursors SET position = %(position)s WHERE name = %(reader)s RETURNING position
 
 -- name: remove_old_events
 -- Some events that are older than they are kept, the oldest first.
@@ -431,6 +431,25 @@ DELETE FROM user_events WHERE position IN (
     SELECT position FROM user_events ORDER BY position LIMIT %(limit)s
 ) AND created_at < statement_timestamp() - %(kept)s
 RETURNING position
+
+-- name: count_waiting_events
+SELECT count(*) FROM job_events
+
+-- name: audit_told_ends
+-- Jobs whose end was not told exactly once; only of jobs that have an event still, for then no
+-- later one was removed.
+WITH event AS (
+    SELECT job_id, type FROM user_events UNION ALL SELECT job_id, 'job.' || type FROM job_events
+),
+told AS (
+    SELECT job_id, string_agg(type, ', ' ORDER BY type) FILTER (
+        WHERE type IN ('job.' || {COMPLETED}, 'job.' || {FAILED}, 'job.' || {CANCELLED})
+    ) AS ends
+    FROM event GROUP BY job_id
+)
+SELECT user_id, concat('one job.', status, ' of job ', id), coalesce(ends, 'none')
+FROM told JOIN jobs ON id = job_id
+WHERE status IN {ENDED} AND ends IS DISTINCT FROM 'job.' || status
 
 
 -- # Statistics

@@ -39,7 +39,8 @@ class _Taken:
     user_id: UUID
     job_id: UUID
     type: str
-    noted: dict[str, Any]
+    data: str
+    """What was noted with the event, as JSON."""
     created_at: datetime
     head_seq: int
     head_hash: bytes | None
@@ -50,13 +51,14 @@ class _Taken:
     error_message: str | None
     credits_refunded: int
     processing_time_ms: int | None
-    media_ids: list[UUID] | None
+    media_ids: str | None
+    """A JSON array."""
 
 
 def number_events() -> int:
     """Number a batch, unless another process is at it; how many were numbered."""
     with transaction.atomic():
-        locked = sql.run("lock_event_cursor", name=CURSOR)
+        locked = sql.run("lock_event_cursor", reader=CURSOR)
         if not locked:
             EventCursor.objects.bulk_create([EventCursor(name=CURSOR)], ignore_conflicts=True)
             return 0
@@ -69,7 +71,7 @@ def number_events() -> int:
             "number_events",
             events=json.dumps(events),
             position=events[-1]["position"],
-            name=CURSOR,
+            reader=CURSOR,
         )
         failpoint("before_numbered")
     announce(WAKE_CHANNEL, str(events[-1]["position"]))
@@ -96,7 +98,7 @@ def _numbered(rows: Iterable[_Taken], position: int) -> list[dict[str, Any]]:
             "position": position,
             "user_id": str(row.user_id),
             "job_id": str(row.job_id),
-            "internal": row.noted,
+            "internal": json.loads(row.data),
             "hash": hash_.hex(),
         }
         events.append(event)
@@ -106,11 +108,12 @@ def _numbered(rows: Iterable[_Taken], position: int) -> list[dict[str, Any]]:
 def _data(row: _Taken) -> dict[str, Any]:
     """What clients are told; what was noted with the event, such as who asked, stays internal."""
     event_type = EventType(f"job.{row.type}")
+    noted = json.loads(row.data)
     common = {
         "job_id": row.job_id,
         "type": row.job_type,
         "project_id": row.project_id,
-        "status": STATUS_SINCE.get(event_type) or row.noted.get("status", JobStatus.PROCESSING),
+        "status": STATUS_SINCE.get(event_type) or noted.get("status", JobStatus.PROCESSING),
         "credits_cost": row.credits_cost,
     }
     data: JobData
@@ -119,12 +122,12 @@ def _data(row: _Taken) -> dict[str, Any]:
             **common,
             credits_refunded=row.credits_refunded,
             processing_time_ms=row.processing_time_ms,
-            media_ids=row.media_ids or [],
+            media_ids=json.loads(row.media_ids or "[]"),
             error=_error(row.error_code, row.error_message),
         )
     elif event_type == EventType.RETRYING:
-        error = _error(row.noted.get("error_code"))
-        data = AttemptData(**common, attempt=row.noted["attempt"], error=error)
+        error = _error(noted.get("error_code"))
+        data = AttemptData(**common, attempt=noted["attempt"], error=error)
     else:
         data = JobData(**common)
     return data.model_dump(mode="json")

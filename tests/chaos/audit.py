@@ -53,13 +53,21 @@ BOOKS = {
     """,
     "did not end once in its events": """
         SELECT j.id FROM jobs j WHERE j.user_id = %(user)s AND j.status = ANY(%(ended)s) AND
-            (SELECT array_agg(type::text) FROM job_events e
-             WHERE e.job_id = j.id AND e.type = ANY(%(ended)s)) <> ARRAY[j.status::text]
+            (SELECT array_agg(e.type::text) FROM user_events e
+             WHERE e.job_id = j.id AND e.type IN ('job.completed', 'job.failed', 'job.cancelled'))
+            IS DISTINCT FROM ARRAY['job.' || j.status]
+    """,
+    "events are not numbered 1, 2, 3 in the order of positions": """
+        SELECT row.job_id, row.type, row.seq FROM (
+            SELECT job_id, type, seq, row_number() OVER (ORDER BY position) AS place
+            FROM user_events WHERE user_id = %(user)s
+        ) AS row WHERE seq <> place
     """,
 }
 
 # A call whose id its worker did not live to tell cannot be stopped; its reports are answered 409.
 UNFINISHED = {
+    "event waits for its number": "SELECT id, type FROM job_events WHERE user_id = %(user)s",
     "attempt of an ended job is open": """
         SELECT a.id FROM job_attempts a JOIN jobs j ON j.id = a.job_id
         WHERE j.user_id = %(user)s AND j.status = ANY(%(ended)s) AND a.state <> ALL(%(ended)s)

@@ -1,0 +1,122 @@
+"""Whether the numbered log is whole: every event numbered, chained and told once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from jobs import sql
+from jobs.events import chain
+from jobs.ledger_audit import SHOWN_PER_RULE, TIME_LIMIT, consistently
+from jobs.models import EventHead, UserEvent
+
+ROWS_AT_ONCE = 2000
+RULES = {
+    "seq_has_no_gaps": "A user's events are numbered one after another.",
+    "hash_chains": "Each hash follows from the one before it and the event.",
+    "position_rises": "What has the higher seq has the higher position.",
+    "head_is_the_last": "The head says the seq and hash of the user's last event.",
+    "ends_are_told": "An ended job has one event of its end, of its status, while events are kept.",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is off."""
+
+    rule: str
+    user_id: UUID
+    seq: int | None
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was checked, and what is off."""
+
+    events: int
+    users: int
+    waiting: int
+    """Events that have no number yet."""
+    findings: list[Finding]
+    broken: dict[str, int]
+    """How often each rule is."""
+
+
+def verify(*, limit: int = SHOWN_PER_RULE, time_limit: timedelta = TIME_LIMIT) -> Report:
+    """Check all events as they stand at one instant; must not be called in a transaction.
+
+    Of each rule at most ``limit`` findings are named. Whether something is missing before a user's
+    first kept event cannot be known any more.
+    """
+    with transaction.atomic(durable=True), consistently(time_limit):
+        return check(limit=limit)
+
+
+def check(*, limit: int = SHOWN_PER_RULE) -> Report:
+    """Check all events that the present transaction sees."""
+    pass_ = _Pass()
+    broken = dict.fromkeys(RULES, 0)
+    findings = []
+    for finding in pass_.findings():
+        broken[finding.rule] += 1
+        if broken[finding.rule] <= limit:
+            findings.append(finding)
+    ((waiting,),) = sql.run("count_waiting_events")
+    return Report(pass_.events, pass_.users, waiting, findings, broken)
+
+
+class _Pass:
+    def __init__(self) -> None:
+        self.events = 0
+        self.users = 0
+
+    def findings(self) -> Iterator[Finding]:
+        heads = {head.user_id: head for head in EventHead.objects.all()}
+        last: UserEvent | None = None
+        rows = UserEvent.objects.order_by("user_id", "seq")
+        for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
+            self.events += 1
+            if last is None or last.user_id != row.user_id:
+                self.users += 1
+                if last is not None:
+                    yield from _about_head(last, heads.get(last.user_id))
+                last = None
+            yield from _about_row(row, last)
+            last = row
+        if last is not None:
+            yield from _about_head(last, heads.get(last.user_id))
+        for user_id, expected, found in sql.run("audit_told_ends"):
+            yield Finding("ends_are_told", user_id, None, expected, found)
+
+
+def _about_row(row: UserEvent, before: UserEvent | None) -> Iterator[Finding]:
+    if before is None and row.seq > 1:
+        return  # what it follows is no longer kept
+    seq = before.seq if before else 0
+    previous = bytes(before.hash) if before else chain.BEFORE_THE_FIRST
+    if row.seq != seq + 1:
+        yield Finding("seq_has_no_gaps", row.user_id, row.seq, str(seq + 1), str(row.seq))
+    if before and row.position <= before.position:
+        expected = f"more than {before.position}"
+        yield Finding("position_rises", row.user_id, row.seq, expected, str(row.position))
+    expected_hash = chain.next_hash(
+        previous,
+        seq=row.seq,
+        type=row.type,
+        timestamp=chain.timestamp(row.created_at),
+        data=row.data,
+    )
+    if bytes(row.hash) != expected_hash:
+        found = bytes(row.hash).hex()
+        yield Finding("hash_chains", row.user_id, row.seq, expected_hash.hex(), found)
+
+
+def _about_head(last: UserEvent, head: EventHead | None) -> Iterator[Finding]:
+    expected = f"{last.seq} {bytes(last.hash).hex()}"
+    found = f"{head.seq} {bytes(head.hash).hex()}" if head else "none"
+    if expected != found:
+        yield Finding("head_is_the_last", last.user_id, last.seq, expected, found)
