@@ -1,8 +1,7 @@
-"""Events become the outbox of a numbered log: see docs/decisions/0028."""
+"""The numbered log of events: see docs/decisions/0028."""
 
 import django.db.models.deletion
 from django.conf import settings
-from django.contrib.postgres.operations import RemoveIndexConcurrently
 from django.db import migrations, models
 from django.db.models.fields.json import KeyTransform
 
@@ -25,8 +24,6 @@ def closed(table):
 
 
 class Migration(migrations.Migration):
-    atomic = False
-
     dependencies = [
         ("accounts", "0002_row_level_security"),
         ("jobs", "0012_errored"),
@@ -106,7 +103,4 @@ class Migration(migrations.Migration):
             },
         ),
         *(closed(table) for table in ("event_cursors", "event_heads", "user_events")),
-        RemoveIndexConcurrently("event", "events_of_request"),
-        migrations.AlterField("event", "job", loose("jobs.job")),
-        migrations.AlterField("event", "user", loose(settings.AUTH_USER_MODEL)),
     ]

@@ -13,7 +13,7 @@ from jobs import lifecycle
 from jobs.models import Attempt, Event, Job
 from jobs.states import AttemptState, JobStatus
 from tests.admin.conftest import REASON, XSS, list_url, messages_of, page_url, records_of
-from tests.jobs.walk import bring_to
+from tests.jobs.walk import bring_to, number_all
 
 
 def event_of(job, type):
@@ -41,6 +41,7 @@ class TestReading:
         Event.objects.filter(job=job, type="requested").update(
             data={"request_id": "from-a-client-1"}
         )
+        number_all()
         for term in (job.attempt_id, job.attempt.call_id, " from-a-client-1 "):
             listed = root.list(Job, q=term)
             assert str(job.pk)[:8] in listed
@@ -64,6 +65,7 @@ class TestReading:
         assert XSS not in page
 
     def test_a_job_shows_attempts_and_events(self, root, job):
+        number_all()
         page = root.page(job)
         for text in ("call-1", "local / draft (CPU)", "requested", "started", "dispatched"):
             assert text.lower() in page.lower()
@@ -235,7 +237,7 @@ class TestRequeue:
         assert messages_of(response) == [f"job {job}: Requeued with attempt 2."]
         assert records_of(job) == [(root.user, f"Requeued with attempt 2. Reason: {REASON}")]
         said = event_of(job, "requeued").data
-        assert said == {"by": f"staff:{root.user.pk}", "reason": REASON}
+        assert said == {"status": "processing", "by": f"staff:{root.user.pk}", "reason": REASON}
 
     def test_of_an_ended_job_is_refused(self, root, completed):
         response = root.act("requeue", completed, reason=REASON)

@@ -11,6 +11,7 @@ from auteur.celery import app
 from auteur.logs import Line, scrubbed
 from jobs.models import Event, Job
 from jobs.queries import jobs_with_id
+from tests.jobs.walk import number_all
 
 GIVEN = "0123456789abcdef"
 
@@ -41,6 +42,7 @@ class TestRequests:
         answer = api.post("/jobs/transcription", body, format="json", HTTP_X_REQUEST_ID=GIVEN)
         job = Job.objects.get(pk=answer.json()["job_id"])
         assert Event.objects.get(job=job, type="requested").data["request_id"] == GIVEN
+        number_all()
         assert jobs_with_id(GIVEN) == {job.pk}
         assert jobs_with_id(GIVEN.replace("0", "1")) == set()
 

@@ -57,7 +57,7 @@ BOOKS = {
              WHERE e.job_id = j.id AND e.type IN ('job.completed', 'job.failed', 'job.cancelled'))
             IS DISTINCT FROM ARRAY['job.' || j.status]
     """,
-    "events are not numbered 1, 2, 3 in the order of positions": """
+    "events are not numbered 1, 2, 3": """
         SELECT row.job_id, row.type, row.seq FROM (
             SELECT job_id, type, seq, row_number() OVER (ORDER BY position) AS place
             FROM user_events WHERE user_id = %(user)s
@@ -142,7 +142,7 @@ def tried_again(database: psycopg.Connection, user_id: str) -> list[str]:
 
 
 def leftover_messages(client: redis.Redis) -> dict[str, int]:
-    """How many messages wait in each queue; the orchestrator's bell is none."""
+    """How many messages wait in each queue; the wake signal is none."""
     queues = [key for key in client.scan_iter() if client.type(key) == b"list" and key != WAKE_KEY]
     return {key.decode(): length for key in queues if (length := client.llen(key))}
 

@@ -14,7 +14,7 @@ from jobs.errors import JobError
 from jobs.models import Attempt, Job
 from jobs.states import AttemptState
 from tests.chaos.audit import BOOKS, UNFINISHED, Watch, violations
-from tests.jobs.walk import bring_to
+from tests.jobs.walk import bring_to, number_all
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +46,15 @@ SPOILT = [
     ),
     (
         "did not end once in its events",
+        "DELETE FROM user_events WHERE type = 'job.completed'",
+    ),
+    (
+        "did not end once in its events",
+        "UPDATE user_events SET type = 'job.completed' WHERE type = 'job.started'",
+    ),
+    ("events are not numbered 1, 2, 3", "DELETE FROM user_events WHERE seq = 2"),
+    (
+        "event waits for its number",
         "INSERT INTO job_events (job_id, user_id, type, data) "
         "SELECT id, user_id, status, '{}' FROM jobs WHERE status = 'completed'",
     ),
@@ -69,6 +78,7 @@ def ended(make_job: Callable[..., Job]) -> None:
     lifecycle.fail(attempt_id=attempt.pk, error=error)
     lifecycle.cancel(job_id=unwanted.pk, by="user")
     Attempt.objects.filter(stop_requested_at__isnull=False).update(stopped_at="2026-01-01T00:00Z")
+    number_all()
 
 
 def database() -> Any:
@@ -102,6 +112,7 @@ def test_each_wrong_is_seen(user: User, rule: str, statement: str) -> None:
 
 def test_an_open_job_is_seen(user: User, make_job: Callable[..., Job]) -> None:
     make_job()
+    number_all()
     assert found(user) == {"due, and nobody looks"}
 
 

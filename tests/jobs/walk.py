@@ -5,7 +5,8 @@ from typing import Any
 
 from gpu_tasks.runtime.contract import EngineInfo, Outcome
 from jobs import lifecycle
-from jobs.models import Attempt, Job
+from jobs.events.numbering import number_events
+from jobs.models import Attempt, Event, Job
 from jobs.orchestrator import admission
 from jobs.states import COLLECT, DISPATCH, FINALIZE, PREPARE
 
@@ -24,6 +25,12 @@ def admit(job: Job) -> Attempt:
     job.refresh_from_db()
     assert job.attempt is not None
     return job.attempt
+
+
+def number_all() -> None:
+    """Number all events, as the orchestrator does."""
+    while Event.objects.exists():
+        number_events()
 
 
 def bring_to(job: Job, state: str) -> Attempt:

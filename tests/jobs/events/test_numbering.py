@@ -19,14 +19,13 @@ from jobs.events.numbering import BATCH, number_events
 from jobs.lifecycle.locking import lock_job, record
 from jobs.models import Event, EventCursor, Job, UserEvent
 from jobs.states import AttemptState
-from tests.jobs.walk import bring_to
+from tests.jobs.walk import bring_to, number_all
 
 MakeJob = Callable[..., Job]
 
 
 def numbered(user: User) -> list[contract.Wire]:
-    while number_events() or Event.objects.exists():
-        pass
+    number_all()
     return log.events_after(user_id=user.pk, after=None)
 
 
