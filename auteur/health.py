@@ -33,7 +33,7 @@ def ready(request: HttpRequest) -> JsonResponse:
 
     Redis may be away: requests pass unthrottled and jobs are taken, so it only shows.
     """
-    found = stores.look()
+    found = stores.check()
     is_ready = all(found[name] for name in ("postgres", "mongodb", "storage"))
     body = {"status": "ok" if is_ready else "unavailable"}
     shown = {name: "ok" if answered else "away" for name, answered in found.items()}
@@ -41,30 +41,30 @@ def ready(request: HttpRequest) -> JsonResponse:
 
 
 class Stores:
-    """What was found last, and one look at a time, however many ask."""
+    """What was found last, and one check at a time, however many ask."""
 
     def __init__(self) -> None:
         self._found: dict[str, bool] = {}
         self._until = 0.0
-        self._looking = threading.Lock()
+        self._checking = threading.Lock()
 
-    def look(self) -> dict[str, bool]:
-        """Which stores answer; while somebody looks, what was found before."""
-        if not self._looking.acquire(blocking=not self._found):
+    def check(self) -> dict[str, bool]:
+        """Which stores answer; while somebody checks, what was found before."""
+        if not self._checking.acquire(blocking=not self._found):
             return self._found
         try:
             if time.monotonic() >= self._until:
-                self._found = _look()
+                self._found = _check_all()
                 self._until = time.monotonic() + FRESH_SECONDS
             return self._found
         finally:
-            self._looking.release()
+            self._checking.release()
 
 
 stores = Stores()
 
 
-def _look() -> dict[str, bool]:
+def _check_all() -> dict[str, bool]:
     checks: dict[str, Callable[[], object]] = {
         "postgres": _postgres,
         "mongodb": _mongodb,

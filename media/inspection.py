@@ -22,7 +22,7 @@ class TooComplexError(InputRefusedError):
     detail = "Reading the file takes more than it should: save it in another format."
 
 
-def look(
+def inspect_with(
     function: str,
     place: str,
     *,
@@ -48,8 +48,8 @@ def look(
 
 
 def inspect(place: str, tick: Callable[[], None] = lambda: None) -> Probe:
-    """What kind of media a file is, with its facts; raises as ``look`` does."""
-    found = Probe(**look("media.probing:probed", place, limits=PROBING, tick=tick))
+    """What kind of media a file is, with its facts; raises as ``inspect_with`` does."""
+    found = Probe(**inspect_with("media.probing:probed", place, limits=PROBING, tick=tick))
     if found.type not in MediaType.values:
         raise TooComplexError  # something took the child over
     return found

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from auteur.api.problems import Problem
 from media.content_types import ACCEPTED
-from media.inspection import inspect, look
+from media.inspection import inspect, inspect_with
 from media.limits import LISTENING
 from media.models import MediaFile, MediaStatus, MediaType, Upload, VoiceClone
 from media.probing import UnsupportedMediaError
@@ -34,7 +34,7 @@ class Kind(Generic[Row]):
     check_count: Callable[[UUID], None]
     """Raises a ``Problem`` where the user has as many as one user may have."""
     inspect: Callable[[Row, str, Callable[[], None]], dict[str, Any]]
-    """What is stored of a good one, found at a path or URL; raises as ``media.inspection.look``.
+    """What is stored of a good one, found at a path or URL; raises as ``inspect_with``.
 
     The callable is heard meanwhile, and may end it by raising.
     """
@@ -80,7 +80,7 @@ def _probe(media: MediaFile, place: str, tick: Callable[[], None]) -> dict[str, 
 
 
 def _listen(voice: VoiceClone, place: str, tick: Callable[[], None]) -> dict[str, Any]:
-    found = look("media.voices.samples:examined", place, limits=LISTENING, tick=tick)
+    found = inspect_with("media.voices.samples:examined", place, limits=LISTENING, tick=tick)
     return {
         "sample_duration_ms": found["duration_ms"],
         "speech_duration_ms": found["speech_duration_ms"],

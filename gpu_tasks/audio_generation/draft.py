@@ -11,10 +11,11 @@ from gpu_tasks.audio_generation.contract import (
     AudioGenerationPayload,
     AudioGenerationResult,
 )
-from gpu_tasks.audio_generation.layers import LAYERS, Score
+from gpu_tasks.audio_generation.layers import LAYERS
 from gpu_tasks.audio_generation.mastering import at_loudness, faded, mastered
-from gpu_tasks.audio_generation.prompt import Scene, understood
-from gpu_tasks.audio_generation.synthesis import Floats, Random, slow
+from gpu_tasks.audio_generation.prompt import understood
+from gpu_tasks.audio_generation.synthesis import Random, slow
+from gpu_tasks.audio_generation.wav import Floats
 from gpu_tasks.runtime.engine import Engine, Workspace
 
 NEUTRAL = {"pad": 0.0}
@@ -35,34 +36,31 @@ class DraftEngine(Engine):
 
     def run(self, payload: AudioGenerationPayload, workspace: Workspace) -> AudioGenerationResult:
         """Write the sound; the result names the layers that were understood."""
-        scene = understood(payload.prompt)
+        layers = understood(payload.prompt)
         seeds = (payload.seed, zlib.crc32(payload.prompt.encode()))
-        sound = _composed(scene, seeds, payload.duration_sec, workspace)
-
-        def written(share: float) -> None:
-            workspace.progress(COMPOSED_SHARE + (1 - COMPOSED_SHARE) * share)
-
-        wav.write(workspace.output("result"), mastered(sound), written)
+        sound = _composed(layers or NEUTRAL, seeds, payload.duration_sec, workspace)
+        tick = workspace.progress_within(COMPOSED_SHARE, 1.0)
+        wav.write(workspace.output("result"), mastered(sound), tick)
         return AudioGenerationResult(
             duration_ms=payload.duration_sec * 1000,
             sample_rate=RATE,
             channels=CHANNELS,
             seed=payload.seed,
-            layers=tuple(scene.layers),
+            layers=tuple(layers),
         )
 
 
-def _composed(scene: Scene, seeds: tuple[int, int], seconds: int, workspace: Workspace) -> Floats:
-    """All layers together, faded, at no particular loudness."""
+def _composed(
+    layers: dict[str, float], seeds: tuple[int, int], seconds: int, workspace: Workspace
+) -> Floats:
+    """All layers together, each with its gain, faded, at no particular loudness."""
     semitone = np.random.default_rng(seeds).integers(12)
     root_hz = LOWEST_ROOT_HZ * 2 ** (semitone / 12)
-    score = Score(seconds, 60 / scene.tempo, scene.minor, root_hz)
-    layers = scene.layers or NEUTRAL
     sound = np.zeros((CHANNELS, seconds * RATE))
     for number, (name, gain_db) in enumerate(layers.items()):
         workspace.progress(COMPOSED_SHARE * number / len(layers))
         rng = np.random.default_rng([*seeds, zlib.crc32(name.encode())])
-        layer = np.sum([part.play(rng, score) for part in LAYERS[name]], axis=0)
+        layer = np.sum([part.play(rng, seconds, root_hz) for part in LAYERS[name]], axis=0)
         sound += _swaying(at_loudness(layer, LAYER_LUFS + gain_db), rng)
     workspace.progress(COMPOSED_SHARE)
     return faded(sound, min(FADE_SECONDS, FADE_SHARE * seconds))

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 
 from gpu_tasks.audio_generation.contract import RATE
-from gpu_tasks.audio_generation.synthesis import Floats
+from gpu_tasks.audio_generation.wav import Floats
 
 TARGET_LUFS = -16.0
 """What streaming services and podcasts ask for."""

@@ -19,7 +19,7 @@ from gpu_tasks.audio_generation.contract import (
     AudioGenerationResult,
 )
 from gpu_tasks.audio_generation.mastering import faded, mastered
-from gpu_tasks.audio_generation.synthesis import Floats
+from gpu_tasks.audio_generation.wav import Floats
 from gpu_tasks.runtime import diffusion
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
 
@@ -55,7 +55,7 @@ class ProductionEngine(Engine):
         diffusion.check_length(tokenizer, payload.prompt, tokenizer.model_max_length)
         workspace.progress(0.0)
         samples = payload.duration_sec * RATE
-        sound = self._generated(payload, samples, workspace)
+        sound = self._generate(payload, samples, workspace)
         wav.write(
             workspace.output("result"),
             mastered(faded(sound, FADE_SECONDS)),
@@ -69,12 +69,12 @@ class ProductionEngine(Engine):
         )
 
     @torch.inference_mode()
-    def _generated(
+    def _generate(
         self, payload: AudioGenerationPayload, samples: int, workspace: Workspace
     ) -> Floats:
         """So many samples in two rows."""
 
-        def denoised(step: int, _timestep: Any, _latents: Any) -> None:
+        def report(step: int, _timestep: Any, _latents: Any) -> None:
             workspace.progress(DENOISED_SHARE * (step + 1) / STEPS)
 
         output = self._pipeline(
@@ -85,7 +85,7 @@ class ProductionEngine(Engine):
             num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,
             generator=diffusion.generator(payload.seed),
-            callback=denoised,
+            callback=report,
             output_type="np",
         )
         sound = np.asarray(output.audios[0], np.float64)

@@ -1,7 +1,6 @@
-"""What the draft engine understands of a prompt: layers of sound, how loud, how fast, how sad."""
+"""What the draft engine understands of a prompt: layers of sound, and how loud each of them is."""
 
 import re
-from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -41,50 +40,20 @@ EMPHASES = {
     -EMPHASIS_DB: "light gentle soft quiet distant faint subtle calm far small slight",
 }
 """The words, by the gain that they give to the next layer."""
-USUAL_TEMPO, SLOW_TEMPO, FAST_TEMPO = 96, 66, 128
-PACES = {
-    SLOW_TEMPO: "slow calm relaxing sad lullaby meditation gentle ballad peaceful",
-    FAST_TEMPO: "fast upbeat energetic techno action chase happy dance edm quick rock",
-}
-"""The words, by the tempo that they ask for."""
-MINOR = """
-    sad dark minor melancholy melancholic gloomy tense tension scary horror eerie lonely grief
-    suspense mysterious creepy tragic sombre somber
-"""
-TEMPI = (40, 220)
 _TOKENS = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-_TEMPO = re.compile(r"\b(\d{2,3})\s*bpm\b")
 _ENDING = re.compile(r"(?<=...)(?:ing|(?<=ch)es|s|y)$")
 """``rainy``, ``raining`` and ``rains`` are ``rain``."""
 
 
-@dataclass(frozen=True)
-class Scene:
-    """All that was understood."""
+def understood(prompt: str) -> dict[str, float]:
+    """The gain in decibels of each layer that an English prompt calls for, in its order.
 
-    layers: dict[str, float]
-    """The gain of each in decibels, in the prompt's order; empty where nothing was understood."""
-    tempo: int
-    """Beats a minute."""
-    minor: bool
-
-
-def understood(prompt: str) -> Scene:
-    """The scene that an English prompt describes; ``no drums`` keeps the drums out."""
-    text = prompt.lower()
-    words = _TOKENS.findall(text)
-    return Scene(
-        layers=dict(list(_layers(words).items())[:MAX_LAYERS]),
-        tempo=_tempo(text, words),
-        minor=not set(MINOR.split()).isdisjoint(words),
-    )
-
-
-def _layers(words: list[str]) -> dict[str, float]:
+    ``no drums`` keeps the drums out. Empty where nothing is understood.
+    """
     found: dict[str, float] = {}
     refused: set[str] = set()
     gain_db, negated = 0.0, False
-    for word in words:
+    for word in _TOKENS.findall(prompt.lower()):
         layers = _meant(VOCABULARY, word) or _meant(VOCABULARY, _ENDING.sub("", word))
         if negated:
             refused.update(layers)
@@ -92,15 +61,8 @@ def _layers(words: list[str]) -> dict[str, float]:
             found |= {layer: gain_db or found.get(layer, 0.0) for layer in layers}
         gain_db = 0.0 if layers else next(iter(_meant(EMPHASES, word)), gain_db)
         negated = word in NEGATIONS or (negated and not layers)
-    return {layer: gain_db for layer, gain_db in found.items() if layer not in refused}
-
-
-def _tempo(text: str, words: list[str]) -> int:
-    """What is said in beats a minute, else the slowest of the words' tempi."""
-    said = _TEMPO.search(text)
-    if said:
-        return min(max(int(said[1]), TEMPI[0]), TEMPI[1])
-    return min((pace for word in words for pace in _meant(PACES, word)), default=USUAL_TEMPO)
+    wanted = [(layer, gain_db) for layer, gain_db in found.items() if layer not in refused]
+    return dict(wanted[:MAX_LAYERS])
 
 
 def _meant(table: dict[T, str], word: str) -> list[T]:

@@ -1,37 +1,32 @@
-"""What sounds are made of: shaped noise, slow curves, tones that ring, and where they are put."""
+"""What sounds are made of: beds of shaped noise, and grains, each a tone that rings or a burst."""
+
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gpu_tasks.audio_generation.contract import CHANNELS, RATE
+from gpu_tasks.audio_generation.wav import Floats
 
-Floats = NDArray[np.float64]
-"""Samples of one channel, or of both in two rows."""
 Random = np.random.Generator
 Partials = tuple[tuple[float, float, float], ...]
 """Of each partial of a tone the ratio to its pitch, the gain, and how much of the tone's time it
 takes to fall by 60 dB: it is held where that is infinite."""
 EDGE_SECONDS = 0.003
 """Grains begin and end over so long, or they would click."""
+CHORDS = ((0, 4, 7), (7, 11, 14), (9, 12, 16), (5, 9, 12))
+"""I-V-vi-IV, in semitones above the root."""
+CHORD_SECONDS = 2.0
 
 
-class Track:
-    """A stereo stretch that grains of sound are added to, each at its time and place."""
+def put(sound: Floats, grain: Floats, seconds: float, pan: float) -> None:
+    """Add a mono grain to a stereo sound, at equal power from -1 (left) to 1 (right).
 
-    def __init__(self, samples: int) -> None:
-        self.sound: Floats = np.zeros((CHANNELS, samples))
-
-    def add(self, grain: Floats, seconds: float, *, pan: float = 0.0, gain: float = 1.0) -> None:
-        """Add a mono grain; what lies past the end is cut. ``pan`` is -1 (left) to 1 (right)."""
-        at = max(0, round(seconds * RATE))
-        grain = grain[: max(0, self.sound.shape[1] - at)]
-        self.sound[:, at : at + grain.size] += gain * sides(pan)[:, None] * grain
-
-
-def sides(pan: float) -> Floats:
-    """The gains of left and right at equal power."""
+    What lies past the end is cut.
+    """
+    at = round(seconds * RATE)
+    grain = grain[: max(0, sound.shape[1] - at)]
     angle = (pan + 1) * np.pi / 4
-    return np.array([np.cos(angle), np.sin(angle)])
+    sound[:, at : at + grain.size] += np.array([[np.cos(angle)], [np.sin(angle)]]) * grain
 
 
 def noise(rng: Random, samples: int, low: float, high: float, tilt: float = 0.0) -> Floats:
@@ -56,11 +51,9 @@ def slow(rng: Random, samples: int, every_seconds: float, low: float, high: floa
 
 def edged(grain: Floats, seconds: float = EDGE_SECONDS) -> Floats:
     """The grain with a beginning and an end of so long each, at most half of it."""
-    size = min(grain.size // 2, max(1, round(seconds * RATE)))
-    curve = np.ones(grain.size)
-    curve[:size] *= np.linspace(0, 1, size)
-    curve[grain.size - size :] *= np.linspace(0, 1, size)[::-1]
-    return grain * curve
+    size = max(1, min(grain.size // 2, round(seconds * RATE)))
+    place = np.arange(grain.size)
+    return grain * np.minimum(1, np.minimum(place, place[::-1]) / size)
 
 
 def burst(rng: Random, seconds: float, low: float, high: float) -> Floats:
@@ -94,3 +87,83 @@ def moments(rng: Random, seconds: float, every_seconds: float) -> Floats:
     times = np.sort(rng.uniform(0, seconds, count))
     times[0] /= 10
     return times
+
+
+@dataclass(frozen=True)
+class Bed:
+    """Noise all around that swells and ebbs."""
+
+    low: float
+    high: float
+    """Hertz."""
+    tilt: float
+    """Decibels an octave."""
+    swell_seconds: float
+    ebb: float
+    """The least level, where 1 is the most."""
+
+    def play(self, rng: Random, seconds: int, _: float) -> Floats:
+        """So many seconds in two channels."""
+        samples = seconds * RATE
+        sides = [noise(rng, samples, self.low, self.high, self.tilt) for _ in range(CHANNELS)]
+        return np.stack(sides) * slow(rng, samples, self.swell_seconds, self.ebb, 1.0)
+
+
+@dataclass(frozen=True)
+class Grains:
+    """A short sound again and again, each time a little different: a tone where there are
+    partials, else a burst of noise."""
+
+    every: float
+    """From one to the next, in seconds; on average where they come at random."""
+    length: float
+    """In seconds; at most the whole sound's."""
+    low: float = 0.0
+    high: float = 0.0
+    """Hertz: the band of the noise, or the pitches that tones are drawn from."""
+    partials: Partials = ()
+    at_random: bool = False
+    after: float = 0.0
+    """When the first begins."""
+    times: tuple[int, int] = (1, 1)
+    """How often it is played in a row, at least and at most."""
+    attack: float = EDGE_SECONDS
+    """In seconds; the end takes as long."""
+    bend: float = 1.0
+    """The factor by which the pitch moves; where they come at random, at most, up or down."""
+    gain: float = 1.0
+    octave: int | None = None
+    """Above the root's: tones are notes of `CHORDS`."""
+    notes: int = 1
+    """How many of a chord together."""
+
+    def play(self, rng: Random, seconds: int, root_hz: float) -> Floats:
+        """So many seconds in two channels; ``root_hz`` is the pitch of octave 0."""
+        sound = np.zeros((CHANNELS, seconds * RATE))
+        variety, width = (0.4, 0.9) if self.at_random else (0.1, 0.3)
+        starts = np.arange(self.after, seconds, self.every)
+        for at in moments(rng, seconds, self.every) if self.at_random else starts:
+            for hertz in self._pitches(rng, root_hz, at):
+                # What is bigger is longer and louder, and as noise also deeper.
+                size = rng.lognormal(0.0, variety)
+                lasting = min(self.length * size, seconds)
+                grain = self.gain * size * self._grain(rng, hertz, lasting, size)
+                pan = width * rng.uniform(-1, 1)
+                for number in range(rng.integers(*self.times, endpoint=True)):
+                    put(sound, grain, at + 1.6 * number * lasting, pan)
+        return sound
+
+    def _pitches(self, rng: Random, root_hz: float, at: float) -> list[float]:
+        if self.octave is None:
+            return [rng.uniform(self.low, self.high)]
+        chord, since = divmod(at, CHORD_SECONDS)
+        notes = list(CHORDS[int(chord) % len(CHORDS)])
+        if since:
+            rng.shuffle(notes)
+        return [root_hz * 2 ** (self.octave + note / 12) for note in notes[: self.notes]]
+
+    def _grain(self, rng: Random, hertz: float, seconds: float, size: float) -> Floats:
+        if self.partials:
+            bend = self.bend ** (rng.uniform(-1, 1) if self.at_random else 1)
+            return edged(tone(hertz, seconds, self.partials, bend), self.attack)
+        return edged(burst(rng, seconds, self.low / size, self.high), self.attack)

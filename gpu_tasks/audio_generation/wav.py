@@ -5,9 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpu_tasks.audio_generation.contract import CHANNELS, RATE
-from gpu_tasks.audio_generation.synthesis import Floats
+
+Floats = NDArray[np.float64]
+"""Samples of one channel, or of both in two rows."""
 
 BLOCK = RATE
 SAMPLE_BYTES = 2

@@ -14,8 +14,8 @@ from gpu_tasks.compression.contract import (
 )
 from gpu_tasks.compression.encoders import Encoder
 from gpu_tasks.compression.encoding import (
-    copied,
-    encoded,
+    copy,
+    encode,
     encoded_in_two_passes,
     sound_decodes,
 )
@@ -54,7 +54,9 @@ class Compressor(Engine):
 
     def run(self, payload: CompressionPayload, workspace: Workspace) -> CompressionResult:
         """Write the smaller file; the result compares it with the source."""
-        found = source.look(workspace.input("media"), pictures=payload.result.content_type == VIDEO)
+        found = source.probe(
+            workspace.input("media"), pictures=payload.result.content_type == VIDEO
+        )
         work = _Work(found, workspace, self)
         try:
             if isinstance(payload.target, int):
@@ -99,7 +101,7 @@ class _Work:
         return self._fit_in_source(tried=0)
 
     def result(self, plan: CompressionPlan | None) -> CompressionResult:
-        made = source.look(self._path, pictures=self._source.pictures is not None)
+        made = source.probe(self._path, pictures=self._source.pictures is not None)
         if made.seconds < film.LEAST_DECODED * self._source.seconds:
             raise EngineError(ErrorCode.INPUT_INVALID, _fault(self._source))
         likeness = 1.0 if self._source.pictures else None
@@ -136,21 +138,19 @@ class _Work:
     def _encode(self, plan: CompressionPlan, progress: Callable[[float], None]) -> None:
         shown = plan.pictures
         if shown is None:
-            encoded(self._source, plan, None, self._path, progress)
+            encode(self._source, plan, None, self._path, progress)
             return
         pixels = shown.pixel_rate * self._source.seconds
         deep = bool(self._source.pictures and self._source.pictures.is_deep and shown.keeps_range)
         encoder = self._compressor.encoder(shown.codec, pixels, deep=deep)
         try:
-            encoded(self._source, plan, encoder, self._path, progress)
+            encode(self._source, plan, encoder, self._path, progress)
         except ffmpeg.FFmpegFailedError:
             if encoder.name in encoders.SOFTWARE.values():
                 raise
             # What a device does not take (a size, a memory that is full), software does.
             preset = self._compressor.preset(shown.codec, pixels)
-            encoded(
-                self._source, plan, encoders.software(shown.codec, preset), self._path, progress
-            )
+            encode(self._source, plan, encoders.software(shown.codec, preset), self._path, progress)
 
     def _fit(self, size_bytes: int, tried: int = 0) -> CompressionPlan:
         """The best within that size, however often it takes."""
@@ -167,7 +167,7 @@ class _Work:
 
     def _encode_to_rate(self, plan: CompressionPlan, progress: Callable[[float], None]) -> None:
         if plan.pictures is None:
-            encoded(self._source, plan, None, self._path, progress)
+            encode(self._source, plan, None, self._path, progress)
             return
         pixels = plan.pictures.pixel_rate * self._source.seconds
         encoded_in_two_passes(
@@ -203,7 +203,7 @@ class _Work:
         does = _does_for_web(self._source) if for_web else _does_for_archive(self._source)
         if not does:
             return False
-        copied(self._source, self._path, private=for_web, progress=self._part(0, ENCODED_SHARE))
+        copy(self._source, self._path, private=for_web, progress=self._part(0, ENCODED_SHARE))
         if self._size > self._source.size_bytes and self._source.is_mp4 and not for_web:
             shutil.copyfile(self._source.path, self._path)
         most_bytes = min(most_bytes, self._source.size_bytes + plans.container_bytes(self._source))

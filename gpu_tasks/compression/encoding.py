@@ -38,7 +38,7 @@ APPLE_HEVC = ("-tag:v", "hvc1")
 FIRST_PASS_SHARE = 0.4
 
 
-def encoded(
+def encode(
     source: MediaInfo,
     plan: CompressionPlan,
     encoder: Encoder | None,
@@ -82,7 +82,7 @@ def encoded_in_two_passes(
     )
 
 
-def copied(source: MediaInfo, path: Path, *, private: bool, progress: Progress) -> None:
+def copy(source: MediaInfo, path: Path, *, private: bool, progress: Progress) -> None:
     """Write the source's own pictures and sound into a new MP4. Raises ``FFmpegFailedError``.
 
     Further sound is left out if nobody is to know more than has to be (``private``).

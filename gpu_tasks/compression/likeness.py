@@ -19,16 +19,16 @@ def ssim(source: MediaInfo, plan: PicturePlan, result: Path, progress: Progress)
     Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861, as FFmpeg has it.
     """
     start = max(0.0, (source.seconds - MEASURED_SECONDS) / 2)
-    measured = _measured(source, plan, result, start, progress)
+    measured = _measure(source, plan, result, start, progress)
     if measured is None and start:
         # Bare pictures know no times to begin at.
-        measured = _measured(source, plan, result, 0.0, progress)
+        measured = _measure(source, plan, result, 0.0, progress)
     if measured is None:
         raise EngineError(ErrorCode.MODEL_ERROR)
     return measured
 
 
-def _measured(
+def _measure(
     source: MediaInfo, plan: PicturePlan, result: Path, start: float, progress: Progress
 ) -> float | None:
     seek = ["-ss", f"{start:.3f}"] if start else []

@@ -223,7 +223,7 @@ def _film_sound(sound: Sound, bits: float) -> SoundPlan:
 
 
 def _sound_for_size(source: MediaInfo, size_bytes: float) -> CompressionPlan:
-    assert source.sound is not None  # noqa: S101 - `look` refuses what has neither
+    assert source.sound is not None  # noqa: S101 - `probe` refuses what has neither
     bits = _payload_bits(source, size_bytes)
     rate = next((one for one in SOUND_BITS if one <= bits), None)
     if rate is None:

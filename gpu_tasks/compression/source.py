@@ -65,12 +65,12 @@ class MediaInfo:
     """Its other tracks of sound: languages, comments, channels of a recorder."""
 
 
-def look(path: Path, *, pictures: bool) -> MediaInfo:
+def probe(path: Path, *, pictures: bool) -> MediaInfo:
     """What the file at ``path`` holds; without ``pictures``, its sound alone.
 
     Raises ``EngineError`` INPUT_INVALID for what holds neither, or no end.
     """
-    shown = film.look(path, max_side=ANY_SIZE) if pictures else None
+    shown = film.probe(path, max_side=ANY_SIZE) if pictures else None
     with open_media(path) as container:
         try:
             sound = _sound(container)

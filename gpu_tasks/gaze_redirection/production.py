@@ -38,9 +38,9 @@ class ProductionEngine(Engine):
         """Write the redirected film."""
         del payload  # there is one target only
         source, target = workspace.input("video"), workspace.output("result")
-        return redirect(source, target, workspace, finish=self._restored)
+        return redirect(source, target, workspace, finish=self._restore)
 
-    def _restored(self, frames: Sequence[Redirected]) -> Sequence[Frame]:
+    def _restore(self, frames: Sequence[Redirected]) -> Sequence[Frame]:
         changed = [(one.frame, one.points) for one in frames if one.points is not None]
         pictures, points = [frame for frame, _ in changed], [points for _, points in changed]
         restored = iter(self._restorer.restore(pictures, points, region=REGION, share=SHARE))

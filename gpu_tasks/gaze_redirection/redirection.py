@@ -20,7 +20,7 @@ from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.iris import Eye, iris
 from gpu_tasks.mediakit.faces.smoothing import OneEuro, Smoothing
 from gpu_tasks.mediakit.faces.tracking import FaceTracker
-from gpu_tasks.mediakit.film import Film, FilmWriter, Frame, look
+from gpu_tasks.mediakit.film import Film, FilmWriter, Frame, probe
 from gpu_tasks.runtime.engine import Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
@@ -72,7 +72,7 @@ class Redirector:
         if tracked.anew:
             self._eyes.reset()
             self._shift.reset()
-        eyes = self._smoothed(iris(frame, tracked.points))
+        eyes = self._smooth(iris(frame, tracked.points))
         gaze = gaze_of(tracked.points, eyes)
         # Fading in and out is smoothed with the rest.
         *shift, strength = self._shift(np.array([*gaze.shift, gaze.strength]))
@@ -82,7 +82,7 @@ class Redirector:
         self.shifts.append(float(np.mean([_move(frame, eye, wanted) for eye in eyes])))
         return Redirected(frame, tracked.points)
 
-    def _smoothed(self, eyes: Sequence[Eye]) -> list[Eye]:
+    def _smooth(self, eyes: Sequence[Eye]) -> list[Eye]:
         unit = np.mean([eye.width for eye in eyes])
         smooth = self._eyes(np.array([_points(eye) for eye in eyes]) / unit) * unit
         return [
@@ -115,13 +115,13 @@ def redirect(
 
     Raises ``EngineError`` INPUT_INVALID for films too long and films without a face.
     """
-    film = checked(rate_within(look(source, max_side=MAX_SIDE)))
+    film = check(rate_within(probe(source, max_side=MAX_SIDE)))
     redirector = Redirector(float(film.frame_rate))
     sound = source if film.has_sound else None
     with FilmWriter(
         target, width=film.width, height=film.height, frame_rate=film.frame_rate, sound=sound
     ) as writer:
-        frames = _finished(at_most(film.frames()), redirector, finish)
+        frames = _finish(at_most(film.frames()), redirector, finish)
         count = writer.write_all(frames, film.frames_expected, workspace.progress)
         if redirector.tracker.share_with_face < MIN_FACE_SHARE:
             raise EngineError(ErrorCode.INPUT_INVALID, NO_FACE)
@@ -135,7 +135,7 @@ def rate_within(film: Film) -> Film:
     return replace(film, frame_rate=film.average_rate)
 
 
-def checked(film: Film) -> Film:
+def check(film: Film) -> Film:
     """The film, if it is short enough."""
     if film.duration_seconds > MAX_SECONDS or film.frames_expected > MAX_FRAMES:
         raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
@@ -150,7 +150,7 @@ def at_most(frames: Iterable[Frame]) -> Iterator[Frame]:
         yield frame
 
 
-def _finished(frames: Iterable[Frame], redirector: Redirector, finish: Finish) -> Iterator[Frame]:
+def _finish(frames: Iterable[Frame], redirector: Redirector, finish: Finish) -> Iterator[Frame]:
     batch: list[Redirected] = []
     for frame in frames:
         batch.append(redirector.redirect(frame))

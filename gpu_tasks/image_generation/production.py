@@ -67,10 +67,10 @@ class ProductionEngine(Engine):
         count = len(payload.results)
         for index, seed in enumerate(payload.seeds):
 
-            def denoised(steps: int, index: int = index) -> None:
+            def report(steps: int, index: int = index) -> None:
                 workspace.progress((index + DENOISED_SHARE * steps / STEPS) / count)
 
-            picture = self._picture(payload, read, seed, denoised)
+            picture = self._picture(payload, read, seed, report)
             png.write(workspace.output("results", index), picture)
             workspace.progress((index + 1) / count)
 

@@ -2,9 +2,9 @@
 
 from gpu_tasks.lip_sync import footage
 from gpu_tasks.lip_sync.contract import LipSyncPayload, LipSyncResult
-from gpu_tasks.lip_sync.speech import lips
+from gpu_tasks.lip_sync.speech import openings
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.mediakit.mouth import Shape, shaped
+from gpu_tasks.mediakit.mouth import opened
 from gpu_tasks.runtime.engine import Engine, Workspace
 
 WIDEST = 0.5
@@ -20,12 +20,10 @@ class DraftEngine(Engine):
         """Write the film; frames without a face stay as they are."""
         del payload
         scene = footage.read(workspace)
-        said = lips(scene.sound, frames=scene.frames, frame_rate=scene.film.frame_rate)
+        wide = openings(scene.sound, frames=scene.frames, frame_rate=scene.film.frame_rate)
 
         def spoken(index: int) -> Frame:
             frame, face = scene.frame(index), scene.face(index)
-            if face is None:
-                return frame
-            return shaped(frame, face, Shape(WIDEST * said.opening[index], said.spread[index]))
+            return frame if face is None else opened(frame, face, WIDEST * wide[index])
 
         return scene.write(map(spoken, range(scene.frames)), workspace, footage.READ_SHARE)

@@ -21,7 +21,7 @@ from gpu_tasks.mediakit.audio import RATE, Block, Samples, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.tracking import FaceTracker
-from gpu_tasks.mediakit.film import FALLBACK_RATE, Film, FilmWriter, Frame, look
+from gpu_tasks.mediakit.film import FALLBACK_RATE, Film, FilmWriter, Frame, probe
 from gpu_tasks.mediakit.loudness import lifted
 from gpu_tasks.runtime.engine import Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
@@ -102,7 +102,7 @@ def read(workspace: Workspace) -> Footage:
     without a face.
     """
     sound = _recording(workspace.input("audio"))
-    film = look(workspace.input("video"))
+    film = probe(workspace.input("video"))
     film = replace(film, frame_rate=rate_of(film.frame_rate))
     frames = max(1, round(sound.size * film.frame_rate / RATE))
     folder = workspace.scratch("frames")

@@ -76,7 +76,7 @@ class MuseTalk:
         pixels = pixels.to(self._vae.device, self._vae.dtype) / 127.5 - 1
         blank = pixels.clone()
         blank[:, :, SIDE // 2 :] = -1
-        latents = torch.cat([self._encoded(blank), self._encoded(pixels)], dim=1)
+        latents = torch.cat([self._encode(blank), self._encode(pixels)], dim=1)
         said = self._unet(
             latents,
             torch.tensor([TIMESTEP], device=latents.device),
@@ -88,7 +88,7 @@ class MuseTalk:
         made = ((made + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return [np.asarray(one) for one in made.permute(0, 2, 3, 1).cpu().numpy()]
 
-    def _encoded(self, pixels: Tensor) -> Tensor:
+    def _encode(self, pixels: Tensor) -> Tensor:
         # The mode, not a sample: the same film gives the same result.
         return self._vae.encode(pixels).latent_dist.mode() * self._vae.config.scaling_factor
 

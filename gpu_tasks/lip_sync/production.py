@@ -56,20 +56,20 @@ class ProductionEngine(Engine):
         scene = footage.read(workspace)
         begun = READ_SHARE + HEARD_SHARE
         heard = self._musetalk.hear(scene.sound, workspace.progress_within(READ_SHARE, begun))
-        return scene.write(self._spoken(scene, heard, restorer), workspace, begun)
+        return scene.write(self._speak(scene, heard, restorer), workspace, begun)
 
-    def _spoken(self, scene: Footage, heard: Any, restorer: FaceRestorer | None) -> Iterator[Frame]:
+    def _speak(self, scene: Footage, heard: Any, restorer: FaceRestorer | None) -> Iterator[Frame]:
         for start in range(0, scene.frames, BATCH):
             indexes = range(start, min(start + BATCH, scene.frames))
             frames = {index: scene.frame(index) for index in indexes}
             boxes = _boxes(scene, frames)
-            painted = self._painted(scene, frames, boxes, heard)
+            painted = self._paint(scene, frames, boxes, heard)
             if restorer is not None and painted:
                 faces = [points for _, points in boxes.values()]
-                painted = dict(zip(painted, _enhanced(restorer, painted, faces), strict=True))
+                painted = dict(zip(painted, _enhance(restorer, painted, faces), strict=True))
             yield from (frames | painted).values()
 
-    def _painted(
+    def _paint(
         self,
         scene: Footage,
         frames: dict[int, Frame],
@@ -88,9 +88,7 @@ class ProductionEngine(Engine):
         }
 
 
-def _enhanced(
-    restorer: FaceRestorer, painted: dict[int, Frame], faces: list[Points]
-) -> list[Frame]:
+def _enhance(restorer: FaceRestorer, painted: dict[int, Frame], faces: list[Points]) -> list[Frame]:
     return restorer.restore(list(painted.values()), faces, region=LOWER_FACE, share=ENHANCED_SHARE)
 
 

@@ -1,10 +1,8 @@
-"""What a mouth does while something is said: how far it opens and how wide it is, frame by frame.
+"""How far a mouth opens while something is said, frame by frame: the loudness of the voice's band.
 
-The loudness of the voice's band opens the mouth; the balance of its spectrum shapes it, for lips
-are rounded for the low formants of /u/ and /o/, and spread for /i/ and the hiss of /s/.
+Lips are not rounded or spread, as they would be for /u/ and /i/: a draft has one shape of mouth.
 """
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 import cv2
@@ -18,8 +16,6 @@ WINDOW = 1024
 """Samples that a frame's sound is judged by: 64 ms."""
 VOICE_BAND = (150.0, 4000.0)
 """Hertz; below is hum and wind, above is hiss."""
-ROUND_BAND, SPREAD_BAND = (150.0, 900.0), (1800.0, 6000.0)
-"""Hertz: where the energy of rounded and of spread vowels lies (Peterson and Barney 1952)."""
 FULL_PERCENTILE = 95
 """Of the loudness of what is not silent: from there on the mouth is open all the way."""
 RANGE_DB = 24.0
@@ -30,61 +26,32 @@ SMOOTH_SECONDS = 0.04
 """Standard deviation: lips do not move faster (Ohala 1975: syllables come 4 to 8 a second)."""
 OPENING_EXPONENT = 1.6
 """Over 1: between syllables the mouth all but closes."""
-BALANCE_DB = 15.0
-"""Between the two bands, for lips all round or all spread."""
 
 Curve = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Lips:
-    """The shape of the lips in each frame."""
-
-    opening: Curve
-    """0 closed to 1 open all the way."""
-    spread: Curve
-    """-1 rounded to 1 spread; 0 where nothing is said."""
-
-
-def lips(sound: Samples, *, frames: int, frame_rate: Fraction) -> Lips:
-    """The lips that say ``sound``, in each of so many frames."""
-    power = _spectra(sound, frames, frame_rate)
+def openings(sound: Samples, *, frames: int, frame_rate: Fraction) -> Curve:
+    """Of the mouth that says ``sound``, in each of so many frames: 0 closed to 1 all the way."""
+    loudness = _loudness(sound, frames, frame_rate)
+    heard = loudness > FLOOR_DB
+    if not heard.any():
+        return np.zeros(frames)
+    full = np.percentile(loudness[heard], FULL_PERCENTILE)
+    share = np.clip((loudness - full + RANGE_DB) / RANGE_DB, 0, 1) ** OPENING_EXPONENT
     sigma = SMOOTH_SECONDS * float(frame_rate)
-    opening = _smooth(_opening(_level(power, VOICE_BAND)), sigma)
-    balance = _smooth(_level(power, SPREAD_BAND) - _level(power, ROUND_BAND), sigma)
-    voiced = opening > 0
-    middle = np.median(balance[voiced]) if voiced.any() else 0.0
-    spread = np.clip((balance - middle) / BALANCE_DB, -1, 1) * np.minimum(1, 4 * opening)
-    return Lips(opening=opening, spread=spread)
+    jumping = np.where(heard, share, 0.0)[None]
+    smooth = cv2.GaussianBlur(jumping, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(smooth[0], float)
 
 
-def _spectra(sound: Samples, frames: int, frame_rate: Fraction) -> NDArray[np.float64]:
-    """Power by frame and frequency; a full-scale sine sums to 1."""
+def _loudness(sound: Samples, frames: int, frame_rate: Fraction) -> Curve:
+    """Of each frame within the voice's band, in decibels of a full-scale sine."""
     centres = ((np.arange(frames) + 0.5) * RATE / float(frame_rate)).astype(int)
     padded = np.pad(sound.astype(np.float32) / 32768, WINDOW)
     starts = np.minimum(centres + WINDOW // 2, padded.size - WINDOW)
     hann = np.hanning(WINDOW)
-    spectra = np.fft.rfft(sliding_window_view(padded, WINDOW)[starts] * hann)
-    return np.abs(spectra) ** 2 * 4 / (hann.sum() * WINDOW)
-
-
-def _level(power: NDArray[np.float64], band: tuple[float, float]) -> Curve:
-    """Of each frame within a band, in decibels."""
-    frequencies = np.fft.rfftfreq(WINDOW, 1 / RATE)
-    inside = (frequencies >= band[0]) & (frequencies < band[1])
-    level: Curve = 10 * np.log10(np.maximum(power[:, inside].sum(axis=1), 1e-12))
-    return level
-
-
-def _opening(loudness: Curve) -> Curve:
-    heard = loudness > FLOOR_DB
-    if not heard.any():
-        return np.zeros_like(loudness)
-    full = np.percentile(loudness[heard], FULL_PERCENTILE)
-    share = np.clip((loudness - full + RANGE_DB) / RANGE_DB, 0, 1) ** OPENING_EXPONENT
-    return np.where(heard, share, 0.0)
-
-
-def _smooth(curve: Curve, sigma: float) -> Curve:
-    smooth = cv2.GaussianBlur(curve[None], (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(smooth[0], float)
+    spectra = np.abs(np.fft.rfft(sliding_window_view(padded, WINDOW)[starts] * hann))
+    hertz = np.fft.rfftfreq(WINDOW, 1 / RATE)
+    inside = (hertz >= VOICE_BAND[0]) & (hertz < VOICE_BAND[1])
+    power = (spectra[:, inside] ** 2).sum(axis=1) * 4 / (hann.sum() * WINDOW)
+    return np.asarray(10 * np.log10(np.maximum(power, 1e-12)))

@@ -166,19 +166,19 @@ def _raw_frames(output: IO[bytes], width: int, height: int) -> Iterator[Frame]:
         yield np.frombuffer(content, np.uint8).reshape(height, width, 3).copy()
 
 
-def look(path: Path, *, max_side: int = MAX_SIDE, frame_rate: Fraction | None = None) -> Film:
+def probe(path: Path, *, max_side: int = MAX_SIDE, frame_rate: Fraction | None = None) -> Film:
     """What the film at ``path`` is like; a given ``frame_rate`` takes the place of its own.
 
     Raises ``EngineError`` INPUT_INVALID for what has no moving pictures.
     """
     with open_media(path) as container:
         try:
-            return _look(container, path, max_side, frame_rate)
+            return _probe(container, path, max_side, frame_rate)
         except av.error.FFmpegError as exc:
             raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE) from exc
 
 
-def _look(container: InputContainer, path: Path, max_side: int, rate: Fraction | None) -> Film:
+def _probe(container: InputContainer, path: Path, max_side: int, rate: Fraction | None) -> Film:
     stream = _pictures(container)
     frame = next(iter(container.decode(stream)), None)
     if frame is None:

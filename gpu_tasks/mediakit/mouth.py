@@ -1,16 +1,14 @@
-"""A mouth opened, closed, rounded and spread in a picture, with the jaw that follows it.
+"""A mouth opened and closed in a picture, with the jaw that follows it.
 
 What is seen between the lips, teeth say, hangs from the upper one; below it is the dark.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.regions import INNER_LIPS, OUTER_LIPS
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.mediakit.warping import Array, Patch, fading, pixels_of, stretched
+from gpu_tasks.mediakit.warping import Patch, fading, pixels_of, stretched
 
 CORNERS = (78, 308)
 """Of the opening between the lips; the mouth's width is their distance."""
@@ -21,16 +19,12 @@ LOWER_EDGES = INNER_LIPS[: HALF + 1], OUTER_LIPS[: HALF + 1]
 UPPER_EDGES = (*OUTER_LIPS[HALF:], OUTER_LIPS[0]), (*INNER_LIPS[HALF:], INNER_LIPS[0])
 """Of the lips, each from above to below."""
 
-MAX_OPENING = 1.0
-"""Of the mouth's width: an open mouth's; more is a mistake of who asks."""
 MEETING = 0.3
 """Where open lips meet when they close, from the upper one's edge, as a share of the gap."""
 LOWER_SHARE = 0.8
 """Of an opening, the lower lip goes down by this, and the upper lip up by the rest."""
 JAW_SHARE = 0.6
 """Of the lower lip's way, the chin goes this."""
-WIDTH_CHANGE = 0.14
-"""Of the mouth's width, added when it is spread all the way, taken when it is rounded."""
 ROUNDNESS = 0.75
 """Of the opening's outline: 0.5 an ellipse, 1 a parabola."""
 CHEEK, BELOW_CHIN = 1.3, 0.6
@@ -41,38 +35,32 @@ DARK = np.array([0.4, 0.17, 0.15])
 """The colour behind the lips, beside the mean brightness of what is around the mouth."""
 
 
-@dataclass(frozen=True)
-class Shape:
-    """How a mouth shall be."""
-
-    opening: float
-    """The height of the gap in its middle, as a share of the mouth's width."""
-    spread: float = 0.0
-    """-1 rounded, 1 spread, 0 as wide as it is."""
-
-
 def opening_of(points: Points) -> float:
     """The height of the gap between the lips, as a share of the mouth's width."""
     upper, lower, right, left = pixels_of(points[[UPPER_LIP, LOWER_LIP, *CORNERS]])
     return float(abs(upper - lower) / max(abs(right - left), 1e-6))
 
 
-def shaped(frame: Frame, points: Points, shape: Shape) -> Frame:
-    """The frame with the mouth of the face whose landmarks these are in another shape."""
-    patch = Patch(frame, points[list(CORNERS)], points[[UNDER_NOSE, CHIN]], BELOW_CHIN)
+def opened(frame: Frame, points: Points, opening: float) -> Frame:
+    """The frame with the mouth of the face whose landmarks these are open so far.
+
+    ``opening`` is the height of the gap in its middle, as a share of the mouth's width, 0 to 1.
+    """
+    face = pixels_of(points)
+    patch = Patch(frame, face[list(CORNERS)], face[[UNDER_NOSE, CHIN]], BELOW_CHIN)
     if patch.is_too_small:
         return frame
-    width, u, v = patch.length, _widened(patch, shape.spread), patch.v
-    upper_outer, upper = (patch.edge(points[list(edge)], u) for edge in UPPER_EDGES)
-    lower, lower_outer = (patch.edge(points[list(edge)], u) for edge in LOWER_EDGES)
+    width, u, v = patch.length, patch.u, patch.v
+    upper_outer, upper = (patch.edge(face[list(edge)]) for edge in UPPER_EDGES)
+    lower, lower_outer = (patch.edge(face[list(edge)]) for edge in LOWER_EDGES)
     gap = np.maximum(lower - upper, 0)
-    opening = float(np.clip(shape.opening, 0, MAX_OPENING))
-    opened = opening * width * np.maximum(1 - (2 * u / width) ** 2, 0) ** ROUNDNESS
-    upper_goal = upper + MEETING * gap - (1 - LOWER_SHARE) * opened
-    lower_goal = upper + MEETING * gap + LOWER_SHARE * opened
+    opening = float(np.clip(opening, 0, 1))
+    height = opening * width * np.maximum(1 - (2 * u / width) ** 2, 0) ** ROUNDNESS
+    upper_goal = upper + MEETING * gap - (1 - LOWER_SHARE) * height
+    lower_goal = upper + MEETING * gap + LOWER_SHARE * height
 
     # From the nose to below the chin, what is where and what shall be; lips keep their thickness.
-    nose, chin = patch.of(pixels_of(points[[UNDER_NOSE, CHIN]]))[1]
+    nose, chin = patch.of(face[[UNDER_NOSE, CHIN]])[1]
     floor = chin + BELOW_CHIN * width
     drop = (LOWER_SHARE * opening - (1 - MEETING) * opening_of(points)) * width
     chin_goal = chin + JAW_SHARE * drop * fading(np.abs(u), width / 2, CHEEK * width)
@@ -81,16 +69,9 @@ def shaped(frame: Frame, points: Points, shape: Shape) -> Frame:
     starts = [nose, upper_outer, upper, lower, lower_outer, chin, floor]
     goals = [nose, upper_outer_goal, upper_goal, lower_goal, lower_outer_goal, chin_goal, floor]
 
-    depth, height = v - upper_goal, lower_goal - v
-    hanging = upper + np.minimum(depth, gap)
-    source = np.where((depth >= 0) & (height > 0), hanging, stretched(v, starts, goals))
+    under, over = v - upper_goal, lower_goal - v
+    hanging = upper + np.minimum(under, gap)
+    source = np.where((under >= 0) & (over > 0), hanging, stretched(v, starts, goals))
     picture = patch.take(patch.to(u, source))
-    dark = np.clip(np.minimum(depth - gap, height) / max(1.0, EDGE * width), 0, 1)[..., None]
+    dark = np.clip(np.minimum(under - gap, over) / max(1.0, EDGE * width), 0, 1)[..., None]
     return patch.put(picture + (DARK * picture.mean() - picture) * dark)
-
-
-def _widened(patch: Patch, spread: float) -> Array:
-    """Where the columns are taken from, for a mouth that is spread or rounded."""
-    near = fading(np.abs(patch.u), patch.length / 2, CHEEK * patch.length)
-    near = near * fading(np.abs(patch.v), patch.length / 4, 0.8 * patch.length)
-    return patch.u / (1 + WIDTH_CHANGE * np.clip(spread, -1, 1) * near)

@@ -33,14 +33,14 @@ class Patch:
     frame goes.
     """
 
-    def __init__(self, frame: Frame, ends: Points, around: Points, margin: float) -> None:
-        start, end = map(complex, pixels_of(ends))
+    def __init__(self, frame: Frame, ends: Pixels, around: Pixels, margin: float) -> None:
+        start, end = map(complex, ends)
         across = end - start or 1e-6
         self.length = abs(across)
         self._frame = frame
         self._middle = (start + end) / 2
         self._along = across / self.length
-        reach = float(np.abs(pixels_of(around) - self._middle).max()) + margin * self.length
+        reach = float(np.abs(around - self._middle).max()) + margin * self.length
         x, y = self._middle.real, self._middle.imag
         height, width = frame.shape[:2]
         left, right = np.clip([x - reach, x + reach + 1], 0, width).astype(int)
@@ -64,11 +64,11 @@ class Patch:
         place: Pixels = u + 1j * v
         return self._middle + self._along * place
 
-    def edge(self, points: Points, u: Array) -> Array:
-        """``v`` of the line through some landmarks, at each ``u``; level beyond its ends."""
-        along, down = self.of(pixels_of(points))
+    def edge(self, line: Pixels) -> Array:
+        """``v`` of the line through some pixels, at each ``u``; level beyond its ends."""
+        along, down = self.of(line)
         order = np.argsort(along)
-        return np.interp(u, along[order], down[order])
+        return np.interp(self.u, along[order], down[order])
 
     def take(self, source: Pixels) -> NDArray[np.float32]:
         """The picture of the patch, each pixel taken from one of the frame."""

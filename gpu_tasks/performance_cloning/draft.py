@@ -9,8 +9,9 @@ from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.iris import iris
 from gpu_tasks.mediakit.faces.regions import FIRM, canonical
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.mediakit.mouth import Shape, opening_of, shaped
-from gpu_tasks.performance_cloning.bending import bent, fitted, moved
+from gpu_tasks.mediakit.mouth import opened, opening_of
+from gpu_tasks.mediakit.warping import pixels_of
+from gpu_tasks.performance_cloning.bending import bent, fitted
 from gpu_tasks.performance_cloning.contract import (
     PerformanceCloningPayload,
     PerformanceCloningResult,
@@ -19,8 +20,8 @@ from gpu_tasks.performance_cloning.eyelids import closed
 from gpu_tasks.performance_cloning.performance import (
     Portrait,
     driving_film,
-    performed,
     portrait,
+    watch,
     write,
 )
 from gpu_tasks.runtime.engine import Engine, Workspace
@@ -34,9 +35,9 @@ OPENING_GAIN = 1.4
 DROOPING, SHUT = 0.85, 0.5
 """Of a face's usual opening of the eyes: where closing begins, and where it has ended."""
 
-Table = NDArray[np.float64]
-"""Frames × 7: how the mean face is turned and enlarged, and where it is, in complex numbers'
-parts; the opening of the mouth; the openness of the person's right and left eye."""
+Table = NDArray[np.complex128]
+"""Frames × 5: the ``turn`` and ``way`` that bring the mean face over this one, the opening of the
+mouth, the openness of the person's right and left eye."""
 
 
 class DraftEngine(Engine):
@@ -57,7 +58,7 @@ class DraftEngine(Engine):
         film = driving_film(workspace.input("driving"))
         watched = [
             None if points is None else _moment(frame, points)
-            for frame, points in performed(film, workspace.progress_within(0.0, WATCH_SHARE))
+            for frame, points in watch(film, workspace.progress_within(0.0, WATCH_SHARE))
         ]
         height, width = still.picture.shape[:2]
         return write(
@@ -73,17 +74,15 @@ class DraftEngine(Engine):
 def _head(points: Points) -> tuple[complex, complex]:
     """How the mean face lies over this one: see ``fitted``."""
     firm = list(FIRM)
-    return fitted(canonical()[firm], points[firm])
+    return fitted(pixels_of(canonical()[firm]), pixels_of(points[firm]))
 
 
-def _moment(frame: Frame, points: Points) -> list[float]:
+def _moment(frame: Frame, points: Points) -> list[complex]:
     """A row of the table."""
-    turn, way = _head(points)
-    eyes = [eye.openness for eye in iris(frame, points)]
-    return [turn.real, turn.imag, way.real, way.imag, opening_of(points), *eyes]
+    return [*_head(points), opening_of(points), *(eye.openness for eye in iris(frame, points))]
 
 
-def _filled(watched: Sequence[list[float] | None]) -> Table:
+def _filled(watched: Sequence[list[complex] | None]) -> Table:
     """With what lies between, where the face was not seen."""
     seen = [index for index, moment in enumerate(watched) if moment is not None]
     known = np.array([moment for moment in watched if moment is not None])
@@ -92,16 +91,15 @@ def _filled(watched: Sequence[list[float] | None]) -> Table:
 
 
 def _acted(still: Portrait, moments: Table) -> Iterator[Frame]:
-    """The portrait in each moment of the performance."""
-    usual = np.median(moments, axis=0)
-    usual_turn, usual_way = complex(*usual[:2]), complex(*usual[2:4])
+    """The portrait in each moment of the performance, told from the performer's usual one."""
+    usual = np.median(moments.real, axis=0) + 1j * np.median(moments.imag, axis=0)
     size, middle = _head(still.points)
-    openness = moments[:, 5:] / np.maximum(usual[5:], 1e-6)
-    closing = (DROOPING - openness) / (DROOPING - SHUT)
-    for moment, (right, left) in zip(moments, np.clip(closing, 0, 1), strict=True):
-        opening = OPENING_GAIN * (moment[4] - CLOSED_LIPS)
-        picture = shaped(still.picture, still.points, Shape(opening))
-        picture = closed(picture, still.points, (right, left))
-        turn = complex(*moment[:2]) / usual_turn
-        way = (complex(*moment[2:4]) - usual_way) * abs(size / usual_turn)
-        yield bent(picture, still.points, moved(still.points, turn, way, middle))
+    turns = moments[:, 0] / usual[0]
+    shifts = (moments[:, 1] - usual[1]) * abs(size / usual[0])
+    openings = OPENING_GAIN * (moments[:, 2].real - CLOSED_LIPS)
+    openness = moments[:, 3:].real / np.maximum(usual[3:].real, 1e-6)
+    closing = np.clip((DROOPING - openness) / (DROOPING - SHUT), 0, 1)
+    for turn, shift, opening, shut in zip(turns, shifts, openings, closing, strict=True):
+        picture = opened(still.picture, still.points, opening)
+        picture = closed(picture, still.points, shut)
+        yield bent(picture, still.points, turn, shift, middle)

@@ -1,5 +1,7 @@
 """Eyes closed and half closed in a picture: the upper lid comes down over what stays in place."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gpu_tasks.mediakit.faces.crops import Points
@@ -13,25 +15,22 @@ EYES = ((RIGHT_EYE, (33, 133), 105), (LEFT_EYE, (362, 263), 334))
 """The loop around each eye, its corners, and a point of the brow above it: the skin down from there
 follows the lid.
 """
-LOWER_SHARE = 0.1
-"""Of the gap between the lids, the lower one closes this."""
 BELOW = 0.5
 """Of the eye's width, below its corners: there nothing moves."""
 
 
-def closed(frame: Frame, points: Points, shares: tuple[float, float]) -> Frame:
+def closed(frame: Frame, points: Points, shares: Sequence[float]) -> Frame:
     """The frame with the person's right and left eye closed by so much, 0 to 1."""
+    face = pixels_of(points)
     for (loop, corners, brow), share in zip(EYES, shares, strict=True):
-        patch = Patch(frame, points[list(corners)], points[[brow]], BELOW)
+        patch = Patch(frame, face[list(corners)], face[[brow]], BELOW)
         if patch.is_too_small or share <= 0:
             continue
-        lower = patch.edge(points[list(loop[: HALF + 1])], patch.u)
-        upper = patch.edge(points[[*loop[HALF:], loop[0]]], patch.u)
-        gap = np.maximum(lower - upper, 0)
-        upper_goal = upper + (1 - LOWER_SHARE) * share * gap
-        lower_goal = lower - LOWER_SHARE * share * gap
-        top, floor = float(patch.of(pixels_of(points[[brow]]))[1][0]), BELOW * patch.length
-        v = stretched(patch.v, [top, upper, lower, floor], [top, upper_goal, lower_goal, floor])
-        open_still = (patch.v >= upper_goal) & (patch.v < lower_goal)
+        lower = patch.edge(face[list(loop[: HALF + 1])])
+        upper = patch.edge(face[[*loop[HALF:], loop[0]]])
+        goal = upper + share * np.maximum(lower - upper, 0)
+        top, floor = float(patch.of(face[brow])[1]), BELOW * patch.length
+        v = stretched(patch.v, [top, upper, lower, floor], [top, goal, lower, floor])
+        open_still = (patch.v >= goal) & (patch.v < lower)
         frame = patch.put(patch.take(patch.to(patch.u, np.where(open_still, patch.v, v))))
     return frame

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.tracking import FaceTracker, Several
-from gpu_tasks.mediakit.film import FALLBACK_RATE, Film, FilmWriter, Frame, look
+from gpu_tasks.mediakit.film import FALLBACK_RATE, Film, FilmWriter, Frame, probe
 from gpu_tasks.performance_cloning.contract import (
     MAX_RATE,
     MAX_SECONDS,
@@ -47,7 +47,7 @@ def portrait(path: Path) -> Portrait:
 
     Raises ``EngineError`` INPUT_INVALID for none, several, or too small a face.
     """
-    picture = next(look(path, max_side=MAX_SIDE).frames())
+    picture = next(probe(path, max_side=MAX_SIDE).frames())
     found = FaceTracker(frame_rate=1.0).follow(picture)
     if found is None:
         raise EngineError(ErrorCode.INPUT_INVALID, NO_PORTRAIT)
@@ -64,7 +64,7 @@ def driving_film(path: Path) -> Film:
 
     Raises ``EngineError`` INPUT_INVALID for one whose header says that it is too long.
     """
-    film = look(path, max_side=MAX_SIDE)
+    film = probe(path, max_side=MAX_SIDE)
     if film.duration_seconds > MAX_SECONDS + 1 / film.frame_rate:
         raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
     return replace(film, frame_rate=rate_of(film.frame_rate))
@@ -80,9 +80,7 @@ def rate_of(frame_rate: Fraction) -> Fraction:
     return half if STEADY_RATE <= half <= MAX_RATE else STEADY_RATE
 
 
-def performed(
-    film: Film, progress: Callable[[float], None]
-) -> Iterator[tuple[Frame, Points | None]]:
+def watch(film: Film, progress: Callable[[float], None]) -> Iterator[tuple[Frame, Points | None]]:
     """Each frame of the driving film with the landmarks of its face.
 
     Raises ``EngineError`` INPUT_INVALID for several faces, for too few frames with one, and for a

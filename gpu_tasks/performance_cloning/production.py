@@ -19,8 +19,8 @@ from gpu_tasks.performance_cloning.people import People
 from gpu_tasks.performance_cloning.performance import (
     Portrait,
     driving_film,
-    performed,
     portrait,
+    watch,
     write,
 )
 from gpu_tasks.performance_cloning.skeleton import Keypoints, drawn, laid_over
@@ -64,10 +64,10 @@ class ProductionEngine(Engine):
         """Write the film; where the driving face is not seen, the last that was seen counts."""
         still = portrait(workspace.input("source"))
         film = driving_film(workspace.input("driving"))
-        watched = self._watched(film, workspace.progress_within(0.0, WATCH_SHARE))
+        watched = self._watch(film, workspace.progress_within(0.0, WATCH_SHARE))
         begun = WATCH_SHARE + PAINT_SHARE
         size = self._wan.size_for(still.picture, len(watched.seen))
-        frames = self._wan.painted(
+        frames = self._wan.paint(
             _resized(still.picture, size),
             self._figures(still, watched, size),
             watched.faces,
@@ -76,12 +76,12 @@ class ProductionEngine(Engine):
         )
         return write(frames, workspace, film, size=size, seen=watched.seen, begun=begun)
 
-    def _watched(self, film: Film, progress: Callable[[float], None]) -> _Watched:
+    def _watch(self, film: Film, progress: Callable[[float], None]) -> _Watched:
         watched = _Watched()
         waiting: list[tuple[Frame, Points]] = []
         known: tuple[Frame, Points] | None = None
         leading = 0
-        for frame, points in performed(film, progress):
+        for frame, points in watch(film, progress):
             watched.seen.append(points is not None)
             if points is not None:
                 known = (frame, points)
@@ -92,12 +92,12 @@ class ProductionEngine(Engine):
             waiting += [known] * (1 + leading)
             leading = 0
             if len(waiting) >= BATCH:
-                self._look(waiting, watched)
+                self._add_poses(waiting, watched)
                 waiting = []
-        self._look(waiting, watched)
+        self._add_poses(waiting, watched)
         return watched
 
-    def _look(self, waiting: Sequence[tuple[Frame, Points]], watched: _Watched) -> None:
+    def _add_poses(self, waiting: Sequence[tuple[Frame, Points]], watched: _Watched) -> None:
         if not waiting:
             return
         frames, faces = zip(*waiting, strict=True)

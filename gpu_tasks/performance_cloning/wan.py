@@ -77,7 +77,7 @@ class Wan:
         )
         return across, down
 
-    def painted(
+    def paint(
         self,
         portrait: Frame,
         figures: Sequence[Frame],

@@ -12,7 +12,7 @@ from gpu_tasks.mediakit.film import TO_SDR, deinterlaced
 from gpu_tasks.render.contract import Format, Output
 from gpu_tasks.render.contract.segments import Piece, Ramp, RenderSegment
 from gpu_tasks.render.drawing import Drawn
-from gpu_tasks.render.sources import Look, Pictures
+from gpu_tasks.render.sources import Pictures, SourceInfo
 
 SLACK_SECONDS = Fraction(2, 1000)
 """Times come in whole milliseconds: a picture that is due so soon is shown already."""
@@ -50,7 +50,7 @@ class Layer:
     """A piece, with what is known of its pictures and where they are on the screen."""
 
     piece: Piece
-    look: Look
+    info: SourceInfo
     pictures: Pictures
     box: tuple[int, int, int, int]
     """Left, top, width, height."""
@@ -67,14 +67,14 @@ class Layer:
 
 def arguments(
     segment: RenderSegment,
-    looks: Sequence[Look | None],
+    infos: Sequence[SourceInfo | None],
     drawn: Sequence[Drawn],
     output: Output,
     target: Path,
     threads: int,
 ) -> list[str | Path]:
     """What FFmpeg is to be told to make the pictures of a segment."""
-    layers = _layers(segment, looks, output)
+    layers = _layers(segment, infos, output)
     made: list[str | Path] = ["-copyts"]
     each = max(1, 2 * threads // max(1, len(layers)))
     for layer in layers:
@@ -91,13 +91,13 @@ def arguments(
 
 
 def inputs(
-    segment: RenderSegment, looks: Sequence[Look | None], output: Output
+    segment: RenderSegment, infos: Sequence[SourceInfo | None], output: Output
 ) -> Iterator[tuple[int, list[str]]]:
     """What of each source is shown, alone: the source's place, and FFmpeg's arguments."""
-    for layer in _layers(segment, looks, output):
+    for layer in _layers(segment, infos, output):
         piece = layer.piece
         played = (piece.end - piece.first) / output.rate * piece.speed
-        until = layer.look.starts_at + float(piece.at + played)
+        until = layer.info.starts_at + float(piece.at + played)
         made = ["-copyts", *_input(layer, output.rate), "-map", f"0:{layer.pictures.stream}"]
         yield piece.source, [*made, "-vf", f"trim=end={until:.6f}"]
 
@@ -107,20 +107,22 @@ def timescale(rate: Fraction) -> int:
     return rate.numerator * max(1, -(-TIMESCALE // rate.numerator))
 
 
-def _layers(segment: RenderSegment, looks: Sequence[Look | None], output: Output) -> list[Layer]:
+def _layers(
+    segment: RenderSegment, infos: Sequence[SourceInfo | None], output: Output
+) -> list[Layer]:
     """The pieces with pictures that are seen at any time."""
-    found = [_layer(piece, looks[piece.source], output) for piece in segment.pieces]
+    found = [_layer(piece, infos[piece.source], output) for piece in segment.pieces]
     layers = [layer for layer in found if layer is not None]
     spans = pairwise(_edges(segment.length, layers))
     seen = {index for span in spans for index in _seen(layers, *span, output)}
     return [layer for index, layer in enumerate(layers) if index in seen]
 
 
-def _layer(piece: Piece, look: Look | None, output: Output) -> Layer | None:
+def _layer(piece: Piece, info: SourceInfo | None, output: Output) -> Layer | None:
     """Nothing where the source has no pictures."""
-    if look is None or look.pictures is None:
+    if info is None or info.pictures is None:
         return None
-    shape = look.pictures
+    shape = info.pictures
     scale = min(output.width / shape.width, output.height / shape.height)
     # A picture that fills the screen but for a line is let fill it.
     width, height = (
@@ -131,7 +133,7 @@ def _layer(piece: Piece, look: Look | None, output: Output) -> Layer | None:
         )
     )
     left, top = (output.width - width) // 4 * 2, (output.height - height) // 4 * 2
-    return Layer(piece, look, shape, (left, top, width, height))
+    return Layer(piece, info, shape, (left, top, width, height))
 
 
 def _entry(layer: Layer) -> int:
@@ -139,16 +141,16 @@ def _entry(layer: Layer) -> int:
     at = layer.piece.at
     if layer.pictures.last_at is not None:
         at = min(at, Fraction(layer.pictures.last_at))
-    return layer.look.entry(layer.pictures.stream, at - EARLY_SECONDS)
+    return layer.info.entry(layer.pictures.stream, at - EARLY_SECONDS)
 
 
 def _input(layer: Layer, rate: Fraction) -> list[str]:
     if layer.pictures.is_still:
-        return ["-r", str(rate), *ffmpeg.source(layer.look.path)]
+        return ["-r", str(rate), *ffmpeg.source(layer.info.path)]
     entry = _entry(layer)
     # Not `-t`: it would count from the key frame before. FFmpeg stops reading when all is shown.
     seek = ["-ss", str(entry), "-noaccurate_seek"] if entry else []
-    return [*seek, "-an", "-sn", "-dn", *ffmpeg.source(layer.look.path)]
+    return [*seek, "-an", "-sn", "-dn", *ffmpeg.source(layer.info.path)]
 
 
 def _graph(
@@ -217,7 +219,7 @@ def _played(index: int, layer: Layer, shown: Sequence[int], output: Output) -> s
 def _timed(layer: Layer, length: int, rate: Fraction) -> list[str]:
     """A piece's frames, chosen by their times: the film's, in microseconds from its first."""
     piece, at = layer.piece, layer.piece.at
-    zero = layer.look.starts_at + float(at)
+    zero = layer.info.starts_at + float(at)
     speed, slack = float(piece.speed), float(SLACK_SECONDS)
     # From where the source is entered, for it may end before its first frame is due.
     early = max(0, math.ceil((at - _entry(layer)) / piece.speed * rate))

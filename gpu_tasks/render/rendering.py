@@ -19,7 +19,7 @@ from gpu_tasks.render.contract import Captions, Output, RenderPayload, RenderRes
 from gpu_tasks.render.contract.segments import RenderPlan, RenderSegment, plan_render
 from gpu_tasks.render.drawing import draw_captions
 from gpu_tasks.render.joining import Progress
-from gpu_tasks.render.sources import Look, look, torn, unreadable
+from gpu_tasks.render.sources import SourceInfo, probe, torn, unreadable
 from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.errors import AuteurError, EngineError, ErrorCode, StoppedError
 
@@ -124,7 +124,7 @@ class Rendering:
         ]
         self.picture_names = {one.name for one in self.plan.pictures}
         self.cores = os.cpu_count() or 1
-        self.looks: list[Look | None] = []
+        self.infos: list[SourceInfo | None] = []
         self.shares = Shares(self._weights(), workspace.progress)
 
     @property
@@ -136,7 +136,7 @@ class Rendering:
         """Make the film; raises INPUT_INVALID where nothing would be in it."""
         if not self.plan.segments:
             raise EngineError(ErrorCode.INPUT_INVALID, "No clip of the timeline is heard.")
-        self.looks = [self._look(index) for index in range(len(self.payload.sources))]
+        self.infos = [self._probe(index) for index in range(len(self.payload.sources))]
         self._refuse_torn()
         encoded = self._make()
         self._join(encoded)
@@ -157,18 +157,18 @@ class Rendering:
         }
         return {**weights, "": SOUND_WEIGHT * self.plan.frames * bool(self.plan.sound)}
 
-    def _look(self, index: int) -> Look | None:
+    def _probe(self, index: int) -> SourceInfo | None:
         self.workspace.progress(0.0)
         if self.payload.sources[index] is None:
             return None
         path = self.workspace.input("sources", index)
-        return look(path, self.timeline.sources[index].name)
+        return probe(path, self.timeline.sources[index].name)
 
     def _refuse_torn(self) -> None:
         is_seen = bool(self.plan.pictures)
         for track in self.timeline.tracks:
             for clip in track.clips:
-                found = self.looks[clip.source]
+                found = self.infos[clip.source]
                 heard = list(self.timeline.heard(track, clip))
                 shows = track.shows and is_seen
                 if found is not None and found.lacks(clip, shows=shows, heard=heard):
@@ -198,7 +198,7 @@ class Rendering:
         folder = self.workspace.scratch(f"captions-{segment.name}")
         drawn = list(draw_captions(segment.words, self.output, folder))
         target = self._path(segment)
-        arguments = pictures.arguments(segment, self.looks, drawn, self.output, target, threads)
+        arguments = pictures.arguments(segment, self.infos, drawn, self.output, target, threads)
         self._run(segment, arguments)
         if _count_frames(target) != segment.length:
             raise self._failed(segment, "FFmpeg has not written all frames")
@@ -209,7 +209,7 @@ class Rendering:
             if segment.name not in self.picture_names:
                 self._run(
                     segment,
-                    sound.arguments(segment, self.looks, self.output, self._path(segment)),
+                    sound.arguments(segment, self.infos, self.output, self._path(segment)),
                 )
                 self._keep(segment)
         return self._encode_sound() if self.plan.sound else None
@@ -236,9 +236,9 @@ class Rendering:
     def _failed(self, segment: RenderSegment, said: str) -> EngineError:
         """INPUT_INVALID with the names of what cannot be decoded, MODEL_ERROR where all can be."""
         is_shown = segment.name in self.picture_names
-        inputs = (pictures if is_shown else sound).inputs(segment, self.looks, self.output)
+        inputs = (pictures if is_shown else sound).inputs(segment, self.infos, self.output)
         bad = {self.timeline.sources[place].name for place, one in inputs if not _decodes(one)}
-        for place, one in enumerate(self.looks):
+        for place, one in enumerate(self.infos):
             said = said.replace(str(one.path), f"source {place}") if one else said
         logger.error("a segment could not be made: %s", said.replace(str(self.workspace.root), ""))
         return unreadable(", ".join(sorted(bad))) if bad else EngineError(ErrorCode.MODEL_ERROR)

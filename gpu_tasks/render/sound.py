@@ -11,7 +11,7 @@ from pathlib import Path
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import MIN_GAIN_DB, Output
 from gpu_tasks.render.contract.segments import SAMPLE_RATE, Piece, Ramp, RenderSegment
-from gpu_tasks.render.sources import Look
+from gpu_tasks.render.sources import SourceInfo
 
 HEADROOM_DB = 12
 EARLY_SECONDS = Fraction(1, 2)
@@ -34,18 +34,18 @@ def samples_of(frames: int, rate: Fraction) -> int:
 
 
 def arguments(
-    segment: RenderSegment, looks: Sequence[Look | None], output: Output, target: Path
+    segment: RenderSegment, infos: Sequence[SourceInfo | None], output: Output, target: Path
 ) -> list[str | Path]:
     """What FFmpeg is to be told to make the sound of a segment."""
     made: list[str | Path] = ["-copyts"]
     graph: list[str] = []
     mixed: list[str] = []
     for piece in segment.pieces:
-        look = looks[piece.source]
-        if look is not None and look.sound is not None:
+        info = infos[piece.source]
+        if info is not None and info.sound is not None:
             index = len(mixed)
-            made += _input(piece, look, output.rate)
-            graph.append(f"[{index}:{look.sound}]{_played(piece, look, output.rate)}[a{index}]")
+            made += _input(piece, info, output.rate)
+            graph.append(f"[{index}:{info.sound}]{_played(piece, info, output.rate)}[a{index}]")
             mixed.append(f"[a{index}]")
     length = samples_of(segment.length, output.rate)
     # Without it, nothing would come before the first clip or behind the last.
@@ -59,13 +59,13 @@ def arguments(
 
 
 def inputs(
-    segment: RenderSegment, looks: Sequence[Look | None], output: Output
+    segment: RenderSegment, infos: Sequence[SourceInfo | None], output: Output
 ) -> Iterator[tuple[int, list[str]]]:
     """What of each source is played, alone: the source's place, and FFmpeg's arguments."""
     for piece in segment.pieces:
-        look = looks[piece.source]
-        if look is not None and look.sound is not None:
-            yield piece.source, [*_input(piece, look, output.rate), "-map", f"0:{look.sound}"]
+        info = infos[piece.source]
+        if info is not None and info.sound is not None:
+            yield piece.source, [*_input(piece, info, output.rate), "-map", f"0:{info.sound}"]
 
 
 def _source_time(piece: Piece, rate: Fraction) -> Fraction:
@@ -78,24 +78,24 @@ def _faded_from(piece: Piece) -> int:
     return min([piece.first - piece.since, *(ramp.first for ramp in piece.ramps)])
 
 
-def _entry(piece: Piece, look: Look, rate: Fraction) -> int:
+def _entry(piece: Piece, info: SourceInfo, rate: Fraction) -> int:
     """At which whole second the source is entered: there, its samples meet ours."""
-    if look.sound is None:
+    if info.sound is None:
         return 0
-    return look.entry(look.sound, _source_time(piece, rate) - EARLY_SECONDS)
+    return info.entry(info.sound, _source_time(piece, rate) - EARLY_SECONDS)
 
 
-def _input(piece: Piece, look: Look, rate: Fraction) -> list[str]:
-    entry = _entry(piece, look, rate)
+def _input(piece: Piece, info: SourceInfo, rate: Fraction) -> list[str]:
+    entry = _entry(piece, info, rate)
     played = (piece.end - piece.first) / rate * piece.speed
     length = float(piece.at - entry + played) + 1.0
     seek = ["-ss", str(entry)] if entry else []
-    return [*seek, "-t", f"{length:.3f}", "-vn", "-sn", "-dn", *ffmpeg.source(look.path)]
+    return [*seek, "-t", f"{length:.3f}", "-vn", "-sn", "-dn", *ffmpeg.source(info.path)]
 
 
-def _played(piece: Piece, look: Look, rate: Fraction) -> str:
+def _played(piece: Piece, info: SourceInfo, rate: Fraction) -> str:
     """A piece of a source where and as loud as it is in the segment."""
-    entry = _entry(piece, look, rate)
+    entry = _entry(piece, info, rate)
     begin = round((_source_time(piece, rate) - entry) * SAMPLE_RATE)
     skipped = samples_of(piece.since, rate)
     run_up = piece.first - piece.since - _faded_from(piece)
@@ -104,10 +104,10 @@ def _played(piece: Piece, look: Look, rate: Fraction) -> str:
     source = -(-(skipped + length) * piece.speed.numerator // piece.speed.denominator)
     source += RUN_OUT_SAMPLES if piece.speed != 1 else 0
     filters = [
-        f"asetpts=PTS-{look.starts_at + entry:.6f}/TB",
+        f"asetpts=PTS-{info.starts_at + entry:.6f}/TB",
         # Gaps are filled, and what begins late does so.
         f"aresample={SAMPLE_RATE}:async=1:first_pts=0",
-        *([BOTH] if look.is_mono else []),
+        *([BOTH] if info.is_mono else []),
         STEREO,
         f"atrim=start_sample={begin}:end_sample={begin + source}",
         "asetpts=N/SR/TB",

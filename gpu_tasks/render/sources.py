@@ -42,7 +42,7 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Look:
+class SourceInfo:
     """A file with its pictures and the index of its sound, where it has them."""
 
     path: Path
@@ -78,7 +78,7 @@ class Look:
         )
 
 
-def look(path: Path, name: str) -> Look:
+def probe(path: Path, name: str) -> SourceInfo:
     """What is in a file; raises ``EngineError`` INPUT_INVALID, which says its ``name``."""
     try:
         with open_media(path) as container:
@@ -90,7 +90,7 @@ def look(path: Path, name: str) -> Look:
             extents = _extents(container, used) if formats & SEEKABLE else {}
             if pictures and pictures.stream in extents:
                 pictures = replace(pictures, last_at=extents[pictures.stream].last_at)
-            return Look(
+            return SourceInfo(
                 path=path,
                 starts_at=(container.start_time or 0) / av.time_base,
                 is_seekable=bool(formats & SEEKABLE),

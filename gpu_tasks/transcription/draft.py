@@ -1,18 +1,16 @@
 """The draft engine: PocketSphinx and simple speaker labels, on a CPU and offline."""
 
-from gpu_tasks.mediakit.speech.recognition import Passage, Recogniser
+from gpu_tasks.mediakit.speech.recognition import Recogniser
 from gpu_tasks.mediakit.speech.speakers import labels
 from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.transcription.contract import (
     DRAFT_LANGUAGES,
-    Segment,
     Transcript,
     TranscriptionPayload,
     TranscriptionResult,
-    Word,
 )
-from gpu_tasks.transcription.turns import ONLY_SPEAKER
+from gpu_tasks.transcription.turns import ONLY_SPEAKER, ordered, segment
 
 
 class DraftEngine(Engine):
@@ -37,26 +35,11 @@ class DraftEngine(Engine):
         transcript = Transcript(
             language=payload.language,
             duration_ms=heard.duration_ms,
-            segments=[_segment(*pair) for pair in zip(heard.passages, speakers, strict=True)],
+            segments=[
+                segment(ordered(passage.words, heard.duration_ms), speaker)
+                for passage, speaker in zip(heard.passages, speakers, strict=True)
+            ],
             is_silent=heard.is_silent,
         )
         workspace.output("transcript").write_text(transcript.model_dump_json(), encoding="utf-8")
         return TranscriptionResult.of(transcript)
-
-
-def _segment(passage: Passage, speaker: str) -> Segment:
-    return Segment(
-        speaker=speaker,
-        start_ms=passage.words[0].start_ms,
-        end_ms=passage.words[-1].end_ms,
-        text=passage.text,
-        words=[
-            Word(
-                word=heard.text,
-                start_ms=heard.start_ms,
-                end_ms=heard.end_ms,
-                confidence=round(heard.confidence, 3),
-            )
-            for heard in passage.words
-        ],
-    )

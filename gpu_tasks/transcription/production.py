@@ -1,7 +1,6 @@
 """The production engine: Whisper for the words, pyannote for who says them."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
 from typing import BinaryIO, Self
 
@@ -22,7 +21,7 @@ from gpu_tasks.transcription.contract import (
     TranscriptionResult,
 )
 from gpu_tasks.transcription.diarization import Diarization
-from gpu_tasks.transcription.turns import Turn, segments, speakers
+from gpu_tasks.transcription.turns import Turn, ordered, segments, speakers
 from gpu_tasks.transcription.whisper import Whisper
 
 BATCH = 16
@@ -31,7 +30,6 @@ VAD_STRICTNESS = 1
 """In doubt it is speech: Whisper hears more than the detector, and what it guesses is dropped."""
 ASR_SHARE = 0.7
 """How much of the work is Whisper's, where the rest is pyannote's."""
-MIN_WORD_MS = 20
 SOUND = "sound.s16"
 
 
@@ -97,16 +95,6 @@ class ProductionEngine(Engine):
     def _turns(self, workspace: Workspace) -> list[Turn]:
         sound = np.memmap(workspace.scratch(SOUND), np.int16, mode="r")
         return self._diarization.turns(sound, workspace.progress_within(ASR_SHARE, 1.0))
-
-
-def ordered(words: Iterable[HeardWord], duration_ms: int) -> list[HeardWord]:
-    """The words one after the other, each of ``MIN_WORD_MS`` at least, but none beyond the end."""
-    found: list[HeardWord] = []
-    for word in words:
-        start_ms = min(max(word.start_ms, found[-1].end_ms if found else 0), duration_ms)
-        end_ms = min(max(word.end_ms, start_ms + MIN_WORD_MS), duration_ms)
-        found.append(replace(word, start_ms=start_ms, end_ms=end_ms))
-    return found
 
 
 def _check_language(language: str) -> None:

@@ -1,8 +1,9 @@
 """Who said which word, and where a segment ends: what recogniser and diarization found, merged."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from gpu_tasks.mediakit.speech.utterances import HeardWord
 from gpu_tasks.transcription.contract import Segment, Word
 
 ONLY_SPEAKER = "Speaker 1"
+MIN_WORD_MS = 20
 PAUSE_MS = 700
 """A silence as long as this ends a segment."""
 SENTENCES_MS = 6_000
@@ -49,11 +51,24 @@ def speakers(words: Sequence[HeardWord], turns: Sequence[Turn]) -> list[str]:
     return [speaker(word) for word in words]
 
 
+def ordered(words: Iterable[HeardWord], duration_ms: int) -> list[HeardWord]:
+    """The words one after the other, each of ``MIN_WORD_MS`` at least, but none beyond the end."""
+    found: list[HeardWord] = []
+    for word in words:
+        start_ms = min(max(word.start_ms, found[-1].end_ms if found else 0), duration_ms)
+        end_ms = min(max(word.end_ms, start_ms + MIN_WORD_MS), duration_ms)
+        found.append(replace(word, start_ms=start_ms, end_ms=end_ms))
+    return found
+
+
 def segments(words: Sequence[HeardWord], spoken_by: Sequence[str]) -> list[Segment]:
     """The words in segments of one speaker each, parted at pauses and, if long, at sentences."""
     numbers = _numbers(words, spoken_by)
-    groups = groupby(zip(words, spoken_by, numbers, strict=True), key=lambda each: each[2])
-    return [_segment([(word, speaker) for word, speaker, _ in group]) for _, group in groups]
+    found = []
+    for _, group in groupby(zip(words, spoken_by, numbers, strict=True), key=itemgetter(2)):
+        spoken, names, _ = zip(*group, strict=True)
+        found.append(segment(spoken, names[0]))
+    return found
 
 
 def _numbers(words: Sequence[HeardWord], spoken_by: Sequence[str]) -> Iterator[int]:
@@ -73,13 +88,13 @@ def _parted(before: HeardWord, word: HeardWord, lasted_ms: int) -> bool:
     return lasted_ms >= SENTENCES_MS and before.text.rstrip().endswith(SENTENCE_ENDS)
 
 
-def _segment(spoken: Sequence[tuple[HeardWord, str]]) -> Segment:
-    heard = [word for word, _ in spoken]
+def segment(words: Sequence[HeardWord], speaker: str) -> Segment:
+    """The words of a speaker as one segment."""
     return Segment(
-        speaker=spoken[0][1],
-        start_ms=heard[0].start_ms,
-        end_ms=heard[-1].end_ms,
-        text="".join(word.text for word in heard).strip(),
+        speaker=speaker,
+        start_ms=words[0].start_ms,
+        end_ms=words[-1].end_ms,
+        text="".join(word.text for word in words).strip(),
         words=[
             Word(
                 word=word.text.strip(),
@@ -87,6 +102,6 @@ def _segment(spoken: Sequence[tuple[HeardWord, str]]) -> Segment:
                 end_ms=word.end_ms,
                 confidence=round(word.confidence, 3),
             )
-            for word in heard
+            for word in words
         ],
     )

@@ -112,13 +112,13 @@ class Whisper:
         self, chunks: Sequence[Chunk], language: str, tick: Callable[[], None]
     ) -> list[Reading]:
         """The first reading of each chunk that is not doubtful, else the last."""
-        encoded = self._encoded(chunks)
+        encoded = self._encode(chunks)
         readings: dict[int, Reading] = {}
         for temperature in TEMPERATURES:
             waiting = [i for i in range(len(chunks)) if i not in readings or readings[i].doubtful]
             if not waiting:
                 break
-            tokens = self._generated(encoded[waiting], language, temperature, tick)
+            tokens = self._generate(encoded[waiting], language, temperature, tick)
             for index, each in zip(waiting, tokens, strict=True):
                 tick()
                 positions = -(-chunks[index].samples.size // SAMPLES_PER_POSITION)
@@ -127,7 +127,7 @@ class Whisper:
                 )
         return [readings[index] for index in range(len(chunks))]
 
-    def _encoded(self, chunks: Sequence[Chunk]) -> Any:
+    def _encode(self, chunks: Sequence[Chunk]) -> Any:
         features = self._processor.feature_extractor(
             [chunk.samples.astype(np.float32) / 32768 for chunk in chunks],
             sampling_rate=RATE,
@@ -135,7 +135,7 @@ class Whisper:
         ).input_features
         return self._model.get_encoder()(features.to(self._device, self._dtype)).last_hidden_state
 
-    def _generated(
+    def _generate(
         self, encoded: Any, language: str, temperature: float, tick: Callable[[], None]
     ) -> list[list[int]]:
         """The tokens of the text of each row, without any special ones."""

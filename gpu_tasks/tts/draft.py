@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Self
 
 import numpy as np
@@ -36,7 +37,6 @@ class DraftEngine(Engine):
     def __init__(self, synthesisers: Sequence[Synthesiser]) -> None:
         self.model = ", ".join(one.model for one in synthesisers)
         self._synthesisers = synthesisers
-        self._pitches: dict[tuple[str, str], float] = {}
 
     @classmethod
     def load(cls, host: Host) -> Self:
@@ -52,7 +52,7 @@ class DraftEngine(Engine):
         seconds = 0.0
         for piece in pieces(text, MAX_PIECE_CHARACTERS):
             workspace.progress(read / len(text))
-            spoken = self._spoken(piece, pitch, payload.speed)
+            spoken = self._speak(piece, pitch, payload.speed)
             if spoken.size:
                 parts += [spoken, sound.pause(PAUSE_SECONDS / payload.speed)]
             seconds += spoken.size / SAMPLE_RATE * max(1.0, payload.speed)
@@ -68,24 +68,22 @@ class DraftEngine(Engine):
         workspace.progress(1.0)
         return TtsResult(duration_ms=duration_ms, sample_rate=SAMPLE_RATE, characters=len(text))
 
-    def _spoken(self, piece: str, pitch: float | None, speed: float) -> Wave:
+    def _speak(self, piece: str, pitch: float | None, speed: float) -> Wave:
         able = (one for one in self._synthesisers if one.reads(piece))
         synthesiser = next(able, self._synthesisers[0])
-        name, shift = self._voice(synthesiser, pitch)
+        name, shift = _voice(synthesiser, pitch) if pitch else (synthesiser.voices[0], 1.0)
         spoken, rate = synthesiser.speak(piece, name)
         return sound.shaped(spoken, rate, pitch=shift, speed=speed) if spoken.size else spoken
 
-    def _voice(self, synthesiser: Synthesiser, pitch: float | None) -> tuple[str, float]:
-        """The voice nearest to a pitch, or the stock voice, and the factor by which to shift it."""
-        if pitch is None:
-            return synthesiser.voices[0], 1.0
-        shifts = {name: pitch / self._pitch(synthesiser, name) for name in synthesiser.voices}
-        name = min(shifts, key=lambda name: abs(np.log(shifts[name])))
-        return name, float(np.clip(shifts[name], 1 / MAX_SHIFT, MAX_SHIFT))
 
-    def _pitch(self, synthesiser: Synthesiser, name: str) -> float:
-        key = (synthesiser.model, name)
-        if key not in self._pitches:
-            spoken, rate = synthesiser.speak(GAUGE, name)
-            self._pitches[key] = pitch_of(resampled((spoken * 32767).astype(np.int16), rate, RATE))
-        return self._pitches[key]
+def _voice(synthesiser: Synthesiser, pitch: float) -> tuple[str, float]:
+    """The voice nearest to a pitch, and the factor by which to shift it."""
+    shifts = {name: pitch / _pitch(synthesiser, name) for name in synthesiser.voices}
+    name = min(shifts, key=lambda name: abs(np.log(shifts[name])))
+    return name, float(np.clip(shifts[name], 1 / MAX_SHIFT, MAX_SHIFT))
+
+
+@cache
+def _pitch(synthesiser: Synthesiser, name: str) -> float:
+    spoken, rate = synthesiser.speak(GAUGE, name)
+    return pitch_of(resampled((spoken * 32767).astype(np.int16), rate, RATE))

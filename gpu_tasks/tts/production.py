@@ -81,7 +81,7 @@ class ProductionEngine(Engine):
         workspace.progress(LISTENING_SHARE)
         plan = planning.plan_speech(sample.reference, text, payload.speed)
         whole = sound.levelled(
-            sound.cross_faded(self._spoken(payload, sample, plan, workspace), CROSS_FADE_SECONDS)
+            sound.cross_faded(self._speak(payload, sample, plan, workspace), CROSS_FADE_SECONDS)
         )
         if not np.isfinite(whole).all() or not whole.any():
             raise EngineError(ErrorCode.MODEL_ERROR)
@@ -89,7 +89,7 @@ class ProductionEngine(Engine):
         workspace.progress(1.0)
         return TtsResult(duration_ms=duration_ms, sample_rate=SAMPLE_RATE, characters=len(text))
 
-    def _spoken(
+    def _speak(
         self, payload: TtsPayload, sample: Sample, plan: SpeechPlan, workspace: Workspace
     ) -> list[Wave]:
         done = 0

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from gpu_tasks.tts.sound import SILENCE, Wave, from_pcm
 from gpu_tasks.tts.text import romanised
 
 TIMEOUT_SECONDS = 60
+TEXT, SPEECH = "text.txt", "speech.wav"
 MISSING = (
     "No speech synthesiser is installed: the draft engine needs flite on PATH or the Python "
     "package espeakng-loader."
@@ -35,46 +35,26 @@ SCRIPTS = dict(pair.split("=") for pair in _SCRIPTS.split())
 """The language that a script is read in, by the first word of its letters' Unicode names."""
 LATIN_LANGUAGE = "en-us"
 
-
-class Synthesiser(Protocol):
-    """Speaks short texts in English voices of one low and one high pitch."""
-
-    model: str
-
-    @property
-    def voices(self) -> Sequence[str]:
-        """Their names; the first is the stock voice."""
-        ...
-
-    def reads(self, text: str) -> bool:
-        """Whether it knows the letters."""
-        ...
-
-    def speak(self, text: str, voice: str) -> tuple[Wave, int]:
-        """Samples and their rate; no samples where nothing of the text can be said."""
-        ...
+Spoken = tuple[Wave, int]
+"""Samples and their rate; no samples where nothing of a text can be said."""
 
 
 class Flite:
     """The program `flite` (CMU; a licence like BSD's): English, in ASCII."""
 
-    voices = ("rms", "slt")
     model = "flite"
+    voices = ("rms", "slt")
 
     def reads(self, text: str) -> bool:
-        """Latin letters only."""
+        """Whether it knows the letters: Latin ones only."""
         return language_of(text) == LATIN_LANGUAGE
 
-    def speak(self, text: str, voice: str) -> tuple[Wave, int]:
-        """See ``Synthesiser``; other scripts are spelt by the names of their letters."""
+    def speak(self, text: str, voice: str) -> Spoken:
+        """Letters of other scripts are spelt by their names; what has none is not said."""
         spelt = romanised(text)
         if not any(map(str.isalnum, spelt)):
             return SILENCE, SAMPLE_RATE
-        with tempfile.TemporaryDirectory(prefix="auteur-flite-") as folder:
-            source, target = Path(folder) / "text", Path(folder) / "speech.wav"
-            source.write_text(spelt, encoding="ascii")
-            _run(["flite", "-voice", voice, "-f", str(source), "-o", str(target)], "")
-            return _read(target)
+        return _run(["flite", "-voice", voice, "-f", TEXT, "-o", SPEECH], spelt)
 
 
 class Espeak:
@@ -85,17 +65,19 @@ class Espeak:
     def __init__(self) -> None:
         self.model = f"espeak-ng (espeakng-loader {version('espeakng-loader')})"
 
-    def reads(self, text: str) -> bool:
-        """Anything."""
+    def reads(self, _: str) -> bool:
+        """Whether it knows the letters: of any script."""
         return True
 
-    def speak(self, text: str, voice: str) -> tuple[Wave, int]:
-        """See ``Synthesiser``; each script is read in one of its languages."""
-        with tempfile.TemporaryDirectory(prefix="auteur-espeak-") as folder:
-            target = Path(folder) / "speech.wav"
-            name = f"{language_of(text)}{voice}"
-            _run([sys.executable, "-m", "gpu_tasks.tts.espeak", name, str(target)], text)
-            return _read(target)
+    def speak(self, text: str, voice: str) -> Spoken:
+        """Each script is read in one of its languages."""
+        program = Path(__file__).with_name("espeak.py")
+        name = language_of(text) + voice
+        return _run([sys.executable, "-P", program, name, TEXT, SPEECH], text)
+
+
+Synthesiser = Flite | Espeak
+"""Speaks short texts in ``voices`` of a low and a high pitch; the first is the stock voice."""
 
 
 def installed() -> list[Synthesiser]:
@@ -122,18 +104,13 @@ def language_of(text: str) -> str:
     return scripts.most_common(1)[0][0] if scripts else LATIN_LANGUAGE
 
 
-def _run(command: list[str], text: str) -> None:
-    subprocess.run(
-        command,
-        input=text.encode(),
-        check=True,
-        capture_output=True,
-        timeout=TIMEOUT_SECONDS,
-        cwd=Path(__file__).parents[2],
-    )
-
-
-def _read(path: Path) -> tuple[Wave, int]:
-    with wave.open(str(path)) as file:
-        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-        return from_pcm(samples), file.getframerate()
+def _run(command: Sequence[str | Path], text: str) -> Spoken:
+    """What a program makes of the file `TEXT` in its folder: the file `SPEECH`."""
+    with tempfile.TemporaryDirectory(prefix="auteur-tts-") as folder:
+        Path(folder, TEXT).write_text(text, encoding="utf-8")
+        subprocess.run(
+            command, check=True, capture_output=True, timeout=TIMEOUT_SECONDS, cwd=folder
+        )
+        with wave.open(f"{folder}/{SPEECH}") as file:
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+            return from_pcm(samples), file.getframerate()

@@ -72,7 +72,7 @@ class ProductionEngine(Engine):
     def _frames(
         self, prompt: str, payload: VideoGenerationPayload, workspace: Workspace
     ) -> Iterator[Frame]:
-        def denoised(steps: int) -> None:
+        def report(steps: int) -> None:
             workspace.progress(DENOISED_SHARE * steps / STEPS)
 
         size = payload.resolution
@@ -87,7 +87,7 @@ class ProductionEngine(Engine):
                 num_inference_steps=STEPS,
                 guidance_scale=GUIDANCE,
                 generator=diffusion.generator(payload.seed),
-                callback_on_step_end=diffusion.after_each_step(denoised),
+                callback_on_step_end=diffusion.after_each_step(report),
                 max_sequence_length=MAX_TOKENS,
                 output_type="np",
             )

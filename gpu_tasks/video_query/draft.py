@@ -39,7 +39,7 @@ class DraftEngine(Engine):
         topics = question.topics or SUMMARY
         reads = "text" in topics
         side = reading.SIDE if reads else MAX_SIDE
-        film = films.look(workspace.input("video"), max_side=side, frame_rate=RATE)
+        film = films.probe(workspace.input("video"), max_side=side, frame_rate=RATE)
         listens = payload.segments is None and film.has_sound and "speech" in topics
         share = WATCHING_SHARE if listens else 1.0
         measures = watch(

@@ -74,7 +74,7 @@ class ProductionEngine(Engine):
 
     def run(self, payload: VideoQueryPayload, workspace: Workspace) -> VideoQueryResult:
         """The answer; generation is greedy, so ``seed`` changes nothing."""
-        source = film.look(workspace.input("video"), max_side=MAX_SIDE)
+        source = film.probe(workspace.input("video"), max_side=MAX_SIDE)
         found = stills(source, workspace.progress_within(0.0, LOOKING_SHARE))
         seconds = source.duration_seconds or len(found)
         inputs = self._inputs(found, seconds, payload.segments or (), payload.question)

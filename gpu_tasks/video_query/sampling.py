@@ -39,7 +39,7 @@ def stills(source: Film, tick: Callable[[float], None]) -> list[Still]:
     ``EngineError`` INPUT_INVALID where too few can be decoded.
     """
     if source.duration_seconds <= 0:  # nothing to seek by
-        slowly = film.look(
+        slowly = film.probe(
             source.path, max_side=max(source.width, source.height), frame_rate=Fraction(1)
         )
         return [Still(float(n), one) for n, one in enumerate(islice(slowly.frames(), MAX_FRAMES))]

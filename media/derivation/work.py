@@ -12,7 +12,7 @@ from gpu_tasks.runtime.errors import InputRefusedError
 from gpu_tasks.runtime.sandbox import SandboxFailedError
 from media.deletion import remove_objects
 from media.derivation.states import DERIVATIONS
-from media.inspection import look
+from media.inspection import inspect_with
 from media.limits import DECODING
 from media.models import DerivationStatus, MediaFile, MediaType
 from media.storage import STORAGE_ERRORS, ObjectMissingError, object_storage
@@ -108,7 +108,7 @@ def _make(
         share = start + (end - start) * min(1.0, max(0.0, float(done)))
 
     try:
-        return look(
+        return inspect_with(
             f"media.derivation.{part}:make",
             source,
             limits=DECODING,

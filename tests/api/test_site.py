@@ -50,33 +50,33 @@ def test_ready_without_redis(anyone, settings):
 
 
 def test_stores_are_asked_once_a_second_however_many_ask(anyone, stores, monkeypatch):
-    looks = []
+    checks = []
 
-    def looking() -> dict[str, bool]:
-        looks.append(1)
-        return look()
+    def count() -> dict[str, bool]:
+        checks.append(1)
+        return check()
 
-    look = health._look
-    monkeypatch.setattr(health, "_look", looking)
+    check = health._check_all
+    monkeypatch.setattr(health, "_check_all", count)
     gate = threading.Barrier(8)
 
     def ask(_: int) -> bool:
         gate.wait()
-        return all(stores.look().values())
+        return all(stores.check().values())
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(ask, range(8)))
     assert [anyone.get("/health/ready").status_code for _ in range(20)] == [200] * 20
-    assert len(looks) == 1
+    assert len(checks) == 1
     stores._until = 0.0
     anyone.get("/health/ready")
-    assert len(looks) == 2
+    assert len(checks) == 2
 
 
-def test_who_asks_while_another_looks_is_told_what_was_found(anyone, stores):
-    found = stores.look()
-    with stores._looking:
-        assert stores.look() == found
+def test_who_asks_while_another_checks_is_told_what_was_found(anyone, stores):
+    found = stores.check()
+    with stores._checking:
+        assert stores.check() == found
 
 
 def without_token(answer):

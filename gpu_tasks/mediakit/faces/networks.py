@@ -54,7 +54,7 @@ IRIS = Network(
 )
 
 
-def verified(network: Network, folder: Path = FOLDER) -> Path:
+def verify(network: Network, folder: Path = FOLDER) -> Path:
     """Its file.
 
     Raises ``NetworkDamagedError`` where that is missing or is not what it should be.
@@ -68,16 +68,16 @@ def verified(network: Network, folder: Path = FOLDER) -> Path:
 
 
 @cache
-def _loaded(network: Network) -> cv2.dnn.Net:
+def _load(network: Network) -> cv2.dnn.Net:
     # OpenCV's newer engine gives one output only; it is always taken for a network in memory.
-    return cv2.dnn.readNetFromTFLite(str(verified(network)), cv2.dnn.ENGINE_CLASSIC)
+    return cv2.dnn.readNetFromTFLite(str(verify(network)), cv2.dnn.ENGINE_CLASSIC)
 
 
 def outputs(network: Network, picture: Frame, *, low: float = 0.0) -> Sequence[NDArray[np.float32]]:
     """What the network says of a picture of its side, whose values become ``low`` to 1."""
     scale = (1 - low) / 255
     blob = picture.astype(np.float32).transpose(2, 0, 1)[None] * scale + low
-    net = _loaded(network)
+    net = _load(network)
     net.setInput(blob)
     return [np.array(one, np.float32) for one in net.forward(network.outputs)]
 

@@ -47,10 +47,10 @@ class FaceRestorer:
         restored: list[Frame] = []
         for start in range(0, len(frames), BATCH):
             batch = slice(start, start + BATCH)
-            restored += self._restored(frames[batch], landmarks[batch], region, share)
+            restored += self._restore(frames[batch], landmarks[batch], region, share)
         return restored
 
-    def _restored(
+    def _restore(
         self,
         frames: Sequence[Frame],
         landmarks: Sequence[Points],
@@ -59,14 +59,14 @@ class FaceRestorer:
     ) -> list[Frame]:
         aligned = [alignment(points) for points in landmarks]
         faces = [_cut(frame, matrix) for frame, matrix in zip(frames, aligned, strict=True)]
-        drawn = self._drawn(np.stack(faces))
+        drawn = self._draw(np.stack(faces))
         together = zip(frames, landmarks, aligned, drawn, strict=True)
         return [
             blended(frame, face, matrix, points[list(region), :2], share)
             for frame, points, matrix, face in together
         ]
 
-    def _drawn(self, faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _draw(self, faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
         pictures = torch.from_numpy(faces).to(self._device).permute(0, 3, 1, 2) / 127.5 - 1
         with torch.inference_mode():
             # GFPGAN looks at them as rows of memory.

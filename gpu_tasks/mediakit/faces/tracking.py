@@ -79,16 +79,16 @@ class FaceTracker:
         """
         due = self.frames % self._every == 0
         self.frames += 1
-        seen = self._seen(frame, LEVELS) if due else None
+        seen = self._detect(frame, LEVELS) if due else None
         found = self._again(frame, seen) or self._anew(frame, seen)
         if found is None:
             self._last = None
             return None
         self.frames_with_face += 1
         anew = not self._follows(found.points)
-        return Tracked(self._smoothed(found.points, anew), found.score, self._faces, anew)
+        return Tracked(self._steady(found.points, anew), found.score, self._faces, anew)
 
-    def _seen(self, frame: Frame, levels: int) -> tuple[Face, ...]:
+    def _detect(self, frame: Frame, levels: int) -> tuple[Face, ...]:
         faces = detect(frame, levels=levels)
         self._faces = sum(face.area >= BYSTANDER * faces[0].area for face in faces)
         self.most_faces = max(self.most_faces, self._faces)
@@ -109,7 +109,7 @@ class FaceTracker:
     def _anew(self, frame: Frame, seen: tuple[Face, ...] | None) -> Mesh | None:
         """The largest face that has a mesh."""
         self._last = None
-        faces = self._seen(frame, levels=1) if seen is None else seen
+        faces = self._detect(frame, levels=1) if seen is None else seen
         for face in faces:
             # The second look is at where the mesh is, which the box tells roughly.
             found = _believed(mesh(frame, square_of(face)))
@@ -124,7 +124,7 @@ class FaceTracker:
         moved = np.linalg.norm(points - self._last, axis=1).mean()
         return bool(moved <= JUMP * square_around(points).side)
 
-    def _smoothed(self, points: Points, anew: bool) -> Points:
+    def _steady(self, points: Points, anew: bool) -> Points:
         if anew or self._size is None:
             self._smooth.reset()
             self._size = square_around(points).side

@@ -42,7 +42,7 @@ def _space(stage: Stage) -> None:
 def _orb(stage: Stage) -> None:
     """Sun or moon."""
     light, radius = stage.light, stage.unit * 0.06
-    at = stage.spot(HORIZON * (1 - light.height * 0.9))
+    at = (stage.across * stage.width, HORIZON * (1 - light.height * 0.9) * stage.height)
     stage.glow(at, (8 * radius, 8 * radius), light.sun, 0.6)
     stage.oval(at, (radius, radius), light.sun)
 
@@ -98,12 +98,9 @@ LAYERS: tuple[tuple[str, Callable[[Stage], None]], ...] = (
     ("field", lambda s: s.ridges(s.own("5f9e3f", "field"), 0.64, 0.9, 0.04, 3)),
     ("desert", lambda s: s.ridges(s.own("d8a860", "desert"), 0.63, 0.9, 0.1, 3)),
     ("sea", lambda s: s.ridges(s.own("2f6fa8", "sea"), 0.61, 1, 0.03, 8, flow=1)),
-    ("gleam", lambda s: s.glow(s.spot(0.78), (0.2 * s.unit, 0.2 * s.height), s.light.sun, 0.5)),
     ("forest", lambda s: row(s, "pine", 60, 0.3 * s.unit, HORIZON, "forest")),
     ("road", lambda s: row(s, "street", 1, 0.2 * s.height, 0.955, "road")),
     ("shore", lambda s: s.ridges(s.own("dcc690", "beach"), SHORE, SHORE, 0.02)),
-    ("flowers", lambda s: place(s, [Named("flower", 9)])),
-    ("palms", lambda s: place(s, [Named("palm", 2)])),
     ("things", lambda s: place(s, s.prompt.named["thing"])),
     ("board", lambda s: place(s, [Named("sign")])),
     ("shoal", lambda s: place(s, [Named("fish")])),
@@ -114,20 +111,17 @@ LAYERS: tuple[tuple[str, Callable[[Stage], None]], ...] = (
 )
 """What is drawn for each name, from the back to the front."""
 IMPLIED = (
-    ("board thing standing", "caption", "sign"),
+    ("board standing", "caption", "sign"),
     ("shoal", "underwater", "fish"),
     ("lightning rain", "storm", ""),
     ("covered", "rain lightning overcast", ""),
     ("stars", "night", "covered"),
     ("orb", "sun moon", ""),
     ("orb", "sky", "covered fog snow"),
-    ("palms", "beach", "thing"),
-    ("flowers", "field", "thing snow"),
     ("sea standing", "beach", ""),
     ("sea", "boat city", "desert field road forest hills"),
     ("dry", "things", "sea"),
     ("shore", "standing", "dry"),
-    ("gleam", "orb", "dry"),
     ("field", "sky", "sea desert"),
     ("hills", "field", ""),
     ("road", "car", "sea desert"),
@@ -145,7 +139,6 @@ def names_of(prompt: Description) -> set[str]:
     things = {one.name for one in prompt.named["thing"]}
     names = {"things"} | (alone | things if alone else {"sky", hour_of(prompt), *prompt.names})
     names |= {"caption"} if prompt.caption else set()
-    names |= {"thing"} if things else set()
     names |= {"standing"} if any(map(stands, things)) else set()
     for implied, causes, excuses in IMPLIED:
         if names & set(causes.split()) and not names & set(excuses.split()):

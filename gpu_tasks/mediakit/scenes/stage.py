@@ -103,20 +103,14 @@ class Stage:
         self.y = np.linspace(0, 1, self.height, dtype=np.float32)[:, None]
 
     def own(self, code: str, place: str = "", *, lit: bool = True) -> Colour:
-        """The colour that was said of a place, else that of the code; in this light and season."""
+        """The colour that was said of a place, else that of the code; in this light, under snow."""
         said = [
             one.colour for one in self.prompt.named["place"] if one.name == place and one.colour
         ]
-        if place == "field" and "autumn" in self.prompt.names:
-            code = "b08a3a"
         own = colour(said[0] if said else code)
         if place in ("field", "hills", "forest") and "snow" in self.prompt.names:
             own = mixed(own, colour("ffffff"), 0.85)
         return own * (self.light.tint / 255 if lit else 1)
-
-    def spot(self, y: float) -> tuple[float, float]:
-        """Above or below sun or moon, at a share of the height."""
-        return self.across * self.width, y * self.height
 
     def fade(self, stops: Colour) -> None:
         """Paint all with colours that go over into each other down to the horizon."""

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.mediakit.scenes.stage import HORIZON, Colour, Stage, colour
-from gpu_tasks.mediakit.scenes.words import Named
+from gpu_tasks.mediakit.scenes.words import MAX_OF_A_KIND, Named
 
-MOST = 24
 SHORE, LAND = 0.72, 0.78
 """Where sand begins before water, and where things stand on it, as shares of the height."""
 BRIGHT = ("d13b3b", "f0a83a", "3f7fc4", "e6cf4a", "5aa05a", "a04f9e")
@@ -80,7 +79,9 @@ def place(stage: Stage, asked: list[Named]) -> None:
     """Draw things from the back to the front, those that stand on the ground on land."""
     asked = [one for one in asked if one.name in DRAWINGS]
     usual = {"bird": 3, "fish": 6}
-    each = [one for one in asked for _ in range(one.count or usual.get(one.name, 1))][:MOST]
+    each = [one for one in asked for _ in range(one.count or usual.get(one.name, 1))][
+        :MAX_OF_A_KIND
+    ]
     # Multiples of irrational numbers spread evenly, however many there are.
     nears = [(0.72 + 0.754877 * index) % 1 for index in range(len(each))]
     for index in np.argsort(nears):
@@ -101,8 +102,6 @@ def _put(stage: Stage, one: Named, x: float, near: float) -> None:
         stage.glow((left, foot[1] - height / 3), (height * 1.6,) * 2, colour("ff9a40"), 0.55)
     elif grounded:
         stage.glow(foot, (height * 0.6, height * 0.15), colour("101018"), 0.5)
-    if one.name == "tree" and "autumn" in stage.prompt.names:
-        code = "d9a02f"
     draw(stage, one.name, foot, height, colour(one.colour or (bright if code == "?" else code)))
     if one.name == "sign" and stage.prompt.caption:
         write(stage.canvas, stage.prompt.caption, foot, height)

@@ -1,13 +1,13 @@
 """PocketSphinx: what is said in English, by the model that comes in its package."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from pocketsphinx import Decoder, Segment
+from pocketsphinx import Decoder
 
 from gpu_tasks.mediakit.audio import RATE, Samples, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
@@ -28,22 +28,22 @@ FILLERS = ("<", "[", "+")
 
 @dataclass(frozen=True)
 class Passage:
-    """The words of one utterance, spelt, at their times in the media."""
+    """The words of one utterance, at their times in the media, and whose voice it is."""
 
-    words: tuple[HeardWord, ...]
+    words: Sequence[HeardWord]
     voice: Voice
 
     @property
     def text(self) -> str:
         """The words with spaces between them."""
-        return " ".join(word.text for word in self.words)
+        return "".join(word.text for word in self.words).strip()
 
 
 @dataclass(frozen=True)
 class Recording:
     """What is said in a recording."""
 
-    passages: tuple[Passage, ...]
+    passages: Sequence[Passage]
     duration_ms: int
     is_silent: bool
 
@@ -73,24 +73,34 @@ class Recogniser:
         level = measure(media, report)
         with open_media(media) as container:
             track = SoundTrack(container)
-            heard = []
+            passages = []
             for one in utterances(listen(track, level.gain, report)):
-                words = self.words(one.samples, partial(report, one.share))
-                heard.append((one.start * 1000 // RATE, words, voice(one.samples)))
-            end = track.duration_ms
-        passages = [Passage(_spelt(words, at, end), whose) for at, words, whose in heard if words]
-        return Recording(tuple(passages), end, level.is_silent)
+                tick = partial(report, one.share)
+                words = self.words(one.samples, tick, start_ms=one.start * 1000 // RATE)
+                if words:
+                    passages.append(Passage(words, voice(one.samples)))
+            return Recording(passages, track.duration_ms, level.is_silent)
 
-    def words(self, samples: Samples, tick: Callable[[], None]) -> list[HeardWord]:
-        """What an utterance says, in lower case, at times in it; ``tick`` may raise to stop."""
+    def words(
+        self, samples: Samples, tick: Callable[[], None], *, start_ms: int = 0
+    ) -> list[HeardWord]:
+        """What an utterance says that begins then; ``tick`` may raise to stop.
+
+        The last word may end a little after the samples, for the last frame is padded.
+        """
         mean = self._cepstral_mean(samples[:MEASURED_SAMPLES])
         self._decoder.reinit_feat()  # forgets the noise of the utterance before
         self._decoder.set_cmn(mean)
         _feed(self._decoder, samples, tick)
+        found = [one for one in self._decoder.seg() or () if not one.word.startswith(FILLERS)]
         return [
-            _heard(segment)
-            for segment in self._decoder.seg() or ()
-            if not segment.word.startswith(FILLERS)
+            HeardWord(
+                text=_spelt(segment.word, place),
+                start_ms=start_ms + segment.start_frame * FRAME_MS,
+                end_ms=start_ms + (segment.end_frame + 1) * FRAME_MS,
+                confidence=min(1.0, segment.prob),  # linear, and at times a hair above one
+            )
+            for place, segment in enumerate(found)
         ]
 
     def _cepstral_mean(self, samples: Samples) -> str:
@@ -113,27 +123,7 @@ def _feed(decoder: Decoder, samples: Samples, tick: Callable[[], None]) -> None:
         decoder.end_utt()
 
 
-def _heard(segment: Segment) -> HeardWord:
-    text, _, _ = segment.word.partition("(")  # "the(2)" is another pronunciation
-    return HeardWord(
-        text=text,
-        start_ms=segment.start_frame * FRAME_MS,
-        end_ms=(segment.end_frame + 1) * FRAME_MS,
-        confidence=min(1.0, max(0.0, segment.prob)),  # linear, and at times a hair above one
-    )
-
-
-def _spelt(words: Sequence[HeardWord], at_ms: int, end_ms: int) -> tuple[HeardWord, ...]:
-    """The words with their capitals, at their times in the media.
-
-    The last frame of a file is padded: its words must not outlast the media.
-    """
-    return tuple(
-        replace(
-            word,
-            text=word.text.capitalize() if not place or word.text[:2] in ("i", "i'") else word.text,
-            start_ms=min(at_ms + word.start_ms, end_ms),
-            end_ms=min(at_ms + word.end_ms, end_ms),
-        )
-        for place, word in enumerate(words)
-    )
+def _spelt(text: str, place: int) -> str:
+    """A word of the dictionary with its capital, and with a space before it, as Whisper has it."""
+    spelt, _, _ = text.partition("(")  # "the(2)" is another pronunciation
+    return " " + (spelt.capitalize() if not place or spelt[:2] in ("i", "i'") else spelt)

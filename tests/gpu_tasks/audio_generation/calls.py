@@ -14,7 +14,7 @@ from gpu_tasks.audio_generation.contract import (
     AudioGenerationPayload,
     AudioGenerationResult,
 )
-from gpu_tasks.audio_generation.synthesis import Floats
+from gpu_tasks.audio_generation.wav import Floats
 from gpu_tasks.runtime.contract import OutputFile
 from gpu_tasks.runtime.engine import Engine
 from tests.gpu_tasks.workspaces import workspace

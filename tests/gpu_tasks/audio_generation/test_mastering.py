@@ -16,7 +16,7 @@ from gpu_tasks.audio_generation.mastering import (
     loudness,
     mastered,
 )
-from gpu_tasks.audio_generation.synthesis import Floats
+from gpu_tasks.audio_generation.wav import Floats
 
 
 def tone(hertz: float, gain: float, seconds: float = 3.0) -> Floats:

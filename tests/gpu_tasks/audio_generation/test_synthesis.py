@@ -7,17 +7,8 @@ import pytest
 
 from gpu_tasks.audio_generation import wav
 from gpu_tasks.audio_generation.contract import RATE
-from gpu_tasks.audio_generation.synthesis import (
-    Floats,
-    Track,
-    burst,
-    edged,
-    moments,
-    noise,
-    sides,
-    slow,
-    tone,
-)
+from gpu_tasks.audio_generation.synthesis import burst, edged, moments, noise, put, slow, tone
+from gpu_tasks.audio_generation.wav import Floats
 from tests.gpu_tasks.audio_generation.calls import samples_of
 
 
@@ -50,7 +41,9 @@ def test_a_tilt_is_so_many_decibels_an_octave(rng: np.random.Generator):
 
 @pytest.mark.parametrize("pan", [-1.0, -0.3, 0.0, 1.0])
 def test_panning_keeps_the_power(pan: float):
-    left, right = sides(pan)
+    sound = np.zeros((2, 1))
+    put(sound, np.ones(1), 0.0, pan)
+    [left], [right] = sound
     assert left**2 + right**2 == pytest.approx(1.0)
     assert np.sign(right - left) == np.sign(pan) or abs(right - left) < 1e-9
 
@@ -63,19 +56,13 @@ def test_a_slow_curve_is_smooth_and_stays_between(rng: np.random.Generator):
 
 
 def test_a_grain_is_put_at_its_time_and_cut_at_the_end():
-    track = Track(RATE)
-    track.add(np.ones(100), 0.5, pan=-1, gain=2.0)
-    track.add(np.ones(RATE), 0.9)
-    track.add(np.ones(10), 5.0)
-    assert track.sound[0, RATE // 2] == pytest.approx(2.0)
-    assert track.sound[1, RATE // 2] == pytest.approx(0.0)
-    assert np.count_nonzero(track.sound[1]) == pytest.approx(RATE // 10, abs=101)
-
-
-def test_what_begins_before_the_beginning_begins_there():
-    track = Track(RATE)
-    track.add(np.ones(10), -3.0)
-    assert np.count_nonzero(track.sound[0]) == 10
+    sound = np.zeros((2, RATE))
+    put(sound, np.full(100, 2.0), 0.5, -1)
+    put(sound, np.ones(RATE), 0.9, 0)
+    put(sound, np.ones(10), 5.0, 0)
+    assert sound[0, RATE // 2] == pytest.approx(2.0)
+    assert sound[1, RATE // 2] == pytest.approx(0.0)
+    assert np.count_nonzero(sound[1]) == pytest.approx(RATE // 10, abs=101)
 
 
 @pytest.mark.parametrize("size", [1, 2, 50, 1000])

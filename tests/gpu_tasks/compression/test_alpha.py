@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from gpu_tasks.compression.source import look
+from gpu_tasks.compression.source import probe
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.runtime.engine import Engine
 from tests.gpu_tasks.compression.calls import compress
@@ -32,7 +32,7 @@ def test_what_is_hidden_becomes_black(
     source = tmp_path / "film.mov"
     tone = ("-f", "lavfi", "-i", "sine=duration=1", "-c:a", "pcm_s24le")
     ffmpeg.run(["-f", "lavfi", "-i", RED, *tone, *codec, source])
-    assert look(source, pictures=True).pictures.has_alpha
+    assert probe(source, pictures=True).pictures.has_alpha
     result, path = compress(engine, tmp_path / "work", source, target)
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0)).to_ndarray(format="rgb24").astype(int)
@@ -46,4 +46,4 @@ def test_what_is_hidden_becomes_black(
 
 def test_most_films_have_no_alpha(tmp_path: Path):
     film = make_film(tmp_path / "film.mp4")
-    assert not look(film, pictures=True).pictures.has_alpha
+    assert not probe(film, pictures=True).pictures.has_alpha

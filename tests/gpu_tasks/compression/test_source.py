@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_tasks.compression.source import look
+from gpu_tasks.compression.source import probe
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from tests.gpu_tasks.films import make_film, turned
@@ -15,7 +15,7 @@ from tests.gpu_tasks.recordings import MONOLOGUE
 
 def test_a_film(tmp_path: Path):
     path = make_film(tmp_path / "film.mp4", seconds=2, rate="30000/1001")
-    found = look(path, pictures=True)
+    found = probe(path, pictures=True)
     assert found.size_bytes == path.stat().st_size
     assert found.seconds == pytest.approx(2.0, abs=0.05)
     assert found.is_mp4
@@ -46,7 +46,7 @@ def test_codecs_have_the_formats_names_and_not_their_decoders(
     tmp_path: Path, suffix: str, extra: tuple[str, ...], codec: str
 ):
     path = make_film(tmp_path / f"film.{suffix}", seconds=0.4, extra=extra)
-    found = look(path, pictures=True)
+    found = probe(path, pictures=True)
     assert found.pictures.codec == codec
     assert found.is_mp4 == (suffix == "mp4")
 
@@ -63,16 +63,16 @@ def test_codecs_have_the_formats_names_and_not_their_decoders(
 def test_so_have_sounds(tmp_path: Path, suffix: str, encoder: str, codec: str):
     path = tmp_path / f"sound.{suffix}"
     ffmpeg.run(["-f", "lavfi", "-i", "sine=duration=1", "-ac", "2", "-c:a", encoder, path])
-    found = look(path, pictures=False)
+    found = probe(path, pictures=False)
     assert (found.sound.codec, found.sound.channels, found.pictures) == (codec, 2, None)
 
 
 def test_turned_deep_and_fast(tmp_path: Path):
-    deep = look(make_film(tmp_path / "deep.mp4", extra=HDR), pictures=True).pictures
+    deep = probe(make_film(tmp_path / "deep.mp4", extra=HDR), pictures=True).pictures
     assert (deep.is_hdr, deep.is_deep) == (True, True)
     fast = make_film(tmp_path / "fast.mp4", rate="120")
-    assert look(fast, pictures=True).pictures.frame_rate == 120
-    shown = look(turned(tmp_path / "turned.mp4", fast, 90), pictures=True).pictures
+    assert probe(fast, pictures=True).pictures.frame_rate == 120
+    shown = probe(turned(tmp_path / "turned.mp4", fast, 90), pictures=True).pictures
     assert (shown.width, shown.height) == (90, 160)
 
 
@@ -81,11 +81,11 @@ def test_a_length_that_no_header_tells_is_counted(tmp_path: Path, suffix: str):
     film = make_film(tmp_path / "film.mp4", seconds=3)
     path = tmp_path / f"film.{suffix}"
     ffmpeg.run(["-i", film, "-an", "-c", "copy", path])
-    assert look(path, pictures=True).seconds == pytest.approx(3.0, abs=0.1)
+    assert probe(path, pictures=True).seconds == pytest.approx(3.0, abs=0.1)
 
 
 def test_pictures_where_sound_is_asked_for_are_not_looked_at(tmp_path: Path):
-    found = look(make_film(tmp_path / "film.mp4"), pictures=False)
+    found = probe(make_film(tmp_path / "film.mp4"), pictures=False)
     assert found.pictures is None
     assert found.sound is not None
 
@@ -94,5 +94,5 @@ def test_pictures_where_sound_is_asked_for_are_not_looked_at(tmp_path: Path):
 def test_what_does_not_hold_what_is_asked_for_is_refused(tmp_path: Path, pictures: bool):
     path = MONOLOGUE if pictures else make_film(tmp_path / "film.mp4", sound=False)
     with pytest.raises(EngineError) as caught:
-        look(path, pictures=pictures)
+        probe(path, pictures=pictures)
     assert caught.value.code == ErrorCode.INPUT_INVALID

@@ -12,7 +12,7 @@ from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.detection import detect
 from gpu_tasks.mediakit.faces.iris import Eye, iris
 from gpu_tasks.mediakit.faces.mesh import landmarks, mesh, square_around
-from gpu_tasks.mediakit.film import FilmWriter, Frame, look
+from gpu_tasks.mediakit.film import FilmWriter, Frame, probe
 from tests.gpu_tasks.films import make_film
 from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
 
@@ -68,4 +68,4 @@ def tone(folder: Path, seconds: float) -> Path:
 
 
 def frames_of(path: Path) -> list[Frame]:
-    return list(look(path).frames())
+    return list(probe(path).frames())

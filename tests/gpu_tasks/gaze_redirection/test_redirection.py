@@ -16,7 +16,7 @@ from gpu_tasks.gaze_redirection.contract import (
 )
 from gpu_tasks.gaze_redirection.draft import DraftEngine
 from gpu_tasks.gaze_redirection.gaze import GAIN
-from gpu_tasks.gaze_redirection.redirection import Redirector, at_most, checked, rate_within
+from gpu_tasks.gaze_redirection.redirection import Redirector, at_most, check, rate_within
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.film import Film, Frame
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
@@ -224,7 +224,7 @@ def film_of(seconds: float, rate: int, average: int | None = None) -> Film:
     ("seconds", "rate"), [(MAX_SECONDS, 25), (MAX_FRAMES / 60, 60), (MAX_SECONDS, 30)]
 )
 def test_films_up_to_the_limits_are_taken(seconds: float, rate: int):
-    assert checked(film_of(seconds, rate))
+    assert check(film_of(seconds, rate))
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_films_up_to_the_limits_are_taken(seconds: float, rate: int):
 )
 def test_films_past_the_limits_are_refused(seconds: float, rate: int):
     with pytest.raises(EngineError, match="too long") as refused:
-        checked(film_of(seconds, rate))
+        check(film_of(seconds, rate))
     assert refused.value.code is ErrorCode.INPUT_INVALID
 
 

@@ -8,10 +8,10 @@ import psutil
 import pytest
 
 from gpu_tasks.lip_sync.contract import MAX_SECONDS, MIN_SECONDS, LipSyncResult
-from gpu_tasks.lip_sync.speech import lips
+from gpu_tasks.lip_sync.speech import openings as openings_of
 from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.mediakit.faces.tracking import FaceTracker
-from gpu_tasks.mediakit.film import look
+from gpu_tasks.mediakit.film import probe
 from gpu_tasks.mediakit.mouth import opening_of
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
@@ -38,7 +38,7 @@ MIN_CORRELATION = 0.8
 def openings(film: Path) -> np.ndarray:
     """How far the mouth is open in each frame, as another network sees it."""
     tracker = FaceTracker(frame_rate=float(FRAME_RATE))
-    faces = [tracker.follow(frame) for frame in look(film).frames()]
+    faces = [tracker.follow(frame) for frame in probe(film).frames()]
     assert all(faces)
     return np.array([opening_of(face.points) for face in faces if face is not None])
 
@@ -56,7 +56,7 @@ def refused(engine: Engine, root: Path, film: Path, sound: Path) -> str:
 
 def test_the_mouth_follows_the_voice(spoken: tuple[LipSyncResult, Path]):
     seen = openings(spoken[1])
-    said = lips(sound_of(SHORT), frames=seen.size, frame_rate=FRAME_RATE).opening
+    said = openings_of(sound_of(SHORT), frames=seen.size, frame_rate=FRAME_RATE)
     assert np.corrcoef(seen, said)[0, 1] > MIN_CORRELATION
     assert seen[said > 0.9].min() > 2 * seen[said < 0.02].max()
 
@@ -75,13 +75,13 @@ def test_the_film_is_as_long_as_the_recording_and_has_its_sound(
         frames=82,
         frames_with_face=82,
     )
-    assert look(film).duration_seconds == pytest.approx(seconds, abs=1 / 25)
+    assert probe(film).duration_seconds == pytest.approx(seconds, abs=1 / 25)
     wanted = sound_of(SHORT)[: heard.size].astype(float)
     assert np.corrcoef(heard[: wanted.size], wanted)[0, 1] > 0.95
 
 
 def test_only_the_lower_face_changes(spoken: tuple[LipSyncResult, Path], speaker: Path):
-    before, after = list(look(speaker).frames()), list(look(spoken[1]).frames())
+    before, after = list(probe(speaker).frames()), list(probe(spoken[1]).frames())
     for index in (0, 16, 29):
         changes = np.abs(before[index].astype(int) - after[index])
         assert changes[: HEIGHT // 2 - 20].mean() < 3  # compressed once more, and no more than that
@@ -90,7 +90,7 @@ def test_only_the_lower_face_changes(spoken: tuple[LipSyncResult, Path], speaker
 
 
 def test_a_film_too_short_goes_back_and_forth(spoken: tuple[LipSyncResult, Path]):
-    foreheads = [frame[:60].astype(int) for frame in look(spoken[1]).frames()]
+    foreheads = [frame[:60].astype(int) for frame in probe(spoken[1]).frames()]
 
     def difference(one: int, other: int) -> float:
         return float(np.abs(foreheads[one] - foreheads[other]).mean())
@@ -116,7 +116,7 @@ def test_a_still_film_of_one_frame_speaks(draft: Engine, tmp_path: Path):
 def test_a_film_longer_than_the_recording_is_cut(draft: Engine, speaker: Path, tmp_path: Path):
     result, film = synced(draft, tmp_path / "work", speaker, recording(tmp_path / "s.wav", 0.4))
     assert result.frames == 10
-    assert len(list(look(film).frames())) == 10
+    assert len(list(probe(film).frames())) == 10
 
 
 def test_frames_without_a_face_stay_as_they_are(draft: Engine, tmp_path: Path):
@@ -124,7 +124,7 @@ def test_frames_without_a_face_stay_as_they_are(draft: Engine, tmp_path: Path):
     film = filmed(tmp_path / "film.mp4", [*nodding(15), *[wall] * 15])
     result, made = synced(draft, tmp_path / "work", film, recording(tmp_path / "s.wav", 1.2))
     assert (result.frames, result.frames_with_face) == (30, 15)
-    before, after = (list(look(path).frames())[20].astype(int) for path in (film, made))
+    before, after = (list(probe(path).frames())[20].astype(int) for path in (film, made))
     assert np.abs(before - after).mean() < 2
 
 
@@ -132,7 +132,7 @@ def test_of_two_faces_the_larger_one_speaks(draft: Engine, tmp_path: Path):
     both = scene(Place(80, 90, 100), Place(190, 90, 60), width=WIDTH, height=HEIGHT)
     film = filmed(tmp_path / "two.mp4", [both] * 5)
     _, made = synced(draft, tmp_path / "work", film, recording(tmp_path / "s.wav", 0.2))
-    changes = np.abs(list(look(made).frames())[2].astype(int) - both).mean(axis=2)
+    changes = np.abs(list(probe(made).frames())[2].astype(int) - both).mean(axis=2)
     assert changes[90:150, 50:110].mean() > 3 * changes[90:150, 160:220].mean()
 
 
@@ -193,7 +193,7 @@ def test_surround_sound_is_said_too(draft: Engine, speaker: Path, tmp_path: Path
     write_sound(sound, "aac", sound_of(SHORT)[:RATE], rate=48_000, layout="5.1")
     result, film = synced(draft, tmp_path / "work", speaker, sound)
     assert result.frames == pytest.approx(25, abs=1)
-    assert look(film).has_sound
+    assert probe(film).has_sound
 
 
 def test_what_is_no_film(draft: Engine, tmp_path: Path):

@@ -9,7 +9,7 @@ from gpu_tasks.lip_sync.contract import MODELS
 from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.mediakit.faces.detection import detect
 from gpu_tasks.mediakit.faces.mesh import landmarks
-from gpu_tasks.mediakit.film import look
+from gpu_tasks.mediakit.film import probe
 from gpu_tasks.runtime.engine import Host, load
 from gpu_tasks.runtime.weights import folder
 from tests.gpu_tasks.lip_sync import tiny
@@ -37,7 +37,7 @@ def test_an_enhanced_face_is_redrawn_below_and_not_above(model_dir: Path, tmp_pa
         work = tmp_path / str(enhanced)
         result, path = synced(engine, work, film, sound, enhance_face=enhanced)
         results.append(result)
-        frames.append(list(look(path).frames())[2].astype(int))
+        frames.append(list(probe(path).frames())[2].astype(int))
     assert results[0] == results[1]
     changes = np.abs(frames[0] - frames[1]).mean(axis=2)
     assert changes[100:140, 90:150].mean() > 5

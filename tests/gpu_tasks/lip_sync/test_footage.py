@@ -8,7 +8,7 @@ import pytest
 
 from gpu_tasks.lip_sync.contract import MAX_RATE, MAX_SECONDS, MIN_RATE
 from gpu_tasks.lip_sync.footage import _recording, rate_of, source_index
-from gpu_tasks.lip_sync.speech import lips
+from gpu_tasks.lip_sync.speech import openings
 from gpu_tasks.mediakit.audio import RATE
 from tests.gpu_tasks.mediakit.test_loudness import at_level
 from tests.gpu_tasks.recordings import SHORT, sound_of, tone, write_sound
@@ -53,7 +53,7 @@ def test_lips_move_for_quiet_speech_as_for_loud(tmp_path: Path):
     for level_db in (-22, -60):
         quiet = at_level(loud, level_db)
         path = write_sound(tmp_path / "said.wav", "pcm_s16le", quiet, rate=RATE)
-        shapes.append(lips(_recording(path), frames=75, frame_rate=Fraction(25)).opening)
+        shapes.append(openings(_recording(path), frames=75, frame_rate=Fraction(25)))
     assert np.abs(shapes[0] - shapes[1]).max() < 0.1
 
 

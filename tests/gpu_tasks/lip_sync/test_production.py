@@ -9,7 +9,7 @@ import pytest
 
 from gpu_tasks.lip_sync.contract import MODELS, LipSyncResult
 from gpu_tasks.mediakit.audio import RATE
-from gpu_tasks.mediakit.film import look
+from gpu_tasks.mediakit.film import probe
 from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import ErrorCode, StoppedError
 from gpu_tasks.runtime.runner import code_of
@@ -63,14 +63,14 @@ def test_the_film_is_as_long_as_the_recording(made: tuple[LipSyncResult, Path]):
     assert result == LipSyncResult(
         duration_ms=320, width=WIDTH, height=HEIGHT, frame_rate=25.0, frames=8, frames_with_face=7
     )
-    frames = list(look(path).frames())
+    frames = list(probe(path).frames())
     assert len(frames) == 8
     assert frames[0].shape == (HEIGHT, WIDTH, 3)
-    assert look(path).has_sound
+    assert probe(path).has_sound
 
 
 def test_the_lower_face_is_painted_and_nothing_else(made: tuple[LipSyncResult, Path], film: Path):
-    before, after = (list(look(path).frames()) for path in (film, made[1]))
+    before, after = (list(probe(path).frames()) for path in (film, made[1]))
     changes = np.abs(before[2].astype(int) - after[2]).mean(axis=2)
     assert changes[100:135, 90:150].mean() > 20
     assert changes[:80].mean() < 4
@@ -89,7 +89,7 @@ def test_another_recording_gives_another_mouth(
 ):
     other = write_sound(tmp_path / "o.wav", "pcm_s16le", tone(SECONDS), rate=RATE)
     _, path = synced(engine, tmp_path / "work", film, other)
-    one, two = (list(look(each).frames())[2].astype(int) for each in (path, made[1]))
+    one, two = (list(probe(each).frames())[2].astype(int) for each in (path, made[1]))
     assert np.abs(one - two)[95:140, 90:150].mean() > 1
 
 
@@ -176,4 +176,4 @@ def test_it_runs_in_half_precision(film: Path, sound: Path, tmp_path: Path):
     model_dir = tiny.save(tmp_path / "models")
     engine = load("lip_sync", "production", Host(model_dir, dtype="float16"))
     result, path = synced(engine, tmp_path / "work", film, sound)
-    assert len(list(look(path).frames())) == result.frames == 8
+    assert len(list(probe(path).frames())) == result.frames == 8

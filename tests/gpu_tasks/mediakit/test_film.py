@@ -10,7 +10,7 @@ import pytest
 
 from gpu_tasks.mediakit import audio, ffmpeg
 from gpu_tasks.mediakit.decoding import TOLERANCE_SECONDS, TOO_LONG
-from gpu_tasks.mediakit.film import Film, FilmWriter, look
+from gpu_tasks.mediakit.film import Film, FilmWriter, probe
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from tests.gpu_tasks.films import lying_film, make_film, turned
 from tests.gpu_tasks.recordings import BROKEN, SAMPLES
@@ -27,7 +27,7 @@ VARIABLE = ("-vf", "select='not(mod(n,3))+gt(n,12)'", "-fps_mode", "vfr")
 
 
 def test_a_plain_film(tmp_path: Path):
-    film = look(make_film(tmp_path / "film.mp4"))
+    film = probe(make_film(tmp_path / "film.mp4"))
     frames = list(film.frames())
     assert (film.width, film.height, film.frame_rate) == (160, 90, Fraction(25))
     assert film.has_sound
@@ -38,8 +38,8 @@ def test_a_plain_film(tmp_path: Path):
 
 def test_a_turned_film_is_upright(tmp_path: Path):
     source = make_film(tmp_path / "film.mp4")
-    upright = next(iter(look(source).frames()))
-    film = look(turned(tmp_path / "turned.mp4", source, 90))
+    upright = next(iter(probe(source).frames()))
+    film = probe(turned(tmp_path / "turned.mp4", source, 90))
     assert (film.width, film.height) == (90, 160)
     frame = next(iter(film.frames()))
     assert np.abs(frame.astype(int) - np.rot90(upright)).mean() < 3
@@ -47,21 +47,21 @@ def test_a_turned_film_is_upright(tmp_path: Path):
 
 def test_large_and_odd_sizes_are_brought_to_even_ones(tmp_path: Path):
     source = make_film(tmp_path / "film.mp4", size="321x181", extra=("-pix_fmt", "yuv444p"))
-    assert (look(source).width, look(source).height) == (320, 180)
-    small = look(source, max_side=100)
+    assert (probe(source).width, probe(source).height) == (320, 180)
+    small = probe(source, max_side=100)
     assert (small.width, small.height) == (100, 56)
     assert next(iter(small.frames())).shape == (56, 100, 3)
 
 
 def test_a_variable_rate_becomes_constant(tmp_path: Path):
     source = make_film(tmp_path / "film.mp4", seconds=2, extra=VARIABLE)
-    film = look(source, frame_rate=Fraction(25))
+    film = probe(source, frame_rate=Fraction(25))
     assert len(list(film.frames())) == pytest.approx(50, abs=1)
 
 
 def test_a_rate_that_falls_keeps_all_frames_of_its_fast_part(tmp_path: Path):
     falling = ("-vf", "select='lt(t,1)+not(mod(n,5))'", "-fps_mode", "vfr")
-    film = look(make_film(tmp_path / "film.mp4", seconds=2, extra=falling))
+    film = probe(make_film(tmp_path / "film.mp4", seconds=2, extra=falling))
     assert film.average_rate == pytest.approx(16, abs=1)
     assert film.frame_rate == 25
     frames = np.stack(list(film.frames())).astype(int)
@@ -73,13 +73,13 @@ def test_a_rate_that_falls_keeps_all_frames_of_its_fast_part(tmp_path: Path):
 @pytest.mark.parametrize(("frames", "read"), [(1, 1), (2, 1), (3, 1), (4, 2)])
 def test_the_shortest_film_has_a_frame_at_any_rate(tmp_path: Path, frames: int, read: int):
     path = make_film(tmp_path / "film.mp4", seconds=frames / 25, sound=False)
-    assert len(list(look(path, frame_rate=Fraction(10)).frames())) == read
+    assert len(list(probe(path, frame_rate=Fraction(10)).frames())) == read
 
 
 def test_times_in_a_clocks_ticks_are_no_rate(tmp_path: Path):
     uneven = ("-vf", "settb=1/1000,setpts='50*N+20*random(1)'", "-fps_mode", "passthrough")
     ticks = ("-enc_time_base", "1/1000", "-video_track_timescale", "90000")
-    film = look(make_film(tmp_path / "film.mp4", rate="20", seconds=2, extra=(*uneven, *ticks)))
+    film = probe(make_film(tmp_path / "film.mp4", rate="20", seconds=2, extra=(*uneven, *ticks)))
     assert film.frame_rate == film.average_rate == pytest.approx(20, abs=1)
 
 
@@ -87,11 +87,11 @@ def test_a_constant_rate_is_kept_whatever_its_fields(tmp_path: Path):
     fields = ("-vf", "tinterlace=interleave_top,setfield=tff", "-flags", "+ilme+ildct")
     for suffix in ("mp4", "ts", "mkv"):
         path = make_film(tmp_path / f"film.{suffix}", size="160x96", rate="50", extra=fields)
-        assert look(path).frame_rate == 25
+        assert probe(path).frame_rate == 25
 
 
 def test_hdr_becomes_standard_range(tmp_path: Path):
-    film = look(make_film(tmp_path / "film.mp4", extra=HDR))
+    film = probe(make_film(tmp_path / "film.mp4", extra=HDR))
     assert film.is_hdr
     frames = list(film.frames())
     assert len(frames) == 25
@@ -104,7 +104,7 @@ def test_half_of_a_film_is_damaged(tmp_path: Path):
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(content[: len(content) // 4])
     with pytest.raises(EngineError) as caught:
-        list(look(cut).frames())
+        list(probe(cut).frames())
     assert caught.value.code == ErrorCode.INPUT_INVALID
 
 
@@ -114,7 +114,7 @@ def test_a_film_may_go_on_for_a_second_beyond_its_header(
 ):
     assert TOLERANCE_SECONDS == 1
     whole = make_film(tmp_path / "film.mp4", seconds=2, sound=False)
-    film = look(lying_film(tmp_path / "lying.avi", whole, frames=frames))
+    film = probe(lying_film(tmp_path / "lying.avi", whole, frames=frames))
     if is_read:
         assert len(list(film.frames())) == 50
     else:
@@ -130,12 +130,12 @@ def test_what_is_no_film_is_refused(tmp_path: Path, kind: str):
     else:
         path.write_text("a text" * 100 if kind == "text" else "")
     with pytest.raises(EngineError) as caught:
-        look(path)
+        probe(path)
     assert caught.value.code == ErrorCode.INPUT_INVALID
 
 
 def test_what_is_written_is_read_again_with_its_sound(tmp_path: Path):
-    source = look(make_film(tmp_path / "film.mp4", rate="30000/1001"))
+    source = probe(make_film(tmp_path / "film.mp4", rate="30000/1001"))
     written = tmp_path / "written"
     frames = list(source.frames())
     with FilmWriter(
@@ -143,7 +143,7 @@ def test_what_is_written_is_read_again_with_its_sound(tmp_path: Path):
     ) as writer:
         for frame in frames:
             writer.write(frame)
-    again = look(written)
+    again = probe(written)
     assert again.frame_rate == source.frame_rate == Fraction(30000, 1001)
     assert again.has_sound
     for before, after in zip(frames, again.frames(), strict=True):
@@ -164,7 +164,7 @@ def test_a_sound_that_cannot_be_decoded_is_told_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     with pytest.raises(EngineError) as caught:
-        write_all(look(BROKEN), BROKEN, tmp_path / "film.mp4")
+        write_all(probe(BROKEN), BROKEN, tmp_path / "film.mp4")
     assert (caught.value.code, caught.value.message) == (
         ErrorCode.INPUT_INVALID,
         audio.UNDECODABLE,
@@ -173,7 +173,7 @@ def test_a_sound_that_cannot_be_decoded_is_told_of(
 
 
 def test_a_sound_is_not_blamed_for_what_else_goes_wrong(tmp_path: Path):
-    film = look(make_film(tmp_path / "film.mp4"))
+    film = probe(make_film(tmp_path / "film.mp4"))
     with pytest.raises(ffmpeg.FFmpegFailedError, match="nowhere"):
         write_all(film, film.path, tmp_path / "nowhere" / "film.mp4")
 
@@ -190,5 +190,5 @@ def test_a_frame_of_another_size_is_refused(tmp_path: Path):
 def test_a_photograph_is_a_film_of_one_frame(tmp_path: Path, name: str):
     photo = tmp_path / name
     shutil.copy(SAMPLES / "portrait.jpg", photo)
-    film = look(photo)
+    film = probe(photo)
     assert (film.width, film.height, len(list(film.frames()))) == (400, 400, 1)

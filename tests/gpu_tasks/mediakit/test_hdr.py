@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpu_tasks.mediakit.film import look
+from gpu_tasks.mediakit.film import probe
 from tests.gpu_tasks.hdr import HLG, PATCHES, PQ, Floats, hdr_film, light_of, shown
 
 
 def standard(path: Path, light: Floats, transfer: int) -> Floats:
-    film = look(hdr_film(path, light, transfer))
+    film = probe(hdr_film(path, light, transfer))
     assert film.is_hdr
     return shown(next(iter(film.frames())))
 

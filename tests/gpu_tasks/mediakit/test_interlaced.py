@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gpu_tasks.mediakit import ffmpeg
-from gpu_tasks.mediakit.film import Frame, look
+from gpu_tasks.mediakit.film import Frame, probe
 from gpu_tasks.video_query.sampling import stills
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 
@@ -26,12 +26,12 @@ def interlaced(folder: Path) -> Path:
 
 def read(film: Path) -> Sequence[Frame]:
     """What gaze redirection, lip-sync, performance cloning and the watching draft see."""
-    return list(look(film).frames())
+    return list(probe(film).frames())
 
 
 def looked_at(film: Path) -> Sequence[Frame]:
     """What the production engine of video queries sees."""
-    return [still.frame for still in stills(look(film), lambda _share: None)]
+    return [still.frame for still in stills(probe(film), lambda _share: None)]
 
 
 def rendered(film: Path) -> Sequence[Frame]:

@@ -8,7 +8,7 @@ import pytest
 
 from gpu_tasks.compression.draft import DraftEngine
 from gpu_tasks.mediakit import ffmpeg
-from gpu_tasks.mediakit.film import FilmWriter, look
+from gpu_tasks.mediakit.film import FilmWriter, probe
 from tests.gpu_tasks.compression.calls import compress
 from tests.gpu_tasks.recordings import RATE, sound_of
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
@@ -41,7 +41,7 @@ def heard(film: Path, folder: Path) -> Path:
 
 def written(film: Path, folder: Path) -> Path:
     """What gaze redirection, lip-sync and performance cloning write."""
-    source, path = look(film), folder / "written.mp4"
+    source, path = probe(film), folder / "written.mp4"
     with FilmWriter(path, width=96, height=48, frame_rate=source.frame_rate, sound=film) as writer:
         for frame in source.frames():
             writer.write(frame)

@@ -10,7 +10,8 @@ FRAME = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 
 def patch(*ends: tuple[float, float]) -> Patch:
     """Around the line between them, as far as half its length past its ends."""
-    return Patch(FRAME, np.float32(ends), np.float32(ends), 0.5)
+    line = np.array([complex(*end) for end in ends])
+    return Patch(FRAME, line, line, 0.5)
 
 
 def test_what_is_at_a_knot_is_brought_to_its_goal():

@@ -11,7 +11,7 @@ import pytest
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.iris import iris
 from gpu_tasks.mediakit.faces.tracking import FaceTracker
-from gpu_tasks.mediakit.film import Frame, look
+from gpu_tasks.mediakit.film import Frame, probe
 from gpu_tasks.mediakit.mouth import opening_of
 from gpu_tasks.performance_cloning.contract import (
     MAX_SECONDS,
@@ -43,7 +43,7 @@ EYES = (33, 263)
 def watched(film: Path) -> list[tuple[Frame, Points]]:
     """Each frame with its face, as it is seen."""
     tracker = FaceTracker(frame_rate=25)
-    seen = [(frame, tracker.follow(frame)) for frame in look(film).frames()]
+    seen = [(frame, tracker.follow(frame)) for frame in probe(film).frames()]
     return [(frame, face.points) for frame, face in seen if face is not None]
 
 
@@ -75,7 +75,7 @@ def test_the_result_is_of_the_portraits_size_and_the_films_length(
         frames=FRAMES,
         frames_with_face=FRAMES,
     )
-    shown = look(film)
+    shown = probe(film)
     assert (shown.width, shown.height, shown.has_sound) == (200, 200, False)
     assert len(watched(film)) == FRAMES
 
@@ -103,7 +103,7 @@ def test_the_eyes_blink_with_the_performers(made: tuple[PerformanceCloningResult
 
 
 def test_the_background_stays(made: tuple[PerformanceCloningResult, Path]):
-    frames = np.stack(list(look(made[1]).frames())).astype(int)
+    frames = np.stack(list(probe(made[1]).frames())).astype(int)
     corners = np.abs(frames[:, :20, :20] - frames[0, :20, :20])
     assert corners.mean() < 4
 
@@ -122,8 +122,8 @@ def test_the_films_sound_goes_with_it(draft: Engine, performance: Path, tmp_path
     tone = "sine=frequency=440:duration=1.2"
     ffmpeg.run(["-i", performance, "-f", "lavfi", "-i", tone, "-c:v", "copy", loud])
     _, made = cloned(draft, tmp_path / "work", PORTRAIT, loud)
-    assert look(made).has_sound
-    assert look(made).duration_seconds == pytest.approx(1.2, abs=1 / 25)
+    assert probe(made).has_sound
+    assert probe(made).duration_seconds == pytest.approx(1.2, abs=1 / 25)
 
 
 def test_where_the_performer_is_not_seen_the_portrait_moves_on(draft: Engine, tmp_path: Path):

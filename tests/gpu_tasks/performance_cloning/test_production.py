@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpu_tasks.mediakit.film import look
+from gpu_tasks.mediakit.film import probe
 from gpu_tasks.performance_cloning.contract import (
     MAX_SECONDS,
     MODELS,
@@ -73,10 +73,10 @@ def test_the_film_has_the_portraits_proportions_and_the_driving_films_length(
         frames=FRAMES,
         frames_with_face=FRAMES - 2,
     )
-    frames = list(look(path).frames())
+    frames = list(probe(path).frames())
     assert len(frames) == FRAMES
     assert frames[0].shape == (SIDE, SIDE, 3)
-    assert not look(path).has_sound
+    assert not probe(path).has_sound
 
 
 def test_progress_is_told_at_every_step(

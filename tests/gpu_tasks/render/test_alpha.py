@@ -62,7 +62,7 @@ def test_an_overlay_shows_what_is_below(clear: Path, green: Path, studio: Studio
 
 
 def test_elsewhere_it_is_over_black(clear: Path):
-    assert halves(next(film.look(clear).frames())) == ["black", "red"]
+    assert halves(next(film.probe(clear).frames())) == ["black", "red"]
     with open_media(clear) as container:
         if clear.suffix in {".png", ".webp"}:
             shown = picture_in(container, 96)
@@ -70,4 +70,4 @@ def test_elsewhere_it_is_over_black(clear: Path):
             *_, shown = pictures_at(container, [0.0, 0.5], 96)
     assert shown is not None
     assert halves(shown) == ["black", "red"]
-    assert source.look(clear, pictures=True).pictures.has_alpha
+    assert source.probe(clear, pictures=True).pictures.has_alpha

@@ -9,7 +9,7 @@ from PIL import Image
 from gpu_tasks.mediakit import ffmpeg, film
 from gpu_tasks.runtime.errors import InputRefusedError
 from media.derivation.pictures import make
-from media.inspection import inspect, look
+from media.inspection import inspect, inspect_with
 from media.limits import DECODING
 from media.probing import AnimatedPictureError, PictureTooLargeError, probe
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
@@ -32,8 +32,8 @@ LARGE = (12_000, 9_000)
 def shown(path: Path, studio: Studio) -> None:
     """Whatever shows pictures gets through the file."""
     _, rendered = studio.render(timeline([path], [clip(0, 0, 400)]), output(proxy=True), [path])
-    assert len(list(film.look(rendered).frames())) == 10
-    assert next(film.look(path).frames()).any()
+    assert len(list(film.probe(rendered).frames())) == 10
+    assert next(film.probe(path).frames()).any()
     length = probe(str(path)).duration_ms
     with path.open("rb") as source:
         assert make(source, length, lambda _share: None)["thumbnail"]
@@ -60,7 +60,7 @@ def test_a_phones_largest_photo_is_shown(tmp_path: Path, studio: Studio):
     path = photo(tmp_path / "photo.jpg", LARGE)
     found = inspect(str(path))
     assert [found.metadata[name] for name in ("width", "height", "rotation")] == [*LARGE, 90]
-    confined = look(
+    confined = inspect_with(
         "media.derivation.pictures:make",
         str(path),
         limits=DECODING,
@@ -102,4 +102,4 @@ def test_a_film_that_begins_before_zero_lasts_as_long_as_it_plays(tmp_path: Path
     early = ["-output_ts_offset", "-1.5", "-avoid_negative_ts", "disabled"]
     ffmpeg.run([*sources, "-c:v", "libx264", "-c:a", "pcm_s16le", *early, path])
     assert probe(str(path)).duration_ms == pytest.approx(4000, abs=60)
-    assert film.look(path).duration_seconds == pytest.approx(4, abs=0.06)
+    assert film.probe(path).duration_seconds == pytest.approx(4, abs=0.06)

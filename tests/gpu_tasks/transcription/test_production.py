@@ -17,7 +17,7 @@ from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.transcription import production
 from gpu_tasks.transcription.contract import MODELS, Transcript
-from gpu_tasks.transcription.production import MIN_WORD_MS, ordered
+from gpu_tasks.transcription.turns import MIN_WORD_MS, ordered
 from tests.gpu_tasks.recordings import (
     INTERVIEW,
     SHORT,

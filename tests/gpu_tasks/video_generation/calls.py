@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-from gpu_tasks.mediakit.film import Film, look
+from gpu_tasks.mediakit.film import Film, probe
 from gpu_tasks.runtime.contract import OutputFile
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.video_generation.contract import (
@@ -48,4 +48,4 @@ def generate(
     files = workspace(root, inputs={}, outputs=["result"], progress=progress)
     result = engine.run(asked, files)
     assert isinstance(result, VideoGenerationResult)
-    return result, look(files.output("result"))
+    return result, probe(files.output("result"))

@@ -21,7 +21,7 @@ def watched(path: Path) -> tuple[Measures, int]:
         count += 1
         return (str(count) * 9,)
 
-    seen = watch(films.look(path, max_side=64, frame_rate=RATE), lambda _: None, read=read)
+    seen = watch(films.probe(path, max_side=64, frame_rate=RATE), lambda _: None, read=read)
     return seen, count
 
 
@@ -40,5 +40,5 @@ def test_long_films_are_read_less_often(tmp_path: Path, seconds: int, apart: int
 
 
 def test_nothing_is_read_where_nobody_asks(silent: Path):
-    film = films.look(silent, max_side=64, frame_rate=RATE)
+    film = films.probe(silent, max_side=64, frame_rate=RATE)
     assert watch(film, lambda _: None).text == []

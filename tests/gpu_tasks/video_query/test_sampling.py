@@ -11,7 +11,7 @@ from tests.gpu_tasks.films import make_film, turned
 
 
 def taken(path: Path, max_side: int = 160) -> list[Still]:
-    return stills(film.look(path, max_side=max_side), lambda _share: None)
+    return stills(film.probe(path, max_side=max_side), lambda _share: None)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_film_without_a_duration_is_read_from_its_start(tmp_path: Path):
     made = make_film(tmp_path / "film.mp4", seconds=3.0, sound=False)
     raw = tmp_path / "film.h264"
     ffmpeg.run(["-i", made, "-c", "copy", raw])
-    assert film.look(raw).duration_seconds == 0
+    assert film.probe(raw).duration_seconds == 0
     assert [still.seconds for still in taken(raw)] == [0.0, 1.0, 2.0]
 
 
@@ -76,5 +76,5 @@ def test_taking_them_can_be_stopped(silent: Path):
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        stills(film.look(silent), stop)
+        stills(film.probe(silent), stop)
     assert told == sorted(told)

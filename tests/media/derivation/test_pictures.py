@@ -10,7 +10,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from gpu_tasks.mediakit import decoding
 from gpu_tasks.mediakit.decoding import open_media
-from gpu_tasks.mediakit.film import look
+from gpu_tasks.mediakit.film import probe
 from media.derivation import frames, pictures
 from media.derivation.pictures import MAX_TILES, Strip, interval_of, of_film, still
 from tests.gpu_tasks import hdr
@@ -165,7 +165,7 @@ def test_odd_sides(made: Derived) -> None:
 def test_high_dynamic_range_looks_as_in_films(tmp_path: Path, transfer: int) -> None:
     light = np.concatenate([hdr.light_of(hdr.PATCHES), [(2.0, 1.0, 0.2), (4.9, 4.9, 4.9)]])
     signal = hdr.signal_of(light, transfer)
-    source = look(hdr.hdr_film(tmp_path / "film.mkv", light, transfer))
+    source = probe(hdr.hdr_film(tmp_path / "film.mkv", light, transfer))
     standard = frames.to_standard_range(signal[None], transfer)[0].astype(float)
     assert standard == pytest.approx(hdr.shown(next(iter(source.frames()))), abs=6)
 
@@ -267,7 +267,7 @@ def test_a_photo_is_shown_as_its_note_says(tmp_path: Path, suffix: str, orientat
     with open_media(path) as container:
         shown = decoded(still(container))
     assert np.abs(shown - expected).mean() < 6
-    frame = next(iter(look(path).frames()))
+    frame = next(iter(probe(path).frames()))
     assert np.abs(frame - expected).mean() < 6
 
 

@@ -28,7 +28,7 @@ def test_words_come_in_order_without_fillers_and_marks(
     recogniser: Recogniser, short_sound: Samples
 ):
     words = recogniser.words(short_sound, ignore)
-    assert " ".join(word.text for word in words) == "the story starts when she opens the letter"
+    assert "".join(word.text for word in words) == " The story starts when she opens the letter"
     assert all(word.start_ms < word.end_ms <= 3300 for word in words)
     assert all(one.end_ms <= after.start_ms for one, after in pairwise(words))
     assert all(0 < word.confidence <= 1 for word in words)
@@ -62,7 +62,7 @@ def test_stopping_in_the_middle_leaves_the_recogniser_usable(
     with pytest.raises(StoppedError):
         recogniser.words(short_sound, stop_at_third)
     assert ticks == 3
-    assert recogniser.words(short_sound, ignore)[-1].text == "letter"
+    assert recogniser.words(short_sound, ignore)[-1].text == " letter"
 
 
 def test_every_chunk_is_told(recogniser: Recogniser, short_sound: Samples):

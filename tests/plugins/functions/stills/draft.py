@@ -3,7 +3,7 @@
 import cv2
 from gpu_tasks.stills.contract import StillsPayload, StillsResult
 
-from gpu_tasks.mediakit.film import look
+from gpu_tasks.mediakit.film import probe
 from gpu_tasks.runtime.engine import Engine, Workspace
 
 
@@ -14,7 +14,7 @@ class DraftEngine(Engine):
 
     def run(self, payload: StillsPayload, workspace: Workspace) -> StillsResult:
         """Write the pictures."""
-        film = look(workspace.input("video"))
+        film = probe(workspace.input("video"))
         frames = list(film.frames())
         count = len(payload.results)
         for place in range(count):
