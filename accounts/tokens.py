@@ -50,11 +50,12 @@ class MissingSecretError(AuteurError):
 
 @dataclass(frozen=True)
 class Claims:
-    """What a valid token says; ``email`` as it stands there, ``issued_at`` in Unix seconds."""
+    """What a valid token says; ``email`` as it stands there, times in Unix seconds."""
 
     user_id: UUID
     email: str | None
     issued_at: float
+    expires_at: float
 
 
 def verify(token: str) -> Claims:
@@ -129,4 +130,5 @@ def _claims(payload: dict[str, Any]) -> Claims:
         user_id=user_id,
         email=email if isinstance(email, str) else None,
         issued_at=float(payload.get("iat", time.time())),
+        expires_at=float(payload["exp"]),
     )

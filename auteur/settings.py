@@ -333,6 +333,7 @@ CORS_ALLOW_HEADERS = [
     "idempotency-key",
     "if-match",
     "if-none-match",
+    "last-event-id",
     "x-request-id",
 ]
 CORS_EXPOSE_HEADERS = [

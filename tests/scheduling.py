@@ -14,6 +14,7 @@ GROUPS = {
     "tests/journeys/": "stack",
     "tests/chaos/": "chaos",
     "tests/database/": "database",  # roles are the whole server's
+    "tests/live/": "live",
 }
 
 

@@ -12,6 +12,7 @@ HOST = "127.0.0.1"
 # below the range (from 32768) that systems take for outgoing connections.
 DEFAULTS = {
     "API_PORT": 8000,
+    "LIVE_PORT": 8001,
     "METRICS_PORT": 9464,
     "FLOWER_PORT": 5555,
     "POSTGRES_PORT": 15433,
@@ -28,6 +29,7 @@ class Ports:
     """Where each server of the stack listens, all on the loopback address."""
 
     api: int
+    live: int
     metrics: int
     flower: int
     postgres: int

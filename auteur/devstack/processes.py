@@ -49,6 +49,13 @@ PROGRAMS = (
         health="API_PORT:/health/live",
     ),
     Program(
+        "live",
+        "python -m auteur.live --bind $HOST:$LIVE_PORT",
+        needs=("migrate",),
+        uses=("redis",),
+        health="LIVE_PORT:/health/live",
+    ),
+    Program(
         "orchestrator",
         "python manage.py orchestrate",
         needs=("migrate", "redis"),

@@ -87,9 +87,9 @@ def address_of(environ: Environ) -> str:
     return requests.address_of(cast(Any, request))
 
 
-def allow_files(connections: int) -> None:
+def allow_files(connections: int, each: int = FILES_PER_CONNECTION) -> None:
     """Have as many descriptors as that many connections need, as far as the system lets us."""
-    wanted = OWN_FILES + FILES_PER_CONNECTION * connections
+    wanted = OWN_FILES + each * connections
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return

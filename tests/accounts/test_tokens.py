@@ -33,10 +33,11 @@ def hs256(header: dict[str, Any], payload: dict[str, Any], secret: bytes) -> str
 
 
 def test_a_token_of_the_shared_secret_says_who_it_is() -> None:
-    issued_at = int(time.time()) - 5
-    verified = tokens.verify(signed(sub=str(USER_ID), email="Ann@Example.com", iat=issued_at))
+    now = int(time.time())
+    times = {"iat": now - 5, "exp": now + 60}
+    verified = tokens.verify(signed(sub=str(USER_ID), email="Ann@Example.com", **times))
     assert verified == tokens.Claims(
-        user_id=USER_ID, email="Ann@Example.com", issued_at=float(issued_at)
+        user_id=USER_ID, email="Ann@Example.com", issued_at=now - 5.0, expires_at=now + 60.0
     )
 
 

@@ -1,4 +1,6 @@
 import re
+import uuid
+from fnmatch import fnmatch
 
 from django.conf import settings
 from django.urls import resolve
@@ -50,14 +52,24 @@ def test_inside_stays_inside_but_for_the_signed_callback() -> None:
 
 def test_the_proxy_comes_after_the_block() -> None:
     site = block("{$SITE_ADDRESS}")
-    order = ["handle @inside {", "handle /storage/* {", "handle {"]
+    order = ["handle @inside {", "handle /storage/* {", "handle @live {", "handle {"]
     assert [site.index(opening) for opening in order] == sorted(map(site.index, order))
     assert site.index("import api") > site.index("handle @inside {")
 
 
-def test_only_the_api_is_behind_it() -> None:
+def test_only_the_api_and_live_are_behind_it() -> None:
     upstreams = re.findall(r"reverse_proxy (\S+)", text("deploy/Caddyfile"))
-    assert set(upstreams) == {"api:8000"}
+    assert set(upstreams) == {"api:8000", "live:8001"}
+
+
+def test_what_live_answers_goes_there_at_once() -> None:
+    match = re.search(r"@live path (.+)", text("deploy/Caddyfile"))
+    assert match is not None
+    for asked in ("/events", "/events/head", f"/jobs/{uuid.uuid4()}/events", "/ws/jobs"):
+        assert any(fnmatch(asked, pattern) for pattern in match[1].split()), asked
+    for asked in ("/jobs", f"/jobs/{uuid.uuid4()}", "/jobs/render", "/health/live"):
+        assert not any(fnmatch(asked, pattern) for pattern in match[1].split()), asked
+    assert "flush_interval -1" in block("(live)")
 
 
 def test_bodies_have_limits_that_fit_the_settings() -> None:
@@ -75,9 +87,10 @@ def test_nothing_is_buffered_and_nobody_has_for_ever() -> None:
 
 
 def test_the_proxy_lets_go_of_a_connection_before_the_api_does() -> None:
-    match = re.search(r"keepalive (\d+)s", block("(api)"))
-    assert match is not None
-    assert int(match[1]) < Limits(**settings.API_SERVER).idle_seconds
+    for proxy in ("(api)", "(live)"):
+        match = re.search(r"keepalive (\d+)s", block(proxy))
+        assert match is not None
+        assert int(match[1]) < Limits(**settings.API_SERVER).idle_seconds
 
 
 def test_the_site_compresses_and_logs_without_signatures() -> None:

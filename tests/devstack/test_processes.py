@@ -3,13 +3,19 @@ from pathlib import Path
 
 from auteur.devstack.processes import PROGRAMS, answers_ok, command_line, to_run
 
-VALUES = {"API_PORT": "8001", "METRICS_PORT": "8002", "FLOWER_PORT": "5556"}
+VALUES = {
+    "API_PORT": "8001",
+    "LIVE_PORT": "8003",
+    "METRICS_PORT": "8002",
+    "FLOWER_PORT": "5556",
+}
 
 
 def test_all_processes_of_the_system_are_in_the_table() -> None:
     assert [program.name for program in PROGRAMS] == [
         "migrate",
         "api",
+        "live",
         "orchestrator",
         "worker-steps",
         "worker-cpu",

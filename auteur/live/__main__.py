@@ -1,0 +1,21 @@
+"""`python -m auteur.live --bind HOST:PORT`: events as they happen."""
+
+import argparse
+import importlib
+import os
+
+import django
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m auteur.live", description=__doc__)
+    parser.add_argument("--bind", required=True, help="HOST:PORT")
+    host, _, port = parser.parse_args().bind.rpartition(":")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auteur.settings")
+    django.setup()
+    importlib.import_module("auteur.live.serving").serve((host, int(port)))
+
+
+if __name__ == "__main__":
+    main()

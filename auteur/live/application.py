@@ -1,0 +1,142 @@
+"""The ASGI application: who asks for what, and may have it."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from channels.security.websocket import WebsocketDenier
+from django.urls import Resolver404, resolve
+
+from auteur.api.problems import Problem, UnavailableProblem, document
+from auteur.live import asking, polling
+from auteur.live.asking import Answer, Asking
+from auteur.live.hub import Hub
+from auteur.live.limits import THREADS, Seats, connection_limits
+from auteur.live.sockets import JobsConsumer
+from auteur.live.streaming import CONTENT_TYPE, Stream
+from auteur.live.threads import Threads
+from auteur.server.application import Application
+from auteur.server.bodies import is_sent
+from auteur.server.gateway import Environ, environ_of
+from auteur.server.limits import OverloadedError, taken
+from auteur.server.serving import address_of
+from jobs.events.views import EventsView, JobEventsView
+
+access = logging.getLogger("auteur.access")
+
+SOCKETS = "/ws/jobs"
+URLS = "auteur.live.urls"
+OPENINGS = "auteur.live.openings"
+
+
+class TooManyConnectionsProblem(Problem):
+    """The user has as many connections as one may have."""
+
+    status_code = 429
+    default_code = "too_many_connections"
+    default_detail = "There are too many connections of yours: close some first."
+
+
+class Live:
+    """Streams and sockets by ourselves; the rest by Django, as the API does it."""
+
+    def __init__(self) -> None:
+        self.hub = Hub()
+        self.seats = Seats()
+        self.openings = Asking(OPENINGS, THREADS)
+        self.threads = Threads(THREADS, "log")
+        self._api = Application(
+            asking.application(URLS),
+            connection_limits(),
+            who=address_of,
+            limit_of=lambda environ: 0,
+        )
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+        else:
+            await self._request(scope, receive, send)
+
+    async def _socket(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == SOCKETS:
+            await JobsConsumer(self)(scope, receive, send)
+        else:
+            await WebsocketDenier()(scope, receive, send)
+
+    async def _request(self, scope: Any, receive: Any, send: Any) -> None:
+        environ = environ_of(scope)
+        asked = _asked(environ) if scope["method"] == "GET" else None
+        if asked is None or is_sent(environ, scope):
+            await self._api(scope, receive, send)
+        elif CONTENT_TYPE in environ.get("HTTP_ACCEPT", ""):
+            await self._stream(environ, asked.get("job_id"), receive, send)
+        elif await self._wait(environ, asked.get("job_id"), receive, send):
+            await self._api(scope, receive, send)
+
+    async def _stream(self, environ: Environ, job_id: UUID | None, receive: Any, send: Any) -> None:
+        opening = await self.openings.ask({**environ, "HTTP_ACCEPT": "application/json"})
+        access.info("GET %s %s stream", environ["PATH_INFO"], opening.status)
+        if opening.status != HTTPStatus.OK:
+            await _send(opening, send)
+            return
+        if not self.hub.is_ready:
+            await _send(_refusal(UnavailableProblem(), opening), send)
+            return
+        stream = Stream(self.hub, self.threads, opening, job_id)
+        try:
+            with taken(self.seats.users, str(stream.user_id)):
+                await stream.run(receive, send)
+        except OverloadedError:
+            await _send(_refusal(TooManyConnectionsProblem(), opening), send)
+
+    async def _wait(self, environ: Environ, job_id: UUID | None, receive: Any, send: Any) -> bool:
+        """Whether there is to be an answer, now that there is something to tell."""
+        poll = await self.threads.call(polling.poll_of, environ=environ, job_id=job_id)
+        if poll is None or not self.hub.is_ready:
+            return True
+        try:
+            with taken(self.seats.users, str(poll.user_id)):
+                return await polling.wait(poll, self.hub, self.threads, receive)
+        except OverloadedError:
+            await _send(_refusal(TooManyConnectionsProblem()), send)
+            return False
+
+
+def _asked(environ: Environ) -> dict[str, Any] | None:
+    """The arguments of an address at which events are; None for another."""
+    try:
+        match = resolve(environ["PATH_INFO"].encode("latin-1").decode(), URLS)
+    except (Resolver404, UnicodeDecodeError):
+        return None
+    view = getattr(match.func, "view_class", None)
+    return match.kwargs if view in {EventsView, JobEventsView} else None
+
+
+def _refusal(problem: Problem, opening: Answer | None = None) -> Answer:
+    """A problem, with the headers of an answer that would have gone out instead."""
+    refusal = document(
+        problem.status_code, problem.default_code, str(problem.detail), problem.headers
+    )
+    own = {"content-type", "content-length"}
+    kept = [each for each in opening.headers if each[0].lower() not in own] if opening else []
+    return Answer(problem.status_code, [*kept, *refusal.items()], refusal.content)
+
+
+async def _send(answer: Answer, send: Any) -> None:
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in answer.headers
+        if name.lower() != "content-length"
+    ]
+    length = (b"content-length", b"%d" % len(answer.body))
+    is_empty = answer.status == HTTPStatus.NO_CONTENT
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": headers if is_empty else [*headers, length],
+        }
+    )
+    await send({"type": "http.response.body", "body": answer.body})

@@ -1,0 +1,88 @@
+"""Long polls: wait until there is something to say, then have the API's own view say it."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+from uuid import UUID
+
+from django.http.request import HttpHeaders
+
+from accounts import tokens
+from auteur.api.problems import Problem
+from auteur.live.hub import Hub
+from auteur.live.messages import Entry
+from auteur.live.streaming import until_gone
+from auteur.live.threads import Threads
+from auteur.server.gateway import Environ
+from jobs import queries
+from jobs.events.log import MAX_WAIT_SECONDS, events_after
+
+
+@dataclass(frozen=True)
+class Poll:
+    """What a client waits for."""
+
+    user_id: UUID
+    after: int | None
+    job_id: UUID | None
+    seconds: int
+
+
+def poll_of(environ: Environ, job_id: UUID | None) -> Poll | None:
+    """What to wait for; None where the API has its answer at once, be it a refusal.
+
+    May ask the provider for its keys, so not for the event loop.
+    """
+    given = {name: values[-1] for name, values in parse_qs(environ["QUERY_STRING"]).items()}
+    scheme, _, token = HttpHeaders(environ).get("Authorization", "").partition(" ")
+    try:
+        seconds = int(given.get("wait", "0"))
+        after = int(given["after"]) if "after" in given else None
+        claims = tokens.verify(token.strip())
+    except (ValueError, Problem):
+        return None
+    if scheme.lower() != "bearer" or not 0 < seconds <= MAX_WAIT_SECONDS:
+        return None
+    return Poll(claims.user_id, after, job_id, seconds)
+
+
+async def wait(poll: Poll, hub: Hub, threads: Threads, receive: Any) -> bool:
+    """Wait for what the poll is about, at most its time; whether the client is still there."""
+    waiting = asyncio.create_task(_wait(poll, hub, threads))
+    leaving = asyncio.create_task(until_gone(receive))
+    try:
+        await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            waiting.result()
+        return not leaving.done()
+    finally:
+        waiting.cancel()
+        leaving.cancel()
+
+
+async def _wait(poll: Poll, hub: Hub, threads: Threads) -> None:
+    with hub.subscription(poll.user_id) as subscription:
+        try:
+            if not await threads.call(_is_silent, poll=poll):
+                return
+        except Problem:
+            return  # the API says it
+        deadline = asyncio.get_running_loop().time() + poll.seconds
+        while (left := deadline - asyncio.get_running_loop().time()) > 0:
+            item = await subscription.next(left)
+            if subscription.is_closed:
+                return
+            if isinstance(item, Entry) and _is_news(item, poll):
+                return
+
+
+def _is_news(entry: Entry, poll: Poll) -> bool:
+    return entry.seq > (poll.after or 0) and poll.job_id in (None, entry.job_id)
+
+
+def _is_silent(poll: Poll) -> bool:
+    """Whether there is nothing to tell yet; raises a ``Problem`` where there never will be."""
+    if poll.job_id is not None:
+        queries.job_of(user_id=poll.user_id, job_id=poll.job_id)
+    return not events_after(user_id=poll.user_id, after=poll.after, limit=1, job_id=poll.job_id)

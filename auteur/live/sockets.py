@@ -1,0 +1,210 @@
+"""`/ws/jobs`: who is there, the jobs that are open, then events and progress."""
+
+import asyncio
+import logging
+from contextlib import ExitStack, aclosing
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from channels.exceptions import DenyConnection
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+
+from auteur.api.parsing import parsed
+from auteur.live.asking import Answer
+from auteur.live.following import Follower, TokenExpiredError, Wish
+from auteur.live.limits import AUTHENTICATION_SECONDS, MESSAGE_BYTES
+from auteur.live.messages import Entry, Progress, compact
+from auteur.server.gateway import Environ, environ_of
+from auteur.server.limits import Budget, OverloadedError, taken
+from auteur.server.serving import address_of
+from jobs.events.log import EventsRemovedProblem
+
+if TYPE_CHECKING:
+    from auteur.live.application import Live
+
+logger = logging.getLogger(__name__)
+
+SUBPROTOCOL = "auteur.v1"
+TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105 (what stands before a token)
+
+UNAUTHENTICATED = 4401
+TOKEN_EXPIRED = 4403
+TOO_LATE = 4408
+REMOVED = 4410
+TOO_LARGE = 4413
+GARBAGE = 4422
+TOO_MANY = 4429
+FAILED = 1011
+TRY_AGAIN = 1013
+
+CLOSE_CODES = {
+    HTTPStatus.BAD_REQUEST: GARBAGE,
+    HTTPStatus.GONE: REMOVED,
+    HTTPStatus.TOO_MANY_REQUESTS: TOO_MANY,
+    HTTPStatus.INTERNAL_SERVER_ERROR: FAILED,
+    HTTPStatus.SERVICE_UNAVAILABLE: TRY_AGAIN,
+}
+"""By the status that the API would answer; of the others, it is about who is there."""
+
+
+class JobsConsumer(AsyncWebsocketConsumer):
+    """One socket. Its token comes as a subprotocol or in the first message."""
+
+    def __init__(self, live: "Live") -> None:
+        super().__init__()
+        self._live = live
+        self._environ: Environ = {}
+        self._exits = ExitStack()
+        self._unknown = ExitStack()
+        self._is_known = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve the socket, and leave nothing behind."""
+        try:
+            with self._exits, self._unknown:
+                await super().__call__(scope, receive, send)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Without a look at database connections, of which the loop has none."""
+        await getattr(self, message["type"].replace(".", "_"))(message)
+
+    async def connect(self) -> None:
+        """Let the client in, and see whether it has said who it is."""
+        self._environ = environ_of({**self.scope, "method": "GET"})
+        if not is_allowed(self._environ.get("HTTP_ORIGIN")):
+            raise DenyConnection
+        offered = self.scope["subprotocols"]
+        await self.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        if not self._take(self._unknown, self._live.seats.unknown, address_of(self._environ)):
+            await self.close(TOO_MANY)
+            return
+        tokens = [each for each in offered if each.startswith(TOKEN_SUBPROTOCOL)]
+        if tokens:
+            token = tokens[0].removeprefix(TOKEN_SUBPROTOCOL)
+            await self._open(token, self._environ["QUERY_STRING"])
+        else:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(AUTHENTICATION_SECONDS, self._be_late)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """A message of the client: who it is, or whether we are still there."""
+        if len(text_data or bytes_data or "") > MESSAGE_BYTES:
+            await self.close(TOO_LARGE)
+            return
+        message = message_of(text_data)
+        token, after = message.get("token"), message.get("after")
+        if message.get("type") == "ping" and self._is_known:
+            await self.send('{"type":"pong"}')
+        elif message.get("type") != "authenticate" or self._is_known or not isinstance(token, str):
+            await self.close(GARBAGE)
+        else:
+            await self._open(token, "" if after is None else urlencode({"after": after}))
+
+    async def disconnect(self, code: int) -> None:
+        """All is left behind in ``__call__``."""
+
+    async def _open(self, token: str, query: str) -> None:
+        """Say hello to whom the token names, and begin to tell."""
+        self._is_known = True
+        if self._timer is not None:
+            self._timer.cancel()
+        answer = await self._ask(token, query)
+        self._unknown.close()
+        if answer.status != HTTPStatus.OK:
+            await self._refuse(answer)
+            return
+        opening = answer.json()
+        if not self._live.hub.is_ready:
+            await self.close(TRY_AGAIN)
+        elif not self._take(self._exits, self._live.seats.users, opening["user_id"]):
+            await self.close(TOO_MANY)
+        else:
+            hello = {"type": "hello", "head": opening["head"], "jobs": opening["jobs"]}
+            await self.send(compact(hello))
+            self._begin(self._tell(opening))
+
+    async def _ask(self, token: str, query: str) -> Answer:
+        asked = {
+            "QUERY_STRING": query,
+            "HTTP_ACCEPT": "application/json",
+            "HTTP_AUTHORIZATION": f"Bearer {token}",
+        }
+        return await self._live.openings.ask({**self._environ, **asked})
+
+    async def _refuse(self, answer: Answer) -> None:
+        if answer.body.startswith(b"{"):
+            await self.send(compact({"type": "error", "problem": answer.json()}))
+        await self.close(CLOSE_CODES.get(HTTPStatus(answer.status), UNAUTHENTICATED))
+
+    async def _tell(self, opening: dict[str, Any]) -> None:
+        """What happens, until the token's end, ours or the client's."""
+        wish = Wish(UUID(opening["user_id"]), opening["expires_at"], opening["after"])
+        follower = Follower(self._live.hub, self._live.threads, wish)
+        try:
+            async with aclosing(follower.follow()) as items:
+                async for item in items:
+                    if item is not None:  # pings are signs of life enough
+                        await self.send(text_of(item))
+        except TokenExpiredError:
+            await self.close(TOKEN_EXPIRED)
+        except EventsRemovedProblem as exc:
+            problem = {"code": exc.default_code, **exc.extra}
+            await self.send(compact({"type": "error", "problem": problem}))
+            await self.close(REMOVED)
+
+    def _be_late(self) -> None:
+        self._begin(self.close(TOO_LATE))
+
+    def _begin(self, work: Any) -> None:
+        task = asyncio.create_task(_guarded(work, self))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @staticmethod
+    def _take(exits: ExitStack, budget: Budget, who: str) -> bool:
+        try:
+            exits.enter_context(taken(budget, who))
+        except OverloadedError:
+            return False
+        return True
+
+
+async def _guarded(work: Any, consumer: JobsConsumer) -> None:
+    try:
+        await work
+    except OSError:
+        pass  # the client has gone
+    except Exception:
+        logger.exception("a socket failed")
+        await consumer.close(FAILED)
+
+
+def is_allowed(origin: str | None) -> bool:
+    """Whether a page of this origin may connect; programs send none."""
+    return origin is None or origin in {*settings.CORS_ALLOWED_ORIGINS, settings.PUBLIC_URL}
+
+
+def message_of(text: str | None) -> dict[str, Any]:
+    """What a client says; empty where it says nothing that we understand."""
+    try:
+        message = parsed(text or "")
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def text_of(item: Entry | Progress) -> str:
+    """An event, or progress, as a message."""
+    if isinstance(item, Entry):
+        return f'{{"type":"event","event":{item.text}}}'
+    return f'{{"type":"progress","progress":{item.text}}}'

@@ -1,0 +1,98 @@
+"""Server-sent events, as the HTML standard describes them."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from auteur.live.asking import Answer
+from auteur.live.following import Follower, TokenExpiredError, Wish
+from auteur.live.hub import Hub
+from auteur.live.messages import PROGRESS_TYPE, Entry, Progress, compact
+from auteur.live.threads import Threads
+from jobs.events.log import EventsRemovedProblem
+
+CONTENT_TYPE = "text/event-stream"
+RETRY_MS = (1000, 5000)
+"""After which a client comes back, at random: not all at once after a restart."""
+HEARTBEAT = b":\n\n"
+OWN_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+"""Of every stream; the others are those of an answer of the API."""
+REPLACED = {"content-type", "content-length", "cache-control", "allow", "etag"}
+
+
+class Stream:
+    """One stream, from its opening to its end."""
+
+    def __init__(self, hub: Hub, threads: Threads, opening: Answer, job_id: UUID | None) -> None:
+        self._opening = opening
+        told = opening.json()
+        self._head = told["head"]
+        wish = Wish(UUID(told["user_id"]), told["expires_at"], told["after"], job_id)
+        self.user_id = wish.user_id
+        self._follower = Follower(hub, threads, wish)
+
+    async def run(self, receive: Any, send: Any) -> None:
+        """Tell what happens, until the job's end, the token's, ours or the client's."""
+        headers = [
+            (name.encode("latin-1"), value.encode("latin-1"))
+            for name, value in self._opening.headers
+            if name.lower() not in REPLACED
+        ]
+        await send(
+            {
+                "type": "http.response.start",
+                "status": HTTPStatus.OK,
+                "headers": headers + OWN_HEADERS,
+            }
+        )
+        telling = asyncio.create_task(self._tell(send))
+        leaving = asyncio.create_task(until_gone(receive))
+        try:
+            await asyncio.wait((telling, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if telling.done():
+                telling.result()
+        finally:
+            telling.cancel()
+            leaving.cancel()
+
+    async def _tell(self, send: Any) -> None:
+        async with aclosing(self._texts()) as texts:
+            async for text in texts:
+                await send({"type": "http.response.body", "body": text, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _texts(self) -> AsyncIterator[bytes]:
+        low, high = RETRY_MS
+        retry = low + secrets.randbelow(high - low)
+        yield f"retry: {retry}\nevent: hello\ndata: {compact(self._head)}\n\n".encode()
+        try:
+            async with aclosing(self._follower.follow()) as items:
+                async for item in items:
+                    yield text_of(item)
+        except TokenExpiredError:
+            yield b"event: token_expired\ndata: {}\n\n"
+        except EventsRemovedProblem as exc:
+            yield f"event: {exc.default_code}\ndata: {compact(exc.extra)}\n\n".encode()
+
+
+def text_of(item: Entry | Progress | None) -> bytes:
+    """An event, progress without a number, or a sign of life."""
+    if isinstance(item, Entry):
+        return f"id: {item.seq}\nevent: {item.event['type']}\ndata: {item.text}\n\n".encode()
+    if isinstance(item, Progress):
+        return f"event: {PROGRESS_TYPE}\ndata: {item.text}\n\n".encode()
+    return HEARTBEAT
+
+
+async def until_gone(receive: Any) -> None:
+    """Return when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,18 @@
+"""What `live` answers as the API does, by the same views; all else is not found."""
+
+from django.urls import path
+
+from auteur import health
+from jobs.events.views import EventHeadView, EventsView, JobEventsView
+
+urlpatterns = [
+    path("events", EventsView.as_view()),
+    path("events/head", EventHeadView.as_view()),
+    path("jobs/<uuid:job_id>/events", JobEventsView.as_view()),
+    path("health/live", health.live),
+]
+
+handler400 = "auteur.api.problems.bad_request"
+handler403 = "auteur.api.problems.permission_denied"
+handler404 = "auteur.api.problems.page_not_found"
+handler500 = "auteur.api.problems.server_error"
