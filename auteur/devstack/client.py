@@ -1,8 +1,11 @@
 """A client of the REST API as a script would write one: a token, JSON, problem documents."""
 
+import contextlib
+import json
 import mimetypes
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +20,7 @@ FIRST_POLL_SECONDS = 0.3
 LAST_POLL_SECONDS = 2.0  # below the rate limit for as long as it takes
 POLL_GROWTH = 1.15
 READY = "ready"
+PROGRESS = "job.progress"
 ENDED = ("completed", "failed", "cancelled")
 TOO_MANY_REQUESTS = 429
 
@@ -37,6 +41,15 @@ for _suffix, _type in {
     _types.add_type(_type, _suffix)
 
 
+@dataclass(frozen=True)
+class Event:
+    """A server-sent event."""
+
+    id: str
+    type: str
+    data: Json
+
+
 class RefusedError(AuteurError):
     """The API answered with a problem document."""
 
@@ -55,10 +68,11 @@ class RefusedError(AuteurError):
 
 
 class Client:
-    """The API with one user's token."""
+    """The API with one user's token; at ``live_url`` it is told what happens."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, live_url: str = "") -> None:
         self._url = url
+        self._live_url = live_url or url
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy stands between us and this machine
         self._token = token
@@ -133,14 +147,47 @@ class Client:
         return found
 
     def wait(self, job_id: str, on_progress: Callable[[Json], None]) -> Json:
-        """Ask after a job until it has ended; each answer goes to ``on_progress``."""
+        """Follow a job until it has ended; each news goes to ``on_progress``, as the job."""
+        path = f"/jobs/{job_id}"
+        job = self.get(path)
+        on_progress(job)
+        last = ""
         for pause in _pauses():
-            job = self.get(f"/jobs/{job_id}")
-            on_progress(job)
+            with contextlib.suppress(requests.RequestException):  # it begins anew where it broke
+                for event in self._stream(f"{path}/events", last):
+                    if event.type == PROGRESS:
+                        job = job | {"progress": event.data["progress"] / 100}
+                    else:
+                        last = event.id or last
+                        job = self.get(path)
+                    on_progress(job)
+            job = self.get(path)
             if job["status"] in ENDED:
                 break
             time.sleep(pause)
         return job
+
+    def _stream(self, path: str, last: str) -> Iterator[Event]:
+        """Server-sent events, after the ``last`` one."""
+        headers = {"Authorization": f"Bearer {self._token}", "Accept": "text/event-stream"}
+        if last:
+            headers["Last-Event-ID"] = last
+        with self._session.get(
+            self._live_url + path, headers=headers, stream=True, timeout=TIMEOUT_SECONDS
+        ) as response:
+            if not response.ok:
+                raise RefusedError(response)
+            fields: dict[str, str] = {}
+            for line in response.iter_lines(chunk_size=1, decode_unicode=True):
+                name, _, value = line.partition(":")
+                if name:
+                    fields[name] = value.removeprefix(" ")
+                elif "data" in fields:
+                    yield Event(
+                        fields.get("id", ""), fields.get("event", ""), json.loads(fields["data"])
+                    )
+                if not line:
+                    fields = {}
 
     def transactions(self, job_ids: set[str]) -> list[Json]:
         """What these jobs did to the credits, oldest first."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from auteur.devstack import environment, management
 from auteur.devstack.client import Client, Json, RefusedError
+from auteur.devstack.ports import HOST
 from auteur.devstack.screen import Screen, clock
 
 EMAIL = "demo@example.com"
@@ -17,7 +18,9 @@ class Visitor:
     def __init__(self, values: Mapping[str, str], screen: Screen) -> None:
         self._environment = environment.of_children(values, os.environ)
         self._screen = screen
-        self.client = Client(values["PUBLIC_URL"], self.manage("issue_token", "--email", EMAIL))
+        token = self.manage("issue_token", "--email", EMAIL)
+        live_url = f"http://{HOST}:{values['LIVE_PORT']}"
+        self.client = Client(values["PUBLIC_URL"], token, live_url)
 
     def manage(self, *arguments: str) -> str:
         """What a management command prints; raises ``StackError``."""
