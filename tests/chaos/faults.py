@@ -83,6 +83,8 @@ _ALL = (
         begin=ChaosStack.start_second_orchestrator,
     ),
     Fault("API SIGKILL", lambda stack: strikes.kill(stack, "api")),
+    Fault("live SIGKILL", lambda stack: strikes.kill(stack, "live")),
+    Fault("live SIGTERM", lambda stack: strikes.end(stack, signal.SIGTERM, "live")),
     Fault("API answers cut", lambda stack: strikes.cut(stack, _api)),
     Fault("workers SIGTERM", lambda stack: strikes.end(stack, signal.SIGTERM, *stack.workers)),
     Fault("workers SIGQUIT", lambda stack: strikes.end(stack, signal.SIGQUIT, *stack.workers)),

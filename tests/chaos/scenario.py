@@ -13,6 +13,7 @@ import requests
 
 from tests.chaos import audit
 from tests.chaos.fault import Fault
+from tests.chaos.listeners import Listeners
 from tests.chaos.stack import ChaosStack
 from tests.chaos.workload import Workload
 
@@ -68,7 +69,10 @@ def run(stack: ChaosStack, fault: Fault, jobs: int = JOBS) -> Report:
         PATIENCE_SECONDS,
         fault.kinds,
     )
-    with audit.Watch(stack.database, user_id) as watch:
+    with (
+        audit.Watch(stack.database, user_id) as watch,
+        Listeners(stack, user_id) as listeners,
+    ):
         fault.begin(stack)
         workload.start()
         time.sleep(STRIKES_AFTER_SECONDS)
@@ -78,6 +82,8 @@ def run(stack: ChaosStack, fault: Fault, jobs: int = JOBS) -> Report:
         report = Report(fault.name)
         _compare(report, workload, stack, user_id)
         _ask_again(report, workload)
+        for complaint in listeners.complaints():
+            report.complain("somebody did not hear of everything", complaint)
         with stack.database() as database:
             watch.look(database)
             rows = audit.jobs_of(database, user_id)

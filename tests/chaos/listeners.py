@@ -1,0 +1,167 @@
+"""Clients that follow a user's events through a fault, each in one of the ways there are.
+
+They do what docs/events.md asks of a client: remember the last number, begin again behind it, and
+recompute the hashes.
+"""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import requests
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
+from docs.examples.verify_events import next_hash
+from tests.chaos.stack import ChaosStack
+
+NO_HASH = "0" * 64
+REQUEST_SECONDS = 20.0
+WAIT_SECONDS = 5
+AGAIN_SECONDS = 0.3
+CATCH_UP_SECONDS = 30.0
+HEAD = "SELECT seq, encode(hash, 'hex') FROM event_heads WHERE user_id = %s"
+OUTAGES = (requests.RequestException, WebSocketException, OSError, TimeoutError, EOFError)
+
+Event = Mapping[str, Any]
+
+
+class Listener:
+    """One client; a subclass says how it hears of events after ``seq``."""
+
+    name = ""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url
+        self.token = token
+        self.seq = 0
+        self.hash = NO_HASH
+        self.wrong: list[str] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name=self.name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Hear no more; what is being waited for may take its time."""
+        self._stop.set()
+
+    def hear(self) -> Iterator[Event]:
+        """Events after ``seq``, until the connection breaks."""
+        raise NotImplementedError
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            with contextlib.suppress(*OUTAGES):
+                for event in self.hear():
+                    self._take(event)
+                    if self._stop.is_set():
+                        return
+            self._stop.wait(AGAIN_SECONDS)
+
+    def _take(self, event: Event) -> None:
+        if event["seq"] != self.seq + 1:
+            self.wrong.append(f"{self.name}: event {event['seq']} after {self.seq}")
+        if event["hash"] != next_hash(self.hash, event):
+            self.wrong.append(f"{self.name}: the hash of event {event['seq']} does not follow")
+        self.seq, self.hash = event["seq"], event["hash"]
+
+
+class Poller(Listener):
+    """Asks again and again, and is kept waiting while there is nothing."""
+
+    name = "long poll"
+
+    def hear(self) -> Iterator[Event]:
+        answer = requests.get(
+            f"{self.url}/events",
+            params={"after": self.seq, "wait": WAIT_SECONDS},
+            headers={"Authorization": f"Bearer {self.token}"},
+            timeout=REQUEST_SECONDS,
+        )
+        answer.raise_for_status()
+        yield from answer.json()["events"]
+
+
+class StreamReader(Listener):
+    """Reads server-sent events."""
+
+    name = "SSE"
+
+    def hear(self) -> Iterator[Event]:
+        headers = {
+            "Authorization": f"Bearer {self.token}",
+            "Accept": "text/event-stream",
+            "Last-Event-ID": str(self.seq),
+        }
+        with requests.get(
+            f"{self.url}/events", headers=headers, stream=True, timeout=REQUEST_SECONDS
+        ) as stream:
+            stream.raise_for_status()
+            is_numbered = False
+            for line in stream.iter_lines(chunk_size=1, decode_unicode=True):
+                name, _, value = line.partition(": ")
+                if not line:
+                    is_numbered = False
+                elif name == "id":
+                    is_numbered = True
+                elif name == "data" and is_numbered:
+                    yield json.loads(value)
+
+
+class SocketReader(Listener):
+    """Follows the WebSocket."""
+
+    name = "WebSocket"
+
+    def hear(self) -> Iterator[Event]:
+        address = f"{self.url.replace('http', 'ws', 1)}/ws/jobs"
+        with connect(address, open_timeout=REQUEST_SECONDS, close_timeout=1) as socket:
+            hello = {"type": "authenticate", "token": self.token, "after": self.seq}
+            socket.send(json.dumps(hello))
+            for text in socket:
+                message = json.loads(text)
+                if message["type"] == "event":
+                    yield message["event"]
+
+
+class Listeners:
+    """One of each way, for one user."""
+
+    def __init__(self, stack: ChaosStack, user_id: str) -> None:
+        url = f"http://127.0.0.1:{stack.env['LIVE_PORT']}"
+        token = stack.token(user_id)
+        self._stack = stack
+        self._user_id = user_id
+        self._all = [way(url, token) for way in (Poller, StreamReader, SocketReader)]
+
+    def __enter__(self) -> Self:
+        for listener in self._all:
+            listener.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for listener in self._all:
+            listener.stop()
+
+    def complaints(self) -> list[str]:
+        """Who missed or doubled an event, or has not come as far as the log, with its hash."""
+        seq, digest = self._head()
+        end = time.monotonic() + CATCH_UP_SECONDS
+        while time.monotonic() < end and any(each.seq < seq for each in self._all):
+            time.sleep(AGAIN_SECONDS)
+        wrong = [text for each in self._all for text in each.wrong]
+        return wrong + [
+            f"{each.name}: heard {each.seq} events of {seq}, {each.hash[:8]} is not {digest[:8]}"
+            for each in self._all
+            if (each.seq, each.hash) != (seq, digest)
+        ]
+
+    def _head(self) -> tuple[int, str]:
+        with self._stack.database() as database:
+            row = database.execute(HEAD, [self._user_id]).fetchone()
+        return (row[0], row[1]) if row else (0, NO_HASH)
