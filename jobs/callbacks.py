@@ -105,6 +105,7 @@ def _report(callback: Callback) -> dict[str, Any]:
             attempt_id=callback.attempt_id,
             call_id=callback.call_id,
             progress=callback.progress,
+            stage=callback.stage,
         )
     return {}
 

@@ -158,6 +158,12 @@ class Attempt(models.Model):
     )
     call_id = models.CharField(max_length=255, null=True, blank=True)
     progress = models.FloatField(default=0.0)
+    progress_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its call last told something new."
+    )
+    stage = models.CharField(
+        max_length=20, null=True, blank=True, help_text="What its call was doing then."
+    )
     outcome = models.JSONField(null=True, blank=True)
     result = models.JSONField(null=True, blank=True, help_text="The job's output, as collected.")
     used_credits = models.IntegerField(

@@ -1,9 +1,11 @@
 """What clients see of their jobs."""
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -15,13 +17,17 @@ from gpu_tasks.runtime.contract import GpuClass
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import sql, status
 from jobs.capacity import class_limit
+from jobs.durations import History, Run, Running
 from jobs.features.registry import feature_of, features
 from jobs.models import Attempt, Job, UserEvent
-from jobs.states import IN_POOL, OPEN, JobStatus
+from jobs.states import IN_POOL, OPEN, JobStatus, ShownStatus
 from media import results
 from media.storage import object_storage
 
 RECENT_JOBS = 100
+HISTORY_SECONDS = 10
+"""How long a process goes by what it has read of a feature's last jobs."""
+Share = Literal["p50", "p90"]
 MAX_RETRIES_SHOWN = 20
 """Of one job, in an answer."""
 
@@ -31,19 +37,28 @@ MAX_JOBS_WITH_ID = 200
 
 @dataclass(frozen=True)
 class DurationStatistics:
-    """Seconds that the last jobs of a feature took; None if there were none."""
+    """Seconds that the last jobs of a feature took from request to result; None without any."""
 
     p50: float | None
     p90: float | None
-    run_p50: float | None
-    """Without waiting: from when a machine began to the end."""
 
 
 def duration_statistics(feature: str) -> DurationStatistics:
     """Of the last `RECENT_JOBS` completed jobs of a feature."""
-    ((whole, run),) = sql.run("recent_seconds", type=feature, limit=RECENT_JOBS)
-    p50, p90 = whole or (None, None)
-    return DurationStatistics(p50, p90, run)
+    ((seconds,),) = sql.run("recent_seconds", type=feature, limit=RECENT_JOBS)
+    return DurationStatistics(*(seconds or (None, None)))
+
+
+def history_of(feature: str) -> History:
+    """How the last `RECENT_JOBS` completed jobs of a feature ran, as of a few seconds ago."""
+    return _history(feature, time.monotonic() // HISTORY_SECONDS)
+
+
+@lru_cache(maxsize=64)
+def _history(feature: str, _while: float) -> History:
+    rows = sql.run("recent_runs", type=feature, limit=RECENT_JOBS)
+    runs = [Run(seconds, price, tuple(tenths)) for seconds, price, tenths in rows]
+    return History(runs, feature_of(feature).expected_seconds)
 
 
 def jobs_of(user_id: UUID) -> QuerySet[Job]:
@@ -140,16 +155,26 @@ def estimated_start(job: Job) -> datetime | None:
     if position is None:
         return None
     room = max(1, class_limit(GpuClass(job.gpu_class)))
-    return timezone.now() + timedelta(seconds=_usual_seconds(job) * position / room)
+    seconds = history_of(job.type).usual_seconds * position / room
+    return timezone.now() + timedelta(seconds=seconds)
 
 
-def estimated_end(job: Job) -> datetime | None:
-    """When it may end; None while it does not run."""
-    return status.estimated_end(job, lambda: _usual_seconds(job))
-
-
-def _usual_seconds(job: Job) -> float:
-    return duration_statistics(job.type).run_p50 or feature_of(job.type).expected_seconds
+def estimated_end(job: Job, *, share: Share) -> datetime | None:
+    """When this share of such jobs has ended; None while it does not run, or where too few took
+    so long to say. Never in the past.
+    """
+    begun = status.started_at(job) if status.shown(job) == ShownStatus.PROCESSING else None
+    if begun is None or job.attempt is None:
+        return None
+    now = timezone.now()
+    running = Running(
+        seconds=(now - begun).total_seconds(),
+        credits=job.credits_cost,
+        progress=job.progress,
+        told_seconds=((job.attempt.progress_at or now) - begun).total_seconds(),
+    )
+    seconds = getattr(history_of(job.type).foresee(running), share)
+    return None if seconds is None else begun + timedelta(seconds=seconds)
 
 
 def output_of(job: Job) -> dict[str, Any] | None:

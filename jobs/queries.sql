@@ -352,6 +352,40 @@ SET publish_count = CASE
 FROM mine WHERE job_attempts.id = mine.attempt_id
 RETURNING job_attempts.id
 
+-- name: report_progress
+-- What a call tells while it runs, if it is new. With its first word it has come to a machine, and
+-- its lease begins; after that it is heard only so often. It locks as `report` does.
+WITH reporting AS (
+    SELECT a.id, a.job_id, j.user_id, j.type, j.credits_cost, a.started_at IS NULL AS begins,
+           coalesce(a.started_at, statement_timestamp()) AS started_at,
+           greatest(a.progress, %(progress)s) AS progress,
+           coalesce(%(stage)s::text, a.stage) AS stage
+    FROM jobs j JOIN job_attempts a ON {current}
+    WHERE a.id = %(attempt_id)s AND a.state IN {MAY_RUN}
+      AND coalesce(a.call_id, %(call_id)s) = %(call_id)s AND a.stop_requested_at IS NULL
+      AND (a.started_at IS NULL OR (
+          (a.progress < %(progress)s OR (a.progress = %(progress)s
+              AND a.stage IS DISTINCT FROM coalesce(%(stage)s::text, a.stage)))
+          AND coalesce(a.progress_at <= statement_timestamp() - %(every)s, true)))
+    FOR NO KEY UPDATE OF j, a
+),
+attempt AS (
+    UPDATE job_attempts
+    SET progress = reporting.progress, stage = reporting.stage, started_at = reporting.started_at,
+        progress_at = statement_timestamp(),
+        lease_expires_at = CASE
+            WHEN begins AND state = {RUNNING} THEN statement_timestamp()
+                + make_interval(secs => (%(leases)s::jsonb ->> reporting.type)::float)
+            ELSE lease_expires_at END
+    FROM reporting WHERE job_attempts.id = reporting.id
+),
+job AS (
+    UPDATE jobs SET progress = reporting.progress
+    FROM reporting WHERE jobs.id = reporting.job_id AND jobs.progress < reporting.progress
+)
+SELECT job_id, user_id, type, progress, stage, credits_cost, started_at, statement_timestamp()
+FROM reporting
+
 -- name: report
 -- How a call ended. It locks as `mine` does, and only the attempt of this call while it is not to be
 -- stopped. Written out for its speed: it runs once for every call.
@@ -455,15 +489,24 @@ WHERE status IN {ENDED} AND ends IS DISTINCT FROM 'job.' || status
 -- # Statistics
 
 -- name: recent_seconds
--- How long the last completed jobs of a feature took: in all, and since a machine began.
-SELECT percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY whole),
-       percentile_cont(0.5) WITHIN GROUP (ORDER BY run) FROM (
-    SELECT extract(epoch FROM j.completed_at - j.created_at)::float AS whole,
-           extract(epoch FROM j.completed_at - coalesce(a.started_at, j.started_at))::float AS run
+-- How long the last completed jobs of a feature took in all.
+SELECT percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY seconds) FROM (
+    SELECT extract(epoch FROM completed_at - created_at)::float AS seconds
+    FROM jobs WHERE type = %(type)s AND status = {COMPLETED}
+    ORDER BY created_at DESC LIMIT %(limit)s
+) AS recent
+
+-- name: recent_runs
+-- How they ran since a machine began: seconds, price, and when each tenth of the work was done.
+SELECT seconds, credits_cost,
+       ARRAY(SELECT value::float FROM jsonb_array_elements_text(tenths) AS tenth (value)) FROM (
+    SELECT extract(epoch FROM j.completed_at - coalesce(a.started_at, j.started_at))::float
+               AS seconds,
+           j.credits_cost, a.outcome -> 'tenths' AS tenths
     FROM jobs j LEFT JOIN job_attempts a ON a.id = j.attempt_id
     WHERE j.type = %(type)s AND j.status = {COMPLETED}
     ORDER BY j.created_at DESC LIMIT %(limit)s
-) AS recent
+) AS recent WHERE seconds > 0
 
 
 -- # The ledger audit: what breaks a rule, and how (what the rules mean: jobs/ledger_audit.py)

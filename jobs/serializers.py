@@ -9,13 +9,16 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 
 from gpu_tasks.runtime.errors import ErrorCode
+from gpu_tasks.runtime.stages import Stage
 from jobs import queries
 from jobs.features.base import Feature
 from jobs.features.registry import features
 from jobs.models import Job
 from jobs.states import ShownStatus
-from jobs.status import having, restarted, shown, started_at
+from jobs.status import having, restarted, shown, stage, started_at
 from jobs.submission import MAX_BATCH
+
+STAGES = [(one.value, one.value) for one in Stage]
 
 
 class TypeField(serializers.ChoiceField):
@@ -38,6 +41,7 @@ SUMMARY_FIELDS: tuple[str, ...] = (
     "type",
     "status",
     "progress",
+    "stage",
     "attempt",
     "restarted",
     "project_id",
@@ -146,6 +150,7 @@ class JobSummarySerializer(serializers.ModelSerializer[Job]):
     progress = serializers.FloatField(
         help_text="Share done, 0 to 1; it falls only with a new `attempt`, which begins again."
     )
+    stage = serializers.SerializerMethodField()
     attempt = serializers.SerializerMethodField()
     restarted = serializers.SerializerMethodField()
     started_at = serializers.SerializerMethodField()
@@ -164,6 +169,11 @@ class JobSummarySerializer(serializers.ModelSerializer[Job]):
     def get_status(self, job: Job) -> str:
         """`pending` until it is let in, `queued` until a machine works on it."""
         return shown(job)
+
+    @extend_schema_field(serializers.ChoiceField(choices=STAGES, allow_null=True))
+    def get_stage(self, job: Job) -> str | None:
+        """What its machine is doing; null while that is not known."""
+        return stage(job)
 
     def get_attempt(self, job: Job) -> int | None:
         """The number of the present attempt, from 1; null before the first."""
@@ -193,6 +203,7 @@ class JobSerializer(JobSummarySerializer):
     queue_position = serializers.SerializerMethodField()
     estimated_start_at = serializers.SerializerMethodField()
     estimated_end_at = serializers.SerializerMethodField()
+    estimated_end_p90_at = serializers.SerializerMethodField()
     input_params = serializers.SerializerMethodField()
     output_data = serializers.SerializerMethodField()
 
@@ -202,6 +213,7 @@ class JobSerializer(JobSummarySerializer):
             "queue_position",
             "estimated_start_at",
             "estimated_end_at",
+            "estimated_end_p90_at",
             "input_params",
             "output_data",
         )
@@ -216,8 +228,15 @@ class JobSerializer(JobSummarySerializer):
         return queries.estimated_start(job)
 
     def get_estimated_end_at(self, job: Job) -> datetime | None:
-        """When it may be done, by its progress and the last jobs; null but while it runs."""
-        return queries.estimated_end(job)
+        """When it is done as likely as not, by its progress and what such jobs took.
+
+        Null but while it runs.
+        """
+        return queries.estimated_end(job, share="p50")
+
+    def get_estimated_end_p90_at(self, job: Job) -> datetime | None:
+        """When nine in ten of such jobs are done; null also where too few took so long to say."""
+        return queries.estimated_end(job, share="p90")
 
     @extend_schema_field({"type": ["object", "null"], "additionalProperties": True})
     def get_input_params(self, job: Job) -> Any:

@@ -4,17 +4,13 @@ The stored status is `processing` from the first claim on, when no call runs yet
 filtered by the shown status, too.
 """
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Q
-from django.utils import timezone
 
 from jobs.models import Attempt, Job
 from jobs.states import IN_POOL, JobStatus, ShownStatus
 
-OWN_PACE_FROM = 0.1
-"""The progress from which on a job's own pace says more than how long others took."""
 BY_STAFF = "It was started again by our staff."
 HANDED_BACK = "Its worker was stopped; another takes it over."
 
@@ -59,6 +55,11 @@ def started_at(job: Job) -> datetime | None:
     return begun or job.started_at
 
 
+def stage(job: Job) -> str | None:
+    """What its call says it is doing; None while it does not run."""
+    return job.attempt.stage if job.attempt and shown(job) == ShownStatus.PROCESSING else None
+
+
 def restarted(job: Job, reason: str | None) -> str | None:
     """Why the work begins again, in a sentence; ``reason`` is why the attempt before it ended."""
     attempt = job.attempt
@@ -67,19 +68,3 @@ def restarted(job: Job, reason: str | None) -> str | None:
     if shown(job) == ShownStatus.QUEUED and attempt.progress > 0:
         return HANDED_BACK
     return f"{reason or BY_STAFF} This is attempt {attempt.number}." if attempt.number > 1 else None
-
-
-def estimated_end(job: Job, usual_seconds: Callable[[], float]) -> datetime | None:
-    """When it may end, by its own pace or by what such jobs take; None while it does not run.
-
-    Never in the past: a job that takes longer than expected may end now.
-    """
-    begun = started_at(job) if shown(job) == ShownStatus.PROCESSING else None
-    if begun is None:
-        return None
-    now = timezone.now()
-    if job.progress >= OWN_PACE_FROM:
-        whole = (now - begun) / job.progress
-    else:
-        whole = timedelta(seconds=usual_seconds())
-    return max(now, begun + whole)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from functools import cache
 
 import redis
@@ -15,16 +16,36 @@ TIMEOUT_SECONDS = 0.1
 SIGNAL_EVERY_SECONDS = 0.02
 """Shortest time between two signals: the round that one began has not ended sooner."""
 
+AWAY_SECONDS = 1.0
+"""After a failure, how long nothing more is tried."""
+
 _last_signal = 0.0
 
 
+class _Client:
+    """Redis, left alone for a while after it has failed."""
+
+    def __init__(self) -> None:
+        self._redis = redis.Redis.from_url(
+            settings.REDIS_URL,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+        )
+        self._away_until = 0.0
+
+    def tell(self, what: Callable[[redis.Redis], object]) -> None:
+        if time.monotonic() < self._away_until:
+            return
+        try:
+            what(self._redis)
+        except redis.RedisError as exc:
+            self._away_until = time.monotonic() + AWAY_SECONDS
+            logger.warning("Redis was not told: %s", type(exc).__name__)
+
+
 @cache
-def _client() -> redis.Redis:
-    return redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=TIMEOUT_SECONDS,
-        socket_connect_timeout=TIMEOUT_SECONDS,
-    )
+def _client() -> _Client:
+    return _Client()
 
 
 def wake_on_commit() -> None:
@@ -37,21 +58,19 @@ def _send_signal() -> None:
     if time.monotonic() - _last_signal < SIGNAL_EVERY_SECONDS:
         return
     _last_signal = time.monotonic()
-    try:
-        with _client().pipeline(transaction=False) as pipeline:
-            pipeline.lpush(KEY, 1)
-            pipeline.ltrim(KEY, 0, 0)
-            pipeline.execute()
-    except redis.RedisError as exc:
-        logger.warning("orchestrator not woken: %s", type(exc).__name__)
+    _client().tell(_wake)
+
+
+def _wake(client: redis.Redis) -> None:
+    with client.pipeline(transaction=False) as pipeline:
+        pipeline.lpush(KEY, 1)
+        pipeline.ltrim(KEY, 0, 0)
+        pipeline.execute()
 
 
 def announce(channel: str, message: str) -> None:
     """Publish to whoever listens at this moment; a message may be lost."""
-    try:
-        _client().publish(channel, message)
-    except redis.RedisError as exc:
-        logger.warning("nothing announced on %s: %s", channel, type(exc).__name__)
+    _client().tell(lambda client: client.publish(channel, message))
 
 
 class WakeSignal:

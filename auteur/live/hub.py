@@ -18,10 +18,10 @@ from auteur.api.problems import DATABASE_OUTAGES
 from auteur.live.messages import Entry, Progress, progress_of
 from auteur.live.threads import Threads
 from jobs.events import log
+from jobs.progress import PROGRESS_CHANNEL
 
 logger = logging.getLogger(__name__)
 
-PROGRESS_CHANNEL = "auteur:progress"
 LOOK_SECONDS = 0.5
 """Longest time until the log is looked at when nobody wakes us."""
 PROGRESS_SECONDS = 0.5

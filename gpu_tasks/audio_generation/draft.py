@@ -17,6 +17,7 @@ from gpu_tasks.audio_generation.prompt import understood
 from gpu_tasks.audio_generation.synthesis import Random, slow
 from gpu_tasks.audio_generation.wav import Floats
 from gpu_tasks.runtime.engine import Engine, Workspace
+from gpu_tasks.runtime.stages import Stage
 
 NEUTRAL = {"pad": 0.0}
 """What is played where nothing was understood."""
@@ -36,6 +37,7 @@ class DraftEngine(Engine):
 
     def run(self, payload: AudioGenerationPayload, workspace: Workspace) -> AudioGenerationResult:
         """Write the sound; the result names the layers that were understood."""
+        workspace.enter(Stage.GENERATING)
         layers = understood(payload.prompt)
         seeds = (payload.seed, zlib.crc32(payload.prompt.encode()))
         sound = _composed(layers or NEUTRAL, seeds, payload.duration_sec, workspace)

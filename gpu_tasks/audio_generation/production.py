@@ -22,6 +22,7 @@ from gpu_tasks.audio_generation.mastering import faded, mastered
 from gpu_tasks.audio_generation.wav import Floats
 from gpu_tasks.runtime import diffusion
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
+from gpu_tasks.runtime.stages import Stage
 
 STEPS = 100
 GUIDANCE = 7.0
@@ -53,6 +54,7 @@ class ProductionEngine(Engine):
         # The text encoder would silently drop what is too long for it.
         tokenizer = self._pipeline.tokenizer
         diffusion.check_length(tokenizer, payload.prompt, tokenizer.model_max_length)
+        workspace.enter(Stage.GENERATING)
         workspace.progress(0.0)
         samples = payload.duration_sec * RATE
         sound = self._generate(payload, samples, workspace)

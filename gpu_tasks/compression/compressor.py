@@ -25,6 +25,7 @@ from gpu_tasks.compression.source import MediaInfo
 from gpu_tasks.mediakit import audio, ffmpeg, film
 from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.stages import Stage
 
 TRIES = 5
 """For a size: each next one asks for less, by as much as the last was too large."""
@@ -54,6 +55,7 @@ class Compressor(Engine):
 
     def run(self, payload: CompressionPayload, workspace: Workspace) -> CompressionResult:
         """Write the smaller file; the result compares it with the source."""
+        workspace.enter(Stage.ENCODING)
         found = source.probe(
             workspace.input("media"), pictures=payload.result.content_type == VIDEO
         )

@@ -5,6 +5,7 @@ from gpu_tasks.image_generation.contract import ImageGenerationPayload, ImageGen
 from gpu_tasks.mediakit.scenes.scene import Scene
 from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.prompts import cleaned
+from gpu_tasks.runtime.stages import Stage
 
 
 class DraftEngine(Engine):
@@ -14,6 +15,7 @@ class DraftEngine(Engine):
 
     def run(self, payload: ImageGenerationPayload, workspace: Workspace) -> ImageGenerationResult:
         """Write the pictures, each a scene of its own seed."""
+        workspace.enter(Stage.GENERATING)
         prompt = cleaned(payload.prompt)
         understood: list[str] = []
         for index, seed in enumerate(payload.seeds):

@@ -19,6 +19,7 @@ from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.runtime import diffusion
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.prompts import cleaned
+from gpu_tasks.runtime.stages import Stage
 
 STEPS = 8
 """The noise levels that the model was distilled for; diffusers before 0.39 counted one more."""
@@ -55,6 +56,7 @@ class ProductionEngine(Engine):
         """Write the pictures; the prompt is read once for all."""
         prompt = cleaned(payload.prompt)
         diffusion.check_length(self._pipeline.tokenizer, prompt, MAX_TOKENS - TEMPLATE_TOKENS)
+        workspace.enter(Stage.GENERATING)
         workspace.progress(0.0)
         with diffusion.at_work(self._pipeline):
             read, _ = self._pipeline.encode_prompt(prompt, do_classifier_free_guidance=False)

@@ -25,6 +25,7 @@ from gpu_tasks.mediakit.film import FALLBACK_RATE, Film, FilmWriter, Frame, prob
 from gpu_tasks.mediakit.loudness import lifted
 from gpu_tasks.runtime.engine import Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.stages import Stage
 
 READ_SHARE = 0.4
 """Of the progress, for reading the film and following its face."""
@@ -69,6 +70,7 @@ class Footage:
 
     def write(self, frames: Iterable[Frame], workspace: Workspace, begun: float) -> LipSyncResult:
         """Write the result, with the recording as its sound; ``begun`` is the share done before."""
+        workspace.enter(Stage.GENERATING)
         with FilmWriter(
             workspace.output("result"),
             width=self.film.width,
@@ -101,6 +103,7 @@ def read(workspace: Workspace) -> Footage:
     Raises ``EngineError`` INPUT_INVALID for a recording too long or too short, and for a film
     without a face.
     """
+    workspace.enter(Stage.READING)
     sound = _recording(workspace.input("audio"))
     film = probe(workspace.input("video"))
     film = replace(film, frame_rate=rate_of(film.frame_rate))

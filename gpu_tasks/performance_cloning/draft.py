@@ -25,6 +25,7 @@ from gpu_tasks.performance_cloning.performance import (
     write,
 )
 from gpu_tasks.runtime.engine import Engine, Workspace
+from gpu_tasks.runtime.stages import Stage
 
 WATCH_SHARE = 0.4
 """Of the progress, for watching the driving film."""
@@ -54,6 +55,7 @@ class DraftEngine(Engine):
         seen again.
         """
         del payload
+        workspace.enter(Stage.READING)
         still = portrait(workspace.input("source"))
         film = driving_film(workspace.input("driving"))
         watched = [

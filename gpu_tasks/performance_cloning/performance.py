@@ -21,6 +21,7 @@ from gpu_tasks.performance_cloning.contract import (
 )
 from gpu_tasks.runtime.engine import Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.stages import Stage
 
 STEADY_RATE = Fraction(24)
 """Of the result, for films of more frames per second than that may have."""
@@ -113,6 +114,7 @@ def write(
     ``seen`` says of each frame of that whether it shows the face; ``begun`` is the share of the
     work done before.
     """
+    workspace.enter(Stage.GENERATING)
     width, height = size
     with FilmWriter(
         workspace.output("result"),

@@ -26,6 +26,7 @@ from gpu_tasks.performance_cloning.performance import (
 from gpu_tasks.performance_cloning.skeleton import Keypoints, drawn, laid_over
 from gpu_tasks.performance_cloning.wan import Effort, Wan
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
+from gpu_tasks.runtime.stages import Stage
 
 BATCH = 16
 """Frames whose people are looked for at once."""
@@ -62,6 +63,7 @@ class ProductionEngine(Engine):
         self, payload: PerformanceCloningPayload, workspace: Workspace
     ) -> PerformanceCloningResult:
         """Write the film; where the driving face is not seen, the last that was seen counts."""
+        workspace.enter(Stage.READING)
         still = portrait(workspace.input("source"))
         film = driving_film(workspace.input("driving"))
         watched = self._watch(film, workspace.progress_within(0.0, WATCH_SHARE))

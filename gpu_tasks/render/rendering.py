@@ -22,6 +22,7 @@ from gpu_tasks.render.joining import Progress
 from gpu_tasks.render.sources import SourceInfo, probe, torn, unreadable
 from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.errors import AuteurError, EngineError, ErrorCode, StoppedError
+from gpu_tasks.runtime.stages import Stage
 
 logger = logging.getLogger(__name__)
 
@@ -136,8 +137,10 @@ class Rendering:
         """Make the film; raises INPUT_INVALID where nothing would be in it."""
         if not self.plan.segments:
             raise EngineError(ErrorCode.INPUT_INVALID, "No clip of the timeline is heard.")
+        self.workspace.enter(Stage.READING)
         self.infos = [self._probe(index) for index in range(len(self.payload.sources))]
         self._refuse_torn()
+        self.workspace.enter(Stage.ENCODING)
         encoded = self._make()
         self._join(encoded)
         sized = bool(self.plan.pictures)

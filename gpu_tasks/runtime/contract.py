@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -99,6 +99,10 @@ class Failure(PlainModel):
     message: str = Field(max_length=MAX_MESSAGE_LENGTH)
 
 
+MAX_TENTHS = 9
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class Outcome(PlainModel):
     """How a call ended: exactly one of ``result`` and ``error``."""
 
@@ -112,6 +116,11 @@ class Outcome(PlainModel):
         default=0.0, ge=0, description="Loading the engine; 0 where it was loaded already."
     )
     seconds: float = Field(default=0.0, ge=0, description="Running the engine, files included.")
+    tenths: tuple[Seconds, ...] = Field(
+        default=(),
+        max_length=MAX_TENTHS,
+        description="From `started_at` until each tenth of the progress was done; not the last.",
+    )
 
     @classmethod
     def failed(cls, code: ErrorCode) -> Self:

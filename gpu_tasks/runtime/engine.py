@@ -12,6 +12,7 @@ from typing import Any, Self
 import gpu_tasks
 from gpu_tasks.runtime import weights
 from gpu_tasks.runtime.contract import Contract, EngineInfo, PlainModel
+from gpu_tasks.runtime.stages import Stage
 
 SHARED = ("runtime", "mediakit")
 """The folders of `gpu_tasks` that are no functions."""
@@ -32,6 +33,8 @@ class Workspace:
     """
     keep: Callable[[str, int], None] = lambda _name, _index: None
     """Put an output of a tuple to its place now, so that it outlives this call's failure."""
+    enter: Callable[[Stage], None] = lambda _stage: None
+    """Say what the work is from now on; raises as ``progress``."""
 
     def input(self, name: str, index: int = 0) -> Path:
         """Where the payload's input field ``name`` was downloaded to."""

@@ -22,6 +22,7 @@ from gpu_tasks.runtime.contract import (
 from gpu_tasks.runtime.engine import Engine, Host, Workspace, contracts, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.runtime.sandbox import Limit, SandboxExceededError
+from gpu_tasks.runtime.stages import Stage
 
 MEMORY_BYTES = 4 * 1024**3
 """Of address space, for an engine and for each FFmpeg that it starts."""
@@ -84,6 +85,8 @@ class IsolatedEngine(Engine):
             if isinstance(said, list):
                 name, index = said
                 workspace.keep(str(name), int(index))
+            elif isinstance(said, str):
+                workspace.enter(Stage(said))
             else:
                 share = float(said)
                 workspace.progress(share)
@@ -154,7 +157,10 @@ def run(
     """Run one call in the present folder, whose inputs are there."""
     known = contracts()[function].payload.model_validate(payload)
     workspace = Workspace(
-        root=Path.cwd(), progress=tell, keep=lambda name, index: tell([name, index])
+        root=Path.cwd(),
+        progress=tell,
+        keep=lambda name, index: tell([name, index]),
+        enter=tell,
     )
     return _load(function, engine, model_dir).run(known, workspace).model_dump(mode="json")
 

@@ -12,6 +12,7 @@ from gpu_tasks.runtime.contract import Contract, GpuClass, Outcome, Payload
 from gpu_tasks.runtime.engine import Host
 from gpu_tasks.runtime.errors import ErrorCode, StoppedError
 from gpu_tasks.runtime.loading import Engines, Loaded
+from gpu_tasks.runtime.stages import Stage
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,8 @@ def _outcome(
     contract: Contract, engine: str, payload: Payload, model_dir: Path, reporter: Reporter
 ) -> Outcome:
     try:
-        reporter.progress(0.0)  # who is not wanted any more need not load anything
+        # Who is not wanted any more need not load anything.
+        reporter.progress(0.0, Stage.LOADING)
         loaded = _load(contract, engine, model_dir)
         return runner.run(
             engine=loaded.engine,

@@ -13,6 +13,7 @@ import requests
 from gpu_tasks.runtime.callback import OutputGrant
 from gpu_tasks.runtime.contract import (
     MAX_MESSAGE_LENGTH,
+    MAX_TENTHS,
     Failure,
     InputFile,
     Outcome,
@@ -21,12 +22,14 @@ from gpu_tasks.runtime.contract import (
 )
 from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
+from gpu_tasks.runtime.stages import Stage
 
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1024 * 1024
 TIMEOUT_SECONDS = (10, 60)
 PlaceFor = Callable[[OutputFile, int], OutputGrant]
+Tell = Callable[[float, Stage], None]
 OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 """What errors of CUDA and its libraries say when a GPU has no memory left."""
 
@@ -35,7 +38,7 @@ def run(
     *,
     engine: Engine,
     payload: Payload,
-    progress: Callable[[float], None],
+    progress: Tell,
     place_for: PlaceFor,
     load_seconds: float = 0.0,
 ) -> Outcome:
@@ -46,21 +49,27 @@ def run(
     """
     started = time.monotonic()
     started_at = datetime.now(UTC) - timedelta(seconds=load_seconds)
+    telling = _Telling(progress, since=started - load_seconds)
 
     def outcome(**how: object) -> Outcome:
         measured = {
             "started_at": started_at,
             "load_seconds": load_seconds,
             "seconds": time.monotonic() - started,
+            "tenths": telling.tenths[:MAX_TENTHS],
         }
         return Outcome.model_validate({"engine": engine.info, **measured, **how})
 
     try:
         with tempfile.TemporaryDirectory(prefix="auteur-") as root:
             outputs = _Outputs(payload, Path(root), place_for)
-            workspace = Workspace(root=Path(root), progress=progress, keep=outputs.put)
+            workspace = Workspace(
+                root=Path(root), progress=telling.progress, keep=outputs.put, enter=telling.enter
+            )
             _fetch_inputs(payload, workspace)
+            telling.enter(Stage.RUNNING)
             result = engine.run(payload, workspace)
+            telling.enter(Stage.UPLOADING)
             outputs.put_all()
         return outcome(result=result.model_dump(mode="json"))
     except StoppedError:
@@ -71,6 +80,27 @@ def run(
         _log(payload, exc)
         known = EngineError(code_of(exc))
         return outcome(error=Failure(code=known.code, message=known.message))
+
+
+class _Telling:
+    """Tells how far a call is and what it is doing, and keeps when each tenth was done."""
+
+    def __init__(self, tell: Tell, since: float) -> None:
+        self._tell = tell
+        self._since = since
+        self._stage = Stage.FETCHING
+        self._share = 0.0
+        self.tenths: list[float] = []
+
+    def progress(self, share: float) -> None:
+        self._share = share
+        while (len(self.tenths) + 1) / 10 <= min(share, MAX_TENTHS / 10):
+            self.tenths.append(round(time.monotonic() - self._since, 3))
+        self._tell(share, self._stage)
+
+    def enter(self, stage: Stage) -> None:
+        self._stage = stage
+        self.progress(self._share)
 
 
 def _log(payload: Payload, exc: Exception) -> None:

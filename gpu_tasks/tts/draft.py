@@ -10,6 +10,7 @@ import numpy as np
 from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.stages import Stage
 from gpu_tasks.tts import planning, sound
 from gpu_tasks.tts.contract import SAMPLE_RATE, TtsPayload, TtsResult
 from gpu_tasks.tts.sound import Wave
@@ -46,6 +47,7 @@ class DraftEngine(Engine):
     def run(self, payload: TtsPayload, workspace: Workspace) -> TtsResult:
         """Write the WAV file."""
         text = cleaned(payload.text)
+        workspace.enter(Stage.GENERATING)
         pitch = pitch_of(speech_of(workspace.input("voice"))) if payload.voice else None
         parts: list[Wave] = []
         read = 0

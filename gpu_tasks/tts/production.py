@@ -11,6 +11,7 @@ from transformers import WhisperForConditionalGeneration, WhisperProcessor
 from gpu_tasks.mediakit.audio import RATE, Samples
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.stages import Stage
 from gpu_tasks.tts import planning, sound
 from gpu_tasks.tts.contract import MODELS, SAMPLE_RATE, TtsPayload, TtsResult
 from gpu_tasks.tts.f5 import Speaker
@@ -78,6 +79,7 @@ class ProductionEngine(Engine):
         """Write the WAV file."""
         text = cleaned(payload.text)
         sample = self._sample(payload, workspace)
+        workspace.enter(Stage.GENERATING)
         workspace.progress(LISTENING_SHARE)
         plan = planning.plan_speech(sample.reference, text, payload.speed)
         whole = sound.levelled(
@@ -118,6 +120,7 @@ class ProductionEngine(Engine):
             with as_file(files("f5_tts").joinpath(STOCK_VOICE)) as path:
                 return _sample(speech_of(path, SAMPLE_RATE), planning.STOCK.text)
         speech = speech_of(workspace.input("voice"), SAMPLE_RATE)
+        workspace.enter(Stage.READING)
         workspace.progress(0.0)
         text = self._listener.text_of(resampled(speech, SAMPLE_RATE, RATE))
         if not any(map(str.isalnum, text)):

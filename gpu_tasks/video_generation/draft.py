@@ -3,6 +3,7 @@
 from gpu_tasks.mediakit.scenes.scene import Scene
 from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.prompts import cleaned
+from gpu_tasks.runtime.stages import Stage
 from gpu_tasks.video_generation import writing
 from gpu_tasks.video_generation.contract import (
     FRAME_RATE,
@@ -18,6 +19,7 @@ class DraftEngine(Engine):
 
     def run(self, payload: VideoGenerationPayload, workspace: Workspace) -> VideoGenerationResult:
         """Write the film, frame by frame."""
+        workspace.enter(Stage.GENERATING)
         workspace.progress(0.0)
         size = payload.resolution
         scene = Scene(

@@ -14,6 +14,7 @@ from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.runtime import diffusion
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.prompts import cleaned
+from gpu_tasks.runtime.stages import Stage
 from gpu_tasks.video_generation import writing
 from gpu_tasks.video_generation.contract import (
     MODELS,
@@ -65,6 +66,7 @@ class ProductionEngine(Engine):
         """Write the film, cut to its length."""
         prompt = cleaned(payload.prompt)
         diffusion.check_length(self._pipeline.tokenizer, prompt, MAX_TOKENS)
+        workspace.enter(Stage.GENERATING)
         workspace.progress(0.0)
         frames = self._frames(prompt, payload, workspace)
         return writing.write(payload, workspace, frames, begun=DENOISED_SHARE, understood=[])

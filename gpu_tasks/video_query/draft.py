@@ -9,6 +9,7 @@ from gpu_tasks.mediakit.faces.detection import detect
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.mediakit.speech.recognition import Recogniser
 from gpu_tasks.runtime.engine import Engine, Workspace
+from gpu_tasks.runtime.stages import Stage
 from gpu_tasks.video_query import reading
 from gpu_tasks.video_query.answers import SUMMARY, answer, understand
 from gpu_tasks.video_query.contract import (
@@ -35,6 +36,7 @@ class DraftEngine(Engine):
 
     def run(self, payload: VideoQueryPayload, workspace: Workspace) -> VideoQueryResult:
         """The answer; ``seed`` changes nothing, for nothing here is left to chance."""
+        workspace.enter(Stage.READING)
         question = understand(payload.question)
         topics = question.topics or SUMMARY
         reads = "text" in topics

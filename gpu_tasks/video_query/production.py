@@ -15,6 +15,7 @@ from transformers import (
 from gpu_tasks.mediakit import film
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.generation import watched_by
+from gpu_tasks.runtime.stages import Stage
 from gpu_tasks.video_query import replies
 from gpu_tasks.video_query.asking import prompt, transcript
 from gpu_tasks.video_query.contract import (
@@ -74,10 +75,12 @@ class ProductionEngine(Engine):
 
     def run(self, payload: VideoQueryPayload, workspace: Workspace) -> VideoQueryResult:
         """The answer; generation is greedy, so ``seed`` changes nothing."""
+        workspace.enter(Stage.READING)
         source = film.probe(workspace.input("video"), max_side=MAX_SIDE)
         found = stills(source, workspace.progress_within(0.0, LOOKING_SHARE))
         seconds = source.duration_seconds or len(found)
         inputs = self._inputs(found, seconds, payload.segments or (), payload.question)
+        workspace.enter(Stage.GENERATING)
         reply = self._reply(inputs, workspace.progress_within(LOOKING_SHARE, 1.0))
         answer, evidence = replies.read(reply, round(seconds * 1000))
         workspace.progress(1.0)

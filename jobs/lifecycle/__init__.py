@@ -8,6 +8,7 @@ is settled in the transaction that ends the job.
 
 from jobs.lifecycle.attempts import begin_attempt, begin_first_attempts, requeue_job
 from jobs.lifecycle.calls import (
+    PROGRESS_EVERY,
     SupersededProblem,
     call_lease,
     extend_calls,
@@ -21,6 +22,7 @@ from jobs.lifecycle.locking import JobFinishedProblem
 from jobs.lifecycle.steps import claim, finish, mark_errored, requeue
 
 __all__ = [
+    "PROGRESS_EVERY",
     "JobFinishedProblem",
     "SupersededProblem",
     "begin_attempt",

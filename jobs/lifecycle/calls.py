@@ -7,16 +7,15 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, F, Q, When
-from django.db.models.functions import Now
-
 from auteur.api.problems import NotFoundProblem, Problem
 from gpu_tasks.runtime.backends.base import CallState
 from gpu_tasks.runtime.contract import Outcome
+from gpu_tasks.runtime.stages import Stage
 from jobs import sql
 from jobs.features.base import Feature
 from jobs.features.registry import feature_of, features
-from jobs.models import Attempt, Job
+from jobs.models import Attempt
+from jobs.progress import Told, push_on_commit
 from jobs.states import MAY_RUN, OPEN, AttemptState, JobStatus
 from jobs.wake_signal import wake_on_commit
 
@@ -24,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 CALL_GRACE = timedelta(seconds=60)
 """What a call gets beyond its time limit, to start and to report."""
+PROGRESS_EVERY = timedelta(seconds=0.5)
+"""Shortest time between two reports of a call's progress that are stored and pushed."""
 MAX_DOUBLINGS = 4
 """How often the pause doubles before a call is polled again whose messages keep getting lost."""
 
@@ -71,7 +72,6 @@ def extend_calls(
     The lease of those that are ``waiting`` for a machine begins anew. ``now`` is what is known of
     all of them: they run, they do not (not yet, or no longer), or, with `UNDER_WAY`, neither.
     """
-    leases = {f.name: call_lease(f).total_seconds() for f in features().values()}
     sql.run(
         "extend_calls",
         attempt_ids=list(attempt_ids),
@@ -82,13 +82,17 @@ def extend_calls(
         doublings=MAX_DOUBLINGS,
         is_queued=now == CallState.QUEUED,
         is_running=now == CallState.RUNNING,
-        leases=json.dumps(leases if waiting else {}),
+        leases=_leases() if waiting else "{}",
     )
 
 
 def call_lease(feature: Feature) -> timedelta:
     """How long a call may run at most."""
     return timedelta(seconds=feature.contract.time_limit_seconds) + CALL_GRACE
+
+
+def _leases() -> str:
+    return json.dumps({one.name: call_lease(one).total_seconds() for one in features().values()})
 
 
 def writing_attempt(*, attempt_id: UUID, call_id: str) -> Attempt:
@@ -99,28 +103,27 @@ def writing_attempt(*, attempt_id: UUID, call_id: str) -> Attempt:
     return attempt
 
 
-def report_progress(*, attempt_id: UUID, call_id: str, progress: float) -> None:
-    """Store a running call's progress, unless it is lower than before.
+def report_progress(
+    *, attempt_id: UUID, call_id: str, progress: float, stage: Stage | None = None
+) -> None:
+    """Store what a running call tells and push it, if it is new; progress never goes back.
 
+    What comes sooner than `PROGRESS_EVERY` after the last is left to the next report.
     Raises ``NotFoundProblem``, ``SupersededProblem``.
     """
-    attempt = _reporting_attempt(attempt_id, call_id)
-    if attempt.started_at is None:
-        _record_start(attempt)
-    Attempt.objects.filter(pk=attempt_id, progress__lt=progress).update(progress=progress)
-    Job.objects.filter(
-        attempt_id=attempt_id, status=JobStatus.PROCESSING, progress__lt=progress
-    ).update(progress=progress)
-
-
-def _record_start(attempt: Attempt) -> None:
-    """The call has come to a machine: its lease begins now, however long it has waited."""
-    lease = Now() + call_lease(feature_of(attempt.job.type))
-    running = Q(state=AttemptState.RUNNING)
-    Attempt.objects.filter(pk=attempt.pk, state__in=MAY_RUN, started_at=None).update(
-        started_at=Now(),
-        lease_expires_at=Case(When(running, then=lease), default=F("lease_expires_at")),
+    told = sql.run(
+        "report_progress",
+        attempt_id=attempt_id,
+        call_id=call_id,
+        progress=progress,
+        stage=stage,
+        every=PROGRESS_EVERY,
+        leases=_leases(),
     )
+    if told:
+        push_on_commit(Told(*told[0]))
+    else:
+        _reporting_attempt(attempt_id, call_id)
 
 
 def report_outcome(*, attempt_id: UUID, call_id: str, outcome: Outcome) -> bool:

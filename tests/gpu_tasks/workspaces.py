@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gpu_tasks.runtime.engine import Workspace
+from gpu_tasks.runtime.stages import Stage
 
 
 def workspace(
@@ -13,6 +14,7 @@ def workspace(
     inputs: dict[str, Path | Sequence[Path]],
     outputs: Sequence[str],
     progress: Callable[[float], None] = lambda _share: None,
+    enter: Callable[[Stage], None] = lambda _stage: None,
 ) -> Workspace:
     """A workspace that holds copies of the inputs and room for the outputs."""
     for name, files in inputs.items():
@@ -22,4 +24,4 @@ def workspace(
             shutil.copy(file, folder)
     for name in outputs:
         (root / "out" / name).mkdir(parents=True)
-    return Workspace(root=root, progress=progress)
+    return Workspace(root=root, progress=progress, enter=enter)

@@ -1,10 +1,10 @@
-"""What every test about jobs leaves behind: nothing that beats."""
+"""What every test about jobs leaves behind: nothing that beats or is known."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from jobs import heartbeat
+from jobs import heartbeat, queries
 
 
 @pytest.fixture(autouse=True)
@@ -12,3 +12,9 @@ def no_heartbeat_is_left(db: None) -> Iterator[None]:
     """End the heartbeat that a step may have started in this process."""
     yield
     heartbeat.retire()
+
+
+@pytest.fixture(autouse=True)
+def no_history_is_known() -> None:
+    """Let what other tests' jobs took be forgotten."""
+    queries._history.cache_clear()

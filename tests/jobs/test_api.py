@@ -25,6 +25,7 @@ def test_a_pending_job_shows_its_place_in_the_queue(api, make_job):
         "type": "transcription",
         "status": "pending",
         "progress": 0.0,
+        "stage": None,
         "attempt": None,
         "restarted": None,
         "project_id": None,
@@ -38,6 +39,7 @@ def test_a_pending_job_shows_its_place_in_the_queue(api, make_job):
         "completed_at": None,
         "queue_position": 1,
         "estimated_end_at": None,
+        "estimated_end_p90_at": None,
         "input_params": first.input_params,
         "output_data": None,
     }

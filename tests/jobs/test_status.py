@@ -53,6 +53,7 @@ def dispatched(make_job: Callable[..., Job]) -> Attempt:
 
 def report(attempt: Attempt, progress: float) -> None:
     lifecycle.report_progress(attempt_id=attempt.pk, call_id="call-1", progress=progress)
+    Attempt.objects.update(progress_at=timezone.now() - lifecycle.PROGRESS_EVERY)
 
 
 def lose(attempt: Attempt) -> Attempt:

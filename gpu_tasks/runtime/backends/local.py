@@ -8,7 +8,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
@@ -33,6 +33,7 @@ from gpu_tasks.runtime.engine import Host, contracts
 from gpu_tasks.runtime.errors import ErrorCode, StoppedError
 from gpu_tasks.runtime.isolated import IsolatedEngine
 from gpu_tasks.runtime.loading import Engines, Loaded
+from gpu_tasks.runtime.stages import Stage
 
 logger = logging.getLogger(__name__)
 
@@ -177,12 +178,13 @@ def _run(row: LocalCall, lease: Lease[LocalCall]) -> bool:
     try:
         with _renewing(lease) as lost:
 
-            def progress(share: float) -> None:
+            def progress(share: float, stage: Stage) -> None:
                 if lost.is_set():
                     raise StoppedError
-                reporter.progress(share)
+                reporter.progress(share, stage)
 
-            progress(0.0)  # it no longer waits; who is not wanted any more need not load anything
+            # It no longer waits; and who is not wanted any more need not load anything.
+            progress(0.0, Stage.LOADING)
             outcome = _outcome(row, payload, progress, reporter.place_for)
             _store_through_outages(lease, outcome)
         reporter.outcome(outcome)
@@ -221,7 +223,7 @@ def _renewing(lease: Lease[LocalCall]) -> Iterator[threading.Event]:
 def _outcome(
     row: LocalCall,
     payload: Payload,
-    progress: Callable[[float], None],
+    progress: runner.Tell,
     place_for: runner.PlaceFor,
 ) -> Outcome:
     try:

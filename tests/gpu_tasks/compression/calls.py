@@ -19,6 +19,7 @@ from gpu_tasks.compression.contract import (
 from gpu_tasks.runtime.contract import InputFile, OutputFile
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.stages import Stage
 from tests.gpu_tasks.workspaces import workspace
 
 
@@ -46,9 +47,12 @@ def compress(
     sound: bool = False,
     codec: str | None = None,
     progress: Callable[[float], None] = lambda _share: None,
+    enter: Callable[[Stage], None] = lambda _stage: None,
 ) -> tuple[CompressionResult, Path]:
     """The result, and the file that was written; its sizes are checked."""
-    files = workspace(root, inputs={"media": source}, outputs=["result"], progress=progress)
+    files = workspace(
+        root, inputs={"media": source}, outputs=["result"], progress=progress, enter=enter
+    )
     result = engine.run(payload(target, SOUND if sound else VIDEO, codec), files)
     assert isinstance(result, CompressionResult)
     path = files.output("result")

@@ -39,7 +39,11 @@ def test_it_does_what_the_engine_does_and_tells_how_far_it_is(
 ) -> None:
     source = make_film(tmp_path / "film.mp4")
     shares: list[float] = []
-    result, path = compress(engine, tmp_path / "work", source, progress=shares.append)
+    entered: list[str] = []
+    result, path = compress(
+        engine, tmp_path / "work", source, progress=shares.append, enter=entered.append
+    )
+    assert entered == ["encoding"]
     assert path.stat().st_size == result.size_bytes > 0
     assert shares == sorted(shares)
     assert max(shares) > 0.5

@@ -24,6 +24,7 @@ from gpu_tasks.runtime.contract import (
 )
 from gpu_tasks.runtime.engine import Engine, Workspace, load
 from gpu_tasks.runtime.errors import POLICIES, EngineError, ErrorCode, StoppedError
+from gpu_tasks.runtime.stages import Stage
 from tests.gpu_tasks.peer import Peer
 from tests.gpu_tasks.recordings import SHORT, reference, word_error_rate
 from tests.gpu_tasks.transcription.calls import payload as transcription
@@ -75,7 +76,7 @@ def run(peer: Peer, engine: Engine, **payload: str) -> Outcome:
     return runner.run(
         engine=engine,
         payload=copying(peer, **payload),
-        progress=lambda _share: None,
+        progress=lambda _share, _stage: None,
         place_for=peer.place_for,
     )
 
@@ -113,7 +114,7 @@ def test_an_outcome_says_when_it_began_and_what_it_waited_for(peer: Peer, fails:
     outcome = runner.run(
         engine=engine,
         payload=copying(peer),
-        progress=lambda _share: None,
+        progress=lambda _share, _stage: None,
         place_for=peer.place_for,
         load_seconds=5.0,
     )
@@ -123,6 +124,42 @@ def test_an_outcome_says_when_it_began_and_what_it_waited_for(peer: Peer, fails:
     assert before <= outcome.started_at + timedelta(seconds=5) <= datetime.now(UTC)
     again = Outcome.model_validate_json(outcome.model_dump_json())
     assert again.started_at == outcome.started_at
+
+
+def test_a_call_tells_what_it_does_and_keeps_when_each_tenth_was_done(peer: Peer):
+    peer.files["/in"] = b"x"
+    told: list[tuple[float, str]] = []
+
+    def work(workspace: Workspace) -> None:
+        workspace.progress(0.05)
+        workspace.enter(Stage.ENCODING)
+        workspace.progress(0.35)
+        workspace.progress(1.0)
+
+    outcome = runner.run(
+        engine=CopyEngine(work),
+        payload=copying(peer),
+        progress=lambda share, stage: told.append((share, stage)),
+        place_for=peer.place_for,
+        load_seconds=5.0,
+    )
+    assert told == [
+        (0.0, "fetching"),
+        (0.0, "running"),
+        (0.05, "running"),
+        (0.05, "encoding"),
+        (0.35, "encoding"),
+        (1.0, "encoding"),
+        (1.0, "uploading"),
+    ]
+    assert len(outcome.tenths) == 9
+    assert 5 < outcome.tenths[0] == outcome.tenths[2] <= outcome.tenths[-1] < 10
+
+
+@pytest.mark.parametrize("tenths", [[-1], [float("nan")], [float("inf")], [1] * 10])
+def test_tenths_that_are_none_are_refused(tenths: list[float]):
+    with pytest.raises(ValidationError):
+        Outcome.model_validate({"result": {}, "tenths": tenths})
 
 
 def test_an_outcome_of_before_is_still_read():
@@ -229,7 +266,7 @@ def test_where_an_output_goes_is_asked_when_it_is_there(peer: Peer):
     runner.run(
         engine=CopyEngine(lambda _workspace: asked.append(("the engine runs", 0))),
         payload=copying(peer),
-        progress=lambda _share: None,
+        progress=lambda _share, _stage: None,
         place_for=place_for,
     )
     assert asked == [("the engine runs", 0), ("out", len(b"some sound"))]
@@ -251,7 +288,7 @@ def test_a_stopped_call_raises_and_leaves_nothing(peer: Peer, scratch: Path):
 def test_a_call_can_be_stopped_while_its_input_is_fetched(peer: Peer, scratch: Path):
     peer.files["/in"] = b"x"
 
-    def stop(_share: float) -> None:
+    def stop(_share: float, _stage: object) -> None:
         raise StoppedError
 
     with pytest.raises(StoppedError):
@@ -267,7 +304,10 @@ def test_a_transcription_from_url_to_url(peer: Peer):
     engine = load("transcription", "draft")
     payload = transcription(base=peer.url(""))
     outcome = runner.run(
-        engine=engine, payload=payload, progress=lambda _share: None, place_for=peer.place_for
+        engine=engine,
+        payload=payload,
+        progress=lambda _share, _stage: None,
+        place_for=peer.place_for,
     )
     assert outcome.result is not None
     assert outcome.result["segments_count"] == 1
@@ -318,7 +358,7 @@ def test_tuples_of_files_and_what_is_kept_outlives_a_failure(peer: Peer, fails: 
     outcome = runner.run(
         engine=ManyEngine(fails),
         payload=call,
-        progress=lambda _share: None,
+        progress=lambda _share, _stage: None,
         place_for=peer.place_for,
     )
     put = {path: body for path, (_headers, body) in peer.puts.items()}

@@ -1,0 +1,22 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("jobs", "0014_outbox")]
+
+    operations = [
+        migrations.AddField(
+            model_name="attempt",
+            name="progress_at",
+            field=models.DateTimeField(
+                blank=True, help_text="When its call last told something new.", null=True
+            ),
+        ),
+        migrations.AddField(
+            model_name="attempt",
+            name="stage",
+            field=models.CharField(
+                blank=True, help_text="What its call was doing then.", max_length=20, null=True
+            ),
+        ),
+    ]
