@@ -156,7 +156,7 @@ class Client:
             with contextlib.suppress(requests.RequestException):  # it begins anew where it broke
                 for event in self._stream(f"{path}/events", last):
                     if event.type == PROGRESS:
-                        job = job | {"progress": event.data["progress"] / 100}
+                        job = job | _running(event.data)
                     else:
                         last = event.id or last
                         job = self.get(path)
@@ -193,6 +193,17 @@ class Client:
         """What these jobs did to the credits, oldest first."""
         rows = self.get("/credits/history")["transactions"]
         return [row for row in reversed(rows) if row["job_id"] in job_ids]
+
+
+def _running(told: Json) -> Json:
+    """What progress says of its job."""
+    return {
+        "status": "processing",
+        "progress": told["progress"] / 100,
+        "stage": told["stage"],
+        "estimated_end_at": told["eta_at"],
+        "queue_position": None,
+    }
 
 
 def _pauses() -> Iterator[float]:
