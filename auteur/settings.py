@@ -7,6 +7,7 @@ embedded stack writes ``var/stack.env``, which is read when ``DATABASE_URL`` is 
 import os
 import re
 from collections.abc import Collection
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -45,6 +46,7 @@ if "DATABASE_URL" not in os.environ and "DATABASE_URL_FILE" not in os.environ:
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("DJANGO_SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.list("DJANGO_SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1"])
 ROOT_URLCONF = "auteur.urls"
 WSGI_APPLICATION = "auteur.wsgi.application"
@@ -304,6 +306,10 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ErrorCode": "gpu_tasks.runtime.errors.ErrorCode",
         "JobStatus": "jobs.status.ShownStatus",
+        "EventType": "jobs.webhooks.serializers.EVENTS",
+        "DeliveryState": "jobs.webhooks.models.DeliveryState",
+        "DeliveryError": "jobs.webhooks.models.DeliveryError",
+        "DisabledReason": "jobs.webhooks.models.DisabledReason",
         "DerivationStatus": "media.models.DerivationStatus",
         "MediaStatus": "media.models.MediaStatus",
         "MediaType": "media.models.MediaType",
@@ -460,11 +466,48 @@ DERIVE_LIMIT = env.int("DERIVE_LIMIT", default=max(1, WORKER_CONCURRENCY - 1))
 if DERIVE_LIMIT < 1:
     raise ImproperlyConfigured("DERIVE_LIMIT must be at least 1.")
 
+# --- Webhooks: which addresses users may have us call (auteur/outbound.py) --------------------
+
+WEBHOOK_HTTP = env.bool("WEBHOOK_HTTP", default=DEBUG)  # http:// besides https://
+
+
+def _port_ranges(name: str, given: str) -> list[range]:
+    try:
+        ends = [(int(first), int(last or first)) for first, _, last in _parted(given)]
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"{name} must be like 443,8000-8999.") from exc
+    if not all(0 < first <= last <= MAX_PORT for first, last in ends):
+        raise ImproperlyConfigured(f"{name} must have ports from 1 to {MAX_PORT}.")
+    return [range(first, last + 1) for first, last in ends]
+
+
+def _parted(given: str) -> list[tuple[str, str, str]]:
+    return [part.strip().partition("-") for part in given.split(",")]
+
+
+def _networks(name: str, given: list[str]) -> list[IPv4Network | IPv6Network]:
+    try:
+        return [ip_network(part.strip()) for part in given]
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"{name} must be like 10.0.0.0/8,fd00::/8: {exc}.") from exc
+
+
+MAX_PORT = 65535
+WEBHOOK_PORTS = _port_ranges("WEBHOOK_PORTS", env.str("WEBHOOK_PORTS", default="443,8443"))
+# Opened although they are not public; and public ones that are ours, and so refused.
+WEBHOOK_ALLOWED_NETWORKS = _networks(
+    "WEBHOOK_ALLOWED_NETWORKS", env.list("WEBHOOK_ALLOWED_NETWORKS", default=[])
+)
+WEBHOOK_REFUSED_NETWORKS = _networks(
+    "WEBHOOK_REFUSED_NETWORKS", env.list("WEBHOOK_REFUSED_NETWORKS", default=[])
+)
+
 # --- Keys that are guessed are no keys --------------------------------------------------------
 
 SECRET_MIN_LENGTH = 32
 for _name, _value in (
     ("DJANGO_SECRET_KEY", SECRET_KEY),
+    *(("DJANGO_SECRET_KEY_FALLBACKS", key) for key in SECRET_KEY_FALLBACKS),
     ("GPU_CALLBACK_SECRET", GPU_CALLBACK_SECRET),
     ("STORAGE_SIGNING_KEY", _OBJECT_STORAGE["OPTIONS"].get("signing_key")),
 ):

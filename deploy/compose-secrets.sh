@@ -8,7 +8,9 @@
 # by the project's own, or empty it where SUPABASE_JWKS_URL is set. With INFERENCE_BACKEND=modal,
 # replace modal_token_id and modal_token_secret by those of a service user. With stores kept
 # elsewhere, replace database_url, migration_database_url, redis_url and mongodb_uri; with
-# STORAGE_BACKEND=s3, the two s3_ files. flower_login is the name and password that Flower asks for.
+# STORAGE_BACKEND=s3, the two s3_ files. Who changes django_secret_key puts the one before it into
+# django_secret_key_fallbacks, or webhooks cannot be signed any more. flower_login is the name and
+# password that Flower asks for.
 set -eu
 umask 077
 
@@ -29,7 +31,7 @@ random() {  # BYTES, as twice as many hexadecimal digits
 	od -An -vtx1 -N"$1" /dev/urandom | tr -d ' \n'
 }
 
-for name in django_secret_key gpu_callback_secret supabase_jwt_secret \
+for name in django_secret_key django_secret_key_fallbacks gpu_callback_secret supabase_jwt_secret \
 	modal_token_id modal_token_secret storage_signing_key \
 	postgres_password redis_password mongodb_root_password mongodb_password; do
 	keep "$name" "$(random 32)"

@@ -31,7 +31,10 @@ from jobs.models import Job
 from jobs.parts_admin import AttemptInline, EventInline, TransactionInline, coloured, dollars
 from jobs.queries import jobs_with_id
 from jobs.states import OPEN
+from jobs.webhooks.admin import WebhookDeliveryAdmin, WebhookEndpointAdmin
 from media.models import MediaFile
+
+__all__ = ["WebhookDeliveryAdmin", "WebhookEndpointAdmin"]  # Django looks here for pages
 
 CHARGED, ON_THE_HOUSE = "charged", "house"
 

@@ -16,8 +16,12 @@ from django.db.models import Q
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Now
 
+from auteur.outbound import MAX_URL_LENGTH
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs.states import CLAIMED, ENDED, IN_POOL, OPEN, AttemptState, JobStatus
+from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
+
+__all__ = ["WebhookDelivery", "WebhookEndpoint"]  # Django looks here for models
 
 PRICE_VERSION_LENGTH = 12
 
@@ -75,6 +79,9 @@ class Job(models.Model):
         blank=True,
         related_name="+",
         help_text="The current attempt; an older one's reports have no effect.",
+    )
+    callback_url = models.CharField(
+        max_length=MAX_URL_LENGTH, null=True, blank=True, help_text="Told of its end."
     )
     retry_of = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="retries"

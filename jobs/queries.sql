@@ -49,7 +49,7 @@ WITH wanted AS (
     SELECT * FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (
         place int, id uuid, type text, project_id uuid, gpu_class text, media_ids uuid[], cost int,
         plan text, price_version text, input_params jsonb, derived_params jsonb,
-        retry_of_id uuid, max_wait_seconds float, description text, event jsonb
+        retry_of_id uuid, callback_url text, max_wait_seconds float, description text, event jsonb
     )
 ),
 charged AS (SELECT place, id AS job_id, cost, description FROM wanted WHERE cost > 0),
@@ -78,11 +78,11 @@ queue_cursor AS (
 job AS (
     INSERT INTO jobs (id, user_id, project_id, type, gpu_class, plan, rank, media_ids,
                       credits_cost, price_version, input_params, derived_params, retry_of_id,
-                      start_deadline_at)
+                      callback_url, start_deadline_at)
     SELECT id, user_id, project_id, type, gpu_class, plan,
            rank - count(*) OVER (PARTITION BY gpu_class)
                + row_number() OVER (PARTITION BY gpu_class ORDER BY place), media_ids,
-           cost, price_version, input_params, derived_params, retry_of_id,
+           cost, price_version, input_params, derived_params, retry_of_id, callback_url,
            now() + make_interval(secs => max_wait_seconds)
     FROM wanted JOIN queue_cursor USING (gpu_class) LEFT JOIN owner ON true
     WHERE EXISTS (TABLE accepted) ORDER BY place
@@ -484,6 +484,73 @@ told AS (
 SELECT user_id, concat('one job.', status, ' of job ', id), coalesce(ends, 'none')
 FROM told JOIN jobs ON id = job_id
 WHERE status IN {ENDED} AND ends IS DISTINCT FROM 'job.' || status
+
+
+-- # Webhooks (docs/decisions/0029)
+--
+-- A delivery waits while its state is 'waiting' and is due by due_at; while somebody holds it, that
+-- is when the holder counts as lost.
+
+-- name: claim_deliveries
+-- Due deliveries, taken by one sender: of each lane as many as it has places, the lanes in turn.
+-- One step of `lane` finds the next lane in the index, however much waits in the one before.
+-- An endpoint that has been deleted since has no row.
+WITH RECURSIVE lane AS (
+    (SELECT lane AS id FROM webhook_deliveries WHERE state = 'waiting' ORDER BY lane LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT d.lane FROM webhook_deliveries d
+        WHERE d.state = 'waiting' AND d.lane > lane.id ORDER BY d.lane LIMIT 1
+    ) FROM lane WHERE lane.id IS NOT NULL
+),
+due AS (
+    SELECT first.id, row_number() OVER (PARTITION BY lane.id ORDER BY first.due_at) AS turn,
+           first.due_at
+    FROM lane CROSS JOIN LATERAL (
+        SELECT d.id, d.due_at FROM webhook_deliveries d
+        WHERE d.state = 'waiting' AND d.lane = lane.id AND d.due_at <= statement_timestamp()
+        ORDER BY d.due_at
+        LIMIT greatest(0, %(at_once)s - coalesce((%(busy)s::jsonb ->> lane.id::text)::int, 0))
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) AS first
+    WHERE lane.id = ANY(%(slow)s) = %(is_slow)s
+),
+taken AS (SELECT id FROM due ORDER BY turn, due_at LIMIT %(limit)s),
+held AS (
+    UPDATE webhook_deliveries AS d
+    SET holder = %(holder)s, due_at = statement_timestamp() + %(lease)s, tries = tries + 1
+    FROM taken WHERE d.id = taken.id
+    RETURNING d.id, d.tries, d.lane, d.endpoint_id, d.url, d.body, d.type
+)
+SELECT held.id, held.tries, held.lane, coalesce(held.url, e.url), held.body, e.id IS NOT NULL,
+       e.disabled_at IS NOT NULL, e.secret,
+       CASE WHEN e.previous_secret_expires_at > statement_timestamp() THEN e.previous_secret END
+FROM held LEFT JOIN webhook_endpoints e ON e.id = held.endpoint_id
+
+-- name: finish_deliveries
+-- What came of tries, as far as they are still the holder's.
+WITH given AS (
+    SELECT * FROM jsonb_to_recordset(%(outcomes)s::jsonb) AS given (
+        id uuid, tries int, state text, after_seconds float, status int, duration_ms int,
+        error_code text, request_headers jsonb, answer text
+    )
+)
+UPDATE webhook_deliveries AS d
+SET state = given.state, holder = NULL,
+    due_at = statement_timestamp() + make_interval(secs => given.after_seconds),
+    status = given.status, duration_ms = given.duration_ms, error_code = given.error_code,
+    request_headers = given.request_headers, answer = given.answer,
+    tried_at = statement_timestamp()
+FROM given WHERE d.id = given.id AND d.holder = %(holder)s AND d.tries = given.tries
+RETURNING d.endpoint_id, d.state, d.error_code
+
+-- name: remove_old_deliveries
+-- Some that are older than they are kept, the oldest first.
+DELETE FROM webhook_deliveries WHERE id IN (
+    SELECT id FROM webhook_deliveries WHERE created_at < statement_timestamp() - %(kept)s
+    ORDER BY created_at LIMIT %(limit)s
+)
+RETURNING id
 
 
 -- # Statistics

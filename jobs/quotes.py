@@ -95,5 +95,6 @@ def _price_today(feature: Feature, parameters: Mapping[str, Any]) -> Price:
 
 
 def _terms(feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) -> str:
-    asked = json.dumps([str(user_id), feature.name, plain(parameters)], sort_keys=True)
+    priced = {name: value for name, value in parameters.items() if name != "callback_url"}
+    asked = json.dumps([str(user_id), feature.name, plain(priced)], sort_keys=True)
     return hashlib.sha256(asked.encode()).hexdigest()

@@ -210,6 +210,7 @@ class JobSerializer(JobSummarySerializer):
     class Meta(JobSummarySerializer.Meta):
         fields = (
             *SUMMARY_FIELDS,
+            "callback_url",
             "queue_position",
             "estimated_start_at",
             "estimated_end_at",

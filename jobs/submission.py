@@ -102,6 +102,7 @@ class NewJob:
     price: quotes.Price
     parameters: ValidatedParameters
     retry_of: UUID | None = None
+    callback_url: str | None = None
     event: Mapping[str, Any] = field(default_factory=dict)
     id: UUID = field(default_factory=uuid.uuid4)
 
@@ -125,6 +126,7 @@ class NewJob:
             "input_params": {n: v for n, v in stored.items() if n in self.parameters.given},
             "derived_params": {n: v for n, v in stored.items() if n not in self.parameters.given},
             "retry_of_id": self.retry_of and str(self.retry_of),
+            "callback_url": self.callback_url,
             "max_wait_seconds": self.feature.max_wait.total_seconds(),
             "description": wording.charged(self.feature.name),
             "event": {**self.event, **ids.of_request()},
@@ -242,6 +244,7 @@ def resubmit(
         price=quotes.Price(feature.price(parameters) if charged else 0, feature.price_version),
         parameters=parameters,
         retry_of=job.pk,
+        callback_url=job.callback_url,
         event={"by": by, "reason": reason},
     )
     _insert(user_id=job.user_id, jobs=[again], result=again.submitted, key=key)
@@ -253,7 +256,7 @@ def _new_job(
 ) -> NewJob:
     check_plan(feature, plan)
     given = ValidatedParameters(parameters, parameters.given)
-    quote_id = given.pop("quote_id", None)
+    quote_id, callback_url = given.pop("quote_id", None), given.pop("callback_url", None)
     return NewJob(
         feature=feature,
         project_id=feature.project_id(given),
@@ -263,6 +266,7 @@ def _new_job(
             feature=feature, user_id=user_id, parameters=given, quote_id=quote_id
         ),
         parameters=given,
+        callback_url=callback_url,
     )
 
 

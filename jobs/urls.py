@@ -1,6 +1,6 @@
 """Addresses of `/jobs`; the features' own follow from their declarations."""
 
-from django.urls import path
+from django.urls import include, path
 
 from jobs import views
 from jobs.callbacks import gpu_callback, gpu_output
@@ -23,6 +23,7 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/events", JobEventsView.as_view()),
     path("events", EventsView.as_view()),
     path("events/head", EventHeadView.as_view()),
+    path("", include("jobs.webhooks.urls")),
     path("internal/gpu-callback", gpu_callback),
     path("internal/gpu-callback/outputs", gpu_output),
 ]

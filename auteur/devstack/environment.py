@@ -56,6 +56,10 @@ def _addresses(var: Path, ports: Ports, secret: Mapping[str, str]) -> dict[str, 
         "METRICS_PORT": str(ports.metrics),
         "FLOWER_PORT": str(ports.flower),
         "FLOWER_HISTORY": str(var / "flower"),
+        # Receivers of webhooks on the developer's own machine.
+        "WEBHOOK_HTTP": "true",
+        "WEBHOOK_PORTS": "1-65535",
+        "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
     }
 
 

@@ -82,6 +82,12 @@ PROGRAMS = (
         announcement=" ready.",
     ),
     Program(
+        "webhooks",
+        "python manage.py deliver_webhooks",
+        needs=("migrate",),
+        announcement="webhooks started",
+    ),
+    Program(
         "flower",
         "celery -A auteur flower --address=$HOST --port=$FLOWER_PORT",
         needs=("redis",),

@@ -12,6 +12,7 @@ from rest_framework import serializers
 
 from auteur.api.problems import NotFoundProblem, Problem
 from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS, readable
+from jobs.webhooks.addresses import CallableURLField
 from media.access import owned_media, owned_voice
 from media.models import MediaFile, MediaStatus, MediaType, VoiceClone
 from projects.models import Project
@@ -166,6 +167,11 @@ class Parameters(serializers.Serializer[Any]):
         required=False,
         max_length=MAX_QUOTE_LENGTH,
         help_text="From an estimate of the same: the job then costs no more than it said.",
+    )
+    callback_url = CallableURLField(
+        required=False,
+        help_text="Of your server: told when the job has ended, as a webhook signed with the "
+        "secret of `GET /webhooks/callback-secret`.",
     )
 
     def get_fields(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from gpu_tasks.runtime.backends.models import LocalCall
 from jobs import sql
 from jobs.models import UserEvent
 from jobs.objects import current_attempts
+from jobs.webhooks import deliveries
 from media import orphans
 from media import sweeping as uploads
 from media.kinds import FILES, VOICES
@@ -97,6 +98,11 @@ SWEEPS = (
     Sweep("half files", uploads.count_unfinished, uploads.remove_unfinished),
     Sweep("local calls long ended", lambda: old_calls().count(), remove_old_calls),
     Sweep("events no longer kept", lambda: old_events().count(), remove_old_events),
+    Sweep(
+        "webhook deliveries no longer kept",
+        lambda: deliveries.old_deliveries().count(),
+        deliveries.remove_old_deliveries,
+    ),
     Sweep("old segments of renders", lambda: folders.due().count(), folders.sweep),
     Sweep(ORPHANS, lambda: sum(one.count for one in orphans.count().values()), orphans.turn),
 )

@@ -17,6 +17,8 @@ from accounts.models import Subscription, User
 from credits.models import Credits, CreditTransaction
 from jobs.models import Job
 from jobs.states import AttemptState
+from jobs.webhooks import deliveries, endpoints
+from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 from media.models import MediaFile, VoiceClone
 from projects.models import Project
 from tests.jobs.walk import bring_to
@@ -117,6 +119,8 @@ def viewer(staff_with) -> Browser:
         "projects.project",
         "media.mediafile",
         "media.voiceclone",
+        "jobs.webhookendpoint",
+        "jobs.webhookdelivery",
     )
     return staff_with(*(name.replace(".", ".view_") for name in models_))
 
@@ -160,4 +164,14 @@ def house(user, project, media, voice, job) -> list[models.Model]:
     """One of everything that the admin shows."""
     Subscription.objects.create(user=user, plan="pro", status="active")
     usage = CreditTransaction.objects.get(job=job)
-    return [user, Credits.objects.get(user=user), usage, project, media, voice, job]
+    endpoint, ping = add_webhook(user)
+    account = Credits.objects.get(user=user)
+    return [user, account, usage, project, media, voice, job, endpoint, ping]
+
+
+def add_webhook(user: User) -> tuple[WebhookEndpoint, WebhookDelivery]:
+    """An endpoint, and a ping that waits."""
+    endpoint = endpoints.create(
+        user_id=user.pk, url="https://receiver.example", events=[], description=XSS, enabled=True
+    )
+    return endpoint, deliveries.ping(endpoint)

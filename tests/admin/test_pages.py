@@ -12,12 +12,24 @@ from auteur.admin import MAX_JSON_CHARS, pretty_json
 from credits.models import Credits, CreditTransaction
 from jobs.models import Job
 from jobs.states import AttemptState
+from jobs.webhooks import secrets
+from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 from media.models import MediaFile, VoiceClone
 from projects.models import Project
-from tests.admin.conftest import list_url, page_url
+from tests.admin.conftest import add_webhook, list_url, page_url
 from tests.jobs.walk import bring_to
 
-MODELS = (User, Credits, CreditTransaction, Project, MediaFile, VoiceClone, Job)
+MODELS = (
+    User,
+    Credits,
+    CreditTransaction,
+    Project,
+    MediaFile,
+    VoiceClone,
+    Job,
+    WebhookEndpoint,
+    WebhookDelivery,
+)
 
 
 def test_every_list_and_page_shows_its_data(root, house, user):
@@ -86,6 +98,13 @@ def test_no_script_stands_in_a_page(root, house, job):
         assert not re.search(r"\son(click|load|submit|error)=", page)
 
 
+def test_no_secret_of_a_webhook_stands_in_a_page(root, house):
+    endpoint = WebhookEndpoint.objects.get()
+    pages = root.page(endpoint) + root.list(WebhookEndpoint)
+    assert secrets.shown(endpoint.secret) not in pages
+    assert bytes(endpoint.secret).decode() not in pages
+
+
 def test_the_guard_against_double_clicks_is_served(root, job):
     confirming = root.act("cancel", job).content.decode()
     [path] = re.findall(r'src="([^"]*submit_once[^"]*)"', confirming)
@@ -108,6 +127,7 @@ class TestQueries:
             MediaFile.objects.filter(pk__in=job.media_ids).update(project=project)
             key = f"users/{owner.pk}/voices/voice.wav"
             VoiceClone.objects.create(user=owner, name="Voice", sample_r2_key=key)
+            add_webhook(owner)
             return owner
 
         return make

@@ -25,6 +25,16 @@ from auteur.devstack.processes import BASE_DIR
             "postgres://u@localhost/d?tcp_user_timeout=900000",
             "DATABASE_URL: tcp_user_timeout must be from 1 to 60000.",
         ),
+        ("WEBHOOK_PORTS", "443,https", "WEBHOOK_PORTS must be like 443,8000-8999."),
+        ("WEBHOOK_PORTS", "0", "WEBHOOK_PORTS must have ports from 1 to 65535."),
+        ("WEBHOOK_PORTS", "9000-8000", "WEBHOOK_PORTS must have ports from 1 to 65535."),
+        ("WEBHOOK_ALLOWED_NETWORKS", "10.0.0.1/8", "WEBHOOK_ALLOWED_NETWORKS must be like"),
+        ("WEBHOOK_REFUSED_NETWORKS", "ours", "WEBHOOK_REFUSED_NETWORKS must be like"),
+        (
+            "DJANGO_SECRET_KEY_FALLBACKS",
+            "short",
+            "DJANGO_SECRET_KEY_FALLBACKS must have at least 32 characters.",
+        ),
         ("FLOWER_LOGIN", "no-password-at-all", "FLOWER_LOGIN must be name:password"),
     ],
 )

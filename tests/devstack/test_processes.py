@@ -20,6 +20,7 @@ def test_all_processes_of_the_system_are_in_the_table() -> None:
         "worker-steps",
         "worker-cpu",
         "worker-media",
+        "webhooks",
         "flower",
     ]
 

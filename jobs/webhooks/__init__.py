@@ -1,0 +1,1 @@
+"""Events of jobs, sent to addresses that users chose (docs/decisions/0029)."""

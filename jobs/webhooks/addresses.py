@@ -1,0 +1,46 @@
+"""Which addresses users may have us call, by our settings."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from rest_framework import serializers
+from yarl import URL
+
+from auteur.outbound import MAX_URL_LENGTH, Policy, RefusedURLError, checked_url
+
+
+def policy() -> Policy:
+    """That of webhooks."""
+    own = [urlsplit(settings.PUBLIC_URL).hostname or "", *settings.ALLOWED_HOSTS]
+    return Policy(
+        schemes=("https", "http") if settings.WEBHOOK_HTTP else ("https",),
+        ports=settings.WEBHOOK_PORTS,
+        # Of loopback addresses the networks decide: in development receivers live there.
+        hosts_refused=[name.lower() for name in own if name not in ("", "*", *_LOOPBACK)],
+        networks_refused=settings.WEBHOOK_REFUSED_NETWORKS,
+        networks_allowed=settings.WEBHOOK_ALLOWED_NETWORKS,
+    )
+
+
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port: what answers or does not."""
+    return str(URL(url).origin())
+
+
+class CallableURLField(serializers.CharField):
+    """A URL that we may call; kept as it will be called."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=MAX_URL_LENGTH, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        """The URL with its name in ASCII; 400 for one that we do not call."""
+        text = super().to_internal_value(data)
+        try:
+            return checked_url(text, policy())
+        except RefusedURLError as exc:
+            raise serializers.ValidationError(str(exc), code=exc.code) from exc

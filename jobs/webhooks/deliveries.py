@@ -1,0 +1,198 @@
+"""Deliveries: made of events, asked for again, and kept for a while."""
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from auteur.api.problems import NotFoundProblem, Problem
+from jobs import sql
+from jobs.events import chain, log
+from jobs.events.contract import ENDS, Wire
+from jobs.models import EventCursor, Job
+from jobs.webhooks.addresses import origin
+from jobs.webhooks.endpoints import callbacks_of
+from jobs.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
+
+CURSOR = "webhooks"
+EVENTS_AT_ONCE = 500
+"""Handed out in one transaction, to some ten endpoints each."""
+MAX_REPLAYED = 1000
+"""Events of one replay."""
+KEPT = timedelta(days=30)
+REMOVED_AT_ONCE = 5000
+PING = "webhook.ping"
+AGAIN: Mapping[str, Any] = {"state": DeliveryState.WAITING, "tries": 0}
+
+
+class DeliveryUnderWayProblem(Problem):
+    """Somebody is sending it."""
+
+    status_code = 409
+    default_code = "delivery_under_way"
+    default_detail = "This delivery is being sent: look at what comes of it first."
+
+
+class EndpointDisabledProblem(Problem):
+    """Nothing is sent to it."""
+
+    status_code = 409
+    default_code = "endpoint_disabled"
+    default_detail = "The endpoint is disabled: enable it first."
+
+
+def hand_out() -> int:
+    """Make the deliveries of the next events, unless another is at it; returns how many events."""
+    with transaction.atomic():
+        locked = sql.run("lock_event_cursor", reader=CURSOR)
+        if not locked:
+            EventCursor.objects.bulk_create([EventCursor(name=CURSOR)], ignore_conflicts=True)
+            return 0
+        ((position,),) = locked
+        events = log.tail(position=position, limit=EVENTS_AT_ONCE)
+        if not events:
+            return 0
+        made = [*_for_endpoints(events), *_for_callbacks(events)]
+        WebhookDelivery.objects.bulk_create(made, ignore_conflicts=True)
+        EventCursor.objects.filter(name=CURSOR).update(position=events[-1][0])
+    return len(events)
+
+
+Tail = Sequence[tuple[int, UUID, UUID, Wire]]
+
+
+def _for_endpoints(events: Tail) -> Iterator[WebhookDelivery]:
+    users = {user_id for _, user_id, _, _ in events}
+    wanting: dict[UUID, list[WebhookEndpoint]] = {}
+    enabled = WebhookEndpoint.objects.filter(url__isnull=False, disabled_at=None)
+    for endpoint in enabled.filter(user_id__in=users):
+        wanting.setdefault(endpoint.user_id, []).append(endpoint)
+    for _, user_id, job_id, event in events:
+        for endpoint in wanting.get(user_id, ()):
+            if _wants(endpoint, event["type"]):
+                yield _delivery(endpoint, event, job_id)
+
+
+def _for_callbacks(events: Tail) -> Iterator[WebhookDelivery]:
+    ended = {job_id for _, _, job_id, event in events if event["type"] in ENDS}
+    called = Job.objects.filter(pk__in=ended, callback_url__isnull=False)
+    urls = dict(called.values_list("pk", "callback_url"))
+    for _, user_id, job_id, event in events:
+        if event["type"] in ENDS and (url := urls.get(job_id)):
+            yield _delivery(callbacks_of(user_id), event, job_id, url=url)
+
+
+def _wants(endpoint: WebhookEndpoint, event_type: str) -> bool:
+    return not endpoint.events or event_type in endpoint.events
+
+
+def _delivery(
+    endpoint: WebhookEndpoint, event: Wire, job_id: UUID | None, url: str | None = None
+) -> WebhookDelivery:
+    """Of an event: the same one, however often it is made."""
+    seq = event.get("seq")
+    return WebhookDelivery(
+        id=uuid.uuid5(endpoint.pk, str(seq)) if seq else uuid.uuid4(),
+        endpoint=endpoint,
+        lane=uuid.uuid5(endpoint.pk, origin(url)) if url else endpoint.pk,
+        url=url,
+        seq=seq,
+        job_id=job_id,
+        type=event["type"],
+        body=json.dumps(event, separators=(",", ":"), ensure_ascii=False),
+        due_at=Now(),
+    )
+
+
+def ping(endpoint: WebhookEndpoint) -> WebhookDelivery:
+    """A delivery of no event, to try the endpoint; raises ``EndpointDisabledProblem``."""
+    _check_enabled(endpoint)
+    event = {
+        "type": PING,
+        "timestamp": chain.timestamp(timezone.now()),
+        "data": {"endpoint_id": str(endpoint.pk)},
+    }
+    delivery = _delivery(endpoint, event, None)
+    delivery.save(force_insert=True)
+    delivery.refresh_from_db()
+    return delivery
+
+
+def deliveries_of(endpoint: WebhookEndpoint) -> QuerySet[WebhookDelivery]:
+    """What was and will be sent there."""
+    return WebhookDelivery.objects.filter(endpoint=endpoint)
+
+
+def delivery_of(endpoint: WebhookEndpoint, delivery_id: UUID) -> WebhookDelivery:
+    """One of the endpoint's; raises ``NotFoundProblem``."""
+    delivery = deliveries_of(endpoint).filter(pk=delivery_id).first()
+    if delivery is None:
+        raise NotFoundProblem
+    return delivery
+
+
+def redeliver(endpoint: WebhookEndpoint, delivery: WebhookDelivery) -> WebhookDelivery:
+    """Send it again, at once and as if for the first time.
+
+    Raises ``EndpointDisabledProblem``, ``DeliveryUnderWayProblem``.
+    """
+    _check_enabled(endpoint)
+    free = WebhookDelivery.objects.filter(pk=delivery.pk, holder=None)
+    if not free.update(**AGAIN, due_at=Now()):
+        raise DeliveryUnderWayProblem
+    delivery.refresh_from_db()
+    return delivery
+
+
+@transaction.atomic
+def replay(endpoint: WebhookEndpoint, *, after: int) -> tuple[int, int]:
+    """Send what came after this seq, whether or not it was sent; returns how many events, and the
+    last one's seq (or ``after``).
+
+    At most ``MAX_REPLAYED`` events are looked at. Raises ``EndpointDisabledProblem`` and as
+    `jobs.events.log.events_after`.
+    """
+    _check_enabled(endpoint)
+    events = _events_after(endpoint.user_id, after)
+    wanted = [event for event in events if _wants(endpoint, event["type"])]
+    made = [_delivery(endpoint, one, UUID(one["data"]["job_id"])) for one in wanted]
+    WebhookDelivery.objects.bulk_create(made, ignore_conflicts=True)
+    ids = [one.pk for one in made]
+    # What waits or is being sent comes anyway.
+    ended = WebhookDelivery.objects.filter(pk__in=ids).exclude(state=DeliveryState.WAITING)
+    ended.update(**AGAIN, due_at=Now())
+    return len(made), events[-1]["seq"] if events else after
+
+
+def _events_after(user_id: UUID, after: int) -> list[Wire]:
+    events: list[Wire] = []
+    while len(events) < MAX_REPLAYED:
+        last = events[-1]["seq"] if events else after
+        limit = min(log.MAX_EVENTS, MAX_REPLAYED - len(events))
+        page = log.events_after(user_id=user_id, after=last, limit=limit)
+        if not page:
+            break
+        events += page
+    return events
+
+
+def _check_enabled(endpoint: WebhookEndpoint) -> None:
+    if endpoint.disabled_at is not None:
+        raise EndpointDisabledProblem
+
+
+def old_deliveries() -> QuerySet[WebhookDelivery]:
+    """Those that are no longer kept."""
+    return WebhookDelivery.objects.filter(created_at__lt=Now() - KEPT)
+
+
+def remove_old_deliveries() -> int:
+    """Remove some of the `old_deliveries`, the oldest first; returns how many."""
+    return len(sql.run("remove_old_deliveries", kept=KEPT, limit=REMOVED_AT_ONCE))

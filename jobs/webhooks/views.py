@@ -1,0 +1,222 @@
+"""`/webhooks`: endpoints, their deliveries, and the secret of callbacks."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import status
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from auteur.api.idempotency import idempotent
+from auteur.api.pagination import cursor
+from auteur.api.requests import user_id
+from jobs.webhooks import deliveries, endpoints
+from jobs.webhooks.deliveries import MAX_REPLAYED
+from jobs.webhooks.endpoints import MAX_ENDPOINTS, ROTATION, endpoint_of
+from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
+from jobs.webhooks.serializers import (
+    CallbackSecretSerializer,
+    DeliverySerializer,
+    DeliverySummarySerializer,
+    EndpointSerializer,
+    EndpointWithSecretSerializer,
+    NewEndpointSerializer,
+    ReplayedSerializer,
+    ReplaySerializer,
+)
+
+HOURS = int(ROTATION.total_seconds()) // 3600
+
+
+@extend_schema_view(get=extend_schema(summary="List your webhook endpoints"))
+class EndpointsView(ListAPIView[WebhookEndpoint]):
+    """`/webhooks`."""
+
+    serializer_class = EndpointSerializer
+    pagination_class = cursor("webhooks")
+    queryset = WebhookEndpoint.objects.none()
+
+    @extend_schema(
+        summary="Have your events sent to a server of yours",
+        description="Signed by Standard Webhooks with the `secret` of this answer, which is not "
+        f"shown again. At most {MAX_ENDPOINTS} (409 `too_many_endpoints`).",
+        request=NewEndpointSerializer,
+        responses={201: EndpointWithSecretSerializer},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Make an endpoint."""
+        given = NewEndpointSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        endpoint = endpoints.create(user_id=user_id(request), **given.validated_data)
+        answer = EndpointWithSecretSerializer(endpoint).data
+        return Response(answer, status=status.HTTP_201_CREATED)
+
+    def get_queryset(self) -> QuerySet[WebhookEndpoint]:
+        """The user's."""
+        if getattr(self, "swagger_fake_view", False):
+            return self.queryset
+        return endpoints.endpoints_of(user_id(self.request))
+
+
+class EndpointView(APIView):
+    """`/webhooks/:id`."""
+
+    @extend_schema(summary="See an endpoint", responses=EndpointSerializer)
+    def get(self, request: Request, endpoint_id: UUID) -> Response:
+        """The endpoint, without its secret."""
+        endpoint = endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id)
+        return Response(EndpointSerializer(endpoint).data)
+
+    @extend_schema(
+        summary="Change an endpoint",
+        description="`enabled: true` also enables one that was disabled for failing; what it "
+        "missed is sent by a replay.",
+        request=NewEndpointSerializer(partial=True),
+        responses=EndpointSerializer,
+    )
+    def patch(self, request: Request, endpoint_id: UUID) -> Response:
+        """Change what is given."""
+        endpoint = endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id)
+        given = NewEndpointSerializer(data=request.data, partial=True)
+        given.is_valid(raise_exception=True)
+        return Response(EndpointSerializer(endpoints.change(endpoint, given.validated_data)).data)
+
+    @extend_schema(summary="Delete an endpoint", responses={204: None})
+    def delete(self, request: Request, endpoint_id: UUID) -> Response:
+        """Forget it; what waits for it is not sent."""
+        endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id).delete()
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class RotateView(APIView):
+    """`POST /webhooks/:id/rotate`."""
+
+    @extend_schema(
+        summary="Get a new secret",
+        description=f"The one before it signs as well for {HOURS} hours; an older one no more. "
+        "Also for the `id` of your callbacks' secret.",
+        request=None,
+        responses=EndpointWithSecretSerializer,
+    )
+    @idempotent
+    def post(self, request: Request, endpoint_id: UUID) -> Response:
+        """A new secret."""
+        endpoint = _endpoint_or_callbacks(request, endpoint_id)
+        return Response(EndpointWithSecretSerializer(endpoints.rotate(endpoint)).data)
+
+
+class PingView(APIView):
+    """`POST /webhooks/:id/ping`."""
+
+    @extend_schema(
+        summary="Try an endpoint",
+        description="Sends `webhook.ping`, which is no event; what came of it is in the log.",
+        request=None,
+        responses={202: DeliverySerializer},
+    )
+    @idempotent
+    def post(self, request: Request, endpoint_id: UUID) -> Response:
+        """A delivery of no event."""
+        endpoint = endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id)
+        return _accepted(DeliverySerializer(deliveries.ping(endpoint)).data)
+
+
+@extend_schema_view(
+    get=extend_schema(
+        summary="List an endpoint's deliveries",
+        description="Newest first, for 30 days. Also for the `id` of your callbacks' secret.",
+    )
+)
+class DeliveriesView(ListAPIView[WebhookDelivery]):
+    """`GET /webhooks/:id/deliveries`."""
+
+    serializer_class = DeliverySummarySerializer
+    pagination_class = cursor("deliveries")
+    queryset = WebhookDelivery.objects.none()
+
+    def get_queryset(self) -> QuerySet[WebhookDelivery]:
+        """Those of the user's endpoint, without what was sent and answered."""
+        if getattr(self, "swagger_fake_view", False):
+            return self.queryset
+        endpoint = _endpoint_or_callbacks(self.request, self.kwargs["endpoint_id"])
+        return deliveries.deliveries_of(endpoint).defer("body", "answer", "request_headers")
+
+
+class DeliveryView(APIView):
+    """`GET /webhooks/:id/deliveries/:delivery_id`."""
+
+    @extend_schema(
+        summary="See a delivery",
+        description="With the last request and how its answer began.",
+        responses=DeliverySerializer,
+    )
+    def get(self, request: Request, endpoint_id: UUID, delivery_id: UUID) -> Response:
+        """The delivery."""
+        endpoint = _endpoint_or_callbacks(request, endpoint_id)
+        return Response(DeliverySerializer(deliveries.delivery_of(endpoint, delivery_id)).data)
+
+
+class RedeliverView(APIView):
+    """`POST /webhooks/:id/deliveries/:delivery_id/redeliver`."""
+
+    @extend_schema(
+        summary="Send a delivery again, at once",
+        description="With the same `webhook-id`. 409 `delivery_under_way` while it is sent.",
+        request=None,
+        responses={202: DeliverySerializer},
+    )
+    @idempotent
+    def post(self, request: Request, endpoint_id: UUID, delivery_id: UUID) -> Response:
+        """The delivery, which waits again."""
+        endpoint = _endpoint_or_callbacks(request, endpoint_id)
+        delivery = deliveries.delivery_of(endpoint, delivery_id)
+        return _accepted(DeliverySerializer(deliveries.redeliver(endpoint, delivery)).data)
+
+
+class ReplayView(APIView):
+    """`POST /webhooks/:id/replay`."""
+
+    @extend_schema(
+        summary="Send everything since an event again",
+        description="Also what was never sent, because the endpoint was disabled or not there. "
+        f"Looks at {MAX_REPLAYED} events at most; go on after `last_seq`. `410 events_removed` "
+        "and `400 future_event` as `GET /events`.",
+        request=ReplaySerializer,
+        responses={202: ReplayedSerializer},
+    )
+    @idempotent
+    def post(self, request: Request, endpoint_id: UUID) -> Response:
+        """How much will be sent."""
+        endpoint = endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id)
+        given = ReplaySerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        number, last_seq = deliveries.replay(endpoint, after=given.validated_data["after"])
+        return _accepted({"deliveries": number, "last_seq": last_seq})
+
+
+class CallbackSecretView(APIView):
+    """`GET /webhooks/callback-secret`."""
+
+    @extend_schema(
+        summary="See the secret of your callbacks",
+        description="Signs what is sent to any `callback_url` of yours. Its `id` can be rotated, "
+        "and has a log of deliveries, as an endpoint's.",
+        responses=CallbackSecretSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """The secret, made when it is first asked for."""
+        endpoint = endpoints.callbacks_of(user_id(request))
+        return Response(CallbackSecretSerializer(endpoint).data)
+
+
+def _endpoint_or_callbacks(request: Request, endpoint_id: UUID) -> WebhookEndpoint:
+    return endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id, callbacks=True)
+
+
+def _accepted(answer: Any) -> Response:
+    return Response(answer, status=status.HTTP_202_ACCEPTED)

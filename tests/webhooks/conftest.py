@@ -1,0 +1,70 @@
+"""Receivers, endpoints, events, and a sender that works on the test's own connection."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from accounts.models import User
+from jobs.events.numbering import number_events
+from jobs.models import Event, Job
+from jobs.webhooks import deliveries, endpoints, leasing, sending
+from jobs.webhooks.addresses import policy
+from jobs.webhooks.models import WebhookEndpoint
+from tests.webhooks.receiver import Receiver
+
+HOLDER = "the test"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def make_endpoint(user: User, receiver: Receiver) -> Callable[..., WebhookEndpoint]:
+    def make(owner: User = user, url: str | None = None, **given: Any) -> WebhookEndpoint:
+        wanted: dict[str, Any] = {"events": [], "description": "", "enabled": True, **given}
+        return endpoints.create(user_id=owner.pk, url=url or receiver.url(), **wanted)
+
+    return make
+
+
+@pytest.fixture
+def endpoint(make_endpoint: Callable[..., WebhookEndpoint]) -> WebhookEndpoint:
+    return make_endpoint()
+
+
+@pytest.fixture
+def happen(db: None) -> Callable[..., None]:
+    """Events of a job, numbered and handed out."""
+
+    def happen(job: Job, *types: str) -> None:
+        for name in types:
+            Event.objects.create(job=job, user_id=job.user_id, type=name)
+        number_events()
+        number_events()  # the first may have made the cursor alone
+        hand_out_all()
+
+    return happen
+
+
+def hand_out_all() -> None:
+    deliveries.hand_out()  # as above
+    while deliveries.hand_out():
+        pass
+
+
+def deliver(limit: int = 100) -> int:
+    """What is due now, once; returns how many."""
+    claimed = leasing.claim(holder=HOLDER, limit=limit)
+    leasing.finish(asyncio.run(_send(claimed)), holder=HOLDER)
+    return len(claimed)
+
+
+async def _send(claimed: list[leasing.Claimed]) -> list[leasing.Tried]:
+    async with sending.session(policy()) as http:
+        tries = [sending.attempt(http, policy(), one) for one in claimed]
+        return list(zip(claimed, await asyncio.gather(*tries), strict=True))

@@ -1,0 +1,393 @@
+"""Events reach their endpoints: once each, signed, and whatever the receiver answers."""
+
+import json
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from django.db.models import F
+from django.db.models.functions import Now
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from auteur import encryption, liveness
+from jobs.events import log
+from jobs.models import EventCursor, UserEvent
+from jobs.webhooks import deliveries, endpoints, leasing, retrying, secrets, sending
+from jobs.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
+from tests.webhooks.conftest import HOLDER, deliver, hand_out_all
+from tests.webhooks.receiver import Receiver, answering, dripping, endless, hanging, saying
+
+DAY = timedelta(days=1)
+
+
+def only() -> WebhookDelivery:
+    return WebhookDelivery.objects.get()
+
+
+def due_now() -> None:
+    WebhookDelivery.objects.filter(state="waiting").update(due_at=Now())
+
+
+class TestEvents:
+    def test_each_event_comes_signed_and_as_the_log_has_it(
+        self, endpoint, receiver, make_job, happen, user
+    ):
+        happen(make_job(), "started")
+        assert deliver() == 2
+        sent = sorted((one.event for one in receiver.received), key=lambda event: event["seq"])
+        assert sent == log.events_after(user_id=user.pk, after=0)
+        for one in receiver.received:
+            Webhook(secrets.shown(endpoint.secret)).verify(one.body, one.headers)
+            assert one.headers["content-type"] == "application/json"
+        assert {one.headers["webhook-id"] for one in receiver.received} == {
+            str(pk) for pk in WebhookDelivery.objects.values_list("pk", flat=True)
+        }
+        assert {one.state for one in WebhookDelivery.objects.all()} == {"succeeded"}
+        assert deliver() == 0
+
+    def test_only_the_types_that_the_endpoint_wants(
+        self, make_endpoint, receiver, make_job, happen
+    ):
+        make_endpoint(events=["job.started"])
+        happen(make_job(), "started")
+        deliver()
+        assert [one.event["type"] for one in receiver.received] == ["job.started"]
+
+    def test_nothing_of_others_and_nothing_where_it_is_disabled(
+        self, make_endpoint, make_user, make_job, happen
+    ):
+        make_endpoint(make_user())
+        make_endpoint(enabled=False)
+        happen(make_job())
+        assert not WebhookDelivery.objects.exists()
+
+    def test_an_event_that_is_handed_out_again_is_delivered_once(
+        self, endpoint, receiver, make_job, happen
+    ):
+        happen(make_job())
+        deliver()
+        EventCursor.objects.filter(name=deliveries.CURSOR).update(position=0)
+        hand_out_all()
+        assert deliver() == 0
+        assert len(receiver.received) == 1
+
+    def test_two_hand_out_each_event_once(self, endpoint, make_job, happen, monkeypatch):
+        monkeypatch.setattr(deliveries, "EVENTS_AT_ONCE", 2)
+        happen(make_job(), *["started"] * 4)
+        handed_out = WebhookDelivery.objects.order_by("seq").values_list("seq", flat=True)
+        assert list(handed_out) == list(UserEvent.objects.values_list("seq", flat=True))
+
+    def test_what_the_receiver_said_is_kept_and_no_signature(
+        self, endpoint, receiver, make_job, happen
+    ):
+        receiver.answer = answering(200, b"thanks \x00 \xff")
+        happen(make_job())
+        deliver()
+        delivery = only()
+        assert (delivery.status, delivery.error_code) == (200, None)
+        assert delivery.answer == "thanks \ufffd \ufffd"
+        assert delivery.duration_ms is not None
+        assert "webhook-id" in delivery.request_headers
+        assert "webhook-signature" not in delivery.request_headers
+
+
+class TestAnswers:
+    @pytest.mark.parametrize(
+        ("answer", "status", "error"),
+        [
+            (answering(500, b"no"), 500, "status"),
+            (answering(404), 404, "status"),
+            (answering(302, headers="Location: /elsewhere\r\n"), 302, "redirected"),
+            (saying(b"SSH-2.0-OpenSSH_9.7\r\n"), None, "invalid_answer"),
+            (saying(b""), None, "invalid_answer"),
+            (answering(200, b"half", length=100), 200, "invalid_answer"),
+            (saying(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000), None, "invalid_answer"),
+            (
+                saying(b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 1000 + b"\r\n"),
+                None,
+                "invalid_answer",
+            ),
+        ],
+    )
+    def test_what_is_no_success_is_tried_again(
+        self, endpoint, receiver, make_job, happen, answer, status, error
+    ):
+        receiver.answer = answer
+        happen(make_job())
+        deliver()
+        delivery = only()
+        assert (delivery.status, delivery.error_code) == (status, error)
+        assert (delivery.state, delivery.tries, delivery.holder) == ("waiting", 1, None)
+        assert len(receiver.received) == 1
+        assert deliver() == 0
+        receiver.answer = answering(204, b"")
+        due_now()
+        deliver()
+        assert only().state == "succeeded"
+        first, second = receiver.received
+        assert first.headers["webhook-id"] == second.headers["webhook-id"]
+        assert first.body == second.body
+
+    @pytest.mark.parametrize("answer", [hanging, dripping])
+    def test_who_takes_too_long_is_left(
+        self, endpoint, receiver, make_job, happen, monkeypatch, answer
+    ):
+        monkeypatch.setattr(sending, "TIME_LIMIT_SECONDS", 0.3)
+        receiver.answer = answer
+        happen(make_job())
+        deliver()
+        assert only().error_code == "timeout"
+        assert 300 <= only().duration_ms < 3000
+
+    def test_of_ten_gigabytes_the_beginning_is_read(self, endpoint, receiver, make_job, happen):
+        receiver.answer = endless
+        happen(make_job())
+        deliver()
+        delivery = only()
+        assert delivery.state == "succeeded"
+        assert delivery.answer == "x" * sending.KEPT_ANSWER_BYTES
+
+    def test_nobody_there(self, make_endpoint, receiver, make_job, happen):
+        make_endpoint(url="http://127.0.0.1:1/")
+        make_endpoint(url="http://no-such-name.invalid/")
+        happen(make_job())
+        deliver()
+        codes = set(WebhookDelivery.objects.values_list("error_code", flat=True))
+        assert codes == {"connection_failed", "name_not_resolved"}
+
+    def test_a_certificate_of_nobodys(self, make_endpoint, make_job, happen, tmp_path):
+        with Receiver(self_signed(tmp_path)) as receiver:
+            make_endpoint(url=receiver.url().replace("http://", "https://"))
+            happen(make_job())
+            deliver()
+            assert only().error_code == "tls_failed"
+            assert not receiver.received
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now - DAY, now + DAY)
+    certificate = builder.sign(key, hashes.SHA256())
+    parts = (
+        certificate.public_bytes(Encoding.PEM),
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+    )
+    file = folder / "certificate.pem"
+    file.write_bytes(b"".join(parts))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
+
+
+class TestRetries:
+    def test_the_schedule_takes_three_days_and_then_it_has_failed(
+        self, endpoint, receiver, make_job, happen
+    ):
+        receiver.answer = answering(500)
+        happen(make_job())
+        for number, wait in enumerate(retrying.RETRY_AFTER, 1):
+            deliver()
+            delivery = WebhookDelivery.objects.annotate(wait=F("due_at") - F("tried_at")).get()
+            assert (delivery.state, delivery.tries) == ("waiting", number)
+            slack = timedelta(milliseconds=1)
+            assert wait - slack <= delivery.wait <= wait * (1 + retrying.JITTER) + slack
+            due_now()
+        deliver()
+        assert (only().state, only().due_at) == ("failed", None)
+        assert deliver() == 0
+        assert sum(retrying.RETRY_AFTER, timedelta(0)) >= 3 * DAY
+
+    @pytest.mark.parametrize(
+        ("header", "least", "most"),
+        [
+            ("60", timedelta(seconds=60), timedelta(seconds=61)),
+            ("1", timedelta(seconds=5), timedelta(seconds=6)),
+            ("99999999999999999999", retrying.MAX_RETRY_AFTER, retrying.MAX_RETRY_AFTER),
+            (
+                "Fri, 31 Dec 2999 23:59:59 GMT",
+                retrying.MAX_RETRY_AFTER,
+                retrying.MAX_RETRY_AFTER,
+            ),
+            ("Fri, 31 Dec 1999 23:59:59 GMT", timedelta(seconds=5), timedelta(seconds=6)),
+            ("soon", timedelta(seconds=5), timedelta(seconds=6)),
+            ("-5", timedelta(seconds=5), timedelta(seconds=6)),
+        ],
+    )
+    def test_the_receivers_wish_is_honoured_within_bounds(
+        self, endpoint, receiver, make_job, happen, header, least, most
+    ):
+        receiver.answer = answering(503, headers=f"Retry-After: {header}\r\n")
+        happen(make_job())
+        deliver()
+        delivery = WebhookDelivery.objects.annotate(wait=F("due_at") - F("tried_at")).get()
+        slack = timedelta(milliseconds=1)
+        assert least - slack <= delivery.wait <= most + slack
+
+
+class TestDisabling:
+    def test_who_says_that_it_is_gone_gets_nothing_more(self, endpoint, receiver, make_job, happen):
+        receiver.answer = answering(410)
+        happen(make_job(), "started")
+        assert deliver(limit=1) == 1
+        endpoint.refresh_from_db()
+        assert endpoint.disabled_reason == "gone"
+        assert deliver() == 1  # of which nothing is sent
+        assert len(receiver.received) == 1
+        codes = WebhookDelivery.objects.order_by("seq").values_list("state", "error_code")
+        assert list(codes) == [("failed", "gone"), ("failed", "endpoint_disabled")]
+        happen(make_job())
+        assert WebhookDelivery.objects.count() == 2
+
+    def test_after_three_days_of_failures_alone(self, endpoint, receiver, make_job, happen):
+        receiver.answer = answering(500)
+        happen(make_job())
+        deliver()
+        endpoint.refresh_from_db()
+        assert endpoint.failing_since is not None
+        almost = timedelta(minutes=1)
+        for since, reason in ((3 * DAY - almost, None), (3 * DAY, "failing")):
+            WebhookEndpoint.objects.update(failing_since=Now() - since)
+            due_now()
+            deliver()
+            endpoint.refresh_from_db()
+            assert endpoint.disabled_reason == reason
+
+    def test_a_success_between_forgives(self, endpoint, receiver, make_job, happen):
+        WebhookEndpoint.objects.update(failing_since=Now() - 2 * DAY)
+        happen(make_job())
+        deliver()
+        endpoint.refresh_from_db()
+        assert endpoint.failing_since is None
+
+    def test_what_waits_for_a_deleted_endpoint_is_not_sent(
+        self, endpoint, receiver, make_job, happen
+    ):
+        happen(make_job())
+        endpoint.delete()
+        deliver()
+        assert not receiver.received
+        assert (only().state, only().error_code) == ("failed", "endpoint_deleted")
+
+
+class TestSecrets:
+    def test_both_sign_while_one_is_rotated(self, endpoint, receiver, make_job, happen):
+        before = secrets.shown(endpoint.secret)
+        after = secrets.shown(endpoints.rotate(endpoint).secret)
+        happen(make_job())
+        deliver()
+        [one] = receiver.received
+        for secret in (before, after):
+            Webhook(secret).verify(one.body, one.headers)
+        WebhookEndpoint.objects.update(previous_secret_expires_at=Now())
+        happen(make_job())
+        deliver()
+        two = receiver.received[1]
+        Webhook(after).verify(two.body, two.headers)
+        with pytest.raises(WebhookVerificationError):
+            Webhook(before).verify(two.body, two.headers)
+
+    def test_they_are_stored_encrypted_by_a_key_that_can_be_changed(self, endpoint, settings):
+        shown = secrets.shown(endpoint.secret)
+        assert len(shown) == len("whsec_") + 44
+        assert shown.removeprefix("whsec_").encode() not in bytes(endpoint.secret)
+        settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+        settings.SECRET_KEY = "another" * 10
+        assert secrets.shown(endpoint.secret) == shown
+        settings.SECRET_KEY_FALLBACKS = []
+        with pytest.raises(encryption.UnreadableSecretError):
+            secrets.shown(endpoint.secret)
+
+    def test_a_secret_that_cannot_be_read_stops_nobody_else(
+        self, endpoint, make_endpoint, receiver, make_job, happen
+    ):
+        make_endpoint(url=receiver.url("/other"))
+        WebhookEndpoint.objects.filter(pk=endpoint.pk).update(secret=b"rubbish")
+        happen(make_job())
+        deliver()
+        assert [one.path for one in receiver.received] == ["/other"]
+        lost = WebhookDelivery.objects.get(endpoint=endpoint)
+        assert (lost.state, lost.error_code) == ("waiting", "secret_unreadable")
+
+
+class TestLeases:
+    def test_what_is_held_is_nobody_elses_until_the_lease_ends(
+        self, endpoint, receiver, make_job, happen
+    ):
+        happen(make_job())
+        [first] = leasing.claim(holder="a", limit=10)
+        assert leasing.claim(holder="b", limit=10) == []
+        due_now()
+        [second] = leasing.claim(holder="b", limit=10)
+        assert (first.id, first.tries, second.tries) == (second.id, 1, 2)
+        assert leasing.finish([(first, leasing.Outcome(None))], holder="a") == 0
+        assert only().holder == "b"
+        assert leasing.finish([(second, leasing.Outcome(None, 200))], holder="b") == 1
+        assert only().state == "succeeded"
+
+    def test_what_is_given_back_was_no_try(self, endpoint, make_job, happen):
+        happen(make_job())
+        leasing.claim(holder="a", limit=10)
+        assert leasing.release_own("b") == 0
+        assert leasing.release_own("a") == 1
+        assert (only().holder, only().tries) == (None, 0)
+        assert leasing.claim(holder="b", limit=10)
+
+    def test_what_a_dead_process_held_is_due_at_once(self, endpoint, make_job, happen):
+        happen(make_job())
+        leasing.claim(holder=liveness.name_of(2**22 + 1), limit=10)
+        assert leasing.release_lost() == 1
+        leasing.claim(holder=liveness.process_name(), limit=10)
+        assert leasing.release_lost() == 0
+
+
+class TestFairness:
+    def test_lanes_take_turns_and_have_four_places_each(
+        self, make_endpoint, make_user, make_job, happen, user
+    ):
+        other = make_user(balance=100)
+        busy, quiet = make_endpoint(), make_endpoint(other)
+        happen(make_job(), *["started"] * 20)
+        happen(make_job(other))
+        claimed = leasing.claim(holder=HOLDER, limit=100)
+        lanes = [one.lane for one in claimed]
+        assert (lanes.count(busy.pk), lanes.count(quiet.pk)) == (leasing.LANE_AT_ONCE, 1)
+        leasing.release_own(HOLDER)
+        assert {one.lane for one in leasing.claim(holder=HOLDER, limit=2)} == {busy.pk, quiet.pk}
+        leasing.release_own(HOLDER)
+        places = {busy.pk: leasing.LANE_AT_ONCE - 1}
+        claimed = leasing.claim(holder=HOLDER, limit=100, busy=places)
+        assert [one.lane for one in claimed].count(busy.pk) == 1
+
+    def test_slow_lanes_are_claimed_apart(self, make_endpoint, make_job, happen):
+        slow, quick = make_endpoint(), make_endpoint()
+        happen(make_job())
+        for is_slow, lane in ((True, slow.pk), (False, quick.pk)):
+            claimed = leasing.claim(holder=HOLDER, limit=9, slow=[slow.pk], is_slow=is_slow)
+            assert [one.lane for one in claimed] == [lane]
+
+
+def test_deliveries_are_kept_for_a_while(endpoint, make_job, happen):
+    happen(make_job(), "started")
+    deliver()
+    old, young = WebhookDelivery.objects.order_by("seq")
+    for delivery, age in ((old, deliveries.KEPT), (young, deliveries.KEPT - DAY)):
+        WebhookDelivery.objects.filter(pk=delivery.pk).update(created_at=Now() - age)
+    assert deliveries.old_deliveries().count() == 1
+    assert deliveries.remove_old_deliveries() == 1
+    assert only().pk == young.pk
+
+
+def test_bodies_are_json_as_the_hash_has_it(endpoint, receiver, make_job, happen):
+    happen(make_job())
+    deliver()
+    [one] = receiver.received
+    assert set(json.loads(one.body)) == {"type", "timestamp", "data", "seq", "hash"}
+    assert only().state == DeliveryState.SUCCEEDED
