@@ -8,7 +8,7 @@ from pathlib import Path
 
 from auteur.devstack.cli import say
 from tests.chaos.faults import WITHOUT_REPAIR, faults_of
-from tests.chaos.scenario import Report, run, table
+from tests.chaos.scenario import JOBS, Report, run, table
 from tests.chaos.stack import INFERENCE, ChaosStack
 
 SHOWN = 3  # of each kind of wrong
@@ -24,6 +24,7 @@ def main() -> int:
         help="; ".join({**faults_of("local"), **faults_of("modal")}),
     )
     parser.add_argument("--backend", choices=INFERENCE, default="local")
+    parser.add_argument("--jobs", type=int, default=JOBS, help="of each fault (%(default)s)")
     parser.add_argument("--var", type=Path, help="keep the stack's data and logs here")
     options = parser.parse_args()
     faults = faults_of(options.backend)
@@ -33,7 +34,7 @@ def main() -> int:
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="auteur-chaos-") as temporary:
         with ChaosStack(options.var or Path(temporary), options.backend) as stack:
-            reports = [_told(run(stack, faults[name])) for name in names]
+            reports = [_told(run(stack, faults[name], options.jobs)) for name in names]
             books = stack.manage("ledger_verify")
             control = run(stack, WITHOUT_REPAIR)
     say(f"\n{table([*reports, control])}\n\n{books}")

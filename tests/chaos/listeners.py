@@ -9,12 +9,15 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 import requests
+from standardwebhooks import Webhook
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
+from auteur.devstack import ports
 from docs.examples.verify_events import next_hash
 from tests.chaos.stack import ChaosStack
 
@@ -129,15 +132,74 @@ class SocketReader(Listener):
                     yield message["event"]
 
 
+class Receiver(Listener):
+    """Is called by webhooks: in any order, and perhaps more than once."""
+
+    name = "webhook"
+
+    def __init__(self, url: str, token: str) -> None:
+        super().__init__(url, token)
+        self._received: dict[int, Event] = {}
+        self._arrived = threading.Condition()
+        self._server = ThreadingHTTPServer((ports.HOST, 0), self._handler())
+        self._serving = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._serving.start()
+        made = requests.post(
+            f"{url}/webhooks",
+            json={"url": f"http://{ports.HOST}:{self._server.server_port}/"},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=REQUEST_SECONDS,
+        )
+        made.raise_for_status()
+        self._signature = Webhook(made.json()["secret"])
+
+    def stop(self) -> None:
+        """Answer no more."""
+        super().stop()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def hear(self) -> Iterator[Event]:
+        with self._arrived:
+            self._arrived.wait_for(lambda: self.seq + 1 in self._received, AGAIN_SECONDS)
+        while self.seq + 1 in self._received:
+            yield self._received[self.seq + 1]
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.receive(body, dict(self.headers))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, format: str, *values: object) -> None:
+                """Nothing on the screen."""
+
+        return Handler
+
+    def receive(self, body: bytes, headers: dict[str, str]) -> None:
+        """Believe an event that is signed."""
+        event = self._signature.verify(body, headers)
+        with self._arrived:
+            self._received[event["seq"]] = event
+            self._arrived.notify_all()
+
+
 class Listeners:
     """One of each way, for one user."""
 
     def __init__(self, stack: ChaosStack, user_id: str) -> None:
-        url = f"http://127.0.0.1:{stack.env['LIVE_PORT']}"
+        url = f"http://{ports.HOST}:{stack.env['LIVE_PORT']}"
         token = stack.token(user_id)
         self._stack = stack
         self._user_id = user_id
-        self._all = [way(url, token) for way in (Poller, StreamReader, SocketReader)]
+        self._all: list[Listener] = [
+            way(url, token) for way in (Poller, StreamReader, SocketReader)
+        ]
+        self._all.append(Receiver(stack.client_url, token))
 
     def __enter__(self) -> Self:
         for listener in self._all:

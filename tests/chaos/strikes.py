@@ -101,6 +101,15 @@ def kill_all_and_lose_redis(stack: ChaosStack) -> float:
     return kill(stack, *stack.ours)
 
 
+def restart_all(stack: ChaosStack) -> float:
+    """As on a deploy that goes badly: everything is told to stop, then more is lost."""
+    now = end(stack, signal.SIGTERM, *stack.ours)
+    stack.wait_until_ready()
+    stack.redis().flushall()
+    kill(stack, "live")
+    return now
+
+
 def flush_redis(stack: ChaosStack) -> float:
     """FLUSHALL, a few times."""
     now = time.time()
