@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jobs.durations import History, Run, Running, quantile
 from tests.properties import LONG, examples
 
-JOBS = 10_000 if LONG else 500
+JOBS = 10_000 if LONG else 250
 REMEMBERED = 100
 Takes = Callable[[random.Random, int], float]
 
@@ -105,7 +105,7 @@ JOB = st.builds(
 
 @pytest.mark.property
 @given(runs=st.lists(RUNS, max_size=30), job=JOB)
-@examples(200, 20_000)
+@examples(100, 20_000)
 def test_no_end_is_in_the_past_and_fewer_than_nine_say_nothing_of_the_ninetieth(
     runs: list[Run], job: Running
 ) -> None:

@@ -142,15 +142,16 @@ def test_what_is_new_costs_one_statement(running: Attempt) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_redis_that_hangs_is_waited_for_once(running: Attempt) -> None:
+    broker = Broker()
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         deaf.settimeout(0.05)
-        Broker.lead_to(f"redis://127.0.0.1:{deaf.getsockname()[1]}/0")
+        broker.lead_to(f"redis://127.0.0.1:{deaf.getsockname()[1]}/0")
         try:
             for share in (0.1, 0.2, 0.3):
                 report(running, share)
                 time_passes()
         finally:
-            Broker().come_back()
+            broker.come_back()
         deaf.accept()[0].close()
         with pytest.raises(TimeoutError):
             deaf.accept()
