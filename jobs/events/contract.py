@@ -9,7 +9,9 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from jobs.states import JobStatus
 
 
 class EventType(StrEnum):
@@ -26,6 +28,13 @@ class EventType(StrEnum):
 
 ENDS = frozenset({EventType.COMPLETED, EventType.FAILED, EventType.CANCELLED})
 """After one of these a job has no further event."""
+
+
+Status = Annotated[
+    JobStatus,
+    WithJsonSchema({"type": "string", "enum": JobStatus.values}),
+    Field(description="The job's since this event."),
+]
 
 
 class _Strict(BaseModel):
@@ -46,9 +55,7 @@ class JobData(_Strict):
     job_id: UUID
     type: str = Field(description="The feature.")
     project_id: UUID | None
-    status: Literal["pending", "processing", "completed", "failed", "cancelled"] = Field(
-        description="The job's since this event."
-    )
+    status: Status
     credits_cost: int
 
 

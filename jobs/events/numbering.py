@@ -80,12 +80,12 @@ def number_events() -> int:
 
 def _numbered(rows: Iterable[_Taken], position: int) -> list[dict[str, Any]]:
     heads: dict[UUID, tuple[int, bytes]] = {}
-    events = []
+    events: list[dict[str, Any]] = []
     for row in rows:
         position += 1
         stored = (row.head_seq, bytes(row.head_hash or chain.BEFORE_THE_FIRST))
         seq, previous = heads.get(row.user_id, stored)
-        event = {
+        event: dict[str, Any] = {
             "seq": seq + 1,
             "type": f"job.{row.type}",
             "timestamp": chain.timestamp(row.created_at),

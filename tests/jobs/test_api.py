@@ -41,6 +41,7 @@ def test_a_pending_job_shows_its_place_in_the_queue(api, make_job):
         "estimated_end_at": None,
         "estimated_end_p90_at": None,
         "input_params": first.input_params,
+        "callback_url": None,
         "output_data": None,
     }
 

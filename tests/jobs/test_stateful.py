@@ -28,7 +28,9 @@ from hypothesis.stateful import (
 
 from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from jobs import ledger_audit, queries
-from jobs.models import Attempt, Event, Job
+from jobs.events import verification
+from jobs.events.contract import ENDS
+from jobs.models import Attempt, Event, Job, UserEvent
 from jobs.states import ENDED, FAILED_QUEUE, OPEN, ShownStatus, moves
 from jobs.status import having, is_waiting, restarted, shown
 from tests.jobs.broker import Broker
@@ -91,8 +93,11 @@ class Witness:
             assert ended.get(pk) == was, f"ended job {pk} changed"
         self._ended = ended
         assert not _ended_jobs().filter(status="completed", output_data__isnull=True).exists()
-        told = Event.objects.filter(type__in=ENDED).values_list("job", flat=True)
-        assert sorted(told) == sorted(ended), "an end was told twice or never"
+        waiting = Event.objects.filter(type__in=ENDED).values_list("job", flat=True)
+        told = UserEvent.objects.filter(type__in=ENDS).values_list("job", flat=True)
+        assert sorted([*waiting, *told]) == sorted(ended), "an end was told twice or never"
+        events = verification.check()
+        assert not events.findings, events.findings
 
 
 class Onlooker:

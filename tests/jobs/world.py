@@ -23,6 +23,7 @@ from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from gpu_tasks.runtime.contract import EngineInfo, Failure, Outcome
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import heartbeat, lifecycle, submission, tasks
+from jobs.events.numbering import number_events
 from jobs.features.registry import feature_of
 from jobs.models import Attempt, Job, WorkerHeartbeat
 from jobs.orchestrator import admission, calls, due, loop, repair
@@ -131,6 +132,7 @@ class World:
             loop.wake()
         loop.decide()
         calls.follow()
+        number_events()
 
     def admit(self) -> None:
         admission.admit_all()
@@ -285,4 +287,6 @@ def _report_outcome(attempt: Attempt, call_id: str, outcome: str) -> None:
 
 def _empty_the_tables() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE users, local_calls CASCADE")
+        cursor.execute(
+            "TRUNCATE users, local_calls, job_events, user_events, event_heads, event_cursors CASCADE"
+        )

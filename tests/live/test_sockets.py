@@ -107,7 +107,7 @@ def test_what_is_too_large_is_not_read(live: Live, user: User) -> None:
 
 def test_a_message_of_endless_empty_parts_ends(live: Live) -> None:
     with live.socket() as socket, pytest.raises(ConnectionClosed):
-        socket.send(("" for _ in range(1000)))
+        socket.send("" for _ in range(1000))
         socket.recv(WAIT_SECONDS)
 
 

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand
 from django.core.serializers.json import DjangoJSONEncoder
 
 from jobs.events import verification
+from jobs.ledger_audit import SHOWN_PER_RULE
 
 
 class Command(BaseCommand):
@@ -24,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--limit",
             type=int,
-            default=verification.SHOWN_PER_RULE,
+            default=SHOWN_PER_RULE,
             help="findings named of each rule; all are counted (default: %(default)s)",
         )
 

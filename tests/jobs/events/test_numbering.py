@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from uuid import UUID
 
 import pytest
@@ -237,5 +238,7 @@ class TestDelayedCommits:
             assert times == sorted(times), "events of a job are not in the order of its changes"
 
 
-def job_times(job: Job) -> list[object]:
-    return list(UserEvent.objects.filter(job=job).order_by("seq").values_list("created_at"))
+def job_times(job: Job) -> list[datetime]:
+    return list(
+        UserEvent.objects.filter(job=job).order_by("seq").values_list("created_at", flat=True)
+    )
