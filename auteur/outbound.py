@@ -5,16 +5,19 @@ A name may change its address at any time, so what counts is the address that a 
 is told at once (`checked_url`).
 """
 
+import asyncio
 import ipaddress
 import re
 import socket
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import aiohttp
 import aiohttp.abc
 from aiohttp import AddrInfoType
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from gpu_tasks.runtime.errors import AuteurError
@@ -156,11 +159,30 @@ def _check_name(name: str, policy: Policy) -> None:
         raise RefusedURLError("host_refused", "This name is not one of the public internet.")
 
 
+class _Bounded(ResponseHandler):
+    """Takes so many bytes of a connection, and no more, whatever they are.
+
+    The client itself takes interim answers (1xx) without an end.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
+        super().__init__(loop)
+        self._left = most
+
+    def data_received(self, data: bytes) -> None:
+        """Go on with what is left; then let the sender wait."""
+        if self._left > 0:
+            super().data_received(data[: self._left])
+        self._left -= len(data)
+        if self._left <= 0 and isinstance(self.transport, asyncio.ReadTransport):
+            self.transport.pause_reading()
+
+
 def connector(
-    policy: Policy, resolver: aiohttp.abc.AbstractResolver | None = None
+    policy: Policy, *, most: int, resolver: aiohttp.abc.AbstractResolver | None = None
 ) -> aiohttp.TCPConnector:
     """For a session of aiohttp's: resolves and connects anew for each request, to what the policy
-    allows.
+    allows, and takes at most so many bytes of an answer, its head included.
 
     Everything else fails with ``RefusedAddressError``, perhaps as the cause of aiohttp's error.
     """
@@ -171,10 +193,12 @@ def connector(
             raise RefusedAddressError("This address is not on the public internet.")
         return socket.socket(family, kind, protocol)
 
-    return aiohttp.TCPConnector(
+    made = aiohttp.TCPConnector(
         resolver=resolver,
         use_dns_cache=False,
         limit=0,
         force_close=True,
         socket_factory=checked_socket,
     )
+    made._factory = partial(_Bounded, loop=asyncio.get_running_loop(), most=most)
+    return made

@@ -184,7 +184,9 @@ class Names(AbstractResolver):
 async def get(policy: Policy, names: Names, *urls: str) -> list[Any]:
     """The status of each, or what was raised."""
     found: list[Any] = []
-    async with aiohttp.ClientSession(connector=connector(policy, names)) as http:
+    async with aiohttp.ClientSession(
+        connector=connector(policy, most=10_000, resolver=names)
+    ) as http:
         for url in urls:
             try:
                 async with http.get(url) as response:

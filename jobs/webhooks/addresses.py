@@ -9,6 +9,8 @@ from yarl import URL
 
 from auteur.outbound import MAX_URL_LENGTH, Policy, RefusedURLError, checked_url
 
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
 
 def policy() -> Policy:
     """That of webhooks."""
@@ -17,13 +19,10 @@ def policy() -> Policy:
         schemes=("https", "http") if settings.WEBHOOK_HTTP else ("https",),
         ports=settings.WEBHOOK_PORTS,
         # Of loopback addresses the networks decide: in development receivers live there.
-        hosts_refused=[name.lower() for name in own if name not in ("", "*", *_LOOPBACK)],
+        hosts_refused=[name.lower() for name in own if name not in ("", "*", *LOOPBACK)],
         networks_refused=settings.WEBHOOK_REFUSED_NETWORKS,
         networks_allowed=settings.WEBHOOK_ALLOWED_NETWORKS,
     )
-
-
-_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 def origin(url: str) -> str:

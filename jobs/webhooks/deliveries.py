@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -84,9 +85,10 @@ def _for_callbacks(events: Tail) -> Iterator[WebhookDelivery]:
     ended = {job_id for _, _, job_id, event in events if event["type"] in ENDS}
     called = Job.objects.filter(pk__in=ended, callback_url__isnull=False)
     urls = dict(called.values_list("pk", "callback_url"))
+    named = cache(callbacks_of)
     for _, user_id, job_id, event in events:
         if event["type"] in ENDS and (url := urls.get(job_id)):
-            yield _delivery(callbacks_of(user_id), event, job_id, url=url)
+            yield _delivery(named(user_id), event, job_id, url=url)
 
 
 def _wants(endpoint: WebhookEndpoint, event_type: str) -> bool:

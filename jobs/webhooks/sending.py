@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 MAX_ANSWER_BYTES = 64 * 1024
 """Read of an answer; the rest is not asked for."""
 KEPT_ANSWER_BYTES = 4 * 1024
+MAX_RECEIVED_BYTES = 2 * MAX_ANSWER_BYTES
+"""With the heads, of which there may be several."""
 READ_AT_ONCE = 16 * 1024
 SIGNATURE = "webhook-signature"
 
@@ -27,7 +29,7 @@ SIGNATURE = "webhook-signature"
 def session(policy: Policy) -> aiohttp.ClientSession:
     """For requests to what the policy allows; to be made and closed in a running loop."""
     return aiohttp.ClientSession(
-        connector=connector(policy),
+        connector=connector(policy, most=MAX_RECEIVED_BYTES),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),  # `attempt` has one for all of it
         headers={"User-Agent": f"Auteur-Webhooks/{__version__}", "Accept-Encoding": "identity"},

@@ -71,6 +71,18 @@ async def endless(writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 
 
+async def continuing(writer: asyncio.StreamWriter) -> None:
+    """Interim answers without an end."""
+    while True:
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+        await writer.drain()
+        sent[0] += 25_000
+
+
+sent = [0]
+"""Bytes of interim answers that were taken, if only by the system."""
+
+
 class Receiver:
     """An HTTP server on a loopback port, in a thread of its own."""
 

@@ -21,7 +21,16 @@ from jobs.models import EventCursor, UserEvent
 from jobs.webhooks import deliveries, endpoints, leasing, retrying, secrets, sending
 from jobs.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
 from tests.webhooks.conftest import HOLDER, deliver, hand_out_all
-from tests.webhooks.receiver import Receiver, answering, dripping, endless, hanging, saying
+from tests.webhooks.receiver import (
+    Receiver,
+    answering,
+    continuing,
+    dripping,
+    endless,
+    hanging,
+    saying,
+    sent,
+)
 
 DAY = timedelta(days=1)
 
@@ -77,7 +86,9 @@ class TestEvents:
         assert deliver() == 0
         assert len(receiver.received) == 1
 
-    def test_two_hand_out_each_event_once(self, endpoint, make_job, happen, monkeypatch):
+    def test_events_are_handed_out_in_batches_to_the_last(
+        self, endpoint, make_job, happen, monkeypatch
+    ):
         monkeypatch.setattr(deliveries, "EVENTS_AT_ONCE", 2)
         happen(make_job(), *["started"] * 4)
         handed_out = WebhookDelivery.objects.order_by("seq").values_list("seq", flat=True)
@@ -152,6 +163,16 @@ class TestAnswers:
         delivery = only()
         assert delivery.state == "succeeded"
         assert delivery.answer == "x" * sending.KEPT_ANSWER_BYTES
+
+    def test_of_interim_answers_without_an_end_few_are_taken(
+        self, endpoint, receiver, make_job, happen, monkeypatch
+    ):
+        monkeypatch.setattr(sending, "TIME_LIMIT_SECONDS", 0.5)
+        receiver.answer = continuing
+        happen(make_job())
+        deliver()
+        assert only().error_code == "timeout"
+        assert sent[0] < 2**24  # what buffers of the system hold
 
     def test_nobody_there(self, make_endpoint, receiver, make_job, happen):
         make_endpoint(url="http://127.0.0.1:1/")

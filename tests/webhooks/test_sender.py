@@ -5,14 +5,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from django.db import connection
 
 from auteur.devstack.processes import BASE_DIR
-from jobs.webhooks import leasing, sender
+from jobs.events.numbering import number_events
+from jobs.models import Event, UserEvent
+from jobs.webhooks import deliveries, leasing, sender
 from jobs.webhooks.models import WebhookDelivery
 from tests.waiting import until
 from tests.webhooks.receiver import answering, hanging
@@ -78,6 +82,29 @@ def test_a_kill_loses_nothing_and_an_end_gives_back(
     assert second.wait(10) == 0
     assert endpoint.deliveries.filter(state="succeeded").count() == 3
     assert not held.exists()
+
+
+def test_several_hand_out_each_event_once(make_endpoint, make_job, monkeypatch):
+    monkeypatch.setattr(deliveries, "EVENTS_AT_ONCE", 3)
+    endpoint, job = make_endpoint(), make_job()
+    for _ in range(60):
+        Event.objects.create(job=job, user_id=job.user_id, type="started")
+    while not number_events():
+        pass
+    last = UserEvent.objects.count()
+    together = threading.Barrier(4)
+
+    def hand_out(_: int) -> int:
+        together.wait()
+        try:
+            return sum(deliveries.hand_out() for _ in range(60))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(hand_out, range(4))) == last
+    seqs = endpoint.deliveries.order_by("seq").values_list("seq", flat=True)
+    assert list(seqs) == list(range(1, last + 1))
 
 
 def test_who_hangs_delays_nobody_else(
