@@ -306,7 +306,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ErrorCode": "gpu_tasks.runtime.errors.ErrorCode",
         "JobStatus": "jobs.status.ShownStatus",
-        "StoredJobStatus": "jobs.states.JobStatus",
+        "StoredJobStatus": ["pending", "processing", "completed", "failed", "cancelled"],
         "EventType": "jobs.webhooks.serializers.EVENTS",
         "DeliveryState": "jobs.webhooks.models.DeliveryState",
         "DeliveryError": "jobs.webhooks.models.DeliveryError",

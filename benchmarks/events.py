@@ -20,28 +20,29 @@ import psycopg
 
 from auteur.devstack import processes
 from benchmarks import report, stack
+from jobs.states import JobStatus
 
 EVENTS = int(os.environ.get("BENCHMARK_EVENTS", "100000"))
 USERS = 100
 JOBS_PER_USER = 20
 WRITERS = 8
-PER_TRANSACTION = 20
+PER_TRANSACTION = 100
 MOST_LINGERING_SECONDS = 0.05
 BATCH = 2000
 
 MAKE_JOBS = """
 INSERT INTO jobs (user_id, type, gpu_class, rank, media_ids, credits_cost, price_version,
                   input_params, status, wake_at, start_deadline_at)
-SELECT id, 'noop', 'CPU', 0, '{}', 1, 'v', '{}', 'processing', '2100-01-01', '2100-01-01'
+SELECT id, 'noop', 'CPU', 0, '{}', 1, 'v', '{}', %s, '2100-01-01', '2100-01-01'
 FROM users, generate_series(1, %s)"""
 WRITE = """
 INSERT INTO job_events (job_id, user_id, type, data)
-SELECT job.id, job.user_id, 'requeued', '{"status": "processing"}'
+SELECT job.id, job.user_id, 'requeued', '{}'
 FROM (SELECT id, user_id FROM jobs WHERE id = %s FOR NO KEY UPDATE) AS job,
      generate_series(1, %s)"""
 FILL = """
 INSERT INTO job_events (job_id, user_id, type, data)
-SELECT id, user_id, 'requeued', '{"status": "processing"}'
+SELECT id, user_id, 'requeued', '{}'
 FROM jobs, generate_series(1, %s) ORDER BY random()"""
 MOVE = """
 WITH taken AS (
@@ -132,7 +133,7 @@ def main() -> None:
         stack.make_users(settings, users=USERS, credits=1)
         url = values["DATABASE_URL"]
         with psycopg.connect(url, autocommit=True) as database:
-            database.execute(MAKE_JOBS, [JOBS_PER_USER])
+            database.execute(MAKE_JOBS, [JobStatus.PROCESSING.value, JOBS_PER_USER])
             jobs = [str(job_id) for (job_id,) in database.execute("SELECT id FROM jobs")]
         orchestrators = [
             subprocess.Popen(

@@ -24,6 +24,7 @@ import psycopg
 from auteur.devstack import processes
 from benchmarks import report, stack
 from benchmarks.recovery import percentile
+from jobs.states import JobStatus
 
 SOCKETS = int(os.environ.get("BENCHMARK_SOCKETS", "10000"))
 SOCKETS_PER_USER = 2
@@ -48,7 +49,7 @@ for user in users:
 MAKE_JOBS = """
 INSERT INTO jobs (user_id, type, gpu_class, status, credits_cost, price_version, media_ids,
                   start_deadline_at, wake_at)
-SELECT id, 'transcription', 'none', 'pending', 0, 'benchmark', '{}',
+SELECT id, 'transcription', 'none', %s, 0, 'benchmark', '{}',
        now() + interval '1 hour', now() + interval '1 hour'
 FROM users RETURNING id, user_id
 """
@@ -133,7 +134,7 @@ def measure(var: Path, values: dict[str, str]) -> dict[str, Any]:
         empty = process.memory_info().rss
         tokens = make_users(settings) * SOCKETS_PER_USER
         database = exits.enter_context(psycopg.connect(values["DATABASE_URL"], autocommit=True))
-        jobs = database.execute(MAKE_JOBS).fetchall()
+        jobs = database.execute(MAKE_JOBS, [JobStatus.PENDING.value]).fetchall()
         began = time.monotonic()
         listeners = exits.enter_context(listening(values["LIVE_PORT"], tokens, var))
         opened = time.monotonic() - began

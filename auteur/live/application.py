@@ -8,9 +8,9 @@ from uuid import UUID
 from channels.security.websocket import WebsocketDenier
 from django.urls import Resolver404, resolve
 
-from auteur.api.problems import Problem, UnavailableProblem, document
+from auteur.api.problems import UnavailableProblem
 from auteur.live import asking, polling
-from auteur.live.asking import Answer, Asking
+from auteur.live.asking import Answer, Asking, TooManyConnectionsProblem, refusal
 from auteur.live.hub import Hub
 from auteur.live.limits import THREADS, Seats, connection_limits
 from auteur.live.sockets import JobsConsumer
@@ -20,22 +20,16 @@ from auteur.server.application import Application
 from auteur.server.bodies import is_sent
 from auteur.server.gateway import Environ, environ_of
 from auteur.server.limits import OverloadedError, taken
+from auteur.server.protocol import TRANSPORT
 from auteur.server.serving import address_of
 from jobs.events.views import EventsView, JobEventsView
 
+logger = logging.getLogger(__name__)
 access = logging.getLogger("auteur.access")
 
 SOCKETS = "/ws/jobs"
 URLS = "auteur.live.urls"
 OPENINGS = "auteur.live.openings"
-
-
-class TooManyConnectionsProblem(Problem):
-    """The user has as many connections as one may have."""
-
-    status_code = 429
-    default_code = "too_many_connections"
-    default_detail = "There are too many connections of yours: close some first."
 
 
 class Live:
@@ -66,6 +60,13 @@ class Live:
             await WebsocketDenier()(scope, receive, send)
 
     async def _request(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await self._answer(scope, receive, send)
+        except Exception:
+            logger.exception("a request failed outside Django")
+            scope[TRANSPORT].abort()
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         environ = environ_of(scope)
         asked = _asked(environ) if scope["method"] == "GET" else None
         if asked is None or is_sent(environ, scope):
@@ -82,14 +83,14 @@ class Live:
             await _send(opening, send)
             return
         if not self.hub.is_ready:
-            await _send(_refusal(UnavailableProblem(), opening), send)
+            await _send(refusal(UnavailableProblem(), opening), send)
             return
         stream = Stream(self.hub, self.threads, opening, job_id)
         try:
             with taken(self.seats.users, str(stream.user_id)):
                 await stream.run(receive, send)
         except OverloadedError:
-            await _send(_refusal(TooManyConnectionsProblem(), opening), send)
+            await _send(refusal(TooManyConnectionsProblem(), opening), send)
 
     async def _wait(self, environ: Environ, job_id: UUID | None, receive: Any, send: Any) -> bool:
         """Whether there is to be an answer, now that there is something to tell."""
@@ -100,7 +101,7 @@ class Live:
             with taken(self.seats.users, str(poll.user_id)):
                 return await polling.wait(poll, self.hub, self.threads, receive)
         except OverloadedError:
-            await _send(_refusal(TooManyConnectionsProblem()), send)
+            await _send(refusal(TooManyConnectionsProblem()), send)
             return False
 
 
@@ -112,16 +113,6 @@ def _asked(environ: Environ) -> dict[str, Any] | None:
         return None
     view = getattr(match.func, "view_class", None)
     return match.kwargs if view in {EventsView, JobEventsView} else None
-
-
-def _refusal(problem: Problem, opening: Answer | None = None) -> Answer:
-    """A problem, with the headers of an answer that would have gone out instead."""
-    refusal = document(
-        problem.status_code, problem.default_code, str(problem.detail), problem.headers
-    )
-    own = {"content-type", "content-length"}
-    kept = [each for each in opening.headers if each[0].lower() not in own] if opening else []
-    return Answer(problem.status_code, [*kept, *refusal.items()], refusal.content)
 
 
 async def _send(answer: Answer, send: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.handlers.wsgi import WSGIHandler
 
+from auteur.api.problems import Problem, document
 from auteur.api.requests import Utf8Request
 from auteur.server.gateway import WSGI, Call, Environ, Headers
 
@@ -60,3 +61,21 @@ def _whole(call: Call) -> Iterable[bytes]:
         further, more = call.pull()
         chunks += further
     return chunks
+
+
+class TooManyConnectionsProblem(Problem):
+    """The user has as many connections as one may have."""
+
+    status_code = 429
+    default_code = "too_many_connections"
+    default_detail = "There are too many connections of yours: close some first."
+
+
+def refusal(problem: Problem, opening: Answer | None = None) -> Answer:
+    """A problem, with the headers of an answer that would have gone out instead."""
+    refusal = document(
+        problem.status_code, problem.default_code, str(problem.detail), problem.headers
+    )
+    own = {"content-type", "content-length"}
+    kept = [each for each in opening.headers if each[0].lower() not in own] if opening else []
+    return Answer(problem.status_code, [*kept, *refusal.items()], refusal.content)

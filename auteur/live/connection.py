@@ -48,6 +48,12 @@ class WebSocket(WebSocketsSansIOProtocol):
         if self._lost is not None:
             self._lost()
 
+    async def send(self, message: Any) -> None:
+        """Once the handshake is over, nobody asks for it again."""
+        await super().send(message)
+        if message["type"] == "websocket.accept":
+            del self.request, self.response
+
     def handle_cont(self, event: Frame) -> None:
         """Fragments may be empty: their number counts, too."""
         if len(self.frames) >= FRAGMENTS:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -49,7 +49,7 @@ class Follower:
         self._wish = wish
         self._known = wish.after
 
-    async def follow(self) -> AsyncIterator[Entry | Progress | None]:
+    async def follow(self) -> AsyncGenerator[Entry | Progress | None, None]:
         """Events in order, progress between them; None is a heartbeat.
 
         It ends with the job, or when this process stops. Raises ``TokenExpiredError`` and

@@ -5,7 +5,7 @@ Redis only wakes it: what is told stands in the log. Progress alone comes by Red
 
 import asyncio
 import logging
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from uuid import UUID
@@ -38,29 +38,30 @@ ENDS_REMEMBERED = 10_000
 
 
 class Subscription:
-    """What waits for one client: the newest events of its user, and the newest progress by job.
+    """What waits for one client: events of its user, and the newest progress by job.
 
-    Of more than `MAX_WAITING` events the oldest are dropped: numbers have no gap, so the reader
-    sees that some are missing, and reads them in the log.
+    More than `MAX_WAITING` events are dropped: numbers have no gap, so the reader sees that some
+    are missing, and reads them in the log.
     """
 
     def __init__(self) -> None:
         self.is_closed = False
-        self._entries: deque[Entry] = deque(maxlen=MAX_WAITING)
-        self._progress: OrderedDict[UUID, Progress] = OrderedDict()
+        self._entries: list[Entry] = []  # thousands of these are empty: a deque never is
+        self._progress: dict[UUID, Progress] = {}
         self._arrived = asyncio.Event()
 
     def add(self, entry: Entry) -> None:
+        if len(self._entries) == MAX_WAITING:
+            self._entries.clear()
         self._entries.append(entry)
         if entry.is_end:
             self._progress.pop(entry.job_id, None)
         self._arrived.set()
 
     def add_progress(self, progress: Progress) -> None:
-        self._progress[progress.job_id] = progress
-        if len(self._progress) > MAX_WAITING:
-            self._progress.popitem(last=False)
-        self._arrived.set()
+        if len(self._progress) < MAX_WAITING or progress.job_id in self._progress:
+            self._progress[progress.job_id] = progress
+            self._arrived.set()
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -74,9 +75,9 @@ class Subscription:
                 await self._arrived.wait()
         found: Entry | Progress | None = None
         if self._entries:
-            found = self._entries.popleft()
+            found = self._entries.pop(0)
         elif self._progress:
-            _, found = self._progress.popitem(last=False)
+            found = self._progress.pop(next(iter(self._progress)))
         if not (self._entries or self._progress or self.is_closed):
             self._arrived.clear()
         return found

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.http.request import HttpHeaders
 
 from accounts import tokens
-from auteur.api.problems import Problem
+from auteur.api.problems import DATABASE_OUTAGES, Problem
 from auteur.live.hub import Hub
 from auteur.live.messages import Entry
 from auteur.live.streaming import until_gone
@@ -17,6 +17,9 @@ from auteur.live.threads import Threads
 from auteur.server.gateway import Environ
 from jobs import queries
 from jobs.events.log import MAX_WAIT_SECONDS, events_after
+
+UNANSWERED: tuple[type[Exception], ...] = (Problem, *DATABASE_OUTAGES)
+"""What the API has its own answer to."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,8 @@ async def _wait(poll: Poll, hub: Hub, threads: Threads) -> None:
         try:
             if not await threads.call(_is_silent, poll=poll):
                 return
-        except Problem:
-            return  # the API says it
+        except UNANSWERED:
+            return
         deadline = asyncio.get_running_loop().time() + poll.seconds
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
             item = await subscription.next(left)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from contextlib import ExitStack, aclosing
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -13,12 +13,12 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
 from auteur.api.parsing import parsed
-from auteur.live.asking import Answer
+from auteur.live.asking import Answer, TooManyConnectionsProblem, refusal
 from auteur.live.following import Follower, TokenExpiredError, Wish
 from auteur.live.limits import AUTHENTICATION_SECONDS, MESSAGE_BYTES
 from auteur.live.messages import Entry, Progress, compact
 from auteur.server.gateway import Environ, environ_of
-from auteur.server.limits import Budget, OverloadedError, taken
+from auteur.server.limits import Budget
 from auteur.server.serving import address_of
 from jobs.events.log import EventsRemovedProblem
 
@@ -57,8 +57,7 @@ class JobsConsumer(AsyncWebsocketConsumer):
         super().__init__()
         self._live = live
         self._environ: Environ = {}
-        self._exits = ExitStack()
-        self._unknown = ExitStack()
+        self._seat: tuple[Budget, str] | None = None
         self._is_known = False
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,9 +65,9 @@ class JobsConsumer(AsyncWebsocketConsumer):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve the socket, and leave nothing behind."""
         try:
-            with self._exits, self._unknown:
-                await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, send)
         finally:
+            self._leave_seat()
             for task in self._tasks:
                 task.cancel()
             if self._timer is not None:
@@ -85,7 +84,7 @@ class JobsConsumer(AsyncWebsocketConsumer):
             raise DenyConnection
         offered = self.scope["subprotocols"]
         await self.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-        if not self._take(self._unknown, self._live.seats.unknown, address_of(self._environ)):
+        if not self._take_seat(self._live.seats.unknown, address_of(self._environ)):
             await self.close(TOO_MANY)
             return
         tokens = [each for each in offered if each.startswith(TOKEN_SUBPROTOCOL)]
@@ -119,36 +118,38 @@ class JobsConsumer(AsyncWebsocketConsumer):
         if self._timer is not None:
             self._timer.cancel()
         answer = await self._ask(token, query)
-        self._unknown.close()
+        self._leave_seat()
         if answer.status != HTTPStatus.OK:
             await self._refuse(answer)
             return
         opening = answer.json()
         if not self._live.hub.is_ready:
             await self.close(TRY_AGAIN)
-        elif not self._take(self._exits, self._live.seats.users, opening["user_id"]):
-            await self.close(TOO_MANY)
+        elif not self._take_seat(self._live.seats.users, opening["user_id"]):
+            await self._refuse(refusal(TooManyConnectionsProblem()))
         else:
             hello = {"type": "hello", "head": opening["head"], "jobs": opening["jobs"]}
             await self.send(compact(hello))
-            self._begin(self._tell(opening))
+            user_id = UUID(opening["user_id"])
+            self._begin(self._tell(Wish(user_id, opening["expires_at"], opening["after"])))
 
     async def _ask(self, token: str, query: str) -> Answer:
+        environ, self._environ = self._environ, {}  # ten thousand of them take 50 MB
+        self.scope["headers"] = []
         asked = {
             "QUERY_STRING": query,
             "HTTP_ACCEPT": "application/json",
             "HTTP_AUTHORIZATION": f"Bearer {token}",
         }
-        return await self._live.openings.ask({**self._environ, **asked})
+        return await self._live.openings.ask({**environ, **asked})
 
     async def _refuse(self, answer: Answer) -> None:
         if answer.body.startswith(b"{"):
             await self.send(compact({"type": "error", "problem": answer.json()}))
         await self.close(CLOSE_CODES.get(HTTPStatus(answer.status), UNAUTHENTICATED))
 
-    async def _tell(self, opening: dict[str, Any]) -> None:
+    async def _tell(self, wish: Wish) -> None:
         """What happens, until the token's end, ours or the client's."""
-        wish = Wish(UUID(opening["user_id"]), opening["expires_at"], opening["after"])
         follower = Follower(self._live.hub, self._live.threads, wish)
         try:
             async with aclosing(follower.follow()) as items:
@@ -170,13 +171,17 @@ class JobsConsumer(AsyncWebsocketConsumer):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    @staticmethod
-    def _take(exits: ExitStack, budget: Budget, who: str) -> bool:
-        try:
-            exits.enter_context(taken(budget, who))
-        except OverloadedError:
-            return False
-        return True
+    def _take_seat(self, budget: Budget, who: str) -> bool:
+        if budget.take(who):
+            self._seat = budget, who
+            return True
+        return False
+
+    def _leave_seat(self) -> None:
+        if self._seat is not None:
+            budget, who = self._seat
+            budget.release(who)
+            self._seat = None
 
 
 async def _guarded(work: Any, consumer: JobsConsumer) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any
@@ -69,7 +69,7 @@ class Stream:
                 await send({"type": "http.response.body", "body": text, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _texts(self) -> AsyncIterator[bytes]:
+    async def _texts(self) -> AsyncGenerator[bytes, None]:
         low, high = RETRY_MS
         retry = low + secrets.randbelow(high - low)
         yield f"retry: {retry}\nevent: hello\ndata: {compact(self._head)}\n\n".encode()

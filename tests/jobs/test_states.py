@@ -33,6 +33,7 @@ PAGE = settings.BASE_DIR / "docs" / "states.md"
 TYPED = re.compile(rf"['\"]({'|'.join({*AttemptState.values, *JobStatus.values})})['\"]")
 MAY_TYPE = {
     "jobs/states.py",
+    "jobs/webhooks/models.py",  # states of deliveries
     "benchmarks/textbook.py",  # states of its own
     "benchmarks/drain.py",  # a report of the books tells what is "broken"
 }

@@ -288,5 +288,6 @@ def _report_outcome(attempt: Attempt, call_id: str, outcome: str) -> None:
 def _empty_the_tables() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "TRUNCATE users, local_calls, job_events, user_events, event_heads, event_cursors CASCADE"
+            "TRUNCATE users, local_calls, job_events, user_events, event_heads, event_cursors"
+            " CASCADE"
         )

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-import redis
 from django.conf import settings
 from django.db import connection
 from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.test.utils import setup_databases, teardown_databases
+from redis import Redis
 
 from accounts.models import User
 from auteur.devstack import ports
@@ -28,7 +28,7 @@ class Stores:
 
     postgres: Proxy
     redis: Proxy
-    channels: redis.Redis
+    channels: Redis
 
 
 @pytest.fixture(scope="session")
@@ -65,13 +65,13 @@ def stores(committed: None) -> Iterator[Stores]:
     targets = int(connection.settings_dict["PORT"]), redis_url.port or 6379
     first, second = ports.free_ports(2)
     with Proxy(first, targets[0]) as postgres, Proxy(second, targets[1]) as broker:
-        with redis.Redis.from_url(settings.REDIS_URL) as channels:
+        with Redis.from_url(settings.REDIS_URL) as channels:
             yield Stores(postgres, broker, channels)
         postgres.cut(), broker.cut()
 
 
 @pytest.fixture(scope="session")
-def live(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def process(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     parts = urlsplit(settings.REDIS_URL)
     login, _, _ = parts.netloc.rpartition("@")
     place = f"{login}@127.0.0.1:{stores.redis.port}" if login else f"127.0.0.1:{stores.redis.port}"
@@ -87,6 +87,14 @@ def live(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     finally:
         running.kill()
     assert "Traceback" not in running.said.read_text()
+
+
+@pytest.fixture
+def live(process: Live) -> Live:
+    """The process; started again where a test has ended it."""
+    if process.process.poll() is not None:
+        process.start()
+    return process
 
 
 @pytest.fixture
