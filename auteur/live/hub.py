@@ -178,6 +178,7 @@ class Hub:
     async def _hear(self) -> None:
         client = redis.Redis.from_url(
             settings.REDIS_URL,
+            socket_timeout=REDIS_SECONDS,
             socket_connect_timeout=REDIS_SECONDS,
             health_check_interval=REDIS_SECONDS,
         )

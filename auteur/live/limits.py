@@ -20,7 +20,7 @@ FRAMES_BYTES = 16 * KIB
 """More is not even read."""
 FRAGMENTS = 16
 """Of one message."""
-UNREAD_SECONDS = 3.0
+UNREAD_SECONDS = 5.0
 """A client that takes nothing for so long, while more than our buffers hold waits for it, is
 dropped; it comes back with its last number."""
 SEND_BUFFER_BYTES = 128 * KIB
