@@ -438,7 +438,7 @@ FROM taken JOIN jobs j ON j.id = taken.job_id
 ORDER BY taken.id
 
 -- name: number_events
--- Numbered events become rows of the log; their users' heads and the cursor move with them.
+-- Numbered events become rows of the log; their users' heads move with them.
 WITH numbered AS (
     SELECT * FROM jsonb_to_recordset(%(events)s::jsonb) AS event (
         position bigint, user_id uuid, seq bigint, job_id uuid, type text, data jsonb,
@@ -457,7 +457,7 @@ head AS (
     FROM numbered ORDER BY user_id, seq DESC
     ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash
 )
-UPDATE event_cursors SET position = %(position)s WHERE name = %(reader)s RETURNING position
+SELECT count(*) FROM numbered
 
 -- name: remove_old_events
 -- Some events that are older than they are kept, the oldest first.

@@ -11,11 +11,11 @@ from django.db import transaction
 
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import sql
-from jobs.events import chain
+from jobs.events import chain, cursors
 from jobs.events.contract import ENDS, AttemptData, EndData, EventError, EventType, JobData
 from jobs.events.log import WAKE_CHANNEL
 from jobs.failpoints import failpoint
-from jobs.models import EventCursor
+from jobs.models import Event
 from jobs.states import JobStatus
 from jobs.wake_signal import announce
 
@@ -57,22 +57,18 @@ class _Taken:
 
 def number_events() -> int:
     """Number a batch, unless another process is at it; how many were numbered."""
+    if not Event.objects.exists():
+        return 0
     with transaction.atomic():
-        locked = sql.run("lock_event_cursor", reader=CURSOR)
-        if not locked:
-            EventCursor.objects.bulk_create([EventCursor(name=CURSOR)], ignore_conflicts=True)
+        position = cursors.lock(CURSOR)
+        if position is None:
             return 0
-        ((position,),) = locked
         rows = [_Taken(*row) for row in sql.run("take_events", limit=BATCH)]
         if not rows:
             return 0
         events = _numbered(rows, position)
-        sql.run(
-            "number_events",
-            events=json.dumps(events),
-            position=events[-1]["position"],
-            reader=CURSOR,
-        )
+        sql.run("number_events", events=json.dumps(events))
+        cursors.move(CURSOR, events[-1]["position"])
         failpoint("before_numbered")
     announce(WAKE_CHANNEL, str(events[-1]["position"]))
     return len(events)

@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from auteur.api.problems import NotFoundProblem, Problem
 from jobs import sql
-from jobs.events import chain, log
+from jobs.events import chain, cursors, log
 from jobs.events.contract import ENDS, Wire
-from jobs.models import EventCursor, Job
+from jobs.models import Job
 from jobs.webhooks.addresses import origin
 from jobs.webhooks.endpoints import callbacks_of
 from jobs.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
@@ -51,18 +51,18 @@ class EndpointDisabledProblem(Problem):
 
 def hand_out() -> int:
     """Make the deliveries of the next events, unless another is at it; returns how many events."""
+    if cursors.position_of(CURSOR) >= log.last_position():
+        return 0
     with transaction.atomic():
-        locked = sql.run("lock_event_cursor", reader=CURSOR)
-        if not locked:
-            EventCursor.objects.bulk_create([EventCursor(name=CURSOR)], ignore_conflicts=True)
+        position = cursors.lock(CURSOR)
+        if position is None:
             return 0
-        ((position,),) = locked
         events = log.tail(position=position, limit=EVENTS_AT_ONCE)
         if not events:
             return 0
         made = [*_for_endpoints(events), *_for_callbacks(events)]
         WebhookDelivery.objects.bulk_create(made, ignore_conflicts=True)
-        EventCursor.objects.filter(name=CURSOR).update(position=events[-1][0])
+        cursors.move(CURSOR, events[-1][0])
     return len(events)
 
 

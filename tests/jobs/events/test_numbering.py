@@ -130,8 +130,7 @@ class TestOrder:
             Event(job=job, user=user, type="requeued", data={"status": "pending"})
             for _ in range(BATCH)
         )
-        counts = [number_events() for _ in range(4)]
-        assert counts == [0, BATCH, 1, 0]  # the first round makes the cursor
+        assert [number_events() for _ in range(3)] == [BATCH, 1, 0]
         assert log.head_of(user.pk).seq == BATCH + 1
         assert not any(verification.check().broken.values())
 

@@ -1,0 +1,24 @@
+"""How far the readers of the whole log are, each in a row that it locks while it works."""
+
+from jobs import sql
+from jobs.models import EventCursor
+
+
+def position_of(reader: str) -> int:
+    """How far it is; asking costs no lock, which would be written to disk."""
+    found = EventCursor.objects.filter(name=reader).values_list("position", flat=True).first()
+    return found or 0
+
+
+def lock(reader: str) -> int | None:
+    """How far it is, nobody else being it until the transaction ends; None: somebody is."""
+    locked = sql.run("lock_event_cursor", reader=reader)
+    if not locked:
+        EventCursor.objects.bulk_create([EventCursor(name=reader)], ignore_conflicts=True)
+        locked = sql.run("lock_event_cursor", reader=reader)
+    return locked[0][0] if locked else None
+
+
+def move(reader: str, position: int) -> None:
+    """It is so far now; it has its lock."""
+    EventCursor.objects.filter(name=reader).update(position=position)
