@@ -200,5 +200,6 @@ def connector(
         force_close=True,
         socket_factory=checked_socket,
     )
-    made._factory = partial(_Bounded, loop=asyncio.get_running_loop(), most=most)
+    bounded = partial(_Bounded, loop=asyncio.get_running_loop(), most=most)
+    made._factory = bounded  # type: ignore[assignment]  # a ResponseHandler of ours
     return made
