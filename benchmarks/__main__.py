@@ -16,6 +16,7 @@ INFRASTRUCTURE = (
     "textbook",
     "submitter",
     "editor",
+    "listeners",
 )
 
 

@@ -1,5 +1,6 @@
 """The process: sockets, connections, and its end."""
 
+import gc
 import socket
 from functools import partial
 from typing import Any, cast
@@ -15,6 +16,10 @@ from auteur.server.limits import Budget
 
 GRACE_SECONDS = 5
 """For clients to take the last of what they are told when we stop."""
+YOUNG = (5_000, 10, 1_000_000)
+"""Thresholds of garbage collection: old objects are not looked at by themselves."""
+OLD_EVERY = 6_000
+"""Ticks between two looks at old objects; a second has ten."""
 
 
 class Server(serving.Server):
@@ -28,6 +33,15 @@ class Server(serving.Server):
         """Begin to follow, then let clients in."""
         self._live.hub.start()
         await super().startup(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Now and then look at old objects, too.
+
+        It takes a second where there are ten thousand connections, in which nobody hears anything.
+        """
+        if counter and counter % OLD_EVERY == 0:
+            gc.collect()
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Streams end, sockets are told of the restart."""
@@ -57,6 +71,9 @@ def serve(bind: serving.Address) -> None:
         timeout_keep_alive=int(limits.idle_seconds),
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*YOUNG)
     listener = socket.create_server(bind, backlog=serving.BACKLOG)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     Server(config, live).run([listener])
