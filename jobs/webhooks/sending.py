@@ -10,6 +10,7 @@ import aiohttp
 from auteur import __version__
 from auteur.encryption import UnreadableSecretError
 from auteur.outbound import Policy, RefusedAddressError, RefusedURLError, checked_url, connector
+from gpu_tasks.runtime.errors import AuteurError
 from jobs.webhooks import secrets
 from jobs.webhooks.leasing import TIME_LIMIT_SECONDS, Claimed, Outcome
 from jobs.webhooks.models import DeliveryError
@@ -44,7 +45,7 @@ async def attempt(http: aiohttp.ClientSession, policy: Policy, claimed: Claimed)
     try:
         url = _checked(claimed, policy)
         headers = _headers(claimed)
-    except _Unsendable as exc:
+    except UnsendableError as exc:
         return Outcome(exc.error)
     started = time.monotonic()
     status: int | None = None
@@ -73,20 +74,22 @@ async def attempt(http: aiohttp.ClientSession, policy: Policy, claimed: Claimed)
     )
 
 
-class _Unsendable(Exception):  # noqa: N818 - a way out of `attempt`
+class UnsendableError(AuteurError):
+    """It cannot be sent as it stands."""
+
     def __init__(self, error: DeliveryError) -> None:
         self.error = error
 
 
 def _checked(claimed: Claimed, policy: Policy) -> str:
     if not claimed.has_endpoint or claimed.url is None:
-        raise _Unsendable(DeliveryError.ENDPOINT_DELETED)
+        raise UnsendableError(DeliveryError.ENDPOINT_DELETED)
     if claimed.is_disabled:
-        raise _Unsendable(DeliveryError.ENDPOINT_DISABLED)
+        raise UnsendableError(DeliveryError.ENDPOINT_DISABLED)
     try:
         return checked_url(claimed.url, policy)
     except RefusedURLError as exc:
-        raise _Unsendable(DeliveryError.URL_REFUSED) from exc
+        raise UnsendableError(DeliveryError.URL_REFUSED) from exc
 
 
 def _headers(claimed: Claimed) -> dict[str, str]:
@@ -98,7 +101,7 @@ def _headers(claimed: Claimed) -> dict[str, str]:
         )
     except UnreadableSecretError as exc:
         logger.warning("delivery %s cannot be signed: its secret's key is not ours", claimed.id)
-        raise _Unsendable(DeliveryError.SECRET_UNREADABLE) from exc
+        raise UnsendableError(DeliveryError.SECRET_UNREADABLE) from exc
     return {
         "content-type": "application/json",
         "webhook-id": message_id,
