@@ -1,4 +1,4 @@
-"""One process `live` with a database of its own, whose ways to its stores can be cut."""
+"""One process `live` whose ways to its stores can be cut."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connection
 from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.test.utils import setup_databases, teardown_databases
@@ -31,35 +31,27 @@ class Stores:
     channels: Redis
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """A copy of the database in which tests commit, since other processes look."""
-    with django_db_blocker.unblock(), _migrated() as original:
-        copy = f"{original}_live"
+    """The database, in which tests commit, since other processes look; it is emptied at the end."""
+    with django_db_blocker.unblock(), _migrated():
+        yield
+        call_command("flush", verbosity=0, interactive=False)
         connection.close()
-        with psycopg.connect(url_of(dbname="postgres"), autocommit=True) as server:
-            server.execute(f'CREATE DATABASE "{copy}" TEMPLATE "{original}"'.encode())
-            connection.settings_dict["NAME"] = copy
-            try:
-                yield
-            finally:
-                connection.close()
-                connection.settings_dict["NAME"] = original
-                server.execute(f'DROP DATABASE "{copy}" WITH (FORCE)'.encode())
 
 
 @contextmanager
-def _migrated() -> Iterator[str]:
-    """The name of the tests' database, which pytest-django makes where some test is marked."""
+def _migrated() -> Iterator[None]:
+    """With the tests' database, which pytest-django makes where some test is marked."""
     is_there = connection.settings_dict["NAME"].startswith(TEST_DATABASE_PREFIX)
     made = [] if is_there else setup_databases(0, interactive=False, aliases=["default"])
     try:
-        yield connection.settings_dict["NAME"]
+        yield
     finally:
         teardown_databases(made, 0)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stores(committed: None) -> Iterator[Stores]:
     redis_url = urlsplit(settings.REDIS_URL)
     targets = int(connection.settings_dict["PORT"]), redis_url.port or 6379
@@ -70,7 +62,7 @@ def stores(committed: None) -> Iterator[Stores]:
         postgres.cut(), broker.cut()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def process(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     parts = urlsplit(settings.REDIS_URL)
     login, _, _ = parts.netloc.rpartition("@")
