@@ -40,7 +40,8 @@ def test_it_is_documented(client):
     body = schema["paths"]["/jobs/stills"]["post"]["requestBody"]["content"]["application/json"]
     named = body["schema"]["$ref"].rsplit("/", 1)[-1]
     properties = schema["components"]["schemas"][named]["properties"]
-    assert set(properties) == {"video_media_id", "count", "seed", "project_id", "quote_id"}
+    own = {"video_media_id", "count", "seed"}
+    assert set(properties) == own | {"project_id", "quote_id", "callback_url"}
     assert (properties["count"]["minimum"], properties["count"]["maximum"]) == (1, 4)
 
 
