@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 
 from auteur.outbound import MAX_URL_LENGTH
 from gpu_tasks.runtime.errors import ErrorCode
+from jobs.events.contract import EventType
 from jobs.states import CLAIMED, ENDED, IN_POOL, OPEN, AttemptState, JobStatus
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 
@@ -291,9 +292,16 @@ class Event(models.Model):
     type = models.CharField(max_length=50)
     data = models.JSONField(default=dict)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    set_aside_at = models.DateTimeField(null=True, help_text="It cannot be told as it stands.")
 
     class Meta:
         db_table = "job_events"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(type__in=[each.removeprefix("job.") for each in EventType]),
+                name="job_events_type_known",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.type

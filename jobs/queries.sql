@@ -420,10 +420,12 @@ SELECT position FROM event_cursors WHERE name = %(reader)s FOR UPDATE SKIP LOCKE
 -- job, and with the last event of its user. What an end says of a job never changes again.
 WITH taken AS (
     DELETE FROM job_events
-    WHERE id IN (SELECT id FROM job_events ORDER BY id LIMIT %(limit)s)
+    WHERE id IN (
+        SELECT id FROM job_events WHERE set_aside_at IS NULL ORDER BY id LIMIT %(limit)s
+    )
     RETURNING id, job_id, user_id, type, data, created_at
 )
-SELECT taken.user_id, taken.job_id, taken.type, taken.data, taken.created_at,
+SELECT taken.id, taken.user_id, taken.job_id, taken.type, taken.data, taken.created_at,
        coalesce(head.seq, 0), head.hash, j.type, j.project_id, j.credits_cost,
        j.error_code, j.error_message,
        CASE WHEN j.credits_refunded THEN (
@@ -467,7 +469,7 @@ DELETE FROM user_events WHERE position IN (
 RETURNING position
 
 -- name: count_waiting_events
-SELECT count(*) FROM job_events
+SELECT count(*) FROM job_events WHERE set_aside_at IS NULL
 
 -- name: audit_told_ends
 -- Jobs whose end was not told exactly once; only of jobs that have an event still, for then no

@@ -1,6 +1,7 @@
 """Numbers events: from the outbox into the log, in batches (docs/decisions/0028)."""
 
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models.functions import Now
 
-from gpu_tasks.runtime.errors import POLICIES, ErrorCode
+from gpu_tasks.runtime.errors import POLICIES, AuteurError, ErrorCode
 from jobs import sql
 from jobs.events import chain, cursors
 from jobs.events.contract import ENDS, AttemptData, EndData, EventError, EventType, JobData
@@ -18,6 +20,8 @@ from jobs.failpoints import failpoint
 from jobs.models import Event
 from jobs.states import JobStatus
 from jobs.wake_signal import announce
+
+logger = logging.getLogger(__name__)
 
 CURSOR = "numbering"
 BATCH = 2000
@@ -36,6 +40,7 @@ STATUS_SINCE = {
 class _Taken:
     """A row of `take_events`."""
 
+    id: int
     user_id: UUID
     job_id: UUID
     type: str
@@ -55,23 +60,44 @@ class _Taken:
     """A JSON array."""
 
 
+class _UntellableError(AuteurError):
+    """An event lacks what its type must say."""
+
+    def __init__(self, row: _Taken) -> None:
+        super().__init__(f"event {row.id} ({row.type}) of job {row.job_id} cannot be told")
+        self.event_id = row.id
+
+
 def number_events() -> int:
-    """Number a batch, unless another process is at it; how many were numbered."""
-    if not Event.objects.exists():
+    """Number a batch, unless another process is at it; how many events are done with.
+
+    An event that cannot be told is set aside: it must not hold back those of others.
+    """
+    if not Event.objects.filter(set_aside_at=None).exists():
         return 0
-    with transaction.atomic():
-        position = cursors.lock(CURSOR)
-        if position is None:
-            return 0
-        rows = [_Taken(*row) for row in sql.run("take_events", limit=BATCH)]
-        if not rows:
-            return 0
-        events = _numbered(rows, position)
-        sql.run("number_events", events=json.dumps(events))
-        cursors.move(CURSOR, events[-1]["position"])
-        failpoint("before_numbered")
-    announce(WAKE_CHANNEL, str(events[-1]["position"]))
+    try:
+        events = _number_batch()
+    except _UntellableError as exc:
+        logger.exception("an event is set aside")
+        return Event.objects.filter(pk=exc.event_id).update(set_aside_at=Now())
+    if events:
+        announce(WAKE_CHANNEL, str(events[-1]["position"]))
     return len(events)
+
+
+@transaction.atomic
+def _number_batch() -> list[dict[str, Any]]:
+    position = cursors.lock(CURSOR)
+    if position is None:
+        return []
+    rows = [_Taken(*row) for row in sql.run("take_events", limit=BATCH)]
+    if not rows:
+        return []
+    events = _numbered(rows, position)
+    sql.run("number_events", events=json.dumps(events))
+    cursors.move(CURSOR, events[-1]["position"])
+    failpoint("before_numbered")
+    return events
 
 
 def _numbered(rows: Iterable[_Taken], position: int) -> list[dict[str, Any]]:
@@ -85,7 +111,7 @@ def _numbered(rows: Iterable[_Taken], position: int) -> list[dict[str, Any]]:
             "seq": seq + 1,
             "type": f"job.{row.type}",
             "timestamp": chain.timestamp(row.created_at),
-            "data": _data(row),
+            "data": _told(row),
         }
         hash_ = chain.next_hash(previous, **event)
         heads[row.user_id] = (seq + 1, hash_)
@@ -99,6 +125,13 @@ def _numbered(rows: Iterable[_Taken], position: int) -> list[dict[str, Any]]:
         }
         events.append(event)
     return events
+
+
+def _told(row: _Taken) -> dict[str, Any]:
+    try:
+        return _data(row)
+    except (KeyError, ValueError) as exc:  # a model's error is a ValueError
+        raise _UntellableError(row) from exc
 
 
 def _data(row: _Taken) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.db import transaction
 from jobs import sql
 from jobs.events import chain
 from jobs.ledger_audit import SHOWN_PER_RULE, TIME_LIMIT, consistently
-from jobs.models import EventHead, UserEvent
+from jobs.models import Event, EventHead, UserEvent
 
 ROWS_AT_ONCE = 2000
 RULES = {
@@ -19,6 +19,7 @@ RULES = {
     "position_rises": "What has the higher seq has the higher position.",
     "head_is_the_last": "The head says the seq and hash of the user's last event.",
     "ends_are_told": "An ended job has one event of its end, of its status, while events are kept.",
+    "none_is_set_aside": "Every event can be told: it has what its type must say.",
 }
 
 
@@ -91,6 +92,9 @@ class _Pass:
             yield from _about_head(last, heads.get(last.user_id))
         for user_id, expected, found in sql.run("audit_told_ends"):
             yield Finding("ends_are_told", user_id, None, expected, found)
+        for event in Event.objects.exclude(set_aside_at=None).order_by("id"):
+            found = f"event {event.pk} of the outbox, {event.type} of job {event.job_id}"
+            yield Finding("none_is_set_aside", event.user_id, None, "what can be told", found)
 
 
 def _about_row(row: UserEvent, before: UserEvent | None) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from accounts.models import User
 from gpu_tasks.runtime.errors import ErrorCode
@@ -133,6 +133,33 @@ class TestOrder:
         assert [number_events() for _ in range(3)] == [BATCH, 1, 0]
         assert log.head_of(user.pk).seq == BATCH + 1
         assert not any(verification.check().broken.values())
+
+
+@pytest.mark.django_db
+class TestWhatCannotBeTold:
+    @pytest.mark.parametrize(
+        ("type", "data"),
+        [("retrying", {}), ("retrying", {"attempt": "two"}), ("requeued", {"status": "lost"})],
+    )
+    def test_it_is_set_aside_and_holds_back_nobody(
+        self, user: User, make_job: MakeJob, type: str, data: dict[str, str]
+    ) -> None:
+        bad = Event.objects.create(job=make_job(), user=user, type=type, data=data)
+        make_job()
+        assert [each["type"] for each in numbered(user)] == ["job.requested"] * 2
+        assert number_events() == 0
+        assert list(Event.objects.exclude(set_aside_at=None)) == [bad]
+
+    def test_mended_it_is_told(self, user: User, make_job: MakeJob) -> None:
+        event = Event.objects.create(job=make_job(), user=user, type="retrying", data={})
+        numbered(user)
+        Event.objects.filter(pk=event.pk).update(data={"attempt": 2}, set_aside_at=None)
+        assert numbered(user)[-1]["data"]["attempt"] == 2
+        assert not Event.objects.exists()
+
+    def test_the_outbox_takes_no_unknown_type(self, user: User, make_job: MakeJob) -> None:
+        with pytest.raises(IntegrityError, match="job_events_type_known"):
+            Event.objects.create(job=make_job(), user=user, type="paused")
 
 
 @contextmanager

@@ -27,6 +27,11 @@ SPOILT = [
         "INSERT INTO job_events (job_id, user_id, type, data)"
         " SELECT id, user_id, status, '{}' FROM jobs WHERE status = 'cancelled'",
     ),
+    (
+        "none_is_set_aside",
+        "INSERT INTO job_events (job_id, user_id, type, data, set_aside_at)"
+        " SELECT id, user_id, 'retrying', '{}', now() FROM jobs WHERE status = 'cancelled'",
+    ),
 ]
 
 
