@@ -24,7 +24,7 @@ OUTAGE_PAUSE_SECONDS = 1.0
 
 
 class TokenExpiredError(AuteurError):
-    """The token by which the client came is over."""
+    """The token by which the client came is over, or its user is no longer active."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class Follower:
         """
         with self._hub.subscription(self._wish.user_id) as subscription:
             while not subscription.is_closed:
+                self._check_token(subscription)
                 async for entry in self._read_log():
                     yield entry
                     if self._is_over(entry):
@@ -96,7 +97,7 @@ class Follower:
         while not subscription.is_closed:
             left = self._wish.expires_at - time.time()
             item = await subscription.next(min(HEARTBEAT_SECONDS, max(left, 0.0)))
-            self._check_token()
+            self._check_token(subscription)
             if isinstance(item, Entry):
                 known = self._known or 0
                 if item.seq <= known:
@@ -107,8 +108,9 @@ class Follower:
             if self._wish.job_id in (None, getattr(item, "job_id", self._wish.job_id)):
                 yield item
 
-    def _check_token(self) -> None:
-        if time.time() >= self._wish.expires_at:
+    def _check_token(self, subscription: Subscription | None = None) -> None:
+        is_revoked = subscription is not None and subscription.is_revoked
+        if is_revoked or time.time() >= self._wish.expires_at:
             raise TokenExpiredError
 
     def _is_over(self, item: Entry | Progress | None) -> bool:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from redis import asyncio as redis
 from redis.exceptions import RedisError
 
@@ -31,6 +32,8 @@ REDIS_SECONDS = 2.0
 """To connect; and how often a silent connection is asked whether it is there."""
 EVENTS_AT_ONCE = 1000
 """Read from the log by one statement."""
+REVOKE_SECONDS = 5.0
+"""From one look at which users may still connect to the next."""
 MAX_WAITING = 256
 """Events, and jobs with progress, that wait for one subscriber; it reads older ones in the log."""
 ENDS_REMEMBERED = 10_000
@@ -46,6 +49,7 @@ class Subscription:
 
     def __init__(self) -> None:
         self.is_closed = False
+        self.is_revoked = False
         self._entries: list[Entry] = []  # thousands of these are empty: a deque never is
         self._progress: dict[UUID, Progress] = {}
         self._arrived = asyncio.Event()
@@ -66,6 +70,11 @@ class Subscription:
     def close(self) -> None:
         """Nothing more will come."""
         self.is_closed = True
+        self._arrived.set()
+
+    def revoke(self) -> None:
+        """Its user may hear no more."""
+        self.is_revoked = True
         self._arrived.set()
 
     async def next(self, seconds: float) -> Entry | Progress | None:
@@ -97,7 +106,7 @@ class Hub:
 
     def start(self) -> None:
         """Begin to follow, in tasks of the running loop."""
-        work = (self._follow(), self._listen(), self._tell_progress())
+        work = (self._follow(), self._listen(), self._tell_progress(), self._revoke())
         self._tasks = [asyncio.create_task(each) for each in work]
 
     def stop(self) -> None:
@@ -211,3 +220,21 @@ class Hub:
             for progress in told.values():
                 for subscription in self._subscriptions.get(progress.user_id, ()):
                     subscription.add_progress(progress)
+
+    async def _revoke(self) -> None:
+        while True:
+            await asyncio.sleep(REVOKE_SECONDS)
+            try:
+                inactive = await self._threads.call(inactive_users, among=list(self._subscriptions))
+            except DATABASE_OUTAGES as exc:
+                logger.warning("nobody knows who is still active: %s", type(exc).__name__)
+                continue
+            for user_id in inactive:
+                for subscription in self._subscriptions.get(user_id, ()):
+                    subscription.revoke()
+
+
+def inactive_users(*, among: list[UUID]) -> list[UUID]:
+    """Whose tokens are no longer good, however long they are valid."""
+    users = get_user_model().objects.filter(pk__in=among, is_active=False)
+    return list(users.values_list("pk", flat=True))

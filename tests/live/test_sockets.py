@@ -86,6 +86,15 @@ def test_a_token_that_ends_ends_the_socket(live: Live, user: User) -> None:
         assert code_of(socket) == 4403
 
 
+def test_a_user_who_is_no_longer_active_hears_no_more(live: Live, user: User) -> None:
+    with live.socket() as socket, live.stream("/events", user) as stream:
+        authenticate(socket, user)
+        User.objects.filter(pk=user.pk).update(is_active=False)
+        say(make_job(user), "requested")
+        assert code_of(socket) == 4403
+        assert [one.event for one in stream][-1] == "token_expired"
+
+
 @pytest.mark.parametrize("sent", ["", "{", "[]", '"x"', "[" * 4000, '{"type":"x"}', b"\0\xff"])
 def test_garbage_ends_a_socket(live: Live, user: User, sent: str | bytes) -> None:
     with live.socket() as unknown, live.socket() as known:
