@@ -88,15 +88,17 @@ def module(name: str, settings: Mapping[str, str]) -> Process:
 
 
 def manage(settings: Mapping[str, str], *arguments: str) -> str:
-    """What ``manage.py`` prints."""
+    """What ``manage.py`` prints; raises ``RuntimeError`` with it where it fails."""
     done = subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=processes.BASE_DIR,
         env=dict(settings),
         stdout=subprocess.PIPE,
         text=True,
-        check=True,
+        check=False,
     )
+    if done.returncode:
+        raise RuntimeError(f"manage.py {arguments[0]}: {done.returncode}: {done.stdout[-2000:]}")
     return done.stdout
 
 
