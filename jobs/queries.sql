@@ -468,6 +468,10 @@ DELETE FROM user_events WHERE position IN (
 ) AND created_at < statement_timestamp() - %(kept)s
 RETURNING position
 
+-- name: page_of_events
+SELECT user_id, seq, position, type, data, hash, created_at FROM user_events
+WHERE (user_id, seq) > (%(user_id)s, %(seq)s) ORDER BY user_id, seq LIMIT %(limit)s
+
 -- name: count_waiting_events
 SELECT count(*) FROM job_events WHERE set_aside_at IS NULL
 

@@ -52,8 +52,12 @@ def test_a_whole_log_has_no_findings(job: Job) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("page", [1, 3, 2000])
 @pytest.mark.parametrize(("rule", "statement"), SPOILT)
-def test_each_wrong_is_found(job: Job, rule: str, statement: str) -> None:
+def test_each_wrong_is_found(
+    job: Job, rule: str, statement: str, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "ROWS_AT_ONCE", page)
     with connection.cursor() as cursor:
         cursor.execute(statement)
         assert cursor.rowcount > 0
