@@ -91,6 +91,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "auteur.api.throttling.RateLimitHeaders",
+    "jobs.streams.usage.CountUsage",
 ]
 
 TEMPLATES = [
@@ -466,6 +467,27 @@ CPU_LIMIT = env.int("CPU_LIMIT", default=2 * WORKER_CONCURRENCY)
 DERIVE_LIMIT = env.int("DERIVE_LIMIT", default=max(1, WORKER_CONCURRENCY - 1))
 if DERIVE_LIMIT < 1:
     raise ImproperlyConfigured("DERIVE_LIMIT must be at least 1.")
+
+# --- The registry of the streams' schemas, if there is one (docs/streams.md) ------------------
+
+SCHEMA_REGISTRY_URL = env.str("SCHEMA_REGISTRY_URL", default="").rstrip("/")
+SCHEMA_REGISTRY_API_KEY = env.str("SCHEMA_REGISTRY_API_KEY", default="")
+SCHEMA_REGISTRY_API_SECRET = env.str("SCHEMA_REGISTRY_API_SECRET", default="")
+SCHEMA_REGISTRY_CA_PATH = env.str("SCHEMA_REGISTRY_CA_PATH", default="")
+SCHEMA_REGISTRY_AUTO_REGISTER = env.bool("SCHEMA_REGISTRY_AUTO_REGISTER", default=DEBUG)
+_registry = urlsplit(SCHEMA_REGISTRY_URL)
+if SCHEMA_REGISTRY_URL and (_registry.scheme not in ("http", "https") or not _registry.hostname):
+    raise ImproperlyConfigured("SCHEMA_REGISTRY_URL must begin with https:// or http://.")
+if _registry.username is not None:
+    raise ImproperlyConfigured("SCHEMA_REGISTRY_URL: its login is SCHEMA_REGISTRY_API_KEY.")
+if bool(SCHEMA_REGISTRY_API_KEY) != bool(SCHEMA_REGISTRY_API_SECRET):
+    raise ImproperlyConfigured(
+        "SCHEMA_REGISTRY_API_KEY and SCHEMA_REGISTRY_API_SECRET come together."
+    )
+if SCHEMA_REGISTRY_API_KEY and _registry.scheme == "http" and not DEBUG:
+    raise ImproperlyConfigured("SCHEMA_REGISTRY_API_SECRET would be sent in the open: use https.")
+if SCHEMA_REGISTRY_CA_PATH and not Path(SCHEMA_REGISTRY_CA_PATH).is_file():
+    raise ImproperlyConfigured("SCHEMA_REGISTRY_CA_PATH names no file.")
 
 # --- Webhooks: which addresses users may have us call (auteur/outbound.py) --------------------
 

@@ -8,9 +8,10 @@
 # by the project's own, or empty it where SUPABASE_JWKS_URL is set. With INFERENCE_BACKEND=modal,
 # replace modal_token_id and modal_token_secret by those of a service user. With stores kept
 # elsewhere, replace database_url, migration_database_url, redis_url and mongodb_uri; with
-# STORAGE_BACKEND=s3, the two s3_ files. Who changes django_secret_key puts the one before it into
-# django_secret_key_fallbacks, or webhooks cannot be signed any more. flower_login is the name and
-# password that Flower asks for.
+# STORAGE_BACKEND=s3, the two s3_ files; with SCHEMA_REGISTRY_URL, the two schema_registry_ files,
+# which are empty where it asks for no key. Who changes django_secret_key puts the one before it
+# into django_secret_key_fallbacks, or webhooks cannot be signed any more. flower_login is the name
+# and password that Flower asks for.
 set -eu
 umask 077
 
@@ -39,6 +40,8 @@ done
 # Of no use until they are replaced by those of the bucket.
 keep s3_access_key_id "$(random 10)"
 keep s3_secret_access_key "$(random 20)"
+keep schema_registry_api_key ""
+keep schema_registry_api_secret ""
 keep flower_login "auteur:$(random 20)"
 
 # The tables' owner, for `migrate`, which makes the application's role: that one may change neither

@@ -20,9 +20,10 @@ from auteur.outbound import MAX_URL_LENGTH
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs.events.contract import EventType
 from jobs.states import CLAIMED, ENDED, IN_POOL, OPEN, AttemptState, JobStatus
+from jobs.streams.models import ApiUsage
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 
-__all__ = ["WebhookDelivery", "WebhookEndpoint"]  # Django looks here for models
+__all__ = ["ApiUsage", "WebhookDelivery", "WebhookEndpoint"]  # Django looks here for models
 
 PRICE_VERSION_LENGTH = 12
 

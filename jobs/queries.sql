@@ -559,6 +559,44 @@ DELETE FROM webhook_deliveries WHERE id IN (
 RETURNING id
 
 
+-- # Streams (docs/decisions/0031)
+
+-- name: told_of_jobs
+-- What records say of jobs that stands in no event: results where they are completed, else what was
+-- given; and where they begin, what they go by besides, as far as it is small.
+SELECT event.place,
+       CASE event.type
+           WHEN 'job.completed' THEN
+               CASE jsonb_typeof(j.output_data)
+                   WHEN 'object' THEN j.output_data - %(stored_apart)s::text[]
+               END
+           ELSE CASE jsonb_typeof(j.input_params) WHEN 'object' THEN j.input_params END
+       END,
+       CASE event.type WHEN 'job.started' THEN (
+           SELECT jsonb_object_agg(key, value)
+           FROM jsonb_each(
+               CASE jsonb_typeof(j.derived_params) WHEN 'object' THEN j.derived_params END
+           )
+           WHERE jsonb_typeof(value) NOT IN ('object', 'array')
+       ) END
+FROM unnest(%(places)s::int[], %(job_ids)s::uuid[], %(types)s::text[])
+         AS event (place, job_id, type)
+     JOIN jobs j ON j.id = event.job_id
+
+-- name: add_usage
+-- Ids rise, and the oldest rows go first: what lies between the ends is about how many there are.
+WITH added AS (
+    INSERT INTO api_usage (user_id, route, method, status_class, requests)
+    SELECT user_id, route, method, status_class, requests
+    FROM jsonb_to_recordset(%(rows)s::jsonb) AS counted (
+        user_id uuid, route text, method text, status_class text, requests int
+    )
+    WHERE (SELECT coalesce(max(id) - min(id), 0) FROM api_usage) < %(most)s
+    RETURNING id
+)
+SELECT count(*) FROM added
+
+
 -- # Statistics
 
 -- name: recent_seconds

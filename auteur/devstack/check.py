@@ -1,4 +1,4 @@
-"""The last step of `make check`: what needs settings or a database: types, migrations, API."""
+"""The last step of `make check`: what needs settings or a database: types, migrations, schemas."""
 
 import os
 import subprocess
@@ -15,6 +15,7 @@ CHECKS = (
     "manage.py check --fail-level WARNING",
     "manage.py makemigrations --check --dry-run",
     "manage.py lint_migrations",
+    "manage.py lint_schemas",
     "manage.py spectacular --validate --fail-on-warn --file /dev/null",
 )
 

@@ -36,6 +36,8 @@ class Feature:
     """The parameter whose amount the tariff is for."""
     limits: ClassVar[Mapping[str, int]] = {}
     """By name, those that do not follow from a parameter."""
+    stored_apart: ClassVar[frozenset[str]] = frozenset()
+    """What its output has besides in an object of the storage, which streams need not repeat."""
     example: ClassVar[Mapping[str, Any]] = {}
     """Parameters to try it with. For a media file's id stands the name of a sample in
     `auteur/devstack/samples/`, for a project's id the names of those on its timeline."""

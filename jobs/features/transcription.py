@@ -56,6 +56,7 @@ class _Transcription(Feature):
     parameters = TranscriptionParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 120_000}
     measured = "media_id"
+    stored_apart = frozenset({"transcript"})
     example: ClassVar[Mapping[str, Any]] = {"media_id": "interview.mp4", "language": "en"}
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:

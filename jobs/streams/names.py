@@ -8,6 +8,7 @@ from pathlib import Path
 from jobs.features.registry import features
 
 SCHEMAS = Path(__file__).with_name("schemas")
+GENERIC = SCHEMAS / "FeatureJob.avsc"
 REQUESTED = "jobs.requested"
 COMPLETED = "jobs.completed"
 FAILED = "jobs.failed"
@@ -40,7 +41,7 @@ def _feature_stream(slug: str) -> Stream:
     stream = _stream(of_feature(slug))
     if stream.schema.is_file():
         return stream
-    return Stream(stream.name, SCHEMAS / "jobs.any-feature.avsc")
+    return Stream(stream.name, GENERIC)
 
 
 STREAMS: Mapping[str, Stream] = {

@@ -1,0 +1,21 @@
+"""What is told in streams and stands in no log."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+
+class ApiUsage(models.Model):
+    """How often a user asked for something lately; it goes when the sink has it."""
+
+    user_id = models.UUIDField()
+    route = models.CharField(max_length=200)
+    method = models.CharField(max_length=10)
+    status_class = models.CharField(max_length=3, help_text="Of the answers: 2xx, 4xx.")
+    requests = models.IntegerField()
+    counted_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "api_usage"
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.route}: {self.requests}"
