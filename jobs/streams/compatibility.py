@@ -13,7 +13,7 @@ from jobs.streams import schemas
 from jobs.streams.names import STREAMS
 
 
-def complaints(released: Path = schemas.RELEASED) -> list[str]:
+def complaints(released: Path) -> list[str]:
     """What of the last release's records could not be read any more, and why."""
     found = []
     for stream, written in schemas.read_folder(released).items():
@@ -30,5 +30,8 @@ def _complaint(*, read: schemas.Schema, written: schemas.Schema) -> str:
     if result.compatibility is SchemaCompatibilityType.compatible:
         return ""
     kinds = ", ".join(sorted({kind.value for kind in result.incompatibilities}))
-    places, reasons = ", ".join(sorted(result.locations)), "; ".join(sorted(result.messages))
+    places, reasons = (
+        ", ".join(sorted(result.locations - {"/"})),
+        "; ".join(sorted(result.messages)),
+    )
     return f"{kinds} at {places}: {reasons}"

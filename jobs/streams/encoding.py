@@ -132,13 +132,15 @@ def _of_id(schema_id: int) -> _Known:
         raise UnreadableRecordError("Its schema is in a registry: set SCHEMA_REGISTRY_URL.")
     try:
         schema = schemas.parse(json.loads(_registry().schema_of(schema_id)))
+        name = str(schema["name"])
         known = _known().get(schemas.fingerprint_of(schema))
     except SchemaMissingError as exc:
         raise UnreadableRecordError(f"The registry has no schema {schema_id}.") from exc
     except _NO_SCHEMA as exc:
-        raise UnreadableRecordError(f"Schema {schema_id} of the registry is none of Avro.") from exc
+        raise UnreadableRecordError(
+            f"Schema {schema_id} of the registry is not one of a record."
+        ) from exc
     if known is None:
-        name = schema.get("name", "")
         is_newer = any(name == one.read["name"] for one in _known().values())
         reason = "newer than this release" if is_newer else "none of ours"
         raise UnreadableRecordError(f"Its schema, {name[:100]} ({schema_id}), is {reason}.")

@@ -67,7 +67,7 @@ class _Progress(BaseModel):
     progress: int = Field(ge=0, le=100)
     stage: str | None
     message: str | None
-    eta_at: AwareDatetime
+    eta_at: AwareDatetime | None
 
 
 def progress_record(message: bytes | str) -> Record:
@@ -87,7 +87,7 @@ def progress_record(message: bytes | str) -> Record:
         "progress": told.progress,
         "stage": told.stage,
         "message": told.message,
-        "eta_at": milliseconds(told.eta_at),
+        "eta_at": told.eta_at and milliseconds(told.eta_at),
         "timestamp": milliseconds(now),
     }
     return Record(names.PROGRESS, str(told.user_id), value, now, seq=None)

@@ -71,7 +71,7 @@ class CountUsage:
 def _use(request: HttpRequest, response: HttpResponseBase) -> Use | None:
     user, match = request.user, request.resolver_match
     # The API's views put a user there; the admin's is looked up when it is asked for.
-    if match is None or isinstance(user, SimpleLazyObject) or not user.is_authenticated:
+    if match is None or isinstance(user, SimpleLazyObject) or user is None:
         return None
     method = request.method if request.method in _METHODS else _OTHER_METHOD
     return Use(user.pk, _path(match.route), method, f"{response.status_code // 100}xx")

@@ -1,16 +1,21 @@
 """A step of `make check`."""
 
+from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from jobs.streams import compatibility
+from jobs.streams import compatibility, schemas
 
 
 class Command(BaseCommand):
     help = "Fails if a stream's schema could not read what the last release wrote (BACKWARD)."
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        if complaints := compatibility.complaints():
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--released", type=Path, default=schemas.RELEASED, metavar="FOLDER")
+
+    def handle(self, *, released: Path, **options: Any) -> None:
+        if complaints := compatibility.complaints(released):
             raise CommandError("\n".join(complaints))
         self.stdout.write("Every schema reads what the last release wrote.")
