@@ -51,7 +51,6 @@ class Server(serving.Server):
 
 def serve(bind: serving.Address) -> None:
     """Serve until told to stop."""
-    serving.exit_on_sigterm()
     serving.allow_files(CONNECTIONS, each=1)
     limits = connection_limits()
     behind_proxy = bool(settings.REST_FRAMEWORK.get("NUM_PROXIES"))

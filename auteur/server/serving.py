@@ -2,9 +2,7 @@
 
 import logging
 import resource
-import signal
 import socket
-import sys
 from collections.abc import Mapping
 from functools import partial
 from types import SimpleNamespace
@@ -74,7 +72,6 @@ def server_of(application: Application, limits: Limits, *, behind_proxy: bool) -
 
 def serve(application: WSGI, bind: Address, others: Mapping[Address, WSGI]) -> None:
     """Serve at ``bind``, and other applications at other addresses, until told to stop."""
-    exit_on_sigterm()
     limits = Limits(**settings.API_SERVER)
     allow_files(limits.connections)
     at_ports = {port: other for (_, port), other in others.items()}
@@ -82,14 +79,6 @@ def serve(application: WSGI, bind: Address, others: Mapping[Address, WSGI]) -> N
     proxied = bool(settings.REST_FRAMEWORK.get("NUM_PROXIES"))
     server = server_of(served, limits, behind_proxy=proxied)
     server.run([socket.create_server(each, backlog=BACKLOG) for each in (bind, *others)])
-
-
-def exit_on_sigterm() -> None:
-    """Have it end the process as any other end does, with what is to be done `atexit`.
-
-    When uvicorn has shut down it sends itself the signal again, which would kill the process.
-    """
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def address_of(environ: Environ) -> str:

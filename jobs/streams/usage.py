@@ -8,12 +8,14 @@ import atexit
 import json
 import logging
 import re
+import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cache
 from http import HTTPMethod
+from types import FrameType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 EVENT = "api.usage"
 FLUSH_SECONDS = 10.0
+LAST_FLUSH_SECONDS = 3.0
+"""No process stays longer for it when it is told to end."""
 MAX_COUNTERS = 10_000
 """Different ones between two flushes; what is asked beyond them is not counted."""
 MAX_ROWS = 1_000_000
@@ -114,6 +118,8 @@ def flush_regularly() -> None:
     """From now on, in a thread of this process, and when it ends."""
     threading.Thread(target=_flush_forever, name="usage", daemon=True).start()
     atexit.register(flush)
+    if threading.current_thread() is threading.main_thread():  # no other may
+        signal.signal(signal.SIGTERM, _flush_and_end)
 
 
 def _flush_forever() -> None:
@@ -121,6 +127,15 @@ def _flush_forever() -> None:
         time.sleep(FLUSH_SECONDS)
         flush()
         connection.close()  # this thread's own; it is not worth keeping
+
+
+def _flush_and_end(number: int, frame: FrameType | None) -> None:
+    """When uvicorn has shut down it sends itself the signal again, from inside its event loop."""
+    last = threading.Thread(target=flush, daemon=True)
+    last.start()
+    last.join(LAST_FLUSH_SECONDS)
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
 
 
 def take(limit: int) -> list[tuple[int, Record]]:
