@@ -73,12 +73,13 @@ class CountUsage:
 
 
 def _use(request: HttpRequest, response: HttpResponseBase) -> Use | None:
-    user, match = request.user, request.resolver_match
-    # The API's views put a user there; the admin's is looked up when it is asked for.
-    if match is None or isinstance(user, SimpleLazyObject) or user is None:
+    match, user = request.resolver_match, request.user
+    # The API's views put a user there, or none; the admin's is looked up when it is asked for.
+    user_id = None if isinstance(user, SimpleLazyObject) else getattr(user, "pk", None)
+    if match is None or user_id is None:
         return None
     method = request.method if request.method in _METHODS else _OTHER_METHOD
-    return Use(user.pk, _path(match.route), method, f"{response.status_code // 100}xx")
+    return Use(user_id, _path(match.route), method, f"{response.status_code // 100}xx")
 
 
 @cache

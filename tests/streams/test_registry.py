@@ -71,7 +71,7 @@ class TestWriting:
         encode = encoder()
         with pytest.raises(RegistryError, match=r"jobs\.failed-value is not registered"):
             encode(failed())
-        assert registry.subjects == registry.compatibility == {}
+        assert (registry.subjects, registry.compatibility) == ({}, {})
         registry.add(SUBJECT, schema_of_failed())
         assert encode(failed())[:5] == b"\x00\x00\x00\x00\x01"
 
