@@ -59,9 +59,9 @@ def test_it_makes_the_secrets_that_compose_names(folder: Path) -> None:
 
 
 def test_all_are_different_long_and_without_line_ends(folder: Path) -> None:
-    made = contents(folder)
-    assert len(set(made.values())) == len(made)
-    assert all(len(value) >= 20 and value.split() == [value] for value in made.values())
+    made = [value for value in contents(folder).values() if value]  # some are chosen or not used
+    assert len(set(made)) == len(made)
+    assert all(len(value) >= 20 and value.split() == [value] for value in made)
 
 
 def test_only_the_owner_can_reach_them_and_git_cannot_add_them(folder: Path) -> None:
@@ -89,7 +89,7 @@ def test_output_names_files_and_shows_no_secret(tmp_path: Path) -> None:
     output = make_secrets(tmp_path / "new")
     made = contents(tmp_path / "new")
     assert all(name in output for name in made)
-    assert not any(value in output for value in made.values())
+    assert not any(value in output for value in made.values() if value)
 
 
 @pytest.mark.parametrize("without", OPERATOR)
