@@ -9,6 +9,7 @@ It is served at a port of its own (`auteur.server`), which must not be public.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,12 +18,13 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.db import Error, close_old_connections, connection, transaction
 from django.db.models import Count, Min, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from auteur.api import problems
@@ -30,6 +32,8 @@ from jobs import ledger_audit
 from jobs.heartbeat import LOST_AFTER
 from jobs.models import Job, WorkerHeartbeat
 from jobs.states import ENDED, OPEN, JobStatus
+from jobs.streams import figures, sinks
+from jobs.streams.watch import STALE
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +134,9 @@ class Gauges(Collector):
         waking = Job.objects.filter(wake_at__isnull=False, status__in=OPEN)
         yield from _jobs(waking, audit.ended if audit else ())
         yield from _repair(waking)
+        yield from _recent_ends()
+        if settings.STREAMS_SINK != sinks.OFF:
+            yield from _streams()
         if audit is not None:
             yield from _books(audit.report)
 
@@ -172,6 +179,58 @@ def _repair(waking: QuerySet[Job]) -> Iterator[Metric]:
         _seconds_since(overdue["since"]),
     )
     yield _gauge("workers_alive", "Worker children with a fresh heartbeat.", alive.count())
+
+
+def _recent_ends() -> Iterator[Metric]:
+    ends = figures.outcomes()
+    yield _family(
+        "recent_ends",
+        "How jobs ended of which the last events of the log tell.",
+        ("status",),
+        [
+            ((JobStatus.COMPLETED,), ends.completed),
+            ((JobStatus.FAILED,), ends.failed),
+            ((JobStatus.CANCELLED,), ends.cancelled),
+        ],
+    )
+    yield GaugeHistogramMetricFamily(
+        "auteur_recent_latency_seconds",
+        "How long those of them took that completed, since they were requested.",
+        buckets=[
+            ("+Inf" if math.isinf(bound) else f"{bound:g}", count) for bound, count in ends.latency
+        ],
+        gsum_value=ends.latency_sum_seconds,
+    )
+
+
+def _streams() -> Iterator[Metric]:
+    lag = figures.publisher_lag()
+    yield _gauge("log_position", "The last position of the numbered log.", lag.log_position)
+    yield _gauge("streams_position", "How far of it is published.", lag.position)
+    yield _gauge("streams_lag_events", "Events that are not published yet.", lag.events)
+    yield _gauge("streams_lag_seconds", "Since the first of them happened.", lag.seconds)
+    yield _gauge("streams_publishers", "Processes that publish: one, or none.", bool(lag.holder))
+    standing = figures.stored(STALE)
+    if standing is None:
+        return
+    yield _family(
+        "stream_records",
+        "What a stream holds, as its publisher last saw it.",
+        ("stream",),
+        [((each.stream,), each.records) for each in standing.lengths],
+    )
+    yield _family(
+        "stream_group_lag",
+        "Records of a stream that a consumer group has not been given, as last seen.",
+        ("stream", "group"),
+        [((each.stream, each.group), each.lag) for each in standing.groups],
+    )
+    yield _family(
+        "stream_group_pending",
+        "Records that it was given and has not acknowledged, as last seen.",
+        ("stream", "group"),
+        [((each.stream, each.group), each.pending) for each in standing.groups],
+    )
 
 
 def _books(report: ledger_audit.Report) -> Iterator[Metric]:

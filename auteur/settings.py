@@ -156,11 +156,11 @@ if REDIS_CA_PATH and not Path(REDIS_CA_PATH).is_file():
 REDIS_TLS: dict[str, str] = {}
 
 
-def _redis_url(url: str) -> str:
+def _redis_url(url: str, name: str = "REDIS_URL") -> str:
     """With how its server is checked, for all clients alike: kombu's own default is not at all."""
     parts = urlsplit(url)
     if parts.scheme not in ("redis", "rediss"):
-        raise ImproperlyConfigured("REDIS_URL must begin with redis:// or rediss://.")
+        raise ImproperlyConfigured(f"{name} must begin with redis:// or rediss://.")
     if parts.scheme == "redis":
         return url
     REDIS_TLS["ssl_cert_reqs"] = "required"
@@ -524,6 +524,44 @@ WEBHOOK_ALLOWED_NETWORKS = _networks(
 WEBHOOK_REFUSED_NETWORKS = _networks(
     "WEBHOOK_REFUSED_NETWORKS", env.list("WEBHOOK_REFUSED_NETWORKS", default=[])
 )
+
+# --- Streams: where the numbered log is published (docs/streams.md) ---------------------------
+
+STREAMS_SINK = env.str("STREAMS_SINK", default="redis")
+if STREAMS_SINK not in ("redis", "kafka", "none"):
+    raise ImproperlyConfigured(f"STREAMS_SINK is {STREAMS_SINK!r}: use redis, kafka or none.")
+_streams_url = env.str("STREAMS_REDIS_URL", default="")  # another Redis than that of the queues
+STREAMS_REDIS_URL = _redis_url(_streams_url, "STREAMS_REDIS_URL") if _streams_url else REDIS_URL
+STREAMS_REDIS_LENGTH = env.int("STREAMS_REDIS_LENGTH", default=100_000)  # records of each stream
+if STREAMS_REDIS_LENGTH < 1:
+    raise ImproperlyConfigured("STREAMS_REDIS_LENGTH must be at least 1.")
+KAFKA_BROKERS = [part.strip() for part in env.list("KAFKA_BROKERS", default=[]) if part.strip()]
+if STREAMS_SINK == "kafka" and not KAFKA_BROKERS:
+    raise ImproperlyConfigured("STREAMS_SINK=kafka needs KAFKA_BROKERS=host:port,host:port.")
+for _broker in KAFKA_BROKERS:
+    _host, _, _port = _broker.rpartition(":")
+    if not re.fullmatch(r"[\w.-]+|\[[\da-fA-F:.]+\]", _host) or not re.fullmatch(r"\d{1,5}", _port):
+        raise ImproperlyConfigured(f"KAFKA_BROKERS has {_broker!r}: use host:port,host:port.")
+KAFKA_CLIENT_ID = env.str("KAFKA_CLIENT_ID", default="auteur")
+KAFKA_SSL = env.bool("KAFKA_SSL", default=False)
+KAFKA_CA_PATH = env.str("KAFKA_CA_PATH", default="")
+if KAFKA_CA_PATH and not Path(KAFKA_CA_PATH).is_file():
+    raise ImproperlyConfigured("KAFKA_CA_PATH names no file.")
+KAFKA_USERNAME = env.str("KAFKA_USERNAME", default="")
+KAFKA_PASSWORD = env.str("KAFKA_PASSWORD", default="")
+KAFKA_SASL_MECHANISM = env.str("KAFKA_SASL_MECHANISM", default="scram-sha-256").lower()
+if KAFKA_SASL_MECHANISM not in ("plain", "scram-sha-256", "scram-sha-512"):
+    raise ImproperlyConfigured("KAFKA_SASL_MECHANISM: use plain, scram-sha-256 or scram-sha-512.")
+if bool(KAFKA_USERNAME) != bool(KAFKA_PASSWORD):
+    raise ImproperlyConfigured("KAFKA_USERNAME and KAFKA_PASSWORD come together.")
+if KAFKA_USERNAME and KAFKA_SASL_MECHANISM == "plain" and not KAFKA_SSL:
+    raise ImproperlyConfigured("KAFKA_SASL_MECHANISM=plain sends the password: set KAFKA_SSL=true.")
+KAFKA_CONNECTION_TIMEOUT = env.int("KAFKA_CONNECTION_TIMEOUT", default=10_000)  # milliseconds
+KAFKA_REQUEST_TIMEOUT = env.int("KAFKA_REQUEST_TIMEOUT", default=30_000)  # milliseconds
+if not (1000 <= KAFKA_CONNECTION_TIMEOUT <= 300_000 and 1000 <= KAFKA_REQUEST_TIMEOUT <= 300_000):
+    raise ImproperlyConfigured(
+        "KAFKA_CONNECTION_TIMEOUT and KAFKA_REQUEST_TIMEOUT must be from 1000 to 300000."
+    )
 
 # --- Keys that are guessed are no keys --------------------------------------------------------
 

@@ -9,9 +9,10 @@
 # replace modal_token_id and modal_token_secret by those of a service user. With stores kept
 # elsewhere, replace database_url, migration_database_url, redis_url and mongodb_uri; with
 # STORAGE_BACKEND=s3, the two s3_ files; with SCHEMA_REGISTRY_URL, the two schema_registry_ files,
-# which are empty where it asks for no key. Who changes django_secret_key puts the one before it
-# into django_secret_key_fallbacks, or webhooks cannot be signed any more. flower_login is the name
-# and password that Flower asks for.
+# which are empty where it asks for no key. streams_redis_url is empty where streams go to the Redis
+# of the queues, kafka_password where they do not go to Kafka. Who changes django_secret_key puts the
+# one before it into django_secret_key_fallbacks, or webhooks cannot be signed any more.
+# flower_login is the name and password that Flower asks for.
 set -eu
 umask 077
 
@@ -43,6 +44,8 @@ keep s3_secret_access_key "$(random 20)"
 keep schema_registry_api_key ""
 keep schema_registry_api_secret ""
 keep flower_login "auteur:$(random 20)"
+keep streams_redis_url ""
+keep kafka_password ""
 
 # The tables' owner, for `migrate`, which makes the application's role: that one may change neither
 # tables nor the ledger.

@@ -374,10 +374,21 @@ class EventHead(models.Model):
 
 
 class EventCursor(models.Model):
-    """How far a reader of the whole log is; whoever holds the row's lock is that reader."""
+    """How far a reader of the whole log is; whoever holds the row's lock is that reader.
+
+    A reader that has to wait for others holds no lock but a lease: it is named in the row.
+    """
 
     name = models.CharField(max_length=50, primary_key=True)
     position = models.BigIntegerField(default=0)
+    holder = models.CharField(max_length=255, null=True, blank=True)
+    held_until = models.DateTimeField(
+        null=True, blank=True, help_text="Then the holder is lost, if it has been silent."
+    )
+    standing = models.JSONField(
+        null=True, blank=True, help_text="How what it writes to stands, as it last told."
+    )
+    standing_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "event_cursors"

@@ -472,6 +472,21 @@ RETURNING position
 SELECT user_id, seq, position, type, data, hash, created_at FROM user_events
 WHERE (user_id, seq) > (%(user_id)s, %(seq)s) ORDER BY user_id, seq LIMIT %(limit)s
 
+-- name: recent_ends
+-- How jobs ended of which the last events tell, and how long they had taken since they were
+-- submitted: by the number of the interval between `bounds`, in seconds.
+SELECT e.type, width_bucket(seconds, %(bounds)s::float8[]), count(*), sum(seconds)
+FROM user_events e
+JOIN jobs j ON j.id = e.job_id
+CROSS JOIN LATERAL (SELECT extract(epoch FROM e.created_at - j.created_at)::float8 AS seconds) AS took
+WHERE e.position > %(after)s AND e.type IN ('job.completed', 'job.failed', 'job.cancelled')
+GROUP BY 1, 2 ORDER BY 1, 2
+
+-- name: count_recent_events
+-- How many of the last events happened lately.
+SELECT count(*) FROM user_events
+WHERE position > %(after)s AND created_at > statement_timestamp() - %(lately)s
+
 -- name: count_waiting_events
 SELECT count(*) FROM job_events WHERE set_aside_at IS NULL
 

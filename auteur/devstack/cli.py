@@ -78,6 +78,7 @@ def print_addresses(var: Path) -> None:
             "Credits",
             ".venv/bin/python manage.py grant_credits --email you@example.com --amount 100",
         ),
+        ("Streams", ".venv/bin/python manage.py streams tail"),
     ]
     say(f"\n{demo.READY_LINE}")
     for name, value in lines:

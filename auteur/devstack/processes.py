@@ -35,6 +35,8 @@ class Program:
     health: str = ""
     announcement: str = ""
     once: bool = False
+    unless: str = ""
+    """``NAME=value`` of the environment with which it is not run."""
 
 
 # A worker of ours reports a call's end to the API, so the API outlives it.
@@ -88,6 +90,14 @@ PROGRAMS = (
         announcement="webhooks started",
     ),
     Program(
+        "streams",
+        "python manage.py streams publish",
+        needs=("migrate",),
+        uses=("redis",),
+        announcement="streams started",
+        unless="STREAMS_SINK=none",
+    ),
+    Program(
         "flower",
         "celery -A auteur flower --address=$HOST --port=$FLOWER_PORT",
         needs=("redis",),
@@ -111,7 +121,13 @@ def to_run(environment: Mapping[str, str]) -> list[Process]:
             directory=BASE_DIR,
         )
         for program in PROGRAMS
+        if not _is_off(program, environment)
     ]
+
+
+def _is_off(program: Program, environment: Mapping[str, str]) -> bool:
+    name, _, value = program.unless.partition("=")
+    return bool(name) and environment.get(name) == value
 
 
 def command_line(program: Program, environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -85,6 +85,11 @@ def last_position() -> int:
     return UserEvent.objects.order_by("-position").values_list("position", flat=True).first() or 0
 
 
+def first_position() -> int:
+    """Of the oldest event that is kept; 0 where none is."""
+    return UserEvent.objects.order_by("position").values_list("position", flat=True).first() or 0
+
+
 def wire(row: UserEvent) -> Wire:
     """The event as clients get it (`jobs.events.contract`)."""
     values: dict[str, Any] = {

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0017_events_set_aside")]
+    dependencies = [("jobs", "0018_cursor_leases")]
 
     operations = [
         migrations.CreateModel(

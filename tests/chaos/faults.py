@@ -86,6 +86,8 @@ _ALL = (
     Fault("live SIGKILL", lambda stack: strikes.kill(stack, "live")),
     Fault("live SIGTERM", lambda stack: strikes.end(stack, signal.SIGTERM, "live")),
     Fault("webhooks SIGKILL", lambda stack: strikes.kill(stack, "webhooks")),
+    Fault("streams SIGKILL", lambda stack: strikes.kill(stack, "streams")),
+    _dies("before_cursor_moved", "streams"),
     Fault("API answers cut", lambda stack: strikes.cut(stack, _api)),
     Fault("workers SIGTERM", lambda stack: strikes.end(stack, signal.SIGTERM, *stack.workers)),
     Fault("workers SIGQUIT", lambda stack: strikes.end(stack, signal.SIGQUIT, *stack.workers)),

@@ -30,7 +30,7 @@ CREDITS = 100_000
 TOKEN_SECONDS = 3600
 FIRE_SECONDS = 30.0
 STORES = ("postgres", "redis")
-OURS = ("api", "live", "orchestrator", "webhooks", "worker-steps", "worker-media")
+OURS = ("api", "live", "orchestrator", "webhooks", "streams", "worker-steps", "worker-media")
 INFERENCE = {"local": "worker-cpu", "modal": "modal-peer"}
 """Which process runs the calls of each backend."""
 

@@ -21,6 +21,7 @@ def test_all_processes_of_the_system_are_in_the_table() -> None:
         "worker-cpu",
         "worker-media",
         "webhooks",
+        "streams",
         "flower",
     ]
 
@@ -38,6 +39,12 @@ def test_what_a_process_builds_on_is_there() -> None:
     names = {process.name for process in to_run(VALUES)} | {"postgres", "redis", "mongodb"}
     for process in to_run(VALUES):
         assert {*process.needs, *process.uses} <= names
+
+
+def test_streams_that_are_off_need_no_process() -> None:
+    assert "streams" in {process.name for process in to_run(VALUES)}
+    off = to_run({**VALUES, "STREAMS_SINK": "none"})
+    assert "streams" not in {process.name for process in off}
 
 
 def test_a_port_where_nobody_answers_is_not_healthy() -> None:

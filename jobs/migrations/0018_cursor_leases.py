@@ -1,0 +1,36 @@
+"""A reader of the whole log that works under a lease, and tells how what it writes to stands."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("jobs", "0017_events_set_aside")]
+
+    operations = [
+        migrations.AddField(
+            "eventcursor",
+            "holder",
+            models.CharField(blank=True, max_length=255, null=True),
+        ),
+        migrations.AddField(
+            "eventcursor",
+            "held_until",
+            models.DateTimeField(
+                blank=True,
+                help_text="Then the holder is lost, if it has been silent.",
+                null=True,
+            ),
+        ),
+        migrations.AddField(
+            "eventcursor",
+            "standing",
+            models.JSONField(
+                blank=True,
+                help_text="How what it writes to stands, as it last told.",
+                null=True,
+            ),
+        ),
+        migrations.AddField(
+            "eventcursor", "standing_at", models.DateTimeField(blank=True, null=True)
+        ),
+    ]

@@ -1,0 +1,106 @@
+"""Records read from Kafka by whoever looks: without a group, so that nobody's place moves."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from jobs.streams.sinks.base import Stored
+from jobs.streams.sinks.kafka_client import Failures, configuration
+
+ANSWER_SECONDS = 10.0
+POLL_SECONDS = 0.5
+GROUP = "auteur-streams"
+"""Kafka's client wants a name; nothing is ever committed under it."""
+
+
+def peek(stream: str, count: int) -> list[Stored]:
+    """The last records by their times, the oldest first."""
+    failures = Failures()
+    with closing(_consumer(failures)) as consumer, failures.answering():
+        ends: dict[int, int] = {}
+        starts = []
+        for number in _partitions(consumer, stream):
+            place = TopicPartition(stream, number)
+            first, end = consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
+            if end > first:
+                ends[number] = end
+                starts.append(TopicPartition(stream, number, max(first, end - count)))
+        if not starts:
+            return []
+        consumer.assign(starts)
+        found = _read_until(consumer, ends, failures)
+    return sorted(found, key=lambda one: one.at)[-count:]
+
+
+def _read_until(consumer: Consumer, ends: dict[int, int], failures: Failures) -> list[Stored]:
+    found = []
+    limit = time.monotonic() + ANSWER_SECONDS
+    while ends and time.monotonic() < limit:
+        message = _message(consumer, failures)
+        if message is None:
+            continue
+        found.append(_stored(message))
+        number, offset = message.partition(), message.offset()
+        if number in ends and offset is not None and offset + 1 >= ends[number]:
+            del ends[number]
+    return found
+
+
+def tail(streams: Sequence[str]) -> Iterator[Stored]:
+    """What comes from now on."""
+    failures = Failures()
+    with closing(_consumer(failures)) as consumer, failures.answering():
+        places = []
+        for stream in streams:
+            for number in _partitions(consumer, stream):
+                place = TopicPartition(stream, number)
+                _, end = consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
+                places.append(TopicPartition(stream, number, end))
+        consumer.assign(places)
+        while True:
+            message = _message(consumer, failures)
+            if message is not None:
+                yield _stored(message)
+
+
+def _consumer(failures: Failures) -> Consumer:
+    with failures.answering():
+        return Consumer(
+            configuration(
+                failures,
+                group_id=GROUP,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",  # where what was to be read was just removed
+            )
+        )
+
+
+def _partitions(consumer: Consumer, stream: str) -> list[int]:
+    topic = consumer.list_topics(stream, timeout=ANSWER_SECONDS).topics[stream]
+    return [] if topic.error else list(topic.partitions)
+
+
+def _message(consumer: Consumer, failures: Failures) -> Message | None:
+    message = consumer.poll(POLL_SECONDS)
+    if message is None:
+        return None
+    error = message.error()
+    if error is None:
+        return message
+    if error.code() == KafkaError._PARTITION_EOF or error.retriable():
+        return None
+    raise failures.meaning(error)
+
+
+def _stored(message: Message) -> Stored:
+    _, milliseconds = message.timestamp()
+    return Stored(
+        message.topic() or "",
+        f"{message.partition()}:{message.offset()}",
+        (message.key() or b"").decode(errors="replace"),
+        message.value() or b"",
+        datetime.fromtimestamp(milliseconds / 1000, UTC),
+    )

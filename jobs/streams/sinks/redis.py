@@ -1,0 +1,115 @@
+"""Redis Streams: records, and the position that they reach, in one transaction."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import redis
+from django.conf import settings
+from redis import exceptions
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from jobs.streams.names import STREAMS
+from jobs.streams.sinks.base import Encoded, SinkAwayError, SinkMovedError, SinkRefusedError
+
+PREFIX = "auteur:streams:"
+"""Before a stream's name: Celery's queues have the same names."""
+POSITION = "auteur:streams:position"
+"""How far in the numbered log the streams go."""
+ANSWER_SECONDS = 5.0
+TRIM_SECONDS = 60.0
+"""Between looks for old records in all streams; those that are written to are looked at then."""
+
+REFUSALS = {
+    exceptions.AuthenticationError: "Redis refuses the user or password of STREAMS_REDIS_URL",
+    exceptions.NoPermissionError: "The Redis user of STREAMS_REDIS_URL may not do this",
+    exceptions.OutOfMemoryError: "Redis is full: raise maxmemory, or lower STREAMS_REDIS_LENGTH",
+}
+AWAY = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.ReadOnlyError,  # a replica, which will be the primary or is left for it
+    exceptions.MasterDownError,
+)
+
+
+def connect() -> redis.Redis:
+    """A client that tries nothing twice: who publishes begins again."""
+    return redis.Redis.from_url(
+        settings.STREAMS_REDIS_URL,
+        socket_timeout=ANSWER_SECONDS,
+        socket_connect_timeout=ANSWER_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Raise what Redis raises as a ``SinkError``."""
+    try:
+        yield
+    except exceptions.WatchError as exc:
+        raise SinkMovedError("Somebody else writes to these streams.") from exc
+    except exceptions.RedisError as exc:
+        for kind, text in REFUSALS.items():
+            if isinstance(exc, kind):
+                raise SinkRefusedError(f"{text}: {exc}") from exc
+        if isinstance(exc, AWAY):
+            raise SinkAwayError(f"Redis is away: {exc}") from exc
+        raise SinkRefusedError(f"Redis refuses: {exc}") from exc
+
+
+def key_of(stream: str) -> str:
+    """Where a stream is kept."""
+    return PREFIX + stream
+
+
+class RedisSink:
+    """Publishes; each batch is written whole or not at all."""
+
+    def __init__(self) -> None:
+        self._client = connect()
+        self._position: bytes | None = None
+        self._trim_at = 0.0
+
+    def begin(self) -> int:
+        """As `Sink.begin`: 0 where Redis knows nothing of us."""
+        with answering():
+            self._position = self._client.get(POSITION)
+        try:
+            return int(self._position or 0)
+        except ValueError as exc:
+            raise SinkRefusedError(f"{POSITION} in Redis is no position: delete it.") from exc
+
+    def write(self, records: Sequence[Encoded], position: int | None) -> None:
+        """As `Sink.write`, but nothing is written where Redis was emptied or went on without us."""
+        with answering(), self._client.pipeline() as batch:
+            batch.watch(POSITION)
+            if batch.get(POSITION) != self._position:
+                raise SinkMovedError("Redis does not have what was written to it.")
+            batch.multi()
+            for record in records:
+                fields = ("key", record.key, "value", record.value)
+                batch.execute_command("XADD", key_of(record.stream), "*", *fields)
+            self._trim(batch, {record.stream for record in records})
+            if position is not None:
+                batch.set(POSITION, position)
+            batch.execute()
+        if position is not None:
+            self._position = str(position).encode()
+
+    def _trim(self, batch: "redis.client.Pipeline", written: set[str]) -> None:
+        """By length and by age; about, for whole nodes alone are cheap to remove."""
+        now = time.time()
+        if now >= self._trim_at:
+            self._trim_at = now + TRIM_SECONDS
+            written = set(STREAMS)
+        for name in written:
+            oldest = int(1000 * (now - STREAMS[name].retention.total_seconds()))
+            batch.xtrim(key_of(name), minid=oldest, approximate=True)
+            batch.xtrim(key_of(name), maxlen=settings.STREAMS_REDIS_LENGTH, approximate=True)
+
+    def close(self) -> None:
+        """As `Sink.close`."""
+        self._client.close()

@@ -1,0 +1,53 @@
+"""A thread beside the publisher that notes how streams and their groups stand, for `/metrics`."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db import connection
+
+from auteur.api.problems import DATABASE_OUTAGES
+from jobs.streams import figures
+from jobs.streams.names import STREAMS
+from jobs.streams.sinks.base import SinkError, StreamAdmin
+
+logger = logging.getLogger(__name__)
+
+WATCH_SECONDS = 15.0
+STALE = timedelta(seconds=4 * WATCH_SECONDS)
+"""What was noted before is shown no more."""
+
+
+class Watch:
+    """Looks as long as it is told to; what it cannot learn it leaves out."""
+
+    def __init__(self, make_admin: Callable[[], StreamAdmin], holder: str) -> None:
+        self._make_admin = make_admin
+        self._holder = holder
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more; what is being waited for is left to end with the process."""
+        self._stop.set()
+
+    def _look(self) -> None:
+        admin: StreamAdmin | None = None
+        while not self._stop.is_set():
+            try:
+                admin = admin or self._make_admin()
+                if figures.is_published_by(self._holder):
+                    figures.store(admin.standing(STREAMS.values()), self._holder)
+            except SinkError as exc:
+                logger.debug("streams cannot be looked at: %s", exc)
+            except DATABASE_OUTAGES:
+                connection.close()
+            except Exception:
+                logger.exception("a look at the streams failed")
+            self._stop.wait(WATCH_SECONDS)
+        connection.close()
