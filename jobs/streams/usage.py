@@ -19,6 +19,8 @@ from types import FrameType
 from typing import NamedTuple
 from uuid import UUID
 
+from django.conf import settings
+from django.core.exceptions import MiddlewareNotUsed
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.functional import SimpleLazyObject
@@ -62,6 +64,8 @@ class CountUsage:
     """Middleware that counts what signed-in users ask of the API, however it is answered."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        if settings.STREAMS_SINK == "none":
+            raise MiddlewareNotUsed("nobody would take what was counted")
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:

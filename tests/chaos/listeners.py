@@ -19,6 +19,7 @@ from websockets.sync.client import connect
 
 from auteur.devstack import ports
 from docs.examples.verify_events import next_hash
+from tests.chaos.records import RecordReader
 from tests.chaos.stack import ChaosStack
 
 NO_HASH = "0" * 64
@@ -200,15 +201,18 @@ class Listeners:
             way(url, token) for way in (Poller, StreamReader, SocketReader)
         ]
         self._all.append(Receiver(stack.client_url, token))
+        self._records = RecordReader(stack, user_id)
 
     def __enter__(self) -> Self:
         for listener in self._all:
             listener.start()
+        self._records.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         for listener in self._all:
             listener.stop()
+        self._records.stop()
 
     def complaints(self) -> list[str]:
         """Who missed or doubled an event, or has not come as far as the log, with its hash."""
@@ -217,6 +221,7 @@ class Listeners:
         while time.monotonic() < end and any(each.seq < seq for each in self._all):
             time.sleep(AGAIN_SECONDS)
         wrong = [text for each in self._all for text in each.wrong]
+        wrong += self._records.complaints()
         return wrong + [
             f"{each.name}: heard {each.seq} events of {seq}, {each.hash[:8]} is not {digest[:8]}"
             for each in self._all

@@ -1,4 +1,4 @@
-"""Brokers of librdkafka's mock cluster: ``python -m tests.jobs.streams.mock_cluster``.
+"""Brokers of librdkafka's mock cluster: ``python -m tests.streams.mock_cluster``.
 
 They speak Kafka's protocol and keep records in memory; topics come with their first record. They
 know no topics' settings and no credentials.

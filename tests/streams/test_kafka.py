@@ -19,10 +19,10 @@ from jobs.streams.sinks.base import Encoded, SinkAwayError, SinkRefusedError
 from jobs.streams.sinks.kafka import KafkaSink
 from jobs.streams.sinks.kafka_admin import KafkaAdmin
 from jobs.streams.sinks.kafka_client import Failures, configuration
-from tests.jobs.streams import mock_cluster
-from tests.jobs.streams.conftest import rounds
-from tests.jobs.streams.mock_cluster import MockCluster
 from tests.live.running import make_job, make_user, say
+from tests.streams import mock_cluster
+from tests.streams.conftest import rounds
+from tests.streams.mock_cluster import MockCluster
 
 JAVAS_HASH_OF_21 = -973932308
 """murmur2 of Kafka's Java client, by its own tests."""

@@ -11,8 +11,8 @@ from django.core.management import CommandError, call_command
 
 from jobs.streams.names import STREAMS
 from jobs.streams.sinks.redis import POSITION, key_of
-from tests.jobs.streams.conftest import rounds
 from tests.live.running import end, make_job, make_user, say
+from tests.streams.conftest import rounds
 
 pytestmark = pytest.mark.django_db
 

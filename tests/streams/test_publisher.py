@@ -21,8 +21,8 @@ from jobs.streams import cursor
 from jobs.streams import publisher as publishing
 from jobs.streams.sinks.redis import POSITION, RedisSink, key_of
 from tests.chaos.proxy import Mode, Proxy
-from tests.jobs.streams.conftest import rounds
 from tests.live.running import make_job, make_user, progress, say
+from tests.streams.conftest import rounds
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db

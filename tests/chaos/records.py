@@ -1,0 +1,119 @@
+"""A reader of the Redis streams through a fault, as docs/streams.md asks one to be.
+
+It remembers where it is in each stream and each user's last number there, and drops what is not
+newer: what it then has must be what the log says, in the same order.
+"""
+
+import contextlib
+import json
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import redis
+
+from jobs.streams.sinks.redis import key_of
+from tests.chaos.stack import ChaosStack
+
+HEADER_BYTES = 10
+"""Of Avro's single-object encoding."""
+BLOCK_MS = 500
+AGAIN_SECONDS = 0.3
+CATCH_UP_SECONDS = 45.0
+"""The longest backoff of a publisher, a lease's end, and some more."""
+LOG = "SELECT seq, type, data->>'type' FROM user_events WHERE user_id = %s ORDER BY seq"
+STREAM_OF = {
+    "job.requested": "jobs.requested",
+    "job.completed": "jobs.completed",
+    "job.failed": "jobs.failed",
+    "job.cancelled": "jobs.failed",
+}
+
+
+class RecordReader:
+    """Follows every stream for one user."""
+
+    def __init__(self, stack: ChaosStack, user_id: str) -> None:
+        self._stack = stack
+        self._user_id = user_id
+        self._schemas = schemas_of(stack)
+        self._taken: defaultdict[str, list[int]] = defaultdict(list)
+        self._stop = threading.Event()
+        with stack.redis() as client:
+            self._last: dict[Any, Any] = {key_of(name): "0-0" for name in self._schemas}
+            for key in self._last:
+                for entry_id, _ in client.xrevrange(key, count=1):
+                    self._last[key] = entry_id
+
+    def start(self) -> None:
+        threading.Thread(target=self._follow, name="records", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            with contextlib.suppress(redis.RedisError), self._stack.redis() as client:
+                while not self._stop.is_set():
+                    self._read(client)
+            self._stop.wait(AGAIN_SECONDS)
+
+    def _read(self, client: redis.Redis) -> None:
+        for key, entries in dict(client.xread(self._last, block=BLOCK_MS) or {}).items():
+            stream = key.decode().removeprefix(key_of(""))
+            for entry_id, fields in entries:
+                self._last[key.decode()] = entry_id
+                if fields[b"key"].decode() == self._user_id:
+                    self.take(stream, fields[b"value"])
+
+    def take(self, stream: str, record: bytes) -> None:
+        """Unless we had it."""
+        seq = decoded(record, self._schemas[stream]).get("seq")
+        taken = self._taken[stream]
+        if seq is not None and (not taken or seq > taken[-1]):
+            taken.append(seq)
+
+    def complaints(self) -> list[str]:
+        """Streams that have not told what the log says, in its order."""
+        expected = self._expected()
+        end = time.monotonic() + CATCH_UP_SECONDS
+        while time.monotonic() < end and self._taken != expected:
+            time.sleep(AGAIN_SECONDS)
+        return [
+            f"{stream}: {self._taken[stream]} instead of {seqs}"
+            for stream, seqs in expected.items()
+            if self._taken[stream] != seqs
+        ]
+
+    def _expected(self) -> dict[str, list[int]]:
+        streams: defaultdict[str, list[int]] = defaultdict(list)
+        with self._stack.database() as database:
+            for seq, event, job_type in database.execute(LOG, [self._user_id]):
+                streams["analytics.events"].append(seq)
+                if event == "job.started":
+                    streams[f"jobs.{job_type.replace('_', '-')}"].append(seq)
+                elif event in STREAM_OF:
+                    streams[STREAM_OF[event]].append(seq)
+        return dict(streams)
+
+
+@cache
+def schemas_of(stack: ChaosStack) -> dict[str, Any]:
+    """By stream, as whoever reads them without us has them."""
+    with tempfile.TemporaryDirectory() as folder:
+        stack.manage("export_schemas", folder)
+        return {
+            path.stem: fastavro.parse_schema(json.loads(path.read_text()), named_schemas={})
+            for path in Path(folder).glob("*.avsc")
+        }
+
+
+def decoded(record: bytes, schema: Any) -> Any:
+    """A record's value."""
+    return fastavro.schemaless_reader(BytesIO(record[HEADER_BYTES:]), schema, None)
