@@ -12,10 +12,15 @@ from django.test import Client
 from auteur import metrics
 from credits.models import Credits
 from jobs import ledger_audit, lifecycle
+from jobs.events import log
 from jobs.heartbeat import LOST_AFTER
 from jobs.models import Job, WorkerHeartbeat
 from jobs.states import AttemptState
+from jobs.streams import cursor, figures
+from jobs.streams.sinks.base import GroupLag, Length, Standing
 from tests.jobs.walk import bring_to
+from tests.live.running import make_job as make_live_job
+from tests.live.running import say
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -180,7 +185,7 @@ def test_no_label_names_a_person(make_job, user, audits):
     make_job()
     for name in audited(audits):
         assert str(user.pk) not in name
-        assert re.fullmatch(r"auteur_\w+(\{(\w+=\"[\w.-]+\",?)+\})?", name)
+        assert re.fullmatch(r"auteur_\w+(\{(\w+=\"[\w.+-]+\",?)+\})?", name)
 
 
 def test_only_to_be_read(db):
@@ -190,3 +195,34 @@ def test_only_to_be_read(db):
 
 def test_they_are_not_at_the_port_of_the_api(db):
     assert Client().get("/metrics").status_code == 404
+
+
+def test_how_publishing_stands(make_user):
+    job = make_live_job(make_user())
+    say(job, "requested", "started")
+    samples = scrape()
+    assert samples["auteur_streams_lag_events"] == 2
+    assert samples["auteur_streams_publishers"] == 0
+    assert cursor.take("a publisher") == 0
+    cursor.move("a publisher", 0, log.last_position())
+    lag = GroupLag("jobs.completed", "readers", lag=3, pending=1)
+    figures.store(Standing((Length("jobs.completed", 5),), (lag,)), "a publisher")
+    Job.objects.update(created_at=Now() - timedelta(seconds=7))
+    say(job, "completed")
+    samples = scrape()
+    assert samples["auteur_streams_lag_events"] == 1
+    assert samples["auteur_log_position"] == samples["auteur_streams_position"] + 1
+    assert samples["auteur_streams_publishers"] == 1
+    assert samples['auteur_stream_records{stream="jobs.completed"}'] == 5
+    group = '{group="readers",stream="jobs.completed"}'
+    assert samples[f"auteur_stream_group_lag{group}"] == 3
+    assert samples[f"auteur_stream_group_pending{group}"] == 1
+    assert samples['auteur_recent_ends{status="completed"}'] == 1
+    latency = "auteur_recent_latency_seconds_bucket"
+    assert samples[f'{latency}{{le="5"}}'] == 0
+    assert samples[f'{latency}{{le="10"}}'] == samples[f'{latency}{{le="+Inf"}}'] == 1
+
+
+def test_nothing_of_streams_where_they_are_off(settings, db):
+    settings.STREAMS_SINK = "none"
+    assert not [name for name in scrape() if name.startswith("auteur_stream")]

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -70,26 +71,15 @@ class RecordReader:
             for entry_id, fields in entries:
                 self._last[key.decode()] = entry_id
                 if fields[b"key"].decode() == self._user_id:
-                    self.take(stream, fields[b"value"])
-
-    def take(self, stream: str, record: bytes) -> None:
-        """Unless we had it."""
-        seq = decoded(record, self._schemas[stream]).get("seq")
-        taken = self._taken[stream]
-        if seq is not None and (not taken or seq > taken[-1]):
-            taken.append(seq)
+                    taken_of(fields[b"value"], self._schemas[stream], self._taken[stream])
 
     def complaints(self) -> list[str]:
         """Streams that have not told what the log says, in its order."""
         expected = self._expected()
         end = time.monotonic() + CATCH_UP_SECONDS
-        while time.monotonic() < end and self._taken != expected:
+        while time.monotonic() < end and differences(self._taken, expected):
             time.sleep(AGAIN_SECONDS)
-        return [
-            f"{stream}: {self._taken[stream]} instead of {seqs}"
-            for stream, seqs in expected.items()
-            if self._taken[stream] != seqs
-        ]
+        return differences(self._taken, expected)
 
     def _expected(self) -> dict[str, list[int]]:
         streams: defaultdict[str, list[int]] = defaultdict(list)
@@ -114,6 +104,18 @@ def schemas_of(stack: ChaosStack) -> dict[str, Any]:
         }
 
 
-def decoded(record: bytes, schema: Any) -> Any:
-    """A record's value."""
-    return fastavro.schemaless_reader(BytesIO(record[HEADER_BYTES:]), schema, None)
+def taken_of(record: bytes, schema: Any, taken: list[int]) -> None:
+    """Take a record by its number, unless one as new was taken before."""
+    value: Any = fastavro.schemaless_reader(BytesIO(record[HEADER_BYTES:]), schema, None)
+    seq = value["seq"] if "seq" in value else None
+    if seq is not None and (not taken or seq > taken[-1]):
+        taken.append(seq)
+
+
+def differences(taken: Mapping[str, list[int]], expected: Mapping[str, list[int]]) -> list[str]:
+    """Of what was read from what there is to read."""
+    return [
+        f"{stream}: {taken.get(stream, [])} instead of {seqs}"
+        for stream, seqs in expected.items()
+        if taken.get(stream, []) != seqs
+    ]

@@ -18,7 +18,7 @@ Published = list[dict[str, Any]]
 @pytest.fixture
 def store() -> Iterator[redis.Redis]:
     """Redis, without streams."""
-    with redis.Redis.from_url(settings.STREAMS_REDIS_URL) as client:
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
         _empty(client)
         yield client
         _empty(client)

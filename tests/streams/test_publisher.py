@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 import redis
 from django.conf import settings
+from django.core.exceptions import MiddlewareNotUsed
 from django.db import connection
 from django.db.models.functions import Now
 
@@ -19,7 +20,9 @@ from jobs.models import EventCursor, Job, UserEvent
 from jobs.progress import PROGRESS_CHANNEL
 from jobs.streams import cursor
 from jobs.streams import publisher as publishing
+from jobs.streams.models import ApiUsage
 from jobs.streams.sinks.redis import POSITION, RedisSink, key_of
+from jobs.streams.usage import CountUsage
 from tests.chaos.proxy import Mode, Proxy
 from tests.live.running import make_job, make_user, progress, say
 from tests.streams.conftest import rounds
@@ -219,8 +222,9 @@ class TestOutages:
         store.lpush(key_of("analytics.events"), "a list")
         say(job, "requested")
         rounds(publisher)
-        assert "streams wait: Redis refuses: WRONGTYPE" in caplog.text
-        assert position() == 0
+        wrong = key_of("analytics.events")
+        assert f"streams wait: Not streams, but other values: {wrong}." in caplog.text
+        assert (position(), read("jobs.requested")) == (0, [])
         store.delete(key_of("analytics.events"))
         rounds(publisher)
         assert seqs(read) == [1]
@@ -230,6 +234,22 @@ class TestOutages:
         rounds(make_publisher(), 2)
         assert "Redis refuses the user or password of STREAMS_REDIS_URL" in caplog.text
         assert "wrong" not in caplog.text.replace("WRONGPASS", "")
+
+
+def test_usage_of_the_api_is_published_once_and_forgotten(publisher, read, job):
+    used = {"user_id": job.user_id, "route": "/jobs/{job_id}", "method": "GET", "requests": 7}
+    ApiUsage.objects.create(status_class="2xx", **used)
+    rounds(publisher)
+    publisher.attempt(publisher.publish)
+    (told,) = read("analytics.events")
+    assert (told["event"], told["route"], told["requests"]) == ("api.usage", "/jobs/{job_id}", 7)
+    assert not ApiUsage.objects.exists()
+
+
+def test_where_streams_are_off_nobody_counts_what_nobody_would_take(settings):
+    settings.STREAMS_SINK = "none"
+    with pytest.raises(MiddlewareNotUsed):
+        CountUsage(lambda request: None)
 
 
 class AttentiveSink(RedisSink):

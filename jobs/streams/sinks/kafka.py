@@ -31,8 +31,9 @@ class KafkaSink:
 
     def begin(self) -> None:
         """As `Sink.begin`: Kafka keeps no position of ours."""
-        with self._failures.answering():
-            self._producer.list_topics(timeout=CONNECT_SECONDS)
+        producer = self._producer
+        with self._failures.answering(producer):
+            producer.list_topics(timeout=CONNECT_SECONDS)
         self._failures.clear()
 
     @property

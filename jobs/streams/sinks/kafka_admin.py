@@ -44,7 +44,7 @@ class KafkaAdmin:
             for name, stream in wanted.items()
             if name not in there
         ]
-        with self._failures.answering():
+        with self._failures.answering(self._client):
             if missing:
                 for future in self._client.create_topics(missing).values():
                     self._result(future)
@@ -56,7 +56,7 @@ class KafkaAdmin:
 
     def _partitions(self) -> dict[str, int]:
         """Of the topics that there are."""
-        with self._failures.answering():
+        with self._failures.answering(self._client):
             topics = self._client.list_topics(timeout=ANSWER_SECONDS).topics
         return {name: len(topic.partitions) for name, topic in topics.items() if not topic.error}
 
@@ -71,6 +71,7 @@ class KafkaAdmin:
         try:
             return future.result(ANSWER_SECONDS)
         except TimeoutError as exc:
+            self._client.poll(0)
             raise self._failures.meaning() from exc
 
     def check(self, streams: Iterable[Stream]) -> list[Check]:
@@ -107,7 +108,7 @@ class KafkaAdmin:
             for stream in streams
             for number in range(there.get(stream.name, 0))
         ]
-        with self._failures.answering():
+        with self._failures.answering(self._client):
             first = self._offsets(places, OffsetSpec.earliest())
             ends = self._offsets(places, OffsetSpec.latest())
             groups = [lag for group in self._groups() for lag in self._lags(group, ends)]

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 from django.conf import settings
 
 from jobs.streams.sinks.base import SinkAwayError, SinkError, SinkRefusedError
@@ -65,11 +66,13 @@ class Failures:
         return SinkAwayError(f"Kafka is away: {why}")
 
     @contextmanager
-    def answering(self) -> Iterator[None]:
+    def answering(self, client: Producer | AdminClient | None = None) -> Iterator[None]:
         """Raise what Kafka's client raises as a ``SinkError``."""
         try:
             yield
         except KafkaException as exc:
+            if client is not None:
+                client.poll(0)  # it tells what happened only when it is asked
             raise self.meaning(exc.args[0]) from exc
 
 

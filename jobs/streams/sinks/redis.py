@@ -1,7 +1,7 @@
 """Redis Streams: records, and the position that they reach, in one transaction."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import redis
@@ -52,17 +52,29 @@ def answering() -> Iterator[None]:
     except exceptions.WatchError as exc:
         raise SinkMovedError("Somebody else writes to these streams.") from exc
     except exceptions.RedisError as exc:
+        # Without the command before it, which holds a record.
+        why = str(exc).rpartition(" caused error: ")[2]
         for kind, text in REFUSALS.items():
             if isinstance(exc, kind):
-                raise SinkRefusedError(f"{text}: {exc}") from exc
+                raise SinkRefusedError(f"{text}: {why}") from exc
         if isinstance(exc, AWAY):
-            raise SinkAwayError(f"Redis is away: {exc}") from exc
-        raise SinkRefusedError(f"Redis refuses: {exc}") from exc
+            raise SinkAwayError(f"Redis is away: {why}") from exc
+        raise SinkRefusedError(f"Redis refuses: {why}") from exc
 
 
 def key_of(stream: str) -> str:
     """Where a stream is kept."""
     return PREFIX + stream
+
+
+def other_values(client: redis.Redis, streams: Iterable[str]) -> list[str]:
+    """Keys of streams that hold something else."""
+    keys = [key_of(stream) for stream in streams]
+    with client.pipeline(transaction=False) as batch:
+        for key in keys:
+            batch.type(key)
+        kinds = zip(keys, batch.execute(), strict=True)
+    return [key for key, kind in kinds if kind not in {b"none", b"stream"}]
 
 
 class RedisSink:
@@ -77,6 +89,9 @@ class RedisSink:
         """As `Sink.begin`: 0 where Redis knows nothing of us."""
         with answering():
             self._position = self._client.get(POSITION)
+            wrong = other_values(self._client, STREAMS)
+        if wrong:  # the other records of a batch would be written, again and again
+            raise SinkRefusedError(f"Not streams, but other values: {', '.join(wrong)}.")
         try:
             return int(self._position or 0)
         except ValueError as exc:

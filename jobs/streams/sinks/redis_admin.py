@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs.streams.names import STREAMS, Stream
+from jobs.streams.names import Stream
 from jobs.streams.sinks.base import Check, GroupLag, Length, Made, SinkError, Standing, Stored
-from jobs.streams.sinks.redis import POSITION, answering, connect, key_of
+from jobs.streams.sinks.redis import POSITION, answering, connect, key_of, other_values
 
 MAX_LAG_COUNTED = 10_000
 """Before Redis 7 a group's lag is counted, as far as this."""
@@ -48,13 +48,19 @@ class RedisAdmin:
             with answering():
                 server = self._client.info()
                 position = self._client.get(POSITION)
-                kinds = {each.name: self._client.type(key_of(each.name)) for each in streams}
+                names = [stream.name for stream in streams]
+                there = self._client.exists(*map(key_of, names))
+                wrong = other_values(self._client, names)
         except SinkError as exc:
             return [Check("connection", problem=str(exc))]
         return [
             Check("connection", f"Redis {server['redis_version']}, signed in"),
             _check_memory(server),
-            _check_kinds(kinds),
+            Check(
+                "streams",
+                f"{there - len(wrong)} of {len(names)}; others come with their first record",
+                f"Not streams, but other values: {', '.join(wrong)}." if wrong else "",
+            ),
             Check("position", str(int(position)) if position else "nothing was published yet"),
         ]
 
@@ -111,15 +117,6 @@ def _check_memory(server: Mapping[str, Any]) -> Check:
     evicts = bool(limit) and not str(policy).startswith(("noeviction", "volatile-"))
     problem = "When Redis is full it deletes streams: set maxmemory-policy to noeviction."
     return Check("memory", detail, problem if evicts else "")
-
-
-def _check_kinds(kinds: Mapping[str, bytes]) -> Check:
-    wrong = [key_of(name) for name, kind in kinds.items() if kind not in {b"none", b"stream"}]
-    there = sum(kind == b"stream" for kind in kinds.values())
-    problem = f"Not streams, but other values: {', '.join(wrong)}." if wrong else ""
-    return Check(
-        "streams", f"{there} of {len(STREAMS)}; the others come with their first record", problem
-    )
 
 
 def _stored(stream: str, entry_id: bytes, fields: Mapping[bytes, bytes]) -> Stored:
