@@ -107,7 +107,7 @@ def schemas_of(stack: ChaosStack) -> dict[str, Any]:
 def taken_of(record: bytes, schema: Any, taken: list[int]) -> None:
     """Take a record by its number, unless one as new was taken before."""
     value: Any = fastavro.schemaless_reader(BytesIO(record[HEADER_BYTES:]), schema, None)
-    seq = value["seq"] if "seq" in value else None
+    seq = value.get("seq")
     if seq is not None and (not taken or seq > taken[-1]):
         taken.append(seq)
 

@@ -1,4 +1,4 @@
-"""Redis Streams: records, and the position that they reach, in one transaction."""
+"""Redis Streams: records, and the position that they reach, written as one."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +20,19 @@ POSITION = "auteur:streams:position"
 ANSWER_SECONDS = 5.0
 TRIM_SECONDS = 60.0
 """Between looks for old records in all streams; those that are written to are looked at then."""
+
+WRITE = """
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+for i = 3, #ARGV, 3 do
+    redis.call('XADD', KEYS[tonumber(ARGV[i])], '*', 'key', ARGV[i + 1], 'value', ARGV[i + 2])
+end
+if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2]) end
+return 1
+"""
+"""Adds records and notes the position, unless Redis has another than is expected.
+
+It does what MULTI with WATCH would, in a third of the client's time: one command for all records.
+"""
 
 REFUSALS = {
     exceptions.AuthenticationError: "Redis refuses the user or password of STREAMS_REDIS_URL",
@@ -49,8 +62,6 @@ def answering() -> Iterator[None]:
     """Raise what Redis raises as a ``SinkError``."""
     try:
         yield
-    except exceptions.WatchError as exc:
-        raise SinkMovedError("Somebody else writes to these streams.") from exc
     except exceptions.RedisError as exc:
         # Without the command before it, which holds a record.
         why = str(exc).rpartition(" caused error: ")[2]
@@ -82,13 +93,13 @@ class RedisSink:
 
     def __init__(self) -> None:
         self._client = connect()
-        self._position: bytes | None = None
+        self._position = b""
         self._trim_at = 0.0
 
     def begin(self) -> int:
         """As `Sink.begin`: 0 where Redis knows nothing of us."""
         with answering():
-            self._position = self._client.get(POSITION)
+            self._position = self._client.get(POSITION) or b""
             wrong = other_values(self._client, STREAMS)
         if wrong:  # the other records of a batch would be written, again and again
             raise SinkRefusedError(f"Not streams, but other values: {', '.join(wrong)}.")
@@ -99,20 +110,19 @@ class RedisSink:
 
     def write(self, records: Sequence[Encoded], position: int | None) -> None:
         """As `Sink.write`, but nothing is written where Redis was emptied or went on without us."""
-        with answering(), self._client.pipeline() as batch:
-            batch.watch(POSITION)
-            if batch.get(POSITION) != self._position:
-                raise SinkMovedError("Redis does not have what was written to it.")
-            batch.multi()
-            for record in records:
-                fields = ("key", record.key, "value", record.value)
-                batch.execute_command("XADD", key_of(record.stream), "*", *fields)
+        places = {name: number for number, name in enumerate(STREAMS, start=2)}
+        values: list[str | bytes | int] = []
+        for stream, key, value, _ in records:
+            values += (places[stream], key, value)
+        noted = b"" if position is None else b"%d" % position
+        with answering(), self._client.pipeline(transaction=False) as batch:
+            keys = (POSITION, *map(key_of, STREAMS))
+            batch.eval(WRITE, len(keys), *keys, self._position, noted, *values)
             self._trim(batch, {record.stream for record in records})
-            if position is not None:
-                batch.set(POSITION, position)
-            batch.execute()
-        if position is not None:
-            self._position = str(position).encode()
+            is_written, *_ = batch.execute()
+        if not is_written:
+            raise SinkMovedError("Redis does not have what was written to it.")
+        self._position = noted or self._position
 
     def _trim(self, batch: "redis.client.Pipeline", written: set[str]) -> None:
         """By length and by age; about, for whole nodes alone are cheap to remove."""
