@@ -1,5 +1,6 @@
 """Reading the numbered log."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -76,8 +77,9 @@ def _check_after(user_id: UUID, after: int, found: list[UserEvent]) -> None:
 
 def tail(*, position: int, limit: int) -> list[tuple[int, UUID, UUID, Wire]]:
     """Events of all users after a position: position, user, job, event."""
-    rows = UserEvent.objects.filter(position__gt=position).order_by("position")[:limit]
-    return [(row.position, row.user_id, row.job_id, wire(row)) for row in rows]
+    rows = UserEvent.objects.filter(position__gt=position).order_by("position")
+    found = rows.values_list("position", "user_id", "job_id", *_OF_A_WIRE)[:limit]
+    return [(place, user_id, job_id, _wire(*rest)) for place, user_id, job_id, *rest in found]
 
 
 def last_position() -> int:
@@ -92,11 +94,17 @@ def first_position() -> int:
 
 def wire(row: UserEvent) -> Wire:
     """The event as clients get it (`jobs.events.contract`)."""
-    values: dict[str, Any] = {
-        "seq": row.seq,
-        "type": row.type,
-        "timestamp": chain.timestamp(row.created_at),
-        "data": row.data,
-        "hash": bytes(row.hash).hex(),
+    return _wire(*(getattr(row, name) for name in _OF_A_WIRE))
+
+
+_OF_A_WIRE = ("seq", "type", "created_at", "data", "hash")
+
+
+def _wire(seq: int, type_: str, created_at: datetime, data: Any, hash_: bytes) -> Wire:
+    return {
+        "seq": seq,
+        "type": type_,
+        "timestamp": chain.timestamp(created_at),
+        "data": data,
+        "hash": bytes(hash_).hex(),
     }
-    return values
