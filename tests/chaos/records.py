@@ -19,9 +19,9 @@ from typing import Any
 import fastavro
 import redis
 
-from jobs.streams.sinks.redis import key_of
 from tests.chaos.stack import ChaosStack
 
+PREFIX = "auteur:streams:"
 HEADER_BYTES = 10
 """Of Avro's single-object encoding."""
 BLOCK_MS = 500
@@ -47,7 +47,7 @@ class RecordReader:
         self._taken: defaultdict[str, list[int]] = defaultdict(list)
         self._stop = threading.Event()
         with stack.redis() as client:
-            self._last: dict[Any, Any] = {key_of(name): "0-0" for name in self._schemas}
+            self._last: dict[Any, Any] = {f"{PREFIX}{name}": "0-0" for name in self._schemas}
             for key in self._last:
                 for entry_id, _ in client.xrevrange(key, count=1):
                     self._last[key] = entry_id
@@ -67,7 +67,7 @@ class RecordReader:
 
     def _read(self, client: redis.Redis) -> None:
         for key, entries in dict(client.xread(self._last, block=BLOCK_MS) or {}).items():
-            stream = key.decode().removeprefix(key_of(""))
+            stream = key.decode().removeprefix(PREFIX)
             for entry_id, fields in entries:
                 self._last[key.decode()] = entry_id
                 if fields[b"key"].decode() == self._user_id:
