@@ -1,10 +1,11 @@
 """Reading the numbered log."""
 
-from datetime import datetime
+import json
 from typing import Any
 from uuid import UUID
 
 from auteur.api.problems import Problem
+from jobs import sql
 from jobs.events import chain
 from jobs.events.contract import Head, Wire
 from jobs.models import EventHead, UserEvent
@@ -77,9 +78,17 @@ def _check_after(user_id: UUID, after: int, found: list[UserEvent]) -> None:
 
 def tail(*, position: int, limit: int) -> list[tuple[int, UUID, UUID, Wire]]:
     """Events of all users after a position: position, user, job, event."""
-    rows = UserEvent.objects.filter(position__gt=position).order_by("position")
-    found = rows.values_list("position", "user_id", "job_id", *_OF_A_WIRE)[:limit]
-    return [(place, user_id, job_id, _wire(*rest)) for place, user_id, job_id, *rest in found]
+    return [
+        (
+            place,
+            user_id,
+            job_id,
+            {"seq": seq, "type": type_, "timestamp": at, "data": json.loads(data), "hash": hash_},
+        )
+        for place, user_id, job_id, seq, type_, at, data, hash_ in sql.run(
+            "events_after", position=position, limit=limit
+        )
+    ]
 
 
 def last_position() -> int:
@@ -94,17 +103,11 @@ def first_position() -> int:
 
 def wire(row: UserEvent) -> Wire:
     """The event as clients get it (`jobs.events.contract`)."""
-    return _wire(*(getattr(row, name) for name in _OF_A_WIRE))
-
-
-_OF_A_WIRE = ("seq", "type", "created_at", "data", "hash")
-
-
-def _wire(seq: int, type_: str, created_at: datetime, data: Any, hash_: bytes) -> Wire:
-    return {
-        "seq": seq,
-        "type": type_,
-        "timestamp": chain.timestamp(created_at),
-        "data": data,
-        "hash": bytes(hash_).hex(),
+    values: dict[str, Any] = {
+        "seq": row.seq,
+        "type": row.type,
+        "timestamp": chain.timestamp(row.created_at),
+        "data": row.data,
+        "hash": bytes(row.hash).hex(),
     }
+    return values

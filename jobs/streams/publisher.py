@@ -2,36 +2,30 @@
 
 One process publishes, any number may wait to follow it (`jobs.streams.cursor`). The cursor moves
 when the sink has acknowledged, so a crash repeats and never skips. No transaction is open while the
-sink answers, and nothing waits in memory but one batch: a sink that is away costs lag alone.
+sink answers, and nothing waits in memory but two batches: a sink that is away costs lag alone.
 """
 
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from django.db import connection
 
 from auteur import liveness
 from auteur.api.problems import DATABASE_OUTAGES
 from auteur.leases import LeaseLostError
-from jobs.events import log
 from jobs.failpoints import failpoint
 from jobs.streams import cursor, usage
-from jobs.streams.encoding import MAX_RECORD_BYTES, RegistryError, encoder
+from jobs.streams.batches import Reader
+from jobs.streams.encoding import RegistryError
 from jobs.streams.inbox import Inbox
-from jobs.streams.records import Record, progress_record, records_of
-from jobs.streams.sinks.base import Encoded, Sink, SinkError, SinkRefusedError
+from jobs.streams.records import Record, progress_record
+from jobs.streams.sinks.base import Sink, SinkError, SinkRefusedError
 
 logger = logging.getLogger(__name__)
 
-MAX_EVENTS = 1000
-"""Of one batch."""
-FIRST_EVENTS = 50
-"""Of the first; then twice as many each time, as long as batches stay small."""
-BATCH_BYTES = 8 * 1024**2
-"""Of encoded records; a batch that exceeds it is followed by one of half as many events."""
 USAGE_AT_ONCE = 1000
 USAGE_SECONDS = 1.0
 """Between looks for usage of the API."""
@@ -55,12 +49,11 @@ class Publisher:
         self.holder = holder or liveness.process_name()
         self.inbox = Inbox()
         self._stop = threading.Event()
-        self._encode = encoder()
+        self._reader = Reader()
         self._outage = Outage()
         self.position: int | None = None
         """Where the cursor is; None while another process publishes."""
         self._has_begun = False
-        self._events = FIRST_EVENTS
         self._renew_at = 0.0
         self._usage_at = 0.0
 
@@ -75,8 +68,13 @@ class Publisher:
         while not self._stop.is_set():
             self._rest(self.attempt(self.publish))
         self.attempt(self._release)
-        self._sink.close()
+        self.close()
         connection.close()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._sink.close()
+        self._reader.close()
 
     def attempt(self, work: Callable[[], float]) -> float:
         """Do it, whatever is away; returns how long to rest."""
@@ -117,19 +115,17 @@ class Publisher:
             return STANDBY_SECONDS
         if not self._has_begun:
             self._begin()
-        events, records, position = self._read()
-        told = self._told()
+        batch = self._reader.next(self._held_position)
         used = self._used()
-        written = [*records, *self._encoded([*told, *(record for _, record in used)])]
-        if written or events:
-            self._sink.write(written, position if events else None)
+        besides = self._reader.encoded([*self._told(), *(record for _, record in used)])
+        if batch.events or besides:
+            self._sink.write([*batch.records, *besides], batch.last if batch.events else None)
             failpoint("before_cursor_moved")
-            self._move(position)
+            self._move(batch.last)
         if used:
             usage.forget(number for number, _ in used)
             self._usage_at = 0.0 if len(used) == USAGE_AT_ONCE else self._usage_at
-        is_behind = events == self._events or len(used) == USAGE_AT_ONCE
-        self._events = self._next_size(events, records)
+        is_behind = batch.is_full or len(used) == USAGE_AT_ONCE
         return 0.0 if is_behind else POLL_SECONDS
 
     def _hold(self) -> bool:
@@ -151,23 +147,8 @@ class Publisher:
         if known is not None and known < position:
             logger.warning("streams: the sink has %d of %d, going back", known, position)
             self._move(known)
-        self._events = FIRST_EVENTS
+        self._reader.restart()
         self._has_begun = True
-
-    def _read(self) -> tuple[int, list[Encoded], int]:
-        """How many events come next, their records, and the position of the last."""
-        position = self._held_position
-        rows = log.tail(position=position, limit=self._events)
-        if not rows:
-            return 0, [], position
-        first, last = rows[0][0], rows[-1][0]
-        if first > position + 1 and first == log.first_position():
-            logger.warning(
-                "streams: after position %d the log begins at %d, for older events were removed",
-                position,
-                first,
-            )
-        return len(rows), self._encoded(records_of(rows)), last
 
     def _told(self) -> list[Record]:
         records = []
@@ -184,32 +165,6 @@ class Publisher:
         self._usage_at = time.monotonic() + USAGE_SECONDS
         return usage.take(USAGE_AT_ONCE)
 
-    def _encoded(self, records: Iterable[Record]) -> list[Encoded]:
-        return [one for one in map(self._encoded_one, records) if one is not None]
-
-    def _encoded_one(self, record: Record) -> Encoded | None:
-        """None for a record that cannot be written: it must not hold back all others."""
-        try:
-            value = self._encode(record)
-        except RegistryError:
-            raise
-        except Exception:
-            logger.exception("streams: %s is left out", _name(record))
-            return None
-        if len(value) > MAX_RECORD_BYTES:
-            logger.error("streams: %s is left out, of %d bytes", _name(record), len(value))
-            return None
-        milliseconds = int(1000 * record.timestamp.timestamp())
-        return Encoded(record.stream, record.key, value, milliseconds)
-
-    def _next_size(self, events: int, records: list[Encoded]) -> int:
-        size = sum(len(record.value) for record in records)
-        if size > BATCH_BYTES:
-            return max(1, self._events // 2)
-        if events == self._events and size < BATCH_BYTES // 4:
-            return min(MAX_EVENTS, 2 * self._events)
-        return self._events
-
     @property
     def _held_position(self) -> int:
         assert self.position is not None  # noqa: S101 - `_hold` has been asked
@@ -223,10 +178,6 @@ class Publisher:
     def _release(self) -> float:
         cursor.release(self.holder)
         return 0.0
-
-
-def _name(record: Record) -> str:
-    return f"a record of {record.stream}, user {record.key}, event {record.seq}"
 
 
 class Outage:

@@ -53,6 +53,7 @@ def make_publisher(db: None, store: redis.Redis) -> Iterator[Callable[..., Publi
     yield make
     for publisher in made:
         publisher.stop()
+        publisher.close()
 
 
 @pytest.fixture

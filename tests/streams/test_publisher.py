@@ -18,7 +18,7 @@ from auteur.devstack import ports
 from jobs.events import log
 from jobs.models import EventCursor, Job, UserEvent
 from jobs.progress import PROGRESS_CHANNEL
-from jobs.streams import cursor
+from jobs.streams import batches, cursor
 from jobs.streams import publisher as publishing
 from jobs.streams.models import ApiUsage
 from jobs.streams.sinks.redis import POSITION, RedisSink, key_of
@@ -63,17 +63,19 @@ def test_events_become_records_in_order_and_the_cursor_follows(publisher, store,
     assert seqs(read) == [1, 2]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_backlog_of_many_batches_keeps_its_order(publisher, read, job, monkeypatch):
-    monkeypatch.setattr(publishing, "FIRST_EVENTS", 2)
-    monkeypatch.setattr(publishing, "MAX_EVENTS", 4)
+    monkeypatch.setattr(batches, "FIRST_EVENTS", 2)
+    monkeypatch.setattr(batches, "MAX_EVENTS", 4)
     say(job, *["requeued"] * 23)
     rounds(publisher, 8)
     assert seqs(read) == [*range(1, 24)]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_large_batches_become_smaller(make_publisher, read, job, monkeypatch):
-    monkeypatch.setattr(publishing, "BATCH_BYTES", 10)
-    monkeypatch.setattr(publishing, "FIRST_EVENTS", 8)
+    monkeypatch.setattr(batches, "MAX_BYTES", 10)
+    monkeypatch.setattr(batches, "FIRST_EVENTS", 8)
     say(job, *["requeued"] * 15)
     slow = make_publisher()
     slow.publish()
@@ -131,7 +133,7 @@ def test_events_that_were_removed_before_are_told_and_passed(publisher, read, jo
 
 def test_what_cannot_be_written_holds_back_nobody(publisher, read, job, caplog, monkeypatch):
     say(job, "requested")
-    monkeypatch.setattr(publishing, "MAX_RECORD_BYTES", 10)
+    monkeypatch.setattr(batches, "MAX_RECORD_BYTES", 10)
     rounds(publisher)
     monkeypatch.undo()
     say(job, "started")
