@@ -80,11 +80,12 @@ class Inbox:
                 if message is None:
                     continue
                 if message["channel"] == PROGRESS_CHANNEL.encode():
-                    self._keep(message["data"])
+                    self.keep(message["data"])
                 else:
                     self._woken.set()
 
-    def _keep(self, message: bytes) -> None:
+    def keep(self, message: bytes) -> None:
+        """The newest of its job, as long as there is room."""
         try:
             job_id = str(json.loads(message)["job_id"])
         except (ValueError, KeyError, TypeError):

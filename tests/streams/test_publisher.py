@@ -18,7 +18,7 @@ from auteur.devstack import ports
 from jobs.events import log
 from jobs.models import EventCursor, Job, UserEvent
 from jobs.progress import PROGRESS_CHANNEL
-from jobs.streams import batches, cursor
+from jobs.streams import batches, cursor, inbox
 from jobs.streams import publisher as publishing
 from jobs.streams.models import ApiUsage
 from jobs.streams.sinks.redis import POSITION, RedisSink, key_of
@@ -285,6 +285,16 @@ def test_progress_is_published_as_it_comes_the_newest_of_each_job(publisher, job
         until(lambda: _publish_and_read(publisher, read), seconds=5)
     assert read("jobs.progress")[-1]["progress"] == 60
     assert read("jobs.progress")[-1]["job_id"] == str(job.pk)
+
+
+def test_progress_of_more_jobs_than_fit_is_dropped(monkeypatch):
+    monkeypatch.setattr(inbox, "MAX_JOBS", 2)
+    mine = inbox.Inbox()
+    for job_id, percent in (("a", 1), ("b", 1), ("c", 1), ("a", 2)):
+        mine.keep(json.dumps({"job_id": job_id, "progress": percent}).encode())
+    taken = [json.loads(message) for message in mine.take_progress()]
+    assert [(one["job_id"], one["progress"]) for one in taken] == [("a", 2), ("b", 1)]
+    assert mine.take_progress() == []
 
 
 def _publish_and_read(publisher, read):
