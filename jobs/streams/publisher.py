@@ -192,10 +192,11 @@ class Outage:
         """How long to wait before the next try: longer each time, and not all at once."""
         if self._since is None:
             self._since = time.monotonic()
-        if not self._said or not (is_passing or why == self._said):
+        reason = why.partition(" (")[0]  # what stands in brackets differs from try to try
+        if not self._said or not (is_passing or reason == self._said):
             level = logging.WARNING if is_passing else logging.ERROR
             logger.log(level, "streams wait: %s", why)
-            self._said = why
+            self._said = reason
         longest, self._seconds = self._seconds, min(LAST_BACKOFF_SECONDS, 2 * self._seconds)
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 

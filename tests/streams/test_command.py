@@ -1,7 +1,10 @@
 """`manage.py streams`: what an operator sees and types wrong."""
 
 import json
-from collections.abc import Callable
+import os
+import signal
+import threading
+from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
@@ -13,10 +16,9 @@ from jobs.streams.names import STREAMS
 from jobs.streams.sinks.redis import POSITION, key_of
 from tests.live.running import end, make_job, make_user, say
 from tests.streams.conftest import rounds
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
-
-Run = Callable[..., Any]
 
 
 def streams(*arguments: str) -> str:
@@ -109,6 +111,30 @@ def test_nothing_is_there_to_look_at_where_streams_are_off(settings):
     settings.STREAMS_SINK = "none"
     with pytest.raises(CommandError, match="nothing is published"):
         streams("lag")
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """A command may set handlers of its own."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+def test_a_publisher_that_has_nothing_to_do_stays_until_it_is_told(settings, own_signals, caplog):
+    settings.STREAMS_SINK = "none"
+    caplog.set_level("INFO")
+
+    def tell() -> None:
+        until(lambda: "streams are off" in caplog.text, seconds=5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    teller = threading.Thread(target=tell)
+    teller.start()
+    streams("publish")
+    teller.join()
 
 
 def test_a_position_that_is_none_is_refused(publisher, store):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     ConfigResource,
@@ -140,10 +140,7 @@ class KafkaAdmin:
         asked = self._client.list_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(group)], request_timeout=ANSWER_SECONDS
         )
-        try:
-            found = self._result(asked[group]).topic_partitions
-        except KafkaException as exc:
-            raise self._failures.meaning(exc.args[0]) from exc
+        found = self._result(asked[group]).topic_partitions
         lags: dict[str, int] = {}
         for place in found:
             end = ends.get((place.topic, place.partition))
