@@ -12,7 +12,7 @@ from auteur import liveness
 from jobs import sql
 from jobs.events import log
 from jobs.events.contract import EventType
-from jobs.models import UserEvent
+from jobs.models import EventCursor, UserEvent
 from jobs.streams import cursor
 from jobs.streams.sinks.base import GroupLag, Length, Standing
 
@@ -56,19 +56,24 @@ class Outcomes:
 
 def publisher_lag() -> PublisherLag:
     """As of now."""
-    held = cursor.row().values("position", "holder", "held_until").first()
-    position = held["position"] if held else 0
+    held = cursor.row().first()
+    position = held.position if held else 0
     last = log.last_position()
     waiting = UserEvent.objects.filter(position__gt=position).order_by("position")
     first = waiting.values_list("created_at", flat=True).first()
-    is_held = held and held["holder"] and held["held_until"] > timezone.now()
     return PublisherLag(
         position=position,
         log_position=last,
         events=max(0, last - max(position, log.first_position() - 1)),
         seconds=max(0.0, (timezone.now() - first).total_seconds()) if first else 0.0,
-        holder=held["holder"] if is_held and not liveness.is_gone(held["holder"]) else None,
+        holder=_living_holder(held) if held else None,
     )
+
+
+def _living_holder(held: EventCursor) -> str | None:
+    if held.holder is None or held.held_until is None or held.held_until <= timezone.now():
+        return None
+    return None if liveness.is_gone(held.holder) else held.holder
 
 
 def outcomes() -> Outcomes:

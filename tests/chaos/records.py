@@ -46,6 +46,7 @@ class RecordReader:
         self._schemas = schemas_of(stack)
         self._taken: defaultdict[str, list[int]] = defaultdict(list)
         self._stop = threading.Event()
+        client: Any
         with stack.redis() as client:
             self._last: dict[Any, Any] = {f"{PREFIX}{name}": "0-0" for name in self._schemas}
             for key in self._last:
@@ -65,7 +66,7 @@ class RecordReader:
                     self._read(client)
             self._stop.wait(AGAIN_SECONDS)
 
-    def _read(self, client: redis.Redis) -> None:
+    def _read(self, client: Any) -> None:
         for key, entries in dict(client.xread(self._last, block=BLOCK_MS) or {}).items():
             stream = key.decode().removeprefix(PREFIX)
             for entry_id, fields in entries:

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
 from django.db import connection
 from django.db.models.functions import Now
+from django.http import HttpResponse
 
 from auteur import liveness
 from auteur.devstack import ports
@@ -251,7 +252,7 @@ def test_usage_of_the_api_is_published_once_and_forgotten(publisher, read, job):
 def test_where_streams_are_off_nobody_counts_what_nobody_would_take(settings):
     settings.STREAMS_SINK = "none"
     with pytest.raises(MiddlewareNotUsed):
-        CountUsage(lambda request: None)
+        CountUsage(lambda request: HttpResponse())
 
 
 class AttentiveSink(RedisSink):

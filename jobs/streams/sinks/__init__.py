@@ -1,5 +1,7 @@
 """What carries records to a broker, by the setting ``STREAMS_SINK``."""
 
+from typing import Any
+
 from django.conf import settings
 from django.utils.module_loading import import_string
 
@@ -20,16 +22,17 @@ class StreamsOffError(AuteurError):
 
 def make_sink() -> Sink:
     """What publishes, not yet connected; raises ``StreamsOffError``."""
-    return _make(0)
+    sink: Sink = _make(0)
+    return sink
 
 
 def make_admin() -> StreamAdmin:
     """What looks at streams and makes them; raises ``StreamsOffError``."""
-    return _make(1)
+    admin: StreamAdmin = _make(1)
+    return admin
 
 
-def _make(which: int) -> Sink | StreamAdmin:
+def _make(which: int) -> Any:
     if settings.STREAMS_SINK == OFF:
         raise StreamsOffError("STREAMS_SINK is none: nothing is published.")
-    made: Sink | StreamAdmin = import_string(KINDS[settings.STREAMS_SINK][which])()
-    return made
+    return import_string(KINDS[settings.STREAMS_SINK][which])()

@@ -4,7 +4,7 @@ librdkafka works in threads, which a fork would lose (confluent-kafka-python#112
 process of its own, never for a worker that forks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from confluent_kafka import KafkaError, Message, Producer
 
@@ -20,6 +20,8 @@ QUEUE_KBYTES = 64 * 1024
 """What may wait in the client; a batch is smaller."""
 OVERHEAD_BYTES = 64 * 1024
 """Of a record in a request: key, headers, lengths."""
+
+Delivered = Callable[[KafkaError | None, Message], None]
 
 
 class KafkaSink:
@@ -72,7 +74,7 @@ class KafkaSink:
             raise self._failures.meaning(*failed)
         self._failures.clear()
 
-    def _produce(self, record: Encoded, delivered: object) -> None:
+    def _produce(self, record: Encoded, delivered: Delivered) -> None:
         try:
             self._hand_over(record, delivered)
         except BufferError:  # more than may wait
@@ -81,7 +83,7 @@ class KafkaSink:
                 raise SinkAwayError("Kafka is away: what waits is not taken") from None
             self._hand_over(record, delivered)
 
-    def _hand_over(self, record: Encoded, delivered: object) -> None:
+    def _hand_over(self, record: Encoded, delivered: Delivered) -> None:
         self._producer.produce(
             record.stream,
             key=record.key,

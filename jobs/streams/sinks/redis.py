@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -47,8 +48,11 @@ AWAY = (
 )
 
 
-def connect() -> redis.Redis:
-    """A client that tries nothing twice: who publishes begins again."""
+def connect() -> Any:
+    """A client that tries nothing twice: who publishes begins again.
+
+    Its answers are bytes, which its types do not know.
+    """
     return redis.Redis.from_url(
         settings.STREAMS_REDIS_URL,
         socket_timeout=ANSWER_SECONDS,
@@ -78,7 +82,7 @@ def key_of(stream: str) -> str:
     return PREFIX + stream
 
 
-def other_values(client: redis.Redis, streams: Iterable[str]) -> list[str]:
+def other_values(client: Any, streams: Iterable[str]) -> list[str]:
     """Keys of streams that hold something else."""
     keys = [key_of(stream) for stream in streams]
     with client.pipeline(transaction=False) as batch:
@@ -124,7 +128,7 @@ class RedisSink:
             raise SinkMovedError("Redis does not have what was written to it.")
         self._position = noted or self._position
 
-    def _trim(self, batch: "redis.client.Pipeline", written: set[str]) -> None:
+    def _trim(self, batch: Any, written: set[str]) -> None:
         """By length and by age; about, for whole nodes alone are cheap to remove."""
         now = time.time()
         if now >= self._trim_at:
