@@ -32,7 +32,7 @@ return 1
 """
 """Adds records and notes the position, unless Redis has another than is expected.
 
-It does what MULTI with WATCH would, in a third of the client's time: one command for all records.
+It does what MULTI with WATCH would, in less of the client's time: one command for all records.
 """
 
 REFUSALS = {
