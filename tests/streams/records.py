@@ -40,3 +40,10 @@ def failed(seq: int = 1, user_id: str | None = None, **values: Any) -> Record:
         "seq": seq,
     }
     return Record("jobs.failed", user_id, value | values, AT, seq)
+
+
+def analytics(seq: int | None, user_id: str) -> Record:
+    """A record of `analytics.events`; without a seq, one of usage."""
+    value = {"user_id": user_id, "timestamp": AT_MS, "seq": seq}
+    event = {"event": "job.requested"} if seq else {"event": "api.usage", "usage_id": 1}
+    return Record("analytics.events", user_id, value | event, AT, seq)

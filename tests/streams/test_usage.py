@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from django.core.exceptions import MiddlewareNotUsed
 from django.db import connection
+from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
@@ -145,3 +147,9 @@ class TestRows:
         self.use(user)
         assert len(rows()) == 1
         assert ApiUsage.objects.count() == 2
+
+
+def test_without_a_sink_nothing_is_counted(settings) -> None:
+    settings.STREAMS_SINK = "none"
+    with pytest.raises(MiddlewareNotUsed):
+        usage.CountUsage(lambda request: HttpResponse())
