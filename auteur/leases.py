@@ -70,6 +70,7 @@ class Leases(Generic[Row]):
     """Ends rows of which no further try is made; returns how many."""
     tries: str | None = None
     """How often a row was claimed; without this column one try is all."""
+    max_tries: int = MAX_TRIES
     duration: timedelta = timedelta(seconds=settings.WORKER_LEASE_SECONDS)
     new_holder: Callable[[], object] = uuid.uuid4
 
@@ -118,7 +119,7 @@ class Leases(Generic[Row]):
         """Let held rows wait for another try, or fail if they have had all; returns how many."""
         if self.tries is None:
             return self.fail(rows)
-        over = Q(**{f"{self.tries}__gte": MAX_TRIES})
+        over = Q(**{f"{self.tries}__gte": self.max_tries})
         return self.fail(rows.filter(over)) + rows.exclude(over).update(**self._waiting(after))
 
     def release(self, rows: QuerySet[Row], after: timedelta) -> int:
@@ -158,13 +159,13 @@ class Lease(Generic[Row]):
         """Nothing can be made of it."""
         self.leases.fail(self.row)
 
-    def requeue(self) -> None:
+    def requeue(self, after: timedelta = OUTAGE_PAUSE) -> None:
         """This try came to nothing, another may not."""
-        self.leases.requeue(self.row, OUTAGE_PAUSE)
+        self.leases.requeue(self.row, after)
 
-    def release(self) -> None:
+    def release(self, after: timedelta = OUTAGE_PAUSE) -> None:
         """An outage of ours is no try."""
-        self.leases.release(self.row, OUTAGE_PAUSE)
+        self.leases.release(self.row, after)
 
     def _update(self, values: Mapping[str, Any]) -> None:
         if not self.row.update(**values):

@@ -13,11 +13,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from urllib.parse import urlsplit
 
 import aiohttp
 import aiohttp.abc
 from aiohttp import AddrInfoType
 from aiohttp.client_proto import ResponseHandler
+from django.conf import settings
 from yarl import URL
 
 from gpu_tasks.runtime.errors import AuteurError
@@ -28,6 +30,7 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 _UNPRINTABLE = re.compile(r"[\s\\\x00-\x1f\x7f]")
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _LOCAL = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "arpa")
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -82,6 +85,12 @@ class Policy:
         return is_public(address) and not _within(_plain(address), self.networks_refused)
 
 
+def own_hosts() -> list[str]:
+    """Names of ours, by the settings. Loopback is none: there, development has its receivers."""
+    own = [urlsplit(settings.PUBLIC_URL).hostname or "", *settings.ALLOWED_HOSTS]
+    return [name.lower() for name in own if name not in ("", "*", *LOOPBACK)]
+
+
 def is_public(address: Address) -> bool:
     """Whether it is a host's on the public internet, by itself and by the IPv4 address in it."""
     plain = _plain(address)
@@ -104,22 +113,23 @@ def _within(address: Address, networks: Sequence[Network]) -> bool:
     return any(address.version == one.version and address in one for one in networks)
 
 
-def checked_url(text: str, policy: Policy) -> str:
+def checked_url(text: str, policy: Policy, *, max_length: int = MAX_URL_LENGTH) -> str:
     """The URL as it will be called, its name in ASCII; raises ``RefusedURLError``."""
-    if len(text) > MAX_URL_LENGTH:
-        raise RefusedURLError("url_too_long", f"A URL has at most {MAX_URL_LENGTH} characters.")
+    too_long = RefusedURLError("url_too_long", f"A URL has at most {max_length} characters.")
+    if len(text) > max_length:
+        raise too_long
     if _UNPRINTABLE.search(text):
         raise RefusedURLError("invalid_url", "A URL has no spaces or backslashes.")
     try:
         url = URL(text)
         port = url.port
-    except ValueError as exc:
+    except (ValueError, IndexError) as exc:  # `http://[::1]x@` makes yarl stumble
         raise RefusedURLError("invalid_url", "This is no URL.") from exc
     _check_parts(url, port, policy)
     _check_host(url.raw_host or "", policy)
     called = str(url)
-    if len(called) > MAX_URL_LENGTH:
-        raise RefusedURLError("url_too_long", f"A URL has at most {MAX_URL_LENGTH} characters.")
+    if len(called) > max_length:
+        raise too_long
     return called
 
 

@@ -214,12 +214,14 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=2 * 1024**3)
+MAX_OPEN_IMPORTS = env.int("MAX_OPEN_IMPORTS", default=10)  # by URL, of one user
 # Of an upload whose size is not told; it takes so much of the user's room until it is confirmed.
 MAX_UNSIZED_UPLOAD_BYTES = env.int("MAX_UNSIZED_UPLOAD_BYTES", default=100 * 1024**2)
 MAX_OPEN_UPLOADS = env.int("MAX_OPEN_UPLOADS", default=100)  # of one user
 for _name, _value in (
     ("MAX_UNSIZED_UPLOAD_BYTES", MAX_UNSIZED_UPLOAD_BYTES),
     ("MAX_OPEN_UPLOADS", MAX_OPEN_UPLOADS),
+    ("MAX_OPEN_IMPORTS", MAX_OPEN_IMPORTS),
 ):
     if _value < 1:
         raise ImproperlyConfigured(f"{_name} must be at least 1.")
@@ -468,6 +470,12 @@ DERIVE_LIMIT = env.int("DERIVE_LIMIT", default=max(1, WORKER_CONCURRENCY - 1))
 if DERIVE_LIMIT < 1:
     raise ImproperlyConfigured("DERIVE_LIMIT must be at least 1.")
 
+# Files fetched by URL at once, all workers together; each worker for media has so many processes
+# for them, beside WORKER_CONCURRENCY.
+IMPORT_LIMIT = env.int("IMPORT_LIMIT", default=2)
+if IMPORT_LIMIT < 1:
+    raise ImproperlyConfigured("IMPORT_LIMIT must be at least 1.")
+
 # --- The registry of the streams' schemas, if there is one (docs/streams.md) ------------------
 
 SCHEMA_REGISTRY_URL = env.str("SCHEMA_REGISTRY_URL", default="").rstrip("/")
@@ -489,7 +497,7 @@ if SCHEMA_REGISTRY_API_KEY and _registry.scheme == "http" and not DEBUG:
 if SCHEMA_REGISTRY_CA_PATH and not Path(SCHEMA_REGISTRY_CA_PATH).is_file():
     raise ImproperlyConfigured("SCHEMA_REGISTRY_CA_PATH names no file.")
 
-# --- Webhooks: which addresses users may have us call (auteur/outbound.py) --------------------
+# --- Webhooks, imports: which addresses users may have us call (auteur/outbound.py) -----------
 
 WEBHOOK_HTTP = env.bool("WEBHOOK_HTTP", default=DEBUG)  # http:// besides https://
 
@@ -523,6 +531,11 @@ WEBHOOK_ALLOWED_NETWORKS = _networks(
 )
 WEBHOOK_REFUSED_NETWORKS = _networks(
     "WEBHOOK_REFUSED_NETWORKS", env.list("WEBHOOK_REFUSED_NETWORKS", default=[])
+)
+
+IMPORT_PORTS = _port_ranges("IMPORT_PORTS", env.str("IMPORT_PORTS", default="80,443"))
+IMPORT_ALLOWED_NETWORKS = _networks(
+    "IMPORT_ALLOWED_NETWORKS", env.list("IMPORT_ALLOWED_NETWORKS", default=[])
 )
 
 # --- Streams: where the numbered log is published (docs/streams.md) ---------------------------

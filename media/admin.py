@@ -18,6 +18,7 @@ from auteur.admin import (
     GREY,
     RED,
     ConfirmedActions,
+    ReadOnlyAdmin,
     ReasonForm,
     SelectedFilter,
     StaffAdmin,
@@ -28,7 +29,14 @@ from auteur.admin import (
 )
 from auteur.api.problems import Problem
 from media.derivation import states
-from media.models import DerivationStatus, MediaFile, MediaStatus, VoiceClone
+from media.models import (
+    DerivationStatus,
+    ImportStatus,
+    MediaFile,
+    MediaImport,
+    MediaStatus,
+    VoiceClone,
+)
 from media.storage import object_storage
 
 OPEN_SECONDS = 5 * 60
@@ -45,6 +53,13 @@ DERIVATION_COLOURS = {
     DerivationStatus.WORKING: BLUE,
     DerivationStatus.DONE: GREEN,
     DerivationStatus.FAILED: RED,
+}
+
+IMPORT_COLOURS = {
+    ImportStatus.WAITING: GREY,
+    ImportStatus.FETCHING: BLUE,
+    ImportStatus.DONE: GREEN,
+    ImportStatus.FAILED: RED,
 }
 
 
@@ -194,6 +209,54 @@ class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
     @admin.display(description="metadata")
     def details(self, obj: MediaFile) -> str:
         return pretty_json(obj.metadata)
+
+
+@admin.register(MediaImport)
+class MediaImportAdmin(ReadOnlyAdmin):
+    """Where files are fetched from; the URL itself is on no page."""
+
+    list_display = ("source", "state", "extent", "owner", "tries", "error_code", "created_at")
+    list_select_related = ("user", "media")
+    list_filter = ("status", "error_code", "created_at", ("user", SelectedFilter))
+    search_fields = ("source", "user__email")
+    search_help_text = "URL or email, or the id of a file or a user"
+    id_search_fields: ClassVar = ("pk", "user_id")
+    ordering = ("-created_at",)
+    fields = (
+        "source",
+        "media_link",
+        "owner",
+        "state",
+        "extent",
+        "tries",
+        "due_at",
+        "error_code",
+        "error_detail",
+        "created_at",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[MediaImport]:
+        """Without URLs."""
+        return super().get_queryset(request).defer("url")
+
+    @admin.display(description="status", ordering="status")
+    def state(self, obj: MediaImport) -> str:
+        return badge(obj.get_status_display(), IMPORT_COLOURS[ImportStatus(obj.status)])
+
+    @admin.display(description="received", ordering="received_bytes")
+    def extent(self, obj: MediaImport) -> str:
+        """How much has come, and of how much."""
+        size = obj.media.file_size_bytes
+        whole = EMPTY if size is None else f"of {filesizeformat(size)}"
+        return two_lines(filesizeformat(obj.received_bytes), whole)
+
+    @admin.display(description="user", ordering="user__email")
+    def owner(self, obj: MediaImport) -> str:
+        return link("accounts.User", obj.user_id, obj.user)
+
+    @admin.display(description="media file")
+    def media_link(self, obj: MediaImport) -> str:
+        return link("media.MediaFile", obj.pk, obj.media)
 
 
 @admin.register(VoiceClone)

@@ -10,7 +10,7 @@ from media.access import check_project, owned_media
 from media.content_types import declared_media_type
 from media.deletion import delete_media
 from media.kinds import FILES
-from media.models import MediaFile, MediaStatus
+from media.models import MediaFile, MediaImport, MediaStatus
 from media.quota import check_room
 from media.storage import ObjectMissingError, object_storage
 from media.uploads import UploadTarget, begin, confirm, declare, printable, target_of
@@ -22,6 +22,7 @@ class UploadOverProblem(Problem):
     status_code = 409
     default_code = "upload_over"
     default_detail = "The upload is over."
+    fetched = "The file is fetched from its URL: there is nothing to send."
     no_parts = "Its parts are joined, or the storage gave them up: confirm it, or begin another."
 
 
@@ -41,7 +42,7 @@ def request_upload(
     media = declare(FILES, user_id=user_id, content_type=content_type, size_bytes=size_bytes)
     check_project(user_id=user_id, project_id=project_id)
     media.project_id = project_id
-    media.name = _display_name(filename)
+    media.name = display_name(filename)
     media.type = declared_media_type(media.mime_type)
     # Signed or not, an object has one address.
     media.r2_url = object_storage().presigned_get(media.r2_key).partition("?")[0]
@@ -59,6 +60,8 @@ def resume_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> UploadT
     Raises ``NotFoundProblem`` and ``UploadOverProblem``.
     """
     media = _open_upload(user_id, project_id, media_id)
+    if is_import(media_id):
+        raise UploadOverProblem(UploadOverProblem.fetched)
     try:
         return target_of(media, parts.stored(media) if media.upload_id else ())
     except ObjectMissingError as exc:  # as after a confirm that did not come to its end
@@ -75,15 +78,28 @@ def abort_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> None:
 def confirm_upload(
     *, user_id: UUID, project_id: UUID, media_id: UUID, plan: str | None
 ) -> MediaFile:
-    """As ``media.uploads.confirm``.
+    """As ``media.uploads.confirm``; an import, whose worker confirms it, is left alone till then.
 
     Raises ``NotFoundProblem`` and ``StorageQuotaExceededProblem``, too.
     """
+    media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id)
+    if media.status == MediaStatus.UPLOADING and is_import(media_id):
+        return media
+    return confirm_file(media, plan=plan)
+
+
+def confirm_file(media: MediaFile, *, plan: str | None) -> MediaFile:
+    """As ``confirm_upload``, whoever has put the file there."""
     return confirm(
         FILES,
-        lambda: owned_media(user_id=user_id, media_id=media_id, project_id=project_id),
-        lambda size: check_room(user_id=user_id, plan=plan, adding=size, without=media_id),
+        lambda: owned_media(user_id=media.user_id, media_id=media.pk),
+        lambda size: check_room(user_id=media.user_id, plan=plan, adding=size, without=media.pk),
     )
+
+
+def is_import(media_id: UUID) -> bool:
+    """Whether we ourselves fetch, or have fetched, the file."""
+    return MediaImport.objects.filter(pk=media_id).exists()
 
 
 def _open_upload(
@@ -95,7 +111,8 @@ def _open_upload(
     return media
 
 
-def _display_name(filename: str) -> str:
+def display_name(filename: str) -> str:
+    """The name that a user gave, without folders; raises a 400 about ``filename``."""
     # Some clients send a whole path, in the manner of their system.
     name = filename.replace("\\", "/").rpartition("/")[2].strip()
     if name in {"", ".", ".."}:

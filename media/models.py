@@ -1,4 +1,4 @@
-"""Media files and voice samples: rows here, bytes in object storage."""
+"""Media files, their imports, and voice samples: rows here, bytes in object storage."""
 
 import uuid
 from typing import Any, ClassVar
@@ -238,6 +238,92 @@ class MediaFile(Upload):
     @staticmethod
     def refused(refusal: InputRefusedError) -> dict[str, Any]:
         return {"metadata": {"rejected": refusal.code, "detail": refusal.detail}}
+
+
+class ImportStatus(models.TextChoices):
+    """How far the fetching is; whether the file is taken, its media says."""
+
+    WAITING = "waiting", "Waiting"
+    FETCHING = "fetching", "Fetching"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+
+
+OPEN_IMPORTS = (ImportStatus.WAITING, ImportStatus.FETCHING)
+
+
+class MediaImport(models.Model):
+    """Where a media file comes from, and how much of it has come."""
+
+    media = models.OneToOneField(
+        MediaFile,
+        on_delete=models.CASCADE,
+        primary_key=True,
+        db_column="id",
+        related_name="url_import",
+    )
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    source = models.TextField(help_text="The URL without its query, which may hold secrets.")
+    url = models.BinaryField(null=True, help_text="The whole of it, encrypted, until it is over.")
+    status = models.CharField(max_length=20, choices=ImportStatus, default=ImportStatus.WAITING)
+    holder = models.CharField(max_length=255, null=True)
+    due_at = models.DateTimeField(
+        null=True,
+        help_text="When to look again: to send its message, or whether its worker is lost.",
+    )
+    tries = models.SmallIntegerField(default=0)
+    received_bytes = models.BigIntegerField(default=0)
+    validator = models.TextField(
+        default="", help_text="What the server knows this version by, if it gives parts of it."
+    )
+    error_code = models.CharField(max_length=50, null=True, help_text="Why the last try failed.")
+    error_detail = models.TextField(null=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "media_imports"
+        indexes: ClassVar = [
+            models.Index(
+                fields=["due_at"], condition=Q(due_at__isnull=False), name="media_imports_due"
+            ),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(status__in=OPEN_IMPORTS, due_at__isnull=False, url__isnull=False)
+                | Q(
+                    status__in=[ImportStatus.DONE, ImportStatus.FAILED],
+                    due_at=None,
+                    holder=None,
+                    url=None,
+                ),
+                name="media_imports_over_without_url",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.source
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is still waited for."""
+        return self.status in OPEN_IMPORTS
+
+    @property
+    def error(self) -> InputRefusedError | None:
+        """Why the last try failed, while there will be another."""
+        if self.error_code is None or not self.is_open:
+            return None
+        return InputRefusedError(self.error_code, self.error_detail)
+
+    @property
+    def progress(self) -> float | None:
+        """The share that has come; None where the server does not tell how much there is."""
+        size = self.media.file_size_bytes
+        if self.status == ImportStatus.DONE:
+            return 1.0
+        if size is None:
+            return None if self.received_bytes else 0.0
+        return min(1.0, self.received_bytes / size)
 
 
 class StorageWalk(models.Model):

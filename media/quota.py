@@ -5,7 +5,7 @@ size counts with the most that it may have. What we derive from them (pictures, 
 transcripts, segments of renders) does not count: its size is bounded by that of its source.
 """
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -30,6 +30,11 @@ def limit_of(plan: str | None) -> int | None:
     by_plan: dict[str, int] = settings.STORAGE_QUOTA_BYTES_BY_PLAN
     limit = by_plan.get(plan or "", settings.STORAGE_QUOTA_BYTES)
     return limit or None
+
+
+def plan_of_user(user_id: UUID) -> str | None:
+    """The user's plan in force, by name: users are of a room above, which has plans."""
+    return cast(Any, get_user_model()._default_manager.get(pk=user_id)).plan
 
 
 def used_by(user_id: UUID, *, without: UUID | None = None) -> int:

@@ -6,7 +6,8 @@ from django.conf import settings
 from django.core.validators import MinValueValidator
 from rest_framework import serializers
 
-from media.models import DerivationStatus, MediaFile, MediaStatus, MediaType
+from media.imports.limits import MAX_URL_LENGTH
+from media.models import DerivationStatus, MediaFile, MediaImport, MediaStatus, MediaType
 from media.parts import PartUpload
 from media.storage import object_storage
 from media.storage.multipart import MULTIPART_BYTES
@@ -29,6 +30,18 @@ class NewUploadSerializer(serializers.Serializer[None]):
         allow_null=True,
         validators=[MinValueValidator(1)],
         help_text="If given, exactly so many bytes can be uploaded, and their room is kept.",
+    )
+
+
+class NewImportSerializer(serializers.Serializer[None]):
+    """A file that we are to fetch."""
+
+    url = serializers.CharField(max_length=MAX_URL_LENGTH, help_text="Of the file itself.")
+    filename = serializers.CharField(
+        max_length=MAX_FILENAME_LENGTH,
+        required=False,
+        help_text="By default what the server or the URL calls it. By its extension we know the "
+        "type of a file whose server does not tell it.",
     )
 
 
@@ -97,6 +110,26 @@ class RejectionSerializer(serializers.Serializer[None]):
     detail = serializers.CharField()
 
 
+class ImportSerializer(serializers.ModelSerializer[MediaImport]):
+    """Where a file is fetched from, and how much of it has come."""
+
+    url = serializers.CharField(source="source", help_text="Without its query.")
+    progress = serializers.FloatField(
+        allow_null=True, help_text="0 to 1; null where the server does not tell the size."
+    )
+    size_bytes = serializers.IntegerField(
+        source="media.file_size_bytes", allow_null=True, help_text="As the server tells it."
+    )
+    error = RejectionSerializer(
+        allow_null=True, help_text="Why the last try failed, while there will be another."
+    )
+
+    class Meta:
+        model = MediaImport
+        fields = ("url", "progress", "received_bytes", "size_bytes", "error")
+        read_only_fields = fields
+
+
 class SignedUrlField(serializers.CharField):
     """Of an object's key, a URL to read it; null without a key."""
 
@@ -155,6 +188,13 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
             "created_at",
         )
         read_only_fields = fields
+
+    def get_fields(self) -> dict[str, Any]:
+        """With `import`, which Python does not take for a name."""
+        fetched = ImportSerializer(
+            source="url_import", read_only=True, allow_null=True, help_text="Of one by URL."
+        )
+        return {**super().get_fields(), "import": fetched}
 
 
 class MediaDetailSerializer(MediaSerializer):

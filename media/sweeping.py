@@ -37,7 +37,8 @@ def remove_unconfirmed(kind: Kind[Row]) -> int:
     rows = list(held[:REMOVED_AT_ONCE])
     abort_uploads(rows)
     gone = rows[: remove_objects([row.object_key for row in rows])]
-    return kind.model._default_manager.filter(pk__in=[row.pk for row in gone]).delete()[0]
+    kind.model._default_manager.filter(pk__in=[row.pk for row in gone]).delete()
+    return len(gone)
 
 
 def count_unfinished() -> int:

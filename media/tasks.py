@@ -1,17 +1,21 @@
 """The Celery tasks of the room: wake-ups for one row each."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from celery import Task, shared_task
+from celery.signals import worker_shutting_down
 from django.conf import settings
 
 from auteur.leases import Leases
 from media import checking
 from media.derivation import work
 from media.derivation.states import DERIVATIONS
+from media.imports import limits, states
+from media.imports import work as importing
 from media.kinds import FILES, VOICES
 
 
@@ -33,6 +37,18 @@ def derive(media_id: str) -> None:
     work.run(UUID(media_id))
 
 
+@shared_task(name="media.import", ignore_result=True, time_limit=limits.HARD_LIMIT_SECONDS)
+def fetch(media_id: str) -> None:
+    """Fetch the file of an import, if that is still waited for."""
+    importing.run(UUID(media_id))
+
+
+@worker_shutting_down.connect
+def release(**signal: Any) -> None:
+    """A worker told to stop (a deploy) lets others have its imports at once."""
+    states.release_all_of(os.getpid())
+
+
 @dataclass(frozen=True)
 class Work:
     """Rows that wait, and the task that works on one."""
@@ -50,6 +66,8 @@ class Work:
 WORK = (
     Work(checking.CHECKS[FILES], check),
     Work(checking.CHECKS[VOICES], check_voice),
+    # Slow servers delay nobody else: a worker for media has processes for them beside its others.
+    Work(states.IMPORTS, fetch, lambda: settings.IMPORT_LIMIT),
     # Somebody waits for a check: derivatives leave a process free for them.
     Work(DERIVATIONS, derive, lambda: settings.DERIVE_LIMIT),
 )

@@ -5,6 +5,7 @@ from django.urls import path
 from media.storage.views import SignedObjectView
 from media.views import (
     ConfirmView,
+    ImportView,
     MediaListView,
     MediaView,
     ProjectMediaListView,
@@ -19,6 +20,7 @@ PROJECT_MEDIA = "projects/<uuid:project_id>/media"
 urlpatterns = [
     path(PROJECT_MEDIA, ProjectMediaListView.as_view(), name="project-media"),
     path(f"{PROJECT_MEDIA}/upload-url", UploadUrlView.as_view(), name="media-upload-url"),
+    path(f"{PROJECT_MEDIA}/import", ImportView.as_view(), name="media-import"),
     path(f"{PROJECT_MEDIA}/<uuid:media_id>", ProjectMediaView.as_view(), name="project-media-file"),
     path(f"{PROJECT_MEDIA}/<uuid:media_id>/upload", UploadView.as_view(), name="media-upload"),
     path(f"{PROJECT_MEDIA}/<uuid:media_id>/confirm", ConfirmView.as_view(), name="media-confirm"),

@@ -14,15 +14,18 @@ from rest_framework.views import APIView
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from auteur.api.requests import plan_of, user_id
+from media import imports
 from media.access import media_of, owned_media
 from media.deletion import delete_media
 from media.files import abort_upload, confirm_upload, request_upload, resume_upload
+from media.imports.limits import MAX_TRIES
 from media.models import MediaFile, MediaStatus
 from media.serializers import (
     ConfirmedMediaSerializer,
     DeletionSerializer,
     MediaDetailSerializer,
     MediaSerializer,
+    NewImportSerializer,
     NewUploadSerializer,
     UploadSerializer,
 )
@@ -62,6 +65,33 @@ class UploadUrlView(APIView):
             **wanted.validated_data,
         )
         return Response(UploadSerializer(upload).data, status=status.HTTP_201_CREATED)
+
+
+class ImportView(APIView):
+    """Files that we fetch ourselves."""
+
+    @extend_schema(
+        summary="Import a file by its URL",
+        description="We fetch the file, and check it as an upload: read the media file until it is "
+        "`ready` or `rejected`. Meanwhile it is `uploading`, its `import` says how much has come, "
+        "and deleting it ends the import. `http` and `https`, files themselves: no web pages, no "
+        "logins. The size that the server tells has to find room (else the file is rejected with "
+        "`storage_quota_exceeded`); of a file whose size it does not tell we take "
+        f"{settings.MAX_UNSIZED_UPLOAD_BYTES // 1024**2} MiB. A server that is away is asked "
+        f"again, {MAX_TRIES} times in all. 409 `too_many_imports` while "
+        f"{settings.MAX_OPEN_IMPORTS} are open.",
+        request=NewImportSerializer,
+        responses={202: ConfirmedMediaSerializer},
+    )
+    @idempotent
+    def post(self, request: Request, project_id: UUID) -> Response:
+        """Make a media file whose bytes come from elsewhere."""
+        wanted = NewImportSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        media = imports.start(
+            user_id=user_id(request), project_id=project_id, **wanted.validated_data
+        )
+        return Response({"media": MediaSerializer(media).data}, status=status.HTTP_202_ACCEPTED)
 
 
 class UploadView(APIView):
@@ -122,7 +152,8 @@ class MediaListView(ListAPIView[MediaFile]):
 
     def get_queryset(self) -> QuerySet[MediaFile]:
         """The user's, in the project if the address names one."""
-        return media_of(user_id=user_id(self.request), project_id=self.kwargs.get("project_id"))
+        media = media_of(user_id=user_id(self.request), project_id=self.kwargs.get("project_id"))
+        return media.select_related("url_import")
 
 
 @extend_schema_view(get=extend_schema(summary="List a project's media"))

@@ -96,6 +96,7 @@ def test_urls_are_kept_as_they_are_called(given, called):
         ("https://", "invalid_url"),
         ("https:///path", "invalid_url"),
         ("https://[::1/", "invalid_url"),
+        ("https://[::1]x@", "invalid_url"),
         ("https://example.com:0x1bb/", "invalid_url"),
         ("https://example.com:70000/", "invalid_url"),
         ("https://exam ple.com/", "invalid_url"),

@@ -60,6 +60,8 @@ def _addresses(var: Path, ports: Ports, secret: Mapping[str, str]) -> dict[str, 
         "WEBHOOK_HTTP": "true",
         "WEBHOOK_PORTS": "1-65535",
         "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
+        "IMPORT_PORTS": "1-65535",
+        "IMPORT_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
     }
 
 

@@ -1,25 +1,20 @@
 """Which addresses users may have us call, by our settings."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from rest_framework import serializers
 from yarl import URL
 
-from auteur.outbound import MAX_URL_LENGTH, Policy, RefusedURLError, checked_url
-
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+from auteur.outbound import MAX_URL_LENGTH, Policy, RefusedURLError, checked_url, own_hosts
 
 
 def policy() -> Policy:
     """That of webhooks."""
-    own = [urlsplit(settings.PUBLIC_URL).hostname or "", *settings.ALLOWED_HOSTS]
     return Policy(
         schemes=("https", "http") if settings.WEBHOOK_HTTP else ("https",),
         ports=settings.WEBHOOK_PORTS,
-        # Of loopback addresses the networks decide: in development receivers live there.
-        hosts_refused=[name.lower() for name in own if name not in ("", "*", *LOOPBACK)],
+        hosts_refused=own_hosts(),
         networks_refused=settings.WEBHOOK_REFUSED_NETWORKS,
         networks_allowed=settings.WEBHOOK_ALLOWED_NETWORKS,
     )

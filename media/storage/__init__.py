@@ -118,6 +118,10 @@ class ObjectStorage(Protocol):
         """A URL to PUT one part to, with exactly this size; a part sent again replaces itself."""
         ...
 
+    def write_part(self, key: str, upload_id: str, number: int, content: bytes, /) -> None:
+        """Store a part, in place of an older one; ``ObjectMissingError`` if the upload is over."""
+        ...
+
     def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
         """The parts that have arrived, by number; ``ObjectMissingError`` if the upload is over."""
         ...

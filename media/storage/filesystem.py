@@ -128,6 +128,10 @@ class SignedFileSystemStorage(FileSystemStorage):
             part_number=number,
         )
 
+    def write_part(self, key: str, upload_id: str, number: int, content: bytes, /) -> None:
+        checked_key(key)
+        self.receive_part(upload_id, number, [content])
+
     def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
         checked_key(key)
         folder = self._parts_folder(upload_id)

@@ -135,6 +135,18 @@ class PresignedS3Storage(S3Storage):
         bound = {"UploadId": upload_id, "PartNumber": number, "ContentLength": size_bytes}
         return self._sign(self.signer, "upload_part", key, seconds_to_write(expires), **bound)
 
+    def write_part(self, key: str, upload_id: str, number: int, content: bytes, /) -> None:
+        try:
+            self.client.upload_part(
+                Bucket=self.bucket_name,
+                Key=checked_key(key),
+                UploadId=upload_id,
+                PartNumber=number,
+                Body=content,
+            )
+        except ClientError as exc:
+            raise _translated(exc) from exc
+
     def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
         pages = self.client.get_paginator("list_parts").paginate(
             Bucket=self.bucket_name, Key=checked_key(key), UploadId=upload_id

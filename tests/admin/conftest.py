@@ -19,11 +19,13 @@ from jobs.models import Job
 from jobs.states import AttemptState
 from jobs.webhooks import deliveries, endpoints
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
-from media.models import MediaFile, VoiceClone
+from media import imports
+from media.models import MediaFile, MediaImport, VoiceClone
 from projects.models import Project
 from tests.jobs.walk import bring_to
 
 XSS = "<script>alert('x')</script>"
+IMPORTED = "https://media.example/film.mp4?token=secret"
 REASON = "The client <b>asked</b>"
 
 
@@ -118,6 +120,7 @@ def viewer(staff_with) -> Browser:
         "credits.credittransaction",
         "projects.project",
         "media.mediafile",
+        "media.mediaimport",
         "media.voiceclone",
         "jobs.webhookendpoint",
         "jobs.webhookdelivery",
@@ -166,7 +169,9 @@ def house(user, project, media, voice, job) -> list[models.Model]:
     usage = CreditTransaction.objects.get(job=job)
     endpoint, ping = add_webhook(user)
     account = Credits.objects.get(user=user)
-    return [user, account, usage, project, media, voice, job, endpoint, ping]
+    started = imports.start(user_id=user.pk, project_id=project.pk, url=IMPORTED)
+    imported = MediaImport.objects.get(pk=started.pk)
+    return [user, account, usage, project, media, imported, voice, job, endpoint, ping]
 
 
 def add_webhook(user: User) -> tuple[WebhookEndpoint, WebhookDelivery]:

@@ -14,9 +14,10 @@ from jobs.models import Job
 from jobs.states import AttemptState
 from jobs.webhooks import secrets
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
-from media.models import MediaFile, VoiceClone
+from media import imports
+from media.models import MediaFile, MediaImport, VoiceClone
 from projects.models import Project
-from tests.admin.conftest import add_webhook, list_url, page_url
+from tests.admin.conftest import IMPORTED, add_webhook, list_url, page_url
 from tests.jobs.walk import bring_to
 
 MODELS = (
@@ -25,6 +26,7 @@ MODELS = (
     CreditTransaction,
     Project,
     MediaFile,
+    MediaImport,
     VoiceClone,
     Job,
     WebhookEndpoint,
@@ -105,6 +107,18 @@ def test_no_secret_of_a_webhook_stands_in_a_page(root, house):
     assert bytes(endpoint.secret).decode() not in pages
 
 
+def test_no_secret_of_an_import_stands_in_a_page(root, house):
+    pages = root.page(MediaImport.objects.get()) + root.list(MediaImport)
+    assert "https://media.example/film.mp4" in pages
+    assert "token" not in pages.replace("csrfmiddlewaretoken", "")
+
+
+def test_imports_are_found_by_address_and_owner(root, house, user):
+    for term in ("media.example/film", user.email, str(MediaImport.objects.get().pk)):
+        assert "https://media.example/film.mp4" in root.list(MediaImport, q=term)
+    assert "film.mp4" not in root.list(MediaImport, q="elsewhere.example")
+
+
 def test_the_guard_against_double_clicks_is_served(root, job):
     confirming = root.act("cancel", job).content.decode()
     [path] = re.findall(r'src="([^"]*submit_once[^"]*)"', confirming)
@@ -128,6 +142,7 @@ class TestQueries:
             key = f"users/{owner.pk}/voices/voice.wav"
             VoiceClone.objects.create(user=owner, name="Voice", sample_r2_key=key)
             add_webhook(owner)
+            imports.start(user_id=owner.pk, project_id=project.pk, url=IMPORTED)
             return owner
 
         return make

@@ -45,7 +45,7 @@ def project(user):
     return Project.objects.create(user=user, name="Film")
 
 
-@pytest.fixture(params=["job", "batch", "project", "upload", "voice"])
+@pytest.fixture(params=["job", "batch", "project", "upload", "import", "voice"])
 def request_of(request, project):
     """A path and a body for each way to create, and the model whose rows it makes."""
     upload = {"filename": "a.mp4", "content_type": "video/mp4"}
@@ -55,6 +55,11 @@ def request_of(request, project):
         "batch": ("/jobs/batch", {"jobs": [{"type": "noop", "price": 3}]}, Job),
         "project": ("/projects", {"name": "Another"}, Project),
         "upload": (f"/projects/{project.pk}/media/upload-url", upload, MediaFile),
+        "import": (
+            f"/projects/{project.pk}/media/import",
+            {"url": "https://media.example/a.mp4"},
+            MediaFile,
+        ),
         "voice": ("/voices", voice, VoiceClone),
     }[request.param]
 
@@ -258,6 +263,7 @@ def test_the_schema_names_the_header_where_it_is_honoured(api):
         "/projects/{project_id}/edl/undo",
         "/projects/{project_id}/edl/redo",
         "/projects/{project_id}/media/upload-url",
+        "/projects/{project_id}/media/import",
         "/voices",
     }
     answers = [paths[path]["post"]["responses"] for path in honoured]

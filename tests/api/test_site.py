@@ -128,6 +128,7 @@ def test_the_schema_is_openapi_3_1_and_names_every_endpoint(anyone):
         "/projects",
         "/projects/{project_id}",
         "/projects/{project_id}/media/upload-url",
+        "/projects/{project_id}/media/import",
         "/jobs",
         "/jobs/{job_id}",
         "/jobs/{job_id}/cancel",

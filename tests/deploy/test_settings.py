@@ -33,6 +33,10 @@ from auteur.devstack.processes import BASE_DIR
         ("WEBHOOK_PORTS", "0", "WEBHOOK_PORTS must have ports from 1 to 65535."),
         ("WEBHOOK_PORTS", "9000-8000", "WEBHOOK_PORTS must have ports from 1 to 65535."),
         ("WEBHOOK_ALLOWED_NETWORKS", "10.0.0.1/8", "WEBHOOK_ALLOWED_NETWORKS must be like"),
+        ("IMPORT_PORTS", "http", "IMPORT_PORTS must be like"),
+        ("IMPORT_ALLOWED_NETWORKS", "ours", "IMPORT_ALLOWED_NETWORKS must be like"),
+        ("IMPORT_LIMIT", "0", "IMPORT_LIMIT must be at least 1."),
+        ("MAX_OPEN_IMPORTS", "0", "MAX_OPEN_IMPORTS must be at least 1."),
         ("WEBHOOK_REFUSED_NETWORKS", "ours", "WEBHOOK_REFUSED_NETWORKS must be like"),
         (
             "DJANGO_SECRET_KEY_FALLBACKS",

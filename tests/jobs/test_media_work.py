@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -14,16 +15,32 @@ import psutil
 import pytest
 from django.db import connection
 from django.db.models.functions import Now
+from django.utils import timezone
 from redis.exceptions import RedisError
 
+from accounts.models import User
 from auteur.devstack.processes import BASE_DIR
 from jobs import publishing
+from jobs.management.commands.worker import processes_of
 from jobs.orchestrator import media_work
+from media import imports
+from media.deletion import delete_media
 from media.derivation.states import DERIVATIONS
-from media.models import DerivationStatus, MediaFile, MediaStatus, MediaType
+from media.imports.states import IMPORTS
+from media.models import (
+    DerivationStatus,
+    ImportStatus,
+    MediaFile,
+    MediaImport,
+    MediaStatus,
+    MediaType,
+)
 from media.storage import object_storage
+from media.storage.multipart import PART_BYTES
 from tests.jobs.broker import Broker
 from tests.media.films import film, halves, tone
+from tests.media.imports.conftest import MARGIN_BYTES, padded_film
+from tests.media.imports.source import File, Source
 from tests.waiting import until
 
 Make = Callable[..., MediaFile]
@@ -97,9 +114,18 @@ class TestPublishing:
         assert publishing.waiting_in(DERIVE) == 1
 
     def test_who_serves_paid_work_serves_no_media(self) -> None:
-        assert publishing.media_queues() == ["media.check", "voices.check", "media.derive"]
+        assert publishing.media_queues() == [
+            "media.check",
+            "voices.check",
+            "media.import",
+            "media.derive",
+        ]
         assert publishing.cpu_queues() == ["gpu.cpu"]
         assert not {*publishing.step_queues()} & {*publishing.media_queues()}
+
+    def test_imports_take_no_process_from_checks(self, settings: Any) -> None:
+        settings.WORKER_CONCURRENCY, settings.IMPORT_LIMIT = 3, 2
+        assert [processes_of(role) for role in ("steps", "media", "gpu")] == [3, 5, 1]
 
     def test_derivatives_leave_a_process_for_checks(
         self, make_media: Make, broker: Broker, settings: Any
@@ -193,3 +219,71 @@ def test_a_worker_child_killed_in_the_middle_is_made_up_for(worker: Any, kept: A
 
     until(lambda: is_done(media), DONE_SECONDS)
     assert media.derivation_tries == 2
+
+
+@pytest.fixture
+def stalling() -> Iterator[tuple[Source, File]]:
+    """A film that waits behind its first part until it is let go."""
+    content = padded_film(size_bytes=PART_BYTES + MARGIN_BYTES)
+    file = File(content, break_after=len(content) - 1, waits=threading.Event())
+    with Source() as source:
+        source.serves("/film.mp4", file)
+        yield source, file
+        file.waits.set()
+
+
+@pytest.fixture
+def fetching(user: User, stalling: tuple[Source, File]) -> Callable[[], MediaImport]:
+    """An import that a worker is in the middle of."""
+    source, file = stalling
+
+    def begin() -> MediaImport:
+        file.break_after = len(file.content) - 1
+        media = imports.start(user_id=user.pk, project_id=None, url=source.url())
+        row = MediaImport.objects.get(pk=media.pk)
+
+        def is_in_the_middle() -> bool:
+            media_work.wake_media()
+            row.refresh_from_db()
+            return row.received_bytes > PART_BYTES
+
+        until(is_in_the_middle, DONE_SECONDS)
+        return row
+
+    return begin
+
+
+@pytest.mark.django_db(transaction=True)
+def test_imports_outlive_their_workers_and_end_with_their_media(
+    worker: Any, fetching: Any, stalling: tuple[Source, File], tmp_path: Path
+) -> None:
+    source, _ = stalling
+    row = fetching()
+    for child in psutil.Process(worker.pid).children():
+        child.send_signal(signal.SIGKILL)
+
+    def is_checked() -> bool:
+        media_work.wake_media()
+        row.media.refresh_from_db()
+        return row.media.status == MediaStatus.READY
+
+    until(is_checked, DONE_SECONDS)
+    row.refresh_from_db()
+    assert (row.status, row.tries, row.url) == (ImportStatus.DONE, 2, None)
+    assert source.asked[1].headers["range"] == f"bytes={PART_BYTES}-"
+
+    deleted = fetching()
+    upload_id = deleted.media.upload_id
+    delete_media(user_id=deleted.user_id, media_id=deleted.pk)
+    log = tmp_path / "worker.log"
+    until(lambda: f"import {deleted.pk} was taken away meanwhile" in log.read_text(), DONE_SECONDS)
+    tomorrow = timezone.now() + timedelta(days=1)
+    assert upload_id
+    assert upload_id not in str(object_storage().unfinished(before=tomorrow))
+
+    stopped = fetching()
+    worker.send_signal(signal.SIGTERM)
+    worker.wait(STOP_SECONDS)
+    stopped.refresh_from_db()
+    assert (stopped.status, stopped.tries) == (ImportStatus.WAITING, 0)
+    assert IMPORTS.claim(stopped.pk) is not None

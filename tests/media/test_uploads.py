@@ -212,6 +212,7 @@ class TestConfirming:
         assert told.pop("metadata")["rotation"] == 90
         assert told == {
             "origin": None,
+            "import": None,
             "rejection": None,
             "id": str(media.pk),
             "project_id": str(project.pk),

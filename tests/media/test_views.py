@@ -23,6 +23,7 @@ FIELDS = {
     "metadata",
     "rejection",
     "origin",
+    "import",
     "thumbnail_url",
     "created_at",
 }

@@ -1,16 +1,9 @@
 """Events reach their endpoints: once each, signed, and whatever the receiver answers."""
 
 import json
-import ssl
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from django.db.models import F
 from django.db.models.functions import Now
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -29,6 +22,7 @@ from tests.webhooks.receiver import (
     endless,
     hanging,
     saying,
+    self_signed,
     sent,
 )
 
@@ -189,23 +183,6 @@ class TestAnswers:
             deliver()
             assert only().error_code == "tls_failed"
             assert not receiver.received
-
-
-def self_signed(folder: Path) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now - DAY, now + DAY)
-    certificate = builder.sign(key, hashes.SHA256())
-    parts = (
-        certificate.public_bytes(Encoding.PEM),
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-    )
-    file = folder / "certificate.pem"
-    file.write_bytes(b"".join(parts))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context
 
 
 class TestRetries:

@@ -18,7 +18,7 @@ GPU_CLASSES = {gpu.value.lower(): gpu for gpu in GpuClass if gpu != GpuClass.CPU
 class Command(BaseCommand):
     help = (
         "Run a worker: `steps` for the short steps of all features, `cpu` for CPU engines, "
-        "`media` for checks and pictures of uploads, "
+        "`media` for checks and pictures of uploads, and imports, "
         "`gpu` for the engines of one GPU class, on a machine that has such a GPU."
     )
 
@@ -42,13 +42,20 @@ class Command(BaseCommand):
         if gpu_class:
             _check_device(settings.LOCAL_GPU_DEVICE)
         name = f"{role}-{gpu_class}" if gpu_class else role
-        processes = concurrency or (1 if gpu_class else settings.WORKER_CONCURRENCY)
+        processes = concurrency or processes_of(role)
         command = ["worker", "--queues", ",".join(_queues(role, gpu_class))]
         command += ["--hostname", f"{name}@%h", "--concurrency", str(processes)]
         command += ["--loglevel", settings.LOG_LEVEL, "--without-gossip", "--without-mingle"]
         if role != "steps":
             command.append("--disable-prefetch")
         current_app.worker_main(command)
+
+
+def processes_of(role: str) -> int:
+    """How many a worker has, if it is not told."""
+    # Imports wait for others' servers: they take no process from checks.
+    beside = {"gpu": 1 - settings.WORKER_CONCURRENCY, "media": settings.IMPORT_LIMIT}
+    return int(settings.WORKER_CONCURRENCY + beside.get(role, 0))
 
 
 def _check_device(device: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from botocore.exceptions import ClientError
 
 from media.storage import InvalidKey, ObjectInfo, ObjectMissingError, ObjectStorage
 from media.storage.filesystem import SignedFileSystemStorage
@@ -88,6 +89,22 @@ def test_parts_in_any_order_become_the_object(storage: ObjectStorage, upload_id:
     assert storage.read(KEY, LEAST + 1000) == first + last
 
 
+def test_parts_of_our_own_are_like_those_that_are_sent(
+    storage: ObjectStorage, upload_id: str
+) -> None:
+    for content in (b"first", b"second"):
+        storage.write_part(KEY, upload_id, 1, content)
+    assert sizes(storage, upload_id) == [(1, 6)]
+    storage.join_parts(KEY, upload_id, storage.stored_parts(KEY, upload_id))
+    assert storage.read(KEY, 100) == b"second"
+
+
+def test_of_what_is_aborted_no_part_can_be_written(storage: ObjectStorage, upload_id: str) -> None:
+    storage.abort_parts(KEY, upload_id)
+    with pytest.raises((ObjectMissingError, ClientError)):  # as `GONE`
+        storage.write_part(KEY, upload_id, 1, b"late")
+
+
 def test_a_part_sent_again_replaces_itself(storage: ObjectStorage, upload_id: str) -> None:
     send(storage, upload_id, 1, b"first")
     send(storage, upload_id, 1, b"second")
@@ -165,6 +182,7 @@ def test_no_other_keys_than_ours(unreached: ObjectStorage, key: str) -> None:
         lambda: unreached.begin_parts(key, content_type="video/mp4"),
         lambda: unreached.presigned_part(key, "1", number=1, size_bytes=1),
         lambda: unreached.stored_parts(key, "1"),
+        lambda: unreached.write_part(key, "1", 1, b"x"),
         lambda: unreached.join_parts(key, "1", [StoredPart(1, 1, "")]),
         lambda: unreached.abort_parts(key, "1"),
     ):

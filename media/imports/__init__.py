@@ -1,0 +1,8 @@
+"""Import by URL: a worker fetches the file, and then it is an upload like any other.
+
+Why it is so: docs/decisions/0033.
+"""
+
+from media.imports.opening import start
+
+__all__ = ["start"]
