@@ -18,7 +18,9 @@ from environ.fileaware_mapping import FileAwareMapping
 from limits import parse
 
 from auteur import __version__
+from gpu_tasks.runtime import overrides
 from gpu_tasks.runtime.contract import GpuClass
+from gpu_tasks.runtime.engine import contracts
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -425,7 +427,35 @@ def _numbers(
     return numbers
 
 
-# How many calls they take at once, by class: "L4=2,A10G=1".
+# --- Features: what is other here than in their declarations (docs/features.md) ---------------
+
+# These say what a function is, and gpu_tasks reads them itself, here as at Modal
+# (gpu_tasks/runtime/overrides.py): what a file holds is put where it looks.
+os.environ |= {
+    "FEATURE_AT_ONCE": env.str("FEATURE_AT_ONCE", default=""),
+    "FEATURE_GPUS": env.str("FEATURE_GPUS", default=""),
+    "FEATURE_MODELS": env.str("FEATURE_MODELS", default=""),
+    "FEATURE_TIME_LIMITS": env.str("FEATURE_TIME_LIMITS", default=""),
+}
+# Credits, by the numbers of tariffs: "tts.credits=3,tts.base=1"; jobs.apps knows which there are.
+try:
+    _FEATURES = sorted(contracts())
+    _PRICES = overrides.pairs("FEATURE_PRICES", env.str("FEATURE_PRICES", default=""))
+except overrides.InvalidOverrideError as exc:
+    raise ImproperlyConfigured(str(exc)) from exc
+FEATURE_PRICES = _numbers("FEATURE_PRICES", _PRICES, int)
+# No new jobs of these: "tts,render".
+FEATURES_DISABLED = [
+    name.strip() for name in env.list("FEATURES_DISABLED", default=[]) if name.strip()
+]
+if _unknown := sorted(set(FEATURES_DISABLED) - set(_FEATURES)):
+    raise ImproperlyConfigured(
+        f"FEATURES_DISABLED names {', '.join(_unknown)}: use {', '.join(_FEATURES)}."
+    )
+
+# --- GPUs, and how much at once ---------------------------------------------------------------
+
+# How many calls GPUs of our own take at once, by class: "L4=2,A10G=1".
 LOCAL_GPU_LIMITS = _numbers(
     "LOCAL_GPU_LIMITS", env.dict("LOCAL_GPU_LIMITS", default={}), int, list(GpuClass)
 )

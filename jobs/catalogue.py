@@ -48,7 +48,8 @@ def described(feature: Feature) -> dict[str, Any]:
         "path": f"/jobs/{feature.slug}",
         "title": feature.summary,
         "description": sys.modules[type(feature).__module__].__doc__ or feature.summary,
-        "available": not missing(feature),
+        "available": feature.is_enabled and not missing(feature),
+        "enabled": feature.is_enabled,
         "engine": feature.engine,
         "is_draft": feature.engine == "draft",
         "plan": feature.plan,
@@ -63,16 +64,17 @@ def _price(feature: Feature) -> dict[str, Any]:
     if feature.measured:
         price["unit"], price["per"] = feature.unit
         price["of"] = feature.measured
-        price["credits"], price["base"] = feature.tariff["credits"], feature.tariff.get("base", 0)
+        price["credits"], price["base"] = feature.rates["credits"], feature.rates.get("base", 0)
         price["minimum"] = price["base"] + price["credits"]
     return {**price, "price_version": feature.price_version}
 
 
 def _limits(feature: Feature) -> dict[str, Any]:
+    of_class = class_limit(feature.gpu_class)
     return {
         "run_seconds": feature.contract.time_limit_seconds,
         "wait_seconds": int(feature.max_wait.total_seconds()),
-        "in_flight": feature.at_once or class_limit(feature.gpu_class),
+        "in_flight": min(feature.at_once or of_class, of_class),
         "in_flight_per_user": settings.MAX_IN_FLIGHT or None,
         "in_flight_per_user_by_plan": settings.MAX_IN_FLIGHT_BY_PLAN,
         "input_bytes": settings.MAX_UPLOAD_BYTES,

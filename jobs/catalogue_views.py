@@ -77,7 +77,12 @@ class FeatureSerializer(serializers.Serializer[Any]):
     path = serializers.CharField(help_text="Where jobs are submitted; `/estimate` below it.")
     title = serializers.CharField()
     description = serializers.CharField()
-    available = serializers.BooleanField(help_text="Whether its engine can run here.")
+    available = serializers.BooleanField(
+        help_text="Whether jobs of it are taken now, and its engine can run here."
+    )
+    enabled = serializers.BooleanField(
+        help_text="False while it is switched off: 503 `feature_disabled`; open jobs go on."
+    )
     engine = serializers.ChoiceField(choices=["draft", "production"])
     is_draft = serializers.BooleanField(
         help_text="A draft shows how the feature works, on a CPU and without its model's quality."

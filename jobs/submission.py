@@ -8,7 +8,7 @@ import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import psycopg
@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 MAX_BATCH = 100
 """Jobs submitted at once."""
+DISABLED_RETRY_SECONDS = 600
+"""When to ask again for a feature that is switched off: nobody knows how long it will be."""
 
 
 class PlanRequiredProblem(Problem):
@@ -41,6 +43,18 @@ class PlanRequiredProblem(Problem):
     status_code = 403
     default_code = "plan_required"
     default_detail = "This feature needs the Pro plan."
+
+
+class FeatureDisabledProblem(Problem):
+    """The feature is switched off, by `FEATURES_DISABLED`: nothing was charged."""
+
+    status_code = 503
+    default_code = "feature_disabled"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": str(DISABLED_RETRY_SECONDS)}
+
+    def __init__(self, feature: Feature) -> None:
+        detail = f"{feature.slug} is switched off for now. Jobs that are open go on."
+        super().__init__(detail, feature=feature.name)
 
 
 class JobOpenProblem(Problem):
@@ -138,8 +152,12 @@ def validate(
 ) -> ValidatedParameters:
     """Check a feature's parameters and look up media and projects; raises problems.
 
+    The first of them is ``FeatureDisabledProblem``: all that submits or estimates begins here.
+
     Without a ``budget`` nothing will be submitted, and nothing is stored.
     """
+    if not feature.is_enabled:
+        raise FeatureDisabledProblem(feature)
     context = {"user_id": user_id, "budget": budget}
     serializer = feature.parameters(data=data, context=context)
     serializer.is_valid(raise_exception=True)
@@ -187,7 +205,7 @@ def submit_batch(
     for index, data in enumerate(wanted):
         try:
             jobs.append(_new_job_of_batch(plan=plan, data=data, budget=budget))
-        except (ledger.InsufficientCreditsProblem, BatchTooLargeProblem):
+        except (ledger.InsufficientCreditsProblem, BatchTooLargeProblem, FeatureDisabledProblem):
             raise  # without looking at the others
         except exceptions.APIException as exc:
             errors[str(index)] = _by_field(exc)

@@ -18,12 +18,12 @@ MEDIA, TIMELINE = "media_id", "project_id"
 
 
 def features() -> dict[str, Json]:
-    """The declared features by their slugs, as `manage.py features` lists them."""
+    """The features by their slugs that are not switched off, as `manage.py features` has them."""
     with tempfile.TemporaryDirectory(prefix="auteur-features-") as folder:
         # The command reads the settings and asks no store.
         values = environment.prepare(Path(folder), ports.read({}))
         listed = manage(environment.of_children(values, os.environ), "features", "--json")
-    return {feature["slug"]: feature for feature in json.loads(listed)}
+    return {feature["slug"]: feature for feature in json.loads(listed) if feature["enabled"]}
 
 
 def checked(known: Mapping[str, Json], wanted: str, files: Sequence[Path]) -> list[Json]:

@@ -13,7 +13,7 @@ from diffusers import StableAudioPipeline
 from gpu_tasks.audio_generation import wav
 from gpu_tasks.audio_generation.contract import (
     CHANNELS,
-    MODELS,
+    CONTRACT,
     RATE,
     AudioGenerationPayload,
     AudioGenerationResult,
@@ -36,7 +36,7 @@ FADE_SECONDS = 0.01
 class ProductionEngine(Engine):
     """Generates sounds, effects and music by latent diffusion."""
 
-    model = MODELS["audio"]
+    model = CONTRACT.models["audio"]
 
     def __init__(self, pipeline: Any) -> None:
         made = (pipeline.vae.config.sampling_rate, pipeline.vae.config.audio_channels)

@@ -7,8 +7,8 @@ from functools import cache
 from gpu_tasks.compression.contract import CONTRACT, Codec
 from gpu_tasks.mediakit import ffmpeg
 
-BUDGET_SECONDS = 1800
-"""Pictures are to be encoded in so long, half of the time limit; long films get faster presets."""
+BUDGET_SECONDS = CONTRACT.time_limit_seconds // 2
+"""Pictures are to be encoded in so long; long films get faster presets."""
 RENDER_NODE = "/dev/dri/renderD128"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from gpu_tasks.gaze_redirection.contract import (
-    MODELS,
+    CONTRACT,
     GazeRedirectionPayload,
     GazeRedirectionResult,
 )
@@ -24,7 +24,7 @@ SHARE = 0.6
 class ProductionEngine(Engine):
     """Moves the irises and restores the eyes; one call at a time."""
 
-    model = f"iris warp, {MODELS['restoration']}"
+    model = f"iris warp, {CONTRACT.models['restoration']}"
 
     def __init__(self, restorer: FaceRestorer) -> None:
         self._restorer = restorer
@@ -32,7 +32,7 @@ class ProductionEngine(Engine):
     @classmethod
     def load(cls, host: Host) -> Self:
         """The engine with its weights on the device; its network has one precision."""
-        return cls(load_restorer(host.weights(MODELS["restoration"]), host.device))
+        return cls(load_restorer(host.weights(CONTRACT.models["restoration"]), host.device))
 
     def run(self, payload: GazeRedirectionPayload, workspace: Workspace) -> GazeRedirectionResult:
         """Write the redirected film."""

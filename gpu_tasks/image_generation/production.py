@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL, ZImagePipeline
 
 from gpu_tasks.image_generation import png
 from gpu_tasks.image_generation.contract import (
-    MODELS,
+    CONTRACT,
     ImageGenerationPayload,
     ImageGenerationResult,
 )
@@ -37,7 +37,7 @@ DENOISED_SHARE = 0.95
 class ProductionEngine(Engine):
     """Generates pictures by a distilled diffusion transformer, one after another."""
 
-    model = MODELS["image"]
+    model = CONTRACT.models["image"]
 
     def __init__(self, pipeline: Any) -> None:
         self._pipeline = pipeline

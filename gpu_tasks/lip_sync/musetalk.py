@@ -17,7 +17,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import WhisperFeatureExtractor, WhisperModel
 
-from gpu_tasks.lip_sync.contract import MODELS
+from gpu_tasks.lip_sync.contract import CONTRACT
 from gpu_tasks.mediakit.audio import RATE, Samples
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.runtime.engine import Host
@@ -44,12 +44,12 @@ class MuseTalk:
             return network.to(host.device, dtype).eval().requires_grad_(False)
 
         dtype = getattr(torch, host.dtype)
-        speech = host.weights(MODELS["speech"])
+        speech = host.weights(CONTRACT.models["speech"])
         self._features = WhisperFeatureExtractor.from_pretrained(speech)
         self._whisper = ready(WhisperModel.from_pretrained(speech, dtype=dtype).encoder)
-        vae = AutoencoderKL.from_pretrained(host.weights(MODELS["vae"]), torch_dtype=dtype)
+        vae = AutoencoderKL.from_pretrained(host.weights(CONTRACT.models["vae"]), torch_dtype=dtype)
         self._vae = ready(vae)
-        self._unet = ready(_unet(host.weights(MODELS["unet"]) / VERSION))
+        self._unet = ready(_unet(host.weights(CONTRACT.models["unet"]) / VERSION))
 
     @torch.inference_mode()
     def hear(self, sound: Samples, progress: Callable[[float], None]) -> Tensor:

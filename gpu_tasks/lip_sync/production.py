@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from gpu_tasks.lip_sync import footage
 from gpu_tasks.lip_sync.blending import Box
-from gpu_tasks.lip_sync.contract import MODELS, LipSyncPayload, LipSyncResult
+from gpu_tasks.lip_sync.contract import CONTRACT, LipSyncPayload, LipSyncResult
 from gpu_tasks.lip_sync.footage import READ_SHARE, Footage
 from gpu_tasks.lip_sync.musetalk import SIDE, MuseTalk, around
 from gpu_tasks.mediakit.faces.crops import Points
@@ -31,7 +31,7 @@ ENHANCED_SHARE = 0.8
 class ProductionEngine(Engine):
     """Makes the film's largest face speak."""
 
-    model = MODELS["unet"]
+    model = CONTRACT.models["unet"]
 
     def __init__(self, musetalk: MuseTalk, restorer: Callable[[], FaceRestorer]) -> None:
         self._musetalk = musetalk
@@ -46,7 +46,7 @@ class ProductionEngine(Engine):
             # With its packages: most do not ask.
             from gpu_tasks.mediakit.faces.gfpgan import load_restorer  # noqa: PLC0415
 
-            return load_restorer(host.weights(MODELS["restoration"]), host.device)
+            return load_restorer(host.weights(CONTRACT.models["restoration"]), host.device)
 
         return cls(MuseTalk(host), restorer)
 

@@ -65,5 +65,6 @@ CONTRACT = Contract(
     result=PerformanceCloningResult,
     models=MODELS,
     memory_mb=65536,
+    gpu_memory_gb=36,  # 17 B parameters of one part at 2 bytes, alone at its turn
     dtype="bfloat16",
 )

@@ -14,7 +14,7 @@ from transformers import (
 
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.performance_cloning.contract import MODELS
+from gpu_tasks.performance_cloning.contract import CONTRACT
 from gpu_tasks.performance_cloning.skeleton import Keypoints
 from gpu_tasks.runtime.engine import Host
 
@@ -31,7 +31,10 @@ class People:
     """Both networks, in single precision: they are small beside the one that paints."""
 
     def __init__(self, host: Host) -> None:
-        people, pose = host.weights(MODELS["people"]), host.weights(MODELS["pose"])
+        people, pose = (
+            host.weights(CONTRACT.models["people"]),
+            host.weights(CONTRACT.models["pose"]),
+        )
         self._finds = RTDetrImageProcessorPil.from_pretrained(people)
         self._finder = _ready(RTDetrForObjectDetection.from_pretrained(people), host.device)
         self._poses = VitPoseImageProcessorPil.from_pretrained(pose)

@@ -11,7 +11,7 @@ from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.regions import LEFT_BROW, RIGHT_BROW
 from gpu_tasks.mediakit.film import Film, Frame
 from gpu_tasks.performance_cloning.contract import (
-    MODELS,
+    CONTRACT,
     PerformanceCloningPayload,
     PerformanceCloningResult,
 )
@@ -48,7 +48,7 @@ class _Watched:
 class ProductionEngine(Engine):
     """Makes a portrait act out a film."""
 
-    model = MODELS["video"]
+    model = CONTRACT.models["video"]
 
     def __init__(self, wan: Wan, people: People) -> None:
         self._wan = wan

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKLWan, WanAnimatePipeline
 from PIL import Image
 
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.performance_cloning.contract import MODELS
+from gpu_tasks.performance_cloning.contract import CONTRACT
 from gpu_tasks.runtime import diffusion
 from gpu_tasks.runtime.engine import Host
 
@@ -31,8 +31,8 @@ MULTIPLE = 16
 """Of which both sides are: latents are an eighth, and are seen in squares of two."""
 MAX_AREA = 832 * 480
 """Pixels."""
-PAINT_SECONDS = 600
-"""Of the time limit; loading (48 GB in a cold container), watching and encoding have the rest."""
+PAINT_SECONDS = CONTRACT.time_limit_seconds * 2 // 3
+"""Loading (48 GB in a cold container), watching and encoding have the rest."""
 NEEDS_GIB = 70
 """Of a GPU's memory that holds all at once."""
 
@@ -59,7 +59,11 @@ class Wan:
     def __init__(self, host: Host, effort: Effort) -> None:
         self._effort = effort
         self._pipeline = diffusion.load(
-            WanAnimatePipeline, host, MODELS["video"], needs_gib=NEEDS_GIB, vae=AutoencoderKLWan
+            WanAnimatePipeline,
+            host,
+            CONTRACT.models["video"],
+            needs_gib=NEEDS_GIB,
+            vae=AutoencoderKLWan,
         )
 
     @property

@@ -10,15 +10,22 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from gpu_tasks.runtime import overrides
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 
 
 class GpuClass(StrEnum):
     """The hardware a function runs on."""
 
+    B200 = "B200"
+    H200 = "H200"
+    H100 = "H100"
     A100_80GB = "A100-80GB"
+    A100_40GB = "A100-40GB"
+    L40S = "L40S"
     A10G = "A10G"
     L4 = "L4"
+    T4 = "T4"
     CPU = "CPU"
 
     @property
@@ -33,6 +40,29 @@ class GpuClass(StrEnum):
             return None
         return "A10" if self is GpuClass.A10G else self.value
 
+    @property
+    def memory_gb(self) -> int:
+        """Of one such GPU."""
+        return MEMORY_GB[self]
+
+
+MEMORY_GB: Mapping[GpuClass, int] = {
+    GpuClass.B200: 192,
+    GpuClass.H200: 141,
+    GpuClass.H100: 80,
+    GpuClass.A100_80GB: 80,
+    GpuClass.A100_40GB: 40,
+    GpuClass.L40S: 48,
+    GpuClass.A10G: 24,
+    GpuClass.L4: 24,
+    GpuClass.T4: 16,
+    GpuClass.CPU: 0,
+}
+RENTED = tuple(gpu.value for gpu in GpuClass if gpu is not GpuClass.CPU)
+"""What Modal rents out by the piece, as https://modal.com/docs/guide/gpu lists it."""
+WITHOUT_BFLOAT16 = frozenset({GpuClass.T4})
+"""Older than Ampere: they reckon in it by detours, if at all."""
+
 
 class ImageFamily(StrEnum):
     """The container image that a function needs; `requirements/images/` locks what is in each."""
@@ -46,9 +76,15 @@ class ImageFamily(StrEnum):
 
 
 CLASS_LIMITS: Mapping[GpuClass, int] = {
+    GpuClass.B200: 10,
+    GpuClass.H200: 10,
+    GpuClass.H100: 10,
     GpuClass.A100_80GB: 10,
+    GpuClass.A100_40GB: 10,
+    GpuClass.L40S: 50,
     GpuClass.A10G: 50,
     GpuClass.L4: 100,
+    GpuClass.T4: 100,
 }
 """How many calls of a class are in flight at most, over all features together; CPUs are ours."""
 
@@ -144,7 +180,11 @@ class Outcome(PlainModel):
 
 @dataclass(frozen=True)
 class Contract:
-    """One GPU function, declared once: `gpu_tasks/<name>/contract.py` holds it as ``CONTRACT``."""
+    """One GPU function, declared once: `gpu_tasks/<name>/contract.py` holds it as ``CONTRACT``.
+
+    What an installation sets (`overrides`) takes the place of what is declared, wherever a contract
+    is made; raises ``InvalidOverrideError`` for what cannot be.
+    """
 
     name: str
     gpu: GpuClass
@@ -163,9 +203,34 @@ class Contract:
     """Cores that a rented machine keeps for it; it may use more where they are free."""
     memory_mb: int = 8192
     """Main memory that a rented machine keeps for it; it may use more where it is free."""
+    gpu_memory_gb: int = 0
+    """The least of a GPU, for what of its own models is there at once; 0 where nobody knows."""
     dtype: str = "float16"
     """What the production engine reckons in on a GPU; on a CPU it is ``float32``."""
     max_output_bytes: int = 2 * 1024**3
     """The largest file that a call may store; smaller where `MAX_UPLOAD_BYTES` is."""
     snapshot: bool = True
     """Start containers from a memory snapshot taken after the engine's imports."""
+    defaults: Mapping[str, Any] = field(init=False, repr=False)
+    """What was declared of the fields that are set."""
+
+    def __post_init__(self) -> None:
+        given = overrides.of(self.name, models=self.models, gpus=RENTED)
+        object.__setattr__(self, "defaults", {name: getattr(self, name) for name in given})
+        if "gpu" in given:
+            given["gpu"] = self._fitting(GpuClass(given["gpu"]), own_models="models" not in given)
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
+
+    def _fitting(self, gpu: GpuClass, *, own_models: bool) -> GpuClass:
+        """A GPU that the function can run on; how large others' models are is not known."""
+        needed = self.gpu_memory_gb if own_models else 0
+        if self.gpu is GpuClass.CPU:
+            why = "it runs on CPUs"
+        elif gpu in WITHOUT_BFLOAT16 and self.dtype == "bfloat16":
+            why = "it reckons in bfloat16, which that has not"
+        elif gpu.memory_gb < needed:
+            why = f"it needs {needed} GB of memory, that has {gpu.memory_gb}"
+        else:
+            return gpu
+        raise overrides.InvalidOverrideError(f"{overrides.GPUS} gives {self.name} a {gpu}: {why}.")

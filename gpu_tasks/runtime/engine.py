@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import gpu_tasks
-from gpu_tasks.runtime import weights
+from gpu_tasks.runtime import overrides, weights
 from gpu_tasks.runtime.contract import Contract, EngineInfo, PlainModel
 from gpu_tasks.runtime.stages import Stage
 
@@ -98,12 +98,16 @@ class Engine(ABC):
 
 @cache
 def contracts() -> dict[str, Contract]:
-    """Every GPU function by name, found by its folder."""
+    """Every GPU function by name, found by its folder.
+
+    Raises ``InvalidOverrideError`` where something is set of one that is not there.
+    """
     found = {}
     for module in pkgutil.iter_modules(gpu_tasks.__path__):
         if module.name not in SHARED:
             contract = importlib.import_module(f"gpu_tasks.{module.name}.contract").CONTRACT
             found[contract.name] = contract
+    overrides.check_names(found)
     return found
 
 

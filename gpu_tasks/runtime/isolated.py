@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gpu_tasks.runtime import sandbox
+from gpu_tasks.runtime import overrides, sandbox
 from gpu_tasks.runtime.confinement import Limits
 from gpu_tasks.runtime.contract import (
     Contract,
@@ -32,7 +32,7 @@ FILE_BYTES = 64 * 1024**3
 OPEN_FILES = 256
 ANSWER_BYTES = 64 * 1024**2
 """Of a result: a transcript of hours has some."""
-VARIABLES = ("AUTEUR_PLUGINS",)
+VARIABLES = ("AUTEUR_PLUGINS", *overrides.VARIABLES)
 CODE_OF_LIMIT = {
     Limit.MEMORY: ErrorCode.GPU_OOM,
     Limit.CPU: ErrorCode.GPU_TIMEOUT,

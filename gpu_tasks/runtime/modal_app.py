@@ -15,7 +15,7 @@ from typing import Any
 import modal
 from pydantic import SecretStr
 
-from gpu_tasks.runtime import weights
+from gpu_tasks.runtime import overrides, weights
 from gpu_tasks.runtime.contract import CLASS_LIMITS, Contract, ImageFamily
 from gpu_tasks.runtime.engine import contracts
 from gpu_tasks.runtime.remote import handle
@@ -83,7 +83,7 @@ def _register(contract: Contract) -> modal.Function[Any, Any, Any]:
         max_containers=contract.at_once or CLASS_LIMITS.get(contract.gpu),
         enable_memory_snapshot=contract.snapshot,
         volumes={str(MODEL_DIR): volume.with_mount_options(read_only=True)},
-        env={FUNCTION_VARIABLE: contract.name, **OFFLINE},
+        env={FUNCTION_VARIABLE: contract.name, **OFFLINE, **overrides.handed_on()},
         _experimental_restrict_output=True,  # CBOR: we unpickle nothing that a container says
     )(_function(contract))
     return registered
@@ -96,6 +96,7 @@ for _contract in contracts().values():
 @app.function(
     image=images[ImageFamily.DIFFUSION],
     secrets=[hub_secret],
+    env={**overrides.handed_on()},
     volumes={str(MODEL_DIR): volume},
     cpu=4.0,
     memory=DOWNLOAD_MEMORY_MB,

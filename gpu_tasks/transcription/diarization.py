@@ -8,7 +8,7 @@ import torch
 
 from gpu_tasks.mediakit.audio import RATE, Samples
 from gpu_tasks.runtime.engine import Host
-from gpu_tasks.transcription.contract import MODELS
+from gpu_tasks.transcription.contract import CONTRACT
 from gpu_tasks.transcription.turns import Turn
 
 
@@ -35,7 +35,7 @@ class Diarization:
 
     def _load(self) -> Any:
         if self._pipeline is None:
-            folder = self._host.weights(MODELS["diarization"])
+            folder = self._host.weights(CONTRACT.models["diarization"])
             os.environ["PYANNOTE_METRICS_ENABLED"] = "0"  # else each use is told to its makers
             from pyannote.audio import Pipeline  # noqa: PLC0415 - heavy, and not always wanted
 

@@ -14,7 +14,7 @@ from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.transcription.chunks import Chunk, chunks
 from gpu_tasks.transcription.contract import (
-    MODELS,
+    CONTRACT,
     WHISPER_LANGUAGES,
     Transcript,
     TranscriptionPayload,
@@ -36,7 +36,7 @@ SOUND = "sound.s16"
 class ProductionEngine(Engine):
     """Transcribes, one call at a time; memory grows with the words and, for voices, the sound."""
 
-    model = " and ".join(MODELS.values())
+    model = " and ".join(CONTRACT.models.values())
 
     def __init__(self, whisper: Whisper, diarization: Diarization) -> None:
         self._whisper = whisper

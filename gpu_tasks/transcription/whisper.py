@@ -29,7 +29,7 @@ from gpu_tasks.runtime.engine import Host
 from gpu_tasks.runtime.generation import watched_by
 from gpu_tasks.transcription import alignment
 from gpu_tasks.transcription.chunks import Chunk
-from gpu_tasks.transcription.contract import MODELS
+from gpu_tasks.transcription.contract import CONTRACT
 
 SAMPLES_PER_POSITION = 320
 """The encoder gives one position for 20 ms of sound."""
@@ -79,7 +79,7 @@ class Whisper:
     """The model; one batch at a time."""
 
     def __init__(self, host: Host) -> None:
-        folder = host.weights(MODELS["asr"])
+        folder = host.weights(CONTRACT.models["asr"])
         self._device = host.device
         self._dtype = getattr(torch, host.dtype)
         self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)

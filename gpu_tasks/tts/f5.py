@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from vocos import Vocos
 
 from gpu_tasks.runtime.engine import Host
-from gpu_tasks.tts.contract import MODELS, SAMPLE_RATE
+from gpu_tasks.tts.contract import CONTRACT, SAMPLE_RATE
 from gpu_tasks.tts.planning import HOP
 
 VARIANT = "F5TTS_v1_Base"
@@ -48,9 +48,9 @@ class Speaker:
     """Continues a sample's sound with new text."""
 
     def __init__(self, host: Host) -> None:
-        acoustic = _acoustic(host.weights(MODELS["tts"]))
+        acoustic = _acoustic(host.weights(CONTRACT.models["tts"]))
         self._model = acoustic.to(device=host.device, dtype=getattr(torch, host.dtype)).eval()
-        self._vocoder = _vocoder(host.weights(MODELS["vocoder"])).to(host.device).eval()
+        self._vocoder = _vocoder(host.weights(CONTRACT.models["vocoder"])).to(host.device).eval()
         self._device = host.device
 
     def speak(

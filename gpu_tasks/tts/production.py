@@ -13,7 +13,7 @@ from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.runtime.stages import Stage
 from gpu_tasks.tts import planning, sound
-from gpu_tasks.tts.contract import MODELS, SAMPLE_RATE, TtsPayload, TtsResult
+from gpu_tasks.tts.contract import CONTRACT, SAMPLE_RATE, TtsPayload, TtsResult
 from gpu_tasks.tts.f5 import Speaker
 from gpu_tasks.tts.planning import Reference, SpeechPlan
 from gpu_tasks.tts.sound import SPEECH_RMS, Wave
@@ -34,7 +34,7 @@ class Listener:
     """Whisper, for what a sample says."""
 
     def __init__(self, host: Host) -> None:
-        folder = host.weights(MODELS["asr"])
+        folder = host.weights(CONTRACT.models["asr"])
         self._processor: Any = WhisperProcessor.from_pretrained(folder)
         self._model: Any = WhisperForConditionalGeneration.from_pretrained(
             folder, dtype=getattr(torch, host.dtype)
@@ -64,7 +64,7 @@ class Sample:
 class ProductionEngine(Engine):
     """Reads text aloud, one call at a time."""
 
-    model = MODELS["tts"]
+    model = CONTRACT.models["tts"]
 
     def __init__(self, speaker: Speaker, listener: Listener) -> None:
         self._speaker = speaker

@@ -73,5 +73,6 @@ CONTRACT = Contract(
     result=VideoGenerationResult,
     models=MODELS,
     memory_mb=65536,
+    gpu_memory_gb=30,  # the transformer's 14 B parameters at 2 bytes, alone at its turn
     dtype="bfloat16",
 )

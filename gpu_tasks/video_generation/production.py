@@ -17,7 +17,7 @@ from gpu_tasks.runtime.prompts import cleaned
 from gpu_tasks.runtime.stages import Stage
 from gpu_tasks.video_generation import writing
 from gpu_tasks.video_generation.contract import (
-    MODELS,
+    CONTRACT,
     VideoGenerationPayload,
     VideoGenerationResult,
 )
@@ -45,7 +45,7 @@ DENOISED_SHARE = 0.92
 class ProductionEngine(Engine):
     """Generates films by a diffusion transformer, all their frames at once."""
 
-    model = MODELS["video"]
+    model = CONTRACT.models["video"]
 
     def __init__(self, pipeline: Any) -> None:
         self._pipeline = pipeline

@@ -87,6 +87,7 @@ CONTRACT = Contract(
     payload=VideoQueryPayload,
     result=VideoQueryResult,
     models=MODELS,
+    gpu_memory_gb=20,  # 8.8 B parameters at 2 bytes, and what they look at
     draft_needs=("rapidocr", "onnxruntime"),
     dtype="bfloat16",
     memory_mb=16 * 1024,

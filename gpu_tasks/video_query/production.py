@@ -19,7 +19,7 @@ from gpu_tasks.runtime.stages import Stage
 from gpu_tasks.video_query import replies
 from gpu_tasks.video_query.asking import prompt, transcript
 from gpu_tasks.video_query.contract import (
-    MODELS,
+    CONTRACT,
     Said,
     VideoQueryPayload,
     VideoQueryResult,
@@ -50,7 +50,7 @@ LOOKING_SHARE = 0.3
 class ProductionEngine(Engine):
     """Answers questions, one call at a time; the same call gives the same answer."""
 
-    model = MODELS["vlm"]
+    model = CONTRACT.models["vlm"]
 
     def __init__(self, host: Host) -> None:
         folder = host.weights(self.model)

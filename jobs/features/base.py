@@ -19,6 +19,8 @@ from jobs.models import PRICE_VERSION_LENGTH, Attempt, Job
 from media.models import MediaFile
 
 STARTED = "per_started_"
+MAX_PRICE = 10_000_000
+"""Of a job, whatever its rates and its length; those of a batch can be added up in a column."""
 
 
 class Feature:
@@ -69,24 +71,38 @@ class Feature:
         return str(settings.INFERENCE_ENGINES.get(self.name, settings.INFERENCE_ENGINE))
 
     @property
+    def is_enabled(self) -> bool:
+        """Whether jobs of it are taken, by setting; those that are open go on in any case."""
+        return self.name not in settings.FEATURES_DISABLED
+
+    @property
     def gpu_class(self) -> GpuClass:
         """The hardware that its calls occupy: drafts need a CPU only."""
         return self.contract.gpu if self.engine == "production" else GpuClass.CPU
 
     @property
     def at_once(self) -> int | None:
-        """How many of its calls may occupy GPUs at once; None where only the class limits them."""
-        return None if self.gpu_class is GpuClass.CPU else self.contract.at_once
+        """How many of its calls may run at once; None where only the class limits them.
+
+        What its contract declares is meant for GPUs; what is set holds on CPUs, too.
+        """
+        is_set = "at_once" in self.contract.defaults
+        return self.contract.at_once if is_set or self.gpu_class is not GpuClass.CPU else None
 
     @property
     def run_limit(self) -> timedelta:
         """Longest time from admission to the end, all attempts together."""
         return timedelta(seconds=self.contract.time_limit_seconds * self.max_attempts + 300)
 
+    @property
+    def rates(self) -> Mapping[str, int]:
+        """The tariff, with the numbers that are set (`FEATURE_PRICES`) in place of its own."""
+        return {**self.tariff, **rates_set(self.name)}
+
     def price(self, parameters: Mapping[str, Any]) -> int:
         _, per = self.unit
-        started = per_started(self.amount(parameters), per)
-        return self.tariff.get("base", 0) + started * self.tariff["credits"]
+        rates, started = self.rates, per_started(self.amount(parameters), per)
+        return min(MAX_PRICE, rates.get("base", 0) + started * rates["credits"])
 
     def amount(self, parameters: Mapping[str, Any]) -> int:
         """What the tariff counts: a media file's milliseconds, a text's characters, or a number."""
@@ -98,15 +114,15 @@ class Feature:
     @property
     def unit(self) -> tuple[str, int]:
         """What the tariff counts, and how many of them cost its ``credits``."""
-        for name, per in self.tariff.items():
+        for name, per in self.rates.items():
             if name.startswith(STARTED):
                 return name.removeprefix(STARTED), per
         return self.measured.rpartition("_")[2], 1
 
     @property
     def price_version(self) -> str:
-        """Changes when the tariff does: a hash of it."""
-        tariff = json.dumps([self.name, dict(self.tariff)], sort_keys=True)
+        """Changes when the rates do: a hash of them."""
+        tariff = json.dumps([self.name, dict(self.rates)], sort_keys=True)
         return hashlib.sha256(tariff.encode()).hexdigest()[:PRICE_VERSION_LENGTH]
 
     def used_credits(self, job: Job, output: Mapping[str, Any]) -> int:
@@ -201,6 +217,16 @@ def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: str(value.pk) if isinstance(value, models.Model) else value
         for name, value in parameters.items()
+    }
+
+
+def rates_set(feature: str) -> dict[str, int]:
+    """The numbers of a feature's tariff that `FEATURE_PRICES` holds."""
+    own = f"{feature}."
+    return {
+        name.removeprefix(own): value
+        for name, value in settings.FEATURE_PRICES.items()
+        if name.startswith(own)
     }
 
 

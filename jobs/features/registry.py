@@ -5,8 +5,11 @@ import pkgutil
 from collections.abc import Mapping
 from functools import cache
 
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
 import jobs.features
-from jobs.features.base import Feature
+from jobs.features.base import MAX_PRICE, STARTED, Feature
 
 INFRASTRUCTURE = ("base", "files", "parameters", "registry")
 
@@ -25,3 +28,22 @@ def features() -> Mapping[str, Feature]:
 def feature_of(name: str) -> Feature:
     """The feature of a job's ``type``; raises ``KeyError`` for one no longer declared."""
     return features()[name]
+
+
+def check_prices() -> None:
+    """Raise ``ImproperlyConfigured`` where `FEATURE_PRICES` sets what no price is reckoned with."""
+    for name, value in settings.FEATURE_PRICES.items():
+        feature, _, number = name.partition(".")
+        known = [f"{feature}.{one}" for one in _rates_of(feature)] or sorted(features())
+        if name not in known:
+            raise ImproperlyConfigured(f"FEATURE_PRICES names {name}: use {', '.join(known)}.")
+        least = 1 if number.startswith(STARTED) else 0
+        if not least <= value <= MAX_PRICE:
+            raise ImproperlyConfigured(
+                f"FEATURE_PRICES sets {name} to {value}: use {least} to {MAX_PRICE}."
+            )
+
+
+def _rates_of(name: str) -> list[str]:
+    feature = features().get(name)
+    return sorted({"base", *feature.tariff}) if feature and feature.tariff else []

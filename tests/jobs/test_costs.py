@@ -81,7 +81,7 @@ class TestAnAttempt:
         assert what(ended(outcome(run=20), GpuClass.CPU)).gpu_cost == 0
 
     def test_a_class_that_is_gone_costs_nothing(self, ended):
-        assert what(ended(outcome(run=20), "H100")).gpu_cost == 0
+        assert what(ended(outcome(run=20), "K80")).gpu_cost == 0
 
     def test_prices_can_be_set(self, ended, settings):
         settings.GPU_PRICES = {"A10G": 0.5}

@@ -37,8 +37,9 @@ def test_limits_and_prices_are_read_by_class():
     [
         (
             "LOCAL_GPU_LIMITS",
-            "H100=1",
-            "LOCAL_GPU_LIMITS names H100: use A100-80GB, A10G, L4, CPU.",
+            "V100=1",
+            "LOCAL_GPU_LIMITS names V100: use B200, H200, H100, A100-80GB, A100-40GB, L40S, "
+            "A10G, L4, T4, CPU.",
         ),
         ("GPU_PRICES", "l4=1", "GPU_PRICES names l4"),
         ("MAX_IN_FLIGHT", "-1", "MAX_IN_FLIGHT must not be below 0."),
@@ -51,6 +52,9 @@ def test_limits_and_prices_are_read_by_class():
         ("STORAGE_QUOTA_BYTES", "-1", "STORAGE_QUOTA_BYTES must not be below 0."),
         ("STORAGE_QUOTA_BYTES_BY_PLAN", "pro=1TB", "STORAGE_QUOTA_BYTES_BY_PLAN has a value that"),
         ("LOCAL_GPU_ENGINES", "0", "LOCAL_GPU_ENGINES must be at least 1."),
+        ("FEATURES_DISABLED", "tts,lip-sync", "FEATURES_DISABLED names lip-sync: use audio_"),
+        ("FEATURE_GPUS", "mime=L4", "FEATURE_GPUS names mime: use audio_generation, "),
+        ("FEATURE_PRICES", "tts.price=1", "FEATURE_PRICES names tts.price: use tts.base, "),
     ],
 )
 def test_what_they_cannot_mean_stops_the_start(variable: str, value: str, why: str):

@@ -1,29 +1,24 @@
 """A worker of the role `gpu`, as a process: it runs production engines and keeps them loaded."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.conf import settings as configured
 from django.core.management import CommandError, call_command
-from django.db import connection
 
-from auteur.devstack.processes import BASE_DIR
 from gpu_tasks.runtime.contract import GpuClass
+from gpu_tasks.runtime.engine import contracts
 from jobs import submission, workflow
 from jobs.costs import measured
 from jobs.features.registry import feature_of
 from jobs.models import Attempt, Job
 from jobs.orchestrator import admission
 from jobs.states import AttemptState, JobStatus
+from tests.jobs.gpu_workers import gpu_worker
 from tests.waiting import until
 
-READY_SECONDS = 60.0
 CALL_SECONDS = 30.0
-STOP_SECONDS = 20.0
 
 
 @pytest.mark.parametrize(
@@ -34,7 +29,7 @@ def test_a_class_goes_with_the_role_and_with_no_other(arguments):
         call_command("worker", *arguments)
 
 
-@pytest.mark.parametrize("name", ["cpu", "h100"])
+@pytest.mark.parametrize("name", ["cpu", "v100"])
 def test_a_class_is_one_of_the_gpus_that_functions_declare(name):
     with pytest.raises(CommandError, match="invalid choice"):
         call_command("worker", "gpu", "--class", name)
@@ -50,29 +45,8 @@ def test_a_worker_that_cannot_use_its_gpu_does_not_start(settings):
 def worker(transactional_db: None, tmp_path: Path) -> Iterator[Path]:
     """The log of a running worker for L4s, whose GPU is a CPU here."""
     log = tmp_path / "worker.log"
-    address = os.environ["DATABASE_URL"].rsplit("/", 1)[0]
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "worker", "gpu", "--class", "l4"],
-            cwd=BASE_DIR,
-            env={
-                **os.environ,
-                "DATABASE_URL": f"{address}/{connection.settings_dict['NAME']}",
-                "LOCAL_GPU_DEVICE": "cpu",
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        until(lambda: " ready." in log.read_text(), READY_SECONDS)
+    with gpu_worker(log, "l4"):
         yield log
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        finally:
-            process.kill()
 
 
 @pytest.fixture
@@ -111,10 +85,11 @@ def run_job(user) -> Job:
 @pytest.mark.django_db(transaction=True)
 def test_a_job_runs_on_a_gpu_of_our_own(worker: Path, on_our_gpus: None, user):
     cold, warm = run_job(user), run_job(user)
+    model = f"{contracts()['noop_gpu'].models['noop']}, float32 on cpu"
     for job in (cold, warm):
         assert job.status == JobStatus.COMPLETED
         assert job.gpu_class == GpuClass.L4
-        assert job.output_data["engine"] == {"name": "production", "model": "noop, float32 on cpu"}
+        assert job.output_data["engine"] == {"name": "production", "model": model}
     first, second = measured(Attempt.objects.order_by("created_at"))
     assert first.load_seconds >= 0.2
     assert first.start_seconds >= first.load_seconds

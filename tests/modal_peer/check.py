@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import modal
 from modal_proto import api_pb2
 
+from gpu_tasks.runtime import overrides
 from gpu_tasks.runtime.contract import CLASS_LIMITS, Contract, GpuClass
 from gpu_tasks.runtime.engine import contracts
 from gpu_tasks.runtime.weights import BY_BRANCH, pinned
@@ -36,6 +37,9 @@ def differences(book: Book) -> Iterator[str]:
     """Each way in which what was deployed is not what the contracts say."""
     for name in sorted(set(contracts()) ^ (set(book.deployed) - OTHERS)):
         yield f"{name}: {'not deployed' if name in contracts() else 'without a contract'}"
+    for name in book.deployed:
+        if (handed_on := _handed_on(book.deployed[name], book)) != overrides.handed_on():
+            yield f"{name}: what is set is {handed_on!r}, not {overrides.handed_on()!r}"
     for name, contract in contracts().items():
         if name in book.deployed:
             function = book.deployed[name]
@@ -71,6 +75,16 @@ def _compared(
         yield f"revision of {model}", 40, len(pinned(model)[1])
 
 
+def _handed_on(function: api_pb2.Function, book: Book) -> dict[str, str]:
+    """What of our settings its containers will have."""
+    given = {
+        name: value
+        for secret in function.secret_ids
+        for name, value in book.secrets[secret].env_dict.items()
+    }
+    return {name: given[name] for name in overrides.VARIABLES if name in given}
+
+
 def _commands(book: Book, image_id: str) -> Iterator[str]:
     image = book.images[image_id]
     yield from image.dockerfile_commands
@@ -86,6 +100,8 @@ def main() -> int:
     if not found:
         names = ", ".join(sorted(contracts()))
         print(f"The Modal app has what the contracts say: {names}.")  # noqa: T201
+        for name, value in overrides.handed_on().items():
+            print(f"Set beside them: {name}={value}")  # noqa: T201
     return 1 if found else 0
 
 

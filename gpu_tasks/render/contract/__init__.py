@@ -49,7 +49,6 @@ class Format(StrEnum):
 
 
 CORES = 8
-TIME_LIMIT_SECONDS = 3600
 PIXELS_PER_CORE_SECOND = {
     (Format.MP4, False): 32_000_000,
     (Format.MP4, True): 150_000_000,
@@ -214,7 +213,7 @@ class Output(PlainModel):
         """How long a film like this can be, to be made within the time limit."""
         if self.format is Format.M4A:
             return MAX_OUTPUT_MS
-        made = PIXELS_PER_CORE_SECOND[self.format, self.proxy] * CORES * TIME_LIMIT_SECONDS
+        made = PIXELS_PER_CORE_SECOND[self.format, self.proxy] * CORES * CONTRACT.time_limit_seconds
         return min(MAX_OUTPUT_MS, int(1000 * made / (self.width * self.height * self.rate)))
 
     @model_validator(mode="after")
@@ -253,7 +252,7 @@ CONTRACT = Contract(
     name="render",
     gpu=GpuClass.CPU,
     image=ImageFamily.FFMPEG,
-    time_limit_seconds=TIME_LIMIT_SECONDS,
+    time_limit_seconds=3600,
     payload=RenderPayload,
     result=RenderResult,
     cpu=CORES,

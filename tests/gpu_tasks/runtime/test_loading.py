@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gpu_tasks.runtime.contract import EngineInfo
-from gpu_tasks.runtime.engine import Host
+from gpu_tasks.runtime.engine import Host, contracts
 from gpu_tasks.runtime.loading import Engines, Loaded
 
 
@@ -28,7 +28,8 @@ def test_the_first_call_waits_for_its_engine_and_the_next_does_not(engines):
 
 def test_an_engine_is_told_where_it_runs(engines):
     info = get(engines, device="cuda:1").engine.info
-    assert info == EngineInfo(name="production", model="noop, float16 on cuda:1")
+    model = contracts()["noop_gpu"].models["noop"]
+    assert info == EngineInfo(name="production", model=f"{model}, float16 on cuda:1")
 
 
 def test_what_was_used_longest_ago_makes_room(engines):

@@ -64,6 +64,31 @@ def test_modal_check_fails_where_a_contract_is_not_kept(tmp_path: Path):
     assert run.stdout.strip() == "other: revision of a/b@main is 4, not 40"
 
 
+def test_modal_check_deploys_what_is_set():
+    given = {
+        "FEATURE_AT_ONCE": "transcription=7",
+        "FEATURE_GPUS": "transcription=L40S",
+        "FEATURE_MODELS": f"transcription.asr=someone/other@{'1' * 40}",
+        "FEATURE_TIME_LIMITS": "transcription=900",
+    }
+    run = python("-m", "tests.modal_peer.check", **given)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.splitlines()[1:] == [f"Set beside them: {n}={v}" for n, v in given.items()]
+
+
+def test_a_deploy_refuses_what_cannot_be_set():
+    run = python("-c", LOOK, FEATURE_GPUS="video_generation=L4")
+    assert run.returncode == 1
+    assert "video_generation a L4: it needs 30 GB of memory, that has 24." in run.stderr
+
+
+def test_what_was_set_since_the_deploy_is_told(book: Book, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FEATURE_TIME_LIMITS", "tts=60")
+    found = list(check.differences(book))
+    told = "what is set is {}, not {'FEATURE_TIME_LIMITS': 'tts=60'}"
+    assert {f"tts: {told}", f"download_models: {told}"} <= set(found)
+
+
 def test_what_is_deployed_is_what_the_contracts_say(book: Book):
     assert set(book.deployed) >= {"transcription", "noop"}
     assert list(check.differences(book)) == []

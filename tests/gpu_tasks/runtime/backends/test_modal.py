@@ -8,6 +8,7 @@ import pickle
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from gpu_tasks.runtime.backends.modal import BATCH_SECONDS, ModalBackend
 from gpu_tasks.runtime.backends.modal_outputs import MAX_RESULT_BYTES, NotPlainError, value_of
 from gpu_tasks.runtime.backends.modal_statuses import status_of_value
 from gpu_tasks.runtime.callback import attempt_key
-from gpu_tasks.runtime.contract import Contract
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from tests.gpu_tasks.runtime.backends.calls import NOBODY, noop
 from tests.modal_peer.scenario import PICKLE_MARK, Scenario
@@ -197,7 +197,7 @@ def test_a_refused_call_loses_none_of_the_others(backend: ModalBackend, modal_pe
 
 def test_a_function_that_is_missing_holds_up_no_other(backend: ModalBackend, modal_peer: Peer):
     there, lacks = noop(), noop()
-    contract = Contract(**{**vars(lacks.contract), "name": "not_deployed"})
+    contract = replace(lacks.contract, name="not_deployed")
     missing = Call(lacks.attempt_id, contract, "draft", "q", lacks.payload)
     assert list(backend.spawn([there, missing])) == [there.attempt_id]
 

@@ -6,4 +6,6 @@ from gpu_tasks.noop import contract as noop
 
 from gpu_tasks.runtime.contract import GpuClass
 
-CONTRACT = replace(noop.CONTRACT, name="noop_gpu", gpu=GpuClass.L4)
+MODELS = {"noop": "nobody/noop@0000000000000000000000000000000000000001"}
+
+CONTRACT = replace(noop.CONTRACT, name="noop_gpu", gpu=GpuClass.L4, models=MODELS)

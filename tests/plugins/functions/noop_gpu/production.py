@@ -4,6 +4,7 @@ import time
 from typing import Self
 
 from gpu_tasks.noop.draft import DraftEngine
+from gpu_tasks.noop_gpu.contract import CONTRACT
 
 from gpu_tasks.runtime.engine import Host
 
@@ -18,5 +19,5 @@ class ProductionEngine(DraftEngine):
         """Take a while."""
         time.sleep(LOAD_SECONDS)
         engine = cls()
-        engine.model = f"noop, {host.dtype} on {host.device}"
+        engine.model = f"{CONTRACT.models['noop']}, {host.dtype} on {host.device}"
         return engine
