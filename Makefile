@@ -13,8 +13,9 @@ SHIMS := var/shims
 QUICK := tests/accounts tests/api tests/credits tests/projects tests/jobs \
 	$(addprefix --ignore tests/jobs/,features test_gpu_settings.py test_gpu_worker.py test_media_work.py)
 F5_TTS := f5-tts==1.1.22
-export FILE FILE2 FEATURE WITH
+export FILE FILE2 FEATURE WITH BROKER
 BACKEND ?= local
+BROKER ?= redis
 
 help:  ## what each command does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -40,7 +41,7 @@ demo: $(DEMO_READY)  ## run the main job on a recording (FILE=... takes your own
 	@$(PYTHON) -m auteur.devstack demo $(if $(FEATURE),--feature "$$FEATURE") \
 		$(if $(FILE),--file "$$FILE") $(if $(FILE2),--file "$$FILE2")
 
-run: $(DEMO_READY)  ## start the whole stack and keep it running until Ctrl-C
+run: $(DEMO_READY)  ## start the whole stack and keep it running until Ctrl-C (BROKER=amqp: with RabbitMQ)
 	@$(PYTHON) -m auteur.devstack run
 
 test: $(MODELS_READY)  ## all tests, against real Postgres, Redis, workers and S3 API
@@ -86,8 +87,8 @@ format: $(READY)  ## rewrite the code in the project's format
 bench: $(READY)  ## the benchmarks, each beside its baselines
 	@$(PYTHON) -m benchmarks
 
-chaos: $(READY)  ## hurt the running stack in every way, then audit the books (12 minutes; BACKEND=modal)
-	@$(PYTHON) -m tests.chaos --backend $(BACKEND)
+chaos: $(READY)  ## hurt the running stack in every way, then audit the books (12 minutes; BACKEND=modal, BROKER=amqp)
+	@$(PYTHON) -m tests.chaos --backend $(BACKEND) --broker $(BROKER)
 
 fuzz: $(MODELS_READY)  ## ask the API 100,000 odd things (FUZZ_REQUESTS=..., FUZZ_SEED=... for the same again)
 	@seed=$${FUZZ_SEED:-$$(date +%s)}; echo "FUZZ_SEED=$$seed"; \

@@ -12,13 +12,15 @@ from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
+from auteur import broker
 from auteur.api.problems import OUTAGES
+from auteur.broker import BROKER_OUTAGES
 from media.storage import object_storage
 
 TIMEOUT_SECONDS = 2.0
 FRESH_SECONDS = 1.0
 """How long what was found is told again."""
-UNANSWERED: tuple[type[Exception], ...] = (*OUTAGES, OSError)
+UNANSWERED: tuple[type[Exception], ...] = (*OUTAGES, *BROKER_OUTAGES, OSError)
 
 
 @require_safe
@@ -29,9 +31,9 @@ def live(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """Each store, asked at most every second; 503 unless all but Redis answer.
+    """Each store, asked at most every second; 503 unless all but Redis and the broker answer.
 
-    Redis may be away: requests pass unthrottled and jobs are taken, so it only shows.
+    Those may be away: requests pass unthrottled and jobs are taken, so it only shows.
     """
     found = stores.check()
     is_ready = all(found[name] for name in ("postgres", "mongodb", "storage"))
@@ -71,6 +73,8 @@ def _check_all() -> dict[str, bool]:
         "storage": _storage,
         "redis": _redis,
     }
+    if settings.BROKER_IS_AMQP:
+        checks["rabbitmq"] = broker.ping
     with ThreadPoolExecutor(len(checks)) as pool:
         return dict(zip(checks, pool.map(_answers, checks.values()), strict=True))
 

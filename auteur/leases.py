@@ -16,17 +16,14 @@ from celery import current_app
 from django.conf import settings
 from django.db.models import F, Model, Q, QuerySet
 from django.db.models.functions import Now
-from kombu.exceptions import OperationalError as BrokerError
-from redis.exceptions import RedisError
 
 from auteur import liveness
+from auteur.broker import BROKER_OUTAGES
 from auteur.database import execute
 from gpu_tasks.runtime.errors import AuteurError
 
 logger = logging.getLogger(__name__)
 
-BROKER_OUTAGES: tuple[type[Exception], ...] = (BrokerError, RedisError)
-"""What sending a message raises while the broker is away."""
 MAX_TRIES = 3
 SENT_AGAIN_AFTER = timedelta(seconds=60)
 """A message by which nobody has claimed its row until then is taken for lost."""

@@ -6,6 +6,7 @@ embedded stack writes ``var/stack.env``, which is read when ``DATABASE_URL`` is 
 
 import os
 import re
+import ssl
 from collections.abc import Collection
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -172,6 +173,34 @@ def _redis_url(url: str, name: str = "REDIS_URL") -> str:
 
 
 REDIS_URL = _redis_url(env.str("REDIS_URL"))
+
+
+def _broker_tls(url: str, ca_path: str) -> dict[str, Any]:
+    """How a RabbitMQ's server is checked; raises ``ImproperlyConfigured`` for another URL."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("amqp", "amqps"):
+        raise ImproperlyConfigured(
+            "CELERY_BROKER_URL must begin with amqp:// or amqps://; without it, it is Redis."
+        )
+    if (
+        not re.search(r"(^|@)(\[[^]]+\]|[\w.-]+)(:\d+)?$", parts.netloc)
+        or parts.query
+        or ";" in url
+    ):
+        raise ImproperlyConfigured("CELERY_BROKER_URL must name one host, and have no options.")
+    if parts.scheme == "amqp":
+        return {}
+    tls = {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": parts.hostname}
+    return tls | ({"ca_certs": ca_path} if ca_path else {})
+
+
+_AMQP_URL = env.str("CELERY_BROKER_URL", default="")
+_AMQP_CA_PATH = env.str("CELERY_BROKER_CA_PATH", default="")
+if _AMQP_CA_PATH and not Path(_AMQP_CA_PATH).is_file():
+    raise ImproperlyConfigured("CELERY_BROKER_CA_PATH names no file.")
+BROKER_IS_AMQP = bool(_AMQP_URL)
+BROKER_URL = _AMQP_URL or REDIS_URL
+BROKER_TLS = _broker_tls(_AMQP_URL, _AMQP_CA_PATH) if BROKER_IS_AMQP else REDIS_TLS
 MONGODB_URI = env.str("MONGODB_URI")
 MONGODB_DATABASE = env.str("MONGODB_DATABASE", default="auteur")
 MONGODB_TIMEOUT_MS = env.int("MONGODB_TIMEOUT_MS", default=3000)

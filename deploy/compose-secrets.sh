@@ -35,7 +35,7 @@ random() {  # BYTES, as twice as many hexadecimal digits
 
 for name in django_secret_key django_secret_key_fallbacks gpu_callback_secret supabase_jwt_secret \
 	modal_token_id modal_token_secret storage_signing_key \
-	postgres_password redis_password mongodb_root_password mongodb_password; do
+	postgres_password redis_password rabbitmq_password mongodb_root_password mongodb_password; do
 	keep "$name" "$(random 32)"
 done
 # Of no use until they are replaced by those of the bucket.
@@ -53,4 +53,6 @@ keep migration_database_url \
 	"postgres://auteur:$(cat "$folder/postgres_password")@postgres:5432/auteur"
 keep database_url "postgres://auteur_app:$(random 32)@postgres:5432/auteur"
 keep redis_url "redis://:$(cat "$folder/redis_password")@redis:6379/0"
+# Read with deploy/compose.rabbitmq.yml alone.
+keep celery_broker_url "amqp://auteur:$(cat "$folder/rabbitmq_password")@rabbitmq:5672"
 keep mongodb_uri "mongodb://auteur:$(cat "$folder/mongodb_password")@mongodb:27017/auteur"

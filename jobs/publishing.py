@@ -4,15 +4,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from uuid import UUID
 
-import redis
 from celery import chain
 from celery.canvas import Signature
 from django.conf import settings
 
-from auteur.leases import BROKER_OUTAGES
+from auteur import broker
+from auteur.broker import BROKER_OUTAGES
 from jobs import tasks
 from jobs.features.registry import feature_of, features
 from jobs.states import COMPLETED_QUEUE, FAILED_QUEUE, TAKING, AttemptState, chain_of
@@ -22,7 +21,6 @@ logger = logging.getLogger(__name__)
 
 MAX_WAITING_MESSAGES = 2
 """Nothing is sent to a queue with so many: what is due waits in Postgres, to share messages."""
-TIMEOUT_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -62,26 +60,10 @@ def media_queues() -> list[str]:
     return [work.queue for work in WORK]
 
 
-@cache
-def _client() -> redis.Redis:
-    return redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
-    )
-
-
 def queues_with_room() -> set[str]:
-    """The queues for short steps in which few messages wait; raises ``RedisError``."""
-    names = step_queues()
-    with _client().pipeline(transaction=False) as pipeline:
-        for name in names:
-            pipeline.llen(name)
-        waiting = pipeline.execute()
-    return {name for name, n in zip(names, waiting, strict=True) if n < MAX_WAITING_MESSAGES}
-
-
-def waiting_in(queue: str) -> int:
-    """How many messages wait in a queue; raises ``RedisError``."""
-    return int(_client().llen(queue))
+    """The queues for short steps in which few messages wait; raises one of ``BROKER_OUTAGES``."""
+    waiting = broker.waiting_in(step_queues())
+    return {name for name, number in waiting.items() if number < MAX_WAITING_MESSAGES}
 
 
 def publish(wake_ups: Iterable[WakeUp]) -> int:

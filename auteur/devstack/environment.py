@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from auteur.devstack.errors import StackError
 from auteur.devstack.ports import HOST, Ports
 
 FILE_NAME = "stack.env"
@@ -21,18 +22,29 @@ SECRETS = (
     "POSTGRES_PASSWORD",
     "POSTGRES_APPLICATION_PASSWORD",
     "REDIS_PASSWORD",
+    "RABBITMQ_PASSWORD",
 )
 POSTGRES_USER = "auteur"  # owns the tables
 POSTGRES_APPLICATION_USER = "auteur_app"  # made by `migrate`
 POSTGRES_DATABASE = "auteur"
+RABBITMQ_USER = "auteur"
+BROKERS = ("redis", "amqp")
 
 
-def prepare(var: Path, ports: Ports) -> dict[str, str]:
-    """Write ``stack.env`` for this run and return what it says."""
+def prepare(var: Path, ports: Ports, broker: str | None = None) -> dict[str, str]:
+    """Write ``stack.env`` for this run and return what it says.
+
+    With the ``broker`` ``amqp`` Celery's messages go through RabbitMQ, else through Redis.
+    """
+    if broker and broker not in BROKERS:
+        raise StackError(f"BROKER is {broker!r}: use {' or '.join(BROKERS)}.")
     path = var / FILE_NAME
     earlier = read(path) if path.exists() else {}
     values = {name: earlier.get(name) or secrets.token_urlsafe(SECRET_BYTES) for name in SECRETS}
     values |= _addresses(var, ports, values)
+    if broker == "amqp":
+        account = f"{RABBITMQ_USER}:{values['RABBITMQ_PASSWORD']}"
+        values["CELERY_BROKER_URL"] = f"amqp://{account}@{HOST}:{ports.rabbitmq}//"
     lines = [f"{name}={value}\n" for name, value in values.items()]
     write_private(path, "# Written at each start of the embedded stack.\n" + "".join(lines))
     return values

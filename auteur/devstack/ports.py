@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from auteur.devstack.errors import StackError
 
 HOST = "127.0.0.1"
-# PostgreSQL, Redis and MongoDB stand off their usual ports, for a machine may have its own, and
+# The stores stand off their usual ports, for a machine may have its own, and
 # below the range (from 32768) that systems take for outgoing connections.
 DEFAULTS = {
     "API_PORT": 8000,
@@ -18,6 +18,7 @@ DEFAULTS = {
     "POSTGRES_PORT": 15433,
     "REDIS_PORT": 16380,
     "MONGODB_PORT": 17018,
+    "RABBITMQ_PORT": 15673,
 }
 HIGHEST_PORT = 65535
 PROBE_SECONDS = 0.5
@@ -35,6 +36,7 @@ class Ports:
     postgres: int
     redis: int
     mongodb: int
+    rabbitmq: int
 
     def by_variable(self) -> dict[str, int]:
         """Each port under the name of the variable that changes it."""

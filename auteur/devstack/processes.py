@@ -112,7 +112,7 @@ def to_run(environment: Mapping[str, str]) -> list[Process]:
         Process(
             name=program.name,
             command=command_line(program, environment),
-            needs=program.needs,
+            needs=_needs(program, environment),
             uses=program.uses,
             ready=_health_check(program, environment),
             announcement=program.announcement,
@@ -128,6 +128,12 @@ def to_run(environment: Mapping[str, str]) -> list[Process]:
 def _is_off(program: Program, environment: Mapping[str, str]) -> bool:
     name, _, value = program.unless.partition("=")
     return bool(name) and environment.get(name) == value
+
+
+def _needs(program: Program, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """With RabbitMQ, who needs Redis for Celery needs both."""
+    is_amqp = environment.get("BROKER") == "amqp"
+    return (*program.needs, "rabbitmq") if is_amqp and "redis" in program.needs else program.needs
 
 
 def command_line(program: Program, environment: Mapping[str, str]) -> tuple[str, ...]:

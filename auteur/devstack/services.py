@@ -1,4 +1,7 @@
-"""The stores of the embedded stack: PostgreSQL, Redis and MongoDB, or what stands in for them."""
+"""The stores of the embedded stack: PostgreSQL, Redis and MongoDB, or what stands in for them.
+
+RabbitMQ is among them where it is asked for.
+"""
 
 import importlib.util
 import itertools
@@ -16,7 +19,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from auteur.devstack import postgres
+from auteur.devstack import postgres, rabbitmq
 from auteur.devstack.environment import write_private
 from auteur.devstack.errors import StackError
 from auteur.devstack.ports import HOST, Ports
@@ -49,7 +52,11 @@ def stores(
         ),
         "mongodb": lambda: mongodb(var, ports.mongodb),
     }
-    return [make() for name, make in makers.items() if name not in without]
+    made = [make() for name, make in makers.items() if name not in without]
+    if "CELERY_BROKER_URL" in values:
+        secret = values["RABBITMQ_PASSWORD"]
+        made += rabbitmq.processes(var / "rabbitmq", ports.rabbitmq, secret)
+    return made
 
 
 def redis_server(data: Path, port: int, password: str, *, throwaway: bool = False) -> Process:

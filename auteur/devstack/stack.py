@@ -28,7 +28,7 @@ def stack(var: Path, environ: Mapping[str, str], report: Report) -> Iterator[Sup
     def plan() -> tuple[Sequence[Process], Mapping[str, str]]:
         chosen = ports.read(environ)
         ports.check_free(chosen)
-        values = environment.prepare(var, chosen)
+        values = environment.prepare(var, chosen, environ.get("BROKER"))
         stores = services.stores(var, chosen, values, throwaway=False)
         ours = environment.of_children(values, environ)
         return [*stores, *processes.to_run(ours), _staff(var, ours)], _addresses(chosen)

@@ -25,7 +25,7 @@ PLAIN_STATES = (*FEATURE_STATES, *COMPLETED_STATES, AttemptState.RUNNING)
 
 
 def to_wake() -> list[WakeUp]:
-    """Due attempts of the steps whose queues have room; raises ``RedisError``."""
+    """Due attempts of the steps whose queues have room; raises one of ``BROKER_OUTAGES``."""
     room = queues_with_room()
     first = [feature.name for feature in features().values() if feature.queue in room]
     second = list(features()) if COMPLETED_QUEUE in room else []

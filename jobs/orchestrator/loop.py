@@ -1,4 +1,4 @@
-"""The orchestrator's loops, each in a thread of its own: a Redis that hangs must not stop the
+"""The orchestrator's loops, each in a thread of its own: a broker that hangs must not stop the
 repair, nor a slow backend the wake-ups.
 """
 
@@ -11,11 +11,11 @@ from queue import SimpleQueue
 from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Now
-from redis.exceptions import RedisError
 
 from auteur import liveness
 from auteur.api import idempotency
 from auteur.api.problems import DATABASE_OUTAGES, OUTAGES
+from auteur.broker import BROKER_OUTAGES
 from jobs import heartbeat, lifecycle, publishing
 from jobs.events.numbering import number_events
 from jobs.failpoints import failpoint
@@ -40,16 +40,16 @@ SWEEP_SECONDS = 5.0
 TIDY_SECONDS = 60.0
 """Between rounds of removing what nobody will use."""
 OUTAGE_PAUSE_SECONDS = 1.0
-STORES_AWAY: tuple[type[Exception], ...] = (*DATABASE_OUTAGES, RedisError)
+STORES_AWAY: tuple[type[Exception], ...] = (*DATABASE_OUTAGES, *BROKER_OUTAGES)
 
 _given_up: SimpleQueue[WakeUp] = SimpleQueue()
-"""From `decide`, which must not wait for Redis, to `wake`."""
+"""From `decide`, which must not wait for the broker, to `wake`."""
 
 
 def wake() -> int:
     """Admit, and publish what is due where its queue has room; returns how many were touched.
 
-    Raises ``RedisError`` where the broker is away; nothing is taken then.
+    Raises one of ``BROKER_OUTAGES`` where the broker is away; nothing is taken then.
     """
     admitted = admission.admit_all()
     wake_ups = due.to_wake()

@@ -1,7 +1,6 @@
 """Wake-ups for the work on media: checks, then thumbnails and waveforms (docs/decisions/0015)."""
 
-from auteur import leases
-from jobs import publishing
+from auteur import broker, leases
 from media.tasks import WORK, Work
 
 MAX_WAITING = 4
@@ -11,7 +10,7 @@ MAX_WAITING = 4
 def wake_media() -> int:
     """Requeue what lost workers held and publish what is due; returns how many there were.
 
-    Raises ``RedisError`` where the broker is away; nothing is published then.
+    Raises one of ``BROKER_OUTAGES`` where the broker is away; nothing is published then.
     """
     return sum(_wake(work) for work in WORK)
 
@@ -24,7 +23,7 @@ def _wake(work: Work) -> int:
 
 
 def _room(work: Work) -> int:
-    waiting = publishing.waiting_in(work.queue)
+    waiting = broker.waiting_in([work.queue])[work.queue]
     at_once = work.at_once()
     if at_once is None:
         return MAX_WAITING - waiting

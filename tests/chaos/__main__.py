@@ -1,4 +1,4 @@
-"""`python -m tests.chaos [--backend modal] [FAULT ...]`: run the faults, print the table."""
+"""`python -m tests.chaos [--backend modal] [--broker amqp] [FAULT ...]`: run faults, show table."""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from auteur.devstack.cli import say
+from auteur.devstack.environment import BROKERS
 from tests.chaos.faults import WITHOUT_REPAIR, faults_of
 from tests.chaos.scenario import JOBS, Report, run, table
 from tests.chaos.stack import INFERENCE, ChaosStack
@@ -21,19 +22,21 @@ def main() -> int:
         "faults",
         nargs="*",
         metavar="FAULT",
-        help="; ".join({**faults_of("local"), **faults_of("modal")}),
+        help="; ".join({**faults_of("local", "amqp"), **faults_of("modal")}),
     )
     parser.add_argument("--backend", choices=INFERENCE, default="local")
+    parser.add_argument("--broker", choices=BROKERS, default=BROKERS[0])
     parser.add_argument("--jobs", type=int, default=JOBS, help="of each fault (%(default)s)")
     parser.add_argument("--var", type=Path, help="keep the stack's data and logs here")
     options = parser.parse_args()
-    faults = faults_of(options.backend)
+    faults = faults_of(options.backend, options.broker)
     names = options.faults or list(faults)
     if unknown := set(names) - set(faults):
         parser.error(f"no such fault: {', '.join(sorted(unknown))}")
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="auteur-chaos-") as temporary:
-        with ChaosStack(options.var or Path(temporary), options.backend) as stack:
+        var = options.var or Path(temporary)
+        with ChaosStack(var, options.backend, options.broker) as stack:
             reports = [_told(run(stack, faults[name], options.jobs)) for name in names]
             books = stack.manage("ledger_verify")
             control = run(stack, WITHOUT_REPAIR)

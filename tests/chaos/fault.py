@@ -19,6 +19,8 @@ class Fault:
     """Seconds in which all must have ended after it."""
     backend: str = ""
     """The one that it is for, if not for all."""
+    broker: str = ""
+    """Likewise."""
     kinds: tuple[Kind, ...] = MIXED
     is_harmless: bool = False
     """Nothing dies of it, so no attempt may be given up."""

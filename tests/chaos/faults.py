@@ -7,6 +7,7 @@ from tests.chaos import strikes
 from tests.chaos.fault import Fault
 from tests.chaos.modal_faults import MODAL_FAULTS
 from tests.chaos.proxy import Mode, Proxy
+from tests.chaos.rabbitmq_faults import RABBITMQ_FAULTS
 from tests.chaos.stack import ChaosStack
 from tests.chaos.workload import CALLS_ALL_ALONG
 
@@ -143,6 +144,7 @@ _ALL = (
         lambda stack: strikes.disturb(stack, _postgres, Mode.DROP),
         settle=A_CLAIM_UNHEARD,
     ),
+    *RABBITMQ_FAULTS,
     *MODAL_FAULTS,
     Fault(
         "ten busy processes for each core",
@@ -178,11 +180,11 @@ BOUNDED_MODAL = (
 """Those of `make test`."""
 
 
-def faults_of(backend: str) -> dict[str, Fault]:
-    """The faults that make sense with this backend, by name."""
+def faults_of(backend: str, broker: str = "redis") -> dict[str, Fault]:
+    """The faults that make sense with this backend and this broker, by name."""
     slower = SLOWER_SECONDS[backend]
     return {
         fault.name: replace(fault, settle=fault.settle + slower)
         for fault in _ALL
-        if fault.backend in {"", backend}
+        if fault.backend in {"", backend} and fault.broker in {"", broker}
     }

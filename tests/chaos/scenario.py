@@ -9,7 +9,7 @@ from math import ceil
 
 import psycopg
 import redis
-import requests
+from amqp.exceptions import AMQPError
 
 from tests.chaos import audit
 from tests.chaos.fault import Fault
@@ -22,7 +22,7 @@ SUBMISSION_SECONDS = 3.0
 STRIKES_AFTER_SECONDS = 1.2
 PATIENCE_SECONDS = 60.0
 SETTLE_LOOK_SECONDS = 0.2
-STORE_ERRORS = (psycopg.Error, redis.RedisError, requests.RequestException)
+STORE_ERRORS = (psycopg.Error, redis.RedisError, AMQPError, OSError)  # requests' are such
 
 
 @dataclass
@@ -116,7 +116,7 @@ def _is_quiet(stack: ChaosStack, user_id: str) -> bool:
     with stack.database() as database:
         if audit.violations(database, user_id, audit.UNFINISHED):
             return False
-    return not (audit.leftover_messages(stack.redis()) or stack.open_calls())
+    return not (stack.leftover_messages() or stack.open_calls())
 
 
 def _compare(report: Report, workload: Workload, stack: ChaosStack, user_id: str) -> None:
@@ -135,7 +135,7 @@ def _compare(report: Report, workload: Workload, stack: ChaosStack, user_id: str
             report.spoilt.append(f"{row.id} {row.error_code}")
         if row is not None and order.problem:
             report.complain("an answer was a problem", order.problem)
-    for name, count in audit.leftover_messages(stack.redis()).items():
+    for name, count in stack.leftover_messages().items():
         report.complain("messages left", f"{count} in {name}")
     for call_id in stack.open_calls():
         report.complain("calls go on at Modal", call_id)

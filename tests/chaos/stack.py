@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -15,10 +16,12 @@ import redis
 
 from auteur.devstack import leftovers, ports
 from auteur.devstack.processes import BASE_DIR
-from tests.chaos import orchestrator, supervise
+from tests.chaos import audit, orchestrator, supervise
 from tests.chaos.callbacks import CallbackRelay
 from tests.chaos.doubling import Doubling
+from tests.chaos.doubling_amqp import AmqpDoubling
 from tests.chaos.proxy import Mode, Proxy
+from tests.chaos.rabbitmq import Queues
 from tests.journeys.stack import JourneyStack
 from tests.modal_peer.control import RemoteBook
 from tests.modal_peer.scenario import Scenario
@@ -31,6 +34,9 @@ TOKEN_SECONDS = 3600
 FIRE_SECONDS = 30.0
 STORES = ("postgres", "redis")
 OURS = ("api", "live", "orchestrator", "webhooks", "streams", "worker-steps", "worker-media")
+QUEUE_NAMES = (
+    "from jobs import publishing as p; print(*p.step_queues(), *p.cpu_queues(), *p.media_queues())"
+)
 INFERENCE = {"local": "worker-cpu", "modal": "modal-peer"}
 """Which process runs the calls of each backend."""
 
@@ -43,16 +49,23 @@ class ChaosStack(JourneyStack):
 
     COMMAND: tuple[str, ...] = (sys.executable, "-m", "tests.chaos.supervise")
 
-    def __init__(self, folder: Path, backend: str = "local") -> None:
-        own = ports.free_ports(len(ports.DEFAULTS) + 7)
-        chosen = dict(zip(ports.DEFAULTS, own[7:], strict=True))
-        self.backend = backend
+    def __init__(self, folder: Path, backend: str = "local", broker: str = "redis") -> None:
+        own = ports.free_ports(len(ports.DEFAULTS) + 8)
+        chosen = dict(zip(ports.DEFAULTS, own[8:], strict=True))
+        self.backend, self.broker = backend, broker
         self._proxies = contextlib.ExitStack()
         enter = self._proxies.enter_context
         self.doubles_messages = False
         self.postgres_proxy = enter(Proxy(own[0], chosen["POSTGRES_PORT"]))
         self.redis_proxy = enter(
             Proxy(own[1], chosen["REDIS_PORT"], lambda: Doubling(lambda: self.doubles_messages))
+        )
+        self.rabbitmq_proxy = enter(
+            Proxy(
+                own[7],
+                chosen["RABBITMQ_PORT"],
+                lambda: AmqpDoubling(lambda: self.doubles_messages),
+            )
         )
         self.api_proxy = enter(Proxy(own[2], chosen["API_PORT"]))
         self.modal_proxy = enter(Proxy(own[4], own[5]))
@@ -66,6 +79,8 @@ class ChaosStack(JourneyStack):
         settings = {name: str(port) for name, port in chosen.items()} | {
             supervise.POSTGRES_PROXY: str(own[0]),
             supervise.REDIS_PROXY: str(own[1]),
+            supervise.RABBITMQ_PROXY: str(own[7]),
+            "BROKER": broker,
             orchestrator.FORGETFUL: str(self.forgetful),
             "AUTEUR_FAILPOINTS": str(self.failpoints),
             "AUTEUR_PLUGINS": str(PLUGINS),
@@ -133,6 +148,26 @@ class ChaosStack(JourneyStack):
             self.env["REDIS_URL"], socket_timeout=5, socket_connect_timeout=2
         )
 
+    def queues(self) -> Queues:
+        """The same for RabbitMQ."""
+        port, password = int(self.env["RABBITMQ_PORT"]), self.env["RABBITMQ_PASSWORD"]
+        return Queues(port, password, self._queue_names)
+
+    @cached_property
+    def _queue_names(self) -> list[str]:
+        return self.manage("shell", "-v", "0", "-c", QUEUE_NAMES).split()
+
+    def leftover_messages(self) -> dict[str, int]:
+        """How many messages wait in each queue."""
+        waiting = self.queues().waiting() if self.broker == "amqp" else {}
+        return audit.leftover_messages(self.redis()) | waiting
+
+    def lose_messages(self) -> None:
+        """Lose all that wait, and whatever else Redis has."""
+        self.redis().flushall()
+        if self.broker == "amqp":
+            self.queues().purge()
+
     @property
     def redis_data(self) -> Path:
         """Where Redis keeps its queues."""
@@ -146,7 +181,7 @@ class ChaosStack(JourneyStack):
 
     def heal(self) -> None:
         """Undo what a fault may have left, and return when every process is up again."""
-        for proxy in (self.postgres_proxy, self.redis_proxy, self.api_proxy, self.modal_proxy):
+        for proxy in self._all_proxies:
             proxy.mode = Mode.PASS
         self.callbacks.copies, self.callbacks.delay_seconds = 1, 0.0
         self.doubles_messages = False
@@ -157,10 +192,16 @@ class ChaosStack(JourneyStack):
             self.forgetful.unlink()
             self._replace_orchestrator()
         self.wait_until_ready()
-        services = (*STORES, *OURS, INFERENCE[self.backend])
+        stores = (*STORES, "rabbitmq") if self.broker == "amqp" else STORES
+        services = (*stores, *OURS, INFERENCE[self.backend])
         until(lambda: all(self._lives(name) for name in services), FIRE_SECONDS)
         if self.backend == "modal":
             self.peer.plays(Scenario.RUN)
+
+    @property
+    def _all_proxies(self) -> tuple[Proxy, ...]:
+        stores = self.postgres_proxy, self.redis_proxy, self.rabbitmq_proxy
+        return (*stores, self.api_proxy, self.modal_proxy)
 
     def forget(self) -> None:
         """Replace the orchestrator by one that repairs nothing, until `heal`."""

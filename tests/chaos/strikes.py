@@ -95,8 +95,20 @@ def lose_redis(stack: ChaosStack) -> float:
     return now
 
 
+def lose_rabbitmq(stack: ChaosStack) -> float:
+    """The same for RabbitMQ."""
+    server = stack.process("rabbitmq")
+    now = time.time()
+    server.kill()
+    psutil.wait_procs([server], timeout=GONE_SECONDS)
+    shutil.rmtree(stack.var / "rabbitmq" / "nodes", ignore_errors=True)
+    return now
+
+
 def kill_all_and_lose_redis(stack: ChaosStack) -> float:
     """Nothing is left but what PostgreSQL holds."""
+    if stack.broker == "amqp":
+        lose_rabbitmq(stack)
     lose_redis(stack)
     return kill(stack, *stack.ours)
 
@@ -105,7 +117,7 @@ def restart_all(stack: ChaosStack) -> float:
     """As on a deploy that goes badly: everything is told to stop, then more is lost."""
     now = end(stack, signal.SIGTERM, *stack.ours)
     stack.wait_until_ready()
-    stack.redis().flushall()
+    stack.lose_messages()
     kill(stack, "live")
     return now
 
@@ -114,7 +126,7 @@ def flush_redis(stack: ChaosStack) -> float:
     """FLUSHALL, a few times."""
     now = time.time()
     for _ in range(5):
-        stack.redis().flushall()
+        stack.lose_messages()
         time.sleep(0.5)
     return now
 
@@ -122,7 +134,7 @@ def flush_redis(stack: ChaosStack) -> float:
 def kill_and_flush(stack: ChaosStack, point: str) -> float:
     """A worker child dies with what it has claimed; then the queues are gone."""
     now = die_at(stack, point)
-    stack.redis().flushall()
+    stack.lose_messages()
     return now
 
 

@@ -1,8 +1,8 @@
 """The processes that the suite hurts: ``python -m tests.chaos.supervise --var DIR``.
 
 Those of `make run` but Flower and MongoDB, which no job of the suite needs. They reach PostgreSQL
-and Redis, and Modal where there is one, through the suite's proxies, on the ports that the
-environment names.
+and Redis, and RabbitMQ and Modal where there are any, through the suite's proxies, on the ports
+that the environment names.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from auteur.devstack.stack import supervised
 
 POSTGRES_PROXY = "CHAOS_POSTGRES_PORT"
 REDIS_PROXY = "CHAOS_REDIS_PORT"
+RABBITMQ_PROXY = "CHAOS_RABBITMQ_PORT"
 ORCHESTRATOR = (sys.executable, "-m", "tests.chaos.orchestrator")
 MODAL_PEER = "CHAOS_MODAL_PORT"
 MODAL_CONTROL = "CHAOS_MODAL_CONTROL_PORT"
@@ -30,7 +31,7 @@ BACKOFF_SECONDS = 0.5
 def plan(var: Path, environ: Mapping[str, str]) -> Sequence[Process]:
     """Stores and our processes, these with the proxies' addresses."""
     chosen = ports.read(environ)
-    values = environment.prepare(var, chosen)
+    values = environment.prepare(var, chosen, environ.get("BROKER"))
     behind = proxied(values, chosen, environ)
     variables = environment.of_children(values | behind, environ)
     has_modal = MODAL_PEER in environ
@@ -84,10 +85,12 @@ def proxied(
     through = {
         "DATABASE_URL": (chosen.postgres, environ[POSTGRES_PROXY]),
         "REDIS_URL": (chosen.redis, environ[REDIS_PROXY]),
+        "CELERY_BROKER_URL": (chosen.rabbitmq, environ[RABBITMQ_PROXY]),
     }
     return {
         name: values[name].replace(f":{port}/", f":{proxy}/")
         for name, (port, proxy) in through.items()
+        if name in values
     }
 
 

@@ -22,8 +22,8 @@ def text(path: str) -> str:
 
 
 @cache
-def compose() -> dict[str, Any]:
-    return yaml.safe_load(text("docker-compose.yml"))
+def compose(path: str = "docker-compose.yml") -> dict[str, Any]:
+    return yaml.safe_load(text(path))
 
 
 def services() -> dict[str, dict[str, Any]]:

@@ -37,17 +37,19 @@ def managed_redis(folder: Path) -> Iterator[str]:
     supervisor = Supervisor([announced], folder, report=lambda line: None)
     try:
         supervisor.start(20)
-        with _tls(outer, inner, make_certificate(folder, "ca")):
+        with tls_before(inner, outer, make_certificate(folder, "ca")):
             yield f"rediss://{USER}:p%40ss%2Fw%3Ard@localhost:{outer}/0"
     finally:
         supervisor.stop(3)
 
 
-def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """A certificate for this machine, signed by itself, and its key."""
+def make_certificate(folder: Path, name: str, host: str = "localhost") -> tuple[Path, Path]:
+    """A certificate for this machine, or another ``host``, signed by itself, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    names: list[x509.GeneralName] = [x509.DNSName(host)]
+    if host == "localhost":
+        names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
@@ -67,7 +69,8 @@ def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 @contextmanager
-def _tls(outer: int, inner: int, files: tuple[Path, Path]) -> Iterator[None]:
+def tls_before(inner: int, outer: int, files: tuple[Path, Path]) -> Iterator[None]:
+    """A server's port once more, with TLS."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*files)
     loop = asyncio.new_event_loop()

@@ -54,7 +54,8 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def test_it_makes_the_secrets_that_compose_names(folder: Path) -> None:
-    named = {Path(secret["file"]).name for secret in compose()["secrets"].values()}
+    files = compose(), compose("deploy/compose.rabbitmq.yml")
+    named = {Path(one["file"]).name for file in files for one in file["secrets"].values()}
     assert set(contents(folder)) == named
 
 

@@ -14,6 +14,16 @@ from auteur.devstack.processes import BASE_DIR
     [
         ("REDIS_URL", "http://localhost:6379", "REDIS_URL must begin with redis:// or rediss://."),
         ("REDIS_CA_PATH", "/nowhere", "REDIS_CA_PATH names no file."),
+        (
+            "CELERY_BROKER_URL",
+            "redis://localhost:6379/1",
+            "CELERY_BROKER_URL must begin with amqp:// or amqps://; without it, it is Redis.",
+        ),
+        ("CELERY_BROKER_URL", "amqp://", "CELERY_BROKER_URL must name one host"),
+        ("CELERY_BROKER_URL", "amqp://a/;amqp://b/", "CELERY_BROKER_URL must name one host"),
+        ("CELERY_BROKER_URL", "amqp://a/?heartbeat=0", "CELERY_BROKER_URL must name one host"),
+        ("CELERY_BROKER_URL", "amqp://a:port/", "CELERY_BROKER_URL must name one host"),
+        ("CELERY_BROKER_CA_PATH", "/nowhere", "CELERY_BROKER_CA_PATH names no file."),
         ("FLOWER_LOGIN", "auteur:short", "FLOWER_LOGIN must be name:password"),
         (
             "DATABASE_URL",

@@ -14,7 +14,8 @@ from celery.canvas import signature
 from django.conf import settings
 from kombu.exceptions import OperationalError as BrokerError
 
-from jobs import publishing, wake_signal
+from auteur import broker
+from jobs import wake_signal
 from jobs.publishing import step_queues
 
 AWAY = "redis://127.0.0.1:1/0"
@@ -40,7 +41,7 @@ class Broker:
         """Let all reach another server in its place."""
         settings.REDIS_URL = url
         wake_signal._client.cache_clear()
-        publishing._client.cache_clear()
+        broker._client.cache_clear()
         current_app.conf.broker_write_url = url  # type: ignore[misc]  # the stub is too strict
         current_app._pool = current_app.amqp._producer_pool = None
 

@@ -19,6 +19,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from accounts.models import User
+from auteur.broker import waiting_in
 from auteur.devstack.processes import BASE_DIR
 from jobs import publishing
 from jobs.management.commands.worker import processes_of
@@ -69,7 +70,7 @@ class TestPublishing:
         for _ in range(2):
             make_media()
         assert (media_work.wake_media(), media_work.wake_media()) == (2, 0)
-        assert publishing.waiting_in(DERIVE) == 2
+        assert waiting_in([DERIVE])[DERIVE] == 2
 
     def test_a_full_queue_is_left_alone(self, make_media: Make, broker: Broker) -> None:
         make_media()
@@ -85,7 +86,7 @@ class TestPublishing:
         for _ in range(media_work.MAX_WAITING - 2):
             broker.put(DERIVE)
         assert (media_work.wake_media(), media_work.wake_media()) == (2, 0)
-        assert publishing.waiting_in(DERIVE) == media_work.MAX_WAITING
+        assert waiting_in([DERIVE])[DERIVE] == media_work.MAX_WAITING
 
     def test_lost_messages_are_sent_again(self, make_media: Make, broker: Broker) -> None:
         media = make_media()
@@ -111,7 +112,7 @@ class TestPublishing:
         assert media_work.wake_media() == 2
         media.refresh_from_db()
         assert media.derivation_status == DerivationStatus.WAITING
-        assert publishing.waiting_in(DERIVE) == 1
+        assert waiting_in([DERIVE])[DERIVE] == 1
 
     def test_who_serves_paid_work_serves_no_media(self) -> None:
         assert publishing.media_queues() == [
@@ -140,7 +141,7 @@ class TestPublishing:
         for _ in range(3):
             make_media(status=MediaStatus.CHECKING, check_at=Now())
         assert media_work.wake_media() == 3
-        assert publishing.waiting_in("media.check") == 3
+        assert waiting_in(["media.check"])["media.check"] == 3
 
 
 @pytest.fixture

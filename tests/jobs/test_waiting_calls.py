@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 from celery import current_app
 from django.db.models import F
+from django.db.models.functions import Now
 
+from auteur import leases
 from gpu_tasks.runtime.backends import local
 from gpu_tasks.runtime.backends.models import LocalCall
 from jobs.models import Attempt, Job
@@ -108,6 +110,30 @@ def test_messages_lost_again_and_again_are_counted_and_sent_more_and_more_rarely
     for _ in range(MINUTE):
         step()
     assert set(Attempt.objects.values_list("publish_count", flat=True)) == {0}
+
+
+def test_where_messages_are_only_counted_the_oldest_calls_are_taken_for_lost(
+    waiting: list[LocalCall],
+):
+    rows = list(LocalCall.objects.order_by("created_at"))
+    assert local._uncounted(QUEUE, rows) == []
+    with current_app.pool.acquire() as connection:
+        connection.default_channel.client.rpop(QUEUE)
+    assert local._uncounted(QUEUE, rows[::-1]) == rows[:1]
+    assert local._uncounted(QUEUE, rows[1:]) == []  # another's message may hide it
+
+
+def test_where_messages_are_only_counted_who_has_waited_long_is_told_of_again(
+    waiting: list[LocalCall], broker: Broker
+):
+    LocalCall.objects.filter(pk=waiting[0].pk).update(created_at=Now() - leases.SENT_AGAIN_AFTER)
+    rows = list(LocalCall.objects.order_by("created_at"))
+    assert [row.pk for row in local._uncounted(QUEUE, rows)] == [waiting[0].pk]
+    for _ in range(local.MAX_MESSAGES - CALLS - 1):
+        broker.put(QUEUE)
+    assert len(local._uncounted(QUEUE, rows)) == 1
+    broker.put(QUEUE)
+    assert local._uncounted(QUEUE, rows) == []
 
 
 def test_while_the_broker_is_away_nothing_is_taken_for_lost(

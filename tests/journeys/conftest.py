@@ -1,5 +1,6 @@
 """The embedded stack, started once for all journeys (see `tests.scheduling`), on each backend."""
 
+import os
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from auteur.devstack import rabbitmq
+from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.stack import make_folders
 from tests.journeys.client import Person
 from tests.journeys.recordings import repeated
@@ -61,6 +64,15 @@ def modal_stack(peer: Peer) -> Iterator[JourneyStack]:
         "MODAL_SERVER_URL": peer.url,
     }
     with started(settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_stack() -> Iterator[JourneyStack]:
+    """Celery's messages go through RabbitMQ; there are jobs that only take their time."""
+    if rabbitmq.installation() is None and os.environ.get("BROKER") != "amqp":
+        pytest.skip("RabbitMQ is not here: install rabbitmq-server, or let BROKER=amqp fetch it")
+    with started({"BROKER": "amqp", "AUTEUR_PLUGINS": str(BASE_DIR / "tests/plugins")}) as running:
         yield running
 
 

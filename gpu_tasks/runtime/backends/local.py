@@ -20,10 +20,12 @@ from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection
 from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 from pydantic import ValidationError
 
-from auteur import ids, leases, liveness
-from auteur.leases import BROKER_OUTAGES, Lease, LeaseLostError, Leases
+from auteur import broker, ids, leases, liveness
+from auteur.broker import BROKER_OUTAGES
+from auteur.leases import SENT_AGAIN_AFTER, Lease, LeaseLostError, Leases
 from gpu_tasks.runtime import runner
 from gpu_tasks.runtime.backends.base import Call, CallState, CallStatus
 from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
@@ -43,6 +45,8 @@ STORE_PAUSE_SECONDS = 1.0
 CPU_DEVICE, CPU_DTYPE = "cpu", "float32"
 HARD_LIMIT_GRACE_SECONDS = 120
 """After the time limit and this, the worker child is killed, should the engine not listen."""
+MAX_MESSAGES = 100
+"""With so many in a queue of RabbitMQ, nobody is told of again because he has waited long."""
 UNDER_WAY = (LocalCallState.QUEUED, LocalCallState.RUNNING)
 
 
@@ -79,7 +83,7 @@ class LocalBackend:
         rows = {str(row.pk): row for row in LocalCall.objects.filter(pk__in=call_ids)}
         lost = _without_message([r for r in rows.values() if r.state == LocalCallState.QUEUED])
         if lost:
-            logger.warning("the messages of %d calls were lost, and are sent again", len(lost))
+            logger.warning("the messages of %d calls may be lost, and are sent again", len(lost))
             publish_all(lost)
         sent_again = {str(row.pk) for row in lost}
         return {each: _status(rows.get(each), each in sent_again) for each in call_ids}
@@ -90,20 +94,43 @@ class LocalBackend:
 
 
 def _without_message(waiting: Sequence[LocalCall]) -> list[LocalCall]:
-    """Those that no worker will hear of: their messages are not in their queues."""
+    """Those that no worker will hear of, as far as it can be known."""
+    look = _uncounted if settings.BROKER_IS_AMQP else _unlisted
+    queues = {row.queue for row in waiting}
     try:
-        known = {queue: _calls_in(queue) for queue in {row.queue for row in waiting}}
+        return [
+            lost for name in queues for lost in look(name, [r for r in waiting if r.queue == name])
+        ]
     except BROKER_OUTAGES as exc:
         logger.warning("calls that wait are not looked after: %s", type(exc).__name__)
         return []
-    return [row for row in waiting if str(row.pk) not in known[row.queue]]
+
+
+def _unlisted(queue: str, waiting: Sequence[LocalCall]) -> list[LocalCall]:
+    """Those whose messages are not in a queue of Redis."""
+    known = _calls_in(queue)
+    return [row for row in waiting if str(row.pk) not in known]
+
+
+def _uncounted(queue: str, waiting: Sequence[LocalCall]) -> list[LocalCall]:
+    """As many as a queue has messages too few, the oldest calls first: RabbitMQ only counts them.
+
+    Messages of other calls may hide a loss, so who has waited long is told of again as well; a
+    message too many finds its call taken.
+    """
+    messages = broker.waiting_in([queue])[queue]
+    rows = sorted(waiting, key=lambda row: row.created_at)
+    missing, since = max(0, len(rows) - messages), timezone.now() - SENT_AGAIN_AFTER
+    late = [row for row in rows[missing:] if row.created_at < since]
+    return [*rows[:missing], *(late if messages < MAX_MESSAGES else ())]
 
 
 def _calls_in(queue: str) -> set[str]:
-    """The calls that a queue holds messages of."""
-    with current_app.pool.acquire(block=True) as broker:
+    """The calls that a queue of Redis holds messages of."""
+    with current_app.pool.acquire(block=True) as connection:
         # The stub takes this pool's connections for producers.
-        messages = broker.default_channel.client.lrange(queue, 0, -1)  # type: ignore[attr-defined]
+        channel = connection.default_channel  # type: ignore[attr-defined]
+        messages = channel.client.lrange(queue, 0, -1)
     return {_id_of(message) for message in messages}
 
 

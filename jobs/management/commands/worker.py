@@ -47,7 +47,7 @@ class Command(BaseCommand):
         command += ["--hostname", f"{name}@%h", "--concurrency", str(processes)]
         command += ["--loglevel", settings.LOG_LEVEL, "--without-gossip", "--without-mingle"]
         if role != "steps":
-            command.append("--disable-prefetch")
+            command += _take_when_free()
         current_app.worker_main(command)
 
 
@@ -56,6 +56,19 @@ def processes_of(role: str) -> int:
     # Imports wait for others' servers: they take no process from checks.
     beside = {"gpu": 1 - settings.WORKER_CONCURRENCY, "media": settings.IMPORT_LIMIT}
     return int(settings.WORKER_CONCURRENCY + beside.get(role, 0))
+
+
+def _take_when_free() -> list[str]:
+    """Let a message wait in its queue, for all workers, until a process is free for it.
+
+    RabbitMQ hands out one for each process more than those acknowledged: at the end, then.
+    """
+    if not settings.BROKER_IS_AMQP:
+        return ["--disable-prefetch"]
+    current_app.loader.import_default_modules()
+    for task in current_app.tasks.values():
+        task.acks_late = True
+    return []
 
 
 def _check_device(device: str) -> None:
