@@ -33,6 +33,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> StackSc
     return StackScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist's own
 def pytest_xdist_auto_num_workers() -> int:
     """Two more than there are cores: tests of running stacks wait most of the time."""
     return (os.cpu_count() or 1) + 2
