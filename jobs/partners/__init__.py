@@ -1,0 +1,1 @@
+"""Partners: who speaks with us over a broker of theirs (docs/partners.md)."""

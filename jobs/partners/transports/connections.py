@@ -1,0 +1,151 @@
+"""How a broker is reached: what an administrator enters, validated. Secrets are never shown."""
+
+import re
+import ssl
+from collections.abc import Mapping
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from gpu_tasks.runtime.errors import AuteurError
+
+MAX_BROKERS = 20
+MAX_CA_CHARACTERS = 65_536
+MAX_URL_CHARACTERS = 2048
+ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253}):([0-9]{1,5})")
+MAX_PORT = 65_535
+
+
+class ConnectionSettingsError(AuteurError):
+    """What was entered is no connection; the text names the fields and holds no value."""
+
+
+def _certificates(text: str) -> str:
+    if text:
+        try:
+            ssl.create_default_context(cadata=text)
+        except (ssl.SSLError, ValueError):
+            raise ValueError("it must hold certificates, as PEM") from None
+    return text
+
+
+def _address(text: str) -> str:
+    found = ADDRESS.fullmatch(text)
+    if not found or not 0 < int(found[2]) <= MAX_PORT:
+        raise ValueError("it must be host:port")
+    return text
+
+
+def _checked_url(url: SecretStr, schemes: tuple[str, str], wants_path: bool) -> SecretStr:
+    """``from None`` throughout: what urllib says holds parts of the URL."""
+    try:
+        parts = urlsplit(url.get_secret_value())
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("it is no URL") from None
+    if parts.scheme not in schemes or not host or len(url) > MAX_URL_CHARACTERS:
+        raise ValueError(f"it must be {schemes[0]}:// or {schemes[1]}://, with a host")
+    if parts.query or parts.fragment:  # of client libraries, which read all sorts of things there
+        raise ValueError("it must have no options after a question mark")
+    if wants_path and not re.fullmatch(r"/?[0-9]{0,3}", parts.path):
+        raise ValueError("its path must be the number of a database")
+    return url
+
+
+def _redis_url(url: SecretStr) -> SecretStr:
+    return _checked_url(url, ("redis", "rediss"), wants_path=True)
+
+
+def _amqp_url(url: SecretStr) -> SecretStr:
+    return _checked_url(url, ("amqp", "amqps"), wants_path=False)
+
+
+CertificatesText = Annotated[
+    str, Field(max_length=MAX_CA_CHARACTERS), AfterValidator(_certificates)
+]
+
+
+class _Connection(BaseModel):
+    """Names as a course platform writes them in its configuration, or with underscores."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    ca: CertificatesText = ""
+    """Certificates (PEM) of who signs the broker's; empty: those of this machine."""
+
+
+class KafkaConnection(_Connection):
+    """Kafka's."""
+
+    brokers: list[Annotated[str, AfterValidator(_address)]] = Field(
+        min_length=1, max_length=MAX_BROKERS
+    )
+    username: str = Field(default="", max_length=255)
+    password: SecretStr = Field(default=SecretStr(""), max_length=1024)
+    sasl_mechanism: Literal["plain", "scram-sha-256", "scram-sha-512"] = "scram-sha-256"
+    ssl: bool = True
+    connection_timeout: int = Field(default=10_000, ge=1000, le=60_000)
+    """In milliseconds, as the next."""
+    request_timeout: int = Field(default=30_000, ge=1000, le=120_000)
+
+    @model_validator(mode="after")
+    def _has_both(self) -> "KafkaConnection":
+        if bool(self.username) != bool(self.password):
+            raise ValueError("username and password belong together")
+        return self
+
+
+class RedisConnection(_Connection):
+    """Redis': ``redis://`` or, with TLS, ``rediss://``."""
+
+    url: Annotated[SecretStr, AfterValidator(_redis_url)]
+
+
+class AmqpConnection(_Connection):
+    """RabbitMQ's: ``amqp://`` or, with TLS, ``amqps://``; the path is the virtual host."""
+
+    url: Annotated[SecretStr, AfterValidator(_amqp_url)]
+
+
+Connection = KafkaConnection | RedisConnection | AmqpConnection
+KINDS: Mapping[str, type[Connection]] = {
+    "kafka": KafkaConnection,
+    "redis": RedisConnection,
+    "amqp": AmqpConnection,
+}
+
+
+def connection_of(transport: str, values: Mapping[str, object]) -> Connection:
+    """What was entered, checked; raises ``ConnectionSettingsError``."""
+    if transport not in KINDS:
+        raise ConnectionSettingsError(f"Unknown transport: use one of {', '.join(KINDS)}.")
+    try:
+        return KINDS[transport].model_validate(values)
+    except ValidationError as exc:
+        wrong = exc.errors(include_input=False, include_context=False, include_url=False)
+        raise ConnectionSettingsError("; ".join(map(_told, wrong))) from None
+
+
+def _told(wrong: Mapping[str, object]) -> str:
+    location = wrong["loc"]
+    # A name that nobody knows may be a secret in the wrong place.
+    known = wrong["type"] != "extra_forbidden" and isinstance(location, tuple)
+    where = ".".join(map(str, location)) if known and isinstance(location, tuple) else ""
+    why = str(wrong["msg"]).removeprefix("Value error, ")
+    return f"{where}: {why}" if where else why
