@@ -240,10 +240,26 @@ elif STORAGE_BACKEND == "s3":
     }
 else:
     raise ImproperlyConfigured(f"STORAGE_BACKEND is {STORAGE_BACKEND!r}: use filesystem or s3.")
-STORAGES = {
+STORAGES: dict[str, Any] = {
     "default": _OBJECT_STORAGE,
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
+# Of partners (docs/partners.md). Captions for them: a bucket of their own, else a folder.
+CAPTIONS_BUCKET = env.str("CAPTIONS_BUCKET", default="")
+# Where anybody may read objects of S3_BUCKET by their keys: a domain of the bucket's, a CDN.
+S3_PUBLIC_BASE_URL = env.str("S3_PUBLIC_BASE_URL", default="").rstrip("/")
+if STORAGE_BACKEND != "s3" and (CAPTIONS_BUCKET or S3_PUBLIC_BASE_URL):
+    raise ImproperlyConfigured("CAPTIONS_BUCKET and S3_PUBLIC_BASE_URL need STORAGE_BACKEND=s3.")
+if CAPTIONS_BUCKET:
+    _captions = _OBJECT_STORAGE["OPTIONS"] | {"bucket_name": CAPTIONS_BUCKET}
+    STORAGES["captions"] = _OBJECT_STORAGE | {"OPTIONS": _captions}
+_public_base = urlsplit(S3_PUBLIC_BASE_URL)
+if S3_PUBLIC_BASE_URL and not (
+    _public_base.scheme in ("https", "http")
+    and _public_base.hostname
+    and not (_public_base.query or _public_base.fragment or _public_base.username)
+):
+    raise ImproperlyConfigured("S3_PUBLIC_BASE_URL must be like https://media.example.com.")
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=2 * 1024**3)
 MAX_OPEN_IMPORTS = env.int("MAX_OPEN_IMPORTS", default=10)  # by URL, of one user
 # Of an upload whose size is not told; it takes so much of the user's room until it is confirmed.

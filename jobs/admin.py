@@ -28,13 +28,20 @@ from jobs.costs import with_gpu_cost
 from jobs.features.base import Feature
 from jobs.features.registry import features
 from jobs.models import Job
+from jobs.partners.admin import DeadLetterAdmin, PartnerAdmin, PartnerRequestAdmin
 from jobs.parts_admin import AttemptInline, EventInline, TransactionInline, coloured, dollars
 from jobs.queries import jobs_with_id
 from jobs.states import OPEN
 from jobs.webhooks.admin import WebhookDeliveryAdmin, WebhookEndpointAdmin
 from media.models import MediaFile
 
-__all__ = ["WebhookDeliveryAdmin", "WebhookEndpointAdmin"]  # Django looks here for pages
+__all__ = [  # Django looks here for pages
+    "DeadLetterAdmin",
+    "PartnerAdmin",
+    "PartnerRequestAdmin",
+    "WebhookDeliveryAdmin",
+    "WebhookEndpointAdmin",
+]
 
 CHARGED, ON_THE_HOUSE = "charged", "house"
 

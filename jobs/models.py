@@ -19,11 +19,19 @@ from django.db.models.functions import Now
 from auteur.outbound import MAX_URL_LENGTH
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs.events.contract import EventType
+from jobs.partners.models import DeadLetter, Partner, PartnerRequest
 from jobs.states import CLAIMED, ENDED, IN_POOL, OPEN, AttemptState, JobStatus
 from jobs.streams.models import ApiUsage
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 
-__all__ = ["ApiUsage", "WebhookDelivery", "WebhookEndpoint"]  # Django looks here for models
+__all__ = [  # Django looks here for models
+    "ApiUsage",
+    "DeadLetter",
+    "Partner",
+    "PartnerRequest",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+]
 
 PRICE_VERSION_LENGTH = 12
 

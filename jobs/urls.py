@@ -7,6 +7,7 @@ from jobs.callbacks import gpu_callback, gpu_output
 from jobs.catalogue_views import FeaturesView
 from jobs.events.views import EventHeadView, EventsView, JobEventsView
 from jobs.features.registry import features
+from jobs.partners.views import SharedMediaView
 
 urlpatterns = [
     path("features", FeaturesView.as_view()),
@@ -24,6 +25,7 @@ urlpatterns = [
     path("events", EventsView.as_view()),
     path("events/head", EventHeadView.as_view()),
     path("", include("jobs.webhooks.urls")),
+    path("shared/<str:token>", SharedMediaView.as_view(), name="shared-media"),
     path("internal/gpu-callback", gpu_callback),
     path("internal/gpu-callback/outputs", gpu_output),
 ]

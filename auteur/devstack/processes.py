@@ -18,6 +18,7 @@ from auteur.devstack.process import Process
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 ANSWER_SECONDS = 0.5
+PROFILES = "COMPOSE_PROFILES"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Program:
     once: bool = False
     unless: str = ""
     """``NAME=value`` of the environment with which it is not run."""
+    profile: str = ""
+    """Of Compose; where there is one, it is run only if ``COMPOSE_PROFILES`` names it."""
 
 
 # A worker of ours reports a call's end to the API, so the API outlives it.
@@ -98,6 +101,13 @@ PROGRAMS = (
         unless="STREAMS_SINK=none",
     ),
     Program(
+        "partners",
+        "python manage.py partner_consumer",
+        needs=("migrate",),
+        announcement="partners started",
+        profile="partners",
+    ),
+    Program(
         "flower",
         "celery -A auteur flower --address=$HOST --port=$FLOWER_PORT",
         needs=("redis",),
@@ -126,6 +136,8 @@ def to_run(environment: Mapping[str, str]) -> list[Process]:
 
 
 def _is_off(program: Program, environment: Mapping[str, str]) -> bool:
+    if program.profile and program.profile not in environment.get(PROFILES, "").split(","):
+        return True
     name, _, value = program.unless.partition("=")
     return bool(name) and environment.get(name) == value
 

@@ -15,6 +15,7 @@ from gpu_tasks.runtime.backends.models import LocalCall
 from jobs import sql
 from jobs.models import UserEvent
 from jobs.objects import current_attempts
+from jobs.partners import dead_letters
 from jobs.webhooks import deliveries
 from media import orphans
 from media import sweeping as uploads
@@ -102,6 +103,11 @@ SWEEPS = (
         "webhook deliveries no longer kept",
         lambda: deliveries.old_deliveries().count(),
         deliveries.remove_old_deliveries,
+    ),
+    Sweep(
+        "partners' dead letters no longer kept",
+        lambda: dead_letters.old().count(),
+        dead_letters.remove_old,
     ),
     Sweep("old segments of renders", lambda: folders.due().count(), folders.sweep),
     Sweep(ORPHANS, lambda: sum(one.count for one in orphans.count().values()), orphans.turn),

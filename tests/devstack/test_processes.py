@@ -22,6 +22,7 @@ def test_all_processes_of_the_system_are_in_the_table() -> None:
         "worker-media",
         "webhooks",
         "streams",
+        "partners",
         "flower",
     ]
 
@@ -39,6 +40,12 @@ def test_what_a_process_builds_on_is_there() -> None:
     names = {process.name for process in to_run(VALUES)} | {"postgres", "redis", "mongodb"}
     for process in to_run(VALUES):
         assert {*process.needs, *process.uses} <= names
+
+
+def test_partners_are_served_where_their_profile_is_named() -> None:
+    assert "partners" not in {process.name for process in to_run(VALUES)}
+    named = to_run({**VALUES, "COMPOSE_PROFILES": "embedded-stores,partners"})
+    assert "partners" in {process.name for process in named}
 
 
 def test_streams_that_are_off_need_no_process() -> None:

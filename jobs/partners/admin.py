@@ -1,0 +1,237 @@
+"""Partners are made and changed here; what they ask for is read. Logins of brokers go in only."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminTextareaWidget
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from auteur.admin import (
+    BLUE,
+    EMPTY,
+    GREEN,
+    RED,
+    ReadOnlyAdmin,
+    StaffAdmin,
+    badge,
+    link,
+    list_link,
+    pretty_json,
+    two_lines,
+)
+from auteur.encryption import UnreadableSecretError
+from jobs.partners.brokers import transport_of
+from jobs.partners.models import DeadLetter, Partner, PartnerRequest, State
+from jobs.partners.transports.base import TransportError
+from jobs.partners.transports.connections import ConnectionSettingsError, connection_of
+
+CONNECTION_HELP = (
+    'Kafka: {"brokers": ["host:9093"], "username": "…", "password": "…", "saslMechanism": '
+    '"scram-sha-256", "ca": "-----BEGIN CERTIFICATE-----…"}. Redis and AMQP: {"url": '
+    '"rediss://name:password@host:6380/0"}. Nothing: as it is.'
+)
+
+
+class PartnerForm(forms.ModelForm):
+    """With the connection, which is never shown again."""
+
+    new_connection = forms.JSONField(
+        required=False, widget=AdminTextareaWidget(attrs={"rows": 6}), help_text=CONNECTION_HELP
+    )
+
+    class Meta:
+        model = Partner
+        fields = (
+            "name",
+            "user",
+            "is_active",
+            "transport",
+            *Partner.TOPICS,
+            "group",
+            "language",
+            "captions_folder",
+            "keeps_sources",
+            "max_message_bytes",
+            "max_answer_bytes",
+            "max_open_requests",
+            "url_hosts",
+        )
+
+    def clean(self) -> dict[str, Any]:
+        """The connection fits the transport, and there is one."""
+        cleaned = super().clean() or {}
+        given, transport = cleaned.get("new_connection"), cleaned.get("transport")
+        if transport is None or "new_connection" not in cleaned:
+            return cleaned
+        try:
+            values = given if given is not None else self._stored()
+            if not isinstance(values, dict):
+                raise ConnectionSettingsError("It must be an object.")
+            connection_of(transport, values)
+        except (ConnectionSettingsError, UnreadableSecretError) as exc:
+            self.add_error("new_connection", str(exc) or "Enter it again: it cannot be read.")
+            return cleaned
+        self.instance.connection_settings = values
+        return cleaned
+
+    def _stored(self) -> dict[str, Any]:
+        if self.instance._state.adding:
+            raise ConnectionSettingsError("A partner needs a broker.")
+        return self.instance.connection_settings
+
+
+@admin.register(Partner)
+class PartnerAdmin(StaffAdmin):
+    """A platform, its account, its broker and its limits."""
+
+    form = PartnerForm
+    list_display = ("name", "owner", "transport", "is_active", "its_requests", "created_at")
+    list_select_related = ("user",)
+    list_filter = ("is_active", "transport")
+    search_fields = ("name", "user__email")
+    search_help_text = "Name or email, or the id of a partner or a user"
+    id_search_fields: ClassVar = ("pk", "user_id")
+    raw_id_fields = ("user",)
+    readonly_fields = ("id", "connection_shown", "its_requests", "created_at", "updated_at")
+    ordering = ("name",)
+    actions = ("check_connection",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Partner]:
+        """Without connections, which a partner's own page reads."""
+        return super().get_queryset(request).defer("connection")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Other than most, partners come into being here."""
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def save_model(self, request: HttpRequest, obj: Partner, form: Any, change: bool) -> None:
+        """The changed columns, the connection among them."""
+        if not change:
+            obj.save(force_insert=True)
+            return
+        super().save_model(request, obj, form, change)
+        if "new_connection" in form.changed_data:
+            obj.save(update_fields=["connection", "updated_at"])
+
+    @admin.display(description="user", ordering="user__email")
+    def owner(self, obj: Partner) -> str:
+        return link("accounts.User", obj.user_id, obj.user)
+
+    @admin.display(description="connection")
+    def connection_shown(self, obj: Partner) -> str:
+        """Without its secrets."""
+        if obj._state.adding:
+            return EMPTY
+        try:
+            found = connection_of(obj.transport, obj.connection_settings)
+        except (ConnectionSettingsError, UnreadableSecretError):
+            return "It cannot be read: enter it again."
+        return pretty_json(found.model_dump(mode="json"))
+
+    @admin.display(description="requests")
+    def its_requests(self, obj: Partner) -> str:
+        return list_link("jobs.PartnerRequest", "Requests", partner__id__exact=obj.pk)
+
+    @admin.action(description="Check connection", permissions=["change"])
+    def check_connection(self, request: HttpRequest, queryset: QuerySet[Partner]) -> None:
+        for partner in queryset:
+            problem = _problem_of(partner)
+            if problem is None:
+                self.message_user(request, f"{partner}: its broker answers.", messages.SUCCESS)
+            else:
+                self.message_user(request, f"{partner}: {problem}", messages.ERROR)
+
+
+def _problem_of(partner: Partner) -> str | None:
+    try:
+        transport = transport_of(partner)
+        try:
+            transport.check()
+        finally:
+            transport.close()
+    except (TransportError, ConnectionSettingsError, UnreadableSecretError) as exc:
+        return str(exc) or "Its connection cannot be read: enter it again."
+    return None
+
+
+@admin.register(PartnerRequest)
+class PartnerRequestAdmin(ReadOnlyAdmin):
+    """What partners asked for, and what they were answered."""
+
+    list_display = (
+        "video_id",
+        "partner",
+        "kind",
+        "coloured_state",
+        "tries",
+        "due_at",
+        "created_at",
+    )
+    list_select_related = ("partner",)
+    list_filter = ("state", "kind", "partner", "error_code", "created_at")
+    search_fields = ("video_id", "coordinates", "source")
+    search_help_text = "Video id, coordinates or address, or the id of a request, a job or media"
+    id_search_fields: ClassVar = ("pk", "job_id", "media_id", "result_id")
+    ordering = ("-created_at",)
+    fields = (
+        "id",
+        "partner",
+        "kind",
+        "video_id",
+        "source",
+        "target",
+        "coordinates",
+        "coloured_state",
+        "trouble",
+        "holder",
+        "due_at",
+        "tries",
+        "job",
+        "fetched_file",
+        "result",
+        "answer_mark",
+        "answer_tried_at",
+        "error_code",
+        "error_message",
+        "is_retryable",
+        "balance",
+        "required",
+        "created_at",
+        "answered_at",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PartnerRequest]:
+        """Without addresses."""
+        return super().get_queryset(request).defer("url", "url_hash", "token")
+
+    @admin.display(description="state", ordering="state")
+    def coloured_state(self, obj: PartnerRequest) -> str:
+        state = State(obj.state)
+        colour = RED if obj.error_code else GREEN if state is State.ANSWERED else BLUE
+        return two_lines(badge(state.label, colour), obj.error_code or obj.trouble)
+
+    @admin.display(description="job")
+    def job(self, obj: PartnerRequest) -> str:
+        return link("jobs.Job", obj.job_id)
+
+    @admin.display(description="fetched file")
+    def fetched_file(self, obj: PartnerRequest) -> str:
+        return link("media.MediaFile", obj.media_id)
+
+    @admin.display(description="result")
+    def result(self, obj: PartnerRequest) -> str:
+        return link("media.MediaFile", obj.result_id)
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(ReadOnlyAdmin):
+    """Messages that were no request; they themselves are on the partner's dead-letter topic."""
+
+    list_display = ("partner", "topic", "reason", "size_bytes", "coordinates", "created_at")
+    list_select_related = ("partner",)
+    list_filter = ("partner", "created_at")
+    search_fields = ("coordinates", "reason")
+    search_help_text = "Coordinates or reason"
+    ordering = ("-created_at",)

@@ -1,0 +1,108 @@
+"""What a partner is answered, the captions that are stored for it, and addresses that last."""
+
+import secrets
+from typing import cast
+from uuid import UUID
+
+from django.conf import settings
+from django.core.files.storage import storages
+
+from gpu_tasks.transcription.contract import Transcript
+from jobs.models import Job
+from jobs.partners import failures, messages
+from jobs.partners.brokers import topic_of
+from jobs.partners.models import Kind, Partner, PartnerRequest
+from jobs.partners.transports.base import Answer
+from media.models import MediaFile, MediaStatus
+from media.storage import ObjectStorage, object_storage
+
+CAPTIONS = "captions"
+"""The second bucket's name in the settings, and the folder where there is none."""
+TOKEN_BYTES = 32
+"""Of an address: nobody guesses it."""
+
+
+def answer_of(request: PartnerRequest) -> Answer:
+    """The answer to a request whose work is over, the same each time."""
+    partner = request.partner
+    return Answer(
+        topic=topic_of(partner, request.kind, is_failed=request.error_code is not None),
+        key=request.video_id,
+        value=_value_of(request),
+        id=str(request.pk),
+    )
+
+
+def _value_of(request: PartnerRequest) -> bytes:
+    if request.error_code is not None:
+        return messages.written(_failed(request))
+    if request.kind == Kind.COMPRESS:
+        return address_of(request).encode()
+    return transcribed(request, Job.objects.get(pk=cast(UUID, request.job_id)))
+
+
+def _failed(request: PartnerRequest) -> messages.Failed:
+    missing = None
+    if request.balance is not None and request.required is not None:
+        missing = messages.CreditsMissing(balance=request.balance, required=request.required)
+    error = messages.Error(
+        code=request.error_code or "",
+        message=request.error_message or "",
+        retryable=bool(request.is_retryable),
+    )
+    return messages.Failed(video_id=request.video_id, error=error, credits=missing)
+
+
+def transcribed(request: PartnerRequest, job: Job) -> bytes:
+    """`update_transcribe`, of a job that was completed."""
+    transcript = Transcript.model_validate((job.output_data or {})["transcript"])
+    return messages.written(messages.Transcribed.of(request.video_id, transcript))
+
+
+def address_of(request: PartnerRequest) -> str:
+    """Where the compressed video can be read for as long as it is there."""
+    if settings.S3_PUBLIC_BASE_URL and (media := _result(request)):
+        return f"{settings.S3_PUBLIC_BASE_URL}/{media.r2_key}"
+    return f"{settings.PUBLIC_URL}/shared/{request.token}"
+
+
+def new_token() -> str:
+    """For an address."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def shared_media(token: str) -> MediaFile | None:
+    """What an address of ours leads to; None once it was deleted."""
+    request = PartnerRequest.objects.filter(token=token).only("result_id").first()
+    return _result(request) if request else None
+
+
+def _result(request: PartnerRequest) -> MediaFile | None:
+    if request.result_id is None:
+        return None
+    return MediaFile.objects.filter(pk=request.result_id, status=MediaStatus.READY).first()
+
+
+def store_captions(request: PartnerRequest, value: bytes) -> failures.Failure | None:
+    """Put an answer where its partner reads captions; why it cannot be sent, if it cannot.
+
+    Raises ``STORAGE_ERRORS``.
+    """
+    storage, key = captions_of(request.partner, request.video_id)
+    storage.write(key, value, "application/json")
+    return failures.TOO_LARGE if len(value) > request.partner.max_answer_bytes else None
+
+
+def captions_of(partner: Partner, video_id: str) -> tuple[ObjectStorage, str]:
+    """Where a video's captions lie: in partners' own bucket, or in a folder of ours."""
+    folders = [partner.captions_folder] if partner.captions_folder else []
+    if settings.CAPTIONS_BUCKET:
+        storage = cast(ObjectStorage, storages[CAPTIONS])
+    else:
+        storage, folders = object_storage(), [CAPTIONS, *folders]
+    return storage, "/".join([*folders, "videos", f"{video_id}.json"])
+
+
+def result_of(job: Job) -> UUID:
+    """The media that a completed compression has made."""
+    return UUID((job.output_data or {})["media"][0]["id"])

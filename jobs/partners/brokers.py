@@ -1,0 +1,39 @@
+"""The broker of a partner, as its row describes it."""
+
+from jobs.partners.models import Kind, Partner
+from jobs.partners.transports import connect
+from jobs.partners.transports.base import Transport
+
+
+def transport_of(partner: Partner) -> Transport:
+    """What reads a partner's messages and answers them; it connects when it is first used.
+
+    Raises ``UnreadableSecretError`` and ``ConnectionSettingsError``.
+    """
+    return connect(
+        partner.transport,
+        partner.connection_settings,
+        topics=(partner.transcribe_topic, partner.compress_topic),
+        group=partner.group,
+        dead_letters=partner.dead_letter_topic,
+    )
+
+
+def kind_of(partner: Partner, topic: str) -> Kind | None:
+    """What messages of a topic ask for."""
+    kinds = {
+        partner.transcribe_topic: Kind.TRANSCRIBE,
+        partner.compress_topic: Kind.COMPRESS,
+    }
+    return kinds.get(topic)
+
+
+def topic_of(partner: Partner, kind: str, *, is_failed: bool) -> str:
+    """Where an answer goes."""
+    topics = {
+        (Kind.TRANSCRIBE, False): partner.transcribed_topic,
+        (Kind.TRANSCRIBE, True): partner.transcribe_failed_topic,
+        (Kind.COMPRESS, False): partner.compressed_topic,
+        (Kind.COMPRESS, True): partner.compress_failed_topic,
+    }
+    return topics[Kind(kind), is_failed]

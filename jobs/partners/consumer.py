@@ -1,0 +1,193 @@
+"""The process that serves partners: a thread for each, which reads, works on and answers.
+
+Any number of processes may run; they share a partner's messages by its consumer group, and its
+requests by leases.
+"""
+
+import logging
+import threading
+import time
+from contextlib import suppress
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+
+from auteur.api.problems import DATABASE_OUTAGES
+from auteur.encryption import UnreadableSecretError
+from jobs.partners import intake, steps
+from jobs.partners.brokers import transport_of
+from jobs.partners.models import Partner, PartnerRequest, State
+from jobs.partners.transports.base import MAX_AT_ONCE, Transport, TransportError
+from jobs.partners.transports.connections import ConnectionSettingsError
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+"""Longest, while neither messages come nor requests are due."""
+LOOK_SECONDS = 2.0
+"""Between looks which partners there are."""
+FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 1.0, 30.0
+"""Before a broker that fails is tried again."""
+DATABASE_PAUSE_SECONDS = 1.0
+STOP_SECONDS = 20.0
+"""What is under way may take so long once we are told to stop."""
+
+
+class Consumer:
+    """Serves one partner, as its row was when we began."""
+
+    def __init__(self, partner: Partner) -> None:
+        self.partner = partner
+        self.patience = POLL_SECONDS
+        self._stop = threading.Event()
+        self._transport: Transport | None = None
+        self._broker_at = 0.0
+        self._backoff = FIRST_BACKOFF_SECONDS
+        self._was_busy = False
+        self._thread = threading.Thread(target=self.run, name=f"partner {partner}", daemon=True)
+
+    @property
+    def version(self) -> datetime:
+        """Of the partner's row."""
+        return self.partner.updated_at
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End once what has been received is stored; may be called by a signal's handler."""
+        self._stop.set()
+
+    def is_over(self, seconds: float = 0.0) -> bool:
+        """Whether it has ended, or does so in this time."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def run(self) -> None:
+        """Until told to stop, through outages of the broker and of our own stores."""
+        logger.info("partner %s is served", self.partner)
+        while not self._stop.is_set():
+            try:
+                self.round()
+            except DATABASE_OUTAGES as exc:
+                logger.warning("partners wait for the database: %s", type(exc).__name__)
+                self._pause()
+            except Exception:
+                logger.exception("a round of partner %s failed", self.partner)
+                self._pause()
+        self._end()
+
+    def round(self) -> None:
+        """Take what has come, then take what is due a step further."""
+        for act in (self._receive, self._advance):
+            try:
+                act()
+            except TransportError as exc:
+                self._broker_failed(exc)
+
+    def _receive(self) -> None:
+        transport, room = self.broker(), self._room()
+        patience = 0.0 if self._was_busy else self.patience
+        if transport is None or room <= 0:
+            self._stop.wait(patience)
+            return
+        received = transport.receive(patience, min(room, MAX_AT_ONCE))
+        self._backoff = FIRST_BACKOFF_SECONDS
+        if received:
+            intake.take(self.partner, transport, received)
+
+    def _advance(self) -> None:
+        self._was_busy = bool(steps.advance(self.partner, self.broker()))
+
+    def _room(self) -> int:
+        requests = PartnerRequest.objects.filter(partner=self.partner, due_at__isnull=False)
+        return self.partner.max_open_requests - requests.exclude(state=State.ANSWERED).count()
+
+    def broker(self) -> Transport | None:
+        """None while it is left alone."""
+        if time.monotonic() < self._broker_at:
+            return None
+        if self._transport is None:
+            try:
+                self._transport = transport_of(self.partner)
+            except (ConnectionSettingsError, UnreadableSecretError) as exc:
+                raise TransportError(str(exc) or type(exc).__name__, is_outage=False) from exc
+        return self._transport
+
+    def _broker_failed(self, exc: TransportError) -> None:
+        logger.warning("partner %s: its broker fails: %s", self.partner, exc)
+        self._broker_at = time.monotonic() + self._backoff
+        self._backoff = min(2 * self._backoff, LAST_BACKOFF_SECONDS)
+
+    def _pause(self) -> None:
+        with suppress(Exception):
+            connection.close()
+        self._stop.wait(DATABASE_PAUSE_SECONDS)
+
+    def _end(self) -> None:
+        try:
+            steps.release_all(self.partner)
+        except DATABASE_OUTAGES as exc:
+            logger.warning("nothing given back, leases will end: %s", type(exc).__name__)
+        self.disconnect()
+        with suppress(Exception):
+            connection.close()
+        logger.info("partner %s is served no more", self.partner)
+
+    def disconnect(self) -> None:
+        """From the broker; what was not acknowledged comes to another process."""
+        if self._transport is not None:
+            self._transport.close()
+
+
+class Consumers:
+    """A consumer for each active partner, or for the one that is named."""
+
+    def __init__(self, name: str | None = None) -> None:
+        self._name = name
+        self._stop = threading.Event()
+        self._running: dict[UUID, Consumer] = {}
+
+    def stop(self) -> None:
+        """End; may be called by a signal's handler."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Serve until told to stop; what staff change about partners holds within seconds."""
+        while not self._stop.is_set():
+            try:
+                self._match(self._wanted())
+            except DATABASE_OUTAGES as exc:
+                logger.warning("partners wait for the database: %s", type(exc).__name__)
+                with suppress(Exception):
+                    connection.close()
+            self._stop.wait(LOOK_SECONDS)
+        self._end()
+
+    def _wanted(self) -> dict[UUID, Partner]:
+        partners = Partner.objects.filter(is_active=True).select_related("user")
+        if self._name is not None:
+            partners = partners.filter(name=self._name)
+        return {partner.pk: partner for partner in partners}
+
+    def _match(self, wanted: dict[UUID, Partner]) -> None:
+        for pk, consumer in list(self._running.items()):
+            partner = wanted.get(pk)
+            if partner is None or partner.updated_at != consumer.version:
+                consumer.stop()
+            if consumer.is_over():
+                del self._running[pk]
+        for pk in wanted.keys() - self._running.keys():
+            self._running[pk] = Consumer(wanted[pk])
+            self._running[pk].start()
+
+    def _end(self) -> None:
+        for consumer in self._running.values():
+            consumer.stop()
+        until = time.monotonic() + STOP_SECONDS
+        for consumer in self._running.values():
+            if not consumer.is_over(max(0.0, until - time.monotonic())):
+                logger.warning("partner %s does not end", consumer.partner)
+        connection.close()

@@ -1,0 +1,171 @@
+"""What partners send and get, in the shapes of the founding document (docs/partners.md)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from gpu_tasks.compression.contract import Target
+from gpu_tasks.runtime.errors import AuteurError
+from gpu_tasks.transcription.contract import Transcript
+from jobs.partners.models import MAX_VIDEO_ID_LENGTH, Kind
+from media.imports.limits import MAX_URL_LENGTH
+
+MAX_METADATA_LENGTH = 1000
+MAX_REASON_LENGTH = 300
+VIDEO_ID = rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_VIDEO_ID_LENGTH - 1}}}$"
+"""Safe in the key of an object, which ``videos/<id>.json`` is."""
+
+
+class InvalidMessageError(AuteurError):
+    """It cannot be a request; the text tells why, and repeats nothing of what was sent."""
+
+
+class _Read(BaseModel):
+    """Fields that we do not know are of a newer version, and no business of ours."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, hide_input_in_errors=True)
+
+
+class Metadata(_Read):
+    """What the founding document sends along; checked, and kept nowhere."""
+
+    title: str | None = Field(default=None, max_length=MAX_METADATA_LENGTH)
+    courseId: str | None = Field(default=None, max_length=MAX_METADATA_LENGTH)  # noqa: N815
+    userId: str | None = Field(default=None, max_length=MAX_METADATA_LENGTH)  # noqa: N815
+
+
+class Transcribe(_Read):
+    """A video to be transcribed."""
+
+    video_id: str = Field(pattern=VIDEO_ID)
+    video_url: str = Field(min_length=1, max_length=MAX_URL_LENGTH)
+    metadata: Metadata | None = None
+
+    @field_validator("video_url")
+    @classmethod
+    def _is_text(cls, url: str) -> str:
+        url.encode()  # half a character of UTF-16 is a ValueError
+        return url
+
+    @property
+    def asked_for(self) -> str:
+        """What besides the video's address makes the work."""
+        return ""
+
+
+class Compress(Transcribe):
+    """A video to be made smaller; ``target`` is that of the feature, ``web`` if there is none."""
+
+    target: Target = "web"
+
+    @property
+    def asked_for(self) -> str:
+        """The target as text; bytes are a number in digits."""
+        return str(self.target)
+
+
+MODELS: Mapping[Kind, type[Transcribe]] = {Kind.TRANSCRIBE: Transcribe, Kind.COMPRESS: Compress}
+
+
+def read(kind: Kind, value: bytes, *, max_bytes: int) -> Transcribe:
+    """A message of this kind; raises ``InvalidMessageError``."""
+    if len(value) > max_bytes:
+        raise InvalidMessageError(f"It has {len(value)} bytes; {max_bytes} are read.")
+    try:
+        return MODELS[kind].model_validate(_object_of(value))
+    except ValidationError as exc:
+        raise InvalidMessageError(_told(exc)) from None
+
+
+def _object_of(value: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(value, object_pairs_hook=_once_each, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise InvalidMessageError("It is no JSON, or names something twice.") from None
+    if not isinstance(found, dict):
+        raise InvalidMessageError("It is JSON, but no object.")
+    return found
+
+
+def _once_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    # Which of two is meant, readers do not agree about.
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError
+
+
+def _told(exc: ValidationError) -> str:
+    wrong = exc.errors(include_input=False, include_url=False, include_context=False)
+    told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong)
+    return told[:MAX_REASON_LENGTH]
+
+
+class Word(BaseModel):
+    """One word; times in seconds of the video."""
+
+    text: str
+    start: float
+    end: float
+
+
+class Transcription(BaseModel):
+    """What is said in a video; ``duration`` is in seconds."""
+
+    duration: float
+    language: str
+    words: list[Word]
+
+
+class Transcribed(BaseModel):
+    """`update_transcribe`, and the captions file."""
+
+    video_id: str
+    transcription: Transcription
+
+    @classmethod
+    def of(cls, video_id: str, transcript: Transcript) -> "Transcribed":
+        """A transcript as partners get it."""
+        words = [
+            Word(text=word.word, start=word.start_ms / 1000, end=word.end_ms / 1000)
+            for segment in transcript.segments
+            for word in segment.words
+        ]
+        transcription = Transcription(
+            duration=transcript.duration_ms / 1000, language=transcript.language, words=words
+        )
+        return cls(video_id=video_id, transcription=transcription)
+
+
+class Error(BaseModel):
+    """Why there is no result: a stable code, a sentence, and whether to ask again makes sense."""
+
+    code: str
+    message: str
+    retryable: bool
+
+
+class CreditsMissing(BaseModel):
+    """What there is, and what the work costs."""
+
+    balance: int
+    required: int
+
+
+class Failed(BaseModel):
+    """`transcribe_failed`, `compress_failed`."""
+
+    video_id: str
+    error: Error
+    credits: CreditsMissing | None = None
+
+
+def written(model: BaseModel) -> bytes:
+    """As it goes out."""
+    return model.model_dump_json(exclude_none=True).encode()

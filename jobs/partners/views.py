@@ -1,0 +1,34 @@
+"""`/shared/:token`: an address that lasts, of a video that was made for a partner."""
+
+from django.http import HttpResponse, HttpResponseRedirect
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from auteur.api.problems import NotFoundProblem
+from jobs.partners.answers import shared_media
+from media.storage import object_storage
+from media.storage.views import AnyAccept
+
+
+class SharedMediaView(APIView):
+    """Who has the address may read: it is all the permission there is, until the media goes."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+    content_negotiation_class = AnyAccept
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, token: str) -> HttpResponse:
+        """Lead to the file, by a signed URL that is good for minutes."""
+        media = shared_media(token)
+        if media is None:
+            raise NotFoundProblem
+        response = HttpResponseRedirect(
+            object_storage().presigned_get(media.r2_key, filename=media.name)
+        )
+        # The next who asks gets a fresh one, or learns that it is gone.
+        response["Cache-Control"] = "no-store"
+        response["Referrer-Policy"] = "no-referrer"
+        return response
