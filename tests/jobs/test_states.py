@@ -34,6 +34,10 @@ TYPED = re.compile(rf"['\"]({'|'.join({*AttemptState.values, *JobStatus.values})
 MAY_TYPE = {
     "jobs/states.py",
     "jobs/webhooks/models.py",  # states of deliveries
+    "jobs/management/commands/partners.py",  # counts requests, not jobs
+    "jobs/partners/transports/redis.py",  # messages of a group are "pending"
+    "jobs/streams/sinks/redis_admin.py",
+    "benchmarks/streams.py",  # types of events
     "benchmarks/textbook.py",  # states of its own
     "benchmarks/drain.py",  # a report of the books tells what is "broken"
 }

@@ -17,6 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from jobs.states import JobStatus
 from jobs.streams import encoding, figures, sinks
 from jobs.streams.names import STREAMS
 from jobs.streams.publisher import Publisher
@@ -204,9 +205,9 @@ def _lag_told(
             "published_per_second": round(published_per_second, 2),
         },
         "outcomes": {
-            "completed": ends.completed,
-            "failed": ends.failed,
-            "cancelled": ends.cancelled,
+            JobStatus.COMPLETED.value: ends.completed,
+            JobStatus.FAILED.value: ends.failed,
+            JobStatus.CANCELLED.value: ends.cancelled,
             "error_rate": round(ends.error_rate, 4),
         },
         "latency": {
@@ -224,8 +225,8 @@ def _lag_text(told: Mapping[str, Any], standing: Standing) -> str:
         + (f"held by {publisher['holder']}" if publisher["holder"] else "nobody publishes"),
         f"throughput: {speed['events_per_second']} events/s happen (last minute), "
         f"{speed['published_per_second']} events/s are published (last second)",
-        f"jobs (last {figures.RECENT_EVENTS} events): {ends['completed']} completed, "
-        f"{ends['failed']} failed, {ends['cancelled']} cancelled; "
+        f"jobs (last {figures.RECENT_EVENTS} events): {ends[JobStatus.COMPLETED]} completed, "
+        f"{ends[JobStatus.FAILED]} failed, {ends[JobStatus.CANCELLED]} cancelled; "
         f"error rate {ends['error_rate']:.1%}",
         "requested to completed, within seconds: "
         + ", ".join(f"{le}: {count}" for le, count in told["latency"]["within_seconds"].items()),
