@@ -37,7 +37,10 @@ def test_nothing_is_told_after_the_end(live: Live, stores: Stores, user: User, j
         next(stream)
         stores.channels.publish(PROGRESS_CHANNEL, json.dumps(progress(job, 50)))
         end(job)
-        assert next(stream).event == "job.cancelled"
+        told = next(stream)
+        if told.event == "job.progress":  # where the end has taken its time
+            told = next(stream)
+        assert told.event == "job.cancelled"
         stores.channels.publish(PROGRESS_CHANNEL, json.dumps(progress(job, 60)))
         stores.channels.publish(PROGRESS_CHANNEL, b"nonsense")
         time.sleep(0.7)
