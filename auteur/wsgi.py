@@ -1,6 +1,5 @@
 """REST, admin and callbacks, for a WSGI server."""
 
-import importlib
 import os
 
 from django.core.wsgi import get_wsgi_application
@@ -11,4 +10,3 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auteur.settings")
 
 application = get_wsgi_application()
 application.request_class = Utf8Request
-importlib.import_module("jobs.streams.usage").flush_regularly()  # not before Django is set up

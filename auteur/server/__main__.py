@@ -14,6 +14,7 @@ def main() -> None:
     application = _named(options.application)  # this sets Django up, before what needs it
     if options.metrics:
         at_ports[options.metrics] = _named("auteur.metrics:application")
+    importlib.import_module("jobs.streams.usage").flush_regularly()
     importlib.import_module("auteur.server.serving").serve(application, options.bind, at_ports)
 
 
