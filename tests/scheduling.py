@@ -1,10 +1,8 @@
-"""A pytest plugin: which tests share a worker of xdist, and how many workers there are.
+"""A pytest plugin: which tests share a worker of xdist.
 
 pytest-xdist 3.8 marks a test's group in its node id, where pytest 9.2 no longer lets it; so tests
 that share a running stack are known by their folder.
 """
-
-import os
 
 import pytest
 from xdist.remote import Producer  # type: ignore[import-untyped]
@@ -31,9 +29,3 @@ class StackScheduling(LoadGroupScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> StackScheduling | None:
     """Ours in place of ``--dist loadgroup``."""
     return StackScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist's own
-def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are cores: tests of running stacks wait most of the time."""
-    return (os.cpu_count() or 1) + 2
