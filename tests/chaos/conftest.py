@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.stack import ChaosStack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[ChaosStack]:
     """The processes to hurt; not in pytest's own folder, as in `tests.journeys.conftest`."""
     with tempfile.TemporaryDirectory(prefix="auteur-chaos-") as folder:

@@ -39,14 +39,14 @@ def started(settings: Mapping[str, str]) -> Iterator[JourneyStack]:
             running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def local_stack() -> Iterator[JourneyStack]:
     """Calls run on a worker of its own."""
     with started({}) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def peer() -> Iterator[Peer]:
     """A control plane of Modal that really runs what it is asked for."""
     with serving() as running:
@@ -54,7 +54,7 @@ def peer() -> Iterator[Peer]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def modal_stack(peer: Peer) -> Iterator[JourneyStack]:
     """Calls run at Modal."""
     settings = {
@@ -67,7 +67,7 @@ def modal_stack(peer: Peer) -> Iterator[JourneyStack]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def rabbitmq_stack() -> Iterator[JourneyStack]:
     """Celery's messages go through RabbitMQ; there are jobs that only take their time."""
     if rabbitmq.installation() is None and os.environ.get("BROKER") != "amqp":
@@ -97,7 +97,7 @@ def project_id(person: Person) -> str:
     return str(person.post("/projects", {"name": "Journey"})["id"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def long_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Work for long enough to be interrupted."""
     return repeated(tmp_path_factory.mktemp("recordings") / "long.wav", times=1)
