@@ -4,6 +4,8 @@ import argparse
 import importlib
 from typing import Any
 
+from django.apps import apps
+
 Address = tuple[str, int]
 
 
@@ -14,7 +16,8 @@ def main() -> None:
     application = _named(options.application)  # this sets Django up, before what needs it
     if options.metrics:
         at_ports[options.metrics] = _named("auteur.metrics:application")
-    importlib.import_module("jobs.streams.usage").flush_regularly()
+    if apps.is_installed("jobs"):  # a bare application has none to count
+        importlib.import_module("jobs.streams.usage").flush_regularly()
     importlib.import_module("auteur.server.serving").serve(application, options.bind, at_ports)
 
 
