@@ -135,6 +135,7 @@ def test_a_publisher_that_has_nothing_to_do_stays_until_it_is_told(settings, own
     teller.start()
     streams("publish")
     teller.join()
+    assert "streams are off" in caplog.text  # until then it did not return
 
 
 def test_a_position_that_is_none_is_refused(publisher, store):
