@@ -35,8 +35,8 @@ def running(make_job: Callable[..., Job]) -> Attempt:
 
 
 @pytest.fixture
-def hear() -> Iterator[Hear]:
-    """What was published since."""
+def hear(running: Attempt) -> Iterator[Hear]:
+    """What was published since, of this job: channels are one for all databases of a Redis."""
     listener = redis.Redis.from_url(settings.REDIS_URL).pubsub()
     listener.subscribe(PROGRESS_CHANNEL)
     assert listener.get_message(timeout=5)
@@ -45,7 +45,7 @@ def hear() -> Iterator[Hear]:
         found = []
         while message := listener.get_message(timeout=0.05):
             found.append(json.loads(message["data"]))
-        return found
+        return [one for one in found if one["job_id"] == str(running.job_id)]
 
     yield heard
     listener.close()
