@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.journeys.backends import in_long_runs
 from tests.journeys.test_transcription import DONE_WITHIN, RECOVERED_WITHIN
 
 pytestmark = pytest.mark.xdist_group("stack")
@@ -19,6 +20,7 @@ def test_a_worker_child_killed_in_the_middle_does_not_lose_the_job(
     assert [kind for kind, _, _ in person.history()] == ["bonus", "usage"]
 
 
+@in_long_runs
 def test_a_whole_worker_killed_in_the_middle_does_not_lose_the_job(
     stack, person, project_id, long_recording
 ):

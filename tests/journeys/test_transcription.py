@@ -3,7 +3,7 @@
 import pytest
 import requests
 
-from tests.journeys.backends import on_each_backend
+from tests.journeys.backends import in_long_runs, on_each_backend
 from tests.journeys.recordings import BROKEN, INTERVIEW
 
 pytestmark = pytest.mark.xdist_group("stack")
@@ -61,7 +61,6 @@ def test_a_running_job_can_be_cancelled_and_its_call_stops(
     assert person.wait_for(other, DONE_WITHIN)["status"] == "completed"
 
 
-@on_each_backend
 def test_orchestrator_and_step_workers_killed_do_not_lose_the_job(stack, person, project_id):
     media_id = person.media_of(project_id, INTERVIEW)
     job_ids = [person.transcribe(media_id) for _ in range(2)]
@@ -76,6 +75,7 @@ def test_orchestrator_and_step_workers_killed_do_not_lose_the_job(stack, person,
     assert [kind for kind, _, _ in person.history()] == ["bonus", "usage", "usage"]
 
 
+@in_long_runs
 def test_redis_killed_with_all_its_messages_does_not_lose_the_job(stack, person, project_id):
     media_id = person.media_of(project_id, INTERVIEW)
     job_ids = [person.transcribe(media_id) for _ in range(2)]
