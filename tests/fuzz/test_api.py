@@ -30,7 +30,7 @@ from auteur.wsgi import application
 from media.models import MediaFile, MediaType
 from tests.conftest import bearer
 
-REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "2000"))
+REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "1200"))
 SEED = int(os.environ.get("FUZZ_SEED", "12"))
 CHECKS = [
     not_a_server_error,
