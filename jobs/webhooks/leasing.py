@@ -153,9 +153,9 @@ def release(deliveries: Any) -> int:
     return updated
 
 
-def release_own(holder: str) -> int:
-    """Give back what this process holds."""
-    return release(WebhookDelivery.objects.filter(holder=holder))
+def release_own(holder: str, *, known: Collection[UUID] = ()) -> int:
+    """Give back what this process holds, but for the deliveries that it knows of."""
+    return release(WebhookDelivery.objects.filter(holder=holder).exclude(pk__in=known))
 
 
 def release_lost() -> int:

@@ -49,6 +49,7 @@ Result = TypeVar("Result")
 class _Flight:
     """A delivery under way."""
 
+    id: UUID
     lane: UUID
     started: float
 
@@ -68,6 +69,7 @@ class Sender:
         self._tried: list[Tried] = []
         self._ended = asyncio.Event()
         self._lost_at = 0.0
+        self._is_unsure = False
         self._database = ThreadPoolExecutor(1, thread_name_prefix="database")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -92,10 +94,12 @@ class Sender:
         except Exception:
             logger.exception("a round of webhooks failed")
         else:
+            self._is_unsure = False
             for delivery in claimed:
                 self._begin(http, delivery)
             return ROUND_SECONDS if handed_out else POLL_SECONDS
         self._tried = tried + self._tried
+        self._is_unsure = True
         with suppress(Exception):
             await self._in_thread(_disconnect)
         return OUTAGE_PAUSE_SECONDS
@@ -112,9 +116,14 @@ class Sender:
         quick_places = min(left, QUICK_AT_ONCE - (busy.total() - of_slow))
         slow_places = min(left - max(0, quick_places), SLOW_AT_ONCE - of_slow)
 
+        known = {flight.id for flight in self._flights.values()}
+        is_unsure = self._is_unsure
+
         def ask() -> tuple[int, list[Claimed]]:
             if tried:
                 leasing.finish(tried, holder=self._holder)
+            if is_unsure:  # what was claimed when the answer was lost
+                leasing.release_own(self._holder, known=known)
             self._release_lost()
             handed_out = deliveries.hand_out()
             claimed = [
@@ -136,7 +145,7 @@ class Sender:
 
     def _begin(self, http: aiohttp.ClientSession, claimed: Claimed) -> None:
         task = asyncio.create_task(self._send(http, claimed))
-        self._flights[task] = _Flight(claimed.lane, time.monotonic())
+        self._flights[task] = _Flight(claimed.id, claimed.lane, time.monotonic())
         task.add_done_callback(self._landed)
 
     async def _send(self, http: aiohttp.ClientSession, claimed: Claimed) -> None:

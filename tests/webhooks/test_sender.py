@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
+from auteur import liveness
 from auteur.devstack.processes import BASE_DIR
 from jobs.events.numbering import number_events
 from jobs.models import Event, UserEvent
@@ -82,6 +83,43 @@ def test_a_kill_loses_nothing_and_an_end_gives_back(
     assert second.wait(10) == 0
     assert endpoint.deliveries.filter(state="succeeded").count() == 3
     assert not held.exists()
+
+
+CUT = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend'
+    AND pid NOT IN (pg_backend_pid(), %s)
+"""
+
+
+def test_what_was_claimed_when_the_answer_was_lost_is_sent_after_the_outage(
+    receiver, make_endpoint, make_job, happen
+):
+    make_endpoint()
+    happen(make_job())
+    assert leasing.claim(holder=liveness.process_name(), limit=10)  # the sender knows of none
+    happen(make_job())
+    with connection.cursor() as cursor:
+        own = cursor.connection.info.backend_pid
+
+    def cut() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(CUT, [own])
+        connection.close()
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        sending = asyncio.create_task(sender.Sender().run(stop))
+        while len(receiver.received) < 1:
+            await asyncio.sleep(0.02)
+        await asyncio.to_thread(cut)
+        while len(receiver.received) < 2:
+            await asyncio.sleep(0.02)
+        stop.set()
+        await sending
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+    assert not WebhookDelivery.objects.filter(holder__isnull=False).exists()
 
 
 def test_several_hand_out_each_event_once(make_endpoint, make_job, monkeypatch):
