@@ -1,11 +1,10 @@
 """What Kafka's clients are told of a partner's brokers, and what their errors mean."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError
 
+from auteur import kafka
 from jobs.partners.transports.base import AnswerTooLargeError, TransportError
 from jobs.partners.transports.connections import KafkaConnection
 
@@ -33,69 +32,36 @@ REFUSALS = {
 TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
 
 
-class Failures:
-    """The errors of a client: what it was told of a call is often only that it took too long."""
+class Failures(kafka.Failures[TransportError]):
+    """Raises a ``TransportError``."""
 
-    def __init__(self) -> None:
-        self.last: KafkaError | None = None
+    refusals = {*REFUSALS, *TOO_LARGE}
 
-    def note(self, error: KafkaError) -> None:
-        """To be told by the client; one that says what to change stays until `clear`."""
-        if self.last is None or self.last.code() not in REFUSALS:
-            self.last = error
+    def refused(self, error: KafkaError) -> TransportError:
+        """It says what its partner's operator, or ours, must change."""
+        if error.code() in TOO_LARGE:
+            return AnswerTooLargeError(f"A topic takes no message of this size ({error.str()}).")
+        return TransportError(f"{REFUSALS[error.code()]} ({error.str()}).", is_outage=False)
 
-    def clear(self) -> None:
-        """It works again."""
-        self.last = None
-
-    def meaning(self, error: KafkaError | None = None) -> TransportError:
-        """Of an error, or of what happened meanwhile where that says more."""
-        known = [one for one in (error, self.last) if one is not None]
-        for one in known:
-            if one.code() in TOO_LARGE:
-                return AnswerTooLargeError(f"A topic takes no message of this size ({one.str()}).")
-            if one.code() in REFUSALS:
-                text = f"{REFUSALS[one.code()]} ({one.str()})."
-                return TransportError(text, is_outage=False)
-        why = known[-1].str() if known else "no answer in time"
-        return TransportError(f"Kafka is away: {why}", is_outage=True)
-
-    @contextmanager
-    def answering(self, client: Producer | Consumer | None = None) -> Iterator[None]:
-        """Raise what Kafka's client raises as a ``TransportError``.
-
-        A consumer that is given here reads nothing meanwhile.
-        """
-        try:
-            yield
-        except KafkaException as exc:
-            if client is not None:
-                client.poll(0)  # it tells what happened only when it is asked
-            raise self.meaning(exc.args[0]) from exc
+    def away(self, why: str) -> TransportError:
+        """It passes."""
+        return TransportError(why, is_outage=True)
 
 
 def configuration(connection: KafkaConnection, failures: Failures, **more: Any) -> dict[str, Any]:
-    """For a client whose errors are noted there; ``more`` by librdkafka's names, _ for a dot."""
-    protocol = "SSL" if connection.ssl else "PLAINTEXT"
-    chosen: dict[str, Any] = {
-        "bootstrap.servers": ",".join(connection.brokers),
-        "client.id": CLIENT_ID,
-        "socket.connection.setup.timeout.ms": connection.connection_timeout,
-        "socket.timeout.ms": connection.request_timeout,
-        "reconnect.backoff.max.ms": 2000,
-        "error_cb": failures.note,
-        "log_level": 0,  # an outage is one line, and it is ours
-    }
+    """For a client of a partner's brokers; ``more`` by librdkafka's names, _ for a dot."""
+    login = None
     if connection.username:
-        protocol = f"SASL_{protocol}"
-        chosen |= {
-            "sasl.mechanism": connection.sasl_mechanism.upper(),
-            "sasl.username": connection.username,
-            "sasl.password": connection.password.get_secret_value(),
-        }
-    if connection.ca:
-        chosen["ssl.ca.pem"] = connection.ca
-    elif connection.ssl:
-        chosen["ssl.ca.location"] = "probe"  # the system's
-    chosen["security.protocol"] = protocol
-    return chosen | {name.replace("_", "."): value for name, value in more.items()}
+        password = connection.password.get_secret_value()
+        login = connection.sasl_mechanism, connection.username, password
+    return kafka.configuration(
+        failures,
+        brokers=connection.brokers,
+        client_id=CLIENT_ID,
+        connection_timeout=connection.connection_timeout,
+        request_timeout=connection.request_timeout,
+        tls=connection.ssl,
+        ca={"ssl.ca.pem": connection.ca} if connection.ca else {},
+        login=login,
+        **more,
+    )
