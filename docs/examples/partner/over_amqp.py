@@ -32,8 +32,7 @@ def hear(body: object, message) -> None:
 
 
 with Connection(url, transport_options={"confirm_publish": True}) as connection:
-    channel = connection.channel()
-    producer = connection.Producer(channel)
+    producer = connection.Producer()
     for video_id, _, video_url in (video.partition("=") for video in videos):
         request = {"video_id": video_id, "video_url": video_url, "metadata": {"title": video_id}}
         for topic in ASKED:
@@ -45,9 +44,10 @@ with Connection(url, transport_options={"confirm_publish": True}) as connection:
                 content_type="application/octet-stream",
                 content_encoding="binary",
                 delivery_mode=2,
+                retry=True,  # a queue that is just being made takes nothing yet
             )
     queues = [queue(name) for name in ANSWERS]
-    with Consumer(channel, queues, callbacks=[hear], accept=None, prefetch_count=10):
+    with Consumer(connection, queues, callbacks=[hear], accept=None, prefetch_count=10):
         while len(answers) < len(ASKED) * len(videos) or not videos:
             try:
                 connection.drain_events(timeout=1)

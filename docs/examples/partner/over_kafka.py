@@ -8,8 +8,9 @@ read from the environment.
 import json
 import os
 import sys
+import time
 
-from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import Consumer, Producer
 
 ASKED = ("Transcribe", "Compress")
 ANSWERS = ("update_transcribe", "finish_compress", "transcribe_failed", "compress_failed")
@@ -25,20 +26,20 @@ if os.environ.get("KAFKA_USERNAME"):
         "sasl.password": os.environ["KAFKA_PASSWORD"],
     }
 settings["security.protocol"] = protocol
+producer = Producer(settings | {"enable.idempotence": True})
 
-consumer = Consumer(
-    settings
-    | {
-        "group.id": "codeendelea-transcription-consumer",
-        "enable.auto.commit": False,
-        "auto.offset.reset": "earliest",
-        "allow.auto.create.topics": True,
-        "topic.metadata.refresh.interval.ms": 2000,  # topics of answers come with the first
-    }
-)
+# A group that is joined before its topics are there is made anew for each that comes.
+limit = time.monotonic() + 30
+for topic in ASKED + ANSWERS:  # brokers that make topics by themselves do so when they are asked
+    while producer.list_topics(topic, timeout=10).topics[topic].error:
+        if time.monotonic() > limit:
+            sys.exit(f"Kafka has no topic {topic}: make it")
+        time.sleep(0.2)
+
+group = {"group.id": "codeendelea-transcription-consumer", "auto.offset.reset": "earliest"}
+consumer = Consumer(settings | group | {"enable.auto.commit": False})
 consumer.subscribe(list(ANSWERS))
 
-producer = Producer(settings | {"enable.idempotence": True})
 for video_id, _, url in (video.partition("=") for video in videos):
     request = json.dumps({"video_id": video_id, "video_url": url, "metadata": {"title": video_id}})
     for topic in ASKED:
@@ -51,9 +52,8 @@ while waiting or not videos:
     message = consumer.poll(1.0)
     if message is None:
         continue
-    if message.error():
-        if message.error().code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-            sys.exit(f"Kafka: {message.error()}")
+    if message.error():  # the client connects again by itself
+        print(f"Kafka: {message.error()}", file=sys.stderr)
         continue
     key, value = message.key().decode(), message.value().decode()
     print(json.dumps({"topic": message.topic(), "video_id": key, "value": value}), flush=True)

@@ -32,6 +32,8 @@ from jobs.partners.transports.contents import checked, kept_of, reason_of
 HEARTBEAT_SECONDS = 60
 PORTS = {"amqp": 5672, "amqps": 5671}
 PERSISTENT = 2
+NACKED_SECONDS = 0.2
+"""Before a message that was not taken is sent again."""
 REFUSALS = {
     exceptions.AccessRefused: "RabbitMQ refuses the user or password, or the user may not do this",
     exceptions.NotAllowed: "RabbitMQ refuses: look at the virtual host and the user's rights",
@@ -218,14 +220,32 @@ class AmqpTransport:
                 message_id=message_id,
                 delivery_mode=PERSISTENT,
             )
-            # Mandatory: a queue that was deleted since is an error, not a loss.
-            self._publishing.basic_publish(
-                message,
-                routing_key=queue,
-                mandatory=True,
-                timeout=ANSWER_SECONDS,
-                confirm_timeout=ANSWER_SECONDS,
-            )
+            self._confirmed(self._publishing, queue, message)
+
+    def _confirmed(self, channel: amqp.Channel, queue: str, message: amqp.Message) -> None:
+        """Return once the queue has it; the same message id tells of one that it took all along.
+
+        A quorum queue that somebody is just making, or that has no leader, takes none for a moment;
+        nor does a full one. The connection is fine: what it delivered stays with us.
+        """
+        until = time.monotonic() + ANSWER_SECONDS
+        while True:
+            try:
+                # Mandatory: a queue that was deleted since is an error, not a loss.
+                channel.basic_publish(
+                    message,
+                    routing_key=queue,
+                    mandatory=True,
+                    timeout=ANSWER_SECONDS,
+                    confirm_timeout=ANSWER_SECONDS,
+                )
+            except exceptions.MessageNacked as exc:
+                if time.monotonic() > until:
+                    text = f"RabbitMQ takes no messages for the queue {queue}: is it full?"
+                    raise TransportError(text, is_outage=True) from exc
+            else:
+                return
+            time.sleep(NACKED_SECONDS)
 
     def close(self) -> None:
         """As `Transport.close`."""

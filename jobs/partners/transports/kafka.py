@@ -30,6 +30,8 @@ OVERHEAD_BYTES = 64 * 1024
 """Of a message in a request: key, headers, lengths."""
 SESSION_MS = 15_000
 """A process that says nothing for so long has died: others read its partitions."""
+HEARTBEATS = 5
+"""In this time: one that is late is no death."""
 QUEUE_KBYTES = 16 * 1024
 """Fetched ahead, of each partition."""
 MOVED = {
@@ -256,6 +258,7 @@ class KafkaTransport:
                         auto_offset_reset="earliest",
                         partition_assignment_strategy="cooperative-sticky",
                         session_timeout_ms=SESSION_MS,
+                        heartbeat_interval_ms=SESSION_MS // HEARTBEATS,
                         topic_metadata_refresh_interval_ms=REFRESH_MS,
                         queued_max_messages_kbytes=QUEUE_KBYTES,
                     )

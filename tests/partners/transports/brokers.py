@@ -19,7 +19,7 @@ from auteur.devstack.ports import free_ports
 from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.services import _redis_binary
 from jobs.partners.transports import connect
-from jobs.partners.transports.base import Message, Transport
+from jobs.partners.transports.base import Message, Transport, TransportError
 from tests.partners.transports import rabbitmq
 from tests.streams import mock_cluster
 
@@ -68,6 +68,20 @@ def example(broker: Broker, *videos: str) -> list[str]:
 def new_topic(name: str = "Transcribe") -> str:
     """That no other test has."""
     return f"{name}.{uuid.uuid4().hex[:8]}"
+
+
+def wait_for_topics(transport: Transport) -> None:
+    """Until they are there: Kafka's have to be made by somebody, here by the platform's example."""
+    limit = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            transport.check()
+        except TransportError:
+            if time.monotonic() > limit:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def wait_for(transport: Transport, count: int) -> list[Message]:

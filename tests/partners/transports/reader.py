@@ -15,7 +15,9 @@ from auteur.devstack.cli import say
 from auteur.devstack.processes import BASE_DIR
 from jobs.partners.transports import connect, kafka
 
-SESSION_MS = 3000
+SESSION_MS = 4000
+"""More than the three seconds for which the mock cluster waits for a new group's members: it would
+take them for dead meanwhile, and never answer them."""
 
 
 class Reader:
