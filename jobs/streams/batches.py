@@ -74,8 +74,11 @@ class Reader:
 
     def close(self) -> None:
         """End the thread, and its connection."""
-        self._thread.submit(connection.close)
+        self._thread.submit(self._disconnect)
         self._thread.shutdown()
+
+    def _disconnect(self) -> None:
+        connection.close()  # of the thread that asks for it
 
     def _read_ahead(self, position: int, size: int) -> Batch:
         try:

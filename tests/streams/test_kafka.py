@@ -12,7 +12,8 @@ import pytest
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import ConfigEntry
 
-from jobs.streams import encoding
+from jobs.events import log
+from jobs.streams import batches, cursor, encoding
 from jobs.streams.names import STREAMS
 from jobs.streams.sinks import kafka, kafka_admin, kafka_reading
 from jobs.streams.sinks.base import Encoded, SinkAwayError, SinkRefusedError
@@ -93,6 +94,35 @@ def test_brokers_that_hang_are_an_outage_and_lose_nothing(sink, brokers, monkeyp
     sink.write([record(number, "jobs.render") for number in range(3)], 3)
     found = [one.value for one in KafkaAdmin().peek("jobs.render", 10)]
     assert found[-3:] == [b"record 0", b"record 1", b"record 2"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_backlog_waits_in_the_log_while_brokers_hang(sink, brokers, make_publisher, monkeypatch):
+    monkeypatch.setattr(batches, "FIRST_EVENTS", 40)
+    monkeypatch.setattr(batches, "MAX_EVENTS", 40)
+    user = make_user()
+    job = make_job(user)
+    say(job, "requested")
+    publisher = make_publisher(sink)
+    rounds(publisher)
+    before = publisher.position
+    brokers.hang()
+    try:
+        with monkeypatch.context() as patience:
+            patience.setattr(kafka, "WRITE_SECONDS", 0.3)
+            patience.setattr(kafka, "CONNECT_SECONDS", 0.3)
+            sink.close()  # the producer that waits for longer
+            say(job, *["requeued"] * 100)
+            rounds(publisher)
+            assert cursor.row().get().position == publisher.position == before
+    finally:
+        brokers.go_on()
+    sink.close()
+    rounds(publisher, 6)
+    assert cursor.row().get().position == log.last_position() == before + 100
+    found = [one for one in KafkaAdmin().peek("analytics.events", 1000) if one.key == str(user.pk)]
+    told = [encoding.decode(one.value)["seq"] for one in found]
+    assert list(dict.fromkeys(told)) == [*range(1, 102)]
 
 
 def test_tail_tells_what_comes(sink):

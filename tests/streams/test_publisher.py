@@ -221,6 +221,28 @@ class TestOutages:
         assert said[0].startswith("streams wait: Redis is away:")
         assert sum("streams go on after" in record.message for record in caplog.records) == 1
 
+    @pytest.mark.django_db(transaction=True)
+    def test_a_backlog_waits_in_the_log_and_is_made_up_for(
+        self, proxy, make_publisher, job, read, monkeypatch
+    ):
+        monkeypatch.setattr(batches, "FIRST_EVENTS", 40)
+        monkeypatch.setattr(batches, "MAX_EVENTS", 40)
+        publisher = make_publisher()
+        say(job, "requested")
+        rounds(publisher)
+        before = position()
+        proxy.mode = Mode.REFUSE
+        proxy.cut()
+        for behind in (100, 200):
+            say(job, *["requeued"] * 100)
+            rounds(publisher)
+            assert (position(), log.last_position()) == (before, before + behind)
+        assert seqs(read) == [1]
+        proxy.mode = Mode.PASS
+        rounds(publisher, 8)
+        assert position() == before + 200
+        assert seqs(read) == [*range(1, 202)]
+
     def test_a_refusal_says_what_to_change(self, publisher, store, job, read, caplog):
         store.lpush(key_of("analytics.events"), "a list")
         say(job, "requested")
