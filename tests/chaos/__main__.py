@@ -1,4 +1,7 @@
-"""`python -m tests.chaos [--backend modal] [--broker amqp] [FAULT ...]`: run faults, show table."""
+"""`python -m tests.chaos [--backend modal] [--broker amqp] [--sink kafka] [FAULT ...]`.
+
+Runs faults, and shows a table.
+"""
 
 import argparse
 import sys
@@ -10,7 +13,7 @@ from auteur.devstack.cli import say
 from auteur.devstack.environment import BROKERS
 from tests.chaos.faults import WITHOUT_REPAIR, faults_of
 from tests.chaos.scenario import JOBS, Report, run, table
-from tests.chaos.stack import INFERENCE, ChaosStack
+from tests.chaos.stack import INFERENCE, SINKS, ChaosStack
 
 SHOWN = 3  # of each kind of wrong
 
@@ -22,21 +25,22 @@ def main() -> int:
         "faults",
         nargs="*",
         metavar="FAULT",
-        help="; ".join({**faults_of("local", "amqp"), **faults_of("modal")}),
+        help="; ".join({**faults_of("local", "amqp", "kafka"), **faults_of("modal")}),
     )
     parser.add_argument("--backend", choices=INFERENCE, default="local")
     parser.add_argument("--broker", choices=BROKERS, default=BROKERS[0])
+    parser.add_argument("--sink", choices=SINKS, default=SINKS[0])
     parser.add_argument("--jobs", type=int, default=JOBS, help="of each fault (%(default)s)")
     parser.add_argument("--var", type=Path, help="keep the stack's data and logs here")
     options = parser.parse_args()
-    faults = faults_of(options.backend, options.broker)
+    faults = faults_of(options.backend, options.broker, options.sink)
     names = options.faults or list(faults)
     if unknown := set(names) - set(faults):
         parser.error(f"no such fault: {', '.join(sorted(unknown))}")
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="auteur-chaos-") as temporary:
         var = options.var or Path(temporary)
-        with ChaosStack(var, options.backend, options.broker) as stack:
+        with ChaosStack(var, options.backend, options.broker, options.sink) as stack:
             reports = [_told(run(stack, faults[name], options.jobs)) for name in names]
             books = stack.manage("ledger_verify")
             control = run(stack, WITHOUT_REPAIR)

@@ -21,6 +21,8 @@ class Fault:
     """The one that it is for, if not for all."""
     broker: str = ""
     """Likewise."""
+    sink: str = ""
+    """Likewise."""
     kinds: tuple[Kind, ...] = MIXED
     is_harmless: bool = False
     """Nothing dies of it, so no attempt may be given up."""

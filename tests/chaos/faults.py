@@ -144,6 +144,8 @@ _ALL = (
         lambda stack: strikes.disturb(stack, _postgres, Mode.DROP),
         settle=A_CLAIM_UNHEARD,
     ),
+    Fault("Kafka SIGSTOP 30 s", strikes.hang_kafka, sink="kafka"),
+    Fault("Kafka SIGSTOP, streams SIGKILL", strikes.hang_kafka_and_kill, sink="kafka"),
     *RABBITMQ_FAULTS,
     *MODAL_FAULTS,
     Fault(
@@ -180,11 +182,13 @@ BOUNDED_MODAL = (
 """Those of `make test`."""
 
 
-def faults_of(backend: str, broker: str = "redis") -> dict[str, Fault]:
-    """The faults that make sense with this backend and this broker, by name."""
+def faults_of(backend: str, broker: str = "redis", sink: str = "redis") -> dict[str, Fault]:
+    """The faults that make sense with this backend, this broker and this sink, by name."""
     slower = SLOWER_SECONDS[backend]
     return {
         fault.name: replace(fault, settle=fault.settle + slower)
         for fault in _ALL
-        if fault.backend in {"", backend} and fault.broker in {"", broker}
+        if fault.backend in {"", backend}
+        and fault.broker in {"", broker}
+        and fault.sink in {"", sink}
     }

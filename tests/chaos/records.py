@@ -1,4 +1,4 @@
-"""A reader of the Redis streams through a fault, as docs/streams.md asks one to be.
+"""A reader of the streams through a fault, as docs/streams.md asks one to be.
 
 It remembers where it is in each stream and each user's last number there, and drops what is not
 newer: what it then has must be what the log says, in the same order.
@@ -21,10 +21,8 @@ import redis
 
 from tests.chaos.stack import ChaosStack
 
-PREFIX = "auteur:streams:"
 HEADER_BYTES = 10
 """Of Avro's single-object encoding."""
-BLOCK_MS = 500
 AGAIN_SECONDS = 0.3
 CATCH_UP_SECONDS = 45.0
 """The longest backoff of a publisher, a lease's end, and some more."""
@@ -46,12 +44,7 @@ class RecordReader:
         self._schemas = schemas_of(stack)
         self._taken: defaultdict[str, list[int]] = defaultdict(list)
         self._stop = threading.Event()
-        client: Any
-        with stack.redis() as client:
-            self._last: dict[Any, Any] = {f"{PREFIX}{name}": "0-0" for name in self._schemas}
-            for key in self._last:
-                for entry_id, _ in client.xrevrange(key, count=1):
-                    self._last[key] = entry_id
+        self._records = stack.records(self._schemas)
 
     def start(self) -> None:
         threading.Thread(target=self._follow, name="records", daemon=True).start()
@@ -61,18 +54,16 @@ class RecordReader:
 
     def _follow(self) -> None:
         while not self._stop.is_set():
-            with contextlib.suppress(redis.RedisError), self._stack.redis() as client:
+            with contextlib.suppress(redis.RedisError):
                 while not self._stop.is_set():
-                    self._read(client)
+                    self._read()
             self._stop.wait(AGAIN_SECONDS)
+        self._records.close()
 
-    def _read(self, client: Any) -> None:
-        for key, entries in dict(client.xread(self._last, block=BLOCK_MS) or {}).items():
-            stream = key.decode().removeprefix(PREFIX)
-            for entry_id, fields in entries:
-                self._last[key.decode()] = entry_id
-                if fields[b"key"].decode() == self._user_id:
-                    taken_of(fields[b"value"], self._schemas[stream], self._taken[stream])
+    def _read(self) -> None:
+        for stream, key, value in self._records.read():
+            if key == self._user_id:
+                taken_of(value, self._schemas[stream], self._taken[stream])
 
     def complaints(self) -> list[str]:
         """Streams that have not told what the log says, in its order."""

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -22,9 +23,11 @@ from tests.chaos.doubling import Doubling
 from tests.chaos.doubling_amqp import AmqpDoubling
 from tests.chaos.proxy import Mode, Proxy
 from tests.chaos.rabbitmq import Queues
+from tests.chaos.sinks import KafkaRecords, Records, RedisRecords
 from tests.journeys.stack import JourneyStack
 from tests.modal_peer.control import RemoteBook
 from tests.modal_peer.scenario import Scenario
+from tests.streams import mock_cluster
 from tests.waiting import until
 
 PLUGINS = BASE_DIR / "tests" / "plugins"
@@ -39,17 +42,21 @@ QUEUE_NAMES = (
 )
 INFERENCE = {"local": "worker-cpu", "modal": "modal-peer"}
 """Which process runs the calls of each backend."""
+SINKS = ("redis", "kafka")
 
 
 class ChaosStack(JourneyStack):
     """API, orchestrator, workers, PostgreSQL and Redis, and the means to hurt them.
 
-    With the backend ``modal`` there is the peer of `tests.modal_peer` in place of the CPU worker.
+    With the backend ``modal`` there is the peer of `tests.modal_peer` in place of the CPU worker;
+    with the sink ``kafka`` streams go to librdkafka's mock cluster, which no proxy stands before.
     """
 
     COMMAND: tuple[str, ...] = (sys.executable, "-m", "tests.chaos.supervise")
 
-    def __init__(self, folder: Path, backend: str = "local", broker: str = "redis") -> None:
+    def __init__(
+        self, folder: Path, backend: str = "local", broker: str = "redis", sink: str = "redis"
+    ) -> None:
         own = ports.free_ports(len(ports.DEFAULTS) + 8)
         chosen = dict(zip(ports.DEFAULTS, own[8:], strict=True))
         self.backend, self.broker = backend, broker
@@ -72,6 +79,7 @@ class ChaosStack(JourneyStack):
         self.peer = RemoteBook(f"http://{ports.HOST}:{own[6]}")
         callback_url = f"http://{ports.HOST}:{chosen['API_PORT']}/internal/gpu-callback"
         self.callbacks = enter(CallbackRelay(own[3], callback_url))
+        self.kafka = enter(mock_cluster.running()) if sink == "kafka" else None
         self.failpoints = folder / "failpoints"
         self.failpoints.mkdir(parents=True, exist_ok=True)
         self.forgetful = folder / "forgetful"
@@ -92,6 +100,8 @@ class ChaosStack(JourneyStack):
         }
         if backend == "modal":
             settings |= supervise.on_modal(proxy=own[4], peer=own[5], control=own[6])
+        if self.kafka:
+            settings |= {"STREAMS_SINK": sink, "KAFKA_BROKERS": ",".join(self.kafka.addresses)}
         super().__init__(folder / "var", settings)
 
     def __enter__(self) -> Self:
@@ -148,6 +158,12 @@ class ChaosStack(JourneyStack):
             self.env["REDIS_URL"], socket_timeout=5, socket_connect_timeout=2
         )
 
+    def records(self, streams: Collection[str]) -> Records:
+        """What is published from now on."""
+        if self.kafka:
+            return KafkaRecords(self.kafka.addresses, streams)
+        return RedisRecords(self.redis(), streams)
+
     def queues(self) -> Queues:
         """The same for RabbitMQ."""
         port, password = int(self.env["RABBITMQ_PORT"]), self.env["RABBITMQ_PASSWORD"]
@@ -185,6 +201,8 @@ class ChaosStack(JourneyStack):
             proxy.mode = Mode.PASS
         self.callbacks.copies, self.callbacks.delay_seconds = 1, 0.0
         self.doubles_messages = False
+        if self.kafka:
+            self.kafka.go_on()
         for point in self.failpoints.iterdir():
             point.unlink()
         self._stop_second_orchestrator()

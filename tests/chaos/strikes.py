@@ -147,6 +147,26 @@ def hang_redis(stack: ChaosStack) -> float:
     return now
 
 
+def hang_kafka(stack: ChaosStack) -> float:
+    """SIGSTOP every broker of Kafka for half a minute."""
+    assert stack.kafka is not None
+    now = time.time()
+    stack.kafka.hang()
+    time.sleep(LONG_OUTAGE_SECONDS)
+    stack.kafka.go_on()
+    return now
+
+
+def hang_kafka_and_kill(stack: ChaosStack) -> float:
+    """Kill meanwhile who publishes, with what it has handed over and nobody acknowledged."""
+    assert stack.kafka is not None
+    stack.kafka.hang()
+    time.sleep(OUTAGE_SECONDS)
+    now = kill(stack, "streams")
+    stack.kafka.go_on()
+    return now
+
+
 def hang_modal(stack: ChaosStack) -> float:
     """SIGSTOP Modal for longer than we wait for any answer; what runs there goes on and reports."""
     now = time.time()

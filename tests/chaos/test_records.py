@@ -4,8 +4,12 @@ from io import BytesIO
 
 import fastavro
 import pytest
+from confluent_kafka import Producer
 
 from tests.chaos.records import HEADER_BYTES, differences, taken_of
+from tests.chaos.sinks import KafkaRecords, Published
+from tests.streams import mock_cluster
+from tests.waiting import until
 
 SCHEMA = fastavro.parse_schema(
     {
@@ -39,3 +43,24 @@ def test_repeats_and_what_has_no_number_are_dropped() -> None:
 def test_a_gap_another_order_and_an_end_too_early_are_seen(seqs: tuple[int, ...]) -> None:
     told = differences({"jobs.failed": taken(*seqs)}, {"jobs.failed": [1, 2, 3]})
     assert told == [f"jobs.failed: {taken(*seqs)} instead of [1, 2, 3]"]
+
+
+def test_kafka_is_read_on_from_where_it_ends() -> None:
+    with mock_cluster.running() as cluster:
+        producer = Producer({"bootstrap.servers": ",".join(cluster.addresses)})
+        producer.produce("jobs.tts", key="a", value="before")
+        producer.flush(10)
+        records = KafkaRecords(cluster.addresses, ["jobs.tts", "jobs.failed"])
+        new = [Published("jobs.failed", "a", b"1"), Published("jobs.tts", "b", b"2")]
+        for each in new:
+            producer.produce(each.stream, key=each.key, value=each.value)
+        producer.flush(10)
+        found: list[Published] = []
+
+        def has_come() -> bool:
+            found.extend(records.read())
+            return len(found) >= len(new)
+
+        until(has_come, seconds=20)
+        records.close()
+    assert sorted(found) == new
