@@ -2,6 +2,7 @@
 
 import wave
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -11,6 +12,18 @@ SAMPLES = BASE_DIR / "auteur" / "devstack" / "samples"
 INTERVIEW = SAMPLES / "interview.mp4"
 BROKEN = SAMPLES / "broken.mp4"
 RATE = 16_000
+
+
+def beginning(path: Path, seconds: float) -> Path:
+    """Of the interview, sound and pictures as they are."""
+    with av.open(str(INTERVIEW)) as whole, av.open(str(path), "w") as made:
+        streams: Any = whole.streams
+        tracks = [made.add_stream_from_template(stream) for stream in streams]
+        for packet in whole.demux():
+            if packet.dts is not None and packet.dts * packet.time_base < seconds:
+                packet.stream = tracks[packet.stream.index]
+                made.mux(packet)
+    return path
 
 
 def repeated(path: Path, times: int) -> Path:

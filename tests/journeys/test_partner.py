@@ -1,4 +1,4 @@
-"""A course platform over its own broker, and processes of ours that are killed meanwhile."""
+"""Course platforms over their own brokers, and processes of ours that are killed meanwhile."""
 
 import json
 import subprocess
@@ -6,14 +6,16 @@ import sys
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
 from auteur.devstack.processes import BASE_DIR
+from jobs.partners.transports import connect
 from tests.journeys.client import Person
-from tests.journeys.recordings import INTERVIEW
+from tests.journeys.recordings import beginning
 from tests.journeys.stack import JourneyStack
 from tests.media.imports.source import File, Source, plain
 from tests.partners.transports import brokers
@@ -24,54 +26,89 @@ from tests.waiting import until
 pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.property]
 
 SECONDS = 150.0
-VIDEOS = 2
-LOG, HEARD = "consumers.log", "heard"
-CREDITS = 50
-MOMENTS = [("requested: ", LOG), ("update_transcribe", HEARD)]
-"""When all processes that serve the partner are killed: once this stands in that file."""
-if LONG:  # what was read and not yet acknowledged waits until its reader is taken for lost
-    MOMENTS.insert(0, ("jobs.partners.intake", LOG))
+VIDEOS, VIDEO_SECONDS = (2, 30) if LONG else (1, 6)
+LOG = "consumers.log"
+CREDITS = 200
 ANSWERS = {"update_transcribe", "finish_compress"}
 MAKE = """
 import json
 from accounts.models import User
 from jobs.partners.models import Partner
-partner = Partner(name="{name}", user=User.objects.get(email="{email}"), transport="{transport}")
-partner.captions_folder = "{name}"
-partner.connection_settings = json.loads('''{connection}''')
-partner.full_clean()
-partner.save()
+for values, connection in json.loads('''{partners}'''):
+    partner = Partner(user=User.objects.get(email="{email}"), **values)
+    partner.connection_settings = connection
+    partner.full_clean()
+    partner.save()
 """
 
 
-@pytest.fixture(params=["redis", "amqp"] if LONG else ["redis"])
-def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
-    with brokers.running(request.param, tmp_path) as broker:
-        yield broker
+class Platform:
+    """The example of a course platform, over one transport, and what it has heard."""
+
+    def __init__(self, broker: Broker, folder: Path) -> None:
+        self.broker = broker
+        self.partner = f"{broker.transport}-{uuid.uuid4().hex[:8]}"
+        self._output = folder / f"{self.partner}.heard"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def asks(self, *videos: str) -> None:
+        """Have them worked on; it ends once all are answered. Returns when its topics are there."""
+        with self._output.open("wb") as output:
+            command = brokers.example(self.broker, *videos)
+            self._process = subprocess.Popen(command, stdout=output, stderr=output)
+        broker = self.broker
+        topics = ["Transcribe", "Compress"]
+        with closing(
+            connect(broker.transport, broker.connection, topics=topics, group="platform")
+        ) as seen:
+            brokers.wait_for_topics(seen)
+
+    def said(self) -> str:
+        """All that it has printed so far."""
+        return self._output.read_text()
+
+    def answers(self) -> list[dict[str, str]]:
+        """What it heard, once it has ended."""
+        assert self._process is not None
+        assert self._process.wait(SECONDS) == 0, self.said()
+        return [json.loads(line) for line in self.said().splitlines()]
 
 
 @pytest.fixture
-def partner(stack: JourneyStack, broker: Broker) -> str:
-    """The name of one with credits."""
-    name = f"academy-{uuid.uuid4().hex[:8]}"
-    email = f"{name}@example.com"
+def platforms(stack: JourneyStack, tmp_path: Path) -> Iterator[list[Platform]]:
+    """One for each transport whose broker this machine has; their accounts have credits."""
+    email = f"academies-{uuid.uuid4().hex[:8]}@example.com"
     Person(stack, email)
     stack.manage("grant_credits", "--email", email, "--amount", str(CREDITS))
-    connection = json.dumps(broker.connection)
-    values = {"name": name, "email": email, "transport": broker.transport}
-    stack.manage("shell", "-c", MAKE.format(connection=connection, **values))
-    return name
+    with ExitStack() as opened:
+        enter = opened.enter_context
+        there = [enter(brokers.running(name, tmp_path)) for name in brokers.found()]
+        made = [enter(Platform(broker, tmp_path)) for broker in there]
+        partners = json.dumps([(_values(one), one.broker.connection) for one in made])
+        stack.manage("shell", "-c", MAKE.format(partners=partners, email=email))
+        yield made
+
+
+def _values(platform: Platform) -> dict[str, str]:
+    name = platform.partner
+    return {"name": name, "captions_folder": name, "transport": platform.broker.transport}
 
 
 @pytest.fixture
-def serve(
-    stack: JourneyStack, partner: str, tmp_path: Path
-) -> Iterator[Callable[[], "subprocess.Popen[bytes]"]]:
-    """Starts a process that serves the partner."""
+def serve(stack: JourneyStack, tmp_path: Path) -> Iterator[Callable[[], "subprocess.Popen[bytes]"]]:
+    """Starts a process that serves all partners."""
     running = []
 
     def start() -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "manage.py", "partner_consumer", "--partner", partner]
+        command = [sys.executable, "-m", "tests.journeys.partner_consumer"]
         with (tmp_path / LOG).open("ab") as log:
             running.append(
                 subprocess.Popen(command, cwd=BASE_DIR, env=stack.env, stdout=log, stderr=log)
@@ -85,39 +122,38 @@ def serve(
 
 
 def test_every_video_is_answered_once_whoever_is_killed(
-    broker: Broker, stack: JourneyStack, serve, tmp_path: Path
+    platforms: list[Platform], stack: JourneyStack, serve, tmp_path: Path
 ):
+    log = tmp_path / LOG
     with Source() as source:
-        film = source.serves("/film.mp4", File(INTERVIEW.read_bytes()))
+        recording = beginning(tmp_path / "film.mp4", VIDEO_SECONDS)
+        film = source.serves("/film.mp4", File(recording.read_bytes()))
         page = source.serves("/page", plain(200, b"<html>", content_type="text/html"))
         videos = [f"lesson-{number}={film}?lesson={number}" for number in range(VIDEOS)]
+        for platform in platforms:
+            platform.asks(*videos, f"page={page}")
         serving = [serve(), serve()]
-        heard = tmp_path / HEARD
-        with heard.open("w") as output:
-            asking = subprocess.Popen(
-                brokers.example(broker, *videos, f"page={page}"), stdout=output, stderr=output
-            )
-        try:
-            for text, name in MOMENTS:
-                _until_told(text, tmp_path / name)
-                for process in serving:
-                    process.kill()
-                serving = [serve(), serve()]
-            stack.process("orchestrator").kill()
-            assert asking.wait(SECONDS) == 0, heard.read_text()
-        finally:
-            asking.kill()
-            asking.wait()
-    answers = [json.loads(line) for line in heard.read_text().splitlines()]
+        for moment in _moments(platforms, log):
+            until(moment, SECONDS)
+            for process in serving:
+                process.kill()
+            serving = [serve(), serve()]
+        stack.process("orchestrator").kill()
+        answers = [platform.answers() for platform in platforms]
     expected = {(topic, f"lesson-{number}") for topic in ANSWERS for number in range(VIDEOS)}
     expected |= {("transcribe_failed", "page"), ("compress_failed", "page")}
-    assert sorted((one["topic"], one["video_id"]) for one in answers) == sorted(expected)
-    for one in answers:
-        _check(one)
+    for heard in answers:
+        assert sorted((one["topic"], one["video_id"]) for one in heard) == sorted(expected)
+        for one in heard:
+            _check(one)
 
 
-def _until_told(text: str, file: Path) -> None:
-    until(lambda: text in file.read_text(), SECONDS)
+def _moments(platforms: list[Platform], log: Path) -> Iterator[Callable[[], bool]]:
+    """When all processes that serve partners are killed."""
+    if LONG:  # what was read and not yet acknowledged waits until its reader is taken for lost
+        yield lambda: "jobs.partners.intake" in log.read_text()
+    yield lambda: all(f" of {each.partner}: " in log.read_text() for each in platforms)
+    yield lambda: any("update_transcribe" in each.said() for each in platforms)
 
 
 def _check(answer: dict[str, Any]) -> None:
