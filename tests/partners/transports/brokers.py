@@ -94,6 +94,11 @@ def wait_for(transport: Transport, count: int) -> list[Message]:
     return found
 
 
+def found() -> list[str]:
+    """The transports whose brokers this machine has."""
+    return ["redis", "kafka", *(["amqp"] if rabbitmq.found() else [])]
+
+
 @contextlib.contextmanager
 def running(transport: str, data: Path) -> Iterator[Broker]:
     """Of a kind, until the block ends; skips the test where it cannot be had."""
