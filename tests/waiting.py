@@ -1,7 +1,10 @@
 """Waiting for what other processes do."""
 
+import os
+import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -15,3 +18,14 @@ def until(look: Callable[[], T], seconds: float, interval: float = INTERVAL_SECO
         assert time.monotonic() < deadline, f"not seen within {seconds:g} s"
         time.sleep(interval)
     return found
+
+
+def hang(pid: int) -> None:
+    """SIGSTOP a process, and return when its threads have stopped: until then they may answer."""
+    os.kill(pid, signal.SIGSTOP)
+    threads = Path(f"/proc/{pid}/task")
+    until(lambda: {_state(thread) for thread in threads.iterdir()} == {"T"}, seconds=5)
+
+
+def _state(process: Path) -> str:
+    return (process / "stat").read_text().rpartition(")")[2].split()[0]

@@ -15,6 +15,7 @@ from confluent_kafka import Producer
 
 from auteur.devstack.cli import say
 from auteur.devstack.processes import BASE_DIR
+from tests.waiting import hang
 
 BROKERS = 3
 PARTITIONS = 4
@@ -30,7 +31,7 @@ class MockCluster:
 
     def hang(self) -> None:
         """It accepts connections, and answers nothing."""
-        self.process.send_signal(signal.SIGSTOP)
+        hang(self.process.pid)
 
     def go_on(self) -> None:
         """After `hang`."""

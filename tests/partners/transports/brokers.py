@@ -22,6 +22,7 @@ from jobs.partners.transports import connect
 from jobs.partners.transports.base import Message, Transport, TransportError
 from tests.partners.transports import rabbitmq
 from tests.streams import mock_cluster
+from tests.waiting import hang
 
 WAIT_SECONDS = 30.0
 EXAMPLES = BASE_DIR / "docs" / "examples" / "partner"
@@ -52,7 +53,7 @@ class Broker:
 
     def hang(self) -> None:
         """It accepts connections, and answers nothing."""
-        os.kill(self.pid, signal.SIGSTOP)
+        hang(self.pid)
 
     def go_on(self) -> None:
         """After `hang`."""
