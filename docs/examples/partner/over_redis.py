@@ -1,7 +1,7 @@
 """A course platform over Redis: has videos transcribed and compressed, prints what it hears.
 
-python over_redis.py URL [VIDEO_ID=VIDEO_URL ...] (needs redis). With videos it ends once all are
-answered; without, it only listens.
+python over_redis.py URL [VIDEO_ID=VIDEO_URL ...] (needs redis). With videos it ends once as many
+answers came, whosever; without, it only listens.
 """
 
 import json
