@@ -1,7 +1,8 @@
 """A course platform over RabbitMQ: has videos transcribed and compressed, prints what it hears.
 
 python over_amqp.py URL [VIDEO_ID=VIDEO_URL ...] (needs kombu). With videos it ends once as many
-answers came, whosever; without, it only listens. An answer may come twice, then with the same message id.
+answers came, whosever; without, it only listens. An answer may come twice, then with the same
+message id.
 """
 
 import json

@@ -1,8 +1,8 @@
 """A course platform over Kafka: has videos transcribed and compressed, prints what it hears.
 
 python over_kafka.py BROKERS [VIDEO_ID=VIDEO_URL ...] (needs confluent-kafka). With videos it ends
-once as many answers came, whosever; without, it only listens. KAFKA_USERNAME, KAFKA_PASSWORD and KAFKA_SSL are
-read from the environment.
+once as many answers came, whosever; without, it only listens. KAFKA_USERNAME, KAFKA_PASSWORD and
+KAFKA_SSL are read from the environment.
 """
 
 import json
