@@ -1,10 +1,6 @@
 """Kafka, by librdkafka's mock cluster in a process of its own; and brokers that cannot be had."""
 
-import contextlib
 import datetime
-import socketserver
-import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 
@@ -24,6 +20,7 @@ from tests.live.running import make_job, make_user, say
 from tests.streams import mock_cluster
 from tests.streams.conftest import rounds
 from tests.streams.mock_cluster import MockCluster
+from tests.tls_listener import tls_listener
 
 JAVAS_HASH_OF_21 = -973932308
 """murmur2 of Kafka's Java client, by its own tests."""
@@ -162,24 +159,9 @@ def test_nobody_there(settings, monkeypatch):
 
 @pytest.fixture
 def tls_port(tmp_path) -> Iterator[int]:
-    """A listener whose certificate nobody signed, for the name ``elsewhere``."""
-    key, certificate = tmp_path / "key", tmp_path / "certificate"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-keyout", key, "-out", certificate, "-subj", "/CN=elsewhere"]
-    subprocess.run(command, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with contextlib.suppress(OSError):
-                context.wrap_socket(self.request, server_side=True).recv(1)
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
+    """Of a listener whose certificate, in ``tmp_path``, nobody signed."""
+    with tls_listener(tmp_path) as (port, _):
+        yield port
 
 
 @pytest.mark.parametrize("knows_it", [False, True], ids=["unknown signer", "another name"])

@@ -1,10 +1,5 @@
 """What an administrator enters to reach a broker, and that nobody sees it again."""
 
-import contextlib
-import socketserver
-import ssl
-import subprocess
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -25,6 +20,7 @@ from jobs.partners.transports.connections import (
     connection_of,
 )
 from jobs.partners.transports.contents import kept_of, reason_of
+from tests.tls_listener import tls_listener
 
 SECRET = "s3cr3t"
 KAFKA = {"brokers": ["a:9092", "[::1]:9092"], "username": "doadmin", "password": SECRET}
@@ -126,24 +122,9 @@ def test_nobody_there_is_an_outage(transport, values, monkeypatch):
 
 @pytest.fixture
 def tls(tmp_path) -> Iterator[tuple[int, str]]:
-    """A listener whose certificate nobody signed, for the name ``elsewhere``; its certificate."""
-    key, certificate = tmp_path / "key", tmp_path / "certificate"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-keyout", key, "-out", certificate, "-subj", "/CN=elsewhere"]
-    subprocess.run(command, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with contextlib.suppress(OSError):
-                context.wrap_socket(self.request, server_side=True).recv(1)
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1], certificate.read_text()
-        server.shutdown()
+    """The port of a listener, and its certificate, which nobody signed."""
+    with tls_listener(tmp_path) as (port, certificate):
+        yield port, certificate.read_text()
 
 
 @pytest.mark.parametrize("knows_it", [False, True], ids=["unknown signer", "another name"])
