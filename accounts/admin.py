@@ -9,7 +9,6 @@ from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.core.exceptions import PermissionDenied
-from django.db import DataError
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -26,53 +25,50 @@ from auteur.admin import (
     link,
     list_link,
 )
-from auteur.api.problems import Problem
-from credits import ledger
-from credits.models import Credits
+from credits import corrections, ledger
+from credits.models import CreditCorrection, Credits, GrantKind
 
 NO_PLAN = "none"
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 """What only superusers change, and not on themselves."""
 
 
-class BalanceOutOfRangeProblem(Problem):
-    """The balance would leave the range of its column."""
+class FutureField(forms.DateTimeField):
+    """A time to come, or none."""
 
-    status_code = 409
-    default_code = "balance_out_of_range"
-    default_detail = "The balance would leave the range that it can have."
+    def __init__(self, help_text: str) -> None:
+        widget = forms.DateTimeInput(attrs={"type": "datetime-local"})
+        super().__init__(required=False, widget=widget, help_text=help_text)
+
+    def clean(self, value: Any) -> Any:
+        """What is over cannot be meant."""
+        time = super().clean(value)
+        if time is not None and time <= timezone.now():
+            raise forms.ValidationError("This is in the past.")
+        return time
 
 
 class GrantForm(ReasonForm):
-    """How much, why, and what the client reads."""
+    """How much, of which kind, until when, why, and what the client reads."""
 
     amount = forms.IntegerField(min_value=1, max_value=ledger.MAX_AMOUNT)
+    kind = forms.ChoiceField(choices=GrantKind.choices, initial=GrantKind.PROMO)
+    expires_at = FutureField("UTC; without it, the credits do not expire.")
     description = forms.CharField(
         max_length=200,
         initial="Granted by support",
         widget=AdminTextInputWidget,
         help_text="The client reads this in their credit history.",
     )
-    field_order = ("amount", "description", "reason")
+    field_order = ("amount", "kind", "expires_at", "description", "reason")
 
 
 class PlanForm(ReasonForm):
     """Which plan, until when, and why."""
 
     plan = forms.ChoiceField(choices=[*Plan.choices, (NO_PLAN, "No plan")])
-    period_end = forms.DateTimeField(
-        required=False,
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
-        help_text="UTC; without it, the plan does not end. The plan in force ends now.",
-    )
+    period_end = FutureField("UTC; without it, the plan does not end. The plan in force ends now.")
     field_order = ("plan", "period_end", "reason")
-
-    def clean_period_end(self) -> Any:
-        """A plan cannot end before it begins."""
-        end = self.cleaned_data["period_end"]
-        if end is not None and end <= timezone.now():
-            raise forms.ValidationError("This is in the past.")
-        return end
 
 
 class PlanFilter(admin.SimpleListFilter):
@@ -259,14 +255,8 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
 
 
 def _grant(request: HttpRequest, user: User, given: Mapping[str, Any]) -> str:
-    ledger.open_account(user_id=user.pk)
-    try:
-        balance = ledger.grant(
-            user_id=user.pk, amount=given["amount"], description=given["description"]
-        )
-    except DataError as exc:
-        raise BalanceOutOfRangeProblem from exc
-    return f"Granted {given['amount']}; the balance is {balance}."
+    wanted = CreditCorrection(user=user, asked_by_id=request.user.pk, **given)
+    return corrections.ask(wanted)
 
 
 def _change_plan(request: HttpRequest, user: User, given: Mapping[str, Any]) -> str:

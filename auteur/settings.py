@@ -312,6 +312,15 @@ SIGNUP_CREDITS = env.int("SIGNUP_CREDITS", default=0)
 MAX_SIGNUP_CREDITS = 1_000_000
 if not 0 <= SIGNUP_CREDITS <= MAX_SIGNUP_CREDITS:
     raise ImproperlyConfigured(f"SIGNUP_CREDITS must be between 0 and {MAX_SIGNUP_CREDITS}.")
+# What one member of staff may give or take back; above it, a colleague approves.
+TWO_EYES_CREDITS = env.int("TWO_EYES_CREDITS", default=10_000)
+if TWO_EYES_CREDITS < 0:
+    raise ImproperlyConfigured("TWO_EYES_CREDITS must not be below 0.")
+# How long refunded credits can be spent that had expired while their job ran.
+REFUND_GRACE_DAYS = env.int("REFUND_GRACE_DAYS", default=30)
+MAX_REFUND_GRACE_DAYS = 3650
+if not 1 <= REFUND_GRACE_DAYS <= MAX_REFUND_GRACE_DAYS:
+    raise ImproperlyConfigured(f"REFUND_GRACE_DAYS must be between 1 and {MAX_REFUND_GRACE_DAYS}.")
 
 # --- REST -------------------------------------------------------------------------------------
 
@@ -365,6 +374,7 @@ SPECTACULAR_SETTINGS = {
         "MediaStatus": "media.models.MediaStatus",
         "MediaType": "media.models.MediaType",
         "TransactionType": "credits.models.TransactionType",
+        "GrantKind": "credits.models.GrantKind",
         "TrackType": ["video", "audio"],
         "Plan": "accounts.models.Plan",
         "SubscriptionStatus": "accounts.models.SubscriptionStatus",

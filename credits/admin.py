@@ -1,12 +1,29 @@
-"""Balances and the ledger, to be read: money moves through `credits.ledger` alone."""
+"""Balances, grants and the ledger, to be read: money moves through `credits.ledger` alone."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import AdminTextInputWidget
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 
-from auteur.admin import EMPTY, GREEN, RED, ReadOnlyAdmin, SelectedFilter, badge, link, list_link
-from credits.models import Credits, CreditTransaction
+from auteur.admin import (
+    EMPTY,
+    GREEN,
+    RED,
+    ConfirmedActions,
+    ReadOnlyAdmin,
+    ReasonForm,
+    SelectedFilter,
+    badge,
+    link,
+    list_link,
+)
+from credits import balances, corrections, ledger
+from credits.models import CreditCorrection, CreditGrant, Credits, CreditTransaction
 
 LATEST = 20
 """How many ledger rows an account's page shows."""
@@ -126,3 +143,148 @@ class CreditTransactionAdmin(ReadOnlyAdmin):
     @admin.display(description="job")
     def job_link(self, obj: CreditTransaction) -> str:
         return link("jobs.Job", obj.job_id)
+
+
+class TakeBackForm(ReasonForm):
+    """How much of a grant, why, and what the client reads."""
+
+    amount = forms.IntegerField(
+        min_value=1,
+        max_value=ledger.MAX_AMOUNT,
+        help_text="At most what remains is taken: what was spent is spent.",
+    )
+    description = forms.CharField(
+        max_length=200,
+        widget=AdminTextInputWidget,
+        help_text="The client reads this in their credit history.",
+    )
+    field_order = ("amount", "description", "reason")
+
+
+class CorrectingAdmin(ConfirmedActions, ReadOnlyAdmin):
+    """Actions of those who may move credits."""
+
+    def has_correct_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("credits.change_credits")
+
+    @admin.display(description="user", ordering="user__email")
+    def owner(self, obj: Any) -> str:
+        return link("accounts.User", obj.user_id, obj.user)
+
+
+@admin.register(CreditGrant)
+class CreditGrantAdmin(CorrectingAdmin):
+    """What was given, and can be taken back."""
+
+    list_display = ("created_at", "owner", "kind", "amount", "expires_at", "source", "description")
+    list_display_links = ("created_at",)
+    list_select_related = ("user", "by")
+    list_filter = ("kind", "created_at", ("user", SelectedFilter))
+    search_fields = ("user__email", "source")
+    search_help_text = "Email, source, or the id of a user"
+    id_search_fields: ClassVar = ("user_id",)
+    ordering = ("-id",)
+    actions = ("take_back",)
+    fields = (
+        "owner",
+        "kind",
+        "amount",
+        "remaining",
+        "priority",
+        "expires_at",
+        "source",
+        "description",
+        "by",
+        "created_at",
+    )
+
+    def remaining(self, obj: CreditGrant) -> str:
+        """What can be spent of it now."""
+        open_grants = balances.read(user_id=obj.user_id).grants
+        return str(sum(one.remaining for one in open_grants if one.id == obj.pk))
+
+    def summary(self, obj: CreditGrant) -> str:
+        return f"{obj.user}, {self.remaining(obj)} remaining"
+
+    @admin.action(description="Take back", permissions=["correct"])
+    def take_back(
+        self, request: HttpRequest, queryset: QuerySet[CreditGrant]
+    ) -> HttpResponse | None:
+        return self.confirm(
+            request, queryset, action="take_back", form_class=TakeBackForm, perform=_take_back
+        )
+
+
+@admin.register(CreditCorrection)
+class CreditCorrectionAdmin(CorrectingAdmin):
+    """What waits for a second member of staff, and what has been decided."""
+
+    list_display = (
+        "asked_at",
+        "owner",
+        "__str__",
+        "kind",
+        "asked_by",
+        "reason",
+        "decided_by",
+        "is_approved",
+    )
+    list_display_links = ("asked_at",)
+    list_select_related = ("user", "asked_by", "decided_by")
+    list_filter = ("is_approved", "asked_at", ("user", SelectedFilter))
+    search_fields = ("user__email",)
+    search_help_text = "Email, or the id of a request or a user"
+    id_search_fields: ClassVar = ("pk", "user_id")
+    ordering = ("-asked_at",)
+    actions = ("approve", "refuse")
+    fields = (
+        "owner",
+        "amount",
+        "grant_link",
+        "kind",
+        "expires_at",
+        "description",
+        "reason",
+        "asked_by",
+        "asked_at",
+        "decided_by",
+        "decided_at",
+        "is_approved",
+    )
+
+    @admin.display(description="taken back of")
+    def grant_link(self, obj: CreditCorrection) -> str:
+        return link("credits.CreditGrant", obj.grant_id)
+
+    def applies(self, action: str, obj: CreditCorrection) -> bool:
+        return obj.decided_at is None
+
+    @admin.action(description="Approve", permissions=["correct"])
+    def approve(
+        self, request: HttpRequest, queryset: QuerySet[CreditCorrection]
+    ) -> HttpResponse | None:
+        return self.confirm(
+            request, queryset, action="approve", form_class=ReasonForm, perform=_approve
+        )
+
+    @admin.action(description="Refuse", permissions=["correct"])
+    def refuse(
+        self, request: HttpRequest, queryset: QuerySet[CreditCorrection]
+    ) -> HttpResponse | None:
+        return self.confirm(
+            request, queryset, action="refuse", form_class=ReasonForm, perform=_refuse
+        )
+
+
+def _take_back(request: HttpRequest, grant: CreditGrant, given: Mapping[str, Any]) -> str:
+    asked_by = request.user.pk
+    wanted = CreditCorrection(user_id=grant.user_id, grant=grant, asked_by_id=asked_by, **given)
+    return corrections.ask(wanted)
+
+
+def _approve(request: HttpRequest, wanted: CreditCorrection, given: Mapping[str, Any]) -> str:
+    return corrections.approve(correction_id=wanted.pk, by=request.user.pk)
+
+
+def _refuse(request: HttpRequest, wanted: CreditCorrection, given: Mapping[str, Any]) -> str:
+    return corrections.refuse(correction_id=wanted.pk, by=request.user.pk)

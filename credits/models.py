@@ -1,17 +1,39 @@
-"""Balances and the ledger. The database enforces the rules by checks, indexes and triggers."""
+"""Balances, the grants that they are made of, and the ledger (docs/decisions/0036).
+
+The database enforces the rules by checks, indexes and triggers.
+"""
 
 import uuid
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
-from django.db.models import Q
+from django.db.models import BigIntegerField, DateTimeField, Func, IntegerField, Q
 from django.db.models.functions import Now
+
+DEFAULT_PRIORITY = 100
+"""Of grants of all kinds: so what expires first burns first."""
+
+
+class GrantKind(models.TextChoices):
+    """Why credits were given."""
+
+    PURCHASE = "purchase", "Purchase"
+    SUBSCRIPTION = "subscription", "Subscription"
+    PROMO = "promo", "Promo"
+    ADJUSTMENT = "adjustment", "Adjustment"
+    REFUND = "refund", "Refund"
 
 
 class Credits(models.Model):
-    """One user's balance; written by `credits.ledger` alone, never below zero (check)."""
+    """One user's balance; written by `credits.ledger` alone, never below zero (check).
+
+    The open grants lie on the row, in the order in which they burn, and make the balance (check):
+    a movement locks and writes this row and no other. A trigger keeps them: it draws what the
+    balance loses, or moves the ``wanted_parts``, which are gone when the row is stored.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
     user = models.OneToOneField(
@@ -20,6 +42,18 @@ class Credits(models.Model):
     balance = models.IntegerField(default=0, db_default=0)
     seq = models.BigIntegerField(
         default=0, db_default=0, help_text="How many ledger rows this account has."
+    )
+    grant_ids = ArrayField(BigIntegerField(), default=list, db_default=[])
+    grant_remaining = ArrayField(IntegerField(), default=list, db_default=[])
+    grant_priorities = ArrayField(IntegerField(), default=list, db_default=[])
+    grant_expires_at = ArrayField(
+        DateTimeField(null=True), default=list, db_default=[], help_text="Null: never."
+    )
+    wanted_parts = models.JSONField(
+        null=True, blank=True, help_text="What a movement tells the trigger; null in what is kept."
+    )
+    latest_parts = models.JSONField(
+        null=True, blank=True, help_text="What the latest movement changed in which grants."
     )
     updated_at = models.DateTimeField(db_default=Now())
 
@@ -31,9 +65,124 @@ class Credits(models.Model):
                 condition=Q(balance__gte=0), name="credits_balance_not_negative"
             ),
         ]
+        indexes: ClassVar = [
+            models.Index(
+                Func("grant_expires_at", function="credits_next_expiry"),
+                name="credits_by_next_expiry",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.balance} credits"
+
+
+class CreditGrant(models.Model):
+    """Credits that were given at once, as they were then; never updated or deleted (trigger).
+
+    What remains of it lies on the account's row while there is any.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="credit_grants"
+    )
+    kind = models.CharField(max_length=20, choices=GrantKind)
+    amount = models.IntegerField()
+    priority = models.IntegerField(
+        default=DEFAULT_PRIORITY, db_default=DEFAULT_PRIORITY, help_text="The lowest burns first."
+    )
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Null: never.")
+    source = models.CharField(
+        max_length=200, null=True, blank=True, unique=True, help_text="What it was given for, once."
+    )
+    description = models.TextField(blank=True, default="", db_default="")
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        help_text="The member of staff who gave it.",
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "credit_grants"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(kind__in=GrantKind.values), name="credit_grants_kind_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(amount__gt=0), name="credit_grants_amount_is_positive"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.amount}"
+
+
+class CreditCorrection(models.Model):
+    """What a member of staff wants to give or take back, and a colleague has to approve.
+
+    Nobody approves what they asked for, nor moves credits of their own (checks).
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", help_text="Whose."
+    )
+    grant = models.ForeignKey(
+        CreditGrant,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        help_text="What is taken back of; null gives.",
+    )
+    amount = models.IntegerField()
+    kind = models.CharField(max_length=20, choices=GrantKind, default=GrantKind.ADJUSTMENT)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Null: never.")
+    description = models.TextField(help_text="The client reads it.")
+    reason = models.TextField(help_text="Staff read it.")
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    asked_at = models.DateTimeField(db_default=Now(), editable=False)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
+    is_approved = models.BooleanField(null=True, blank=True)
+
+    class Meta:
+        db_table = "credit_corrections"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(amount__gt=0), name="credit_corrections_amount_is_positive"
+            ),
+            models.CheckConstraint(
+                condition=~Q(asked_by=models.F("user")), name="credit_corrections_not_of_their_own"
+            ),
+            models.CheckConstraint(
+                condition=Q(decided_by__isnull=True, decided_at__isnull=True, is_approved=None)
+                | Q(decided_by__isnull=False, decided_at__isnull=False, is_approved=False)
+                | Q(decided_by__isnull=False, decided_at__isnull=False, is_approved=True)
+                & ~Q(decided_by=models.F("asked_by"))
+                & ~Q(decided_by=models.F("user")),
+                name="credit_corrections_approved_by_another",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        verb = "Give" if self.grant_id is None else "Take back"
+        return f"{verb} {self.amount}"
 
 
 class TransactionType(models.TextChoices):
@@ -43,6 +192,9 @@ class TransactionType(models.TextChoices):
     USAGE = "usage", "Usage"
     REFUND = "refund", "Refund"
     BONUS = "bonus", "Bonus"
+    PURCHASE = "purchase", "Purchase"
+    EXPIRY = "expiry", "Expiry"
+    ADJUSTMENT = "adjustment", "Adjustment"
 
 
 class CreditTransaction(models.Model):
@@ -69,6 +221,11 @@ class CreditTransaction(models.Model):
         blank=True,
         related_name="credit_transactions",
     )
+    parts = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="What of the amount each grant gave or got; null in rows from before grants.",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -92,8 +249,14 @@ class CreditTransaction(models.Model):
             models.CheckConstraint(
                 condition=Q(type=TransactionType.USAGE, amount__lt=0, job__isnull=False)
                 | Q(type=TransactionType.REFUND, amount__gt=0, job__isnull=False)
+                | Q(type=TransactionType.EXPIRY, amount__lt=0, job__isnull=True)
                 | Q(
-                    type__in=[TransactionType.SUBSCRIPTION, TransactionType.BONUS],
+                    type__in=[
+                        TransactionType.SUBSCRIPTION,
+                        TransactionType.BONUS,
+                        TransactionType.PURCHASE,
+                        TransactionType.ADJUSTMENT,
+                    ],
                     job__isnull=True,
                 ),
                 name="credit_transactions_amount_fits_type",

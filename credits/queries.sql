@@ -1,32 +1,183 @@
 -- Every raw statement of `credits`; `credits/sql.py` reads them.
+--
+-- Open grants lie on their account's row, where a trigger keeps them (docs/decisions/0036). So a
+-- movement locks that row alone, and nothing that it goes by is older than the lock.
 
--- name: add
--- Adds to a balance and writes the ledger row; the row lock orders all movements of one account. No
--- row comes back where there is no account.
-WITH account AS (
-    UPDATE credits SET balance = balance + %(amount)s, seq = seq + 1, updated_at = now()
-    WHERE user_id = %(user_id)s RETURNING user_id, balance, seq
+-- name: open
+-- The grants on the row of an account.
+unnest(grant_ids, grant_remaining, grant_priorities, grant_expires_at)
+    WITH ORDINALITY AS open (grant_id, remaining, priority, expires_at, place)
+
+-- name: move
+-- Ends the statements below, which say in `movement` which parts of whose grants move: the account
+-- and its ledger row. Nothing moves where there are no parts.
+account AS (
+    UPDATE credits
+    SET balance = balance + movement.amount, seq = seq + 1, updated_at = now(),
+        wanted_parts = movement.parts
+    FROM movement WHERE credits.user_id = movement.user_id AND movement.parts IS NOT NULL
+    RETURNING credits.user_id, balance, seq, movement.amount, latest_parts
 )
-INSERT INTO credit_transactions (user_id, seq, amount, balance_after, type, description, job_id)
-SELECT user_id, seq, %(amount)s, balance, %(type)s, %(description)s, %(job_id)s FROM account
-RETURNING balance_after
+INSERT INTO credit_transactions
+    (user_id, seq, amount, balance_after, type, description, job_id, parts)
+SELECT user_id, seq, amount, balance, %(type)s, %(description)s, %(job_id)s::uuid, latest_parts
+FROM account
+RETURNING amount, balance_after
+
+-- name: lock
+-- The statement after this sees all that earlier movements of the account have written.
+SELECT balance, cardinality(grant_ids) FROM credits WHERE user_id = %(user_id)s FOR NO KEY UPDATE
+
+-- name: grant
+-- Once for each source; without one, each time.
+WITH made AS (
+    INSERT INTO credit_grants
+        (user_id, kind, amount, priority, expires_at, source, description, by_id)
+    VALUES (%(user_id)s, %(kind)s, %(amount)s, %(priority)s, %(expires_at)s, %(source)s,
+            %(description)s, %(by)s)
+    ON CONFLICT (source) DO NOTHING
+    RETURNING user_id, id, amount
+),
+movement AS (
+    SELECT user_id, amount,
+           jsonb_build_array(jsonb_build_object('grant_id', id, 'amount', amount)) AS parts
+    FROM made
+),
+{move}
+
+-- name: refund
+-- Back to the grants that the job drew from, the last first: what a job did not use are the credits
+-- that would have burned last. What has expired meanwhile, or was drawn before there were grants,
+-- goes to the refund grant of the day.
+WITH drawn AS (
+    SELECT grant_id, -part.amount AS amount,
+           sum(-part.amount) OVER (ORDER BY place DESC) + part.amount AS before
+    FROM credit_transactions AS usage, ROWS FROM (
+        jsonb_to_recordset(usage.parts) AS (grant_id bigint, amount int)
+    ) WITH ORDINALITY AS part (grant_id, amount, place)
+    WHERE usage.job_id = %(job_id)s AND user_id = %(user_id)s AND type = {USAGE}
+),
+back AS (
+    SELECT grant_id, least(drawn.amount, %(amount)s - before) AS amount
+    FROM drawn JOIN credit_grants ON credit_grants.id = grant_id
+    WHERE before < %(amount)s
+      AND (expires_at IS NULL OR expires_at > statement_timestamp())
+),
+late AS (
+    SELECT %(amount)s - coalesce((SELECT sum(amount) FROM back), 0)::int AS amount,
+           CASE WHEN EXISTS (TABLE drawn)
+                THEN date_trunc('day', statement_timestamp() + %(grace)s, 'UTC') + interval '1 day'
+           END AS expires_at
+),
+wanted AS (
+    SELECT amount, expires_at,
+           concat_ws(':', 'refund', %(user_id)s::text,
+                     to_char(expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')) AS source
+    FROM late WHERE amount > 0
+),
+made AS (
+    INSERT INTO credit_grants (user_id, kind, amount, expires_at, source, description)
+    SELECT %(user_id)s, {REFUND_GRANT}, amount, expires_at, source, %(late)s FROM wanted
+    ON CONFLICT (source) DO NOTHING
+    RETURNING id
+),
+parts AS (
+    SELECT grant_id, amount FROM back
+    UNION ALL SELECT id, amount FROM made, wanted
+    UNION ALL SELECT id, wanted.amount FROM wanted JOIN credit_grants USING (source)
+),
+movement AS (
+    SELECT %(user_id)s::uuid AS user_id, sum(amount)::int AS amount,
+           jsonb_agg(jsonb_build_object('grant_id', grant_id, 'amount', amount)
+                     ORDER BY grant_id) AS parts
+    FROM parts
+),
+{move}
+
+-- name: take_back
+-- At most what remains of the grant, whether or not it has expired; all of it, if no amount is said.
+WITH taken AS (
+    SELECT credits.user_id, grant_id, least(remaining, %(amount)s::int) AS amount
+    FROM credits, {open} WHERE credits.user_id = %(user_id)s AND grant_id = %(grant_id)s
+),
+movement AS (
+    SELECT user_id, -amount AS amount,
+           jsonb_build_array(jsonb_build_object('grant_id', grant_id, 'amount', -amount)) AS parts
+    FROM taken
+),
+{move}
+
+-- name: expire
+-- What is left of expired grants goes, one row for each of so many accounts; accounts that are busy
+-- come next time.
+WITH due AS (
+    SELECT user_id, grant_ids, grant_remaining, grant_priorities, grant_expires_at FROM credits
+    WHERE credits_next_expiry(grant_expires_at) <= statement_timestamp()
+    ORDER BY credits_next_expiry(grant_expires_at) LIMIT %(limit)s
+    FOR NO KEY UPDATE SKIP LOCKED
+),
+movement AS (
+    SELECT user_id, -sum(remaining)::int AS amount,
+           jsonb_agg(jsonb_build_object('grant_id', grant_id, 'amount', -remaining)
+                     ORDER BY place) AS parts
+    FROM due, {open} WHERE expires_at <= statement_timestamp() GROUP BY user_id
+),
+{move}
+
+-- name: count_expired
+SELECT count(*) FROM credits
+WHERE credits_next_expiry(grant_expires_at) <= statement_timestamp()
+
+-- name: spendable
+-- The balance without what has expired and is still to go.
+SELECT coalesce(sum(remaining) FILTER (
+           WHERE expires_at IS NULL OR expires_at > statement_timestamp()), 0)::int
+FROM credits LEFT JOIN {open} ON true WHERE user_id = %(user_id)s GROUP BY user_id
+
+-- name: open_grants
+-- What can be spent, in the order in which it burns, and what it was given as.
+SELECT grant_id, kind, amount, remaining, open.priority, open.expires_at, description, created_at
+FROM credits, {open} JOIN credit_grants ON credit_grants.id = grant_id
+WHERE credits.user_id = %(user_id)s
+  AND (open.expires_at IS NULL OR open.expires_at > statement_timestamp())
+ORDER BY place
+
+-- name: balance_at
+-- The balance after the last row that was written by then. Rows are sought by their numbers, whose
+-- times rise but for moments: there is an index of these, and none of times.
+WITH RECURSIVE halved (low, high) AS (
+    SELECT 0::bigint, seq + 1 FROM credits WHERE user_id = %(user_id)s
+    UNION ALL
+    SELECT CASE WHEN created_at <= %(at)s THEN middle ELSE low END,
+           CASE WHEN created_at <= %(at)s THEN high ELSE middle END
+    FROM halved
+         CROSS JOIN LATERAL (SELECT (low + high) / 2 AS middle) AS next
+         JOIN credit_transactions ON user_id = %(user_id)s AND seq = middle
+    WHERE high - low > 1
+)
+SELECT coalesce(balance_after, 0)
+FROM halved LEFT JOIN credit_transactions ON user_id = %(user_id)s AND seq = low
+WHERE high - low = 1
 
 -- name: charge
--- Two CTEs for a statement of another room: see `credits.sql.charge`, which fills {{…}}.
+-- Two CTEs for a statement of another room: see `credits.sql.charge`, which fills {{…}}. The trigger
+-- draws; a row's share of several charges is told by the ledger's own.
 {{account}} AS (
     UPDATE credits
     SET balance = balance - (SELECT sum(cost) FROM {{charges}}),
         seq = seq + (SELECT count(*) FROM {{charges}}), updated_at = now()
     WHERE user_id = {{user_id}} AND EXISTS (TABLE {{charges}}) AND {{when}}
-    RETURNING user_id, balance, seq
+    RETURNING user_id, balance, seq, latest_parts
 ),
 {{usage}} AS (
-    INSERT INTO credit_transactions (user_id, seq, amount, balance_after, type, description, job_id)
+    INSERT INTO credit_transactions
+        (user_id, seq, amount, balance_after, type, description, job_id, parts)
     SELECT account.user_id,
            account.seq - count(*) OVER () + row_number() OVER so_far,
            -charge.cost,
            account.balance + sum(charge.cost) OVER () - sum(charge.cost) OVER so_far,
-           {USAGE}, charge.description, charge.job_id
+           {USAGE}, charge.description, charge.job_id,
+           CASE count(*) OVER () WHEN 1 THEN account.latest_parts END
     FROM {{account}} AS account, {{charges}} AS charge
     WINDOW so_far AS (ORDER BY charge.place)
 )

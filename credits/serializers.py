@@ -1,16 +1,51 @@
-"""What the credits endpoints answer."""
+"""What the credits endpoints read and answer."""
 
-from typing import ClassVar
+from datetime import datetime
+from typing import Any, ClassVar
 
+from django.utils import timezone
 from rest_framework import serializers
 
-from credits.models import CreditTransaction
+from credits.balances import GRANTS_SHOWN
+from credits.models import CreditTransaction, GrantKind
+
+
+class BalanceQuerySerializer(serializers.Serializer[Any]):
+    """Of which time."""
+
+    at = serializers.DateTimeField(
+        required=False, help_text="A past time: only the balance as it was then is told."
+    )
+
+    def validate_at(self, at: datetime) -> datetime:
+        """Nobody knows the balance of a time to come."""
+        if at > timezone.now():
+            raise serializers.ValidationError("This is in the future.", code="future_time")
+        return at
+
+
+class OpenGrantSerializer(serializers.Serializer):
+    """Credits that were given at once, and what is left of them."""
+
+    kind = serializers.ChoiceField(GrantKind.choices)
+    amount = serializers.IntegerField(help_text="What was given.")
+    remaining = serializers.IntegerField(help_text="What can still be spent.")
+    expires_at = serializers.DateTimeField(allow_null=True, help_text="null is never.")
+    description = serializers.CharField()
+    created_at = serializers.DateTimeField()
 
 
 class BalanceSerializer(serializers.Serializer):
     """A user's credits."""
 
     balance = serializers.IntegerField()
+    grants = OpenGrantSerializer(
+        many=True,
+        required=False,
+        help_text=f"What the balance is of, in the order in which it is spent; the first "
+        f"{GRANTS_SHOWN}. Not told of a past time.",
+    )
+    at = serializers.DateTimeField(required=False, help_text="The time that was asked for.")
 
 
 class CreditTransactionSerializer(serializers.ModelSerializer):

@@ -1,14 +1,21 @@
 """The statements of `credits.queries.sql`, and the ledger's part in statements of other rooms."""
 
 from pathlib import Path
+from typing import Any
 
-from auteur.database import statements
-from credits.models import TransactionType
+from auteur.database import execute, statements
+from credits.models import GrantKind, TransactionType
 
-_STATEMENTS = statements(
-    Path(__file__).with_name("queries.sql"), USAGE=f"'{TransactionType.USAGE.value}'"
+STATEMENTS = statements(
+    Path(__file__).with_name("queries.sql"),
+    USAGE=f"'{TransactionType.USAGE.value}'",
+    REFUND_GRANT=f"'{GrantKind.REFUND.value}'",
 )
-ADD = _STATEMENTS["add"]
+
+
+def run(name: str, **values: Any) -> list[tuple[Any, ...]]:
+    """The rows of a statement; raises Django's database errors."""
+    return execute(STATEMENTS[name], values)
 
 
 def charge(*, account: str, usage: str, charges: str, user_id: str, when: str) -> str:
@@ -17,9 +24,9 @@ def charge(*, account: str, usage: str, charges: str, user_id: str, when: str) -
     ``charges`` names a CTE with ``place``, ``job_id``, ``cost`` (above zero) and ``description``:
     ledger rows come in the order of places. ``user_id`` and ``when`` are expressions: whose balance
     is charged, and what must hold first. ``account`` then has the ``user_id``, if there is one and
-    anything was charged. A balance that does not cover all is refused by its check, and with it
-    whatever else the statement did.
+    anything was charged. Grants that do not cover all are refused by the trigger that draws them,
+    as if by the balance's check, and with it whatever else the statement did.
     """
-    return _STATEMENTS["charge"].format(
+    return STATEMENTS["charge"].format(
         account=account, usage=usage, charges=charges, user_id=user_id, when=when
     )

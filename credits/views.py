@@ -9,19 +9,33 @@ from rest_framework.views import APIView
 
 from auteur.api.pagination import Cursor
 from auteur.api.requests import user_id
-from credits import ledger
+from credits import balances
 from credits.models import CreditTransaction
-from credits.serializers import BalanceSerializer, CreditTransactionSerializer
+from credits.serializers import (
+    BalanceQuerySerializer,
+    BalanceSerializer,
+    CreditTransactionSerializer,
+)
 
 
 class BalanceView(APIView):
     """The balance."""
 
-    @extend_schema(summary="Read your balance", responses=BalanceSerializer)
+    @extend_schema(
+        summary="Read your balance",
+        parameters=[BalanceQuerySerializer],
+        responses=BalanceSerializer,
+    )
     def get(self, request: Request) -> Response:
-        """Credits that can be spent now."""
-        balance = ledger.balance_of(user_id=user_id(request))
-        return Response({"balance": balance})
+        """Credits that can be spent now and what of them expires when, or those of a past time."""
+        query = BalanceQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        found: balances.Balance | balances.PastBalance
+        if "at" in query.validated_data:
+            found = balances.read_at(user_id=user_id(request), at=query.validated_data["at"])
+        else:
+            found = balances.read(user_id=user_id(request))
+        return Response(BalanceSerializer(found).data)
 
 
 class TransactionsCursor(Cursor):

@@ -18,7 +18,13 @@ SHOWN_PER_RULE = 100
 """Findings that a report names of each rule; all are counted."""
 TIME_LIMIT = timedelta(minutes=30)
 """For one statement of a check that nobody waits for."""
-AUDITS = ("audit_accounts", "audit_ledger_rows", "audit_jobs", "audit_attempts")
+AUDITS = (
+    "audit_accounts",
+    "audit_ledger_rows",
+    "audit_grants",
+    "audit_jobs",
+    "audit_attempts",
+)
 
 RULES: Mapping[str, str] = {
     "account_exists": "Who has ledger rows has an account.",
@@ -26,6 +32,13 @@ RULES: Mapping[str, str] = {
     "seq_has_no_gaps": "An account's ledger rows are numbered 1, 2, 3 …",
     "seq_is_the_last": "The account has counted as far as its ledger rows go.",
     "balance_after_chains": "Each ledger row's balance is the one before it and its amount.",
+    "open_grants_make_the_balance": "What remains of an account's open grants is its balance.",
+    "parts_make_the_amount": "What a ledger row moved in grants is its amount.",
+    "grants_are_what_rows_moved": "What remains of a grant is what was given, less what was drawn, "
+    "expired or taken back, and what came back.",
+    "grants_are_what_was_given": "The first ledger row of a grant has given its amount.",
+    "open_grants_are_the_owners": "An account's open grants are its user's, as they were given.",
+    "open_grants_burn_in_order": "Open grants lie in the order of priority, expiry and age.",
     "charged_once": "A job that costs something has one usage row, any other has none.",
     "usage_is_the_price": "The usage row took what the job costs.",
     "money_is_the_owners": "A job's ledger rows are its user's.",

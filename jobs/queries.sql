@@ -702,6 +702,75 @@ finding AS (
 )
 {first_of_each_rule}
 
+-- name: audit_grants
+-- What lies on the accounts, what was given, and what the ledger's rows say that moved. Rows from
+-- before grants name none: what they come to is the account's opening grant.
+WITH open AS (
+    SELECT user_id, open.*, lag(ROW(priority, expires_at IS NULL, expires_at, grant_id))
+               OVER (PARTITION BY user_id ORDER BY place) AS before
+    FROM credits, unnest(grant_ids, grant_remaining, grant_priorities, grant_expires_at)
+        WITH ORDINALITY AS open (grant_id, remaining, priority, expires_at, place)
+),
+part AS (
+    SELECT user_id, seq, line.amount AS of, part.grant_id, part.amount
+    FROM credit_transactions AS line LEFT JOIN LATERAL
+         jsonb_to_recordset(line.parts) AS part (grant_id bigint, amount int) ON true
+    WHERE line.parts IS NOT NULL
+),
+opening AS (
+    SELECT user_id, sum(amount) AS amount FROM credit_transactions WHERE parts IS NULL
+    GROUP BY user_id
+),
+moved AS (
+    SELECT user_id, grant_id, sum(amount) AS amount,
+           (array_agg(amount ORDER BY seq))[1] AS first
+    FROM part WHERE grant_id IS NOT NULL GROUP BY user_id, grant_id
+),
+given AS (
+    SELECT user_id, id AS grant_id, amount, priority, expires_at,
+           coalesce(source = 'opening:' || user_id, false) AS is_opening
+    FROM credit_grants
+),
+finding AS (
+    SELECT 'open_grants_make_the_balance' AS rule, user_id, NULL::uuid AS job_id,
+           balance::text AS expected, coalesce(remaining, 0)::text AS found
+    FROM credits
+         LEFT JOIN (SELECT user_id, sum(remaining) AS remaining FROM open GROUP BY user_id)
+         AS made USING (user_id)
+    WHERE balance <> coalesce(remaining, 0)
+    UNION ALL
+    SELECT 'parts_make_the_amount', user_id, NULL, of::text,
+           concat(coalesce(sum(amount), 0), ' in row ', seq)
+    FROM part GROUP BY user_id, seq, of HAVING of <> coalesce(sum(amount), 0)
+    UNION ALL
+    SELECT 'grants_are_what_rows_moved', user_id, NULL,
+           concat(coalesce(moved.amount, 0)
+                  + CASE WHEN is_opening THEN coalesce(opening.amount, 0) ELSE 0 END,
+                  ' of grant ', grant_id),
+           coalesce(remaining, 0)::text
+    FROM (given FULL JOIN moved USING (user_id, grant_id)) FULL JOIN open USING (user_id, grant_id)
+         JOIN credits USING (user_id) LEFT JOIN opening USING (user_id)
+    WHERE coalesce(remaining, 0) <> coalesce(moved.amount, 0)
+              + CASE WHEN is_opening THEN coalesce(opening.amount, 0) ELSE 0 END
+    UNION ALL
+    SELECT 'grants_are_what_was_given', user_id, NULL,
+           concat(given.amount, ' for grant ', grant_id), coalesce(first, 0)::text
+    FROM given LEFT JOIN moved USING (user_id, grant_id)
+    WHERE NOT is_opening AND given.amount <> coalesce(first, 0)
+    UNION ALL
+    SELECT 'open_grants_are_the_owners', user_id, NULL,
+           concat('priority ', given.priority, ', until ', given.expires_at),
+           concat('priority ', open.priority, ', until ', open.expires_at)
+    FROM open LEFT JOIN given USING (user_id, grant_id)
+    WHERE given.grant_id IS NULL OR given.priority <> open.priority
+       OR given.expires_at IS DISTINCT FROM open.expires_at
+    UNION ALL
+    SELECT 'open_grants_burn_in_order', user_id, NULL, concat('grant ', grant_id, ' before'),
+           concat('in place ', place)
+    FROM open WHERE before > ROW(priority, expires_at IS NULL, expires_at, grant_id)
+)
+{first_of_each_rule}
+
 -- name: audit_jobs
 -- Jobs against their ledger rows, and whether they wake. `is_unrefunded`: the user has agreed to a
 -- cancel without refund.

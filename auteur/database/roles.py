@@ -15,7 +15,11 @@ from psycopg import sql
 logger = logging.getLogger(__name__)
 
 APPLICATION_RIGHTS = "SELECT, INSERT, UPDATE, DELETE"
-OTHER_RIGHTS = {"credit_transactions": "SELECT, INSERT", "django_migrations": "SELECT"}
+OTHER_RIGHTS = {
+    "credit_transactions": "SELECT, INSERT",
+    "credit_grants": "SELECT, INSERT",
+    "django_migrations": "SELECT",
+}
 # Who comes by Supabase's keys, where it is there. Anonymous ones see nothing; a user's sees the
 # rows that are theirs (policies named `own_rows`). None writes, not even the service's: balances
 # and jobs are moved by the API alone.

@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
 from auteur.api.problems import DATABASE_OUTAGES
+from credits import expiry
 from gpu_tasks.runtime.backends.models import LocalCall
 from jobs import sql
 from jobs.models import UserEvent
@@ -98,6 +99,7 @@ SWEEPS = (
     ),
     Sweep("half files", uploads.count_unfinished, uploads.remove_unfinished),
     Sweep("local calls long ended", lambda: old_calls().count(), remove_old_calls),
+    Sweep("accounts' expired credits", expiry.count_expired, expiry.write_expired),
     Sweep("events no longer kept", lambda: old_events().count(), remove_old_events),
     Sweep(
         "webhook deliveries no longer kept",

@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Subscription, User
-from credits.models import Credits, CreditTransaction
+from credits.models import CreditCorrection, CreditGrant, Credits, CreditTransaction
 from jobs.models import Job
 from jobs.states import AttemptState
 from jobs.webhooks import deliveries, endpoints
@@ -116,6 +116,8 @@ def viewer(staff_with) -> Browser:
         "accounts.user",
         "accounts.subscription",
         "credits.credits",
+        "credits.creditgrant",
+        "credits.creditcorrection",
         "jobs.job",
         "credits.credittransaction",
         "projects.project",
@@ -169,9 +171,13 @@ def house(user, project, media, voice, job) -> list[models.Model]:
     usage = CreditTransaction.objects.get(job=job)
     endpoint, ping = add_webhook(user)
     account = Credits.objects.get(user=user)
+    grant = CreditGrant.objects.get(user=user)
+    colleague = User.objects.create(email="colleague@example.org", is_staff=True)
+    wanted = CreditCorrection.objects.create(user=user, amount=10**5, asked_by=colleague)
     started = imports.start(user_id=user.pk, project_id=project.pk, url=IMPORTED)
     imported = MediaImport.objects.get(pk=started.pk)
-    return [user, account, usage, project, media, imported, voice, job, endpoint, ping]
+    money = [account, usage, grant, wanted]
+    return [user, *money, project, media, imported, voice, job, endpoint, ping]
 
 
 def add_webhook(user: User) -> tuple[WebhookEndpoint, WebhookDelivery]:

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from auteur.admin import MAX_JSON_CHARS, pretty_json
-from credits.models import Credits, CreditTransaction
+from credits.models import CreditCorrection, CreditGrant, Credits, CreditTransaction
 from jobs.models import Job
 from jobs.states import AttemptState
 from jobs.webhooks import secrets
@@ -24,6 +24,8 @@ MODELS = (
     User,
     Credits,
     CreditTransaction,
+    CreditGrant,
+    CreditCorrection,
     Project,
     MediaFile,
     MediaImport,
@@ -129,7 +131,7 @@ def test_the_guard_against_double_clicks_is_served(root, job):
 
 class TestQueries:
     @pytest.fixture
-    def add(self, make_user, make_job):
+    def add(self, root, make_user, make_job):
         """Something in each list, of an owner and a project of its own."""
 
         def make():
@@ -142,6 +144,7 @@ class TestQueries:
             key = f"users/{owner.pk}/voices/voice.wav"
             VoiceClone.objects.create(user=owner, name="Voice", sample_r2_key=key)
             add_webhook(owner)
+            CreditCorrection.objects.create(user=owner, amount=1, asked_by=root.user)
             imports.start(user_id=owner.pk, project_id=project.pk, url=IMPORTED)
             return owner
 

@@ -7,11 +7,11 @@ from django.utils import timezone
 
 from accounts.models import Subscription, User
 from credits import ledger
-from credits.models import Credits, CreditTransaction
+from credits.models import CreditGrant, Credits, CreditTransaction
 from tests.admin.conftest import REASON, XSS, messages_of, page_url, records_of
 
 INLINE = {"subscriptions-TOTAL_FORMS": "0", "subscriptions-INITIAL_FORMS": "0"}
-GRANT = {"amount": "7", "description": "Sorry for the wait", "reason": REASON}
+GRANT = {"amount": "7", "kind": "promo", "description": "Sorry for the wait", "reason": REASON}
 
 
 def balance_of(user):
@@ -105,12 +105,31 @@ class TestGrant:
         root.act("grant_credits", *users, **GRANT)
         assert [balance_of(user) for user in users] == [7, 7]
 
-    def test_opens_an_account_where_there_is_none(self, root, user):
-        Credits.objects.filter(user=root.user).delete()
-        root.act("grant_credits", root.user, **GRANT)
-        assert balance_of(root.user) == 7
+    def test_opens_an_account_where_there_is_none(self, root, colleague):
+        Credits.objects.filter(user=colleague).delete()
+        root.act("grant_credits", colleague, **GRANT)
+        assert balance_of(colleague) == 7
 
-    def test_takes_the_largest_amount(self, root, user):
+    def test_nobody_gives_to_themselves(self, root):
+        response = root.act("grant_credits", root.user, **GRANT)
+        assert "nobody moves credits of their own" in messages_of(response)[0]
+        assert balance_of(root.user) == 0
+
+    def test_of_a_kind_and_until_a_time(self, root, user):
+        later = timezone.now() + timedelta(days=30)
+        given = {"kind": "purchase", "expires_at": later.strftime("%Y-%m-%dT%H:%M")}
+        root.act("grant_credits", user, **GRANT | given)
+        grant = CreditGrant.objects.filter(user=user).latest("id")
+        assert (grant.kind, grant.amount, grant.by) == ("purchase", 7, root.user)
+        assert grant.expires_at == later.replace(second=0, microsecond=0)
+
+    def test_not_until_a_time_that_is_over(self, root, user):
+        given = GRANT | {"expires_at": "2020-01-01T00:00"}
+        assert root.act("grant_credits", user, **given).status_code == 400
+        assert balance_of(user) == 100
+
+    def test_takes_the_largest_amount(self, root, user, settings):
+        settings.TWO_EYES_CREDITS = ledger.MAX_AMOUNT
         root.act("grant_credits", user, **GRANT | {"amount": ledger.MAX_AMOUNT})
         assert balance_of(user) == 100 + ledger.MAX_AMOUNT
 

@@ -139,9 +139,9 @@ def test_an_audit_follows_the_first_scrape(make_job, audits):
 
 def test_discrepancies_are_counted_by_rule(make_user, audits, caplog):
     for _ in range(2):
-        Credits.objects.filter(user=make_user(balance=5)).update(balance=6)
+        Credits.objects.filter(user=make_user(balance=5)).update(seq=6)
     samples = audited(audits)
-    assert samples['auteur_ledger_discrepancies{rule="balance_is_the_sum"}'] == 2
+    assert samples['auteur_ledger_discrepancies{rule="seq_is_the_last"}'] == 2
     assert samples['auteur_ledger_discrepancies{rule="charged_once"}'] == 0
     assert "off in 2 places" in caplog.text
 

@@ -25,6 +25,21 @@ BOOKS = {
         SELECT 1 FROM credits c WHERE user_id = %(user)s AND balance <>
             (SELECT coalesce(sum(amount), 0) FROM credit_transactions t WHERE t.user_id = c.user_id)
     """,
+    "balance is not what is left of the grants": """
+        SELECT balance, grant_remaining FROM credits WHERE user_id = %(user)s AND balance <>
+            (SELECT coalesce(sum(remaining), 0) FROM unnest(grant_remaining) AS remaining)
+    """,
+    "a grant is not what its rows left of it": """
+        SELECT id, left_of_it, remaining FROM (
+            SELECT g.id,
+                   (SELECT coalesce(sum((part ->> 'amount')::int), 0)
+                    FROM credit_transactions t, jsonb_array_elements(t.parts) AS part
+                    WHERE t.user_id = g.user_id AND (part ->> 'grant_id')::bigint = g.id)
+                       AS left_of_it,
+                   coalesce(c.grant_remaining[array_position(c.grant_ids, g.id)], 0) AS remaining
+            FROM credit_grants g JOIN credits c USING (user_id) WHERE g.user_id = %(user)s
+        ) AS grants WHERE left_of_it <> remaining
+    """,
     "balance_after does not chain": """
         SELECT 1 FROM (
             SELECT seq, row_number() OVER w AS place, balance_after, sum(amount) OVER w AS expected

@@ -24,6 +24,9 @@ IN_STORE = (
 )
 SPOILT = [
     ("balance is not the sum of the rows", "UPDATE credits SET balance = balance + 1"),
+    ("balance is not what is left of the grants", "UPDATE credits SET balance = balance + 1"),
+    ("a grant is not what its rows left of it", "UPDATE credits SET grant_remaining[1] = 1"),
+    ("a grant is not what its rows left of it", "UPDATE credit_transactions SET parts = '[]'"),
     ("balance_after does not chain", "UPDATE credit_transactions SET seq = seq + 100"),
     (
         "balance_after does not chain",
@@ -89,7 +92,9 @@ def database() -> Any:
 
 def spoil(statement: str) -> None:
     with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("ALTER TABLE credits DROP CONSTRAINT credits_balance_is_of_grants")
         cursor.execute(statement)
         assert cursor.rowcount > 0
 

@@ -2,16 +2,20 @@
 
 import base64
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from auteur.api.pagination import Cursor
-from credits import ledger
+from credits import balances, ledger
+from credits.models import CreditTransaction, GrantKind
+from tests.credits.clock import pass_time
 
 pytestmark = pytest.mark.django_db
 
@@ -32,8 +36,54 @@ def test_the_balance_is_the_users_own(
     client_of: Callable[[User], APIClient], make_user: Callable[..., User]
 ) -> None:
     ann, bob = make_user(balance=7), make_user()
-    assert client_of(ann).get("/credits").json() == {"balance": 7}
-    assert client_of(bob).get("/credits").json() == {"balance": 0}
+    assert client_of(ann).get("/credits").json()["balance"] == 7
+    assert client_of(bob).get("/credits").json() == {"balance": 0, "grants": []}
+
+
+def test_the_balance_says_what_expires_when(api: APIClient, user: User) -> None:
+    soon = timezone.now() + timedelta(days=3)
+    with transaction.atomic():
+        ledger.grant(user_id=user.pk, amount=5, kind=GrantKind.SUBSCRIPTION, expires_at=soon)
+    told = api.get("/credits").json()
+    assert told["balance"] == 105
+    first, second = told["grants"]
+    assert datetime.fromisoformat(first["expires_at"]) == soon
+    assert (first["kind"], first["amount"], first["remaining"]) == ("subscription", 5, 5)
+    assert (second["kind"], second["expires_at"], second["remaining"]) == ("promo", None, 100)
+    pass_time(user.pk, timedelta(days=3))
+    told = api.get("/credits").json()
+    assert (told["balance"], [each["kind"] for each in told["grants"]]) == (100, ["promo"])
+
+
+def test_so_many_grants_are_told(
+    api: APIClient, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(balances, "GRANTS_SHOWN", 2)
+    grant(user, 1)
+    assert len(api.get("/credits").json()["grants"]) == 2
+    grant(user, 1)
+    told = api.get("/credits").json()
+    assert (told["balance"], len(told["grants"])) == (102, 2)
+
+
+def test_the_balance_of_a_past_time(api: APIClient, user: User) -> None:
+    at = timezone.now()
+    told = api.get("/credits", {"at": at.isoformat()}).json()
+    assert (told["balance"], datetime.fromisoformat(told["at"])) == (100, at)
+    told = api.get("/credits", {"at": "2020-01-01T00:00:00Z"}).json()
+    assert told == {"balance": 0, "at": "2020-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("at", "code"),
+    [("soon", "invalid"), ("9999-01-01T00:00:00Z", "future_time"), ("\x00", "invalid")],
+)
+def test_a_time_that_is_none_or_to_come(api: APIClient, at: str, code: str) -> None:
+    response = api.get("/credits", {"at": at})
+    assert response.status_code == 400
+    [error] = response.json()["errors"]
+    assert error["field"] == "at"
+    assert error["code"] == code
 
 
 def test_the_history_is_newest_first_and_adds_up(api: APIClient, user: User) -> None:
@@ -73,7 +123,11 @@ def test_pages_are_complete_in_both_directions_while_rows_are_added(
 
 
 def test_a_page_has_fifty_rows_unless_asked(api: APIClient, user: User) -> None:
-    grant(user, *[1] * Cursor.max_page_size)
+    rows = [
+        CreditTransaction(user=user, seq=seq, amount=1, balance_after=seq, type="bonus")
+        for seq in range(2, Cursor.max_page_size + 2)
+    ]
+    CreditTransaction.objects.bulk_create(rows)
     assert len(api.get("/credits/history").json()["transactions"]) == 50
     for limit in (1, Cursor.max_page_size):
         page = api.get("/credits/history", {"limit": limit}).json()

@@ -1,6 +1,7 @@
 """`manage.py grant_credits`."""
 
 import io
+from datetime import UTC, datetime
 
 import pytest
 from django.core.management import call_command
@@ -8,7 +9,7 @@ from django.core.management.base import CommandError
 
 from accounts.models import User
 from credits import ledger
-from credits.models import Credits, CreditTransaction
+from credits.models import CreditGrant, Credits, CreditTransaction
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +49,20 @@ def test_the_amount_has_bounds(user: User) -> None:
         with pytest.raises(CommandError, match="amount"):
             grant(user.email, amount)
     assert ledger.balance_of(user_id=user.pk) == before
+
+
+def test_of_a_kind_and_until_a_time(user: User) -> None:
+    grant(user.email, 5, "--kind", "purchase", "--expires-at", "2999-01-31T12:00")
+    made = CreditGrant.objects.filter(user=user).latest("id")
+    assert (made.kind, made.amount) == ("purchase", 5)
+    assert made.expires_at == datetime(2999, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("wrong", ["2020-01-01", "soon"])
+def test_not_until_a_time_that_is_over_or_none(user: User, wrong: str) -> None:
+    with pytest.raises(CommandError, match="expires-at"):
+        grant(user.email, 5, "--expires-at", wrong)
+    assert ledger.balance_of(user_id=user.pk) == 100
 
 
 def test_a_balance_cannot_leave_its_range(user: User) -> None:

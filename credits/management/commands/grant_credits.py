@@ -1,6 +1,7 @@
 """`manage.py grant_credits`: add to a user's balance."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -8,6 +9,16 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DataError, transaction
 
 from credits import ledger
+from credits.models import GrantKind
+
+
+def time(text: str) -> datetime:
+    """A time in ISO 8601, of UTC unless it says otherwise."""
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise ArgumentTypeError(f"{text} is no time like 2027-01-31T12:00") from exc
+    return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 
 class Command(BaseCommand):
@@ -17,17 +28,36 @@ class Command(BaseCommand):
         parser.add_argument("--email", required=True)
         parser.add_argument("--amount", required=True, type=int)
         parser.add_argument("--reason", default="Granted by staff", help="shown in the history")
+        parser.add_argument("--kind", choices=GrantKind.values, default=GrantKind.PROMO.value)
+        parser.add_argument("--expires-at", type=time, help="in ISO 8601 (default: never)")
 
-    def handle(self, *, email: str, amount: int, reason: str, **options: Any) -> None:
+    def handle(
+        self,
+        *,
+        email: str,
+        amount: int,
+        reason: str,
+        kind: str = GrantKind.PROMO.value,
+        expires_at: datetime | None = None,
+        **options: Any,
+    ) -> None:
         user = get_user_model().objects.filter(email=email.strip().lower()).first()
         if user is None:
             raise CommandError(f"There is no user {email}.")
         try:
             with transaction.atomic():
                 ledger.open_account(user_id=user.pk)
-                balance = ledger.grant(user_id=user.pk, amount=amount, description=reason)
-        except ValueError as exc:
-            raise CommandError(f"--amount: {exc}.") from exc
+                balance = ledger.grant(
+                    user_id=user.pk,
+                    amount=amount,
+                    kind=GrantKind(kind),
+                    expires_at=expires_at,
+                    description=reason,
+                )
+        except ledger.InvalidGrantError as exc:
+            raise CommandError(f"--{exc.field.replace('_', '-')}: {exc}.") from exc
+        except ledger.TooManyGrantsProblem as exc:
+            raise CommandError(str(exc.detail)) from exc
         except DataError as exc:
             raise CommandError("--amount: the balance would leave the range it can have.") from exc
         self.stdout.write(f"Granted {amount} credits to {user.email}: the balance is {balance}.")
