@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
+from accounts.api_keys.admin import ApiKeyAdmin
 from accounts.models import Plan, Subscription, User
 from accounts.subscriptions import set_plan
 from auteur.admin import (
@@ -27,6 +28,8 @@ from auteur.admin import (
 )
 from credits import corrections, ledger
 from credits.models import CreditCorrection, Credits, GrantKind
+
+__all__ = ["ApiKeyAdmin", "UserAdmin"]  # Django looks here for pages
 
 NO_PLAN = "none"
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
@@ -139,6 +142,7 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
                     "projects",
                     "media_files",
                     "voice_clones",
+                    "api_keys",
                 )
             },
         ),
@@ -157,6 +161,7 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
         "projects",
         "media_files",
         "voice_clones",
+        "api_keys",
         "created_at",
         "updated_at",
         "last_login",
@@ -227,6 +232,9 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
 
     def voice_clones(self, obj: User) -> str:
         return _theirs("media.VoiceClone", "Voice clones", obj)
+
+    def api_keys(self, obj: User) -> str:
+        return _theirs("accounts.ApiKey", "API keys", obj)
 
     # Actions
 

@@ -1,9 +1,10 @@
-"""Who sends a request: the bearer of a Supabase access token."""
+"""Who sends a request: the bearer of a Supabase access token, or of an API key."""
 
 import hashlib
 import threading
 from collections import OrderedDict
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.plumbing import build_bearer_security_scheme_object
@@ -11,39 +12,46 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.request import Request
 
 from accounts import signup, tokens
+from accounts.api_keys import keys
 from accounts.models import User
-from auteur.api.requests import address_of
+from auteur.api.requests import KeyAuth, address_of
 from auteur.api.throttling import Failures
 
 SCHEME = "Bearer"
 GOOD_TOKENS = 10_000
 """So many are known to have been good; they are verified all the same."""
 
+Known = tuple[User, tokens.Claims | KeyAuth]
+"""The user, and what they came by."""
+
 
 class TokenAuthentication(BaseAuthentication):
-    """``Authorization: Bearer <token>``; another scheme, or none, is an anonymous request.
+    """``Authorization: Bearer <token or key>``; another scheme, or none, is an anonymous request.
 
-    An address from which too much failed is refused before anything is verified, but for tokens
+    An address from which too much failed is refused before anything is verified, but for bearers
     that were good here before: others behind the same address go on.
     """
 
-    def authenticate(self, request: Request) -> tuple[User, tokens.Claims] | None:
-        """The user and what the token says of them; raises ``Throttled`` (429)."""
-        scheme, _, token = get_authorization_header(request).partition(b" ")
-        failures = Failures(address_of(request))
+    def authenticate(self, request: Request) -> Known | None:
+        """The user and what they came by; raises ``Throttled`` (429)."""
+        scheme, _, bearer = get_authorization_header(request).partition(b" ")
+        address = address_of(request)
+        failures = Failures(address)
         if scheme.lower() != SCHEME.lower().encode():
             failures.check()
             failures.count()
             return None
-        claims = _verify(token.strip(), failures)
-        return signup.user_of(claims), claims
+        known = _verify(bearer.strip(), address, failures)
+        if isinstance(known, tokens.Claims):
+            return signup.user_of(known), known
+        return known
 
     def authenticate_header(self, request: Request) -> str:
         return SCHEME
 
 
 class TokenScheme(OpenApiAuthenticationExtension):
-    """Tells the API's description about the token, so that its pages have an Authorize button."""
+    """Tells the API's description about the bearer, so that its pages have an Authorize button."""
 
     target_class = "accounts.authentication.TokenAuthentication"
     name = "accessToken"
@@ -81,22 +89,33 @@ class _GoodTokens:
 _good = _GoodTokens(GOOD_TOKENS)
 
 
-def _verify(token: bytes, failures: Failures) -> tokens.Claims:
-    digest = hashlib.sha256(token).digest()
+def user_id_of(bearer: str, *, address: str) -> UUID:
+    """Whose bearer it is, for who will be asked again; raises a ``Problem``."""
+    if keys.is_key(bearer.encode()):
+        user, _ = keys.verify(keys.digest_of(bearer.encode()), address=address)
+        return user.pk
+    return tokens.verify(bearer).user_id
+
+
+def _verify(bearer: bytes, address: str, failures: Failures) -> tokens.Claims | Known:
+    digest = hashlib.sha256(bearer).digest()
     if digest not in _good:
         failures.check()
     try:
-        claims = tokens.verify(_text(token))
+        if keys.is_key(bearer):
+            known: tokens.Claims | Known = keys.verify(digest, address=address)
+        else:
+            known = tokens.verify(_text(bearer))
     except tokens.InvalidTokenProblem:
         _good.forget(digest)
         failures.count()
         raise
     _good.remember(digest)
-    return claims
+    return known
 
 
-def _text(token: bytes) -> str:
+def _text(bearer: bytes) -> str:
     try:
-        return token.decode("ascii")
+        return bearer.decode("ascii")
     except UnicodeDecodeError as exc:
         raise tokens.InvalidTokenProblem from exc

@@ -10,7 +10,16 @@ from django.db.models import Q
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Lower, Now
 
+from accounts.api_keys.models import ApiKey
 from auteur.database import execute
+
+__all__ = [  # Django looks here for models
+    "ApiKey",
+    "Plan",
+    "Subscription",
+    "SubscriptionStatus",
+    "User",
+]
 
 
 class User(AbstractBaseUser, PermissionsMixin):

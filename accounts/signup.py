@@ -14,6 +14,8 @@ from credits import ledger
 
 MAX_EMAIL_CHARS = 255
 """As much as ``users.email`` holds."""
+GUESTS = "@guest.invalid"
+"""The end of what stands for a guest's address: no mail ever goes there (RFC 2606)."""
 
 
 class EmailRequiredProblem(Problem):
@@ -45,7 +47,7 @@ def user_of(claims: Claims) -> User:
     One indexed query and no write, but for a first token or a changed address. Raises
     ``EmailRequiredProblem``, ``EmailInUseProblem`` and ``AccountInactiveProblem``.
     """
-    email = clean_email(claims.email)
+    email = _address_of(claims)
     user = find(User, claims.user_id)
     if user is None:
         user = sign_up(user_id=claims.user_id, email=email)
@@ -59,12 +61,18 @@ def user_of(claims: Claims) -> User:
 def clean_email(email: str | None) -> str:
     """The address in the form in which all are kept and compared.
 
-    Raises ``EmailRequiredProblem``.
+    Raises ``EmailRequiredProblem``, also for one that would be taken for a guest's.
     """
     cleaned = (email or "").strip().lower()
     if "@" not in cleaned or len(cleaned) > MAX_EMAIL_CHARS or not cleaned.isprintable():
         raise EmailRequiredProblem
+    if cleaned.endswith(GUESTS):
+        raise EmailRequiredProblem
     return cleaned
+
+
+def _address_of(claims: Claims) -> str:
+    return f"{claims.user_id}{GUESTS}" if claims.is_anonymous else clean_email(claims.email)
 
 
 def sign_up(*, user_id: UUID, email: str) -> User:
@@ -90,20 +98,34 @@ def _insert(*, user_id: UUID, email: str) -> User:
     user.set_unusable_password()
     user.save(force_insert=True)
     ledger.open_account(user_id=user_id)
-    if settings.SIGNUP_CREDITS > 0:
-        ledger.grant(user_id=user_id, amount=settings.SIGNUP_CREDITS, description="Welcome")
+    if not email.endswith(GUESTS):
+        _welcome(user_id)
     return user
 
 
+def _welcome(user_id: UUID) -> None:
+    """Not for guests: anybody can be as many of them as they like."""
+    if settings.SIGNUP_CREDITS > 0:
+        ledger.grant(user_id=user_id, amount=settings.SIGNUP_CREDITS, description="Welcome")
+
+
 def _is_later(claims: Claims, user: User) -> bool:
-    """Whether the token is newer than the row: an old one must not bring back an old address."""
+    """Whether the token is newer than the row: an old one must not bring back an old address.
+
+    Nor make a guest again of somebody who has signed in.
+    """
+    if claims.is_anonymous:
+        return False
     return claims.issued_at + LEEWAY_SECONDS >= user.updated_at.timestamp()
 
 
 def _change_email(*, user: User, email: str) -> None:
     try:
         with transaction.atomic():
-            User.objects.filter(pk=user.pk).update(email=email, updated_at=Now())
+            unchanged = User.objects.filter(pk=user.pk, email=user.email)
+            changed = unchanged.update(email=email, updated_at=Now())
+            if changed and user.email.endswith(GUESTS):  # they have signed in
+                _welcome(user.pk)
     except IntegrityError as exc:
         raise EmailInUseProblem from exc
     user.email = email

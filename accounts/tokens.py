@@ -56,6 +56,8 @@ class Claims:
     email: str | None
     issued_at: float
     expires_at: float
+    is_anonymous: bool = False
+    """A guest, who has not signed in with anything that is theirs."""
 
 
 def verify(token: str) -> Claims:
@@ -131,4 +133,5 @@ def _claims(payload: dict[str, Any]) -> Claims:
         email=email if isinstance(email, str) else None,
         issued_at=float(payload.get("iat", time.time())),
         expires_at=float(payload["exp"]),
+        is_anonymous=bool(payload.get("is_anonymous")),
     )

@@ -1,10 +1,11 @@
 """Addresses of the accounts endpoints."""
 
-from django.urls import path
+from django.urls import include, path
 
 from accounts.views import ProfileView, VerifyView
 
 urlpatterns = [
     path("auth/verify", VerifyView.as_view(), name="auth-verify"),
     path("users/me", ProfileView.as_view(), name="profile"),
+    path("", include("accounts.api_keys.urls")),
 ]

@@ -1,6 +1,6 @@
 """The endpoints about the user who asks."""
 
-from typing import cast
+from typing import ClassVar, cast
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -14,10 +14,13 @@ from accounts.serializers import (
     ProfileSerializer,
     VerifiedTokenSerializer,
 )
+from auteur.api.scopes import Scope
 
 
 class VerifyView(APIView):
     """Whether a token is good."""
+
+    scopes: ClassVar = {"POST": Scope.READ}
 
     @extend_schema(
         summary="Verify an access token",
@@ -32,6 +35,9 @@ class VerifyView(APIView):
 
 class ProfileView(APIView):
     """The profile of the user who asks."""
+
+    needs_account = False
+    scopes: ClassVar = {"GET": Scope.READ}
 
     @extend_schema(summary="Read your profile", responses=ProfileSerializer)
     def get(self, request: Request) -> Response:

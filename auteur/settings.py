@@ -339,7 +339,10 @@ TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 REDIS_THROTTLE_TIMEOUT_SECONDS = 0.05
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.TokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "auteur.api.scopes.WithinScope",
+    ],
     "DEFAULT_PARSER_CLASSES": ["auteur.api.parsing.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_THROTTLE_CLASSES": ["auteur.api.throttling.RateLimit"],

@@ -103,6 +103,11 @@ def balance_at(*, user_id: UUID, at: datetime) -> int:
     return _only(sql.run("balance_at", user_id=user_id, at=at))
 
 
+def has_account(*, user_id: UUID) -> bool:
+    """Whether the user has a credits row."""
+    return Credits.objects.filter(user_id=user_id).exists()
+
+
 def grant(
     *,
     user_id: UUID,

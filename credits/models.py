@@ -4,6 +4,7 @@ The database enforces the rules by checks, indexes and triggers.
 """
 
 import uuid
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from django.conf import settings
@@ -269,3 +270,39 @@ class CreditTransaction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} {self.amount:+d}"
+
+
+class KeySpending(models.Model):
+    """What an API key has spent, and may: its caps are held by the statement that submits jobs.
+
+    The key is of a room above, and so a key by name. Written by `credits.spending` and by the
+    statements of `credits.sql` alone.
+    """
+
+    api_key_id = models.UUIDField(primary_key=True)
+    credits_per_day = models.IntegerField(null=True, blank=True, help_text="Cap; null: none.")
+    credits_in_all = models.IntegerField(null=True, blank=True, help_text="Cap; null: none.")
+    day = models.DateField(help_text="In UTC; of `spent_today`.")
+    spent_today = models.BigIntegerField(default=0, help_text="Less what was refunded of it.")
+    spent = models.BigIntegerField(default=0, help_text="In all, less what was refunded.")
+
+    class Meta:
+        db_table = "key_spending"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(spent_today__gte=0, spent__gte=0),
+                name="key_spending_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=(Q(credits_per_day=None) | Q(credits_per_day__gte=0))
+                & (Q(credits_in_all=None) | Q(credits_in_all__gte=0)),
+                name="key_spending_caps_not_negative",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.spent} credits"
+
+    def spent_on(self, now: datetime) -> int:
+        """Of the day of that time."""
+        return self.spent_today if self.day >= now.astimezone(UTC).date() else 0

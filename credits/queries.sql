@@ -181,3 +181,31 @@ WHERE high - low = 1
     FROM {{account}} AS account, {{charges}} AS charge
     WINDOW so_far AS (ORDER BY charge.place)
 )
+
+-- name: spend
+-- A CTE for a statement of another room: see `credits.sql.spend`, which fills {{…}}. It comes after
+-- the account, whose lock orders all that a user's keys spend and get back. A clock that is a little
+-- behind does not begin an earlier day again.
+{{spending}} AS (
+    UPDATE key_spending AS counted
+    SET spent = counted.spent + charge.credits,
+        spent_today = counted.spent_today * (counted.day >= charge.day)::int + charge.credits,
+        day = greatest(counted.day, charge.day)
+    FROM (
+        SELECT sum(cost) AS credits, (now() AT TIME ZONE 'UTC')::date AS day FROM {{charges}}
+    ) AS charge
+    WHERE counted.api_key_id = {{api_key_id}} AND EXISTS (TABLE {{account}})
+      AND (counted.credits_in_all IS NULL OR counted.spent + charge.credits <= counted.credits_in_all)
+      AND (counted.credits_per_day IS NULL
+           OR counted.spent_today * (counted.day >= charge.day)::int + charge.credits <= counted.credits_per_day)
+    RETURNING counted.api_key_id
+)
+
+-- name: give_back
+-- Of what was spent: in all, and of the day if it is that of the charge.
+UPDATE key_spending
+SET spent = spent - %(amount)s,
+    spent_today = spent_today - CASE
+        WHEN day = (%(charged_at)s::timestamptz AT TIME ZONE 'UTC')::date THEN %(amount)s ELSE 0 END
+WHERE api_key_id = %(api_key_id)s
+RETURNING api_key_id

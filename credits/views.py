@@ -1,5 +1,7 @@
 """The endpoints about a user's credits."""
 
+from typing import ClassVar
+
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import ListAPIView
@@ -9,6 +11,7 @@ from rest_framework.views import APIView
 
 from auteur.api.pagination import Cursor
 from auteur.api.requests import user_id
+from auteur.api.scopes import Scope
 from credits import balances
 from credits.models import CreditTransaction
 from credits.serializers import (
@@ -20,6 +23,8 @@ from credits.serializers import (
 
 class BalanceView(APIView):
     """The balance."""
+
+    scopes: ClassVar = {"GET": Scope.READ}
 
     @extend_schema(
         summary="Read your balance",
@@ -52,6 +57,7 @@ class TransactionsCursor(Cursor):
 class HistoryView(ListAPIView):
     """The ledger of one user, newest first."""
 
+    scopes: ClassVar = {"GET": Scope.READ}
     serializer_class = CreditTransactionSerializer
     pagination_class = TransactionsCursor
 

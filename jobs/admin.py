@@ -111,6 +111,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
                     "share_done",
                     "cost",
                     "owner",
+                    "api_key",
                     "project_link",
                     "media_links",
                     "retry_link",
@@ -209,6 +210,10 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         return two_lines(obj.gpu_class, dollars(obj.gpu_cost))
 
     # A job's page
+
+    @admin.display(description="API key")
+    def api_key(self, obj: Job) -> str:
+        return link("accounts.ApiKey", obj.api_key_id)
 
     @admin.display(description="project")
     def project_link(self, obj: Job) -> str:

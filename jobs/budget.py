@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from auteur.api.problems import Problem
-from credits import ledger
+from credits import ledger, spending
 
 MAX_WORK = 80_000
 """In words of a transcript; the longest timeline with the longest transcript is just as much."""
@@ -32,18 +32,25 @@ class Budget:
 
     user_id: UUID
     charged: bool = True
+    api_key_id: UUID | None = None
+    """By which it comes."""
     credits: int = 0
     """What the jobs so far cost."""
     work: int = 0
     found: dict[Hashable, Any] = field(default_factory=dict)
 
     def need(self, credits: int) -> None:
-        """Raise ``InsufficientCreditsProblem`` unless the balance covers this, too."""
+        """Raise ``InsufficientCreditsProblem`` unless the balance covers this, too.
+
+        Or ``SpendingCapReachedProblem``, where the API key may not spend it.
+        """
         if self.charged and credits:
             required = self.credits + credits
             balance = ledger.balance_of(user_id=self.user_id)
             if balance < required:
                 raise ledger.InsufficientCreditsProblem(balance=balance, required=required)
+            if self.api_key_id is not None:
+                spending.check(api_key_id=self.api_key_id, required=required)
 
     def add(self, work: int) -> None:
         """Count work that is about to be done; raises ``BatchTooLargeProblem``."""

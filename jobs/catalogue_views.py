@@ -1,7 +1,7 @@
 """`/features`: what is offered here, for whoever builds an editor on it."""
 
 import hashlib
-from typing import Any
+from typing import Any, ClassVar
 
 from django.http import HttpResponseBase
 from django.utils.cache import get_conditional_response
@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from auteur.api.scopes import Scope
 from jobs.catalogue import catalogue
 
 CACHE_SECONDS = 60
@@ -105,6 +106,8 @@ class CatalogueSerializer(serializers.Serializer[Any]):
 
 class FeaturesView(APIView):
     """`GET /features`."""
+
+    scopes: ClassVar = {"GET": Scope.READ}
 
     @extend_schema(
         operation_id="features_list",

@@ -24,6 +24,7 @@ AUDITS = (
     "audit_grants",
     "audit_jobs",
     "audit_attempts",
+    "audit_keys",
 )
 
 RULES: Mapping[str, str] = {
@@ -53,6 +54,7 @@ RULES: Mapping[str, str] = {
     "open_jobs_wake": "A job will be looked at again exactly while it is open.",
     "living_attempts_are_wanted": "An attempt has not ended exactly while it is the current one of "
     "an open job.",
+    "key_spending_is_the_sum": "An API key has spent what its jobs cost, less what came back.",
 }
 """What must hold, by the name under which the statements find what does not."""
 

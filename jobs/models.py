@@ -93,6 +93,9 @@ class Job(models.Model):
     callback_url = models.CharField(
         max_length=MAX_URL_LENGTH, null=True, blank=True, help_text="Told of its end."
     )
+    api_key_id = models.UUIDField(
+        null=True, blank=True, help_text="The API key that submitted it, if one did."
+    )
     retry_of = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="retries"
     )

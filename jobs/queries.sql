@@ -38,13 +38,13 @@ mine.wake_at NOT BETWEEN statement_timestamp() + %(after)s AND statement_timesta
 
 -- name: submit
 -- Key, credits, jobs and usage rows in one statement, which is its own transaction. It locks media,
--- key, account and cursors in this order (docs/decisions/0006), for each part reads the one before.
+-- key, account, API key and cursors in this order (docs/decisions/0006), for each part reads the one before.
 --
--- Where there is no account, cursors and jobs have no user, which their tables refuse: so a key is
--- never kept without its jobs. A job's rank is one after the user's last in its GPU class, or that
+-- Where there is no account, or a cap of the API key forbids it, cursors and jobs have no user, which
+-- their tables refuse: so nothing is kept without its jobs. A job's rank is one after the user's last in its GPU class, or that
 -- of the class's clock if it is higher (docs/decisions/0009).
 --
--- {claim_key} is `auteur.api.idempotency.claim`, {charge} is `credits.sql.charge`.
+-- {claim_key} is `auteur.api.idempotency.claim`, {charge} and {spend} are of `credits.sql`.
 WITH wanted AS (
     SELECT * FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (
         place int, id uuid, type text, project_id uuid, gpu_class text, media_ids uuid[], cost int,
@@ -62,8 +62,10 @@ media AS (SELECT 1 FROM held HAVING count(*) = %(media_count)s),
 {claim_key},
 accepted AS (SELECT 1 FROM media WHERE %(key)s::text IS NULL OR EXISTS (TABLE key)),
 {charge},
+{spend},
 owner AS (
     SELECT user_id FROM account
+    WHERE %(api_key_id)s::uuid IS NULL OR EXISTS (TABLE spending)
     UNION ALL SELECT %(user_id)s::uuid WHERE NOT EXISTS (TABLE charged)
 ),
 queue_cursor AS (
@@ -78,12 +80,12 @@ queue_cursor AS (
 job AS (
     INSERT INTO jobs (id, user_id, project_id, type, gpu_class, plan, rank, media_ids,
                       credits_cost, price_version, input_params, derived_params, retry_of_id,
-                      callback_url, start_deadline_at)
+                      callback_url, api_key_id, start_deadline_at)
     SELECT id, user_id, project_id, type, gpu_class, plan,
            rank - count(*) OVER (PARTITION BY gpu_class)
                + row_number() OVER (PARTITION BY gpu_class ORDER BY place), media_ids,
            cost, price_version, input_params, derived_params, retry_of_id, callback_url,
-           now() + make_interval(secs => max_wait_seconds)
+           %(api_key_id)s::uuid, now() + make_interval(secs => max_wait_seconds)
     FROM wanted JOIN queue_cursor USING (gpu_class) LEFT JOIN owner ON true
     WHERE EXISTS (TABLE accepted) ORDER BY place
 ),
@@ -842,5 +844,20 @@ finding AS (
            CASE WHEN is_wanted THEN 'a living attempt' ELSE 'an ended attempt' END AS expected,
            concat('attempt ', number, ' ', state, ', the job is ', status) AS found
     FROM attempt WHERE is_alive <> is_wanted
+)
+{first_of_each_rule}
+
+-- name: audit_keys
+-- What API keys have spent, against the ledger rows of their jobs.
+WITH charged AS (
+    SELECT job.api_key_id, min(job.user_id::text)::uuid AS user_id, -sum(line.amount) AS credits
+    FROM jobs AS job JOIN credit_transactions AS line ON line.job_id = job.id
+    WHERE job.api_key_id IS NOT NULL GROUP BY job.api_key_id
+),
+finding AS (
+    SELECT 'key_spending_is_the_sum' AS rule, user_id, NULL::uuid AS job_id,
+           coalesce(credits, 0)::text AS expected, coalesce(spent::text, 'nothing') AS found
+    FROM key_spending FULL JOIN charged USING (api_key_id)
+    WHERE spent IS DISTINCT FROM coalesce(credits, 0)
 )
 {first_of_each_rule}

@@ -24,6 +24,12 @@ STATEMENTS = statements(
         user_id="%(user_id)s",
         when="EXISTS (TABLE accepted)",
     ),
+    spend=ledger_sql.spend(
+        spending="spending",
+        account="account",
+        charges="charged",
+        api_key_id="%(api_key_id)s::uuid",
+    ),
 )
 
 

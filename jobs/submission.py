@@ -20,7 +20,7 @@ from auteur import ids
 from auteur.api import idempotency
 from auteur.api.idempotency import Key, KeyTakenProblem
 from auteur.api.problems import NotFoundProblem, Problem
-from credits import ledger
+from credits import ledger, spending
 from jobs import quotes, sql, wording
 from jobs.budget import BatchTooLargeProblem, Budget
 from jobs.features.base import Feature, ValidatedParameters, plain
@@ -87,6 +87,15 @@ class FeatureGoneProblem(Problem):
     status_code = 409
     default_code = "feature_gone"
     default_detail = "This feature is no longer offered."
+
+
+WHOLE = (
+    ledger.InsufficientCreditsProblem,
+    spending.SpendingCapReachedProblem,
+    BatchTooLargeProblem,
+    FeatureDisabledProblem,
+)
+"""What is wrong with a batch as a whole, not with one of its jobs."""
 
 
 @dataclass(frozen=True)
@@ -177,14 +186,16 @@ def submit(
     plan: str | None,
     parameters: ValidatedParameters,
     key: Key | None = None,
+    api_key_id: UUID | None = None,
 ) -> Submitted:
     """Charge for a job and store it, once per key.
 
     Raises ``InsufficientCreditsProblem``, ``PlanRequiredProblem``, ``InvalidQuoteProblem``;
-    ``KeyTakenProblem``, after which nothing was done.
+    ``SpendingCapReachedProblem`` where an API key asks; ``KeyTakenProblem``, after which nothing
+    was done.
     """
     job = _new_job(feature=feature, user_id=user_id, plan=plan, parameters=parameters)
-    _insert(user_id=user_id, jobs=[job], result=job.submitted, key=key)
+    _insert(user_id=user_id, jobs=[job], result=job.submitted, key=key, api_key_id=api_key_id)
     return job.submitted
 
 
@@ -194,6 +205,7 @@ def submit_batch(
     plan: str | None,
     wanted: Sequence[Mapping[str, Any]],
     key: Key | None = None,
+    api_key_id: UUID | None = None,
 ) -> SubmittedBatch:
     """Charge for all the jobs and store them, or for none; ``type`` stands beside the parameters.
 
@@ -201,22 +213,24 @@ def submit_batch(
     """
     jobs: list[NewJob] = []
     errors: dict[str, Any] = {}
-    budget = Budget(user_id)
+    budget = Budget(user_id, api_key_id=api_key_id)
     for index, data in enumerate(wanted):
         try:
             jobs.append(_new_job_of_batch(plan=plan, data=data, budget=budget))
-        except (ledger.InsufficientCreditsProblem, BatchTooLargeProblem, FeatureDisabledProblem):
+        except WHOLE:
             raise  # without looking at the others
         except exceptions.APIException as exc:
             errors[str(index)] = _by_field(exc)
     if errors:
         raise exceptions.ValidationError({"jobs": errors})
     batch = SubmittedBatch([job.submitted for job in jobs])
-    _insert(user_id=user_id, jobs=jobs, result=batch, key=key)
+    _insert(user_id=user_id, jobs=jobs, result=batch, key=key, api_key_id=api_key_id)
     return batch
 
 
-def retry(*, job: Job, plan: str | None, key: Key | None = None) -> Submitted:
+def retry(
+    *, job: Job, plan: str | None, key: Key | None = None, api_key_id: UUID | None = None
+) -> Submitted:
     """Run a failed or cancelled job again, for its user and at today's price.
 
     Raises ``JobOpenProblem``, ``JobCompletedProblem``, ``InputGoneProblem``,
@@ -229,7 +243,15 @@ def retry(*, job: Job, plan: str | None, key: Key | None = None) -> Submitted:
         raise FeatureGoneProblem
     check_plan(feature, plan)
     try:
-        return resubmit(job=job, feature=feature, plan=plan, charged=True, by="user", key=key)
+        return resubmit(
+            job=job,
+            feature=feature,
+            plan=plan,
+            charged=True,
+            by="user",
+            key=key,
+            api_key_id=api_key_id,
+        )
     except NotFoundProblem as exc:
         raise InputGoneProblem from exc
 
@@ -243,6 +265,7 @@ def resubmit(
     by: str,
     reason: str = "",
     key: Key | None = None,
+    api_key_id: UUID | None = None,
 ) -> Submitted:
     """Run an ended job again as a new one, at today's price or on the house.
 
@@ -250,7 +273,7 @@ def resubmit(
     """
     if job.status in OPEN:
         raise JobOpenProblem
-    budget = Budget(job.user_id, charged=charged)
+    budget = Budget(job.user_id, charged=charged, api_key_id=api_key_id)
     parameters = validate(
         feature=feature, user_id=job.user_id, data=feature.given(job), budget=budget
     )
@@ -265,7 +288,9 @@ def resubmit(
         callback_url=job.callback_url,
         event={"by": by, "reason": reason},
     )
-    _insert(user_id=job.user_id, jobs=[again], result=again.submitted, key=key)
+    _insert(
+        user_id=job.user_id, jobs=[again], result=again.submitted, key=key, api_key_id=api_key_id
+    )
     return again.submitted
 
 
@@ -319,6 +344,7 @@ def _insert(
     jobs: Sequence[NewJob],
     result: Submitted | SubmittedBatch,
     key: Key | None,
+    api_key_id: UUID | None,
 ) -> None:
     media_ids = {media_id for job in jobs for media_id in job.media_ids}
     try:
@@ -327,11 +353,12 @@ def _insert(
             jobs=json.dumps([job.row(place) for place, job in enumerate(jobs)]),
             media_ids=list(media_ids),
             media_count=len(media_ids),
+            api_key_id=api_key_id,
             **idempotency.parameters(user_id=user_id, key=key, result=result),
         )
     except IntegrityError as exc:
         required = sum(job.price.credits for job in jobs)
-        raise _refusal(exc, user_id=user_id, required=required) from exc
+        raise _refusal(exc, user_id=user_id, api_key_id=api_key_id, required=required) from exc
     if not held:
         raise NotFoundProblem
     if not accepted:
@@ -341,7 +368,9 @@ def _insert(
     wake_on_commit()
 
 
-def _refusal(exc: IntegrityError, *, user_id: UUID, required: int) -> Exception:
+def _refusal(
+    exc: IntegrityError, *, user_id: UUID, api_key_id: UUID | None, required: int
+) -> Exception:
     cause = exc.__cause__
     if not isinstance(cause, psycopg.Error):
         return exc
@@ -351,5 +380,7 @@ def _refusal(exc: IntegrityError, *, user_id: UUID, required: int) -> Exception:
     if isinstance(cause, psycopg.errors.ForeignKeyViolation):
         return NotFoundProblem()  # the project went away between the check and here
     if isinstance(cause, psycopg.errors.NotNullViolation):
+        if api_key_id is not None and ledger.has_account(user_id=user_id):
+            return spending.refusal(api_key_id=api_key_id, required=required)
         return ledger.NoAccountError()
     return exc

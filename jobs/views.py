@@ -11,7 +11,9 @@ from rest_framework.views import APIView
 
 from auteur.api.idempotency import Key, keyed
 from auteur.api.pagination import cursor
-from auteur.api.requests import plan_of, user_id
+from auteur.api.requests import api_key_id, plan_of, user_id
+from auteur.api.scopes import Scope
+from auteur.api.throttling import Cost
 from jobs import lifecycle, queries, quotes, submission
 from jobs.budget import Budget
 from jobs.features.base import Feature
@@ -34,6 +36,7 @@ EXAMPLE_ID = "7c0ffee0-1234-4abc-8def-0123456789ab"
 class SubmitView(APIView):
     """`POST /jobs/<feature>`; a subclass per feature is made by `submit_view`."""
 
+    scopes: ClassVar = {"POST": Scope.JOBS}
     feature: ClassVar[Feature]
 
     @keyed(serializer=SubmittedSerializer, status=ACCEPTED)
@@ -43,7 +46,7 @@ class SubmitView(APIView):
             feature=self.feature,
             user_id=user_id(request),
             data=request.data,
-            budget=Budget(user_id(request)),
+            budget=Budget(user_id(request), api_key_id=api_key_id(request)),
         )
         submitted = submission.submit(
             feature=self.feature,
@@ -51,6 +54,7 @@ class SubmitView(APIView):
             plan=plan_of(request),
             parameters=parameters,
             key=key,
+            api_key_id=api_key_id(request),
         )
         return Response(SubmittedSerializer(submitted).data, status=ACCEPTED)
 
@@ -79,6 +83,7 @@ def documented(feature: Feature) -> dict[str, Any]:
 class EstimateView(APIView):
     """`POST /jobs/<feature>/estimate`; a subclass per feature is made by `estimate_view`."""
 
+    scopes: ClassVar = {"POST": Scope.READ}
     feature: ClassVar[Feature]
 
     def post(self, request: Request) -> Response:
@@ -108,6 +113,8 @@ def estimate_view(feature: Feature) -> type[APIView]:
 class BatchView(APIView):
     """`POST /jobs/batch`."""
 
+    scopes: ClassVar = {"POST": Scope.JOBS}
+
     @extend_schema(
         operation_id="jobs_batch_submit",
         summary="Submit several jobs, all or none",
@@ -126,6 +133,7 @@ class BatchView(APIView):
             plan=plan_of(request),
             wanted=body.validated_data["jobs"],
             key=key,
+            api_key_id=api_key_id(request),
         )
         return Response(SubmittedBatchSerializer(batch).data, status=ACCEPTED)
 
@@ -133,6 +141,7 @@ class BatchView(APIView):
 class JobListView(generics.ListAPIView[Job]):
     """`GET /jobs`."""
 
+    scopes: ClassVar = {"GET": Scope.READ}
     serializer_class = JobSummarySerializer
     pagination_class = cursor("jobs")
 
@@ -154,6 +163,9 @@ class JobListView(generics.ListAPIView[Job]):
 class JobView(APIView):
     """`GET /jobs/:id`."""
 
+    scopes: ClassVar = {"GET": Scope.READ}
+    costs: ClassVar = {"GET": Cost.STATUS}
+
     @extend_schema(summary="See one job", responses=JobSerializer)
     def get(self, request: Request, job_id: UUID) -> Response:
         """The job with its output."""
@@ -163,6 +175,8 @@ class JobView(APIView):
 
 class CancelView(APIView):
     """`POST /jobs/:id/cancel`."""
+
+    scopes: ClassVar = {"POST": Scope.JOBS}
 
     @extend_schema(
         summary="Cancel a job, which refunds it",
@@ -190,6 +204,8 @@ class CancelView(APIView):
 class RetryView(APIView):
     """`POST /jobs/:id/retry`."""
 
+    scopes: ClassVar = {"POST": Scope.JOBS}
+
     @extend_schema(
         summary="Run a failed or cancelled job again, as a new one at today's price",
         request=None,
@@ -199,8 +215,9 @@ class RetryView(APIView):
     def post(self, request: Request, job_id: UUID, key: Key | None) -> Response:
         """Charge for the new job and accept it."""
         job = queries.job_of(user_id=user_id(request), job_id=job_id)
-        plan = plan_of(request)
-        submitted = submission.retry(job=job, plan=plan, key=key)
+        submitted = submission.retry(
+            job=job, plan=plan_of(request), key=key, api_key_id=api_key_id(request)
+        )
         return Response(SubmittedSerializer(submitted).data, status=ACCEPTED)
 
 

@@ -1,5 +1,6 @@
 """The endpoints about media files."""
 
+from typing import ClassVar
 from uuid import UUID
 
 from django.conf import settings
@@ -14,6 +15,8 @@ from rest_framework.views import APIView
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from auteur.api.requests import plan_of, user_id
+from auteur.api.scopes import Scope
+from auteur.api.throttling import Cost
 from media import imports
 from media.access import media_of, owned_media
 from media.deletion import delete_media
@@ -39,6 +42,9 @@ DELETION = (
 
 class UploadUrlView(APIView):
     """Uploads into a project."""
+
+    scopes: ClassVar = {"POST": Scope.MEDIA}
+    costs: ClassVar = {"POST": Cost.UPLOAD}
 
     @extend_schema(
         summary="Ask for an upload URL",
@@ -70,6 +76,9 @@ class UploadUrlView(APIView):
 class ImportView(APIView):
     """Files that we fetch ourselves."""
 
+    scopes: ClassVar = {"POST": Scope.MEDIA}
+    costs: ClassVar = {"POST": Cost.UPLOAD}
+
     @extend_schema(
         summary="Import a file by its URL",
         description="We fetch the file, and check it as an upload: read the media file until it is "
@@ -97,6 +106,8 @@ class ImportView(APIView):
 class UploadView(APIView):
     """An upload on its way."""
 
+    scopes: ClassVar = {"GET": Scope.MEDIA, "DELETE": Scope.MEDIA}
+
     @extend_schema(
         summary="Resume an upload",
         description="Which parts have arrived, and fresh URLs for all else that is to be sent. 409 "
@@ -122,6 +133,8 @@ class UploadView(APIView):
 class ConfirmView(APIView):
     """The end of an upload."""
 
+    scopes: ClassVar = {"POST": Scope.MEDIA}
+
     @extend_schema(
         summary="Confirm an upload",
         description="Parts are joined, and the file is checked, which takes a moment: 202 with the "
@@ -146,6 +159,7 @@ class ConfirmView(APIView):
 class MediaListView(ListAPIView[MediaFile]):
     """All media of the user."""
 
+    scopes: ClassVar = {"GET": Scope.READ}
     serializer_class = MediaSerializer
     pagination_class = cursor("media")
     queryset = MediaFile.objects.none()
@@ -163,6 +177,8 @@ class ProjectMediaListView(MediaListView):
 
 class MediaView(APIView):
     """One media file, wherever it belongs."""
+
+    scopes: ClassVar = {"GET": Scope.READ, "DELETE": Scope.MEDIA}
 
     @extend_schema(summary="Read a media file", responses=MediaDetailSerializer)
     def get(self, request: Request, media_id: UUID, project_id: UUID | None = None) -> Response:

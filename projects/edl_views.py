@@ -1,6 +1,6 @@
 """The endpoints of a project's EDL."""
 
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from auteur.api.idempotency import idempotent
 from auteur.api.parsing import JSONParser
 from auteur.api.preconditions import ETAG, documented, etag, versions_of
+from auteur.api.scopes import Scope
 from projects import edl
 from projects.access import owned_key
 from projects.serializers import EditedSerializer, JsonPatchOperationSerializer
@@ -35,6 +36,7 @@ class JsonPatchParser(JSONParser):
 class EdlView(APIView):
     """`/projects/:id/edl`."""
 
+    scopes: ClassVar = {"GET": Scope.READ, "PUT": Scope.MEDIA, "PATCH": Scope.MEDIA}
     parser_classes = (JSONParser, JsonPatchParser)
 
     @extend_schema(summary="Get a project's EDL", parameters=[ETAG], responses=Edl)
@@ -84,6 +86,8 @@ class EdlView(APIView):
 class UndoView(APIView):
     """`/projects/:id/edl/undo`."""
 
+    scopes: ClassVar = {"POST": Scope.MEDIA}
+
     @extend_schema(
         summary="Undo the last edit of the EDL",
         description="409 `nothing_to_undo` where there is none.",
@@ -99,6 +103,8 @@ class UndoView(APIView):
 
 class RedoView(APIView):
     """`/projects/:id/edl/redo`."""
+
+    scopes: ClassVar = {"POST": Scope.MEDIA}
 
     @extend_schema(
         summary="Redo the edit of the EDL that was undone last",

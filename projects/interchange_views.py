@@ -2,7 +2,7 @@
 
 import codecs
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -18,6 +18,7 @@ from auteur.api.idempotency import idempotent
 from auteur.api.preconditions import ETAG, documented, etag, versions_of
 from auteur.api.problems import PayloadTooLargeProblem, field_problem
 from auteur.api.requests import user_id
+from auteur.api.scopes import Scope
 from media.file_names import attachment
 from projects.access import owned_key
 from projects.edl_views import response_of
@@ -72,6 +73,7 @@ class TextParser(BaseParser):
 class ExportView(APIView):
     """`/projects/:id/edl/export`."""
 
+    scopes: ClassVar = {"GET": Scope.READ}
     content_negotiation_class = AsIs
 
     @extend_schema(
@@ -105,6 +107,7 @@ class ExportView(APIView):
 class ImportView(APIView):
     """`/projects/:id/edl/import`."""
 
+    scopes: ClassVar = {"POST": Scope.MEDIA}
     content_negotiation_class = AsIs
     parser_classes = (TextParser,)
 

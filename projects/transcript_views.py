@@ -1,7 +1,7 @@
 """The endpoints of a project's transcript."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 
 from auteur.api.preconditions import ETAG, documented, etag, versions_of
 from auteur.api.problems import field_problem
+from auteur.api.scopes import Scope
 from projects import captions, transcript
 from projects.access import owned_key
 from projects.edl_views import response_of, shaped
@@ -34,6 +35,8 @@ TIMES = OpenApiParameter(
 class TranscriptView(APIView):
     """`/projects/:id/transcript`."""
 
+    scopes: ClassVar = {"GET": Scope.READ}
+
     @extend_schema(
         summary="Get a project's transcript", parameters=[ETAG], responses=TranscriptShape
     )
@@ -45,6 +48,8 @@ class TranscriptView(APIView):
 
 class SegmentView(APIView):
     """`/projects/:id/transcript/segments/:segment_id`."""
+
+    scopes: ClassVar = {"PATCH": Scope.MEDIA}
 
     @extend_schema(
         summary="Edit a segment of the transcript",
@@ -80,6 +85,7 @@ class AsIs(BaseContentNegotiation):
 class CaptionsView(APIView):
     """A transcript as a file."""
 
+    scopes: ClassVar = {"GET": Scope.READ}
     content_negotiation_class = AsIs
     content_type = ""
     write: Callable[..., str]

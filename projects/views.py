@@ -1,6 +1,6 @@
 """The project endpoints."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -15,6 +15,7 @@ from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from auteur.api.preconditions import etag
 from auteur.api.requests import user_id
+from auteur.api.scopes import Scope
 from projects import authoring, deletion, edl
 from projects.access import owned_project
 from projects.models import Project
@@ -28,6 +29,7 @@ from projects.serializers import (
 class ProjectsView(generics.ListAPIView[Project]):
     """`/projects`."""
 
+    scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.MEDIA}
     serializer_class = ProjectSerializer
     pagination_class = cursor("projects")
 
@@ -55,6 +57,13 @@ class ProjectsView(generics.ListAPIView[Project]):
 
 class ProjectView(APIView):
     """`/projects/:id`."""
+
+    scopes: ClassVar = {
+        "GET": Scope.READ,
+        "PUT": Scope.MEDIA,
+        "PATCH": Scope.MEDIA,
+        "DELETE": Scope.MEDIA,
+    }
 
     @extend_schema(summary="Get a project with its EDL", responses=ProjectDetailSerializer)
     def get(self, request: Request, project_id: UUID) -> Response:

@@ -12,7 +12,9 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import transaction
 from rest_framework.test import APIClient
 
+from accounts.api_keys import keys
 from accounts.models import User
+from auteur.api.scopes import Scope
 from credits import ledger
 from credits.models import Credits
 from jobs import submission
@@ -81,6 +83,24 @@ def client_of() -> Callable[[User], APIClient]:
 def api(client_of: Callable[[User], APIClient], user: User) -> APIClient:
     """The API as ``user`` sees it."""
     return client_of(user)
+
+
+@pytest.fixture
+def make_key(user: User) -> Callable[..., keys.NewKey]:
+    """Make an API key of a user: ``make_key(Scope.READ, caps={"credits_per_day": 5})``."""
+
+    def make(*scopes: Scope, owner: User = user, **fields: Any) -> keys.NewKey:
+        return keys.create(user_id=owner.pk, name="Script", scopes=scopes or [*Scope], **fields)
+
+    return make
+
+
+def by_key(key: keys.NewKey | str) -> APIClient:
+    """The API as a program with this key sees it."""
+    api = APIClient()
+    bearer = key if isinstance(key, str) else key.key
+    api.credentials(HTTP_AUTHORIZATION=f"Bearer {bearer}")
+    return api
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ of locks: docs/decisions/0006.)
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 from uuid import UUID
 
@@ -165,14 +165,24 @@ def keyed(
 def idempotent(post: View) -> Method:
     """For any other view that creates something: it runs in one transaction with its key."""
 
-    @wraps(post)
-    def method(view: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        key = _key_of(request)
-        if key is None:
-            return post(view, request, *args, **kwargs)
-        return _once(key, lambda: _record(key, lambda: post(view, request, *args, **kwargs)))
+    return idempotent_without()(post)
 
-    return _describe(method)
+
+def idempotent_without(*secrets: str) -> Callable[[View], Method]:
+    """As `idempotent`; members of the answer that are told once are null in what is kept."""
+
+    def decorate(post: View) -> Method:
+        @wraps(post)
+        def method(view: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            key = _key_of(request)
+            if key is None:
+                return post(view, request, *args, **kwargs)
+            work = partial(post, view, request, *args, **kwargs)
+            return _once(key, lambda: _record(key, work, secrets))
+
+        return _describe(method)
+
+    return decorate
 
 
 def forget_old() -> int:
@@ -228,7 +238,7 @@ def _earlier_response(key: Key, *, taken: bool) -> HttpResponse | None:
     return _response(stored.status or 200, stored.body or "", stored.headers | {REPLAYED: "true"})
 
 
-def _record(key: Key, work: Callable[[], Response]) -> Response:
+def _record(key: Key, work: Callable[[], Response], secrets: Sequence[str]) -> Response:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(CLAIM_ALONE, parameters(user_id=key.user_id, key=key))
@@ -236,8 +246,9 @@ def _record(key: Key, work: Callable[[], Response]) -> Response:
         if not claimed:
             raise KeyTakenProblem
         done = work()
+        kept = {**done.data, **dict.fromkeys(secrets)} if secrets else done.data
         IdempotencyKey.objects.filter(user_id=key.user_id, key=key.key).update(
-            status=done.status_code, headers=_headers(done), body=_render(done.data)
+            status=done.status_code, headers=_headers(done), body=_render(kept)
         )
     return done
 

@@ -1,5 +1,6 @@
 """Who sends a request, and how its text is encoded."""
 
+from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
@@ -9,9 +10,24 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 
+@dataclass(frozen=True)
+class KeyAuth:
+    """By which of its user's API keys a request comes: its ``auth``."""
+
+    id: UUID
+    scopes: frozenset[str]
+    expires_at: float | None
+    """In Unix seconds; None: not by itself."""
+
+
 def user_id(request: Request) -> UUID:
     """The signed-in user's id; every endpoint but the listed open ones has one."""
     return cast(UUID, request.user.pk)
+
+
+def api_key_id(request: Request) -> UUID | None:
+    """The API key by which a request comes, if it does."""
+    return request.auth.id if isinstance(request.auth, KeyAuth) else None
 
 
 def address_of(request: Request | HttpRequest) -> str:

@@ -1,4 +1,7 @@
-"""How the API describes itself: OpenAPI 3.1, one problem schema for all errors."""
+"""How the API describes itself: OpenAPI 3.1, one problem schema for all errors.
+
+Each operation also says what an API key needs for it, and what it costs of a user's rate limit.
+"""
 
 from typing import Any
 
@@ -7,6 +10,9 @@ from drf_spectacular.contrib.pydantic import PydanticExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 from pydantic.json_schema import GenerateJsonSchema, model_json_schema
+
+from auteur.api.scopes import scope_of
+from auteur.api.throttling import POINT, cost_of
 
 PROBLEM = {
     "type": "object",
@@ -35,6 +41,15 @@ class Schema(AutoSchema):
 
     def get_tags(self) -> list[str]:
         return [self.path.strip("/").split("/")[0]]
+
+    def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        """With ``x-api-key-scope``, null where no key may ask, and ``x-rate-limit-points``."""
+        operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
+        if operation is not None:
+            scope = scope_of(self.view, self.method)
+            operation["x-api-key-scope"] = scope and scope.value
+            operation["x-rate-limit-points"] = cost_of(self.view, self.method) / POINT
+        return operation
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
         """With the one validator of Django's numbers that drf-spectacular leaves out."""

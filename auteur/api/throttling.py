@@ -1,8 +1,13 @@
-"""Rate limits, counted in Redis; with Redis away, requests pass unthrottled."""
+"""Rate limits, counted in Redis; with Redis away, requests pass unthrottled.
+
+A user's requests cost points, and ``settings.RATE_LIMIT`` says how many there are in a window. All
+of them may be spent at once. A view says what a method costs if not what most do (``costs``).
+"""
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from enum import IntEnum
 from functools import cache
 from typing import Any
 
@@ -10,7 +15,7 @@ import limits.errors
 import redis.exceptions
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
-from limits import parse
+from limits import RateLimitItem, parse
 from limits.storage import storage_from_string
 from limits.strategies import SlidingWindowCounterRateLimiter
 from rest_framework.exceptions import Throttled
@@ -22,6 +27,30 @@ from auteur.api.requests import address_of
 logger = logging.getLogger(__name__)
 
 _AWAY = (limits.errors.StorageError, redis.exceptions.RedisError)
+
+
+class Cost(IntEnum):
+    """Of a request, in tenths of a point."""
+
+    STATUS = 1
+    """How a job stands, what has happened: what is asked again and again."""
+    READ = 5
+    """What else is read, unless a view says otherwise."""
+    REQUEST = 10
+    """What changes something, a batch as a whole, unless a view says otherwise."""
+    UPLOAD = 20
+    """What makes room for a file."""
+
+
+POINT = 10
+"""Tenths."""
+
+
+def cost_of(view: Any, method: str) -> Cost:
+    """What a method of a view costs."""
+    method = "GET" if method == "HEAD" else method
+    costs: Mapping[str, Cost] = getattr(view, "costs", {})
+    return costs.get(method, Cost.READ if method == "GET" else Cost.REQUEST)
 
 
 @cache
@@ -38,28 +67,39 @@ def _limiter() -> SlidingWindowCounterRateLimiter:
 
 
 class RateLimit(BaseThrottle):
-    """``settings.RATE_LIMIT`` for each user, and for each address where nobody is signed in."""
+    """``settings.RATE_LIMIT`` points for each user, however many keys, and for each address where
+    nobody is signed in.
+    """
 
     _wait: float | None = None
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Count this request; remember the window for the response's headers."""
-        limit = parse(settings.RATE_LIMIT)
+        limit = _in_tenths(settings.RATE_LIMIT)
+        cost = int(min(cost_of(view, str(request.method)), limit.amount))
         user_id = getattr(request.user, "pk", None)
         who = f"user:{user_id}" if user_id else f"address:{address_of(request)}"
         try:
-            allowed = _limiter().hit(limit, who)
+            allowed = _limiter().hit(limit, who, cost=cost)
             reset_time, remaining = _limiter().get_window_stats(limit, who)
         except _AWAY as exc:
             logger.warning("rate limit not counted: %s", type(exc).__name__)
             return True
         self._wait = max(1.0, reset_time - time.time())
-        request._request.rate_limit = (limit.amount, remaining, self._wait)  # type: ignore[attr-defined]
+        told = (limit.amount // POINT, remaining // POINT, self._wait)
+        request._request.rate_limit = told  # type: ignore[attr-defined]
         return allowed
 
     def wait(self) -> float | None:
         """Seconds after which the client may ask again."""
         return self._wait
+
+
+@cache
+def _in_tenths(limit: str) -> RateLimitItem:
+    """A limit of points as one of tenths."""
+    item = parse(limit)
+    return type(item)(item.amount * POINT, item.multiples)
 
 
 def failures_left(limit: str, who: str) -> bool:

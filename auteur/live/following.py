@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from auteur.api.problems import DATABASE_OUTAGES
@@ -24,7 +25,7 @@ OUTAGE_PAUSE_SECONDS = 1.0
 
 
 class TokenExpiredError(AuteurError):
-    """The token by which the client came is over, or its user is no longer active."""
+    """The token or key by which the client came is over, or its user is no longer active."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,25 @@ class Wish:
 
     user_id: UUID
     expires_at: float
-    """When its token ends, in Unix seconds."""
+    """When its token or key ends, in Unix seconds."""
     after: int | None
     """The last event that it knows; None: it knows none, and wants all that are kept."""
     job_id: UUID | None = None
     """One job alone, until its end."""
+    api_key_id: UUID | None = None
+    """By which it came, if it did: revoked, it ends what it opened."""
+
+
+def wish_of(opening: Mapping[str, Any], job_id: UUID | None = None) -> Wish:
+    """What the answer to an opening allows (`auteur.live.openings`)."""
+    key_id = opening["api_key_id"]
+    return Wish(
+        UUID(opening["user_id"]),
+        opening["expires_at"],
+        opening["after"],
+        job_id,
+        UUID(key_id) if key_id else None,
+    )
 
 
 class Follower:
@@ -55,7 +70,8 @@ class Follower:
         It ends with the job, or when this process stops. Raises ``TokenExpiredError`` and
         ``EventsRemovedProblem``.
         """
-        with self._hub.subscription(self._wish.user_id) as subscription:
+        wish = self._wish
+        with self._hub.subscription(wish.user_id, wish.api_key_id) as subscription:
             while not subscription.is_closed:
                 self._check_token(subscription)
                 async for entry in self._read_log():

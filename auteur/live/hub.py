@@ -15,7 +15,9 @@ from django.contrib.auth import get_user_model
 from redis import asyncio as redis
 from redis.exceptions import RedisError
 
+from accounts.api_keys import keys
 from auteur.api.problems import DATABASE_OUTAGES
+from auteur.api.scopes import Scope
 from auteur.live.messages import Entry, Progress, progress_of
 from auteur.live.threads import Threads
 from jobs.events import log
@@ -47,7 +49,8 @@ class Subscription:
     are missing, and reads them in the log.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, api_key_id: UUID | None = None) -> None:
+        self.api_key_id = api_key_id
         self.is_closed = False
         self.is_revoked = False
         self._entries: list[Entry] = []  # thousands of these are empty: a deque never is
@@ -73,7 +76,7 @@ class Subscription:
         self._arrived.set()
 
     def revoke(self) -> None:
-        """Its user may hear no more."""
+        """Who listens may hear no more."""
         self.is_revoked = True
         self._arrived.set()
 
@@ -122,12 +125,12 @@ class Hub:
         return self._position is not None
 
     @contextmanager
-    def subscription(self, user_id: UUID) -> Iterator[Subscription]:
+    def subscription(self, user_id: UUID, api_key_id: UUID | None = None) -> Iterator[Subscription]:
         """What happens to the user's jobs from now on, once we are ready.
 
         Whoever subscribes before reading the log misses nothing.
         """
-        subscription = Subscription()
+        subscription = Subscription(api_key_id)
         self._subscriptions[user_id].add(subscription)
         try:
             yield subscription
@@ -225,13 +228,24 @@ class Hub:
         while True:
             await asyncio.sleep(REVOKE_SECONDS)
             try:
-                inactive = await self._threads.call(inactive_users, among=list(self._subscriptions))
+                await self._revoke_once()
             except DATABASE_OUTAGES as exc:
                 logger.warning("nobody knows who is still active: %s", type(exc).__name__)
-                continue
-            for user_id in inactive:
-                for subscription in self._subscriptions.get(user_id, ()):
-                    subscription.revoke()
+
+    async def _revoke_once(self) -> None:
+        for user_id in await self._threads.call(inactive_users, among=list(self._subscriptions)):
+            for subscription in self._subscriptions.get(user_id, ()):
+                subscription.revoke()
+        by_key = [
+            each for those in self._subscriptions.values() for each in those if each.api_key_id
+        ]
+        if not by_key:
+            return
+        key_ids = {each.api_key_id for each in by_key if each.api_key_id}
+        good = await self._threads.call(keys.still_good, key_ids=key_ids, scope=Scope.READ)
+        for subscription in by_key:
+            if subscription.api_key_id not in good:
+                subscription.revoke()
 
 
 def inactive_users(*, among: list[UUID]) -> list[UUID]:

@@ -5,7 +5,7 @@ request; what is told afterwards counts as none.
 """
 
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from django.urls import path
@@ -16,7 +16,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.tokens import LEEWAY_SECONDS, Claims
-from auteur.api.requests import user_id
+from auteur.api.requests import KeyAuth, user_id
+from auteur.api.scopes import Scope
+from auteur.api.throttling import Cost
 from jobs import queries, status
 from jobs.events import log
 from jobs.events.contract import ENDS
@@ -26,6 +28,8 @@ from jobs.states import OPEN
 
 MAX_OPEN_JOBS = 100
 """Told when a socket opens, the newest first."""
+LONGEST = timedelta(days=1)
+"""Of a stream by an API key, which may not end by itself."""
 NUMBERED_WITHIN = timedelta(hours=1)
 """An event is in the log that long after it happened."""
 
@@ -41,6 +45,9 @@ class OpeningQuery(serializers.Serializer[Any]):
 class EventsOpening(APIView):
     """Of all events: without a last one that the client knows, those from now on."""
 
+    scopes: ClassVar = {"GET": Scope.READ}
+    costs: ClassVar = {"GET": Cost.REQUEST}
+
     def get(self, request: Request) -> Response:
         """Where the log stands."""
         after = _after(request)
@@ -55,6 +62,9 @@ class EventsOpening(APIView):
 class JobOpening(APIView):
     """Of one job's events: from its first, or after the last one that the client knows."""
 
+    scopes: ClassVar = {"GET": Scope.READ}
+    costs: ClassVar = {"GET": Cost.REQUEST}
+
     def get(self, request: Request, job_id: UUID) -> Response:
         """Where the log stands; 204 where the client knows the job's end."""
         after = _after(request)
@@ -68,6 +78,9 @@ class JobOpening(APIView):
 
 class SocketOpening(APIView):
     """Of a WebSocket: as `EventsOpening`, and the jobs that are open."""
+
+    scopes: ClassVar = {"GET": Scope.READ}
+    costs: ClassVar = {"GET": Cost.REQUEST}
 
     def get(self, request: Request) -> Response:
         """Where the log stands, and the jobs at that time or a little later."""
@@ -118,7 +131,16 @@ def _is_over(job: Job) -> bool:
 
 
 def _answer(request: Request, **opening: Any) -> Response:
-    claims = cast(Claims, request.auth)
+    known = cast(Claims | KeyAuth, request.auth)
     opening["user_id"] = str(user_id(request))
-    opening["expires_at"] = claims.expires_at + LEEWAY_SECONDS
+    opening["api_key_id"] = str(known.id) if isinstance(known, KeyAuth) else None
+    opening["expires_at"] = end_of(known)
     return Response(opening)
+
+
+def end_of(known: Claims | KeyAuth) -> float:
+    """When what is opened by a token or a key ends, in Unix seconds."""
+    if isinstance(known, KeyAuth):
+        latest = (timezone.now() + LONGEST).timestamp()
+        return min(known.expires_at or latest, latest)
+    return known.expires_at + LEEWAY_SECONDS

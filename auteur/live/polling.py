@@ -8,18 +8,20 @@ from uuid import UUID
 
 from django.http.request import HttpHeaders
 
-from accounts import tokens
+from accounts.authentication import user_id_of
 from auteur.api.problems import DATABASE_OUTAGES, Problem
 from auteur.live.hub import Hub
 from auteur.live.messages import Entry
 from auteur.live.streaming import until_gone
 from auteur.live.threads import Threads
 from auteur.server.gateway import Environ
+from auteur.server.serving import address_of
 from jobs import queries
 from jobs.events.log import MAX_WAIT_SECONDS, events_after
 
 UNANSWERED: tuple[type[Exception], ...] = (Problem, *DATABASE_OUTAGES)
 """What the API has its own answer to."""
+NOT_ASKED_WELL: tuple[type[Exception], ...] = (ValueError, *UNANSWERED)
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,12 @@ def poll_of(environ: Environ, job_id: UUID | None) -> Poll | None:
     try:
         seconds = int(given.get("wait", "0"))
         after = int(given["after"]) if "after" in given else None
-        claims = tokens.verify(token.strip())
-    except (ValueError, Problem):
+        if scheme.lower() != "bearer" or not 0 < seconds <= MAX_WAIT_SECONDS:
+            return None
+        user_id = user_id_of(token.strip(), address=address_of(environ))
+    except NOT_ASKED_WELL:
         return None
-    if scheme.lower() != "bearer" or not 0 < seconds <= MAX_WAIT_SECONDS:
-        return None
-    return Poll(claims.user_id, after, job_id, seconds)
+    return Poll(user_id, after, job_id, seconds)
 
 
 async def wait(poll: Poll, hub: Hub, threads: Threads, receive: Any) -> bool:

@@ -6,7 +6,6 @@ from contextlib import aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from channels.exceptions import DenyConnection
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -14,7 +13,7 @@ from django.conf import settings
 
 from auteur.api.parsing import parsed
 from auteur.live.asking import Answer, TooManyConnectionsProblem, refusal
-from auteur.live.following import Follower, TokenExpiredError, Wish
+from auteur.live.following import Follower, TokenExpiredError, Wish, wish_of
 from auteur.live.limits import AUTHENTICATION_SECONDS, MESSAGE_BYTES
 from auteur.live.messages import Entry, Progress, compact
 from auteur.server.gateway import Environ, environ_of
@@ -130,8 +129,7 @@ class JobsConsumer(AsyncWebsocketConsumer):
         else:
             hello = {"type": "hello", "head": opening["head"], "jobs": opening["jobs"]}
             await self.send(compact(hello))
-            user_id = UUID(opening["user_id"])
-            self._begin(self._tell(Wish(user_id, opening["expires_at"], opening["after"])))
+            self._begin(self._tell(wish_of(opening)))
 
     async def _ask(self, token: str, query: str) -> Answer:
         environ, self._environ = self._environ, {}  # ten thousand of them take 50 MB

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from auteur.live.asking import Answer
-from auteur.live.following import Follower, TokenExpiredError, Wish
+from auteur.live.following import Follower, TokenExpiredError, wish_of
 from auteur.live.hub import Hub
 from auteur.live.messages import PROGRESS_TYPE, Entry, Progress, compact
 from auteur.live.threads import Threads
@@ -35,7 +35,7 @@ class Stream:
         self._opening = opening
         told = opening.json()
         self._head = told["head"]
-        wish = Wish(UUID(told["user_id"]), told["expires_at"], told["after"], job_id)
+        wish = wish_of(told, job_id)
         self.user_id = wish.user_id
         self._follower = Follower(hub, threads, wish)
 

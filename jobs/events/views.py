@@ -1,6 +1,6 @@
 """The endpoints of the numbered log. Process `live` also waits at them, and streams."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
@@ -10,6 +10,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from auteur.api.requests import user_id
+from auteur.api.scopes import Scope
+from auteur.api.throttling import Cost
 from jobs import queries
 from jobs.events.contract import EventPage, Head
 from jobs.events.log import MAX_EVENTS, MAX_SEQ, MAX_WAIT_SECONDS, events_after, head_of
@@ -47,6 +49,9 @@ class EventQuery(serializers.Serializer[Any]):
 class EventsView(APIView):
     """`GET /events`."""
 
+    scopes: ClassVar = {"GET": Scope.READ}
+    costs: ClassVar = {"GET": Cost.STATUS}
+
     @extend_schema(
         summary="Get your events, or wait for them",
         description="One gapless log of all that happened to your jobs. With `Accept: "
@@ -61,6 +66,9 @@ class EventsView(APIView):
 
 class JobEventsView(APIView):
     """`GET /jobs/:id/events`."""
+
+    scopes: ClassVar = {"GET": Scope.READ}
+    costs: ClassVar = {"GET": Cost.STATUS}
 
     @extend_schema(
         summary="Get a job's events, or wait for them",
@@ -78,6 +86,9 @@ class JobEventsView(APIView):
 
 class EventHeadView(APIView):
     """`GET /events/head`."""
+
+    scopes: ClassVar = {"GET": Scope.READ}
+    costs: ClassVar = {"GET": Cost.STATUS}
 
     @extend_schema(summary="See how far your events go, and their hash", responses=Head)
     def get(self, request: Request) -> Response:

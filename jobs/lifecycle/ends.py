@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from auteur import ids
 from auteur.api.problems import NotFoundProblem
-from credits import ledger
+from credits import ledger, spending
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import sql, wording
 from jobs.cancels import is_refunded
@@ -49,12 +49,7 @@ def _refund_unused(completed: Iterable[Attempt]) -> None:
     for attempt in sorted(partly, key=lambda each: each.job.user_id):
         job, amount = attempt.job, _unused(attempt)
         reason = wording.unused(amount, cost=job.credits_cost)
-        ledger.refund(
-            user_id=job.user_id,
-            amount=amount,
-            job_id=job.pk,
-            description=wording.refunded(job, JobStatus.COMPLETED, reason),
-        )
+        _refund(job, amount, wording.refunded(job, JobStatus.COMPLETED, reason))
 
 
 def _unused(attempt: Attempt) -> int:
@@ -140,12 +135,13 @@ def _end(
         status=status, credits_refunded=amount > 0, wake_at=None, completed_at=Now(), **stored_error
     )
     if amount > 0:
-        ledger.refund(
-            user_id=job.user_id,
-            amount=amount,
-            job_id=job.pk,
-            description=wording.refunded(job, status, error.message),
-        )
+        _refund(job, amount, wording.refunded(job, status, error.message))
     record(job, status.value, error_code=error.code, **event, **ids.of_request())
     values = (job.pk, job.attempt_id, status.value, error.code)
     transaction.on_commit(lambda: logger.info("job %s, attempt %s: %s, %s", *values))
+
+
+def _refund(job: Job, amount: int, description: str) -> None:
+    ledger.refund(user_id=job.user_id, amount=amount, job_id=job.pk, description=description)
+    if job.api_key_id is not None:
+        spending.give_back(api_key_id=job.api_key_id, amount=amount, charged_at=job.created_at)

@@ -1,6 +1,6 @@
 """`/webhooks`: endpoints, their deliveries, and the secret of callbacks."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from auteur.api.requests import user_id
+from auteur.api.scopes import Scope
 from jobs.webhooks import deliveries, endpoints
 from jobs.webhooks.deliveries import MAX_REPLAYED
 from jobs.webhooks.endpoints import MAX_ENDPOINTS, ROTATION, endpoint_of
@@ -36,6 +37,7 @@ HOURS = int(ROTATION.total_seconds()) // 3600
 class EndpointsView(ListAPIView[WebhookEndpoint]):
     """`/webhooks`."""
 
+    scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.JOBS}
     serializer_class = EndpointSerializer
     pagination_class = cursor("webhooks")
     queryset = WebhookEndpoint.objects.none()
@@ -65,6 +67,8 @@ class EndpointsView(ListAPIView[WebhookEndpoint]):
 
 class EndpointView(APIView):
     """`/webhooks/:id`."""
+
+    scopes: ClassVar = {"GET": Scope.READ, "PATCH": Scope.JOBS, "DELETE": Scope.JOBS}
 
     @extend_schema(summary="See an endpoint", responses=EndpointSerializer)
     def get(self, request: Request, endpoint_id: UUID) -> Response:
@@ -96,6 +100,8 @@ class EndpointView(APIView):
 class RotateView(APIView):
     """`POST /webhooks/:id/rotate`."""
 
+    scopes: ClassVar = {"POST": Scope.JOBS}
+
     @extend_schema(
         summary="Get a new secret",
         description=f"The one before it signs as well for {HOURS} hours; an older one no more. "
@@ -112,6 +118,8 @@ class RotateView(APIView):
 
 class PingView(APIView):
     """`POST /webhooks/:id/ping`."""
+
+    scopes: ClassVar = {"POST": Scope.JOBS}
 
     @extend_schema(
         summary="Try an endpoint",
@@ -135,6 +143,7 @@ class PingView(APIView):
 class DeliveriesView(ListAPIView[WebhookDelivery]):
     """`GET /webhooks/:id/deliveries`."""
 
+    scopes: ClassVar = {"GET": Scope.READ}
     serializer_class = DeliverySummarySerializer
     pagination_class = cursor("deliveries")
     queryset = WebhookDelivery.objects.none()
@@ -150,6 +159,8 @@ class DeliveriesView(ListAPIView[WebhookDelivery]):
 class DeliveryView(APIView):
     """`GET /webhooks/:id/deliveries/:delivery_id`."""
 
+    scopes: ClassVar = {"GET": Scope.READ}
+
     @extend_schema(
         summary="See a delivery",
         description="With the last request and how its answer began.",
@@ -163,6 +174,8 @@ class DeliveryView(APIView):
 
 class RedeliverView(APIView):
     """`POST /webhooks/:id/deliveries/:delivery_id/redeliver`."""
+
+    scopes: ClassVar = {"POST": Scope.JOBS}
 
     @extend_schema(
         summary="Send a delivery again, at once",
@@ -180,6 +193,8 @@ class RedeliverView(APIView):
 
 class ReplayView(APIView):
     """`POST /webhooks/:id/replay`."""
+
+    scopes: ClassVar = {"POST": Scope.JOBS}
 
     @extend_schema(
         summary="Send everything since an event again",
@@ -201,6 +216,8 @@ class ReplayView(APIView):
 
 class CallbackSecretView(APIView):
     """`GET /webhooks/callback-secret`."""
+
+    scopes: ClassVar = {"GET": Scope.JOBS}
 
     @extend_schema(
         summary="See the secret of your callbacks",

@@ -1,5 +1,6 @@
 """The endpoints about voices."""
 
+from typing import ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -13,6 +14,8 @@ from rest_framework.views import APIView
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from auteur.api.requests import plan_of, user_id
+from auteur.api.scopes import Scope
+from auteur.api.throttling import Cost
 from media.models import VoiceClone
 from media.views import confirmed
 from media.voices.samples import MAX_SPEECH_MS, MIN_SPEECH_MS
@@ -34,6 +37,8 @@ SAMPLE = (
 class VoicesView(ListAPIView[VoiceClone]):
     """The user's voices."""
 
+    scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.MEDIA}
+    costs: ClassVar = {"POST": Cost.UPLOAD}
     serializer_class = VoiceSerializer
     pagination_class = cursor("voices")
     queryset = VoiceClone.objects.none()
@@ -64,6 +69,8 @@ class VoicesView(ListAPIView[VoiceClone]):
 class ConfirmVoiceView(APIView):
     """The end of a sample's upload."""
 
+    scopes: ClassVar = {"POST": Scope.MEDIA}
+
     @extend_schema(
         summary="Confirm a voice",
         description="The sample is listened to, which takes a moment: 202 with the `status` "
@@ -82,6 +89,8 @@ class ConfirmVoiceView(APIView):
 
 class VoiceView(APIView):
     """One voice."""
+
+    scopes: ClassVar = {"DELETE": Scope.MEDIA}
 
     @extend_schema(
         summary="Delete a voice",

@@ -13,7 +13,9 @@ from django.db import models
 from django.test import Client
 from django.urls import reverse
 
+from accounts.api_keys import keys
 from accounts.models import Subscription, User
+from auteur.api.scopes import Scope
 from credits.models import CreditCorrection, CreditGrant, Credits, CreditTransaction
 from jobs.models import Job
 from jobs.states import AttemptState
@@ -115,6 +117,7 @@ def viewer(staff_with) -> Browser:
     models_ = (
         "accounts.user",
         "accounts.subscription",
+        "accounts.apikey",
         "credits.credits",
         "credits.creditgrant",
         "credits.creditcorrection",
@@ -176,8 +179,9 @@ def house(user, project, media, voice, job) -> list[models.Model]:
     wanted = CreditCorrection.objects.create(user=user, amount=10**5, asked_by=colleague)
     started = imports.start(user_id=user.pk, project_id=project.pk, url=IMPORTED)
     imported = MediaImport.objects.get(pk=started.pk)
+    key = keys.create(user_id=user.pk, name=XSS, scopes=[Scope.READ]).row
     money = [account, usage, grant, wanted]
-    return [user, *money, project, media, imported, voice, job, endpoint, ping]
+    return [user, *money, project, media, imported, voice, job, endpoint, ping, key]
 
 
 def add_webhook(user: User) -> tuple[WebhookEndpoint, WebhookDelivery]:

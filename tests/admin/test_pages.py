@@ -7,8 +7,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from accounts.api_keys import keys
+from accounts.api_keys.models import ApiKey
 from accounts.models import User
 from auteur.admin import MAX_JSON_CHARS, pretty_json
+from auteur.api.scopes import Scope
 from credits.models import CreditCorrection, CreditGrant, Credits, CreditTransaction
 from jobs.models import Job
 from jobs.states import AttemptState
@@ -17,7 +20,15 @@ from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 from media import imports
 from media.models import MediaFile, MediaImport, VoiceClone
 from projects.models import Project
-from tests.admin.conftest import IMPORTED, add_webhook, list_url, page_url
+from tests.admin.conftest import (
+    IMPORTED,
+    REASON,
+    add_webhook,
+    list_url,
+    messages_of,
+    page_url,
+    records_of,
+)
 from tests.jobs.walk import bring_to
 
 MODELS = (
@@ -33,6 +44,7 @@ MODELS = (
     Job,
     WebhookEndpoint,
     WebhookDelivery,
+    ApiKey,
 )
 
 
@@ -121,6 +133,34 @@ def test_imports_are_found_by_address_and_owner(root, house, user):
     assert "film.mp4" not in root.list(MediaImport, q="elsewhere.example")
 
 
+class TestApiKeys:
+    def test_they_are_found_by_how_they_begin_and_show_no_secret(self, root, make_key, make_user):
+        key, other = make_key(), make_key(owner=make_user())
+        for term in (key.row.prefix, key.row.user.email, str(key.row.pk)):
+            listed = root.list(ApiKey, q=term)
+            assert key.row.prefix in listed
+            assert other.row.prefix not in listed
+        secret = key.key.removeprefix(key.row.prefix)
+        pages = root.page(key.row) + root.list(ApiKey)
+        assert secret not in pages
+        assert bytes(key.row.digest).hex() not in pages
+
+    def test_staff_with_the_right_revoke_one(self, root, viewer, make_key):
+        key = make_key()
+        viewer.act("revoke", key.row, reason=REASON)
+        key.row.refresh_from_db()
+        assert key.row.revoked_at is None
+        assert messages_of(root.act("revoke", key.row, reason=REASON))
+        key.row.refresh_from_db()
+        assert key.row.revoked_at is not None
+        assert records_of(key.row) == [(root.user, f"Revoked. Reason: {REASON}")]
+
+    def test_a_job_names_its_key(self, root, make_key, make_job):
+        key, job = make_key(), make_job()
+        Job.objects.filter(pk=job.pk).update(api_key_id=key.row.pk)
+        assert page_url(key.row) in root.page(job)
+
+
 def test_the_guard_against_double_clicks_is_served(root, job):
     confirming = root.act("cancel", job).content.decode()
     [path] = re.findall(r'src="([^"]*submit_once[^"]*)"', confirming)
@@ -145,6 +185,7 @@ class TestQueries:
             VoiceClone.objects.create(user=owner, name="Voice", sample_r2_key=key)
             add_webhook(owner)
             CreditCorrection.objects.create(user=owner, amount=1, asked_by=root.user)
+            keys.create(user_id=owner.pk, name="Script", scopes=[Scope.READ])
             imports.start(user_id=owner.pk, project_id=project.pk, url=IMPORTED)
             return owner
 

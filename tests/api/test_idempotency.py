@@ -255,6 +255,7 @@ def test_the_schema_names_the_header_where_it_is_honoured(api):
         *(f"/jobs/{feature.slug}" for feature in features().values()),
         "/jobs/batch",
         "/jobs/{job_id}/retry",
+        "/api-keys",
         "/webhooks",
         *(f"/webhooks/{{endpoint_id}}/{verb}" for verb in ("rotate", "ping", "replay")),
         "/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver",

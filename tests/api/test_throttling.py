@@ -1,10 +1,11 @@
-"""100 requests a minute per user, told in headers; with Redis away nobody is refused."""
+"""100 points a minute per user, told in headers; with Redis away nobody is refused."""
 
 import time
 
 import pytest
 
 from auteur.api import throttling
+from auteur.api.throttling import POINT, Cost
 
 
 @pytest.fixture(autouse=True)
@@ -13,7 +14,7 @@ def limit_of_three(settings):
 
 
 def test_the_limit_and_one_past_it(api):
-    answers = [api.get("/credits") for _ in range(4)]
+    answers = [api.post("/auth/verify") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert [answer["RateLimit-Remaining"] for answer in answers] == ["2", "1", "0", "0"]
     assert {answer["RateLimit-Limit"] for answer in answers} == {"3"}
@@ -24,8 +25,52 @@ def test_the_limit_and_one_past_it(api):
 
 def test_each_user_has_a_limit_of_their_own(api, client_of, make_user):
     for _ in range(4):
-        api.get("/credits")
-    assert client_of(make_user()).get("/credits").status_code == 200
+        api.post("/auth/verify")
+    assert client_of(make_user()).post("/auth/verify").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "cost"),
+    [
+        ("get", "/jobs/{job}", None, Cost.STATUS),
+        ("get", "/events", None, Cost.STATUS),
+        ("get", "/events/head", None, Cost.STATUS),
+        ("get", "/jobs/{job}/events", None, Cost.STATUS),
+        ("head", "/jobs/{job}", None, Cost.STATUS),
+        ("get", "/projects", None, Cost.READ),
+        ("get", "/credits", None, Cost.READ),
+        ("post", "/projects", {"name": "Film"}, Cost.REQUEST),
+        ("post", "/jobs/noop", {"price": 1}, Cost.REQUEST),
+        ("post", "/jobs/batch", {"jobs": [{"type": "noop", "price": 0}] * 100}, Cost.REQUEST),
+        ("post", "/voices", {}, Cost.UPLOAD),
+    ],
+)
+def test_what_requests_cost(api, make_job, method, path, body, cost):
+    """Three points: so many times it is answered, and not once more."""
+    path = path.format(job=make_job().pk)
+    times = 3 * POINT // cost
+    *answered, last = [
+        getattr(api, method)(path, body, format="json").status_code for _ in range(times + 1)
+    ]
+    assert 429 not in answered
+    assert last == 429
+
+
+def test_points_are_told_whole(api, make_job):
+    job = make_job()
+    told = [api.get(f"/jobs/{job.pk}")["RateLimit-Remaining"] for _ in range(11)]
+    assert told == ["2"] * 10 + ["1"]
+
+
+def test_what_costs_more_than_there_is_costs_all_of_it(api, settings):
+    settings.RATE_LIMIT = "1/minute"
+    assert api.post("/voices", {}, format="json").status_code == 400
+    assert api.post("/voices", {}, format="json").status_code == 429
+
+
+def test_all_points_may_be_spent_at_once(api, settings):
+    settings.RATE_LIMIT = "20/minute"
+    assert {api.post("/auth/verify").status_code for _ in range(20)} == {200}
 
 
 def test_redis_away_refuses_nobody_and_costs_little(api, settings):

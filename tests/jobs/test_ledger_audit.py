@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from credits import ledger
-from credits.models import CreditGrant, Credits, CreditTransaction, TransactionType
+from credits.models import CreditGrant, Credits, CreditTransaction, KeySpending, TransactionType
 from jobs import ledger_audit, lifecycle, submission
 from jobs.features.registry import feature_of
 from jobs.models import Attempt, Job, RunningCancel
@@ -304,6 +304,11 @@ def two_living_attempts(house: House) -> None:
     )
 
 
+def spent_more_by_key(house: House) -> None:
+    key = KeySpending.objects.create(api_key_id=uuid.uuid4(), day=timezone.now(), spent=COST + 1)
+    Job.objects.filter(pk__in=[house.open.pk, house.failed.pk]).update(api_key_id=key.pk)
+
+
 BREAKS: list[tuple[str, Callable[[House], None], str, str]] = [
     ("account_exists", no_account, "an account", "none, and 1 ledger rows"),
     ("seq_has_no_gaps", gap_in_seq, "1 to 6", "6 numbers from 1 to 7"),
@@ -350,6 +355,7 @@ BREAKS: list[tuple[str, Callable[[House], None], str, str]] = [
         "an ended attempt",
         "attempt 2 queued, the job is processing",
     ),
+    ("key_spending_is_the_sum", spent_more_by_key, "5", "6"),
 ]
 
 

@@ -1,0 +1,16 @@
+-- Every raw statement of `accounts/api_keys`; `keys.py` reads them.
+
+-- name: find
+-- The key of a digest, if it is good now; whether its use is to be noted.
+SELECT id, user_id, scopes, allowed_addresses, extract(epoch FROM expires_at)::float,
+       coalesce(last_used_at <= statement_timestamp() - %(noted_for)s, true)
+FROM api_keys
+WHERE digest = %(digest)s AND revoked_at IS NULL
+  AND (expires_at IS NULL OR expires_at > statement_timestamp())
+
+-- name: note_use
+-- Of many that note it at once, one writes.
+UPDATE api_keys SET last_used_at = statement_timestamp()
+WHERE id = %(id)s
+  AND (last_used_at IS NULL OR last_used_at <= statement_timestamp() - %(noted_for)s)
+RETURNING id

@@ -1,0 +1,149 @@
+"""What the endpoints about API keys take and answer."""
+
+from datetime import datetime
+from ipaddress import IPv6Network, ip_network
+from typing import Any
+
+from django.utils import timezone
+from rest_framework import serializers
+
+from accounts.api_keys.models import MAX_NAME_LENGTH, PREFIX_LENGTH, SCOPES, ApiKey
+from auteur.api.scopes import Scope
+from credits.ledger import MAX_AMOUNT
+from credits.spending import CAPS
+
+MAX_NETWORKS = 20
+
+
+class NetworkField(serializers.CharField):
+    """An address or a network; kept as a network."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=64, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Such as `203.0.113.0/24`; 400 for what is none."""
+        try:
+            network = ip_network(super().to_internal_value(data))
+        except ValueError as exc:
+            raise serializers.ValidationError(
+                "An address or a network: 203.0.113.7, 203.0.113.0/24, 2001:db8::/32.",
+                code="invalid_network",
+            ) from exc
+        if isinstance(network, IPv6Network) and network.network_address.scope_id:
+            raise serializers.ValidationError("Without a zone.", code="invalid_network")
+        return str(network)
+
+
+def _cap(help_text: str) -> serializers.IntegerField:
+    return serializers.IntegerField(
+        min_value=0, max_value=MAX_AMOUNT, required=False, allow_null=True, help_text=help_text
+    )
+
+
+class NewApiKeySerializer(serializers.Serializer[Any]):
+    """What a key is to be."""
+
+    name = serializers.CharField(max_length=MAX_NAME_LENGTH, help_text="For you to tell it by.")
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=SCOPES),
+        min_length=1,
+        max_length=len(Scope),
+        help_text="`read`: see; `jobs`: submit and cancel, webhooks; `media`: projects, timelines, "
+        "media, voices; `billing`: buy. None contains another.",
+    )
+    expires_at = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="null: not by itself."
+    )
+    allowed_addresses = serializers.ListField(
+        child=NetworkField(),
+        required=False,
+        max_length=MAX_NETWORKS,
+        help_text="Whence it is good: addresses and networks. Empty: from anywhere.",
+    )
+    credits_per_day = _cap("So many may be spent by it in a day of UTC. null: no cap.")
+    credits_in_all = _cap("So many may be spent by it, ever. null: no cap.")
+
+    def validate_expires_at(self, value: datetime | None) -> datetime | None:
+        """In time to come."""
+        if value is not None and value <= timezone.now():
+            raise serializers.ValidationError("This is in the past.", code="in_the_past")
+        return value
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Caps apart from what the key is."""
+        given = {name: attrs.pop(name) for name in CAPS if name in attrs}
+        return attrs | {"caps": given}
+
+
+class ApiKeyQuery(serializers.Serializer[Any]):
+    """Which keys are listed."""
+
+    prefix = serializers.CharField(
+        required=False, max_length=PREFIX_LENGTH, help_text="How the key begins."
+    )
+
+
+class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
+    """A key, without its secret."""
+
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=SCOPES))
+    credits_per_day = serializers.SerializerMethodField()
+    credits_in_all = serializers.SerializerMethodField()
+    credits_spent_today = serializers.SerializerMethodField()
+    credits_spent = serializers.SerializerMethodField()
+
+    class Meta:
+        model = ApiKey
+        fields: tuple[str, ...] = (
+            "id",
+            "name",
+            "prefix",
+            "scopes",
+            "allowed_addresses",
+            "expires_at",
+            "revoked_at",
+            "last_used_at",
+            "created_at",
+            "credits_per_day",
+            "credits_in_all",
+            "credits_spent_today",
+            "credits_spent",
+        )
+        read_only_fields = fields
+
+    def get_credits_per_day(self, key: Any) -> int | None:
+        """The cap; null: none."""
+        return self._spending(key).credits_per_day
+
+    def get_credits_in_all(self, key: Any) -> int | None:
+        """The cap; null: none."""
+        return self._spending(key).credits_in_all
+
+    def get_credits_spent_today(self, key: Any) -> int:
+        """Since midnight UTC, less what was refunded of it."""
+        return self._spending(key).spent_on(timezone.now())
+
+    def get_credits_spent(self, key: Any) -> int:
+        """In all, less what was refunded."""
+        return self._spending(key).spent
+
+    def _spending(self, key: ApiKey) -> Any:
+        return self.context["spending"][key.pk]
+
+
+class ApiKeyWithSecretSerializer(ApiKeySerializer):
+    """A key, when its secret is told."""
+
+    key = serializers.SerializerMethodField()
+
+    class Meta(ApiKeySerializer.Meta):
+        fields = (*ApiKeySerializer.Meta.fields, "key")
+        read_only_fields = fields
+
+    def get_key(self, key: ApiKey) -> str | None:
+        """Send it as `Authorization: Bearer …`. It is not shown again: not even where this answer
+        is repeated, for an `Idempotency-Key`, where it is null.
+        """
+        told: str | None = self.context["key"]
+        return told

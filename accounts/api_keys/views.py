@@ -1,0 +1,111 @@
+"""`/api-keys`. No key may ask here: who has one cannot make another, nor widen it."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.api_keys import keys
+from accounts.api_keys.models import ApiKey
+from accounts.api_keys.serializers import (
+    ApiKeyQuery,
+    ApiKeySerializer,
+    ApiKeyWithSecretSerializer,
+    NewApiKeySerializer,
+)
+from auteur.api.idempotency import idempotent_without
+from auteur.api.pagination import cursor
+from auteur.api.requests import user_id
+from credits import spending
+
+
+class ApiKeysView(ListAPIView[ApiKey]):
+    """`/api-keys`."""
+
+    needs_account = True
+    serializer_class = ApiKeySerializer
+    pagination_class = cursor("api_keys")
+    queryset = ApiKey.objects.none()
+
+    @extend_schema(summary="List your API keys, newest first", parameters=[ApiKeyQuery])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """A page of keys, revoked ones among them."""
+        page: Any = self.paginate_queryset(self.get_queryset())
+        return self.get_paginated_response(_shown(page))
+
+    @extend_schema(
+        summary="Make an API key",
+        description="For your own programs: its requests are yours, within its scopes, caps and "
+        f"addresses. The `key` is in this answer only. At most {keys.MAX_KEYS} (409 "
+        "`too_many_api_keys`).",
+        request=NewApiKeySerializer,
+        responses={201: ApiKeyWithSecretSerializer},
+    )
+    @idempotent_without("key")
+    def post(self, request: Request) -> Response:
+        """Make a key."""
+        given = NewApiKeySerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        made = keys.create(user_id=user_id(request), **given.validated_data)
+        context = {"key": made.key, "spending": spending.of([made.row.pk])}
+        answer = ApiKeyWithSecretSerializer(made.row, context=context).data
+        return Response(answer, status=status.HTTP_201_CREATED)
+
+    def get_queryset(self) -> QuerySet[ApiKey]:
+        """The user's."""
+        if getattr(self, "swagger_fake_view", False):
+            return self.queryset
+        query = ApiKeyQuery(data=self.request.query_params)
+        query.is_valid(raise_exception=True)
+        prefix = query.validated_data.get("prefix", "")
+        return keys.keys_of(user_id(self.request)).filter(prefix__startswith=prefix)
+
+
+class ApiKeyView(APIView):
+    """`/api-keys/:id`."""
+
+    needs_account = True
+
+    @extend_schema(summary="See an API key", responses=ApiKeySerializer)
+    def get(self, request: Request, key_id: UUID) -> Response:
+        """The key, without its secret."""
+        return _answer(keys.key_of(user_id=user_id(request), key_id=key_id))
+
+    @extend_schema(
+        summary="Change an API key",
+        description="What is left out stays; its secret does. 409 `api_key_revoked`.",
+        request=NewApiKeySerializer(partial=True),
+        responses=ApiKeySerializer,
+    )
+    def patch(self, request: Request, key_id: UUID) -> Response:
+        """The key after the change."""
+        given = NewApiKeySerializer(data=request.data, partial=True)
+        given.is_valid(raise_exception=True)
+        changed = keys.change(user_id=user_id(request), key_id=key_id, given=given.validated_data)
+        return _answer(changed)
+
+    @extend_schema(
+        summary="Revoke an API key",
+        description="From now on it is refused. Its jobs go on; of an upload under way, URLs that "
+        "it was given live for their 15 minutes, but it cannot be confirmed by this key any more.",
+        responses={204: None},
+    )
+    def delete(self, request: Request, key_id: UUID) -> Response:
+        """Nothing; the key stays listed."""
+        keys.revoke(user_id=user_id(request), key_id=key_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _answer(key: ApiKey) -> Response:
+    return Response(_shown([key])[0])
+
+
+def _shown(page: list[ApiKey]) -> Any:
+    context = {"spending": spending.of(key.pk for key in page)}
+    return ApiKeySerializer(page, many=True, context=context).data

@@ -1,0 +1,92 @@
+"""What whom may ask: an API key what its scopes name, a guest what costs nothing.
+
+A view names the scope of each of its methods (``scopes``). What it does not name, no key may ask,
+and a guest no more than read, unless it says otherwise (``needs_account``).
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+
+from auteur.api.problems import Problem
+from auteur.api.requests import KeyAuth
+
+
+class Scope(StrEnum):
+    """What an API key may do. None contains another."""
+
+    READ = "read"
+    """See whatever its user sees, but secrets."""
+    JOBS = "jobs"
+    """Submit, cancel and retry jobs, and say where their events go."""
+    MEDIA = "media"
+    """Make, change and delete projects, timelines, media and voices."""
+    BILLING = "billing"
+    """Buy credits and change the plan."""
+
+
+MONEY = frozenset({Scope.JOBS, Scope.BILLING})
+"""What spends credits or buys them: for people with an account of their own."""
+
+
+class KeyNotAllowedProblem(Problem):
+    """No API key may do this, whatever its scopes."""
+
+    status_code = 403
+    default_code = "key_not_allowed"
+    default_detail = "API keys cannot do this: use the access token of somebody signed in."
+
+
+class ScopeRequiredProblem(Problem):
+    """The key lacks the ``scope``."""
+
+    status_code = 403
+    default_code = "scope_required"
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(f"This needs an API key with the scope {scope}.", scope=scope.value)
+
+
+class SignInRequiredProblem(Problem):
+    """A guest (Supabase's anonymous sign-in) asks for what needs an account."""
+
+    status_code = 403
+    default_code = "sign_in_required"
+    default_detail = "Sign in with an account of your own first; all that you made stays yours."
+
+
+class WithinScope(BasePermission):
+    """Refuses keys what they have no scope for, and guests what moves money."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Raises the problem that tells why not; a method that there is not stays 405."""
+        if request.method not in view.allowed_methods:
+            return True
+        scope = scope_of(view, str(request.method))
+        if isinstance(request.auth, KeyAuth):
+            _check_key(request.auth, scope)
+        elif getattr(request.auth, "is_anonymous", False):
+            _check_guest(view, str(request.method), scope)
+        return True
+
+
+def _check_key(key: KeyAuth, scope: Scope | None) -> None:
+    if scope is None:
+        raise KeyNotAllowedProblem
+    if scope not in key.scopes:
+        raise ScopeRequiredProblem(scope)
+
+
+def _check_guest(view: Any, method: str, scope: Scope | None) -> None:
+    needs_account = scope in MONEY or (scope is None and method not in SAFE_METHODS)
+    if getattr(view, "needs_account", needs_account):
+        raise SignInRequiredProblem
+
+
+def scope_of(view: Any, method: str) -> Scope | None:
+    """The scope that a method of a view needs; None where no key may ask."""
+    scopes: Mapping[str, Scope] = getattr(view, "scopes", {})
+    return scopes.get("GET" if method == "HEAD" else method)
