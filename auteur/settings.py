@@ -260,7 +260,18 @@ if S3_PUBLIC_BASE_URL and not (
     and not (_public_base.query or _public_base.fragment or _public_base.username)
 ):
     raise ImproperlyConfigured("S3_PUBLIC_BASE_URL must be like https://media.example.com.")
+# Who signs the content credentials of results (decision 41); without a certificate nobody does.
+C2PA_CERTIFICATE_PATH = env.str("C2PA_CERTIFICATE_PATH", default="")
+C2PA_PRIVATE_KEY = env.str("C2PA_PRIVATE_KEY", default="")
+if bool(C2PA_CERTIFICATE_PATH) != bool(C2PA_PRIVATE_KEY):
+    raise ImproperlyConfigured("C2PA_CERTIFICATE_PATH and C2PA_PRIVATE_KEY come together.")
+if C2PA_CERTIFICATE_PATH and not Path(C2PA_CERTIFICATE_PATH).is_file():
+    raise ImproperlyConfigured("C2PA_CERTIFICATE_PATH names no file.")
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=2 * 1024**3)
+# Larger results are not signed: it takes up to 600 MB of a worker's memory.
+C2PA_MAX_BYTES = env.int("C2PA_MAX_BYTES", default=MAX_UPLOAD_BYTES)
+if C2PA_MAX_BYTES < 1:
+    raise ImproperlyConfigured("C2PA_MAX_BYTES must be at least 1.")
 MAX_OPEN_IMPORTS = env.int("MAX_OPEN_IMPORTS", default=10)  # by URL, of one user
 # Of an upload whose size is not told; it takes so much of the user's room until it is confirmed.
 MAX_UNSIZED_UPLOAD_BYTES = env.int("MAX_UNSIZED_UPLOAD_BYTES", default=100 * 1024**2)

@@ -46,6 +46,9 @@ keep schema_registry_api_secret ""
 keep flower_login "auteur:$(random 20)"
 keep streams_redis_url ""
 keep kafka_password ""
+# Nobody signs results until there are a certificate and its key, and C2PA_CERTIFICATE_PATH is set.
+keep c2pa_certificate ""
+keep c2pa_private_key ""
 
 # The tables' owner, for `migrate`, which makes the application's role: that one may change neither
 # tables nor the ledger.

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import DataError, connection
 
-from auteur.api.problems import OUTAGES
+from auteur.api.problems import OUTAGES, UnavailableProblem
 from gpu_tasks.runtime.backends.base import Call
 from gpu_tasks.runtime.backends.registry import backend_of
 from gpu_tasks.runtime.contract import InputFile, Outcome, OutputFile, Payload
@@ -169,7 +169,7 @@ def _run_each(
             break
         try:
             done[attempt.pk] = work(attempt)
-        except OUTAGES as exc:
+        except (UnavailableProblem, *OUTAGES) as exc:
             logger.warning("%s of %s waits: %s", step.name, attempt.pk, type(exc).__name__)
             if is_refusal(exc):
                 _mark_errored(step, attempt.pk, EngineError(ErrorCode.STORAGE_ERROR))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from auteur.api.problems import UnavailableProblem
@@ -29,9 +30,13 @@ def inspect_with(
     limits: Limits,
     tick: Callable[[], None] = lambda: None,
     progress: Callable[[Any], None] | None = None,
+    reply: Callable[[Any], bytes] | None = None,
+    folder: Path | None = None,
     **arguments: Any,
 ) -> Any:
     """What a function of ours finds in the file at a path or URL; ``tick`` may end it by raising.
+
+    The others are those of ``sandbox.run``.
 
     Raises ``InputRefusedError``, of which ``TooComplexError`` is one; ``UnavailableProblem`` where
     the storage did not answer, which says nothing about the file; ``SandboxFailedError``.
@@ -39,7 +44,14 @@ def inspect_with(
     try:
         with closing(source_of(place)) as source:
             return sandbox.run(
-                function, arguments, limits=limits, source=source, tick=tick, progress=progress
+                function,
+                arguments,
+                limits=limits,
+                source=source,
+                tick=tick,
+                progress=progress,
+                reply=reply,
+                folder=folder,
             )
     except SourceLostError as exc:
         raise UnavailableProblem from exc

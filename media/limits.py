@@ -20,6 +20,23 @@ PROBING = Limits(
     file_bytes=0,
     answer_bytes=256 * 1024,
 )
+HASHING_BYTES = 1024 * MIB
+"""The library hashes two stretches of up to 256 MiB at once; WAV it holds twice."""
+MARKING = Limits(
+    memory_bytes=HASHING_BYTES,
+    cpu_seconds=120,
+    wall_seconds=180.0,
+    file_bytes=3 * 1024 * MIB,
+    answer_bytes=256 * 1024,
+)
+"""A result is read, copied twice and hashed, whatever its size."""
+READING_CREDENTIALS = Limits(
+    memory_bytes=HASHING_BYTES,
+    cpu_seconds=30,
+    wall_seconds=30.0,
+    file_bytes=0,
+    answer_bytes=2 * MIB,
+)
 LISTENING = Limits(
     memory_bytes=MEMORY_BYTES,
     cpu_seconds=60,

@@ -1,6 +1,6 @@
 """Results of jobs become media files: inspected like uploads, stored as rows exactly once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
@@ -12,12 +12,15 @@ from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError
 from media.access import check_project
 from media.content_types import ACCEPTED, declared_media_type
 from media.file_names import portable, portable_stem
-from media.inspection import inspect
 from media.models import MediaFile, MediaStatus
+from media.provenance.credentials import Marked, mark
+from media.provenance.statements import Statement
 from media.storage import object_storage
 
 MAX_STEM_LENGTH, MAX_STEM_BYTES = 80, 200
 """Of a title; the rest of a name is short."""
+KEPT_APART = ("object_key", "credentials")
+"""Of an inspected file, what is no column of its row by that name."""
 NOT_AS_PROMISED = "The model's result is not a file of the promised kind."
 
 
@@ -28,19 +31,29 @@ class Made:
     key: str
     content_type: str
     name: str
+    statement: Statement
+    """What its content credentials say."""
 
 
-def inspected(*, job_id: UUID, place: int, made: Made) -> dict[str, Any]:
-    """What is in the storage, as plain values; the row will have the id that they hold.
+def inspected(
+    *, job_id: UUID, place: int, made: Made, tick: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """What is in the storage, signed from now on, as plain values; the row will have the id that
+    they hold. ``tick`` is called every second or so.
 
-    Raises ``ObjectMissingError``; ``EngineError`` MODEL_ERROR for what is not of the promised type.
+    Raises ``ObjectMissingError``; ``EngineError`` MODEL_ERROR for what is not of the promised type;
+    and as ``provenance.credentials.mark`` does.
     """
-    storage = object_storage()
-    size_bytes = storage.head(made.key).size_bytes
+    object_storage().head(made.key)
     try:
-        found = inspect(storage.probe_source(made.key))
+        marked = mark(made.key, content_type=made.content_type, statement=made.statement, tick=tick)
     except InputRefusedError as exc:
         raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED) from exc
+    return _plain(job_id, place, made, marked)
+
+
+def _plain(job_id: UUID, place: int, made: Made, marked: Marked) -> dict[str, Any]:
+    found = marked.probe
     if found.type != declared_media_type(made.content_type):
         raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED)
     return {
@@ -49,9 +62,10 @@ def inspected(*, job_id: UUID, place: int, made: Made) -> dict[str, Any]:
         "type": found.type,
         "mime_type": made.content_type,
         "duration_ms": found.duration_ms,
-        "file_size_bytes": size_bytes,
+        "file_size_bytes": marked.size_bytes,
         "metadata": found.metadata,
         "object_key": made.key,
+        "credentials": marked.credentials,
     }
 
 
@@ -80,14 +94,14 @@ def _row(
     user_id: UUID, project_id: UUID | None, file: Mapping[str, Any], origin: Mapping[str, Any]
 ) -> MediaFile:
     key = file["object_key"]
-    facts = {name: value for name, value in file.items() if name != "object_key"}
+    facts = {name: value for name, value in file.items() if name not in KEPT_APART}
     return MediaFile(
         user_id=user_id,
         project_id=project_id,
         status=MediaStatus.READY,
         r2_key=key,
         r2_url=object_storage().presigned_get(key).partition("?")[0],
-        origin=dict(origin),
+        origin={**origin, "credentials": file.get("credentials")},
         **facts,
     )
 
@@ -106,7 +120,7 @@ def downloads(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     shown = []
     for file in files:
         media = existing.get(UUID(file["id"]))
-        entry = {name: value for name, value in file.items() if name != "object_key"}
+        entry = {name: value for name, value in file.items() if name not in KEPT_APART}
         entry["download_url"] = media and object_storage().presigned_get(
             media.r2_key, filename=media.name
         )

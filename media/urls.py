@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from media.provenance.views import ProvenanceView
 from media.storage.views import SignedObjectView
 from media.views import (
     ConfirmView,
@@ -26,6 +27,7 @@ urlpatterns = [
     path(f"{PROJECT_MEDIA}/<uuid:media_id>/confirm", ConfirmView.as_view(), name="media-confirm"),
     path("media", MediaListView.as_view(), name="media"),
     path("media/<uuid:media_id>", MediaView.as_view(), name="media-file"),
+    path("media/<uuid:media_id>/provenance", ProvenanceView.as_view(), name="media-provenance"),
     path("voices", VoicesView.as_view(), name="voices"),
     path("voices/<uuid:voice_id>", VoiceView.as_view(), name="voice"),
     path("voices/<uuid:voice_id>/confirm", ConfirmVoiceView.as_view(), name="voice-confirm"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from auteur.devstack.errors import StackError
 from auteur.devstack.ports import HOST, Ports
+from media.provenance import certificates
 
 FILE_NAME = "stack.env"
 SECRET_BYTES = 48
@@ -41,7 +42,7 @@ def prepare(var: Path, ports: Ports, broker: str | None = None) -> dict[str, str
     path = var / FILE_NAME
     earlier = read(path) if path.exists() else {}
     values = {name: earlier.get(name) or secrets.token_urlsafe(SECRET_BYTES) for name in SECRETS}
-    values |= _addresses(var, ports, values)
+    values |= _addresses(var, ports, values) | _signer(var)
     if broker == "amqp":
         account = f"{RABBITMQ_USER}:{values['RABBITMQ_PASSWORD']}"
         values["CELERY_BROKER_URL"] = f"amqp://{account}@{HOST}:{ports.rabbitmq}//"
@@ -75,6 +76,16 @@ def _addresses(var: Path, ports: Ports, secret: Mapping[str, str]) -> dict[str, 
         "IMPORT_PORTS": "1-65535",
         "IMPORT_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
     }
+
+
+def _signer(var: Path) -> dict[str, str]:
+    """A certificate for development, which signs content credentials; made once."""
+    certificate, key = var / "c2pa-certificate.pem", var / "c2pa-private-key.pem"
+    if not (certificate.exists() and key.exists()):
+        chain, private = certificates.make_development()
+        write_private(key, private)
+        write_private(certificate, chain)
+    return {"C2PA_CERTIFICATE_PATH": str(certificate), "C2PA_PRIVATE_KEY_FILE": str(key)}
 
 
 def read(path: Path) -> dict[str, str]:

@@ -3,8 +3,8 @@
 The child (`runtime.sandboxed`) lives for one call. It has no network, none of our variables, an
 empty folder, and limits. What it reads comes by this process: as an open file, or, from a URL, by
 the stretch. The order goes to its standard input as one line of JSON; it answers by a pipe, in
-lines: ``read`` (answered by eight bytes of length, then bytes), ``tell``, and at last one of
-``answer``, ``refused``, ``error``, ``exceeded``, ``failed``.
+lines: ``read`` and ``ask`` (answered by eight bytes of length, then bytes), ``tell``, and at last
+one of ``answer``, ``refused``, ``error``, ``exceeded``, ``failed``.
 """
 
 import contextlib
@@ -50,6 +50,8 @@ READS_OF_A_SOURCE = 4
 READ_BYTES = 64 * 1024**2
 """and this beside."""
 TICK_SECONDS = 1.0
+MAX_QUESTIONS = 8
+"""Of a child to ``reply``."""
 MESSAGE_BYTES = 64 * 1024
 """Of the pipe, read at once; and what a message may have around its answer."""
 LAST_BYTES = 2000
@@ -102,15 +104,17 @@ def run(
     source: ByteSource | None = None,
     progress: Callable[[Any], None] | None = None,
     tick: Callable[[], None] = lambda: None,
+    reply: Callable[[Any], bytes] | None = None,
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Any:
     """What ``module:function`` answers to the keyword arguments; both are plain JSON.
 
     With a ``source``, the function gets it as ``source``, an open file; with ``progress``, it gets
-    a function ``tell`` whose values arrive there. ``tick`` is called every second or so; what
-    either raises ends the child. ``folder`` is its working folder, by default an empty one that
-    goes with it; ``environment`` is added to the few variables that it has.
+    a function ``tell`` whose values arrive there; with ``reply``, a function ``ask`` that returns
+    what that answers, `MAX_QUESTIONS` times at most. ``tick`` is called every second or so; what
+    any of them raises ends the child. ``folder`` is its working folder, by default an empty one
+    that goes with it; ``environment`` is added to the few variables that it has.
 
     Raises ``InputRefusedError`` and ``EngineError`` as the function does, ``SandboxExceededError``,
     ``SandboxFailedError``, and what reading the source raises.
@@ -122,12 +126,13 @@ def run(
         "parent": os.getpid(),
         "source": _described(source),
         "tells": progress is not None,
+        "asks": reply is not None,
     }
     with _folder(folder) as place, tempfile.TemporaryFile() as said:
         variables = _variables(place) | dict(environment or {})
         descriptor = source.descriptor() if source else None
         with _Child(place, variables, said, descriptor) as child:
-            return _Call(child, limits, source, progress, tick).result(order)
+            return _Call(child, limits, source, progress, tick, reply).result(order)
 
 
 def _described(source: ByteSource | None) -> dict[str, Any] | None:
@@ -216,12 +221,15 @@ class _Call:
         source: ByteSource | None,
         progress: Callable[[Any], None] | None,
         tick: Callable[[], None],
+        reply: Callable[[Any], bytes] | None,
     ) -> None:
         self._child = child
         self._limits = limits
         self._source = source
         self._progress = progress
         self._tick = tick
+        self._reply = reply
+        self._questions = MAX_QUESTIONS
         self._tick_at = time.monotonic() + TICK_SECONDS
         self._budget = READS_OF_A_SOURCE * source.size + READ_BYTES if source else 0
         self._received = bytearray()
@@ -233,7 +241,7 @@ class _Call:
             self._send(json.dumps(order).encode() + b"\n")
             while True:
                 kind, value = self._message()
-                if kind not in ("read", "tell"):
+                if kind not in ("read", "ask", "tell"):
                     return self._last(kind, value)
                 began = time.monotonic()
                 answer = self._serve(kind, value)
@@ -249,6 +257,8 @@ class _Call:
             if self._progress is not None:
                 self._progress(value)
             return None
+        if kind == "ask":
+            return self._answered(value)
         if self._source is None:
             raise SandboxFailedError("it reads what it was not given")
         offset, length = (int(number) for number in value)
@@ -257,6 +267,12 @@ class _Call:
         if self._budget < 0:
             raise SandboxExceededError(Limit.INPUT)
         return found
+
+    def _answered(self, question: Any) -> bytes:
+        self._questions -= 1
+        if self._reply is None or self._questions < 0:
+            raise SandboxFailedError("it asks what it may not")
+        return self._reply(question)
 
     def _last(self, kind: str, value: Any) -> Any:
         if kind == "answer":

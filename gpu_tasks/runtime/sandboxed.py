@@ -48,7 +48,14 @@ class Channel:
 
     def read(self, offset: int, length: int) -> bytes:
         """A part of the source; what is missing in it lies past its end."""
-        self.send(json.dumps({"read": [offset, length]}).encode())
+        return self._answer({"read": [offset, length]})
+
+    def ask(self, question: Any) -> bytes:
+        """What the parent answers."""
+        return self._answer({"ask": question})
+
+    def _answer(self, message: dict[str, Any]) -> bytes:
+        self.send(json.dumps(message).encode())
         size = int.from_bytes(self._from_parent.read(8), "big")
         return self._from_parent.read(size)
 
@@ -108,6 +115,8 @@ def main() -> None:
         arguments["source"] = _source(channel, **order["source"])
     if order["tells"]:
         arguments["tell"] = channel.tell
+    if order["asks"]:
+        arguments["ask"] = channel.ask
     confinement.limit(limits)
     message = json.dumps(_outcome(function, arguments)).encode()
     if len(message) > limits.answer_bytes:

@@ -9,6 +9,7 @@ from gpu_tasks.audio_generation import contract
 from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import Parameters, PromptField, seed
+from media.provenance.source_types import GENERATED
 
 
 class AudioGenerationParameters(Parameters):
@@ -28,6 +29,7 @@ class _AudioGeneration(Feature):
     name = "audio_generation"
     summary = "Generate sound from a description"
     contract = contract.CONTRACT
+    making = GENERATED
     parameters = AudioGenerationParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 3, "per_started_sec": 10}
     measured = "duration_sec"

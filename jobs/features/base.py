@@ -17,6 +17,7 @@ from jobs.features.files import Output
 from jobs.features.parameters import SEEDS, MediaField, Parameters, VoiceField
 from jobs.models import PRICE_VERSION_LENGTH, Attempt, Job
 from media.models import MediaFile
+from media.provenance.source_types import Making
 
 STARTED = "per_started_"
 MAX_PRICE = 10_000_000
@@ -40,6 +41,8 @@ class Feature:
     """By name, those that do not follow from a parameter."""
     stored_apart: ClassVar[frozenset[str]] = frozenset()
     """What its output has besides in an object of the storage, which streams need not repeat."""
+    making: ClassVar[Making] = Making()
+    """How its media come to be, for their content credentials (`media.provenance`)."""
     example: ClassVar[Mapping[str, Any]] = {}
     """Parameters to try it with. For a media file's id stands the name of a sample in
     `auteur/devstack/samples/`, for a project's id the names of those on its timeline."""
@@ -150,6 +153,10 @@ class Feature:
         """
         return ()
 
+    def most_bytes(self, parameters: Mapping[str, Any]) -> int | None:
+        """How large a result may be at most, if its user has said so."""
+        return None
+
     def title(self, parameters: Mapping[str, Any], sources: Sequence[MediaFile]) -> str:
         """What the results are named after."""
         if sources:
@@ -190,7 +197,8 @@ class Feature:
         parameters = attempt.job.parameters
         if outputs := self.outputs(parameters):
             title = self.title(parameters, files.sources_of(attempt.job))
-            output["media"] = files.inspected(attempt, outputs, title)
+            statement = files.statement_of(attempt, self.making, self.most_bytes(parameters))
+            output["media"] = files.inspected(attempt, outputs, title, statement)
         return output
 
     def deliver(self, job: Job, output: dict[str, Any]) -> None:

@@ -8,12 +8,19 @@ from pydantic import TypeAdapter, ValidationError
 from rest_framework import serializers
 
 from gpu_tasks.compression import contract
+from gpu_tasks.runtime.contract import PlainModel
 from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import MediaField, MediaNotUsableProblem, Parameters
+from jobs.models import Attempt, Job
 from media.models import MediaFile, MediaType
+from media.provenance.source_types import TRANSCODED
 
 TARGET: TypeAdapter[str | int] = TypeAdapter(contract.Target)
+CREDENTIALS_BYTES = 32_000
+"""What the content credentials of a result may take of a size that was asked for."""
+LEAST_WITH_CREDENTIALS = 20 * CREDENTIALS_BYTES
+"""Smaller sizes are too small to give some of it away."""
 BYTES = {
     "type": "integer",
     "minimum": contract.MIN_TARGET_BYTES,
@@ -72,6 +79,7 @@ class _Compression(Feature):
     name = "compression"
     summary = "Make a film or recording smaller"
     contract = contract.CONTRACT
+    making = TRANSCODED
     parameters = CompressionParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 300_000}
     measured = "media_id"
@@ -81,6 +89,26 @@ class _Compression(Feature):
         media = MediaFile.objects.filter(pk=parameters["media_id"]).only("type").first()
         is_sound = media is not None and media.type == MediaType.AUDIO
         return [Output(contract.SOUND if is_sound else contract.VIDEO, "compressed")]
+
+    def most_bytes(self, parameters: Mapping[str, Any]) -> int | None:
+        """The size that was asked for."""
+        target = TARGET.validate_python(parameters["target"])
+        return target if isinstance(target, int) else None
+
+    def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
+        """A size leaves room for the credentials, where that is little of it."""
+        payload = super().prepare(job, attempt)
+        most_bytes = self.most_bytes(job.parameters)
+        if most_bytes is not None and most_bytes >= LEAST_WITH_CREDENTIALS:
+            payload["target"] = most_bytes - CREDENTIALS_BYTES
+        return payload
+
+    def collect(self, attempt: Attempt, result: PlainModel) -> dict[str, Any]:
+        """Its size with its credentials."""
+        output = super().collect(attempt, result)
+        output["size_bytes"] = output["media"][0]["file_size_bytes"]
+        output["ratio"] = round(output["size_bytes"] / output["source_bytes"], 6)
+        return output
 
 
 FEATURE = _Compression()

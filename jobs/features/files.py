@@ -6,9 +6,12 @@ from typing import Any, cast
 
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from jobs.models import Attempt, Job
+from jobs.step_leases import renewing
 from media import results
 from media.content_types import ACCEPTED
 from media.models import MediaFile, MediaStatus, VoiceClone
+from media.provenance.source_types import Making, known, source_type_of
+from media.provenance.statements import MAX_SOURCES, Source, Statement
 
 
 @dataclass(frozen=True)
@@ -87,24 +90,59 @@ def sources_of(job: Job) -> list[MediaFile]:
     return [found[media_id] for media_id in job.media_ids if media_id in found]
 
 
-def inspected(attempt: Attempt, outputs: Sequence[Output], title: str) -> list[dict[str, Any]]:
-    """The files that the attempt has written, each inspected and named for people."""
+def inspected(
+    attempt: Attempt, outputs: Sequence[Output], title: str, statement: Statement
+) -> list[dict[str, Any]]:
+    """The files that the attempt has written, each inspected, signed, and named for people."""
     payload = cast(dict[str, Any], attempt.payload)
     written = payload["results"] if "results" in payload else [payload["result"]]
     return [
         results.inspected(
             job_id=attempt.job_id,
             place=place,
+            tick=renewing(attempt),
             made=results.Made(
                 key=file["write"]["key"],
                 content_type=one.content_type,
                 name=results.name_for_people(
                     title, one.label, one.content_type, place + 1 if len(outputs) > 1 else None
                 ),
+                statement=statement,
             ),
         )
         for place, (one, file) in enumerate(zip(outputs, written, strict=True))
     ]
+
+
+def statement_of(attempt: Attempt, making: Making, most_bytes: int | None) -> Statement:
+    """What the credentials of the attempt's media say: how, by what, and of which media."""
+    engine = (attempt.outcome or {}).get("engine") or {}
+    name = engine.get("name") or attempt.engine
+    # One that is read twice, as pictures and as sound, is one source.
+    sources = list(dict.fromkeys(_source(media) for media in sources_of(attempt.job)))
+    return Statement(
+        making=making,
+        source_type=source_type_of(
+            making,
+            is_draft=name == "draft",
+            sources=[source.source_type for source in sources],
+        ),
+        engine=name,
+        model=engine.get("model") or "",
+        sources=sources[:MAX_SOURCES],
+        most_bytes=most_bytes,
+    )
+
+
+def _source(media: MediaFile) -> Source:
+    said = (media.origin or {}).get("credentials") or {}
+    return Source(
+        media_id=media.pk,
+        content_type=media.mime_type,
+        object_key=media.r2_key,
+        size_bytes=media.file_size_bytes or 0,
+        source_type=known(said.get("digital_source_type")),
+    )
 
 
 def store(job: Job, output: Mapping[str, Any]) -> None:

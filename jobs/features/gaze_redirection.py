@@ -10,6 +10,7 @@ from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import MediaField, Parameters
 from media.models import MediaType
+from media.provenance.source_types import ALTERED
 
 
 class GazeRedirectionParameters(Parameters):
@@ -29,6 +30,7 @@ class _GazeRedirection(Feature):
     name = "gaze_redirection"
     summary = "Make the person in a film look at the camera"
     contract = contract.CONTRACT
+    making = ALTERED
     parameters = GazeRedirectionParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 10, "per_started_ms": 30_000}
     measured = "video_media_id"

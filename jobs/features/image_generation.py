@@ -9,6 +9,7 @@ from gpu_tasks.image_generation import contract
 from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import MultipleOf, Parameters, PromptField, seed
+from media.provenance.source_types import GENERATED
 
 
 def _side() -> serializers.IntegerField:
@@ -45,6 +46,7 @@ class _ImageGeneration(Feature):
     summary = "Generate pictures from a description"
     limits: ClassVar[Mapping[str, int]] = {"total_pixels": contract.MAX_TOTAL_PIXELS}
     contract = contract.CONTRACT
+    making = GENERATED
     parameters = ImageGenerationParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 4}
     measured = "count"

@@ -10,6 +10,7 @@ from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import MediaField, Parameters
 from media.models import MediaType
+from media.provenance.source_types import ALTERED
 
 
 class LipSyncParameters(Parameters):
@@ -31,6 +32,7 @@ class _LipSync(Feature):
     name = "lip_sync"
     summary = "Make the speaker of a film say another recording"
     contract = contract.CONTRACT
+    making = ALTERED
     parameters = LipSyncParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 15, "per_started_ms": 30_000}
     measured = "audio_media_id"

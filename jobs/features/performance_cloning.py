@@ -8,6 +8,7 @@ from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import MediaField, Parameters, seed
 from media.models import MediaType
+from media.provenance.source_types import PERFORMED
 
 
 class PerformanceCloningParameters(Parameters):
@@ -29,6 +30,7 @@ class _PerformanceCloning(Feature):
     name = "performance_cloning"
     summary = "Make a portrait act out a film"
     contract = contract.CONTRACT
+    making = PERFORMED
     parameters = PerformanceCloningParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 20, "per_started_ms": 10_000}
     measured = "driving_media_id"

@@ -15,6 +15,7 @@ from jobs.features.parameters import Parameters, ProjectField
 from jobs.models import Attempt, Job
 from jobs.renders import timeline_of
 from media.models import MediaFile
+from media.provenance.source_types import ASSEMBLED
 from projects.models import Project
 from projects.rendering import timelines
 from projects.serializers import ResolutionField
@@ -48,6 +49,7 @@ class _Render(Feature):
     summary = "Render the timeline of a project"
     limits: ClassVar[Mapping[str, int]] = {"longest_ms": contract.MAX_OUTPUT_MS}
     contract = contract.CONTRACT
+    making = ASSEMBLED
     parameters = RenderParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 60_000}
     measured = "project_id"

@@ -13,6 +13,7 @@ from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import Parameters, VoiceField
 from media.models import MediaFile
+from media.provenance.source_types import GENERATED
 
 
 class TextTooLongProblem(Problem):
@@ -67,6 +68,7 @@ class _Tts(Feature):
     name = "tts"
     summary = "Read a text aloud"
     contract = contract.CONTRACT
+    making = GENERATED
     parameters = TtsParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 2, "per_started_characters": 500}
     measured = "text"

@@ -9,6 +9,7 @@ from gpu_tasks.video_generation import contract
 from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import Parameters, PromptField, seed
+from media.provenance.source_types import GENERATED
 
 
 class VideoGenerationParameters(Parameters):
@@ -30,6 +31,7 @@ class _VideoGeneration(Feature):
     name = "video_generation"
     summary = "Generate a short film from a description"
     contract = contract.CONTRACT
+    making = GENERATED
     parameters = VideoGenerationParameters
     plan = "pro"
     tariff: ClassVar[Mapping[str, int]] = {"credits": 10}

@@ -10,10 +10,9 @@ from jobs import sql
 from jobs.errors import JobError
 from jobs.models import Attempt
 from jobs.states import Step
+from jobs.step_leases import STEP_LEASE
 from jobs.wake_signal import wake_on_commit
 
-STEP_LEASE = timedelta(seconds=60)
-"""Longest that a worker may hold an attempt for a step."""
 LOOK_AFTER = timedelta(seconds=5)
 LOOK_BEFORE = timedelta(seconds=10)
 """When the orchestrator checks what a worker has claimed (does the worker live?) or finished (was

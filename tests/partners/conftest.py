@@ -21,6 +21,8 @@ from media import checking, results
 from media.imports import work
 from media.kinds import FILES
 from media.models import MediaFile, MediaImport, MediaStatus
+from media.provenance.source_types import TRANSCODED
+from media.provenance.statements import Statement
 from media.storage import object_storage
 from tests.jobs.walk import WORKER, bring_to
 from tests.media import samples
@@ -175,7 +177,8 @@ def _transcribed() -> dict[str, Any]:
 def _compressed(job: Job) -> dict[str, Any]:
     key = f"users/{job.user_id}/jobs/{job.pk}/{uuid.uuid4()}/result-0.mp4"
     object_storage().write(key, samples.video(), "video/mp4")
-    made = results.Made(key=key, content_type="video/mp4", name="film.mp4")
+    said = Statement(TRANSCODED, None, "draft", "ffmpeg")
+    made = results.Made(key=key, content_type="video/mp4", name="film.mp4", statement=said)
     found = results.inspected(job_id=job.pk, place=0, made=made)
     results.store(user_id=job.user_id, project_id=None, files=[found], origin={})
     return {"media": [found]}

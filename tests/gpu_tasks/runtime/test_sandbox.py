@@ -49,6 +49,20 @@ def test_arguments_and_answer_are_json() -> None:
     assert call("echo", **given) == given
 
 
+def test_it_asks_its_parent_so_often_and_not_once_more() -> None:
+    def answers(times: int) -> Any:
+        return sandbox.run(
+            "tests.gpu_tasks.confined_calls:ask_often",
+            {"times": times},
+            limits=LIMITS,
+            reply=lambda number: str(number * 2).encode(),
+        )
+
+    assert answers(sandbox.MAX_QUESTIONS) == [str(number * 2) for number in range(8)]
+    with pytest.raises(SandboxFailedError):
+        answers(sandbox.MAX_QUESTIONS + 1)
+
+
 class TestLimits:
     @on_linux
     def test_memory(self) -> None:

@@ -60,6 +60,9 @@ def test_what_it_makes_is_media_of_the_project(run_job, api, film, project, user
         assert shown["status"] == "ready"
         assert shown["project_id"] == str(project.pk)
         assert shown["metadata"]["width"] == 160
+        credentials = shown["origin"].pop("credentials")
+        assert credentials["status"] == "signed"
+        assert credentials["digital_source_type"].endswith("/composite")
         assert shown["origin"] == {
             "job_id": job["id"],
             "type": "stills",

@@ -1,0 +1,41 @@
+"""`manage.py provenance_certificate FOLDER`: a certificate for development, and its key."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from media.provenance import certificates
+
+CERTIFICATE, KEY = "c2pa-certificate.pem", "c2pa-private-key.pem"
+
+
+class Command(BaseCommand):
+    help = (
+        "Make a certificate that signs content credentials for development: it chains to a root of "
+        "its own, which nobody else trusts. What is there is kept."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("folder", type=Path)
+
+    def handle(self, *args: Any, folder: Path, **options: Any) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            chain, key = certificates.make_development()
+            _write(folder / KEY, key)
+            _write(folder / CERTIFICATE, chain)
+        except FileExistsError as exc:
+            raise CommandError(f"{exc.filename} is there already, and is kept.") from exc
+        except OSError as exc:
+            raise CommandError(f"The folder cannot be written to: {exc.strerror}.") from exc
+        self.stdout.write(f"C2PA_CERTIFICATE_PATH={folder.resolve() / CERTIFICATE}")
+        self.stdout.write(f"C2PA_PRIVATE_KEY_FILE={folder.resolve() / KEY}")
+
+
+def _write(path: Path, text: str) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with os.fdopen(os.open(path, flags, 0o600), "w") as file:
+        file.write(text)

@@ -1,0 +1,1 @@
+"""Content credentials (C2PA): what results of jobs say of how they were made (decision 41)."""

@@ -1,0 +1,207 @@
+"""Who signs content credentials: the certificate and key of the settings, or one for development.
+
+A certificate that readers trust is issued by an authority of C2PA's trust list; one of
+`make_development` chains to a root of its own, which only this installation trusts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gpu_tasks.runtime.errors import AuteurError
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+CURVES: dict[str, tuple[str, hashes.HashAlgorithm]] = {
+    "secp256r1": ("ES256", hashes.SHA256()),
+    "secp384r1": ("ES384", hashes.SHA384()),
+    "secp521r1": ("ES512", hashes.SHA512()),
+}
+DEVELOPMENT_LIFE = timedelta(days=3650)
+LEAST_RSA_BITS = 2048
+CLAIM_SIGNING = x509.ObjectIdentifier("1.3.6.1.4.1.62558.2.1")
+"""C2PA's own purpose of a key (C2PA Specification 2, certificate profile)."""
+PURPOSES = frozenset(
+    {ExtendedKeyUsageOID.EMAIL_PROTECTION, x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")}
+    | {CLAIM_SIGNING}
+)
+"""Of which a certificate must have one: e-mail, documents (RFC 9336), claims."""
+
+
+class UnusableCertificateError(AuteurError):
+    """The certificate or its key are no good for content credentials; says why."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A certificate with those that vouch for it, and its key."""
+
+    chain: Sequence[x509.Certificate]
+    key: Key
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        return self.chain[0]
+
+    @property
+    def serial_number(self) -> str:
+        """As readers of credentials show it."""
+        return str(self.certificate.serial_number)
+
+    @property
+    def chain_pem(self) -> str:
+        """All but a root, which readers have or do not trust."""
+        sent = [one for one in self.chain if one.issuer != one.subject] or self.chain[:1]
+        return _pem(sent)
+
+    @property
+    def anchors_pem(self) -> str:
+        """What vouches for it: the last of the chain."""
+        return _pem(self.chain[-1:])
+
+    @property
+    def algorithm(self) -> str:
+        """Of its signatures, by COSE's names."""
+        if isinstance(self.key, ec.EllipticCurvePrivateKey):
+            return CURVES[self.key.curve.name][0]
+        return "PS256" if isinstance(self.key, rsa.RSAPrivateKey) else "ED25519"
+
+    def sign(self, data: bytes) -> bytes:
+        """As COSE has signatures: of ECDSA the two numbers, one after the other."""
+        if isinstance(self.key, ed25519.Ed25519PrivateKey):
+            return self.key.sign(data)
+        if isinstance(self.key, rsa.RSAPrivateKey):
+            pss = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=32)
+            return self.key.sign(data, pss, hashes.SHA256())
+        numbers = decode_dss_signature(
+            self.key.sign(data, ec.ECDSA(CURVES[self.key.curve.name][1]))
+        )
+        size = -(-self.key.curve.key_size // 8)
+        return b"".join(number.to_bytes(size, "big") for number in numbers)
+
+    def check(self, now: datetime | None = None) -> None:
+        """Raise ``UnusableCertificateError`` unless readers will take its signatures now."""
+        own, now = self.certificate, now or datetime.now(UTC)
+        if own.public_key() != self.key.public_key():
+            raise UnusableCertificateError("The private key is another certificate's.")
+        if not own.not_valid_before_utc <= now <= own.not_valid_after_utc:
+            raise UnusableCertificateError(
+                f"The certificate is valid from {own.not_valid_before_utc} to "
+                f"{own.not_valid_after_utc}."
+            )
+        if not PURPOSES.intersection(_purposes(own)):
+            raise UnusableCertificateError("The certificate is not for signing claims.")
+
+
+def _purposes(certificate: x509.Certificate) -> Sequence[x509.ObjectIdentifier]:
+    try:
+        return list(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        return []
+
+
+def _pem(certificates: Sequence[x509.Certificate]) -> str:
+    encoding = serialization.Encoding.PEM
+    return "".join(one.public_bytes(encoding).decode() for one in certificates)
+
+
+@cache
+def load(path: str, key_pem: str) -> Identity:
+    """The identity of a PEM file (its own certificate first) and a key in PEM.
+
+    Raises ``UnusableCertificateError``; whether it is valid today, ``check`` says.
+    """
+    try:
+        chain = x509.load_pem_x509_certificates(Path(path).read_bytes())
+        key = serialization.load_pem_private_key(key_pem.encode(), password=None)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        # Its text may quote what is in the files.
+        raise UnusableCertificateError(
+            f"The certificate or its key cannot be read: {type(exc).__name__}."
+        ) from None
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        is_fit = key.curve.name in CURVES
+    elif isinstance(key, rsa.RSAPrivateKey):
+        is_fit = key.key_size >= LEAST_RSA_BITS
+    else:
+        is_fit = isinstance(key, ed25519.Ed25519PrivateKey)
+    if not is_fit:
+        raise UnusableCertificateError("Keys are of P-256, P-384, P-521, Ed25519, or RSA.")
+    return Identity(tuple(chain), key)  # type: ignore[arg-type]
+
+
+def make_development(
+    *, until: datetime | None = None, name: str = "Auteur development"
+) -> tuple[str, str]:
+    """The PEM of a chain (certificate, root) and of its key, for one installation alone."""
+    now = datetime.now(UTC)
+    until = until or now + DEVELOPMENT_LIFE
+    since = min(now, until) - timedelta(days=1)
+    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    root_name, own_name = _name(f"{name} root"), _name(name)
+    root = (
+        _unsigned(root_name, root_name, root_key, root_key, since, until)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        .sign(root_key, hashes.SHA256())
+    )
+    own = (
+        _unsigned(own_name, root_name, key, root_key, since, until)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=True)
+        .sign(root_key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return _pem([own, root]), private.decode()
+
+
+def _unsigned(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    issuer_key: ec.EllipticCurvePrivateKey,
+    since: datetime,
+    until: datetime,
+) -> x509.CertificateBuilder:
+    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(since)
+        .not_valid_after(until)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(authority, critical=False)
+    )
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Auteur"),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+        ]
+    )
+
+
+def _key_usage(**uses: bool) -> x509.KeyUsage:
+    names = (
+        *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+        *("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+    )
+    return x509.KeyUsage(**{name: uses.get(name, False) for name in names})

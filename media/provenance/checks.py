@@ -1,0 +1,37 @@
+"""Whether results can be signed, for Django's commands: `migrate` above all."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.core import checks
+
+from media.provenance.certificates import UnusableCertificateError
+from media.provenance.credentials import identity
+
+EXPIRES_SOON = timedelta(days=30)
+
+
+def register() -> None:
+    """Have Django's commands check this first."""
+    checks.register(certificate)
+
+
+def certificate(**kwargs: Any) -> list[checks.CheckMessage]:
+    """What is wrong with who signs content credentials, or will be."""
+    try:
+        found = identity()
+        if found is None:
+            return [
+                checks.Warning(
+                    "Nobody signs content credentials: what is generated is not marked as such.",
+                    hint="Set C2PA_CERTIFICATE_PATH and C2PA_PRIVATE_KEY.",
+                    id="media.W001",
+                )
+            ]
+        found.check()
+    except UnusableCertificateError as exc:
+        return [checks.Error(f"Results cannot be signed, and wait: {exc}", id="media.E001")]
+    ends_at = found.certificate.not_valid_after_utc
+    if ends_at - datetime.now(UTC) < EXPIRES_SOON:
+        return [checks.Warning(f"C2PA_CERTIFICATE_PATH ends at {ends_at}.", id="media.W002")]
+    return []

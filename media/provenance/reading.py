@@ -1,0 +1,58 @@
+"""What a file's credentials say, and whether they hold; only for the sandbox."""
+
+import base64
+import io
+import json
+from typing import Any, BinaryIO
+
+from c2pa import Builder, C2paError, Context, Reader
+
+from media.provenance.manifests import summary, text
+
+ONLY_LOCAL = {
+    # No look at other machines: what a file names there is not asked for.
+    "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
+    "builder": {"thumbnail": {"enabled": False}},
+    "core": {"backing_store_memory_threshold_in_mb": 16},
+}
+
+
+def context(anchors: str) -> Context:
+    """Which certificates are trusted: what those of ``anchors`` (PEM) vouch for."""
+    trust = {"trust": {"trust_anchors": anchors}} if anchors else {}
+    return Context.from_dict(ONLY_LOCAL | trust)
+
+
+def read(source: BinaryIO, format_name: str, anchors: str) -> dict[str, Any] | None:
+    """What the file says, whole or not; None where it says nothing."""
+    try:
+        reader = Reader.try_create(format_name, source, None, context(anchors))
+    except C2paError as exc:
+        return {"validation_state": "Invalid", "problems": [text(exc)]}
+    if reader is None:
+        return None
+    with reader:
+        store = json.loads(reader.json())
+    return summary(store)
+
+
+def archive(
+    source: BinaryIO, format_name: str, ingredient: dict[str, Any], anchors: str, most_bytes: int
+) -> str | None:
+    """An ingredient of ours with the manifests that the file has, in base64; None where it has
+    none, or they are larger than `most_bytes`.
+    """
+    said = read(source, format_name, anchors)
+    if said is None or "manifest" not in said:
+        return None
+    source.seek(0)
+    content = io.BytesIO()
+    try:
+        with Builder({}, context(anchors)) as builder:
+            builder.add_ingredient(ingredient, format_name, source)
+            builder.write_ingredient_archive(ingredient["label"], content)
+    except C2paError:
+        return None
+    if content.tell() > most_bytes:
+        return None
+    return base64.b64encode(content.getvalue()).decode()

@@ -1,0 +1,57 @@
+"""The endpoint about a media file's content credentials."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from auteur.api.requests import user_id
+from media.access import owned_media
+from media.models import MediaFile, MediaStatus
+from media.provenance.credentials import Found, read_back
+from media.provenance.serializers import ProvenanceSerializer
+from media.storage import object_storage
+
+MAX_BYTES = 100 * 1024**2
+"""Of a file that is read while somebody waits."""
+
+
+class ProvenanceView(APIView):
+    """Where one media file comes from, by its own account."""
+
+    @extend_schema(
+        summary="Read a media file's content credentials",
+        description="C2PA content credentials in the file, and whether they hold: who signed, what "
+        "was done by what, of what it was made. Read from the file at each request, up to "
+        f"{MAX_BYTES // 1024**2} MiB; of larger ones only `recorded` is told.",
+        responses=ProvenanceSerializer,
+    )
+    def get(self, request: Request, media_id: UUID) -> Response:
+        """As the file says now."""
+        media = owned_media(user_id=user_id(request), media_id=media_id)
+        return Response(ProvenanceSerializer(provenance_of(media)).data)
+
+
+def provenance_of(media: MediaFile) -> dict[str, Any]:
+    """As ``ProvenanceSerializer`` has it; raises ``UnavailableProblem``."""
+    found = Found("unreadable")
+    if media.status == MediaStatus.READY:
+        found = read_back(
+            object_storage().probe_source(media.r2_key),
+            content_type=media.mime_type,
+            size_bytes=media.file_size_bytes or 0,
+            most_bytes=MAX_BYTES,
+        )
+    said = found.said or {}
+    return {
+        "media_id": media.pk,
+        "recorded": (media.origin or {}).get("credentials"),
+        "not_read": found.not_read,
+        "validation_state": said.get("validation_state"),
+        "is_ours": found.is_ours,
+        "problems": said.get("problems", []),
+        "manifest": said.get("manifest"),
+    }

@@ -1,0 +1,68 @@
+"""What a result is, from how it is made and of what."""
+
+import pytest
+
+from jobs.features.registry import feature_of
+from media.provenance.source_types import (
+    ALTERED,
+    ASSEMBLED,
+    GENERATED,
+    PERFORMED,
+    TRANSCODED,
+    Making,
+    SourceType,
+    known,
+    source_type_of,
+)
+
+TRAINED = SourceType.TRAINED_ALGORITHMIC_MEDIA
+DRAFT = SourceType.ALGORITHMIC_MEDIA
+WITH_TRAINED = SourceType.COMPOSITE_WITH_TRAINED_ALGORITHMIC_MEDIA
+SYNTHETIC = SourceType.COMPOSITE_SYNTHETIC
+COMPOSITE = SourceType.COMPOSITE
+
+
+@pytest.mark.parametrize(
+    ("making", "is_draft", "sources", "expected"),
+    [
+        (GENERATED, False, [], TRAINED),
+        (GENERATED, True, [], DRAFT),
+        (GENERATED, True, [TRAINED], DRAFT),
+        (ALTERED, False, [None, None], WITH_TRAINED),
+        (ALTERED, True, [None, None], SYNTHETIC),
+        (ALTERED, True, [None, TRAINED], WITH_TRAINED),
+        (PERFORMED, False, [None, None], WITH_TRAINED),
+        (TRANSCODED, True, [None], None),
+        (TRANSCODED, True, [TRAINED], TRAINED),
+        (TRANSCODED, True, [DRAFT], DRAFT),
+        (TRANSCODED, True, [], COMPOSITE),
+        (ASSEMBLED, True, [None, None], COMPOSITE),
+        (ASSEMBLED, True, [None, COMPOSITE], COMPOSITE),
+        (ASSEMBLED, True, [None, DRAFT], SYNTHETIC),
+        (ASSEMBLED, False, [None, SYNTHETIC], SYNTHETIC),
+        (ASSEMBLED, True, [DRAFT, WITH_TRAINED], WITH_TRAINED),
+    ],
+)
+def test_what_is_generated_stays_so_through_any_lineage(
+    making: Making, is_draft: bool, sources: list, expected: SourceType | None
+):
+    assert source_type_of(making, is_draft=is_draft, sources=sources) is expected
+
+
+@pytest.mark.parametrize(
+    ("making", "names"),
+    [
+        (GENERATED, ["tts", "video_generation", "image_generation", "audio_generation"]),
+        (ALTERED, ["lip_sync", "gaze_redirection"]),
+        (PERFORMED, ["performance_cloning"]),
+        (TRANSCODED, ["compression"]),
+        (ASSEMBLED, ["render"]),
+    ],
+)
+def test_features_declare_how_their_media_come_to_be(making: Making, names: list[str]):
+    assert {feature_of(name).making for name in names} == {making}
+
+
+def test_types_are_known_by_name_and_address():
+    assert known(TRAINED.value) is known(TRAINED.uri) is TRAINED
+    assert known("digitalCapture") is known(None) is None
