@@ -385,6 +385,9 @@ SPECTACULAR_SETTINGS = {
         "DeliveryError": "jobs.webhooks.models.DeliveryError",
         "DisabledReason": "jobs.webhooks.models.DisabledReason",
         "DerivationStatus": "media.models.DerivationStatus",
+        "ConsentKind": "media.consents.models.ConsentKind",
+        "ConsentStatus": "media.consents.serializers.STATUSES",
+        "RemovedKind": "media.consents.models.RemovedKind",
         "MediaStatus": "media.models.MediaStatus",
         "MediaType": "media.models.MediaType",
         "TransactionType": "credits.models.TransactionType",
@@ -574,6 +577,10 @@ if DERIVE_LIMIT < 1:
 IMPORT_LIMIT = env.int("IMPORT_LIMIT", default=2)
 if IMPORT_LIMIT < 1:
     raise ImproperlyConfigured("IMPORT_LIMIT must be at least 1.")
+
+# Whether features that change a face take only films and portraits whose people have agreed, by a
+# consent that is recorded (POST /consents) and not revoked. Voices always need one.
+FACE_CONSENT_REQUIRED = env.bool("FACE_CONSENT_REQUIRED", default=False)
 
 # --- The registry of the streams' schemas, if there is one (docs/streams.md) ------------------
 

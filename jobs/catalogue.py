@@ -103,4 +103,7 @@ def _parameters(feature: Feature) -> Iterator[tuple[str, dict[str, Any]]]:
             entry["with_sound"] = field.sound
             if field.longest_ms is not None:
                 entry["longest_ms"] = field.longest_ms()
+            if field.consent is not None:
+                entry["consent"] = field.consent
+                entry["consent_required"] = settings.FACE_CONSENT_REQUIRED
         yield name, entry

@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 
 from auteur.api.scopes import Scope
 from jobs.catalogue import catalogue
+from media.consents.models import ConsentKind
 
 CACHE_SECONDS = 60
 """Settings and prices change with a deploy."""
@@ -64,6 +65,14 @@ class ParameterSerializer(serializers.Serializer[Any]):
     media_types = serializers.ListField(child=serializers.CharField(), required=False)
     with_sound = serializers.BooleanField(required=False)
     longest_ms = serializers.IntegerField(required=False)
+    consent = serializers.ChoiceField(
+        choices=ConsentKind.choices,
+        required=False,
+        help_text="What of a person is used: a recorded consent (`POST /consents`) can be revoked.",
+    )
+    consent_required = serializers.BooleanField(
+        required=False, help_text="Whether jobs without one are refused (422 `consent_required`)."
+    )
 
     def get_fields(self) -> dict[str, Any]:
         """With those whose names are attributes of every serializer."""

@@ -2,10 +2,11 @@
 
 from uuid import UUID
 
-from jobs import lifecycle, objects, queries
+from jobs import consents, lifecycle, objects, queries
 from jobs.models import Job
 from jobs.states import OPEN
 from media import deletion as media_deletion
+from media.consents import works
 from media.models import VoiceClone
 from projects import deletion as project_deletion
 
@@ -15,6 +16,7 @@ def register() -> None:
     media_deletion.register_usage(queries.open_jobs_reading)
     media_deletion.register_usage(queries.open_jobs_speaking_with, VoiceClone)
     objects.register_owners()
+    works.register(consents)
     project_deletion.register_before_delete(cancel_jobs_of_project)
 
 

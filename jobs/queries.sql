@@ -621,6 +621,61 @@ WITH added AS (
 SELECT count(*) FROM added
 
 
+-- # Consents (docs/decisions/0040)
+
+-- name: made_from
+-- The lineage of media and voices, downwards: what jobs have made of them, of that, and so on, with
+-- each job; results are known by the output of a job, or of an attempt that may just deliver it.
+WITH RECURSIVE reads AS MATERIALIZED (
+    SELECT j.id AS job_id, source
+    FROM jobs j, unnest(j.media_ids::text[] || (j.input_params ->> 'voice_id')) AS source
+    WHERE j.user_id = %(user_id)s
+),
+reached (source, job_id) AS (
+    SELECT source, NULL::uuid FROM unnest(%(sources)s::text[]) AS source
+    UNION
+    SELECT made.id, reads.job_id
+    FROM reached JOIN reads ON reads.source = reached.source
+    CROSS JOIN LATERAL (
+        SELECT NULL AS id
+        UNION ALL
+        SELECT one #>> '{{}}'
+        FROM jobs j, jsonb_path_query(j.output_data, '$.media[*].id') AS one
+        WHERE j.id = reads.job_id
+        UNION ALL
+        SELECT one #>> '{{}}'
+        FROM job_attempts a, jsonb_path_query(a.result, '$.media[*].id') AS one
+        WHERE a.job_id = reads.job_id
+    ) AS made
+)
+SELECT reached.source, j.id, j.status IN {OPEN}
+FROM reached LEFT JOIN jobs j ON j.id = reached.job_id
+
+-- name: forget_outputs
+-- Of the outputs of ended jobs, which the caller has locked, only what is `kept` stays.
+WITH job AS (
+    UPDATE jobs SET output_data = (
+        SELECT coalesce(jsonb_object_agg(key, value), '{{}}'::jsonb)
+        FROM jsonb_each(output_data) WHERE key = ANY(%(kept)s)
+    )
+    WHERE id = ANY(%(job_ids)s) AND status IN {ENDED}
+      AND jsonb_typeof(output_data) = 'object'
+      AND output_data - %(kept)s::text[] <> '{{}}'::jsonb
+    RETURNING id
+),
+attempt AS (
+    UPDATE job_attempts
+    SET outcome = CASE WHEN outcome ? 'result' THEN outcome - 'result' ELSE outcome END,
+        result = CASE jsonb_typeof(result) WHEN 'object' THEN (
+            SELECT coalesce(jsonb_object_agg(key, value), '{{}}'::jsonb)
+            FROM jsonb_each(result) WHERE key = ANY(%(kept)s)
+        ) ELSE result END
+    WHERE job_id = ANY(%(job_ids)s) AND (outcome ? 'result' OR (
+        jsonb_typeof(result) = 'object' AND result - %(kept)s::text[] <> '{{}}'::jsonb))
+)
+SELECT count(*) FROM job
+
+
 -- # Statistics
 
 -- name: recent_seconds

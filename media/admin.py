@@ -28,6 +28,7 @@ from auteur.admin import (
     two_lines,
 )
 from auteur.api.problems import Problem
+from media.consents.admin import ConsentAdmin
 from media.derivation import states
 from media.models import (
     DerivationStatus,
@@ -38,6 +39,8 @@ from media.models import (
     VoiceClone,
 )
 from media.storage import object_storage
+
+__all__ = ["ConsentAdmin"]  # Django looks here for pages
 
 OPEN_SECONDS = 5 * 60
 """How long the signed URL lives that staff are sent to."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from auteur.api.problems import Problem
 from media.access import owned_media
@@ -105,14 +106,22 @@ def _take_offline(user_id: UUID, media_ids: Collection[UUID], leaving: UUID | No
 
 def delete_project_media(project_id: UUID) -> None:
     """Delete all media of a project whose jobs have been cancelled, in the caller's transaction."""
-    rows = MediaFile.objects.filter(project_id=project_id)
-    # In the order in which submissions hold their media.
-    held = list(rows.select_for_update().order_by("pk"))
+    held = hold(MediaFile.objects.filter(project_id=project_id))
+    delete_held(held, leaving=project_id)
+    remove_after_commit(held)
+
+
+def hold(rows: QuerySet[MediaFile]) -> list[MediaFile]:
+    """The media files, locked in the order in which submissions hold theirs."""
+    return list(rows.select_for_update().order_by("pk"))
+
+
+def delete_held(held: Sequence[MediaFile], leaving: UUID | None = None) -> None:
+    """Delete locked rows, and mark the clips that show them; their objects are the caller's."""
     MediaFile.objects.filter(pk__in=[row.pk for row in held]).delete()
     for user_id in {row.user_id for row in held}:
         media_ids = [row.pk for row in held if row.user_id == user_id]
-        _take_offline(user_id, media_ids, leaving=project_id)
-    remove_after_commit(held)
+        _take_offline(user_id, media_ids, leaving=leaving)
 
 
 def remove_after_commit(rows: Sequence[Upload]) -> None:

@@ -10,6 +10,9 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from gpu_tasks.runtime.errors import InputRefusedError
+from media.consents.models import Consent, Removal
+
+__all__ = ["Consent", "Removal"]  # Django looks here for models
 
 
 class MediaType(models.TextChoices):

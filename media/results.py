@@ -10,6 +10,7 @@ from django.db import transaction
 from auteur.api.problems import NotFoundProblem
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError
 from media.access import check_project
+from media.consents import receipts
 from media.content_types import ACCEPTED, declared_media_type
 from media.file_names import portable, portable_stem
 from media.models import MediaFile, MediaStatus
@@ -21,6 +22,7 @@ MAX_STEM_LENGTH, MAX_STEM_BYTES = 80, 200
 """Of a title; the rest of a name is short."""
 KEPT_APART = ("object_key", "credentials")
 """Of an inspected file, what is no column of its row by that name."""
+CONSENT_REVOKED = "The consent to use what this job worked on has been revoked."
 NOT_AS_PROMISED = "The model's result is not a file of the promised kind."
 
 
@@ -79,8 +81,11 @@ def store(
 ) -> None:
     """Make rows of inspected files, once however often called; without the project if it is gone.
 
-    ``origin`` is their lineage (docs/decisions/0011).
+    ``origin`` is their lineage (docs/decisions/0011). Raises ``EngineError`` CANCELLED where the
+    consent to use something in it has been revoked.
     """
+    if receipts.is_withdrawn([*origin["media_ids"], *origin.get("voice_ids", ())]):
+        raise EngineError(ErrorCode.CANCELLED, CONSENT_REVOKED)
     if project_id is not None:
         try:
             check_project(user_id=user_id, project_id=project_id, lock=True)

@@ -12,6 +12,7 @@ from django.conf import settings
 
 from auteur.leases import Leases
 from media import checking
+from media.consents import walk
 from media.derivation import work
 from media.derivation.states import DERIVATIONS
 from media.imports import limits, states
@@ -43,10 +44,17 @@ def fetch(media_id: str) -> None:
     importing.run(UUID(media_id))
 
 
+@shared_task(name="consents.follow", ignore_result=True, time_limit=walk.HARD_LIMIT_SECONDS)
+def follow(consent_id: str) -> None:
+    """Remove what a revoked consent has covered, if that is still waited for."""
+    walk.run(UUID(consent_id))
+
+
 @worker_shutting_down.connect
 def release(**signal: Any) -> None:
-    """A worker told to stop (a deploy) lets others have its imports at once."""
+    """A worker told to stop (a deploy) lets others have its imports at once, and its walks."""
     states.release_all_of(os.getpid())
+    walk.release_all_of(os.getpid())
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,7 @@ class Work:
 WORK = (
     Work(checking.CHECKS[FILES], check),
     Work(checking.CHECKS[VOICES], check_voice),
+    Work(walk.REVOCATIONS, follow),
     # Slow servers delay nobody else: a worker for media has processes for them beside its others.
     Work(states.IMPORTS, fetch, lambda: settings.IMPORT_LIMIT),
     # Somebody waits for a check: derivatives leave a process free for them.

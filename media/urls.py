@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from media.consents.views import ConsentsView, ConsentView, ReceiptView, RevokeView
 from media.provenance.views import ProvenanceView
 from media.storage.views import SignedObjectView
 from media.views import (
@@ -31,5 +32,9 @@ urlpatterns = [
     path("voices", VoicesView.as_view(), name="voices"),
     path("voices/<uuid:voice_id>", VoiceView.as_view(), name="voice"),
     path("voices/<uuid:voice_id>/confirm", ConfirmVoiceView.as_view(), name="voice-confirm"),
+    path("consents", ConsentsView.as_view(), name="consents"),
+    path("consents/<uuid:consent_id>", ConsentView.as_view(), name="consent"),
+    path("consents/<uuid:consent_id>/revoke", RevokeView.as_view(), name="consent-revoke"),
+    path("consents/<uuid:consent_id>/receipt", ReceiptView.as_view(), name="consent-receipt"),
     path("storage/<path:key>", SignedObjectView.as_view(), name="storage-object"),
 ]

@@ -146,7 +146,11 @@ def _source(media: MediaFile) -> Source:
 
 
 def store(job: Job, output: Mapping[str, Any]) -> None:
-    """Make media of the inspected files, with their lineage."""
+    """Make media of the inspected files, with their lineage.
+
+    Raises as `media.results.store` does.
+    """
+    voice_id = job.parameters.get("voice_id")
     results.store(
         user_id=job.user_id,
         project_id=job.project_id,
@@ -156,5 +160,6 @@ def store(job: Job, output: Mapping[str, Any]) -> None:
             "type": job.type,
             "engine": output.get("engine"),
             "media_ids": [str(media_id) for media_id in job.media_ids],
+            **({"voice_ids": [voice_id]} if voice_id else {}),
         },
     )

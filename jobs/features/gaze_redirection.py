@@ -9,6 +9,7 @@ from gpu_tasks.gaze_redirection import contract
 from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import MediaField, Parameters
+from media.consents.models import ConsentKind
 from media.models import MediaType
 from media.provenance.source_types import ALTERED
 
@@ -17,7 +18,9 @@ class GazeRedirectionParameters(Parameters):
     """`POST /jobs/gaze-redirection`."""
 
     video_media_id = MediaField(
-        types=(MediaType.VIDEO,), longest_ms=lambda: round(contract.MAX_SECONDS * 1000)
+        types=(MediaType.VIDEO,),
+        longest_ms=lambda: round(contract.MAX_SECONDS * 1000),
+        consent=ConsentKind.FACE,
     )
     target = serializers.ChoiceField(
         choices=[target.value for target in contract.Target],

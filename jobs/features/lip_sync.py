@@ -9,6 +9,7 @@ from gpu_tasks.lip_sync import contract
 from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import MediaField, Parameters
+from media.consents.models import ConsentKind
 from media.models import MediaType
 from media.provenance.source_types import ALTERED
 
@@ -16,7 +17,9 @@ from media.provenance.source_types import ALTERED
 class LipSyncParameters(Parameters):
     """`POST /jobs/lip-sync`."""
 
-    video_media_id = MediaField(types=(MediaType.VIDEO,), help_text="A film of one who speaks.")
+    video_media_id = MediaField(
+        types=(MediaType.VIDEO,), consent=ConsentKind.FACE, help_text="A film of one who speaks."
+    )
     audio_media_id = MediaField(
         types=(MediaType.AUDIO, MediaType.VIDEO),
         sound=True,

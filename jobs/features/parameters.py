@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.core.validators import StepValueValidator
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.types import OpenApiTypes
@@ -14,6 +15,8 @@ from auteur.api.problems import NotFoundProblem, Problem
 from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS, readable
 from jobs.webhooks.addresses import CallableURLField
 from media.access import owned_media, owned_voice
+from media.consents.giving import ConsentRequiredProblem, is_given
+from media.consents.models import ConsentKind
 from media.models import MediaFile, MediaStatus, MediaType, VoiceClone
 from projects.models import Project
 
@@ -46,7 +49,8 @@ class _Id(serializers.UUIDField):
 class MediaField(serializers.Field[MediaFile, str, str, Any]):
     """The id of one of the user's confirmed media files, of one of ``types``.
 
-    ``longest_ms`` tells how long it may last, by the engine that is set.
+    ``longest_ms`` tells how long it may last, by the engine that is set; ``consent``, what of a
+    person the feature uses in it.
     """
 
     def __init__(
@@ -55,9 +59,11 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
         types: tuple[MediaType, ...],
         sound: bool = False,
         longest_ms: Callable[[], int] | None = None,
+        consent: ConsentKind | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        self.consent = consent
         self.types = types
         self.sound = sound
         self.longest_ms = longest_ms
@@ -78,10 +84,16 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
             self._refuse("no_sound", "The file has no sound.")
         if self.longest_ms is not None:
             no_longer_than(self.longest_ms(), media, field=self.field_name or "")
+        if self.consent and settings.FACE_CONSENT_REQUIRED:
+            self._check_consent(self.consent, media)
         return media
 
     def to_representation(self, value: MediaFile) -> str:
         return str(value.pk)
+
+    def _check_consent(self, kind: ConsentKind, media: MediaFile) -> None:
+        if not is_given(kind=kind, media=media):
+            raise ConsentRequiredProblem(field=self.field_name or "", kind=kind)
 
     def _refuse(self, code: str, detail: str) -> None:
         raise MediaNotUsableProblem(field=self.field_name or "", code=code, detail=detail)

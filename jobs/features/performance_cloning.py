@@ -7,6 +7,7 @@ from gpu_tasks.performance_cloning import contract
 from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import MediaField, Parameters, seed
+from media.consents.models import ConsentKind
 from media.models import MediaType
 from media.provenance.source_types import PERFORMED
 
@@ -16,6 +17,7 @@ class PerformanceCloningParameters(Parameters):
 
     source_media_id = MediaField(
         types=(MediaType.IMAGE, MediaType.VIDEO),
+        consent=ConsentKind.FACE,
         help_text="A portrait of one person, or a film whose first frame is one.",
     )
     driving_media_id = MediaField(

@@ -7,17 +7,16 @@ from django.db.models.functions import Now
 
 from auteur.api.problems import Problem
 from media.access import owned_voice
+from media.consents.giving import give_for_voice
+from media.consents.models import ConsentKind
+from media.consents.statements import STATEMENTS, worded
 from media.deletion import remove_after_commit, usages_of
 from media.kinds import VOICES
 from media.models import VoiceClone
 from media.uploads import UploadTarget, begin, confirm, declare, printable
 
-CONSENT_STATEMENT = (
-    "The voice in this recording is my own, or its owner has allowed me to have speech made with "
-    "it. I may withdraw this at any time by deleting the voice."
-)
-CONSENT_VERSION = "1"
-"""Counted up with each change of the statement."""
+CONSENT_STATEMENT = STATEMENTS[ConsentKind.VOICE].text
+CONSENT_VERSION = STATEMENTS[ConsentKind.VOICE].version
 
 
 class ConsentRequiredProblem(Problem):
@@ -60,10 +59,10 @@ def request_voice(
     voice = declare(VOICES, user_id=user_id, content_type=content_type, size_bytes=size_bytes)
     voice.name = printable("name", name)
     voice.filename = printable("filename", filename)
-    voice.consent_statement = consent_statement or CONSENT_STATEMENT
-    voice.consent_version = "" if consent_statement else CONSENT_VERSION
+    words = worded(ConsentKind.VOICE, consent_statement)
+    voice.consent_statement, voice.consent_version = words.text, words.version
     voice.consented_at = Now()
-    return begin(VOICES, voice, plan=plan)
+    return begin(VOICES, voice, plan=plan, check=lambda: give_for_voice(voice))
 
 
 def confirm_voice(*, user_id: UUID, voice_id: UUID) -> VoiceClone:
@@ -73,7 +72,8 @@ def confirm_voice(*, user_id: UUID, voice_id: UUID) -> VoiceClone:
 
 @transaction.atomic
 def delete_voice(*, user_id: UUID, voice_id: UUID) -> None:
-    """Delete one of the user's voices for good.
+    """Delete one of the user's voices for good; what was made with it stays until its consent is
+    revoked (`media.consents`).
 
     Raises ``NotFoundProblem`` and ``VoiceInUseProblem``.
     """

@@ -22,6 +22,8 @@ from jobs.states import AttemptState
 from jobs.webhooks import deliveries, endpoints
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 from media import imports
+from media.consents.giving import give
+from media.consents.models import Consent, ConsentKind
 from media.models import MediaFile, MediaImport, VoiceClone
 from projects.models import Project
 from tests.jobs.walk import bring_to
@@ -127,6 +129,7 @@ def viewer(staff_with) -> Browser:
         "media.mediafile",
         "media.mediaimport",
         "media.voiceclone",
+        "media.consent",
         "jobs.webhookendpoint",
         "jobs.webhookdelivery",
     )
@@ -168,7 +171,12 @@ def completed(make_job) -> Job:
 
 
 @pytest.fixture
-def house(user, project, media, voice, job) -> list[models.Model]:
+def consent(user, media) -> Consent:
+    return give(user_id=user.pk, kind=ConsentKind.FACE, subject=f"Ann {XSS}", media_ids=[media.pk])
+
+
+@pytest.fixture
+def house(user, project, media, voice, consent, job) -> list[models.Model]:
     """One of everything that the admin shows."""
     Subscription.objects.create(user=user, plan="pro", status="active")
     usage = CreditTransaction.objects.get(job=job)
@@ -181,7 +189,10 @@ def house(user, project, media, voice, job) -> list[models.Model]:
     imported = MediaImport.objects.get(pk=started.pk)
     key = keys.create(user_id=user.pk, name=XSS, scopes=[Scope.READ]).row
     money = [account, usage, grant, wanted]
-    return [user, *money, project, media, imported, voice, job, endpoint, ping, key]
+    return [
+        *[user, *money, project, media, imported, voice],
+        *[consent, job, endpoint, ping, key],
+    ]
 
 
 def add_webhook(user: User) -> tuple[WebhookEndpoint, WebhookDelivery]:

@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from media.admin import OPEN_SECONDS
+from media.consents.revoking import revoke
 from media.derivation import states
 from media.models import DerivationStatus, MediaFile, MediaStatus, VoiceClone
 from media.storage import object_storage
@@ -189,3 +190,27 @@ class TestProjects:
         for path in ("media/mediafile", "jobs/job"):
             assert f"/admin/{path}/?project__id__exact={project.pk}" in page
         assert page_url(media) in root.list(MediaFile, project__id__exact=project.pk)
+
+
+class TestConsents:
+    def test_one_is_revoked_with_a_reason(self, root, consent, media):
+        root.act("revoke", consent, reason=REASON)
+        consent.refresh_from_db()
+        assert (consent.status, consent.revoked_by) == ("revoked", f"staff:{root.user.pk}")
+        media.refresh_from_db()
+        assert media.status == MediaStatus.REJECTED
+        [(who, note)] = records_of(consent)
+        assert who == root.user
+        assert REASON in note
+
+    def test_its_page_shows_what_was_removed(self, root, viewer, consent, media):
+        assert 'value="revoke"' in root.page(consent)
+        revoke(consent=consent)
+        page = viewer.page(consent)
+        assert media.r2_key in page
+        assert 'value="revoke"' not in root.page(consent)
+
+    def test_who_may_only_see_revokes_none(self, viewer, consent):
+        viewer.act("revoke", consent, reason=REASON)
+        consent.refresh_from_db()
+        assert consent.revoked_at is None

@@ -118,6 +118,7 @@ class TestPublishing:
         assert publishing.media_queues() == [
             "media.check",
             "voices.check",
+            "consents.follow",
             "media.import",
             "media.derive",
         ]

@@ -16,6 +16,10 @@ from gpu_tasks.runtime.errors import EngineError
 from gpu_tasks.tts.contract import MAX_CHARACTERS, MAX_SPEED, MIN_SPEED, check_stock_voice
 from jobs.features.registry import feature_of
 from jobs.models import Job
+from media.consents import walk
+from media.consents.giving import give
+from media.consents.models import ConsentKind
+from media.consents.revoking import revoke
 from media.models import MediaFile, MediaStatus, MediaType, VoiceClone
 from media.storage import object_storage
 from projects.models import Project
@@ -64,10 +68,20 @@ def test_a_text_becomes_media(run_job: Callable[..., dict[str, Any]], api: APICl
     assert MediaFile.objects.get(pk=made["id"]).project_id == project.pk
 
 
-def test_a_voice_of_ones_own(run_job: Callable[..., dict[str, Any]], voice: VoiceClone):
+def test_a_voice_of_ones_own_for_as_long_as_it_may_be_used(
+    run_job: Callable[..., dict[str, Any]], voice: VoiceClone
+):
     job = run_job("tts", text="Good morning.", voice_id=str(voice.pk), speed=2)
     assert job["status"] == "completed"
     assert job["output_data"]["duration_ms"] < 1500
+    made = MediaFile.objects.get()
+    assert made.origin["voice_ids"] == [str(voice.pk)]
+    consent = give(user_id=voice.user_id, kind=ConsentKind.VOICE, subject="Ann", voice_id=voice.pk)
+    revoke(consent=consent)
+    walk.run(consent.pk)
+    assert not MediaFile.objects.exists()
+    assert not VoiceClone.objects.exists()
+    assert object_storage().objects(f"users/{voice.user_id}/") == []
 
 
 def test_a_voice_deleted_meanwhile_ends_the_job(api: APIClient, voice: VoiceClone):

@@ -12,6 +12,10 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from jobs.models import Job
 from media import deletion
+from media.consents import walk
+from media.consents.giving import give
+from media.consents.models import ConsentKind
+from media.consents.revoking import revoke
 from media.models import MediaFile, MediaType
 from projects import authoring, edl
 from projects import deletion as project_deletion
@@ -98,6 +102,24 @@ def test_by_force_its_clips_are_marked_and_deleted_ones_too(
     answer = api.get(url(project))
     assert (answer["ETag"], answer.json()["undo_depth"]) == ('"5"', 3)
     check_stored(stored(project))
+
+
+def test_a_revoked_consent_marks_clips_of_what_was_made_of_it(
+    api: APIClient, project: Project, film: MediaFile, make_media: Callable[..., MediaFile]
+) -> None:
+    other = make_media(type=MediaType.VIDEO)
+    put(api, project, {"tracks": tracks(film, 0, 5000)})
+    operate(api, project, add(other, 20_000, clip_id="other"))
+    consent = give(user_id=film.user_id, kind=ConsentKind.FACE, subject="Ann", media_ids=[film.pk])
+
+    revoke(consent=consent)
+    walk.run(consent.pk)
+
+    assert marks(project) == {"c0": True, "c5000": True, "other": False}
+    assert (
+        api.post("/jobs/render", {"project_id": str(project.pk)}, format="json").json()["code"]
+        == "clips_offline"
+    )
 
 
 def test_more_clips_than_are_written_one_by_one(

@@ -1,0 +1,119 @@
+"""Consents: staff read them, and may revoke one for a person who asks for that."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import filesizeformat
+
+from auteur.admin import (
+    BROWN,
+    EMPTY,
+    GREEN,
+    GREY,
+    RED,
+    ConfirmedActions,
+    PartInline,
+    ReasonForm,
+    SelectedFilter,
+    badge,
+    by_staff,
+    link,
+)
+from media.consents.models import Consent, ConsentStatus, Removal
+from media.consents.revoking import revoke
+
+COLOURS = {
+    ConsentStatus.GIVEN: GREEN,
+    ConsentStatus.REVOKED: RED,
+    ConsentStatus.REMOVING: BROWN,
+    ConsentStatus.REMOVED: GREY,
+}
+
+
+class RemovalInline(PartInline):
+    """The receipt: its objects, the last first."""
+
+    model = Removal
+    fields = ("kind", "object_id", "key", "size", "removed_at")
+    readonly_fields = fields
+    ordering = ("-created_at",)
+    verbose_name_plural = "removed objects"
+    MOST = 200
+    """Of one page; the API tells all."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Removal]:
+        """Those of the consent, not too many."""
+        consent_id = getattr(request.resolver_match, "kwargs", {}).get("object_id")
+        shown = Removal.objects.filter(consent_id=consent_id).order_by("-created_at")
+        return Removal.objects.filter(pk__in=shown.values("pk")[: self.MOST])
+
+    def size(self, obj: Removal) -> str:
+        return EMPTY if obj.size_bytes is None else filesizeformat(obj.size_bytes)
+
+
+@admin.register(Consent)
+class ConsentAdmin(ConfirmedActions):
+    """Who has agreed to what, and what was removed when they no longer did."""
+
+    actions = ("revoke",)
+    inlines = (RemovalInline,)
+    list_display = ("subject", "kind", "state", "owner", "given_at", "revoked_at", "finished_at")
+    list_select_related = ("user",)
+    list_filter = ("kind", "status", "given_at", ("user", SelectedFilter))
+    search_fields = ("subject", "user__email")
+    search_help_text = "Subject or email, or the id of a consent, a user or a voice"
+    id_search_fields: ClassVar = ("pk", "user_id", "voice_id")
+    ordering = ("-given_at",)
+    fields = (
+        "id",
+        "kind",
+        "subject",
+        "owner",
+        "state",
+        "statement",
+        "statement_version",
+        "media_ids",
+        "voice_id",
+        "given_at",
+        "revoked_at",
+        "revoked_by",
+        "finished_at",
+        "tries",
+    )
+    readonly_fields = fields
+
+    @admin.display(description="status", ordering="status")
+    def state(self, obj: Consent) -> str:
+        # All is gone by then, though it is looked for once more.
+        shown = ConsentStatus.REMOVED if obj.finished_at else ConsentStatus(obj.status)
+        return badge(shown.label, COLOURS[shown])
+
+    @admin.display(description="user", ordering="user__email")
+    def owner(self, obj: Consent) -> str:
+        return link("accounts.User", obj.user_id, obj.user)
+
+    def summary(self, obj: Consent) -> str:
+        """Whose it is, and how much it covers."""
+        return f"{obj.user}, {len(obj.covered)} files"
+
+    def applies(self, action: str, obj: Consent) -> bool:
+        """Once."""
+        return obj.status == ConsentStatus.GIVEN
+
+    @admin.action(
+        description="Revoke the selected consents: all that was made under them is removed",
+        permissions=["change"],
+    )
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Consent]) -> HttpResponse | None:
+        """With all that follows, as by its user."""
+        return self.confirm(
+            request, queryset, action="revoke", form_class=ReasonForm, perform=_revoke
+        )
+
+
+def _revoke(request: HttpRequest, consent: Consent, given: Mapping[str, Any]) -> str:
+    revoke(consent=consent, by=by_staff(request))
+    return "Revoked: what was made is being removed."

@@ -1,0 +1,101 @@
+"""Receipts: objects are named by rows, removed, and then said to be gone, in this order."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+from uuid import UUID
+
+from django.db.models.functions import Now
+
+from media.consents.models import Consent, Removal, RemovedKind
+from media.models import MediaFile, Upload
+from media.storage import ObjectMissingError, object_storage
+
+REQUESTS_AT_ONCE = 8
+"""Of the storage."""
+REMOVED_AT_ONCE = 100
+SOURCES = (RemovedKind.MEDIA, RemovedKind.VOICE)
+
+Answer = TypeVar("Answer")
+
+
+def is_withdrawn(source_ids: Collection[UUID]) -> bool:
+    """Whether any of these media or voices is being taken down, or has been."""
+    return Removal.objects.filter(object_id__in=source_ids, kind__in=SOURCES).exists()
+
+
+def name_rows(consent: Consent, rows: Iterable[Upload]) -> None:
+    """Name the objects that media files and voices tell of."""
+    _name(consent, (one for row in rows for one in _of_row(row)))
+
+
+def name_stored(consent: Consent, kind: RemovedKind, folders: Mapping[str, UUID]) -> None:
+    """Name what lies in these folders, each with the id of its owner; with sizes in bytes."""
+    listed = zip(folders.values(), _each(object_storage().objects, folders), strict=True)
+    _name(
+        consent,
+        (
+            Removal(kind=kind, object_id=owner, key=one.key, size_bytes=one.size_bytes)
+            for owner, found in listed
+            for one in found
+        ),
+    )
+
+
+def name_segments(consent: Consent, keys: Mapping[str, UUID]) -> None:
+    """Name those of the segments that are there, each with its job."""
+    sizes = zip(keys.items(), _each(_size, keys), strict=True)
+    _name(
+        consent,
+        (
+            Removal(kind=RemovedKind.SEGMENT, object_id=job_id, key=key, size_bytes=size)
+            for (key, job_id), size in sizes
+            if size is not None
+        ),
+    )
+
+
+def remove_some(consent: Consent) -> int:
+    """Remove some of the objects that are named; returns how many, 0 once all are gone.
+
+    Raises one of ``STORAGE_ERRORS``.
+    """
+    waiting = Removal.objects.filter(consent=consent, removed_at=None).order_by("pk")
+    some = dict(waiting.values_list("pk", "key")[:REMOVED_AT_ONCE])
+    _each(object_storage().delete, some.values())
+    return Removal.objects.filter(pk__in=some).update(removed_at=Now())
+
+
+def _of_row(row: Upload) -> Iterator[Removal]:
+    is_file = isinstance(row, MediaFile)
+    kind = RemovedKind.MEDIA if is_file else RemovedKind.VOICE
+    yield Removal(kind=kind, object_id=row.pk, key=row.object_key, size_bytes=row.file_size_bytes)
+    for column in row.derived_keys() if isinstance(row, MediaFile) else ():
+        if key := getattr(row, column):
+            yield Removal(kind=RemovedKind.DERIVATIVE, object_id=row.pk, key=key)
+
+
+def _name(consent: Consent, removals: Iterable[Removal]) -> None:
+    named = {one.key: one for one in removals}
+    for one in named.values():
+        one.consent = consent
+    # What has been written once more is to be removed once more.
+    Removal.objects.bulk_create(
+        named.values(),
+        update_conflicts=True,
+        unique_fields=["consent", "key"],
+        update_fields=["size_bytes", "removed_at"],
+    )
+
+
+def _size(key: str) -> int | None:
+    with suppress(ObjectMissingError):
+        return object_storage().head(key).size_bytes
+    return None
+
+
+def _each(ask: Callable[[str], Answer], keys: Iterable[str]) -> list[Answer]:
+    """The storage's answer about each key, some at once."""
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+        return list(pool.map(ask, list(keys)))

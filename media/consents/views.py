@@ -1,0 +1,102 @@
+"""The endpoints about consents."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import status
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from auteur.api.idempotency import idempotent
+from auteur.api.pagination import cursor
+from auteur.api.requests import user_id
+from media.consents.giving import MAX_CONSENTS, MAX_COVERED, give
+from media.consents.models import Consent, Removal
+from media.consents.revoking import owned_consent, revoke
+from media.consents.serializers import (
+    ConsentDetailSerializer,
+    ConsentSerializer,
+    NewConsentSerializer,
+    RemovalSerializer,
+)
+
+
+@extend_schema_view(get=extend_schema(summary="List your consents", description="Newest first."))
+class ConsentsView(ListAPIView[Consent]):
+    """The user's consents."""
+
+    serializer_class = ConsentSerializer
+    pagination_class = cursor("consents", ordering=("-given_at", "-id"))
+    queryset = Consent.objects.none()
+
+    @extend_schema(
+        summary="Record a consent",
+        description="That a person agrees to the use of their voice or face in up to "
+        f"{MAX_COVERED} media files, or in a voice. A voice has one from the start (`POST "
+        f"/voices`). 409 `too_many_consents` above {MAX_CONSENTS} for media.",
+        request=NewConsentSerializer,
+        responses={201: ConsentSerializer},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Record what somebody has agreed to."""
+        wanted = NewConsentSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        consent = give(user_id=user_id(request), **wanted.validated_data)
+        return Response(ConsentSerializer(consent).data, status=status.HTTP_201_CREATED)
+
+    def get_queryset(self) -> QuerySet[Consent]:
+        """The user's."""
+        return Consent.objects.filter(user_id=user_id(self.request))
+
+
+class ConsentView(APIView):
+    """One consent."""
+
+    @extend_schema(summary="Read a consent", responses={200: ConsentDetailSerializer})
+    def get(self, request: Request, consent_id: UUID) -> Response:
+        """With what its receipt adds up to."""
+        consent = owned_consent(user_id=user_id(request), consent_id=consent_id)
+        return Response(ConsentDetailSerializer(consent).data)
+
+
+class RevokeView(APIView):
+    """The end of a consent."""
+
+    @extend_schema(
+        summary="Revoke a consent",
+        description="For good. What it covers can no longer be used from now on. Within a minute "
+        "it is removed, and so is all that was made of it, in however many steps: results, films "
+        "that show it, pictures, waveforms, transcripts. Open jobs that work on any of it are "
+        "cancelled and refunded in full; clips that show it stay on their timelines, marked "
+        "`offline`. Revoking again answers the same.",
+        request=None,
+        responses={202: ConsentDetailSerializer},
+    )
+    def post(self, request: Request, consent_id: UUID) -> Response:
+        """Have all that was made under it removed."""
+        consent = revoke(consent=owned_consent(user_id=user_id(request), consent_id=consent_id))
+        return Response(ConsentDetailSerializer(consent).data, status=status.HTTP_202_ACCEPTED)
+
+
+@extend_schema_view(
+    get=extend_schema(
+        summary="List what a revoked consent has removed",
+        description="Every object by its key, with `removed_at` once it is gone.",
+    )
+)
+class ReceiptView(ListAPIView[Removal]):
+    """The objects of a receipt."""
+
+    serializer_class = RemovalSerializer
+    pagination_class = cursor("objects")
+    queryset = Removal.objects.none()
+
+    def get_queryset(self) -> QuerySet[Removal]:
+        """Of one of the user's consents; raises ``NotFoundProblem``."""
+        consent_id: UUID = self.kwargs["consent_id"]
+        consent = owned_consent(user_id=user_id(self.request), consent_id=consent_id)
+        return Removal.objects.filter(consent=consent)

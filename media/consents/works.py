@@ -1,0 +1,56 @@
+"""What the rooms above know: what was made of media and voices, and by which jobs."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Made:
+    """All that was made of some sources, in however many steps, and the jobs that read any of it.
+
+    What the jobs have made so far, with the sources, is in ``media_ids``, deleted or not.
+    """
+
+    media_ids: frozenset[UUID]
+    open_jobs: frozenset[UUID]
+    ended_jobs: frozenset[UUID]
+
+
+@dataclass(frozen=True)
+class Left:
+    """Where ended jobs may have left objects: each key, or beginning of keys, with its job."""
+
+    folders: dict[str, UUID] = field(default_factory=dict)
+    segments: dict[str, UUID] = field(default_factory=dict)
+    """Of renders, in folders that others use as well."""
+
+
+class Works(Protocol):
+    """What the room of the jobs offers."""
+
+    def made_from(self, *, user_id: UUID, sources: Collection[UUID]) -> Made:
+        """What was made of the user's media and voices with these ids."""
+        ...
+
+    def stop(self, *, job_ids: Collection[UUID]) -> None:
+        """Cancel these, with full refunds, but for those whose results are being delivered."""
+        ...
+
+    def forget(self, *, job_ids: Collection[UUID]) -> Left:
+        """Drop what these ended jobs have found out from their rows; where their objects lie."""
+        ...
+
+
+_works: list[Works] = []
+
+
+def register(works: Works) -> None:
+    """Have ``works`` asked when a consent is revoked; to be called when Django is ready."""
+    _works[:] = [works]
+
+
+def works() -> Works:
+    """The room that is registered."""
+    return _works[0]
