@@ -1,7 +1,7 @@
 """Users: clients come by token and are read here; staff get their passwords and rights here."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
@@ -17,10 +17,14 @@ from django.utils.html import format_html
 
 from accounts.api_keys.admin import ApiKeyAdmin
 from accounts.models import Plan, Subscription, User
+from accounts.staff.admin import RoleAdmin, StaffEventAdmin
+from accounts.staff.roles import may_credit
+from accounts.staff.site import StaffSite
 from accounts.subscriptions import set_plan
 from auteur.admin import (
     EMPTY,
     ConfirmedActions,
+    OwnObjectProblem,
     PartInline,
     ReasonForm,
     link,
@@ -29,7 +33,7 @@ from auteur.admin import (
 from credits import corrections, ledger
 from credits.models import CreditCorrection, Credits, GrantKind
 
-__all__ = ["ApiKeyAdmin", "UserAdmin"]  # Django looks here for pages
+__all__ = ["ApiKeyAdmin", "RoleAdmin", "StaffEventAdmin", "UserAdmin"]  # Django looks here
 
 NO_PLAN = "none"
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
@@ -195,7 +199,18 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
         user = self.get_object(request, unquote(id))
         if user is not None and not user.is_staff:
             raise PermissionDenied
-        return super().user_change_password(request, id, form_url)
+        return _ask_identity(request) or super().user_change_password(request, id, form_url)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Rights are given here: whoever saves has shown lately who they are."""
+        asked = _ask_identity(request) if request.method == "POST" else None
+        return asked or super().changeform_view(request, object_id, form_url, extra_context)
 
     # Columns
 
@@ -252,17 +267,33 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
     @admin.action(description="Grant credits", permissions=["grant"])
     def grant_credits(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
         return self.confirm(
-            request, queryset, action="grant_credits", form_class=GrantForm, perform=_grant
+            request,
+            queryset,
+            action="grant_credits",
+            form_class=GrantForm,
+            perform=_grant,
+            moves_money=True,
         )
 
     @admin.action(description="Set plan", permissions=["plan"])
     def change_plan(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
         return self.confirm(
-            request, queryset, action="change_plan", form_class=PlanForm, perform=_change_plan
+            request,
+            queryset,
+            action="change_plan",
+            form_class=PlanForm,
+            perform=_change_plan,
+            moves_money=True,
         )
 
 
+def _ask_identity(request: HttpRequest) -> HttpResponse | None:
+    return cast(StaffSite, admin.site).ask_identity(request)
+
+
 def _grant(request: HttpRequest, user: User, given: Mapping[str, Any]) -> str:
+    if not may_credit(by=cast(User, request.user), user=user):
+        raise OwnObjectProblem
     wanted = CreditCorrection(user=user, asked_by_id=request.user.pk, **given)
     return corrections.ask(wanted)
 

@@ -11,11 +11,15 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Lower, Now
 
 from accounts.api_keys.models import ApiKey
+from accounts.staff.models import Authenticator, RecoveryCodes, StaffEvent
 from auteur.database import execute
 
 __all__ = [  # Django looks here for models
     "ApiKey",
+    "Authenticator",
     "Plan",
+    "RecoveryCodes",
+    "StaffEvent",
     "Subscription",
     "SubscriptionStatus",
     "User",
@@ -43,6 +47,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         db_table = "users"
         ordering: ClassVar = ["-created_at"]
+        permissions: ClassVar = [
+            ("view_content", "Can see what clients typed and made"),
+        ]
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(email=Lower("email")), name="users_email_lower_case"

@@ -5,6 +5,8 @@ ES256 and RS256 with a public key of that algorithm from the provider's key set 
 """
 
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -67,16 +69,7 @@ def verify(token: str) -> Claims:
     (503) if its key is not known here and the provider is away.
     """
     try:
-        header = jwt.get_unverified_header(token)
-        payload = jwt.decode(
-            token,
-            _key_for(header),
-            algorithms=[header["alg"]],
-            audience=settings.SUPABASE_JWT_AUDIENCE,
-            issuer=settings.SUPABASE_JWT_ISSUER,
-            leeway=LEEWAY_SECONDS,
-            options={"require": list(REQUIRED_CLAIMS)},
-        )
+        payload = _decoded(token, jwt.get_unverified_header(token))
     except jwt.ExpiredSignatureError as exc:
         raise TokenExpiredProblem from exc
     except (jwt.PyJWTError, UnicodeError) as exc:
@@ -101,14 +94,41 @@ def issue(*, user_id: UUID, email: str, lifetime: timedelta) -> str:
     return jwt.encode(payload, settings.SUPABASE_JWT_SECRET, algorithm=SHARED_SECRET_ALGORITHM)
 
 
-def _key_for(header: dict[str, Any]) -> str | jwt.PyJWK:
+def _decoded(token: str, header: dict[str, Any]) -> dict[str, Any]:
+    """What it says, by the key that signed it: while a secret rotates there are several."""
+    *others, last = _keys_for(header)
+    for key in others:
+        with suppress(jwt.InvalidSignatureError):
+            return _decoded_with(key, token, header["alg"])
+    return _decoded_with(last, token, header["alg"])
+
+
+def _decoded_with(key: str | jwt.PyJWK, token: str, algorithm: str) -> dict[str, Any]:
+    return jwt.decode(
+        token,
+        key,
+        algorithms=[algorithm],
+        audience=settings.SUPABASE_JWT_AUDIENCE,
+        issuer=settings.SUPABASE_JWT_ISSUER,
+        leeway=LEEWAY_SECONDS,
+        options={"require": list(REQUIRED_CLAIMS)},
+    )
+
+
+def _shared_secrets() -> list[str]:
+    known = (settings.SUPABASE_JWT_SECRET, *settings.SUPABASE_JWT_SECRET_FALLBACKS)
+    return [secret for secret in known if secret]
+
+
+def _keys_for(header: dict[str, Any]) -> Sequence[str | jwt.PyJWK]:
+    """At least one."""
     algorithm = header.get("alg")
-    if algorithm == SHARED_SECRET_ALGORITHM and settings.SUPABASE_JWT_SECRET:
-        return str(settings.SUPABASE_JWT_SECRET)
+    if algorithm == SHARED_SECRET_ALGORITHM and (secrets := _shared_secrets()):
+        return secrets
     if algorithm in PUBLIC_KEY_ALGORITHMS and settings.SUPABASE_JWKS_URL and header.get("kid"):
         key = _key_set(settings.SUPABASE_JWKS_URL).key(header["kid"])
         if key is not None and key.algorithm_name == algorithm:
-            return key
+            return [key]
     raise InvalidTokenProblem
 
 

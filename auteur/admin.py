@@ -106,6 +106,8 @@ class SelectedFilter(admin.FieldListFilter):
         self.lookup = f"{kwargs['field_path']}__{field.target_field.name}__exact"
         super().__init__(field, request, params, *args, **kwargs)
         self.foreign_key = cast("models.ForeignKey[Any, Any]", field)
+        related = self.foreign_key.related_model._meta
+        self.is_named = request.user.has_perm(f"{related.app_label}.view_{related.model_name}")
 
     def expected_parameters(self) -> list[str | None]:
         """The one parameter, the same that Django's own filter has."""
@@ -123,6 +125,8 @@ class SelectedFilter(admin.FieldListFilter):
     def _selected(self) -> str:
         related = self.foreign_key.related_model._default_manager
         value = self.used_parameters[self.lookup]
+        if not self.is_named:
+            return "the one that is selected"
         found = related.filter(**{f"{self.foreign_key.target_field.name}__in": value}).first()
         return str(found) if found else "unknown"
 
@@ -135,6 +139,10 @@ class StaffAdmin(admin.ModelAdmin):
 
     id_search_fields: ClassVar[tuple[str, ...]] = ("pk",)
     """What a UUID in the search box is compared with."""
+    identity_fields: ClassVar[tuple[str, ...]] = ("owner",)
+    """What shows who a client is: for those who may see users."""
+    content_fields: ClassVar[tuple[str, ...]] = ()
+    """What clients typed and made: for those with a permission for it."""
     list_per_page = 50
     show_full_result_count = False  # a second count of the whole table, at each look
 
@@ -145,6 +153,33 @@ class StaffAdmin(admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never: what must go, goes through its domain function."""
         return False
+
+    def hidden_fields(self, request: HttpRequest) -> set[str]:
+        """What is not for whoever asks."""
+        identity = () if _sees_clients(request) else self.identity_fields
+        content = () if request.user.has_perm("accounts.view_content") else self.content_fields
+        return {*identity, *content}
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Without what is not for them."""
+        hidden = self.hidden_fields(request)
+        return [name for name in super().get_list_display(request) if name not in hidden]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Without what is not for them."""
+        hidden = self.hidden_fields(request)
+        return [
+            (title, {**options, "fields": shown})
+            for title, options in super().get_fieldsets(request, obj)
+            if (shown := [name for name in options["fields"] if name not in hidden])
+        ]
+
+    def get_search_fields(self, request: HttpRequest) -> Any:
+        """None that would tell who a client is by being found."""
+        names = super().get_search_fields(request)
+        if _sees_clients(request):
+            return names
+        return [name for name in names if not name.startswith("user__")] or ["pk"]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -164,6 +199,10 @@ class StaffAdmin(admin.ModelAdmin):
         names = {field.name for field in self.opts.concrete_fields}
         changed = names.intersection(form.changed_data)
         obj.save(update_fields=sorted(changed | names.intersection(["updated_at"])))
+
+
+def _sees_clients(request: HttpRequest) -> bool:
+    return request.user.has_perm("accounts.view_user")
 
 
 class ReadOnlyAdmin(StaffAdmin):
@@ -210,6 +249,14 @@ class ReasonForm(forms.Form):
     )
 
 
+class OwnObjectProblem(Problem):
+    """What is one's own, another member of staff has to look at."""
+
+    status_code = 403
+    default_code = "own_object"
+    default_detail = "This is yours, ask a colleague: nobody gives credits to themselves."
+
+
 Perform = Callable[[HttpRequest, Any, Mapping[str, Any]], str]
 """Does an action to one object and says what was done; raises a ``Problem`` where it cannot."""
 
@@ -235,8 +282,12 @@ class ConfirmedActions(StaffAdmin):
         action: str,
         form_class: type[ReasonForm],
         perform: Perform,
+        moves_money: bool = False,
     ) -> HttpResponse | None:
-        """The confirming page, or, once confirmed, the action on each object by itself."""
+        """The confirming page, or, once confirmed, the action on each object by itself.
+
+        What ``moves_money`` is for those alone who have shown lately who they are.
+        """
         confirmed = CONFIRMED in request.POST
         if confirmed:  # the objects that were shown, even if they left the filtered list since
             ids = request.POST.getlist(ACTION_CHECKBOX_NAME)
@@ -245,6 +296,8 @@ class ConfirmedActions(StaffAdmin):
         if len(objects) > MAX_SELECTED:
             self.message_user(request, f"Select at most {MAX_SELECTED} at once.", messages.ERROR)
             return None
+        if moves_money and (asked := self._ask_identity(request, objects)):
+            return asked
         form = form_class(request.POST if confirmed else None)
         if not form.is_valid():
             return self._confirming_page(request, objects, action, form)
@@ -254,11 +307,22 @@ class ConfirmedActions(StaffAdmin):
             return HttpResponseRedirect(page_of(self.opts.label, objects[0].pk))
         return None
 
+    def _ask_identity(self, request: HttpRequest, objects: list[Any]) -> HttpResponse | None:
+        site: Any = self.admin_site  # accounts.staff.site, a room above
+        then = self._return_url(request, objects)
+        return cast("HttpResponse | None", site.ask_identity(request, then=then))
+
+    def owner_id(self, obj: Any) -> Any:
+        """Whose it is: nobody acts on what is their own."""
+        return getattr(obj, "user_id", obj.pk)
+
     def _perform(
         self, request: HttpRequest, obj: Any, perform: Perform, given: Mapping[str, Any]
     ) -> None:
         name = f"{self.opts.verbose_name} {obj}"
         try:
+            if self.owner_id(obj) == request.user.pk:
+                raise OwnObjectProblem
             with transaction.atomic():
                 done = perform(request, obj, given)
                 self.log_change(request, obj, f"{done} Reason: {given['reason']}")

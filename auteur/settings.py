@@ -60,7 +60,7 @@ LANGUAGE_CODE = "en-us"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "accounts.staff.config.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -91,6 +91,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "auteur.api.throttling.RateLimitHeaders",
@@ -217,6 +218,7 @@ if STORAGE_BACKEND == "filesystem":
             "location": env.str("STORAGE_DIR"),
             "base_url": f"{PUBLIC_URL}/storage/",
             "signing_key": env.str("STORAGE_SIGNING_KEY"),
+            "signing_key_fallbacks": env.list("STORAGE_SIGNING_KEY_FALLBACKS", default=[]),
         },
     }
 elif STORAGE_BACKEND == "s3":
@@ -314,11 +316,24 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ]
 SUPABASE_JWT_SECRET = env.str("SUPABASE_JWT_SECRET", default="")
+SUPABASE_JWT_SECRET_FALLBACKS = env.list("SUPABASE_JWT_SECRET_FALLBACKS", default=[])
 SUPABASE_JWKS_URL = env.str("SUPABASE_JWKS_URL", default="")
 SUPABASE_JWT_ISSUER = env.str("SUPABASE_JWT_ISSUER")
 SUPABASE_JWT_AUDIENCE = env.str("SUPABASE_JWT_AUDIENCE", default="authenticated")
 if not (SUPABASE_JWT_SECRET or SUPABASE_JWKS_URL):
     raise ImproperlyConfigured("Set SUPABASE_JWKS_URL or SUPABASE_JWT_SECRET: tokens need a key.")
+# Of all staff; those who have set one up are asked for it in any case.
+STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=True)
+STAFF_IDLE_MINUTES = env.int("STAFF_IDLE_MINUTES", default=30)  # then they sign in anew
+# How long they have shown who they are, for what moves money and rights.
+STAFF_IDENTITY_MINUTES = env.int("STAFF_IDENTITY_MINUTES", default=10)
+MAX_STAFF_MINUTES = 24 * 60
+for _name, _value in (
+    ("STAFF_IDLE_MINUTES", STAFF_IDLE_MINUTES),
+    ("STAFF_IDENTITY_MINUTES", STAFF_IDENTITY_MINUTES),
+):
+    if not 1 <= _value <= MAX_STAFF_MINUTES:
+        raise ImproperlyConfigured(f"{_name} must be from 1 to {MAX_STAFF_MINUTES}.")
 SIGNUP_CREDITS = env.int("SIGNUP_CREDITS", default=0)
 MAX_SIGNUP_CREDITS = 1_000_000
 if not 0 <= SIGNUP_CREDITS <= MAX_SIGNUP_CREDITS:
@@ -339,9 +354,19 @@ RATE_LIMIT = env.str("RATE_LIMIT", default="100/minute")
 LOGIN_RATE_LIMIT = env.str("LOGIN_RATE_LIMIT", default="10/15 minutes")
 # Of an account, from addresses that it was not used from before.
 LOGIN_ACCOUNT_RATE_LIMIT = env.str("LOGIN_ACCOUNT_RATE_LIMIT", default="100/day")
+# Wrong codes of an account: from one address, and from all that it was not used from before.
+SECOND_FACTOR_RATE_LIMIT = env.str("SECOND_FACTOR_RATE_LIMIT", default="5/15 minutes")
+SECOND_FACTOR_ACCOUNT_RATE_LIMIT = env.str("SECOND_FACTOR_ACCOUNT_RATE_LIMIT", default="20/day")
 # Requests with a bad token or none, of one address.
 UNAUTHENTICATED_RATE_LIMIT = env.str("UNAUTHENTICATED_RATE_LIMIT", default="60/minute")
-for _value in (RATE_LIMIT, LOGIN_RATE_LIMIT, LOGIN_ACCOUNT_RATE_LIMIT, UNAUTHENTICATED_RATE_LIMIT):
+for _value in (
+    RATE_LIMIT,
+    LOGIN_RATE_LIMIT,
+    LOGIN_ACCOUNT_RATE_LIMIT,
+    SECOND_FACTOR_RATE_LIMIT,
+    SECOND_FACTOR_ACCOUNT_RATE_LIMIT,
+    UNAUTHENTICATED_RATE_LIMIT,
+):
     try:
         parse(_value)
     except ValueError as exc:
@@ -462,6 +487,7 @@ WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 # --- Jobs -------------------------------------------------------------------------------------
 
 GPU_CALLBACK_SECRET = env.str("GPU_CALLBACK_SECRET")
+GPU_CALLBACK_SECRET_FALLBACKS = env.list("GPU_CALLBACK_SECRET_FALLBACKS", default=[])
 GPU_CALLBACK_URL = env.str("GPU_CALLBACK_URL", default=f"{PUBLIC_URL}/internal/gpu-callback")
 INFERENCE_BACKEND = env.str("INFERENCE_BACKEND", default="local")
 INFERENCE_ENGINE = env.str("INFERENCE_ENGINE", default="draft")
@@ -689,7 +715,13 @@ for _name, _value in (
     ("DJANGO_SECRET_KEY", SECRET_KEY),
     *(("DJANGO_SECRET_KEY_FALLBACKS", key) for key in SECRET_KEY_FALLBACKS),
     ("GPU_CALLBACK_SECRET", GPU_CALLBACK_SECRET),
+    *(("GPU_CALLBACK_SECRET_FALLBACKS", key) for key in GPU_CALLBACK_SECRET_FALLBACKS),
     ("STORAGE_SIGNING_KEY", _OBJECT_STORAGE["OPTIONS"].get("signing_key")),
+    *(
+        ("STORAGE_SIGNING_KEY_FALLBACKS", key)
+        for key in _OBJECT_STORAGE["OPTIONS"].get("signing_key_fallbacks", ())
+    ),
+    *(("SUPABASE_JWT_SECRET_FALLBACKS", key) for key in SUPABASE_JWT_SECRET_FALLBACKS),
 ):
     if _value is not None and len(_value) < SECRET_MIN_LENGTH:
         raise ImproperlyConfigured(f"{_name} must have at least {SECRET_MIN_LENGTH} characters.")

@@ -4,12 +4,9 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
-from accounts.login import StaffLogin
 from auteur import health
 from auteur.api.schema_views import DocsView, SchemaView
 from jobs import costs_admin, ledger_audit_admin
-
-admin.site.login_form = StaffLogin
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),

@@ -10,8 +10,8 @@
 # elsewhere, replace database_url, migration_database_url, redis_url and mongodb_uri; with
 # STORAGE_BACKEND=s3, the two s3_ files; with SCHEMA_REGISTRY_URL, the two schema_registry_ files,
 # which are empty where it asks for no key. streams_redis_url is empty where streams go to the Redis
-# of the queues, kafka_password where they do not go to Kafka. Who changes django_secret_key puts the
-# one before it into django_secret_key_fallbacks, or webhooks cannot be signed any more.
+# of the queues, kafka_password where they do not go to Kafka. Of four
+# secrets there is a file more, _fallbacks, for the one before while it rotates (docs/secrets.md).
 # flower_login is the name and password that Flower asks for.
 set -eu
 umask 077
@@ -49,6 +49,10 @@ keep kafka_password ""
 # Nobody signs results until there are a certificate and its key, and C2PA_CERTIFICATE_PATH is set.
 keep c2pa_certificate ""
 keep c2pa_private_key ""
+# Secrets before the present ones, while they rotate (docs/secrets.md).
+keep gpu_callback_secret_fallbacks ""
+keep storage_signing_key_fallbacks ""
+keep supabase_jwt_secret_fallbacks ""
 
 # The tables' owner, for `migrate`, which makes the application's role: that one may change neither
 # tables nor the ledger.

@@ -97,6 +97,13 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         "Email, or the id of a job, an attempt, a call, a request, a user or a project"
     )
     id_search_fields: ClassVar = ("pk", "user_id", "project_id")
+    content_fields: ClassVar = (
+        "project_link",
+        "media_links",
+        "input_json",
+        "derived_json",
+        "output_json",
+    )
     ordering = ("-created_at",)
     actions = ("cancel", "requeue", "run_again")
     inlines = (TransactionInline, AttemptInline, EventInline)
@@ -259,7 +266,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         return request.user.has_perm("jobs.change_job")
 
     def summary(self, obj: Job) -> str:
-        return f"{obj.get_status_display()} · {obj.user} · price {obj.credits_cost}"
+        return f"{obj.get_status_display()} · price {obj.credits_cost}"
 
     def applies(self, action: str, obj: Job) -> bool:
         return (action == "run_again") == (obj.status not in OPEN)
@@ -284,6 +291,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
             action="run_again",
             form_class=RunAgainForm,
             perform=self._run_again,
+            moves_money=True,
         )
 
     def _run_again(self, request: HttpRequest, job: Job, given: Mapping[str, Any]) -> str:

@@ -14,8 +14,21 @@ class JobsConfig(AppConfig):
         from jobs import checks, hooks
 
         hooks.register()
+        _register_encrypted()
         checks.register()
         if settings.FEATURE_PRICES:  # else who needs no feature need not import them all
             from jobs.features.registry import check_prices
 
             check_prices()
+
+
+def _register_encrypted() -> None:
+    from auteur import encryption
+    from jobs.partners.models import PURPOSE
+    from jobs.webhooks import secrets
+
+    encryption.register(
+        "jobs.WebhookEndpoint", "secret", "previous_secret", purpose=secrets.PURPOSE
+    )
+    encryption.register("jobs.Partner", "connection", purpose=PURPOSE)
+    encryption.register("jobs.PartnerRequest", "url", purpose=PURPOSE)

@@ -85,12 +85,15 @@ def _signed_by(request: HttpRequest) -> UUID | None:
         attempt_id = UUID(request.headers.get(ATTEMPT_HEADER, ""))
     except ValueError:
         return None
-    known = is_authentic(
-        key=attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=attempt_id),
-        timestamp=request.headers.get(TIMESTAMP_HEADER, ""),
-        body=request.body,
-        given=request.headers.get(SIGNATURE_HEADER, ""),
-        now=time.time(),
+    known = any(
+        is_authentic(
+            key=attempt_key(secret=secret, attempt_id=attempt_id),
+            timestamp=request.headers.get(TIMESTAMP_HEADER, ""),
+            body=request.body,
+            given=request.headers.get(SIGNATURE_HEADER, ""),
+            now=time.time(),
+        )
+        for secret in (settings.GPU_CALLBACK_SECRET, *settings.GPU_CALLBACK_SECRET_FALLBACKS)
     )
     return attempt_id if known else None
 

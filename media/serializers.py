@@ -163,8 +163,8 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
         read_only=True,
         allow_null=True,
         help_text="Of a job's result: `job_id`, `type`, `engine` with its model, and the "
-        "`media_ids` that it was made from (`voice_ids` of speech in a voice), and what its content "
-        "`credentials` are. Null for what was uploaded.",
+        "`media_ids` that it was made from (`voice_ids` of speech in a voice), and what its "
+        "content `credentials` are. Null for what was uploaded.",
     )
     thumbnail_url = SignedUrlField(
         source="thumbnail_r2_key",

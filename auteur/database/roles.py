@@ -18,8 +18,12 @@ APPLICATION_RIGHTS = "SELECT, INSERT, UPDATE, DELETE"
 OTHER_RIGHTS = {
     "credit_transactions": "SELECT, INSERT",
     "credit_grants": "SELECT, INSERT",
+    "django_admin_log": "SELECT, INSERT",
     "django_migrations": "SELECT",
+    "staff_events": "SELECT, INSERT",
 }
+# Which do, with the owner's rights, the one thing that the application may not do by itself.
+FUNCTIONS = ("scrub_admin_log",)
 # Who comes by Supabase's keys, where it is there. Anonymous ones see nothing; a user's sees the
 # rows that are theirs (policies named `own_rows`). None writes, not even the service's: balances
 # and jobs are moved by the API alone.
@@ -111,8 +115,23 @@ def _close(alias: str, tables: Sequence[str]) -> None:
             *(enable.format(sql.Identifier(table)) for table in is_open),
             revoke.format(_names(tables), everyone),
             *_grant("SELECT", readable, [role for role in READERS if role in existing]),
+            *(
+                sql.SQL("REVOKE ALL ON FUNCTION {} FROM {}").format(function, everyone)
+                for function in _functions(alias)
+            ),
         ],
     )
+
+
+def _functions(alias: str) -> list[sql.Composable]:
+    """With their arguments' types, as statements name them."""
+    found = _column(
+        alias,
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE proname = ANY(%s)"
+        " AND pronamespace = current_schema()::regnamespace",
+        [*FUNCTIONS],
+    )
+    return [sql.SQL(name) for name in found]
 
 
 def _with_policy(alias: str, tables: Sequence[str], policy: str, role: str = "") -> list[str]:
@@ -164,6 +183,10 @@ def _let_in(alias: str, role: str, tables: Sequence[str]) -> None:
                 statement
                 for table, rights in OTHER_RIGHTS.items()
                 for statement in _grant(rights, [t for t in tables if t == table], [role])
+            ),
+            *(
+                sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(function, name)
+                for function in _functions(alias)
             ),
             *(
                 policy.format(

@@ -69,6 +69,7 @@ def _addresses(var: Path, ports: Ports, secret: Mapping[str, str]) -> dict[str, 
         "METRICS_PORT": str(ports.metrics),
         "FLOWER_PORT": str(ports.flower),
         "FLOWER_HISTORY": str(var / "flower"),
+        "STAFF_SECOND_FACTOR": "false",
         # Receivers of webhooks on the developer's own machine.
         "WEBHOOK_HTTP": "true",
         "WEBHOOK_PORTS": "1-65535",

@@ -84,6 +84,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     search_help_text = "The id of a delivery, an endpoint or a job"
     search_fields = ("pk",)
     id_search_fields: ClassVar = ("pk", "endpoint_id", "job_id")
+    content_fields: ClassVar = ("body", "answer")
     ordering = ("-created_at",)
     fields = (
         "id",

@@ -47,10 +47,18 @@ class SignedFileSystemStorage(FileSystemStorage):
     What is half written lies in a folder of its own, so an object is there whole or not at all.
     """
 
-    def __init__(self, location: str, base_url: str, signing_key: str) -> None:
+    def __init__(
+        self,
+        location: str,
+        base_url: str,
+        signing_key: str,
+        signing_key_fallbacks: Sequence[str] = (),
+    ) -> None:
         self.root = Path(location).resolve()
         super().__init__(location=str(self.root / OBJECTS), base_url=base_url)
-        self.urls = SignedUrls(base_url=base_url, signing_key=signing_key)
+        self.urls = SignedUrls(
+            base_url=base_url, signing_key=signing_key, fallbacks=tuple(signing_key_fallbacks)
+        )
 
     def presigned_put(
         self,

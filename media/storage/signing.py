@@ -44,10 +44,14 @@ class Grant:
 
 @dataclass(frozen=True)
 class SignedUrls:
-    """Makes and checks the URLs under ``base_url``; times are seconds since the epoch."""
+    """Makes and checks the URLs under ``base_url``; times are seconds since the epoch.
+
+    What one of the ``fallbacks`` has signed is good, too; nothing is signed with them.
+    """
 
     base_url: str
     signing_key: str
+    fallbacks: tuple[str, ...] = ()
 
     def sign(
         self,
@@ -62,7 +66,8 @@ class SignedUrls:
         expires_at = int(time.time() if now is None else now) + expires
         pairs = [("expires", str(expires_at))]
         pairs += [(name, str(value)) for name, value in bound.items() if value is not None]
-        pairs.append((SIGNATURE, self._signature(method, checked_key(key), pairs)))
+        text = _signed_text(method, checked_key(key), pairs)
+        pairs.append((SIGNATURE, _signature(self.signing_key, text)))
         return f"{self.base_url}{quote(key)}?{urlencode(pairs)}"
 
     def verify(
@@ -70,9 +75,13 @@ class SignedUrls:
     ) -> Grant:
         """What the URL allows; raises ``SignatureInvalidProblem`` and ``UrlExpiredProblem``."""
         pairs = parse_qsl(query_string, keep_blank_values=True)
-        given = dict(pairs).get(SIGNATURE, "")
+        given = dict(pairs).get(SIGNATURE, "").encode()
         signed = [pair for pair in pairs if pair[0] != SIGNATURE]
-        if not hmac.compare_digest(given.encode(), self._signature(method, key, signed).encode()):
+        text = _signed_text(method, key, signed)
+        if not any(
+            hmac.compare_digest(given, _signature(one, text).encode())
+            for one in (self.signing_key, *self.fallbacks)
+        ):
             raise SignatureInvalidProblem
         values = dict(signed)
         if (time.time() if now is None else now) >= int(values["expires"]):
@@ -88,7 +97,11 @@ class SignedUrls:
             part_number=int(values["part_number"]) if "part_number" in values else None,
         )
 
-    def _signature(self, method: str, key: str, pairs: list[tuple[str, str]]) -> str:
-        # urlencode keeps the parts apart: no value can imitate a separator.
-        text = urlencode([("method", method), ("key", key), *sorted(pairs)])
-        return hmac.new(self.signing_key.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+def _signed_text(method: str, key: str, pairs: list[tuple[str, str]]) -> str:
+    # urlencode keeps the parts apart: no value can imitate a separator.
+    return urlencode([("method", method), ("key", key), *sorted(pairs)])
+
+
+def _signature(signing_key: str, text: str) -> str:
+    return hmac.new(signing_key.encode(), text.encode(), hashlib.sha256).hexdigest()

@@ -71,6 +71,29 @@ def test_none_can_be_issued_without_the_secret(settings: Any) -> None:
         tokens.issue(user_id=USER_ID, email="ann@example.com", lifetime=timedelta(hours=1))
 
 
+@pytest.mark.parametrize("secret", ["another" * 10, ""], ids=["another", "none any more"])
+def test_tokens_of_the_secret_before_are_good_while_it_rotates(settings: Any, secret: str) -> None:
+    before, old = settings.SUPABASE_JWT_SECRET, signed(sub=str(USER_ID))
+    expired = signed(exp=int(time.time()) - 60)
+    settings.SUPABASE_JWT_SECRET, settings.SUPABASE_JWT_SECRET_FALLBACKS = secret, [before]
+    assert tokens.verify(old).user_id == USER_ID
+    with pytest.raises(TokenExpiredProblem):
+        tokens.verify(expired)
+    settings.SUPABASE_JWT_SECRET_FALLBACKS = []
+    with pytest.raises(InvalidTokenProblem):
+        tokens.verify(old)
+
+
+def test_tokens_are_issued_with_the_first_secret(settings: Any) -> None:
+    settings.SUPABASE_JWT_SECRET_FALLBACKS = [settings.SUPABASE_JWT_SECRET]
+    settings.SUPABASE_JWT_SECRET = "another" * 10
+    token = tokens.issue(user_id=USER_ID, email="a@b.c", lifetime=timedelta(hours=1))
+    settings.SUPABASE_JWT_SECRET_FALLBACKS = []
+    assert tokens.verify(token).user_id == USER_ID
+    with pytest.raises(InvalidTokenProblem):
+        tokens.verify(signed(secret="a third" * 10))
+
+
 def test_the_clocks_may_differ_by_the_leeway_and_no_more() -> None:
     now = int(time.time())
     assert tokens.verify(signed(exp=now - LEEWAY_SECONDS + 2))

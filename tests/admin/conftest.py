@@ -1,5 +1,6 @@
 """Fixtures of the admin's tests: staff in the browser, and a house with something in it."""
 
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from django.urls import reverse
 
 from accounts.api_keys import keys
 from accounts.models import Subscription, User
+from accounts.staff.sessions import IDENTITY_AT
 from auteur.api.scopes import Scope
 from credits.models import CreditCorrection, CreditGrant, Credits, CreditTransaction
 from jobs.models import Job
@@ -86,6 +88,9 @@ def browser_of() -> Callable[[User], Browser]:
     def browser(user: User) -> Browser:
         client = Client()
         client.force_login(user)
+        session = client.session
+        session[IDENTITY_AT] = time.time()  # as the login's page does
+        session.save()
         return Browser(user=user, client=client)
 
     return browser

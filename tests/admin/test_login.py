@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts import staff
+from accounts.staff import members
 
 PASSWORD = "correct-horse-battery"
 
@@ -40,7 +40,7 @@ def two_wrong_passwords(settings):
 @pytest.fixture
 def email(db) -> str:
     """The account of a member of staff."""
-    user, _ = staff.ensure(email=f"{uuid.uuid4().hex}@example.com", password=PASSWORD)
+    user, _ = members.ensure(email=f"{uuid.uuid4().hex}@example.com", password=PASSWORD)
     return user.email
 
 

@@ -267,7 +267,8 @@ class TestPassword:
     def test_ones_own_is_changed_with_the_old_one(self, client, colleague):
         colleague.set_password("the old passphrase")
         colleague.save()
-        assert client.login(email=colleague.email, password="the old passphrase")
+        sign_in = {"username": colleague.email, "password": "the old passphrase"}
+        client.post("/admin/login/", sign_in)
         client.post(
             "/admin/password_change/",
             {

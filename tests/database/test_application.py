@@ -3,9 +3,11 @@
 import threading
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, ProgrammingError, connection
 
+from accounts.models import StaffEvent
 from auteur.database import execute, pooling, reports
 from credits import ledger
 from credits.models import CreditTransaction
@@ -70,6 +72,22 @@ def test_the_ledger_can_be_added_to_and_never_changed(user) -> None:
         with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
             run(statement)
     assert CreditTransaction.objects.filter(user=user).count() == 1
+
+
+def test_logs_of_staff_can_be_added_to_and_scrubbed_and_never_changed(make_user) -> None:
+    by, about = make_user(), make_user()
+    LogEntry.objects.create(user=by, object_id=str(about.pk), object_repr="x", action_flag=2)
+    StaffEvent.objects.create(user=by, kind="signed_in")
+    for table in ("staff_events", "django_admin_log"):
+        for statement in (
+            f"UPDATE {table} SET user_id = user_id",
+            f"DELETE FROM {table}",
+            f"SET auteur.scrubbing = 'on'; DELETE FROM {table}",
+        ):
+            with pytest.raises(ProgrammingError, match="permission denied"):
+                run(statement)
+    run(f"SELECT scrub_admin_log(ARRAY[{LogEntry.objects.get().pk}])")
+    assert LogEntry.objects.get().object_repr == ""
 
 
 def test_no_table_can_be_changed_made_or_emptied() -> None:

@@ -157,6 +157,14 @@ def test_the_service_key_reads_the_same_tables_whole_and_changes_nothing(secured
     assert {str(person.pk) for person in people} <= found["jobs"]
 
 
+def test_no_key_calls_what_runs_with_the_owners_rights(supabase) -> None:
+    for role in API_ROLES:
+        run(f"GRANT EXECUTE ON FUNCTION scrub_admin_log(integer[]) TO {role}")
+    roles.secure("default", user="", password="")
+    for role in API_ROLES:
+        assert not As(role, None).may("SELECT scrub_admin_log('{}')")
+
+
 def test_rows_are_closed_by_policy_too_where_all_rights_are_given(supabase, people) -> None:
     for who in (As("anon", None), As("authenticated", uuid.uuid4())):
         seen = {table: who.sees(table) for table in tables()}

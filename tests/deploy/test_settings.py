@@ -53,6 +53,11 @@ from auteur.devstack.processes import BASE_DIR
             "short",
             "DJANGO_SECRET_KEY_FALLBACKS must have at least 32 characters.",
         ),
+        (
+            "STORAGE_SIGNING_KEY_FALLBACKS",
+            "short",
+            "STORAGE_SIGNING_KEY_FALLBACKS must have at least 32 characters.",
+        ),
         ("CAPTIONS_BUCKET", "captions", "CAPTIONS_BUCKET and S3_PUBLIC_BASE_URL need"),
         ("STREAMS_SINK", "rabbit", "STREAMS_SINK is 'rabbit': use redis, kafka or none."),
         ("STREAMS_SINK", "kafka", "STREAMS_SINK=kafka needs KAFKA_BROKERS=host:port"),

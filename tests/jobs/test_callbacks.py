@@ -94,6 +94,16 @@ def test_a_call_speaks_for_its_own_attempt_only(settings, make_job, running):
     assert Job.objects.get(pk=running.job_id).progress == 0
 
 
+def test_calls_begun_before_the_secret_changed_are_heard(settings, running):
+    before = settings.GPU_CALLBACK_SECRET
+    settings.GPU_CALLBACK_SECRET = "another" * 10
+    settings.GPU_CALLBACK_SECRET_FALLBACKS = [before]
+    for secret in (before, settings.GPU_CALLBACK_SECRET):
+        assert send(settings, body_of(running), signer=running, secret=secret).status_code == 200
+    settings.GPU_CALLBACK_SECRET_FALLBACKS = []
+    assert send(settings, body_of(running), signer=running, secret=before).status_code == 401
+
+
 def test_our_secret_itself_is_no_key(settings, running):
     raw, timestamp = json.dumps(body_of(running)).encode(), str(int(time.time()))
     key = SecretStr(settings.GPU_CALLBACK_SECRET)

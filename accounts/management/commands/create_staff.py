@@ -11,7 +11,8 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from accounts import staff
+from accounts.staff import members
+from accounts.staff.roles import ROLES, SUPERUSER, MissingPermissionError
 
 PASSWORD_VARIABLE = "STAFF_PASSWORD"  # noqa: S105 (a variable's name)
 GENERATED_BYTES = 15
@@ -28,19 +29,22 @@ class Command(BaseCommand):
         parser.add_argument("--email", required=True)
         parser.add_argument("--password-file", type=Path)
         parser.add_argument("--reset", action="store_true", help="set the password anew")
+        parser.add_argument("--role", choices=[*ROLES, SUPERUSER], default=SUPERUSER)
 
     @transaction.atomic
     def handle(
-        self, *, email: str, password_file: Path | None, reset: bool, **options: Any
+        self, *, email: str, password_file: Path | None, reset: bool, role: str, **options: Any
     ) -> None:
         given = _given_password(password_file)
         password = given or secrets.token_urlsafe(GENERATED_BYTES)
         try:
             validate_password(password)
-            user, password_set = staff.ensure(email=email, password=password, reset=reset)
+            user, password_set = members.ensure(
+                email=email, password=password, reset=reset, role=role
+            )
         except ValidationError as exc:
             raise CommandError(" ".join(exc.messages)) from exc
-        except staff.NotPossibleError as exc:
+        except (members.NotPossibleError, MissingPermissionError) as exc:
             raise CommandError(str(exc)) from exc
         if not password_set:
             self.stdout.write(f"Staff account {user.email}: it was there, its password is kept.")

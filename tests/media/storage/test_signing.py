@@ -2,7 +2,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from media.storage import InvalidKey
+from media.storage import InvalidKey, signing
 from media.storage.signing import Grant, SignatureInvalidProblem, SignedUrls, UrlExpiredProblem
 
 URLS = SignedUrls(base_url="http://localhost:8000/storage/", signing_key="k" * 40)
@@ -68,6 +68,17 @@ def test_another_key_signs_otherwise() -> None:
         others.verify("PUT", KEY, signed(), now=NOW)
 
 
+def test_while_the_key_rotates_both_are_good_and_the_new_one_signs() -> None:
+    rotated = SignedUrls(URLS.base_url, signing_key="n" * 40, fallbacks=(URLS.signing_key,))
+    assert rotated.verify("PUT", KEY, signed(), now=NOW).key == KEY
+    new = urlsplit(rotated.sign("PUT", KEY, expires=900, now=NOW)).query
+    assert rotated.verify("PUT", KEY, new, now=NOW).key == KEY
+    over = SignedUrls(URLS.base_url, signing_key="n" * 40)
+    assert over.verify("PUT", KEY, new, now=NOW).key == KEY
+    with pytest.raises(SignatureInvalidProblem):
+        over.verify("PUT", KEY, signed(), now=NOW)
+
+
 def test_values_cannot_imitate_parameters() -> None:
     one = signed(filename="a&size_bytes=7")
     assert URLS.verify("PUT", KEY, one, now=NOW).filename == "a&size_bytes=7"
@@ -83,6 +94,7 @@ def test_no_signature_at_all(query: str) -> None:
 
 def test_a_bad_key_is_refused_even_with_a_good_signature() -> None:
     pairs = [("expires", "9999999999")]
-    pairs.append(("signature", URLS._signature("GET", "../secret", pairs)))
+    text = signing._signed_text("GET", "../secret", pairs)
+    pairs.append(("signature", signing._signature(URLS.signing_key, text)))
     with pytest.raises(InvalidKey):
         URLS.verify("GET", "../secret", urlencode(pairs), now=NOW)

@@ -1,15 +1,21 @@
-"""The admin's login; too many wrong passwords close it for a while."""
+"""The admin's login: a password first; too many wrong ones close it for a while."""
 
 import hashlib
+import logging
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
 
+from accounts.models import User
+from accounts.staff import events
+from accounts.staff.models import EventKind
 from auteur.api import throttling
 from auteur.api.requests import address_of
+
+logger = logging.getLogger(__name__)
 
 KNOWN_FOR = timedelta(days=90)
 """How long an address is known from which somebody signed in to an account."""
@@ -32,6 +38,7 @@ class StaffLogin(AdminAuthenticationForm):
         if not throttling.is_remembered(known):
             limits[account] = settings.LOGIN_ACCOUNT_RATE_LIMIT
         if not all(throttling.failures_left(limit, who) for who, limit in limits.items()):
+            logger.warning("staff sign-in refused: too many wrong passwords")
             raise ValidationError(
                 "There were too many wrong passwords. Try again later.", code="throttled"
             )
@@ -40,6 +47,13 @@ class StaffLogin(AdminAuthenticationForm):
         except ValidationError:
             for who, limit in limits.items():
                 throttling.count_failure(limit, who)
+            self._record(EventKind.SIGN_IN_FAILED, User.objects.filter(email=name).first())
             raise
-        throttling.remember(known, int(KNOWN_FOR.total_seconds()))
+        user = cast(User | None, self.get_user())
+        if user is not None:  # else something is missing in the form
+            throttling.remember(known, int(KNOWN_FOR.total_seconds()))
+            self._record(EventKind.SIGNED_IN, user)
         return cleaned
+
+    def _record(self, kind: EventKind, user: User | None) -> None:
+        events.record(kind, user_id=user and user.pk, request=self.request)

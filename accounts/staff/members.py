@@ -6,6 +6,8 @@ from django.db import transaction
 
 from accounts import signup
 from accounts.models import User
+from accounts.staff import roles
+from accounts.staff.roles import SUPERUSER
 from credits import ledger
 from gpu_tasks.runtime.errors import AuteurError
 
@@ -15,10 +17,13 @@ class NotPossibleError(AuteurError):
 
 
 @transaction.atomic
-def ensure(*, email: str, password: str, reset: bool = False) -> tuple[User, bool]:
+def ensure(
+    *, email: str, password: str, reset: bool = False, role: str = SUPERUSER
+) -> tuple[User, bool]:
     """Make the user with this address staff, and the user if need be; says if the password was set.
 
-    A password that there is stays, unless ``reset``. A client who becomes staff keeps their id.
+    A password that there is stays, unless ``reset``. A client who becomes staff keeps their id. The
+    role is the only one that they have from now on.
     """
     user = _user(email)
     if not user.is_active:
@@ -26,9 +31,10 @@ def ensure(*, email: str, password: str, reset: bool = False) -> tuple[User, boo
     password_set = reset or not user.has_usable_password()
     if password_set:
         user.set_password(password)
-    if password_set or not (user.is_staff and user.is_superuser):
-        user.is_staff = user.is_superuser = True
-        user.save(update_fields=["password", "is_staff", "is_superuser", "updated_at"])
+    user.is_staff, user.is_superuser = True, role == SUPERUSER
+    user.save(update_fields=["password", "is_staff", "is_superuser", "updated_at"])
+    groups = {group.name: group for group in roles.ensure()}
+    user.groups.set([groups[role]] if role in groups else [])
     return user, password_set
 
 

@@ -1,0 +1,28 @@
+"""`manage.py staff_reset_second_factor`: for who has lost both app and recovery codes."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.models import User
+from accounts.staff import second_factor
+
+
+class Command(BaseCommand):
+    help = (
+        "Remove a member of staff's authenticator and recovery codes. At the next sign-in they "
+        "enrol anew with their password alone: be sure who has asked for this."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--email", required=True)
+
+    def handle(self, *, email: str, **options: Any) -> None:
+        user = User.objects.filter(email=email.strip().lower(), is_staff=True).first()
+        if user is None:
+            raise CommandError("There is no member of staff with this address.")
+        if second_factor.remove(user):
+            self.stdout.write(f"{user.email} has no second factor any more.")
+        else:
+            self.stdout.write(f"{user.email} had no second factor.")

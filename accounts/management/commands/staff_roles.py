@@ -1,0 +1,19 @@
+"""`manage.py staff_roles`: the groups of staff, with the rights that the code says."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.staff import roles
+
+
+class Command(BaseCommand):
+    help = "Make the groups support, billing and ops, or set their rights right again."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            groups = roles.ensure()
+        except roles.MissingPermissionError as exc:
+            raise CommandError(str(exc)) from exc
+        for group in groups:
+            self.stdout.write(f"{group.name}: {len(roles.ROLES[group.name])} permissions")

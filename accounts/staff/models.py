@@ -1,0 +1,156 @@
+"""Second factors of staff, and the record of what they did to get in."""
+
+import hashlib
+import logging
+import re
+import secrets
+import time
+from base64 import b32encode
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+from django_otp.models import Device
+from django_otp.oath import TOTP
+
+from auteur import encryption
+
+logger = logging.getLogger(__name__)
+
+PURPOSE = "second-factors"
+"""Of the encryption of secrets."""
+SECRET_BYTES = 20
+"""As many as SHA-1 has (RFC 4226, 4)."""
+STEP_SECONDS, DIGITS, TOLERANCE = 30, 6, 1
+"""A code is good for its own step, and one before and after: clocks differ."""
+CODE = re.compile(rf"[0-9]{{{DIGITS}}}")
+RECOVERY_CODES = 10
+RECOVERY_CODE_BYTES = 10
+
+
+class Authenticator(Device):
+    """An app that shows a new code every 30 seconds (TOTP, RFC 6238).
+
+    A person has one that is confirmed at most, and one that is being enrolled.
+    """
+
+    secret = models.BinaryField(help_text="What the app knows, too; encrypted.")
+    last_step = models.BigIntegerField(
+        default=-1, db_default=-1, help_text="Of the latest code: it and older ones are used up."
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "staff_authenticators"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["user", "confirmed"], name="staff_authenticators_one_of_each"
+            ),
+        ]
+
+    @property
+    def plain_secret(self) -> bytes:
+        """Raises ``UnreadableSecretError``."""
+        return encryption.decrypt(self.secret, purpose=PURPOSE)
+
+    def verify_token(self, token: str) -> bool:
+        """Whether it is the code of now, and was not given before."""
+        token = token.replace(" ", "")
+        if not CODE.fullmatch(token):
+            return False
+        try:
+            secret = self.plain_secret
+        except encryption.UnreadableSecretError:
+            logger.warning("the authenticator of user %s cannot be read", self.user_id)
+            return False
+        totp = TOTP(secret, step=STEP_SECONDS, digits=DIGITS)
+        totp.time = time.time()
+        if not totp.verify(int(token), tolerance=TOLERANCE, min_t=self.last_step + 1):
+            return False
+        self.last_step = totp.t()
+        self.save(update_fields=["last_step"])
+        return True
+
+
+class RecoveryCodes(Device):
+    """What lets in once each, where the app is lost. Only their hashes are kept."""
+
+    hashes = ArrayField(models.CharField(max_length=64), default=list)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "staff_recovery_codes"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user"], name="staff_recovery_codes_one_set"),
+        ]
+
+    def verify_token(self, token: str) -> bool:
+        """Whether it is one that was not used; it is now."""
+        digest = _hash_of(token)
+        if digest not in self.hashes:
+            return False
+        self.hashes.remove(digest)
+        self.save(update_fields=["hashes"])
+        return True
+
+    def renew(self) -> list[str]:
+        """New codes, to be shown once; not saved yet."""
+        codes = [_new_code() for _ in range(RECOVERY_CODES)]
+        self.hashes = [_hash_of(code) for code in codes]
+        return codes
+
+
+def _new_code() -> str:
+    text = b32encode(secrets.token_bytes(RECOVERY_CODE_BYTES)).decode().lower()
+    return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def _hash_of(code: str) -> str:
+    # The codes are long and random: a plain hash is enough.
+    plain = code.replace("-", "").replace(" ", "").lower()
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+class EventKind(models.TextChoices):
+    """What happened."""
+
+    SIGNED_IN = "signed_in", "Signed in with a password"
+    SIGN_IN_FAILED = "sign_in_failed", "Sign-in refused"
+    SIGNED_OUT = "signed_out", "Signed out"
+    ENROLLED = "second_factor_enrolled", "Second factor enrolled"
+    VERIFIED = "second_factor_verified", "Second factor given"
+    VERIFICATION_FAILED = "second_factor_failed", "Second factor refused"
+    RESET = "second_factor_reset", "Second factor removed"
+    IDENTITY_CONFIRMED = "identity_confirmed", "Identity confirmed again"
+    IDENTITY_FAILED = "identity_failed", "Identity not confirmed"
+    REFUSED = "refused", "Page or action refused"
+
+
+class StaffEvent(models.Model):
+    """One line of the record. It is never changed nor removed: by trigger, and by rights."""
+
+    id = models.BigAutoField(primary_key=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        help_text="Nobody, where the address is of no account.",
+    )
+    kind = models.CharField(max_length=50, choices=EventKind)
+    address = models.CharField(max_length=64, blank=True, help_text="Where the request came from.")
+    path = models.CharField(max_length=200, blank=True, help_text="Of what was refused.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "staff_events"
+        indexes: ClassVar = [
+            models.Index(fields=["user", "-created_at"], name="staff_events_of_user"),
+            models.Index(fields=["-created_at"], name="staff_events_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}, {self.created_at:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,204 @@
+"""What each role may do: all pages and actions of the admin, walked by each."""
+
+import itertools
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
+from django.test import RequestFactory
+from django.urls import reverse
+
+from accounts.models import StaffEvent, User
+from accounts.staff import roles
+from accounts.staff.roles import ROLES, SUPERUSER
+from auteur.admin import OwnObjectProblem
+from credits import ledger
+from jobs.models import Job
+from tests.admin.conftest import REASON, list_url, messages_of, page_url, records_of
+
+JOB_ACTIONS = {"cancel", "requeue", "run_again"}
+PAGES = {
+    "accounts.User": {"support": "change", "billing": "see"},
+    "accounts.StaffEvent": {},
+    "auth.Group": {},
+    "credits.Credits": {"support": "see", "billing": "see"},
+    "credits.CreditTransaction": {"support": "see", "billing": "see"},
+    "jobs.Job": {"support": "see", "billing": "see", "ops": "see"},
+    "jobs.WebhookEndpoint": {"support": "see", "ops": "see"},
+    "jobs.WebhookDelivery": {"support": "see", "ops": "see"},
+    "jobs.Partner": {"ops": "see"},
+    "jobs.PartnerRequest": {"ops": "see"},
+    "jobs.DeadLetter": {"ops": "see"},
+    "media.MediaFile": {"support": "change"},
+    "media.MediaImport": {"support": "see"},
+    "media.VoiceClone": {"support": "change"},
+    "projects.Project": {"support": "change"},
+}
+ACTIONS = {
+    ("accounts.User", "grant_credits"): {"billing"},
+    ("accounts.User", "change_plan"): {"billing"},
+    ("jobs.Job", "cancel"): {"support", "ops"},
+    ("jobs.Job", "requeue"): {"support", "ops"},
+    ("jobs.Job", "run_again"): {"support", "ops"},
+    ("jobs.Partner", "check_connection"): set(),
+    ("media.MediaFile", "derive_again"): {"support"},
+}
+SITE_PAGES = {
+    "verify-ledger": {"support", "billing"},
+    "job-costs": {"support", "billing", "ops"},
+}
+
+
+@pytest.fixture
+def browser_as(make_user, browser_of):
+    """Staff of a role; of none, where it is empty."""
+
+    def browser(role):
+        user = make_user(is_staff=True, is_superuser=role == SUPERUSER)
+        if role in ROLES:
+            user.groups.set([group for group in roles.ensure() if group.name == role])
+        return browser_of(user)
+
+    return browser
+
+
+@pytest.fixture(params=["", *ROLES, SUPERUSER])
+def role(request):
+    return request.param
+
+
+@pytest.fixture
+def browser(browser_as, role):
+    return browser_as(role)
+
+
+def registered():
+    return {model._meta.label: model for model in admin.site._registry}
+
+
+def actions_of(user, model):
+    request = RequestFactory().get("/")
+    request.user = User.objects.get(pk=user.pk)
+    return set(admin.site.get_model_admin(model).get_actions(request))
+
+
+def may(role, allowed):
+    return role == SUPERUSER or role in allowed
+
+
+def test_the_tables_above_name_every_page_and_action(browser_as):
+    root = browser_as(SUPERUSER)
+    assert set(PAGES) == set(registered())
+    found = {
+        (label, action)
+        for label, model in registered().items()
+        for action in actions_of(root.user, model)
+    }
+    assert found == set(ACTIONS)
+
+
+def test_each_sees_its_lists_and_no_other(role, browser):
+    for label, model in registered().items():
+        status = browser.client.get(list_url(model)).status_code
+        assert status == (200 if may(role, PAGES[label]) else 403), label
+    for name, allowed in SITE_PAGES.items():
+        status = browser.client.get(reverse(name)).status_code
+        assert (status != 403) == may(role, allowed), name
+
+
+def test_each_sees_and_changes_its_pages_and_no_other(role, browser, house):
+    for obj in house:
+        label = obj._meta.label
+        given = "change" if role == SUPERUSER else PAGES[label].get(role)
+        answer = browser.client.get(page_url(obj))
+        assert answer.status_code == (200 if given else 403), label
+        saves = b'name="_save"' in answer.content
+        is_fixed = role == SUPERUSER and "change" not in PAGES[label].values()
+        assert saves == (given == "change" and not is_fixed), label
+
+
+def test_nobody_but_superusers_adds_anything(role, browser):
+    for label, model in registered().items():
+        status = browser.client.get(f"{list_url(model)}add/").status_code
+        assert status == (200 if (role, label) == (SUPERUSER, "jobs.Partner") else 403), label
+
+
+def test_each_has_its_actions_and_no_other(role, browser, house):
+    objects = {obj._meta.label: obj for obj in house}
+    for (label, action), allowed in ACTIONS.items():
+        model = registered()[label]
+        if browser.client.get(list_url(model)).status_code == 403:
+            continue
+        assert (action in actions_of(browser.user, model)) == may(role, allowed), action
+        if label in objects:
+            asked = browser.act(action, objects[label]).content.decode()
+            assert ("confirm-action" in asked) == may(role, allowed), action
+
+
+def test_who_clients_are_and_what_is_theirs(browser_as, house, user, job):
+    Job.objects.filter(pk=job.pk).update(input_params={"prompt": "a secret wish"})
+    seen = {}
+    for role in ROLES:
+        browser = browser_as(role)
+        pages = browser.page(job) + browser.list(Job) + browser.list(Job, user__id__exact=user.pk)
+        seen[role] = (user.email in pages, "a secret wish" in pages)
+        found = browser.list(Job, q=user.email)
+        assert (str(job.pk)[:8] in found) == seen[role][0]
+    assert seen == {"support": (True, True), "billing": (True, False), "ops": (False, False)}
+
+
+def test_a_job_is_found_by_its_id_without_seeing_whose_it_is(browser_as, job):
+    assert str(job.pk)[:8] in browser_as("ops").list(Job, q=str(job.pk))
+
+
+def test_nobody_does_anything_to_what_is_their_own(browser_of, make_user, make_job):
+    root = browser_of(make_user(balance=5, is_staff=True, is_superuser=True))
+    own = make_job(root.user, minutes=10)
+    given = {"amount": "7", "kind": "promo", "description": "For me"}
+    given |= {"plan": "pro", "price": "house"}
+    refused = OwnObjectProblem.default_detail
+    for obj, action in itertools.chain(
+        ((root.user, action) for action in ("grant_credits", "change_plan")),
+        ((own, action) for action in JOB_ACTIONS),
+    ):
+        answer = root.act(action, obj, reason=REASON, **given)
+        assert refused in messages_of(answer)[0], action
+    assert ledger.balance_of(user_id=root.user.pk) == 0
+    assert root.user.plan is None
+    assert records_of(root.user) == []
+
+
+def test_may_credit_is_asked_for_by_whoever_gives_credits(browser_as, user):
+    billing, support = browser_as("billing").user, browser_as("support").user
+    assert roles.may_credit(by=billing, user=user)
+    assert not roles.may_credit(by=billing, user=billing)
+    assert not roles.may_credit(by=support, user=user)
+
+
+def test_a_refusal_is_recorded(browser_as):
+    ops = browser_as("ops")
+    ops.client.get(list_url(User))
+    event = StaffEvent.objects.get(user=ops.user, kind="refused")
+    assert event.path == list_url(User)
+
+
+def test_roles_are_as_the_code_says_however_often(db, capsys):
+    call_command("staff_roles")
+    Group.objects.get(name="ops").permissions.set(Permission.objects.all())
+    call_command("staff_roles")
+    for name, wanted in ROLES.items():
+        found = Group.objects.get(name=name).permissions.values_list(
+            "content_type__app_label", "codename"
+        )
+        assert {".".join(pair) for pair in found} == wanted
+    assert "ops: 7 permissions" in capsys.readouterr().out
+
+
+def test_create_staff_gives_one_role(make_user, monkeypatch):
+    monkeypatch.setenv("STAFF_PASSWORD", "correct-horse-battery")
+    user = make_user(is_staff=True, is_superuser=True)
+    call_command("create_staff", "--email", user.email, "--role", "billing")
+    user.refresh_from_db()
+    assert (user.is_staff, user.is_superuser) == (True, False)
+    assert [group.name for group in user.groups.all()] == ["billing"]
