@@ -35,6 +35,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     avatar_url = models.TextField(blank=True, default="", db_default="")
     is_staff = models.BooleanField(default=False, db_default=False)
     is_active = models.BooleanField(default=True, db_default=True)
+    closing_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the person is forgotten, as they asked for."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True, db_default=Now())
 
@@ -134,3 +137,131 @@ class Subscription(models.Model):
 
     def __str__(self) -> str:
         return f"{self.plan} ({self.status})"
+
+
+class ClosingStatus(models.TextChoices):
+    """How far the end of an account is."""
+
+    WAITING = "waiting", "Waiting"
+    WORKING = "working", "Working"
+    DONE = "done", "Done"
+
+
+class AccountClosing(models.Model):
+    """The work on an account that its user has closed; its row stays as a record of that.
+
+    First what is going on is ended, then, at the user's ``closing_at``, the person is forgotten.
+    ``holder``, ``due_at`` and ``tries`` are those of `auteur.leases`.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    user = models.OneToOneField(User, on_delete=models.PROTECT, related_name="closing")
+    status = models.CharField(max_length=20, choices=ClosingStatus, default=ClosingStatus.WAITING)
+    holder = models.CharField(max_length=255, null=True)
+    due_at = models.DateTimeField(null=True, db_default=Now())
+    tries = models.SmallIntegerField(default=0)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "account_closings"
+        indexes: ClassVar = [
+            models.Index(
+                fields=["due_at"], condition=Q(due_at__isnull=False), name="account_closings_due"
+            ),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(status=ClosingStatus.DONE, due_at=None, holder=None)
+                | Q(
+                    status__in=[ClosingStatus.WAITING, ClosingStatus.WORKING],
+                    due_at__isnull=False,
+                    finished_at=None,
+                ),
+                name="account_closings_due_or_done",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.status}"
+
+
+class ExportStatus(models.TextChoices):
+    """How far an export is."""
+
+    WAITING = "waiting", "Waiting"
+    WORKING = "working", "Working"
+    READY = "ready", "Ready"
+    FAILED = "failed", "Failed"
+
+
+OPEN_EXPORTS = (ExportStatus.WAITING, ExportStatus.WORKING)
+
+
+class AccountExport(models.Model):
+    """One archive of all that is a user's; one per user, which the next replaces.
+
+    ``holder``, ``due_at`` and ``tries`` are those of `auteur.leases`.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    user = models.OneToOneField(User, on_delete=models.PROTECT, related_name="export")
+    with_media = models.BooleanField(default=False)
+    status = models.CharField(max_length=20, choices=ExportStatus, default=ExportStatus.WAITING)
+    progress = models.FloatField(default=0.0, help_text="Share done, 0 to 1.")
+    holder = models.CharField(max_length=255, null=True)
+    due_at = models.DateTimeField(null=True, db_default=Now())
+    tries = models.SmallIntegerField(default=0)
+    upload_id = models.TextField(default="", help_text="The storage's, of the parts under way.")
+    upload_part_bytes = models.BigIntegerField(null=True)
+    file_size_bytes = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    finished_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "account_exports"
+        indexes: ClassVar = [
+            models.Index(
+                fields=["due_at"], condition=Q(due_at__isnull=False), name="account_exports_due"
+            ),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(status__in=OPEN_EXPORTS, due_at__isnull=False, expires_at=None)
+                | Q(
+                    status__in=[ExportStatus.READY, ExportStatus.FAILED],
+                    due_at=None,
+                    holder=None,
+                    expires_at__isnull=False,
+                ),
+                name="account_exports_due_or_over",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.status}"
+
+    @property
+    def object_key(self) -> str:
+        """Where the archive lies."""
+        return f"users/{self.user_id}/exports/{self.pk}/export.zip"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still waited for."""
+        return self.status in OPEN_EXPORTS
+
+
+class RetentionWalk(models.Model):
+    """How far the walk through a table has come that empties columns that are no longer kept."""
+
+    name = models.CharField(max_length=50, primary_key=True)
+    after = models.UUIDField(default=uuid.UUID(int=0), help_text="The last row looked at.")
+    next_at = models.DateTimeField(db_default=Now(), help_text="When it may go on.")
+
+    class Meta:
+        db_table = "retention_walks"
+
+    def __str__(self) -> str:
+        return f"{self.name} after {self.after}"

@@ -1,6 +1,7 @@
 """The profile that users read and change."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models.functions import Now
@@ -36,6 +37,8 @@ class Profile:
     subscription: Subscription | None
     credits: Balance
     storage: Storage
+    closing_at: datetime | None
+    """When the account ends, as its user asked for."""
 
 
 def read(*, user: User) -> Profile:
@@ -51,6 +54,7 @@ def read(*, user: User) -> Profile:
         storage=Storage(
             quota.used_by(user.pk), quota.limit_of(subscription.plan if subscription else None)
         ),
+        closing_at=user.closing_at,
     )
 
 
@@ -59,6 +63,6 @@ def update(*, user: User, name: str | None = None, avatar_url: str | None = None
     given = {"name": name, "avatar_url": avatar_url}
     changes = {field: value for field, value in given.items() if value is not None}
     if changes:
-        User.objects.filter(pk=user.pk).update(**changes, updated_at=Now())
+        User.objects.filter(pk=user.pk, is_active=True).update(**changes, updated_at=Now())
         user.refresh_from_db()
     return read(user=user)

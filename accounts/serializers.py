@@ -3,7 +3,7 @@
 from django.core.validators import URLValidator
 from rest_framework import serializers
 
-from accounts.models import Plan, SubscriptionStatus
+from accounts.models import ExportStatus, Plan, SubscriptionStatus
 
 MAX_NAME_CHARS = 255
 MAX_AVATAR_URL_CHARS = 2048
@@ -49,6 +49,45 @@ class ProfileSerializer(serializers.Serializer):
     subscription = SubscriptionSerializer(allow_null=True)
     credits = ProfileBalanceSerializer()
     storage = ProfileStorageSerializer()
+    closing_at = serializers.DateTimeField(
+        allow_null=True,
+        help_text="When the account ends for good, once it was closed: until then it can be "
+        "restored, and nothing new is taken.",
+    )
+
+
+class ClosingSerializer(serializers.Serializer):
+    """A closed account."""
+
+    closing_at = serializers.DateTimeField(help_text="Until then it can be restored.")
+
+
+class NewExportSerializer(serializers.Serializer):
+    """What an export is to hold besides."""
+
+    include = serializers.ListField(
+        child=serializers.ChoiceField(["media"]),
+        default=list,
+        max_length=1,
+        help_text="`media`: the files themselves, and the samples of voices.",
+    )
+
+
+class ExportSerializer(serializers.Serializer):
+    """An export, and where it is downloaded once it is ready."""
+
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(ExportStatus.choices)
+    progress = serializers.FloatField(help_text="Share done, 0 to 1.")
+    include = serializers.ListField(child=serializers.ChoiceField(["media"]))
+    size_bytes = serializers.IntegerField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the archive is removed."
+    )
+    download_url = serializers.URLField(
+        allow_null=True, help_text="Signed anew with each answer; good for a quarter of an hour."
+    )
 
 
 class ProfileChangesSerializer(serializers.Serializer):

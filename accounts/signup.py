@@ -41,18 +41,29 @@ class AccountInactiveProblem(InvalidTokenProblem):
     default_detail = "This account is no longer active."
 
 
+class AccountDeletedProblem(Problem):
+    """The user closed the account, and it was forgotten: this sign-in has no other."""
+
+    status_code = 403
+    default_code = "account_deleted"
+    default_detail = (
+        "This account was closed by its user, and is gone. A new sign-up makes another."
+    )
+
+
 def user_of(claims: Claims) -> User:
     """The active user that a valid token names, made or brought up to date if need be.
 
     One indexed query and no write, but for a first token or a changed address. Raises
-    ``EmailRequiredProblem``, ``EmailInUseProblem`` and ``AccountInactiveProblem``.
+    ``EmailRequiredProblem``, ``EmailInUseProblem``, ``AccountInactiveProblem`` and
+    ``AccountDeletedProblem``.
     """
     email = _address_of(claims)
     user = find(User, claims.user_id)
     if user is None:
         user = sign_up(user_id=claims.user_id, email=email)
     if not user.is_active:
-        raise AccountInactiveProblem
+        raise AccountDeletedProblem if user.closing_at else AccountInactiveProblem
     if user.email != email and _is_later(claims, user):
         _change_email(user=user, email=email)
     return user
@@ -122,7 +133,8 @@ def _is_later(claims: Claims, user: User) -> bool:
 def _change_email(*, user: User, email: str) -> None:
     try:
         with transaction.atomic():
-            unchanged = User.objects.filter(pk=user.pk, email=user.email)
+            # Who is being forgotten is not remembered.
+            unchanged = User.objects.filter(pk=user.pk, email=user.email, is_active=True)
             changed = unchanged.update(email=email, updated_at=Now())
             if changed and user.email.endswith(GUESTS):  # they have signed in
                 _welcome(user.pk)

@@ -1,19 +1,24 @@
 """The endpoints about the user who asks."""
 
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import profile
-from accounts.models import User
+from accounts import closing, profile
+from accounts.exporting import asking
+from accounts.models import AccountExport, User
 from accounts.serializers import (
+    ClosingSerializer,
+    ExportSerializer,
+    NewExportSerializer,
     ProfileChangesSerializer,
     ProfileSerializer,
     VerifiedTokenSerializer,
 )
+from auteur.api.idempotency import idempotent
 from auteur.api.scopes import Scope
 
 
@@ -21,6 +26,7 @@ class VerifyView(APIView):
     """Whether a token is good."""
 
     scopes: ClassVar = {"POST": Scope.READ}
+    for_closed_accounts = True
 
     @extend_schema(
         summary="Verify an access token",
@@ -55,3 +61,86 @@ class ProfileView(APIView):
         changes.is_valid(raise_exception=True)
         changed = profile.update(user=cast(User, request.user), **changes.validated_data)
         return Response(ProfileSerializer(changed).data)
+
+    @extend_schema(
+        summary="Close your account",
+        description="Open jobs are cancelled, and nothing new is taken. Until `closing_at` the "
+        "account can be read, exported and restored; then you are forgotten for good, with all "
+        "projects, media and voices. 409 `staff_account` for staff.",
+        request=None,
+        responses={202: ClosingSerializer},
+    )
+    def delete(self, request: Request) -> Response:
+        """Close it, once however often it is asked for."""
+        closing_at = closing.close(user=cast(User, request.user))
+        return Response(ClosingSerializer({"closing_at": closing_at}).data, status=202)
+
+
+class RestoreView(APIView):
+    """The way back from a closed account."""
+
+    for_closed_accounts = True
+
+    @extend_schema(
+        summary="Restore your account",
+        description="As it was, but for the jobs that were cancelled. An account that is not "
+        "closed is left as it is; 403 `account_deleted` once it is too late.",
+        request=None,
+        responses=ProfileSerializer,
+    )
+    def post(self, request: Request) -> Response:
+        """The profile, which has no `closing_at` any more."""
+        user = closing.restore(user=cast(User, request.user))
+        return Response(ProfileSerializer(profile.read(user=user)).data)
+
+
+class ExportView(APIView):
+    """All that is the user's, in one archive."""
+
+    for_closed_accounts = True
+
+    @extend_schema(
+        summary="Export what is yours",
+        description="Begins an archive (zip): profile, projects with their timelines, media, "
+        "voices, jobs, transactions and events, each as lines of JSON; with `include: [media]` the "
+        "files, too. It takes the place of an earlier one. 409 `export_open` while one is made.",
+        request=NewExportSerializer,
+        responses={202: ExportSerializer},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Have it made."""
+        wanted = NewExportSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        made = asking.begin(user=cast(User, request.user), **wanted.validated_data)
+        return Response(_told(made), status=202)
+
+    @extend_schema(
+        summary="Read how far your export is",
+        description="With `download_url` once it is `ready`. 404 where none was asked for, or it "
+        "has expired.",
+        responses=ExportSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """How far it is, and where it lies."""
+        return Response(_told(asking.find(user=cast(User, request.user))))
+
+    @extend_schema(summary="Delete your export", responses={204: None})
+    def delete(self, request: Request) -> Response:
+        """Remove it, also while it is being made."""
+        asking.delete(user=cast(User, request.user))
+        return Response(status=204)
+
+
+def _told(export: AccountExport) -> Any:
+    told = {
+        "id": export.pk,
+        "status": export.status,
+        "progress": export.progress,
+        "include": [asking.MEDIA] if export.with_media else [],
+        "size_bytes": export.file_size_bytes,
+        "created_at": export.created_at,
+        "expires_at": export.expires_at,
+        "download_url": asking.download_url(export),
+    }
+    return ExportSerializer(told).data

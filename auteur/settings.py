@@ -378,6 +378,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": [
         "rest_framework.permissions.IsAuthenticated",
         "auteur.api.scopes.WithinScope",
+        "accounts.permissions.IsOpenAccount",
     ],
     "DEFAULT_PARSER_CLASSES": ["auteur.api.parsing.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -413,6 +414,7 @@ SPECTACULAR_SETTINGS = {
         "ConsentKind": "media.consents.models.ConsentKind",
         "ConsentStatus": "media.consents.serializers.STATUSES",
         "RemovedKind": "media.consents.models.RemovedKind",
+        "ExportStatus": "accounts.models.ExportStatus",
         "MediaStatus": "media.models.MediaStatus",
         "MediaType": "media.models.MediaType",
         "TransactionType": "credits.models.TransactionType",
@@ -432,6 +434,32 @@ EVENTS_KEPT_DAYS = env.int("EVENTS_KEPT_DAYS", default=30)
 MAX_EVENTS_KEPT_DAYS = 3650
 if not 1 <= EVENTS_KEPT_DAYS <= MAX_EVENTS_KEPT_DAYS:
     raise ImproperlyConfigured(f"EVENTS_KEPT_DAYS must be between 1 and {MAX_EVENTS_KEPT_DAYS}.")
+
+# --- How long what people leave is kept (docs/privacy.md) ---------------------------------------
+
+ACCOUNT_CLOSING_DAYS = env.int("ACCOUNT_CLOSING_DAYS", default=30)  # to change one's mind
+MAX_ACCOUNT_CLOSING_DAYS = 365
+if not 0 <= ACCOUNT_CLOSING_DAYS <= MAX_ACCOUNT_CLOSING_DAYS:
+    raise ImproperlyConfigured(
+        f"ACCOUNT_CLOSING_DAYS must be between 0 and {MAX_ACCOUNT_CLOSING_DAYS}."
+    )
+EXPORT_DAYS = env.int("EXPORT_DAYS", default=7)  # that an archive of an account can be fetched
+MAX_EXPORT_DAYS = 90
+if not 1 <= EXPORT_DAYS <= MAX_EXPORT_DAYS:
+    raise ImproperlyConfigured(f"EXPORT_DAYS must be between 1 and {MAX_EXPORT_DAYS}.")
+# Since a job ended; 0 is for as long as the account. What it was asked for, what its calls got,
+# and what these answered.
+RETENTION_PROMPTS_DAYS = env.int("RETENTION_PROMPTS_DAYS", default=0)
+RETENTION_PAYLOADS_DAYS = env.int("RETENTION_PAYLOADS_DAYS", default=90)
+RETENTION_OUTCOMES_DAYS = env.int("RETENTION_OUTCOMES_DAYS", default=90)
+MAX_RETENTION_DAYS = 3650
+for _name, _value in (
+    ("RETENTION_PROMPTS_DAYS", RETENTION_PROMPTS_DAYS),
+    ("RETENTION_PAYLOADS_DAYS", RETENTION_PAYLOADS_DAYS),
+    ("RETENTION_OUTCOMES_DAYS", RETENTION_OUTCOMES_DAYS),
+):
+    if not 0 <= _value <= MAX_RETENTION_DAYS:
+        raise ImproperlyConfigured(f"{_name} must be between 0 and {MAX_RETENTION_DAYS}.")
 
 # --- What browsers are told -------------------------------------------------------------------
 
@@ -607,6 +635,12 @@ if IMPORT_LIMIT < 1:
 # Whether features that change a face take only films and portraits whose people have agreed, by a
 # consent that is recorded (POST /consents) and not revoked. Voices always need one.
 FACE_CONSENT_REQUIRED = env.bool("FACE_CONSENT_REQUIRED", default=False)
+
+# Archives of accounts made at once, all workers together; each worker for media has so many
+# processes for them, beside the others.
+EXPORT_LIMIT = env.int("EXPORT_LIMIT", default=1)
+if EXPORT_LIMIT < 1:
+    raise ImproperlyConfigured("EXPORT_LIMIT must be at least 1.")
 
 # --- The registry of the streams' schemas, if there is one (docs/streams.md) ------------------
 

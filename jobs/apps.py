@@ -11,10 +11,11 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register hooks and checks; refuse to start with prices that mean nothing."""
-        from jobs import checks, hooks
+        from jobs import checks, hooks, personal_data
 
         hooks.register()
         _register_encrypted()
+        personal_data.register_holding()
         checks.register()
         if settings.FEATURE_PRICES:  # else who needs no feature need not import them all
             from jobs.features.registry import check_prices

@@ -675,6 +675,68 @@ attempt AS (
 )
 SELECT count(*) FROM job
 
+-- # What people gave to jobs and got of them (docs/privacy.md)
+
+-- name: figures
+-- What statistics and costs need of an attempt's outcome.
+CASE WHEN outcome IS NOT NULL THEN jsonb_strip_nulls(jsonb_build_object(
+    'started_at', outcome -> 'started_at', 'load_seconds', outcome -> 'load_seconds',
+    'seconds', outcome -> 'seconds', 'tenths', outcome -> 'tenths', 'engine', outcome -> 'engine'
+)) END
+
+-- name: empty_attempts
+UPDATE job_attempts
+SET payload = NULL, result = NULL, error_message = NULL, outcome = {figures}
+WHERE job_id = ANY(%(job_ids)s)
+RETURNING id
+
+-- name: empty_jobs
+-- A failed job keeps its error's code; its message may name a file.
+UPDATE jobs
+SET project_id = NULL, media_ids = ARRAY[]::uuid[], input_params = NULL, derived_params = NULL,
+    output_data = NULL, callback_url = NULL,
+    error_message = CASE WHEN error_message IS NOT NULL THEN '' END
+WHERE id = ANY(%(job_ids)s)
+RETURNING id
+
+-- name: retain_jobs
+-- A page of the walk through all jobs: prompts that are no longer kept go. A time that is null is
+-- for ever, for nothing is less than null.
+WITH page AS (
+    SELECT id FROM jobs WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
+),
+emptied AS (
+    UPDATE jobs SET input_params = NULL, derived_params = NULL
+    FROM page
+    WHERE jobs.id = page.id AND (input_params IS NOT NULL OR derived_params IS NOT NULL)
+      AND completed_at < statement_timestamp() - %(prompts)s::interval
+    RETURNING jobs.id
+)
+SELECT (SELECT id FROM page ORDER BY id DESC LIMIT 1), (SELECT count(*) FROM emptied)
+
+-- name: retain_attempts
+-- The same of all attempts: payloads, and what calls answered but for its figures.
+WITH page AS (
+    SELECT id FROM job_attempts WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
+),
+old AS (
+    SELECT id,
+           payload IS NOT NULL
+               AND finished_at < statement_timestamp() - %(payloads)s::interval AS payload_is_old,
+           (result IS NOT NULL OR outcome ?| ARRAY['result', 'error'])
+               AND finished_at < statement_timestamp() - %(outcomes)s::interval AS outcome_is_old
+    FROM page JOIN job_attempts USING (id)
+),
+emptied AS (
+    UPDATE job_attempts
+    SET payload = CASE WHEN payload_is_old THEN NULL ELSE payload END,
+        result = CASE WHEN outcome_is_old THEN NULL ELSE result END,
+        outcome = CASE WHEN outcome_is_old THEN {figures} ELSE outcome END
+    FROM old WHERE job_attempts.id = old.id AND (payload_is_old OR outcome_is_old)
+    RETURNING job_attempts.id
+)
+SELECT (SELECT id FROM page ORDER BY id DESC LIMIT 1), (SELECT count(*) FROM emptied)
+
 
 -- # Statistics
 

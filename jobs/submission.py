@@ -79,6 +79,7 @@ class InputGoneProblem(Problem):
     status_code = 409
     default_code = "input_gone"
     default_detail = "A media file or project that the job used has been deleted."
+    forgotten = "What the job was given is no longer kept: submit it anew."
 
 
 class FeatureGoneProblem(Problem):
@@ -269,10 +270,13 @@ def resubmit(
 ) -> Submitted:
     """Run an ended job again as a new one, at today's price or on the house.
 
-    Raises ``JobOpenProblem``, and what `validate` raises where its media can no longer be used.
+    Raises ``JobOpenProblem``, ``InputGoneProblem`` where its parameters are no longer kept, and
+    what `validate` raises where its media can no longer be used.
     """
     if job.status in OPEN:
         raise JobOpenProblem
+    if job.input_params is None:
+        raise InputGoneProblem(InputGoneProblem.forgotten)
     budget = Budget(job.user_id, charged=charged, api_key_id=api_key_id)
     parameters = validate(
         feature=feature, user_id=job.user_id, data=feature.given(job), budget=budget

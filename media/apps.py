@@ -5,12 +5,13 @@ class MediaConfig(AppConfig):
     name = "media"
 
     def ready(self) -> None:
-        """Say which objects our rows own and what is encrypted; check who signs results."""
+        """Say which objects our rows own, what is encrypted and what we hold of people."""
         from auteur import encryption
-        from media import owners
+        from media import owners, personal_data
         from media.imports import limits
         from media.provenance import checks
 
         owners.register_all()
+        personal_data.register_holding()
         encryption.register("media.MediaImport", "url", purpose=limits.PURPOSE)
         checks.register()

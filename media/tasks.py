@@ -71,7 +71,7 @@ class Work:
         return str(self.task.name)
 
 
-WORK = (
+WORK = [
     Work(checking.CHECKS[FILES], check),
     Work(checking.CHECKS[VOICES], check_voice),
     Work(walk.REVOCATIONS, follow),
@@ -79,5 +79,11 @@ WORK = (
     Work(states.IMPORTS, fetch, lambda: settings.IMPORT_LIMIT),
     # Somebody waits for a check: derivatives leave a process free for them.
     Work(DERIVATIONS, derive, lambda: settings.DERIVE_LIMIT),
-)
-"""What somebody waits for comes first."""
+]
+"""What somebody waits for comes first; then what the rooms above register."""
+
+
+def register_work(work: Work) -> None:
+    """Have a worker for media do this, too; twice counts once."""
+    if all(known.queue != work.queue for known in WORK):
+        WORK.append(work)

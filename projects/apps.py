@@ -11,11 +11,15 @@ class ProjectsConfig(AppConfig):
     name = "projects"
 
     def ready(self) -> None:
-        """Say where MongoDB is (nothing connects before the first use), and what shows media."""
+        """Say where MongoDB is (nothing connects before the first use), what shows media, and
+        what we hold of people.
+        """
         from media import deletion
+        from projects import personal_data
         from projects.rendering import folders
         from projects.timeline import offline
 
         connection.register()
         deletion.register_timelines(offline)
         folders.register_owner()
+        personal_data.register_holding()

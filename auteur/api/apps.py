@@ -11,7 +11,10 @@ class ApiConfig(AppConfig):
     label = "api"
 
     def ready(self) -> None:
-        """Have faults reported, where a place for them is set."""
+        """Say what we hold of people; have faults reported, where a place for them is set."""
+        from auteur.api import personal_data
+
+        personal_data.register_holding()
         if settings.SENTRY_DSN:
             from auteur import reports
 

@@ -86,7 +86,7 @@ def remove_old_events() -> int:
     return len(sql.run("remove_old_events", limit=EVENTS_AT_ONCE, kept=kept))
 
 
-SWEEPS = (
+SWEEPS = [
     Sweep(
         "uploads never confirmed",
         lambda: uploads.unconfirmed(FILES).count(),
@@ -113,4 +113,10 @@ SWEEPS = (
     ),
     Sweep("old segments of renders", lambda: folders.due().count(), folders.sweep),
     Sweep(ORPHANS, lambda: sum(one.count for one in orphans.count().values()), orphans.turn),
-)
+]
+
+
+def register(sweep: Sweep) -> None:
+    """Have a room above's leftovers removed, too; twice counts once."""
+    if all(known.name != sweep.name for known in SWEEPS):
+        SWEEPS.append(sweep)

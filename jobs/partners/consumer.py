@@ -167,7 +167,8 @@ class Consumers:
         self._end()
 
     def _wanted(self) -> dict[UUID, Partner]:
-        partners = Partner.objects.filter(is_active=True).select_related("user")
+        partners = Partner.objects.filter(is_active=True, user__closing_at=None)
+        partners = partners.select_related("user")
         if self._name is not None:
             partners = partners.filter(name=self._name)
         return {partner.pk: partner for partner in partners}

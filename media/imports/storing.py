@@ -1,6 +1,7 @@
 """What is fetched goes into the storage in parts, so that another worker can go on behind them."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from media import parts
 from media.models import MediaFile
@@ -25,12 +26,22 @@ def arrived(media: MediaFile) -> list[StoredPart]:
     return whole
 
 
+class InParts(Protocol):
+    """A row whose object comes in parts."""
+
+    upload_id: str
+    upload_part_bytes: int | None
+
+    @property
+    def object_key(self) -> str: ...
+
+
 class PartWriter:
     """Stores what comes, as soon as it is a whole part; raises ``ObjectMissingError``."""
 
-    def __init__(self, media: MediaFile, behind: Sequence[StoredPart] = ()) -> None:
-        self._media = media
-        self._part_bytes = media.upload_part_bytes or 1
+    def __init__(self, row: InParts, behind: Sequence[StoredPart] = ()) -> None:
+        self._row = row
+        self._part_bytes = row.upload_part_bytes or 1
         self._number = len(behind)
         self._waiting = bytearray()
 
@@ -53,5 +64,5 @@ class PartWriter:
         del self._waiting[:size_bytes]
         self._number += 1
         object_storage().write_part(
-            self._media.object_key, self._media.upload_id, self._number, content
+            self._row.object_key, self._row.upload_id, self._number, content
         )

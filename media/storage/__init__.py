@@ -94,6 +94,13 @@ class ObjectStorage(Protocol):
         """A small object whole; raises ``ObjectMissingError`` and ``ObjectTooLargeError``."""
         ...
 
+    def read_range(self, key: str, offset: int, size_bytes: int) -> bytes:
+        """A stretch of an object, shorter where it ends; raises ``ObjectMissingError``.
+
+        ``offset`` lies before the object's end.
+        """
+        ...
+
     def write(self, key: str, content: bytes, content_type: str) -> None:
         """Store a small object, in place of an older one."""
         ...

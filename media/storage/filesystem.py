@@ -103,6 +103,11 @@ class SignedFileSystemStorage(FileSystemStorage):
             raise ObjectTooLargeError
         return content
 
+    def read_range(self, key: str, offset: int, size_bytes: int) -> bytes:
+        with self.open_object(key) as file:
+            file.seek(offset)
+            return file.read(size_bytes)
+
     def write(self, key: str, content: bytes, content_type: str) -> None:
         self.receive(key, [content], content_type=content_type)
 

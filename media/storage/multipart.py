@@ -32,9 +32,9 @@ class StoredPart:
     etag: str
 
 
-def part_bytes_of(size_bytes: int) -> int:
+def part_bytes_of(size_bytes: int, max_parts: int = MAX_PARTS) -> int:
     """The size of the parts of a file, but for its last one."""
-    least = -(-size_bytes // MAX_PARTS)
+    least = -(-size_bytes // max_parts)
     return max(PART_BYTES, -(-least // STEP_BYTES) * STEP_BYTES)
 
 

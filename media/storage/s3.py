@@ -109,6 +109,17 @@ class PresignedS3Storage(S3Storage):
                 raise ObjectTooLargeError
             return body.read()
 
+    def read_range(self, key: str, offset: int, size_bytes: int) -> bytes:
+        stretch = f"bytes={offset}-{offset + size_bytes - 1}"
+        try:
+            found = self.client.get_object(
+                Bucket=self.bucket_name, Key=checked_key(key), Range=stretch
+            )
+        except ClientError as exc:
+            raise _translated(exc) from exc
+        with found["Body"] as body:
+            return body.read()
+
     def write(self, key: str, content: bytes, content_type: str) -> None:
         self.client.put_object(
             Bucket=self.bucket_name, Key=checked_key(key), Body=content, ContentType=content_type

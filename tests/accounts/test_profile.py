@@ -28,6 +28,7 @@ def test_a_profile_shows_plan_and_balance(api: APIClient, user: User) -> None:
         "subscription": None,
         "credits": {"balance": 100},
         "storage": {"used_bytes": 0, "limit_bytes": settings.STORAGE_QUOTA_BYTES},
+        "closing_at": None,
     }
     set_plan(user_id=user.pk, plan=Plan.PRO)
     profile = api.get("/users/me").json()
@@ -111,7 +112,7 @@ def test_a_body_that_is_no_object_is_refused(api: APIClient, body: str) -> None:
 
 
 def test_other_methods_and_types_are_refused(api: APIClient) -> None:
-    assert api.delete("/users/me").status_code == 405
+    assert api.put("/users/me").status_code == 405
     assert api.patch("/users/me", "name=Ann", content_type="text/plain").status_code == 415
 
 

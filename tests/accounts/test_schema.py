@@ -30,6 +30,8 @@ def test_the_token_has_an_authorize_button(schema: Any) -> None:
         ("/auth/verify", "post", "VerifiedToken"),
         ("/users/me", "get", "Profile"),
         ("/users/me", "patch", "Profile"),
+        ("/users/me/restore", "post", "Profile"),
+        ("/users/me/export", "get", "Export"),
         ("/credits", "get", "Balance"),
     ],
 )

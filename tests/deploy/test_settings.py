@@ -46,6 +46,10 @@ from auteur.devstack.processes import BASE_DIR
         ("IMPORT_PORTS", "http", "IMPORT_PORTS must be like"),
         ("IMPORT_ALLOWED_NETWORKS", "ours", "IMPORT_ALLOWED_NETWORKS must be like"),
         ("IMPORT_LIMIT", "0", "IMPORT_LIMIT must be at least 1."),
+        ("EXPORT_LIMIT", "0", "EXPORT_LIMIT must be at least 1."),
+        ("EXPORT_DAYS", "91", "EXPORT_DAYS must be between 1 and 90."),
+        ("ACCOUNT_CLOSING_DAYS", "366", "ACCOUNT_CLOSING_DAYS must be between 0 and 365."),
+        ("RETENTION_PROMPTS_DAYS", "-1", "RETENTION_PROMPTS_DAYS must be between 0 and 3650."),
         ("MAX_OPEN_IMPORTS", "0", "MAX_OPEN_IMPORTS must be at least 1."),
         ("WEBHOOK_REFUSED_NETWORKS", "ours", "WEBHOOK_REFUSED_NETWORKS must be like"),
         (

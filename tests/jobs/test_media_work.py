@@ -121,13 +121,15 @@ class TestPublishing:
             "consents.follow",
             "media.import",
             "media.derive",
+            "accounts.close",
+            "accounts.export",
         ]
         assert publishing.cpu_queues() == ["gpu.cpu"]
         assert not {*publishing.step_queues()} & {*publishing.media_queues()}
 
-    def test_imports_take_no_process_from_checks(self, settings: Any) -> None:
-        settings.WORKER_CONCURRENCY, settings.IMPORT_LIMIT = 3, 2
-        assert [processes_of(role) for role in ("steps", "media", "gpu")] == [3, 5, 1]
+    def test_imports_and_exports_take_no_process_from_checks(self, settings: Any) -> None:
+        settings.WORKER_CONCURRENCY, settings.IMPORT_LIMIT, settings.EXPORT_LIMIT = 3, 2, 4
+        assert [processes_of(role) for role in ("steps", "media", "gpu")] == [3, 9, 1]
 
     def test_derivatives_leave_a_process_for_checks(
         self, make_media: Make, broker: Broker, settings: Any

@@ -18,7 +18,7 @@ GPU_CLASSES = {gpu.value.lower(): gpu for gpu in GpuClass if gpu != GpuClass.CPU
 class Command(BaseCommand):
     help = (
         "Run a worker: `steps` for the short steps of all features, `cpu` for CPU engines, "
-        "`media` for checks and pictures of uploads, and imports, "
+        "`media` for checks and pictures of uploads, imports, and exports of accounts, "
         "`gpu` for the engines of one GPU class, on a machine that has such a GPU."
     )
 
@@ -53,8 +53,11 @@ class Command(BaseCommand):
 
 def processes_of(role: str) -> int:
     """How many a worker has, if it is not told."""
-    # Imports wait for others' servers: they take no process from checks.
-    beside = {"gpu": 1 - settings.WORKER_CONCURRENCY, "media": settings.IMPORT_LIMIT}
+    # Imports wait for others' servers, exports take hours: they take no process from checks.
+    beside = {
+        "gpu": 1 - settings.WORKER_CONCURRENCY,
+        "media": settings.IMPORT_LIMIT + settings.EXPORT_LIMIT,
+    }
     return int(settings.WORKER_CONCURRENCY + beside.get(role, 0))
 
 

@@ -1,0 +1,8 @@
+"""The end of an account: closed at once, restored if its user likes, forgotten after a while.
+
+Why it is so: docs/decisions/0039.
+"""
+
+from accounts.closing.asking import close, restore
+
+__all__ = ["close", "restore"]

@@ -1,0 +1,103 @@
+"""What accounts hold of a person: who they are, their plans, and what staff wrote of them."""
+
+from typing import Any
+from uuid import UUID
+
+from django.apps import apps
+from django.contrib.admin.models import LogEntry
+from django.contrib.sessions.models import Session
+
+from accounts.exporting import removal as exports
+from accounts.models import AccountExport, Subscription, User
+from accounts.subscriptions import set_plan
+from auteur.personal_data import Holding, Listing, Steps, holdings, pages, register, rows_of
+
+SECRET = {"password", "is_superuser", "is_staff", "is_active"}
+
+
+def register_holding() -> None:
+    """To be called once, when Django is ready."""
+    register(
+        Holding(
+            room="accounts",
+            owners={
+                "accounts.User": "pk",
+                "accounts.Subscription": "user",
+                "accounts.AccountClosing": "user",
+                "accounts.AccountExport": "user",
+                "admin.LogEntry": None,
+                "sessions.Session": None,
+            },
+            scrub=_scrub,
+            listings=(
+                Listing(
+                    "profile",
+                    lambda user_id: rows_of(User.objects.filter(pk=user_id), without=SECRET),
+                ),
+                Listing(
+                    "subscriptions",
+                    lambda user_id: rows_of(Subscription.objects.filter(user_id=user_id)),
+                ),
+            ),
+        )
+    )
+
+
+def anonymous_email(user_id: UUID) -> str:
+    """What stands in the place of an address: nobody's, and always the same for the user."""
+    return f"{user_id}@deleted.invalid"
+
+
+def _scrub(user_id: UUID) -> Steps:
+    yield set_plan(user_id=user_id, plan=None)
+    yield Subscription.objects.filter(user_id=user_id).update(stripe_subscription_id=None)
+    yield _scrub_user(User.objects.get(pk=user_id))
+    for export in AccountExport.objects.filter(user_id=user_id):
+        yield exports.remove(export)
+    yield from _scrub_log(user_id)
+    yield from _remove_sessions(user_id)
+
+
+def _scrub_user(user: User) -> None:
+    user.email = anonymous_email(user.pk)
+    user.name = user.avatar_url = ""
+    user.last_login = None
+    user.is_active = user.is_staff = user.is_superuser = False
+    user.set_unusable_password()
+    user.groups.clear()
+    user.user_permissions.clear()
+    user.save()
+
+
+def _scrub_log(user_id: UUID) -> Steps:
+    """What staff wrote about what is the user's; and about what is deleted, whosever it was.
+
+    Names of deleted rows would stay for ever, for nobody knows any more whose they were.
+    """
+    for page in pages(LogEntry.objects.exclude(object_repr="", change_message="")):
+        ids = [entry.pk for entry in page if _is_theirs_or_gone(entry, user_id)]
+        yield LogEntry.objects.filter(pk__in=ids).update(object_repr="", change_message="")
+
+
+def _is_theirs_or_gone(entry: LogEntry, user_id: UUID) -> bool:
+    owner = _owners().get(entry.content_type_id and entry.content_type.model_class())
+    if owner is None:
+        return False
+    rows = entry.content_type.model_class()._default_manager.filter(pk=entry.object_id)
+    return not rows.exclude(**{owner: user_id}).exists()
+
+
+def _owners() -> dict[Any, str]:
+    return {
+        apps.get_model(label): owner
+        for holding in holdings()
+        for label, owner in holding.owners.items()
+        if owner is not None
+    }
+
+
+def _remove_sessions(user_id: UUID) -> Steps:
+    """Staff alone have any, so they are few."""
+    for page in pages(Session.objects.all()):
+        theirs = [one.pk for one in page if one.get_decoded().get("_auth_user_id") == str(user_id)]
+        yield Session.objects.filter(pk__in=theirs).delete()

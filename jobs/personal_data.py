@@ -1,0 +1,147 @@
+"""What jobs hold of a person: what they asked for and got, its log, webhooks, partners."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from auteur.personal_data import (
+    Holding,
+    Listing,
+    NotYetError,
+    Steps,
+    pages,
+    register,
+    removal,
+    rows_of,
+)
+from gpu_tasks.runtime.backends.models import LocalCall
+from jobs import lifecycle, sql
+from jobs.events import cursors, log
+from jobs.models import ApiUsage, Attempt, Event, Job, UserEvent
+from jobs.partners.answers import captions_of
+from jobs.partners.models import DeadLetter, Partner, PartnerRequest
+from jobs.states import OPEN
+from jobs.webhooks.deliveries import CURSOR
+from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
+
+OWNERS = {
+    "jobs.Job": "user",
+    "jobs.Attempt": "job__user",
+    "jobs.Event": "user",
+    "jobs.UserEvent": "user",
+    "jobs.EventHead": "user",
+    "jobs.FairQueueCursor": "user",
+    "jobs.RunningCancel": "user",
+    "jobs.ApiUsage": "user_id",
+    "jobs.WebhookEndpoint": "user",
+    "jobs.WebhookDelivery": "endpoint__user",
+    "jobs.Partner": "user",
+    "jobs.PartnerRequest": "partner__user",
+    "jobs.DeadLetter": "partner__user",
+    "gpu_tasks.LocalCall": None,
+}
+INTERNAL = {"rank", "wake_at", "start_deadline_at", "deadline_at", "modal_task_id", "attempt_id"}
+
+
+def register_holding() -> None:
+    """To be called once, when Django is ready."""
+    register(
+        Holding(
+            room="jobs",
+            owners=OWNERS,
+            close=cancel_open,
+            scrub=_scrub,
+            listings=(
+                Listing("jobs", _jobs),
+                Listing("events", _events),
+                Listing("webhooks", _webhooks),
+            ),
+        )
+    )
+
+
+def cancel_open(user_id: UUID) -> Steps:
+    """Cancel the user's open jobs, refunded as far as their own cancels are.
+
+    What is just being delivered is left to come to its end.
+    """
+    for page in pages(Job.objects.filter(user_id=user_id, status__in=OPEN).only("pk")):
+        for job in page:
+            yield _cancel(job.pk)
+
+
+def _cancel(job_id: UUID) -> bool:
+    try:
+        lifecycle.cancel(
+            job_id=job_id,
+            by="user",
+            reason="account closed",
+            is_limited=True,
+            without_refund=True,
+        )
+    except lifecycle.JobFinishedProblem:
+        return False
+    return True
+
+
+def _jobs(user_id: UUID) -> Iterator[dict[str, Any]]:
+    return rows_of(Job.objects.filter(user_id=user_id), without=INTERNAL)
+
+
+def _events(user_id: UUID) -> Iterator[dict[str, Any]]:
+    for page in pages(UserEvent.objects.filter(user_id=user_id)):
+        for row in page:
+            yield {**log.wire(row)}
+
+
+def _webhooks(user_id: UUID) -> Iterator[dict[str, Any]]:
+    return rows_of(WebhookEndpoint.objects.filter(user_id=user_id))
+
+
+def _scrub(user_id: UUID) -> Steps:
+    if Job.objects.filter(user_id=user_id, status__in=OPEN).exists():
+        raise NotYetError
+    yield from _empty_jobs(user_id)
+    # The outbox first: what is numbered meanwhile is then in the log.
+    yield from removal(Event.objects.filter(user_id=user_id))
+    for page in pages(UserEvent.objects.filter(user_id=user_id).only("pk")):
+        # The oldest first, so that what is left is whole.
+        yield UserEvent.objects.filter(pk__in=[row.pk for row in page]).delete()
+    yield from removal(ApiUsage.objects.filter(user_id=user_id))
+    yield from _remove_webhooks(user_id)
+    yield from _remove_partners(user_id)
+
+
+def _empty_jobs(user_id: UUID) -> Steps:
+    for page in pages(Job.objects.filter(user_id=user_id).only("pk")):
+        job_ids = [job.pk for job in page]
+        attempts = Attempt.objects.filter(job_id__in=job_ids).values("pk")
+        yield LocalCall.objects.filter(attempt_id__in=attempts).delete()
+        yield sql.run("empty_attempts", job_ids=job_ids)
+        yield sql.run("empty_jobs", job_ids=job_ids)
+
+
+def _remove_webhooks(user_id: UUID) -> Steps:
+    deliveries = WebhookDelivery.objects.filter(endpoint__user_id=user_id)
+    yield from removal(deliveries)
+    with transaction.atomic():
+        # Nothing is handed out meanwhile, and nothing later: their log is gone.
+        if cursors.lock(CURSOR) is None:
+            raise NotYetError
+        deliveries.delete()
+        WebhookEndpoint.objects.filter(user_id=user_id).delete()
+
+
+def _remove_partners(user_id: UUID) -> Steps:
+    partners = Partner.objects.filter(user_id=user_id)
+    yield partners.update(is_active=False)
+    requests = PartnerRequest.objects.filter(partner__user_id=user_id).select_related("partner")
+    for page in pages(requests):
+        for request in page:
+            storage, key = captions_of(request.partner, request.video_id)
+            yield storage.delete(key)
+        PartnerRequest.objects.filter(pk__in=[request.pk for request in page]).delete()
+    yield from removal(DeadLetter.objects.filter(partner__user_id=user_id))
+    yield partners.delete()

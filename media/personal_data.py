@@ -1,0 +1,88 @@
+"""What media hold of a person: files, voices with their consent, and all of their objects."""
+
+from collections.abc import Iterator
+from itertools import takewhile
+from typing import Any
+from uuid import UUID
+
+from auteur.personal_data import Holding, Listing, Steps, StoredFile, pages, register, rows_of
+from media.deletion import delete_media
+from media.file_names import portable
+from media.models import MediaFile, MediaImport, MediaStatus, Upload, VoiceClone
+from media.orphans import LISTED_AT_ONCE
+from media.storage import object_storage
+from media.voices.uploads import delete_voice
+
+INTERNAL = {"upload_id", "check_at", "check_claim", "check_tries"}
+OF_FILES = {*INTERNAL, "r2_url", "derivation_claim", "derivation_tries", "derive_at"}
+
+
+def register_holding() -> None:
+    """To be called once, when Django is ready."""
+    register(
+        Holding(
+            room="media",
+            owners={
+                "media.MediaFile": "user",
+                "media.MediaImport": "user",
+                "media.VoiceClone": "user",
+            },
+            scrub=_scrub,
+            listings=(
+                Listing("media", lambda user_id: rows_of(_media(user_id), without=OF_FILES)),
+                Listing("imports", _imports),
+                Listing("voices", lambda user_id: rows_of(_voices(user_id), without=INTERNAL)),
+            ),
+            files=_files,
+        )
+    )
+
+
+def _media(user_id: UUID) -> Any:
+    return MediaFile.objects.filter(user_id=user_id)
+
+
+def _voices(user_id: UUID) -> Any:
+    return VoiceClone.objects.filter(user_id=user_id)
+
+
+def _imports(user_id: UUID) -> Iterator[dict[str, Any]]:
+    rows = MediaImport.objects.filter(user_id=user_id)
+    return rows_of(rows, without=("holder", "due_at", "tries", "validator"))
+
+
+def _files(user_id: UUID) -> Iterator[StoredFile]:
+    for folder, rows in (("media", _media(user_id)), ("voices", _voices(user_id))):
+        for page in pages(rows.filter(status=MediaStatus.READY)):
+            for row in page:
+                path = f"{folder}/{row.pk}/{portable(row.name)}"
+                yield StoredFile(path, row.object_key, row.file_size_bytes or 0)
+
+
+def _scrub(user_id: UUID) -> Steps:
+    for page in pages(_voices(user_id)):
+        for voice in page:
+            yield delete_voice(user_id=user_id, voice_id=voice.pk)
+    for page in pages(_media(user_id)):
+        for media in page:
+            _abort(media)
+            yield delete_media(user_id=user_id, media_id=media.pk, force=True)
+    # Results without rows, stretches of renders, and what the storage failed to remove before.
+    yield from _remove_objects(f"users/{user_id}/")
+
+
+def _abort(row: Upload) -> None:
+    """Remove the parts that have come; raises where the storage is away, as deleting would not."""
+    if row.upload_id:
+        object_storage().abort_parts(row.object_key, row.upload_id)
+
+
+def _remove_objects(folder: str) -> Steps:
+    storage = object_storage()
+    while True:
+        page = storage.page(folder, LISTED_AT_ONCE)
+        keys = [one.key for one in takewhile(lambda one: one.key.startswith(folder), page)]
+        if not keys:
+            return
+        for key in keys:
+            yield storage.delete(key)

@@ -1,0 +1,37 @@
+"""What projects hold of a person: names, timelines and transcripts."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from auteur.personal_data import Holding, Listing, Steps, pages, register, removal, rows_of
+from projects import deletion, edl
+from projects.connection import edls
+from projects.models import Project, RenderFolder
+
+
+def register_holding() -> None:
+    """To be called once, when Django is ready."""
+    register(
+        Holding(
+            room="projects",
+            owners={"projects.Project": "user", "projects.RenderFolder": "user_id"},
+            scrub=_scrub,
+            listings=(Listing("projects", _with_edls),),
+        )
+    )
+
+
+def _with_edls(user_id: UUID) -> Iterator[dict[str, Any]]:
+    for row in rows_of(Project.objects.filter(user_id=user_id)):
+        yield {**row, "edl": edl.read(project_id=row["id"], user_id=user_id)}
+
+
+def _scrub(user_id: UUID) -> Steps:
+    for page in pages(Project.objects.filter(user_id=user_id)):
+        for project in page:
+            yield deletion.delete(user_id=user_id, project_id=project.pk)
+    # Those of projects that were deleted while MongoDB was away.
+    yield edls(user_id=str(user_id)).delete()
+    # What lies in them goes with all other objects.
+    yield from removal(RenderFolder.objects.filter(user_id=user_id))
