@@ -20,7 +20,7 @@ from jobs import heartbeat, lifecycle, publishing
 from jobs.events.numbering import number_events
 from jobs.failpoints import failpoint
 from jobs.models import Job
-from jobs.orchestrator import admission, calls, due, media_work, repair, sweeping
+from jobs.orchestrator import admission, calls, due, further, media_work, repair, sweeping
 from jobs.publishing import WakeUp
 from jobs.states import JobStatus
 from jobs.wake_signal import WakeSignal
@@ -112,6 +112,7 @@ def _run_all(stop: threading.Event, vigil: liveness.Vigil) -> None:
         (sweep, rest(SWEEP_SECONDS)),
         (tidy, rest(TIDY_SECONDS)),
         (vigil.listen, rest(settings.HEARTBEAT_SECONDS)),
+        *((work, rest(seconds)) for work, seconds in further.WORK),
     )
     threads = [
         threading.Thread(target=_repeat, args=(work, idle, stop), name=work.__name__)
