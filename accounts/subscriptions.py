@@ -15,14 +15,29 @@ def set_plan(
     *,
     user_id: UUID,
     plan: Plan | None,
+    period_start: datetime | None = None,
     period_end: datetime | None = None,
     stripe_subscription_id: str | None = None,
 ) -> Subscription | None:
     """End the user's plan and begin another; ``None`` only ends it. Without end if none is given.
 
-    Raises ``User.DoesNotExist``. The user's row is locked, so that concurrent changes take turns.
+    The same plan of the same subscription at Stripe goes on, with its new period. Raises
+    ``User.DoesNotExist``. The user's row is locked, so that concurrent changes take turns.
     """
     User.objects.select_for_update(no_key=True).get(pk=user_id)
+    period = {
+        "current_period_start": period_start or timezone.now(),
+        "current_period_end": period_end,
+    }
+    if plan is not None and stripe_subscription_id is not None:
+        same = Subscription.objects.filter(
+            user_id=user_id,
+            status=SubscriptionStatus.ACTIVE,
+            plan=plan,
+            stripe_subscription_id=stripe_subscription_id,
+        )
+        if same.update(**period, updated_at=Now()):
+            return same.get()
     _end_active(user_id)
     if plan is None:
         return None
@@ -31,8 +46,7 @@ def set_plan(
         plan=plan,
         status=SubscriptionStatus.ACTIVE,
         stripe_subscription_id=stripe_subscription_id,
-        current_period_start=timezone.now(),
-        current_period_end=period_end,
+        **period,
     )
 
 

@@ -92,3 +92,21 @@ def test_concurrent_changes_leave_one_plan() -> None:
     assert failures == []
     found = [status for _, status in statuses(user)]
     assert sorted(found) == ["active"] + ["cancelled"] * 5
+
+
+def test_the_same_subscription_at_stripe_goes_on(user):
+    def pay(plan, months, subscription="sub_1"):
+        end = timezone.now() + timedelta(days=30 * months)
+        return set_plan(
+            user_id=user.pk, plan=plan, period_end=end, stripe_subscription_id=subscription
+        )
+
+    first = pay(Plan.STARTER, 1)
+    assert pay(Plan.STARTER, 2).pk == first.pk
+    assert user.subscription.current_period_end > timezone.now() + timedelta(days=59)
+    assert pay(Plan.PRO, 2).pk != first.pk
+    assert (
+        pay(Plan.PRO, 2, "sub_2").pk
+        != user.subscriptions.get(stripe_subscription_id="sub_1", plan="pro").pk
+    )
+    assert user.subscriptions.filter(status="active").count() == 1
