@@ -16,6 +16,13 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from accounts.api_keys.admin import ApiKeyAdmin
+from accounts.billing.admin import (
+    AutoTopUpAdmin,
+    BillingCustomerAdmin,
+    BillingEventAdmin,
+    BillingPaymentAdmin,
+    TopUpAdmin,
+)
 from accounts.models import Plan, Subscription, User
 from accounts.staff.admin import RoleAdmin, StaffEventAdmin
 from accounts.staff.roles import may_credit
@@ -33,7 +40,17 @@ from auteur.admin import (
 from credits import corrections, ledger
 from credits.models import CreditCorrection, Credits, GrantKind
 
-__all__ = ["ApiKeyAdmin", "RoleAdmin", "StaffEventAdmin", "UserAdmin"]  # Django looks here
+__all__ = [  # Django looks here for pages
+    "ApiKeyAdmin",
+    "AutoTopUpAdmin",
+    "BillingCustomerAdmin",
+    "BillingEventAdmin",
+    "BillingPaymentAdmin",
+    "RoleAdmin",
+    "StaffEventAdmin",
+    "TopUpAdmin",
+    "UserAdmin",
+]
 
 NO_PLAN = "none"
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
@@ -147,6 +164,7 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
                     "media_files",
                     "voice_clones",
                     "api_keys",
+                    "billing",
                 )
             },
         ),
@@ -166,6 +184,7 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
         "media_files",
         "voice_clones",
         "api_keys",
+        "billing",
         "created_at",
         "updated_at",
         "last_login",
@@ -250,6 +269,9 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
 
     def api_keys(self, obj: User) -> str:
         return _theirs("accounts.ApiKey", "API keys", obj)
+
+    def billing(self, obj: User) -> str:
+        return _theirs("accounts.BillingPayment", "Payments", obj)
 
     # Actions
 

@@ -1,6 +1,8 @@
-"""Registers the app with Django, and its work with the workers."""
+"""Registers the app with Django, and with the rooms below it."""
 
 from django.apps import AppConfig
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 
 class AccountsConfig(AppConfig):
@@ -9,7 +11,7 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        """Say what we hold of people and encrypt, what workers do for accounts, what is swept."""
+        """Say what we hold, encrypt, work on and sweep; refuse plans that there are not."""
         from accounts import personal_data, retention, tasks
         from accounts.exporting import removal
         from accounts.staff.models import PURPOSE
@@ -21,3 +23,18 @@ class AccountsConfig(AppConfig):
         removal.register_sweep()
         retention.register_sweep()
         tasks.register_work()
+        _register_billing()
+
+
+def _register_billing() -> None:
+    from accounts.models import Plan
+
+    if unknown := sorted(set(settings.BILLING_PLANS) - set(Plan.values)):
+        raise ImproperlyConfigured(
+            f"BILLING_PLANS names {', '.join(unknown)}: use {', '.join(Plan.values)}."
+        )
+    if settings.STRIPE_SECRET_KEY:  # else who sells nothing need not import the library
+        from accounts.billing import work
+        from jobs.orchestrator import further
+
+        further.register(work.work_on_billing, seconds=work.ROUND_SECONDS)

@@ -11,17 +11,29 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Lower, Now
 
 from accounts.api_keys.models import ApiKey
+from accounts.billing.models import (
+    AutoTopUp,
+    BillingCustomer,
+    BillingEvent,
+    BillingPayment,
+    TopUp,
+)
 from accounts.staff.models import Authenticator, RecoveryCodes, StaffEvent
 from auteur.database import execute
 
 __all__ = [  # Django looks here for models
     "ApiKey",
     "Authenticator",
+    "AutoTopUp",
+    "BillingCustomer",
+    "BillingEvent",
+    "BillingPayment",
     "Plan",
     "RecoveryCodes",
     "StaffEvent",
     "Subscription",
     "SubscriptionStatus",
+    "TopUp",
     "User",
 ]
 

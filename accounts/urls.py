@@ -10,4 +10,5 @@ urlpatterns = [
     path("", include("accounts.api_keys.urls")),
     path("users/me/restore", RestoreView.as_view(), name="restore"),
     path("users/me/export", ExportView.as_view(), name="export"),
+    path("", include("accounts.billing.urls")),
 ]

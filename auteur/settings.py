@@ -4,6 +4,7 @@ A value may also come from a file: ``NAME_FILE=/run/secrets/name``. On a develop
 embedded stack writes ``var/stack.env``, which is read when ``DATABASE_URL`` is not set.
 """
 
+import json
 import os
 import re
 import ssl
@@ -742,6 +743,74 @@ if not (1000 <= KAFKA_CONNECTION_TIMEOUT <= 300_000 and 1000 <= KAFKA_REQUEST_TI
         "KAFKA_CONNECTION_TIMEOUT and KAFKA_REQUEST_TIMEOUT must be from 1000 to 300000."
     )
 
+# --- Billing: what Stripe sells for us (docs/billing.md) --------------------------------------
+
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")  # without it, nothing is sold
+# Of the webhook's endpoint; while one replaces another, both, separated by commas.
+STRIPE_WEBHOOK_SECRETS = [
+    part.strip() for part in env.list("STRIPE_WEBHOOK_SECRETS", default=[]) if part.strip()
+]
+STRIPE_API_URL = env.str("STRIPE_API_URL", default="https://api.stripe.com").rstrip("/")
+BILLING_CURRENCY = env.str("BILLING_CURRENCY", default="usd").lower()
+BILLING_RETURN_URL = env.str("BILLING_RETURN_URL", default="")  # the editor's page, after a sale
+# How long a plan and its credits outlive a period, for its renewal to be paid.
+BILLING_GRACE_DAYS = env.int("BILLING_GRACE_DAYS", default=3)
+MAX_BILLING_GRACE_DAYS = 60
+MAX_SOLD_CREDITS = 10_000_000
+_PRICE_ID = re.compile(r"\w{1,255}", re.ASCII)
+
+
+def _offer(name: str, given: Any) -> tuple[str, int]:
+    """A price of Stripe's and the credits that it buys."""
+    if not isinstance(given, dict) or set(given) != {"price", "credits"}:
+        raise ImproperlyConfigured(f"{name} needs a price and credits, and nothing else.")
+    price, number = given["price"], given["credits"]
+    if not (isinstance(price, str) and _PRICE_ID.fullmatch(price)):
+        raise ImproperlyConfigured(f"{name}: a price is the id of one at Stripe.")
+    if type(number) is not int or not 0 < number <= MAX_SOLD_CREDITS:
+        raise ImproperlyConfigured(f"{name}: credits are from 1 to {MAX_SOLD_CREDITS}.")
+    return price, number
+
+
+def _offers(name: str, text: str) -> dict[str, list[tuple[str, int]]]:
+    """What is sold, by name; of several prices the first is sold, the others were."""
+    try:
+        given = json.loads(text or "{}")
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"{name} is no JSON: {exc}.") from exc
+    if not isinstance(given, dict) or not all(given.values()):
+        raise ImproperlyConfigured(f'{name} must be like {{"pro": {{"price": …, "credits": …}}}}.')
+    lists = {key: one if isinstance(one, list) else [one] for key, one in given.items()}
+    return {key: [_offer(f"{name}: {key}", one) for one in many] for key, many in lists.items()}
+
+
+BILLING_PLANS = _offers("BILLING_PLANS", env.str("BILLING_PLANS", default=""))
+BILLING_PACKS = _offers("BILLING_PACKS", env.str("BILLING_PACKS", default=""))
+_prices = [
+    price
+    for offers in (BILLING_PLANS, BILLING_PACKS)
+    for many in offers.values()
+    for price, _ in many
+]
+if len(_prices) != len(set(_prices)):
+    raise ImproperlyConfigured("BILLING_PLANS and BILLING_PACKS name a price twice.")
+if bool(STRIPE_SECRET_KEY) != bool(STRIPE_WEBHOOK_SECRETS):
+    raise ImproperlyConfigured("STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRETS come together.")
+if not 0 <= BILLING_GRACE_DAYS <= MAX_BILLING_GRACE_DAYS:
+    raise ImproperlyConfigured(f"BILLING_GRACE_DAYS must be from 0 to {MAX_BILLING_GRACE_DAYS}.")
+if not re.fullmatch(r"[a-z]{3}", BILLING_CURRENCY):
+    raise ImproperlyConfigured("BILLING_CURRENCY must be like usd.")
+for _name, _value in (
+    ("STRIPE_API_URL", STRIPE_API_URL),
+    ("BILLING_RETURN_URL", BILLING_RETURN_URL),
+):
+    _parts = urlsplit(_value)
+    _is_set = bool(_value) or bool(STRIPE_SECRET_KEY)
+    if _is_set and not (_parts.scheme in ("https", "http") and _parts.hostname):
+        raise ImproperlyConfigured(f"{_name} must begin with https://, as in https://example.com.")
+if STRIPE_SECRET_KEY.startswith(("sk_live", "rk_live")) and STRIPE_API_URL.startswith("http:"):
+    raise ImproperlyConfigured("STRIPE_SECRET_KEY would be sent in the open: use https.")
+
 # --- Keys that are guessed are no keys --------------------------------------------------------
 
 SECRET_MIN_LENGTH = 32
@@ -781,6 +850,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "botocore": {"level": "WARNING"},
+        "stripe": {"level": "WARNING"},  # it tells each request, with the ids of customers
         "auteur.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
         "uvicorn": {"level": "CRITICAL"},  # hostile peers are no news; faults of ours we log
         "django.security.DisallowedHost": {"handlers": [], "propagate": False},  # scanners' noise

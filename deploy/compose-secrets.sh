@@ -12,6 +12,7 @@
 # which are empty where it asks for no key. streams_redis_url is empty where streams go to the Redis
 # of the queues, kafka_password where they do not go to Kafka. Of four
 # secrets there is a file more, _fallbacks, for the one before while it rotates (docs/secrets.md).
+# stripe_secret_key and stripe_webhook_secrets are empty where nothing is sold (docs/billing.md).
 # flower_login is the name and password that Flower asks for.
 set -eu
 umask 077
@@ -53,6 +54,8 @@ keep c2pa_private_key ""
 keep gpu_callback_secret_fallbacks ""
 keep storage_signing_key_fallbacks ""
 keep supabase_jwt_secret_fallbacks ""
+keep stripe_secret_key ""
+keep stripe_webhook_secrets ""
 
 # The tables' owner, for `migrate`, which makes the application's role: that one may change neither
 # tables nor the ledger.

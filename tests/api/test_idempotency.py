@@ -256,6 +256,8 @@ def test_the_schema_names_the_header_where_it_is_honoured(api):
         "/jobs/batch",
         "/jobs/{job_id}/retry",
         "/api-keys",
+        "/billing/checkout",
+        "/billing/portal",
         "/webhooks",
         *(f"/webhooks/{{endpoint_id}}/{verb}" for verb in ("rotate", "ping", "replay")),
         "/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver",

@@ -29,6 +29,7 @@ from accounts import closing
 from accounts.models import User
 from auteur.wsgi import application
 from media.models import MediaFile, MediaType
+from tests.billing.conftest import world  # noqa: F401  # a fixture
 from tests.conftest import bearer
 
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "1200"))
@@ -111,6 +112,7 @@ def ask(cases: Any, path: str, known: Known, token: str, count: int, number: int
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("world")
 @pytest.mark.timeout(0 if REQUESTS > 10_000 else 300)
 def test_every_answer_is_of_the_schema(
     make_user: Callable[..., User], make_media: Callable[..., MediaFile], settings: Any

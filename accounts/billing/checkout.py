@@ -1,0 +1,129 @@
+"""Pages of Stripe's on which somebody buys, or sees to what they have bought."""
+
+import hashlib
+import logging
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from django.conf import settings
+
+from accounts.billing import client, customers, offers, payments
+from accounts.billing.client import StripeAwayError, StripeRefusedError
+from accounts.billing.models import BillingCustomer
+from accounts.billing.objects import UnreadableError
+from accounts.billing.offers import Offer
+from accounts.models import User
+from auteur.api.problems import Problem, field_problem
+
+logger = logging.getLogger(__name__)
+
+
+class BillingUnavailableProblem(Problem):
+    """Stripe gave no answer that helps; nothing was bought."""
+
+    status_code = 503
+    default_code = "billing_unavailable"
+    default_detail = "The service that we bill by is away. Please try again shortly."
+    headers = {"Retry-After": "5"}
+
+
+class AlreadySubscribedProblem(Problem):
+    """A second subscription would be paid besides."""
+
+    status_code = 409
+    default_code = "already_subscribed"
+    default_detail = "You have a plan: change it in the portal (POST /billing/portal)."
+
+
+class NothingBoughtProblem(Problem):
+    """There is nothing to see to yet."""
+
+    status_code = 409
+    default_code = "nothing_bought"
+    default_detail = "You have bought nothing yet, so there is nothing to manage."
+
+
+def buy_plan(*, user: User, name: str, key: str | None) -> str:
+    """The address of a page on which the user subscribes.
+
+    With the same ``key`` (of the client's request), the same page. Raises a problem.
+    """
+    offer = offer_of(offers.plans(), "plan", name)
+    current = user.subscription
+    if current is not None and current.stripe_subscription_id is not None:
+        raise AlreadySubscribedProblem
+    told = {payments.USER: str(user.pk)}
+    return _checkout(user, offer, key, mode="subscription", subscription_data={"metadata": told})
+
+
+def buy_pack(*, user: User, name: str, key: str | None) -> str:
+    """The address of a page on which the user buys credits; as `buy_plan`."""
+    offer = offer_of(offers.packs(), "pack", name)
+    told = sold_to(user, offer)
+    return _checkout(user, offer, key, mode="payment", payment_intent_data={"metadata": told})
+
+
+def sold_to(user: User, offer: Offer) -> dict[str, str]:
+    """What a payment for a pack says of itself, for when it is made."""
+    return {
+        payments.USER: str(user.pk),
+        payments.PACK: offer.name,
+        payments.CREDITS: str(offer.credits),
+    }
+
+
+def portal(*, user: User) -> str:
+    """The address of a page on which the user sees to plan, cards and invoices."""
+    client.check_enabled()
+    customer = BillingCustomer.objects.filter(user=user).first()
+    if customer is None:
+        raise NothingBoughtProblem
+    with answered():
+        return client.create_portal(
+            customer_id=customer.stripe_id, return_url=settings.BILLING_RETURN_URL
+        )
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Raises ``BillingUnavailableProblem`` where Stripe did not do what was asked."""
+    try:
+        yield
+    except (StripeAwayError, StripeRefusedError, UnreadableError) as exc:
+        logger.warning("Stripe did not do what was asked: %s %s", type(exc).__name__, exc)
+        raise BillingUnavailableProblem from exc
+
+
+def offer_of(on_sale: dict[str, Offer], field: str, name: str) -> Offer:
+    """What is on sale by that name; raises a problem of that field."""
+    client.check_enabled()
+    if name not in on_sale:
+        known = ", ".join(on_sale) or "none"
+        raise field_problem(field, "not_on_sale", f"This is not on sale; there is: {known}.")
+    return on_sale[name]
+
+
+def _checkout(user: User, offer: Offer, key: str | None, **asked: Any) -> str:
+    asked |= {
+        "line_items": [{"price": offer.price, "quantity": 1}],
+        "success_url": _return_url("success"),
+        "cancel_url": _return_url("cancelled"),
+    }
+    with answered():
+        asked["customer"] = customers.of_user(user).stripe_id
+        return client.create_checkout(asked, key=_key(user, key))
+
+
+def _key(user: User, key: str | None) -> str:
+    """For Stripe, of whom and of what they call their request: keys of two users are not one."""
+    name = f"{user.pk}:{key}" if key else uuid.uuid4().hex
+    return f"checkout:{hashlib.sha256(name.encode()).hexdigest()}"
+
+
+def _return_url(outcome: str) -> str:
+    parts = urlsplit(settings.BILLING_RETURN_URL)
+    query = "&".join(part for part in (parts.query, urlencode({"checkout": outcome})) if part)
+    return parts._replace(query=query).geturl()

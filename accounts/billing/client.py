@@ -1,0 +1,226 @@
+"""Stripe by its library: what we ask, and what it means when there is no answer.
+
+Every function may raise ``StripeAwayError``, ``StripeRefusedError``, ``objects.UnreadableError``.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import stripe
+from django.conf import settings
+
+from accounts.billing import objects
+from accounts.billing.objects import read
+from auteur.api.problems import Problem
+from gpu_tasks.runtime.errors import AuteurError
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = 10.0
+"""To connect, and between bytes of an answer."""
+RETRIES = 1
+"""By the library, at once; rows have tries of their own."""
+MAX_LISTED = 100
+"""Of one page, which is the most that Stripe gives."""
+LIVE_KEYS = ("sk_live", "rk_live")
+
+
+class BillingDisabledProblem(Problem):
+    """There is no key of Stripe's."""
+
+    status_code = 503
+    default_code = "billing_disabled"
+    default_detail = "Nothing is sold here."
+
+
+class StripeAwayError(AuteurError):
+    """No answer, or none that is about what was asked: another time there may be one."""
+
+
+class StripeRefusedError(AuteurError):
+    """What was asked cannot be; ``code`` is Stripe's, and says why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+RACES = ("idempotency_key_in_use", "lock_timeout")
+"""Codes of what somebody else is doing just now."""
+MISSING = "resource_missing"
+"""The code of what Stripe does not know."""
+
+
+def is_live() -> bool:
+    """Whether our key moves real money."""
+    return settings.STRIPE_SECRET_KEY.startswith(LIVE_KEYS)
+
+
+def check_enabled() -> None:
+    """Raises ``BillingDisabledProblem``."""
+    if not settings.STRIPE_SECRET_KEY:
+        raise BillingDisabledProblem
+
+
+@cache
+def _client_of(key: str, api_url: str) -> stripe.StripeClient:
+    return stripe.StripeClient(
+        key,
+        base_addresses={"api": api_url},
+        max_network_retries=RETRIES,
+        http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+    )
+
+
+@contextmanager
+def _asked() -> Iterator[Any]:
+    """The part of the library for the first version of the API."""
+    check_enabled()
+    try:
+        yield _client_of(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_URL).v1
+    except stripe.CardError as exc:
+        # Only the code: the rest is about somebody's card.
+        raise StripeRefusedError(exc.code or "card_declined") from None
+    except (stripe.InvalidRequestError, stripe.IdempotencyError) as exc:
+        if exc.code in RACES:
+            raise StripeAwayError(exc.code) from exc
+        raise StripeRefusedError(exc.code or "invalid_request") from exc
+    except stripe.StripeError as exc:
+        # A key that is wrong or may not do this comes here too: ops can change that.
+        logger.warning("Stripe is away: %s, HTTP %s", type(exc).__name__, exc.http_status)
+        raise StripeAwayError(type(exc).__name__) from exc
+
+
+# --- What was paid ----------------------------------------------------------------------------
+
+
+def invoice(invoice_id: str) -> objects.Invoice:
+    """An invoice as it stands."""
+    with _asked() as v1:
+        return read(objects.Invoice, v1.invoices.retrieve(invoice_id))
+
+
+def lines_of(invoice_id: str) -> list[objects.Line]:
+    """All lines of an invoice."""
+    with _asked() as v1:
+        found = v1.invoices.line_items.list(invoice_id, {"limit": MAX_LISTED})
+        return [read(objects.Line, line) for line in found.auto_paging_iter()]
+
+
+def price(price_id: str) -> objects.Price:
+    """What something costs."""
+    with _asked() as v1:
+        return read(objects.Price, v1.prices.retrieve(price_id))
+
+
+def payments_of(invoice_id: str) -> list[objects.PaymentIntent]:
+    """By what an invoice was paid, as far as it was by payment intents."""
+    with _asked() as v1:
+        asked = {"invoice": invoice_id, "status": "paid", "limit": MAX_LISTED}
+        found = v1.invoice_payments.list(asked).data
+        paid = [read(objects.InvoicePayment, one).payment.payment_intent for one in found]
+    return [payment(intent_id) for intent_id in paid if intent_id]
+
+
+def invoice_paid_by(intent_id: str) -> str | None:
+    """The invoice that a payment intent belongs to, if it does."""
+    with _asked() as v1:
+        paid_by = {"type": "payment_intent", "payment_intent": intent_id}
+        found = v1.invoice_payments.list({"payment": paid_by, "limit": 1}).data
+        return read(objects.InvoicePayment, found[0]).invoice if found else None
+
+
+def payment(intent_id: str) -> objects.PaymentIntent:
+    """A payment intent as it stands, with its last charge."""
+    with _asked() as v1:
+        found = v1.payment_intents.retrieve(intent_id, {"expand": ["latest_charge"]})
+        return read(objects.PaymentIntent, found)
+
+
+def disputes_of(intent_id: str) -> list[objects.Dispute]:
+    """All disputes about a payment."""
+    with _asked() as v1:
+        found = v1.disputes.list({"payment_intent": intent_id, "limit": MAX_LISTED})
+        return [read(objects.Dispute, one) for one in found.data]
+
+
+def payment_of(kind: str, object_id: str) -> str | None:
+    """The payment intent of a charge, refund, dispute or session (``charges``, …)."""
+    with _asked() as v1:
+        service = v1.checkout.sessions if kind == "sessions" else getattr(v1, kind)
+        return read(objects.OfPayment, service.retrieve(object_id)).payment_intent
+
+
+# --- Who has which plan -----------------------------------------------------------------------
+
+
+def subscriptions_of(customer_id: str) -> list[objects.Subscription]:
+    """A customer's subscriptions that have not been cancelled."""
+    with _asked() as v1:
+        found = v1.subscriptions.list({"customer": customer_id, "limit": MAX_LISTED})
+        return [read(objects.Subscription, one) for one in found.data]
+
+
+# --- What is made -----------------------------------------------------------------------------
+
+
+def create_customer(*, user_id: str, email: str) -> str:
+    """A customer for a user, the same one if asked twice in a day; returns their id."""
+    with _asked() as v1:
+        asked = {"email": email, "metadata": {"user": user_id}}
+        options = {"idempotency_key": f"customer:{user_id}"}
+        return read(objects.Created, v1.customers.create(asked, options)).id
+
+
+def payment_method_of(customer_id: str) -> str | None:
+    """By what a customer pays: what they chose, else what they added last."""
+    with _asked() as v1:
+        customer = read(objects.Customer, v1.customers.retrieve(customer_id))
+        if chosen := customer.invoice_settings.default_payment_method:
+            return chosen
+        found = v1.customers.payment_methods.list(customer_id, {"limit": 1}).data
+        return read(objects.Created, found[0]).id if found else None
+
+
+def charge(asked: dict[str, Any], *, key: str) -> objects.PaymentIntent:
+    """A payment without its customer there, the same one if asked again with the key.
+
+    Raises ``StripeRefusedError`` where the bank declines it, or wants the customer to be there.
+    """
+    with _asked() as v1:
+        asked |= {
+            "off_session": True,
+            "confirm": True,
+            "error_on_requires_action": True,
+            "expand": ["latest_charge"],
+        }
+        made = v1.payment_intents.create(asked, {"idempotency_key": key})
+        return read(objects.PaymentIntent, made)
+
+
+def create_checkout(asked: dict[str, Any], *, key: str) -> str:
+    """A page on which something is bought; returns its address."""
+    with _asked() as v1:
+        made = v1.checkout.sessions.create(asked, {"idempotency_key": key})
+        return read(objects.Page, made).url
+
+
+def create_portal(*, customer_id: str, return_url: str) -> str:
+    """A page on which a customer sees to plan, cards and invoices; returns its address."""
+    with _asked() as v1:
+        asked = {"customer": customer_id, "return_url": return_url}
+        return read(objects.Page, v1.billing_portal.sessions.create(asked)).url
+
+
+# --- What happened ----------------------------------------------------------------------------
+
+
+def events_since(seconds: int, types: list[str]) -> Iterator[objects.Event]:
+    """Events of these types since then (in seconds since 1970), the newest first."""
+    with _asked() as v1:
+        asked = {"created": {"gte": seconds}, "types": types, "limit": MAX_LISTED}
+        for event in v1.events.list(asked).auto_paging_iter():
+            yield read(objects.Event, event)

@@ -1,0 +1,269 @@
+"""What payments buy, and what is taken back where the money goes back.
+
+A payment is looked at whole, as it stands at Stripe now: whichever event made us look, and in
+whichever order events come, the books end the same.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.billing import client, clock, customers, offers
+from accounts.billing.errors import SetAsideError
+from accounts.billing.models import BillingPayment, PaymentKind, SetAsideReason
+from accounts.billing.objects import Dispute, Invoice, Line, PaymentIntent
+from credits import ledger
+from credits.models import GrantKind
+
+NOT_LOST = frozenset({"won", "prevented"})
+INQUIRY = "warning_"
+"""How the status of a dispute begins in which no money has moved."""
+USER, PACK, CREDITS = "auteur_user", "auteur_pack", "auteur_credits"
+"""What a payment for a pack says of itself: we wrote it when the pack was sold."""
+NUMBER = re.compile("[1-9][0-9]{0,7}")
+PAID = "paid"
+SUCCEEDED = "succeeded"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Money of a payment that went back, or that a bank holds meanwhile."""
+
+    amount: int = 0
+    is_disputed: bool = False
+
+
+@dataclass(frozen=True)
+class Bought:
+    """What a payment bought, for whom."""
+
+    user_id: UUID
+    stripe_id: str
+    kind: PaymentKind
+    credits: int
+    expires_at: datetime | None
+    amount: int
+    currency: str
+    description: str
+
+
+# --- Plans ------------------------------------------------------------------------------------
+
+
+def settle_invoice(invoice_id: str) -> None:
+    """Give what a paid invoice bought, and take back what was refunded of it."""
+    asked_at = clock.now()
+    invoice = client.invoice(invoice_id)
+    if invoice.status != PAID:
+        return
+    bought = _known(invoice.id) or _bought_by_invoice(invoice)
+    losses = [_loss_of(payment) for payment in client.payments_of(invoice.id)]
+    loss = Loss(sum(one.amount for one in losses), any(one.is_disputed for one in losses))
+    _settle(bought, loss=loss, asked_at=asked_at)
+
+
+def _bought_by_invoice(invoice: Invoice) -> Bought:
+    customer = customers.of_stripe_id(invoice.customer)
+    _check_currency(invoice.currency, invoice.id)
+    lines = client.lines_of(invoice.id)
+    number = _credits_of(lines)
+    ends = max((line.period.end for line in lines), default=0)
+    grace = timedelta(days=settings.BILLING_GRACE_DAYS)
+    expires_at = datetime.fromtimestamp(ends, UTC) + grace
+    if number and expires_at <= clock.now():
+        raise SetAsideError(SetAsideReason.PERIOD_OVER, invoice.id)
+    return Bought(
+        user_id=customer.user_id,
+        stripe_id=invoice.id,
+        kind=PaymentKind.PLAN,
+        credits=number,
+        expires_at=expires_at,
+        amount=invoice.amount_paid,
+        currency=invoice.currency,
+        description="Monthly credits",
+    )
+
+
+def _credits_of(lines: Iterable[Line]) -> int:
+    """Of each line the share of its plan's credits that its amount has of the plan's price.
+
+    So a period that is paid whole brings all of them, a trial none, and an upgrade the difference
+    for the rest of the period; a downgrade takes none away.
+    """
+    share = sum((_share(line) for line in lines if line.amount), start=Fraction(0))
+    return max(0, int(share))
+
+
+def _share(line: Line) -> Fraction:
+    offer = offers.plan_of(line.price) if line.price else None
+    if offer is None:
+        raise SetAsideError(SetAsideReason.UNKNOWN_PRICE, line.price or "a line without a price")
+    unit = client.price(offer.price).unit_amount_decimal
+    if not unit or unit <= 0:
+        raise SetAsideError(SetAsideReason.UNKNOWN_PRICE, offer.price)
+    return offer.credits * Fraction(line.amount) / Fraction(unit)
+
+
+# --- Packs ------------------------------------------------------------------------------------
+
+
+def settle_payment(intent_id: str) -> None:
+    """Give what a payment bought, and take back what was refunded of it."""
+    asked_at = clock.now()
+    payment = client.payment(intent_id)
+    if CREDITS in payment.metadata:
+        if payment.status == SUCCEEDED:
+            bought = _known(payment.id) or _bought_by_payment(payment)
+            _settle(bought, loss=_loss_of(payment), asked_at=asked_at)
+    elif invoice_id := client.invoice_paid_by(payment.id):
+        settle_invoice(invoice_id)
+    elif payment.status == SUCCEEDED:
+        raise SetAsideError(SetAsideReason.UNKNOWN_PAYMENT, payment.id)
+
+
+def _bought_by_payment(payment: PaymentIntent) -> Bought:
+    customer = customers.of_stripe_id(payment.customer)
+    _check_currency(payment.currency, payment.id)
+    told = payment.metadata
+    if told.get(USER) != str(customer.user_id):
+        raise SetAsideError(SetAsideReason.CUSTOMER_MISMATCH, payment.id)
+    sold = told[CREDITS]
+    if not NUMBER.fullmatch(sold) or int(sold) > ledger.MAX_AMOUNT:
+        raise SetAsideError(SetAsideReason.UNREADABLE, payment.id)
+    return Bought(
+        user_id=customer.user_id,
+        stripe_id=payment.id,
+        kind=PaymentKind.PACK,
+        credits=int(sold),
+        expires_at=None,
+        amount=payment.amount_received,
+        currency=payment.currency,
+        description="Credits bought",
+    )
+
+
+# --- The books --------------------------------------------------------------------------------
+
+
+def _known(stripe_id: str) -> Bought | None:
+    """What a payment bought that was settled before: prices may have changed since."""
+    row = BillingPayment.objects.filter(stripe_id=stripe_id).first()
+    if row is None:
+        return None
+    return Bought(
+        user_id=row.user_id,
+        stripe_id=stripe_id,
+        kind=PaymentKind(row.kind),
+        credits=row.credits,
+        expires_at=row.expires_at,
+        amount=row.amount,
+        currency=row.currency,
+        description="",
+    )
+
+
+def _check_currency(currency: str, what: str) -> None:
+    if currency != settings.BILLING_CURRENCY:
+        raise SetAsideError(SetAsideReason.OTHER_CURRENCY, what)
+
+
+def _loss_of(payment: PaymentIntent) -> Loss:
+    """How much of a payment was refunded, or is with a bank that disputes it."""
+    charge = payment.latest_charge
+    if charge is None:
+        return Loss()
+    disputes = client.disputes_of(payment.id) if charge.disputed else []
+    held = sum(one.amount for one in disputes if _holds_money(one))
+    return Loss(min(charge.amount_refunded + held, payment.amount_received), bool(held))
+
+
+def _holds_money(dispute: Dispute) -> bool:
+    return dispute.status not in NOT_LOST and not dispute.status.startswith(INQUIRY)
+
+
+@transaction.atomic
+def _settle(bought: Bought, *, loss: Loss, asked_at: datetime) -> None:
+    """Write what was bought, once, and let what is withdrawn be what was lost.
+
+    Where it was looked at later than now, that stands.
+    """
+    row = _row_of(bought)
+    if row.checked_at >= asked_at:
+        return
+    row.checked_at, row.lost = asked_at, loss.amount
+    withdrawn = _withdrawn(row)
+    if withdrawn > row.withdrawn:
+        row.taken += ledger.take_back(
+            user_id=row.user_id,
+            source=_source(row),
+            amount=withdrawn - row.withdrawn,
+            reason="Payment refunded or disputed",
+        )
+    elif row.taken > withdrawn:
+        _give_back(row, row.taken - withdrawn)
+        row.taken = withdrawn
+    row.withdrawn = withdrawn
+    row.save(update_fields=["checked_at", "lost", "withdrawn", "taken", "returns"])
+    if row.shortfall:
+        customers.flag(row.user_id, "Credits were gone whose payment went back")
+    elif loss.is_disputed:
+        customers.flag(row.user_id, "A payment is disputed")
+
+
+def _row_of(bought: Bought) -> BillingPayment:
+    """The payment's row, locked; with its grant, if it is new."""
+    row, is_new = BillingPayment.objects.get_or_create(
+        stripe_id=bought.stripe_id,
+        defaults={
+            "user_id": bought.user_id,
+            "kind": bought.kind,
+            "credits": bought.credits,
+            "expires_at": bought.expires_at,
+            "amount": bought.amount,
+            "currency": bought.currency,
+            "checked_at": datetime(1970, 1, 1, tzinfo=UTC),
+        },
+    )
+    if is_new and row.credits:
+        ledger.open_account(user_id=row.user_id)
+        kinds = {PaymentKind.PLAN: GrantKind.SUBSCRIPTION, PaymentKind.PACK: GrantKind.PURCHASE}
+        ledger.grant(
+            user_id=row.user_id,
+            amount=row.credits,
+            kind=kinds[bought.kind],
+            expires_at=row.expires_at,
+            source=_source(row),
+            description=bought.description,
+        )
+    return BillingPayment.objects.select_for_update(no_key=True).get(pk=row.pk)
+
+
+def _withdrawn(row: BillingPayment) -> int:
+    """Credits that are no longer paid for; what does not make a whole one is left."""
+    if not row.amount or not row.lost:
+        return 0
+    return min(row.credits, row.credits * row.lost // row.amount)
+
+
+def _give_back(row: BillingPayment, number: int) -> None:
+    """A dispute was won, or a refund failed: credits that were taken back come again."""
+    grace = clock.now() + timedelta(days=settings.BILLING_GRACE_DAYS + 1)
+    row.returns += 1
+    ledger.grant(
+        user_id=row.user_id,
+        amount=number,
+        kind=GrantKind.ADJUSTMENT,
+        expires_at=row.expires_at and max(row.expires_at, grace),
+        source=f"{_source(row)}:{row.returns}",
+        description="Payment reinstated",
+    )
+
+
+def _source(row: BillingPayment) -> str:
+    return f"stripe:{row.stripe_id}"

@@ -1,0 +1,126 @@
+"""`/billing`: what is on sale, and the pages on which it is bought and managed."""
+
+from typing import cast
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.billing import auto_top_up, checkout, client, offers
+from accounts.billing.models import AutoTopUp, BillingCustomer
+from accounts.billing.serializers import (
+    AutoTopUpSerializer,
+    AutoTopUpStateSerializer,
+    BillingSerializer,
+    CheckoutSerializer,
+    PageSerializer,
+)
+from accounts.models import User
+from auteur.api import idempotency
+from auteur.api.idempotency import idempotent
+from auteur.api.problems import NotFoundProblem
+
+
+class BillingView(APIView):
+    """`GET /billing`."""
+
+    @extend_schema(
+        summary="See what can be bought",
+        description="503 `billing_disabled` where nothing is sold.",
+        responses=BillingSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """Plans and packs."""
+        client.check_enabled()
+        has_portal = BillingCustomer.objects.filter(user_id=request.user.pk).exists()
+        answer = {
+            "plans": list(offers.plans().values()),
+            "packs": list(offers.packs().values()),
+            "has_portal": has_portal,
+        }
+        return Response(BillingSerializer(answer).data)
+
+
+class CheckoutView(APIView):
+    """`POST /billing/checkout`."""
+
+    @extend_schema(
+        summary="Buy a plan, or a pack of credits",
+        description="Answers a page of Stripe's; credits come once it has been paid. 409 "
+        "`already_subscribed` where there is a plan to be changed in the portal.",
+        request=CheckoutSerializer,
+        responses={201: PageSerializer},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """The page on which it is bought."""
+        given = CheckoutSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        user, key = cast(User, request.user), request.headers.get(idempotency.HEADER)
+        if "plan" in given.validated_data:
+            url = checkout.buy_plan(user=user, name=given.validated_data["plan"], key=key)
+        else:
+            url = checkout.buy_pack(user=user, name=given.validated_data["pack"], key=key)
+        return Response(PageSerializer({"url": url}).data, status=status.HTTP_201_CREATED)
+
+
+class PortalView(APIView):
+    """`POST /billing/portal`."""
+
+    @extend_schema(
+        summary="Manage plan, cards and invoices",
+        description="Answers a page of Stripe's. 409 `nothing_bought` before the first purchase.",
+        request=None,
+        responses={201: PageSerializer},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """The page on which it is managed."""
+        url = checkout.portal(user=cast(User, request.user))
+        return Response(PageSerializer({"url": url}).data, status=status.HTTP_201_CREATED)
+
+
+class AutoTopUpView(APIView):
+    """`/billing/auto-top-up`."""
+
+    @extend_schema(
+        summary="See your automatic top-up",
+        description="404 `not_found` before it was ever asked for.",
+        responses=AutoTopUpStateSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """What was asked for, and how it stands."""
+        wanted = auto_top_up.wanted(user=cast(User, request.user))
+        if wanted is None:
+            raise NotFoundProblem
+        return _state_of(wanted)
+
+    @extend_schema(
+        summary="Have a pack bought when credits run low",
+        description="One at a time, within the month's cap, from the card that Stripe has of you "
+        "(409 `no_payment_method`, `nothing_bought`). A payment that is declined turns it off.",
+        request=AutoTopUpSerializer,
+        responses=AutoTopUpStateSerializer,
+    )
+    def put(self, request: Request) -> Response:
+        """Change all of it."""
+        given = AutoTopUpSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        user = cast(User, request.user)
+        return _state_of(auto_top_up.want(user=user, given=given.validated_data))
+
+
+def _state_of(wanted: AutoTopUp) -> Response:
+    answer = {
+        "enabled": wanted.enabled,
+        "pack": wanted.pack,
+        "threshold": wanted.threshold,
+        "monthly_cap": wanted.monthly_cap,
+        "currency": settings.BILLING_CURRENCY,
+        "charged_this_month": auto_top_up.charged_this_month(wanted.pk),
+        "off_reason": wanted.off_reason,
+    }
+    return Response(AutoTopUpStateSerializer(answer).data)

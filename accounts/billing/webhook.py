@@ -1,0 +1,65 @@
+"""`POST /billing/webhook`: what Stripe tells us, if it is Stripe, and just now."""
+
+import logging
+from http import HTTPStatus
+
+import pydantic
+import stripe
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from accounts.billing import client, events, objects
+from auteur.api import problems
+
+logger = logging.getLogger(__name__)
+
+HEADER = "Stripe-Signature"
+MAX_HEADER_LENGTH = 2000
+TOLERANCE_SECONDS = 300
+"""How long ago a message may have been signed."""
+MAX_EVENT_BYTES = 512 * 1024
+
+
+@csrf_exempt
+@require_POST
+def webhook(request: HttpRequest) -> HttpResponse:
+    """Store the event and answer: 200, 401 unsigned, 413 too long, 503 to be sent again."""
+    try:
+        client.check_enabled()
+        return _received(request)
+    except problems.Problem as exc:
+        return problems.document(exc.status_code, str(exc.get_codes()), str(exc.detail))
+    except problems.OUTAGES as exc:
+        logger.warning("an event is not stored: %s", type(exc).__name__)
+        return problems.document(503, "unavailable", problems.UnavailableProblem.default_detail)
+
+
+def _received(request: HttpRequest) -> HttpResponse:
+    if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_EVENT_BYTES:
+        raise problems.PayloadTooLargeProblem
+    if not _is_authentic(request.body, request.headers.get(HEADER, "")):
+        return problems.document(
+            HTTPStatus.UNAUTHORIZED, "invalid_signature", "This is not signed by Stripe, just now."
+        )
+    try:
+        event = objects.Event.model_validate_json(request.body)
+    except pydantic.ValidationError:
+        return problems.document(400, "invalid", "This is no event that we know.")
+    events.store([event])
+    return JsonResponse({"received": True})
+
+
+def _is_authentic(body: bytes, header: str) -> bool:
+    """Whether it is signed with one of our secrets; there are two while one replaces another."""
+    if not header.isascii() or len(header) > MAX_HEADER_LENGTH:
+        return False
+    return any(_is_signed(body, header, secret) for secret in settings.STRIPE_WEBHOOK_SECRETS)
+
+
+def _is_signed(body: bytes, header: str, secret: str) -> bool:
+    try:
+        return stripe.WebhookSignature.verify_header(body, header, secret, TOLERANCE_SECONDS)
+    except (stripe.SignatureVerificationError, UnicodeDecodeError):
+        return False

@@ -1,0 +1,53 @@
+"""`manage.py stripe_sync`: find events of Stripe's that the webhook has missed."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.billing import sync
+from accounts.billing.client import (
+    BillingDisabledProblem,
+    StripeAwayError,
+    StripeRefusedError,
+)
+from accounts.billing.objects import UnreadableError
+
+
+class Command(BaseCommand):
+    help = "Store events of Stripe's that we have missed; the orchestrator works on them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--days",
+            type=int,
+            help=f"how far to look back, at most {sync.LISTED_DAYS}; by default to "
+            f"{sync.OVERLAP.days} days before the last event that we know",
+        )
+        parser.add_argument("--json", action="store_true", dest="as_json")
+
+    def handle(self, *, days: int | None, as_json: bool, **options: Any) -> None:
+        try:
+            done = sync.sync(days=days)
+        except ValueError as exc:
+            raise CommandError(f"--days: {exc}.") from exc
+        except BillingDisabledProblem as exc:
+            raise CommandError("STRIPE_SECRET_KEY is not set.") from exc
+        except (StripeAwayError, StripeRefusedError, UnreadableError) as exc:
+            raise CommandError(f"Stripe could not be asked: {exc}.") from exc
+        answer = {
+            "since": done.since.isoformat(),
+            "listed": done.listed,
+            "found": done.found,
+            "complete": done.is_complete,
+        }
+        if as_json:
+            self.stdout.write(json.dumps(answer))
+        else:
+            self.stdout.write(
+                f"Of {done.listed} events since {done.since:%Y-%m-%d %H:%M} UTC, "
+                f"{done.found} were missed."
+            )
+        if not done.is_complete:
+            raise CommandError(f"There are more than {sync.MAX_LISTED}: ask for fewer days.")
