@@ -14,10 +14,12 @@ from django.db.models.functions import Now
 from accounts.billing import client, clock, offers, payments
 from accounts.billing.checkout import NothingBoughtProblem, answered, offer_of, sold_to
 from accounts.billing.client import StripeAwayError, StripeRefusedError
+from accounts.billing.errors import SetAsideError
 from accounts.billing.models import AutoTopUp, BillingCustomer, TopUp, TopUpState
 from accounts.billing.objects import PaymentIntent, UnreadableError
 from accounts.models import User
 from auteur.api.problems import Problem
+from credits.ledger import TooManyGrantsProblem
 
 logger = logging.getLogger(__name__)
 
@@ -160,18 +162,24 @@ def _go_on(top_up: TopUp) -> int:
         payment = _payment_of(top_up)
     except StripeRefusedError as exc:
         return _fail(top_up, exc.code)
-    except StripeAwayError:
+    except (StripeAwayError, UnreadableError) as exc:
         if top_up.created_at < clock.now() - LONGEST:
-            _fail(top_up, "unanswered")
-        raise
+            return _fail(top_up, "unanswered")
+        raise StripeAwayError(str(exc)) from exc
     if payment.status == payments.SUCCEEDED:
-        # Where this fails, its event comes to the same.
-        payments.settle_payment(payment.id)
+        _settle(payment)
         return _end(top_up, state=TopUpState.SUCCEEDED, stripe_id=payment.id)
     if payment.status != "processing":
         return _fail(top_up, payment.status)
-    TopUp.objects.filter(pk=top_up.pk).update(stripe_id=payment.id)
-    return 1
+    return TopUp.objects.filter(pk=top_up.pk).update(stripe_id=payment.id)
+
+
+def _settle(payment: PaymentIntent) -> None:
+    try:
+        payments.settle_payment(payment.id)
+    except (SetAsideError, TooManyGrantsProblem) as exc:
+        # Its event is set aside for the same reason, where staff see it.
+        logger.warning("top-up %s is paid and not given: %s", payment.id, type(exc).__name__)
 
 
 def _payment_of(top_up: TopUp) -> PaymentIntent:

@@ -164,6 +164,12 @@ def subscriptions_of(customer_id: str) -> list[objects.Subscription]:
         return [read(objects.Subscription, one) for one in found.data]
 
 
+def cancel(subscription_id: str) -> None:
+    """End a subscription now, without a refund."""
+    with _asked() as v1:
+        v1.subscriptions.cancel(subscription_id)
+
+
 # --- What is made -----------------------------------------------------------------------------
 
 

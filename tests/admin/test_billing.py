@@ -92,7 +92,7 @@ def test_pages_show_what_there_is(root, user, customer, event, payment, top_up):
 @pytest.mark.parametrize("wanted", ["evt_1", "in_1", "cus_1"])
 def test_events_are_found_by_ids_of_stripes(root, event, wanted):
     assert "evt_1" in root.list(BillingEvent, q=wanted)
-    assert "evt_1" not in root.list(BillingEvent, q=f"{wanted}x")
+    assert "0 results" in root.list(BillingEvent, q=f"{wanted}x")
 
 
 def test_customers_and_payments_are_found_by_email_and_id(root, user, customer, payment):

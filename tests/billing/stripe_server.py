@@ -332,6 +332,10 @@ class World:
         self.asked.append(f"{method} {url.path}")
         if self.is_away:
             return 503, AWAY
+        if method == "DELETE":  # a subscription is cancelled
+            subscription = self.objects[url.path.rpartition("/")[2]]
+            self.cancel(subscription)
+            return 200, subscription
         if method == "POST":
             return self._once(url.path, body, key)
         return self._get(url.path, nested(parse_qsl(url.query)))

@@ -4,6 +4,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from accounts.billing import auto_top_up, clock
+from accounts.billing.closing import stop_charging
 from accounts.billing.models import AutoTopUp, BillingCustomer, BillingPayment, TopUp
 from tests.billing.conftest import PACK_CREDITS, PRICES, balance, deliver
 
@@ -153,3 +154,21 @@ def test_it_needs_a_customer(api):
 )
 def test_what_it_cannot_be(api, card, change):
     assert api.put(URL, WANTED | change, format="json").status_code == 400
+
+
+def test_who_closes_their_account_is_charged_no_more(world, wanted, buyer, customer):
+    world.subscribe(customer, "price_pro")
+    deliver(world.events)
+    assert buyer.plan == "pro"
+    told = len(world.events)
+    for _ in range(2):
+        stop_charging(user_id=buyer.pk)
+    deliver(world.events[told:])
+    assert (buyer.plan, len(world.events)) == (None, told + 1)
+    run()
+    assert AutoTopUp.objects.get().off_reason == "account_closed"
+
+
+def test_who_bought_nothing_closes_their_account_without_stripe(buyer, settings):
+    settings.STRIPE_SECRET_KEY = ""
+    stop_charging(user_id=buyer.pk)
