@@ -11,7 +11,8 @@ from accounts.billing import events
 from accounts.billing.models import BillingCustomer, BillingEvent
 from accounts.models import User
 from credits import ledger
-from tests.billing.stripe_server import KEY, Object, World, served, signed
+from tests.billing.stripe_server import KEY, served, signed
+from tests.billing.stripe_world import Object, World
 
 SECRET = "whsec_" + "a" * 32
 STARTER, PRO, PACK = "price_starter", "price_pro", "price_pack"

@@ -1,8 +1,4 @@
-"""A server of Stripe's shape: its API by HTTP, with objects as it answers them, and signed events.
-
-`World` does what customers, banks and Stripe itself do. Shapes are those of the API's version that
-the library pins (`stripe.api_version`); only what nobody could miss is left out.
-"""
+"""A server of Stripe's shape: its API by HTTP, and messages signed as Stripe signs them."""
 
 import hashlib
 import hmac
@@ -13,328 +9,30 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.billing.stripe_world import Object, World, listed
+
 KEY = "sk_test_local"
-DAY = 24 * 3600
-MONTH = 30 * DAY
-Object = dict[str, Any]
 AWAY: Object = {"error": {"type": "api_error", "message": "away"}}
 
 
-class World:
-    """All objects, and the events that they brought about."""
+class Api:
+    """Answers requests about a world."""
 
-    def __init__(self) -> None:
-        self.objects: dict[str, Object] = {}
-        self.events: list[Object] = []
-        self.asked: list[str] = []
-        self.is_away = False
-        self.declines = False
-        self.pays_at_once = True
-        self.loses_answers = False
-        self.now = int(time.time())
-        self.answers: dict[str, tuple[bytes, int, Object]] = {}
-        self._numbers = count(1)
-        self._run = uuid.uuid4().hex[:8]
-
-    # What is there
-
-    def add(self, prefix: str, kind: str, **fields: Any) -> Object:
-        """A new object."""
-        made = {
-            "id": f"{prefix}_{self._run}{next(self._numbers):06}",
-            "object": kind,
-            "created": self.now,
-            "livemode": False,
-            "metadata": {},
-        } | fields
-        self.objects[made["id"]] = made
-        return made
-
-    def all_of(self, kind: str) -> list[Object]:
-        """All objects of a kind, the newest first."""
-        return [one for one in reversed(self.objects.values()) if one["object"] == kind]
-
-    def tell(self, kind: str, about: Object) -> Object:
-        """An event, with a snapshot of what it is about."""
-        event = self.add("evt", "event", type=kind, api_version="2026-10-28.endive")
-        event |= {"data": {"object": json.loads(json.dumps(about))}, "pending_webhooks": 1}
-        event["request"] = {"id": None, "idempotency_key": None}
-        self.events.append(event)
-        return event
-
-    def price(self, price_id: str, amount: int) -> Object:
-        """Something on sale."""
-        made = self.add(
-            "price",
-            "price",
-            currency="usd",
-            unit_amount=amount,
-            unit_amount_decimal=str(amount),
-            active=True,
-        )
-        made["id"] = price_id
-        self.objects[price_id] = made
-        return made
-
-    def customer(self, **fields: Any) -> Object:
-        """A customer."""
-        return self.add("cus", "customer", **{"email": None, "name": None} | fields)
-
-    # What customers do
-
-    def subscribe(self, customer: str, price: str) -> Object:
-        """Begin a plan, and pay for its first period."""
-        subscription = self.add(
-            "sub",
-            "subscription",
-            customer=customer,
-            status="active",
-            cancel_at_period_end=False,
-            cancel_at=None,
-            currency="usd",
-            collection_method="charge_automatically",
-        )
-        subscription["items"] = self._listed([self._item(price, self.now)])
-        self.tell("customer.subscription.created", subscription)
-        self.bill(subscription, [self._line(price, self.now, self.now + MONTH)])
-        return subscription
-
-    def _item(self, price: str, start: int) -> Object:
-        return {
-            "id": f"si_{self._run}{next(self._numbers):06}",
-            "object": "subscription_item",
-            "price": self.objects[price],
-            "quantity": 1,
-            "current_period_start": start,
-            "current_period_end": start + MONTH,
-        }
-
-    def _line(self, price: str, start: int, end: int, amount: int | None = None) -> Object:
-        is_proration = amount is not None
-        unit = self.objects[price]["unit_amount"]
-        return {
-            "id": f"il_{self._run}{next(self._numbers):06}",
-            "object": "line_item",
-            "amount": unit if amount is None else amount,
-            "currency": "usd",
-            "description": "1 x plan",
-            "period": {"start": start, "end": end},
-            "quantity": 1,
-            "pricing": {
-                "type": "price_details",
-                "price_details": {"price": price, "product": "prod_plan"},
-                "unit_amount_decimal": str(unit),
-            },
-            "parent": {
-                "type": "subscription_item_details",
-                "subscription_item_details": {"proration": is_proration},
-            },
-        }
-
-    def bill(self, subscription: Object, lines: list[Object], *, currency: str = "usd") -> Object:
-        """An invoice that is paid at once."""
-        total = max(0, sum(line["amount"] for line in lines))
-        invoice = self.add(
-            "in",
-            "invoice",
-            customer=subscription["customer"],
-            status="paid",
-            currency=currency,
-            amount_due=total,
-            amount_paid=total,
-            total=total,
-            parent={
-                "type": "subscription_details",
-                "subscription_details": {"subscription": subscription["id"]},
-            },
-        )
-        invoice["lines"] = self._listed(lines)
-        if total:
-            payment = self.pay(subscription["customer"], total, {}, currency=currency)
-            self.add(
-                "inpay",
-                "invoice_payment",
-                invoice=invoice["id"],
-                status="paid",
-                amount_paid=total,
-                currency=currency,
-                payment={"type": "payment_intent", "payment_intent": payment["id"]},
-            )
-            self.tell("payment_intent.succeeded", payment)
-        self.tell("invoice.paid", invoice)
-        return invoice
-
-    def pay(
-        self, customer: str | None, amount: int, metadata: Object, *, currency: str = "usd"
-    ) -> Object:
-        """Money that comes."""
-        payment = self.add(
-            "pi",
-            "payment_intent",
-            customer=customer,
-            amount=amount,
-            amount_received=amount,
-            currency=currency,
-            status="succeeded",
-            metadata=dict(metadata),
-        )
-        charge = self.add(
-            "ch",
-            "charge",
-            customer=customer,
-            payment_intent=payment["id"],
-            amount=amount,
-            amount_captured=amount,
-            amount_refunded=0,
-            currency=currency,
-            disputed=False,
-            paid=True,
-            refunded=False,
-            status="succeeded",
-            billing_details={"name": "Ada Lovelace", "email": "ada@example.com"},
-            payment_method_details={"card": {"brand": "visa", "last4": "4242"}, "type": "card"},
-        )
-        payment["latest_charge"] = charge["id"]
-        return payment
-
-    def complete(self, session: Object) -> Object:
-        """Pay on the page of a session; returns the subscription or payment that came of it."""
-        price = session["asked"]["line_items"]["0"]["price"]
-        customer = session["customer"]
-        if session["mode"] == "subscription":
-            made = self.subscribe(customer, price)
-            session |= {"subscription": made["id"], "payment_intent": None}
-        else:
-            told = session["asked"]["payment_intent_data"]["metadata"]
-            made = self.pay(customer, self.objects[price]["unit_amount"], told)
-            session["payment_intent"] = made["id"]
-            self.tell("payment_intent.succeeded", made)
-        session |= {"status": "complete", "payment_status": "paid"}
-        self.tell("checkout.session.completed", session)
-        return made
-
-    def change_price(self, subscription: Object, price: str) -> None:
-        """Change the plan in the middle of a period, and pay the difference at once."""
-        item = subscription["items"]["data"][0]
-        end, half = item["current_period_end"], MONTH // 2
-        old = item["price"]
-        new = self.objects[price]
-        item["price"] = new
-        self.tell("customer.subscription.updated", subscription)
-        lines = [
-            self._line(old["id"], end - half, end, -old["unit_amount"] // 2),
-            self._line(price, end - half, end, new["unit_amount"] // 2),
-        ]
-        self.bill(subscription, lines)
-
-    # What Stripe and banks do
-
-    def renew(self, subscription: Object) -> Object:
-        """The next period, paid."""
-        item = subscription["items"]["data"][0]
-        start = item["current_period_end"]
-        item |= {"current_period_start": start, "current_period_end": start + MONTH}
-        subscription["status"] = "active"
-        self.tell("customer.subscription.updated", subscription)
-        return self.bill(subscription, [self._line(item["price"]["id"], start, start + MONTH)])
-
-    def fail_to_renew(self, subscription: Object) -> None:
-        """The next period, which is not paid."""
-        item = subscription["items"]["data"][0]
-        start = item["current_period_end"]
-        item |= {"current_period_start": start, "current_period_end": start + MONTH}
-        subscription["status"] = "past_due"
-        invoice = self.add(
-            "in",
-            "invoice",
-            customer=subscription["customer"],
-            status="open",
-            currency="usd",
-            amount_paid=0,
-        )
-        self.tell("invoice.payment_failed", invoice)
-        self.tell("customer.subscription.updated", subscription)
-
-    def cancel(self, subscription: Object) -> None:
-        """End it now."""
-        subscription["status"] = "canceled"
-        self.tell("customer.subscription.deleted", subscription)
-
-    def payment_of(self, invoice: Object) -> Object:
-        """By what an invoice was paid."""
-        (paid,) = [one for one in self.all_of("invoice_payment") if one["invoice"] == invoice["id"]]
-        return self.objects[paid["payment"]["payment_intent"]]
-
-    def charge_of(self, payment: Object) -> Object:
-        """The money of a payment."""
-        return self.objects[payment["latest_charge"]]
-
-    def refund(self, payment: Object, amount: int | None = None) -> Object:
-        """Give money back: all that is left, or so much."""
-        charge = self.charge_of(payment)
-        amount = charge["amount"] - charge["amount_refunded"] if amount is None else amount
-        charge["amount_refunded"] += amount
-        charge["refunded"] = charge["amount_refunded"] == charge["amount"]
-        refund = self.add(
-            "re",
-            "refund",
-            amount=amount,
-            charge=charge["id"],
-            payment_intent=payment["id"],
-            status="succeeded",
-        )
-        self.tell("refund.created", refund)
-        self.tell("charge.refunded", charge)
-        return refund
-
-    def fail_refund(self, refund: Object) -> None:
-        """The bank did not take it: the money is ours again."""
-        refund["status"] = "failed"
-        charge = self.objects[refund["charge"]]
-        charge["amount_refunded"] -= refund["amount"]
-        charge["refunded"] = False
-        self.tell("refund.failed", refund)
-
-    def dispute(self, payment: Object) -> Object:
-        """The bank takes all of a payment back, until it is decided."""
-        charge = self.charge_of(payment)
-        charge["disputed"] = True
-        dispute = self.add(
-            "dp",
-            "dispute",
-            amount=charge["amount"],
-            charge=charge["id"],
-            payment_intent=payment["id"],
-            reason="fraudulent",
-            status="needs_response",
-        )
-        self.tell("charge.dispute.created", dispute)
-        self.tell("charge.dispute.funds_withdrawn", dispute)
-        return dispute
-
-    def decide(self, dispute: Object, status: str) -> None:
-        """``won`` or ``lost``."""
-        dispute["status"] = status
-        self.tell("charge.dispute.closed", dispute)
-
-    # What the API answers
-
-    def _listed(self, data: list[Object], **more: Any) -> Object:
-        return {"object": "list", "data": data, "has_more": False, "url": "/v1/list"} | more
+    def __init__(self, world: World) -> None:
+        self.world = world
 
     def answer(self, method: str, target: str, body: bytes, key: str) -> tuple[int, Object]:
         """Of a request: its status and object."""
         url = urlsplit(target)
-        self.asked.append(f"{method} {url.path}")
-        if self.is_away:
+        self.world.asked.append(f"{method} {url.path}")
+        if self.world.is_away:
             return 503, AWAY
         if method == "DELETE":  # a subscription is cancelled
-            subscription = self.objects[url.path.rpartition("/")[2]]
-            self.cancel(subscription)
+            subscription = self.world.objects[url.path.rpartition("/")[2]]
+            self.world.cancel(subscription)
             return 200, subscription
         if method == "POST":
             return self._once(url.path, body, key)
@@ -343,23 +41,25 @@ class World:
     def _once(self, path: str, body: bytes, key: str) -> tuple[int, Object]:
         asked = path.encode() + body
         key = key or uuid.uuid4().hex
-        if key not in self.answers:
-            self.answers[key] = (asked, *self._post(path, nested(parse_qsl(body.decode()))))
-        earlier, status, answer = self.answers[key]
+        if key not in self.world.answers:
+            self.world.answers[key] = (asked, *self._post(path, nested(parse_qsl(body.decode()))))
+        earlier, status, answer = self.world.answers[key]
         if earlier != asked:
             return 400, {"error": {"type": "idempotency_error", "message": "other request"}}
-        return (503, AWAY) if self.loses_answers else (status, answer)
+        return (503, AWAY) if self.world.loses_answers else (status, answer)
 
     def _post(self, path: str, asked: Object) -> tuple[int, Object]:
         if path == "/v1/customers":
-            return 200, self.customer(**asked)
+            return 200, self.world.customer(**asked)
         if path == "/v1/checkout/sessions":
-            session = self.add("cs", "checkout.session", status="open", payment_status="unpaid")
+            session = self.world.add(
+                "cs", "checkout.session", status="open", payment_status="unpaid"
+            )
             session |= {"mode": asked["mode"], "customer": asked["customer"], "asked": asked}
             session["url"] = f"https://checkout.stripe.com/c/pay/{session['id']}"
             return 200, session
         if path == "/v1/billing_portal/sessions":
-            session = self.add("bps", "billing_portal.session", customer=asked["customer"])
+            session = self.world.add("bps", "billing_portal.session", customer=asked["customer"])
             session["url"] = f"https://billing.stripe.com/p/session/{session['id']}"
             return 200, session
         if path == "/v1/payment_intents":
@@ -367,13 +67,13 @@ class World:
         return missing(path)
 
     def _charge(self, asked: Object) -> tuple[int, Object]:
-        if self.declines:
+        if self.world.declines:
             error = {"type": "card_error", "code": "card_declined", "message": "No."}
             return 402, {"error": error | {"decline_code": "insufficient_funds"}}
-        payment = self.pay(asked["customer"], int(asked["amount"]), asked["metadata"])
+        payment = self.world.pay(asked["customer"], int(asked["amount"]), asked["metadata"])
         payment |= {"payment_method": asked["payment_method"]}
-        if self.pays_at_once:
-            self.tell("payment_intent.succeeded", payment)
+        if self.world.pays_at_once:
+            self.world.tell("payment_intent.succeeded", payment)
         else:
             payment["status"] = "processing"
         return 200, self._expanded(payment, asked)
@@ -381,27 +81,27 @@ class World:
     def _get(self, path: str, asked: Object) -> tuple[int, Object]:
         parts = path.removeprefix("/v1/").removeprefix("checkout/").split("/")
         if parts[-1] == "lines":
-            return 200, self._page(self.objects[parts[1]]["lines"]["data"], asked, path)
+            return 200, self._page(self.world.objects[parts[1]]["lines"]["data"], asked, path)
         if parts[-1] == "payment_methods":
             asked["customer"] = parts[1]
-            methods = [one for one in self.all_of("payment_method") if matches(one, asked)]
+            methods = [one for one in self.world.all_of("payment_method") if matches(one, asked)]
             return 200, self._page(methods, asked, path)
         if len(parts) == 2:
-            found = self.objects.get(parts[1])
+            found = self.world.objects.get(parts[1])
             return (200, self._expanded(found, asked)) if found else missing(parts[1])
         kind = parts[0].removesuffix("s")
-        found = [one for one in self.all_of(kind) if matches(one, asked)]
+        found = [one for one in self.world.all_of(kind) if matches(one, asked)]
         return 200, self._page(found, asked, path)
 
     def _expanded(self, found: Object, asked: Object) -> Object:
         wanted = asked.get("expand", {}).values()
-        return found | {name: self.objects[found[name]] for name in wanted if found.get(name)}
+        return found | {name: self.world.objects[found[name]] for name in wanted if found.get(name)}
 
     def _page(self, found: list[Object], asked: Object, path: str) -> Object:
         ids = [one["id"] for one in found]
         start = ids.index(asked["starting_after"]) + 1 if "starting_after" in asked else 0
         end = start + int(asked.get("limit", 10))
-        return self._listed(found[start:end], has_more=end < len(found), url=path)
+        return listed(found[start:end], has_more=end < len(found), url=path)
 
 
 def nested(pairs: list[tuple[str, str]]) -> Object:
@@ -449,7 +149,7 @@ def signed(body: bytes, *secrets: str, at: float | None = None) -> str:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = 65536  # head and body in one segment
-    world: World
+    api: Api
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -457,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
             status, answer = 401, {"error": {"type": "invalid_request_error", "message": "key"}}
         else:
             key = self.headers.get("Idempotency-Key", "")
-            status, answer = self.world.answer(self.command, self.path, body, key)
+            status, answer = self.api.answer(self.command, self.path, body, key)
         text = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -475,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def served(world: World) -> Iterator[str]:
     """Serve a world; gives its address."""
-    handler = type("Handler", (_Handler,), {"world": world})
+    handler = type("Handler", (_Handler,), {"api": Api(world)})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))

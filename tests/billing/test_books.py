@@ -18,7 +18,7 @@ from tests.billing.conftest import (
     states,
     work,
 )
-from tests.billing.stripe_server import DAY, MONTH
+from tests.billing.stripe_world import DAY, MONTH
 
 
 def plan_of(user):

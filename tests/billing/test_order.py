@@ -26,7 +26,7 @@ from tests.billing.conftest import (
     sold,
     work,
 )
-from tests.billing.stripe_server import World
+from tests.billing.stripe_world import World
 from tests.properties import examples
 
 STEPS = ("subscribe", "renew", "upgrade", "fail", "cancel", "buy", "refund", "part", "dispute")
