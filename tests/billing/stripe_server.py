@@ -87,10 +87,10 @@ class Api:
             methods = [one for one in self.world.all_of("payment_method") if matches(one, asked)]
             return 200, self._page(methods, asked, path)
         if len(parts) == 2:
-            found = self.world.objects.get(parts[1])
-            return (200, self._expanded(found, asked)) if found else missing(parts[1])
+            one = self.world.objects.get(parts[1])
+            return (200, self._expanded(one, asked)) if one else missing(parts[1])
         kind = parts[0].removesuffix("s")
-        found = [one for one in self.world.all_of(kind) if matches(one, asked)]
+        found = [each for each in self.world.all_of(kind) if matches(each, asked)]
         return 200, self._page(found, asked, path)
 
     def _expanded(self, found: Object, asked: Object) -> Object:
