@@ -13,7 +13,7 @@ SCOPES = [(name, name) for name in ("read", "jobs", "media", "billing")]
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0002_row_level_security")]
+    dependencies = [("accounts", "0003_billing")]
 
     operations = [
         migrations.CreateModel(

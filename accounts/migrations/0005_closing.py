@@ -51,7 +51,7 @@ def status(*names):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0002_row_level_security")]
+    dependencies = [("accounts", "0004_api_keys")]
 
     operations = [
         migrations.AddField(

@@ -95,7 +95,7 @@ KINDS = [
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0002_row_level_security"),
+        ("accounts", "0005_closing"),
         ("admin", "0003_logentry_add_action_flag_choices"),
     ]
 
