@@ -36,6 +36,7 @@ from auteur.admin import (
     ReasonForm,
     link,
     list_link,
+    staff_id,
 )
 from credits import corrections, ledger
 from credits.models import CreditCorrection, Credits, GrantKind
@@ -316,7 +317,7 @@ def _ask_identity(request: HttpRequest) -> HttpResponse | None:
 def _grant(request: HttpRequest, user: User, given: Mapping[str, Any]) -> str:
     if not may_credit(by=cast(User, request.user), user=user):
         raise OwnObjectProblem
-    wanted = CreditCorrection(user=user, asked_by_id=request.user.pk, **given)
+    wanted = CreditCorrection(user=user, asked_by_id=staff_id(request), **given)
     return corrections.ask(wanted)
 
 

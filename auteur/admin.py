@@ -389,9 +389,15 @@ class ConfirmedActions(StaffAdmin):
         return dict(self.get_actions(request) or {})
 
 
+def staff_id(request: HttpRequest) -> UUID:
+    """Who acts."""
+    pk: UUID = cast(models.Model, request.user).pk
+    return pk
+
+
 def by_staff(request: HttpRequest) -> str:
     """Who acts, as job events say it: clients may read those, so there is no address in them."""
-    return f"staff:{cast(models.Model, request.user).pk}"
+    return f"staff:{staff_id(request)}"
 
 
 def _why(problem: Problem) -> str:

@@ -21,6 +21,7 @@ from auteur.admin import (
     badge,
     link,
     list_link,
+    staff_id,
 )
 from credits import balances, corrections, ledger
 from credits.models import CreditCorrection, CreditGrant, Credits, CreditTransaction
@@ -277,14 +278,14 @@ class CreditCorrectionAdmin(CorrectingAdmin):
 
 
 def _take_back(request: HttpRequest, grant: CreditGrant, given: Mapping[str, Any]) -> str:
-    asked_by = request.user.pk
+    asked_by = staff_id(request)
     wanted = CreditCorrection(user_id=grant.user_id, grant=grant, asked_by_id=asked_by, **given)
     return corrections.ask(wanted)
 
 
 def _approve(request: HttpRequest, wanted: CreditCorrection, given: Mapping[str, Any]) -> str:
-    return corrections.approve(correction_id=wanted.pk, by=request.user.pk)
+    return corrections.approve(correction_id=wanted.pk, by=staff_id(request))
 
 
 def _refuse(request: HttpRequest, wanted: CreditCorrection, given: Mapping[str, Any]) -> str:
-    return corrections.refuse(correction_id=wanted.pk, by=request.user.pk)
+    return corrections.refuse(correction_id=wanted.pk, by=staff_id(request))
