@@ -38,7 +38,8 @@ __all__ = [  # Django looks here for models
 ]
 
 
-class User(AbstractBaseUser, PermissionsMixin):
+# What leads to second factors is django-otp's, which has no types.
+class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-missing]
     """A person; ``id`` is the token's ``sub``. Anonymised on request, never deleted."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())

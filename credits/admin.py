@@ -212,7 +212,12 @@ class CreditGrantAdmin(CorrectingAdmin):
         self, request: HttpRequest, queryset: QuerySet[CreditGrant]
     ) -> HttpResponse | None:
         return self.confirm(
-            request, queryset, action="take_back", form_class=TakeBackForm, perform=_take_back
+            request,
+            queryset,
+            action="take_back",
+            form_class=TakeBackForm,
+            perform=_take_back,
+            moves_money=True,
         )
 
 
@@ -265,7 +270,12 @@ class CreditCorrectionAdmin(CorrectingAdmin):
         self, request: HttpRequest, queryset: QuerySet[CreditCorrection]
     ) -> HttpResponse | None:
         return self.confirm(
-            request, queryset, action="approve", form_class=ReasonForm, perform=_approve
+            request,
+            queryset,
+            action="approve",
+            form_class=ReasonForm,
+            perform=_approve,
+            moves_money=True,
         )
 
     @admin.action(description="Refuse", permissions=["correct"])

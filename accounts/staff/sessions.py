@@ -51,4 +51,4 @@ def is_recent(request: HttpRequest) -> bool:
 
 def user_of(request: HttpRequest) -> User:
     """Who is signed in; not the lazy object, which forms and keys take for another class."""
-    return User.objects.get(pk=request.user.pk)
+    return User.objects.get(pk=cast(Any, request.user).pk)
