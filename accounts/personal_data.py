@@ -51,9 +51,12 @@ def anonymous_email(user_id: UUID) -> str:
 def _scrub(user_id: UUID) -> Steps:
     yield set_plan(user_id=user_id, plan=None)
     yield Subscription.objects.filter(user_id=user_id).update(stripe_subscription_id=None)
-    yield _scrub_user(User.objects.get(pk=user_id))
+    user = User.objects.get(pk=user_id)
+    _scrub_user(user)
+    yield user
     for export in AccountExport.objects.filter(user_id=user_id):
-        yield exports.remove(export)
+        exports.remove(export)
+        yield export
     yield from _scrub_log(user_id)
     yield from _remove_sessions(user_id)
 
@@ -80,10 +83,11 @@ def _scrub_log(user_id: UUID) -> Steps:
 
 
 def _is_theirs_or_gone(entry: LogEntry, user_id: UUID) -> bool:
-    owner = _owners().get(entry.content_type_id and entry.content_type.model_class())
-    if owner is None:
+    model = entry.content_type.model_class() if entry.content_type else None
+    owner = _owners().get(model)
+    if model is None or owner is None:
         return False
-    rows = entry.content_type.model_class()._default_manager.filter(pk=entry.object_id)
+    rows = model._default_manager.filter(pk=entry.object_id)
     return not rows.exclude(**{owner: user_id}).exists()
 
 

@@ -141,7 +141,8 @@ def _remove_partners(user_id: UUID) -> Steps:
     for page in pages(requests):
         for request in page:
             storage, key = captions_of(request.partner, request.video_id)
-            yield storage.delete(key)
+            storage.delete(key)
+            yield key
         PartnerRequest.objects.filter(pk__in=[request.pk for request in page]).delete()
     yield from removal(DeadLetter.objects.filter(partner__user_id=user_id))
     yield partners.delete()

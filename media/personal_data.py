@@ -62,11 +62,13 @@ def _files(user_id: UUID) -> Iterator[StoredFile]:
 def _scrub(user_id: UUID) -> Steps:
     for page in pages(_voices(user_id)):
         for voice in page:
-            yield delete_voice(user_id=user_id, voice_id=voice.pk)
+            delete_voice(user_id=user_id, voice_id=voice.pk)
+            yield voice
     for page in pages(_media(user_id)):
         for media in page:
             _abort(media)
-            yield delete_media(user_id=user_id, media_id=media.pk, force=True)
+            delete_media(user_id=user_id, media_id=media.pk, force=True)
+            yield media
     # Results without rows, stretches of renders, and what the storage failed to remove before.
     yield from _remove_objects(f"users/{user_id}/")
 
@@ -85,4 +87,5 @@ def _remove_objects(folder: str) -> Steps:
         if not keys:
             return
         for key in keys:
-            yield storage.delete(key)
+            storage.delete(key)
+            yield key

@@ -30,7 +30,8 @@ def _with_edls(user_id: UUID) -> Iterator[dict[str, Any]]:
 def _scrub(user_id: UUID) -> Steps:
     for page in pages(Project.objects.filter(user_id=user_id)):
         for project in page:
-            yield deletion.delete(user_id=user_id, project_id=project.pk)
+            deletion.delete(user_id=user_id, project_id=project.pk)
+            yield project
     # Those of projects that were deleted while MongoDB was away.
     yield edls(user_id=str(user_id)).delete()
     # What lies in them goes with all other objects.

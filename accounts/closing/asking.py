@@ -1,6 +1,7 @@
 """A user closes their account, or wants it back."""
 
 from datetime import datetime, timedelta
+from typing import cast
 
 from django.conf import settings
 from django.db import transaction
@@ -41,8 +42,7 @@ def close(*, user: User) -> datetime:
         User.objects.filter(pk=user.pk).update(closing_at=Now() + days)
         AccountClosing.objects.create(user=found)
         found.refresh_from_db()
-    closing_at: datetime = found.closing_at
-    return closing_at
+    return cast(datetime, found.closing_at)
 
 
 @transaction.atomic

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 HARD_LIMIT_SECONDS = 6 * 3600
 """Whatever hangs longer is killed with its process."""
+AWAY: tuple[type[Exception], ...] = (Problem, *OUTAGES, *STORAGE_ERRORS)
+"""Another time it may be done."""
 AGAIN_AFTER = timedelta(hours=1)
 """After as many tries as others have: nobody is forgotten in part."""
 
@@ -57,7 +59,7 @@ def run(closing_id: UUID) -> None:
         logger.info("account %s was restored, or is another worker's", closing.user_id)
     except NotYetError:
         lease.release()
-    except (Problem, *OUTAGES, *STORAGE_ERRORS) as exc:
+    except AWAY as exc:
         logger.warning("account %s waits to be closed: %s", closing.user_id, type(exc).__name__)
         lease.release()
 

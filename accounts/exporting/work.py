@@ -32,6 +32,7 @@ MAX_PARTS = 9000
 JOINING = timedelta(minutes=15)
 """The storage may take so long to join many parts."""
 NO_TIME = timedelta(0)
+AWAY: tuple[type[Exception], ...] = (Problem, *OUTAGES, *STORAGE_ERRORS)
 LISTINGS_SHARE = 0.1
 """Of the progress, where there are files as well."""
 
@@ -51,7 +52,7 @@ def run(export_id: UUID) -> None:
     except ObjectMissingError:
         logger.info("a file went while export %s read it", export_id)
         lease.requeue(NO_TIME)
-    except (Problem, *OUTAGES, *STORAGE_ERRORS) as exc:
+    except AWAY as exc:
         logger.warning("export %s waits for a store: %s", export_id, type(exc).__name__)
         lease.release()
 

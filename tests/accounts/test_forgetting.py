@@ -12,6 +12,7 @@ import pytest
 from django.apps import apps
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db.models.functions import Now
 from pytest_django import DjangoCaptureOnCommitCallbacks
@@ -74,7 +75,7 @@ def marked(user: User) -> Marked:
     _write_log(user, marked)
     session = Session.objects.create(
         session_key="s" * 32,
-        session_data=Session.get_session_store_class()().encode({"_auth_user_id": str(user.pk)}),
+        session_data=SessionStore().encode({"_auth_user_id": str(user.pk)}),
         expire_date="2100-01-01T00:00:00Z",
     )
     assert session.get_decoded()["_auth_user_id"] == str(user.pk)
