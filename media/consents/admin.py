@@ -46,7 +46,8 @@ class RemovalInline(PartInline):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Removal]:
         """Those of the consent, not too many."""
-        consent_id = getattr(request.resolver_match, "kwargs", {}).get("object_id")
+        match = request.resolver_match
+        consent_id: Any = match.kwargs.get("object_id") if match else None
         shown = Removal.objects.filter(consent_id=consent_id).order_by("-created_at")
         return Removal.objects.filter(pk__in=shown.values("pk")[: self.MOST])
 

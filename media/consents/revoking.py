@@ -45,7 +45,7 @@ def revoke(*, consent: Consent, by: str = BY_USER) -> Consent:
 def _withdraw(consent: Consent) -> None:
     """Make what is covered unusable, while submissions that hold it are waited for."""
     files = MediaFile.objects.filter(user_id=consent.user_id, pk__in=consent.media_ids)
-    voices = VoiceClone.objects.filter(user_id=consent.user_id, pk=consent.voice_id)
+    voices = VoiceClone.objects.filter(user_id=consent.user_id, pk__in=consent.covered)
     rows: list[Upload] = [*hold(files), *voices.select_for_update()]
     receipts.name_rows(consent, rows)
     for row in rows:

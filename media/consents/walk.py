@@ -37,6 +37,7 @@ DELIVERY_PAUSE = timedelta(seconds=1)
 LATE_WRITES = timedelta(minutes=10)
 """By then, no call that was stopped can put an object any more: it is looked for once more."""
 FAULT_PAUSE = timedelta(seconds=30)
+AWAY: tuple[type[Exception], ...] = (*OUTAGES, *STORAGE_ERRORS)
 NEVER_GIVEN_UP = 2**31 - 1
 
 
@@ -68,7 +69,7 @@ def run(consent_id: UUID) -> None:
         _Walk(consent, lease).run()
     except LeaseLostError:
         logger.info("consent %s is another's to follow", consent_id)
-    except (*OUTAGES, *STORAGE_ERRORS) as exc:
+    except AWAY as exc:
         logger.warning("consent %s waits for a store: %s", consent_id, type(exc).__name__)
         lease.release(DELIVERY_PAUSE)
     except Exception:
