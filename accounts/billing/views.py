@@ -1,6 +1,6 @@
 """`/billing`: what is on sale, and the pages on which it is bought and managed."""
 
-from typing import cast
+from typing import ClassVar, cast
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema
@@ -22,10 +22,14 @@ from accounts.models import User
 from auteur.api import idempotency
 from auteur.api.idempotency import idempotent
 from auteur.api.problems import NotFoundProblem
+from auteur.api.requests import user_id
+from auteur.api.scopes import Scope
 
 
 class BillingView(APIView):
     """`GET /billing`."""
+
+    scopes: ClassVar = {"GET": Scope.READ}
 
     @extend_schema(
         summary="See what can be bought",
@@ -35,7 +39,7 @@ class BillingView(APIView):
     def get(self, request: Request) -> Response:
         """Plans and packs."""
         client.check_enabled()
-        has_portal = BillingCustomer.objects.filter(user_id=request.user.pk).exists()
+        has_portal = BillingCustomer.objects.filter(user_id=user_id(request)).exists()
         answer = {
             "plans": list(offers.plans().values()),
             "packs": list(offers.packs().values()),
@@ -46,6 +50,8 @@ class BillingView(APIView):
 
 class CheckoutView(APIView):
     """`POST /billing/checkout`."""
+
+    scopes: ClassVar = {"POST": Scope.BILLING}
 
     @extend_schema(
         summary="Buy a plan, or a pack of credits",
@@ -70,6 +76,8 @@ class CheckoutView(APIView):
 class PortalView(APIView):
     """`POST /billing/portal`."""
 
+    scopes: ClassVar = {"POST": Scope.BILLING}
+
     @extend_schema(
         summary="Manage plan, cards and invoices",
         description="Answers a page of Stripe's. 409 `nothing_bought` before the first purchase.",
@@ -85,6 +93,8 @@ class PortalView(APIView):
 
 class AutoTopUpView(APIView):
     """`/billing/auto-top-up`."""
+
+    scopes: ClassVar = {"GET": Scope.READ, "PUT": Scope.BILLING}
 
     @extend_schema(
         summary="See your automatic top-up",

@@ -6,6 +6,7 @@ Events are shuffled, doubled and dropped; `stripe_sync` finds what was dropped.
 import json
 import random
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -38,7 +39,7 @@ class Story:
 
     def __init__(self, world: World, customer: str, user) -> None:
         self.world, self.customer, self.user = world, customer, user
-        self.subscription = None
+        self.subscription: Any = None
         self.paid: dict[str, list[int]] = {}  # credits, amount and loss of each payment
         self.disputes: list = []
 
