@@ -1,17 +1,51 @@
 """What accounts hold of a person: who they are, their plans, and what staff wrote of them."""
 
+import logging
 from typing import Any
 from uuid import UUID
 
 from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
+from django.db.models.functions import Now
 
+from accounts.billing import client
+from accounts.billing.closing import stop_charging
+from accounts.billing.objects import UnreadableError
 from accounts.exporting import removal as exports
-from accounts.models import AccountExport, Subscription, User
+from accounts.models import (
+    AccountExport,
+    ApiKey,
+    Authenticator,
+    AutoTopUp,
+    BillingPayment,
+    RecoveryCodes,
+    Subscription,
+    TopUp,
+    User,
+)
 from accounts.subscriptions import set_plan
-from auteur.personal_data import Holding, Listing, Steps, holdings, pages, register, rows_of
+from auteur.database import execute
+from auteur.personal_data import (
+    Holding,
+    Listing,
+    NotYetError,
+    Steps,
+    holdings,
+    pages,
+    register,
+    removal,
+    rows_of,
+)
 
+logger = logging.getLogger(__name__)
+
+NOT_CANCELLED = (
+    client.StripeAwayError,
+    client.StripeRefusedError,
+    client.BillingDisabledProblem,
+    UnreadableError,
+)
 SECRET = {"password", "is_superuser", "is_staff", "is_active"}
 
 
@@ -25,10 +59,20 @@ def register_holding() -> None:
                 "accounts.Subscription": "user",
                 "accounts.AccountClosing": "user",
                 "accounts.AccountExport": "user",
+                "accounts.ApiKey": "user",
+                "accounts.Authenticator": "user",
+                "accounts.RecoveryCodes": "user",
+                "accounts.StaffEvent": "user",
+                "accounts.AutoTopUp": "user",
+                "accounts.BillingCustomer": "user",
+                "accounts.BillingEvent": None,
+                "accounts.BillingPayment": "user",
+                "accounts.TopUp": "user",
                 "admin.LogEntry": None,
                 "sessions.Session": None,
             },
             scrub=_scrub,
+            close=_close,
             listings=(
                 Listing(
                     "profile",
@@ -37,6 +81,13 @@ def register_holding() -> None:
                 Listing(
                     "subscriptions",
                     lambda user_id: rows_of(Subscription.objects.filter(user_id=user_id)),
+                ),
+                Listing(
+                    "api_keys", lambda user_id: rows_of(ApiKey.objects.filter(user_id=user_id))
+                ),
+                Listing(
+                    "payments",
+                    lambda user_id: rows_of(BillingPayment.objects.filter(user_id=user_id)),
                 ),
             ),
         )
@@ -48,6 +99,15 @@ def anonymous_email(user_id: UUID) -> str:
     return f"{user_id}@deleted.invalid"
 
 
+def _close(user_id: UUID) -> Steps:
+    try:
+        stop_charging(user_id=user_id)
+    except NOT_CANCELLED as exc:
+        logger.warning("user %s: Stripe does not cancel: %s", user_id, type(exc).__name__)
+        raise NotYetError("What was subscribed to is charged on until it is cancelled.") from exc
+    yield user_id
+
+
 def _scrub(user_id: UUID) -> Steps:
     yield set_plan(user_id=user_id, plan=None)
     yield Subscription.objects.filter(user_id=user_id).update(stripe_subscription_id=None)
@@ -57,6 +117,12 @@ def _scrub(user_id: UUID) -> Steps:
     for export in AccountExport.objects.filter(user_id=user_id):
         exports.remove(export)
         yield export
+    keys = ApiKey.objects.filter(user_id=user_id)
+    yield keys.filter(revoked_at=None).update(revoked_at=Now())
+    yield keys.update(name="", allowed_addresses=[])
+    for rows in (Authenticator, RecoveryCodes, AutoTopUp):
+        yield from removal(rows._default_manager.filter(user_id=user_id))
+    yield TopUp.objects.filter(user_id=user_id).update(payment_method="")
     yield from _scrub_log(user_id)
     yield from _remove_sessions(user_id)
 
@@ -79,7 +145,7 @@ def _scrub_log(user_id: UUID) -> Steps:
     """
     for page in pages(LogEntry.objects.exclude(object_repr="", change_message="")):
         ids = [entry.pk for entry in page if _is_theirs_or_gone(entry, user_id)]
-        yield LogEntry.objects.filter(pk__in=ids).update(object_repr="", change_message="")
+        yield execute("SELECT scrub_admin_log(%(entries)s)", {"entries": ids})
 
 
 def _is_theirs_or_gone(entry: LogEntry, user_id: UUID) -> bool:

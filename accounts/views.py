@@ -79,6 +79,7 @@ class ProfileView(APIView):
 class RestoreView(APIView):
     """The way back from a closed account."""
 
+    needs_account = False
     for_closed_accounts = True
 
     @extend_schema(
@@ -97,6 +98,7 @@ class RestoreView(APIView):
 class ExportView(APIView):
     """All that is the user's, in one archive."""
 
+    needs_account = False
     for_closed_accounts = True
 
     @extend_schema(

@@ -16,6 +16,7 @@ def register_holding() -> None:
                 "credits.CreditGrant": "user",
                 "credits.CreditCorrection": "user",
                 "credits.CreditTransaction": "user",
+                "credits.KeySpending": None,
             },
             scrub=_scrub,
             listings=(

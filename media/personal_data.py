@@ -5,7 +5,17 @@ from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
-from auteur.personal_data import Holding, Listing, Steps, StoredFile, pages, register, rows_of
+from auteur.personal_data import (
+    Holding,
+    Listing,
+    Steps,
+    StoredFile,
+    pages,
+    register,
+    removal,
+    rows_of,
+)
+from media.consents.models import Consent, Removal
 from media.deletion import delete_media
 from media.file_names import portable
 from media.models import MediaFile, MediaImport, MediaStatus, Upload, VoiceClone
@@ -26,12 +36,15 @@ def register_holding() -> None:
                 "media.MediaFile": "user",
                 "media.MediaImport": "user",
                 "media.VoiceClone": "user",
+                "media.Consent": "user",
+                "media.Removal": "consent__user",
             },
             scrub=_scrub,
             listings=(
                 Listing("media", lambda user_id: rows_of(_media(user_id), without=OF_FILES)),
                 Listing("imports", _imports),
                 Listing("voices", lambda user_id: rows_of(_voices(user_id), without=INTERNAL)),
+                Listing("consents", _consents),
             ),
             files=_files,
         )
@@ -49,6 +62,11 @@ def _voices(user_id: UUID) -> Any:
 def _imports(user_id: UUID) -> Iterator[dict[str, Any]]:
     rows = MediaImport.objects.filter(user_id=user_id)
     return rows_of(rows, without=("holder", "due_at", "tries", "validator"))
+
+
+def _consents(user_id: UUID) -> Iterator[dict[str, Any]]:
+    rows = Consent.objects.filter(user_id=user_id)
+    return rows_of(rows, without=("holder", "due_at", "tries"))
 
 
 def _files(user_id: UUID) -> Iterator[StoredFile]:
@@ -69,6 +87,9 @@ def _scrub(user_id: UUID) -> Steps:
             _abort(media)
             delete_media(user_id=user_id, media_id=media.pk, force=True)
             yield media
+    consents = Consent.objects.filter(user_id=user_id)
+    yield from removal(Removal.objects.filter(consent__in=consents))
+    yield from removal(consents)
     # Results without rows, stretches of renders, and what the storage failed to remove before.
     yield from _remove_objects(f"users/{user_id}/")
 

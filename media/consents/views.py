@@ -1,5 +1,6 @@
 """The endpoints about consents."""
 
+from typing import ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -13,6 +14,7 @@ from rest_framework.views import APIView
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from auteur.api.requests import user_id
+from auteur.api.scopes import Scope
 from media.consents.giving import MAX_CONSENTS, MAX_COVERED, give
 from media.consents.models import Consent, Removal
 from media.consents.revoking import owned_consent, revoke
@@ -28,6 +30,7 @@ from media.consents.serializers import (
 class ConsentsView(ListAPIView[Consent]):
     """The user's consents."""
 
+    scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.MEDIA}
     serializer_class = ConsentSerializer
     pagination_class = cursor("consents", ordering=("-given_at", "-id"))
     queryset = Consent.objects.none()
@@ -56,6 +59,8 @@ class ConsentsView(ListAPIView[Consent]):
 class ConsentView(APIView):
     """One consent."""
 
+    scopes: ClassVar = {"GET": Scope.READ}
+
     @extend_schema(summary="Read a consent", responses={200: ConsentDetailSerializer})
     def get(self, request: Request, consent_id: UUID) -> Response:
         """With what its receipt adds up to."""
@@ -65,6 +70,8 @@ class ConsentView(APIView):
 
 class RevokeView(APIView):
     """The end of a consent."""
+
+    scopes: ClassVar = {"POST": Scope.MEDIA}
 
     @extend_schema(
         summary="Revoke a consent",
@@ -91,6 +98,7 @@ class RevokeView(APIView):
 class ReceiptView(ListAPIView[Removal]):
     """The objects of a receipt."""
 
+    scopes: ClassVar = {"GET": Scope.READ}
     serializer_class = RemovalSerializer
     pagination_class = cursor("objects")
     queryset = Removal.objects.none()

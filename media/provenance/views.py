@@ -1,6 +1,6 @@
 """The endpoint about a media file's content credentials."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
@@ -9,6 +9,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from auteur.api.requests import user_id
+from auteur.api.scopes import Scope
+from auteur.api.throttling import Cost
 from media.access import owned_media
 from media.models import MediaFile, MediaStatus
 from media.provenance.credentials import Found, read_back
@@ -21,6 +23,9 @@ MAX_BYTES = 100 * 1024**2
 
 class ProvenanceView(APIView):
     """Where one media file comes from, by its own account."""
+
+    scopes: ClassVar = {"GET": Scope.READ}
+    costs: ClassVar = {"GET": Cost.UPLOAD}  # the whole file is read
 
     @extend_schema(
         summary="Read a media file's content credentials",

@@ -26,6 +26,7 @@ IMPERSONAL_TABLES = {
 IMPERSONAL_COLUMNS = {
     "account_closings": {"holder"},
     "account_exports": {"holder"},
+    "api_keys": {"digest", "prefix"},
     "api_usage": {"method", "route", "status_class"},
     "credit_transactions": {"parts"},
     "credits": {"latest_parts", "wanted_parts"},
@@ -45,11 +46,17 @@ IMPERSONAL_COLUMNS = {
 }
 """What is written there is ours, and the same for everybody."""
 BOOKS = {
+    "billing_customers": {"stripe_id"},
+    "billing_events": {"customer_id", "detail", "holder", "object_id", "stripe_id", "type"},
+    "billing_payments": {"currency", "stripe_id"},
     "credit_corrections": {"description", "reason"},
     "credit_grants": {"description", "source"},
     "credit_transactions": {"description"},
+    "staff_events": {"address", "path"},
+    "top_ups": {"currency", "error_code", "pack", "stripe_id"},
 }
-"""The ledger is kept; what we and staff wrote of its rows with them."""
+"""The ledger is kept, with what we and staff wrote of its rows; what was paid, by Stripe's ids; and
+the record of staff."""
 
 
 def all_tables() -> set[str]:

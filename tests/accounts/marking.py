@@ -16,6 +16,7 @@ MARK = "mark7q"
 VALUES: dict[type[models.Field], Any] = {
     models.BooleanField: lambda: False,
     models.DateTimeField: timezone.now,
+    models.DateField: lambda: timezone.now().date(),
     models.IntegerField: lambda: 1,
     models.FloatField: lambda: 0.0,
     models.UUIDField: uuid.uuid4,
@@ -53,6 +54,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "jobs.PartnerRequest": {"state": "received", "url": b"x"},
     "media.MediaFile": {**OVER, "derivation_status": "done", "derive_at": None},
     "media.MediaImport": {"status": "waiting", "url": b"x", "due_at": timezone.now()},
+    "media.Consent": {"voice_id": uuid.uuid4()},
     "media.VoiceClone": {**OVER, "consented_at": timezone.now(), "consent_statement": "x"},
 }
 """What the rules of a table ask for; all else is found by the types of the columns."""

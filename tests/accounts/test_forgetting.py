@@ -169,9 +169,10 @@ def test_others_stay_as_they_are(
     assert (entry.object_repr, entry.change_message) == ("Theirs", "Changed")
 
 
-def test_books_are_the_ledger_alone() -> None:
+def test_books_are_the_ledger_payments_and_the_record_of_staff() -> None:
     ledger = {model._meta.db_table for model in apps.get_app_config("credits").get_models()}
-    assert set(BOOKS) <= ledger
+    payments = {"billing_customers", "billing_events", "billing_payments", "top_ups"}
+    assert set(BOOKS) <= ledger | payments | {"staff_events"}
 
 
 def test_it_goes_on_where_a_worker_was_killed(
