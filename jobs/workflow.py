@@ -28,6 +28,8 @@ from media.storage import is_refusal, object_storage
 
 logger = logging.getLogger(__name__)
 
+AWAY: tuple[type[Exception], ...] = (UnavailableProblem, *OUTAGES)
+
 OUTAGE_PAUSE = timedelta(seconds=5)
 """How long an attempt waits after a store was away."""
 BATCH_SECONDS = 20.0
@@ -169,7 +171,7 @@ def _run_each(
             break
         try:
             done[attempt.pk] = work(attempt)
-        except (UnavailableProblem, *OUTAGES) as exc:
+        except AWAY as exc:
             logger.warning("%s of %s waits: %s", step.name, attempt.pk, type(exc).__name__)
             if is_refusal(exc):
                 _mark_errored(step, attempt.pk, EngineError(ErrorCode.STORAGE_ERROR))
