@@ -46,7 +46,7 @@ IMPERSONAL_COLUMNS = {
 }
 """What is written there is ours, and the same for everybody."""
 BOOKS = {
-    "billing_customers": {"stripe_id"},
+    "billing_customers": {"flag_reason", "stripe_id"},
     "billing_events": {"customer_id", "detail", "holder", "object_id", "stripe_id", "type"},
     "billing_payments": {"currency", "stripe_id"},
     "credit_corrections": {"description", "reason"},
@@ -83,11 +83,11 @@ def personal_columns(model: type[Model]) -> "dict[str, Field[Any, Any]]":
     return {
         str(field.column): field
         for field in model._meta.concrete_fields
-        if _holds_text(field) and not field.choices and field.column not in ours
+        if _holds_text(field) and field.column not in ours
     }
 
 
 def _holds_text(field: Any) -> bool:
     if isinstance(field, ArrayField):
         return _holds_text(field.base_field)
-    return isinstance(field, CharField | TextField | JSONField | BinaryField)
+    return not field.choices and isinstance(field, CharField | TextField | JSONField | BinaryField)

@@ -28,14 +28,17 @@ VALUES: dict[type[models.Field], Any] = {
 }
 BY_HAND = (
     "accounts.AccountClosing",
+    "accounts.BillingCustomer",
     "admin.LogEntry",
     "credits.CreditCorrection",
     "sessions.Session",
 )
-"""Closing makes the first, the test the log and a session; corrections are of the books alone."""
+"""Closing makes the first, the test the log and a session; corrections are of the books alone, and
+of a customer Stripe would be asked."""
 OVER = {"status": "ready", "check_at": None}
 ROWS: dict[str, dict[str, Any]] = {
     "accounts.Subscription": {"status": "expired"},
+    "accounts.ApiKey": {"scopes": ["read"]},
     "accounts.AccountExport": {
         "status": "ready",
         "due_at": None,
