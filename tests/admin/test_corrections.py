@@ -89,12 +89,12 @@ def test_what_is_refused_is_not_done(root, cashier, user, grant):
 def test_nobody_moves_their_own(root, cashier, user):
     root.act("grant_credits", cashier.user, **GIVE | {"amount": "50"})
     response = cashier.act("approve", CreditCorrection.objects.get(), reason=REASON)
-    assert "nobody moves credits of their own" in messages_of(response)[0]
+    assert "nobody gives credits to themselves" in messages_of(response)[0]
     assert balance_of(cashier.user) == 0
     with transaction.atomic():
         ledger.grant(user_id=root.user.pk, amount=5)
     response = root.act("take_back", CreditGrant.objects.get(user=root.user), **TAKE)
-    assert "nobody moves credits of their own" in messages_of(response)[0]
+    assert "nobody gives credits to themselves" in messages_of(response)[0]
 
 
 def test_the_database_wants_two(root, user):

@@ -112,7 +112,7 @@ class TestGrant:
 
     def test_nobody_gives_to_themselves(self, root):
         response = root.act("grant_credits", root.user, **GRANT)
-        assert "nobody moves credits of their own" in messages_of(response)[0]
+        assert "nobody gives credits to themselves" in messages_of(response)[0]
         assert balance_of(root.user) == 0
 
     def test_of_a_kind_and_until_a_time(self, root, user):

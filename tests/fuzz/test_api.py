@@ -29,6 +29,7 @@ from accounts import closing
 from accounts.models import User
 from auteur.wsgi import application
 from media.models import MediaFile, MediaType
+from media.storage import object_storage
 from tests.billing.conftest import world  # noqa: F401  # a fixture
 from tests.conftest import bearer
 
@@ -120,6 +121,7 @@ def test_every_answer_is_of_the_schema(
     settings.RATE_LIMIT = "1000000/minute"
     user = make_user(balance=1_000_000)
     film = make_media(user, type=MediaType.VIDEO, duration_ms=60_000)
+    object_storage().write(film.r2_key, b"no film", film.mime_type)
     known = Known(media_id=film.pk, segment_id="s1")
     operations = [
         found.ok()
