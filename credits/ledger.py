@@ -73,7 +73,7 @@ class NoGrantProblem(Problem):
     default_detail = "There is no such grant."
 
 
-class InvalidGrantError(ValueError):
+class InvalidGrantError(AuteurError, ValueError):
     """What was to be given cannot be; ``field`` says which of its values is wrong."""
 
     def __init__(self, field: str, message: str) -> None:
