@@ -152,7 +152,7 @@ class TakeBackForm(ReasonForm):
     amount = forms.IntegerField(
         min_value=1,
         max_value=ledger.MAX_AMOUNT,
-        help_text="At most what remains is taken: what was spent is spent.",
+        help_text="What remains of it is taken now; what was spent, if a refund brings it back.",
     )
     description = forms.CharField(
         max_length=200,

@@ -111,6 +111,7 @@ def _do(wanted: CreditCorrection) -> str:
             grant_id=wanted.grant_id,
             amount=wanted.amount,
             reason=wanted.description,
+            by=wanted.asked_by_id,
         )
         return f"Took {taken} of {wanted.amount} back."
     ledger.open_account(user_id=wanted.user_id)

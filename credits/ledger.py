@@ -43,6 +43,7 @@ TYPES = {
     GrantKind.REFUND: TransactionType.ADJUSTMENT,
 }
 """What the ledger calls a grant of each kind; its own refunds are those of jobs."""
+COLLECTED = "Refunded credits of a grant that had been taken back"
 LATE_REFUND = "Refunds of credits that had expired"
 
 
@@ -162,7 +163,8 @@ def refund(*, user_id: UUID, amount: int, job_id: UUID, description: str = "") -
         grace=timedelta(days=settings.REFUND_GRACE_DAYS),
         late=LATE_REFUND,
     )
-    return moved[1] if moved else 0
+    owed = _move("collect", user_id=user_id, type=TransactionType.ADJUSTMENT, description=COLLECTED)
+    return (owed or moved or (0, 0))[1]
 
 
 def take_back(
@@ -176,7 +178,8 @@ def take_back(
 ) -> int:
     """Take a grant back, all or so much of it; returns what was taken: at most what remains.
 
-    The user reads the ``reason``. Raises ``NoGrantProblem``.
+    The rest is owed: when a refund brings it back, it is taken. The user reads the ``reason``.
+    ``by``: the member of staff who takes, kept with the row. Raises ``NoGrantProblem``.
     """
     if not reason.strip():
         raise ValueError("what is taken back needs a reason")
@@ -194,6 +197,7 @@ def take_back(
         grant_id=found.pk,
         amount=amount,
         description=reason,
+        by=by,
     )
     return -moved[0] if moved else 0
 

@@ -267,6 +267,13 @@ class CreditTransaction(models.Model):
                 name="credit_transactions_balance_not_negative",
             ),
         ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["user"],
+                condition=Q(type=TransactionType.ADJUSTMENT),
+                name="credit_adjustments_of_user",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.amount:+d}"

@@ -8,6 +8,16 @@
 unnest(grant_ids, grant_remaining, grant_priorities, grant_expires_at)
     WITH ORDINALITY AS open (grant_id, remaining, priority, expires_at, place)
 
+-- name: owed
+-- What was wanted back of grants, and not there.
+owed AS (
+    SELECT part.grant_id, sum(coalesce(part.wanted, 0) + part.amount) AS amount
+    FROM credit_transactions AS line,
+         jsonb_to_recordset(line.parts) AS part (grant_id bigint, amount int, wanted int)
+    WHERE line.user_id = %(user_id)s AND type = {ADJUSTMENT} AND line.amount <= 0
+    GROUP BY part.grant_id HAVING sum(coalesce(part.wanted, 0) + part.amount) > 0
+)
+
 -- name: move
 -- Ends the statements below, which say in `movement` which parts of whose grants move: the account
 -- and its ledger row. Nothing moves where there are no parts.
@@ -48,8 +58,9 @@ movement AS (
 -- name: refund
 -- Back to the grants that the job drew from, the last first: what a job did not use are the credits
 -- that would have burned last. What has expired meanwhile, or was drawn before there were grants,
--- goes to the refund grant of the day.
-WITH drawn AS (
+-- goes to the refund grant of the day, but for what is owed.
+WITH {owed},
+drawn AS (
     SELECT grant_id, -part.amount AS amount,
            sum(-part.amount) OVER (ORDER BY place DESC) + part.amount AS before
     FROM credit_transactions AS usage, ROWS FROM (
@@ -59,9 +70,9 @@ WITH drawn AS (
 ),
 back AS (
     SELECT grant_id, least(drawn.amount, %(amount)s - before) AS amount
-    FROM drawn JOIN credit_grants ON credit_grants.id = grant_id
+    FROM drawn JOIN credit_grants ON credit_grants.id = grant_id LEFT JOIN owed USING (grant_id)
     WHERE before < %(amount)s
-      AND (expires_at IS NULL OR expires_at > statement_timestamp())
+      AND (expires_at IS NULL OR expires_at > statement_timestamp() OR drawn.amount <= owed.amount)
 ),
 late AS (
     SELECT %(amount)s - coalesce((SELECT sum(amount) FROM back), 0)::int AS amount,
@@ -95,15 +106,42 @@ movement AS (
 {move}
 
 -- name: take_back
--- At most what remains of the grant, whether or not it has expired; all of it, if no amount is said.
-WITH taken AS (
-    SELECT credits.user_id, grant_id, least(remaining, %(amount)s::int) AS amount
-    FROM credits, {open} WHERE credits.user_id = %(user_id)s AND grant_id = %(grant_id)s
+-- At most what remains of the grant, expired or not; all of it, if no amount is said. The row says
+-- how much was wanted, even if nothing was left: what had been spent is owed.
+WITH wanted_before AS (
+    SELECT coalesce(sum(part.wanted), 0) AS amount
+    FROM credit_transactions AS line,
+         jsonb_to_recordset(line.parts) AS part (grant_id bigint, wanted int)
+    WHERE line.user_id = %(user_id)s AND type = {ADJUSTMENT} AND part.grant_id = %(grant_id)s
+),
+wanted AS (
+    SELECT credits.user_id, coalesce(remaining, 0) AS remaining,
+           least(%(amount)s::int,
+                 greatest(given.amount - wanted_before.amount, coalesce(remaining, 0)))::int
+               AS amount
+    FROM wanted_before, credit_grants AS given, credits LEFT JOIN {open}
+         ON grant_id = %(grant_id)s
+    WHERE given.id = %(grant_id)s AND credits.user_id = %(user_id)s
 ),
 movement AS (
-    SELECT user_id, -amount AS amount,
-           jsonb_build_array(jsonb_build_object('grant_id', grant_id, 'amount', -amount)) AS parts
-    FROM taken
+    SELECT user_id, -least(amount, remaining) AS amount,
+           jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
+               'grant_id', %(grant_id)s::bigint, 'amount', -least(amount, remaining),
+               'wanted', amount, 'by', %(by)s::uuid))) AS parts
+    FROM wanted WHERE amount > 0
+),
+{move}
+
+-- name: collect
+-- What is owed of grants that were taken back, as far as a refund has brought it back.
+WITH {owed},
+movement AS (
+    SELECT user_id, -sum(least(remaining, owed.amount))::int AS amount,
+           jsonb_agg(jsonb_build_object(
+               'grant_id', grant_id, 'amount', -least(remaining, owed.amount)) ORDER BY place
+           ) AS parts
+    FROM credits, {open} JOIN owed USING (grant_id)
+    WHERE credits.user_id = %(user_id)s GROUP BY user_id
 ),
 {move}
 

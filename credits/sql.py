@@ -9,6 +9,7 @@ from credits.models import GrantKind, TransactionType
 STATEMENTS = statements(
     Path(__file__).with_name("queries.sql"),
     USAGE=f"'{TransactionType.USAGE.value}'",
+    ADJUSTMENT=f"'{TransactionType.ADJUSTMENT.value}'",
     REFUND_GRANT=f"'{GrantKind.REFUND.value}'",
 )
 

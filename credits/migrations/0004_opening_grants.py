@@ -47,4 +47,12 @@ class Migration(migrations.Migration):
                 name="credits_by_next_expiry",
             ),
         ),
+        AddIndexConcurrently(
+            "credittransaction",
+            models.Index(
+                fields=["user"],
+                condition=models.Q(type="adjustment"),
+                name="credit_adjustments_of_user",
+            ),
+        ),
     ]

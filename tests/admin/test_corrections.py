@@ -43,6 +43,7 @@ def test_up_to_the_limit_one_is_enough(root, user, grant):
     assert records_of(grant) == [(root.user, f"{done} Reason: {REASON}")]
     row = CreditTransaction.objects.filter(user=user).latest("seq")
     assert (row.type, row.amount, row.description) == ("adjustment", -20, "It was a mistake")
+    assert row.parts[0]["by"] == str(root.user.pk)
     assert balance_of(user) == 80
 
 

@@ -268,6 +268,28 @@ class TestTakingBack:
         assert take_back(somebody, grant_id=wrong, amount=9) == 7
         assert open_grants(somebody) == []
 
+    def test_what_a_refund_brings_back_later_is_taken_too(
+        self, somebody: User, make_job: MakeJob
+    ) -> None:
+        wrong, never = grant(somebody, 10, 3), grant(somebody, 5)
+        jobs = [cost(make_job, somebody, price) for price in (4, 8)]
+        assert take_back(somebody, grant_id=wrong) == 0
+        assert latest(somebody) == ("adjustment", 0, [(wrong, 0)])
+        lifecycle.cancel(job_id=jobs[0].pk, by="user")
+        assert latest(somebody) == ("adjustment", -4, [(wrong, -4)])
+        pass_time(somebody.pk, 3 * DAY)
+        lifecycle.cancel(job_id=jobs[1].pk, by="user")
+        assert latest(somebody) == ("adjustment", -6, [(wrong, -6)])
+        assert open_grants(somebody) == [(never, 5)]
+        assert take_back(somebody, grant_id=wrong) == 0
+
+    def test_of_a_part_only_that_part_is_owed(self, somebody: User, make_job: MakeJob) -> None:
+        half = grant(somebody, 10)
+        job = cost(make_job, somebody, 8)
+        assert take_back(somebody, grant_id=half, amount=5) == 2
+        lifecycle.cancel(job_id=job.pk, by="user")
+        assert open_grants(somebody) == [(half, 5)]
+
     def test_only_ones_own(self, somebody: User, user: User) -> None:
         theirs = CreditGrant.objects.get(user=user).pk
         for named in ({"grant_id": theirs}, {"source": "nothing"}, {}):

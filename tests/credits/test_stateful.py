@@ -50,6 +50,11 @@ class Grant:
     left: int
     priority: int
     until: int
+    given: int
+    wanted: int = 0
+    """What was wanted back of it."""
+    owed: int = 0
+    """What of that had been spent."""
 
 
 class Account(RuleBasedStateMachine):
@@ -76,7 +81,7 @@ class Account(RuleBasedStateMachine):
                 user_id=self.user.pk, amount=amount, expires_at=expires_at, priority=priority
             )
         until = NEVER if days == NEVER else self.today + days
-        self._add(Grant(self._newest(), amount, priority, until))
+        self._add(Grant(self._newest()[0], amount, priority, until, amount))
 
     @rule(prices=st.lists(st.integers(1, 6), min_size=1, max_size=3))
     def submit(self, prices: list[int]) -> None:
@@ -101,8 +106,11 @@ class Account(RuleBasedStateMachine):
         job_id, drawn = self.jobs.pop(which % len(self.jobs))
         lifecycle.cancel(job_id=job_id, by="user")
         for number, amount in drawn:
-            if self.grants[number].until > self.today:
-                self.grants[number].left += amount
+            grant = self.grants[number]
+            if grant.until > self.today or amount <= grant.owed:
+                collected = min(amount, grant.owed)
+                grant.owed -= collected
+                grant.left += amount - collected
             else:
                 self._refund_late(amount)
 
@@ -115,8 +123,12 @@ class Account(RuleBasedStateMachine):
             taken = ledger.take_back(
                 user_id=self.user.pk, grant_id=grant.id, amount=amount, reason="A mistake"
             )
-        assert taken == min(grant.left, amount or grant.left)
+        wanted = max(grant.given - grant.wanted, grant.left)
+        wanted = min(wanted, amount or wanted)
+        assert taken == min(grant.left, wanted)
         grant.left -= taken
+        grant.wanted += wanted
+        grant.owed += wanted - taken
 
     @rule(days=st.integers(1, 20))
     def wait(self, days: int) -> None:
@@ -146,8 +158,10 @@ class Account(RuleBasedStateMachine):
     def _add(self, grant: Grant) -> None:
         self.grants[grant.id] = grant
 
-    def _newest(self) -> int:
-        return CreditGrant.objects.filter(user=self.user).latest("id").pk
+    def _newest(self) -> tuple[int, int]:
+        """Its id, and what was given."""
+        made = CreditGrant.objects.filter(user=self.user).latest("id")
+        return made.pk, made.amount
 
     def _in_order(self) -> list[Grant]:
         def turn(grant: Grant) -> tuple[int, int, int]:
@@ -174,7 +188,8 @@ class Account(RuleBasedStateMachine):
     def _refund_late(self, amount: int) -> None:
         if self.late is None:
             until = self.today + LATE
-            self.late = Grant(self._newest(), 0, ledger.DEFAULT_PRIORITY, until)
+            number, given = self._newest()
+            self.late = Grant(number, 0, ledger.DEFAULT_PRIORITY, until, given)
             self._add(self.late)
         self.late.left += amount
 
