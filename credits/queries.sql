@@ -233,9 +233,11 @@ WHERE high - low = 1
         SELECT sum(cost) AS credits, (now() AT TIME ZONE 'UTC')::date AS day FROM {{charges}}
     ) AS charge
     WHERE counted.api_key_id = {{api_key_id}} AND EXISTS (TABLE {{account}})
-      AND (counted.credits_in_all IS NULL OR counted.spent + charge.credits <= counted.credits_in_all)
+      AND (counted.credits_in_all IS NULL
+           OR counted.spent + charge.credits <= counted.credits_in_all)
       AND (counted.credits_per_day IS NULL
-           OR counted.spent_today * (counted.day >= charge.day)::int + charge.credits <= counted.credits_per_day)
+           OR counted.spent_today * (counted.day >= charge.day)::int + charge.credits
+              <= counted.credits_per_day)
     RETURNING counted.api_key_id
 )
 

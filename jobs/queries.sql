@@ -38,11 +38,12 @@ mine.wake_at NOT BETWEEN statement_timestamp() + %(after)s AND statement_timesta
 
 -- name: submit
 -- Key, credits, jobs and usage rows in one statement, which is its own transaction. It locks media,
--- key, account, API key and cursors in this order (docs/decisions/0006), for each part reads the one before.
+-- key, account, API key and cursors in this order (docs/decisions/0006), for each part reads the one
+-- before.
 --
 -- Where there is no account, or a cap of the API key forbids it, cursors and jobs have no user, which
--- their tables refuse: so nothing is kept without its jobs. A job's rank is one after the user's last in its GPU class, or that
--- of the class's clock if it is higher (docs/decisions/0009).
+-- their tables refuse: so nothing is kept without its jobs. A job's rank is one after the user's last
+-- in its GPU class, or that of the class's clock if it is higher (docs/decisions/0009).
 --
 -- {claim_key} is `auteur.api.idempotency.claim`, {charge} and {spend} are of `credits.sql`.
 WITH wanted AS (
