@@ -180,7 +180,8 @@ def _compressed(job: Job) -> dict[str, Any]:
     said = Statement(TRANSCODED, None, "draft", "ffmpeg")
     made = results.Made(key=key, content_type="video/mp4", name="film.mp4", statement=said)
     found = results.inspected(job_id=job.pk, place=0, made=made)
-    results.store(user_id=job.user_id, project_id=None, files=[found], origin={})
+    origin = {"media_ids": [str(media_id) for media_id in job.media_ids]}
+    results.store(user_id=job.user_id, project_id=None, files=[found], origin=origin)
     return {"media": [found]}
 
 
