@@ -59,7 +59,5 @@ def _walk(statement: str, kept: dict[str, Any]) -> int:
 
 
 def register_sweep() -> None:
-    """To be called once, when Django is ready. Nobody counts beforehand: that would be the work."""
-    sweeping.register(
-        sweeping.Sweep("prompts, payloads and outcomes no longer kept", lambda: 0, turn)
-    )
+    """To be called once, when Django is ready."""
+    sweeping.register(sweeping.Sweep("prompts, payloads and outcomes no longer kept", None, turn))

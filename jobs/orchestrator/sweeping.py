@@ -37,7 +37,8 @@ class Sweep:
     """One kind of leftovers: how much there is, and a round of removing it."""
 
     name: str
-    count: Callable[[], int]
+    count: Callable[[], int] | None
+    """None where counting would be the whole work."""
     remove: Callable[[], int]
 
 

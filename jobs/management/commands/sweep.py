@@ -21,17 +21,25 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
-        counts = {sweep.name: sweep.count() for sweep in sweeping.SWEEPS}
+        counts = {sweep.name: _count(sweep) for sweep in sweeping.SWEEPS}
         without_rows = orphans.count()
         if not dry_run:
             while sweeping.sweep_all():
                 pass
             orphans.remove_all()
         for sweep in sweeping.SWEEPS:
-            self._report(sweep.name, counts[sweep.name], None if dry_run else sweep.count())
-        for room, tally in sorted(without_rows.items()):
-            self.stdout.write(f"  users/*/{room}/: {tally.count}, {tally.size_bytes} bytes")
+            self._report(sweep.name, counts[sweep.name], None if dry_run else _count(sweep))
+            if sweep.name == sweeping.ORPHANS:
+                for room, tally in sorted(without_rows.items()):
+                    self.stdout.write(f"  users/*/{room}/: {tally.count}, {tally.size_bytes} bytes")
 
-    def _report(self, name: str, count: int, left: int | None) -> None:
+    def _report(self, name: str, count: int | None, left: int | None) -> None:
+        if count is None:
+            self.stdout.write(f"{name}: not counted, all rows are walked through in turn")
+            return
         result = "would be removed" if left is None else f"found, {left} left"
         self.stdout.write(f"{name}: {count} {result}")
+
+
+def _count(sweep: sweeping.Sweep) -> int | None:
+    return sweep.count() if sweep.count is not None else None
