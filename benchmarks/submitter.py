@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -79,13 +79,11 @@ class ByPsycopg:
         self._key, self._job_id, sent = _listen_to_submission(keyed, user_id)
         self._statement, self._values, self._options = sent
         self._connection = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
-        self._cursor = self._connection.cursor()
+        self._cursor = psycopg.RawCursor(self._connection)
 
     def submit(self, user_id: uuid.UUID) -> None:
         job_id, key = str(uuid.uuid4()), uuid.uuid4().hex
-        values = {
-            name: self._other(value, user_id, job_id, key) for name, value in self._values.items()
-        }
+        values = [self._other(value, user_id, job_id, key) for value in self._values]
         row = self._cursor.execute(self._statement, values, **self._options).fetchone()
         if row is None or not all(row):
             raise RuntimeError(f"the statement answered {row}")
@@ -100,10 +98,10 @@ class ByPsycopg:
 
 def _listen_to_submission(
     keyed: bool, user_id: uuid.UUID
-) -> tuple[str, str, tuple[Any, Mapping[str, Any], dict[str, Any]]]:
+) -> tuple[str, str, tuple[Any, Sequence[Any], dict[str, Any]]]:
     """Submit a job: its key and id, and the one statement that was sent, as it was sent."""
     heard = []
-    execute = psycopg.Cursor.execute
+    execute = psycopg.RawCursor.execute
 
     def listen(cursor: Any, statement: Any, values: Any = None, **options: Any) -> Any:
         heard.append((statement, values, options))
@@ -112,7 +110,7 @@ def _listen_to_submission(
     key = new_key(user_id)
     parameters = submission.validate(feature=FEATURE, user_id=user_id, data={})
     connection.ensure_connection()  # which says more
-    with patch.object(psycopg.Cursor, "execute", listen):
+    with patch.object(psycopg.RawCursor, "execute", listen):
         submitted = submission.submit(
             feature=FEATURE,
             user_id=user_id,

@@ -244,10 +244,6 @@ class CreditTransaction(models.Model):
                 name="credit_transactions_one_refund_per_job",
             ),
             models.CheckConstraint(
-                condition=Q(type__in=TransactionType.values),
-                name="credit_transactions_type_known",
-            ),
-            models.CheckConstraint(
                 condition=Q(type=TransactionType.USAGE, amount__lt=0, job__isnull=False)
                 | Q(type=TransactionType.REFUND, amount__gt=0, job__isnull=False)
                 | Q(type=TransactionType.EXPIRY, amount__lt=0, job__isnull=True)

@@ -131,9 +131,6 @@ class Job(models.Model):
             ),
         ]
         constraints: ClassVar = [
-            models.CheckConstraint(
-                condition=Q(status__in=JobStatus.values), name="jobs_status_known"
-            ),
             models.CheckConstraint(condition=Q(credits_cost__gte=0), name="jobs_cost_not_negative"),
             models.CheckConstraint(
                 condition=Q(progress__gte=0, progress__lte=1), name="jobs_progress_is_a_share"

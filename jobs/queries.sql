@@ -45,7 +45,8 @@ mine.wake_at NOT BETWEEN statement_timestamp() + %(after)s AND statement_timesta
 -- their tables refuse: so nothing is kept without its jobs. A job's rank is one after the user's last
 -- in its GPU class, or that of the class's clock if it is higher (docs/decisions/0009).
 --
--- {claim_key} is `auteur.api.idempotency.claim`, {charge} and {spend} are of `credits.sql`.
+-- {claim_key} is `auteur.api.idempotency.claim`, {charge} and {spend} are of `credits.sql`. The last
+-- is there for API keys alone, as is {is_within_caps}.
 WITH wanted AS (
     SELECT * FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (
         place int, id uuid, type text, project_id uuid, gpu_class text, media_ids uuid[], cost int,
@@ -63,10 +64,9 @@ media AS (SELECT 1 FROM held HAVING count(*) = %(media_count)s),
 {claim_key},
 accepted AS (SELECT 1 FROM media WHERE %(key)s::text IS NULL OR EXISTS (TABLE key)),
 {charge},
-{spend},
+{spend}
 owner AS (
-    SELECT user_id FROM account
-    WHERE %(api_key_id)s::uuid IS NULL OR EXISTS (TABLE spending)
+    SELECT user_id FROM account WHERE {is_within_caps}
     UNION ALL SELECT %(user_id)s::uuid WHERE NOT EXISTS (TABLE charged)
 ),
 queue_cursor AS (

@@ -10,27 +10,30 @@ from credits.models import TransactionType
 from jobs import states
 from media.models import MediaStatus
 
-STATEMENTS = statements(
-    Path(__file__).with_name("queries.sql"),
+_FILE = Path(__file__).with_name("queries.sql")
+_MARKS = {
     **states.literals(),
-    MEDIA_READY=f"'{MediaStatus.READY.value}'",
-    USAGE=f"'{TransactionType.USAGE.value}'",
-    REFUND=f"'{TransactionType.REFUND.value}'",
-    claim_key=idempotency.claim(into="key", when="EXISTS (TABLE media)"),
-    charge=ledger_sql.charge(
+    "MEDIA_READY": f"'{MediaStatus.READY.value}'",
+    "USAGE": f"'{TransactionType.USAGE.value}'",
+    "REFUND": f"'{TransactionType.REFUND.value}'",
+    "claim_key": idempotency.claim(into="key", when="EXISTS (TABLE media)"),
+    "charge": ledger_sql.charge(
         account="account",
         usage="usage",
         charges="charged",
         user_id="%(user_id)s",
         when="EXISTS (TABLE accepted)",
     ),
-    spend=ledger_sql.spend(
-        spending="spending",
-        account="account",
-        charges="charged",
-        api_key_id="%(api_key_id)s::uuid",
-    ),
+}
+_SPEND = ledger_sql.spend(
+    spending="spending", account="account", charges="charged", api_key_id="%(api_key_id)s::uuid"
 )
+STATEMENTS = {
+    **statements(_FILE, **_MARKS, spend="", is_within_caps="true"),
+    "submit_by_key": statements(
+        _FILE, **_MARKS, spend=f"{_SPEND},", is_within_caps="EXISTS (TABLE spending)"
+    )["submit"],
+}
 
 
 def run(name: str, **values: Any) -> list[tuple[Any, ...]]:

@@ -353,7 +353,7 @@ def _insert(
     media_ids = {media_id for job in jobs for media_id in job.media_ids}
     try:
         ((held, accepted),) = sql.run(
-            "submit",
+            "submit" if api_key_id is None else "submit_by_key",
             jobs=json.dumps([job.row(place) for place, job in enumerate(jobs)]),
             media_ids=list(media_ids),
             media_count=len(media_ids),

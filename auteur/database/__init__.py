@@ -1,4 +1,7 @@
-"""Statements of our own on Django's connection, prepared by the server."""
+"""Statements of our own on Django's connection, prepared by the server.
+
+Their values are named (``%(user_id)s``), and sent by number (``$1``).
+"""
 
 import re
 from collections.abc import Mapping
@@ -16,6 +19,7 @@ Row = TypeVar("Row", bound=Model)
 
 _NAMED = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- (?:name: |# )|\Z)", re.DOTALL | re.MULTILINE)
 _COMMENT = re.compile(r"^ *--.*\n", re.MULTILINE)
+_VALUE = re.compile(r"%\((\w+)\)s|%%")
 
 
 def statements(path: Path, **marks: str) -> Mapping[str, str]:
@@ -33,7 +37,8 @@ def execute(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """The rows of a statement that returns some; raises Django's database errors.
 
     Django's own cursor writes the values into the text, to be parsed and planned each time. This
-    one sends them apart, so that (with the option ``prepare_threshold``) it is done once.
+    one sends them apart, so that (with the option ``prepare_threshold``) it is done once. psycopg's
+    usual one reads statements above 4096 bytes anew each time to find their values.
     """
     # Inside somebody's transaction a refusal must not undo more than this.
     with transaction.atomic() if connection.in_atomic_block else nullcontext():
@@ -43,12 +48,21 @@ def execute(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
 def _rows(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     if connection.queries_logged:
         connection.queries_log.append({"sql": statement, "time": ""})
+    numbered, names = _numbered(statement)
     with (
         connection.cursor() as django_cursor,
         connection.wrap_database_errors,
-        psycopg.Cursor(django_cursor.connection) as cursor,
+        psycopg.RawCursor(django_cursor.connection) as cursor,
     ):
-        return cursor.execute(statement.encode(), values, prepare=True).fetchall()
+        return cursor.execute(numbered, [values[name] for name in names], prepare=True).fetchall()
+
+
+@cache
+def _numbered(statement: str) -> tuple[bytes, list[str]]:
+    """The statement with numbered values, and their names in that order."""
+    names = list(dict.fromkeys(name for name in _VALUE.findall(statement) if name))
+    numbers = {name: f"${number}" for number, name in enumerate(names, start=1)}
+    return _VALUE.sub(lambda found: numbers.get(found[1], "%"), statement).encode(), names
 
 
 def find(model: type[Row], pk: Any) -> Row | None:

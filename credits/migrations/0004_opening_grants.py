@@ -18,7 +18,6 @@ SELECT user_id FROM next ORDER BY user_id DESC LIMIT 1
 """
 VALIDATE = """
 ALTER TABLE credits VALIDATE CONSTRAINT credits_balance_is_of_grants;
-ALTER TABLE credits VALIDATE CONSTRAINT credits_grants_fit;
 """
 
 
@@ -38,7 +37,6 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunPython(open_grants, migrations.RunPython.noop),
         migrations.RunSQL(VALIDATE, migrations.RunSQL.noop),
-        ValidateConstraint("credittransaction", "credit_transactions_type_known"),
         ValidateConstraint("credittransaction", "credit_transactions_amount_fits_type"),
         AddIndexConcurrently(
             "credits",

@@ -1,4 +1,8 @@
-"""Jobs remember which API key submitted them (docs/decisions/0037)."""
+"""Jobs remember which API key submitted them (docs/decisions/0037).
+
+``jobs_open_have_wake_at`` says as well which states there are, and each statement that writes jobs
+parses their checks.
+"""
 
 from django.db import migrations, models
 
@@ -14,4 +18,5 @@ class Migration(migrations.Migration):
                 blank=True, help_text="The API key that submitted it, if one did.", null=True
             ),
         ),
+        migrations.RemoveConstraint("job", "jobs_status_known"),
     ]

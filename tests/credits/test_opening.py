@@ -36,7 +36,8 @@ BEFORE = (
     "DELETE FROM credit_grants",
     "SET LOCAL session_replication_role = origin",
     "ALTER TABLE credits ADD CONSTRAINT credits_balance_is_of_grants"
-    " CHECK (balance = credits_total(grant_remaining)) NOT VALID",
+    " CHECK (credits_is_of_grants(balance, grant_ids, grant_remaining, grant_priorities,"
+    " grant_expires_at)) NOT VALID",
 )
 
 

@@ -84,8 +84,7 @@ def rewritable_ledger() -> None:
 def unguarded_accounts() -> None:
     """Balances no longer move the grants, nor must they be what grants make."""
     unguarded("ALTER TABLE credits DISABLE TRIGGER move")
-    for name in ("credits_balance_is_of_grants", "credits_grants_fit"):
-        sql(f"ALTER TABLE credits DROP CONSTRAINT {name}")
+    sql("ALTER TABLE credits DROP CONSTRAINT credits_balance_is_of_grants")
 
 
 def set_grants(user: User, **columns: str) -> None:
