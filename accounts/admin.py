@@ -26,14 +26,15 @@ from accounts.billing.admin import (
 from accounts.models import Plan, Subscription, User
 from accounts.staff.admin import RoleAdmin, StaffEventAdmin
 from accounts.staff.roles import may_credit
-from accounts.staff.site import StaffSite
 from accounts.subscriptions import set_plan
 from auteur.admin import (
     EMPTY,
     ConfirmedActions,
+    ConfirmedChanges,
     OwnObjectProblem,
     PartInline,
     ReasonForm,
+    ask_identity,
     link,
     list_link,
     staff_id,
@@ -131,7 +132,7 @@ class SubscriptionInline(PartInline):
 
 
 @admin.register(User)
-class UserAdmin(ConfirmedActions, DjangoUserAdmin):
+class UserAdmin(ConfirmedActions, ConfirmedChanges, DjangoUserAdmin):
     """A user with balance, plan and links to what is theirs."""
 
     form = forms.ModelForm
@@ -145,7 +146,13 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
         "created_at",
     )
     list_select_related = ("credits",)
-    list_filter = (PlanFilter, "is_active", "is_staff", "created_at")
+    list_filter = (
+        PlanFilter,
+        "is_active",
+        "is_staff",
+        ("closing_at", admin.EmptyFieldListFilter),
+        "created_at",
+    )
     search_fields = ("email", "name")
     search_help_text = "Email, name or id"
     ordering = ("-created_at",)
@@ -170,7 +177,7 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
             },
         ),
         ("Staff", {"fields": RIGHTS}),
-        ("Times", {"fields": ("created_at", "updated_at", "last_login")}),
+        ("Times", {"fields": ("created_at", "updated_at", "last_login", "closing_at")}),
     )
     readonly_fields = (
         "id",
@@ -189,6 +196,7 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
         "created_at",
         "updated_at",
         "last_login",
+        "closing_at",
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
@@ -219,18 +227,7 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
         user = self.get_object(request, unquote(id))
         if user is not None and not user.is_staff:
             raise PermissionDenied
-        return _ask_identity(request) or super().user_change_password(request, id, form_url)
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Rights are given here: whoever saves has shown lately who they are."""
-        asked = _ask_identity(request) if request.method == "POST" else None
-        return asked or super().changeform_view(request, object_id, form_url, extra_context)
+        return ask_identity(request) or super().user_change_password(request, id, form_url)
 
     # Columns
 
@@ -308,10 +305,6 @@ class UserAdmin(ConfirmedActions, DjangoUserAdmin):
             perform=_change_plan,
             moves_money=True,
         )
-
-
-def _ask_identity(request: HttpRequest) -> HttpResponse | None:
-    return cast(StaffSite, admin.site).ask_identity(request)
 
 
 def _grant(request: HttpRequest, user: User, given: Mapping[str, Any]) -> str:

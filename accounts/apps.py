@@ -38,3 +38,4 @@ def _register_billing() -> None:
         from jobs.orchestrator import further
 
         further.register(work.work_on_billing, seconds=work.ROUND_SECONDS)
+        further.register(work.find_missed_events, seconds=work.FIND_SECONDS)

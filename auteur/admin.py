@@ -261,6 +261,27 @@ Perform = Callable[[HttpRequest, Any, Mapping[str, Any]], str]
 """Does an action to one object and says what was done; raises a ``Problem`` where it cannot."""
 
 
+def ask_identity(request: HttpRequest, *, then: str | None = None) -> HttpResponse | None:
+    """The page on which staff show who they are, if they have not done so lately."""
+    site: Any = admin.site  # accounts.staff.site, a room above
+    return cast("HttpResponse | None", site.ask_identity(request, then=then))
+
+
+class ConfirmedChanges(StaffAdmin):
+    """Rights, or whose account pays, are changed here: whoever saves has shown who they are."""
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The page of an object."""
+        asked = ask_identity(request) if request.method == "POST" else None
+        return asked or super().changeform_view(request, object_id, form_url, extra_context)
+
+
 class ConfirmedActions(StaffAdmin):
     """Actions on selected objects, after a page that names them and asks for a reason."""
 
@@ -296,7 +317,8 @@ class ConfirmedActions(StaffAdmin):
         if len(objects) > MAX_SELECTED:
             self.message_user(request, f"Select at most {MAX_SELECTED} at once.", messages.ERROR)
             return None
-        if moves_money and (asked := self._ask_identity(request, objects)):
+        then = self._return_url(request, objects)
+        if moves_money and (asked := ask_identity(request, then=then)):
             return asked
         form = form_class(request.POST if confirmed else None)
         if not form.is_valid():
@@ -306,11 +328,6 @@ class ConfirmedActions(StaffAdmin):
         if FROM_OBJECT in request.POST and objects:
             return HttpResponseRedirect(page_of(self.opts.label, objects[0].pk))
         return None
-
-    def _ask_identity(self, request: HttpRequest, objects: list[Any]) -> HttpResponse | None:
-        site: Any = self.admin_site  # accounts.staff.site, a room above
-        then = self._return_url(request, objects)
-        return cast("HttpResponse | None", site.ask_identity(request, then=then))
 
     def owner_id(self, obj: Any) -> Any:
         """Whose it is: nobody acts on what is their own."""

@@ -13,8 +13,8 @@ from auteur.admin import (
     EMPTY,
     GREEN,
     RED,
+    ConfirmedChanges,
     ReadOnlyAdmin,
-    StaffAdmin,
     badge,
     link,
     list_link,
@@ -83,7 +83,7 @@ class PartnerForm(forms.ModelForm):
 
 
 @admin.register(Partner)
-class PartnerAdmin(StaffAdmin):
+class PartnerAdmin(ConfirmedChanges):
     """A platform, its account, its broker and its limits."""
 
     form = PartnerForm

@@ -7,6 +7,7 @@ import redis
 from django.conf import settings
 
 from accounts.models import User
+from accounts.staff.sessions import IDENTITY_AT
 from jobs.partners.models import DeadLetter, Kind, Partner, PartnerRequest, State
 from tests.admin.conftest import XSS, Browser, list_url, messages_of, page_url
 
@@ -42,6 +43,15 @@ def test_a_partner_is_made_with_the_founding_topics(made: Partner):
     names = [getattr(made, topic) for topic in Partner.TOPICS]
     assert names[:2] == ["Transcribe", "update_transcribe"]
     assert "finish_compress" in names
+
+
+def test_whoever_saves_one_shows_who_they_are(root: Browser, form: dict[str, Any]):
+    session = root.client.session
+    session[IDENTITY_AT] = 0.0
+    session.save()
+    asked = root.client.post(f"{list_url(Partner)}add/", form)
+    assert asked.url.startswith("/admin/identity/")
+    assert not Partner.objects.exists()
 
 
 def test_its_password_is_on_no_page(root: Browser, made: Partner):

@@ -66,6 +66,13 @@ class TestReading:
         assert user.email in root.list(User, plan="none")
         assert user.email not in root.list(User, plan="pro")
 
+    def test_closed_accounts_are_found(self, root, user, make_user):
+        closed = make_user(email="closed@example.com", closing_at=timezone.now())
+        listed = root.list(User, closing_at__isempty="0")
+        assert closed.email in listed
+        assert user.email not in listed
+        assert "Closing at" in root.page(closed)
+
     def test_a_user_leads_to_what_is_theirs(self, root, user):
         page = root.page(user)
         for path in ("jobs/job", "projects/project", "credits/credittransaction"):

@@ -230,3 +230,18 @@ class TestSync:
         settings.STRIPE_SECRET_KEY = ""
         with pytest.raises(CommandError, match="STRIPE_SECRET_KEY"):
             call_command("stripe_sync")
+
+    def test_the_orchestrator_does_it_and_bears_it_when_stripe_is_away(
+        self, world, customer, buyer, caplog
+    ):
+        from accounts.billing.work import find_missed_events
+
+        world.subscribe(customer, PRO)
+        world.is_away = True
+        assert find_missed_events() == 0
+        assert "could not be asked" in caplog.text
+        world.is_away = False
+        assert find_missed_events() == 0
+        assert "has missed 3 of 3 events" in caplog.text
+        work()
+        assert (balance(buyer), buyer.plan) == (PRO_CREDITS, "pro")

@@ -16,6 +16,9 @@ class Person(Client):
     def __init__(self, stack: JourneyStack, email: str) -> None:
         super().__init__(stack.api_url, stack.manage("issue_token", "--email", email))
 
+    def delete(self, path: str) -> Any:
+        return self._call("DELETE", path)
+
     def media_of(self, project_id: str, file: Path) -> str:
         """Upload a file into a project; its id."""
         media = self.upload(project_id, file)

@@ -12,6 +12,9 @@ import pytest
 from auteur.devstack import rabbitmq
 from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.stack import make_folders
+from tests.billing.stripe_server import served
+from tests.billing.stripe_world import World
+from tests.journeys import shop
 from tests.journeys.client import Person
 from tests.journeys.recordings import repeated
 from tests.journeys.stack import JourneyStack
@@ -40,9 +43,15 @@ def started(settings: Mapping[str, str]) -> Iterator[JourneyStack]:
 
 
 @pytest.fixture(scope="package")
-def local_stack() -> Iterator[JourneyStack]:
-    """Calls run on a worker of its own."""
-    with started({}) as running:
+def world() -> World:
+    """Stripe, that sells a plan and a pack."""
+    return shop.opened()
+
+
+@pytest.fixture(scope="package")
+def local_stack(world: World) -> Iterator[JourneyStack]:
+    """Calls run on a worker of its own; credits are sold."""
+    with served(world) as url, started(shop.settings(url)) as running:
         yield running
 
 
