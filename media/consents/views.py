@@ -77,9 +77,9 @@ class RevokeView(APIView):
         summary="Revoke a consent",
         description="For good. What it covers can no longer be used from now on. Within a minute "
         "it is removed, and so is all that was made of it, in however many steps: results, films "
-        "that show it, pictures, waveforms, transcripts. Open jobs that work on any of it are "
-        "cancelled and refunded in full; clips that show it stay on their timelines, marked "
-        "`offline`. Revoking again answers the same.",
+        "that show it, pictures, waveforms, transcripts; texts in a timeline stay. Open jobs that "
+        "work on any of it are cancelled and refunded in full; clips that show it stay on their "
+        "timelines, marked `offline`. Revoking again answers the same.",
         request=None,
         responses={202: ConsentDetailSerializer},
     )
