@@ -205,12 +205,12 @@ class UserAdmin(ConfirmedActions, ConfirmedChanges, DjangoUserAdmin):
         return super().get_queryset(request).annotate(current_plan=in_force.values("plan")[:1])
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        """Only superusers give rights, and nobody takes their own away."""
+        """Only superusers give rights, nobody takes their own away; the forgotten stay so."""
         fields = list(super().get_readonly_fields(request, obj))
         oneself = obj is not None and obj.pk == request.user.pk
         if oneself or not _is_superuser(request):
             fields += RIGHTS
-        if oneself:
+        if oneself or _is_forgotten(obj):
             fields.append("is_active")
         return fields
 
@@ -329,6 +329,12 @@ def _account(user: User) -> Credits | None:
 
 def _theirs(model: str, text: str, user: User) -> str:
     return list_link(model, text, user__id__exact=user.pk)
+
+
+def _is_forgotten(user: User | None) -> bool:
+    if user is None or user.is_active or user.closing_at is None:
+        return False
+    return user.closing_at <= timezone.now()
 
 
 def _is_superuser(request: HttpRequest) -> bool:

@@ -21,6 +21,7 @@ class AccountsConfig(AppConfig):
         personal_data.register_holding()
         removal.register_owner()
         removal.register_sweep()
+        removal.register_withdrawal()
         retention.register_sweep()
         tasks.register_work()
         _register_billing()

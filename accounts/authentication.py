@@ -4,7 +4,6 @@ import hashlib
 import threading
 from collections import OrderedDict
 from typing import Any
-from uuid import UUID
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.plumbing import build_bearer_security_scheme_object
@@ -87,14 +86,6 @@ class _GoodTokens:
 
 
 _good = _GoodTokens(GOOD_TOKENS)
-
-
-def user_id_of(bearer: str, *, address: str) -> UUID:
-    """Whose bearer it is, for who will be asked again; raises a ``Problem``."""
-    if keys.is_key(bearer.encode()):
-        user, _ = keys.verify(keys.digest_of(bearer.encode()), address=address)
-        return user.pk
-    return tokens.verify(bearer).user_id
 
 
 def _verify(bearer: bytes, address: str, failures: Failures) -> tokens.Claims | Known:

@@ -6,6 +6,7 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from accounts.closing.asking import AccountClosingProblem
+from auteur.api.scopes import refuse
 
 
 class IsOpenAccount(BasePermission):
@@ -17,8 +18,12 @@ class IsOpenAccount(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         """Raises ``AccountClosingProblem`` instead of False."""
         closing_at = getattr(request.user, "closing_at", None)
-        if closing_at is None or request.method in (*SAFE_METHODS, "DELETE"):
-            return True
-        if getattr(view, "for_closed_accounts", False):
-            return True
-        raise AccountClosingProblem(closing_at=closing_at.isoformat())
+        if closing_at is not None and not _is_for_closed_accounts(request, view):
+            refuse(request, view, AccountClosingProblem(closing_at=closing_at.isoformat()))
+        return True
+
+
+def _is_for_closed_accounts(request: Request, view: Any) -> bool:
+    if request.method in (*SAFE_METHODS, "DELETE"):
+        return True
+    return bool(getattr(view, "for_closed_accounts", False))

@@ -1,6 +1,5 @@
 """What accounts hold of a person: who they are, their plans, and what staff wrote of them."""
 
-import logging
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +8,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
 from django.db.models.functions import Now
 
-from accounts.billing import client
-from accounts.billing.closing import stop_charging
-from accounts.billing.objects import UnreadableError
+from accounts.billing.closing import end_charging, stop_charging
 from accounts.exporting import removal as exports
 from accounts.models import (
     AccountExport,
@@ -29,7 +26,6 @@ from auteur.database import execute
 from auteur.personal_data import (
     Holding,
     Listing,
-    NotYetError,
     Steps,
     holdings,
     pages,
@@ -38,14 +34,6 @@ from auteur.personal_data import (
     rows_of,
 )
 
-logger = logging.getLogger(__name__)
-
-NOT_CANCELLED = (
-    client.StripeAwayError,
-    client.StripeRefusedError,
-    client.BillingDisabledProblem,
-    UnreadableError,
-)
 SECRET = {"password", "is_superuser", "is_staff", "is_active"}
 
 
@@ -100,12 +88,8 @@ def anonymous_email(user_id: UUID) -> str:
 
 
 def _close(user_id: UUID) -> Steps:
-    try:
-        stop_charging(user_id=user_id)
-    except NOT_CANCELLED as exc:
-        logger.warning("user %s: Stripe does not cancel: %s", user_id, type(exc).__name__)
-        raise NotYetError("What was subscribed to is charged on until it is cancelled.") from exc
-    yield user_id
+    is_over = User.objects.filter(pk=user_id, closing_at__lte=Now()).exists()
+    return (end_charging if is_over else stop_charging)(user_id=user_id)
 
 
 def _scrub(user_id: UUID) -> Steps:

@@ -84,8 +84,9 @@ class RestoreView(APIView):
 
     @extend_schema(
         summary="Restore your account",
-        description="As it was, but for the jobs that were cancelled. An account that is not "
-        "closed is left as it is; 403 `account_deleted` once it is too late.",
+        description="As it was, but for the jobs and unpaid plans that were cancelled; a plan is "
+        "renewed again within a minute or so. An account that is not closed is left as it is; 403 "
+        "`account_deleted` once it is too late.",
         request=None,
         responses=ProfileSerializer,
     )

@@ -41,6 +41,8 @@ MAX_SELECTED = 200
 """Most objects of one action: their ids travel through the confirming page."""
 CONFIRMED = "confirmed"
 FROM_OBJECT = "from_object"
+COMPARISONS = frozenset({"exact", "in", "isnull", "isempty", "gte", "lt", "year", "month", "day"})
+"""Those of filters and links. What `startswith` and `regex` find spells a value out."""
 
 PRE_STYLE = (
     "white-space:pre-wrap;overflow-wrap:anywhere;overflow:auto;margin:0;"
@@ -193,6 +195,22 @@ class StaffAdmin(admin.ModelAdmin):
         for field in self.id_search_fields:
             conditions |= Q(**{field: wanted})
         return queryset.filter(conditions), False
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        """What filters, links and searches ask: Django would take any column, hidden or not."""
+        column, _, comparison = lookup.rpartition("__")
+        return (column if comparison in COMPARISONS else lookup) in self._filtered_by(request)
+
+    def _filtered_by(self, request: Any) -> set[str]:
+        names = {*self.id_search_fields, *filter(None, [self.date_hierarchy])}
+        filters: Any = self.get_list_filter(request)
+        for each in filters:
+            if isinstance(each, type):
+                names.add(cast(Any, each).parameter_name)
+            else:
+                name = each if isinstance(each, str) else each[0]
+                names |= {name, f"{name}__id"}
+        return names
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Write the changed columns only: the others may have moved since the page was shown."""

@@ -37,6 +37,10 @@ class _Environment(FileAwareMapping):
 class _Env(environ.Env):
     ENVIRON = _Environment()
 
+    def fallbacks(self, name: str, default: list[str]) -> list[str]:
+        """Keys of before; a space after a comma is part of none."""
+        return [key.strip() for key in self.list(name, default=default) if key.strip()]
+
 
 env = _Env()
 STACK_ENV_FILE = Path(os.environ.get("AUTEUR_ENV_FILE", BASE_DIR / "var" / "stack.env"))
@@ -50,7 +54,7 @@ if "DATABASE_URL" not in os.environ and "DATABASE_URL_FILE" not in os.environ:
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("DJANGO_SECRET_KEY")
-SECRET_KEY_FALLBACKS = env.list("DJANGO_SECRET_KEY_FALLBACKS", default=[])
+SECRET_KEY_FALLBACKS = env.fallbacks("DJANGO_SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1"])
 ROOT_URLCONF = "auteur.urls"
 WSGI_APPLICATION = "auteur.wsgi.application"
@@ -219,7 +223,7 @@ if STORAGE_BACKEND == "filesystem":
             "location": env.str("STORAGE_DIR"),
             "base_url": f"{PUBLIC_URL}/storage/",
             "signing_key": env.str("STORAGE_SIGNING_KEY"),
-            "signing_key_fallbacks": env.list("STORAGE_SIGNING_KEY_FALLBACKS", default=[]),
+            "signing_key_fallbacks": env.fallbacks("STORAGE_SIGNING_KEY_FALLBACKS", default=[]),
         },
     }
 elif STORAGE_BACKEND == "s3":
@@ -272,9 +276,10 @@ if C2PA_CERTIFICATE_PATH and not Path(C2PA_CERTIFICATE_PATH).is_file():
     raise ImproperlyConfigured("C2PA_CERTIFICATE_PATH names no file.")
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=2 * 1024**3)
 # Larger results are not signed: it takes up to 600 MB of a worker's memory.
-C2PA_MAX_BYTES = env.int("C2PA_MAX_BYTES", default=MAX_UPLOAD_BYTES)
-if C2PA_MAX_BYTES < 1:
-    raise ImproperlyConfigured("C2PA_MAX_BYTES must be at least 1.")
+MOST_C2PA_BYTES = 5 * 1024**3 // 2  # half a GiB below what a signing process may write
+C2PA_MAX_BYTES = env.int("C2PA_MAX_BYTES", default=min(MAX_UPLOAD_BYTES, MOST_C2PA_BYTES))
+if not 1 <= C2PA_MAX_BYTES <= MOST_C2PA_BYTES:
+    raise ImproperlyConfigured(f"C2PA_MAX_BYTES must be between 1 and {MOST_C2PA_BYTES}.")
 MAX_OPEN_IMPORTS = env.int("MAX_OPEN_IMPORTS", default=10)  # by URL, of one user
 # Of an upload whose size is not told; it takes so much of the user's room until it is confirmed.
 MAX_UNSIZED_UPLOAD_BYTES = env.int("MAX_UNSIZED_UPLOAD_BYTES", default=100 * 1024**2)
@@ -317,7 +322,7 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ]
 SUPABASE_JWT_SECRET = env.str("SUPABASE_JWT_SECRET", default="")
-SUPABASE_JWT_SECRET_FALLBACKS = env.list("SUPABASE_JWT_SECRET_FALLBACKS", default=[])
+SUPABASE_JWT_SECRET_FALLBACKS = env.fallbacks("SUPABASE_JWT_SECRET_FALLBACKS", default=[])
 SUPABASE_JWKS_URL = env.str("SUPABASE_JWKS_URL", default="")
 SUPABASE_JWT_ISSUER = env.str("SUPABASE_JWT_ISSUER")
 SUPABASE_JWT_AUDIENCE = env.str("SUPABASE_JWT_AUDIENCE", default="authenticated")
@@ -461,6 +466,13 @@ for _name, _value in (
 ):
     if not 0 <= _value <= MAX_RETENTION_DAYS:
         raise ImproperlyConfigured(f"{_name} must be between 0 and {MAX_RETENTION_DAYS}.")
+# Payloads name the stretches of renders, which are kept for two weeks: who takes a consent back
+# must find them.
+MIN_PAYLOADS_DAYS = 15
+if 0 < RETENTION_PAYLOADS_DAYS < MIN_PAYLOADS_DAYS:
+    raise ImproperlyConfigured(
+        f"RETENTION_PAYLOADS_DAYS must be 0, or at least {MIN_PAYLOADS_DAYS}."
+    )
 
 # --- What browsers are told -------------------------------------------------------------------
 
@@ -516,7 +528,7 @@ WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 # --- Jobs -------------------------------------------------------------------------------------
 
 GPU_CALLBACK_SECRET = env.str("GPU_CALLBACK_SECRET")
-GPU_CALLBACK_SECRET_FALLBACKS = env.list("GPU_CALLBACK_SECRET_FALLBACKS", default=[])
+GPU_CALLBACK_SECRET_FALLBACKS = env.fallbacks("GPU_CALLBACK_SECRET_FALLBACKS", default=[])
 GPU_CALLBACK_URL = env.str("GPU_CALLBACK_URL", default=f"{PUBLIC_URL}/internal/gpu-callback")
 INFERENCE_BACKEND = env.str("INFERENCE_BACKEND", default="local")
 INFERENCE_ENGINE = env.str("INFERENCE_ENGINE", default="draft")

@@ -1,18 +1,31 @@
 """What staff do to balances: they give, and take back what was wrong; much of it, only by two.
 
-What is above ``TWO_EYES_CREDITS`` is written down, and done once a colleague approves. Nobody moves
-credits of their own, nor approves what they asked for themselves (checks keep that, too).
+Up to ``TWO_EYES_CREDITS`` in a day are moved by one alone; what is above that is written down, and
+done once a colleague approves. Nobody moves credits of their own, nor approves what they asked for
+themselves (checks keep that, too).
 """
 
+from collections import Counter
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import DataError
+from django.db.models import Sum
 from django.db.models.functions import Now
 
 from auteur.api.problems import NotFoundProblem, Problem
 from credits import ledger
-from credits.models import CreditCorrection, GrantKind
+from credits.models import (
+    CreditCorrection,
+    CreditGrant,
+    CreditTransaction,
+    GrantKind,
+    TransactionType,
+)
+
+DAY = timedelta(days=1)
 
 
 class OwnAccountProblem(Problem):
@@ -61,10 +74,32 @@ def ask(wanted: CreditCorrection) -> str:
     """
     if wanted.user_id == wanted.asked_by_id:
         raise OwnAccountProblem
-    if wanted.amount <= settings.TWO_EYES_CREDITS:
+    if _moved_alone(wanted.asked_by_id) + wanted.amount <= settings.TWO_EYES_CREDITS:
         return _do(wanted)
     wanted.save(force_insert=True)
     return f"{wanted}: it waits for a colleague who approves."
+
+
+def _moved_alone(by: UUID) -> int:
+    """What they gave and took within a day without a colleague; nobody else counts meanwhile."""
+    get_user_model().objects.select_for_update(no_key=True).get(pk=by)
+    since = Now() - DAY
+    grants = CreditGrant.objects.filter(by=by, created_at__gte=since)
+    taken = CreditTransaction.objects.filter(
+        type=TransactionType.ADJUSTMENT,
+        created_at__gte=since,
+        parts__contains=[{"by": str(by)}],
+    )
+    approved = CreditCorrection.objects.filter(asked_by=by, is_approved=True, decided_at__gte=since)
+    # By the grant that is taken back of; what was given is under None, as in corrections.
+    moved: Counter[int | None] = Counter()
+    moved[None] = grants.aggregate(total=Sum("amount"))["total"] or 0
+    for parts in taken.values_list("parts", flat=True):
+        for part in parts or ():
+            moved[part["grant_id"]] += part["wanted"]
+    for grant_id, amount in approved.values_list("grant_id", "amount"):
+        moved[grant_id] -= amount
+    return (+moved).total()
 
 
 def approve(*, correction_id: UUID, by: UUID) -> str:

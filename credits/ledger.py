@@ -10,6 +10,8 @@ before its ledger row is written); one usage and one refund per job (unique inde
 most the usage (trigger); a source gives once (unique).
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -84,6 +86,14 @@ class InvalidGrantError(AuteurError, ValueError):
 
 class NoAccountError(AuteurError):
     """The user has no credits row."""
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What withdrawals have left of grants, and how much of these is still owed."""
+
+    kept: int
+    owed: int
 
 
 def open_account(*, user_id: UUID) -> None:
@@ -194,12 +204,46 @@ def take_back(
         "take_back",
         user_id=user_id,
         type=TransactionType.ADJUSTMENT,
-        grant_id=found.pk,
+        grant_ids=[found.pk],
         amount=amount,
         description=reason,
         by=by,
     )
     return -moved[0] if moved else 0
+
+
+def worth_of(*, user_id: UUID, sources: Sequence[str]) -> Worth:
+    """What is left of the grants of these sources, whatever was spent or staff took of them."""
+    _lock(user_id)
+    return Worth(*sql.run("worth", user_id=user_id, grant_ids=_grants_of(user_id, sources))[0])
+
+
+def withdraw(*, user_id: UUID, sources: Sequence[str], amount: int, reason: str) -> None:
+    """Take so much of grants back: what remains of the newest first; the rest is owed."""
+    _lock(user_id)
+    _move(
+        "take_back",
+        user_id=user_id,
+        type=TransactionType.ADJUSTMENT,
+        grant_ids=_grants_of(user_id, sources),
+        amount=amount,
+        description=reason,
+        by=None,
+    )
+
+
+def release(*, user_id: UUID, sources: Sequence[str], amount: int, reason: str) -> int:
+    """Let go of what withdrawals still owe; returns how much that was: at most so much."""
+    _lock(user_id)
+    values = {"user_id": user_id, "grant_ids": _grants_of(user_id, sources)}
+    owed = Worth(*sql.run("worth", **values)[0]).owed
+    _move("release", type=TransactionType.ADJUSTMENT, amount=amount, description=reason, **values)
+    return min(owed, amount)
+
+
+def _grants_of(user_id: UUID, sources: Sequence[str]) -> list[int]:
+    found = CreditGrant.objects.filter(user_id=user_id, source__in=sources)
+    return list(found.values_list("pk", flat=True))
 
 
 def _check(*, amount: int, priority: int | None, expires_at: datetime | None) -> None:

@@ -18,6 +18,17 @@ owed AS (
     GROUP BY part.grant_id HAVING sum(coalesce(part.wanted, 0) + part.amount) > 0
 )
 
+-- name: withdrawn
+-- What was wanted back of grants but by staff, less what was released.
+withdrawn AS (
+    SELECT part.grant_id, sum(part.wanted) AS amount
+    FROM credit_transactions AS line,
+         jsonb_to_recordset(line.parts) AS part (grant_id bigint, wanted int, by uuid)
+    WHERE line.user_id = %(user_id)s AND type = {ADJUSTMENT}
+      AND part.grant_id = ANY (%(grant_ids)s::bigint[]) AND part.by IS NULL
+    GROUP BY part.grant_id HAVING sum(part.wanted) > 0
+)
+
 -- name: move
 -- Ends the statements below, which say in `movement` which parts of whose grants move: the account
 -- and its ledger row. Nothing moves where there are no parts.
@@ -69,10 +80,12 @@ drawn AS (
     WHERE usage.job_id = %(job_id)s AND user_id = %(user_id)s AND type = {USAGE}
 ),
 back AS (
-    SELECT grant_id, least(drawn.amount, %(amount)s - before) AS amount
+    SELECT grant_id, least(
+               drawn.amount, %(amount)s - before,
+               CASE WHEN expires_at <= statement_timestamp() THEN coalesce(owed.amount, 0) END
+           ) AS amount
     FROM drawn JOIN credit_grants ON credit_grants.id = grant_id LEFT JOIN owed USING (grant_id)
     WHERE before < %(amount)s
-      AND (expires_at IS NULL OR expires_at > statement_timestamp() OR drawn.amount <= owed.amount)
 ),
 late AS (
     SELECT %(amount)s - coalesce((SELECT sum(amount) FROM back), 0)::int AS amount,
@@ -93,7 +106,7 @@ made AS (
     RETURNING id
 ),
 parts AS (
-    SELECT grant_id, amount FROM back
+    SELECT grant_id, amount FROM back WHERE amount > 0
     UNION ALL SELECT id, amount FROM made, wanted
     UNION ALL SELECT id, wanted.amount FROM wanted JOIN credit_grants USING (source)
 ),
@@ -106,29 +119,74 @@ movement AS (
 {move}
 
 -- name: take_back
--- At most what remains of the grant, expired or not; all of it, if no amount is said. The row says
--- how much was wanted, even if nothing was left: what had been spent is owed.
+-- At most what remains of the grants, expired or not; all of it, if no amount is said. The newest
+-- come first. The row says how much was wanted, even if nothing was left: what had been spent is
+-- owed.
 WITH wanted_before AS (
-    SELECT coalesce(sum(part.wanted), 0) AS amount
+    SELECT part.grant_id, sum(part.wanted) AS amount
     FROM credit_transactions AS line,
          jsonb_to_recordset(line.parts) AS part (grant_id bigint, wanted int)
-    WHERE line.user_id = %(user_id)s AND type = {ADJUSTMENT} AND part.grant_id = %(grant_id)s
+    WHERE line.user_id = %(user_id)s AND type = {ADJUSTMENT}
+      AND part.grant_id = ANY (%(grant_ids)s::bigint[])
+    GROUP BY part.grant_id
+),
+given AS (
+    SELECT id AS grant_id, coalesce(remaining, 0) AS remaining,
+           greatest(given.amount - coalesce(wanted_before.amount, 0), remaining) AS most,
+           coalesce(%(amount)s::int, 2147483647) AS asked
+    FROM credit_grants AS given LEFT JOIN wanted_before ON wanted_before.grant_id = id
+         LEFT JOIN (
+             SELECT grant_id, remaining FROM credits, {open} WHERE user_id = %(user_id)s
+         ) AS still ON still.grant_id = id
+    WHERE id = ANY (%(grant_ids)s::bigint[])
+),
+taken AS (
+    SELECT *, least(remaining, greatest(0, asked - (sum(remaining) OVER newer - remaining)))
+                  AS taken
+    FROM given WINDOW newer AS (ORDER BY grant_id DESC)
 ),
 wanted AS (
-    SELECT credits.user_id, coalesce(remaining, 0) AS remaining,
-           least(%(amount)s::int,
-                 greatest(given.amount - wanted_before.amount, coalesce(remaining, 0)))::int
-               AS amount
-    FROM wanted_before, credit_grants AS given, credits LEFT JOIN {open}
-         ON grant_id = %(grant_id)s
-    WHERE given.id = %(grant_id)s AND credits.user_id = %(user_id)s
+    SELECT grant_id, taken, taken + least(most - taken, greatest(
+               0, asked - sum(taken) OVER () - (sum(most - taken) OVER newer - (most - taken))
+           )) AS amount
+    FROM taken WINDOW newer AS (ORDER BY grant_id DESC)
 ),
 movement AS (
-    SELECT user_id, -least(amount, remaining) AS amount,
-           jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
-               'grant_id', %(grant_id)s::bigint, 'amount', -least(amount, remaining),
-               'wanted', amount, 'by', %(by)s::uuid))) AS parts
+    SELECT %(user_id)s::uuid AS user_id, -sum(taken)::int AS amount,
+           jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+               'grant_id', grant_id, 'amount', -taken, 'wanted', amount, 'by', %(by)s::uuid
+           )) ORDER BY grant_id) AS parts
     FROM wanted WHERE amount > 0
+),
+{move}
+
+-- name: worth
+-- What withdrawals have left of grants, and how much of these is owed.
+WITH {owed}, {withdrawn}
+SELECT coalesce(sum(given.amount - coalesce(withdrawn.amount, 0)), 0)::int,
+       coalesce(sum(least(owed.amount, withdrawn.amount))
+                    FILTER (WHERE owed.amount > 0 AND withdrawn.amount > 0), 0)::int
+FROM credit_grants AS given
+     LEFT JOIN withdrawn ON withdrawn.grant_id = id LEFT JOIN owed ON owed.grant_id = id
+WHERE id = ANY (%(grant_ids)s::bigint[])
+
+-- name: release
+-- What is owed of withdrawals is wanted no more: what was wanted is taken off it.
+WITH {owed}, {withdrawn},
+free AS (
+    SELECT grant_id, least(owed.amount, withdrawn.amount) AS most
+    FROM owed JOIN withdrawn USING (grant_id)
+),
+released AS (
+    SELECT grant_id, least(
+               most, %(amount)s - (sum(most) OVER (ORDER BY grant_id) - most)) AS amount
+    FROM free
+),
+movement AS (
+    SELECT %(user_id)s::uuid AS user_id, 0 AS amount,
+           jsonb_agg(jsonb_build_object('grant_id', grant_id, 'amount', 0, 'wanted', -amount)
+                     ORDER BY grant_id) AS parts
+    FROM released WHERE amount > 0
 ),
 {move}
 

@@ -629,7 +629,9 @@ SELECT count(*) FROM added
 -- each job; results are known by the output of a job, or of an attempt that may just deliver it.
 WITH RECURSIVE reads AS MATERIALIZED (
     SELECT j.id AS job_id, source
-    FROM jobs j, unnest(j.media_ids::text[] || (j.input_params ->> 'voice_id')) AS source
+    FROM jobs j, unnest(
+        j.media_ids::text[] || (j.input_params ->> 'voice_id') || (j.derived_params ->> 'voice_id')
+    ) AS source
     WHERE j.user_id = %(user_id)s
 ),
 reached (source, job_id) AS (
@@ -701,15 +703,20 @@ WHERE id = ANY(%(job_ids)s)
 RETURNING id
 
 -- name: retain_jobs
--- A page of the walk through all jobs: prompts that are no longer kept go. A time that is null is
--- for ever, for nothing is less than null.
+-- A page of the walk through all jobs: prompts that are no longer kept go, but for the voice that
+-- was used: whoever takes it back must find what was made with it. A time that is null is for ever,
+-- for nothing is less than null.
 WITH page AS (
-    SELECT id FROM jobs WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
+    SELECT id, nullif(jsonb_strip_nulls(jsonb_build_object(
+        'voice_id', coalesce(input_params -> 'voice_id', derived_params -> 'voice_id')
+    )), '{{}}') AS kept
+    FROM jobs WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
 ),
 emptied AS (
-    UPDATE jobs SET input_params = NULL, derived_params = NULL
+    UPDATE jobs SET input_params = NULL, derived_params = kept
     FROM page
-    WHERE jobs.id = page.id AND (input_params IS NOT NULL OR derived_params IS NOT NULL)
+    WHERE jobs.id = page.id
+      AND (input_params IS NOT NULL OR derived_params IS DISTINCT FROM kept)
       AND completed_at < statement_timestamp() - %(prompts)s::interval
     RETURNING jobs.id
 )
@@ -724,7 +731,8 @@ old AS (
     SELECT id,
            payload IS NOT NULL
                AND finished_at < statement_timestamp() - %(payloads)s::interval AS payload_is_old,
-           (result IS NOT NULL OR outcome ?| ARRAY['result', 'error'])
+           (result IS NOT NULL OR error_message IS NOT NULL
+                   OR outcome ?| ARRAY['result', 'error'])
                AND finished_at < statement_timestamp() - %(outcomes)s::interval AS outcome_is_old
     FROM page JOIN job_attempts USING (id)
 ),
@@ -732,6 +740,7 @@ emptied AS (
     UPDATE job_attempts
     SET payload = CASE WHEN payload_is_old THEN NULL ELSE payload END,
         result = CASE WHEN outcome_is_old THEN NULL ELSE result END,
+        error_message = CASE WHEN outcome_is_old THEN NULL ELSE error_message END,
         outcome = CASE WHEN outcome_is_old THEN {figures} ELSE outcome END
     FROM old WHERE job_attempts.id = old.id AND (payload_is_old OR outcome_is_old)
     RETURNING job_attempts.id

@@ -160,6 +160,11 @@ class BillingEventAdmin(ConfirmedActions, ReadOnlyAdmin):
             return obj.customer_id or EMPTY
         return link("accounts.BillingCustomer", known.pk, known)
 
+    def owner_id(self, obj: BillingEvent) -> Any:
+        """Of whoever is the customer."""
+        known = BillingCustomer.objects.filter(stripe_id=obj.customer_id)
+        return known.values_list("user_id", flat=True).first()
+
     def applies(self, action: str, obj: BillingEvent) -> bool:
         return obj.state == EventState.SET_ASIDE
 

@@ -15,11 +15,17 @@ from accounts.billing import client, clock, offers, payments
 from accounts.billing.checkout import NothingBoughtProblem, answered, offer_of, sold_to
 from accounts.billing.client import StripeAwayError, StripeRefusedError
 from accounts.billing.errors import SetAsideError
-from accounts.billing.models import AutoTopUp, BillingCustomer, TopUp, TopUpState
+from accounts.billing.models import (
+    AutoTopUp,
+    BillingCustomer,
+    SetAsideReason,
+    TopUp,
+    TopUpState,
+)
 from accounts.billing.objects import PaymentIntent, UnreadableError
 from accounts.models import User
 from auteur.api.problems import Problem
-from credits.ledger import TooManyGrantsProblem
+from credits.ledger import MAX_OPEN_GRANTS, TooManyGrantsProblem
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +33,8 @@ AT_ONCE = 20
 """Of one round, to be begun and to be charged."""
 PAUSE = timedelta(seconds=30)
 """Between looks at one that is open, and before a user's next."""
+HOUR = timedelta(hours=1)
+"""More than Stripe's clock and ours are apart."""
 LONGEST = timedelta(hours=23)
 """For a day Stripe knows by its key what was asked already."""
 MAX_CAP = 10**9
@@ -88,27 +96,36 @@ def _month(now: datetime) -> datetime:
 def run() -> int:
     """Begin what is wanted, and charge what is open; returns how many there were."""
     try:
-        begun = sum(_begin(one) for one in _low()[:AT_ONCE])
+        begun = sum(_begin(one) for one in _low().filter(due_at__lte=Now())[:AT_ONCE])
         return begun + sum(_go_on(one) for one in _due()[:AT_ONCE])
     except StripeAwayError:
         return 0  # none of the others would be answered either
 
 
-def _low() -> QuerySet[AutoTopUp]:
-    is_open = TopUp.objects.filter(user=OuterRef("user"), state=TopUpState.OPEN)
+def _wanted() -> QuerySet[AutoTopUp]:
+    """Whose users may be charged."""
     return AutoTopUp.objects.filter(
-        ~Exists(is_open),
         enabled=True,
-        due_at__lte=Now(),
         user__is_active=True,
-        user__credits__balance__lt=F("threshold"),
         user__billing_customer__flagged_at=None,
         user__billing_customer__isnull=False,
     ).select_related("user__billing_customer")
 
 
+def _low() -> QuerySet[AutoTopUp]:
+    """Whose users should be charged: they have few credits, none coming, and room for more."""
+    is_open = TopUp.objects.filter(user=OuterRef("user"), state=TopUpState.OPEN)
+    return _wanted().filter(
+        ~Exists(is_open),
+        user__credits__balance__lt=F("threshold"),
+        user__credits__grant_ids__len__lt=MAX_OPEN_GRANTS,
+    )
+
+
 def _begin(wanted: AutoTopUp) -> int:
-    AutoTopUp.objects.filter(pk=wanted.pk).update(due_at=Now() + PAUSE)
+    taken = AutoTopUp.objects.filter(pk=wanted.pk, enabled=True, due_at__lte=Now())
+    if not taken.update(due_at=Now() + PAUSE):
+        return 0
     offer = offers.packs().get(wanted.pack)
     if offer is None:
         return _turn_off(wanted.pk, "not_on_sale")
@@ -137,9 +154,9 @@ def _begin(wanted: AutoTopUp) -> int:
 
 @transaction.atomic
 def _open(made: TopUp) -> int:
-    """Store it, if it is still wanted, the only one, and within the month's cap."""
+    """Store it, if it is still wanted and needed, the only one, and within the month's cap."""
     row = AutoTopUp.objects.select_for_update(no_key=True).get(pk=made.user_id)
-    if not row.enabled or TopUp.objects.filter(user_id=row.pk, state=TopUpState.OPEN).exists():
+    if not _low().filter(pk=row.pk).exists():
         return 0
     if charged_this_month(row.pk) + made.amount > row.monthly_cap:
         row.due_at = _month(_month(clock.now()) + timedelta(days=31))
@@ -163,38 +180,54 @@ def _go_on(top_up: TopUp) -> int:
     except StripeRefusedError as exc:
         return _fail(top_up, exc.code)
     except (StripeAwayError, UnreadableError) as exc:
-        if top_up.created_at < clock.now() - LONGEST:
+        if top_up.stripe_id is None and _is_old(top_up):
             return _fail(top_up, "unanswered")
         raise StripeAwayError(str(exc)) from exc
+    if payment is None:
+        return _end(top_up, state=TopUpState.FAILED, error_code="not_charged")
     if payment.status == payments.SUCCEEDED:
-        _settle(payment)
+        _settle(payment, user_id=top_up.user_id)
         return _end(top_up, state=TopUpState.SUCCEEDED, stripe_id=payment.id)
     if payment.status != "processing":
         return _fail(top_up, payment.status)
     return TopUp.objects.filter(pk=top_up.pk).update(stripe_id=payment.id)
 
 
-def _settle(payment: PaymentIntent) -> None:
+def _settle(payment: PaymentIntent, *, user_id: UUID) -> None:
+    """Give what was paid for; where that cannot be, no more is bought."""
     try:
         payments.settle_payment(payment.id)
     except (SetAsideError, TooManyGrantsProblem) as exc:
         # Its event is set aside for the same reason, where staff see it.
         logger.warning("top-up %s is paid and not given: %s", payment.id, type(exc).__name__)
+        full = SetAsideReason.TOO_MANY_GRANTS
+        _turn_off(user_id, exc.reason if isinstance(exc, SetAsideError) else full)
 
 
-def _payment_of(top_up: TopUp) -> PaymentIntent:
-    """The payment as it stands; asked for anew, it is the same one."""
+def _payment_of(top_up: TopUp) -> PaymentIntent | None:
+    """The payment as it stands; asked for anew, it is the same one.
+
+    Without its id, one that is no longer wanted, or that Stripe's key may have forgotten, is only
+    looked for: nothing where it was never made.
+    """
     if top_up.stripe_id is not None:
         return client.payment(top_up.stripe_id)
-    told = sold_to(top_up.user, offers.Offer(top_up.pack, "", top_up.credits))
+    customer_id = top_up.user.billing_customer.stripe_id
+    name = {TOP_UP: str(top_up.pk)}
+    if _is_old(top_up) or not _wanted().filter(pk=top_up.user_id).exists():
+        return client.payment_named(name, customer_id=customer_id, since=top_up.created_at - HOUR)
     asked = {
         "amount": top_up.amount,
         "currency": top_up.currency,
-        "customer": top_up.user.billing_customer.stripe_id,
+        "customer": customer_id,
         "payment_method": top_up.payment_method,
-        "metadata": {**told, TOP_UP: str(top_up.pk)},
+        "metadata": sold_to(top_up.user, offers.Offer(top_up.pack, "", top_up.credits)) | name,
     }
     return client.charge(asked, key=f"top-up:{top_up.pk}")
+
+
+def _is_old(top_up: TopUp) -> bool:
+    return top_up.created_at < clock.now() - LONGEST
 
 
 def _fail(top_up: TopUp, code: str) -> int:

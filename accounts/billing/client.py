@@ -6,6 +6,7 @@ Every function may raise ``StripeAwayError``, ``StripeRefusedError``, ``objects.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -25,6 +26,8 @@ RETRIES = 1
 """By the library, at once; rows have tries of their own."""
 MAX_LISTED = 100
 """Of one page, which is the most that Stripe gives."""
+NOT_RENEWED = "auteur_not_renewed"
+"""The mark of a subscription that we let end, because an account was closed."""
 LIVE_KEYS = ("sk_live", "rk_live")
 
 
@@ -52,6 +55,10 @@ RACES = ("idempotency_key_in_use", "lock_timeout")
 """Codes of what somebody else is doing just now."""
 MISSING = "resource_missing"
 """The code of what Stripe does not know."""
+
+
+class _Marked(objects.Created):
+    metadata: dict[str, str] = {}
 
 
 def is_live() -> bool:
@@ -164,6 +171,28 @@ def subscriptions_of(customer_id: str) -> list[objects.Subscription]:
         return [read(objects.Subscription, one) for one in found.data]
 
 
+def do_not_renew(subscription_id: str) -> None:
+    """Let a subscription end with the period that is paid, and mark that it was us."""
+    with _asked() as v1:
+        asked = {"cancel_at_period_end": True, "metadata": {NOT_RENEWED: "true"}}
+        v1.subscriptions.update(subscription_id, asked)
+
+
+def not_renewed_by_us(customer_id: str) -> list[str]:
+    """Those of a customer's subscriptions that ``do_not_renew`` has marked."""
+    with _asked() as v1:
+        found = v1.subscriptions.list({"customer": customer_id, "limit": MAX_LISTED})
+        marked = [read(_Marked, one) for one in found.data]
+    return [one.id for one in marked if NOT_RENEWED in one.metadata]
+
+
+def renew(subscription_id: str) -> None:
+    """Take back ``do_not_renew``, with its mark."""
+    with _asked() as v1:
+        asked = {"cancel_at_period_end": False, "metadata": {NOT_RENEWED: ""}}
+        v1.subscriptions.update(subscription_id, asked)
+
+
 def cancel(subscription_id: str) -> None:
     """End a subscription now, without a refund."""
     with _asked() as v1:
@@ -201,10 +230,28 @@ def charge(asked: dict[str, Any], *, key: str) -> objects.PaymentIntent:
             "off_session": True,
             "confirm": True,
             "error_on_requires_action": True,
+            # Without a page to come back to, as nobody is there.
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
             "expand": ["latest_charge"],
         }
         made = v1.payment_intents.create(asked, {"idempotency_key": key})
         return read(objects.PaymentIntent, made)
+
+
+def payment_named(
+    name: dict[str, str], *, customer_id: str, since: datetime
+) -> objects.PaymentIntent | None:
+    """A customer's payment that was made with this metadata, if one was."""
+    with _asked() as v1:
+        asked = {
+            "customer": customer_id,
+            "created": {"gte": int(since.timestamp())},
+            "limit": MAX_LISTED,
+            "expand": ["data.latest_charge"],
+        }
+        found = v1.payment_intents.list(asked).auto_paging_iter()
+        payments = (read(objects.PaymentIntent, one) for one in found)
+        return next((one for one in payments if name.items() <= one.metadata.items()), None)
 
 
 def create_checkout(asked: dict[str, Any], *, key: str) -> str:

@@ -99,13 +99,19 @@ class Subscription(BaseModel):
 
 
 class Invoice(BaseModel):
-    """What was billed."""
+    """What was billed.
+
+    Balances are the customer's at Stripe, below zero where it owes them money, before and after
+    the invoice; the latter is null in a draft.
+    """
 
     id: Id
     status: str | None
     customer: Reference | None
     currency: Currency
     amount_paid: Annotated[Amount, Field(ge=0)]
+    starting_balance: Amount
+    ending_balance: Amount | None
 
 
 class _Period(BaseModel):

@@ -72,7 +72,7 @@ def _bought_by_invoice(invoice: Invoice) -> Bought:
     customer = customers.of_stripe_id(invoice.customer)
     _check_currency(invoice.currency, invoice.id)
     lines = client.lines_of(invoice.id)
-    number = _credits_of(lines)
+    number = int(_credits_of(lines) * _paid_share_of(invoice, lines))
     ends = max((line.period.end for line in lines), default=0)
     grace = timedelta(days=settings.BILLING_GRACE_DAYS)
     expires_at = datetime.fromtimestamp(ends, UTC) + grace
@@ -90,21 +90,39 @@ def _bought_by_invoice(invoice: Invoice) -> Bought:
     )
 
 
-def _credits_of(lines: Iterable[Line]) -> int:
+def _credits_of(lines: Iterable[Line]) -> Fraction:
     """Of each line the share of its plan's credits that its amount has of the plan's price.
 
     So a period that is paid whole brings all of them, a trial none, and an upgrade the difference
     for the rest of the period; a downgrade takes none away.
     """
     share = sum((_share(line) for line in lines if line.amount), start=Fraction(0))
-    return max(0, int(share))
+    return max(Fraction(0), share)
+
+
+def _paid_share_of(invoice: Invoice, lines: Iterable[Line]) -> Fraction:
+    """How much of an invoice was paid with money that came with it.
+
+    What a customer's balance at Stripe pays was paid before, and has brought its credits: without
+    this, whoever goes up and down between plans gets them with each step up. An invoice that costs
+    nothing and moves no balance (a coupon of 100 %) counts as paid, unless it credits unused time.
+    """
+    if invoice.ending_balance is None:
+        raise SetAsideError(SetAsideReason.UNREADABLE, invoice.id)
+    moved = invoice.ending_balance - invoice.starting_balance
+    if invoice.amount_paid:
+        return Fraction(invoice.amount_paid, invoice.amount_paid + max(0, moved))
+    is_change = any(line.amount < 0 for line in lines)
+    return Fraction(0 if moved or is_change else 1)
 
 
 def _share(line: Line) -> Fraction:
     offer = offers.plan_of(line.price) if line.price else None
     if offer is None:
         raise SetAsideError(SetAsideReason.UNKNOWN_PRICE, line.price or "a line without a price")
-    unit = client.price(offer.price).unit_amount_decimal
+    price = client.price(offer.price)
+    _check_currency(price.currency, offer.price)
+    unit = price.unit_amount_decimal
     if not unit or unit <= 0:
         raise SetAsideError(SetAsideReason.UNKNOWN_PRICE, offer.price)
     return offer.credits * Fraction(line.amount) / Fraction(unit)
@@ -197,18 +215,9 @@ def _settle(bought: Bought, *, loss: Loss, asked_at: datetime) -> None:
     if row.checked_at >= asked_at:
         return
     row.checked_at, row.lost = asked_at, loss.amount
-    withdrawn = _withdrawn(row)
-    if withdrawn > row.withdrawn:
-        row.taken += ledger.take_back(
-            user_id=row.user_id,
-            source=_source(row),
-            amount=withdrawn - row.withdrawn,
-            reason="Payment refunded or disputed",
-        )
-    elif row.taken > withdrawn:
-        _give_back(row, row.taken - withdrawn)
-        row.taken = withdrawn
-    row.withdrawn = withdrawn
+    row.withdrawn = _withdrawn(row)
+    if row.credits:
+        _withdraw(row)
     row.save(update_fields=["checked_at", "lost", "withdrawn", "taken", "returns"])
     if row.shortfall:
         customers.flag(row.user_id, "Credits were gone whose payment went back")
@@ -238,7 +247,7 @@ def _row_of(bought: Bought) -> BillingPayment:
             amount=row.credits,
             kind=kinds[bought.kind],
             expires_at=row.expires_at,
-            source=_source(row),
+            source=_sources(row)[0],
             description=bought.description,
         )
     return BillingPayment.objects.select_for_update(no_key=True).get(pk=row.pk)
@@ -251,6 +260,26 @@ def _withdrawn(row: BillingPayment) -> int:
     return min(row.credits, row.credits * row.lost // row.amount)
 
 
+def _withdraw(row: BillingPayment) -> None:
+    """Let the payment's grants be worth what is still paid for.
+
+    The ledger knows what was taken: a refund of a job may have brought back what was owed.
+    """
+    user_id, sources = row.user_id, _sources(row)
+    kept = ledger.worth_of(user_id=user_id, sources=sources).kept
+    change = row.credits - row.withdrawn - kept
+    if change < 0:
+        reason = "Payment refunded or disputed"
+        ledger.withdraw(user_id=user_id, sources=sources, amount=-change, reason=reason)
+    elif change > 0:
+        reason = "Payment reinstated"
+        change -= ledger.release(user_id=user_id, sources=sources, amount=change, reason=reason)
+        if change:
+            _give_back(row, change)
+    worth = ledger.worth_of(user_id=user_id, sources=_sources(row))
+    row.taken = max(0, min(row.credits - worth.kept - worth.owed, row.withdrawn))
+
+
 def _give_back(row: BillingPayment, number: int) -> None:
     """A dispute was won, or a refund failed: credits that were taken back come again."""
     grace = clock.now() + timedelta(days=settings.BILLING_GRACE_DAYS + 1)
@@ -260,10 +289,12 @@ def _give_back(row: BillingPayment, number: int) -> None:
         amount=number,
         kind=GrantKind.ADJUSTMENT,
         expires_at=row.expires_at and max(row.expires_at, grace),
-        source=f"{_source(row)}:{row.returns}",
+        source=_sources(row)[-1],
         description="Payment reinstated",
     )
 
 
-def _source(row: BillingPayment) -> str:
-    return f"stripe:{row.stripe_id}"
+def _sources(row: BillingPayment) -> list[str]:
+    """Of the payment's grant, and of those by which it came back."""
+    first = f"stripe:{row.stripe_id}"
+    return [first, *(f"{first}:{number}" for number in range(1, row.returns + 1))]

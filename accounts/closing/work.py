@@ -1,18 +1,21 @@
-"""The work on a closed account: what is going on is ended, and in its time the person forgotten."""
+"""The work on a closed account: what is going on is ended, and in its time the person forgotten.
+
+On one that was restored: what is charged for goes on.
+"""
 
 import logging
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from uuid import UUID
 
 from django.db.models import F, QuerySet, Subquery
 from django.db.models.functions import Now
 
+from accounts.billing.closing import resume_charging
 from accounts.models import AccountClosing, ClosingStatus, User
 from auteur import liveness
 from auteur.api.problems import OUTAGES, Problem
 from auteur.leases import Lease, LeaseLostError, Leases
-from auteur.personal_data import Holding, NotYetError, Steps, holdings
+from auteur.personal_data import NotYetError, Steps, holdings
 from media.limits import LEASE
 from media.storage import STORAGE_ERRORS
 
@@ -65,8 +68,15 @@ def run(closing_id: UUID) -> None:
 
 
 def _work(lease: Lease[AccountClosing], user_id: UUID) -> None:
-    _go_through(lease, user_id, lambda holding: holding.close)
-    if not _take_leave(user_id):
+    if User.objects.filter(pk=user_id, closing_at=None).exists():
+        _go_through(lease, resume_charging(user_id=user_id))
+        lease.row.delete()
+        return
+    is_over = _take_leave(user_id)
+    # The last room first: accounts ask Stripe, which may be away, and jobs do not wait for that.
+    for holding in reversed(holdings()):
+        _go_through(lease, holding.close(user_id))
+    if not is_over:
         lease.row.update(
             status=ClosingStatus.WAITING,
             holder=None,
@@ -74,8 +84,8 @@ def _work(lease: Lease[AccountClosing], user_id: UUID) -> None:
             tries=F("tries") - 1,
         )
         return
-    _go_through(lease, user_id, lambda holding: holding.close)
-    _go_through(lease, user_id, lambda holding: holding.scrub)
+    for holding in holdings():
+        _go_through(lease, holding.scrub(user_id))
     lease.finish(status=ClosingStatus.DONE, finished_at=Now())
     logger.info("account %s is forgotten", user_id)
 
@@ -86,15 +96,8 @@ def _take_leave(user_id: UUID) -> bool:
     return bool(due.update(is_active=False))
 
 
-def _go_through(
-    lease: Lease[AccountClosing], user_id: UUID, part: Callable[[Holding], Callable[[UUID], Steps]]
-) -> None:
-    """Each room's part, holding the lease; all is done again where a worker was lost in between."""
-    for step in _steps(user_id, part):
+def _go_through(lease: Lease[AccountClosing], steps: Steps) -> None:
+    """Do it, holding the lease; all is done again where a worker was lost in between."""
+    for step in steps:
         del step
         lease.renew()
-
-
-def _steps(user_id: UUID, part: Callable[[Holding], Callable[[UUID], Steps]]) -> Iterator[object]:
-    for holding in holdings():
-        yield from part(holding)(user_id)

@@ -10,6 +10,8 @@ from django.db.models.functions import Now
 
 from accounts.models import OPEN_EXPORTS, AccountExport, ExportStatus
 from jobs.orchestrator import sweeping
+from media.consents import archives
+from media.consents.archives import Archive
 from media.storage import StoredObject, object_storage
 from media.storage.owners import Owner, register
 
@@ -26,6 +28,14 @@ def remove(export: AccountExport) -> None:
     """
     AccountExport.objects.filter(pk=export.pk).delete()
     transaction.on_commit(lambda: remove_objects(export), robust=True)
+
+
+def withdraw(user_id: UUID) -> list[Archive]:
+    """Take back what a user has, in the caller's transaction; what lay where."""
+    held = list(AccountExport.objects.select_for_update().filter(user_id=user_id))
+    for export in held:
+        remove(export)
+    return [Archive(one.pk, one.object_key, one.file_size_bytes) for one in held]
 
 
 def remove_objects(export: AccountExport) -> None:
@@ -65,6 +75,11 @@ def _sweep(export: AccountExport) -> int:
 def register_sweep() -> None:
     """To be called once, when Django is ready."""
     sweeping.register(sweeping.Sweep("exports no longer kept", lambda: due().count(), sweep))
+
+
+def register_withdrawal() -> None:
+    """To be called once, when Django is ready."""
+    archives.register(withdraw)
 
 
 def register_owner() -> None:

@@ -23,7 +23,7 @@ def ensure(
     """Make the user with this address staff, and the user if need be; says if the password was set.
 
     A password that there is stays, unless ``reset``. A client who becomes staff keeps their id. The
-    role is the only one that they have from now on.
+    role is all that they may do from now on: rights given one by one go, too.
     """
     user = _user(email)
     if not user.is_active:
@@ -35,6 +35,7 @@ def ensure(
     user.save(update_fields=["password", "is_staff", "is_superuser", "updated_at"])
     groups = {group.name: group for group in roles.ensure()}
     user.groups.set([groups[role]] if role in groups else [])
+    user.user_permissions.clear()
     return user, password_set
 
 

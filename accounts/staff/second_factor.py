@@ -81,7 +81,8 @@ def enrol(
 ) -> tuple[Authenticator, list[str]] | None:
     """Use the app from now on, if it makes the right code; the recovery codes, to be shown once.
 
-    Those of before, and the app, are good no more. Raises ``NotBeingEnrolledError``.
+    Those of before, and the app, are good no more, nor are the sessions that they let in. Raises
+    ``NotBeingEnrolledError``.
     """
     _lock(user.pk)
     device = being_enrolled(user, device_id)
@@ -90,9 +91,10 @@ def enrol(
     Authenticator.objects.filter(user=user, confirmed=True).delete()
     device.confirmed = True
     device.save(update_fields=["confirmed"])
-    recovery, _ = RecoveryCodes.objects.get_or_create(user=user, name="Recovery codes")
+    RecoveryCodes.objects.filter(user=user).delete()
+    recovery = RecoveryCodes(user=user, name="Recovery codes")
     codes = recovery.renew()
-    recovery.save(update_fields=["hashes"])
+    recovery.save()
     events.record(EventKind.ENROLLED, user_id=user.pk, request=request)
     return device, codes
 

@@ -6,7 +6,7 @@ and a guest no more than read, unless it says otherwise (``needs_account``).
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, NoReturn
 
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
@@ -67,23 +67,31 @@ class WithinScope(BasePermission):
             return True
         scope = scope_of(view, str(request.method))
         if isinstance(request.auth, KeyAuth):
-            _check_key(request.auth, scope)
+            problem = _problem_of_key(request.auth, scope)
         elif getattr(request.auth, "is_anonymous", False):
-            _check_guest(view, str(request.method), scope)
+            problem = _problem_of_guest(view, str(request.method), scope)
+        else:
+            return True
+        if problem is not None:
+            refuse(request, view, problem)
         return True
 
 
-def _check_key(key: KeyAuth, scope: Scope | None) -> None:
+def refuse(request: Request, view: Any, problem: Problem) -> NoReturn:
+    """Raise it, once it is counted: REST framework looks at limits only after permissions."""
+    view.check_throttles(request)
+    raise problem
+
+
+def _problem_of_key(key: KeyAuth, scope: Scope | None) -> Problem | None:
     if scope is None:
-        raise KeyNotAllowedProblem
-    if scope not in key.scopes:
-        raise ScopeRequiredProblem(scope)
+        return KeyNotAllowedProblem()
+    return None if scope in key.scopes else ScopeRequiredProblem(scope)
 
 
-def _check_guest(view: Any, method: str, scope: Scope | None) -> None:
+def _problem_of_guest(view: Any, method: str, scope: Scope | None) -> Problem | None:
     needs_account = scope in MONEY or (scope is None and method not in SAFE_METHODS)
-    if getattr(view, "needs_account", needs_account):
-        raise SignInRequiredProblem
+    return SignInRequiredProblem() if getattr(view, "needs_account", needs_account) else None
 
 
 def scope_of(view: Any, method: str) -> Scope | None:

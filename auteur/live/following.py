@@ -74,7 +74,7 @@ class Follower:
         with self._hub.subscription(wish.user_id, wish.api_key_id) as subscription:
             while not subscription.is_closed:
                 self._check_token(subscription)
-                async for entry in self._read_log():
+                async for entry in self._read_log(subscription):
                     yield entry
                     if self._is_over(entry):
                         return
@@ -83,11 +83,12 @@ class Follower:
                     if self._is_over(item):
                         return
 
-    async def _read_log(self) -> AsyncIterator[Entry]:
+    async def _read_log(self, subscription: Subscription) -> AsyncIterator[Entry]:
         """What is in the log beyond what the client knows."""
         while True:
-            head, page = await self._page()
+            head, page = await self._page(subscription)
             for entry in page:
+                self._check_token(subscription)
                 self._known = entry.seq
                 if entry.is_end:
                     self._hub.note_end(entry.job_id)
@@ -96,10 +97,10 @@ class Follower:
                 self._known = max(self._known or 0, head)
                 return
 
-    async def _page(self) -> tuple[int, list[Entry]]:
+    async def _page(self, subscription: Subscription) -> tuple[int, list[Entry]]:
         while True:
             wish = self._wish
-            self._check_token()
+            self._check_token(subscription)
             try:
                 return await self._threads.call(
                     read_page, user_id=wish.user_id, after=self._known, job_id=wish.job_id
@@ -124,9 +125,8 @@ class Follower:
             if self._wish.job_id in (None, getattr(item, "job_id", self._wish.job_id)):
                 yield item
 
-    def _check_token(self, subscription: Subscription | None = None) -> None:
-        is_revoked = subscription is not None and subscription.is_revoked
-        if is_revoked or time.time() >= self._wish.expires_at:
+    def _check_token(self, subscription: Subscription) -> None:
+        if subscription.is_revoked or time.time() >= self._wish.expires_at:
             raise TokenExpiredError
 
     def _is_over(self, item: Entry | Progress | None) -> bool:

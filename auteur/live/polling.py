@@ -8,7 +8,8 @@ from uuid import UUID
 
 from django.http.request import HttpHeaders
 
-from accounts.authentication import user_id_of
+from accounts import tokens
+from accounts.api_keys import keys
 from auteur.api.problems import DATABASE_OUTAGES, Problem
 from auteur.live.hub import Hub
 from auteur.live.messages import Entry
@@ -32,6 +33,8 @@ class Poll:
     after: int | None
     job_id: UUID | None
     seconds: int
+    api_key_id: UUID | None = None
+    """By which it came, if it did: revoked, it ends the waiting."""
 
 
 def poll_of(environ: Environ, job_id: UUID | None) -> Poll | None:
@@ -46,10 +49,18 @@ def poll_of(environ: Environ, job_id: UUID | None) -> Poll | None:
         after = int(given["after"]) if "after" in given else None
         if scheme.lower() != "bearer" or not 0 < seconds <= MAX_WAIT_SECONDS:
             return None
-        user_id = user_id_of(token.strip(), address=address_of(environ))
+        user_id, api_key_id = _bearer_of(token.strip(), address=address_of(environ))
     except NOT_ASKED_WELL:
         return None
-    return Poll(user_id, after, job_id, seconds)
+    return Poll(user_id, after, job_id, seconds, api_key_id)
+
+
+def _bearer_of(bearer: str, *, address: str) -> tuple[UUID, UUID | None]:
+    """Whose it is, and which key; the API asks again. Raises a ``Problem``."""
+    if not keys.is_key(bearer.encode()):
+        return tokens.verify(bearer).user_id, None
+    user, key = keys.verify(keys.digest_of(bearer.encode()), address=address)
+    return user.pk, key.id
 
 
 async def wait(poll: Poll, hub: Hub, threads: Threads, receive: Any) -> bool:
@@ -67,7 +78,7 @@ async def wait(poll: Poll, hub: Hub, threads: Threads, receive: Any) -> bool:
 
 
 async def _wait(poll: Poll, hub: Hub, threads: Threads) -> None:
-    with hub.subscription(poll.user_id) as subscription:
+    with hub.subscription(poll.user_id, poll.api_key_id) as subscription:
         try:
             if not await threads.call(_is_silent, poll=poll):
                 return
@@ -76,7 +87,7 @@ async def _wait(poll: Poll, hub: Hub, threads: Threads) -> None:
         deadline = asyncio.get_running_loop().time() + poll.seconds
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
             item = await subscription.next(left)
-            if subscription.is_closed:
+            if subscription.is_closed or subscription.is_revoked:
                 return
             if isinstance(item, Entry) and _is_news(item, poll):
                 return

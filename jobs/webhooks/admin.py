@@ -118,10 +118,6 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
             )
         )
 
-    def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
-        """Also those of one endpoint, to which its page leads."""
-        return lookup == "endpoint_id" or super().lookup_allowed(lookup, value, request)
-
     @admin.display(description="delivery", ordering="id")
     def short_id(self, obj: WebhookDelivery) -> str:
         return str(obj.pk)[:8]

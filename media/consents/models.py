@@ -104,13 +104,14 @@ class Consent(models.Model):
 
 
 class RemovedKind(models.TextChoices):
-    """What an object was; ``object_id`` is the id of the media file, the voice or the job."""
+    """What an object was; ``object_id``: of the media file, the voice, the job or the export."""
 
     MEDIA = "media", "Media file"
     DERIVATIVE = "derivative", "Derivative of a media file"
     VOICE = "voice", "Sample of a voice"
     OUTPUT = "output", "Output of a job"
     SEGMENT = "segment", "Segment of a render"
+    EXPORT = "export", "Export of the account"
 
 
 class Removal(models.Model):
@@ -131,6 +132,9 @@ class Removal(models.Model):
         db_table = "consent_removals"
         indexes: ClassVar = [
             models.Index(fields=["consent", "-created_at", "-id"], name="removals_of_consent"),
+            models.Index(
+                fields=["consent", "object_id"], condition=Q(removed_at=None), name="removals_left"
+            ),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["consent", "key"], name="removals_name_once"),

@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 from auteur.api.problems import NotFoundProblem
 from gpu_tasks.runtime.errors import InputRefusedError
-from media.consents import receipts
+from media.consents import archives, receipts
 from media.consents.models import Consent, ConsentStatus
 from media.deletion import hold
 from media.models import MediaFile, MediaStatus, Upload, VoiceClone
@@ -36,6 +36,7 @@ def revoke(*, consent: Consent, by: str = BY_USER) -> Consent:
         locked = Consent.objects.select_for_update(no_key=True).get(pk=consent.pk)
         if locked.status == ConsentStatus.GIVEN:
             _withdraw(locked)
+            archives.withdraw_all(locked)
             Consent.objects.filter(pk=locked.pk).update(
                 status=ConsentStatus.REVOKED, revoked_at=Now(), revoked_by=by, due_at=Now()
             )

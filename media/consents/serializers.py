@@ -124,7 +124,8 @@ class RemovalSerializer(serializers.ModelSerializer[Removal]):
 
     kind = serializers.ChoiceField(choices=RemovedKind.choices, read_only=True)
     id = serializers.UUIDField(
-        source="object_id", help_text="Of the media file, the voice, or the job that made it."
+        source="object_id",
+        help_text="Of the media file, the voice, the export, or the job that made it.",
     )
 
     class Meta:

@@ -69,15 +69,17 @@ class ConsentView(APIView):
 
 
 class RevokeView(APIView):
-    """The end of a consent."""
+    """The end of a consent: people may change their minds while an account is being closed."""
 
     scopes: ClassVar = {"POST": Scope.MEDIA}
+    for_closed_accounts = True
 
     @extend_schema(
         summary="Revoke a consent",
         description="For good. What it covers can no longer be used from now on. Within a minute "
         "it is removed, and so is all that was made of it, in however many steps: results, films "
-        "that show it, pictures, waveforms, transcripts; texts in a timeline stay. Open jobs that "
+        "that show it, pictures, waveforms, transcripts; texts in a timeline stay. An export of "
+        "the account goes at once, for it may hold any of it: ask for another. Open jobs that "
         "work on any of it are cancelled and refunded in full; clips that show it stay on their "
         "timelines, marked `offline`. Revoking again answers the same.",
         request=None,

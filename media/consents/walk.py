@@ -1,13 +1,14 @@
 """What follows when a consent is revoked: a walk through all that was made of what it covered.
 
 It may die anywhere: whoever takes its lease begins anew, and finds what is left. Rows go first,
-then jobs, then objects; and it is over when, after all known rows were gone, nothing was found that
-was not known (docs/decisions/0040).
+then jobs, then objects, a few at a time, so that less is left each time; and it is over when, after
+all known rows were gone, nothing was found that was not known (docs/decisions/0040).
 """
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from django.db import transaction
@@ -17,8 +18,8 @@ from django.db.models.functions import Now
 from auteur import liveness
 from auteur.api.problems import OUTAGES
 from auteur.leases import Lease, LeaseLostError, Leases
-from media.consents import receipts
-from media.consents.models import Consent, ConsentStatus, RemovedKind
+from media.consents import archives, receipts
+from media.consents.models import Consent, ConsentStatus, Removal, RemovedKind
 from media.consents.works import Made, works
 from media.deletion import abort_uploads, delete_held, hold
 from media.kinds import FILES, VOICES
@@ -28,10 +29,10 @@ from media.storage import STORAGE_ERRORS
 
 logger = logging.getLogger(__name__)
 
-HARD_LIMIT_SECONDS = 600
+HARD_LIMIT_SECONDS = 6 * 3600
 """Whatever hangs longer is killed with its process."""
-AT_ONCE = 50
-"""Rows, or jobs, between two renewals of the lease."""
+AT_ONCE = receipts.REQUESTS_AT_ONCE
+"""Rows, jobs or objects between two renewals of the lease."""
 DELIVERY_PAUSE = timedelta(seconds=1)
 """Before another look at jobs whose results are being delivered."""
 LATE_WRITES = timedelta(minutes=10)
@@ -39,6 +40,8 @@ LATE_WRITES = timedelta(minutes=10)
 FAULT_PAUSE = timedelta(seconds=30)
 AWAY: tuple[type[Exception], ...] = (*OUTAGES, *STORAGE_ERRORS)
 NEVER_GIVEN_UP = 2**31 - 1
+
+One = TypeVar("One", UUID, str)
 
 
 def _again(rows: QuerySet[Consent]) -> int:
@@ -92,9 +95,11 @@ class _Walk:
     def run(self) -> None:
         """Until it is over, or must wait."""
         made = self._take_down_all()
-        self._name_left(made)
-        while receipts.remove_some(self.consent):
-            self.lease.renew()
+        if self.consent.finished_at is None:
+            # One that was asked for since may hold what has only now been taken down.
+            archives.withdraw_all(self.consent)
+        self._remove_stored_of(made)
+        self._remove(receipts.left(self.consent))
         if made.open_jobs:
             self.lease.release(DELIVERY_PAUSE)
         elif self.consent.finished_at is None:
@@ -107,6 +112,7 @@ class _Walk:
         """Delete rows and stop jobs until there are none, but for jobs that deliver just now."""
         before = None
         while True:
+            self.lease.renew()
             made = works().made_from(user_id=self.user_id, sources=self.consent.covered)
             gone = self._take_down(made.media_ids)
             for some in self._batches(made.open_jobs):
@@ -133,25 +139,46 @@ class _Walk:
         transaction.on_commit(lambda: abort_uploads(rows), robust=True)
         return len(rows)
 
-    def _name_left(self, made: Made) -> None:
-        """Name what rows do not tell of: pictures in the making, outputs, what failed jobs left."""
-        for some in self._batches(made.media_ids):
-            folders = {self._folder(FILES.room, one): one for one in some}
-            receipts.name_stored(self.consent, RemovedKind.DERIVATIVE, folders)
+    def _remove_stored_of(self, made: Made) -> None:
+        """Remove what is named, and what no row told of: pictures in the making, outputs."""
+        self._remove_stored(RemovedKind.EXPORT, receipts.archives_of(self.consent))
+        files = {self._folder(FILES.room, one): one for one in made.media_ids}
+        self._remove_stored(RemovedKind.DERIVATIVE, files)
         if voice_id := self.consent.voice_id:
             folder = {self._folder(VOICES.room, voice_id): voice_id}
-            receipts.name_stored(self.consent, RemovedKind.VOICE, folder)
+            self._remove_stored(RemovedKind.VOICE, folder)
         for some in self._batches(made.ended_jobs):
             left = works().forget(job_ids=some)
-            receipts.name_stored(self.consent, RemovedKind.OUTPUT, left.folders)
-            receipts.name_segments(self.consent, left.segments)
+            self._remove_stored(RemovedKind.OUTPUT, left.folders)
+            self._remove_segments(left.segments)
+
+    def _remove_stored(self, kind: RemovedKind, folders: Mapping[str, UUID]) -> None:
+        for some in self._batches(folders):
+            listed = {one: folders[one] for one in some}
+            receipts.name_stored(self.consent, kind, listed)
+            self._remove_of(listed.values())
+
+    def _remove_segments(self, keys: Mapping[str, UUID]) -> None:
+        for some in self._batches(keys):
+            asked = {one: keys[one] for one in some}
+            receipts.name_segments(self.consent, asked)
+            self._remove_of(asked.values())
+
+    def _remove_of(self, owners: Iterable[UUID]) -> None:
+        """Remove what is named of these; of others, a listing may have sizes to tell."""
+        self._remove(receipts.left(self.consent).filter(object_id__in=set(owners)))
+
+    def _remove(self, named: QuerySet[Removal]) -> None:
+        self.lease.renew()
+        while receipts.remove_some(named):
+            self.lease.renew()
 
     def _folder(self, room: str, row_id: UUID) -> str:
         return f"users/{self.user_id}/{room}/{row_id}/"
 
-    def _batches(self, ids: Collection[UUID]) -> Iterator[Sequence[UUID]]:
-        """The ids in their order, some at once, each time with a renewed lease."""
+    def _batches(self, ids: Collection[One]) -> Iterator[Sequence[One]]:
+        """All in their order, a few at once, each time with a whole lease."""
         ordered = sorted(ids)
         for start in range(0, len(ordered), AT_ONCE):
-            yield ordered[start : start + AT_ONCE]
             self.lease.renew()
+            yield ordered[start : start + AT_ONCE]

@@ -153,6 +153,7 @@ class Migration(migrations.Migration):
                             ("voice", "Sample of a voice"),
                             ("output", "Output of a job"),
                             ("segment", "Segment of a render"),
+                            ("export", "Export of the account"),
                         ],
                         max_length=10,
                     ),
@@ -182,6 +183,11 @@ class Migration(migrations.Migration):
                 "indexes": [
                     models.Index(
                         fields=["consent", "-created_at", "-id"], name="removals_of_consent"
+                    ),
+                    models.Index(
+                        condition=Q(removed_at=None),
+                        fields=["consent", "object_id"],
+                        name="removals_left",
                     ),
                 ],
                 "constraints": [

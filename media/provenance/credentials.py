@@ -13,7 +13,7 @@ from django.conf import settings
 from auteur.api.problems import UnavailableProblem
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError
 from gpu_tasks.runtime.sandbox import SandboxFailedError
-from media.inspection import inspect, inspect_with
+from media.inspection import TooComplexError, inspect, inspect_with
 from media.limits import MARKING, READING_CREDENTIALS
 from media.probing import Probe
 from media.provenance import certificates
@@ -75,8 +75,13 @@ def mark(key: str, *, content_type: str, statement: Statement, tick: Callable[[]
         return _left(key, said | {"status": "unsupported"}, tick)
     if object_storage().head(key).size_bytes > settings.C2PA_MAX_BYTES:
         return _left(key, said | {"status": "too_large"}, tick)
-    with tempfile.TemporaryDirectory(prefix="auteur-marking-") as folder:
-        marked = _mark(key, content_type, format_name, statement, signer, Path(folder), tick)
+    try:
+        with tempfile.TemporaryDirectory(prefix="auteur-marking-") as folder:
+            marked = _mark(key, content_type, format_name, statement, signer, Path(folder), tick)
+    except (TooComplexError, SandboxFailedError) as exc:
+        # The library's limit, or its fault: what is no media is refused by a look without it.
+        probe = inspect(object_storage().probe_source(key), tick)
+        marked = _unmarked(key, probe, statement, f"{type(exc).__name__}: {exc}")
     marked.credentials = said | marked.credentials
     return marked
 
@@ -228,7 +233,11 @@ def read_back(place: str, *, content_type: str, size_bytes: int, most_bytes: int
         return Found("unsupported_format")
     if size_bytes > most_bytes:
         return Found("too_large")
-    ours = identity()
+    try:
+        ours = identity()
+    except UnusableCertificateError as exc:
+        logger.warning("nothing is known as ours: %s", exc)
+        ours = None
     try:
         said = inspect_with(
             "media.provenance.reading:read",

@@ -1,5 +1,6 @@
 """The endpoint about a media file's content credentials."""
 
+import threading
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from auteur.api.problems import UnavailableProblem
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost
@@ -19,6 +21,10 @@ from media.storage import object_storage
 
 MAX_BYTES = 100 * 1024**2
 """Of a file that is read while somebody waits."""
+AT_ONCE = 2
+"""Such files in a process of the API: each takes some hundred MB of its memory."""
+WAIT_SECONDS = 10.0
+_reading = threading.BoundedSemaphore(AT_ONCE)
 
 
 class ProvenanceView(APIView):
@@ -37,7 +43,13 @@ class ProvenanceView(APIView):
     def get(self, request: Request, media_id: UUID) -> Response:
         """As the file says now."""
         media = owned_media(user_id=user_id(request), media_id=media_id)
-        return Response(ProvenanceSerializer(provenance_of(media)).data)
+        if not _reading.acquire(timeout=WAIT_SECONDS):
+            raise UnavailableProblem
+        try:
+            told = provenance_of(media)
+        finally:
+            _reading.release()
+        return Response(ProvenanceSerializer(told).data)
 
 
 def provenance_of(media: MediaFile) -> dict[str, Any]:

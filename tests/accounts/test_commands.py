@@ -9,6 +9,7 @@ from typing import Any
 import jwt
 import pytest
 from django.contrib.auth import authenticate
+from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from rest_framework.test import APIClient
@@ -141,6 +142,14 @@ def test_create_staff_promotes_a_client_who_keeps_id_and_credits(
     run("create_staff", "--email", user.email)
     assert authenticate(username=user.email, password=PASSWORD) == user
     assert Credits.objects.get(user=user).balance == 100
+
+
+def test_create_staff_takes_rights_that_were_given_one_by_one(user: User) -> None:
+    user.user_permissions.add(Permission.objects.get(codename="change_credits"))
+    run("create_staff", "--email", user.email, "--role", "support")
+    staff = User.objects.get(pk=user.pk)
+    assert staff.has_perm("accounts.view_user")
+    assert not staff.has_perm("credits.change_credits")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"  \n", b"\xff", b"short", b"1234567890123"])

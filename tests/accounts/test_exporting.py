@@ -23,6 +23,9 @@ from auteur.personal_data import Holding, Listing
 from jobs.models import Job
 from jobs.orchestrator import sweeping
 from media import orphans
+from media.consents.giving import give
+from media.consents.models import Consent, ConsentKind, ConsentStatus
+from media.consents.revoking import revoke
 from media.models import MediaFile, VoiceClone
 from media.storage import ObjectMissingError, ObjectStorage, multipart
 from projects import edl
@@ -37,6 +40,7 @@ from tests.media.conftest import (  # noqa: F401
     storage,
     use_s3,
 )
+from tests.media.consents.conftest import follow
 
 pytestmark = pytest.mark.django_db
 
@@ -326,6 +330,95 @@ class TestKeeping:
         assert orphans.orphans_of(page, before=later) == []
         AccountExport.objects.filter(pk=export.pk).delete()
         assert [one.key for one in orphans.orphans_of(page, before=later)] == [export.object_key]
+
+
+class TestRevokedConsents:
+    """What people no longer agree to is in no archive either."""
+
+    @pytest.fixture
+    def consent(self, user: User, film: MediaFile) -> Consent:
+        return give(user_id=user.pk, kind=ConsentKind.FACE, subject="Ann", media_ids=[film.pk])
+
+    @pytest.fixture
+    def storage(self, filesystem_storage: ObjectStorage) -> ObjectStorage:  # noqa: F811
+        return filesystem_storage
+
+    def test_an_archive_is_given_to_nobody_at_once_and_then_removed(
+        self,
+        storage: ObjectStorage,  # noqa: F811
+        api: APIClient,
+        consent: Consent,
+        begin: Callable[..., AccountExport],
+    ) -> None:
+        export = begin("media")
+        work.run(export.pk)
+        size = storage.head(export.object_key).size_bytes
+        # Nothing is done after commit: the walk does without.
+        assert api.post(f"/consents/{consent.pk}/revoke").status_code == 202
+        assert api.get("/users/me/export").status_code == 404
+        assert storage.head(export.object_key)
+
+        follow(consent)
+        assert storage.page("", 10) == []
+        told = api.get(f"/consents/{consent.pk}/receipt").json()["objects"]
+        (one,) = [one for one in told if one["kind"] == "export"]
+        assert (one["id"], one["key"]) == (str(export.pk), export.object_key)
+        assert one["size_bytes"] == size
+        assert one["removed_at"] is not None
+
+    def test_one_in_the_making_stops(
+        self,
+        storage: ObjectStorage,  # noqa: F811
+        api: APIClient,
+        consent: Consent,
+        begin: Callable[..., AccountExport],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        export = begin("media")
+
+        def revokes(user_id: uuid.UUID) -> Any:
+            api.post(f"/consents/{consent.pk}/revoke")
+            yield {"late": True}
+
+        late = Holding("late", {}, scrub=lambda _: (), listings=(Listing("late", revokes),))
+        monkeypatch.setattr(personal_data, "_holdings", [late])
+        work.run(export.pk)
+        assert api.get("/users/me/export").status_code == 404
+        assert storage.objects(f"users/{export.user_id}/exports/") == []
+        assert storage.unfinished(before=timezone.now() + timedelta(hours=1)) == []
+
+    def test_one_that_was_asked_for_before_all_was_gone_goes_too(
+        self,
+        storage: ObjectStorage,  # noqa: F811
+        api: APIClient,
+        consent: Consent,
+        begin: Callable[..., AccountExport],
+    ) -> None:
+        revoke(consent=consent)
+        work.run(begin("media").pk)
+        follow(consent)
+        assert api.get("/users/me/export").status_code == 404
+        work.run(begin("media").pk)
+        assert follow(consent).status == ConsentStatus.REMOVED
+        assert api.get("/users/me/export").json()["status"] == "ready"
+
+    def test_what_its_worker_puts_too_late_is_removed_when_the_walk_looks_again(
+        self,
+        storage: ObjectStorage,  # noqa: F811
+        consent: Consent,
+        begin: Callable[..., AccountExport],
+    ) -> None:
+        export = begin("media")
+        revoke(consent=consent)
+        follow(consent)
+        storage.write(export.object_key, CONTENT, "application/zip")
+        assert follow(consent).status == ConsentStatus.REMOVED
+        assert storage.page("", 10) == []
+
+    def test_others_keep_theirs(self, consent: Consent, make_user: Callable[..., User]) -> None:
+        other = AccountExport.objects.create(user=make_user())
+        revoke(consent=consent)
+        assert AccountExport.objects.filter(pk=other.pk).exists()
 
 
 def test_a_storage_that_is_away_costs_no_try(

@@ -1,5 +1,6 @@
 """Prompts, payloads and outcomes go when their days are over, and what the books need stays."""
 
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from rest_framework.test import APIClient
 
 from accounts import retention
 from accounts.models import RetentionWalk
+from jobs import sql
 from jobs.models import Attempt, Job
 from jobs.orchestrator import sweeping
 from jobs.states import AttemptState
@@ -117,3 +119,25 @@ def test_what_is_no_longer_kept_cannot_be_run_again(make_job: MakeJob, api: APIC
     assert api.get(f"/jobs/{job.pk}").status_code == 200
     answer = api.post(f"/jobs/{job.pk}/retry")
     assert (answer.status_code, answer.json()["code"]) == (409, "input_gone")
+
+
+def test_the_voice_that_was_used_stays_known(ended: Callable[[int], Job]) -> None:
+    voice_id = str(uuid.uuid4())
+    job = ended(31)
+    given = {"input_params": {"text": "secret", "voice_id": voice_id}}
+    Job.objects.filter(pk=job.pk).update(**given, derived_params={"language": "en"})
+    assert turn() > 0
+    job.refresh_from_db()
+    assert (job.input_params, job.derived_params) == (None, {"voice_id": voice_id})
+    reached = sql.run("made_from", user_id=job.user_id, sources=[voice_id])
+    assert job.pk in {job_id for _, job_id, _ in reached}
+    assert turn() == 0
+
+
+def test_what_a_failed_call_said_goes_with_its_outcome(make_job: MakeJob) -> None:
+    attempt = bring_to(make_job(), AttemptState.COMPLETED)
+    old = {"finished_at": Now() - timedelta(days=11), "error_message": "talk.wav is broken"}
+    Attempt.objects.filter(pk=attempt.pk).update(**old, result=None, outcome=None)
+    turn()
+    attempt.refresh_from_db()
+    assert attempt.error_message is None

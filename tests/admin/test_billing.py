@@ -13,6 +13,7 @@ from accounts.billing.models import (
     EventState,
     TopUp,
 )
+from auteur.admin import OwnObjectProblem
 from tests.admin.conftest import messages_of, records_of
 
 
@@ -110,6 +111,14 @@ def test_an_event_is_worked_on_again(root, event):
     assert "The price is known now" in record
     (told,) = messages_of(root.act("work_again", event, reason="Once more"))
     assert "Only what was set aside" in told
+
+
+def test_nobody_has_events_about_themselves_worked_on(root, event, customer):
+    BillingCustomer.objects.update(user=root.user)
+    (told,) = messages_of(root.act("work_again", event, reason="It is mine"))
+    assert OwnObjectProblem.default_detail in told
+    event.refresh_from_db()
+    assert event.state == EventState.SET_ASIDE
 
 
 def test_a_flag_is_cleared(root, customer):

@@ -1,10 +1,12 @@
 """Giving and taking back in the admin: with a reason, and above a limit by two."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from credits import ledger
+from credits import corrections, ledger
 from credits.models import CreditCorrection, CreditGrant, CreditTransaction
 from tests.admin.conftest import REASON, messages_of, page_url, records_of
 
@@ -45,6 +47,36 @@ def test_up_to_the_limit_one_is_enough(root, user, grant):
     assert (row.type, row.amount, row.description) == ("adjustment", -20, "It was a mistake")
     assert row.parts[0]["by"] == str(root.user.pk)
     assert balance_of(user) == 80
+
+
+@pytest.mark.parametrize("ways", [("give", "give"), ("take", "give"), ("take", "take")])
+def test_it_is_of_a_day_in_all(root, cashier, user, grant, ways):
+    def act(browser, way, amount):
+        name, obj = ("grant_credits", user) if way == "give" else ("take_back", grant)
+        return messages_of(browser.act(name, obj, **GIVE | {"amount": str(amount)}))[0]
+
+    first, second = ways
+    assert "waits" not in act(root, first, LIMIT - 5)
+    assert "waits" not in act(root, second, 5)
+    assert "waits" in act(root, second, 1)
+    assert "waits" not in act(cashier, "take", 1)
+
+
+@pytest.mark.parametrize("way", ["take_back", "grant_credits"])
+def test_what_a_colleague_approved_does_not_count(root, cashier, user, grant, way):
+    obj = grant if way == "take_back" else user
+    root.act(way, obj, **GIVE | {"amount": "150"})  # of a grant of 100
+    cashier.act("approve", CreditCorrection.objects.get(), reason=REASON)
+    for amount, waits in ((LIMIT, False), (1, True)):
+        (told,) = messages_of(root.act("grant_credits", user, **GIVE | {"amount": str(amount)}))
+        assert ("waits" in told) == waits
+
+
+def test_nor_does_what_is_a_day_old(root, user, monkeypatch):
+    root.act("grant_credits", user, **GIVE)
+    monkeypatch.setattr(corrections, "DAY", timedelta(0))
+    (told,) = messages_of(root.act("grant_credits", user, **GIVE))
+    assert "waits" not in told
 
 
 @pytest.mark.parametrize("way", ["take_back", "grant_credits"])

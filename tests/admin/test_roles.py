@@ -1,6 +1,9 @@
 """What each role may do: all pages and actions of the admin, walked by each."""
 
+import html
 import itertools
+import re
+from urllib.parse import urljoin
 
 import pytest
 from django.contrib import admin
@@ -168,6 +171,37 @@ def test_who_clients_are_and_what_is_theirs(browser_as, house, user, job):
         found = browser.list(Job, q=user.email)
         assert (str(job.pk)[:8] in found) == seen[role][0]
     assert seen == {"support": (True, True), "billing": (True, False), "ops": (False, False)}
+
+
+def test_filters_and_links_lead_to_lists(browser_as, house):
+    root = browser_as(SUPERUSER)
+    pages = [url for obj in house for url in (list_url(type(obj)), page_url(obj))]
+    found = {
+        urljoin(page, html.unescape(link))
+        for page in [*pages, reverse("job-costs")]
+        for link in re.findall(
+            r'href="((?:/admin/\w+/\w+/)?\?[^"]+)"', str(root.client.get(page).content)
+        )
+    }
+    assert len(found) > 100
+    for url in found:
+        assert root.client.get(url).status_code == 200, url
+
+
+@pytest.mark.parametrize(
+    ("label", "lookup"),
+    [
+        ("jobs.Job", "input_params__prompt__startswith"),
+        ("jobs.Job", "error_code__regex"),
+        ("jobs.Job", "user__email__startswith"),
+        ("jobs.WebhookDelivery", "body__contains"),
+        ("jobs.PartnerRequest", "token__regex"),
+        ("accounts.User", "password__startswith"),
+    ],
+)
+def test_what_is_hidden_is_not_asked_for_letter_by_letter(browser_as, label, lookup):
+    answer = browser_as(SUPERUSER).client.get(list_url(registered()[label]), {lookup: "a"})
+    assert answer.status_code == 400
 
 
 def test_a_job_is_found_by_its_id_without_seeing_whose_it_is(browser_as, job):

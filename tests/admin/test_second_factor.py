@@ -157,6 +157,15 @@ class TestEnrolling:
         assert len(enrolled.enrol()) == RECOVERY_CODES
         assert Authenticator.objects.get(user=colleague).pk != before
 
+    def test_an_exchange_ends_sessions_that_recovery_codes_let_in(self, visitor, colleague):
+        code, *_ = visitor.enrol()
+        finder = Visitor(colleague).sign_in()
+        assert finder.give(code) == ""
+        assert finder.is_in()
+        visitor.enrol()
+        assert visitor.is_in()
+        assert not finder.is_in()
+
 
 class TestAsking:
     def test_the_password_alone_lets_nobody_in(self, enrolled):

@@ -213,6 +213,19 @@ class TestEditing:
         user.refresh_from_db()
         assert not user.is_active
 
+    def test_who_is_forgotten_stays_so(self, root, make_user):
+        gone = make_user(is_active=False, closing_at=timezone.now())
+        self.save(root, gone)
+        gone.refresh_from_db()
+        assert not gone.is_active
+
+    def test_who_was_shut_out_is_let_in(self, root, make_user):
+        tomorrow = timezone.now() + timedelta(days=1)
+        shut_out = make_user(is_active=False, closing_at=tomorrow)
+        self.save(root, shut_out)
+        shut_out.refresh_from_db()
+        assert shut_out.is_active
+
     def test_the_email_is_the_tokens(self, root, user):
         before = user.email
         self.save(root, user, email="thief@example.com")

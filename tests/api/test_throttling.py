@@ -1,11 +1,16 @@
 """100 points a minute per user, told in headers; with Redis away nobody is refused."""
 
 import time
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
+from accounts.models import User
 from auteur.api import throttling
+from auteur.api.scopes import Scope
 from auteur.api.throttling import POINT, Cost
+from tests.conftest import bearer, by_key
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +95,23 @@ def test_the_default_is_the_contract(settings):
     from auteur import settings as declared
 
     assert declared.env.str("RATE_LIMIT", default="100/minute") == "100/minute"
+
+
+@pytest.mark.parametrize(
+    ("code", "path"),
+    [
+        ("scope_required", "/projects"),
+        ("key_not_allowed", "/api-keys"),
+        ("sign_in_required", "/jobs/noop"),
+        ("account_closing", "/projects"),
+    ],
+)
+def test_refusals_count_once_each(user, make_key, code, path):
+    if code == "account_closing":
+        User.objects.filter(pk=user.pk).update(closing_at=timezone.now() + timedelta(days=9))
+    if code in ("scope_required", "key_not_allowed"):
+        client = by_key(make_key(Scope.READ))
+    else:
+        client = by_key(bearer(user.pk, user.email, is_anonymous=code == "sign_in_required"))
+    answers = [client.post(path, {}, format="json") for _ in range(4)]
+    assert [answer.json()["code"] for answer in answers] == [code] * 3 + ["throttled"]

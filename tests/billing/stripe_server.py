@@ -31,7 +31,9 @@ class Api:
         if self.world.is_away:
             return 503, AWAY
         if method == "DELETE":  # a subscription is cancelled
-            subscription = self.world.objects[url.path.rpartition("/")[2]]
+            subscription = self.world.objects.get(url.path.rpartition("/")[2])
+            if subscription is None or subscription["status"] == "canceled":
+                return missing(url.path)
             self.world.cancel(subscription)
             return 200, subscription
         if method == "POST":
@@ -42,7 +44,10 @@ class Api:
         asked = path.encode() + body
         key = key or uuid.uuid4().hex
         if key not in self.world.answers:
-            self.world.answers[key] = (asked, *self._post(path, nested(parse_qsl(body.decode()))))
+            self.world.answers[key] = (
+                asked,
+                *self._post(path, nested(parse_qsl(body.decode(), keep_blank_values=True))),
+            )
         earlier, status, answer = self.world.answers[key]
         if earlier != asked:
             return 400, {"error": {"type": "idempotency_error", "message": "other request"}}
@@ -64,9 +69,27 @@ class Api:
             return 200, session
         if path == "/v1/payment_intents":
             return self._charge(asked)
+        if path.startswith("/v1/subscriptions/"):
+            return self._change_subscription(path, asked)
         return missing(path)
 
+    def _change_subscription(self, path: str, asked: Object) -> tuple[int, Object]:
+        subscription = self.world.objects.get(path.rpartition("/")[2])
+        if subscription is None:
+            return missing(path)
+        if subscription["status"] == "canceled":
+            message = "A canceled subscription can only update its cancellation_details."
+            return 400, {"error": {"type": "invalid_request_error", "message": message}}
+        subscription["cancel_at_period_end"] = asked["cancel_at_period_end"] == "true"
+        told = subscription["metadata"] | asked.get("metadata", {})
+        subscription["metadata"] = {name: value for name, value in told.items() if value}
+        self.world.tell("customer.subscription.updated", subscription)
+        return 200, subscription
+
     def _charge(self, asked: Object) -> tuple[int, Object]:
+        if asked.get("automatic_payment_methods", {}).get("allow_redirects") != "never":
+            message = "This PaymentIntent may lead elsewhere: you must provide a `return_url`."
+            return 400, {"error": {"type": "invalid_request_error", "message": message}}
         if self.world.declines:
             error = {"type": "card_error", "code": "card_declined", "message": "No."}
             return 402, {"error": error | {"decline_code": "insufficient_funds"}}
@@ -89,19 +112,22 @@ class Api:
         if len(parts) == 2:
             one = self.world.objects.get(parts[1])
             return (200, self._expanded(one, asked)) if one else missing(parts[1])
+        if parts[0] == "subscriptions" and asked["customer"] not in self.world.objects:
+            return missing(asked["customer"])
         kind = parts[0].removesuffix("s")
         found = [each for each in self.world.all_of(kind) if matches(each, asked)]
         return 200, self._page(found, asked, path)
 
     def _expanded(self, found: Object, asked: Object) -> Object:
-        wanted = asked.get("expand", {}).values()
+        wanted = [name.removeprefix("data.") for name in asked.get("expand", {}).values()]
         return found | {name: self.world.objects[found[name]] for name in wanted if found.get(name)}
 
     def _page(self, found: list[Object], asked: Object, path: str) -> Object:
         ids = [one["id"] for one in found]
         start = ids.index(asked["starting_after"]) + 1 if "starting_after" in asked else 0
         end = start + int(asked.get("limit", 10))
-        return listed(found[start:end], has_more=end < len(found), url=path)
+        shown = [self._expanded(one, asked) for one in found[start:end]]
+        return listed(shown, has_more=end < len(found), url=path)
 
 
 def nested(pairs: list[tuple[str, str]]) -> Object:

@@ -78,7 +78,7 @@ class World:
 
     def customer(self, **fields: Any) -> Object:
         """A customer."""
-        return self.add("cus", "customer", **{"email": None, "name": None} | fields)
+        return self.add("cus", "customer", **{"email": None, "name": None, "balance": 0} | fields)
 
     # What customers do
 
@@ -131,32 +131,49 @@ class World:
             },
         }
 
-    def bill(self, subscription: Object, lines: list[Object], *, currency: str = "usd") -> Object:
-        """An invoice that is paid at once."""
-        total = max(0, sum(line["amount"] for line in lines))
+    def bill(
+        self,
+        subscription: Object,
+        lines: list[Object],
+        *,
+        currency: str = "usd",
+        discount: int = 0,
+    ) -> Object:
+        """An invoice that is paid at once, from the customer's balance first.
+
+        What it has to pay out goes to that balance, which is below zero where the customer has
+        money there.
+        """
+        total = sum(line["amount"] for line in lines) - discount
+        customer = self.objects[subscription["customer"]]
+        before = customer["balance"]
+        customer["balance"] = min(0, before + total)
+        due = max(0, before + total)
         invoice = self.add(
             "in",
             "invoice",
             customer=subscription["customer"],
             status="paid",
             currency=currency,
-            amount_due=total,
-            amount_paid=total,
+            amount_due=due,
+            amount_paid=due,
             total=total,
+            starting_balance=before,
+            ending_balance=customer["balance"],
             parent={
                 "type": "subscription_details",
                 "subscription_details": {"subscription": subscription["id"]},
             },
         )
         invoice["lines"] = listed(lines)
-        if total:
-            payment = self.pay(subscription["customer"], total, {}, currency=currency)
+        if due:
+            payment = self.pay(subscription["customer"], due, {}, currency=currency)
             self.add(
                 "inpay",
                 "invoice_payment",
                 invoice=invoice["id"],
                 status="paid",
-                amount_paid=total,
+                amount_paid=due,
                 currency=currency,
                 payment={"type": "payment_intent", "payment_intent": payment["id"]},
             )
@@ -214,7 +231,7 @@ class World:
         return made
 
     def change_price(self, subscription: Object, price: str) -> None:
-        """Change the plan in the middle of a period, and pay the difference at once."""
+        """Change the plan in the middle of a period, and settle the difference at once."""
         item = subscription["items"]["data"][0]
         end, half = item["current_period_end"], MONTH // 2
         old = item["price"]
@@ -251,6 +268,8 @@ class World:
             status="open",
             currency="usd",
             amount_paid=0,
+            starting_balance=0,
+            ending_balance=0,
         )
         self.tell("invoice.payment_failed", invoice)
         self.tell("customer.subscription.updated", subscription)

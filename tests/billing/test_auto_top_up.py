@@ -1,11 +1,23 @@
 """A pack is bought when credits run low: once, within the cap, and not again once declined."""
 
+from datetime import timedelta
+from functools import partial
+from unittest.mock import Mock
+
 import pytest
 from django.db import IntegrityError, transaction
 
-from accounts.billing import auto_top_up, clock
-from accounts.billing.closing import stop_charging
-from accounts.billing.models import AutoTopUp, BillingCustomer, BillingPayment, TopUp
+from accounts.billing import auto_top_up, client, clock, customers, payments
+from accounts.billing.errors import SetAsideError
+from accounts.billing.models import (
+    AutoTopUp,
+    BillingCustomer,
+    BillingPayment,
+    SetAsideReason,
+    TopUp,
+)
+from accounts.models import User
+from credits import ledger
 from tests.billing.conftest import PACK_CREDITS, PRICES, balance, deliver
 
 PRICE = PRICES["price_pack"]
@@ -33,6 +45,10 @@ def run() -> int:
     AutoTopUp.objects.filter(due_at__lte=clock.now() + auto_top_up.PAUSE).update(due_at=clock.now())
     TopUp.objects.filter(state="open").update(due_at=clock.now())
     return auto_top_up.run()
+
+
+def raiser(error):
+    return Mock(side_effect=error)
 
 
 def intents(world):
@@ -112,6 +128,129 @@ def test_one_that_takes_its_time_is_waited_for(world, wanted, buyer):
     assert (balance(buyer), TopUp.objects.get().state) == (PACK_CREDITS, "succeeded")
 
 
+def test_a_slow_one_outlives_a_moment_without_stripe(world, wanted, buyer):
+    world.pays_at_once = False
+    run()
+    TopUp.objects.update(created_at=clock.now() - timedelta(days=3))
+    world.is_away = True
+    run()
+    assert TopUp.objects.get().state == "open"
+    world.is_away, intents(world)[0]["status"] = False, "succeeded"
+    run()
+    assert (balance(buyer), TopUp.objects.get().state) == (PACK_CREDITS, "succeeded")
+
+
+def test_one_of_yesterday_that_was_never_answered_is_over(world, opened):
+    TopUp.objects.update(created_at=clock.now() - timedelta(days=1))
+    run()
+    top_up = TopUp.objects.get(pk=opened.pk)
+    assert (top_up.state, top_up.error_code) == ("failed", "not_charged")
+
+
+@pytest.fixture
+def opened(world, wanted, monkeypatch):
+    """A top-up that Stripe never heard of: it went away in between."""
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "charge", raiser(client.StripeAwayError("away")))
+        run()
+    assert (TopUp.objects.get().state, intents(world)) == ("open", [])
+    return TopUp.objects.get()
+
+
+def turn_off(api, buyer):
+    api.put(URL, WANTED | {"enabled": False}, format="json")
+
+
+def flag(api, buyer):
+    customers.flag(buyer.pk, "A payment is disputed")
+
+
+def lock_out(api, buyer):
+    User.objects.update(is_active=False)
+
+
+@pytest.mark.parametrize("change", [turn_off, flag, lock_out])
+def test_one_that_is_no_longer_wanted_is_not_charged(world, opened, api, buyer, change):
+    change(api, buyer)
+    run()
+    assert (TopUp.objects.get().error_code, intents(world)) == ("not_charged", [])
+
+
+def test_one_that_is_wanted_still_is_charged(world, opened, buyer):
+    run()
+    assert (balance(buyer), len(intents(world))) == (PACK_CREDITS, 1)
+
+
+def test_one_that_was_charged_is_found_though_no_longer_wanted(world, wanted, api, buyer):
+    world.pay(BillingCustomer.objects.get().stripe_id, PRICE, {"of": "another"})
+    world.loses_answers = True
+    run()
+    turn_off(api, buyer)
+    world.loses_answers = False
+    run()
+    assert (TopUp.objects.get().state, balance(buyer)) == ("succeeded", PACK_CREDITS)
+    assert len(intents(world)) == 2
+
+
+def test_it_goes_off_where_what_is_paid_cannot_be_given(world, wanted, api, monkeypatch):
+    monkeypatch.setattr(payments.ledger, "grant", raiser(ledger.TooManyGrantsProblem()))
+    run()
+    run()
+    assert (len(intents(world)), TopUp.objects.get().state) == (1, "succeeded")
+    state = api.get(URL).json()
+    assert (state["enabled"], state["off_reason"]) == (False, "too_many_grants")
+
+
+def test_it_goes_off_where_what_is_paid_is_set_aside(world, wanted, api, monkeypatch):
+    error = SetAsideError(SetAsideReason.OTHER_CURRENCY)
+    monkeypatch.setattr(payments, "settle_payment", raiser(error))
+    run()
+    run()
+    assert len(intents(world)) == 1
+    assert api.get(URL).json()["off_reason"] == "other_currency"
+
+
+def test_nothing_is_bought_where_there_is_no_room_for_it(world, wanted, buyer, monkeypatch):
+    with transaction.atomic():
+        ledger.open_account(user_id=buyer.pk)
+        for _ in range(ledger.MAX_OPEN_GRANTS - 1):
+            ledger.grant(user_id=buyer.pk, amount=1)
+    AutoTopUp.objects.update(threshold=2 * PACK_CREDITS, monthly_cap=9 * PRICE)
+    run()
+    run()
+    assert len(intents(world)) == 1
+
+
+def test_who_comes_second_does_not_begin(world, wanted):
+    (first,), (second,) = auto_top_up._low(), auto_top_up._low()
+    AutoTopUp.objects.update(due_at=clock.now())
+    asked = len(world.asked)
+    assert auto_top_up._begin(first) == 1
+    TopUp.objects.all().delete()
+    assert auto_top_up._begin(second) == 0
+    assert len(world.asked) == asked + 3
+
+
+def credits_come(buyer):
+    with transaction.atomic():
+        ledger.open_account(user_id=buyer.pk)
+        ledger.grant(user_id=buyer.pk, amount=PACK_CREDITS)
+
+
+@pytest.mark.parametrize("change", [credits_come, partial(flag, None)])
+def test_what_changes_meanwhile_is_seen(world, wanted, buyer, monkeypatch, change):
+    """While Stripe is asked for the price."""
+    price = client.price
+
+    def slow_price(price_id):
+        change(buyer)
+        return price(price_id)
+
+    monkeypatch.setattr(client, "price", slow_price)
+    run()
+    assert not TopUp.objects.exists()
+
+
 def test_one_is_open_at_a_time(wanted, buyer):
     fields = {"user": buyer, "pack": "small", "credits": 1, "amount": 1, "currency": "usd"}
     TopUp.objects.create(**fields)
@@ -154,21 +293,3 @@ def test_it_needs_a_customer(api):
 )
 def test_what_it_cannot_be(api, card, change):
     assert api.put(URL, WANTED | change, format="json").status_code == 400
-
-
-def test_who_closes_their_account_is_charged_no_more(world, wanted, buyer, customer):
-    world.subscribe(customer, "price_pro")
-    deliver(world.events)
-    assert buyer.plan == "pro"
-    told = len(world.events)
-    for _ in range(2):
-        stop_charging(user_id=buyer.pk)
-    deliver(world.events[told:])
-    assert (buyer.plan, len(world.events)) == (None, told + 1)
-    run()
-    assert AutoTopUp.objects.get().off_reason == "account_closed"
-
-
-def test_who_bought_nothing_closes_their_account_without_stripe(buyer, settings):
-    settings.STRIPE_SECRET_KEY = ""
-    stop_charging(user_id=buyer.pk)

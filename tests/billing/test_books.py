@@ -1,10 +1,13 @@
 """What payments buy and what goes back with them, whatever Stripe tells us and when."""
 
 import pytest
+from django.db import transaction
 
 from accounts.billing.models import BillingCustomer, BillingEvent, BillingPayment
 from accounts.models import Subscription
+from credits import ledger
 from credits.models import CreditTransaction
+from jobs import ledger_audit, lifecycle, submission
 from tests.billing.conftest import (
     PACK,
     PACK_CREDITS,
@@ -23,6 +26,13 @@ from tests.billing.stripe_world import DAY, MONTH
 
 def plan_of(user):
     return user.plan
+
+
+def spend(user, credits):
+    """Submit a job of that price; returns its id."""
+    wanted = [{"type": "noop", "price": credits, "used": credits}]
+    (job,) = submission.submit_batch(user_id=user.pk, plan=user.plan, wanted=wanted).jobs
+    return job.job_id
 
 
 class TestPlans:
@@ -57,6 +67,46 @@ class TestPlans:
         world.change_price(subscription, STARTER)
         deliver(world.events)
         assert (plan_of(buyer), balance(buyer)) == ("starter", PRO_CREDITS)
+
+    def test_going_up_and_down_brings_credits_but_for_new_money(self, world, customer, buyer):
+        subscription = world.subscribe(customer, STARTER)
+        for price in [PRO, STARTER] * 3:
+            world.change_price(subscription, price)
+        deliver(world.events)
+        difference = (PRO_CREDITS - STARTER_CREDITS) // 2
+        assert balance(buyer) == STARTER_CREDITS + difference
+        assert world.objects[customer]["balance"] == -1500
+
+    def test_what_the_balance_at_stripe_pays_of_a_period_brings_none(self, world, customer, buyer):
+        world.objects[customer]["balance"] = -1001
+        world.subscribe(customer, PRO)
+        deliver(world.events)
+        assert balance(buyer) == PRO_CREDITS * 2999 // 4000
+        assert BillingPayment.objects.get().amount == 2999
+
+    def test_a_switch_to_a_better_price_for_which_money_comes_back_brings_none(
+        self, world, customer, buyer, settings
+    ):
+        settings.BILLING_PLANS["starter"] = [(STARTER, 2 * PRO_CREDITS)]
+        subscription = world.subscribe(customer, PRO)
+        world.change_price(subscription, STARTER)
+        deliver(world.events)
+        assert balance(buyer) == PRO_CREDITS
+
+    def test_a_period_that_a_coupon_pays_brings_all_and_a_change_under_it_none(
+        self, world, customer, buyer
+    ):
+        end = world.now + MONTH
+        subscription = {"id": "sub_1", "customer": customer}
+        whole = [world._line(STARTER, world.now, end)]
+        change = [
+            world._line(STARTER, world.now, end, -1000),
+            world._line(PRO, world.now, end, 4000),
+        ]
+        world.bill(subscription, whole, discount=1000)
+        world.bill(subscription, change, discount=3000)
+        deliver(world.events)
+        assert balance(buyer) == STARTER_CREDITS
 
     def test_a_trial_is_a_plan_without_credits(self, world, customer, buyer):
         subscription = world.subscribe(customer, PRO)
@@ -181,6 +231,78 @@ class TestRefunds:
         assert balance(buyer) == PACK_CREDITS
         assert BillingPayment.objects.get().withdrawn == 0
 
+    def test_what_was_owed_is_forgiven_with_a_dispute_that_is_won(self, world, payment, buyer):
+        deliver(world.events)
+        job_id = spend(buyer, 150)
+        dispute = world.dispute(payment)
+        deliver(world.events)
+        assert BillingPayment.objects.get().shortfall == 150
+        world.decide(dispute, "won")
+        deliver(world.events)
+        assert balance(buyer) == PACK_CREDITS - 150
+        lifecycle.cancel(job_id=job_id, by="user")
+        assert balance(buyer) == PACK_CREDITS
+        assert ledger_audit.check().findings == ()
+
+    def test_what_a_job_brought_back_meanwhile_comes_again_too(self, world, payment, buyer):
+        deliver(world.events)
+        job_id = spend(buyer, 150)
+        dispute = world.dispute(payment)
+        deliver(world.events)
+        lifecycle.cancel(job_id=job_id, by="user")
+        assert balance(buyer) == 0
+        world.decide(dispute, "won")
+        deliver(world.events)
+        assert balance(buyer) == PACK_CREDITS
+        assert ledger_audit.check().findings == ()
+
+    def test_of_a_refund_that_fails_only_its_part_is_forgiven(self, world, payment, buyer):
+        deliver(world.events)
+        job_id = spend(buyer, 200)
+        world.refund(payment, 1000)
+        failed = world.refund(payment, 500)
+        deliver(world.events)
+        assert BillingPayment.objects.get().shortfall == 100
+        world.fail_refund(failed)
+        deliver(world.events)
+        row = BillingPayment.objects.get()
+        assert (row.withdrawn, row.taken, row.shortfall) == (100, 50, 50)
+        lifecycle.cancel(job_id=job_id, by="user")
+        assert balance(buyer) == PACK_CREDITS - 100
+
+    def test_what_was_reinstated_can_be_lost_again(self, world, payment, buyer):
+        for amount in (1000, 2500):
+            failed = world.refund(payment, amount)
+            deliver(world.events)
+            world.fail_refund(failed)
+            deliver(world.events)
+        assert balance(buyer) == PACK_CREDITS
+        world.refund(payment, 1500)
+        deliver(world.events)
+        assert balance(buyer) == 100
+        world.refund(payment)
+        deliver(world.events)
+        row = BillingPayment.objects.get()
+        assert (balance(buyer), row.taken, row.returns) == (0, PACK_CREDITS, 2)
+        assert ledger_audit.check().findings == ()
+
+    def test_what_staff_took_is_neither_taken_twice_nor_given_back(self, world, payment, buyer):
+        deliver(world.events)
+        with transaction.atomic():
+            ledger.take_back(
+                user_id=buyer.pk,
+                source=f"stripe:{payment['id']}",
+                amount=200,
+                reason="A mistake",
+                by=buyer.pk,
+            )
+        dispute = world.dispute(payment)
+        deliver(world.events)
+        assert BillingPayment.objects.get().shortfall == 200
+        world.decide(dispute, "won")
+        deliver(world.events)
+        assert balance(buyer) == PACK_CREDITS - 200
+
     def test_of_an_invoice_too(self, world, customer, buyer):
         world.subscribe(customer, PRO)
         (invoice,) = world.all_of("invoice")
@@ -238,6 +360,12 @@ class TestSetAside:
         deliver(world.events)
         assert set(states().values()) == {"other_currency"}
 
+    def test_a_price_in_another_currency(self, world, customer):
+        world.objects[PRO]["currency"] = "jpy"
+        world.subscribe(customer, PRO)
+        deliver(world.events)
+        assert states()["invoice.paid"] == "other_currency"
+
     def test_a_price_that_we_do_not_sell(self, world, customer, buyer):
         world.price("price_other", 700)
         world.subscribe(customer, "price_other")
@@ -280,7 +408,14 @@ class TestSetAside:
         payment = world.pay(customer, 2500, sold(buyer))
         payment["status"] = "processing"
         invoice = world.add(
-            "in", "invoice", customer=customer, status="open", currency="usd", amount_paid=0
+            "in",
+            "invoice",
+            customer=customer,
+            status="open",
+            currency="usd",
+            amount_paid=0,
+            starting_balance=0,
+            ending_balance=None,
         )
         deliver(
             [

@@ -30,7 +30,10 @@ from tests.billing.conftest import (
 from tests.billing.stripe_world import World
 from tests.properties import examples
 
-STEPS = ("subscribe", "renew", "upgrade", "fail", "cancel", "buy", "refund", "part", "dispute")
+STEPS = (
+    *("subscribe", "renew", "upgrade", "downgrade", "fail", "cancel"),
+    *("buy", "refund", "part", "dispute"),
+)
 PLANS = {STARTER: ("starter", STARTER_CREDITS), PRO: ("pro", PRO_CREDITS)}
 
 
@@ -48,9 +51,9 @@ class Story:
 
     def _bill(self, number: int) -> None:
         (invoice, *_) = self.world.all_of("invoice")
-        payment = self.world.payment_of(invoice) if invoice["total"] else None
-        if payment:
-            self.paid[payment["id"]] = [number, invoice["total"], 0]
+        if paid := invoice["amount_paid"]:
+            payment = self.world.payment_of(invoice)
+            self.paid[payment["id"]] = [number * paid // invoice["total"], paid, 0]
 
     def _subscribe(self, rng: random.Random) -> None:
         if self.subscription is None:
@@ -70,6 +73,10 @@ class Story:
         if self.subscription and self._price() == STARTER:
             self.world.change_price(self.subscription, PRO)
             self._bill((PRO_CREDITS - STARTER_CREDITS) // 2)
+
+    def _downgrade(self, rng: random.Random) -> None:
+        if self.subscription and self._price() == PRO:
+            self.world.change_price(self.subscription, STARTER)
 
     def _fail(self, rng: random.Random) -> None:
         if self.subscription:

@@ -97,4 +97,5 @@ def test_the_orchestrator_works_on_it_where_something_is_sold(settings, monkeypa
     assert further.WORK == []
     settings.STRIPE_SECRET_KEY = "sk_test_1"
     apps.get_app_config("accounts").ready()
-    assert [work.__name__ for work, _ in further.WORK] == ["work_on_billing"]
+    found = [work.__name__ for work, _ in further.WORK]
+    assert found == ["work_on_billing", "find_missed_events"]

@@ -290,6 +290,38 @@ class TestTakingBack:
         lifecycle.cancel(job_id=job.pk, by="user")
         assert open_grants(somebody) == [(half, 5)]
 
+    def test_of_expired_credits_what_is_owed_goes_and_the_rest_lives_on(
+        self, somebody: User, make_job: MakeJob
+    ) -> None:
+        half = grant(somebody, 10, 3)
+        job = cost(make_job, somebody, 8)
+        assert take_back(somebody, grant_id=half, amount=5) == 2
+        pass_time(somebody.pk, 3 * DAY)
+        lifecycle.cancel(job_id=job.pk, by="user")
+        again = CreditGrant.objects.get(user=somebody, kind=GrantKind.REFUND)
+        assert open_grants(somebody) == [(again.pk, 5)]
+
+    def test_of_several_grants_what_remains_goes_first_and_what_is_owed_can_be_released(
+        self, somebody: User, make_job: MakeJob
+    ) -> None:
+        named = {"user_id": somebody.pk, "sources": ["a", "b"]}
+        older = grant(somebody, 10, source="a")
+        newer = grant(somebody, 6, 3, source="b")
+        job = cost(make_job, somebody, 8)
+        with transaction.atomic():
+            ledger.withdraw(**named, amount=11, reason="A dispute")
+            assert latest(somebody) == ("adjustment", -8, [(older, -8), (newer, 0)])
+            assert ledger.worth_of(**named) == ledger.Worth(kept=5, owed=3)
+            assert ledger.release(**named, amount=2, reason="Won") == 2
+            assert latest(somebody) == ("adjustment", 0, [(newer, 0)])
+            assert ledger.worth_of(**named) == ledger.Worth(kept=7, owed=1)
+        lifecycle.cancel(job_id=job.pk, by="user")
+        assert open_grants(somebody) == [(newer, 5), (older, 2)]
+        with transaction.atomic():
+            assert ledger.release(**named, amount=9, reason="Won") == 0
+            ledger.withdraw(**named, amount=100, reason="A dispute")
+        assert open_grants(somebody) == []
+
     def test_only_ones_own(self, somebody: User, user: User) -> None:
         theirs = CreditGrant.objects.get(user=user).pk
         for named in ({"grant_id": theirs}, {"source": "nothing"}, {}):

@@ -107,12 +107,12 @@ class Account(RuleBasedStateMachine):
         lifecycle.cancel(job_id=job_id, by="user")
         for number, amount in drawn:
             grant = self.grants[number]
-            if grant.until > self.today or amount <= grant.owed:
-                collected = min(amount, grant.owed)
-                grant.owed -= collected
+            collected = min(amount, grant.owed)
+            grant.owed -= collected
+            if grant.until > self.today:
                 grant.left += amount - collected
-            else:
-                self._refund_late(amount)
+            elif collected < amount:
+                self._refund_late(amount - collected)
 
     @rule(which=WHICH, amount=st.one_of(st.none(), st.integers(1, 9)))
     def take_back(self, which: int, amount: int | None) -> None:

@@ -9,6 +9,23 @@ import pytest
 from auteur.devstack.processes import BASE_DIR
 
 
+def test_a_space_after_a_comma_is_part_of_no_key():
+    first, second = "a" * 32, "b" * 32
+    read = {
+        "DJANGO_SECRET_KEY_FALLBACKS": "s.SECRET_KEY_FALLBACKS",
+        "STORAGE_SIGNING_KEY_FALLBACKS": "s._OBJECT_STORAGE['OPTIONS']['signing_key_fallbacks']",
+        "SUPABASE_JWT_SECRET_FALLBACKS": "s.SUPABASE_JWT_SECRET_FALLBACKS",
+        "GPU_CALLBACK_SECRET_FALLBACKS": "s.GPU_CALLBACK_SECRET_FALLBACKS",
+    }
+    said = subprocess.check_output(
+        [sys.executable, "-c", f"import auteur.settings as s; print({', '.join(read.values())})"],
+        cwd=BASE_DIR,
+        env={**os.environ, **dict.fromkeys(read, f"{first}, {second} ,")},
+        text=True,
+    )
+    assert said.strip() == " ".join([str([first, second])] * len(read))
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "why"),
     [

@@ -1,8 +1,16 @@
 """API keys at `live`: whoever may read listens, from where it may, until the key is revoked."""
 
+import asyncio
+import math
+import time
 import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any, cast
 
+import pytest
 from django.utils import timezone
 
 from accounts.api_keys import keys
@@ -10,7 +18,13 @@ from accounts.api_keys.models import ApiKey
 from accounts.models import User
 from auteur.api.requests import KeyAuth
 from auteur.api.scopes import Scope
+from auteur.live import following
+from auteur.live.following import Follower, TokenExpiredError, Wish
+from auteur.live.hub import Hub, Subscription
+from auteur.live.messages import Entry
 from auteur.live.openings import LONGEST, end_of
+from auteur.live.threads import Threads
+from jobs.events.contract import Wire
 from jobs.models import Job
 from tests.live.running import WAIT_SECONDS, Live, say
 
@@ -54,6 +68,56 @@ def test_a_poll_waits_for_whoever_has_a_good_key(live: Live, user: User, job: Jo
     status, problem = live.ask("/events?wait=30", user, **bearer(elsewhere))
     assert (status, problem["code"]) == (401, "invalid_token")
     assert ApiKey.objects.get(pk=elsewhere.row.pk).last_used_at is None
+
+
+def test_a_poll_ends_when_its_key_is_revoked(live: Live, user: User) -> None:
+    key = made(user, Scope.READ)
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(live.ask, "/events?wait=30", user, **bearer(key))
+        time.sleep(0.5)
+        assert not asked.done()
+        keys.revoke(user_id=user.pk, key_id=key.row.pk)
+        status, problem = asked.result(WAIT_SECONDS)
+    assert (status, problem["code"]) == (401, "invalid_token")
+
+
+class AtOnce:
+    """Threads that are none."""
+
+    async def call(self, work: Callable[..., Any], **given: Any) -> Any:
+        return work(**given)
+
+
+class HubOfOne:
+    """With one subscription, which is known."""
+
+    def __init__(self) -> None:
+        self.one = Subscription()
+
+    @contextmanager
+    def subscription(self, *_: object) -> Iterator[Subscription]:
+        yield self.one
+
+
+def test_what_stands_in_the_log_is_told_until_the_key_is_revoked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = [
+        Entry(uuid.uuid4(), cast(Wire, {"seq": seq, "type": "job.requested"})) for seq in (1, 2)
+    ]
+    monkeypatch.setattr(following, "read_page", lambda **_: (2, page))
+    hub = HubOfOne()
+    told: list[Any] = []
+    follower = Follower(cast(Hub, hub), cast(Threads, AtOnce()), Wish(uuid.uuid4(), math.inf, None))
+
+    async def follow() -> None:
+        async for entry in follower.follow():
+            told.append(entry)
+            hub.one.revoke()
+
+    with pytest.raises(TokenExpiredError):
+        asyncio.run(follow())
+    assert told == page[:1]
 
 
 def test_without_the_scope_nothing_is_told(live: Live, user: User) -> None:

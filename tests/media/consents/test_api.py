@@ -147,6 +147,13 @@ def test_revoked_nothing_new_begins_and_the_receipt_follows(
     assert objects.page("", 10) == []
 
 
+def test_a_closed_account_may_revoke_as_well(api: APIClient, make_media: Make) -> None:
+    path = f"/consents/{post(api, media_ids=[str(make_media().pk)]).json()['id']}"
+    assert api.delete("/users/me").status_code == 202
+    assert post(api, media_ids=[str(make_media().pk)]).status_code == 403
+    assert api.post(f"{path}/revoke").status_code == 202
+
+
 def test_receipts_have_pages(api: APIClient, stored: Make) -> None:
     media = [stored() for _ in range(3)]
     path = f"/consents/{post(api, media_ids=[str(one.pk) for one in media]).json()['id']}"

@@ -1,12 +1,14 @@
 """Results are signed in their place: real files of each format, read back by the library."""
 
+import dataclasses
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from auteur.api.problems import UnavailableProblem
-from gpu_tasks.runtime.errors import EngineError
+from gpu_tasks.runtime.errors import EngineError, InputRefusedError
+from media.limits import MARKING
 from media.models import MediaType
 from media.probing import probe
 from media.provenance import credentials
@@ -119,6 +121,20 @@ def test_with_an_expired_certificate_results_wait(stored, signs_as):
     with pytest.raises(UnavailableProblem):
         mark(key, "image/png", statement())
     assert content_of(key) == content
+
+
+@pytest.mark.parametrize("wrong", [{"file_bytes": 1000}, {"cpu_seconds": 0}])
+def test_a_signing_process_that_dies_loses_no_film(stored, monkeypatch, wrong: dict[str, int]):
+    monkeypatch.setattr(credentials, "MARKING", dataclasses.replace(MARKING, **wrong))
+    content = samples.video()
+    key = stored(content, "video/mp4")
+    plain = mark(key, "video/mp4", statement(ASSEMBLED, SourceType.COMPOSITE))
+    assert (plain.credentials["status"], plain.probe.type) == ("failed", "video")
+    assert content_of(key) == content
+    with pytest.raises(EngineError, match="could not be marked"):
+        mark(key, "video/mp4", statement())
+    with pytest.raises(InputRefusedError):
+        mark(stored(b"no film", "video/mp4"), "video/mp4", statement(ASSEMBLED, None))
 
 
 def test_what_is_generated_is_not_delivered_where_it_cannot_be_signed(stored):

@@ -66,6 +66,21 @@ def test_of_a_larger_file_what_was_noted_is_told(api, picture, monkeypatch):
     assert told["recorded"]["status"] == "signed"
 
 
+def test_no_more_files_are_read_at_once_than_there_is_memory_for(api, picture, monkeypatch):
+    monkeypatch.setattr(views, "WAIT_SECONDS", 0.01)
+    with views._reading, views._reading:
+        assert api.get(f"/media/{picture.pk}/provenance").status_code == 503
+    assert api.get(f"/media/{picture.pk}/provenance").status_code == 200
+
+
+def test_with_a_broken_certificate_it_is_read_and_nobodys(api, picture, settings, tmp_path: Path):
+    broken = tmp_path / "broken.pem"
+    broken.write_text("no certificate")
+    settings.C2PA_CERTIFICATE_PATH = str(broken)
+    told = api.get(f"/media/{picture.pk}/provenance").json()
+    assert (told["is_ours"], told["manifest"] is not None) == (False, True)
+
+
 def test_what_is_no_media_yet_is_not_read(api, make_media):
     media = make_media(status=MediaStatus.UPLOADING)
     assert api.get(f"/media/{media.pk}/provenance").json()["not_read"] == "unreadable"
