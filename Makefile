@@ -15,7 +15,6 @@ QUICK := tests/accounts tests/api tests/credits tests/projects tests/jobs \
 F5_TTS := f5-tts==1.1.22
 export FILE FILE2 FEATURE WITH BROKER
 BACKEND ?= local
-BROKER ?= redis
 SINK ?= redis
 
 help:  ## what each command does
@@ -89,7 +88,7 @@ bench: $(READY)  ## the benchmarks, each beside its baselines
 	@$(PYTHON) -m benchmarks
 
 chaos: $(READY)  ## hurt the running stack in every way, then audit the books (12 minutes; BACKEND=modal, BROKER=amqp, SINK=kafka)
-	@$(PYTHON) -m tests.chaos --backend $(BACKEND) --broker $(BROKER) --sink $(SINK)
+	@$(PYTHON) -m tests.chaos --backend $(BACKEND) --broker $(or $(BROKER),redis) --sink $(SINK)
 
 fuzz: $(MODELS_READY)  ## ask the API 100,000 odd things (FUZZ_REQUESTS=..., FUZZ_SEED=... for the same again)
 	@seed=$${FUZZ_SEED:-$$(date +%s)}; echo "FUZZ_SEED=$$seed"; \

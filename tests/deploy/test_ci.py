@@ -1,5 +1,6 @@
 import os
 import re
+import subprocess
 from typing import Any
 
 import yaml
@@ -29,6 +30,14 @@ def test_the_workflow_makes_what_the_makefile_has() -> None:
     made = [line.split()[1] for line in commands("test") if line.startswith("make ")]
     assert made == ["setup", "check", "test"]
     assert set(made) <= targets()
+
+
+def test_chaos_has_defaults_for_all_that_it_is_told() -> None:
+    clean = {"PATH": os.environ["PATH"]}  # a `make` around this one hands its variables down
+    said = subprocess.run(
+        ["make", "-n", "chaos"], cwd=BASE_DIR, env=clean, capture_output=True, text=True, check=True
+    )
+    assert "--backend local --broker redis --sink redis" in said.stdout
 
 
 def test_coverage_is_shown_on_the_page_of_the_run() -> None:
