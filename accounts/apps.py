@@ -34,7 +34,9 @@ def _register_billing() -> None:
         raise ImproperlyConfigured(
             f"BILLING_PLANS names {', '.join(unknown)}: use {', '.join(Plan.values)}."
         )
-    if settings.STRIPE_SECRET_KEY:  # else who sells nothing need not import the library
+    if settings.STRIPE_SECRET_KEY:
+        import stripe  # noqa: F401 - now, rather than in somebody's request
+
         from accounts.billing import work
         from jobs.orchestrator import further
 

@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import stripe
 from django.conf import settings
 
 from accounts.billing import objects
 from accounts.billing.objects import read
 from auteur.api.problems import Problem
 from gpu_tasks.runtime.errors import AuteurError
+
+if TYPE_CHECKING:
+    import stripe
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +75,9 @@ def check_enabled() -> None:
 
 
 @cache
-def _client_of(key: str, api_url: str) -> stripe.StripeClient:
+def _client_of(key: str, api_url: str) -> "stripe.StripeClient":
+    import stripe  # noqa: PLC0415 - only where something is sold
+
     return stripe.StripeClient(
         key,
         base_addresses={"api": api_url},
@@ -86,6 +90,8 @@ def _client_of(key: str, api_url: str) -> stripe.StripeClient:
 def _asked() -> Iterator[Any]:
     """The part of the library for the first version of the API."""
     check_enabled()
+    import stripe  # noqa: PLC0415 - half a second and 30 MB: only where something is sold
+
     try:
         yield _client_of(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_URL).v1
     except stripe.CardError as exc:

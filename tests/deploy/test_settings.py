@@ -67,6 +67,8 @@ def test_a_space_after_a_comma_is_part_of_no_key():
         ("EXPORT_DAYS", "91", "EXPORT_DAYS must be between 1 and 90."),
         ("ACCOUNT_CLOSING_DAYS", "366", "ACCOUNT_CLOSING_DAYS must be between 0 and 365."),
         ("RETENTION_PROMPTS_DAYS", "-1", "RETENTION_PROMPTS_DAYS must be between 0 and 3650."),
+        ("RETENTION_PAYLOADS_DAYS", "14", "RETENTION_PAYLOADS_DAYS must be 0, or at least 15."),
+        ("C2PA_MAX_BYTES", "2684354561", "C2PA_MAX_BYTES must be between 1 and 2684354560."),
         ("MAX_OPEN_IMPORTS", "0", "MAX_OPEN_IMPORTS must be at least 1."),
         ("WEBHOOK_REFUSED_NETWORKS", "ours", "WEBHOOK_REFUSED_NETWORKS must be like"),
         (
