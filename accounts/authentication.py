@@ -2,8 +2,9 @@
 
 import hashlib
 import threading
+import time
 from collections import OrderedDict
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.plumbing import build_bearer_security_scheme_object
@@ -18,7 +19,11 @@ from auteur.api.throttling import Failures
 
 SCHEME = "Bearer"
 GOOD_TOKENS = 10_000
-"""So many are known to have been good; they are verified all the same."""
+"""So many are known to have been good."""
+KEPT_SECONDS = 60.0
+"""How long a token is believed before its signature is looked at again: so much later a key of the
+provider's that was withdrawn stops working. What the token says of its own end holds all the time.
+"""
 
 Known = tuple[User, tokens.Claims | KeyAuth]
 """The user, and what they came by."""
@@ -31,16 +36,18 @@ class TokenAuthentication(BaseAuthentication):
     that were good here before: others behind the same address go on.
     """
 
+    problems: ClassVar = (*tokens.PROBLEMS, *signup.PROBLEMS)
+
     def authenticate(self, request: Request) -> Known | None:
         """The user and what they came by; raises ``Throttled`` (429)."""
         scheme, _, bearer = get_authorization_header(request).partition(b" ")
         address = address_of(request)
-        failures = Failures(address)
         if scheme.lower() != SCHEME.lower().encode():
+            failures = Failures(address)
             failures.check()
             failures.count()
             return None
-        known = _verify(bearer.strip(), address, failures)
+        known = _verify(bearer.strip(), address)
         if isinstance(known, tokens.Claims):
             return signup.user_of(known), known
         return known
@@ -62,34 +69,53 @@ class TokenScheme(OpenApiAuthenticationExtension):
         return scheme
 
 
+class _Good(NamedTuple):
+    """What a token said when it was verified, in ``time.monotonic``; of a key, nothing."""
+
+    claims: tokens.Claims | None
+    verified_at: float
+
+
 class _GoodTokens:
-    """Digests of the tokens that were good most recently in this process."""
+    """The bearers that were good most recently in this process, by their digests."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._digests: OrderedDict[bytes, None] = OrderedDict()
+        self._known: OrderedDict[bytes, _Good] = OrderedDict()
         self._lock = threading.Lock()
 
     def __contains__(self, digest: bytes) -> bool:
-        return digest in self._digests
+        return digest in self._known
 
-    def remember(self, digest: bytes) -> None:
+    def claims(self, digest: bytes) -> tokens.Claims | None:
+        """What the token says, if it was verified a short while ago and has not expired."""
+        good = self._known.get(digest)
+        if good is None or good.claims is None:
+            return None
+        if time.monotonic() - good.verified_at >= KEPT_SECONDS:
+            return None
+        return None if tokens.has_expired(good.claims) else good.claims
+
+    def remember(self, digest: bytes, claims: tokens.Claims | None = None) -> None:
         with self._lock:
-            self._digests[digest] = None
-            self._digests.move_to_end(digest)
-            if len(self._digests) > self._size:
-                self._digests.popitem(last=False)
+            self._known[digest] = _Good(claims, time.monotonic())
+            self._known.move_to_end(digest)
+            if len(self._known) > self._size:
+                self._known.popitem(last=False)
 
     def forget(self, digest: bytes) -> None:
         with self._lock:
-            self._digests.pop(digest, None)
+            self._known.pop(digest, None)
 
 
 _good = _GoodTokens(GOOD_TOKENS)
 
 
-def _verify(bearer: bytes, address: str, failures: Failures) -> tokens.Claims | Known:
+def _verify(bearer: bytes, address: str) -> tokens.Claims | Known:
     digest = hashlib.sha256(bearer).digest()
+    if (claims := _good.claims(digest)) is not None:
+        return claims
+    failures = Failures(address)
     if digest not in _good:
         failures.check()
     try:
@@ -101,7 +127,7 @@ def _verify(bearer: bytes, address: str, failures: Failures) -> tokens.Claims | 
         _good.forget(digest)
         failures.count()
         raise
-    _good.remember(digest)
+    _good.remember(digest, known if isinstance(known, tokens.Claims) else None)
     return known
 
 

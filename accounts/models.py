@@ -60,6 +60,9 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
 
     objects = BaseUserManager["User"]()
 
+    plan_at_request: str | None = None
+    """In force when the request began that this user sends (`accounts.bearers`); not stored."""
+
     class Meta:
         db_table = "users"
         ordering: ClassVar = ["-created_at"]

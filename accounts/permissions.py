@@ -6,6 +6,7 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from accounts.closing.asking import AccountClosingProblem
+from auteur.api.problems import Problem
 from auteur.api.scopes import refuse
 
 
@@ -18,12 +19,16 @@ class IsOpenAccount(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         """Raises ``AccountClosingProblem`` instead of False."""
         closing_at = getattr(request.user, "closing_at", None)
-        if closing_at is not None and not _is_for_closed_accounts(request, view):
+        if closing_at is not None and not _is_for_closed_accounts(str(request.method), view):
             refuse(request, view, AccountClosingProblem(closing_at=closing_at.isoformat()))
         return True
 
+    def problems_of(self, view: Any, method: str) -> list[type[Problem]]:
+        """What may be raised, for the API's schema."""
+        return [] if _is_for_closed_accounts(method, view) else [AccountClosingProblem]
 
-def _is_for_closed_accounts(request: Request, view: Any) -> bool:
-    if request.method in (*SAFE_METHODS, "DELETE"):
+
+def _is_for_closed_accounts(method: str, view: Any) -> bool:
+    if method in (*SAFE_METHODS, "DELETE"):
         return True
     return bool(getattr(view, "for_closed_accounts", False))

@@ -1,4 +1,5 @@
-"""Prompts, payloads and outcomes go from jobs after the days that the settings name.
+"""Prompts, payloads and outcomes go from jobs after the days that the settings name; so does what
+staff and programs leave.
 
 Both tables are walked through in the order of their keys, a page a minute of all orchestrators
 together, and from the start again: no index has to be kept for it, and a million rows are looked
@@ -10,14 +11,22 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.admin.models import LogEntry
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from accounts.models import RetentionWalk
+from accounts.models import ApiKey, RetentionWalk
+from auteur.database import execute
+from credits import spending
 from jobs import sql
 from jobs.orchestrator import sweeping
 
 ROWS_A_TURN = 2000
 TURN = timedelta(minutes=1)
+ROWS_AT_ONCE = 500
+"""Sessions, keys and entries that are removed in a round."""
 START = UUID(int=0)
 
 
@@ -58,6 +67,79 @@ def _walk(statement: str, kept: dict[str, Any]) -> int:
     return int(emptied)
 
 
+# --- What staff and programs leave ------------------------------------------------------------
+
+
+def ended_sessions() -> QuerySet[Session]:
+    """Of staff."""
+    return Session.objects.filter(expire_date__lt=Now())
+
+
+def remove_ended_sessions() -> int:
+    """Remove some of the `ended_sessions`; returns how many."""
+    found = ended_sessions().order_by("expire_date").values_list("pk", flat=True)[:ROWS_AT_ONCE]
+    return Session.objects.filter(pk__in=list(found)).delete()[0]
+
+
+def old_keys() -> QuerySet[ApiKey]:
+    """API keys that ended long ago, of which more is kept than jobs need that name them."""
+    if not settings.API_KEYS_KEPT_DAYS:
+        return ApiKey.objects.none()
+    then = Now() - timedelta(days=settings.API_KEYS_KEPT_DAYS)
+    ended = Q(revoked_at__lt=then) | Q(expires_at__lt=then)
+    emptied = Q(name="", allowed_addresses=[], last_used_at__isnull=False)
+    return ApiKey.objects.filter(ended).exclude(emptied)
+
+
+@transaction.atomic
+def remove_old_keys() -> int:
+    """Empty some of the `old_keys`, and remove those that nobody ever used; returns how many.
+
+    What was spent by them stays: the ledger audit compares it.
+    """
+    held = old_keys().select_for_update(skip_locked=True).order_by("pk")
+    found = list(held.values_list("pk", flat=True)[:ROWS_AT_ONCE])
+    keys = ApiKey.objects.filter(pk__in=found)
+    unused = list(keys.filter(last_used_at=None).values_list("pk", flat=True))
+    keys.filter(pk__in=unused).delete()
+    spending.forget(api_key_ids=unused)
+    keys.update(name="", allowed_addresses=[])
+    return len(found)
+
+
+def old_log() -> QuerySet[LogEntry]:
+    """Of the admin's history, what is no longer kept."""
+    if not settings.ADMIN_LOG_KEPT_DAYS:
+        return LogEntry.objects.none()
+    kept = timedelta(days=settings.ADMIN_LOG_KEPT_DAYS)
+    return LogEntry.objects.filter(action_time__lt=Now() - kept)
+
+
+def remove_old_log() -> int:
+    """Have the database remove some of the `old_log`; returns how many.
+
+    The application may not remove any itself (decision 42), nor have younger rows removed than of a
+    year.
+    """
+    found = len(old_log().values_list("pk", flat=True)[:ROWS_AT_ONCE])
+    if found:
+        values = {"days": settings.ADMIN_LOG_KEPT_DAYS, "limit": ROWS_AT_ONCE}
+        execute("SELECT remove_old_admin_log(%(days)s::int, %(limit)s::int)", values)
+    return found
+
+
 def register_sweep() -> None:
     """To be called once, when Django is ready."""
-    sweeping.register(sweeping.Sweep("prompts, payloads and outcomes no longer kept", None, turn))
+    for sweep in (
+        sweeping.Sweep("prompts, payloads and outcomes no longer kept", None, turn),
+        sweeping.Sweep(
+            "ended sessions of staff", lambda: ended_sessions().count(), remove_ended_sessions
+        ),
+        sweeping.Sweep("API keys that ended long ago", lambda: old_keys().count(), remove_old_keys),
+        sweeping.Sweep(
+            "entries of the admin's history no longer kept",
+            lambda: old_log().count(),
+            remove_old_log,
+        ),
+    ):
+        sweeping.register(sweep)

@@ -6,10 +6,10 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
+from accounts.bearers import find_user
 from accounts.models import User
 from accounts.tokens import LEEWAY_SECONDS, Claims, InvalidTokenProblem
 from auteur.api.problems import Problem
-from auteur.database import find
 from credits import ledger
 
 MAX_EMAIL_CHARS = 255
@@ -51,6 +51,15 @@ class AccountDeletedProblem(Problem):
     )
 
 
+PROBLEMS = (
+    EmailRequiredProblem,
+    EmailInUseProblem,
+    AccountInactiveProblem,
+    AccountDeletedProblem,
+)
+"""What the bearer of a valid token may be refused with."""
+
+
 def user_of(claims: Claims) -> User:
     """The active user that a valid token names, made or brought up to date if need be.
 
@@ -59,7 +68,7 @@ def user_of(claims: Claims) -> User:
     ``AccountDeletedProblem``.
     """
     email = _address_of(claims)
-    user = find(User, claims.user_id)
+    user = find_user(claims.user_id)
     if user is None:
         user = sign_up(user_id=claims.user_id, email=email)
     if not user.is_active:

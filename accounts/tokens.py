@@ -46,6 +46,10 @@ class TokenExpiredProblem(InvalidTokenProblem):
     default_detail = "The access token has expired."
 
 
+PROBLEMS = (InvalidTokenProblem, TokenExpiredProblem)
+"""What a bearer may be refused with."""
+
+
 class MissingSecretError(AuteurError):
     """There is no ``SUPABASE_JWT_SECRET``, so no token can be made here."""
 
@@ -75,6 +79,11 @@ def verify(token: str) -> Claims:
     except (jwt.PyJWTError, UnicodeError) as exc:
         raise InvalidTokenProblem from exc
     return _claims(payload)
+
+
+def has_expired(claims: Claims) -> bool:
+    """Whether a token that was valid is so no longer, by what it says itself."""
+    return claims.expires_at <= time.time() - LEEWAY_SECONDS
 
 
 def issue(*, user_id: UUID, email: str, lifetime: timedelta) -> str:

@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import closing, profile
+from accounts.closing.asking import StaffAccountProblem
 from accounts.exporting import asking
 from accounts.models import AccountExport, User
 from accounts.serializers import (
@@ -18,7 +19,9 @@ from accounts.serializers import (
     ProfileSerializer,
     VerifiedTokenSerializer,
 )
+from accounts.signup import AccountDeletedProblem
 from auteur.api.idempotency import idempotent
+from auteur.api.problems import NotFoundProblem
 from auteur.api.scopes import Scope
 
 
@@ -44,6 +47,7 @@ class ProfileView(APIView):
 
     needs_account = False
     scopes: ClassVar = {"GET": Scope.READ}
+    problems: ClassVar = {"DELETE": (StaffAccountProblem,)}
 
     @extend_schema(summary="Read your profile", responses=ProfileSerializer)
     def get(self, request: Request) -> Response:
@@ -81,6 +85,7 @@ class RestoreView(APIView):
 
     needs_account = False
     for_closed_accounts = True
+    problems: ClassVar = {"POST": (AccountDeletedProblem,)}
 
     @extend_schema(
         summary="Restore your account",
@@ -101,6 +106,11 @@ class ExportView(APIView):
 
     needs_account = False
     for_closed_accounts = True
+    problems: ClassVar = {
+        "POST": (asking.ExportOpenProblem,),
+        "GET": (NotFoundProblem,),
+        "DELETE": (NotFoundProblem,),
+    }
 
     @extend_schema(
         summary="Export what is yours",

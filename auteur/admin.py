@@ -15,17 +15,21 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, AdminForm
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.contrib.admin.widgets import AdminTextareaWidget
+from django.core.paginator import Paginator
 from django.db import models, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.lookups import GreaterThanOrEqual
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from auteur.api.problems import OUTAGES, Problem, UnavailableProblem
+from auteur.database.ordering import Lately
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +41,8 @@ EMPTY = "-"
 MAX_JSON_CHARS = 50_000
 """Most that a page shows of one JSON value: transcripts of long recordings are megabytes."""
 MAX_REASON_CHARS = 500
+MOST_COUNTED = 10_000
+"""Rows of a list; what is longer can be narrowed, and is not sorted by columns."""
 MAX_SELECTED = 200
 """Most objects of one action: their ids travel through the confirming page."""
 CONFIRMED = "confirmed"
@@ -133,6 +139,53 @@ class SelectedFilter(admin.FieldListFilter):
         return str(found) if found else "unknown"
 
 
+class LatelyFilter(admin.DateFieldListFilter):
+    """By time, with the index of `Lately`."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        found = super().queryset(request, queryset)
+        given = self.used_parameters.get(self.lookup_kwarg_since)
+        if found is None or not given:
+            return queryset if found is None else found
+        since = self.field.to_python(given[-1] if isinstance(given, list) else given)
+        return found.filter(
+            GreaterThanOrEqual(Lately(self.field_path), Lately(Value(since, self.field)))
+        )
+
+
+# --- Lists ------------------------------------------------------------------------------------
+
+
+def _counted(rows: QuerySet[Any]) -> int:
+    return int(rows.order_by().values("pk")[: MOST_COUNTED + 1].count())
+
+
+class BoundedPaginator(Paginator):
+    """Counts no further than ``MOST_COUNTED`` rows, and has no pages beyond them."""
+
+    @cached_property
+    def count(self) -> int:
+        rows = self.object_list
+        found = _counted(rows) if isinstance(rows, QuerySet) else len(rows)
+        self.has_more = found > MOST_COUNTED
+        return min(found, MOST_COUNTED)
+
+
+class StaffChangeList(ChangeList):
+    """A list that reads no more the more rows there are: long ones cannot be sorted by columns."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if getattr(self.paginator, "has_more", False):
+            self.title = f"{self.title} (the first of more than {MOST_COUNTED:,})"
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """By the columns that are asked for, where all rows can be read for it."""
+        if ORDER_VAR in self.params and _counted(queryset) > MOST_COUNTED:
+            del self.params[ORDER_VAR]
+        return super().get_ordering(request, queryset)
+
+
 # --- Pages ------------------------------------------------------------------------------------
 
 
@@ -145,8 +198,21 @@ class StaffAdmin(admin.ModelAdmin):
     """What shows who a client is: for those who may see users."""
     content_fields: ClassVar[tuple[str, ...]] = ()
     """What clients typed and made: for those with a permission for it."""
+    by_lately: ClassVar[bool] = False
+    """Whether the whole list is read by its index of `Lately`; a client's rows have their own."""
     list_per_page = 50
+    paginator = BoundedPaginator
     show_full_result_count = False  # a second count of the whole table, at each look
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return StaffChangeList
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """The newest first."""
+        narrowed = any(name.startswith(("user__", "project__")) for name in request.GET)
+        if self.by_lately and not narrowed:
+            return [Lately("created_at").desc()]
+        return super().get_ordering(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Never: things come into being through the API."""

@@ -33,7 +33,7 @@ def live(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """Each store, asked at most every second; 503 unless all but Redis and the broker answer.
 
-    Those may be away: requests pass unthrottled and jobs are taken, so it only shows.
+    Those may be away: each process counts rate limits alone and jobs are taken, so it only shows.
     """
     found = stores.check()
     is_ready = all(found[name] for name in ("postgres", "mongodb", "storage"))
@@ -73,8 +73,8 @@ def _check_all() -> dict[str, bool]:
         "storage": _storage,
         "redis": _redis,
     }
-    if settings.BROKER_IS_AMQP:
-        checks["rabbitmq"] = broker.ping
+    if settings.BROKER_URL != settings.REDIS_URL:
+        checks["rabbitmq" if settings.BROKER_IS_AMQP else "broker"] = broker.ping
     with ThreadPoolExecutor(len(checks)) as pool:
         return dict(zip(checks, pool.map(_answers, checks.values()), strict=True))
 

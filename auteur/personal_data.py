@@ -104,4 +104,4 @@ def rows_of(rows: QuerySet[Any], *, without: Iterable[str] = ()) -> Iterator[dic
 def removal(rows: QuerySet[Any]) -> Iterator[int]:
     """Delete these rows, some in each step."""
     while found := list(rows.order_by().values_list("pk", flat=True)[:AT_ONCE]):
-        yield rows.model._default_manager.filter(pk__in=found).delete()[0]
+        yield rows.model._base_manager.filter(pk__in=found).delete()[0]

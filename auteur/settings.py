@@ -19,9 +19,9 @@ from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 from limits import parse
 
-from auteur import __version__
+from auteur import __version__, cores
 from gpu_tasks.runtime import overrides
-from gpu_tasks.runtime.contract import GpuClass
+from gpu_tasks.runtime.contract import RENTED, GpuClass
 from gpu_tasks.runtime.engine import contracts
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -72,7 +72,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "corsheaders",
-    "csp",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -90,18 +89,25 @@ MIDDLEWARE = [
     "auteur.api.request_ids.RequestId",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "auteur.api.browsers.ContentSecurityPolicy",
     "corsheaders.middleware.CorsMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "auteur.api.browsers.ForStaff",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django_otp.middleware.OTPMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "auteur.api.throttling.RateLimitHeaders",
     "jobs.streams.usage.CountUsage",
 ]
+# Around the pages of the admin alone: what clients of the API send has no session.
+STAFF_MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+
+# Django's look for these in MIDDLEWARE.
+SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410", "security.W003"]
 
 TEMPLATES = [
     {
@@ -140,9 +146,23 @@ def _database(url: dict[str, Any]) -> dict[str, Any]:
 
 
 DATABASES = {"default": _database(env.db_url("DATABASE_URL"))}
+# Whether a pooler in front of it keeps prepared statements: PgBouncer from 1.21 on, if told to.
+POOLER_PREPARES = env.bool("POOLER_PREPARES", default=False)
+# What may lag is read there (auteur/database/replica.py).
+_REPLICA_URL = env.str("DATABASE_REPLICA_URL", default="")
+if _REPLICA_URL:
+    DATABASES["replica"] = _database(env.db_url_config(_REPLICA_URL))
+    DATABASES["replica"]["TEST"] = {"MIRROR": "default"}
 # Of the tables' owner, where the application has a role of its own; for `migrate` alone.
 _OWNER_URL = env.str("MIGRATION_DATABASE_URL", default="")
 MIGRATION_DATABASE = _database(env.db_url_config(_OWNER_URL)) if _OWNER_URL else {}
+# How long `migrate` waits for a lock before it lets the application through and tries again.
+MIGRATION_LOCK_TIMEOUT_MS = env.int("MIGRATION_LOCK_TIMEOUT_MS", default=2000)
+MAX_MIGRATION_LOCK_TIMEOUT_MS = 10_000  # as long as the application waits for one
+if not 100 <= MIGRATION_LOCK_TIMEOUT_MS <= MAX_MIGRATION_LOCK_TIMEOUT_MS:
+    raise ImproperlyConfigured(
+        f"MIGRATION_LOCK_TIMEOUT_MS must be from 100 to {MAX_MIGRATION_LOCK_TIMEOUT_MS}."
+    )
 
 
 def _seconds_of(option: str, unit: int, most: int) -> float:
@@ -162,32 +182,37 @@ WORKER_LEASE_SECONDS = DATABASE_SILENCE_SECONDS + 2 * (HEARTBEAT_SECONDS + DATAB
 REDIS_CA_PATH = env.str("REDIS_CA_PATH", default="")
 if REDIS_CA_PATH and not Path(REDIS_CA_PATH).is_file():
     raise ImproperlyConfigured("REDIS_CA_PATH names no file.")
-REDIS_TLS: dict[str, str] = {}
 
 
-def _redis_url(url: str, name: str = "REDIS_URL") -> str:
-    """With how its server is checked, for all clients alike: kombu's own default is not at all."""
+def _redis_tls(url: str, ca_path: str) -> dict[str, Any]:
+    """How a Redis' server is checked, for all clients alike: kombu's own default is not at all."""
+    if urlsplit(url).scheme == "redis":
+        return {}
+    return {"ssl_cert_reqs": "required"} | ({"ssl_ca_certs": ca_path} if ca_path else {})
+
+
+def _redis_url(url: str, name: str = "REDIS_URL", ca_path: str = REDIS_CA_PATH) -> str:
+    """With how its server is checked."""
     parts = urlsplit(url)
     if parts.scheme not in ("redis", "rediss"):
         raise ImproperlyConfigured(f"{name} must begin with redis:// or rediss://.")
-    if parts.scheme == "redis":
+    if not (tls := _redis_tls(url, ca_path)):
         return url
-    REDIS_TLS["ssl_cert_reqs"] = "required"
-    if REDIS_CA_PATH:
-        REDIS_TLS["ssl_ca_certs"] = REDIS_CA_PATH
-    return parts._replace(query=urlencode(dict(parse_qsl(parts.query)) | REDIS_TLS)).geturl()
+    return parts._replace(query=urlencode(dict(parse_qsl(parts.query)) | tls)).geturl()
 
 
 REDIS_URL = _redis_url(env.str("REDIS_URL"))
+# Celery's messages: through REDIS_URL, a Redis of their own, or RabbitMQ.
+BROKER_URL = env.str("CELERY_BROKER_URL", default="")
+_BROKER_CA_PATH = env.str("CELERY_BROKER_CA_PATH", default="")
+if _BROKER_CA_PATH and not Path(_BROKER_CA_PATH).is_file():
+    raise ImproperlyConfigured("CELERY_BROKER_CA_PATH names no file.")
+BROKER_IS_AMQP = urlsplit(BROKER_URL).scheme in ("amqp", "amqps")
 
 
-def _broker_tls(url: str, ca_path: str) -> dict[str, Any]:
-    """How a RabbitMQ's server is checked; raises ``ImproperlyConfigured`` for another URL."""
+def _amqp_tls(url: str, ca_path: str) -> dict[str, Any]:
+    """How a RabbitMQ's server is checked; raises ``ImproperlyConfigured`` for what is no URL."""
     parts = urlsplit(url)
-    if parts.scheme not in ("amqp", "amqps"):
-        raise ImproperlyConfigured(
-            "CELERY_BROKER_URL must begin with amqp:// or amqps://; without it, it is Redis."
-        )
     if (
         not re.search(r"(^|@)(\[[^]]+\]|[\w.-]+)(:\d+)?$", parts.netloc)
         or parts.query
@@ -200,13 +225,17 @@ def _broker_tls(url: str, ca_path: str) -> dict[str, Any]:
     return tls | ({"ca_certs": ca_path} if ca_path else {})
 
 
-_AMQP_URL = env.str("CELERY_BROKER_URL", default="")
-_AMQP_CA_PATH = env.str("CELERY_BROKER_CA_PATH", default="")
-if _AMQP_CA_PATH and not Path(_AMQP_CA_PATH).is_file():
-    raise ImproperlyConfigured("CELERY_BROKER_CA_PATH names no file.")
-BROKER_IS_AMQP = bool(_AMQP_URL)
-BROKER_URL = _AMQP_URL or REDIS_URL
-BROKER_TLS = _broker_tls(_AMQP_URL, _AMQP_CA_PATH) if BROKER_IS_AMQP else REDIS_TLS
+if BROKER_IS_AMQP:
+    BROKER_TLS = _amqp_tls(BROKER_URL, _BROKER_CA_PATH)
+elif not BROKER_URL:
+    BROKER_URL, BROKER_TLS = REDIS_URL, _redis_tls(REDIS_URL, REDIS_CA_PATH)
+elif urlsplit(BROKER_URL).scheme in ("redis", "rediss"):
+    BROKER_TLS = _redis_tls(BROKER_URL, _BROKER_CA_PATH)
+    BROKER_URL = _redis_url(BROKER_URL, "CELERY_BROKER_URL", _BROKER_CA_PATH)
+else:
+    raise ImproperlyConfigured(
+        "CELERY_BROKER_URL must begin with amqp://, amqps://, redis:// or rediss://."
+    )
 MONGODB_URI = env.str("MONGODB_URI")
 MONGODB_DATABASE = env.str("MONGODB_DATABASE", default="auteur")
 MONGODB_TIMEOUT_MS = env.int("MONGODB_TIMEOUT_MS", default=3000)
@@ -299,20 +328,35 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("MAX_BODY_BYTES", default=2 * 1024**2)
 
 # --- The server: auteur/server/limits.py says what each is -----------------------------------
 
+MOST_API_PROCESSES = 4  # by default: each takes memory, and connections to PostgreSQL
+API_PROCESSES = env.int("API_PROCESSES", default=min(cores.available(), MOST_API_PROCESSES))
+if API_PROCESSES < 1:
+    raise ImproperlyConfigured("API_PROCESSES must be at least 1.")
 API_SERVER = {
     "threads": env.int("API_THREADS", default=8),
     "queued": env.int("MAX_QUEUED_REQUESTS", default=512),
     "connections": env.int("MAX_CONNECTIONS", default=2000),
     "connections_per_address": env.int("MAX_CONNECTIONS_PER_ADDRESS", default=256),
-    # One address has at most half of either. A file comes here only where we store it ourselves.
+    # One address has at most half of either. A file comes here only where we store it ourselves;
+    # the largest one fits into what an address has of one process.
     "body_bytes": env.int(
         "MAX_BUFFERED_BODY_BYTES",
-        default=4 * MAX_UPLOAD_BYTES if STORAGE_BACKEND == "filesystem" else 256 * 1024**2,
+        default=max(4, 2 * API_PROCESSES) * MAX_UPLOAD_BYTES
+        if STORAGE_BACKEND == "filesystem"
+        else 256 * 1024**2,
     ),
     "answer_bytes": env.int("MAX_BUFFERED_ANSWER_BYTES", default=128 * 1024**2),
 }
 if min(API_SERVER.values()) < 1:
     raise ImproperlyConfigured(f"The API's server needs at least 1 of each: {API_SERVER}.")
+if (
+    STORAGE_BACKEND == "filesystem"
+    and API_SERVER["body_bytes"] // API_PROCESSES // 2 < MAX_UPLOAD_BYTES
+):
+    raise ImproperlyConfigured(
+        f"MAX_BUFFERED_BODY_BYTES must be at least {2 * API_PROCESSES * MAX_UPLOAD_BYTES}: the"
+        " largest upload has to fit into one address's half of one process's share."
+    )
 
 # --- People: Supabase tokens, staff -----------------------------------------------------------
 
@@ -441,6 +485,24 @@ MAX_EVENTS_KEPT_DAYS = 3650
 if not 1 <= EVENTS_KEPT_DAYS <= MAX_EVENTS_KEPT_DAYS:
     raise ImproperlyConfigured(f"EVENTS_KEPT_DAYS must be between 1 and {MAX_EVENTS_KEPT_DAYS}.")
 
+# Rows that leave are written before, as Parquet, and the ledger is copied (decision 48).
+ARCHIVE = env.str("ARCHIVE", default="none")
+if ARCHIVE not in ("none", "storage"):
+    raise ImproperlyConfigured(f"ARCHIVE is {ARCHIVE!r}: use storage or none.")
+ARCHIVE_BUCKET = env.str("ARCHIVE_BUCKET", default="")
+if ARCHIVE_BUCKET:
+    if STORAGE_BACKEND != "s3":
+        raise ImproperlyConfigured("ARCHIVE_BUCKET needs STORAGE_BACKEND=s3.")
+    _archive = _OBJECT_STORAGE["OPTIONS"] | {"bucket_name": ARCHIVE_BUCKET}
+    STORAGES["archive"] = _OBJECT_STORAGE | {"OPTIONS": _archive}
+elif ARCHIVE == "storage" and S3_PUBLIC_BASE_URL:
+    raise ImproperlyConfigured(
+        "ARCHIVE=storage needs ARCHIVE_BUCKET where S3_PUBLIC_BASE_URL lets anybody read S3_BUCKET."
+    )
+ARCHIVE_KEPT_DAYS = env.int("ARCHIVE_KEPT_DAYS", default=1095)  # 0 is for ever
+# Since their jobs ended, of attempts; 0 is for ever. Of what is younger, retention empties columns.
+ATTEMPTS_KEPT_DAYS = env.int("ATTEMPTS_KEPT_DAYS", default=0)
+
 # --- How long what people leave is kept (docs/privacy.md) ---------------------------------------
 
 ACCOUNT_CLOSING_DAYS = env.int("ACCOUNT_CLOSING_DAYS", default=30)  # to change one's mind
@@ -458,21 +520,34 @@ if not 1 <= EXPORT_DAYS <= MAX_EXPORT_DAYS:
 RETENTION_PROMPTS_DAYS = env.int("RETENTION_PROMPTS_DAYS", default=0)
 RETENTION_PAYLOADS_DAYS = env.int("RETENTION_PAYLOADS_DAYS", default=90)
 RETENTION_OUTCOMES_DAYS = env.int("RETENTION_OUTCOMES_DAYS", default=90)
+# Since an API key was revoked or expired: then its name goes, and the key itself if it was never
+# used. Of the history of the admin; 0 is for ever.
+API_KEYS_KEPT_DAYS = env.int("API_KEYS_KEPT_DAYS", default=365)
+ADMIN_LOG_KEPT_DAYS = env.int("ADMIN_LOG_KEPT_DAYS", default=0)
 MAX_RETENTION_DAYS = 3650
 for _name, _value in (
     ("RETENTION_PROMPTS_DAYS", RETENTION_PROMPTS_DAYS),
     ("RETENTION_PAYLOADS_DAYS", RETENTION_PAYLOADS_DAYS),
     ("RETENTION_OUTCOMES_DAYS", RETENTION_OUTCOMES_DAYS),
+    ("ARCHIVE_KEPT_DAYS", ARCHIVE_KEPT_DAYS),
+    ("ATTEMPTS_KEPT_DAYS", ATTEMPTS_KEPT_DAYS),
+    ("API_KEYS_KEPT_DAYS", API_KEYS_KEPT_DAYS),
+    ("ADMIN_LOG_KEPT_DAYS", ADMIN_LOG_KEPT_DAYS),
 ):
     if not 0 <= _value <= MAX_RETENTION_DAYS:
         raise ImproperlyConfigured(f"{_name} must be between 0 and {MAX_RETENTION_DAYS}.")
 # Payloads name the stretches of renders, which are kept for two weeks: who takes a consent back
 # must find them.
 MIN_PAYLOADS_DAYS = 15
-if 0 < RETENTION_PAYLOADS_DAYS < MIN_PAYLOADS_DAYS:
-    raise ImproperlyConfigured(
-        f"RETENTION_PAYLOADS_DAYS must be 0, or at least {MIN_PAYLOADS_DAYS}."
-    )
+# What staff did is answered for; the database itself removes nothing younger.
+MIN_ADMIN_LOG_DAYS = 365
+for _name, _value, _least in (
+    ("RETENTION_PAYLOADS_DAYS", RETENTION_PAYLOADS_DAYS, MIN_PAYLOADS_DAYS),
+    ("ATTEMPTS_KEPT_DAYS", ATTEMPTS_KEPT_DAYS, MIN_PAYLOADS_DAYS),
+    ("ADMIN_LOG_KEPT_DAYS", ADMIN_LOG_KEPT_DAYS, MIN_ADMIN_LOG_DAYS),
+):
+    if 0 < _value < _least:
+        raise ImproperlyConfigured(f"{_name} must be 0, or at least {_least}.")
 
 # --- What browsers are told -------------------------------------------------------------------
 
@@ -490,25 +565,24 @@ CORS_EXPOSE_HEADERS = [
     "etag",
     "content-range",
     "retry-after",
-    "ratelimit-limit",
-    "ratelimit-remaining",
-    "ratelimit-reset",
+    "ratelimit",
+    "ratelimit-policy",
     "idempotency-replayed",
     "x-request-id",
 ]
 if "null" in CORS_ALLOWED_ORIGINS:
     raise ImproperlyConfigured("CORS_ALLOWED_ORIGINS must not hold the null origin.")
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": ["'self'"],
-        "img-src": ["'self'", "data:"],
-        "style-src": ["'self'", "'unsafe-inline'"],  # the docs and the admin style inline
-        "object-src": ["'none'"],
-        "frame-ancestors": ["'none'"],
-        "base-uri": ["'self'"],
-        "form-action": ["'self'"],
-    },
-}
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data:",
+        "style-src 'self' 'unsafe-inline'",  # the docs and the admin style inline
+        "object-src 'none'",
+        "frame-ancestors 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+    )
+)
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
@@ -575,10 +649,13 @@ os.environ |= {
     "FEATURE_GPUS": env.str("FEATURE_GPUS", default=""),
     "FEATURE_MODELS": env.str("FEATURE_MODELS", default=""),
     "FEATURE_TIME_LIMITS": env.str("FEATURE_TIME_LIMITS", default=""),
+    # Calls in flight on rented GPUs, by class: "L4=500,H100=20".
+    "GPU_LIMITS": env.str("GPU_LIMITS", default=""),
 }
 # Credits, by the numbers of tariffs: "tts.credits=3,tts.base=1"; jobs.apps knows which there are.
 try:
     _FEATURES = sorted(contracts())
+    overrides.gpu_limits(RENTED)
     _PRICES = overrides.pairs("FEATURE_PRICES", env.str("FEATURE_PRICES", default=""))
 except overrides.InvalidOverrideError as exc:
     raise ImproperlyConfigured(str(exc)) from exc
@@ -633,6 +710,8 @@ if STORAGE_QUOTA_BYTES < 0:
     raise ImproperlyConfigured("STORAGE_QUOTA_BYTES must not be below 0.")
 # Calls let in for our own CPU workers, all together: enough to keep them busy, and no queue.
 CPU_LIMIT = env.int("CPU_LIMIT", default=2 * WORKER_CONCURRENCY)
+if CPU_LIMIT < 0:
+    raise ImproperlyConfigured("CPU_LIMIT must not be below 0.")
 # Media whose pictures and waveforms are made at once, all workers together: one process of a worker
 # for media stays free for checks, which somebody waits for.
 DERIVE_LIMIT = env.int("DERIVE_LIMIT", default=max(1, WORKER_CONCURRENCY - 1))

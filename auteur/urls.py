@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from auteur import health
+from auteur.api import problem_pages
 from auteur.api.schema_views import DocsView, SchemaView
 from jobs import costs_admin, ledger_audit_admin
 
@@ -16,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("credits.urls")),
     path("schema", SchemaView.as_view(), name="schema"),
     path("docs", DocsView.as_view(url_name="schema")),
+    path("problems", problem_pages.problems),
     path("health/live", health.live),
     path("health/ready", health.ready),
     path(

@@ -5,12 +5,13 @@ from typing import Any, cast
 
 from django.conf import settings
 
-from auteur.settings import API_SERVER
+from auteur.settings import API_PROCESSES, API_SERVER
 
 settings.configure(
     SECRET_KEY="benchmark" * 5,
     ROOT_URLCONF=__name__,
     ALLOWED_HOSTS=["*"],
+    API_PROCESSES=API_PROCESSES,
     API_SERVER=API_SERVER,
     INSTALLED_APPS=["rest_framework"],
     REST_FRAMEWORK={

@@ -40,7 +40,10 @@ POINTS = (
     "after_claim_collect",
     "after_commit_collect",
     "after_claim_finalize",
+    "before_complete",
 )
+DELIVERING = ("after_commit_collect", "after_claim_finalize")
+"""Only jobs that have something to deliver come to these."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class Bench:
         """Seconds from one death to the completion of the job that was held."""
         armed = self.failpoints / death.point
         armed.touch()
-        (answer,) = stack.submit(self.url, self.users, "/jobs/noop", [{}])
+        body = {"delivered": death.point in DELIVERING}
+        (answer,) = stack.submit(self.url, self.users, "/jobs/noop", [body])
         stack.wait(lambda: not armed.exists(), seconds=GIVE_UP_SECONDS, interval=LOOK_SECONDS)
         died_at = time.time()
         if death.whole_worker:

@@ -1,11 +1,26 @@
-"""How a benchmark tells its figures: a table for people, one JSON line for programs."""
+"""How a benchmark tells its figures: a table for people, one JSON line for programs.
+
+The last figures are kept in ``docs/benchmarks.json``, each with its commit, day and machine: beside
+a ratio stands what it was then. `python -m benchmarks --record` writes them anew.
+"""
 
 import json
-from collections.abc import Sequence
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+ROOT = Path(__file__).parents[1]
+RECORDS = ROOT / "docs" / "benchmarks.json"
+RECORD = "BENCHMARK_RECORD"
+"""The variable that has each benchmark write its figures down."""
+WIDTH = 100
 
 
 def show(
@@ -20,10 +35,11 @@ def show(
     **more: Any,
 ) -> None:
     """Print the rows, and the ratio of ours to each baseline, above 1 where ours is better."""
+    console = Console(width=WIDTH)
     table = Table(*columns, title=title)
     for row in rows:
         table.add_row(*(f"{cell:,.1f}" if isinstance(cell, float) else str(cell) for cell in row))
-    Console(width=100).print(table)
+    console.print(table)
     ratios = {
         name: round(figure / ours if less_is_better else ours / figure, 2)
         for name, figure in baselines.items()
@@ -38,4 +54,65 @@ def show(
         "ratios": ratios,
         **more,
     }
+    if before := records().get(benchmark):
+        console.print(_change(ratios, before))
+    if os.environ.get(RECORD):
+        record(line)
     print(json.dumps(line), flush=True)
+
+
+def records() -> dict[str, Any]:
+    """What was written down last, by benchmark."""
+    return dict(json.loads(RECORDS.read_text())) if RECORDS.exists() else {}
+
+
+def record(line: Mapping[str, Any]) -> None:
+    """Write the figures of one benchmark down in place of those before."""
+    found = records() | {
+        str(line["benchmark"]): {
+            "commit": _commit(),
+            "date": datetime.now(UTC).date().isoformat(),
+            "machine": _machine(),
+            "line": dict(line),
+        }
+    }
+    RECORDS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+
+
+def _change(ratios: Mapping[str, float], before: Mapping[str, Any]) -> Table:
+    """Each ratio beside what it was: figures themselves are those of a machine and its day."""
+    was = before["line"]["ratios"]
+    then_and_there = f"at {before['commit']}, {before['date']}"
+    table = Table("ours to", "now", then_and_there, "change", caption=f"then: {before['machine']}")
+    for name, ratio in ratios.items():
+        then = was.get(name)
+        shown = ("", "") if then is None else (f"{then:.2f}", change(then, ratio))
+        table.add_row(name, f"{ratio:.2f}", *shown)
+    return table
+
+
+def change(then: float, now: float) -> str:
+    """In per cent of what it was."""
+    return f"{now / then - 1:+.0%}" if then else ""
+
+
+def _commit() -> str:
+    """Its short name, with a + where files differ from it."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--exclude=*", "--dirty=+"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def _machine() -> str:
+    cpus = Path("/proc/cpuinfo").read_text().splitlines() if os.name == "posix" else []
+    model = next((row.partition(":")[2].strip() for row in cpus if row[:10] == "model name"), "")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    return (
+        f"{os.cpu_count()} cores ({model or platform.machine()}), {memory:.0f} GiB, "
+        f"Python {platform.python_version()}"
+    )

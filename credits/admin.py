@@ -139,7 +139,7 @@ class CreditTransactionAdmin(ReadOnlyAdmin):
     @admin.display(description="job")
     def short_job_link(self, obj: CreditTransaction) -> str:
         """A link to the job, with enough of its id to tell jobs apart on a page."""
-        return link("jobs.Job", obj.job_id, str(obj.job_id)[:8])
+        return link("jobs.Job", obj.job_id, str(obj.job_id)[-8:])
 
     @admin.display(description="job")
     def job_link(self, obj: CreditTransaction) -> str:

@@ -3,16 +3,17 @@
 The database enforces the rules by checks, indexes and triggers.
 """
 
-import uuid
 from datetime import UTC, datetime
 from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import BigIntegerField, DateTimeField, Func, IntegerField, Q
 from django.db.models.functions import Now
+
+from auteur.database.conditions import OneOf
+from auteur.database.keys import NewId, new_id
 
 DEFAULT_PRIORITY = 100
 """Of grants of all kinds: so what expires first burns first."""
@@ -36,7 +37,7 @@ class Credits(models.Model):
     balance loses, or moves the ``wanted_parts``, which are gone when the row is stored.
     """
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    id = models.UUIDField(primary_key=True, default=new_id, db_default=NewId())
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="credits"
     )
@@ -129,7 +130,7 @@ class CreditCorrection(models.Model):
     Nobody approves what they asked for, nor moves credits of their own (checks).
     """
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    id = models.UUIDField(primary_key=True, default=new_id)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", help_text="Whose."
     )
@@ -198,17 +199,28 @@ class TransactionType(models.TextChoices):
     ADJUSTMENT = "adjustment", "Adjustment"
 
 
+GIVEN_OR_TAKEN = (
+    TransactionType.SUBSCRIPTION,
+    TransactionType.BONUS,
+    TransactionType.PURCHASE,
+    TransactionType.ADJUSTMENT,
+)
+
+
 class CreditTransaction(models.Model):
     """One ledger row; never updated or deleted (trigger).
 
     ``seq`` counts an account's rows without gaps, so that ``balance_after`` can be checked in
-    order. A job has at most one usage and one refund row (indexes), and its refund is at most its
+    order. A job has at most one usage and one refund row (index), and its refund is at most its
     usage (trigger).
     """
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    id = models.UUIDField(primary_key=True, default=new_id, db_default=NewId())
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="credit_transactions"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        db_index=False,
+        related_name="credit_transactions",
     )
     seq = models.BigIntegerField()
     amount = models.IntegerField(help_text="Positive adds, negative deducts.")
@@ -220,6 +232,7 @@ class CreditTransaction(models.Model):
         on_delete=models.PROTECT,
         null=True,
         blank=True,
+        db_index=False,
         related_name="credit_transactions",
     )
     parts = models.JSONField(
@@ -233,30 +246,19 @@ class CreditTransaction(models.Model):
         db_table = "credit_transactions"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["user", "seq"], name="credit_transactions_seq"),
+            # Rows of jobs are usages and refunds (the next check): one of each.
             models.UniqueConstraint(
-                fields=["job"],
-                condition=Q(type=TransactionType.USAGE),
-                name="credit_transactions_one_usage_per_job",
+                fields=["job", "type"],
+                condition=Q(job__isnull=False),
+                name="credit_transactions_once_per_job",
             ),
-            models.UniqueConstraint(
-                fields=["job"],
-                condition=Q(type=TransactionType.REFUND),
-                name="credit_transactions_one_refund_per_job",
-            ),
+            # Each submission parses it anew: so it is short.
             models.CheckConstraint(
-                condition=Q(type=TransactionType.USAGE, amount__lt=0, job__isnull=False)
-                | Q(type=TransactionType.REFUND, amount__gt=0, job__isnull=False)
-                | Q(type=TransactionType.EXPIRY, amount__lt=0, job__isnull=True)
-                | Q(
-                    type__in=[
-                        TransactionType.SUBSCRIPTION,
-                        TransactionType.BONUS,
-                        TransactionType.PURCHASE,
-                        TransactionType.ADJUSTMENT,
-                    ],
-                    job__isnull=True,
-                ),
-                name="credit_transactions_amount_fits_type",
+                condition=Q(job__isnull=True, type=TransactionType.EXPIRY, amount__lt=0)
+                | Q(job__isnull=True) & Q(OneOf("type", GIVEN_OR_TAKEN))
+                | Q(job__isnull=False, type=TransactionType.USAGE, amount__lt=0)
+                | Q(job__isnull=False, type=TransactionType.REFUND, amount__gt=0),
+                name="credit_transactions_fit_their_type",
             ),
             models.CheckConstraint(
                 condition=Q(balance_after__gte=0),
@@ -268,6 +270,13 @@ class CreditTransaction(models.Model):
                 fields=["user"],
                 condition=Q(type=TransactionType.ADJUSTMENT),
                 name="credit_adjustments_of_user",
+            ),
+            # For lists of all users' rows, which staff read.
+            models.Index(fields=["-created_at", "-seq"], name="credit_transactions_lately"),
+            models.Index(
+                fields=["type", "-created_at"],
+                condition=~Q(type__in=[TransactionType.USAGE, TransactionType.REFUND]),
+                name="credit_transactions_of_rare",
             ),
         ]
 

@@ -5,7 +5,7 @@ account: however many connections ask at once, no more is spent. What is refunde
 again: of the cap in all always, of a day's on the same day.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 
@@ -33,6 +33,11 @@ def begin(*, api_key_id: UUID, caps: Caps) -> None:
     """Count from now on what a new key spends."""
     today = timezone.now().astimezone(UTC).date()
     KeySpending.objects.create(api_key_id=api_key_id, day=today, **caps)
+
+
+def forget(*, api_key_ids: Collection[UUID]) -> None:
+    """Count no longer what keys spend that are gone; of what was spent the record stays."""
+    KeySpending.objects.filter(pk__in=api_key_ids, spent=0, spent_today=0).delete()
 
 
 def set_caps(*, api_key_id: UUID, caps: Caps) -> None:

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from auteur.api.answers import answer
 from auteur.api.pagination import Cursor
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
@@ -33,14 +34,12 @@ class BalanceView(APIView):
     )
     def get(self, request: Request) -> Response:
         """Credits that can be spent now and what of them expires when, or those of a past time."""
+        if "at" not in request.query_params:
+            return Response(answer(BalanceSerializer, balances.read(user_id=user_id(request))))
         query = BalanceQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
-        found: balances.Balance | balances.PastBalance
-        if "at" in query.validated_data:
-            found = balances.read_at(user_id=user_id(request), at=query.validated_data["at"])
-        else:
-            found = balances.read(user_id=user_id(request))
-        return Response(BalanceSerializer(found).data)
+        found = balances.read_at(user_id=user_id(request), at=query.validated_data["at"])
+        return Response(answer(BalanceSerializer, found))
 
 
 class TransactionsCursor(Cursor):

@@ -10,7 +10,7 @@
 # elsewhere, replace database_url, migration_database_url, redis_url and mongodb_uri; with
 # STORAGE_BACKEND=s3, the two s3_ files; with SCHEMA_REGISTRY_URL, the two schema_registry_ files,
 # which are empty where it asks for no key. streams_redis_url is empty where streams go to the Redis
-# of the queues, kafka_password where they do not go to Kafka. Of four
+# of the queues, database_replica_url without a standby, kafka_password where they do not go to Kafka. Of four
 # secrets there is a file more, _fallbacks, for the one before while it rotates (docs/secrets.md).
 # stripe_secret_key and stripe_webhook_secrets are empty where nothing is sold (docs/billing.md).
 # flower_login is the name and password that Flower asks for.
@@ -46,6 +46,7 @@ keep schema_registry_api_key ""
 keep schema_registry_api_secret ""
 keep flower_login "auteur:$(random 20)"
 keep streams_redis_url ""
+keep database_replica_url ""
 keep kafka_password ""
 # Nobody signs results until there are a certificate and its key, and C2PA_CERTIFICATE_PATH is set.
 keep c2pa_certificate ""

@@ -1,12 +1,12 @@
 """Jobs: staff read everything, edit nothing, and may cancel, requeue and run again."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AdminRadioSelect
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html_join
@@ -15,6 +15,7 @@ from django.utils.timesince import timesince
 from auteur.admin import (
     EMPTY,
     ConfirmedActions,
+    LatelyFilter,
     ReadOnlyAdmin,
     ReasonForm,
     SelectedFilter,
@@ -31,7 +32,7 @@ from jobs.models import Job
 from jobs.partners.admin import DeadLetterAdmin, PartnerAdmin, PartnerRequestAdmin
 from jobs.parts_admin import AttemptInline, EventInline, TransactionInline, coloured, dollars
 from jobs.queries import jobs_with_id
-from jobs.states import OPEN
+from jobs.states import ENDED, OPEN, JobStatus
 from jobs.webhooks.admin import WebhookDeliveryAdmin, WebhookEndpointAdmin
 from media.models import MediaFile
 
@@ -66,7 +67,22 @@ class FeatureFilter(admin.SimpleListFilter):
         return [(name, name.replace("_", " ").capitalize()) for name in sorted(features())]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        return queryset.filter(type=self.value()) if self.value() else queryset
+        if not self.value():
+            return queryset
+        # Each half has its index.
+        return queryset.filter(
+            Q(type=self.value(), status__in=ENDED) | Q(type=self.value(), status__in=OPEN)
+        )
+
+
+class StatusFilter(admin.ChoicesFieldListFilter):
+    """By status. What is being worked on is found among what is to be looked at again."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        found = cast(QuerySet[Job], super().queryset(request, queryset))
+        if JobStatus.PROCESSING in str(self.used_parameters.get(self.lookup_kwarg)):
+            return found.filter(attempt__isnull=False, wake_at__isnull=False)
+        return found
 
 
 @admin.register(Job)
@@ -85,13 +101,14 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     )
     list_select_related = ("user", "attempt")
     list_filter = (
-        "status",
+        ("status", StatusFilter),
         FeatureFilter,
         "error_code",
-        "created_at",
+        ("created_at", LatelyFilter),
         ("user", SelectedFilter),
         ("project", SelectedFilter),
     )
+    by_lately = True
     search_fields = ("user__email",)
     search_help_text = (
         "Email, or the id of a job, an attempt, a call, a request, a user or a project"
@@ -165,7 +182,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 
     @admin.display(description="job", ordering="id")
     def short_id(self, obj: Job) -> str:
-        return str(obj.pk)[:8]
+        return str(obj.pk)[-8:]
 
     @admin.display(description="status", ordering="status")
     def coloured_status(self, obj: Job) -> str:

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from gpu_tasks.runtime.contract import CLASS_LIMITS, GpuClass
+from gpu_tasks.runtime.contract import GpuClass, rented_limit
 from jobs.features.registry import features
 
 LOCAL = "local"
@@ -12,7 +12,7 @@ DEFAULT_LOCAL_LIMIT = 1
 
 def class_limit(gpu_class: GpuClass) -> int:
     """Of a GPU class: what our own workers can run, if any feature of the class uses them, else the
-    limit of rented GPUs.
+    limit of rented GPUs (``GPU_LIMITS``).
 
     With the latter, a feature could fill the queue of our workers by the limit of another one that
     runs on rented GPUs.
@@ -21,7 +21,7 @@ def class_limit(gpu_class: GpuClass) -> int:
         return int(settings.CPU_LIMIT)
     if _is_served_by_us(gpu_class):
         return int(settings.LOCAL_GPU_LIMITS.get(gpu_class, DEFAULT_LOCAL_LIMIT))
-    return CLASS_LIMITS[gpu_class]
+    return rented_limit(gpu_class) or 0
 
 
 def _is_served_by_us(gpu_class: GpuClass) -> bool:

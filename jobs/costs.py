@@ -27,6 +27,7 @@ from django.db.models import (
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce, Greatest
 
+from auteur.database.replica import reading
 from gpu_tasks.runtime.contract import GpuClass
 from gpu_tasks.runtime.prices import USD_PER_SECOND
 from jobs.features.registry import features
@@ -112,16 +113,17 @@ class Summary:
 
 
 def summaries() -> list[Summary]:
-    """Each feature on each GPU class that its latest completed jobs were tried on."""
-    return [summary for name in sorted(features()) for summary in _summaries_of(name)]
+    """Each feature on each GPU class that its latest completed jobs were tried on; may lag."""
+    alias = reading()
+    return [summary for name in sorted(features()) for summary in _summaries_of(name, alias)]
 
 
-def _summaries_of(feature: str) -> list[Summary]:
-    completed = Job.objects.filter(type=feature, status=JobStatus.COMPLETED)
+def _summaries_of(feature: str, alias: str) -> list[Summary]:
+    completed = Job.objects.using(alias).filter(type=feature, status=JobStatus.COMPLETED)
     latest = completed.order_by("-created_at")[:JOBS_PER_FEATURE].values("pk")
     is_cold = Case(When(load_seconds__gt=0, then=Value(1.0)), default=Value(0.0))
     rows = (
-        measured(Attempt.objects.filter(job__in=latest))
+        measured(Attempt.objects.using(alias).filter(job__in=latest))
         .values("gpu_class")
         .annotate(
             jobs=Count("job", distinct=True),

@@ -72,11 +72,13 @@ def living(names: Collection[str]) -> set[str]:
     return {name for name in rows.values_list("name", flat=True) if not liveness.is_gone(name)}
 
 
-def forget_dead() -> int:
-    """Delete the rows of processes that died on this machine; returns how many."""
+def forget_dead() -> list[str]:
+    """Delete the rows of processes that died on this machine; returns their names."""
     rows = WorkerHeartbeat.objects.filter(name__startswith=liveness.name_of(""))
     gone = [name for name in rows.values_list("name", flat=True) if liveness.is_gone(name)]
-    return WorkerHeartbeat.objects.filter(name__in=gone).delete()[0] if gone else 0
+    if gone:
+        WorkerHeartbeat.objects.filter(name__in=gone).delete()
+    return gone
 
 
 def forget_old() -> int:

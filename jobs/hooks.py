@@ -1,14 +1,24 @@
 """What the rooms below ask jobs about, without importing them."""
 
-from uuid import UUID
+from collections.abc import Iterator
+from contextlib import suppress
 
-from jobs import consents, lifecycle, objects, queries
+from auteur.personal_data import pages
+from jobs import consents, figures, lifecycle, objects, queries, running_audit, sql
+from jobs.archive import parts as archives
 from jobs.models import Job
+from jobs.orchestrator import further, sweeping
 from jobs.states import OPEN
 from media import deletion as media_deletion
 from media.consents import works
 from media.models import VoiceClone
 from projects import deletion as project_deletion
+from projects.models import Project
+
+JOBS_AT_ONCE = 500
+"""That leave a project in one statement."""
+REST_SECONDS = 2.0
+"""Between looks whether it is time for figures, or for a round of the audit."""
 
 
 def register() -> None:
@@ -16,20 +26,27 @@ def register() -> None:
     media_deletion.register_usage(queries.open_jobs_reading)
     media_deletion.register_usage(queries.open_jobs_speaking_with, VoiceClone)
     objects.register_owners()
+    archives.register_owner()
     works.register(consents)
-    project_deletion.register_before_delete(cancel_jobs_of_project)
+    project_deletion.register_before_delete(end_jobs_of_project)
+    sweeping.register(sweeping.Sweep("deleted projects", None, project_deletion.go_on))
+    further.register(figures.count_standing, seconds=REST_SECONDS)
+    further.register(running_audit.audit_books, seconds=REST_SECONDS)
 
 
-def cancel_jobs_of_project(project_id: UUID) -> None:
-    """Cancel a project's open jobs, unless their results are being delivered."""
-    for job in Job.objects.filter(project_id=project_id, status__in=OPEN).only("pk"):
-        try:
-            lifecycle.cancel(
-                job_id=job.pk,
-                by="user",
-                reason="project deleted",
-                is_limited=True,
-                without_refund=True,
-            )
-        except lifecycle.JobFinishedProblem:
-            continue
+def end_jobs_of_project(project: Project) -> Iterator[object]:
+    """Cancel a project's open jobs, unless their results are being delivered; none stays in it."""
+    jobs = Job.objects.filter(user_id=project.user_id, project_id=project.pk, status__in=OPEN)
+    for page in pages(jobs.only("pk")):
+        for job in page:
+            with suppress(lifecycle.JobFinishedProblem):
+                lifecycle.cancel(
+                    job_id=job.pk,
+                    by="user",
+                    reason="project deleted",
+                    is_limited=True,
+                    without_refund=True,
+                )
+            yield job
+    while left := sql.run("leave_project", project_id=project.pk, limit=JOBS_AT_ONCE):
+        yield left

@@ -1,31 +1,38 @@
-"""The ledger audit: whether every credit and every job add up, asked of the database as a whole.
+"""The ledger audit: whether every credit and every job add up, a page at a time.
 
 Most rules are kept by constraints and triggers as well: what is checked here is that nobody and
 nothing got around them. Their conditions are the statements `audit_…` of `jobs.queries.sql`.
+
+`verify` reads everything; `jobs.running_audit` what has moved, all the time.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 
 from jobs import sql
+from jobs.models import Job
 
 SHOWN_PER_RULE = 100
 """Findings that a report names of each rule; all are counted."""
 TIME_LIMIT = timedelta(minutes=30)
 """For one statement of a check that nobody waits for."""
-AUDITS = (
-    "audit_accounts",
-    "audit_ledger_rows",
-    "audit_grants",
-    "audit_jobs",
-    "audit_attempts",
-    "audit_keys",
-)
+ACCOUNTS_AT_ONCE = 500
+ROWS_AT_ONCE = 50_000
+"""Ledger rows of the accounts of one page, but for an account that has more by itself."""
+JOBS_AT_ONCE = 2_000
+OF_ACCOUNTS = ("audit_accounts", "audit_ledger_rows", "audit_grants")
+OF_JOBS = ("audit_jobs", "audit_attempts")
+START = UUID(int=0)
 
 RULES: Mapping[str, str] = {
     "account_exists": "Who has ledger rows has an account.",
@@ -64,7 +71,8 @@ class Finding:
     """One thing that is off."""
 
     rule: str
-    user_id: UUID
+    user_id: UUID | None
+    """None of an API key that nobody's job names."""
     job_id: UUID | None
     expected: str
     found: str
@@ -91,10 +99,76 @@ class Report:
         return sum(self.broken.values())
 
 
-def verify(*, limit: int = SHOWN_PER_RULE, time_limit: timedelta = TIME_LIMIT) -> Report:
-    """Check everything as it stands at one instant; must not be called in a transaction."""
-    with transaction.atomic(durable=True), consistently(time_limit):
-        return check(limit=limit)
+@dataclass(frozen=True)
+class Account:
+    """How far an account was audited before, or (with nulls) that it was not."""
+
+    user_id: UUID
+    seq: int | None = None
+    balance: int | None = None
+    remaining: Mapping[str, int] | None = None
+    """Of each open grant, by its id."""
+    last_grant: int | None = None
+    spent: Mapping[str, int] | None = None
+    """By each API key, by its id."""
+
+    @classmethod
+    def read(cls, *columns: Any) -> "Account":
+        """From a row of a statement, which has JSON as text."""
+        user_id, seq, balance, remaining, last_grant, spent = columns
+        parsed = [None if text is None else json.loads(text) for text in (remaining, spent)]
+        return cls(user_id, seq, balance, parsed[0], last_grant, parsed[1])
+
+
+@dataclass
+class Found:
+    """What audits have found so far: all is counted, ``limit`` of each rule named."""
+
+    limit: int
+    broken: Counter[str] = field(default_factory=Counter)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def all_named(self) -> bool:
+        """Whether there is nothing off that is only counted."""
+        return self.broken.total() == len(self.findings)
+
+    def ask(self, audit: str, **values: Any) -> None:
+        """Run one of the statements, and add what it finds."""
+        rows = sql.run(audit, limit=self.limit, **values)
+        named = Counter(finding.rule for finding in self.findings)
+        for *columns, _ in rows:
+            finding = Finding(*columns)
+            if named[finding.rule] < self.limit:
+                self.findings.append(finding)
+                named[finding.rule] += 1
+        self.broken.update({rule: total for rule, *_, total in rows})
+
+
+Instant = Callable[[], AbstractContextManager[Any]]
+"""What each page is read in."""
+
+
+def verify(
+    *,
+    limit: int = SHOWN_PER_RULE,
+    time_limit: timedelta = TIME_LIMIT,
+    within: timedelta | None = None,
+) -> Report:
+    """Check everything, each page as it stands at one instant; not to be called in a transaction.
+
+    ``time_limit`` is for a statement, ``within`` for all: raises ``TimeoutError``.
+    """
+    end = None if within is None else time.monotonic() + within.total_seconds()
+
+    @contextmanager
+    def instant() -> Iterator[None]:
+        if end is not None and time.monotonic() > end:
+            raise TimeoutError
+        with transaction.atomic(durable=True), consistently(time_limit):
+            yield
+
+    return check(limit=limit, instant=instant)
 
 
 @contextmanager
@@ -107,16 +181,90 @@ def consistently(time_limit: timedelta) -> Iterator[None]:
     yield
 
 
-def check(*, limit: int = SHOWN_PER_RULE) -> Report:
-    """Check everything that the present transaction sees."""
-    ((checked_at, accounts, transactions, jobs, balance),) = sql.run("audit_totals")
-    rows = [row for audit in AUDITS for row in sql.run(audit, limit=limit)]
+def check(*, limit: int = SHOWN_PER_RULE, instant: Instant = nullcontext) -> Report:
+    """Check everything, each page in an ``instant``, or all in the present transaction."""
+    found = Found(limit)
+    transactions = jobs = 0
+    with instant():
+        ((checked_at, accounts, balance),) = sql.run("audit_totals")
+        # Not those that begin to spend later: their users may have been read by then.
+        unknown = {key_id for (key_id,) in sql.run("keys_that_spent")}
+    after: UUID | None = START
+    while after is not None:
+        with instant():
+            page, after = users_after(after)
+            for audited in check_accounts([Account(user_id) for user_id in page], found):
+                unknown.difference_update(map(UUID, audited.account.spent or ()))
+                transactions += audited.rows
+    after = START
+    while after is not None:
+        with instant():
+            job_ids, after = jobs_after(after)
+            check_jobs(job_ids, found)
+            jobs += len(job_ids)
+    with instant():
+        found.ask("audit_other_keys", key_ids=list(unknown))
     return Report(
         checked_at=checked_at,
         accounts=accounts,
         transactions=transactions,
         jobs=jobs,
         balance=int(balance),
-        broken=dict.fromkeys(RULES, 0) | {rule: total for rule, *_, total in rows},
-        findings=tuple(Finding(*row[:-1]) for row in rows if limit > 0),
+        broken=dict.fromkeys(RULES, 0) | found.broken,
+        findings=tuple(found.findings),
     )
+
+
+@dataclass(frozen=True)
+class Audited:
+    """An account as it now stands, with how many ledger rows were read."""
+
+    account: Account
+    rows: int
+
+
+def check_accounts(accounts: Sequence[Account], found: Found) -> list[Audited]:
+    """Audit accounts from where they were audited before; in one transaction that sees one instant.
+
+    Whoever has no account, has no ``seq`` afterwards.
+    """
+    since = as_json(accounts)
+    for audit in OF_ACCOUNTS:
+        found.ask(audit, since=since)
+    audited = [Audited(Account.read(*row[:-1]), row[-1]) for row in sql.run("audited", since=since)]
+    found.ask("audit_keys", audited=as_json([each.account for each in audited]))
+    return audited
+
+
+def as_json(accounts: Sequence[Account]) -> str:
+    """As statements take them."""
+    return json.dumps([asdict(account) for account in accounts], default=str)
+
+
+def check_jobs(job_ids: Sequence[UUID], found: Found) -> None:
+    """Audit jobs and their attempts."""
+    for audit in OF_JOBS:
+        found.ask(audit, job_ids=list(job_ids))
+
+
+def users_after(after: UUID, most: int = ACCOUNTS_AT_ONCE) -> tuple[list[UUID], UUID | None]:
+    """The next users by their ids, with or without an account, and the last of them.
+
+    None where none follow. They have ``ROWS_AT_ONCE`` ledger rows at most, or there is only one.
+    """
+    users = get_user_model()._default_manager.filter(pk__gt=after).order_by("pk")
+    page: list[UUID] = []
+    rows = 0
+    for user_id, seq in users.values_list("pk", "credits__seq")[:most]:
+        rows += seq or 0
+        if page and rows > ROWS_AT_ONCE:
+            break
+        page.append(user_id)
+    return page, page[-1] if page else None
+
+
+def jobs_after(after: UUID, most: int = JOBS_AT_ONCE) -> tuple[list[UUID], UUID | None]:
+    """The next jobs by their ids, and the last of them; None where none follow."""
+    following = Job.objects.filter(pk__gt=after).order_by("pk")
+    page = list(following.values_list("pk", flat=True)[:most])
+    return page, page[-1] if page else None

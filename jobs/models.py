@@ -5,27 +5,31 @@ enforces: an open job always has a ``wake_at`` and an ended one never (check), a
 ended job never changes status again (trigger), attempt numbers are unique per job (index).
 """
 
-import uuid
 from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.functions import RandomUUID
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.fields.json import KeyTransform
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
+from auteur.database.conditions import OneOf
+from auteur.database.keys import NewId, new_id
+from auteur.database.ordering import Lately
 from auteur.outbound import MAX_URL_LENGTH
 from gpu_tasks.runtime.errors import ErrorCode
+from jobs.archive.models import ArchivePart, ArchiveWalk
 from jobs.events.contract import EventType
 from jobs.partners.models import DeadLetter, Partner, PartnerRequest
-from jobs.states import CLAIMED, ENDED, IN_POOL, OPEN, AttemptState, JobStatus
+from jobs.states import CLAIMED, ENDED, OPEN, AttemptState, JobStatus
 from jobs.streams.models import ApiUsage
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 
 __all__ = [  # Django looks here for models
     "ApiUsage",
+    "ArchivePart",
+    "ArchiveWalk",
     "DeadLetter",
     "Partner",
     "PartnerRequest",
@@ -39,12 +43,17 @@ PRICE_VERSION_LENGTH = 12
 class Job(models.Model):
     """One piece of AI work that a user paid for."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    id = models.UUIDField(primary_key=True, default=new_id, db_default=NewId())
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="jobs"
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, db_index=False, related_name="jobs"
     )
     project = models.ForeignKey(
-        "projects.Project", on_delete=models.SET_NULL, null=True, blank=True, related_name="jobs"
+        "projects.Project",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="jobs",
     )
     type = models.CharField(max_length=50)
     gpu_class = models.CharField(max_length=20, help_text="Which pool admits it.")
@@ -87,6 +96,7 @@ class Job(models.Model):
         on_delete=models.PROTECT,
         null=True,
         blank=True,
+        db_index=False,
         related_name="+",
         help_text="The current attempt; an older one's reports have no effect.",
     )
@@ -97,7 +107,12 @@ class Job(models.Model):
         null=True, blank=True, help_text="The API key that submitted it, if one did."
     )
     retry_of = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="retries"
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="retries",
     )
     wake_at = models.DateTimeField(
         null=True, blank=True, db_default=Now(), help_text="When the orchestrator looks again."
@@ -115,19 +130,63 @@ class Job(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["user", "-created_at", "-id"], name="jobs_of_user"),
             models.Index(
+                fields=["user", "-created_at", "-id"],
+                condition=Q(status__in=OPEN),
+                name="jobs_open_of_user",
+            ),
+            models.Index(
+                fields=["retry_of"], condition=Q(retry_of__isnull=False), name="jobs_retrying"
+            ),
+            models.Index(
+                fields=["attempt"], condition=Q(attempt__isnull=False), name="jobs_of_attempt"
+            ),
+            models.Index(
                 fields=["wake_at"],
                 condition=Q(attempt__isnull=False, wake_at__isnull=False),
                 name="jobs_to_wake",
             ),
             models.Index(
-                fields=["gpu_class", "rank", "created_at"],
+                fields=["gpu_class", "type", "rank", "created_at"],
                 condition=Q(status=JobStatus.PENDING, attempt__isnull=True),
-                name="jobs_to_admit",
+                name="jobs_to_admit_by_type",
             ),
             models.Index(
-                fields=["type", "-created_at"],
-                condition=Q(status=JobStatus.COMPLETED),
-                name="jobs_completed_lately",
+                *("gpu_class", "type", "user_id", Coalesce("plan", Value("")), "rank"),
+                "created_at",
+                condition=Q(status=JobStatus.PENDING, attempt__isnull=True),
+                name="jobs_to_admit_by_user",
+            ),
+            models.Index(
+                fields=["user", "status", "-created_at", "-id"],
+                condition=Q(status__in=[JobStatus.FAILED, JobStatus.CANCELLED]),
+                name="jobs_unsuccessful_of_user",
+            ),
+            models.Index(
+                fields=["user", "type", "-created_at", "-id"], name="jobs_of_user_by_type"
+            ),
+            models.Index(
+                fields=["project", "-created_at", "-id"],
+                condition=Q(project__isnull=False),
+                name="jobs_of_project",
+            ),
+            # For lists of all users' jobs, which staff read.
+            models.Index(Lately("created_at").desc(), name="jobs_lately"),
+            models.Index(
+                "status",
+                Lately("created_at").desc(),
+                condition=Q(status__in=[JobStatus.FAILED, JobStatus.CANCELLED]),
+                name="jobs_unsuccessful_lately",
+            ),
+            models.Index(
+                "error_code",
+                Lately("created_at").desc(),
+                condition=Q(error_code__isnull=False),
+                name="jobs_in_error_lately",
+            ),
+            models.Index(
+                fields=["type", "status", "-created_at"],
+                condition=Q(status__in=ENDED),
+                name="jobs_ended_by_type",
             ),
         ]
         constraints: ClassVar = [
@@ -135,14 +194,16 @@ class Job(models.Model):
             models.CheckConstraint(
                 condition=Q(progress__gte=0, progress__lte=1), name="jobs_progress_is_a_share"
             ),
+            # Each statement that writes jobs parses these anew: so they are short.
             models.CheckConstraint(
-                condition=Q(status__in=OPEN, wake_at__isnull=False, completed_at__isnull=True)
-                | Q(status__in=ENDED, wake_at__isnull=True, completed_at__isnull=False),
-                name="jobs_open_have_wake_at",
+                condition=Q(wake_at__isnull=False, completed_at=None) & Q(OneOf("status", OPEN))
+                | Q(wake_at=None, completed_at__isnull=False) & Q(OneOf("status", ENDED)),
+                name="jobs_wake_while_open",
             ),
             models.CheckConstraint(
-                condition=Q(credits_refunded=False) | Q(credits_cost__gt=0, status__in=ENDED),
-                name="jobs_refund_only_of_charged",
+                condition=Q(credits_refunded=False)
+                | Q(credits_cost__gt=0, completed_at__isnull=False),
+                name="jobs_refunded_were_charged",
             ),
             models.CheckConstraint(
                 condition=~Q(status=JobStatus.FAILED)
@@ -163,8 +224,8 @@ class Job(models.Model):
 class Attempt(models.Model):
     """One try at a job's inference."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
-    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="attempts")
+    id = models.UUIDField(primary_key=True, default=new_id)
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, db_index=False, related_name="attempts")
     number = models.SmallIntegerField(help_text="Counted from 1.")
     state = models.CharField(max_length=20, choices=AttemptState, default=AttemptState.QUEUED)
     backend = models.CharField(max_length=100)
@@ -219,8 +280,11 @@ class Attempt(models.Model):
                 condition=Q(stop_requested_at__isnull=False, stopped_at__isnull=True),
                 name="attempts_to_stop",
             ),
+            # No state in the condition: a change of it is none of any index.
             models.Index(
-                fields=["gpu_class"], condition=Q(state__in=IN_POOL), name="attempts_in_pool"
+                fields=["gpu_class", "created_at"],
+                condition=Q(finished_at=None),
+                name="attempts_unfinished",
             ),
             models.Index(
                 fields=["call_id"], condition=Q(call_id__isnull=False), name="attempts_of_call"
@@ -229,12 +293,12 @@ class Attempt(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["job", "number"], name="attempts_number"),
             models.CheckConstraint(
-                condition=Q(state__in=AttemptState.values), name="attempts_state_known"
+                condition=Q(OneOf("state", AttemptState.values)), name="attempts_in_a_state"
             ),
             models.CheckConstraint(
-                condition=~Q(state__in=CLAIMED)
-                | Q(worker__isnull=False, lease_expires_at__isnull=False),
-                name="attempts_claimed_have_a_holder",
+                condition=Q(worker__isnull=False, lease_expires_at__isnull=False)
+                | ~Q(OneOf("state", CLAIMED)),
+                name="attempts_claimed_are_held",
             ),
         ]
 
@@ -260,7 +324,9 @@ class GpuPool(models.Model):
 class FairQueueCursor(models.Model):
     """How far a user's jobs reach in the fair queue of a GPU class: the rank of their last one."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
     gpu_class = models.CharField(max_length=20)
     rank = models.BigIntegerField()
 
@@ -307,8 +373,8 @@ class Event(models.Model):
         db_table = "job_events"
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(type__in=[each.removeprefix("job.") for each in EventType]),
-                name="job_events_type_known",
+                condition=Q(OneOf("type", [each.removeprefix("job.") for each in EventType])),
+                name="job_events_of_a_type",
             ),
         ]
 
@@ -403,6 +469,56 @@ class EventCursor(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.position}"
+
+
+class KeptFigures(models.Model):
+    """What one process finds for all others now and then: how jobs stand, what the audit saw."""
+
+    name = models.CharField(max_length=50, primary_key=True)
+    value = models.JSONField(null=True, help_text="As found last; null before the first time.")
+    found_at = models.DateTimeField(null=True)
+    next_at = models.DateTimeField(db_default=Now(), help_text="When somebody is to look again.")
+
+    class Meta:
+        db_table = "kept_figures"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AuditedAccount(models.Model):
+    """Up to where an account's ledger rows are known to add up, and what they came to."""
+
+    user_id = models.UUIDField(primary_key=True)
+    seq = models.BigIntegerField(help_text="The last row that was read.")
+    balance = models.BigIntegerField(help_text="After it.")
+    remaining = models.JSONField(help_text="Of each open grant, by its id.")
+    last_grant = models.BigIntegerField(help_text="The highest id of its grants.")
+    spent = models.JSONField(help_text="By each API key, by its id.")
+
+    class Meta:
+        db_table = "audited_accounts"
+
+    def __str__(self) -> str:
+        return f"{self.user_id} up to {self.seq}"
+
+
+class AuditFinding(models.Model):
+    """What the running audit saw to be off, until it sees the same account or job in order."""
+
+    id = models.BigAutoField(primary_key=True)
+    subject_id = models.UUIDField(db_index=True, help_text="The account's user, or the job.")
+    rule = models.CharField(max_length=50)
+    user_id = models.UUIDField(null=True)
+    job_id = models.UUIDField(null=True)
+    expected = models.TextField()
+    found = models.TextField()
+
+    class Meta:
+        db_table = "audit_findings"
+
+    def __str__(self) -> str:
+        return self.rule
 
 
 class RunningCancel(models.Model):

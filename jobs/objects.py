@@ -9,14 +9,11 @@ from django.db.models.expressions import RawSQL
 from django.db.models.fields.json import KT
 
 from jobs import sql
-from jobs.features.files import promised
+from jobs.features.files import RESULT_KEY, promised
 from jobs.models import Attempt, Job
-from jobs.states import MAY_WRITE, JobStatus
+from jobs.states import MAY_WRITE, OPEN, JobStatus
 from media.storage import StoredObject
 from media.storage.owners import Column, NotExpectedProblem, Owner, register
-
-RESULT_KEY = "result_key"
-"""In a job's output: an object that is no media."""
 
 
 def register_owners() -> None:
@@ -52,12 +49,12 @@ def expects_result(key: str) -> int | None:
 def expects_segment(key: str) -> int | None:
     """How many bytes may be put: for a segment that the call of a project's render writes."""
     try:
-        project_id = UUID(key.split("/")[3])
+        user_id, project_id = (UUID(key.split("/")[place]) for place in (1, 3))
     except ValueError:
         return None
-    jobs = Job.objects.filter(project_id=project_id)
-    if not jobs.exists():
+    if not Job.objects.filter(project_id=project_id).exists():
         return None
+    jobs = Job.objects.filter(user_id=user_id, project_id=project_id, status__in=OPEN)
     return _most(current_attempts().filter(job__in=jobs), key)
 
 

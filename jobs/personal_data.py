@@ -17,9 +17,17 @@ from auteur.personal_data import (
     rows_of,
 )
 from gpu_tasks.runtime.backends.models import LocalCall
-from jobs import lifecycle, sql
+from jobs import lifecycle, outputs, sql
 from jobs.events import cursors, log
-from jobs.models import ApiUsage, Attempt, Event, Job, UserEvent
+from jobs.models import (
+    ApiUsage,
+    Attempt,
+    AuditedAccount,
+    AuditFinding,
+    Event,
+    Job,
+    UserEvent,
+)
 from jobs.partners.answers import captions_of
 from jobs.partners.models import DeadLetter, Partner, PartnerRequest
 from jobs.states import OPEN
@@ -34,6 +42,8 @@ OWNERS = {
     "jobs.EventHead": "user",
     "jobs.FairQueueCursor": "user",
     "jobs.RunningCancel": "user",
+    "jobs.AuditedAccount": "user_id",
+    "jobs.AuditFinding": "user_id",
     "jobs.ApiUsage": "user_id",
     "jobs.WebhookEndpoint": "user",
     "jobs.WebhookDelivery": "endpoint__user",
@@ -87,7 +97,8 @@ def _cancel(job_id: UUID) -> bool:
 
 
 def _jobs(user_id: UUID) -> Iterator[dict[str, Any]]:
-    return rows_of(Job.objects.filter(user_id=user_id), without=INTERNAL)
+    for row in rows_of(Job.objects.filter(user_id=user_id), without=INTERNAL):
+        yield row | {"output_data": outputs.whole(row["type"], row["output_data"])}
 
 
 def _events(user_id: UUID) -> Iterator[dict[str, Any]]:
@@ -110,6 +121,9 @@ def _scrub(user_id: UUID) -> Steps:
         # The oldest first, so that what is left is whole.
         yield UserEvent.objects.filter(pk__in=[row.pk for row in page]).delete()
     yield from removal(ApiUsage.objects.filter(user_id=user_id))
+    # The audit then reads the account's books from their beginning.
+    yield from removal(AuditFinding.objects.filter(user_id=user_id))
+    yield from removal(AuditedAccount.objects.filter(user_id=user_id))
     yield from _remove_webhooks(user_id)
     yield from _remove_partners(user_id)
 

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from celery import chain
-from celery.canvas import Signature
 from django.conf import settings
 
 from auteur import broker
@@ -79,7 +77,7 @@ def publish(wake_ups: Iterable[WakeUp]) -> int:
     for (queue, state, size), ids in batches.items():
         for start in range(0, len(ids), size):
             try:
-                _signature(state, ids[start : start + size], queue).apply_async()
+                _send(state, ids[start : start + size], queue)
             except BROKER_OUTAGES as exc:
                 logger.warning("broker away, wake-ups will be sent again: %s", type(exc).__name__)
                 return sent
@@ -87,7 +85,10 @@ def publish(wake_ups: Iterable[WakeUp]) -> int:
     return sent
 
 
-def _signature(state: AttemptState, ids: Sequence[str], queue: str) -> Signature:
-    chained = [getattr(tasks, step.name) for step in chain_of(state)] or [tasks.fail]
-    steps = [task.si(ids).set(queue=queue) for task in chained]
-    return chain(*steps) if len(steps) > 1 else steps[0]
+def _send(state: AttemptState, ids: Sequence[str], queue: str) -> None:
+    """Send a chain of the state's steps: the message that ``chain(…).apply_async()`` sends, without
+    the copies and ids that it makes of each step before.
+    """
+    first, *rest = [getattr(tasks, step.name) for step in chain_of(state)] or [tasks.fail]
+    following = [task.si(ids).set(queue=queue) for task in reversed(rest)]
+    first.apply_async((ids,), queue=queue, chain=following or None)

@@ -15,13 +15,14 @@ from django.utils import timezone
 from auteur.api.problems import NotFoundProblem
 from gpu_tasks.runtime.contract import GpuClass
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
-from jobs import sql, status
+from jobs import outputs, sql, status
 from jobs.capacity import class_limit
 from jobs.durations import History, Run, Running
 from jobs.features.registry import feature_of, features
 from jobs.models import Attempt, Job, UserEvent
-from jobs.states import IN_POOL, OPEN, JobStatus, ShownStatus
+from jobs.states import IN_POOL, OPEN, ShownStatus
 from media import results
+from media.models import MediaFile, VoiceClone
 from media.storage import object_storage
 
 RECENT_JOBS = 100
@@ -30,6 +31,12 @@ HISTORY_SECONDS = 10
 Share = Literal["p50", "p90"]
 MAX_RETRIES_SHOWN = 20
 """Of one job, in an answer."""
+
+MAX_USES_SHOWN = 100
+"""Open jobs that are named where one wants to delete what they read."""
+
+MOST_COUNTED = 500
+"""Jobs of a feature that wait before one; how many more there are is estimated."""
 
 MAX_JOBS_WITH_ID = 200
 """A batch of a request has at most 100."""
@@ -132,21 +139,30 @@ def error_of(job: Job) -> dict[str, Any] | None:
 
 
 def queue_position(job: Job) -> int | None:
-    """Its place among those that wait for a machine of its class, from 1; None once it has one."""
+    """Its place among those that wait for a machine of its class, from 1; None once it has one.
+
+    Of each feature at most ``MOST_COUNTED`` are counted: how many more wait before it is estimated,
+    as if they lay as close.
+    """
     if not status.is_waiting(job):
         return None
     waiting_for_machines = Attempt.objects.filter(
-        gpu_class=job.gpu_class, state__in=IN_POOL, started_at__isnull=True
+        gpu_class=job.gpu_class, finished_at=None, state__in=IN_POOL, started_at=None
     )
     if job.attempt:
         at = job.attempt.created_at  # the same for all that were admitted together
         sooner = Q(created_at__lt=at) | Q(created_at=at, job__rank__lt=job.rank)
         first = Q(created_at=at, job__rank=job.rank, job__created_at__lt=job.created_at)
         return waiting_for_machines.filter(sooner | first).count() + 1
-    waiting = Job.objects.filter(
-        status=JobStatus.PENDING, attempt=None, gpu_class=job.gpu_class, rank__lte=job.rank
-    ).exclude(rank=job.rank, created_at__gte=job.created_at)
-    return waiting_for_machines.count() + waiting.count() + 1
+    ((waiting,),) = sql.run(
+        "count_before",
+        gpu_class=job.gpu_class,
+        types=list({*features(), job.type}),
+        rank=job.rank,
+        created_at=job.created_at,
+        most=MOST_COUNTED,
+    )
+    return waiting_for_machines.count() + int(waiting) + 1
 
 
 def estimated_start(job: Job) -> datetime | None:
@@ -178,11 +194,15 @@ def estimated_end(job: Job, *, share: Share) -> datetime | None:
 
 
 def output_of(job: Job) -> dict[str, Any] | None:
-    """The output with a freshly signed URL for each stored object (``…_key``) and media file."""
-    if job.output_data is None:
+    """The output with a freshly signed URL for each stored object (``…_key``) and media file.
+
+    Raises ``STORAGE_ERRORS`` where some of it lies in an object.
+    """
+    whole = outputs.whole(job.type, job.output_data)
+    if whole is None:
         return None
     output: dict[str, Any] = {}
-    for name, value in job.output_data.items():
+    for name, value in whole.items():
         if name.endswith("_key"):
             output[f"{name.removesuffix('_key')}_url"] = object_storage().presigned_get(value)
         elif name == "media":
@@ -192,15 +212,17 @@ def output_of(job: Job) -> dict[str, Any] | None:
     return output
 
 
-def open_jobs_reading(media_id: UUID) -> list[str]:
-    """The open jobs that read a media file, as sentences for the one who wants to delete it."""
-    return _named(Job.objects.filter(media_ids__contains=[media_id], status__in=OPEN))
+def open_jobs_reading(media: MediaFile) -> list[str]:
+    """Open jobs that read a media file, as sentences for the one who wants to delete it."""
+    return _named(Job.objects.filter(user_id=media.user_id, media_ids__contains=[media.pk]))
 
 
-def open_jobs_speaking_with(voice_id: UUID) -> list[str]:
-    """The open jobs that speak with a voice, as sentences for the one who wants to delete it."""
-    return _named(Job.objects.filter(input_params__voice_id=str(voice_id), status__in=OPEN))
+def open_jobs_speaking_with(voice: VoiceClone) -> list[str]:
+    """Open jobs that speak with a voice, as sentences for the one who wants to delete it."""
+    return _named(Job.objects.filter(user_id=voice.user_id, input_params__voice_id=str(voice.pk)))
 
 
 def _named(jobs: QuerySet[Job]) -> list[str]:
-    return [f"job {job.pk} ({job.type})" for job in jobs]
+    open_ones = jobs.filter(status__in=OPEN).order_by("-created_at", "-pk")
+    named = open_ones.values_list("pk", "type")[:MAX_USES_SHOWN]
+    return [f"job {pk} ({type_})" for pk, type_ in named]

@@ -9,12 +9,20 @@
 -- # Fragments
 
 -- name: current
--- The attempt `a` is the current one of the job `j`, which is open.
-a.job_id = j.id AND a.id = j.attempt_id AND j.status IN {OPEN}
+-- The attempt `a` is the current one of the job `j`, which is open. Not by its status: where few jobs
+-- are open, the index of these would be read for each, with all that it still holds of others.
+a.job_id = j.id AND a.id = j.attempt_id AND j.completed_at IS NULL
 
 -- name: current_attempts
--- The same, for queries of Django's.
+-- The same, for queries of Django's: found by the index `jobs_to_wake`.
 SELECT a.id FROM jobs j JOIN job_attempts a ON {current}
+WHERE j.attempt_id IS NOT NULL AND j.wake_at IS NOT NULL
+
+-- name: one_of_these
+-- One of `attempt_ids`. What they are is hidden from the planner, as are states and holders below: it
+-- takes an array that it does not know for one of ten, and would rather plan anew at each use, for a
+-- message with fewer.
+ANY(ARRAY(SELECT unnest(%(attempt_ids)s::uuid[])))
 
 -- name: mine
 -- Locks those of the attempts that are current and in one of the states, and held by `holder` if
@@ -23,8 +31,8 @@ WITH mine AS (
     SELECT j.id AS job_id, j.user_id, j.type, j.status, j.wake_at, j.credits_cost,
            a.id AS attempt_id, a.state, a.result, a.used_credits, a.publish_count
     FROM jobs j JOIN job_attempts a ON {current}
-    WHERE a.id = ANY(%(attempt_ids)s) AND a.state = ANY(%(states)s)
-      AND (%(holder)s::text IS NULL OR a.worker = %(holder)s)
+    WHERE a.id = {one_of_these} AND a.state = ANY(ARRAY(SELECT unnest(%(states)s::text[])))
+      AND ((SELECT %(holder)s::text) IS NULL OR a.worker = (SELECT %(holder)s::text))
     ORDER BY j.id
     FOR NO KEY UPDATE OF j, a
 )
@@ -32,6 +40,19 @@ WITH mine AS (
 -- name: at_another_time
 -- A wake_at that is near enough stays as it is, for each change of it costs an update of indexes.
 mine.wake_at NOT BETWEEN statement_timestamp() + %(after)s AND statement_timestamp() + %(before)s
+
+-- name: claimed_at_another_time
+mine.j_wake_at NOT BETWEEN statement_timestamp() + %(after)s AND statement_timestamp() + %(before)s
+
+-- name: lazily
+-- Nobody waits until the commit is on disk: of a crash of PostgreSQL it may be undone, as a whole and
+-- with all that was committed after it. Only for statements that are their own transaction, and after
+-- which nothing is done elsewhere that must not be done twice (docs/decisions/0045).
+(SELECT set_config('synchronous_commit', 'off', true)) AS lazily
+
+-- name: lazily_if_repeatable
+(SELECT set_config('synchronous_commit', CASE WHEN %(is_repeatable)s THEN 'off'
+    ELSE current_setting('synchronous_commit') END, true)) AS lazily
 
 
 -- # Coming in
@@ -101,11 +122,20 @@ SELECT EXISTS (TABLE media), EXISTS (TABLE accepted)
 -- # Admission
 
 -- name: classes_with_waiting_jobs
--- The GPU classes in which pending jobs of known types wait.
-SELECT class.name FROM unnest(%(classes)s::text[]) AS class (name) WHERE EXISTS (
-    SELECT FROM jobs
-    WHERE status = {PENDING} AND attempt_id IS NULL AND gpu_class = class.name
-      AND type = ANY(%(types)s) AND wake_at <= statement_timestamp()
+-- The GPU classes in which pending jobs of known types wait. Without an order to keep, PostgreSQL may
+-- look for the first of them in the whole table.
+SELECT class.name
+FROM unnest(%(classes)s::text[], %(ranks)s::bigint[], %(times)s::timestamptz[])
+     AS class (name, from_rank, from_time)
+WHERE EXISTS (
+    SELECT FROM unnest(%(types)s::text[]) AS known (type)
+    CROSS JOIN LATERAL (
+        SELECT FROM jobs
+        WHERE status = {PENDING} AND attempt_id IS NULL AND gpu_class = class.name
+          AND type = known.type AND (rank, created_at) >= (class.from_rank, class.from_time)
+          AND wake_at <= statement_timestamp()
+        ORDER BY rank, created_at LIMIT 1
+    ) AS first
 )
 
 -- name: lock_pool
@@ -114,41 +144,93 @@ SELECT FROM gpu_pools WHERE gpu_class = %(gpu_class)s FOR UPDATE
 
 -- name: admit
 -- First attempts for pending jobs of a class, by rank, as far as the class, each user and each
--- feature have places left. The caller has locked the class by `lock_pool`.
-WITH feature AS (
+-- feature have places left. The caller has locked the class by `lock_pool`. Those whose queue has room
+-- are taken at once, as `take_due` would: the caller wakes them.
+--
+-- What cannot be let in is not read (docs/decisions/0047): of each feature with places left the
+-- first jobs are candidates, and where users are limited, those of each user (by plan) with places
+-- left: one step of `waiting` finds the next user in the index, however many jobs wait of the one
+-- before. They are some more than there are places, for others may hold the locks of a few.
+WITH RECURSIVE feature AS (
     SELECT * FROM jsonb_to_recordset(%(features)s::jsonb) AS feature (
-        type text, backend text, engine text, run_seconds float, at_once int
+        type text, backend text, engine text, run_seconds float, at_once int, has_room boolean
     )
 ),
-taken AS (
-    SELECT count(*) AS places FROM job_attempts
-    WHERE gpu_class = %(gpu_class)s AND state IN {IN_POOL}
+free AS (
+    SELECT greatest(0, least(%(at_once)s, %(limit)s - count(*))) AS places FROM job_attempts
+    WHERE gpu_class = %(gpu_class)s AND finished_at IS NULL AND state IN {IN_POOL}
+      AND created_at >= %(attempts_from)s
 ),
 busy AS (
     SELECT user_id, count(*) AS places FROM job_attempts a JOIN jobs j ON j.id = a.job_id
-    WHERE %(is_limited)s AND a.gpu_class = %(gpu_class)s AND a.state IN {IN_POOL}
+    WHERE %(is_limited)s AND a.gpu_class = %(gpu_class)s
+      AND a.finished_at IS NULL AND a.state IN {IN_POOL}
+      AND a.created_at >= %(attempts_from)s
     GROUP BY user_id
 ),
 running AS (
     SELECT type, count(*) AS places FROM job_attempts a JOIN jobs j ON j.id = a.job_id
-    WHERE a.gpu_class = %(gpu_class)s AND a.state IN {IN_POOL}
+    WHERE a.gpu_class = %(gpu_class)s AND a.finished_at IS NULL AND a.state IN {IN_POOL}
+      AND a.created_at >= %(attempts_from)s
       AND type IN (SELECT type FROM feature WHERE at_once IS NOT NULL)
     GROUP BY type
 ),
+wanted AS (
+    SELECT feature.*, at_once - coalesce(running.places, 0) AS may_run,
+           least(free.places, at_once - coalesce(running.places, 0)) + 20 AS candidates
+    FROM free, feature LEFT JOIN running USING (type)
+    WHERE free.places > 0 AND (at_once IS NULL OR at_once > coalesce(running.places, 0))
+),
+waiting (type, candidates, user_id, plan) AS (
+    SELECT wanted.type, candidates, first.* FROM wanted CROSS JOIN LATERAL (
+        SELECT j.user_id, coalesce(j.plan, '') AS plan FROM jobs j
+        WHERE j.status = {PENDING} AND j.attempt_id IS NULL AND j.gpu_class = %(gpu_class)s
+          AND j.type = wanted.type
+        ORDER BY j.user_id, coalesce(j.plan, '') LIMIT 1
+    ) AS first
+    WHERE %(is_limited)s
+    UNION ALL
+    SELECT waiting.type, candidates, later.* FROM waiting CROSS JOIN LATERAL (
+        SELECT j.user_id, coalesce(j.plan, '') AS plan FROM jobs j
+        WHERE j.status = {PENDING} AND j.attempt_id IS NULL AND j.gpu_class = %(gpu_class)s
+          AND j.type = waiting.type
+          AND (j.user_id, coalesce(j.plan, '')) > (waiting.user_id, waiting.plan)
+        ORDER BY j.user_id, coalesce(j.plan, '') LIMIT 1
+    ) AS later
+),
+candidate AS (
+    SELECT first.id FROM wanted CROSS JOIN LATERAL (
+        SELECT j.id FROM jobs j
+        WHERE j.status = {PENDING} AND j.attempt_id IS NULL AND j.gpu_class = %(gpu_class)s
+          AND j.type = wanted.type AND (j.rank, j.created_at) >= (%(from_rank)s, %(from_time)s)
+          AND j.wake_at <= statement_timestamp()
+        ORDER BY j.rank, j.created_at LIMIT wanted.candidates
+    ) AS first
+    WHERE NOT %(is_limited)s
+    UNION ALL
+    SELECT first.id FROM waiting LEFT JOIN busy USING (user_id) CROSS JOIN LATERAL (
+        SELECT j.id FROM jobs j
+        WHERE j.status = {PENDING} AND j.attempt_id IS NULL AND j.gpu_class = %(gpu_class)s
+          AND j.type = waiting.type AND j.user_id = waiting.user_id
+          AND coalesce(j.plan, '') = waiting.plan
+          AND (j.rank, j.created_at) >= (%(from_rank)s, %(from_time)s)
+          AND j.wake_at <= statement_timestamp()
+        ORDER BY j.rank, j.created_at
+        LIMIT least(waiting.candidates, 20 - coalesce(busy.places, 0) + coalesce(
+            (%(user_limits)s::jsonb ->> waiting.plan)::int, %(user_limit)s
+        )::bigint)
+    ) AS first
+    WHERE coalesce(busy.places, 0)
+        < coalesce((%(user_limits)s::jsonb ->> waiting.plan)::int, %(user_limit)s)
+),
 next AS (
-    SELECT j.id, j.user_id, j.gpu_class, j.rank, feature.*,
+    SELECT j.id, j.user_id, j.gpu_class, j.rank, wanted.*,
            coalesce((%(user_limits)s::jsonb ->> coalesce(j.plan, ''))::int, %(user_limit)s)
-               - coalesce(busy.places, 0) AS may_take,
-           at_once - coalesce(running.places, 0) AS may_run
-    FROM jobs j JOIN feature USING (type) LEFT JOIN busy USING (user_id)
-         LEFT JOIN running USING (type)
-    WHERE j.status = {PENDING} AND j.attempt_id IS NULL AND j.gpu_class = %(gpu_class)s
-      AND j.wake_at <= statement_timestamp()
-      AND (at_once IS NULL OR at_once > coalesce(running.places, 0))
-      AND coalesce(busy.places, 0)
-          < coalesce((%(user_limits)s::jsonb ->> coalesce(j.plan, ''))::int, %(user_limit)s)
-    ORDER BY j.rank, j.created_at
-    LIMIT (SELECT greatest(0, least(%(at_once)s, %(limit)s - places)) FROM taken)
+               - coalesce(busy.places, 0) AS may_take
+    FROM jobs j JOIN wanted USING (type) LEFT JOIN busy USING (user_id)
+    WHERE j.id = ANY(ARRAY(SELECT id FROM candidate))
+      AND j.status = {PENDING} AND j.attempt_id IS NULL
+    ORDER BY j.rank, j.created_at LIMIT (SELECT places FROM free)
     FOR NO KEY UPDATE OF j SKIP LOCKED
 ),
 admitted AS (
@@ -162,7 +244,8 @@ attempt AS (
     INSERT INTO job_attempts
         (id, job_id, number, state, backend, engine, gpu_class, progress, publish_count,
          crash_count)
-    SELECT gen_random_uuid(), id, 1, {QUEUED}, backend, engine, gpu_class, 0, 0, 0 FROM admitted
+    SELECT {NEW_ID}, id, 1, {QUEUED}, backend, engine, gpu_class, 0, has_room::int, 0
+    FROM admitted, {lazily}
     RETURNING id, job_id
 ),
 pool AS (
@@ -171,22 +254,41 @@ pool AS (
     WHERE gpu_class = %(gpu_class)s AND clock < latest.rank
 )
 UPDATE jobs
-SET attempt_id = attempt.id, wake_at = statement_timestamp(),
+SET attempt_id = attempt.id,
+    wake_at = statement_timestamp() + CASE WHEN has_room THEN %(again)s ELSE interval '0' END,
     deadline_at = statement_timestamp() + make_interval(secs => run_seconds)
 FROM attempt JOIN admitted ON admitted.id = attempt.job_id WHERE jobs.id = attempt.job_id
-RETURNING jobs.id
+RETURNING attempt.id, admitted.type, has_room
+
+-- name: count_before
+-- How many jobs of a class wait to be admitted before one of this rank; of each type at most `most`
+-- are counted. Beyond them are as many more as there would be if they lay as close by rank.
+SELECT coalesce(sum(CASE
+    WHEN counted < %(most)s THEN counted
+    ELSE counted * greatest(1, (%(rank)s - first + 1)::float / (last - first + 1))
+END), 0)::bigint
+FROM unnest(%(types)s::text[]) AS known (type) CROSS JOIN LATERAL (
+    SELECT count(*) AS counted, min(rank) AS first, max(rank) AS last FROM (
+        SELECT rank FROM jobs
+        WHERE status = {PENDING} AND attempt_id IS NULL AND gpu_class = %(gpu_class)s
+          AND type = known.type AND (rank, created_at) < (%(rank)s, %(created_at)s)
+        ORDER BY rank, created_at LIMIT %(most)s
+    ) AS waiting
+) AS before
 
 
 -- # Waking
 
 -- name: take_due
 -- Due attempts in these states, taken by one orchestrator; the same statement delays their next
--- wake-up, so that no other takes them.
+-- wake-up, so that no other takes them. Each set of states is of jobs of its own types.
 WITH due AS (
     SELECT j.id AS job_id, j.type, a.id AS attempt_id, a.state, a.publish_count, a.crash_count
-    FROM jobs j JOIN job_attempts a ON {current}
-    WHERE j.wake_at <= statement_timestamp() AND j.attempt_id IS NOT NULL
-      AND j.type = ANY(%(types)s) AND a.state = ANY(%(states)s)
+    FROM {lazily}, jobs j JOIN job_attempts a ON {current}
+    WHERE j.wake_at BETWEEN %(from_wake_at)s AND statement_timestamp()
+      AND j.attempt_id IS NOT NULL
+      AND ((a.state = ANY(%(states)s) AND j.type = ANY(%(types)s))
+           OR (a.state = ANY(%(states_of_all)s) AND j.type = ANY(%(all_types)s)))
       AND (j.deadline_at > statement_timestamp() OR a.state IN {DELIVERING})
     ORDER BY j.wake_at, j.id LIMIT %(at_once)s
     FOR NO KEY UPDATE OF j, a SKIP LOCKED
@@ -202,33 +304,80 @@ attempt AS (
 )
 SELECT attempt_id, state, type, crash_count FROM due
 
+-- name: first_alive
+-- Where each queue begins (jobs/floors.py), sought from the floors on: with the first one alive, or
+-- with what may come next, if that is lower (a new job's rank is the class's clock at least, and it
+-- is made now). And the oldest open transaction, and one of now: a snapshot's own end may be below
+-- who is open.
+SELECT pg_snapshot_xmin(seen)::text::bigint, pg_current_xact_id()::text::bigint,
+       least((
+           SELECT min(wake_at) FROM jobs WHERE attempt_id IS NOT NULL AND wake_at >= %(wake_at)s
+       ), statement_timestamp()),
+       coalesce((
+           SELECT min(id) FROM job_events WHERE id >= %(event_id)s AND set_aside_at IS NULL
+       ), %(next_event_id)s),
+       pool.gpu_class,
+       waiting.rank,
+       waiting.created_at,
+       least((
+           SELECT min(created_at) FROM job_attempts
+           WHERE gpu_class = pool.gpu_class AND finished_at IS NULL
+             AND created_at >= coalesce(given.attempts_from, '-infinity')
+       ), statement_timestamp())
+FROM pg_current_snapshot() AS seen
+     LEFT JOIN gpu_pools AS pool ON true
+     LEFT JOIN jsonb_to_recordset(%(classes)s::jsonb) AS given (
+         gpu_class text, rank bigint, created_at timestamptz, attempts_from timestamptz
+     ) USING (gpu_class)
+     LEFT JOIN LATERAL (
+         SELECT first.* FROM unnest(%(types)s::text[]) AS known (type) CROSS JOIN LATERAL (
+             SELECT rank, created_at FROM jobs
+             WHERE status = {PENDING} AND attempt_id IS NULL AND gpu_class = pool.gpu_class
+               AND type = known.type AND (rank, created_at)
+                   >= (coalesce(given.rank, -1), coalesce(given.created_at, '-infinity'))
+             ORDER BY rank, created_at LIMIT 1
+         ) AS first
+         UNION ALL SELECT clock, statement_timestamp()
+         ORDER BY rank, created_at LIMIT 1
+     ) AS waiting ON true
+
 
 -- # Steps
 
 -- name: claim
--- A worker takes the attempts that wait for its step.
-{mine},
+-- A worker takes the attempts that wait for its step, and gets their rows and their jobs', as they
+-- were before.
+WITH mine AS (
+    SELECT {claimed_columns}
+    FROM {lazily_if_repeatable}, jobs j JOIN job_attempts a ON {current}
+    WHERE a.id = {one_of_these} AND a.state = (SELECT %(takes)s::text)
+    ORDER BY j.id
+    FOR NO KEY UPDATE OF j, a
+),
 job AS (
     UPDATE jobs
     SET status = {PROCESSING}, started_at = coalesce(started_at, statement_timestamp()),
-        wake_at = statement_timestamp() + %(before)s
-    FROM mine WHERE jobs.id = mine.job_id AND (mine.status = {PENDING} OR {at_another_time})
+        wake_at = CASE WHEN {claimed_at_another_time}
+            THEN statement_timestamp() + %(before)s ELSE wake_at END
+    FROM mine
+    WHERE jobs.id = mine.j_id AND (mine.j_status = {PENDING} OR {claimed_at_another_time})
 ),
 event AS (
     INSERT INTO job_events (job_id, user_id, type, data)
-    SELECT job_id, user_id, 'started', jsonb_build_object() FROM mine WHERE status = {PENDING}
+    SELECT j_id, j_user_id, 'started', jsonb_build_object() FROM mine WHERE j_status = {PENDING}
 ),
 attempt AS (
     UPDATE job_attempts
     SET state = %(holds)s, worker = %(worker)s, publish_count = 0,
         lease_expires_at = statement_timestamp() + %(lease)s,
         claimed_at = coalesce(claimed_at, statement_timestamp())
-    FROM mine WHERE job_attempts.id = mine.attempt_id
+    FROM mine WHERE job_attempts.id = mine.a_id
 )
-SELECT attempt_id FROM mine
+SELECT {claimed} FROM mine
 
 -- name: finish
--- A worker leaves its step with what it has made of each attempt.
+-- A worker leaves its step with what it has made of each attempt; or goes on with the next one, and
+-- then holds them in that step's state, under a new lease.
 {mine},
 given AS (
     SELECT * FROM jsonb_to_recordset(%(values)s::jsonb) AS given (
@@ -240,7 +389,9 @@ job AS (
     FROM mine WHERE jobs.id = mine.job_id AND {at_another_time}
 )
 UPDATE job_attempts
-SET state = %(leaves)s, worker = NULL,
+SET state = %(leaves)s, worker = CASE WHEN %(goes_on)s THEN worker END,
+    lease_expires_at = CASE WHEN %(goes_on)s
+        THEN statement_timestamp() + %(lease)s ELSE lease_expires_at END,
     payload = coalesce(given.payload, job_attempts.payload),
     result = coalesce(given.result, job_attempts.result),
     used_credits = coalesce(given.used_credits, job_attempts.used_credits)
@@ -259,6 +410,20 @@ SET state = %(takes)s, worker = NULL, crash_count = crash_count + %(crash_count)
 FROM mine WHERE job_attempts.id = mine.attempt_id
 RETURNING job_attempts.id
 
+-- name: wake_left
+-- What dead workers held is looked at now; what was published and not claimed is published again, for
+-- the message may have died with them. Whoever has a row locked is at it.
+WITH left_over AS (
+    SELECT j.id FROM jobs j JOIN job_attempts a ON {current}
+    WHERE j.attempt_id IS NOT NULL AND j.wake_at > statement_timestamp()
+      AND ((a.state IN {CLAIMED} AND a.worker = ANY(%(workers)s))
+           OR (a.state = ANY(%(takes)s) AND a.publish_count > 0))
+    ORDER BY j.id
+    FOR NO KEY UPDATE OF j SKIP LOCKED
+)
+UPDATE jobs SET wake_at = statement_timestamp()
+FROM left_over WHERE jobs.id = left_over.id RETURNING jobs.id
+
 -- name: mark_errored
 -- The attempts cannot go on: their error is stored, and a call that may still run is to be stopped.
 {mine},
@@ -273,25 +438,56 @@ SET state = {ERRORED}, error_code = %(error_code)s, error_message = %(error_mess
 FROM mine WHERE job_attempts.id = mine.attempt_id
 RETURNING job_attempts.id
 
+-- name: figures
+-- What statistics and costs need of an attempt's outcome.
+CASE WHEN outcome IS NOT NULL THEN jsonb_strip_nulls(jsonb_build_object(
+    'started_at', outcome -> 'started_at', 'load_seconds', outcome -> 'load_seconds',
+    'seconds', outcome -> 'seconds', 'tenths', outcome -> 'tenths', 'engine', outcome -> 'engine'
+)) END
+
+-- name: written_elsewhere
+-- Of an attempt's payload, what its call writes outside of its job's folder: segments of renders.
+(SELECT jsonb_build_object('made', made) FROM jsonb_path_query_array(payload,
+    '$.*[*] ? (exists(@.write) && !(@.write.key like_regex "^users/[^/]+/jobs/"))'
+) AS made WHERE made <> '[]')
+
 -- name: complete
--- Jobs whose results are delivered end.
+-- Jobs whose results are delivered, or need no delivery, end. With those that are worth less than was
+-- paid money moves: they end where the caller has opened a transaction for it. What lies in an object
+-- is not stored here as well; of the attempt stays what is asked for later: its figures, and which
+-- segments it wrote.
 {mine},
+ending AS (
+    SELECT mine.*, coalesce(given.result, mine.result) AS output,
+           coalesce(given.used_credits, mine.used_credits) AS worth
+    FROM mine LEFT JOIN jsonb_to_recordset(%(values)s::jsonb) AS given (
+        id uuid, result jsonb, used_credits int
+    ) ON given.id = mine.attempt_id
+    WHERE %(partly)s
+       OR coalesce(coalesce(given.used_credits, mine.used_credits) >= credits_cost, true)
+),
 job AS (
     UPDATE jobs
-    SET status = {COMPLETED}, output_data = mine.result, progress = 1.0, wake_at = NULL,
+    SET status = {COMPLETED}, progress = 1.0, wake_at = NULL,
+        output_data = ending.output - ARRAY(
+            SELECT jsonb_array_elements_text(%(stored_apart)s::jsonb -> ending.type)
+            WHERE ending.output ? 'result_key'
+        ),
         completed_at = statement_timestamp()
-    FROM mine WHERE jobs.id = mine.job_id
+    FROM ending WHERE jobs.id = ending.job_id
 ),
 attempt AS (
     UPDATE job_attempts
-    SET state = {COMPLETED}, worker = NULL, finished_at = statement_timestamp()
-    FROM mine WHERE job_attempts.id = mine.attempt_id
+    SET state = {COMPLETED}, worker = NULL, finished_at = statement_timestamp(),
+        payload = {written_elsewhere}, result = NULL, outcome = {figures},
+        used_credits = ending.worth
+    FROM ending WHERE job_attempts.id = ending.attempt_id
 ),
 event AS (
     INSERT INTO job_events (job_id, user_id, type, data)
-    SELECT job_id, user_id, {COMPLETED}, jsonb_build_object() FROM mine
+    SELECT job_id, user_id, {COMPLETED}, jsonb_build_object() FROM ending
 )
-SELECT attempt_id, job_id, used_credits < credits_cost FROM mine
+SELECT attempt_id, job_id FROM ending
 
 
 -- # Calls
@@ -299,16 +495,17 @@ SELECT attempt_id, job_id, used_credits < credits_cost FROM mine
 -- name: record_started_calls
 -- The ids of calls are stored even of attempts that have ended, so that these calls can be stopped.
 WITH given AS (
-    SELECT * FROM jsonb_to_recordset(%(calls)s::jsonb) AS given (
-        id uuid, call_id text, lease_seconds float, expected_seconds float
-    )
+    SELECT * FROM jsonb_to_recordset(%(calls)s::jsonb) AS given (id uuid, call_id text)
 ),
 known AS (
-    SELECT j.id AS job_id, a.id AS attempt_id, given.lease_seconds, given.expected_seconds,
+    SELECT j.id AS job_id, a.id AS attempt_id,
+           make_interval(secs => (%(leases)s::jsonb ->> j.type)::float) AS lease,
+           make_interval(secs => (%(expected)s::jsonb ->> j.type)::float) AS expected,
            coalesce(a.call_id, given.call_id) AS call_id,
            a.id = j.attempt_id AS is_latest,
            ({current}) AND a.state = {DISPATCHING} AS runs
-    FROM given JOIN job_attempts a ON a.id = given.id JOIN jobs j ON j.id = a.job_id
+    FROM job_attempts a JOIN jobs j ON j.id = a.job_id JOIN given ON given.id = a.id
+    WHERE a.id = {one_of_these}
     ORDER BY j.id
     FOR NO KEY UPDATE OF j, a
 ),
@@ -316,7 +513,7 @@ job AS (
     UPDATE jobs
     SET modal_task_id = CASE WHEN known.is_latest THEN known.call_id ELSE modal_task_id END,
         wake_at = CASE
-            WHEN known.runs THEN statement_timestamp() + make_interval(secs => expected_seconds)
+            WHEN known.runs THEN statement_timestamp() + known.expected
             ELSE wake_at END
     FROM known WHERE jobs.id = known.job_id
 )
@@ -326,7 +523,7 @@ SET call_id = known.call_id,
     worker = CASE WHEN known.runs THEN NULL ELSE worker END,
     dispatched_at = CASE WHEN known.runs THEN statement_timestamp() ELSE dispatched_at END,
     lease_expires_at = CASE
-        WHEN known.runs THEN statement_timestamp() + make_interval(secs => lease_seconds)
+        WHEN known.runs THEN statement_timestamp() + known.lease
         ELSE lease_expires_at END
 FROM known WHERE job_attempts.id = known.attempt_id
 RETURNING job_attempts.id, known.job_id, known.call_id, known.runs
@@ -363,7 +560,7 @@ WITH reporting AS (
            coalesce(a.started_at, statement_timestamp()) AS started_at,
            greatest(a.progress, %(progress)s) AS progress,
            coalesce(%(stage)s::text, a.stage) AS stage
-    FROM jobs j JOIN job_attempts a ON {current}
+    FROM {lazily}, jobs j JOIN job_attempts a ON {current}
     WHERE a.id = %(attempt_id)s AND a.state IN {MAY_RUN}
       AND coalesce(a.call_id, %(call_id)s) = %(call_id)s AND a.stop_requested_at IS NULL
       AND (a.started_at IS NULL OR (
@@ -412,6 +609,42 @@ UPDATE jobs SET wake_at = statement_timestamp()
 FROM reporting WHERE jobs.id = reporting.job_id RETURNING jobs.id
 
 
+-- # Archives (docs/decisions/0048): pages of a span's rows, each with whether it is due
+
+-- name: attempts_to_archive
+SELECT j.status IN {ENDED} AND j.completed_at < %(due_before)s, a.id, a.created_at, a.job_id,
+       j.user_id, j.type, a.number, a.state, a.backend, a.engine, a.gpu_class, a.call_id,
+       a.error_code, a.crash_count, a.used_credits, a.claimed_at, a.dispatched_at, a.started_at,
+       a.reported_at, a.finished_at, (a.outcome ->> 'load_seconds')::float8,
+       (a.outcome ->> 'seconds')::float8
+FROM job_attempts a JOIN jobs j ON j.id = a.job_id
+WHERE a.id > %(after)s::uuid AND a.id <= %(last)s::uuid
+ORDER BY a.id LIMIT %(limit)s::bigint
+
+-- name: remove_attempts
+-- Of jobs that had ended by then, which then name none.
+WITH old AS (
+    SELECT a.id, a.job_id FROM job_attempts a JOIN jobs j ON j.id = a.job_id
+    WHERE a.id > %(after)s::uuid AND a.id <= %(last)s::uuid
+      AND j.status IN {ENDED} AND j.completed_at < %(due_before)s
+    ORDER BY j.id FOR NO KEY UPDATE OF j
+),
+job AS (
+    UPDATE jobs SET attempt_id = NULL FROM old WHERE jobs.id = old.job_id AND attempt_id = old.id
+),
+removed AS (DELETE FROM job_attempts WHERE id IN (SELECT id FROM old) RETURNING id)
+SELECT count(*) FROM removed
+
+-- name: ledger_to_archive
+SELECT created_at < %(due_before)s, id, created_at, user_id, seq, type, amount, balance_after, job_id,
+       description, parts::text
+FROM credit_transactions
+WHERE created_at BETWEEN %(at)s::timestamptz AND %(last_at)s::timestamptz
+  AND (created_at, id) > (%(at)s::timestamptz, %(after)s::uuid)
+  AND (created_at, id) <= (%(last_at)s::timestamptz, %(last)s::uuid)
+ORDER BY created_at, id LIMIT %(limit)s::bigint
+
+
 -- # The numbered log (docs/decisions/0028)
 
 -- name: lock_event_cursor
@@ -420,12 +653,15 @@ SELECT position FROM event_cursors WHERE name = %(reader)s FOR UPDATE SKIP LOCKE
 
 -- name: take_events
 -- The oldest events that wait for a number leave the outbox, each with what a client needs of its
--- job, and with the last event of its user. What an end says of a job never changes again.
+-- job, and with the last event of its user. What an end says of a job never changes again. By an
+-- array, so that the outbox is never read from end to end: while somebody holds an old snapshot, it
+-- keeps all that ever passed through it.
 WITH taken AS (
     DELETE FROM job_events
-    WHERE id IN (
-        SELECT id FROM job_events WHERE set_aside_at IS NULL ORDER BY id LIMIT %(limit)s
-    )
+    WHERE id = ANY(ARRAY(
+        SELECT id FROM job_events WHERE id >= %(from_id)s AND set_aside_at IS NULL
+        ORDER BY id LIMIT %(limit)s
+    ))
     RETURNING id, job_id, user_id, type, data, created_at
 )
 SELECT taken.id, taken.user_id, taken.job_id, taken.type, taken.data, taken.created_at,
@@ -465,11 +701,30 @@ head AS (
 SELECT count(*) FROM numbered
 
 -- name: remove_old_events
--- Some events that are older than they are kept, the oldest first.
-DELETE FROM user_events WHERE position IN (
-    SELECT position FROM user_events ORDER BY position LIMIT %(limit)s
-) AND created_at < statement_timestamp() - %(kept)s
+-- Some events that are older than they are kept, the oldest first, up to one that is not; from where
+-- the last ones ended, for rows that died before would be passed again while any snapshot sees them.
+WITH page AS (
+    SELECT position, created_at < statement_timestamp() - %(kept)s AS is_old
+    FROM user_events WHERE position > %(after)s ORDER BY position LIMIT %(limit)s
+)
+DELETE FROM user_events WHERE position > %(after)s AND position < coalesce(
+    (SELECT min(position) FROM page WHERE NOT is_old), (SELECT max(position) + 1 FROM page)
+)
 RETURNING position
+
+-- name: events_to_archive
+SELECT created_at < %(due_before)s, position, created_at, user_id, seq, job_id, type,
+       data ->> 'type', data ->> 'status', (data ->> 'attempt')::bigint,
+       (data ->> 'credits_cost')::bigint, (data ->> 'credits_refunded')::bigint,
+       (data ->> 'processing_time_ms')::bigint, data #>> '{{error,code}}', hash
+FROM user_events WHERE position > %(after)s AND position <= %(last)s
+ORDER BY position LIMIT %(limit)s::bigint
+
+-- name: remove_events
+WITH removed AS (
+    DELETE FROM user_events WHERE position > %(after)s AND position <= %(last)s RETURNING position
+)
+SELECT count(*) FROM removed
 
 -- name: page_of_events
 SELECT user_id, seq, position, type, data, hash, created_at FROM user_events
@@ -680,13 +935,6 @@ SELECT count(*) FROM job
 
 -- # What people gave to jobs and got of them (docs/privacy.md)
 
--- name: figures
--- What statistics and costs need of an attempt's outcome.
-CASE WHEN outcome IS NOT NULL THEN jsonb_strip_nulls(jsonb_build_object(
-    'started_at', outcome -> 'started_at', 'load_seconds', outcome -> 'load_seconds',
-    'seconds', outcome -> 'seconds', 'tenths', outcome -> 'tenths', 'engine', outcome -> 'engine'
-)) END
-
 -- name: empty_attempts
 UPDATE job_attempts
 SET payload = NULL, result = NULL, error_message = NULL, outcome = {figures}
@@ -771,14 +1019,99 @@ SELECT seconds, credits_cost,
 ) AS recent WHERE seconds > 0
 
 
+-- # Projects that are deleted
+
+-- name: leave_project
+-- Some of a project's jobs are in it no more; who holds one, has it leave later.
+UPDATE jobs SET project_id = NULL WHERE id = ANY(ARRAY(
+    SELECT id FROM jobs WHERE project_id = %(project_id)s
+    ORDER BY created_at DESC, id DESC LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+))
+RETURNING id
+
+
+-- # How jobs stand, counted for all by one process (docs/decisions/0047)
+
+-- name: count_open
+-- Open jobs by type and status, with the request of the first of them that no worker has begun.
+SELECT type, status, count(*), extract(epoch FROM min(created_at))::float FROM jobs
+WHERE status IN {OPEN} GROUP BY type, status
+
+-- name: count_attempts
+SELECT a.gpu_class, a.state, count(*) FROM jobs j JOIN job_attempts a ON {current}
+WHERE j.wake_at IS NOT NULL AND j.attempt_id IS NOT NULL GROUP BY a.gpu_class, a.state
+
+-- name: count_ended
+-- All of them, but those whose end has no number yet: with it they are counted by `ended_since`.
+SELECT (SELECT coalesce(max(position), 0) FROM user_events), coalesce(jsonb_agg(ended), '[]') FROM (
+    SELECT type, status, count(*) FROM jobs
+    WHERE status IN {ENDED} AND id <> ALL(ARRAY(
+        SELECT job_id FROM job_events WHERE type IN {ENDED}
+    ))
+    GROUP BY type, status
+) AS ended
+
+-- name: ended_since
+-- What a stretch of the log tells of ended jobs; no row where nothing follows.
+SELECT max(position), coalesce(jsonb_agg(jsonb_build_array(j.id, j.type, j.status)) FILTER (
+    WHERE event.type IN ('job.' || {COMPLETED}, 'job.' || {FAILED}, 'job.' || {CANCELLED})
+), '[]')
+FROM (
+    SELECT position, job_id, type FROM user_events
+    WHERE position > %(after)s ORDER BY position LIMIT %(limit)s
+) AS event JOIN jobs j ON j.id = event.job_id
+HAVING count(*) > 0
+
+
 -- # The ledger audit: what breaks a rule, and how (what the rules mean: jobs/ledger_audit.py)
 --
 -- One statement, and so one pass, for all rules about the same rows. Each rule is a SELECT of what
 -- was expected and what was found, where the rule is broken.
+--
+-- Accounts are audited from where they were audited before: `since` has of each the last row that
+-- was read and what it came to, or nulls, and then all of its rows are read. Jobs are audited by
+-- their ids. So the same statements make a running audit and a whole one (docs/decisions/0047).
+
+-- name: accounts_to_audit
+-- Accounts that moved since they were audited, or never were; those with fewest rows to read first.
+SELECT account.user_id, audited.seq, audited.balance, audited.remaining, audited.last_grant,
+       audited.spent, greatest(account.seq - coalesce(audited.seq, 0), 0)
+FROM credits AS account LEFT JOIN audited_accounts AS audited USING (user_id)
+WHERE audited.seq IS DISTINCT FROM account.seq OR audited.balance <> account.balance
+ORDER BY 7, 1 LIMIT %(limit)s
+
+-- name: note_audited
+INSERT INTO audited_accounts (user_id, seq, balance, remaining, last_grant, spent)
+SELECT * FROM jsonb_to_recordset(%(audited)s::jsonb) AS audited (
+    user_id uuid, seq bigint, balance bigint, remaining jsonb, last_grant bigint, spent jsonb
+)
+ON CONFLICT (user_id) DO UPDATE
+SET seq = excluded.seq, balance = excluded.balance, remaining = excluded.remaining,
+    last_grant = excluded.last_grant, spent = excluded.spent
+RETURNING user_id
+
+-- name: open_jobs_after
+-- Open jobs by their ids. They are found first: to find them in that order, all jobs would be read.
+WITH open AS MATERIALIZED (SELECT id FROM jobs WHERE status IN {OPEN})
+SELECT id FROM open WHERE id > %(after)s::uuid ORDER BY id LIMIT %(limit)s
 
 -- name: audit_totals
-SELECT now(), (SELECT count(*) FROM credits), (SELECT count(*) FROM credit_transactions),
-       (SELECT count(*) FROM jobs), (SELECT coalesce(sum(balance), 0) FROM credits)
+SELECT now(), count(*), coalesce(sum(balance), 0) FROM credits
+
+-- name: keys_that_spent
+SELECT api_key_id FROM key_spending WHERE spent <> 0
+
+-- name: since
+-- The accounts, and the ledger rows that are to be read of them.
+WITH since AS (
+    SELECT * FROM jsonb_to_recordset(%(since)s::jsonb) AS since (
+        user_id uuid, seq bigint, balance bigint, remaining jsonb, last_grant bigint, spent jsonb
+    )
+),
+line AS (
+    SELECT row.* FROM since JOIN credit_transactions AS row
+        ON row.user_id = since.user_id AND row.seq > coalesce(since.seq, {LEAST_BIGINT})
+)
 
 -- name: first_of_each_rule
 -- How each of the audits below ends: with the number of findings of each rule, and the first ones.
@@ -792,78 +1125,96 @@ ORDER BY rule, place
 
 -- name: audit_accounts
 -- Balances and counters against the rows of their accounts.
-WITH finding AS (
+{since},
+finding AS (
     SELECT rule, user_id, NULL::uuid AS job_id, expected, found
-    FROM credits AS account FULL JOIN (
-        SELECT user_id, sum(amount) AS total, count(*) AS rows, min(seq) AS first_seq,
-               max(seq) AS last_seq, count(DISTINCT seq) AS seqs
-        FROM credit_transactions GROUP BY user_id
-    ) AS ledger USING (user_id)
+    FROM (
+        SELECT since.user_id, account.id, account.balance, account.seq,
+               coalesce(since.seq, 0) AS before, coalesce(since.balance, 0) AS balance_before,
+               ledger.*
+        FROM since LEFT JOIN credits AS account USING (user_id) LEFT JOIN (
+            SELECT user_id AS owner_id, sum(amount) AS amount, count(*) AS rows,
+                   min(seq) AS first_seq, max(seq) AS last_seq, count(DISTINCT seq) AS seqs
+            FROM line GROUP BY user_id
+        ) AS ledger ON owner_id = since.user_id
+    ) AS ledger
     CROSS JOIN LATERAL (
         SELECT 'account_exists', 'an account', concat('none, and ', rows, ' ledger rows')
-        WHERE account.id IS NULL
+        WHERE id IS NULL AND rows > 0
         UNION ALL
-        SELECT 'balance_is_the_sum', coalesce(total, 0)::text, balance::text
-        WHERE balance <> coalesce(total, 0)
+        SELECT 'balance_is_the_sum', (balance_before + coalesce(amount, 0))::text, balance::text
+        WHERE balance <> balance_before + coalesce(amount, 0)
         UNION ALL
-        SELECT 'seq_has_no_gaps', concat('1 to ', rows),
+        SELECT 'seq_has_no_gaps', concat(before + 1, ' to ', before + rows),
                concat(seqs, ' numbers from ', first_seq, ' to ', last_seq)
-        WHERE first_seq <> 1 OR last_seq <> rows OR seqs <> rows
+        WHERE first_seq <> before + 1 OR last_seq <> before + rows OR seqs <> rows
         UNION ALL
-        SELECT 'seq_is_the_last', coalesce(last_seq, 0)::text, seq::text
-        WHERE seq <> coalesce(last_seq, 0)
+        SELECT 'seq_is_the_last', coalesce(last_seq, before)::text, seq::text
+        WHERE seq <> coalesce(last_seq, before)
     ) AS broken (rule, expected, found)
 )
 {first_of_each_rule}
 
 -- name: audit_ledger_rows
 -- Each row against the one before it.
-WITH line AS (
-    SELECT user_id, job_id, seq, amount, balance_after,
-           lag(balance_after, 1, 0) OVER (PARTITION BY user_id ORDER BY seq) AS balance_before
-    FROM credit_transactions
+{since},
+chained AS (
+    SELECT user_id, job_id, line.seq, amount, balance_after,
+           lag(balance_after::bigint, 1, coalesce(since.balance, 0))
+               OVER (PARTITION BY user_id ORDER BY line.seq) AS balance_before
+    FROM line JOIN since USING (user_id)
 ),
 finding AS (
     SELECT 'balance_after_chains' AS rule, user_id, job_id,
            concat(balance_before + amount, ' after row ', seq) AS expected,
            balance_after::text AS found
-    FROM line WHERE balance_after <> balance_before + amount
+    FROM chained WHERE balance_after <> balance_before + amount
 )
 {first_of_each_rule}
 
 -- name: audit_grants
 -- What lies on the accounts, what was given, and what the ledger's rows say that moved. Rows from
 -- before grants name none: what they come to is the account's opening grant.
-WITH open AS (
+{since},
+account AS (SELECT credits.* FROM since JOIN credits USING (user_id)),
+open AS (
     SELECT user_id, open.*, lag(ROW(priority, expires_at IS NULL, expires_at, grant_id))
                OVER (PARTITION BY user_id ORDER BY place) AS before
-    FROM credits, unnest(grant_ids, grant_remaining, grant_priorities, grant_expires_at)
+    FROM account, unnest(grant_ids, grant_remaining, grant_priorities, grant_expires_at)
         WITH ORDINALITY AS open (grant_id, remaining, priority, expires_at, place)
 ),
 part AS (
     SELECT user_id, seq, line.amount AS of, part.grant_id, part.amount
-    FROM credit_transactions AS line LEFT JOIN LATERAL
+    FROM line LEFT JOIN LATERAL
          jsonb_to_recordset(line.parts) AS part (grant_id bigint, amount int) ON true
     WHERE line.parts IS NOT NULL
 ),
 opening AS (
-    SELECT user_id, sum(amount) AS amount FROM credit_transactions WHERE parts IS NULL
-    GROUP BY user_id
+    SELECT user_id, sum(amount) AS amount FROM line WHERE parts IS NULL GROUP BY user_id
 ),
 moved AS (
     SELECT user_id, grant_id, sum(amount) AS amount,
-           (array_agg(amount ORDER BY seq))[1] AS first
-    FROM part WHERE grant_id IS NOT NULL GROUP BY user_id, grant_id
+           (array_agg(amount ORDER BY seq) FILTER (WHERE seq IS NOT NULL))[1] AS first
+    FROM (
+        SELECT user_id, grant_id, amount, seq FROM part WHERE grant_id IS NOT NULL
+        UNION ALL
+        SELECT user_id, known.key::bigint, known.value::bigint, NULL
+        FROM since, jsonb_each_text(remaining) AS known
+    ) AS known_or_moved
+    GROUP BY user_id, grant_id
 ),
 given AS (
     SELECT user_id, id AS grant_id, amount, priority, expires_at,
-           coalesce(source = 'opening:' || user_id, false) AS is_opening
-    FROM credit_grants
+           coalesce(source = 'opening:' || user_id, false) AS is_opening,
+           id > coalesce(last_grant, 0) AS is_new
+    FROM since JOIN (
+        SELECT user_id, id, amount, priority, expires_at, source FROM credit_grants
+    ) AS given USING (user_id)
 ),
 finding AS (
     SELECT 'open_grants_make_the_balance' AS rule, user_id, NULL::uuid AS job_id,
            balance::text AS expected, coalesce(remaining, 0)::text AS found
-    FROM credits
+    FROM account
          LEFT JOIN (SELECT user_id, sum(remaining) AS remaining FROM open GROUP BY user_id)
          AS made USING (user_id)
     WHERE balance <> coalesce(remaining, 0)
@@ -878,14 +1229,14 @@ finding AS (
                   ' of grant ', grant_id),
            coalesce(remaining, 0)::text
     FROM (given FULL JOIN moved USING (user_id, grant_id)) FULL JOIN open USING (user_id, grant_id)
-         JOIN credits USING (user_id) LEFT JOIN opening USING (user_id)
+         JOIN account USING (user_id) LEFT JOIN opening USING (user_id)
     WHERE coalesce(remaining, 0) <> coalesce(moved.amount, 0)
               + CASE WHEN is_opening THEN coalesce(opening.amount, 0) ELSE 0 END
     UNION ALL
     SELECT 'grants_are_what_was_given', user_id, NULL,
            concat(given.amount, ' for grant ', grant_id), coalesce(first, 0)::text
     FROM given LEFT JOIN moved USING (user_id, grant_id)
-    WHERE NOT is_opening AND given.amount <> coalesce(first, 0)
+    WHERE is_new AND NOT is_opening AND given.amount <> coalesce(first, 0)
     UNION ALL
     SELECT 'open_grants_are_the_owners', user_id, NULL,
            concat('priority ', given.priority, ', until ', given.expires_at),
@@ -899,6 +1250,56 @@ finding AS (
     FROM open WHERE before > ROW(priority, expires_at IS NULL, expires_at, grant_id)
 )
 {first_of_each_rule}
+
+-- name: audit_keys
+-- What API keys have spent, against what `audited` says of them.
+WITH finding AS (
+    SELECT 'key_spending_is_the_sum' AS rule, user_id, NULL::uuid AS job_id,
+           charged.credits AS expected, coalesce(spending.spent::text, 'nothing') AS found
+    FROM jsonb_to_recordset(%(audited)s::jsonb) AS audited (user_id uuid, spent jsonb)
+    CROSS JOIN jsonb_each_text(audited.spent) AS charged (api_key_id, credits)
+    LEFT JOIN key_spending AS spending ON spending.api_key_id = charged.api_key_id::uuid
+    WHERE spending.spent IS DISTINCT FROM charged.credits::bigint
+)
+{first_of_each_rule}
+
+-- name: audit_other_keys
+-- Those of the API keys, which are named by no job, that have spent something.
+WITH finding AS (
+    SELECT 'key_spending_is_the_sum' AS rule, NULL::uuid AS user_id, NULL::uuid AS job_id,
+           '0' AS expected, spent::text AS found
+    FROM key_spending WHERE spent <> 0 AND api_key_id = ANY(%(key_ids)s)
+)
+{first_of_each_rule}
+
+-- name: audited
+-- How far the accounts are audited by the statements above, in the same transaction. Where there are
+-- no API keys, no jobs are looked at for them.
+{since},
+charged AS (
+    SELECT user_id, api_key_id, sum(credits) AS credits FROM (
+        SELECT line.user_id, job.api_key_id, -line.amount AS credits
+        FROM line JOIN jobs AS job ON job.id = line.job_id
+        WHERE job.api_key_id IS NOT NULL AND EXISTS (SELECT FROM key_spending)
+        UNION ALL
+        SELECT user_id, known.key::uuid, known.value::bigint
+        FROM since, jsonb_each_text(spent) AS known
+    ) AS known_or_charged
+    GROUP BY user_id, api_key_id
+)
+SELECT since.user_id, account.seq, account.balance, (
+           SELECT coalesce(jsonb_object_agg(grant_id, remaining), '{{}}')
+           FROM unnest(grant_ids, grant_remaining) AS open (grant_id, remaining)
+       ), (SELECT coalesce(max(id), 0) FROM credit_grants WHERE user_id = since.user_id), (
+           SELECT coalesce(jsonb_object_agg(api_key_id, credits), '{{}}')
+           FROM charged WHERE user_id = since.user_id
+       ), (SELECT count(*) FROM line WHERE user_id = since.user_id)
+FROM since LEFT JOIN credits AS account USING (user_id)
+
+-- name: jobs_of_accounts
+-- The jobs that the ledger rows to be read are about.
+{since}
+SELECT DISTINCT job_id FROM line WHERE job_id IS NOT NULL
 
 -- name: audit_jobs
 -- Jobs against their ledger rows, and whether they wake. `is_unrefunded`: the user has agreed to a
@@ -916,6 +1317,7 @@ WITH job AS (
                WHERE cancel.job_id = job.id AND NOT cancel.refunded
            ) AS is_unrefunded
     FROM jobs AS job LEFT JOIN credit_transactions AS line ON line.job_id = job.id
+    WHERE job.id = ANY(%(job_ids)s)
     GROUP BY job.id
 ),
 finding AS (
@@ -964,27 +1366,12 @@ finding AS (
 WITH attempt AS (
     SELECT j.user_id, a.job_id, a.number, a.state, j.status,
            a.state NOT IN {ENDED} AS is_alive, ({current}) IS TRUE AS is_wanted
-    FROM job_attempts a JOIN jobs j ON j.id = a.job_id
+    FROM job_attempts a JOIN jobs j ON j.id = a.job_id WHERE j.id = ANY(%(job_ids)s)
 ),
 finding AS (
     SELECT 'living_attempts_are_wanted' AS rule, user_id, job_id,
            CASE WHEN is_wanted THEN 'a living attempt' ELSE 'an ended attempt' END AS expected,
            concat('attempt ', number, ' ', state, ', the job is ', status) AS found
     FROM attempt WHERE is_alive <> is_wanted
-)
-{first_of_each_rule}
-
--- name: audit_keys
--- What API keys have spent, against the ledger rows of their jobs.
-WITH charged AS (
-    SELECT job.api_key_id, min(job.user_id::text)::uuid AS user_id, -sum(line.amount) AS credits
-    FROM jobs AS job JOIN credit_transactions AS line ON line.job_id = job.id
-    WHERE job.api_key_id IS NOT NULL GROUP BY job.api_key_id
-),
-finding AS (
-    SELECT 'key_spending_is_the_sum' AS rule, user_id, NULL::uuid AS job_id,
-           coalesce(credits, 0)::text AS expected, coalesce(spent::text, 'nothing') AS found
-    FROM key_spending FULL JOIN charged USING (api_key_id)
-    WHERE spent IS DISTINCT FROM coalesce(credits, 0)
 )
 {first_of_each_rule}

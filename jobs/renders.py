@@ -8,6 +8,19 @@ from jobs.budget import Budget
 from projects.models import Project
 from projects.rendering import folders, limits, timelines
 
+PROBLEMS = (
+    timelines.EmptyTimelineProblem,
+    timelines.ClipsOfflineProblem,
+    timelines.TimelineTooLongProblem,
+    limits.NothingToHearProblem,
+    limits.NothingToShowProblem,
+    limits.PicturesTooLargeProblem,
+    limits.FilmTooLargeProblem,
+    folders.TooManyRendersProblem,
+    folders.StoredTimelineTooLargeProblem,
+)
+"""What cannot be rendered, or not now."""
+
 
 def timeline_of(
     parameters: Mapping[str, Any],

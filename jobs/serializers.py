@@ -1,13 +1,14 @@
 """Jobs as clients see them."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
+from auteur.api.filters import ListFilter
 from gpu_tasks.runtime.errors import ErrorCode
 from gpu_tasks.runtime.stages import Stage
 from jobs import queries
@@ -221,7 +222,9 @@ class JobSerializer(JobSummarySerializer):
         read_only_fields = fields
 
     def get_queue_position(self, job: Job) -> int | None:
-        """Its place among those that wait for such a machine; null once it has one."""
+        """Its place among those that wait for such a machine, about so where hundreds do; null once
+        it has one.
+        """
         return queries.queue_position(job)
 
     def get_estimated_start_at(self, job: Job) -> datetime | None:
@@ -250,8 +253,8 @@ class JobSerializer(JobSummarySerializer):
         return queries.output_of(job)
 
 
-class JobFilter(serializers.Serializer[Any]):
-    """What `GET /jobs` can be narrowed by."""
+class JobFilter(ListFilter):
+    """What `GET /jobs` can be narrowed and ordered by."""
 
     type = serializers.ChoiceField(choices=(), required=False)
     status = serializers.ChoiceField(choices=ShownStatus.choices, required=False)
@@ -259,7 +262,7 @@ class JobFilter(serializers.Serializer[Any]):
     created_after = serializers.DateTimeField(required=False)
     created_before = serializers.DateTimeField(required=False)
 
-    LOOKUPS = {
+    LOOKUPS: ClassVar = {
         "type": "type",
         "project_id": "project_id",
         "created_after": "created_at__gte",
@@ -271,8 +274,7 @@ class JobFilter(serializers.Serializer[Any]):
         fields["type"] = TypeField(required=False)
         return fields
 
-    def narrow(self, jobs: QuerySet[Job]) -> QuerySet[Job]:
-        given = dict(self.validated_data)
-        if status := given.pop("status", None):
-            jobs = jobs.filter(having(status))
-        return jobs.filter(**{self.LOOKUPS[name]: value for name, value in given.items()})
+    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Those that are asked for; a status is found in several columns."""
+        status = self.validated_data.pop("status", None)
+        return super().narrow(rows.filter(having(status)) if status else rows)

@@ -5,17 +5,21 @@ from typing import Any
 
 from auteur.api import idempotency
 from auteur.database import execute, statements
+from auteur.database.keys import NEW_ID
 from credits import sql as ledger_sql
 from credits.models import TransactionType
-from jobs import states
+from jobs import rows, states
 from media.models import MediaStatus
 
 _FILE = Path(__file__).with_name("queries.sql")
 _MARKS = {
     **states.literals(),
+    "NEW_ID": NEW_ID,
+    **rows.claimed(),
     "MEDIA_READY": f"'{MediaStatus.READY.value}'",
     "USAGE": f"'{TransactionType.USAGE.value}'",
     "REFUND": f"'{TransactionType.REFUND.value}'",
+    "LEAST_BIGINT": f"'{-(2**63)}'::bigint",
     "claim_key": idempotency.claim(into="key", when="EXISTS (TABLE media)"),
     "charge": ledger_sql.charge(
         account="account",

@@ -140,6 +140,9 @@ def moves() -> set[tuple[AttemptState, AttemptState]]:
         # It is done, put back after an outage, marked as errored, or failed by its own task.
         after = (step.leaves, step.takes, _A.ERRORED, _A.FAILED)
         found |= {(step.takes, step.holds), *((step.holds, state) for state in after)}
+        # Who has done it goes on with the next one, or to the end where nothing is to be delivered.
+        found |= {(step.holds, later.holds) for later in chain_of(step.leaves)}
+    found.add((COLLECT.holds, _A.COMPLETED))
     ends = (_A.FAILED, _A.CANCELLED)
     return found | {(a, b) for a, its in STATES.items() if its.cancellable for b in ends}
 

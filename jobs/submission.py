@@ -5,7 +5,6 @@ The statement is its own transaction: one round trip, and whenever we die, all i
 
 import json
 import logging
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -20,6 +19,7 @@ from auteur import ids
 from auteur.api import idempotency
 from auteur.api.idempotency import Key, KeyTakenProblem
 from auteur.api.problems import NotFoundProblem, Problem
+from auteur.database.keys import new_id
 from credits import ledger, spending
 from jobs import quotes, sql, wording
 from jobs.budget import BatchTooLargeProblem, Budget
@@ -28,6 +28,7 @@ from jobs.features.registry import features
 from jobs.models import Job
 from jobs.states import OPEN, JobStatus
 from jobs.wake_signal import wake_on_commit
+from projects.models import Project
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +98,23 @@ WHOLE = (
     FeatureDisabledProblem,
 )
 """What is wrong with a batch as a whole, not with one of its jobs."""
+PRICING = (FeatureDisabledProblem, PlanRequiredProblem, NotFoundProblem)
+"""What asking a price may be refused with, besides what the feature says of its parameters."""
+PROBLEMS = (
+    *PRICING,
+    ledger.InsufficientCreditsProblem,
+    spending.SpendingCapReachedProblem,
+    quotes.InvalidQuoteProblem,
+)
+"""What submitting may be refused with, likewise."""
+RETRYING = (
+    exceptions.ValidationError,
+    JobCompletedProblem,
+    JobOpenProblem,
+    FeatureGoneProblem,
+    InputGoneProblem,
+)
+"""What running a job again may be refused with, besides."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +146,7 @@ class NewJob:
     retry_of: UUID | None = None
     callback_url: str | None = None
     event: Mapping[str, Any] = field(default_factory=dict)
-    id: UUID = field(default_factory=uuid.uuid4)
+    id: UUID = field(default_factory=new_id)
 
     @property
     def submitted(self) -> Submitted:
@@ -169,9 +187,7 @@ def validate(
     if not feature.is_enabled:
         raise FeatureDisabledProblem(feature)
     context = {"user_id": user_id, "budget": budget}
-    serializer = feature.parameters(data=data, context=context)
-    serializer.is_valid(raise_exception=True)
-    return ValidatedParameters(serializer.validated_data, given=data)
+    return ValidatedParameters(feature.parameters.read(data, context=context), given=data)
 
 
 def check_plan(feature: Feature, plan: str | None) -> None:
@@ -283,7 +299,7 @@ def resubmit(
     )
     again = NewJob(
         feature=feature,
-        project_id=job.project_id,
+        project_id=_still_there(job.project_id),
         media_ids=feature.media_ids(parameters),
         plan=plan,
         price=quotes.Price(feature.price(parameters) if charged else 0, feature.price_version),
@@ -296,6 +312,11 @@ def resubmit(
         user_id=job.user_id, jobs=[again], result=again.submitted, key=key, api_key_id=api_key_id
     )
     return again.submitted
+
+
+def _still_there(project_id: UUID | None) -> UUID | None:
+    """A project, unless it is gone or about to be."""
+    return project_id if project_id and Project.objects.filter(pk=project_id).exists() else None
 
 
 def _new_job(

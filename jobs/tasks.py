@@ -56,10 +56,17 @@ def _ids(attempt_ids: Sequence[str]) -> list[UUID]:
     return [UUID(attempt_id) for attempt_id in attempt_ids]
 
 
-@shared_task(base=JobTask, name="jobs.prepare", ends=(PREPARE.holds,))
+def _takes_next(task: Any) -> bool:
+    """Whether a chain goes on after this step: it does so here, and no further message is sent."""
+    goes_on = bool(task.request.chain)
+    task.request.chain = None
+    return goes_on
+
+
+@shared_task(base=JobTask, name="jobs.prepare", ends=(PREPARE.holds, DISPATCH.holds))
 def prepare(attempt_ids: Sequence[str]) -> None:
-    """Step 1: check inputs, build payloads."""
-    workflow.prepare(_ids(attempt_ids))
+    """Step 1: check inputs, build payloads; in a chain, step 2 as well."""
+    workflow.prepare(_ids(attempt_ids), goes_on=_takes_next(prepare))
 
 
 @shared_task(base=JobTask, name="jobs.dispatch", ends=(DISPATCH.holds,))
@@ -68,10 +75,10 @@ def dispatch(attempt_ids: Sequence[str]) -> None:
     workflow.dispatch(_ids(attempt_ids))
 
 
-@shared_task(base=JobTask, name="jobs.collect", ends=(COLLECT.holds,))
+@shared_task(base=JobTask, name="jobs.collect", ends=(COLLECT.holds, FINALIZE.holds))
 def collect(attempt_ids: Sequence[str]) -> None:
-    """Step 3: check the results."""
-    workflow.collect(_ids(attempt_ids))
+    """Step 3: check the results; in a chain, step 4 as well."""
+    workflow.collect(_ids(attempt_ids), goes_on=_takes_next(collect))
 
 
 @shared_task(base=JobTask, name="jobs.finalize", ends=(FINALIZE.holds,))
@@ -107,7 +114,7 @@ def forget_dead(exception: BaseException, **signal: Any) -> None:
     if not isinstance(exception, WorkerLostError):
         return
     try:
-        heartbeat.forget_dead()
+        lifecycle.wake_left_by(heartbeat.forget_dead())
     except Error as exc:
         logger.warning("a dead child is not known yet: %s", type(exc).__name__)
     finally:

@@ -3,20 +3,25 @@
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
-from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from auteur.api.answers import answer
+from auteur.api.filters import FilteredListView
 from auteur.api.idempotency import Key, keyed
 from auteur.api.pagination import cursor
+from auteur.api.problems import NotFoundProblem, Problem
 from auteur.api.requests import api_key_id, plan_of, user_id
 from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost
 from jobs import lifecycle, queries, quotes, submission
 from jobs.budget import Budget
+from jobs.cancels import FreeCancelsUsedProblem
 from jobs.features.base import Feature
+from jobs.features.registry import problems_of_features
 from jobs.models import Job
 from jobs.serializers import (
     BatchSerializer,
@@ -56,12 +61,16 @@ class SubmitView(APIView):
             key=key,
             api_key_id=api_key_id(request),
         )
-        return Response(SubmittedSerializer(submitted).data, status=ACCEPTED)
+        return Response(answer(SubmittedSerializer, submitted), status=ACCEPTED)
 
 
 def submit_view(feature: Feature) -> type[APIView]:
     """The endpoint of one feature, with its own schema."""
-    view = type(f"Submit{_camel(feature)}View", (SubmitView,), {"feature": feature})
+    view = type(
+        f"Submit{_camel(feature)}View",
+        (SubmitView,),
+        {"feature": feature, "problems": _problems(feature, *submission.PROBLEMS)},
+    )
     described = extend_schema(
         operation_id=f"jobs_{feature.name}_submit",
         summary=feature.summary,
@@ -95,12 +104,16 @@ class EstimateView(APIView):
         estimate = quotes.estimate(
             feature=self.feature, user_id=user_id(request), parameters=parameters
         )
-        return Response(EstimateSerializer(estimate).data)
+        return Response(answer(EstimateSerializer, estimate))
 
 
 def estimate_view(feature: Feature) -> type[APIView]:
     """The estimates of one feature, with their own schema."""
-    view = type(f"Estimate{_camel(feature)}View", (EstimateView,), {"feature": feature})
+    view = type(
+        f"Estimate{_camel(feature)}View",
+        (EstimateView,),
+        {"feature": feature, "problems": _problems(feature, *submission.PRICING)},
+    )
     described = extend_schema(
         operation_id=f"jobs_{feature.name}_estimate",
         summary=f"Ask the price: {feature.summary[0].lower()}{feature.summary[1:]}",
@@ -114,6 +127,7 @@ class BatchView(APIView):
     """`POST /jobs/batch`."""
 
     scopes: ClassVar = {"POST": Scope.JOBS}
+    problems: ClassVar = {"POST": (*submission.WHOLE, NotFoundProblem)}
 
     @extend_schema(
         operation_id="jobs_batch_submit",
@@ -138,26 +152,28 @@ class BatchView(APIView):
         return Response(SubmittedBatchSerializer(batch).data, status=ACCEPTED)
 
 
-class JobListView(generics.ListAPIView[Job]):
+class JobListView(FilteredListView[Job]):
     """`GET /jobs`."""
 
     scopes: ClassVar = {"GET": Scope.READ}
     serializer_class = JobSummarySerializer
     pagination_class = cursor("jobs")
+    filter_class = JobFilter
+    queryset = Job.objects.none()
 
     @extend_schema(summary="List your jobs, newest first", parameters=[JobFilter])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """A page of jobs."""
         return super().get(request, *args, **kwargs)
 
-    def get_queryset(self) -> Any:
-        """The user's jobs, narrowed by the query; outputs stay in the database."""
-        if getattr(self, "swagger_fake_view", False):
-            return Job.objects.none()
-        narrowed = JobFilter(data=self.request.query_params)
-        narrowed.is_valid(raise_exception=True)
-        jobs = narrowed.narrow(queries.jobs_of(user_id(self.request)))
-        return queries.with_retries(jobs).defer("output_data", "input_params", "derived_params")
+    def rows(self) -> QuerySet[Job]:
+        """The user's."""
+        return queries.jobs_of(user_id(self.request))
+
+    def get_queryset(self) -> QuerySet[Job]:
+        """Those that the query asks for; outputs stay in the database."""
+        jobs = queries.with_retries(super().get_queryset())
+        return jobs.defer("output_data", "input_params", "derived_params")
 
 
 class JobView(APIView):
@@ -177,6 +193,7 @@ class CancelView(APIView):
     """`POST /jobs/:id/cancel`."""
 
     scopes: ClassVar = {"POST": Scope.JOBS}
+    problems: ClassVar = {"POST": (lifecycle.JobFinishedProblem, FreeCancelsUsedProblem)}
 
     @extend_schema(
         summary="Cancel a job, which refunds it",
@@ -205,6 +222,13 @@ class RetryView(APIView):
     """`POST /jobs/:id/retry`."""
 
     scopes: ClassVar = {"POST": Scope.JOBS}
+    problems: ClassVar = {
+        "POST": (
+            *submission.PROBLEMS,
+            *submission.RETRYING,
+            *problems_of_features(),
+        )
+    }
 
     @extend_schema(
         summary="Run a failed or cancelled job again, as a new one at today's price",
@@ -218,7 +242,11 @@ class RetryView(APIView):
         submitted = submission.retry(
             job=job, plan=plan_of(request), key=key, api_key_id=api_key_id(request)
         )
-        return Response(SubmittedSerializer(submitted).data, status=ACCEPTED)
+        return Response(answer(SubmittedSerializer, submitted), status=ACCEPTED)
+
+
+def _problems(feature: Feature, *of_all: type[Problem]) -> dict[str, tuple[type[Problem], ...]]:
+    return {"POST": (*feature.problems, *of_all)}
 
 
 def _camel(feature: Feature) -> str:

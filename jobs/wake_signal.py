@@ -13,8 +13,8 @@ logger = logging.getLogger(__name__)
 
 KEY = "auteur:wake"
 TIMEOUT_SECONDS = 0.1
-SIGNAL_EVERY_SECONDS = 0.02
-"""Shortest time between two signals: the round that one began has not ended sooner."""
+SIGNAL_EVERY_SECONDS = 0.01
+"""Shortest time between two signals of a process: after one, the orchestrator soon looks again."""
 
 AWAY_SECONDS = 1.0
 """After a failure, how long nothing more is tried."""

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -28,6 +28,9 @@ from media.storage import is_refusal, object_storage
 
 logger = logging.getLogger(__name__)
 
+Values = dict[UUID, dict[str, Any]]
+"""What a step has made of each attempt."""
+
 AWAY: tuple[type[Exception], ...] = (UnavailableProblem, *OUTAGES)
 
 OUTAGE_PAUSE = timedelta(seconds=5)
@@ -39,13 +42,17 @@ RELEASE_PAUSE_SECONDS = 1.0
 """Before each try to release claims after an outage."""
 
 
-def prepare(attempt_ids: Sequence[UUID]) -> None:
-    """Check that the inputs still exist, and store what the calls will get."""
+def prepare(attempt_ids: Sequence[UUID], *, goes_on: bool = False) -> None:
+    """Check that the inputs still exist, and store what the calls will get.
+
+    Who ``goes_on`` starts them, too (docs/decisions/0045).
+    """
     worker = current_worker()
     held = lifecycle.claim(step=PREPARE, attempt_ids=attempt_ids, worker=worker)
     done = _run_each(PREPARE, held, _prepare)
-    _finish(PREPARE, worker, done)
+    held = _finish(PREPARE, worker, held, done, DISPATCH if goes_on else None)
     failpoint("after_commit_prepare")
+    _dispatch(held)
 
 
 def _prepare(attempt: Attempt) -> dict[str, Any]:
@@ -65,7 +72,10 @@ def _unsigned(value: Any) -> Any:
 
 def dispatch(attempt_ids: Sequence[UUID]) -> None:
     """Start the calls and store their ids; nothing waits for a call."""
-    held = lifecycle.claim(step=DISPATCH, attempt_ids=attempt_ids, worker=current_worker())
+    _dispatch(lifecycle.claim(step=DISPATCH, attempt_ids=attempt_ids, worker=current_worker()))
+
+
+def _dispatch(held: Sequence[Attempt]) -> None:
     calls = _run_each(DISPATCH, held, _call)
     by_backend: dict[str, list[Call]] = defaultdict(list)
     for attempt in held:
@@ -126,13 +136,26 @@ def signed_payload(attempt: Attempt) -> Payload:
     )
 
 
-def collect(attempt_ids: Sequence[UUID]) -> None:
-    """Check the reported results; from this claim on it is too late to cancel."""
+def collect(attempt_ids: Sequence[UUID], *, goes_on: bool = False) -> None:
+    """Check the reported results; from this claim on it is too late to cancel.
+
+    Who ``goes_on`` delivers them, too, and completes the jobs; those that have nothing to deliver
+    are completed at once.
+    """
     worker = current_worker()
     held = lifecycle.claim(step=COLLECT, attempt_ids=attempt_ids, worker=worker)
     done = _run_each(COLLECT, held, _collect)
-    _finish(COLLECT, worker, done)
+    plain = {one.pk for one in held if goes_on and one.pk in done and not _delivers(one, done)}
+    if plain:
+        _complete(COLLECT, worker, {pk: done[pk] for pk in plain})
+        done = {pk: values for pk, values in done.items() if pk not in plain}
+    held = _finish(COLLECT, worker, held, done, FINALIZE if goes_on else None)
     failpoint("after_commit_collect")
+    _finalize(worker, held)
+
+
+def _delivers(attempt: Attempt, done: Mapping[UUID, Mapping[str, Any]]) -> bool:
+    return feature_of(attempt.job.type).delivers(done[attempt.pk]["result"])
 
 
 def _collect(attempt: Attempt) -> dict[str, Any]:
@@ -147,9 +170,23 @@ def _collect(attempt: Attempt) -> dict[str, Any]:
 def finalize(attempt_ids: Sequence[UUID]) -> None:
     """Deliver the results, then complete the jobs."""
     worker = current_worker()
-    held = lifecycle.claim(step=FINALIZE, attempt_ids=attempt_ids, worker=worker)
-    done = _run_each(FINALIZE, held, _deliver)
-    lifecycle.complete(attempt_ids=list(done), worker=worker)
+    _finalize(worker, lifecycle.claim(step=FINALIZE, attempt_ids=attempt_ids, worker=worker))
+
+
+def _finalize(worker: str, held: Sequence[Attempt]) -> None:
+    if held:
+        _complete(FINALIZE, worker, _run_each(FINALIZE, held, _deliver))
+
+
+def _complete(step: Step, worker: str, done: Values) -> None:
+    failpoint("before_complete")
+    _each_storable(
+        step,
+        done,
+        lambda values: lifecycle.complete(
+            attempt_ids=list(values), worker=worker, step=step, values=values
+        ),
+    )
 
 
 def _deliver(attempt: Attempt) -> dict[str, Any]:
@@ -221,14 +258,38 @@ def _mark_errored(step: Step, attempt_id: UUID, exc: Exception) -> None:
     )
 
 
-def _finish(step: Step, worker: str, done: dict[UUID, dict[str, Any]]) -> None:
-    """Finish the step for all at once; where the database refuses a value, one by one."""
+def _finish(
+    step: Step, worker: str, held: Sequence[Attempt], done: Values, to: Step | None
+) -> list[Attempt]:
+    """Finish the step; or hand over ``to`` the next one: with those this worker goes on."""
+    if to is None:
+        _each_storable(
+            step,
+            done,
+            lambda values: lifecycle.finish(step=step, worker=worker, values=values),
+        )
+        return []
+    handed: list[Attempt] = []
+    _each_storable(
+        step,
+        done,
+        lambda values: handed.extend(
+            lifecycle.hand_over(step=step, to=to, worker=worker, attempts=held, values=values)
+        ),
+    )
+    return handed
+
+
+def _each_storable(step: Step, done: Values, store: Callable[[Values], object]) -> None:
+    """Store all at once; where the database refuses a value, one by one."""
+    if not done:
+        return
     try:
-        lifecycle.finish(step=step, worker=worker, values=done)
+        store(done)
     except DataError:
         for attempt_id, values in done.items():
             try:
-                lifecycle.finish(step=step, worker=worker, values={attempt_id: values})
+                store({attempt_id: values})
             except DataError as exc:
                 logger.warning("%s of %s made what cannot be stored", step.name, attempt_id)
                 _mark_errored(step, attempt_id, exc)

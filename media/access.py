@@ -13,11 +13,11 @@ Row = TypeVar("Row", bound=Upload)
 
 
 def media_of(*, user_id: UUID, project_id: UUID | None = None) -> QuerySet[MediaFile]:
-    """The user's media, or those of one project.
+    """The user's media, or those of one project; none of a project that is being deleted.
 
     Raises ``NotFoundProblem`` for another's project.
     """
-    found = MediaFile.objects.filter(user_id=user_id)
+    found = MediaFile.objects.filter(user_id=user_id, project__deleted_at=None)
     if project_id is None:
         return found
     check_project(user_id=user_id, project_id=project_id)
@@ -27,13 +27,13 @@ def media_of(*, user_id: UUID, project_id: UUID | None = None) -> QuerySet[Media
 def owned_media(
     *, user_id: UUID, media_id: UUID, project_id: UUID | None = None, lock: bool = False
 ) -> MediaFile:
-    """One of the user's media files, in any project or in the named one.
+    """One of the user's media files, in any project that is not being deleted or in the named one.
 
     Raises ``NotFoundProblem``.
 
     With ``lock``, inside a transaction, it cannot be deleted until the transaction ends.
     """
-    found = MediaFile.objects.filter(pk=media_id, user_id=user_id)
+    found = MediaFile.objects.filter(pk=media_id, user_id=user_id, project__deleted_at=None)
     if project_id is not None:
         found = found.filter(project_id=project_id)
     return _one(found, lock)
@@ -45,7 +45,7 @@ def owned_voice(*, user_id: UUID, voice_id: UUID, lock: bool = False) -> VoiceCl
 
 
 def _one(rows: QuerySet[Row], lock: bool) -> Row:
-    row = (rows.select_for_update(no_key=True) if lock else rows).first()
+    row = (rows.select_for_update(no_key=True, of=("self",)) if lock else rows).first()
     if row is None:
         raise NotFoundProblem
     return row

@@ -18,6 +18,7 @@ from auteur.admin import (
     GREY,
     RED,
     ConfirmedActions,
+    LatelyFilter,
     ReadOnlyAdmin,
     ReasonForm,
     SelectedFilter,
@@ -132,10 +133,11 @@ class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
         "type",
         "status",
         "derivation_status",
-        "created_at",
+        ("created_at", LatelyFilter),
         ("user", SelectedFilter),
         ("project", SelectedFilter),
     )
+    by_lately = True
     search_fields = ("name", "user__email")
     search_help_text = "Name or email, or the id of a file, a project or a user"
     id_search_fields: ClassVar = ("pk", "user_id", "project_id")

@@ -20,8 +20,10 @@ from media.storage import STORAGE_ERRORS, object_storage
 
 logger = logging.getLogger(__name__)
 
+MEDIA_AT_ONCE = 100
+"""Of a project that is being deleted, in one transaction: their objects go one by one."""
 
-UsageFinder = Callable[[UUID], Iterable[str]]
+UsageFinder = Callable[[Any], Iterable[str]]
 """Answers what needs a media file or a voice, each in words fit for its owner."""
 
 _finders: defaultdict[type[Upload], list[UsageFinder]] = defaultdict(list)
@@ -53,7 +55,7 @@ class MediaInUseProblem(Problem):
 
 
 def register_usage(finder: UsageFinder, model: type[Upload] = MediaFile) -> UsageFinder:
-    """Have ``finder`` asked, with its id, before a media file (or a voice) is deleted.
+    """Have ``finder`` asked, with its row, before a media file (or a voice) is deleted.
 
     The rooms above register in their ``AppConfig.ready``; registering twice counts once.
     """
@@ -70,7 +72,7 @@ def register_timelines(timelines: Timelines) -> None:
 
 def usages_of(row: Upload) -> list[str]:
     """What still needs the media file or the voice."""
-    return [usage for finder in _finders[type(row)] for usage in finder(row.pk)]
+    return [usage for finder in _finders[type(row)] for usage in finder(row)]
 
 
 def delete_media(
@@ -104,11 +106,15 @@ def _take_offline(user_id: UUID, media_ids: Collection[UUID], leaving: UUID | No
         timelines.take_offline(user_id=user_id, media_ids=media_ids, leaving=leaving)
 
 
-def delete_project_media(project_id: UUID) -> None:
-    """Delete all media of a project whose jobs have been cancelled, in the caller's transaction."""
-    held = hold(MediaFile.objects.filter(project_id=project_id))
+@transaction.atomic
+def delete_project_media(project_id: UUID) -> int:
+    """Delete some media of a project whose jobs have been cancelled; returns how many."""
+    latest = MediaFile.objects.filter(project_id=project_id).order_by("-created_at", "-pk")
+    some = list(latest.values_list("pk", flat=True)[:MEDIA_AT_ONCE])
+    held = hold(MediaFile.objects.filter(pk__in=some))
     delete_held(held, leaving=project_id)
     remove_after_commit(held)
+    return len(some)
 
 
 def hold(rows: QuerySet[MediaFile]) -> list[MediaFile]:

@@ -4,11 +4,12 @@ import uuid
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Lower, Now
 
+from auteur.database.keys import NewId, new_id
+from auteur.database.ordering import Lately
 from gpu_tasks.runtime.errors import InputRefusedError
 from media.consents.models import Consent, Removal
 
@@ -52,7 +53,7 @@ class Upload(models.Model):
     """What else is written once nothing more is sent."""
 
     user_id: uuid.UUID
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    id = models.UUIDField(primary_key=True, default=new_id, db_default=NewId())
     name = models.CharField(max_length=255)
     status = models.CharField(
         max_length=20,
@@ -149,10 +150,14 @@ class MediaFile(Upload):
         on_delete=models.CASCADE,
         null=True,
         blank=True,
+        db_index=False,
         related_name="media_files",
     )
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="media_files"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        db_index=False,
+        related_name="media_files",
     )
     type = models.CharField(max_length=50, choices=MediaType)
     duration_ms = models.IntegerField(null=True, blank=True)
@@ -194,7 +199,27 @@ class MediaFile(Upload):
         verbose_name = "media file"
         indexes: ClassVar = [
             *_indexes("media_files"),
-            models.Index(fields=["project", "-created_at", "-id"], name="media_files_of_project"),
+            models.Index(
+                fields=["project", "-created_at", "-id"],
+                condition=Q(project__isnull=False),
+                name="media_files_in_project",
+            ),
+            models.Index("user", Lower("name"), "id", name="media_files_of_user_by_name"),
+            models.Index(
+                fields=["user", "type", "-created_at", "-id"], name="media_files_of_user_by_type"
+            ),
+            models.Index(
+                fields=["user", "status", "-created_at", "-id"],
+                condition=~Q(status=MediaStatus.READY),
+                name="media_files_not_ready",
+            ),
+            models.Index(
+                fields=["user"],
+                include=["status", "file_size_bytes", "id"],
+                condition=~Q(status=MediaStatus.REJECTED),
+                name="media_files_counted",
+            ),
+            models.Index(Lately("created_at").desc(), name="media_files_lately"),
             models.Index(
                 fields=["derive_at"],
                 condition=Q(status=MediaStatus.READY, derive_at__isnull=False),

@@ -43,10 +43,19 @@ def pages(after: str = "") -> Iterator[list[StoredObject]]:
 
 
 def orphans_of(page: Sequence[StoredObject], *, before: datetime) -> list[StoredObject]:
-    """Those that lie in a room of ours since before then, and that no row names."""
-    old = [one for one in page if one.modified_at < before and room_of(one.key)]
+    """Those that lie in a user's room of ours since before then, and that no row names.
+
+    Not those in rooms that are no user's: archives have their rows first, and what else is there
+    may be somebody's backup.
+    """
+    old = [one for one in page if one.modified_at < before and is_in_users_room(one.key)]
     owned = named(old)
     return [one for one in old if one.key not in owned]
+
+
+def is_in_users_room(key: str) -> bool:
+    """Whether it lies in a room of ours within a user's folder."""
+    return key.startswith("users/") and room_of(key) is not None
 
 
 def count() -> dict[str, Tally]:

@@ -1,11 +1,13 @@
 """What the media endpoints take and answer."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
+from django.db.models.functions import Lower
 from rest_framework import serializers
 
+from auteur.api.filters import ListFilter
 from media.imports.limits import MAX_URL_LENGTH
 from media.models import DerivationStatus, MediaFile, MediaImport, MediaStatus, MediaType
 from media.parts import PartUpload
@@ -196,6 +198,17 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
             source="url_import", read_only=True, allow_null=True, help_text="Of one by URL."
         )
         return {**super().get_fields(), "import": fetched}
+
+
+class MediaFilter(ListFilter):
+    """What lists of media can be narrowed and ordered by."""
+
+    type = serializers.ChoiceField(choices=MediaType.choices, required=False)
+    status = serializers.ChoiceField(choices=MediaStatus.choices, required=False)
+
+    LOOKUPS: ClassVar = {"type": "type", "status": "status"}
+    SEARCHED = "name"
+    SORTS: ClassVar = {"created_at": "created_at", "name": Lower("name")}
 
 
 class MediaDetailSerializer(MediaSerializer):

@@ -25,7 +25,7 @@ from media.kinds import Kind, Row
 from media.models import MediaStatus, Upload
 from media.parts import PartUpload
 from media.problems import FileTooLargeProblem, SizeMismatchProblem, UploadRefusedProblem
-from media.quota import admit_upload
+from media.quota import StorageQuotaExceededProblem, admit_upload
 from media.storage import ObjectMissingError, object_storage
 from media.storage.multipart import StoredPart
 
@@ -59,6 +59,20 @@ class UploadRejectedProblem(Problem):
     status_code = 409
     default_code = "upload_rejected"
     default_detail = "The uploaded file was refused: upload another one."
+
+
+CONFIRMING = (
+    UploadMissingProblem,
+    UploadRejectedProblem,
+    parts.UploadIncompleteProblem,
+    EmptyFileProblem,
+    FileTooLargeProblem,
+    SizeMismatchProblem,
+    StorageQuotaExceededProblem,
+)
+"""What confirming an upload may be refused with."""
+DECLARING = (FileTooLargeProblem, UnsupportedMediaTypeProblem, StorageQuotaExceededProblem)
+"""What asking for one may be refused with, besides how many there are."""
 
 
 @dataclass(frozen=True)

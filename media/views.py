@@ -7,26 +7,36 @@ from django.conf import settings
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from auteur.api.filters import FilteredListView
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from auteur.api.requests import plan_of, user_id
 from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost
-from media import imports
+from media import imports, uploads
 from media.access import media_of, owned_media
-from media.deletion import delete_media
-from media.files import abort_upload, confirm_upload, request_upload, resume_upload
+from media.deletion import MediaInUseProblem, delete_media
+from media.files import (
+    UploadOverProblem,
+    abort_upload,
+    confirm_upload,
+    request_upload,
+    resume_upload,
+)
 from media.imports.limits import MAX_TRIES
+from media.imports.opening import TooManyImportsProblem
+from media.kinds import TooManyUploadsProblem
 from media.models import MediaFile, MediaStatus
+from media.quota import StorageQuotaExceededProblem
 from media.serializers import (
     ConfirmedMediaSerializer,
     DeletionSerializer,
     MediaDetailSerializer,
+    MediaFilter,
     MediaSerializer,
     NewImportSerializer,
     NewUploadSerializer,
@@ -45,6 +55,7 @@ class UploadUrlView(APIView):
 
     scopes: ClassVar = {"POST": Scope.MEDIA}
     costs: ClassVar = {"POST": Cost.UPLOAD}
+    problems: ClassVar = {"POST": (*uploads.DECLARING, TooManyUploadsProblem)}
 
     @extend_schema(
         summary="Ask for an upload URL",
@@ -78,6 +89,9 @@ class ImportView(APIView):
 
     scopes: ClassVar = {"POST": Scope.MEDIA}
     costs: ClassVar = {"POST": Cost.UPLOAD}
+    problems: ClassVar = {
+        "POST": (StorageQuotaExceededProblem, TooManyUploadsProblem, TooManyImportsProblem)
+    }
 
     @extend_schema(
         summary="Import a file by its URL",
@@ -107,6 +121,10 @@ class UploadView(APIView):
     """An upload on its way."""
 
     scopes: ClassVar = {"GET": Scope.MEDIA, "DELETE": Scope.MEDIA}
+    problems: ClassVar = {
+        "GET": (UploadOverProblem,),
+        "DELETE": (UploadOverProblem, MediaInUseProblem),
+    }
 
     @extend_schema(
         summary="Resume an upload",
@@ -134,6 +152,7 @@ class ConfirmView(APIView):
     """The end of an upload."""
 
     scopes: ClassVar = {"POST": Scope.MEDIA}
+    problems: ClassVar = {"POST": uploads.CONFIRMING}
 
     @extend_schema(
         summary="Confirm an upload",
@@ -155,22 +174,27 @@ class ConfirmView(APIView):
         return Response({"media": MediaSerializer(media).data}, status=confirmed(media.status))
 
 
-@extend_schema_view(get=extend_schema(summary="List all your media", description="Newest first."))
-class MediaListView(ListAPIView[MediaFile]):
+@extend_schema_view(
+    get=extend_schema(summary="List all your media, newest first", parameters=[MediaFilter])
+)
+class MediaListView(FilteredListView[MediaFile]):
     """All media of the user."""
 
     scopes: ClassVar = {"GET": Scope.READ}
     serializer_class = MediaSerializer
     pagination_class = cursor("media")
+    filter_class = MediaFilter
     queryset = MediaFile.objects.none()
 
-    def get_queryset(self) -> QuerySet[MediaFile]:
+    def rows(self) -> QuerySet[MediaFile]:
         """The user's, in the project if the address names one."""
         media = media_of(user_id=user_id(self.request), project_id=self.kwargs.get("project_id"))
         return media.select_related("url_import")
 
 
-@extend_schema_view(get=extend_schema(summary="List a project's media"))
+@extend_schema_view(
+    get=extend_schema(summary="List a project's media, newest first", parameters=[MediaFilter])
+)
 class ProjectMediaListView(MediaListView):
     """The media of a project."""
 
@@ -179,6 +203,7 @@ class MediaView(APIView):
     """One media file, wherever it belongs."""
 
     scopes: ClassVar = {"GET": Scope.READ, "DELETE": Scope.MEDIA}
+    problems: ClassVar = {"DELETE": (MediaInUseProblem,)}
 
     @extend_schema(summary="Read a media file", responses=MediaDetailSerializer)
     def get(self, request: Request, media_id: UUID, project_id: UUID | None = None) -> Response:

@@ -6,7 +6,12 @@ from rest_framework.request import Request
 
 from auteur.api.problems import NotFoundProblem
 from auteur.api.requests import user_id as user_of
+from auteur.database import execute
 from projects.models import Project
+
+OWNED = """
+SELECT 1 FROM projects
+WHERE id = %(project_id)s AND user_id = %(user_id)s AND deleted_at IS NULL"""
 
 
 def owned_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> Project:
@@ -20,6 +25,7 @@ def owned_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> Pro
 
 def owned_key(request: Request, project_id: UUID) -> dict[str, UUID]:
     """Whose EDL a request is about; raises ``NotFoundProblem`` unless the project is its user's."""
-    user_id = user_of(request)
-    owned_project(user_id=user_id, project_id=project_id)
-    return {"project_id": project_id, "user_id": user_id}
+    key = {"project_id": project_id, "user_id": user_of(request)}
+    if not execute(OWNED, key):
+        raise NotFoundProblem
+    return key

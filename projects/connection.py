@@ -5,9 +5,10 @@ from typing import Any
 
 import mongoengine
 from django.conf import settings
+from mongoengine.queryset import QuerySet
 from pymongo.collection import Collection
 
-from projects.documents import ALIAS, EditDecisionList, EdlQuerySet
+from projects.documents import ALIAS, EditDecisionList
 
 _lock = threading.Lock()
 _indexed = threading.Event()
@@ -40,7 +41,7 @@ def collection() -> Collection[dict[str, Any]]:
     return documents
 
 
-def edls(**which: Any) -> EdlQuerySet:
+def edls(**which: Any) -> QuerySet:
     """Those of the EDL documents; raises as `collection`."""
     collection()
     return EditDecisionList.objects(**which)

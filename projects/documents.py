@@ -1,15 +1,14 @@
 """The edit decision list (EDL) as MongoDB holds it: one document a project, its bounds and indexes.
 
-What tracks and transcripts look like stands in `projects.timeline.shape`. Queries and atomic
-updates go through the document, and give plain values: building 20,000 words as objects takes most
-of a second. All ids of rows are plain strings here.
+What tracks and transcripts look like stands in `projects.timeline.shape`. Reads and atomic updates
+work on the document's collection with plain values: building 20,000 words as objects takes most of
+a second. All ids of rows are plain strings here.
 
 MongoDB refuses documents over 16 MiB, so every part that can grow has a bound of its own; together
 they leave a quarter of a megabyte for everything else.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import bson
 from mongoengine import (
@@ -20,7 +19,6 @@ from mongoengine import (
     ListField,
     StringField,
 )
-from mongoengine.queryset import QuerySet
 
 from projects import bounds
 
@@ -56,28 +54,20 @@ MAX_OPERATIONS = 500
 """In one request, JSON Patch or named."""
 MAX_CUTS = 2 * MAX_CLIPS
 """How often the operations of one request cut a clip, or bring one back, together."""
+MAX_FOUND_CUTS = MAX_CLIPS // 2
+"""That one operation finds itself, on all tracks together: each in the midst of a clip leaves two
+clips more.
+"""
+MAX_FILLERS = 100
+MAX_FILLER_LENGTH = 40
+MIN_PAUSE_MS, MAX_PAUSE_MS = 50, 60_000
+"""What can be asked for as too long a pause; what is left on each side of it is no longer."""
 MAX_CHOSEN_WORDS = 100_000
 """How many words they look at together: twice as many as a transcript has."""
 
 
 def _blank_transcript() -> dict[str, Any]:
     return {"generated_at": None, "segments": []}
-
-
-class EdlQuerySet(QuerySet):
-    """Its two hot statements are the driver's own.
-
-    MongoEngine's ``first`` and ``update_one`` copy the query set up to five times, which takes more
-    than the round trip.
-    """
-
-    def find_one(self, fields: Mapping[str, Any]) -> dict[str, Any] | None:
-        """A projection of the first, named as MongoDB does: ``{"undo_stack": {"$slice": -1}}``."""
-        return cast(dict[str, Any] | None, self._collection.find_one(self._query, fields))
-
-    def change_one(self, update: Mapping[str, Any]) -> bool:
-        """One atomic update of the first; whether there was one."""
-        return bool(self._collection.update_one(self._query, update).matched_count)
 
 
 class EditDecisionList(Document):
@@ -103,7 +93,6 @@ class EditDecisionList(Document):
     meta: ClassVar = {
         "db_alias": ALIAS,
         "collection": "edit_decision_lists",
-        "queryset_class": EdlQuerySet,
         "auto_create_index": False,  # `connection` makes them, when the server is there
         "indexes": [
             {"fields": ["project_id"], "unique": True},

@@ -7,20 +7,26 @@ leaves its inverse on the undo stack; the update and its history are one atomic 
 import contextlib
 import logging
 from collections.abc import Mapping
-from typing import Any, cast
+from datetime import datetime
+from typing import Any, Final, cast
 from uuid import UUID
 
+import bson
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from django.utils import timezone
 from mongoengine.errors import NotUniqueError
 
 from auteur.api.problems import OUTAGES, NotFoundProblem, Problem
 from projects.access import owned_project
-from projects.connection import edls
-from projects.documents import EditDecisionList, EdlQuerySet
+from projects.connection import collection
+from projects.documents import EditDecisionList
 from projects.models import Project
 from projects.timeline.content import Document
 
 logger = logging.getLogger(__name__)
+
+_RAW: Final[Any] = CodecOptions(document_class=RawBSONDocument)
 
 CONTENT = ("project_id", "version", "created_at", "updated_at", "settings", "tracks", "transcript")
 
@@ -64,7 +70,7 @@ def create(project: Project) -> None:
     )
     with contextlib.suppress(NotUniqueError):
         blank.save(force_insert=True)
-    found = _of(project.pk, project.user_id).find_one({"_id": 1})
+    found = collection().find_one(_of(project.pk, project.user_id), {"_id": 1})
     if found is not None:
         Project.objects.filter(pk=project.pk).update(edl_id=str(found["_id"]))
 
@@ -82,25 +88,66 @@ def read(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
 
 def find(*, project_id: UUID, user_id: UUID, fields: Mapping[str, Any]) -> Document:
     """A projection of the document, which is made if the project has none yet."""
-    mine, wanted = _of(project_id, user_id), {**fields, "_id": 0}
-    found = mine.find_one(wanted)
+    return find_measured(project_id=project_id, user_id=user_id, fields=fields)[0]
+
+
+def find_measured(
+    *, project_id: UUID, user_id: UUID, fields: Mapping[str, Any]
+) -> tuple[Document, int]:
+    """As `find`, with how many bytes of BSON that are."""
+    mine = _of(project_id, user_id)
+    found = _find_one(mine, fields)
     if found is None:
         create(owned_project(user_id=user_id, project_id=project_id))
-        found = mine.find_one(wanted)
+        found = _find_one(mine, fields)
     if found is None:
         raise NotFoundProblem
-    return cast(Document, found)
+    return found
+
+
+def find_version(
+    *,
+    project_id: UUID,
+    user_id: UUID,
+    version: int,
+    made_at: datetime,
+    fields: Mapping[str, Any],
+) -> tuple[Document, int] | None:
+    """As `find_measured`, if this is the current version still."""
+    return _find_one(_of(project_id, user_id, version=version, updated_at=made_at), fields)
+
+
+def _find_one(which: Mapping[str, Any], fields: Mapping[str, Any]) -> tuple[Document, int] | None:
+    edls = collection()
+    options: Any = edls.codec_options
+    raw: Any = edls.with_options(_RAW).find_one(which, {**fields, "_id": 0})
+    return raw and (cast(Document, bson.decode(raw.raw, options)), len(raw.raw))
+
+
+def now() -> datetime:
+    """To the millisecond, as MongoDB keeps times."""
+    moment = timezone.now()
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def compare_and_set(
-    *, project_id: UUID, user_id: UUID, expected_version: int, update: Update
+    *,
+    project_id: UUID,
+    user_id: UUID,
+    expected_version: int,
+    made_at: datetime | None = None,
+    update: Update,
+    at: datetime | None = None,
 ) -> int:
     """Make the next version by an update; raises ``StaleEdlProblem`` with the current version.
 
-    The update brings its own history: a user's edit its inverse.
+    The update brings its own history: a user's edit its inverse. ``made_at`` is when the expected
+    version was made: after a restored backup, another one may have its number. ``at`` is when the
+    new one is, or now.
     """
-    seen = _of(project_id, user_id, version=expected_version)
-    if not _make_version(seen, update):
+    made = {} if made_at is None else {"updated_at": made_at}
+    seen = _of(project_id, user_id, version=expected_version, **made)
+    if not _make_version(seen, update, at):
         raise stale(project_id=project_id, user_id=user_id)
     return expected_version + 1
 
@@ -117,27 +164,27 @@ def write_settings(project: Project) -> None:
 def delete(*, project_id: UUID, user_id: UUID) -> None:
     """Remove the document; with MongoDB away it stays behind, out of reach without its row."""
     try:
-        _of(project_id, user_id).delete()
+        collection().delete_one(_of(project_id, user_id))
     except OUTAGES as exc:
         logger.warning("EDL of project %s left behind: %s", project_id, type(exc).__name__)
 
 
 def stale(*, project_id: UUID, user_id: UUID) -> Problem:
     """What to raise where a version that was named is not the current one."""
-    current = _of(project_id, user_id).find_one({"version": 1})
+    current = collection().find_one(_of(project_id, user_id), {"version": 1})
     return NotFoundProblem() if current is None else StaleEdlProblem(version=current["version"])
 
 
-def _of(project_id: UUID, user_id: UUID, **which: Any) -> EdlQuerySet:
-    return edls(project_id=str(project_id), user_id=str(user_id), **which)
+def _of(project_id: UUID, user_id: UUID, **which: Any) -> dict[str, Any]:
+    return {"project_id": str(project_id), "user_id": str(user_id), **which}
 
 
-def _make_version(which: EdlQuerySet, update: Update) -> bool:
+def _make_version(which: Mapping[str, Any], update: Update, at: datetime | None = None) -> bool:
     """One atomic update; whether there was anything to update."""
     change = {operator: dict(fields) for operator, fields in update.items()}
-    change.setdefault("$set", {})["updated_at"] = timezone.now()
+    change.setdefault("$set", {})["updated_at"] = now() if at is None else at
     change.setdefault("$inc", {})["version"] = 1
-    return which.change_one(change)
+    return bool(collection().update_one(which, change).matched_count)
 
 
 def _settings_of(project: Project) -> dict[str, Any]:

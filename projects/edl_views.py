@@ -1,5 +1,6 @@
 """The endpoints of a project's EDL."""
 
+from dataclasses import asdict
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
@@ -37,6 +38,7 @@ class EdlView(APIView):
     """`/projects/:id/edl`."""
 
     scopes: ClassVar = {"GET": Scope.READ, "PUT": Scope.MEDIA, "PATCH": Scope.MEDIA}
+    problems: ClassVar = {"PUT": editing.PROBLEMS, "PATCH": (*editing.PROBLEMS, *patching.PROBLEMS)}
     parser_classes = (JSONParser, JsonPatchParser)
 
     @extend_schema(summary="Get a project's EDL", parameters=[ETAG], responses=Edl)
@@ -87,6 +89,7 @@ class UndoView(APIView):
     """`/projects/:id/edl/undo`."""
 
     scopes: ClassVar = {"POST": Scope.MEDIA}
+    problems: ClassVar = {"POST": (*editing.PROBLEMS, editing.NothingToUndoProblem)}
 
     @extend_schema(
         summary="Undo the last edit of the EDL",
@@ -105,6 +108,7 @@ class RedoView(APIView):
     """`/projects/:id/edl/redo`."""
 
     scopes: ClassVar = {"POST": Scope.MEDIA}
+    problems: ClassVar = {"POST": (*editing.PROBLEMS, editing.NothingToRedoProblem)}
 
     @extend_schema(
         summary="Redo the edit of the EDL that was undone last",
@@ -129,11 +133,13 @@ def shaped(shape: type[T], data: Any) -> T:
 
 def response_of(edited: Edited) -> Response:
     """What the edit has made, with the new version's ``ETag``."""
-    body = {
+    body: dict[str, Any] = {
         "version": edited.version,
         "duration_ms": edited.duration_ms,
         "undo_depth": edited.undo_depth,
         "redo_depth": edited.redo_depth,
         "patch": changes.as_json_patch(edited.changes),
     }
+    if edited.removed:
+        body["removed"] = [asdict(each) for each in edited.removed]
     return Response(body, headers=etag(edited.version))

@@ -24,7 +24,10 @@ from projects.access import owned_key
 from projects.edl_views import response_of
 from projects.interchange import exchange, limits
 from projects.interchange.formats import FORMATS, MAX_INTERCHANGE_BYTES, Format
+from projects.interchange.matching import UnmatchedMediaProblem
+from projects.interchange.sandboxing import UnreadableFileProblem
 from projects.serializers import EditedSerializer
+from projects.timeline import editing
 from projects.transcript_views import AsIs
 
 FORMAT = OpenApiParameter(
@@ -74,6 +77,7 @@ class ExportView(APIView):
     """`/projects/:id/edl/export`."""
 
     scopes: ClassVar = {"GET": Scope.READ}
+    problems: ClassVar = {"GET": (limits.CannotHoldProblem,)}
     content_negotiation_class = AsIs
 
     @extend_schema(
@@ -108,6 +112,14 @@ class ImportView(APIView):
     """`/projects/:id/edl/import`."""
 
     scopes: ClassVar = {"POST": Scope.MEDIA}
+    problems: ClassVar = {
+        "POST": (
+            *editing.PROBLEMS,
+            limits.CannotHoldProblem,
+            UnmatchedMediaProblem,
+            UnreadableFileProblem,
+        )
+    }
     content_negotiation_class = AsIs
     parser_classes = (TextParser,)
 

@@ -1,21 +1,32 @@
 """A project's row; its timeline lies in MongoDB (`projects.edl`)."""
 
-import uuid
 from decimal import Decimal
 from typing import ClassVar
 
 from django.conf import settings
-from django.contrib.postgres.functions import RandomUUID
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Lower, Now
+
+from auteur.database.keys import NewId, new_id
+from auteur.database.ordering import Lately
+
+
+class Projects(models.Manager["Project"]):
+    """Those that are not being deleted."""
+
+    def get_queryset(self) -> models.QuerySet["Project"]:
+        return super().get_queryset().filter(deleted_at=None)
 
 
 class Project(models.Model):
-    """What a user edits; ``resolution`` and ``frame_rate`` are the truth for the EDL's settings."""
+    """What a user edits; ``resolution`` and ``frame_rate`` are the truth for the EDL's settings.
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    One that is being deleted is nobody's any more; its row goes last (`projects.deletion`).
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, db_default=NewId())
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="projects"
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, db_index=False, related_name="projects"
     )
     name = models.CharField(max_length=255)
     description = models.TextField(blank=True, default="", db_default="")
@@ -29,11 +40,23 @@ class Project(models.Model):
     thumbnail_url = models.TextField(blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True, db_default=Now())
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = Projects()
+    with_deleted = models.Manager["Project"]()
 
     class Meta:
         db_table = "projects"
         indexes: ClassVar = [
             models.Index(fields=["user", "-created_at", "-id"], name="projects_of_user"),
+            models.Index(fields=["user", "-updated_at", "-id"], name="projects_of_user_by_change"),
+            models.Index("user", Lower("name"), "id", name="projects_of_user_by_name"),
+            models.Index(
+                fields=["deleted_at"],
+                condition=models.Q(deleted_at__isnull=False),
+                name="projects_to_remove",
+            ),
+            models.Index(Lately("created_at").desc(), name="projects_lately"),
         ]
 
     def __str__(self) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from django.db.models.functions import Now
+
 from auteur.personal_data import Holding, Listing, Steps, pages, register, removal, rows_of
 from projects import deletion, edl
 from projects.connection import edls
@@ -28,9 +30,11 @@ def _with_edls(user_id: UUID) -> Iterator[dict[str, Any]]:
 
 
 def _scrub(user_id: UUID) -> Steps:
-    for page in pages(Project.objects.filter(user_id=user_id)):
+    mine = Project.with_deleted.filter(user_id=user_id)
+    yield mine.filter(deleted_at=None).update(deleted_at=Now())
+    for page in pages(mine):
         for project in page:
-            deletion.delete(user_id=user_id, project_id=project.pk)
+            yield from deletion.steps(project)
             yield project
     # Those of projects that were deleted while MongoDB was away.
     yield edls(user_id=str(user_id)).delete()

@@ -7,9 +7,11 @@ import re
 from decimal import Decimal
 from typing import Any, ClassVar, cast
 
+from django.db.models.functions import Lower
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from auteur.api.filters import ListFilter
 from projects.models import Project
 from projects.timeline.shape import Edl
 
@@ -62,6 +64,17 @@ class ProjectFieldsSerializer(serializers.Serializer[Any]):
     )
 
 
+class ProjectFilter(ListFilter):
+    """What `GET /projects` can be narrowed and ordered by."""
+
+    SEARCHED = "name"
+    SORTS: ClassVar = {
+        "created_at": "created_at",
+        "updated_at": "updated_at",
+        "name": Lower("name"),
+    }
+
+
 class ProjectSerializer(serializers.ModelSerializer[Project]):
     """A project without its EDL."""
 
@@ -94,6 +107,16 @@ class JsonPatchOperationSerializer(serializers.Serializer[Any]):
         return super().get_fields() | {"from": serializers.CharField(required=False)}
 
 
+class RemovedSerializer(serializers.Serializer[Any]):
+    """What an operation has found and cut."""
+
+    op = serializers.CharField()
+    count = serializers.IntegerField(help_text="How many words, or pauses.")
+    cut_ms = serializers.IntegerField(
+        help_text="Their time on the timeline; what several tracks play counts once."
+    )
+
+
 class EditedSerializer(serializers.Serializer[Any]):
     """An EDL after an edit. An edit that changes nothing makes no version."""
 
@@ -104,6 +127,12 @@ class EditedSerializer(serializers.Serializer[Any]):
     patch = JsonPatchOperationSerializer(
         many=True,
         help_text="What makes this version of the one before, as a JSON Patch.",
+    )
+    removed = RemovedSerializer(
+        many=True,
+        required=False,
+        help_text="For each operation that looks for what to cut, in order; there if any was asked "
+        "for.",
     )
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework.exceptions import ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -50,6 +51,7 @@ class SegmentView(APIView):
     """`/projects/:id/transcript/segments/:segment_id`."""
 
     scopes: ClassVar = {"PATCH": Scope.MEDIA}
+    problems: ClassVar = {"PATCH": editing.PROBLEMS}
 
     @extend_schema(
         summary="Edit a segment of the transcript",
@@ -86,6 +88,7 @@ class CaptionsView(APIView):
     """A transcript as a file."""
 
     scopes: ClassVar = {"GET": Scope.READ}
+    problems: ClassVar = {"GET": (captions.TooMuchSpokenProblem, ValidationError)}
     content_negotiation_class = AsIs
     content_type = ""
     write: Callable[..., str]

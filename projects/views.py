@@ -6,11 +6,12 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
-from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from auteur.api.answers import answer
+from auteur.api.filters import FilteredListView
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from auteur.api.preconditions import etag
@@ -22,22 +23,25 @@ from projects.models import Project
 from projects.serializers import (
     ProjectDetailSerializer,
     ProjectFieldsSerializer,
+    ProjectFilter,
     ProjectSerializer,
 )
 
 
-class ProjectsView(generics.ListAPIView[Project]):
+class ProjectsView(FilteredListView[Project]):
     """`/projects`."""
 
     scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.MEDIA}
     serializer_class = ProjectSerializer
     pagination_class = cursor("projects")
+    filter_class = ProjectFilter
+    queryset = Project.objects.none()
 
-    def get_queryset(self) -> QuerySet[Project]:
+    def rows(self) -> QuerySet[Project]:
         """The user's own."""
         return Project.objects.filter(user_id=user_id(self.request))
 
-    @extend_schema(summary="List your projects, newest first")
+    @extend_schema(summary="List your projects, newest first", parameters=[ProjectFilter])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """A page of projects without their EDLs."""
         return self.list(request, *args, **kwargs)
@@ -70,7 +74,7 @@ class ProjectView(APIView):
         """The project; ``ETag`` is the EDL's version."""
         project = owned_project(user_id=user_id(request), project_id=project_id)
         document = edl.read(project_id=project_id, user_id=user_id(request))
-        body = ProjectSerializer(project).data | {"edl": document}
+        body = answer(ProjectSerializer, project) | {"edl": document}
         return Response(body, headers=etag(document["version"]))
 
     @extend_schema(

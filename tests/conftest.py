@@ -21,6 +21,7 @@ from jobs import submission
 from jobs.features.registry import feature_of
 from jobs.models import Job
 from media.models import MediaFile, MediaStatus, MediaType
+from tests.contract import ContractClient
 
 PBKDF2PasswordHasher.iterations = 1000  # a thousandth of what keeps a stolen password safe
 
@@ -72,7 +73,7 @@ def client_of() -> Callable[[User], APIClient]:
     """An API client that carries a user's token."""
 
     def client(user: User) -> APIClient:
-        api = APIClient()
+        api = ContractClient()
         api.credentials(HTTP_AUTHORIZATION=f"Bearer {bearer(user.pk, user.email)}")
         return api
 
@@ -97,7 +98,7 @@ def make_key(user: User) -> Callable[..., keys.NewKey]:
 
 def by_key(key: keys.NewKey | str) -> APIClient:
     """The API as a program with this key sees it."""
-    api = APIClient()
+    api = ContractClient()
     bearer = key if isinstance(key, str) else key.key
     api.credentials(HTTP_AUTHORIZATION=f"Bearer {bearer}")
     return api

@@ -81,6 +81,7 @@ def _stop() -> None:
 def _take_own_names(worker: str) -> None:
     """Give this process a Redis database, a MongoDB database and a storage folder of its own."""
     os.environ.setdefault("CPU_LIMIT", "50")
+    os.environ.setdefault("API_PROCESSES", "1")  # tests/server/test_processes.py has several
     os.environ.setdefault("UNAUTHENTICATED_RATE_LIMIT", "1000000/minute")
     number = int(worker.removeprefix("gw")) + 1 if worker.startswith("gw") else 0
     folder = Path(os.environ[FOLDER_VARIABLE])

@@ -257,5 +257,5 @@ def test_a_step_of_a_killed_process_is_lost_at_once(dispatching: Attempt, dead: 
 def test_the_dead_of_this_machine_are_buried_and_no_others(dead: str) -> None:
     for name in (dead, ELSEWHERE):
         WorkerHeartbeat.objects.create(name=name)
-    assert heartbeat.forget_dead() == 1
+    assert heartbeat.forget_dead() == [dead]
     assert heartbeat.living({dead, ELSEWHERE}) == {ELSEWHERE}

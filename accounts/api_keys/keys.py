@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
+from accounts import bearers
 from accounts.api_keys.models import ApiKey
 from accounts.models import User
 from accounts.signup import AccountInactiveProblem
@@ -25,7 +26,7 @@ from accounts.tokens import InvalidTokenProblem
 from auteur.api.problems import NotFoundProblem, Problem
 from auteur.api.requests import KeyAuth
 from auteur.api.scopes import Scope
-from auteur.database import execute, find, statements
+from auteur.database import execute, execute_first, statements
 from credits import spending
 
 BRAND = "auteur_"
@@ -38,7 +39,7 @@ COUNTED = timedelta(days=30)
 NOTED_FOR = timedelta(minutes=1)
 """A use is written down no more often."""
 
-_STATEMENTS = statements(Path(__file__).with_name("queries.sql"))
+_STATEMENTS = statements(Path(__file__).with_name("queries.sql"), user=bearers.SELECTED)
 
 
 class TooManyKeysProblem(Problem):
@@ -150,17 +151,17 @@ def verify(digest: bytes, *, address: str) -> tuple[User, KeyAuth]:
 
     Raises ``InvalidTokenProblem``, whatever is wrong with the key, and ``AccountInactiveProblem``.
     """
-    rows = _run("find", digest=digest)
+    rows = execute_first(_STATEMENTS["find"], {"digest": digest, "noted_for": NOTED_FOR})
     if not rows:
         raise InvalidTokenProblem
-    key_id, user_id, scopes, networks, expires_at, is_to_be_noted = rows[0]
+    key_id, scopes, networks, expires_at, is_to_be_noted, *selected = rows[0]
     if networks and not is_within(address, networks):
         raise InvalidTokenProblem
-    user = find(User, user_id)
-    if user is None or not user.is_active:
+    user = bearers.user_of(selected)
+    if not user.is_active:
         raise AccountInactiveProblem
     if is_to_be_noted:
-        _run("note_use", id=key_id)
+        execute(_STATEMENTS["note_use"], {"id": key_id, "noted_for": NOTED_FOR})
     return user, KeyAuth(key_id, frozenset(scopes), expires_at)
 
 
@@ -182,7 +183,3 @@ def is_within(address: str, networks: Iterable[str]) -> bool:
     if isinstance(known, IPv6Address) and known.ipv4_mapped is not None:
         known = known.ipv4_mapped
     return any(known in ip_network(network) for network in networks)
-
-
-def _run(name: str, **values: Any) -> list[tuple[Any, ...]]:
-    return execute(_STATEMENTS[name], {"noted_for": NOTED_FOR, **values})

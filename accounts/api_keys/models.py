@@ -19,7 +19,7 @@ NETWORK_LENGTH = 43
 
 
 class ApiKey(models.Model):
-    """A key; never deleted, for jobs name theirs. What it spends is in `credits.spending`."""
+    """A key; once used never deleted: jobs name theirs. Its spending is in `credits.spending`."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     user = models.ForeignKey(

@@ -1,10 +1,11 @@
 -- Every raw statement of `accounts/api_keys`; `keys.py` reads them.
 
 -- name: find
--- The key of a digest, if it is good now; whether its use is to be noted.
-SELECT id, user_id, scopes, allowed_addresses, extract(epoch FROM expires_at)::float,
-       coalesce(last_used_at <= statement_timestamp() - %(noted_for)s, true)
-FROM api_keys
+-- The key of a digest, if it is good now; whether its use is to be noted; and its user.
+SELECT api_keys.id, scopes, allowed_addresses, extract(epoch FROM expires_at)::float,
+       coalesce(last_used_at <= statement_timestamp() - %(noted_for)s, true),
+       {user}
+FROM api_keys JOIN users ON users.id = api_keys.user_id
 WHERE digest = %(digest)s AND revoked_at IS NULL
   AND (expires_at IS NULL OR expires_at > statement_timestamp())
 

@@ -1,6 +1,6 @@
 """`/api-keys`. No key may ask here: who has one cannot make another, nor widen it."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -29,6 +29,7 @@ class ApiKeysView(ListAPIView[ApiKey]):
     """`/api-keys`."""
 
     needs_account = True
+    problems: ClassVar = {"POST": (keys.TooManyKeysProblem,)}
     serializer_class = ApiKeySerializer
     pagination_class = cursor("api_keys")
     queryset = ApiKey.objects.none()
@@ -71,6 +72,7 @@ class ApiKeyView(APIView):
     """`/api-keys/:id`."""
 
     needs_account = True
+    problems: ClassVar = {"PATCH": (keys.KeyRevokedProblem,)}
 
     @extend_schema(summary="See an API key", responses=ApiKeySerializer)
     def get(self, request: Request, key_id: UUID) -> Response:

@@ -46,6 +46,10 @@ class NothingBoughtProblem(Problem):
     default_detail = "You have bought nothing yet, so there is nothing to manage."
 
 
+PROBLEMS = (client.BillingDisabledProblem, BillingUnavailableProblem)
+"""What anything asked of Stripe may be answered."""
+
+
 def buy_plan(*, user: User, name: str, key: str | None) -> str:
     """The address of a page on which the user subscribes.
 

@@ -30,6 +30,7 @@ class BillingView(APIView):
     """`GET /billing`."""
 
     scopes: ClassVar = {"GET": Scope.READ}
+    problems: ClassVar = {"GET": (client.BillingDisabledProblem,)}
 
     @extend_schema(
         summary="See what can be bought",
@@ -52,6 +53,7 @@ class CheckoutView(APIView):
     """`POST /billing/checkout`."""
 
     scopes: ClassVar = {"POST": Scope.BILLING}
+    problems: ClassVar = {"POST": (*checkout.PROBLEMS, checkout.AlreadySubscribedProblem)}
 
     @extend_schema(
         summary="Buy a plan, or a pack of credits",
@@ -77,6 +79,7 @@ class PortalView(APIView):
     """`POST /billing/portal`."""
 
     scopes: ClassVar = {"POST": Scope.BILLING}
+    problems: ClassVar = {"POST": (*checkout.PROBLEMS, checkout.NothingBoughtProblem)}
 
     @extend_schema(
         summary="Manage plan, cards and invoices",
@@ -95,6 +98,14 @@ class AutoTopUpView(APIView):
     """`/billing/auto-top-up`."""
 
     scopes: ClassVar = {"GET": Scope.READ, "PUT": Scope.BILLING}
+    problems: ClassVar = {
+        "GET": (client.BillingDisabledProblem, NotFoundProblem),
+        "PUT": (
+            *checkout.PROBLEMS,
+            checkout.NothingBoughtProblem,
+            auto_top_up.NoPaymentMethodProblem,
+        ),
+    }
 
     @extend_schema(
         summary="See your automatic top-up",

@@ -18,8 +18,8 @@ from media.storage import ObjectMissingError, object_storage
 
 READ_BYTES = 8 * 1024**2
 """Of a file at once."""
-HEARD_ROWS = 500
-"""So many rows of a listing are written, and who waits is heard."""
+HEARD_ROWS = 100
+"""So many rows of a listing are written, each perhaps read of the storage; who waits is heard."""
 
 Heard = Callable[[int], object]
 """Told how many bytes of files were added since; may end the work by raising."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache, partial, wraps
+from functools import partial, wraps
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +26,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from auteur.api.answers import answer
 from auteur.api.models import IdempotencyKey
 from auteur.api.problems import Problem
 from auteur.api.requests import user_id
@@ -105,6 +106,10 @@ class KeyTakenProblem(Problem):
     default_detail = "The same request has just been carried out: send it again for its answer."
 
 
+PROBLEMS = (InvalidIdempotencyKeyProblem, IdempotencyConflictProblem, KeyTakenProblem)
+"""What a request with the header may be answered."""
+
+
 def claim(*, into: str, when: str) -> str:
     """A CTE ``into`` that takes the key of `parameters`, if it is new, or was and is forgotten.
 
@@ -128,17 +133,9 @@ class Key:
     status: int | None = None
 
 
-@cache
-def _made(serializer: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
-    """Once: to copy a serializer's fields takes longer than to use them."""
-    return serializer()
-
-
 def parameters(*, user_id: UUID, key: Key | None, result: Any = None) -> dict[str, Any]:
     """Of `claim`, with the answer where it is known beforehand."""
-    body = (
-        _render(_made(key.serializer).to_representation(result)) if key and key.serializer else None
-    )
+    body = _render(answer(key.serializer, result)) if key and key.serializer else None
     return {
         "user_id": user_id,
         "key": key and key.key,

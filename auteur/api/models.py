@@ -14,7 +14,9 @@ class IdempotencyKey(models.Model):
     a row that others can see always has its answer.
     """
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
     key = models.CharField(max_length=255)
     request_hash = models.CharField(max_length=64, help_text="Of method, path and body.")
     status = models.SmallIntegerField(null=True, help_text="Of the answer, as are the next two.")

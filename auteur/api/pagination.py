@@ -10,6 +10,7 @@ from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from auteur.api.filters import SORT_KEY
 from auteur.api.problems import Problem
 
 
@@ -32,13 +33,14 @@ class InvalidLimitProblem(Problem):
 
 
 class Cursor(CursorPagination):
-    """Newest first, 50 a page; a subclass names the key that its list stands under."""
+    """50 a page, newest first or in the view's ``ordering``; a subclass names its list's key."""
 
     page_size = 50
     max_page_size = 200
     page_size_query_param = "limit"
     ordering: str | tuple[str, ...] = ("-created_at", "-id")
     key: ClassVar[str] = "results"
+    problems: ClassVar = (InvalidCursorProblem, InvalidLimitProblem)
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
         """The page that the cursor names; a made-up cursor raises ``InvalidCursorProblem``."""
@@ -46,6 +48,10 @@ class Cursor(CursorPagination):
             return super().paginate_queryset(queryset, request, view)
         except (exceptions.NotFound, DjangoValidationError, DataError, ValueError) as exc:
             raise InvalidCursorProblem() from exc
+
+    def get_ordering(self, request: Request, queryset: Any, view: Any) -> Any:
+        """The view's, if it has one."""
+        return getattr(view, "ordering", None) or super().get_ordering(request, queryset, view)
 
     def get_page_size(self, request: Request) -> int:
         """Rows of the page; another number than it can have raises ``InvalidLimitProblem``."""
@@ -82,7 +88,8 @@ class Cursor(CursorPagination):
         return cursor
 
     def _check_position(self, position: str) -> None:
-        datetime.datetime.fromisoformat(position)
+        if self.ordering[0].removeprefix("-") != SORT_KEY:  # a text, of which any can be
+            datetime.datetime.fromisoformat(position)
 
     def get_paginated_response(self, data: Any) -> Response:
         """The rows under the list's key, beside the two cursors."""

@@ -36,6 +36,10 @@ class PreconditionRequiredProblem(Problem):
     default_detail = f"Send the ETag that you have read as {HEADER}, or * to overwrite any version."
 
 
+PROBLEMS = (InvalidIfMatchProblem, PreconditionRequiredProblem)
+"""What a request that takes the header may be answered, besides what its view says."""
+
+
 def documented(*, required: bool) -> OpenApiParameter:
     """The header as the API's schema describes it."""
     absent = "It must be there." if required else "Without it the latest version is changed."

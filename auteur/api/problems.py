@@ -18,11 +18,14 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from auteur import ids
+from auteur.api.browsers import is_page
 from gpu_tasks.runtime.errors import AuteurError
 
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+TYPES = "/problems#"
+"""Before a code: where it is explained (`auteur.api.problem_pages`)."""
 
 MAX_ERRORS = 50
 """As many are told at once; a client that sends thousands of bad values has one mistake."""
@@ -102,8 +105,7 @@ def document(
     status: int, code: str, detail: str, headers: dict[str, str] | None = None, **extra: Any
 ) -> JsonResponse:
     """A problem document as a plain Django response."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
-    body |= {"code": code, "detail": detail, **extra}
+    body = {**_head(status, code), "detail": detail, **extra}
     return JsonResponse(body, status=status, content_type=CONTENT_TYPE, headers=headers)
 
 
@@ -142,20 +144,22 @@ def _as_api_exception(exc: Exception) -> exceptions.APIException | None:
     return None
 
 
+def _head(status: int, code: str) -> dict[str, Any]:
+    title = HTTPStatus(status).phrase
+    return {"type": f"{TYPES}{code}", "title": title, "status": status, "code": code}
+
+
 def _body(exc: exceptions.APIException) -> dict[str, Any]:
     status = exc.status_code
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
     if isinstance(exc, exceptions.ValidationError):
         errors = list(islice(_flatten(exc.detail), MAX_ERRORS))
-        return body | {
-            "code": "invalid",
+        return _head(status, "invalid") | {
             "detail": " ".join(f"{e['field']}: {e['detail']}" for e in errors),
             "errors": errors,
         }
     codes = exc.get_codes()
     code = codes if isinstance(codes, str) else exc.default_code
-    return body | {
-        "code": code,
+    return _head(status, code) | {
         "detail": str(exc.detail)[:MAX_DETAIL_LENGTH],
         **getattr(exc, "extra", {}),
     }
@@ -175,10 +179,6 @@ def _flatten(detail: Any, field: str = "") -> Iterator[dict[str, str]]:
         yield {"field": field[:MAX_FIELD_LENGTH] or "body", "code": detail.code, "detail": text}
 
 
-def _is_page(request: HttpRequest) -> bool:
-    return request.path.startswith("/admin")
-
-
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's 400 for what no view saw."""
     return document(400, "bad_request", "The request cannot be understood.")
@@ -186,21 +186,21 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's 403: a page for staff, a document for clients."""
-    if _is_page(request):
+    if is_page(request):
         return defaults.permission_denied(request, exception)
     return document(403, "permission_denied", "This is not allowed.")
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's 404: a page for staff, a document for clients."""
-    if _is_page(request):
+    if is_page(request):
         return defaults.page_not_found(request, exception)
     return document(404, "not_found", NotFoundProblem.default_detail)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """A fault of ours: no traceback leaves the house."""
-    if _is_page(request):
+    if is_page(request):
         return defaults.server_error(request)
     extra: dict[str, Any] = {**ids.of_request()}
     return document(500, "internal_error", "Something went wrong on our side.", **extra)

@@ -37,7 +37,7 @@ def address_of(request: Request | HttpRequest) -> str:
 
 def plan_of(request: Request) -> str | None:
     """The signed-in user's plan, by name: users are of a room above, which has plans."""
-    return cast(Any, request.user).plan
+    return cast(Any, request.user).plan_at_request
 
 
 class Utf8Request(WSGIRequest):

@@ -11,6 +11,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 from pydantic.json_schema import GenerateJsonSchema, model_json_schema
 
+from auteur.api.problem_responses import add_to, listed, shared
 from auteur.api.scopes import scope_of
 from auteur.api.throttling import POINT, cost_of
 
@@ -19,7 +20,11 @@ PROBLEM = {
     "description": "A problem document, RFC 9457.",
     "required": ["type", "title", "status", "code", "detail"],
     "properties": {
-        "type": {"type": "string"},
+        "type": {
+            "type": "string",
+            "format": "uri-reference",
+            "description": "Where the code is explained.",
+        },
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "code": {"type": "string", "description": "Stable; for programs."},
@@ -43,11 +48,14 @@ class Schema(AutoSchema):
         return [self.path.strip("/").split("/")[0]]
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
-        """With ``x-api-key-scope``, null where no key may ask, and ``x-rate-limit-points``."""
+        """With its problems, with ``x-api-key-scope`` (null where no key may ask) and
+        ``x-rate-limit-points``.
+        """
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation is not None:
             scope = scope_of(self.view, self.method)
             operation["x-api-key-scope"] = scope and scope.value
+            add_to(operation, listed(self.view, self.method, operation))
             operation["x-rate-limit-points"] = cost_of(self.view, self.method) / POINT
         return operation
 
@@ -95,8 +103,11 @@ class PydanticModels(PydanticExtension):
             mode="serialization",
         )
         kind = ResolvedComponent.SCHEMA
+        schema["title"] = self.get_name(auto_schema, direction)  # generators name classes by titles
         for name, part in schema.pop("$defs", {}).items():
-            component = ResolvedComponent(name=name, type=kind, object=name, schema=part)
+            component = ResolvedComponent(
+                name=name, type=kind, object=name, schema=part | {"title": name}
+            )
             auto_schema.registry.register_on_missing(component)
         return schema
 
@@ -104,7 +115,7 @@ class PydanticModels(PydanticExtension):
 def add_problem_responses(
     result: dict[str, Any], generator: Any, request: Any, public: bool
 ) -> dict[str, Any]:
-    """Say once, for every operation, what its errors look like."""
+    """Say once what errors look like, and which of them several operations answer."""
     result["components"].setdefault("schemas", {})["Problem"] = PROBLEM
     answer = {
         "description": "An error.",
@@ -115,4 +126,5 @@ def add_problem_responses(
     for path in result["paths"].values():
         for operation in path.values():
             operation["responses"].setdefault("default", answer)
+    shared(result)
     return result

@@ -76,6 +76,13 @@ class WithinScope(BasePermission):
             refuse(request, view, problem)
         return True
 
+    def problems_of(self, view: Any, method: str) -> list[type[Problem]]:
+        """What may be raised, for the API's schema."""
+        scope = scope_of(view, method)
+        of_key: type[Problem] = KeyNotAllowedProblem if scope is None else ScopeRequiredProblem
+        of_guest = _problem_of_guest(view, method, scope)
+        return [of_key, *([type(of_guest)] if of_guest else [])]
+
 
 def refuse(request: Request, view: Any, problem: Problem) -> NoReturn:
     """Raise it, once it is counted: REST framework looks at limits only after permissions."""

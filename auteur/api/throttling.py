@@ -1,11 +1,12 @@
-"""Rate limits, counted in Redis; with Redis away, requests pass unthrottled.
+"""Rate limits, counted by each process and settled with Redis (`auteur.api.windows`).
 
 A user's requests cost points, and ``settings.RATE_LIMIT`` says how many there are in a window. All
 of them may be spent at once. A view says what a method costs if not what most do (``costs``).
+
+What staff fail at when they sign in is counted in Redis alone.
 """
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from functools import cache
@@ -15,7 +16,7 @@ import limits.errors
 import redis.exceptions
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
-from limits import RateLimitItem, parse
+from limits import parse
 from limits.storage import storage_from_string
 from limits.strategies import SlidingWindowCounterRateLimiter
 from rest_framework.exceptions import Throttled
@@ -23,6 +24,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from auteur.api.requests import address_of
+from auteur.api.windows import windows
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,8 @@ class Cost(IntEnum):
 
 POINT = 10
 """Tenths."""
+POLICY = "points"
+"""The limit's name in headers."""
 
 
 def cost_of(view: Any, method: str) -> Cost:
@@ -75,20 +79,16 @@ class RateLimit(BaseThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Count this request; remember the window for the response's headers."""
-        limit = _in_tenths(settings.RATE_LIMIT)
-        cost = int(min(cost_of(view, str(request.method)), limit.amount))
+        points, seconds = _parsed(settings.RATE_LIMIT)
+        amount = points * POINT
+        cost = int(min(cost_of(view, str(request.method)), amount))
         user_id = getattr(request.user, "pk", None)
         who = f"user:{user_id}" if user_id else f"address:{address_of(request)}"
-        try:
-            allowed = _limiter().hit(limit, who, cost=cost)
-            reset_time, remaining = _limiter().get_window_stats(limit, who)
-        except _AWAY as exc:
-            logger.warning("rate limit not counted: %s", type(exc).__name__)
-            return True
-        self._wait = max(1.0, reset_time - time.time())
-        told = (limit.amount // POINT, remaining // POINT, self._wait)
+        standing = windows.hit(who, amount=amount, seconds=seconds, cost=cost)
+        self._wait = max(1.0, standing.seconds)
+        told = (points, seconds, standing.left // POINT, self._wait)
         request._request.rate_limit = told  # type: ignore[attr-defined]
-        return allowed
+        return standing.allowed
 
     def wait(self) -> float | None:
         """Seconds after which the client may ask again."""
@@ -96,10 +96,10 @@ class RateLimit(BaseThrottle):
 
 
 @cache
-def _in_tenths(limit: str) -> RateLimitItem:
-    """A limit of points as one of tenths."""
+def _parsed(limit: str) -> tuple[int, int]:
+    """How many, and in how many seconds."""
     item = parse(limit)
-    return type(item)(item.amount * POINT, item.multiples)
+    return item.amount, item.get_expiry()
 
 
 def failures_left(limit: str, who: str) -> bool:
@@ -120,31 +120,20 @@ def count_failure(limit: str, who: str) -> None:
 
 
 class Failures:
-    """What failed before from one address, against ``settings.UNAUTHENTICATED_RATE_LIMIT``.
-
-    With Redis away, only the first look waits for it.
-    """
+    """What failed before from one address, against ``settings.UNAUTHENTICATED_RATE_LIMIT``."""
 
     def __init__(self, address: str) -> None:
         self._who = f"unauthenticated:{address}"
-        self._limit = parse(settings.UNAUTHENTICATED_RATE_LIMIT)
-        self._away = False
+        self._amount, self._seconds = _parsed(settings.UNAUTHENTICATED_RATE_LIMIT)
 
     def check(self) -> None:
         """Raise ``Throttled`` (429) where no more may fail."""
-        try:
-            if _limiter().test(self._limit, self._who):
-                return
-            reset_time, _ = _limiter().get_window_stats(self._limit, self._who)
-        except _AWAY as exc:
-            self._away = True
-            logger.warning("rate limit not looked up: %s", type(exc).__name__)
-            return
-        raise Throttled(wait=max(1.0, reset_time - time.time()))
+        standing = windows.look(self._who, amount=self._amount, seconds=self._seconds)
+        if not standing.allowed:
+            raise Throttled(wait=max(1.0, standing.seconds))
 
     def count(self) -> None:
-        if not self._away:
-            count_failure(settings.UNAUTHENTICATED_RATE_LIMIT, self._who)
+        windows.hit(self._who, amount=self._amount, seconds=self._seconds)
 
 
 def remember(key: str, seconds: int) -> None:
@@ -165,7 +154,10 @@ def is_remembered(key: str) -> bool:
 
 
 class RateLimitHeaders:
-    """Tell each client where it stands (``RateLimit-*``)."""
+    """Tell each client the limit and where it stands: ``RateLimit-Policy`` and ``RateLimit``.
+
+    As in draft-ietf-httpapi-ratelimit-headers-10, the quota in points.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -175,8 +167,7 @@ class RateLimitHeaders:
         response = self.get_response(request)
         window = getattr(request, "rate_limit", None)
         if window is not None:
-            amount, remaining, wait = window
-            response["RateLimit-Limit"] = str(amount)
-            response["RateLimit-Remaining"] = str(max(0, remaining))
-            response["RateLimit-Reset"] = str(round(wait))
+            points, seconds, remaining, wait = window
+            response["RateLimit-Policy"] = f'"{POLICY}";q={points};w={seconds}'
+            response["RateLimit"] = f'"{POLICY}";r={max(0, remaining)};t={round(wait)}'
         return response

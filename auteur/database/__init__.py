@@ -4,14 +4,20 @@ Their values are named (``%(user_id)s``), and sent by number (``$1``).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, connection, transaction
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    InterfaceError,
+    OperationalError,
+    connection,
+    transaction,
+)
 from django.db.models import Model
 
 Row = TypeVar("Row", bound=Model)
@@ -45,15 +51,32 @@ def execute(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         return _rows(statement, values)
 
 
+def execute_first(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """As `execute`, for what only reads, and is the first that a request asks of the database.
+
+    It is the check of the connection's health, too, which Django would make before it: a connection
+    that turns out to be broken is replaced, and the statement sent once more.
+    """
+    session: Any = connection  # of which the types lack what is asked here
+    if session.in_atomic_block or session.connection is None or session.health_check_done:
+        return _rows(statement, values)
+    session.health_check_done = True
+    try:
+        return _rows(statement, values)
+    except (InterfaceError, OperationalError):
+        if session.is_usable():
+            raise
+        session.close()
+        return _rows(statement, values)
+
+
 def _rows(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     if connection.queries_logged:
         connection.queries_log.append({"sql": statement, "time": ""})
     numbered, names = _numbered(statement)
-    with (
-        connection.cursor() as django_cursor,
-        connection.wrap_database_errors,
-        psycopg.RawCursor(django_cursor.connection) as cursor,
-    ):
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.RawCursor(connection.connection) as cursor:
         return cursor.execute(numbered, [values[name] for name in names], prepare=True).fetchall()
 
 
@@ -65,21 +88,19 @@ def _numbered(statement: str) -> tuple[bytes, list[str]]:
     return _VALUE.sub(lambda found: numbers.get(found[1], "%"), statement).encode(), names
 
 
-def find(model: type[Row], pk: Any) -> Row | None:
-    """The instance of that key: what every request asks for, without the making of a query.
+def columns(model: type[Model], table: str) -> str:
+    """What a statement selects of a table for `instance`.
 
     For models whose columns need no conversion: no JSON.
     """
-    statement, names = _selection(model)
-    rows = _rows(statement, {"pk": pk})
-    return model.from_db(DEFAULT_DB_ALIAS, names, rows[0]) if rows else None
+    return ", ".join(f'{table}."{field.column}"' for field in model._meta.concrete_fields)
+
+
+def instance(model: type[Row], values: Sequence[Any]) -> Row:
+    """The instance whose `columns` were selected, without the making of a query."""
+    return model.from_db(DEFAULT_DB_ALIAS, _names(model), values)
 
 
 @cache
-def _selection(model: type[Model]) -> tuple[str, list[str]]:
-    fields = model._meta.concrete_fields
-    quote = connection.ops.quote_name
-    columns = ", ".join(quote(str(field.column)) for field in fields)
-    table, key = quote(model._meta.db_table), quote(str(model._meta.pk.column))
-    statement = f"SELECT {columns} FROM {table} WHERE {key} = %(pk)s"  # noqa: S608
-    return statement, [field.attname for field in fields]
+def _names(model: type[Model]) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields]

@@ -3,6 +3,7 @@
 Nothing waits for ever: neither this command for a lock, nor the application for this command.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,11 +19,14 @@ from auteur.database.pooling import is_pooled
 ANSWER_SECONDS = 60.0  # until the database must have answered
 OTHER_MIGRATOR_SECONDS = 600.0  # until another migrator must have ended
 POLL_SECONDS = 1.0
-# Whoever waits for a lock on a table makes all wait that come after: give up soon, try again.
-LOCK_TIMEOUT = "3s"
+# Whoever waits for a lock on a table makes all wait that come after: give up soon, try again
+# (`MIGRATION_LOCK_TIMEOUT_MS`). What is made CONCURRENTLY waits for old transactions to end, in
+# nobody's way, and to give it up throws away its work.
+CONCURRENT_LOCK_TIMEOUT_MS = 600_000
 LOCK_TRIES = 8
 FIRST_BACKOFF_SECONDS = 1.0
 LAST_BACKOFF_SECONDS = 30.0
+CONCURRENT = re.compile(r"\s*(CREATE (UNIQUE )?|DROP )INDEX CONCURRENTLY\b")
 ADVISORY_LOCK = 0x41757465  # "Aute"
 HALF_MADE_INDEXES = """
     SELECT indexrelid::regclass::text FROM pg_index
@@ -76,11 +80,29 @@ def alone(alias: str, say: Say) -> Iterator[None]:
             raise CommandError("Another migrator has not ended.")
         time.sleep(POLL_SECONDS)
     try:
-        for name, value in (("statement_timeout", "0"), ("lock_timeout", LOCK_TIMEOUT)):
-            _value(alias, "SELECT set_config(%s, %s, false)", name, value)
-        yield
+        _set(alias, "statement_timeout", 0)
+        _set(alias, "lock_timeout", settings.MIGRATION_LOCK_TIMEOUT_MS)
+        with connection.execute_wrapper(_patient_where_in_nobodys_way):
+            yield
     finally:
         connection.close()  # and with the session, its lock
+
+
+def _set(alias: str, name: str, milliseconds: int) -> None:
+    _value(alias, "SELECT set_config(%s, %s, false)", name, str(milliseconds))
+
+
+def _patient_where_in_nobodys_way(
+    execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
+) -> Any:
+    if not CONCURRENT.match(str(sql)):
+        return execute(sql, params, many, context)
+    alias = context["connection"].alias
+    _set(alias, "lock_timeout", CONCURRENT_LOCK_TIMEOUT_MS)
+    try:
+        return execute(sql, params, many, context)
+    finally:
+        _set(alias, "lock_timeout", settings.MIGRATION_LOCK_TIMEOUT_MS)
 
 
 def _value(alias: str, query: str, *values: Any) -> Any:

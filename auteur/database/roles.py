@@ -22,8 +22,8 @@ OTHER_RIGHTS = {
     "django_migrations": "SELECT",
     "staff_events": "SELECT, INSERT",
 }
-# Which do, with the owner's rights, the one thing that the application may not do by itself.
-FUNCTIONS = ("scrub_admin_log",)
+# Which do, with the owner's rights, the few things that their callers may not do by themselves.
+FUNCTIONS = ("scrub_admin_log", "remove_old_admin_log", "work_waiting")
 # Who comes by Supabase's keys, where it is there. Anonymous ones see nothing; a user's sees the
 # rows that are theirs (policies named `own_rows`). None writes, not even the service's: balances
 # and jobs are moved by the API alone.

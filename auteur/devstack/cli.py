@@ -1,4 +1,4 @@
-"""`python -m auteur.devstack run|demo|check`, as `make` calls it."""
+"""`python -m auteur.devstack run|demo|check|schema`, as `make` calls it."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from auteur.devstack import check, demo, environment, leftovers
+from auteur.devstack import check, contract, demo, environment, leftovers
 from auteur.devstack.errors import StackError
 from auteur.devstack.stack import STAFF_EMAIL, VAR, stack
 from auteur.devstack.supervisor import Supervisor
@@ -33,6 +33,11 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
     checks = commands.add_parser("check", help="settings, migrations, OpenAPI, on a real database")
     checks.set_defaults(command=lambda options: check.run())
+    schema = commands.add_parser("schema", help="write docs/openapi.json from the code")
+    schema.add_argument("--check", action="store_true", help="only compare it to the code")
+    schema.set_defaults(
+        command=lambda options: contract.check() if options.check else contract.write()
+    )
     show = commands.add_parser("demo", help="run the main job on a recording, then stop")
     show.add_argument("--feature", help="this feature instead, or `all` of them")
     show.add_argument(

@@ -26,6 +26,15 @@ SYSTEM_USER = "pgserver"
 MAX_CONNECTIONS = 200
 SETUP_SECONDS = 60
 CONNECT_SECONDS = 2  # the least that libpq knows
+# As in docker-compose.yml, whose image has lz4, and whose container less memory. Images of whole
+# pages are most of what is written ahead, the fewer the further checkpoints are apart; and queues
+# are swept soon (decision 46).
+KEPT = (
+    "shared_buffers=256MB",
+    "wal_compression=pglz",
+    "max_wal_size=4GB",
+    "autovacuum_naptime=15s",
+)
 # Data that nobody keeps needs no care on disk.
 THROWAWAY = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 
@@ -47,7 +56,7 @@ def process(*, data: Path, port: int, password: str, throwaway: bool = False) ->
         _initialise(binaries, data, password, account)
     _let_pass(data, account)
     _clear_stale_lock(data)
-    options = [f"max_connections={MAX_CONNECTIONS}", *(THROWAWAY if throwaway else ())]
+    options = [f"max_connections={MAX_CONNECTIONS}", *(THROWAWAY if throwaway else KEPT)]
     return Process(
         name="postgres",
         command=(

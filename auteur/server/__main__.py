@@ -12,13 +12,14 @@ Address = tuple[str, int]
 def main() -> None:
     """Serve until told to stop."""
     options = _options()
-    at_ports = {}
     application = _named(options.application)  # this sets Django up, before what needs it
+    figures = None
     if options.metrics:
-        at_ports[options.metrics] = _named("auteur.metrics:application")
+        figures = options.metrics, _named("auteur.metrics:application")
+    told = {}
     if apps.is_installed("jobs"):  # a bare application has none to count
-        importlib.import_module("jobs.streams.usage").flush_regularly()
-    importlib.import_module("auteur.server.serving").serve(application, options.bind, at_ports)
+        told["begin"] = _named("jobs.streams.usage:flush_regularly")
+    _named("auteur.server.serving:serve")(application, options.bind, figures, **told)
 
 
 def _named(name: str) -> Any:

@@ -7,8 +7,9 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
 from django.conf import settings
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404
 
+from auteur.api import routing
 from auteur.server.gateway import Environ
 from auteur.server.limits import Budget, Limits, OverloadedError
 from gpu_tasks.runtime.errors import AuteurError
@@ -27,12 +28,15 @@ class PeerTooSlowError(AuteurError):
 def limit_of(environ: Environ) -> int:
     """Bytes that a request's view takes: what it says itself (``body_limit``), or the usual.
 
-    ``body_limit`` is given the method, the query and what the address holds.
+    ``body_limit`` is given the method, the query and what the address holds. Django is told which
+    view it is.
     """
     try:
-        match = resolve(environ["PATH_INFO"].encode("latin-1").decode())
+        path = environ["PATH_INFO"].encode("latin-1").decode()
+        match = routing.resolve(path, settings.ROOT_URLCONF)
     except (Resolver404, UnicodeDecodeError):
         return 0
+    environ[routing.FOUND] = match
     rule = getattr(getattr(match.func, "view_class", None), "body_limit", None)
     if rule is None:
         return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0)

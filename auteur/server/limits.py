@@ -1,13 +1,13 @@
 """Limits on what one peer may use: seconds, bytes, connections."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpu_tasks.runtime.errors import AuteurError
 
 KIB = 1024
+SHARED = ("queued", "connections", "connections_per_address", "body_bytes", "answer_bytes")
+"""What all processes have together; threads are those of each."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class Limits:
     memory_bytes: int = 64 * KIB
     """Of each body, and of each answer that is sent bit by bit; a larger body goes to a file."""
 
+    def of_one(self, processes: int) -> "Limits":
+        """Those of one of so many: together they have no more than one would, but one of each."""
+        shares = {name: max(1, getattr(self, name) // processes) for name in SHARED}
+        return replace(self, **shares)
+
 
 class Budget:
     """So many of something for all, of which one address has at most so many."""
@@ -70,12 +75,19 @@ class OverloadedError(AuteurError):
     """A budget is used up."""
 
 
-@contextmanager
-def taken(budget: Budget, who: str, amount: int = 1) -> Iterator[None]:
+class taken:  # noqa: N801 - used as a function
     """Hold ``amount`` of the budget for the block; raises ``OverloadedError``."""
-    if not budget.take(who, amount):
-        raise OverloadedError
-    try:
-        yield
-    finally:
+
+    __slots__ = ("_held",)
+
+    def __init__(self, budget: Budget, who: str, amount: int = 1) -> None:
+        self._held = (budget, who, amount)
+
+    def __enter__(self) -> None:
+        budget, who, amount = self._held
+        if not budget.take(who, amount):
+            raise OverloadedError
+
+    def __exit__(self, *error: object) -> None:
+        budget, who, amount = self._held
         budget.release(who, amount)

@@ -1,12 +1,12 @@
 """uvicorn's connections, with the limits that it lacks: heads, unread answers, how many."""
 
 import asyncio
-import json
 from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from auteur.api.problems import document
 from auteur.server.limits import Budget, Limits
 
 TRANSPORT = "auteur.transport"
@@ -116,8 +116,7 @@ class Connection(HttpToolsProtocol):
         self._refuse(HTTPStatus.BAD_REQUEST, "bad_request")
 
     def _refuse(self, status: HTTPStatus, code: str) -> None:
-        document = {"type": "about:blank", "title": status.phrase, "status": status, "code": code}
-        body = json.dumps({**document, "detail": "The request was not read."}).encode()
+        body = document(status, code, "The request was not read.").content
         head = (
             f"HTTP/1.1 {status} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
             f"content-length: {len(body)}\r\nretry-after: 5\r\nconnection: close\r\n\r\n"

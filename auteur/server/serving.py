@@ -1,18 +1,22 @@
 """The server process: sockets, file descriptors, and the limits on connections."""
 
+import asyncio
+import gc
 import logging
 import resource
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
 import uvicorn
 from django.conf import settings
-from django.http.request import HttpHeaders
+from django.utils.datastructures import CaseInsensitiveMapping
 
 from auteur.api import requests
+from auteur.server import children
+from auteur.server.accepting import Acceptor
 from auteur.server.application import Application
 from auteur.server.gateway import WSGI, Environ
 from auteur.server.limits import Budget, Limits
@@ -41,6 +45,27 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
+class SharingServer(Server):
+    """One of several processes at the same sockets."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take connections in turn with the others."""
+        await super().startup([])
+        self._acceptors = [Acceptor(each, self._connection) for each in sockets or ()]
+
+    def _connection(self) -> asyncio.Protocol:
+        connection: Any = self.config.http_protocol_class
+        state = self.lifespan.state
+        made = connection(config=self.config, server_state=self.server_state, app_state=state)
+        return cast(asyncio.Protocol, made)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take none any more, then end those that are there."""
+        for acceptor in self._acceptors:
+            await acceptor.stop()
+        await super().shutdown(sockets)
+
+
 def drop_overdue(connections: Any) -> None:
     """End every connection that has had its time, without waiting for its peer."""
     for connection in list(connections):
@@ -48,7 +73,9 @@ def drop_overdue(connections: Any) -> None:
             connection.transport.abort()
 
 
-def server_of(application: Application, limits: Limits, *, behind_proxy: bool) -> Server:
+def server_of(
+    application: Application, limits: Limits, *, behind_proxy: bool, kind: type[Server] = Server
+) -> Server:
     """A server that is not yet started.
 
     Behind a proxy all connections are the proxy's; then `Application` counts by address alone.
@@ -67,23 +94,52 @@ def server_of(application: Application, limits: Limits, *, behind_proxy: bool) -
         timeout_keep_alive=int(limits.idle_seconds),
         timeout_graceful_shutdown=limits.graceful_seconds,
     )
-    return Server(config)
+    return kind(config)
 
 
-def serve(application: WSGI, bind: Address, others: Mapping[Address, WSGI]) -> None:
-    """Serve at ``bind``, and other applications at other addresses, until told to stop."""
-    limits = Limits(**settings.API_SERVER)
+def serve(
+    application: WSGI,
+    bind: Address,
+    figures: tuple[Address, WSGI] | None = None,
+    begin: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve at ``bind``, and ``figures`` at their own address, until told to stop.
+
+    With several processes one of them serves the figures. ``begin`` is called in each.
+    """
+    processes = settings.API_PROCESSES
+    limits = Limits(**settings.API_SERVER).of_one(processes)
     allow_files(limits.connections)
-    at_ports = {port: other for (_, port), other in others.items()}
-    served = Application(application, limits, who=address_of, at_ports=at_ports)
-    proxied = bool(settings.REST_FRAMEWORK.get("NUM_PROXIES"))
-    server = server_of(served, limits, behind_proxy=proxied)
-    server.run([socket.create_server(each, backlog=BACKLOG) for each in (bind, *others)])
+    own, others = [_listen(bind)], {}
+    if figures is not None:
+        (host, port), application_of_figures = figures
+        own.append(_listen((host, port)))
+        others[port] = application_of_figures
+
+    def work(number: int) -> None:
+        begin()
+        served = Application(application, limits, who=address_of, at_ports=others)
+        proxied = bool(settings.REST_FRAMEWORK.get("NUM_PROXIES"))
+        kind = SharingServer if processes > 1 else Server
+        server_of(served, limits, behind_proxy=proxied, kind=kind).run(own[:1] if number else own)
+
+    gc.collect()
+    gc.freeze()  # what is here stays, and is shared as long as nobody looks at it
+    if processes > 1:
+        children.run(processes, work, own)
+    else:
+        work(0)
+
+
+def _listen(address: Address) -> socket.socket:
+    return socket.create_server(address, backlog=BACKLOG)
 
 
 def address_of(environ: Environ) -> str:
     """Whose request it is, as the throttle sees it."""
-    request = SimpleNamespace(META=environ, headers=HttpHeaders(environ))
+    forwarded = environ.get("HTTP_X_FORWARDED_FOR")
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    request = SimpleNamespace(META=environ, headers=CaseInsensitiveMapping(headers))
     return requests.address_of(cast(Any, request))
 
 

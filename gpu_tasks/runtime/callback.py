@@ -27,7 +27,7 @@ ATTEMPT_HEADER = "X-Auteur-Attempt"
 SIGNATURE_HEADER = "X-Auteur-Signature"
 TIMESTAMP_HEADER = "X-Auteur-Timestamp"
 REPLAY_WINDOW_SECONDS = 300
-PROGRESS_INTERVAL_SECONDS = 0.55
+PROGRESS_INTERVAL_SECONDS = 2.05
 """A little more than between two that are stored (`report_progress`): the way there varies."""
 OUTCOME_TRIES = 3
 TIMEOUT_SECONDS = 10
@@ -121,7 +121,7 @@ class Reporter:
         self._next_progress_at = 0.0
 
     def progress(self, share: float, stage: Stage | None = None) -> None:
-        """Tell the share done, at most twice a second; a lost report harms nothing.
+        """Tell the share done, at most every two seconds; a lost report harms nothing.
 
         The first report is waited for: who is not wanted any more need not begin. ``StoppedError``
         from a later one is raised by the call after it.

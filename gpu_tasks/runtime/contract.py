@@ -86,7 +86,13 @@ CLASS_LIMITS: Mapping[GpuClass, int] = {
     GpuClass.L4: 100,
     GpuClass.T4: 100,
 }
-"""How many calls of a class are in flight at most, over all features together; CPUs are ours."""
+"""How many calls of a class are in flight at most, over all features together, where
+``GPU_LIMITS`` sets nothing else; CPUs are ours."""
+
+
+def rented_limit(gpu: GpuClass) -> int | None:
+    """Of calls in flight on rented GPUs of a class; none of CPUs."""
+    return overrides.gpu_limits(RENTED).get(gpu) or CLASS_LIMITS.get(gpu)
 
 
 class PlainModel(BaseModel):

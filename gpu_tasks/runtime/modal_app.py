@@ -16,7 +16,7 @@ import modal
 from pydantic import SecretStr
 
 from gpu_tasks.runtime import overrides, weights
-from gpu_tasks.runtime.contract import CLASS_LIMITS, Contract, ImageFamily
+from gpu_tasks.runtime.contract import Contract, ImageFamily, rented_limit
 from gpu_tasks.runtime.engine import contracts
 from gpu_tasks.runtime.remote import handle
 
@@ -80,7 +80,7 @@ def _register(contract: Contract) -> modal.Function[Any, Any, Any]:
         memory=contract.memory_mb,
         timeout=contract.time_limit_seconds,
         retries=0,  # the orchestrator alone makes another attempt
-        max_containers=contract.at_once or CLASS_LIMITS.get(contract.gpu),
+        max_containers=contract.at_once or rented_limit(contract.gpu),
         enable_memory_snapshot=contract.snapshot,
         volumes={str(MODEL_DIR): volume.with_mount_options(read_only=True)},
         env={FUNCTION_VARIABLE: contract.name, **OFFLINE, **overrides.handed_on()},

@@ -15,9 +15,11 @@ AT_ONCE = "FEATURE_AT_ONCE"
 GPUS = "FEATURE_GPUS"
 MODELS = "FEATURE_MODELS"
 TIME_LIMITS = "FEATURE_TIME_LIMITS"
+GPU_LIMITS = "GPU_LIMITS"
 VARIABLES = (AT_ONCE, GPUS, MODELS, TIME_LIMITS)
 
 MAX_AT_ONCE = 1000
+MAX_GPU_LIMIT = 10_000
 MIN_TIME_LIMIT_SECONDS = 10
 MAX_TIME_LIMIT_SECONDS = 12 * 3600
 """Half of Modal's own limit: all attempts of a job must have ended while what they wrote is still
@@ -64,6 +66,18 @@ def of(function: str, *, models: Mapping[str, str], gpus: Collection[str]) -> di
     if others := _models(function, models):
         found["models"] = {**models, **others}
     return found
+
+
+def gpu_limits(classes: Collection[str]) -> dict[str, int]:
+    """How many calls of a class of GPUs are in flight at most, where it is set.
+
+    Raises ``InvalidOverrideError``, also for a class that is none of these.
+    """
+    allowed = range(1, MAX_GPU_LIMIT + 1)
+    return {
+        _known(GPU_LIMITS, name, classes): _whole(GPU_LIMITS, name, given, allowed)
+        for name, given in _pairs(GPU_LIMITS).items()
+    }
 
 
 def check_names(functions: Collection[str]) -> None:

@@ -34,6 +34,10 @@ class FutureEventProblem(Problem):
     default_detail = "There is no event of this number yet."
 
 
+PROBLEMS = (EventsRemovedProblem, FutureEventProblem)
+"""What reading after a number may be refused with."""
+
+
 def head_of(user_id: UUID) -> Head:
     """How far the user's events go."""
     head = EventHead.objects.filter(user_id=user_id).first()

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from gpu_tasks.runtime.errors import POLICIES, AuteurError, ErrorCode
-from jobs import sql
+from jobs import floors, sql
 from jobs.events import chain, cursors
 from jobs.events.contract import ENDS, AttemptData, EndData, EventError, EventType, JobData
 from jobs.events.log import WAKE_CHANNEL
@@ -73,10 +73,11 @@ def number_events() -> int:
 
     An event that cannot be told is set aside: it must not hold back those of others.
     """
-    if not Event.objects.filter(set_aside_at=None).exists():
+    first = floors.current().event_id
+    if not Event.objects.filter(pk__gte=first, set_aside_at=None).exists():
         return 0
     try:
-        events = _number_batch()
+        events = _number_batch(first)
     except _UntellableError as exc:
         logger.exception("an event is set aside")
         return Event.objects.filter(pk=exc.event_id).update(set_aside_at=Now())
@@ -86,13 +87,14 @@ def number_events() -> int:
 
 
 @transaction.atomic
-def _number_batch() -> list[dict[str, Any]]:
+def _number_batch(first: int) -> list[dict[str, Any]]:
     position = cursors.lock(CURSOR)
     if position is None:
         return []
-    rows = [_Taken(*row) for row in sql.run("take_events", limit=BATCH)]
+    rows = [_Taken(*row) for row in sql.run("take_events", from_id=first, limit=BATCH)]
     if not rows:
         return []
+    floors.note_taken(rows[-1].id)
     events = _numbered(rows, position)
     sql.run("number_events", events=json.dumps(events))
     cursors.move(CURSOR, events[-1]["position"])

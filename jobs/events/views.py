@@ -13,6 +13,7 @@ from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost
 from jobs import queries
+from jobs.events import log
 from jobs.events.contract import EventPage, Head
 from jobs.events.log import MAX_EVENTS, MAX_SEQ, MAX_WAIT_SECONDS, events_after, head_of
 
@@ -51,6 +52,7 @@ class EventsView(APIView):
 
     scopes: ClassVar = {"GET": Scope.READ}
     costs: ClassVar = {"GET": Cost.STATUS}
+    problems: ClassVar = {"GET": log.PROBLEMS}
 
     @extend_schema(
         summary="Get your events, or wait for them",
@@ -69,6 +71,7 @@ class JobEventsView(APIView):
 
     scopes: ClassVar = {"GET": Scope.READ}
     costs: ClassVar = {"GET": Cost.STATUS}
+    problems: ClassVar = {"GET": log.PROBLEMS}
 
     @extend_schema(
         summary="Get a job's events, or wait for them",

@@ -10,7 +10,9 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import models
+from pydantic import BaseModel
 
+from auteur.api.problems import Problem
 from gpu_tasks.runtime.contract import Contract, GpuClass, PlainModel
 from jobs.features import files
 from jobs.features.files import Output
@@ -39,8 +41,9 @@ class Feature:
     """The parameter whose amount the tariff is for."""
     limits: ClassVar[Mapping[str, int]] = {}
     """By name, those that do not follow from a parameter."""
-    stored_apart: ClassVar[frozenset[str]] = frozenset()
-    """What its output has besides in an object of the storage, which streams need not repeat."""
+    stored_apart: ClassVar[Mapping[str, type[BaseModel]]] = {}
+    """What of its output lies in the object that ``result_key`` names, once its jobs are completed,
+    and how it is read (`jobs.outputs`): one name at most."""
     making: ClassVar[Making] = Making()
     """How its media come to be, for their content credentials (`media.provenance`)."""
     example: ClassVar[Mapping[str, Any]] = {}
@@ -57,6 +60,13 @@ class Feature:
     @property
     def slug(self) -> str:
         return self.name.replace("_", "-")
+
+    @property
+    def problems(self) -> tuple[type[Problem], ...]:
+        """What its parameters are refused with, besides 400."""
+        fields = self.parameters().fields.values()
+        of_fields = (problem for each in fields for problem in getattr(each, "problems", ()))
+        return (*self.parameters.problems, *of_fields)
 
     @property
     def queue(self) -> str:
@@ -200,6 +210,10 @@ class Feature:
             statement = files.statement_of(attempt, self.making, self.most_bytes(parameters))
             output["media"] = files.inspected(attempt, outputs, title, statement)
         return output
+
+    def delivers(self, output: Mapping[str, Any]) -> bool:
+        """Whether there is anything for `deliver` to do; who has a `deliver` of their own does."""
+        return "media" in output or type(self).deliver is not Feature.deliver
 
     def deliver(self, job: Job, output: dict[str, Any]) -> None:
         """Put the output where it belongs; called again, it does nothing more."""

@@ -13,6 +13,11 @@ from media.models import MediaFile, MediaStatus, VoiceClone
 from media.provenance.source_types import Making, known, source_type_of
 from media.provenance.statements import MAX_SOURCES, Source, Statement
 
+RESULT_KEY = "result_key"
+"""In a job's output: an object that is no media."""
+MAX_APART_BYTES = 64 * 1024**2
+"""Of what such an object holds."""
+
 
 @dataclass(frozen=True)
 class Read:

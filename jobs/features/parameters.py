@@ -1,7 +1,8 @@
 """The parameter fields that declarations share."""
 
+import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
@@ -52,6 +53,8 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
     ``longest_ms`` tells how long it may last, by the engine that is set; ``consent``, what of a
     person the feature uses in it.
     """
+
+    problems: ClassVar = (MediaNotUsableProblem, ConsentRequiredProblem)
 
     def __init__(
         self,
@@ -124,6 +127,8 @@ class VoiceNotReadyProblem(Problem):
 class VoiceField(serializers.Field[VoiceClone, str, str, Any]):
     """The id of one of the user's confirmed voices."""
 
+    problems: ClassVar = (VoiceNotReadyProblem,)
+
     def to_internal_value(self, data: Any) -> VoiceClone:
         """The voice; 404 if it is not the user's, 422 if it cannot be used."""
         voice_id = _Id().to_internal_value(data)
@@ -172,8 +177,14 @@ def result_project() -> ProjectField:
     )
 
 
+_kept = threading.local()
+
+
 class Parameters(serializers.Serializer[Any]):
     """A feature's parameters; unknown names are refused, for a typo must not be charged."""
+
+    problems: ClassVar[tuple[type[Problem], ...]] = ()
+    """What they are refused with as a whole; fields have their own."""
 
     quote_id = serializers.CharField(
         required=False,
@@ -189,6 +200,24 @@ class Parameters(serializers.Serializer[Any]):
     def get_fields(self) -> dict[str, Any]:
         """``project_id`` of every feature that does not declare its own."""
         return {"project_id": result_project(), **super().get_fields()}
+
+    @classmethod
+    def read(cls, data: Any, *, context: dict[str, Any]) -> dict[str, Any]:
+        """The validated parameters; raises ``ValidationError``, and the fields' own problems.
+
+        By a serializer that the thread keeps: to copy its fields takes longer than to use them.
+        """
+        kept: dict[Any, Parameters] = _kept.__dict__
+        serializer = kept.pop(cls, None) or cls()  # away, while it is in use
+        try:
+            serializer.initial_data, serializer._context = data, context
+            serializer.is_valid(raise_exception=True)
+            validated: dict[str, Any] = serializer.validated_data
+            return validated
+        finally:
+            for used in ("initial_data", "_context", "_validated_data", "_errors"):
+                serializer.__dict__.pop(used, None)
+            kept[cls] = serializer
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         unknown = sorted(set(self.initial_data) - set(self.fields))

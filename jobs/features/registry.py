@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 import jobs.features
+from auteur.api.problems import Problem
 from jobs.features.base import MAX_PRICE, STARTED, Feature
 
 INFRASTRUCTURE = ("base", "files", "parameters", "registry")
@@ -28,6 +29,16 @@ def features() -> Mapping[str, Feature]:
 def feature_of(name: str) -> Feature:
     """The feature of a job's ``type``; raises ``KeyError`` for one no longer declared."""
     return features()[name]
+
+
+def problems_of_features() -> tuple[type[Problem], ...]:
+    """What parameters of any feature are refused with."""
+    return tuple(problem for feature in features().values() for problem in feature.problems)
+
+
+def stored_apart() -> dict[str, list[str]]:
+    """By type, the names of what its jobs' outputs have in an object alone."""
+    return {name: sorted(one.stored_apart) for name, one in features().items() if one.stored_apart}
 
 
 def check_prices() -> None:

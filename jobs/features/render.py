@@ -13,7 +13,7 @@ from jobs.features.base import Feature
 from jobs.features.files import Output, Read, Write
 from jobs.features.parameters import Parameters, ProjectField
 from jobs.models import Attempt, Job
-from jobs.renders import timeline_of
+from jobs.renders import PROBLEMS, timeline_of
 from media.models import MediaFile
 from media.provenance.source_types import ASSEMBLED
 from projects.models import Project
@@ -23,6 +23,8 @@ from projects.serializers import ResolutionField
 
 class RenderParameters(Parameters):
     """`POST /jobs/render`."""
+
+    problems = PROBLEMS
 
     project_id = ProjectField()
     format = serializers.ChoiceField(choices=list(contract.Format), default="mp4")

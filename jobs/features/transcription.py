@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
+from pydantic import BaseModel
 from rest_framework import serializers
 
 from auteur.api.problems import NotFoundProblem
 from gpu_tasks.runtime.contract import PlainModel
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.transcription import contract
+from gpu_tasks.transcription.contract import Transcript
 from jobs.features.base import Feature
-from jobs.features.files import Write
+from jobs.features.files import MAX_APART_BYTES, RESULT_KEY, Write
 from jobs.features.parameters import MediaField, Parameters, no_longer_than
 from jobs.models import Attempt, Job
 from media.models import MediaType
 from media.storage import object_storage
 from projects import transcript
-
-MAX_TRANSCRIPT_BYTES = 64 * 1024**2
 
 
 def _longest_ms(*, by_speaker: bool = False) -> int:
@@ -56,7 +56,7 @@ class _Transcription(Feature):
     parameters = TranscriptionParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 120_000}
     measured = "media_id"
-    stored_apart = frozenset({"transcript"})
+    stored_apart: ClassVar[Mapping[str, type[BaseModel]]] = {"transcript": Transcript}
     example: ClassVar[Mapping[str, Any]] = {"media_id": "interview.mp4", "language": "en"}
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
@@ -68,11 +68,11 @@ class _Transcription(Feature):
     def collect(self, attempt: Attempt, result: PlainModel) -> dict[str, Any]:
         """Read the stored transcript and check it before it is believed."""
         key = cast(dict[str, Any], attempt.payload)["transcript"]["write"]["key"]
-        raw = object_storage().read(key, max_bytes=MAX_TRANSCRIPT_BYTES)
+        raw = object_storage().read(key, max_bytes=MAX_APART_BYTES)
         stored = contract.Transcript.model_validate_json(raw)
         return {
             "transcript": stored.model_dump(mode="json"),
-            "result_key": key,
+            RESULT_KEY: key,
             "segments_count": len(stored.segments),
             "heard": stored.heard,
             "language": stored.language,

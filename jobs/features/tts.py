@@ -29,6 +29,8 @@ class TextTooLongProblem(Problem):
 class TtsParameters(Parameters):
     """`POST /jobs/tts`."""
 
+    problems = (TextTooLongProblem,)
+
     text = serializers.CharField(
         max_length=contract.MAX_CHARACTERS,
         help_text="On GPUs, less of it where letters take several bytes and the speed is low.",

@@ -19,7 +19,14 @@ from jobs.lifecycle.calls import (
 )
 from jobs.lifecycle.ends import cancel, complete, expire, fail
 from jobs.lifecycle.locking import JobFinishedProblem
-from jobs.lifecycle.steps import claim, finish, mark_errored, requeue
+from jobs.lifecycle.steps import (
+    claim,
+    finish,
+    hand_over,
+    mark_errored,
+    requeue,
+    wake_left_by,
+)
 
 __all__ = [
     "PROGRESS_EVERY",
@@ -35,11 +42,13 @@ __all__ = [
     "extend_calls",
     "fail",
     "finish",
+    "hand_over",
     "mark_errored",
     "record_started_calls",
     "report_outcome",
     "report_progress",
     "requeue",
     "requeue_job",
+    "wake_left_by",
     "writing_attempt",
 ]

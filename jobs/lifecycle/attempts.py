@@ -1,6 +1,7 @@
 """The first attempt of a job, and further ones."""
 
 import json
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
-from jobs import sql
+from jobs import floors, sql
 from jobs.features.base import Feature
 from jobs.features.registry import feature_of, features
 from jobs.lifecycle.locking import JobFinishedProblem, end_attempt, is_too_late, lock_job, record
@@ -21,33 +22,42 @@ from jobs.wake_signal import wake_on_commit
 NO_LIMIT = 2**31 - 1
 
 
-def begin_first_attempts(*, gpu_class: str, limit: int, at_once: int) -> int:
-    """Give pending jobs of a class, by rank, their first attempts while it has room; how many.
+def begin_first_attempts(
+    *, gpu_class: str, limit: int, at_once: int, with_room: Collection[str], again: timedelta
+) -> list[tuple[UUID, str, bool]]:
+    """Give pending jobs of a class, by rank, their first attempts while it has room: these, with
+    the type of each, and whether it is the caller's to wake.
 
     The caller holds the class's lock. ``limit`` is how many may be in flight; users have such a
-    limit by setting, features by their contracts.
+    limit by setting, features by their contracts. Attempts of the types ``with_room`` are taken by
+    the caller, and due again after ``again``; the others are due.
     """
-    limits = settings.MAX_IN_FLIGHT_BY_PLAN
-    admitted = sql.run(
+    limits, floor = settings.MAX_IN_FLIGHT_BY_PLAN, floors.current().of(gpu_class)
+    admitted: list[Any] = sql.run(
         "admit",
-        features=json.dumps([_admission(feature) for feature in features().values()]),
+        features=json.dumps([_admission(one, with_room) for one in features().values()]),
         gpu_class=gpu_class,
+        from_rank=floor.waiting_from[0],
+        from_time=floor.waiting_from[1],
+        attempts_from=floor.attempts_from,
         limit=limit,
         at_once=at_once,
         is_limited=bool(limits or settings.MAX_IN_FLIGHT),
         user_limits=json.dumps(limits),
         user_limit=settings.MAX_IN_FLIGHT or NO_LIMIT,
+        again=again,
     )
-    return len(admitted)
+    return admitted
 
 
-def _admission(feature: Feature) -> dict[str, Any]:
+def _admission(feature: Feature, with_room: Collection[str]) -> dict[str, Any]:
     return {
         "type": feature.name,
         "backend": feature.backend,
         "engine": feature.engine,
         "run_seconds": feature.run_limit.total_seconds(),
         "at_once": feature.at_once,
+        "has_room": feature.name in with_room,
     }
 
 

@@ -4,7 +4,6 @@ import json
 import logging
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from auteur.api.problems import NotFoundProblem, Problem
@@ -13,7 +12,7 @@ from gpu_tasks.runtime.contract import Outcome
 from gpu_tasks.runtime.stages import Stage
 from jobs import sql
 from jobs.features.base import Feature
-from jobs.features.registry import feature_of, features
+from jobs.features.registry import features
 from jobs.models import Attempt
 from jobs.progress import Told, push_on_commit
 from jobs.states import MAY_RUN, OPEN, AttemptState, JobStatus
@@ -23,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 CALL_GRACE = timedelta(seconds=60)
 """What a call gets beyond its time limit, to start and to report."""
-PROGRESS_EVERY = timedelta(seconds=0.5)
+PROGRESS_EVERY = timedelta(seconds=2)
 """Shortest time between two reports of a call's progress that are stored and pushed."""
 MAX_DOUBLINGS = 4
 """How often the pause doubles before a call is polled again whose messages keep getting lost."""
@@ -42,21 +41,16 @@ def record_started_calls(*, call_ids: Mapping[UUID, str]) -> list[UUID]:
 
     Also those of attempts that have ended meanwhile, so that their calls can be stopped.
     """
-    types = Attempt.objects.filter(pk__in=call_ids).values_list("pk", "job__type")
-    rows = [_started_call(pk, call_ids[pk], feature_of(name)) for pk, name in types]
-    started = sql.run("record_started_calls", calls=json.dumps(rows))
+    started = sql.run(
+        "record_started_calls",
+        attempt_ids=list(call_ids),
+        calls=json.dumps([{"id": str(pk), "call_id": one} for pk, one in call_ids.items()]),
+        leases=_leases(),
+        expected=json.dumps({one.name: one.expected_seconds for one in features().values()}),
+    )
     for attempt_id, job_id, call_id, _ in started:
         logger.info("job %s, attempt %s: started call %s", job_id, attempt_id, call_id)
     return [attempt_id for attempt_id, _, _, runs in started if runs]
-
-
-def _started_call(attempt_id: UUID, call_id: str, feature: Feature) -> dict[str, Any]:
-    return {
-        "id": str(attempt_id),
-        "call_id": call_id,
-        "lease_seconds": call_lease(feature).total_seconds(),
-        "expected_seconds": feature.expected_seconds,
-    }
 
 
 def extend_calls(

@@ -1,7 +1,8 @@
 """The ends of jobs. Exactly one of these wins, and settles the money in its transaction."""
 
+import json
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +16,10 @@ from gpu_tasks.runtime.errors import ErrorCode
 from jobs import sql, wording
 from jobs.cancels import is_refunded
 from jobs.errors import JobError
+from jobs.features.registry import stored_apart
 from jobs.lifecycle.locking import JobFinishedProblem, end_attempt, is_too_late, lock_job, record
 from jobs.models import Attempt, Job
-from jobs.states import CLAIMED, FINALIZE, OPEN, AttemptState, JobStatus
+from jobs.states import CLAIMED, FINALIZE, OPEN, AttemptState, JobStatus, Step
 from jobs.wake_signal import wake_on_commit
 
 logger = logging.getLogger(__name__)
@@ -26,17 +28,47 @@ LEAST_USED = 1
 """Credits. A job whose result is worth nothing is not completed: it fails, with a full refund."""
 
 
-@transaction.atomic
-def complete(*, attempt_ids: Iterable[UUID], worker: str) -> list[UUID]:
-    """Mark delivered jobs completed, with the results that `collect` stored."""
+def complete(
+    *,
+    attempt_ids: Iterable[UUID],
+    worker: str,
+    step: Step = FINALIZE,
+    values: Mapping[UUID, Mapping[str, Any]] | None = None,
+) -> list[UUID]:
+    """Mark jobs completed, with the results that `collect` stored, or made just now (``values``).
+
+    Most are worth their price: they end in one statement. The others end with a refund.
+    """
+    ids = list(attempt_ids)
+    ended = _complete(ids, worker, step, values, partly=False)
+    if rest := set(ids).difference(ended):
+        with transaction.atomic():
+            partly = _complete(rest, worker, step, values, partly=True)
+            _refund_unused(Attempt.objects.select_related("job").filter(pk__in=partly))
+        ended += partly
+    return ended
+
+
+def _complete(
+    attempt_ids: Collection[UUID],
+    worker: str,
+    step: Step,
+    values: Mapping[UUID, Mapping[str, Any]] | None,
+    *,
+    partly: bool,
+) -> list[UUID]:
+    given = [{"id": str(pk), **(values or {}).get(pk, {})} for pk in attempt_ids]
     ended = sql.run(
-        "complete", attempt_ids=list(attempt_ids), states=[FINALIZE.holds], holder=worker
+        "complete",
+        attempt_ids=list(attempt_ids),
+        states=[step.holds],
+        holder=worker,
+        partly=partly,
+        values=json.dumps(given),
+        stored_apart=json.dumps(stored_apart()),
     )
     transaction.on_commit(lambda: _log_completed(ended))
-    partly_used = [attempt_id for attempt_id, _, is_partly_used in ended if is_partly_used]
-    if partly_used:
-        _refund_unused(Attempt.objects.select_related("job").filter(pk__in=partly_used))
-    return [attempt_id for attempt_id, _, _ in ended]
+    return [attempt_id for attempt_id, _ in ended]
 
 
 def _refund_unused(completed: Iterable[Attempt]) -> None:
@@ -58,8 +90,8 @@ def _unused(attempt: Attempt) -> int:
     return attempt.job.credits_cost - max(LEAST_USED, attempt.used_credits)
 
 
-def _log_completed(ended: Iterable[tuple[UUID, UUID, bool]]) -> None:
-    for attempt_id, job_id, _ in ended:
+def _log_completed(ended: Iterable[Sequence[UUID]]) -> None:
+    for attempt_id, job_id in ended:
         logger.info("job %s, attempt %s: completed", job_id, attempt_id)
 
 

@@ -10,47 +10,63 @@ from uuid import UUID
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from jobs import sql
+from jobs import floors, sql
 from jobs.features.registry import features
 from jobs.publishing import WakeUp, queues_with_room
 from jobs.states import COMPLETED_QUEUE, COMPLETED_STATES, DELIVERING, FEATURE_STATES, AttemptState
 
 TAKEN_AT_ONCE = 500
 """Jobs taken per round."""
-AGAIN_AFTER = timedelta(seconds=10)
+AGAIN_AFTER = timedelta(seconds=5)
 MAX_AGAIN_AFTER = timedelta(seconds=60)
 
 PLAIN_STATES = (*FEATURE_STATES, *COMPLETED_STATES, AttemptState.RUNNING)
 """States in which there is nothing to decide: the attempt is woken, or its call polled."""
 
 
-def to_wake() -> list[WakeUp]:
-    """Due attempts of the steps whose queues have room; raises one of ``BROKER_OUTAGES``."""
-    room = queues_with_room()
-    first = [feature.name for feature in features().values() if feature.queue in room]
-    second = list(features()) if COMPLETED_QUEUE in room else []
-    return [
-        *take(states=FEATURE_STATES, types=first),
-        *take(states=COMPLETED_STATES, types=second),
-    ]
+def types_with_room(room: Collection[str]) -> list[str]:
+    """The features whose first steps' queue is one of these."""
+    return [feature.name for feature in features().values() if feature.queue in room]
+
+
+def to_wake(room: Collection[str] | None = None) -> list[WakeUp]:
+    """Due attempts of the steps whose queues have ``room``; without one it is asked for, which
+    raises one of ``BROKER_OUTAGES``.
+    """
+    if room is None:
+        room = queues_with_room()
+    return take(
+        states=FEATURE_STATES,
+        types=types_with_room(room),
+        states_of_all=COMPLETED_STATES if COMPLETED_QUEUE in room else (),
+    )
 
 
 def to_poll() -> list[UUID]:
     """Due attempts whose calls run."""
-    return [due.attempt_id for due in take(states=[AttemptState.RUNNING], types=list(features()))]
+    return [due.attempt_id for due in take(states_of_all=[AttemptState.RUNNING])]
 
 
-def take(*, states: Collection[AttemptState], types: Collection[str]) -> list[WakeUp]:
-    """Due attempts in these states, of jobs of these types before their deadlines.
+def take(
+    *,
+    states: Collection[AttemptState] = (),
+    types: Collection[str] = (),
+    states_of_all: Collection[AttemptState] = (),
+) -> list[WakeUp]:
+    """Due attempts in ``states`` of jobs of these types, and in ``states_of_all``, before their
+    deadlines.
 
     Unless they move on, they are due again after `AGAIN_AFTER`, and later each time.
     """
-    if not types:
+    if not types and not states_of_all:
         return []
     rows = sql.run(
         "take_due",
         states=list(states),
         types=list(types),
+        states_of_all=list(states_of_all),
+        all_types=list(features()),
+        from_wake_at=floors.current().wake_at,
         at_once=TAKEN_AT_ONCE,
         again=AGAIN_AFTER,
         max_again=MAX_AGAIN_AFTER,
@@ -65,4 +81,5 @@ def to_decide() -> Q:
     plain = Q(attempt__state__in=PLAIN_STATES, type__in=list(features())) & (
         Q(deadline_at__gt=Now()) | Q(attempt__state__in=DELIVERING)
     )
-    return Q(wake_at__lte=Now(), attempt__isnull=False) & ~plain
+    due = Q(wake_at__gte=floors.current().wake_at, wake_at__lte=Now(), attempt__isnull=False)
+    return due & ~plain

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import wraps
 from queue import SimpleQueue
 
 from django.conf import settings
@@ -16,7 +17,7 @@ from auteur import liveness
 from auteur.api import idempotency
 from auteur.api.problems import DATABASE_OUTAGES, OUTAGES
 from auteur.broker import BROKER_OUTAGES
-from jobs import heartbeat, lifecycle, publishing
+from jobs import floors, heartbeat, lifecycle, publishing
 from jobs.events.numbering import number_events
 from jobs.failpoints import failpoint
 from jobs.models import Job
@@ -28,11 +29,20 @@ from jobs.wake_signal import WakeSignal
 logger = logging.getLogger(__name__)
 
 ROUND_SECONDS = 0.08
-"""Shortest time from one round to the next: what becomes due meanwhile shares messages."""
+"""From one round to the next, where many follow each other: what becomes due meanwhile shares
+messages."""
+ROUNDS_AT_ONCE = 3
+"""Rounds that need not keep this distance after a pause: a job on a quiet system waits for none."""
 POLL_SECONDS = 0.25
 """Longest wait between rounds; the wake signal shortens that of `wake`."""
+MANY = 100
+"""So much in one round, and there may be more."""
+DEATHS_SECONDS = 1.0
+"""Between looks for workers that have died on this machine."""
 NUMBER_SECONDS = 0.05
 """Between rounds of numbering events: clients wait for it."""
+FLOOR_SECONDS = 1.0
+"""Between looks for where the queues begin."""
 MEDIA_SECONDS = 0.5
 """Between rounds of media that wait for a check, a thumbnail or a waveform."""
 SWEEP_SECONDS = 5.0
@@ -49,16 +59,21 @@ _given_up: SimpleQueue[WakeUp] = SimpleQueue()
 def wake() -> int:
     """Admit, and publish what is due where its queue has room; returns how many were touched.
 
-    Raises one of ``BROKER_OUTAGES`` where the broker is away; nothing is taken then.
+    Raises one of ``BROKER_OUTAGES`` where the broker is away; what waits is admitted even then.
     """
-    admitted = admission.admit_all()
-    wake_ups = due.to_wake()
+    try:
+        room = publishing.queues_with_room()
+    except BROKER_OUTAGES:
+        admission.admit_all()
+        raise
+    admitted = admission.admit(with_room=due.types_with_room(room))
+    wake_ups = [wake_up for wake_up, taken in admitted if taken] + due.to_wake(room)
     while not _given_up.empty():
         wake_ups.append(_given_up.get())
     if wake_ups:
         failpoint("before_publish")
         publishing.publish(wake_ups)
-    return admitted + len(wake_ups)
+    return len(admitted) + len(wake_ups)
 
 
 def decide() -> int:
@@ -67,6 +82,14 @@ def decide() -> int:
     for wake_up in found.given_up:
         _given_up.put(wake_up)
     return found.seen
+
+
+def mourn() -> int:
+    """Have what lay with workers that have died on this machine looked at; returns always 0."""
+    if gone := heartbeat.forget_dead():
+        left = lifecycle.wake_left_by(gone)
+        logger.warning("%d workers have died, %d jobs are looked at", len(gone), left)
+    return 0
 
 
 def sweep() -> int:
@@ -104,9 +127,11 @@ def _run_all(stop: threading.Event, vigil: liveness.Vigil) -> None:
         return lambda: stop.wait(seconds)
 
     loops = (
-        (wake, lambda: wake_signal.wait(POLL_SECONDS)),
+        (_until_many(wake), _until_told(wake_signal)),
         (decide, rest(POLL_SECONDS)),
-        (number_events, rest(NUMBER_SECONDS)),
+        (mourn, rest(DEATHS_SECONDS)),
+        (_until_many(number_events), rest(NUMBER_SECONDS)),
+        (floors.look, rest(FLOOR_SECONDS)),
         (calls.follow, rest(POLL_SECONDS)),
         (media_work.wake_media, rest(MEDIA_SECONDS)),
         (sweep, rest(SWEEP_SECONDS)),
@@ -124,9 +149,44 @@ def _run_all(stop: threading.Event, vigil: liveness.Vigil) -> None:
         thread.join()
 
 
+def _until_many(work: Callable[[], int]) -> Callable[[], int]:
+    """The work, whose next round may wait where this one has found few: it has found all."""
+
+    @wraps(work)
+    def found_many() -> int:
+        found = work()
+        return found if found >= MANY else 0
+
+    return found_many
+
+
+def _until_told(signal: WakeSignal) -> Callable[[], object]:
+    """Waits for the signal; not for long after one, for those that soon follow are not sent."""
+    was_told = False
+
+    def wait() -> None:
+        nonlocal was_told
+        was_told = signal.wait(ROUND_SECONDS if was_told else POLL_SECONDS)
+
+    return wait
+
+
+class _Pace:
+    """Rounds at once after a pause, `ROUND_SECONDS` apart else."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def wait_seconds(self) -> float:
+        """From the end of a round, how long the next has to wait."""
+        now = time.monotonic()
+        self._next = max(self._next, now - ROUNDS_AT_ONCE * ROUND_SECONDS) + ROUND_SECONDS
+        return max(0.0, self._next - now)
+
+
 def _repeat(work: Callable[[], int], idle: Callable[[], object], stop: threading.Event) -> None:
+    pace = _Pace()
     while not stop.is_set():
-        started = time.monotonic()
         try:
             if work() == 0:
                 idle()
@@ -138,5 +198,5 @@ def _repeat(work: Callable[[], int], idle: Callable[[], object], stop: threading
             # An error of one row must not end the work for all others.
             logger.exception("a round of %s failed", work.__name__)
             stop.wait(OUTAGE_PAUSE_SECONDS)
-        stop.wait(max(0.0, started + ROUND_SECONDS - time.monotonic()))
+        stop.wait(pace.wait_seconds())
     connection.close()

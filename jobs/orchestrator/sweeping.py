@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -14,6 +15,9 @@ from auteur.api.problems import DATABASE_OUTAGES
 from credits import expiry
 from gpu_tasks.runtime.backends.models import LocalCall
 from jobs import sql
+from jobs.archive import parts, walking
+from jobs.archive.models import ArchiveWalk
+from jobs.archive.sources import SOURCES, is_archiving
 from jobs.models import UserEvent
 from jobs.objects import current_attempts
 from jobs.partners import dead_letters
@@ -82,9 +86,21 @@ def old_events() -> QuerySet[UserEvent]:
 
 
 def remove_old_events() -> int:
-    """Remove some of the `old_events`, the oldest first; returns how many."""
+    """Remove some of the `old_events`, the oldest first; returns how many.
+
+    Where they are archived, `jobs.archive` does it.
+    """
+    if is_archiving():
+        return 0
     kept = timedelta(days=settings.EVENTS_KEPT_DAYS)
-    return len(sql.run("remove_old_events", limit=EVENTS_AT_ONCE, kept=kept))
+    walk, _ = ArchiveWalk.objects.get_or_create(table=UserEvent._meta.db_table)
+    removed = sql.run(
+        "remove_old_events", after=int(walk.after or 0), limit=EVENTS_AT_ONCE, kept=kept
+    )
+    if removed:
+        last = max(position for (position,) in removed)
+        ArchiveWalk.objects.filter(pk=walk.pk).update(after=str(last))
+    return len(removed)
 
 
 SWEEPS = [
@@ -101,6 +117,11 @@ SWEEPS = [
     Sweep("half files", uploads.count_unfinished, uploads.remove_unfinished),
     Sweep("local calls long ended", lambda: old_calls().count(), remove_old_calls),
     Sweep("accounts' expired credits", expiry.count_expired, expiry.write_expired),
+    *(
+        Sweep(f"archived rows of {source.table}", None, partial(walking.turn, source))
+        for source in SOURCES
+    ),
+    Sweep("archives no longer kept", lambda: parts.old().count(), parts.remove_old),
     Sweep("events no longer kept", lambda: old_events().count(), remove_old_events),
     Sweep(
         "webhook deliveries no longer kept",

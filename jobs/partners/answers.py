@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.files.storage import storages
 
 from gpu_tasks.transcription.contract import Transcript
+from jobs import outputs
 from jobs.models import Job
 from jobs.partners import failures, messages
 from jobs.partners.brokers import topic_of
@@ -54,8 +55,9 @@ def _failed(request: PartnerRequest) -> messages.Failed:
 
 
 def transcribed(request: PartnerRequest, job: Job) -> bytes:
-    """`update_transcribe`, of a job that was completed."""
-    transcript = Transcript.model_validate((job.output_data or {})["transcript"])
+    """`update_transcribe`, of a job that was completed; raises ``STORAGE_ERRORS``."""
+    output = outputs.whole(job.type, job.output_data) or {}
+    transcript = Transcript.model_validate(output["transcript"])
     return messages.written(messages.Transcribed.of(request.video_id, transcript))
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import uuid
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -15,6 +14,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from auteur import encryption
+from auteur.database.keys import new_id
 from gpu_tasks.transcription.contract import WHISPER_LANGUAGES
 from jobs.partners.transports.base import MAX_MESSAGE_BYTES
 
@@ -73,7 +73,7 @@ def _limit(default: int, most: int, help_text: str) -> "models.IntegerField[int,
 class Partner(models.Model):
     """A platform: its account, its broker, its topics, its limits."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    id = models.UUIDField(primary_key=True, default=new_id)
     name = models.CharField(
         max_length=50,
         unique=True,
@@ -189,7 +189,7 @@ class PartnerRequest(models.Model):
     ``holder``, ``due_at`` and ``tries`` are those of `auteur.leases`.
     """
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    id = models.UUIDField(primary_key=True, default=new_id)
     partner = models.ForeignKey(Partner, on_delete=models.PROTECT, related_name="requests")
     kind = models.CharField(max_length=20, choices=Kind)
     video_id = models.CharField(max_length=MAX_VIDEO_ID_LENGTH)
@@ -271,7 +271,7 @@ class PartnerRequest(models.Model):
 class DeadLetter(models.Model):
     """That a message could not be a request; it is on the partner's dead-letter topic itself."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    id = models.UUIDField(primary_key=True, default=new_id)
     partner = models.ForeignKey(Partner, on_delete=models.CASCADE, related_name="dead_letters")
     coordinates = models.CharField(max_length=MAX_COORDINATES_LENGTH)
     topic = models.CharField(max_length=255)

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from jobs.features.registry import features
+from jobs.features import registry
 from jobs.streams import schemas
 
 MAX_JSON_CHARACTERS = 128 * 1024
@@ -68,8 +68,8 @@ def _parameter(field: Mapping[str, Any]) -> _Parameter:
 
 @cache
 def stored_apart() -> list[str]:
-    """What results have besides in an object of the storage: no record repeats it."""
-    return sorted({name for feature in features().values() for name in feature.stored_apart})
+    """What results have in an object of the storage: no record repeats it, of old jobs neither."""
+    return sorted({name for names in registry.stored_apart().values() for name in names})
 
 
 def result(job_id: str, output: Mapping[str, Any]) -> dict[str, Any]:

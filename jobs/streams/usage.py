@@ -77,7 +77,7 @@ class CountUsage:
 
 
 def _use(request: HttpRequest, response: HttpResponseBase) -> Use | None:
-    match, user = request.resolver_match, request.user
+    match, user = request.resolver_match, getattr(request, "user", None)
     # The API's views put a user there, or none; the admin's is looked up when it is asked for.
     user_id = None if isinstance(user, SimpleLazyObject) else getattr(user, "pk", None)
     if match is None or user_id is None:

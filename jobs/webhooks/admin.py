@@ -120,7 +120,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="delivery", ordering="id")
     def short_id(self, obj: WebhookDelivery) -> str:
-        return str(obj.pk)[:8]
+        return str(obj.pk)[-8:]
 
     @admin.display(description="user")
     def owner(self, obj: Any) -> str:

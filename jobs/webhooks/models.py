@@ -1,6 +1,5 @@
 """Endpoints, and what is delivered to them."""
 
-import uuid
 from typing import ClassVar
 
 from django.conf import settings
@@ -9,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from auteur.database.keys import new_id
 from auteur.outbound import MAX_URL_LENGTH
 
 MAX_DESCRIPTION_LENGTH = 200
@@ -52,7 +52,7 @@ class DeliveryError(models.TextChoices):
 class WebhookEndpoint(models.Model):
     """Where a user's events go; without ``url`` it stands for the user's callbacks."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    id = models.UUIDField(primary_key=True, default=new_id)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     url = models.CharField(max_length=MAX_URL_LENGTH, null=True)
     description = models.CharField(max_length=MAX_DESCRIPTION_LENGTH, blank=True, default="")

@@ -15,6 +15,7 @@ from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
+from jobs.events import log
 from jobs.webhooks import deliveries, endpoints
 from jobs.webhooks.deliveries import MAX_REPLAYED
 from jobs.webhooks.endpoints import MAX_ENDPOINTS, ROTATION, endpoint_of
@@ -38,6 +39,7 @@ class EndpointsView(ListAPIView[WebhookEndpoint]):
     """`/webhooks`."""
 
     scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.JOBS}
+    problems: ClassVar = {"POST": (endpoints.TooManyEndpointsProblem,)}
     serializer_class = EndpointSerializer
     pagination_class = cursor("webhooks")
     queryset = WebhookEndpoint.objects.none()
@@ -120,6 +122,7 @@ class PingView(APIView):
     """`POST /webhooks/:id/ping`."""
 
     scopes: ClassVar = {"POST": Scope.JOBS}
+    problems: ClassVar = {"POST": (deliveries.EndpointDisabledProblem,)}
 
     @extend_schema(
         summary="Try an endpoint",
@@ -176,6 +179,9 @@ class RedeliverView(APIView):
     """`POST /webhooks/:id/deliveries/:delivery_id/redeliver`."""
 
     scopes: ClassVar = {"POST": Scope.JOBS}
+    problems: ClassVar = {
+        "POST": (deliveries.DeliveryUnderWayProblem, deliveries.EndpointDisabledProblem)
+    }
 
     @extend_schema(
         summary="Send a delivery again, at once",
@@ -195,6 +201,7 @@ class ReplayView(APIView):
     """`POST /webhooks/:id/replay`."""
 
     scopes: ClassVar = {"POST": Scope.JOBS}
+    problems: ClassVar = {"POST": (deliveries.EndpointDisabledProblem, *log.PROBLEMS)}
 
     @extend_schema(
         summary="Send everything since an event again",

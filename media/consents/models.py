@@ -9,6 +9,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from auteur.database.keys import new_id
+
 MAX_SUBJECT_LENGTH = 255
 
 
@@ -34,7 +36,7 @@ class Consent(models.Model):
     Ids, not keys: a consent outlives what it covers, and so can still be revoked for what was made.
     """
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    id = models.UUIDField(primary_key=True, default=new_id)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="consents"
     )
@@ -117,7 +119,7 @@ class RemovedKind(models.TextChoices):
 class Removal(models.Model):
     """One object of a receipt: named before it is removed, so that none is forgotten."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    id = models.UUIDField(primary_key=True, default=new_id)
     consent = models.ForeignKey(
         Consent, on_delete=models.CASCADE, db_index=False, related_name="removals"
     )

@@ -13,9 +13,10 @@ from rest_framework.views import APIView
 
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
+from auteur.api.problems import NotFoundProblem
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
-from media.consents.giving import MAX_CONSENTS, MAX_COVERED, give
+from media.consents.giving import MAX_CONSENTS, MAX_COVERED, TooManyConsentsProblem, give
 from media.consents.models import Consent, Removal
 from media.consents.revoking import owned_consent, revoke
 from media.consents.serializers import (
@@ -31,6 +32,7 @@ class ConsentsView(ListAPIView[Consent]):
     """The user's consents."""
 
     scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.MEDIA}
+    problems: ClassVar = {"POST": (TooManyConsentsProblem, NotFoundProblem)}
     serializer_class = ConsentSerializer
     pagination_class = cursor("consents", ordering=("-given_at", "-id"))
     queryset = Consent.objects.none()

@@ -4,6 +4,7 @@ import threading
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,7 +22,7 @@ from media.storage import object_storage
 
 MAX_BYTES = 100 * 1024**2
 """Of a file that is read while somebody waits."""
-AT_ONCE = 2
+AT_ONCE = max(1, 2 // settings.API_PROCESSES)
 """Such files in a process of the API: each takes some hundred MB of its memory."""
 WAIT_SECONDS = 10.0
 _reading = threading.BoundedSemaphore(AT_ONCE)

@@ -18,8 +18,11 @@ from gpu_tasks.runtime.errors import AuteurError
 from media.storage.multipart import StoredPart
 
 MAX_KEY_LENGTH = 512
-SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._=-]*"
 KEY_PATTERN = re.compile(rf"{SEGMENT}(?:/{SEGMENT})*")
+
+ARCHIVE = "archive"
+"""The folder of rows that are archived: for no client, so no URL of it is signed."""
 
 LONGEST_WRITE = timedelta(days=2)
 """No signed URL to write to lives longer: after it, what is left behind is not written again."""
@@ -184,6 +187,13 @@ def seconds_to_write(expires: int | None) -> int:
     if seconds > LONGEST_WRITE.total_seconds():
         raise ValueError("a URL to write to would live too long")
     return seconds
+
+
+def signable_key(key: str) -> str:
+    """The key itself, if a URL of it may be signed; raises ``InvalidKey``."""
+    if key.partition("/")[0] == ARCHIVE:
+        raise InvalidKey("no URL of an archive is signed")
+    return checked_key(key)
 
 
 def checked_key(key: str) -> str:

@@ -1,7 +1,8 @@
 """Who owns an object: tables say which keys their rows name, and where they expect an upload.
 
-Keys begin with ``users/<user>/<room>/``. The apps above register the owners of their rooms in
-``AppConfig.ready``; what lies in no room of theirs is not ours, and left alone.
+Keys begin with ``users/<user>/<room>/``, or with a room that is no user's. The apps above register
+the owners of their rooms in ``AppConfig.ready``; what lies in no room of theirs is not ours, and
+left alone.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -46,6 +47,8 @@ class Owner:
     names: Callable[[Sequence[StoredObject]], Mapping[str, int | None]] = lambda objects: {}
     expects: Callable[[str], int | None] = lambda key: None
     columns: Sequence[Column] = ()
+    is_at_root: bool = False
+    """Its keys begin with the room: they are no user's."""
 
 
 _owners: list[Owner] = []
@@ -64,10 +67,11 @@ def columns() -> list[Column]:
 
 def room_of(key: str) -> str | None:
     """The room that a key lies in; None for what is not ours."""
+    is_users = key.startswith("users/")
     user, _, rest = key.removeprefix("users/").partition("/")
-    room, _, name = rest.partition("/")
-    known = key.startswith("users/") and user and name
-    return room if known and any(owner.room == room for owner in _owners) else None
+    room, _, name = rest.partition("/") if is_users else (user, "", rest)
+    known = any(one.room == room and one.is_at_root is not is_users for one in _owners)
+    return room if user and name and known else None
 
 
 def named(objects: Iterable[StoredObject]) -> dict[str, int | None]:

@@ -16,6 +16,8 @@ from auteur.api.pagination import cursor
 from auteur.api.requests import plan_of, user_id
 from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost
+from media import uploads
+from media.kinds import TooManyVoicesProblem
 from media.models import VoiceClone
 from media.views import confirmed
 from media.voices.samples import MAX_SPEECH_MS, MIN_SPEECH_MS
@@ -25,7 +27,13 @@ from media.voices.serializers import (
     VoiceSerializer,
     VoiceUploadSerializer,
 )
-from media.voices.uploads import confirm_voice, delete_voice, request_voice
+from media.voices.uploads import (
+    ConsentRequiredProblem,
+    VoiceInUseProblem,
+    confirm_voice,
+    delete_voice,
+    request_voice,
+)
 
 SAMPLE = (
     f"A sample is {MIN_SPEECH_MS // 1000} to {MAX_SPEECH_MS // 1000} seconds of one person's clear "
@@ -39,6 +47,9 @@ class VoicesView(ListAPIView[VoiceClone]):
 
     scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.MEDIA}
     costs: ClassVar = {"POST": Cost.UPLOAD}
+    problems: ClassVar = {
+        "POST": (*uploads.DECLARING, ConsentRequiredProblem, TooManyVoicesProblem)
+    }
     serializer_class = VoiceSerializer
     pagination_class = cursor("voices")
     queryset = VoiceClone.objects.none()
@@ -70,6 +81,7 @@ class ConfirmVoiceView(APIView):
     """The end of a sample's upload."""
 
     scopes: ClassVar = {"POST": Scope.MEDIA}
+    problems: ClassVar = {"POST": uploads.CONFIRMING}
 
     @extend_schema(
         summary="Confirm a voice",
@@ -91,6 +103,7 @@ class VoiceView(APIView):
     """One voice."""
 
     scopes: ClassVar = {"DELETE": Scope.MEDIA}
+    problems: ClassVar = {"DELETE": (VoiceInUseProblem,)}
 
     @extend_schema(
         summary="Delete a voice",

@@ -5,9 +5,12 @@ plain dict that BSON can hold: the inverse changes of an edit are its step on th
 indexes hold for one version of the document, which every write names.
 """
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import is_not
 from typing import Any
 
 from projects.timeline.content import Change, Content
@@ -24,11 +27,15 @@ class Difference:
 
     forward: list[Change] = field(default_factory=list)
     inverse: list[Change] = field(default_factory=list)
+    moved: Container[int] = ()
 
 
-def between(before: Content, after: Content) -> Difference:
-    """The changes that make ``after`` of ``before``, and those that take it back."""
-    found = Difference()
+def between(before: Content, after: Content, moved: Container[int] = ()) -> Difference:
+    """The changes that make ``after`` of ``before``, and those that take it back.
+
+    Clips whose ``id()`` is among the ``moved`` are known to differ in where they begin alone.
+    """
+    found = Difference(moved=moved)
     _compare(before.tracks, after.tracks, (TRACKS, TRACKS), found)
     _compare(before.segments, after.segments, (SEGMENTS, SEGMENTS), found)
     return found
@@ -40,24 +47,23 @@ Paths = tuple[str, str]
 
 def _compare(before: Any, after: Any, at: Paths, found: Difference) -> None:
     if isinstance(before, dict) and isinstance(after, dict) and list(before) == list(after):
-        _compare_pairs(after, before.values(), after.values(), at, found)
+        _compare_fields(before, after, at, found)
     elif isinstance(before, list) and isinstance(after, list):
         if _side_by_side(before, after):
-            _compare_pairs(range(len(after)), before, after, at, found)
+            places = compress(range(len(after)), map(is_not, before, after))
+            _compare_elements(before, after, [(place, place) for place in places], at, found)
         else:
             _compare_others(before, after, at, found)
     elif type(before) is not type(after) or before != after:
         _set_value(found, at, before, after)
 
 
-def _compare_pairs(
-    keys: Iterable[Any], before: Iterable[Any], after: Iterable[Any], at: Paths, found: Difference
-) -> None:
-    for key, old, new in zip(keys, before, after, strict=True):
+def _compare_fields(before: Any, after: Any, at: Paths, found: Difference) -> None:
+    for key, old, new in zip(after, before.values(), after.values(), strict=True):
         if old is new:
             continue
         paths = (f"{at[0]}.{key}", f"{at[1]}.{key}")
-        if type(old) is type(new) is int:  # times, which a cut moves by the thousand
+        if type(old) is type(new) is int:
             if old != new:
                 _set_value(found, paths, old, new)
         else:
@@ -72,27 +78,53 @@ def _set_value(found: Difference, at: Paths, before: Any, after: Any) -> None:
 def _compare_others(before: list[Any], after: list[Any], at: Paths, found: Difference) -> None:
     """Elements have come, gone or changed places."""
     old, new = _names(before), _names(after)
-    if old is None or new is None or [n for n in old if n in new] != [n for n in new if n in old]:
+    if old is None or new is None or not _in_same_order(old, new):
         if before != after:
             _set_value(found, at, before, after)
         return
-    gone = [index for name, index in old.items() if name not in new]
-    come = [index for name, index in new.items() if name not in old]
+    gone = sorted([old[name] for name in old.keys() - new.keys()])
+    come = sorted([new[name] for name in new.keys() - old.keys()])
     if gone or come:
         inserted = [[index, after[index]] for index in come]
         found.forward.append({"path": at[1], "remove": gone, "insert": inserted})
         restored = [[index, before[index]] for index in gone]
         found.inverse.append({"path": at[0], "remove": come, "insert": restored})
-    for name, index in new.items():
-        if name in old and before[old[name]] is not after[index]:
-            paths = (f"{at[0]}.{old[name]}", f"{at[1]}.{index}")
-            _compare(before[old[name]], after[index], paths, found)
+    stayed = [(old[name], index) for name, index in new.items() if name in old]
+    places = [(was, index) for was, index in stayed if before[was] is not after[index]]
+    _compare_elements(before, after, places, at, found)
+
+
+def _in_same_order(old: dict[Any, int], new: dict[Any, int]) -> bool:
+    """Whether the names that are in both come in the same order."""
+    gone, come = old.keys() - new.keys(), new.keys() - old.keys()
+    return [n for n in old if n not in gone] == [n for n in new if n not in come]
+
+
+def _compare_elements(
+    before: list[Any],
+    after: list[Any],
+    places: Iterable[tuple[int, int]],
+    at: Paths,
+    found: Difference,
+) -> None:
+    """What is at each pair of places: before, and after."""
+    forward, inverse, moved = found.forward.append, found.inverse.append, found.moved
+    for was, index in places:
+        old, new = before[was], after[index]
+        if id(new) not in moved:
+            _compare(old, new, (f"{at[0]}.{was}", f"{at[1]}.{index}"), found)
+            continue
+        path = f"{at[1]}.{index}.start_ms"
+        was_at = path if was == index and at[0] == at[1] else f"{at[0]}.{was}.start_ms"
+        forward({"path": path, "value": new["start_ms"]})
+        inverse({"path": was_at, "value": old["start_ms"]})
 
 
 def _side_by_side(before: list[Any], after: list[Any]) -> bool:
     """Whether each element has stayed at its place."""
     return len(before) == len(after) and all(
-        old is new or _id_of(old) == _id_of(new) for old, new in zip(before, after, strict=True)
+        _id_of(before[index]) == _id_of(after[index])
+        for index in compress(range(len(after)), map(is_not, before, after))
     )
 
 
@@ -102,36 +134,42 @@ def _id_of(item: Any) -> Any:
 
 def _names(items: list[Any]) -> dict[Any, int] | None:
     """Elements by id, where each has one of its own."""
-    if not all(isinstance(item, dict) and "id" in item for item in items):
+    try:
+        ids = [item["id"] for item in items]
+    except (TypeError, KeyError, IndexError):
         return None
-    names = {item["id"]: index for index, item in enumerate(items)}
-    return names if len(names) == len(items) else None
+    names = dict(zip(ids, range(len(ids)), strict=True))
+    return names if len(names) == len(ids) else None
 
 
 def apply(content: Content, changes: Sequence[Change]) -> Content:
     """The content after the changes; what they do not touch is shared."""
     root: dict[str, Any] = {TRACKS: content.tracks, SEGMENTS: content.segments}
-    copied: dict[tuple[str, ...], Any] = {}
+    copied: dict[str, Any] = {}
     for change in changes:
-        *way, last = _keys(change["path"])
-        if not way:
-            root[last] = _changed(root[last], change)
-            continue
-        parent = _copied(root, tuple(way), copied)
-        key = int(last) if isinstance(parent, list) else last
-        parent[key] = _changed(parent[key], change)
+        path = change["path"]
+        if path in root:
+            root[path] = _changed(root[path], change)
+        else:
+            way, _, last = path.rpartition(".")
+            parent = _copied(root, way, copied)
+            key = int(last) if isinstance(parent, list) else last
+            parent[key] = _changed(parent[key], change)
     return Content(tracks=root[TRACKS], segments=root[SEGMENTS])
 
 
-def _copied(root: dict[str, Any], way: tuple[str, ...], copied: dict[tuple[str, ...], Any]) -> Any:
-    """The container at the end of the way, all on the way copied once."""
-    if not way:
-        return root
-    if way not in copied:
-        parent = _copied(root, way[:-1], copied)
-        key = int(way[-1]) if isinstance(parent, list) else way[-1]
-        parent[key] = copied[way] = parent[key].copy()
-    return copied[way]
+def _copied(root: dict[str, Any], path: str, copied: dict[str, Any]) -> Any:
+    """The container at the path, all on the way copied once."""
+    found = copied.get(path)
+    if found is None:
+        parent: Any = root
+        key: int | str = path
+        if path not in root:
+            way, _, last = path.rpartition(".")
+            parent = _copied(root, way, copied)
+            key = int(last) if isinstance(parent, list) else last
+        found = copied[path] = parent[key] = parent[key].copy()
+    return found
 
 
 def _changed(old: Any, change: Change) -> Any:
@@ -156,15 +194,19 @@ def update_of(
 ) -> dict[str, dict[str, Any]]:
     """The MongoDB update that makes them: as little as its rules about conflicting paths allow."""
     update: dict[str, dict[str, Any]] = {}
-    whole = _whole(before, changes)
-    for path in whole:
-        if not path.startswith(_prefixes(whole)):
-            update.setdefault("$set", {})[path] = _value_at(after, path)
+    in_arrays = _by_array(changes)
+    whole = _whole(before, changes, in_arrays)
     written = _prefixes(whole)
-    for change in changes:
-        if change["path"] not in whole and not change["path"].startswith(written):
-            for operator, path, value in _targeted(change, before):
-                update.setdefault(operator, {})[path] = value
+    for path in whole:
+        if not path.startswith(written):
+            update.setdefault("$set", {})[path] = _value_at(after, path)
+    for array, some in in_arrays:
+        if array in whole:
+            continue
+        for change in some:
+            if change["path"] not in whole and not change["path"].startswith(written):
+                for operator, path, value in _targeted(change, before):
+                    update.setdefault(operator, {})[path] = value
     return update
 
 
@@ -173,10 +215,14 @@ def _prefixes(arrays: set[str]) -> tuple[str, ...]:
     return tuple(f"{array}." for array in arrays)
 
 
-def _whole(before: Content, changes: Sequence[Change]) -> set[str]:
+def _whole(
+    before: Content, changes: Sequence[Change], in_arrays: Iterable[tuple[str, list[Change]]]
+) -> set[str]:
     """The arrays that are written whole: changed in two ways that conflict, or in many places."""
-    in_places = Counter(_array_around(change["path"]) for change in changes)
-    crowded = {array for array, count in in_places.items() if array and count > MAX_TARGETED}
+    counts: Counter[str] = Counter()
+    for array, some in in_arrays:
+        counts[array] += len(some)
+    crowded = {array for array, count in counts.items() if array and count > MAX_TARGETED}
     mixed = {
         change["path"]
         for change in changes
@@ -192,11 +238,20 @@ def _changes_alone(path: str, changes: Sequence[Change]) -> bool:
     return not any(change["path"].startswith(f"{path}.") for change in changes)
 
 
-def _array_around(path: str) -> str:
-    """The array of clips or words that the path leads into, if it does."""
-    depth = 3 if path.startswith(TRACKS) else 4
-    keys = path.split(".", depth)
-    return ".".join(keys[:depth]) if len(keys) > depth else ""
+_ARRAY = re.compile(r"(?:tracks\.\d+\.clips|transcript\.segments\.\d+\.words)\.")
+
+
+def _by_array(changes: Sequence[Change]) -> list[tuple[str, list[Change]]]:
+    """Changes one after the other within one array of clips or words, or outside (no name)."""
+    found: list[tuple[str, list[Change]]] = []
+    within = ""
+    for change in changes:
+        if not (within and change["path"].startswith(within)):
+            array = _ARRAY.match(change["path"])
+            within = array[0] if array else ""
+            found.append((within[:-1], []))
+        found[-1][1].append(change)
+    return found
 
 
 def _is_run(change: Change) -> bool:

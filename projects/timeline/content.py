@@ -212,7 +212,13 @@ def end_of(clip: Clip) -> int:
 
 def duration_of(tracks: Iterable[Track]) -> int:
     """How long the timeline is: the end of the last clip that is not deleted."""
-    return max((end_of(clip) for clip in all_clips(tracks) if not clip["deleted"]), default=0)
+    ends = [end for track in tracks for end in ends_of(track["clips"])]
+    return max(ends, default=0)
+
+
+def ends_of(clips: Iterable[Clip]) -> list[int]:
+    """Where those end that are not deleted."""
+    return [clip["start_ms"] + clip["duration_ms"] for clip in clips if not clip["deleted"]]
 
 
 def effect_of(effects: Iterable[Effect], kind: str) -> Effect | None:

@@ -26,16 +26,20 @@ from projects.timeline.origins import (
 )
 from projects.timeline.rules import overlaps_of
 
+Stretch = tuple[Span, str | None]
+"""Of a source, and the segment of the transcript that it is cut out for, if it is for one."""
 
-def cut(lane: Lane, key: int, spans: Iterable[Span], *, mode: str, segment_id: str | None) -> None:
+
+def cut(lane: Lane, key: int, stretches: Sequence[Stretch], *, mode: str) -> None:
     """Delete stretches of a clip, in order; of a deleted one, of what only went with the rest."""
     origin, keys = _around(lane, key)
     run = _run_of(lane, origin, keys, key)
     room = _hidden(lane.clips[key]) if lane.clips[key]["deleted"] else [_span_of(lane.clips[key])]
     new = [
         Deletion(part, mode, segment_id)
-        for begin, end in room
-        for part in _within((begin, end), spans)
+        for each in room
+        for span, segment_id in stretches
+        for part in _within(each, [span])
         if origin.length(part)
     ]
     if new:

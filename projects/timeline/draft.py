@@ -1,11 +1,25 @@
 """The content while operations are made on it, and how much they may do together."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from operator import is_
 
 from projects.documents import MAX_CHOSEN_WORDS, MAX_CUTS
 from projects.timeline import rules
 from projects.timeline.content import Content, EditError, Segment, Track
 from projects.timeline.lanes import Lane
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What an operation has found itself and cut: how many, and their time on the timeline.
+
+    What several tracks play counts once.
+    """
+
+    op: str
+    count: int
+    cut_ms: int
 
 
 class Draft:
@@ -18,10 +32,8 @@ class Draft:
         self._before = content
         self.lanes = [Lane(track) for track in content.tracks]
         self.segments = list(content.segments)
-        self._places: dict[str, int] = {}
-        for place, segment in enumerate(content.segments):
-            self._places.setdefault(segment["id"], place)
         self._edges: dict[str, list[int]] = {}
+        self.removed: list[Removed] = []
         self._cuts = self._words = 0
 
     def content(self) -> Content:
@@ -57,6 +69,13 @@ class Draft:
         if segment_id not in self._places:
             raise EditError("segment_id", "unknown_segment", "The transcript has no such segment.")
         return self._places[segment_id]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """Of two with one id the first counts."""
+        segments = self._before.segments
+        ids = [segment["id"] for segment in reversed(segments)]
+        return dict(zip(ids, reversed(range(len(segments))), strict=True))
 
     def edges(self, segment: Segment) -> list[int]:
         """Where its words begin, from the segment's start to its end: no operation moves them."""

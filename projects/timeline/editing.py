@@ -13,13 +13,14 @@ from typing import TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError as ShapeError
+from rest_framework.exceptions import APIException
 
 from auteur.api.problems import NotFoundProblem, Problem
 from projects import edl
 from projects.timeline import changes as changing
 from projects.timeline import history, patching, rules
 from projects.timeline.content import Content, EditError
-from projects.timeline.draft import Draft
+from projects.timeline.draft import Draft, Removed
 from projects.timeline.history import Way
 from projects.timeline.operations import Operation
 from projects.timeline.session import Beside, Edited, Needs, needs_of, read, write
@@ -53,6 +54,15 @@ class NothingToRedoProblem(Problem):
     default_detail = "There is no edit to redo."
 
 
+PROBLEMS = (
+    edl.StaleEdlProblem,
+    edl.EdlTooLargeProblem,
+    edl.TranscriptTooLargeProblem,
+    rules.TimelineTooLargeProblem,
+)
+"""What any edit may be refused with."""
+
+
 def replace(*, project_id: UUID, user_id: UUID, versions: Versions, document: EdlShape) -> Edited:
     """Put other tracks in the place of all, and another transcript if one is given."""
     transcript = document.transcript
@@ -72,13 +82,18 @@ def operate(
     *, project_id: UUID, user_id: UUID, versions: Versions, operations: Sequence[Operation]
 ) -> Edited:
     """Make named operations in order, all or none."""
-    return edit(
-        project_id=project_id,
-        user_id=user_id,
-        versions=versions,
-        needs=_needs_of(operations),
-        change=lambda content: _made(operations, content, "operations.{}."),
+    removed: list[Removed] = []
+
+    def change(content: Content) -> Content:
+        draft = _made(operations, content, "operations.{}.")
+        removed[:] = draft.removed
+        return draft.content()
+
+    needs = _needs_of(operations)
+    edited = edit(
+        project_id=project_id, user_id=user_id, versions=versions, needs=needs, change=change
     )
+    return dataclasses.replace(edited, removed=removed)
 
 
 def edit_segment(
@@ -98,7 +113,7 @@ def edit_segment(
     def change(content: Content) -> Content:
         if not any(segment["id"] == segment_id for segment in content.segments):
             raise NotFoundProblem
-        return _made(operations, content)
+        return _made(operations, content).content()
 
     needs = dataclasses.replace(_needs_of(operations), segment_ids=frozenset([segment_id]))
     return edit(
@@ -109,19 +124,20 @@ def edit_segment(
 def _needs_of(operations: Sequence[Operation]) -> Needs:
     return Needs(
         tracks=any(each.needs_tracks for each in operations),
+        transcript=any(each.needs_transcript for each in operations),
         segment_ids=frozenset().union(*(each.segments() for each in operations)),
     )
 
 
-def _made(operations: Sequence[Operation], content: Content, place: str = "") -> Content:
-    """The content after the operations; a refusal names the field below its ``place``."""
+def _made(operations: Sequence[Operation], content: Content, place: str = "") -> Draft:
+    """The draft after the operations; a refusal names the field below its ``place``."""
     draft = Draft(content)
     for index, operation in enumerate(operations):
         try:
             operation.apply(draft)
         except EditError as exc:
             rules.refuse_one(place.format(index) + exc.field, exc.code, exc.detail)
-    return draft.content()
+    return draft
 
 
 def patch(
@@ -156,9 +172,18 @@ def edit(
     """
 
     def attempt() -> Edited:
-        session = read(project_id=project_id, user_id=user_id, needs=needs)
+        session = read(project_id=project_id, user_id=user_id, needs=needs, versions=versions)
         _check_version(session.version, versions)
-        return write(session, change(session.content), way=way)
+        try:
+            edited = write(session, change(session.content), way=way)
+        except APIException:
+            if session.confirmed():
+                raise
+        else:
+            if edited.version != session.version or session.confirmed():
+                return edited
+        session.forget()  # it was kept, and is old: only a write, which names it, could tell so
+        return attempt()
 
     return on_the_latest(attempt, versions)
 

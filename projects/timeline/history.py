@@ -6,6 +6,7 @@ the versions without it, and each is written down anew as what lies between the 
 with it.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -13,6 +14,7 @@ from typing import Literal
 from uuid import UUID
 
 import bson
+from bson.raw_bson import RawBSONDocument
 from django.utils import timezone
 
 from projects.documents import MAX_STACK_BYTES, MAX_TRANSCRIPT_BYTES, MAX_UNDO_DEPTH
@@ -40,18 +42,19 @@ class Stacks:
 
 
 def recorded(stacks: Stacks, inverse: StepEdit, way: Way) -> tuple[Update, Stacks]:
-    """The update that keeps the inverse of what is done, and the stacks after it.
+    """The update that keeps the inverse of what is done, and the stacks after it by their sizes.
 
     An ``edit`` goes on the undo stack and empties the other; ``undo`` takes its step from the undo
     stack and puts the inverse on the other, ``redo`` the other way round. Raises
     ``EdlTooLargeProblem``.
     """
-    size = len(bson.encode(inverse))
-    step: Step = {"edit": inverse, "bytes": size, "created_at": timezone.now()}
+    encoded = bson.encode(inverse)
+    size = len(encoded)
+    step = {"edit": RawBSONDocument(encoded), "bytes": size, "created_at": timezone.now()}
     if size > MAX_STACK_BYTES:
         raise EdlTooLargeProblem("The edit is too large to be kept for undo.")
     to, other = ("redo", "undo") if way == "undo" else ("undo", "redo")
-    kept = _newest([*getattr(stacks, to), step])
+    kept = _newest([*getattr(stacks, to), {"bytes": size}])
     update: Update = {"$push": {f"{to}_stack": {"$each": [step], "$slice": -len(kept)}}}
     if way == "edit":
         update["$set"] = {f"{other}_stack": []}
@@ -63,8 +66,8 @@ def recorded(stacks: Stacks, inverse: StepEdit, way: Way) -> tuple[Update, Stack
 
 def _newest(steps: Sequence[Step]) -> Sequence[Step]:
     """As many of the newest steps as fit a stack, the last in any case."""
-    sizes = accumulate(step["bytes"] for step in reversed(steps))
-    fitting = sum(1 for size in sizes if size <= MAX_STACK_BYTES)
+    sizes = list(accumulate([step["bytes"] for step in reversed(steps)]))
+    fitting = bisect_right(sizes, MAX_STACK_BYTES)
     return steps[-min(max(fitting, 1), MAX_UNDO_DEPTH) :]
 
 

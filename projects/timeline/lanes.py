@@ -60,9 +60,8 @@ class Row:
 
     def __init__(self, clips: Iterable[tuple[int, int, int]] = ()) -> None:
         found = sorted(clips)
-        self.starts = [start for start, _, _ in found]
-        self.keys = [key for _, key, _ in found]
-        self.lengths = [length for _, _, length in found]
+        starts, keys, lengths = zip(*found, strict=True) if found else ((), (), ())
+        self.starts, self.keys, self.lengths = list(starts), list(keys), list(lengths)
 
     def put(self, key: int, start: int, length: int) -> None:
         """Take a clip in; of those that begin together, the lowest key comes first."""
@@ -140,8 +139,25 @@ class Closings(Row):
             return at
         return max(at - self.sums[place], self.starts[place - 1] - self.sums[place - 1])
 
+    def all_in_film(self, moments: Sequence[int]) -> list[int]:
+        """When moments of the uncut track, which are in order, are in the film."""
+        if not self.starts:
+            return list(moments)
+        edges = [bisect_right(moments, at) for at in self.starts]
+        found = list(moments[: edges[0]])
+        ends = [*edges[1:], len(moments)]
+        for at, closed_ms, shift, first, last in zip(
+            self.starts, self.lengths, self.sums[1:], edges, ends, strict=True
+        ):
+            inside = bisect_left(moments, at + closed_ms, first, last)
+            found += [at + closed_ms - shift] * (inside - first)
+            found += [moment - shift for moment in moments[inside:last]]
+        return found
+
     def uncut(self, moments: Iterable[int]) -> list[int]:
         """Where moments of the film are on the uncut track; one at a closing is behind it."""
+        if not self.starts:
+            return list(moments)
         points = list(map(sub, self.starts, self.sums))
         return [at + self.sums[bisect_right(points, at)] for at in moments]
 
@@ -155,9 +171,8 @@ class Lane:
         """Their starts may have moved since: ask ``clip``, or ``uncut``."""
         self.order = list(self.clips)
         self._next = len(self.order)
-        self._names: dict[str, int] = {}
-        for key, clip in self.clips.items():
-            self._names.setdefault(clip["id"], key)
+        ids = [clip["id"] for clip in reversed(track["clips"])]
+        self._names = dict(zip(ids, reversed(self.order), strict=True))
         self._rows: tuple[Row, Row] | None = None
         self._film: dict[int, Clip] | None = None
         """The clips as they were read, until any is laid anew on the uncut track."""
@@ -184,26 +199,29 @@ class Lane:
 
     def _uncut(self) -> tuple[Row, Row]:
         live = Row(
-            (clip["start_ms"], key, clip["duration_ms"])
-            for key, clip in self.clips.items()
-            if not clip["deleted"]
+            [
+                (clip["start_ms"], key, clip["duration_ms"])
+                for key, clip in self.clips.items()
+                if not clip["deleted"]
+            ]
         )
-        ghosts = self._close(live)
+        gone = [(key, clip) for key, clip in self.clips.items() if clip["deleted"]]
+        ghosts = self._close(live, gone) if gone else {}
         self.closings = self._closed_by(ghosts.items())
-        left = [key for key, clip in self.clips.items() if clip["deleted"] and key not in ghosts]
+        left = [key for key, _ in gone if key not in ghosts]
         places = self.closings.uncut(self.clips[key]["start_ms"] for key in left)
         ghosts.update(zip(left, places, strict=True))
         live.starts = self.closings.uncut(live.starts)
         return live, Row((at, key, self.clips[key]["duration_ms"]) for key, at in ghosts.items())
 
-    def _close(self, live: Row) -> dict[int, int]:
+    def _close(self, live: Row, gone: Iterable[tuple[int, Clip]]) -> dict[int, int]:
         """Find what is closed where; where the clips that were closed lie on the uncut track.
 
         A place that other clips have taken since is behind them; no other is closed in its lead.
         """
         reach = list(accumulate(live.ends_before(len(live.keys)), max))
         found = []
-        for key, clip in self.clips.items():
+        for key, clip in gone:
             closing = closing_of(clip)
             if closing is not None:
                 lead_ms, closed_ms = closing
@@ -373,13 +391,17 @@ class Lane:
     def _written(self) -> dict[int, Clip]:
         if self._film is not None:
             return self._film
-        for row in self._rows or ():
-            for key, at in zip(row.keys, row.starts, strict=True):
-                clip = self.clips[key]
-                start = self._in_film(clip, at)
-                if clip["start_ms"] != start:
-                    clip = self.clips[key] = {**clip, "start_ms": start}
-                cut = clip.get("cut")
-                if cut and cut.get("start_ms") != at:
-                    self.clips[key] = {**clip, "cut": {**cut, "start_ms": at}}
+        live, gone = self._rows or (Row(), Row())
+        for key, start in zip(live.keys, self.closings.all_in_film(live.starts), strict=True):
+            clip = self.clips[key]
+            if clip["start_ms"] != start:
+                self.clips[key] = {**clip, "start_ms": start}
+        for key, at in zip(gone.keys, gone.starts, strict=True):
+            clip = self.clips[key]
+            start = self._in_film(clip, at)
+            if clip["start_ms"] != start:
+                clip = self.clips[key] = {**clip, "start_ms": start}
+            cut = clip.get("cut")
+            if cut and cut.get("start_ms") != at:
+                self.clips[key] = {**clip, "cut": {**cut, "start_ms": at}}
         return self.clips

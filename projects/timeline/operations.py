@@ -4,19 +4,35 @@ from functools import reduce
 from operator import or_
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from projects.documents import MAX_EFFECTS, MAX_OPERATIONS
-from projects.timeline import content, speech
+from projects.documents import (
+    MAX_EFFECTS,
+    MAX_FILLER_LENGTH,
+    MAX_FILLERS,
+    MAX_OPERATIONS,
+    MAX_PAUSE_MS,
+    MIN_PAUSE_MS,
+)
+from projects.timeline import content, speech, tidying
 from projects.timeline.content import EditError, on_timeline, speed_permille
 from projects.timeline.cutting import bring_back, check_room, cut, mode_of
 from projects.timeline.dividing import halves, new_id, trimmed
 from projects.timeline.draft import Draft
 from projects.timeline.effects import Effect, Effects, EffectType, stored_effects
+from projects.timeline.fillers import Search, plain
 from projects.timeline.lanes import Lane
 from projects.timeline.lists import at_most
 from projects.timeline.shape import (
+    Flag,
     Id,
     MediaId,
     Mode,
@@ -29,6 +45,14 @@ from projects.timeline.shape import (
     WordText,
 )
 
+
+def _single(value: str) -> str:
+    if len(value.split()) != 1 or not plain(value):
+        raise PydanticCustomError("filler", "This is no single word.")
+    return value
+
+
+Filler = Annotated[str, StringConstraints(max_length=MAX_FILLER_LENGTH), AfterValidator(_single)]
 WordIndex = Annotated[int, Field(strict=True, ge=0, description="Counted from 0.")]
 
 
@@ -43,6 +67,8 @@ class Operation(Shape):
     named: ClassVar[dict[str, type["Operation"]]] = {}
     """All that there are, by their names."""
     needs_tracks: ClassVar[bool] = True
+    needs_transcript: ClassVar[bool] = False
+    """All of it, not only the ``segments``."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -228,7 +254,7 @@ class DeleteClip(ClipOperation):
             return
         span = (clip["in_point_ms"], clip["out_point_ms"])
         draft.count_cuts(1)
-        cut(lane, key, [span], mode=self.mode, segment_id=None)
+        cut(lane, key, [(span, None)], mode=self.mode)
 
 
 class RestoreClip(ClipOperation):
@@ -356,6 +382,65 @@ class RestoreWords(Words):
     def apply(self, draft: Draft) -> None:
         speech.restore_words(
             draft, segment_id=self.segment_id, indexes=self.indexes, mode=self.mode
+        )
+
+
+class TranscriptOperation(Operation):
+    """An edit that looks for something in all that is said, and answers what it has `removed`."""
+
+    needs_transcript = True
+
+    mode: Mode = "ripple"
+
+
+class CutFillers(TranscriptOperation):
+    """Delete filler words and immediate repeats that the film plays, and cut out what plays them.
+
+    A word counts as it is shown, with no regard to case and punctuation. Of what is said twice
+    ("the the") the last stays; the end of a sentence between makes it no repeat, nor are digits.
+    What another speaker says a word over is left. 400 `no_transcript` where nothing that the film
+    plays has one.
+    """
+
+    op: Literal["cut_fillers"]
+    words: Annotated[list[Filler], Field(max_length=MAX_FILLERS), at_most(MAX_FILLERS)] | None = (
+        Field(
+            default=None,
+            description="Single words; if absent, those of each segment's language (um, uh, erm, "
+            "äh, ähm and the like: English and German, else what is no word of any language).",
+        )
+    )
+    repeats: Flag = True
+
+    def apply(self, draft: Draft) -> None:
+        search = Search(self.words, self.repeats)
+        tidying.cut_fillers(draft, op=self.op, search=search, mode=self.mode)
+
+
+class CutSilences(TranscriptOperation):
+    """Cut longer pauses between words down to `padding_ms` behind the one and before the other.
+
+    It goes by the transcript, not by the sound: silent is where nobody says a word, music and noise
+    included; what is before a file's first word and behind its last stays. Clips of media without a
+    transcript are left alone; 400 `no_transcript` where nothing that the film plays has one.
+    `restore_clip` and undo restore what is cut.
+    """
+
+    op: Literal["cut_silences"]
+    threshold_ms: Annotated[int, Field(strict=True, ge=MIN_PAUSE_MS, le=MAX_PAUSE_MS)] = Field(
+        default=700, description="Only longer pauses are cut."
+    )
+    padding_ms: Annotated[int, Field(strict=True, ge=0, le=MAX_PAUSE_MS)] = Field(
+        default=100, description="How much of a pause is left on each side."
+    )
+
+    def apply(self, draft: Draft) -> None:
+        tidying.cut_silences(
+            draft,
+            op=self.op,
+            threshold_ms=self.threshold_ms,
+            padding_ms=self.padding_ms,
+            mode=self.mode,
         )
 
 

@@ -53,6 +53,10 @@ class PatchTestFailedProblem(PatchConflictProblem):
     default_detail = "A test of the patch has failed."
 
 
+PROBLEMS = (InvalidPatchProblem, PatchConflictProblem, PatchTestFailedProblem)
+"""What a JSON Patch may be refused with, besides `editing.PROBLEMS`."""
+
+
 def parsed(body: Any) -> list[Operation]:
     """The operations, each of known form and about what may be patched; raises problems."""
     if not isinstance(body, list):
@@ -95,15 +99,20 @@ def needs_of(patch: Sequence[Operation]) -> Needs:
 
 def apply(content: Content, patch: Sequence[Operation]) -> Content:
     """The content after the patch; raises problems."""
+    needs = needs_of(patch)
+    copies = [
+        _copy_of_segment(segment) if needs.transcript or index in needs.segment_indexes else segment
+        for index, segment in enumerate(content.segments)
+    ]
     document = {
-        "tracks": [_copy_of_track(track) for track in content.tracks],
-        "transcript": {"segments": [_copy_of_segment(segment) for segment in content.segments]},
+        "tracks": [_copy_of_track(track) for track in content.tracks] if needs.tracks else [],
+        "transcript": {"segments": copies},
     }
     _patch(document, patch)
     after = document["transcript"]
     segments = after["segments"] if isinstance(after, dict) and "segments" in after else None
     return Content(
-        tracks=_tracks(content.tracks, document["tracks"]),
+        tracks=_tracks(content.tracks, document["tracks"]) if needs.tracks else content.tracks,
         segments=_segments(content.segments, segments),
     )
 
@@ -122,8 +131,6 @@ def _copy_of_effect(effect: Effect) -> dict[str, Any]:
 
 
 def _copy_of_segment(segment: Segment) -> Any:
-    if "words" not in segment:
-        return segment  # not read, and not named by the patch
     return {**segment, "words": [dict(word) for word in segment["words"]]}
 
 

@@ -13,10 +13,13 @@ from rest_framework.settings import api_settings
 from auteur.api.problems import MAX_ERRORS, field_problem
 from projects.documents import MAX_CLIPS, MAX_TIME_MS, MAX_TRACKS, MAX_TRACKS_BYTES
 from projects.edl import EdlTooLargeProblem
-from projects.timeline.content import Clip, Content, Segment, Track, cross_fade_ms
+from projects.timeline.content import Clip, Content, Segment, Track, cross_fade_ms, ends_of
 from projects.timeline.effects import TAGS
+from projects.timeline.touched import Touched, between
 
 Error = tuple[str, str, str]
+UNMEASURED_BYTES = 64 * 1024
+"""More than all tracks' names and ids; nearer than this to their bound, tracks are measured."""
 TOO_MANY_CLIPS = (
     "tracks",
     "too_many_clips",
@@ -61,13 +64,23 @@ def refuse_shape(error: ShapeError, *place: str | int, unnamed: Container[object
     raise error
 
 
-def check(before: Content, after: Content) -> None:
-    """Raise what is wrong with ``after``, of which all that ``before`` has as well was right."""
+def check(
+    before: Content,
+    after: Content,
+    *,
+    touched: Touched | None = None,
+    tracks_bytes: int = MAX_TRACKS_BYTES,
+) -> int:
+    """Raise what is wrong with ``after``, of which all that ``before`` has as well was right.
+
+    ``tracks_bytes`` is the size that the tracks had at most; returns what they have at most now.
+    """
     if after.tracks is not before.tracks:
         refuse(chain(_counts(after.tracks), _ids(after.tracks), _overlaps(before, after)))
-        _check_bytes(before.tracks, after.tracks)
+        tracks_bytes = _check_bytes(after, touched or between(before, after), tracks_bytes)
     if len(after.segments) != len(before.segments):
         refuse(_duplicates(after.segments, "transcript.segments"))
+    return tracks_bytes
 
 
 def check_clips(count: int) -> None:
@@ -85,6 +98,9 @@ def _counts(tracks: list[Track]) -> Iterator[Error]:
 
 def _ids(tracks: list[Track]) -> Iterator[Error]:
     yield from _duplicates(tracks, "tracks")
+    names = [clip["id"] for track in tracks for clip in track["clips"]]
+    if len(set(names)) == len(names):
+        return
     seen: set[str] = set()
     for index, track in enumerate(tracks):
         yield from _duplicates(track["clips"], f"tracks.{index}.clips", seen)
@@ -113,6 +129,15 @@ def overlaps_of(clips: list[Clip]) -> Iterator[tuple[int, str, str]]:
 
     A cross-fade lets a clip overlap the one before it, by no more than either is long; no third.
     """
+    starts = sorted([clip["start_ms"] for clip in clips if not clip["deleted"]])
+    ends = sorted(ends_of(clips))
+    # As many have ended when one begins as have begun before: none lies over another.
+    if not any(map(gt, ends, starts[1:])) and not (ends and ends[-1] > MAX_TIME_MS):
+        return
+    yield from _overlaps_in_order(clips)
+
+
+def _overlaps_in_order(clips: list[Clip]) -> Iterator[tuple[int, str, str]]:
     live = [(clip["start_ms"], index) for index, clip in enumerate(clips) if not clip["deleted"]]
     previous: Clip | None = None
     end = earlier_end = 0
@@ -132,17 +157,15 @@ def _allowed(previous: Clip, clip: Clip) -> int:
     return min(cross_fade_ms(clip), previous["duration_ms"], clip["duration_ms"])
 
 
-def _check_bytes(before: list[Track], after: list[Track]) -> None:
-    """Measure the tracks, unless they can hardly have grown."""
-    grown = any(map(gt, _weight(after), _weight(before)))
-    if grown and bytes_of(after) > MAX_TRACKS_BYTES:
+def _check_bytes(after: Content, touched: Touched, before_bytes: int) -> int:
+    """Measure the tracks, unless they can hardly have grown, or not to their bound."""
+    at_most = before_bytes + touched.bytes_at_most
+    if not touched.has_grown or at_most <= MAX_TRACKS_BYTES - UNMEASURED_BYTES:
+        return at_most
+    measured = bytes_of(after.tracks)
+    if measured > MAX_TRACKS_BYTES:
         raise TimelineTooLargeProblem
-
-
-def _weight(tracks: list[Track]) -> tuple[int, int, int, int]:
-    clips = [clip for track in tracks for clip in track["clips"]]
-    effects = sum(len(clip["effects"]) for clip in clips)
-    return len(clips), effects, sum(clip["deleted"] for clip in clips), len(tracks)
+    return measured
 
 
 def bytes_of(tracks: list[Track]) -> int:

@@ -1,21 +1,30 @@
 """An EDL read for one edit, as far as the edit needs it, and written as far as it changed it.
 
-Never the whole document: the tracks, or of the transcript the ids and a run of segments in full.
-The write names the version that was read, and carries its inverse; one atomic update for both.
+Never the whole document: the tracks, or of the transcript the ids and a run of segments in full;
+and nothing of what this process keeps from the edit before. The write names the version that was
+read, and carries its inverse; one atomic update for both.
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
 from projects import edl
 from projects.documents import MAX_TRANSCRIPT_BYTES
 from projects.timeline import changes as changing
 from projects.timeline import history, rules, sources
-from projects.timeline.content import Change, Content, Segment, duration_of
+from projects.timeline.content import Change, Content, Document, duration_of
+from projects.timeline.draft import Removed
 from projects.timeline.history import CHANGES, Stacks, Way, growth
+from projects.timeline.keeping import Keeping
+from projects.timeline.touched import Touched
+from projects.timeline.touched import between as touching
+
+KEPT: Final["Keeping[Session]"] = Keeping()
+_NOTHING: Final = Content([], [])
 
 
 @dataclass(frozen=True)
@@ -35,80 +44,183 @@ class Needs:
 
 @dataclass(frozen=True)
 class Edited:
-    """An EDL after an edit, and the changes that lead there from the version before."""
+    """An EDL after an edit, and the changes that lead there from the version before.
+
+    ``removed`` is what operations tell that look for something themselves.
+    """
 
     version: int
     undo_depth: int
     redo_depth: int
     duration_ms: int
     changes: Sequence[Change] = ()
+    removed: Sequence[Removed] = ()
 
 
 @dataclass(frozen=True)
 class Session:
-    """What was read."""
+    """What is known of a version, which was made at ``made_at``.
+
+    Sizes are bytes of BSON: of the transcript as it is stored; of what was read of tracks and of
+    segments, at most.
+    """
 
     project_id: UUID
     user_id: UUID
     version: int
-    content: Content
+    made_at: datetime
     stacks: Stacks
-    transcript_bytes: int
     duration_ms: int
+    content: Content = _NOTHING
+    has_tracks: bool = False
+    has_segments: bool = False
+    tracks_bytes: int = 0
+    segments_bytes: int = 0
+    transcript_bytes: int = 0
+    is_current: bool = True
+    """Whether MongoDB has told this; else there may be a newer version."""
 
     @property
     def key(self) -> dict[str, UUID]:
         return {"project_id": self.project_id, "user_id": self.user_id}
 
+    def keep(self) -> None:
+        """For the next edit by this process."""
+        size = self.tracks_bytes + self.segments_bytes
+        KEPT.put((self.project_id, self.user_id), replace(self, is_current=False), size)
 
-def read(*, project_id: UUID, user_id: UUID, needs: Needs) -> Session:
-    """The parts of the EDL.
+    def forget(self) -> None:
+        """What is kept of it, for it is old."""
+        KEPT.forget((self.project_id, self.user_id))
 
-    Raises ``NotFoundProblem``, and ``StaleEdlProblem`` where it changed meanwhile.
+    def confirmed(self) -> "Session | None":
+        """If it is the current version: MongoDB is asked unless it has told."""
+        if self.is_current:
+            return self
+        return replace(self, is_current=True) if self.find({}) else None
+
+    def find(self, fields: Mapping[str, Any]) -> tuple[Document, int] | None:
+        """These fields and their size, if it is the current version."""
+        return edl.find_version(
+            project_id=self.project_id,
+            user_id=self.user_id,
+            version=self.version,
+            made_at=self.made_at,
+            fields={"version": 1, **fields},
+        )
+
+    def with_lists(self, found: Document, size: int) -> "Session":
+        """With what of tracks and segments was found in its version."""
+        tracks, segments = "tracks" in found, "transcript" in found
+        content = Content(
+            found["tracks"] if tracks else self.content.tracks,
+            found["transcript"]["segments"] if segments else self.content.segments,
+        )
+        return replace(
+            self,
+            content=content,
+            has_tracks=self.has_tracks or tracks,
+            has_segments=self.has_segments or segments,
+            tracks_bytes=size if tracks else self.tracks_bytes,
+            segments_bytes=self.segments_bytes + (0 if tracks else size),
+            transcript_bytes=found.get("transcript_bytes", self.transcript_bytes),
+            is_current=True,
+        )
+
+
+def read(
+    *,
+    project_id: UUID,
+    user_id: UUID,
+    needs: Needs,
+    versions: frozenset[int] | None = None,
+) -> Session:
+    """The parts of the EDL, of the latest version or of what is kept.
+
+    Where the kept version is one of ``versions``, what is kept of it is not read again: it may be
+    an old one, and the session says so. Raises ``NotFoundProblem``, and ``StaleEdlProblem`` where
+    the EDL has changed meanwhile.
     """
-    key = {"project_id": project_id, "user_id": user_id}
-    found = edl.find(**key, fields=_fields(needs))
-    segments = found["transcript"]["segments"] if "transcript" in found else []
-    if needs.segments and not needs.transcript:
-        segments = _load_run(key, found["version"], segments, needs)
-    return Session(
-        **key,
-        version=found["version"],
-        content=Content(tracks=found.get("tracks", []), segments=segments),
-        stacks=Stacks(undo=found["undo_stack"], redo=found["redo_stack"]),
-        transcript_bytes=found.get("transcript_bytes", 0),
-        duration_ms=found["settings"]["duration_ms"],
-    )
+    kept = KEPT.get((project_id, user_id))
+    if kept is not None and not needs.steps and (versions is None or kept.version in versions):
+        session = _completed(kept, needs)
+        if session is not None and versions is None:
+            session = session.confirmed()
+        if session is not None:
+            return session
+        kept.forget()
+    session = _completed(_begun(project_id, user_id, needs), needs)
+    if session is None:
+        raise edl.stale(project_id=project_id, user_id=user_id)
+    return session
 
 
-def _fields(needs: Needs) -> dict[str, Any]:
-    fields = ["version", "settings.duration_ms"]
+def _begun(project_id: UUID, user_id: UUID, needs: Needs) -> Session:
+    """The latest version, with all segments that it needs by their ids at least."""
+    fields = ["version", "updated_at", "settings.duration_ms"]
     fields += [f"{stack}_stack{'' if needs.steps else '.bytes'}" for stack in ("undo", "redo")]
-    if needs.tracks:
-        fields.append("tracks")
-    if needs.transcript:
-        fields.append("transcript")
-    elif needs.segments:
-        fields.append("transcript.segments.id")
+    wanted = {**dict.fromkeys(fields, 1), **_lists(needs)}
+    found, size = edl.find_measured(project_id=project_id, user_id=user_id, fields=wanted)
+    stacks = Stacks(undo=found["undo_stack"], redo=found["redo_stack"])
+    duration = found["settings"]["duration_ms"]
+    session = Session(
+        project_id=project_id,
+        user_id=user_id,
+        version=found["version"],
+        made_at=found["updated_at"],
+        stacks=stacks,
+        duration_ms=duration,
+    )
+    return session.with_lists(found, size)
+
+
+def _lists(needs: Needs) -> dict[str, int]:
+    fields = ["tracks"] if needs.tracks else []
     if needs.segments:
-        fields.append("transcript_bytes")
+        fields += ["transcript_bytes", f"transcript{'' if needs.transcript else '.segments.id'}"]
     return dict.fromkeys(fields, 1)
 
 
-def _load_run(
-    key: dict[str, UUID], version: int, segments: list[Segment], needs: Needs
-) -> list[Segment]:
-    """The segments, all by id alone but the run that holds those that are needed."""
-    wanted = {i for i, s in enumerate(segments) if s["id"] in needs.segment_ids}
-    wanted |= {index for index in needs.segment_indexes if index < len(segments)}
+def _completed(session: Session, needs: Needs) -> Session | None:
+    """With what is needed and was not read; None where the version is not the current one."""
+    read_whole = needs.transcript and any("words" not in s for s in session.content.segments)
+    tracks = needs.tracks and not session.has_tracks
+    missing = replace(needs, tracks=tracks)
+    if session.has_segments and not read_whole:
+        missing = Needs(tracks=tracks)
+    if lists := _lists(missing):
+        found = session.find(lists)
+        if found is None:
+            return None
+        session = session.with_lists(*found)
+    return _with_run(session, needs)
+
+
+def _with_run(session: Session, needs: Needs) -> Session | None:
+    """With the run that holds the segments that are needed in full and stand by their ids alone."""
+    if not (needs.segment_ids or needs.segment_indexes):
+        return session
+    segments = session.content.segments
+    wanted = [
+        index
+        for index, segment in enumerate(segments)
+        if "words" not in segment
+        and (index in needs.segment_indexes or segment["id"] in needs.segment_ids)
+    ]
     if not wanted:
-        return segments
-    first, last = min(wanted), max(wanted)
-    run = {"version": 1, "transcript.segments": {"$slice": [first, last - first + 1]}}
-    found = edl.find(**key, fields=run)
-    if found["version"] != version:
-        raise edl.stale(**key)
-    return [*segments[:first], *found["transcript"]["segments"], *segments[last + 1 :]]
+        return session
+    first, last = wanted[0], wanted[-1]
+    found = session.find({"transcript.segments": {"$slice": [first, last - first + 1]}})
+    if found is None:
+        return None
+    run = found[0]["transcript"]["segments"]
+    segments = [*segments[:first], *run, *segments[last + 1 :]]
+    return replace(
+        session,
+        content=replace(session.content, segments=segments),
+        segments_bytes=session.segments_bytes + found[1],
+        is_current=True,
+    )
 
 
 Beside = Callable[[Session, Content], edl.Update]
@@ -121,18 +233,30 @@ def write(session: Session, after: Content, *, way: Way | Beside = "edit") -> Ed
     Raises problems, and ``StaleEdlProblem``.
     """
     if callable(way):
-        return _write(session, after, way)
-    held = sources.holding_media(user_id=session.user_id, before=session.content, after=after)
+        return _write(session, after, way, touching(session.content, after))
+    return _write_with_media(session, after, way)
+
+
+def _write_with_media(session: Session, after: Content, way: Way) -> Edited:
+    before, touched = session.content, touching(session.content, after)
+    held = sources.holding_media(
+        user_id=session.user_id, before=before, after=after, touched=touched
+    )
     with held as marked:
-        return _write(session, marked, way)
+        if marked is not after:
+            touched = touching(before, marked)
+        return _write(session, marked, way, touched)
 
 
-def _write(session: Session, after: Content, way: Way | Beside) -> Edited:
+def _write(session: Session, after: Content, way: Way | Beside, touched: Touched) -> Edited:
     before, stacks = session.content, session.stacks
-    found = changing.between(before, after)
+    found = changing.between(before, after, touched.moved)
+    tracks_bytes = session.tracks_bytes + touched.bytes_at_most
     if way == "edit" and found.forward:  # undone and redone is only what was checked before
-        rules.check(before, after)
-        sources.check(user_id=session.user_id, before=before, after=after)
+        tracks_bytes = rules.check(
+            before, after, touched=touched, tracks_bytes=session.tracks_bytes
+        )
+        sources.check(user_id=session.user_id, before=before, after=after, touched=touched)
     update, duration = _update(session, after, found.forward)
     if callable(way):
         _join(update, way(session, after))
@@ -141,10 +265,33 @@ def _write(session: Session, after: Content, way: Way | Beside) -> Edited:
         _join(update, step)
     if not update:
         return Edited(session.version, *stacks.depths, duration)
-    version = edl.compare_and_set(**session.key, expected_version=session.version, update=update)
+    made_at = edl.now()
+    version = edl.compare_and_set(
+        **session.key,
+        expected_version=session.version,
+        made_at=session.made_at,
+        update=update,
+        at=made_at,
+    )
     made = found.forward
     if duration != session.duration_ms:
         made = [*made, {"path": "settings.duration_ms", "value": duration}]
+    if callable(way):
+        session.forget()
+    else:
+        written = update.get("$set", {}).get("transcript_bytes", session.transcript_bytes)
+        grown = max(0, written - session.transcript_bytes)
+        replace(
+            session,
+            version=version,
+            made_at=made_at,
+            stacks=stacks,
+            duration_ms=duration,
+            content=after,
+            tracks_bytes=tracks_bytes,
+            segments_bytes=session.segments_bytes + grown,
+            transcript_bytes=written,
+        ).keep()
     return Edited(version, *stacks.depths, duration, made)
 
 

@@ -3,8 +3,9 @@
 Clips of media that has been deleted since are marked as ``offline``.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from operator import is_
 from uuid import UUID
 
 from django.db import transaction
@@ -14,6 +15,7 @@ from media.access import media_of
 from media.models import MediaFile, MediaStatus, MediaType
 from projects.timeline.content import Clip, Content, Track, all_clips, without
 from projects.timeline.rules import Error, refuse
+from projects.timeline.touched import Placed, Touched
 
 TYPES_ON_TRACK = {
     "video": {MediaType.VIDEO, MediaType.IMAGE},
@@ -26,39 +28,37 @@ ORDER BY id FOR SHARE"""
 """Whoever wants to delete the media now waits, and then finds the clips that show it."""
 
 
-def check(*, user_id: UUID, before: Content, after: Content) -> None:
+def check(*, user_id: UUID, before: Content, after: Content, touched: Touched) -> None:
     """Look at the media of clips that show more than was shown before; raises a 400."""
-    if after.tracks is before.tracks:
-        return
-    known = _shown(before.tracks)
-    old = {id(clip) for track in before.tracks for clip in track["clips"]}
-    new = [
-        (f"tracks.{index}.clips.{place}", track["type"], clip)
-        for index, track in enumerate(after.tracks)
-        for place, clip in enumerate(track["clips"])
-        if id(clip) not in old
-        and clip["out_point_ms"] > known.get((clip["media_file_id"], track["type"]), -1)
-    ]
+    gone = _shown((before.tracks[index], clip) for index, _, clip in touched.gone)
+    new = _beyond_shown(after, touched.come, gone)
+    if new:  # than the clips in whose place they are; perhaps others have shown it
+        shown = _shown((track, clip) for track in before.tracks for clip in track["clips"])
+        new = _beyond_shown(after, new, shown)
     if new:
-        refuse(_errors(user_id, new))
+        refuse(_errors(user_id, after, new))
 
 
 @contextmanager
-def holding_media(*, user_id: UUID, before: Content, after: Content) -> Iterator[Content]:
+def holding_media(
+    *, user_id: UUID, before: Content, after: Content, touched: Touched
+) -> Iterator[Content]:
     """The content with honest marks on the clips that are not as they were before.
 
     Media that comes in cannot be deleted until the block ends, so that its clips are written by
     then. What is there without a mark needs no look: deleting makes a new version.
     """
-    if after.tracks is before.tracks:
-        yield after
-        return
-    old = {id(clip) for clip in all_clips(before.tracks)}
-    present = {c["media_file_id"] for c in all_clips(before.tracks) if not c.get("offline")}
-    changed = {c["media_file_id"] for c in all_clips(after.tracks) if id(c) not in old}
-    asked = changed - present
+    changed = {clip["media_file_id"] for _, _, clip in touched.come}
+    asked = changed - _present(clip for _, _, clip in touched.gone)
+    if asked:
+        asked -= _present(all_clips(before.tracks))
     with transaction.atomic() if asked else nullcontext():
         yield with_marks(after, decided=changed, gone=asked - _hold(user_id, asked))
+
+
+def _present(clips: Iterable[Clip]) -> set[str]:
+    """The media of those without a mark."""
+    return {clip["media_file_id"] for clip in clips if not clip.get("offline")}
 
 
 def with_marks(content: Content, *, decided: Collection[str], gone: Collection[str]) -> Content:
@@ -69,14 +69,11 @@ def with_marks(content: Content, *, decided: Collection[str], gone: Collection[s
 
 
 def _with_marks(track: Track, decided: Collection[str], gone: Collection[str]) -> Track:
-    clips = [
-        _with_mark(clip, clip["media_file_id"] in gone)
-        if clip["media_file_id"] in decided
-        else clip
-        for clip in track["clips"]
-    ]
-    same = all(new is old for new, old in zip(clips, track["clips"], strict=True))
-    return track if same else {**track, "clips": clips}
+    clips = list(track["clips"])
+    for place, clip in enumerate(track["clips"]):
+        if (gone or "offline" in clip) and clip["media_file_id"] in decided:
+            clips[place] = _with_mark(clip, clip["media_file_id"] in gone)
+    return track if all(map(is_, clips, track["clips"])) else {**track, "clips": clips}
 
 
 def _with_mark(clip: Clip, offline: bool) -> Clip:
@@ -93,21 +90,33 @@ def _hold(user_id: UUID, media_ids: Collection[str]) -> set[str]:
     return {str(media_id) for (media_id,) in rows}
 
 
-def _shown(tracks: list[Track]) -> dict[tuple[str, str], int]:
-    """How much of each media file is shown already, by its id and the kind of track."""
+def _shown(clips: Iterable[tuple[Track, Clip]]) -> dict[tuple[str, str], int]:
+    """How much of each media file these show, by its id and the kind of track."""
     shown: dict[tuple[str, str], int] = {}
-    for track in tracks:
-        for clip in track["clips"]:
-            key = (clip["media_file_id"], track["type"])
-            shown[key] = max(shown.get(key, 0), clip["out_point_ms"])
+    for track, clip in clips:
+        key = (clip["media_file_id"], track["type"])
+        if clip["out_point_ms"] > shown.get(key, -1):
+            shown[key] = clip["out_point_ms"]
     return shown
 
 
-def _errors(user_id: UUID, clips: list[tuple[str, str, Clip]]) -> Iterator[Error]:
+def _beyond_shown(
+    after: Content, clips: Iterable[Placed], shown: Mapping[tuple[str, str], int]
+) -> list[Placed]:
+    return [
+        (index, place, clip)
+        for index, place, clip in clips
+        if clip["out_point_ms"]
+        > shown.get((clip["media_file_id"], after.tracks[index]["type"]), -1)
+    ]
+
+
+def _errors(user_id: UUID, content: Content, clips: list[Placed]) -> Iterator[Error]:
     ids = {clip["media_file_id"] for _, _, clip in clips}
     rows = media_of(user_id=user_id).filter(pk__in=ids, status=MediaStatus.READY)
     files = {str(media.pk): media for media in rows.only("pk", "type", "duration_ms")}
-    for place, kind, clip in clips:
+    for index, at, clip in clips:
+        place, kind = f"tracks.{index}.clips.{at}", content.tracks[index]["type"]
         media = files.get(clip["media_file_id"])
         if media is None:
             yield f"{place}.media_file_id", "unknown_media", "You have no such media file, ready."

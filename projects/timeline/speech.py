@@ -8,10 +8,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
 from projects.timeline.content import Clip, EditError, Segment, Word, replaced, without
-from projects.timeline.cutting import asked_of, bring_back, check_room, cut, hides, mode_of
+from projects.timeline.cutting import asked_of, bring_back, check_room, mode_of
 from projects.timeline.dividing import Span
 from projects.timeline.draft import Draft
 from projects.timeline.lanes import Lane
+from projects.timeline.stretches import Stretches, cut_out
 
 
 def edit_word(draft: Draft, *, segment_id: str, index: int, text: str | None) -> None:
@@ -69,31 +70,8 @@ def restore_words(draft: Draft, *, segment_id: str, indexes: range, mode: str | 
 
 def _cut_out(draft: Draft, segment: Segment, spans: Sequence[Span], mode: str) -> None:
     """Cut the spans, which are in order, out of what plays them."""
-    found = [(lane, _playing(lane, segment, spans)) for lane in draft.lanes]
-    draft.count_cuts(sum(len(some) for _, by_key in found for some in by_key.values()))
-    for lane, by_key in found:
-        for key, some in by_key.items():
-            if key in lane.clips:
-                cut(lane, key, some, mode=mode, segment_id=segment["id"])
-                draft.check_clips()
-
-
-def _playing(lane: Lane, segment: Segment, spans: Sequence[Span]) -> dict[int, Sequence[Span]]:
-    """The keys of the clips that play any of the spans, or would but for their neighbours."""
-    begins, ends = [span[0] for span in spans], [span[1] for span in spans]
-    found: dict[int, Sequence[Span]] = {}
-    for key in lane.order:
-        clip = lane.clips[key]
-        if clip["media_file_id"] == segment["media_file_id"] and _may_play(clip):
-            first = bisect_right(ends, clip["in_point_ms"])
-            last = bisect_left(begins, clip["out_point_ms"])
-            if first < last:
-                found[key] = spans[first:last]
-    return found
-
-
-def _may_play(clip: Clip) -> bool:
-    return not clip["deleted"] or hides(clip)
+    some = Stretches((span, segment["id"]) for span in spans)
+    cut_out(draft, {segment["media_file_id"]: some}, mode)
 
 
 def _bring_back(draft: Draft, segment: Segment, mode: str | None) -> None:

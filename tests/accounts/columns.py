@@ -9,6 +9,8 @@ from django.db import connection
 from django.db.models import BinaryField, CharField, Field, JSONField, Model, TextField
 
 IMPERSONAL_TABLES = {
+    "archive_parts",
+    "archive_walks",
     "auth_group",
     "auth_group_permissions",
     "auth_permission",
@@ -16,6 +18,7 @@ IMPERSONAL_TABLES = {
     "django_migrations",
     "event_cursors",
     "gpu_pools",
+    "kept_figures",
     "retention_walks",
     "storage_walks",
     "users_groups",

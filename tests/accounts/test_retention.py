@@ -15,11 +15,12 @@ from jobs import sql
 from jobs.models import Attempt, Job
 from jobs.orchestrator import sweeping
 from jobs.states import AttemptState
-from tests.jobs.walk import bring_to
+from tests.jobs.walk import OUTCOME, bring_to
 
 pytestmark = pytest.mark.django_db
 
 MakeJob = Callable[..., Job]
+SAID = OUTCOME.model_dump(mode="json")
 
 
 @pytest.fixture(autouse=True)
@@ -31,14 +32,15 @@ def days(settings: Any) -> None:
 
 @pytest.fixture
 def ended(make_job: MakeJob) -> Callable[[int], Job]:
-    """A completed job that ended so many days ago."""
+    """A completed job that ended so many days ago, and left all of it behind, as failed ones do."""
 
     def make(days: int) -> Job:
         job = make_job()
         attempt = bring_to(job, AttemptState.COMPLETED)
         ago = Now() - timedelta(days=days, seconds=1)
         Job.objects.filter(pk=job.pk).update(completed_at=ago)
-        Attempt.objects.filter(pk=attempt.pk).update(finished_at=ago, payload={"text": "secret"})
+        left = {"payload": {"text": "secret"}, "result": {"answer": 42}, "outcome": SAID}
+        Attempt.objects.filter(pk=attempt.pk).update(finished_at=ago, **left)
         job.refresh_from_db()
         return job
 

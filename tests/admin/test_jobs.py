@@ -32,7 +32,7 @@ class TestReading:
             "transcription",
             user.email,
             "1: running",
-            str(job.pk)[:8],
+            str(job.pk)[-8:],
         ):
             assert text in listed
 
@@ -44,8 +44,8 @@ class TestReading:
         number_all()
         for term in (job.attempt_id, job.attempt.call_id, " from-a-client-1 "):
             listed = root.list(Job, q=term)
-            assert str(job.pk)[:8] in listed
-            assert str(other.pk)[:8] not in listed
+            assert str(job.pk)[-8:] in listed
+            assert str(other.pk)[-8:] not in listed
 
     def test_a_job_leads_to_all_that_belongs_to_it(self, root, job, user):
         usage = CreditTransaction.objects.get(job=job)

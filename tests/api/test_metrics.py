@@ -1,54 +1,31 @@
-"""`/metrics`: figures that are the database's, and an audit that no scrape waits for."""
+"""`/metrics`: figures that are the database's, and those that one process keeps for all."""
 
 import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from auteur import metrics
 from credits.models import Credits
-from jobs import ledger_audit, lifecycle
+from jobs import figures, ledger_audit, lifecycle, running_audit
 from jobs.events import log
+from jobs.events.numbering import number_events
 from jobs.heartbeat import LOST_AFTER
-from jobs.models import Job, WorkerHeartbeat
+from jobs.models import Job, KeptFigures, WorkerHeartbeat
 from jobs.states import AttemptState
-from jobs.streams import cursor, figures
+from jobs.streams import cursor
+from jobs.streams import figures as streams
 from jobs.streams.sinks.base import GroupLag, Length, Standing
 from tests.jobs.walk import bring_to
 from tests.live.running import make_job as make_live_job
 from tests.live.running import say
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def use(monkeypatch):
-    """Serve with audits of their own, which are over when the test is."""
-    made = []
-
-    def use(audits: metrics.Audits) -> metrics.Audits:
-        monkeypatch.setattr(metrics, "audits", audits)
-        made.append(audits)
-        return audits
-
-    yield use
-    for audits in made:
-        finish(audits)
-
-
-@pytest.fixture(autouse=True)
-def audits(use):
-    """A process that has not audited anything yet."""
-    return use(metrics.Audits())
-
-
-def finish(audits):
-    if audits.thread is not None:
-        audits.thread.join()
 
 
 def asked(path: str = "/metrics", method: str = "GET") -> tuple[int, dict[str, str], str]:
@@ -70,11 +47,10 @@ def scrape() -> dict[str, float]:
     return {name: float(value) for name, value in pairs}
 
 
-def audited(audits) -> dict[str, float]:
-    """A scrape after an audit that began after this call, if one was to begin."""
-    finish(audits)
-    scrape()
-    finish(audits)
+def renewed() -> dict[str, float]:
+    """A scrape after an orchestrator has counted and audited, whether or not it is time."""
+    KeptFigures.objects.update(next_at=Now())
+    assert (figures.count_standing(), running_audit.audit_books()) == (1, 1)
     return scrape()
 
 
@@ -89,7 +65,7 @@ def test_an_idle_house(db):
 def test_open_jobs_and_their_attempts(make_job):
     for state in (AttemptState.QUEUED, AttemptState.RUNNING, AttemptState.RUNNING):
         bring_to(make_job(), state)
-    samples = scrape()
+    samples = renewed()
     assert samples['auteur_jobs{status="pending",type="transcription"}'] == 1
     assert samples['auteur_jobs{status="processing",type="transcription"}'] == 2
     assert samples['auteur_attempts{gpu_class="CPU",state="queued"}'] == 1
@@ -99,7 +75,7 @@ def test_open_jobs_and_their_attempts(make_job):
 def test_the_age_of_the_oldest_pending_job(make_job):
     job, _ = make_job(), make_job()
     Job.objects.filter(pk=job.pk).update(created_at=Now() - timedelta(minutes=5))
-    age = scrape()['auteur_oldest_pending_seconds{type="transcription"}']
+    age = renewed()['auteur_oldest_pending_seconds{type="transcription"}']
     assert age == pytest.approx(300, abs=10)
 
 
@@ -124,66 +100,83 @@ def test_workers_alive(db):
     assert scrape()["auteur_workers_alive"] == 1
 
 
-def test_an_audit_follows_the_first_scrape(make_job, audits):
+def test_figures_are_kept_for_all(make_job):
+    make_job()
+    samples = renewed()
+    counted = samples["auteur_jobs_counted_timestamp_seconds"]
+    make_job()
+    assert figures.count_standing() == 0  # it is not time
+    samples = scrape()
+    assert samples['auteur_jobs{status="pending",type="transcription"}'] == 1
+    assert samples["auteur_jobs_counted_timestamp_seconds"] == counted
+    assert renewed()['auteur_jobs{status="pending",type="transcription"}'] == 2
+
+
+def test_what_the_audit_has_seen(make_job):
     job = make_job(minutes=10)
     lifecycle.cancel(job_id=job.pk, by="user")
-    assert audits.latest is None
-    samples = audited(audits)
+    number_events()
+    assert "auteur_credits_balance" not in scrape()
+    samples = renewed()
     assert samples["auteur_credits_balance"] == 100
     assert samples['auteur_jobs{status="cancelled",type="transcription"}'] == 1
     for rule in ledger_audit.RULES:
         assert samples[f'auteur_ledger_discrepancies{{rule="{rule}"}}'] == 0
-    age = audits.latest.report.checked_at.timestamp()
+    kept = figures.read(running_audit.NAME)
+    age = kept.found_at.timestamp()
     assert samples["auteur_books_checked_timestamp_seconds"] == pytest.approx(age)
 
 
-def test_discrepancies_are_counted_by_rule(make_user, audits, caplog):
+def test_discrepancies_are_counted_by_rule(make_user, caplog):
     for _ in range(2):
         Credits.objects.filter(user=make_user(balance=5)).update(seq=6)
-    samples = audited(audits)
+    samples = renewed()
     assert samples['auteur_ledger_discrepancies{rule="seq_is_the_last"}'] == 2
     assert samples['auteur_ledger_discrepancies{rule="charged_once"}'] == 0
     assert "off in 2 places" in caplog.text
 
 
-@pytest.mark.parametrize(("every", "balance"), [(timedelta(minutes=5), 100), (timedelta(0), 1)])
-def test_an_audit_is_repeated_when_it_is_no_longer_recent(user, use, every, balance):
-    audits = use(metrics.Audits(every=every))
-    assert audited(audits)["auteur_credits_balance"] == 100
-    Credits.objects.update(balance=1)
-    assert audited(audits)["auteur_credits_balance"] == balance
-
-
-def test_an_audit_that_takes_too_long_leaves_the_last_figures(user, use, caplog):
-    audits = use(metrics.Audits(every=timedelta(0), limit=timedelta(milliseconds=100)))
-    stamp = "auteur_books_checked_timestamp_seconds"
-    scrape()
-    finish(audits)
-    checked_at = audits.latest.report.checked_at.timestamp()
-    other = connection.copy()  # a scrape lets go of a connection that is in a transaction
+def test_an_audit_that_takes_too_long_leaves_the_last_figures(user, monkeypatch):
+    before = renewed()
+    monkeypatch.setattr(running_audit, "TIME_LIMIT", timedelta(milliseconds=100))
+    other = connection.copy()
     other.set_autocommit(False)
     try:
         with other.cursor() as cursor:
             cursor.execute("LOCK TABLE credits")
-        assert audited(audits)[stamp] == pytest.approx(checked_at)
-        finish(audits)
+        KeptFigures.objects.update(next_at=Now())
+        with pytest.raises(OperationalError):
+            running_audit.audit_books()
     finally:
         other.rollback()
         other.close()
-    assert "books not checked: OperationalError" in caplog.text
+    stamp = "auteur_books_checked_timestamp_seconds"
+    assert scrape()[stamp] == before[stamp]
+    assert running_audit.audit_books() == 0  # tried again when it is time
+    assert renewed()[stamp] > before[stamp]
 
 
-def test_postgres_away(audits, monkeypatch):
+def test_a_scrape_reads_no_more_the_more_jobs_there_are(make_job):
+    """No statement of it walks through jobs but by the index of what is due."""
+    make_job()
+    renewed()
+    with CaptureQueriesContext(connection) as captured:
+        scrape()
+    read = [each["sql"] for each in captured if '"jobs"' in each["sql"] or " jobs " in each["sql"]]
+    assert len(read) == 1
+    assert "wake_at" in read[0]
+
+
+def test_postgres_away(monkeypatch):
     connection.close()
     monkeypatch.setitem(connection.settings_dict, "PORT", "1")
     assert asked()[0] == 503
-    finish(audits)
     connection.close()
 
 
-def test_no_label_names_a_person(make_job, user, audits):
+def test_no_label_names_a_person(make_job, user):
     make_job()
-    for name in audited(audits):
+    for name in renewed():
         assert str(user.pk) not in name
         assert re.fullmatch(r"auteur_\w+(\{(\w+=\"[\w.+-]+\",?)+\})?", name)
 
@@ -206,10 +199,10 @@ def test_how_publishing_stands(make_user):
     assert cursor.take("a publisher") == 0
     cursor.move("a publisher", 0, log.last_position())
     lag = GroupLag("jobs.completed", "readers", lag=3, pending=1)
-    figures.store(Standing((Length("jobs.completed", 5),), (lag,)), "a publisher")
+    streams.store(Standing((Length("jobs.completed", 5),), (lag,)), "a publisher")
     Job.objects.update(created_at=Now() - timedelta(seconds=7))
     say(job, "completed")
-    samples = scrape()
+    samples = renewed()
     assert samples["auteur_streams_lag_events"] == 1
     assert samples["auteur_log_position"] == samples["auteur_streams_position"] + 1
     assert samples["auteur_streams_publishers"] == 1

@@ -15,6 +15,7 @@ from django.test import RequestFactory
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from auteur import urls
+from auteur.api import routing
 
 @csrf_exempt
 def broken(request):
@@ -22,6 +23,7 @@ def broken(request):
     raise RuntimeError("no row for ann@example.com at https://store/o?X-Amz-Signature=feed")
 
 urls.urlpatterns.append(path("broken", broken))
+routing._resolvers.cache_clear()
 request = RequestFactory(SERVER_NAME="localhost").post(
     "/broken?token=in-the-query", {"password": "in-the-body"}, "application/json",
     headers={"Authorization": "Bearer in-the-header", "X-Request-ID": "0123456789abcdef"},

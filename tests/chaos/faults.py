@@ -65,6 +65,7 @@ _ALL = (
     _dies("after_claim_collect"),
     _dies("after_commit_collect"),
     _dies("after_claim_finalize"),
+    _dies("before_complete"),
     _dies("before_publish", "orchestrator"),
     _dies("before_numbered", "orchestrator"),
     Fault(

@@ -31,11 +31,12 @@ class Kind:
 
 QUICK = Kind({"seconds": 0, "price": 2})
 FREE = Kind({"seconds": 0, "price": 0})
-LONG = Kind({"seconds": 1.5, "price": 3})
+LONG = Kind({"seconds": 1.5, "price": 3, "delivered": True})
+DELIVERED = Kind({"seconds": 0, "price": 2, "delivered": True})
 FAILING = Kind({"seconds": 0.1, "price": 5, "error": "MODEL_ERROR"}, ends="failed")
 CANCELLED = Kind({"seconds": 4, "price": 7}, ends="cancelled", cancel_after=0.7)
 ALL_ALONG = Kind({"seconds": 9, "price": 3})
-MIXED = (QUICK, LONG, QUICK, FAILING, QUICK, CANCELLED, LONG, FREE)
+MIXED = (QUICK, LONG, DELIVERED, FAILING, QUICK, CANCELLED, LONG, FREE)
 CALLS_ALL_ALONG = (ALL_ALONG, QUICK, QUICK, QUICK)
 
 

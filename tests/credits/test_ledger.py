@@ -53,7 +53,7 @@ def test_no_account_is_told(db):
 
 def test_one_usage_per_job(user, make_job):
     job = make_job()
-    with pytest.raises(IntegrityError, match="one_usage_per_job"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="transactions_once_per_job"), transaction.atomic():
         CreditTransaction.objects.create(
             user=user,
             seq=3,
@@ -68,7 +68,7 @@ def test_one_refund_per_job(user, make_job):
     job = make_job()
     with transaction.atomic():
         ledger.refund(user_id=user.pk, amount=1, job_id=job.pk)
-    with pytest.raises(IntegrityError, match="one_refund_per_job"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="transactions_once_per_job"), transaction.atomic():
         ledger.refund(user_id=user.pk, amount=1, job_id=job.pk)
 
 

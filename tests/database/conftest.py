@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,23 @@ def application_role(django_db_setup: None, django_db_blocker: Any) -> Iterator[
 @pytest.fixture(scope="session")
 def pgbouncer(application_role: str) -> Iterator[int]:
     """The port of a PgBouncer that shares few sessions of the server by transaction."""
+    with running_pgbouncer() as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def preparing_pgbouncer(application_role: str) -> Iterator[int]:
+    """Of one that keeps prepared statements besides."""
+    with running_pgbouncer("max_prepared_statements = 200\n") as port:
+        yield port
+
+
+@contextmanager
+def running_pgbouncer(options: str = "") -> Iterator[int]:
     if PGBOUNCER is None:
         pytest.skip("PgBouncer is not installed (apt install pgbouncer)")
+    if options and pgbouncer_version() < (1, 21):
+        pytest.skip("PgBouncer keeps prepared statements from 1.21 on")
     own, (port,) = connection.settings_dict, ports.free_ports(1)
     account = unprivileged()  # it refuses to run as root, as PostgreSQL does
     with tempfile.TemporaryDirectory(prefix="auteur-pgbouncer-") as name:
@@ -69,7 +85,7 @@ def pgbouncer(application_role: str) -> Iterator[int]:
             f"[databases]\n* = host={own['HOST']} port={own['PORT'] or 5432}\n[pgbouncer]\n"
             f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
             f"auth_type = plain\nauth_file = {folder}/users\nserver_reset_query =\n"
-            f"pool_mode = transaction\ndefault_pool_size = {POOL_SIZE}\n"
+            f"pool_mode = transaction\ndefault_pool_size = {POOL_SIZE}\n{options}"
         )
         process = subprocess.Popen(
             [PGBOUNCER, str(folder / "ini")],
@@ -86,6 +102,11 @@ def pgbouncer(application_role: str) -> Iterator[int]:
             process.wait()
 
 
+def pgbouncer_version() -> tuple[int, ...]:
+    said = subprocess.check_output([PGBOUNCER or "", "--version"], text=True)
+    return tuple(map(int, said.split()[1].split(".")))
+
+
 def _answers(port: int) -> bool:
     try:
         psycopg.connect(url_of(user=ROLE, password=PASSWORD, port=port)).close()
@@ -94,7 +115,7 @@ def _answers(port: int) -> bool:
     return True
 
 
-@pytest.fixture(params=["direct", "pgbouncer"])
+@pytest.fixture(params=["direct", "pgbouncer", "preparing_pgbouncer"])
 def way(request: pytest.FixtureRequest) -> str:
     """How the application reaches its database."""
     return str(request.param)
@@ -106,11 +127,13 @@ def as_application(
     transactional_db: None,
     application_role: str,
     request: pytest.FixtureRequest,
+    settings: Any,
 ) -> Iterator[None]:
     """Connections of this test are the application's; it is the owner who cleans up after it."""
     changed: dict[str, Any] = {"USER": application_role, "PASSWORD": PASSWORD}
-    if way == "pgbouncer":
-        changed |= {"HOST": "127.0.0.1", "PORT": request.getfixturevalue("pgbouncer")}
+    if way != "direct":
+        changed |= {"HOST": "127.0.0.1", "PORT": request.getfixturevalue(way)}
+    settings.POOLER_PREPARES = way == "preparing_pgbouncer"
     before = dict(connection.settings_dict)
     connection.close()
     connection.settings_dict.update(changed)

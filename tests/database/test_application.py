@@ -88,6 +88,8 @@ def test_logs_of_staff_can_be_added_to_and_scrubbed_and_never_changed(make_user)
                 run(statement)
     run(f"SELECT scrub_admin_log(ARRAY[{LogEntry.objects.get().pk}])")
     assert LogEntry.objects.get().object_repr == ""
+    run("SELECT remove_old_admin_log(0, 100)")
+    assert LogEntry.objects.count() == 1
 
 
 def test_no_table_can_be_changed_made_or_emptied() -> None:
@@ -110,14 +112,21 @@ def test_timeouts_are_the_roles_own() -> None:
     assert [run(f"SHOW {name}") for name in names] == ["30s", "10s", "1min"]
 
 
-def test_statements_are_prepared_where_the_session_is_ours(way: str) -> None:
+def test_statements_are_prepared_where_something_keeps_them(way: str) -> None:
     for _ in range(USES):
         execute("SELECT 1 AS mine WHERE %(one)s = 1", {"one": 1})
         Attempt.objects.exists()
-    pooled = way == "pgbouncer"
-    assert pooling.is_pooled(connection.connection) is pooled
+    assert pooling.is_pooled(connection.connection) is (way != "direct")
     mine = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE %s"
-    assert (run(mine, "%AS mine%") == 0) is pooled
+    assert (run(mine, "%AS mine%") == 0) is (way == "pgbouncer")
+
+
+@pytest.mark.parametrize("way", ["preparing_pgbouncer"])
+def test_more_statements_than_are_kept_forget_one_another(way: str) -> None:
+    most = connection.connection.prepared_max if connection.connection else 100
+    for number in (*range(3 * most), *range(3 * most)):
+        ((found,),) = execute(f"SELECT {number} WHERE %(one)s = 1", {"one": 1})
+        assert found == number
 
 
 def test_there_is_nothing_to_warn_of() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import connection, migrations, models
+from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
 from auteur.database import linting
@@ -19,15 +20,48 @@ def loader() -> MigrationLoader:
     return MigrationLoader(connection, replace_migrations=False)
 
 
-def complaints(loader: MigrationLoader, operation: Any, *, atomic: bool = True) -> str:
-    """What is said of one more migration of jobs."""
+def add(
+    loader: MigrationLoader, operation: Any, *, name: str = "9999_new", atomic: bool = True
+) -> migrations.Migration:
+    """One more migration of jobs."""
     (leaf,) = loader.graph.leaf_nodes("jobs")
     own = {"operations": [operation], "atomic": atomic, "dependencies": [leaf]}
-    migration = type("Migration", (migrations.Migration,), own)("9999_new", "jobs")
-    loader.graph.add_node(("jobs", "9999_new"), migration)
-    loader.graph.add_dependency(migration, ("jobs", "9999_new"), leaf)
+    migration = type("Migration", (migrations.Migration,), own)(name, "jobs")
+    loader.graph.add_node(("jobs", name), migration)
+    loader.graph.add_dependency(migration, ("jobs", name), leaf)
     assert migration in linting.new_migrations(loader)
-    return linting.complaints(loader, [migration])
+    return migration
+
+
+def complaints(loader: MigrationLoader, operation: Any, *, atomic: bool = True) -> str:
+    """What is said of one more migration of jobs."""
+    return linting.complaints(loader, [add(loader, operation, atomic=atomic)])
+
+
+REWRITES = {
+    "ALTER TABLE jobs ADD COLUMN nonce uuid DEFAULT gen_random_uuid()": "jobs",
+    "ALTER TABLE jobs ALTER COLUMN credits_cost TYPE bigint": "jobs",
+    "REINDEX INDEX jobs_pkey": "jobs_pkey",
+    "DROP INDEX mine; CREATE INDEX mine ON jobs (credits_cost)": "mine",
+}
+LEAVES_ROWS = (
+    "ALTER TABLE jobs ADD COLUMN note text NOT NULL DEFAULT ''",
+    "CREATE INDEX mine ON jobs (id)",
+)
+
+
+def test_none_there_is_writes_a_table_anew_and_one_that_does_is_found() -> None:
+    with linting.nothing_there("default"):
+        executor = MigrationExecutor(connection)
+        expected = {}
+        for number, statement in enumerate((*LEAVES_ROWS, *REWRITES)):
+            name = f"999{number}_new"
+            add(executor.loader, migrations.RunSQL(statement), name=name)
+            if statement in REWRITES:
+                expected[f"jobs.{name}"] = REWRITES[statement]
+        found = linting.rewrites(executor)
+    assert found.keys() == expected.keys()
+    assert all(expected[name] in found[name] for name in expected)
 
 
 def test_those_there_are_are_safe(loader: MigrationLoader) -> None:

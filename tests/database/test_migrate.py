@@ -5,6 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.core.management import call_command
+from django.db import OperationalError
 
 from auteur.database import migrating
 from auteur.devstack.processes import BASE_DIR
@@ -125,5 +127,23 @@ def test_its_own_statements_take_their_time_and_its_locks_do_not() -> None:
     migrating.wait_for_answer("default", print)
     with migrating.alone("default", print):
         assert run("SHOW statement_timeout") == "0"
-        assert run("SHOW lock_timeout") == migrating.LOCK_TIMEOUT
-    assert run("SHOW lock_timeout") != migrating.LOCK_TIMEOUT
+        assert run("SHOW lock_timeout") == "2s"
+    assert run("SHOW lock_timeout") == "10s"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_index_made_beside_the_writers_waits_for_the_old_ones(settings) -> None:
+    """Who waits so is in nobody's way; to give up would throw the work away."""
+    settings.MIGRATION_LOCK_TIMEOUT_MS = 100
+    migrating.wait_for_answer("default", print)
+    with closing(psycopg.connect(url_of())) as writer:
+        writer.execute("INSERT INTO auth_group (name) VALUES ('old')")
+        end = threading.Timer(10 * settings.MIGRATION_LOCK_TIMEOUT_MS / 1000, writer.rollback)
+        with migrating.alone("default", print):
+            with pytest.raises(OperationalError, match="lock timeout"):
+                run("CREATE INDEX in_the_way ON auth_group (name)")
+            end.start()
+            run("CREATE INDEX CONCURRENTLY beside ON auth_group (name)")
+            assert run("SHOW lock_timeout") == "100ms"
+            run("DROP INDEX CONCURRENTLY beside")
+        end.join()

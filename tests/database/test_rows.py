@@ -36,7 +36,7 @@ OWNER_COLUMN = {
 """What users may read of their own, as the founding schema has it; nothing else is open."""
 CHANGES = (
     "INSERT INTO {table} DEFAULT VALUES",
-    "UPDATE {table} SET {column} = {column}",
+    'UPDATE {table} SET "{column}" = "{column}"',
     "DELETE FROM {table}",
     "TRUNCATE {table} CASCADE",
 )

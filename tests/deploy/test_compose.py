@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from auteur.devstack import postgres
 from auteur.devstack.processes import PROGRAMS, Program
 from tests.deploy.files import (
     OUR_IMAGE,
@@ -31,7 +32,9 @@ UNITS = {"m": 1, "g": 1024}
 MACHINE_MB, SYSTEM_MB = 8 * 1024, 1024
 IN_THE_IMAGE = {"STATIC_ROOT"}
 OF_MIGRATE_ALONE = {"MIGRATION_DATABASE_URL"}
-SECRET_NAME = re.compile(r"PASSWORD|SECRET|KEY|TOKEN|DATABASE_URL|REDIS_URL|MONGODB_URI")
+SECRET_NAME = re.compile(
+    r"PASSWORD|SECRET|KEY(?!S_KEPT_DAYS)|TOKEN|DATABASE_URL|REPLICA_URL|REDIS_URL|MONGODB_URI"
+)
 
 
 def closure(name: str) -> set[str]:
@@ -218,3 +221,10 @@ def test_redis_is_told_its_password_by_standard_input() -> None:
     lines = interpolated(script, {}).splitlines()
     assert lines[-2:] == ["requirepass $(cat /run/secrets/redis_password)", "END"]
     assert "requirepass" not in "".join(lines[:-2])
+
+
+def test_postgres_is_told_what_the_embedded_one_is() -> None:
+    told = {name for name, _, _ in (option.partition("=") for option in postgres.KEPT)}
+    command = shlex.split(services()["postgres"]["command"])
+    given = {option.partition("=")[0] for option in command if "=" in option}
+    assert given == told | {"shared_buffers", "max_connections"}

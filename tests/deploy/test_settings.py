@@ -33,14 +33,19 @@ def test_a_space_after_a_comma_is_part_of_no_key():
         ("REDIS_CA_PATH", "/nowhere", "REDIS_CA_PATH names no file."),
         (
             "CELERY_BROKER_URL",
-            "redis://localhost:6379/1",
-            "CELERY_BROKER_URL must begin with amqp:// or amqps://; without it, it is Redis.",
+            "kafka://localhost:9092",
+            "CELERY_BROKER_URL must begin with amqp://, amqps://, redis:// or rediss://.",
         ),
         ("CELERY_BROKER_URL", "amqp://", "CELERY_BROKER_URL must name one host"),
         ("CELERY_BROKER_URL", "amqp://a/;amqp://b/", "CELERY_BROKER_URL must name one host"),
         ("CELERY_BROKER_URL", "amqp://a/?heartbeat=0", "CELERY_BROKER_URL must name one host"),
         ("CELERY_BROKER_URL", "amqp://a:port/", "CELERY_BROKER_URL must name one host"),
         ("CELERY_BROKER_CA_PATH", "/nowhere", "CELERY_BROKER_CA_PATH names no file."),
+        ("MIGRATION_LOCK_TIMEOUT_MS", "99", "MIGRATION_LOCK_TIMEOUT_MS must be from 100 to 10000."),
+        ("MIGRATION_LOCK_TIMEOUT_MS", "10001", "MIGRATION_LOCK_TIMEOUT_MS must be from 100 to"),
+        ("GPU_LIMITS", "L4=0", "GPU_LIMITS sets L4 to 0: use a whole number from 1 to 10000."),
+        ("GPU_LIMITS", "V100=1", "GPU_LIMITS names V100: use B200, H200"),
+        ("CPU_LIMIT", "-1", "CPU_LIMIT must not be below 0."),
         ("FLOWER_LOGIN", "auteur:short", "FLOWER_LOGIN must be name:password"),
         (
             "DATABASE_URL",
@@ -63,11 +68,19 @@ def test_a_space_after_a_comma_is_part_of_no_key():
         ("IMPORT_PORTS", "http", "IMPORT_PORTS must be like"),
         ("IMPORT_ALLOWED_NETWORKS", "ours", "IMPORT_ALLOWED_NETWORKS must be like"),
         ("IMPORT_LIMIT", "0", "IMPORT_LIMIT must be at least 1."),
+        ("API_PROCESSES", "0", "API_PROCESSES must be at least 1."),
+        ("MAX_BUFFERED_BODY_BYTES", "4294967295", "MAX_BUFFERED_BODY_BYTES must be at least"),
         ("EXPORT_LIMIT", "0", "EXPORT_LIMIT must be at least 1."),
         ("EXPORT_DAYS", "91", "EXPORT_DAYS must be between 1 and 90."),
         ("ACCOUNT_CLOSING_DAYS", "366", "ACCOUNT_CLOSING_DAYS must be between 0 and 365."),
         ("RETENTION_PROMPTS_DAYS", "-1", "RETENTION_PROMPTS_DAYS must be between 0 and 3650."),
         ("RETENTION_PAYLOADS_DAYS", "14", "RETENTION_PAYLOADS_DAYS must be 0, or at least 15."),
+        ("ATTEMPTS_KEPT_DAYS", "14", "ATTEMPTS_KEPT_DAYS must be 0, or at least 15."),
+        ("ADMIN_LOG_KEPT_DAYS", "364", "ADMIN_LOG_KEPT_DAYS must be 0, or at least 365."),
+        ("API_KEYS_KEPT_DAYS", "3651", "API_KEYS_KEPT_DAYS must be between 0 and 3650."),
+        ("ARCHIVE_KEPT_DAYS", "-1", "ARCHIVE_KEPT_DAYS must be between 0 and 3650."),
+        ("ARCHIVE", "s3", "ARCHIVE is 's3': use storage or none."),
+        ("ARCHIVE_BUCKET", "archive", "ARCHIVE_BUCKET needs STORAGE_BACKEND=s3."),
         ("C2PA_MAX_BYTES", "2684354561", "C2PA_MAX_BYTES must be between 1 and 2684354560."),
         ("MAX_OPEN_IMPORTS", "0", "MAX_OPEN_IMPORTS must be at least 1."),
         ("WEBHOOK_REFUSED_NETWORKS", "ours", "WEBHOOK_REFUSED_NETWORKS must be like"),
@@ -104,3 +117,30 @@ def test_what_cannot_work_stops_the_start(variable: str, value: str, why: str) -
         check=False,
     )
     assert f"ImproperlyConfigured: {why}" in done.stderr
+
+
+def test_no_archive_lies_where_anybody_may_read() -> None:
+    s3 = {
+        "STORAGE_BACKEND": "s3",
+        "S3_BUCKET": "objects",
+        "S3_ACCESS_KEY_ID": "key",
+        "S3_SECRET_ACCESS_KEY": "secret",
+        "S3_PUBLIC_BASE_URL": "https://media.example.com",
+        "ARCHIVE": "storage",
+    }
+
+    def start(**more: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-c", "import auteur.settings as s; print(s.STORAGES['archive'])"],
+            cwd=BASE_DIR,
+            env={**os.environ, **s3, **more},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    why = (
+        "ARCHIVE=storage needs ARCHIVE_BUCKET where S3_PUBLIC_BASE_URL lets anybody read S3_BUCKET."
+    )
+    assert f"ImproperlyConfigured: {why}" in start().stderr
+    assert "'bucket_name': 'archives'" in start(ARCHIVE_BUCKET="archives").stdout

@@ -6,10 +6,12 @@ Messages go through the real Redis. A test takes the place of the workers' main 
 import base64
 import contextlib
 import json
+import uuid
 from typing import Any
 
 import redis
 from celery import current_app
+from celery.app.trace import build_tracer
 from celery.canvas import signature
 from django.conf import settings
 from kombu.exceptions import OperationalError as BrokerError
@@ -39,7 +41,7 @@ class Broker:
     @staticmethod
     def lead_to(url: str) -> None:
         """Let all reach another server in its place."""
-        settings.REDIS_URL = url
+        settings.REDIS_URL = settings.BROKER_URL = url
         wake_signal._client.cache_clear()
         broker._client.cache_clear()
         current_app.conf.broker_write_url = url  # type: ignore[misc]  # the stub is too strict
@@ -83,14 +85,20 @@ class Broker:
         args, _, embedded = json.loads(base64.b64decode(body["body"]))
         return body["headers"]["task"], args, embedded.get("chain") or []
 
-    def deliver(self, place: int) -> bool:
-        """Run the task of one of the messages, and publish what follows it."""
+    def deliver(self, place: int, *, goes_on: bool = True) -> bool:
+        """Run the task of one of the messages as a worker does, and publish what follows it.
+
+        Whoever does not go on leaves the next step of the chain to its own message.
+        """
         message = self.read(place)
         if message is None:
             return False
         name, args, chain = message
-        result = current_app.tasks[name].apply(args=args)
-        if result.successful() and chain:
+        task = current_app.tasks[name]
+        tracer = build_tracer(name, task, app=current_app, eager=True, propagate=False)
+        request = {"id": uuid.uuid4().hex, "task": name, "is_eager": True, "delivery_info": {}}
+        result = tracer(request["id"], args, {}, request | {"chain": chain if goes_on else None})
+        if result.info is None and chain and not goes_on:
             following = signature(chain.pop(), app=current_app)
             with contextlib.suppress(BrokerError, redis.RedisError):  # a message lost
                 following.apply_async(chain=chain)

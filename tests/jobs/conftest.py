@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobs import heartbeat, queries
+from jobs import floors, heartbeat, queries
 
 
 @pytest.fixture(autouse=True)
@@ -12,6 +12,12 @@ def no_heartbeat_is_left(db: None) -> Iterator[None]:
     """End the heartbeat that a step may have started in this process."""
     yield
     heartbeat.retire()
+
+
+@pytest.fixture(autouse=True)
+def no_floor_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read queues from their beginnings, wherever another test's orchestrator has looked."""
+    monkeypatch.setattr(floors, "_keeper", floors.Keeper())
 
 
 @pytest.fixture(autouse=True)

@@ -1,12 +1,16 @@
 """Who is let in next: fair turns between users, limits that hold, and what those who wait see."""
 
+import random
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.utils import timezone
 
 from accounts.models import User
@@ -233,3 +237,127 @@ def test_a_feature_that_runs_few_at_once_leaves_room_to_others(settings, user):
     admission.admit_all()
     types = [job.type for job in Job.objects.exclude(attempt=None).filter(completed_at=None)]
     assert types.count("image_generation") == few
+
+
+def test_a_user_at_the_limit_of_one_plan_goes_on_by_another(submit, user, room, settings):
+    settings.MAX_IN_FLIGHT = 1
+    settings.MAX_IN_FLIGHT_BY_PLAN = {"pro": 3}
+    room(10)
+    submit(user, 5, plan="free")
+    while admission.admit_all():
+        pass
+    submit(user, 5, plan="pro")
+    while admission.admit_all():
+        pass
+    admitted = Job.objects.exclude(attempt=None)
+    assert [admitted.filter(plan=plan).count() for plan in ("free", "pro")] == [1, 2]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("most", [0, 2])
+def test_who_holds_the_first_jobs_keeps_nobody_from_the_next(submit, user, room, settings, most):
+    settings.MAX_IN_FLIGHT = most
+    room(2)
+    jobs = submit(user, 6)
+    other = connection.copy()
+    other.set_autocommit(False)
+    try:
+        with other.cursor() as cursor:
+            held = [job.pk for job in jobs[:3]]
+            cursor.execute("SELECT FROM jobs WHERE id = ANY(%s) FOR UPDATE", [held])
+        assert admission.admit_all() == 2
+    finally:
+        other.rollback()
+        other.close()
+    admitted = Job.objects.exclude(attempt=None).values_list("rank", flat=True)
+    assert sorted(admitted) == [3, 4]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_the_turns_are_those_of_all_that_wait(submit, make_user, room, settings, seed, most):
+    """Round by round the same as by looking at every job."""
+    chance = random.Random(seed)
+    settings.MAX_IN_FLIGHT = most
+    users = [make_user() for _ in range(4)]
+    room(5)
+    for _ in range(8):
+        submit(chance.choice(users), chance.randint(1, 6))
+        expected = naively_next(most, places=5)
+        admission.admit_all()
+        admitted = Attempt.objects.filter(state__in=IN_POOL).values_list("job_id", flat=True)
+        assert expected <= set(admitted)
+        while admission.admit_all():
+            pass
+        for _ in range(chance.randint(0, 3)):
+            if Job.objects.exclude(attempt=None).filter(completed_at=None).exists():
+                end_one()
+
+
+def naively_next(most: int, places: int) -> set[UUID]:
+    """Whom one round lets in."""
+    in_pool = Attempt.objects.filter(state__in=IN_POOL)
+    busy = Counter(in_pool.values_list("job__user_id", flat=True))
+    waiting = Job.objects.filter(status="pending", attempt=None).order_by("rank", "created_at")
+    fitting = [job for job in waiting if not most or busy[job.user_id] < most]
+    chosen = set()
+    for job in fitting[: max(0, places - in_pool.count())]:
+        if not most or busy[job.user_id] < most:
+            busy[job.user_id] += 1
+            chosen.add(job.pk)
+    return chosen
+
+
+def test_what_is_full_is_not_read(submit, make_user, room, settings):
+    """The statement's plan touches as many rows as there are places, not as wait."""
+    settings.MAX_IN_FLIGHT = 1
+    room(10)
+    many, few = make_user(), make_user()
+    submit(many, 1)
+    assert admission.admit_all() == 1
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO jobs (user_id, type, gpu_class, rank, media_ids, credits_cost,"
+            " price_version, start_deadline_at)"
+            " SELECT %s, 'noop', 'CPU', n, '{}', 0, 'x', now() + interval '1 day'"
+            " FROM generate_series(1, 20000) AS n",
+            [many.pk],
+        )
+        cursor.execute("ANALYZE jobs")
+    submit(few, 1)
+    with read_rows() as rows:
+        assert admission.admit_all() == 1
+    assert few in let_in()
+    assert rows() < 200
+
+
+@contextmanager
+def read_rows() -> Iterator[Callable[[], int]]:
+    """How many rows of jobs the statements in the block have fetched, in this transaction."""
+
+    def fetched() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables"
+                " WHERE relname = 'jobs'"
+            )
+            return int(cursor.fetchone()[0])
+
+    before = fetched()
+    yield lambda: fetched() - before
+
+
+@pytest.mark.parametrize("most", [queries.MOST_COUNTED, 8])
+def test_a_place_is_exact_or_near(submit, make_user, monkeypatch, most):
+    monkeypatch.setattr(queries, "MOST_COUNTED", most)
+    chance = random.Random(1)
+    users = [make_user() for _ in range(5)]
+    for _ in range(12):
+        submit(chance.choice(users), chance.randint(1, 4))
+    waiting = Job.objects.filter(attempt=None).order_by("rank", "created_at")
+    for place, job in enumerate(waiting, 1):
+        found = queries.queue_position(job)
+        if place <= most:
+            assert found == place
+        else:
+            assert place / 3 < found < place * 3

@@ -10,7 +10,7 @@ from django.db.models import F
 from credits import ledger
 from jobs import ledger_audit, lifecycle
 from jobs.cancels import WINDOW, FreeCancelsUsedProblem
-from jobs.hooks import cancel_jobs_of_project
+from jobs.hooks import end_jobs_of_project
 from jobs.models import Job, RunningCancel
 from jobs.states import AttemptState
 from projects.models import Project
@@ -133,7 +133,7 @@ def test_deleting_the_project_is_no_way_around(user, running, cancel):
     project = Project.objects.create(user=user, name="Film")
     job = running()
     Job.objects.filter(pk=job.pk).update(project=project)
-    cancel_jobs_of_project(project.pk)
+    assert list(end_jobs_of_project(project))
     job.refresh_from_db()
     assert (job.status, job.credits_refunded) == ("cancelled", False)
     assert ledger_audit.check().total == 0

@@ -22,6 +22,16 @@ def test_rented_gpus_have_the_limits_of_their_classes():
     assert {gpu: class_limit(gpu) for gpu in CLASS_LIMITS} == dict(CLASS_LIMITS)
 
 
+def test_of_rented_gpus_what_is_set(monkeypatch, settings):
+    monkeypatch.setenv("GPU_LIMITS", "L4=500, H100=20")
+    assert class_limit(GpuClass.L4) == 500
+    assert class_limit(GpuClass.H100) == 20
+    assert class_limit(GpuClass.T4) == CLASS_LIMITS[GpuClass.T4]
+    settings.INFERENCE_BACKENDS = {"noop_gpu": "local"}
+    settings.LOCAL_GPU_LIMITS = {"L4": 3}
+    assert class_limit(GpuClass.L4) == 3
+
+
 def test_our_own_are_as_many_as_we_say(settings):
     settings.INFERENCE_BACKENDS = {"noop_gpu": "local"}
     settings.LOCAL_GPU_LIMITS = {"L4": 3}

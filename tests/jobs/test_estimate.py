@@ -151,7 +151,7 @@ class TestSeconds:
                 "EXPLAIN " + sql.STATEMENTS["recent_seconds"], {"type": "noop", "limit": 100}
             )
             plan = "\n".join(line for (line,) in cursor.fetchall())
-        assert "jobs_completed_lately" in plan
+        assert "jobs_ended_by_type" in plan
         assert "Sort" not in plan
 
 

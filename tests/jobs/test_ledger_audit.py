@@ -101,7 +101,7 @@ def last_row(user: User) -> Any:
 
 def end(job: Job, status: str, *refunds: int) -> None:
     """End a job, past its lifecycle, with refunds of these amounts."""
-    unguarded("ALTER TABLE jobs DROP CONSTRAINT jobs_refund_only_of_charged")
+    unguarded("ALTER TABLE jobs DROP CONSTRAINT jobs_refunded_were_charged")
     unguarded("ALTER TABLE jobs DISABLE TRIGGER status_forward")
     Job.objects.filter(pk=job.pk).update(
         status=status,
@@ -221,7 +221,7 @@ def not_charged(house: House) -> None:
 
 
 def charged_twice(house: House) -> None:
-    unguarded("DROP INDEX credit_transactions_one_usage_per_job")
+    unguarded("DROP INDEX credit_transactions_once_per_job")
     charge(house.open, COST)
 
 
@@ -238,7 +238,7 @@ def charged_another(house: House) -> None:
 
 
 def refunded_twice(house: House) -> None:
-    unguarded("DROP INDEX credit_transactions_one_refund_per_job")
+    unguarded("DROP INDEX credit_transactions_once_per_job")
     end(house.pending, "failed", 2, COST - 2)
 
 
@@ -248,7 +248,7 @@ def refunded_more(house: House) -> None:
 
 
 def refunded_while_open(house: House) -> None:
-    unguarded("ALTER TABLE jobs DROP CONSTRAINT jobs_refund_only_of_charged")
+    unguarded("ALTER TABLE jobs DROP CONSTRAINT jobs_refunded_were_charged")
     ledger.refund(user_id=house.user.pk, amount=1, job_id=house.open.pk)
     Job.objects.filter(pk=house.open.pk).update(credits_refunded=True)
 
@@ -275,17 +275,17 @@ def refund_not_told(house: House) -> None:
 
 
 def refund_told_that_is_not(house: House) -> None:
-    unguarded("ALTER TABLE jobs DROP CONSTRAINT jobs_refund_only_of_charged")
+    unguarded("ALTER TABLE jobs DROP CONSTRAINT jobs_refunded_were_charged")
     Job.objects.filter(pk=house.completed.pk).update(credits_refunded=True)
 
 
 def asleep(house: House) -> None:
-    unguarded("ALTER TABLE jobs DROP CONSTRAINT jobs_open_have_wake_at")
+    unguarded("ALTER TABLE jobs DROP CONSTRAINT jobs_wake_while_open")
     Job.objects.filter(pk=house.open.pk).update(wake_at=None)
 
 
 def awake_after_its_end(house: House) -> None:
-    unguarded("ALTER TABLE jobs DROP CONSTRAINT jobs_open_have_wake_at")
+    unguarded("ALTER TABLE jobs DROP CONSTRAINT jobs_wake_while_open")
     Job.objects.filter(pk=house.failed.pk).update(wake_at=Now())
 
 
@@ -430,6 +430,22 @@ def test_a_job_that_delivered_less_may_give_back_a_part(house):
     with transaction.atomic():
         end(house.pending, "completed", COST - 1)
     assert ledger_audit.check().total == 0
+
+
+@pytest.mark.parametrize(("is_late", "total"), [(True, 0), (False, 1)])
+def test_a_key_that_begins_to_spend_meanwhile_is_in_order(db, monkeypatch, is_late, total):
+    def spend() -> None:
+        KeySpending.objects.create(api_key_id=uuid.uuid4(), day=timezone.now(), spent=COST)
+
+    def users_after(*page: Any) -> Any:
+        if is_late:
+            spend()
+        return [], None
+
+    if not is_late:
+        spend()
+    monkeypatch.setattr(ledger_audit, "users_after", users_after)
+    assert ledger_audit.check().broken["key_spending_is_the_sum"] == total
 
 
 # --- What is told -----------------------------------------------------------------------------

@@ -290,13 +290,13 @@ def test_an_ended_job_never_changes_status(make_job, status):
 
 def test_an_open_job_always_has_a_wake_at(make_job):
     job = make_job()
-    with pytest.raises(IntegrityError, match="open_have_wake_at"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="jobs_wake_while_open"), transaction.atomic():
         Job.objects.filter(pk=job.pk).update(wake_at=None)
 
 
 def test_a_refund_flag_needs_an_end_without_result(make_job):
     job = make_job()
-    with pytest.raises(IntegrityError, match="refund_only_of_charged"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="refunded_were_charged"), transaction.atomic():
         Job.objects.filter(pk=job.pk).update(credits_refunded=True)
 
 
@@ -311,7 +311,7 @@ def test_attempt_numbers_are_unique(make_job):
 def test_a_claimed_attempt_names_its_worker(make_job):
     attempt = bring_to(make_job(), AttemptState.FINALIZING)
     assert attempt.worker == WORKER
-    with pytest.raises(IntegrityError, match="claimed_have_a_holder"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="claimed_are_held"), transaction.atomic():
         Attempt.objects.filter(pk=attempt.pk, state=FINALIZE.holds).update(worker=None)
 
 

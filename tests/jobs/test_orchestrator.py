@@ -106,7 +106,7 @@ def test_what_waits_is_published_and_again_if_nobody_claims_it(make_job, state, 
         [wake_up] = look_at(job).wake_ups
         assert (wake_up.attempt_id, wake_up.state, wake_up.queue) == (attempt.pk, state, queue)
         pauses.append(round(seconds_until_wake(job)))
-    assert pauses == [10, 20, 30]
+    assert pauses == [5, 10, 15]
 
 
 def test_what_is_not_due_is_left_alone(make_job):

@@ -113,7 +113,7 @@ def test_a_client_sees_it(api, make_noop):
 @pytest.mark.parametrize("status", ["pending", "processing"])
 def test_an_open_job_is_never_refunded(make_noop, status):
     job = make_noop()
-    with pytest.raises(IntegrityError, match="refund_only_of_charged"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="refunded_were_charged"), transaction.atomic():
         Job.objects.filter(pk=job.pk).update(status=status, credits_refunded=True)
 
 

@@ -58,12 +58,12 @@ def report(attempt: Attempt, progress: float, stage: Stage | None = None) -> Non
 
 
 def time_passes() -> None:
-    """Half a second, for what calls have told."""
+    """As long as it takes until a call is heard again."""
     Attempt.objects.update(progress_at=timezone.now() - lifecycle.PROGRESS_EVERY)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_listens_hears_what_is_new_and_no_oftener_than_twice_a_second(
+def test_who_listens_hears_what_is_new_and_no_oftener_than_every_two_seconds(
     hear: Hear, running: Attempt, settings: Any
 ) -> None:
     before = timezone.now()
@@ -255,5 +255,5 @@ def test_the_last_runs_are_read_by_the_index(db: None) -> None:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("EXPLAIN " + sql.STATEMENTS["recent_runs"], {"type": "noop", "limit": 100})
         plan = "\n".join(line for (line,) in cursor.fetchall())
-    assert "jobs_completed_lately" in plan
+    assert "jobs_ended_by_type" in plan
     assert "Sort" not in plan

@@ -179,9 +179,9 @@ class Life(RuleBasedStateMachine):
         self.world.orchestrate()
         self.world.broker.deliver(place)
 
-    @rule(place=PLACES)
-    def deliver_what_was_sent(self, place: int) -> None:
-        self.world.broker.deliver(place)
+    @rule(place=PLACES, goes_on=st.booleans())
+    def deliver_what_was_sent(self, place: int, goes_on: bool) -> None:
+        self.world.broker.deliver(place, goes_on=goes_on)
 
     @rule(number=st.integers(1, 4))
     def deliver_some(self, number: int) -> None:
@@ -325,7 +325,7 @@ def something(world: World, chance: random.Random) -> None:
     often = [
         world.orchestrate,
         lambda: world.broker.deliver(place),
-        lambda: world.broker.deliver(place),
+        lambda: world.broker.deliver(place, goes_on=chance.random() < 0.5),
         lambda: world.report(job, back, outcome, 2),
         lambda: world.wait(chance.choice([1, 11, 61])),
         lambda: world.submit(chance.choice([0, 1, 3]), chance.randrange(4)),

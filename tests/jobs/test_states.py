@@ -38,6 +38,8 @@ MAY_TYPE = {
     "jobs/partners/transports/redis.py",  # messages of a group are "pending"
     "jobs/streams/sinks/redis_admin.py",
     "benchmarks/streams.py",  # types of events
+    "benchmarks/grown.py",  # rows made by SQL
+    "benchmarks/plain.py",  # a baseline answers as we do
     "benchmarks/textbook.py",  # states of its own
     "benchmarks/drain.py",  # a report of the books tells what is "broken"
 }

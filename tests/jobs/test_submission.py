@@ -2,12 +2,15 @@
 
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connections
+from rest_framework.exceptions import ValidationError
 
 from credits import ledger
 from credits.models import CreditTransaction
+from jobs import submission
 from jobs.features.registry import feature_of
 from jobs.models import Event, Job
 from media.models import MediaStatus, MediaType
@@ -168,3 +171,22 @@ def test_submission_works_without_redis(api, make_media, settings, monkeypatch):
     finally:
         throttling._limiter.cache_clear()
         wake_signal._client.cache_clear()
+
+
+def test_parameters_of_threads_do_not_mix():
+    """Each thread keeps one serializer of a feature: what it read, and for whom, stays with it."""
+    feature, gate = feature_of("tts"), threading.Barrier(8)
+    texts = [f"Text number {number}." for number in range(8)]
+
+    def read(text):
+        gate.wait()
+        found = [
+            submission.validate(feature=feature, user_id=uuid.uuid4(), data={"text": text})
+            for _ in range(50)
+        ]
+        with pytest.raises(ValidationError):
+            submission.validate(feature=feature, user_id=uuid.uuid4(), data={"nonsense": text})
+        return {one["text"] for one in found}
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(read, texts)) == [{text} for text in texts]

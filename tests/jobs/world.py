@@ -88,7 +88,9 @@ class World:
             return
         feature = feature_of("noop")
         parameters = submission.validate(
-            feature=feature, user_id=self.user.pk, data={"price": price, "used": min(used, price)}
+            feature=feature,
+            user_id=self.user.pk,
+            data={"price": price, "used": min(used, price), "delivered": used % 2 == 0},
         )
         try:
             made = submission.submit(

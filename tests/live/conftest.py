@@ -75,6 +75,7 @@ def process(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     }
     running = Live(tmp_path_factory.mktemp("live") / "said", environ)
     try:
+        running.wait_until_ready(make_user())
         yield running
     finally:
         running.kill()
@@ -86,6 +87,7 @@ def live(process: Live) -> Live:
     """The process; started again where a test has ended it."""
     if process.process.poll() is not None:
         process.start()
+        process.wait_until_ready(make_user())
     return process
 
 

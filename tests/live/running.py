@@ -9,6 +9,7 @@ import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from uuid import UUID
@@ -48,6 +49,15 @@ class Live:
                 stderr=subprocess.STDOUT,
             )
         until(lambda: answers_ok(self.port, "/health/live"), seconds=60)
+
+    def wait_until_ready(self, who: User) -> None:
+        """Until it hears what happens: streams are refused before."""
+
+        def opens() -> bool:
+            with self.get("/events", who, Accept="text/event-stream") as response:
+                return response.status == HTTPStatus.OK
+
+        until(opens, seconds=20)
 
     def kill(self) -> None:
         self.process.kill()

@@ -19,8 +19,8 @@ def in_use() -> Iterator[set[UUID]]:
     needed: set[UUID] = set()
 
     @deletion.register_usage
-    def finder(media_id: UUID) -> list[str]:
-        return ["the test"] if media_id in needed else []
+    def finder(media: MediaFile) -> list[str]:
+        return ["the test"] if media.pk in needed else []
 
     yield needed
     deletion._finders[MediaFile].remove(finder)

@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections
+from django.db.models.functions import Now
 from django.db.models.signals import pre_delete
+from django.test.utils import CaptureQueriesContext
 from pymongo.collection import Collection
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from auteur.api.problems import NotFoundProblem
+from jobs import hooks
+from jobs.models import Job
 from media.models import MediaFile, MediaType
 from projects import deletion
 from projects.models import Project
@@ -38,9 +42,10 @@ def hook_calls() -> Iterator[list[tuple[uuid.UUID, bool, bool]]]:
     """Calls of a registered hook: which project, whether it stood, whether in a transaction."""
     calls: list[tuple[uuid.UUID, bool, bool]] = []
 
-    def hook(project_id: uuid.UUID) -> None:
-        stands = Project.objects.filter(pk=project_id).exists()
-        calls.append((project_id, stands, connection.in_atomic_block))
+    def hook(project: Project) -> Iterator[object]:
+        stands = Project.with_deleted.filter(pk=project.pk).exists()
+        calls.append((project.pk, stands, connection.in_atomic_block))
+        yield project
 
     deletion.register_before_delete(hook)
     deletion.register_before_delete(hook)
@@ -140,3 +145,52 @@ def in_thread(function: Callable[..., object], *arguments: object) -> object:
 
     with ThreadPoolExecutor(1) as threads:
         return threads.submit(call).result()
+
+
+def test_what_a_request_has_no_time_for_is_gone_on_with(
+    api: APIClient, project: Project, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        add_media(project)
+    job = make_job_of(project)
+    monkeypatch.setattr(deletion, "REQUEST_SECONDS", 0.0)
+    monkeypatch.setattr("media.deletion.MEDIA_AT_ONCE", 2)
+
+    assert api.delete(f"/projects/{project.pk}").status_code == 204
+
+    assert api.get(f"/projects/{project.pk}").status_code == 404
+    assert api.get("/projects").json()["projects"] == []
+    assert api.delete(f"/projects/{project.pk}").status_code == 404
+    assert Project.with_deleted.filter(pk=project.pk).exists()
+    assert deletion.go_on() == 0  # its request may not have ended
+    Project.with_deleted.update(deleted_at=Now() - deletion.LEFT_AFTER)
+    monkeypatch.setattr(deletion, "TURN_SECONDS", 0.0)
+    assert deletion.go_on() == 0
+    monkeypatch.setattr(deletion, "TURN_SECONDS", 60.0)
+    assert deletion.go_on() == 1
+    assert not Project.with_deleted.exists()
+    assert not MediaFile.objects.exists()
+    job.refresh_from_db()
+    assert (job.project_id, job.status) == (None, "cancelled")
+
+
+def make_job_of(project: Project) -> Job:
+    return Job.objects.create(
+        user_id=project.user_id,
+        project=project,
+        type="noop",
+        gpu_class="CPU",
+        credits_cost=0,
+        start_deadline_at=Now(),
+    )
+
+
+def test_jobs_leave_some_at_a_time(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks, "JOBS_AT_ONCE", 2)
+    for _ in range(5):
+        make_job_of(project)
+    with CaptureQueriesContext(connection) as captured:
+        deletion.delete(user_id=project.user_id, project_id=project.pk)
+    leaving = [each for each in captured if "SET project_id = NULL" in each["sql"]]
+    assert len(leaving) == 4
+    assert Job.objects.filter(project__isnull=True, status="cancelled").count() == 5

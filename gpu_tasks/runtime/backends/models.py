@@ -1,11 +1,12 @@
 """Calls that run on workers of our own: the local stand-in for Modal's call queue."""
 
-import uuid
 from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+
+from auteur.database.keys import new_id
 
 
 class LocalCallState(models.TextChoices):
@@ -20,7 +21,7 @@ class LocalCallState(models.TextChoices):
 class LocalCall(models.Model):
     """One call of a GPU function; at most one per attempt (unique), claimed by compare-and-set."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    id = models.UUIDField(primary_key=True, default=new_id)
     attempt_id = models.UUIDField(unique=True)
     function = models.CharField(max_length=50)
     engine = models.CharField(max_length=20)
@@ -40,6 +41,11 @@ class LocalCall(models.Model):
                 fields=["finished_at"],
                 condition=Q(finished_at__isnull=False),
                 name="local_calls_ended",
+            ),
+            models.Index(
+                fields=["queue", "created_at"],
+                condition=Q(finished_at__isnull=True),
+                name="local_calls_open",
             ),
         ]
         constraints: ClassVar = [

@@ -15,6 +15,7 @@ from gpu_tasks.runtime.contract import (
     ImageFamily,
     Payload,
     PlainModel,
+    rented_limit,
 )
 from gpu_tasks.runtime.engine import contracts
 from gpu_tasks.runtime.isolated import limits_of
@@ -116,6 +117,22 @@ def test_what_cannot_be_is_refused_and_says_what_can(monkeypatch, variable, valu
     with pytest.raises(InvalidOverrideError) as refused:
         declared()
     assert str(refused.value).startswith(f"{variable} {why}")
+
+
+@pytest.mark.parametrize("limit", [1, 10_000])
+def test_classes_of_gpus_have_limits_of_their_own(monkeypatch, limit):
+    monkeypatch.setenv("GPU_LIMITS", f"L4={limit}")
+    assert rented_limit(GpuClass.L4) == limit
+    assert rented_limit(GpuClass.T4) == CLASS_LIMITS[GpuClass.T4]
+    assert rented_limit(GpuClass.CPU) is None
+    assert overrides.handed_on() == {}
+
+
+@pytest.mark.parametrize("given", ["L4=0", "L4=10001", "L4=many", "CPU=5", "V100=1", "L4"])
+def test_what_no_class_can_have_is_refused(monkeypatch, given):
+    monkeypatch.setenv("GPU_LIMITS", given)
+    with pytest.raises(InvalidOverrideError, match=r"^GPU_LIMITS "):
+        rented_limit(GpuClass.L4)
 
 
 def test_a_function_without_models_says_so(monkeypatch):

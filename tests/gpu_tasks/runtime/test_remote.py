@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from gpu_tasks.runtime import loading, remote
+from gpu_tasks.runtime import callback, loading, remote
 from gpu_tasks.runtime.callback import Callback
 from gpu_tasks.runtime.contract import Outcome
 from gpu_tasks.runtime.engine import Host, contracts
@@ -66,7 +66,8 @@ def test_a_known_failure_is_returned_and_reported(peer: Peer):
     assert reports(peer)[-1].outcome == outcome
 
 
-def test_progress_is_told_at_most_twice_a_second(peer: Peer):
+def test_progress_is_told_no_oftener_than_its_interval(peer: Peer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(callback, "PROGRESS_INTERVAL_SECONDS", 0.5)
     answer(payload(peer, seconds=0.8))
     assert 2 <= len([one for one in reports(peer) if one.kind == "progress"]) <= 3
 

@@ -123,6 +123,17 @@ def test_old_events_go_and_their_reader_hears_of_it(api: APIClient) -> None:
 
 
 @pytest.mark.usefixtures("jobs")
+def test_none_goes_before_an_older_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left is whole; and what was passed is not lost sight of."""
+    UserEvent.objects.exclude(seq=2).update(created_at=Now() - KEPT - MARGIN)
+    assert (sweeping.remove_old_events(), sweeping.remove_old_events()) == (1, 0)
+    assert list(UserEvent.objects.values_list("seq", flat=True).order_by("seq")) == [2, 3]
+    monkeypatch.setattr(sweeping, "EVENTS_AT_ONCE", 1)
+    UserEvent.objects.update(created_at=Now() - KEPT - MARGIN)
+    assert [sweeping.remove_old_events() for _ in range(3)] == [1, 1, 0]
+
+
+@pytest.mark.usefixtures("jobs")
 def test_numbers_go_on_after_all_events_are_gone(
     api: APIClient, make_job: Callable[..., Job]
 ) -> None:

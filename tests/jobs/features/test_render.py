@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from credits import ledger
+from gpu_tasks.runtime.backends.models import LocalCall
 from jobs.models import Job
 from media.models import MediaFile
 from media.storage import object_storage
@@ -86,7 +87,8 @@ def test_sources_that_nothing_needs_are_not_fetched(
     run_job("render", project_id=str(project.pk))
     edit(api, project, [track(*long, a_clip(other, 66_000, 11_000))])
     shown = run_job("render", project_id=str(project.pk))
-    payload = Job.objects.get(pk=shown["id"]).attempt.payload
+    attempt = Job.objects.get(pk=shown["id"]).attempt
+    payload = LocalCall.objects.get(attempt_id=attempt.pk).payload
     assert [one is None for one in payload["sources"]].count(False) >= 1
     assert len(payload["ready"]) >= 1
 

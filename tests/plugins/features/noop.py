@@ -6,6 +6,7 @@ from typing import Any
 from gpu_tasks.noop import contract
 from rest_framework import serializers
 
+from gpu_tasks.runtime.contract import PlainModel
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs.features.base import Feature
 from jobs.features.parameters import Parameters
@@ -21,6 +22,7 @@ class NoopParameters(Parameters):
     )
     price = serializers.IntegerField(default=1, min_value=0, max_value=1000)
     used = serializers.IntegerField(required=False, help_text="Credits that the result is worth.")
+    delivered = serializers.BooleanField(required=False, help_text="Whether it takes a last step.")
 
 
 class Noop(Feature):
@@ -44,6 +46,15 @@ class Noop(Feature):
         """No files."""
         parameters = job.parameters
         return {"seconds": parameters["seconds"], "error": parameters.get("error")}
+
+    def collect(self, attempt: Attempt, result: PlainModel) -> dict[str, Any]:
+        """With what its caller says of the last step."""
+        output = super().collect(attempt, result)
+        return output | ({"delivered": True} if attempt.job.parameters.get("delivered") else {})
+
+    def delivers(self, output: Mapping[str, Any]) -> bool:
+        """What the caller says."""
+        return "delivered" in output
 
 
 FEATURE = Noop()

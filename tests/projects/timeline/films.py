@@ -79,3 +79,36 @@ def films(draw: st.DrawFn) -> Content:
         for begin, count in ((300, 6), (3300, 1), (4100, 8), (8100, draw(st.integers(1, 7))))
     ]
     return content(*tracks, segments=segments)
+
+
+SPEECH = st.lists(st.sampled_from(["um", "so", "we", "uh.", "the", "went."]), min_size=1)
+LATER = st.sampled_from([0, 0, 250, 700])
+
+
+@st.composite
+def talks(draw: st.DrawFn) -> Content:
+    """Films in which two people say um, now and then at once."""
+    made = draw(films())
+    segments = []
+    for media in (MEDIA, OTHER_MEDIA):
+        at = {"A": 300, "B": draw(st.sampled_from([300, 3000, 5000]))}
+        for number in range(draw(st.integers(1, 6))):
+            who = draw(st.sampled_from("AB"))
+            text = " ".join(draw(SPEECH)[:8])
+            one = {**segment(f"{media}-{number}", at[who], text, media=media), "language": "en"}
+            at[who] = one["end_ms"] + draw(LATER)
+            segments.append({**one, "speaker": who})
+    return Content(made.tracks, segments)
+
+
+def undissolved(film: Content) -> Content:
+    """The film with nothing over anything else, at the speed of its sources."""
+    tracks = [
+        {**each, "clips": [_undissolved(one) for one in each["clips"]]} for each in film.tracks
+    ]
+    return Content(tracks, film.segments)
+
+
+def _undissolved(one: dict[str, Any]) -> dict[str, Any]:
+    length = one["out_point_ms"] - one["in_point_ms"]
+    return {**one, "effects": [], "start_ms": 10 * one["start_ms"], "duration_ms": length}

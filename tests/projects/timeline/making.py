@@ -95,6 +95,26 @@ def playing(made: Content, track_index: int = 0) -> list[tuple[int, int, int]]:
     )
 
 
+def pictures(made: Content, media: str) -> set[tuple[int, int]]:
+    """Milliseconds of a media file that any clip plays, by track."""
+    return {
+        (place, ms)
+        for place, each in enumerate(made.tracks)
+        for one in each["clips"]
+        if not one["deleted"] and one["media_file_id"] == media
+        for ms in range(one["in_point_ms"], one["out_point_ms"])
+    }
+
+
+def same(one: Content, other: Content) -> bool:
+    """Whether both would be stored as the same."""
+
+    def encoded(each: Content) -> bytes:
+        return bson.encode({"tracks": each.tracks, "segments": each.segments})
+
+    return encoded(one) == encoded(other)
+
+
 def check_stored(document: dict[str, Any]) -> None:
     """Every invariant of a stored EDL."""
     EditDecisionList._from_son(document).validate()

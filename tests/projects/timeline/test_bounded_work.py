@@ -49,10 +49,26 @@ def every_second_word(count: int) -> tuple[Content, list[Json]]:
     return content(track(clip("c", 0, 0, 1000 * count)), segments=[said]), [whole]
 
 
+def fillers(count: int) -> tuple[Content, list[Json]]:
+    """Half of them in one long clip, half in a clip each."""
+    said = segment("s", 0, "a um " * 2 * count)
+    long = clip("c", 0, 0, 1000 * count)
+    each = [clip(f"c{n}", 1000 * n, 1000 * n, 1000 * n + 1000) for n in range(count, 2 * count)]
+    return content(track(long, *each), segments=[said]), [{"op": "cut_fillers", "words": ["um"]}]
+
+
+def silences(count: int) -> tuple[Content, list[Json]]:
+    """As fillers, with a pause behind each word."""
+    film, _ = fillers(count)
+    return film, [{"op": "cut_silences", "threshold_ms": 50, "padding_ms": 0}]
+
+
 GROWING: dict[str, Callable[[int], tuple[Content, list[Json]]]] = {
     "cuts in many clips": lambda size: (alike(size), pairs(1)),
     "rippling deletes": lambda size: (alike(size), rippling(size)),
     "cuts in one clip": every_second_word,
+    "fillers in one clip and in many": fillers,
+    "pauses in one clip and in many": silences,
     "words of one segment": lambda size: (
         content(segments=[segment("s", 0, "a " * 10 * size)]),
         [{"op": "delete_words", "segment_id": "s", "first": n} for n in range(size)],

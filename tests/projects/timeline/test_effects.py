@@ -116,7 +116,8 @@ def test_what_was_stored_before_is_read_and_edited_but_not_written_again(
 ) -> None:
     put(api, project, {"tracks": tracks(film, 0, 5000)})
     old = [{"type": "fadein", "length": 3}, {"type": "fade_in"}, {"type": "gain", "db": "loud"}]
-    edls.update_one({"project_id": str(project.pk)}, {"$set": {"tracks.0.clips.0.effects": old}})
+    made = {"$set": {"tracks.0.clips.0.effects": old}, "$inc": {"version": 1}}
+    edls.update_one({"project_id": str(project.pk)}, made)
 
     shown = api.get(url(project)).json()["tracks"]
     edits = [

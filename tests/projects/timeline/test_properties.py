@@ -14,13 +14,14 @@ from accounts.models import User
 from media.models import MediaFile, MediaType
 from projects import authoring, transcript
 from projects.models import Project
-from projects.timeline import changes, editing, operations, rules
+from projects.timeline import changes, editing, operations, rules, session
 from projects.timeline.content import Content, EditError, all_clips
 from projects.timeline.draft import Draft
+from projects.timeline.keeping import Keeping
 from projects.timeline.shape import TrackShape
 from tests.projects.timeline import naive, walk
 from tests.projects.timeline.films import films
-from tests.projects.timeline.making import MEDIA, check_stored, clip, content, segment, track
+from tests.projects.timeline.making import MEDIA, check_stored, clip, content, same, segment, track
 from tests.properties import examples
 
 pytestmark = pytest.mark.property
@@ -58,13 +59,6 @@ def tried(before: Content, step: walk.Step) -> Content:
     except (EditError, ValueError, APIException):
         return before
     return after
-
-
-def same(left: Content, right: Content) -> bool:
-    def encoded(one: Content) -> bytes:
-        return bson.encode({"tracks": one.tracks, "segments": one.segments})
-
-    return encoded(left) == encoded(right)
 
 
 @PURE
@@ -198,7 +192,9 @@ def test_what_is_stored_stays_right_and_all_is_undone_and_redone(
     user: User,
     recording: MediaFile,
     edls: Collection[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Two processes edit in turn, each with what it keeps."""
     project = authoring.create(user_id=user.pk, fields={"name": "Walk"})
     key = {"project_id": project.pk, "user_id": user.pk}
 
@@ -212,13 +208,16 @@ def test_what_is_stored_stays_right_and_all_is_undone_and_redone(
 
     _begin(project, recording)
     history = [kept()]
+    processes: list[Keeping[session.Session]] = [Keeping(), Keeping()]
     for step in steps:
+        monkeypatch.setattr(session, "KEPT", processes[step[1] % 2])
         document = stored()
         now = Content(document["tracks"], document["transcript"]["segments"])
         wanted = walk.operation(now, str(recording.pk), step)
         try:
             parsed = operations.Operations.model_validate({"operations": [wanted]}).operations
-            edited = editing.operate(**key, versions=None, operations=parsed)
+            named = frozenset([document["version"]]) if step[2] % 2 else None
+            edited = editing.operate(**key, versions=named, operations=parsed)
         except (ValueError, APIException):
             assert stored() == document
             continue
@@ -226,20 +225,43 @@ def test_what_is_stored_stays_right_and_all_is_undone_and_redone(
         assert edited.version == stored()["version"]
         if edited.version != document["version"]:
             history.append(kept())
+            check_kept(session.KEPT.get((project.pk, user.pk)), stored())
         assert edited.undo_depth == len(stored()["undo_stack"]) == len(history) - 1
 
     for before in reversed(history[:-1]):
         editing.undo(**key)
         assert kept() == before
         check_stored(stored())
+        check_kept(session.KEPT.get((project.pk, user.pk)), stored())
     with pytest.raises(editing.NothingToUndoProblem):
         editing.undo(**key)
     for after in history[1:]:
         editing.redo(**key)
         assert kept() == after
         check_stored(stored())
+        check_kept(session.KEPT.get((project.pk, user.pk)), stored())
     with pytest.raises(editing.NothingToRedoProblem):
         editing.redo(**key)
+
+
+def check_kept(kept: session.Session | None, document: dict[str, Any]) -> None:
+    """What a process keeps is what it has just stored, and as large at most as it says."""
+    assert kept is not None
+    assert (kept.version, kept.is_current) == (document["version"], False)
+    assert kept.made_at == document["updated_at"]
+    assert kept.duration_ms == document["settings"]["duration_ms"]
+    if kept.has_tracks:
+        assert kept.content.tracks == document["tracks"]
+        assert rules.bytes_of(document["tracks"]) <= kept.tracks_bytes + rules.UNMEASURED_BYTES
+    if kept.has_segments:
+        segments = document["transcript"]["segments"]
+        full = [each if "words" in each else None for each in kept.content.segments]
+        assert [each["id"] for each in kept.content.segments] == [s["id"] for s in segments]
+        assert all(each in (None, other) for each, other in zip(full, segments, strict=True))
+        assert kept.transcript_bytes == document["transcript_bytes"]
+    for mine, name in ((kept.stacks.undo, "undo_stack"), (kept.stacks.redo, "redo_stack")):
+        assert [each["bytes"] for each in mine] == [each["bytes"] for each in document[name]]
+        assert all(list(each) == ["bytes"] for each in mine)
 
 
 def _begin(project: Project, recording: MediaFile) -> None:

@@ -47,6 +47,11 @@ def _words(content: Content, a: int, b: int, c: int) -> dict[str, Any]:
     return {"segment_id": chosen["id"], "first": first, "last": last}
 
 
+def _said(content: Content, number: int) -> str:
+    words = _segment(content, number)["words"]
+    return str(words[number % len(words)]["word"])
+
+
 def _split(content: Content, a: int, b: int) -> dict[str, Any]:
     clips = list(all_clips(content.tracks))
     chosen = clips[a % len(clips)] if clips else {"id": "none", "start_ms": 0, "duration_ms": 2}
@@ -103,6 +108,15 @@ MAKERS: dict[str, Callable[[Content, str, int, int, int, int], dict[str, Any]]] 
     "restore_segment": lambda x, media, a, b, c, d: {"segment_id": _segment(x, a)["id"]},
     "delete_words": lambda x, media, a, b, c, d: {**_words(x, a, b, c), "mode": _mode(d)},
     "restore_words": lambda x, media, a, b, c, d: _words(x, a, b, c),
+    "cut_fillers": lambda x, media, a, b, c, d: {
+        "words": [_said(x, a), _said(x, b)][: 1 + c % 2],
+        "mode": _mode(d),
+    },
+    "cut_silences": lambda x, media, a, b, c, d: {
+        "threshold_ms": 50 + a % 400,
+        "padding_ms": b % 40,
+        "mode": _mode(c),
+    },
 }
 
 NUMBERS = st.integers(0, 6000)

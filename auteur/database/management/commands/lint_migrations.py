@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
 from auteur.database import linting
@@ -17,4 +18,8 @@ class Command(BaseCommand):
         found = linting.new_migrations(loader)
         if complaints := linting.complaints(loader, found):
             raise CommandError(complaints)
+        with linting.nothing_there(connection.alias):
+            rewritten = linting.rewrites(MigrationExecutor(connection))
+        if rewritten:
+            raise CommandError(f"Written anew, while nobody can read them: {rewritten}")
         self.stdout.write(f"{len(found)} new migrations are safe.")

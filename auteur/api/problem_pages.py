@@ -1,0 +1,92 @@
+"""`/problems`, where the ``type`` of a problem leads: what it means, in the words of its class."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from inspect import cleandoc
+from typing import NamedTuple
+
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.urls import get_resolver
+from django.views.decorators.http import require_safe
+
+from auteur.api.problems import Problem
+
+MAX_AGE_SECONDS = 3600
+OTHERS = {
+    "bad_request": (400, "What was sent cannot be understood as a request."),
+    "invalid": (
+        400,
+        "Some values are wrong: errors names each, by field, code and detail.",
+    ),
+    "parse_error": (400, "The body is no JSON, or not of the kind that is taken here."),
+    "not_authenticated": (401, "There is no token: send Authorization: Bearer."),
+    "permission_denied": (403, "This is not for you."),
+    "method_not_allowed": (405, "The address knows other methods: Allow names them."),
+    "not_acceptable": (406, "Accept asks for a form that this answer does not come in."),
+    "request_timeout": (408, "The body came too slowly."),
+    "unsupported_media_type": (415, "The body's Content-Type is not taken here."),
+    "range_not_satisfiable": (416, "The Range begins after the end of the file."),
+    "throttled": (429, "Too much was asked: ask again after Retry-After seconds."),
+    "headers_too_large": (431, "The headers are larger than is read."),
+    "internal_error": (500, "A fault of ours. It was noted; tell us the request_id."),
+    "overloaded": (503, "There is too much to do at the moment: try again."),
+}
+"""Statuses and meanings of those that no `Problem` of ours is raised for, or not always."""
+
+
+class Described(NamedTuple):
+    """What is told of one code."""
+
+    code: str
+    statuses: list[int]
+    meaning: str
+    told: str
+    """The sentence of a document, where it says no more."""
+
+
+@require_safe
+def problems(request: HttpRequest) -> HttpResponse:
+    """The page, with a heading for each code."""
+    headers = {"Cache-Control": f"public, max-age={MAX_AGE_SECONDS}"}
+    return HttpResponse(_page(), headers=headers)
+
+
+@cache
+def described() -> list[Described]:
+    """All that the API, and what belongs to it, may answer; by code."""
+    _ = get_resolver().url_patterns  # by then all views, and what they raise, are loaded
+    known: dict[str, list[type[Problem]]] = defaultdict(list)
+    for kind in _all(Problem):
+        known[str(kind.default_code)].append(kind)
+    return [_described(code, known[code]) for code in sorted({*known, *OTHERS})]
+
+
+@cache
+def _page() -> str:
+    return render_to_string("problems.html", {"problems": described()})
+
+
+def _described(code: str, kinds: list[type[Problem]]) -> Described:
+    kinds = sorted(kinds, key=lambda kind: (kind.__module__, kind.__name__))
+    cases = [(kind.status_code, _first_paragraph(kind)) for kind in kinds]
+    if code in OTHERS:
+        cases.append(OTHERS[code])
+    meanings = dict.fromkeys(meaning for _, meaning in cases)
+    told = dict.fromkeys(
+        kind.default_detail for kind in kinds if kind.default_detail != Problem.default_detail
+    )
+    statuses = sorted({int(status) for status, _ in cases})
+    return Described(code, statuses, " ".join(meanings), " ".join(told))
+
+
+def _first_paragraph(kind: type[Problem]) -> str:
+    first, *_ = cleandoc(kind.__doc__ or "").split("\n\n")
+    return " ".join(first.replace("`", "").split())
+
+
+def _all(kind: type[Problem]) -> Iterator[type[Problem]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _all(each)

@@ -1,0 +1,24 @@
+"""Dramatiq: a pipeline, over Redis."""
+
+import dramatiq
+from dramatiq.brokers.redis import RedisBroker
+
+from benchmarks.contenders import BROKER, STEPS, done
+
+dramatiq.set_broker(RedisBroker(url=BROKER))
+
+
+@dramatiq.actor(queue_name="benchmark-dramatiq")
+def step(job_id: int, number: int) -> None:
+    """Do nothing; the last one counts itself."""
+    if number == STEPS:
+        done()
+
+
+def submit(job_id: int) -> None:
+    """Publish one pipeline."""
+    steps = [
+        step.message_with_options(args=(job_id, number), pipe_ignore=True)
+        for number in range(1, STEPS + 1)
+    ]
+    dramatiq.pipeline(steps).run()

@@ -1,0 +1,156 @@
+"""A client process of `benchmarks.growth`: `python -m benchmarks.hot_path USERS`.
+
+It takes jobs through their whole lives, one batch after another, by the functions that the API, the
+orchestrator and the workers call: submitted, admitted, woken, worked on, reported, delivered, and
+numbered; some are cancelled, with a refund. No HTTP and no messages, so that little else is
+measured than statements. Orders come one a line as JSON; each is answered by a line.
+"""
+
+import json
+import os
+import random
+import sys
+import time
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import ClassVar
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auteur.settings")
+
+import django
+
+django.setup()
+
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+
+from auteur.api.request_ids import RequestId
+from benchmarks.submitter import ByDjango
+from gpu_tasks.runtime.backends.base import Call, CallState, CallStatus
+from gpu_tasks.runtime.contract import EngineInfo, Outcome
+from jobs import floors, lifecycle, tasks
+from jobs.events.numbering import number_events
+from jobs.models import Event
+from jobs.orchestrator import admission, due
+from jobs.orchestrator.loop import FLOOR_SECONDS
+from jobs.publishing import WakeUp
+from jobs.states import COMPLETED_STATES, FEATURE_STATES, AttemptState, chain_of
+
+BATCH = 50
+CANCELLED = 5
+"""Of a batch."""
+OUTCOME = Outcome(result={}, engine=EngineInfo(name="echo", model="none"), seconds=1.0)
+
+
+@dataclass(frozen=True)
+class Took:
+    """What some lives took."""
+
+    jobs: int
+    seconds: float
+    server_cpu_seconds: float
+    """Of the connection's process at the server."""
+
+
+class Backend:
+    """Calls that are told to have started; `live` reports them."""
+
+    poll_seconds = 30.0
+    calls: ClassVar[dict[uuid.UUID, str]] = {}
+
+    def spawn(self, calls: Sequence[Call]) -> dict[uuid.UUID, str]:
+        started = {call.attempt_id: uuid.uuid4().hex for call in calls}
+        Backend.calls |= started
+        return started
+
+    def poll(self, call_ids: Collection[str]) -> Mapping[str, CallStatus]:
+        return {call_id: CallStatus(CallState.RUNNING) for call_id in call_ids}
+
+    def stop(self, call_ids: Collection[str]) -> None:
+        pass
+
+
+def live(users: Iterator[uuid.UUID], way: ByDjango) -> int:
+    """The whole lives of a batch of jobs."""
+    for _ in range(BATCH):
+        RequestId(lambda request: _submitted(users, way))(HttpRequest())
+    for job_id in _pending(CANCELLED):
+        lifecycle.cancel(job_id=job_id, by="user")
+    while admission.admit_all():
+        pass
+    _work(due.take(states=FEATURE_STATES, types=["noop"]))
+    for attempt_id, call_id in sorted(Backend.calls.items()):
+        lifecycle.report_outcome(attempt_id=attempt_id, call_id=call_id, outcome=OUTCOME)
+    Backend.calls.clear()
+    reported = due.take(states=COMPLETED_STATES, types=["noop"])
+    if len(reported) != BATCH - CANCELLED:
+        raise RuntimeError(f"{len(reported)} of {BATCH - CANCELLED} calls have reported")
+    _work(reported)
+    while number_events():
+        pass
+    return BATCH
+
+
+def _submitted(users: Iterator[uuid.UUID], way: ByDjango) -> HttpResponse:
+    way.submit(next(users))
+    return HttpResponse()
+
+
+def _pending(number: int) -> list[uuid.UUID]:
+    """The jobs that this batch has just submitted, by the outbox of events."""
+    return list(Event.objects.order_by("-id").values_list("job_id", flat=True)[:number])
+
+
+def _work(woken: Sequence[WakeUp]) -> None:
+    by_state: dict[AttemptState, list[str]] = {}
+    for one in woken:
+        by_state.setdefault(one.state, []).append(str(one.attempt_id))
+    for state, attempt_ids in by_state.items():
+        for step in chain_of(state):
+            getattr(tasks, step.name)(attempt_ids)
+
+
+def carry_out(users: Iterator[uuid.UUID], way: ByDjango, jobs: int) -> Took:
+    """At least so many lives."""
+    pid = _backend_pid()
+    before, started, done = _cpu_seconds(pid), time.perf_counter(), 0
+    looked = started - FLOOR_SECONDS
+    while done < jobs:
+        if time.perf_counter() - looked > FLOOR_SECONDS:  # as the orchestrator does
+            looked = time.perf_counter()
+            floors.look()
+        done += live(users, way)
+    took = Took(done, time.perf_counter() - started, _cpu_seconds(pid) - before)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute("SELECT 1")
+    return took
+
+
+def _backend_pid() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
+
+
+def _cpu_seconds(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def main() -> None:
+    everyone = [uuid.UUID(line) for line in Path(sys.argv[1]).read_text().split()]
+    chance = random.Random(1)  # noqa: S311 - the same ones each time
+    users = iter(lambda: chance.choice(everyone), None)
+    way = ByDjango(True, everyone[0])
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(json.dumps(asdict(carry_out(users, way, json.loads(line)["jobs"]))), flush=True)
+
+
+if __name__ == "__main__":
+    # The backend that settings name is of the module with this name.
+    from benchmarks import hot_path  # noqa: PLW0406
+
+    hot_path.main()

@@ -1,0 +1,25 @@
+"""Projects that are being deleted, and lists of all users' projects (decision 47)."""
+
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations, models
+
+from auteur.database.ordering import Lately
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies = [("projects", "0006_deletion")]
+
+    operations = [
+        AddIndexConcurrently(
+            "project",
+            models.Index(
+                fields=["deleted_at"],
+                condition=models.Q(deleted_at__isnull=False),
+                name="projects_to_remove",
+            ),
+        ),
+        AddIndexConcurrently(
+            "project", models.Index(Lately("created_at").desc(), name="projects_lately")
+        ),
+    ]

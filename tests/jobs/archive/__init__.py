@@ -1,0 +1,1 @@
+"""Archives of rows: written, read back, and only then deleted."""
