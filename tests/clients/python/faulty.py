@@ -73,7 +73,7 @@ def faulty(target: str) -> Iterator[Faulty]:
         def handle_any(self) -> None:
             _handle(plan, self)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815
 
         def log_message(self, *args: Any) -> None: ...
 

@@ -1,5 +1,6 @@
 """Requests to the API: its address, the token, tries, idempotency keys, problems as exceptions."""
 
+import logging
 import random
 import time
 import uuid
@@ -29,6 +30,21 @@ DIRECT: Mapping[str, httpx.BaseTransport | None] = {
     "all://localhost": None,
 }
 """No proxy stands between us and this machine."""
+
+
+class UnsignedFilter(logging.Filter):
+    """URLs of files are signed by their queries, which are no text for logs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                arg.copy_with(query=None) if isinstance(arg, httpx.URL) else arg
+                for arg in record.args
+            )
+        return True
+
+
+logging.getLogger("httpx").addFilter(UnsignedFilter())
 
 
 class PersistentClient(httpx.Client):
