@@ -13,6 +13,9 @@ SHIMS := var/shims
 PEERS := var/peers
 QUICK := tests/accounts tests/api tests/credits tests/projects tests/jobs \
 	$(addprefix --ignore tests/jobs/,features test_gpu_settings.py test_gpu_worker.py test_media_work.py)
+# What the generated part of clients/python is made of: it is made anew when one of these changes.
+CLIENT := docs/openapi.json clients/python/pyproject.toml clients/python/hatch_build.py \
+	$(wildcard clients/python/templates/*.jinja clients/python/templates/*/*.jinja)
 F5_TTS := f5-tts==1.1.22
 export FILE FILE2 FEATURE WITH BROKER
 BACKEND ?= local
@@ -21,11 +24,11 @@ SINK ?= redis
 help:  ## what each command does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-$(DEMO_READY): requirements/demo.txt
+$(DEMO_READY): requirements/demo.txt $(CLIENT)
 	@sh requirements/setup.sh demo $(VENV)
 	@touch $@
 
-$(READY): requirements/dev.txt
+$(READY): requirements/dev.txt $(CLIENT)
 	@sh requirements/setup.sh dev $(VENV)
 	@touch $(DEMO_READY) $@
 
