@@ -60,7 +60,7 @@ def read(*, user_id: UUID, api_key_id: UUID | None = None) -> Balance:
 
 def _of_key(api_key_id: UUID, balance: int) -> KeyBalance:
     standing = spending.standing(api_key_id=api_key_id)
-    return KeyBalance(**asdict(standing), available=standing.available(balance))
+    return KeyBalance(**asdict(standing), available=standing.left_of(balance))
 
 
 def read_at(*, user_id: UUID, at: datetime) -> PastBalance:

@@ -57,7 +57,7 @@ class Standing:
         """Whether the caps leave so much."""
         return all(required <= left for left in self._left())
 
-    def available(self, balance: int) -> int:
+    def left_of(self, balance: int) -> int:
         """How much of the balance the key may spend now."""
         return max(0, min([balance, *self._left()]))
 

@@ -237,7 +237,7 @@ def send(
     track = {"id": "new", "type": "audio", "name": "A", "clips": []}
     add, other = ([{"op": "add", "path": "/tracks/-", "value": {**track, "id": i}}] for i in "ab")
     segment = url(project, f"/transcript/segments/{said}")
-    way: dict[str, Any] = {
+    ways: dict[str, Any] = {
         "operations": (api.patch, url(project), {"operations": [split]}, {"operations": [also]}),
         "patch": (api.patch, url(project), add, other),
         "replace": (
@@ -247,17 +247,17 @@ def send(
             {"tracks": tracks(film, 7000)},
         ),
         "segment": (api.patch, segment, {"edited_text": "Uno"}, {"edited_text": "Due"}),
-    }[request.param]
-    method, path, *bodies = way
+    }
+    method, path, body, another = ways[request.param]
 
-    def sent(body: Any, key: str) -> Any:
+    def sent(given: Any, key: str) -> Any:
         headers = {"If-Match": "*", "Idempotency-Key": key}
         if request.param == "patch":
-            data = json.dumps(body)
+            data = json.dumps(given)
             return method(path, data, content_type=JSON_PATCH, headers=headers)
-        return method(path, body, format="json", headers=headers)
+        return method(path, given, format="json", headers=headers)
 
-    return sent, *bodies
+    return sent, body, another
 
 
 def test_an_edit_that_is_sent_twice_with_one_key_is_made_once(
