@@ -470,6 +470,7 @@ SPECTACULAR_SETTINGS = {
         "TransactionType": "credits.models.TransactionType",
         "GrantKind": "credits.models.GrantKind",
         "TrackType": ["video", "audio"],
+        "AuthorType": "projects.serializers.AUTHORS",
         "Plan": "accounts.models.Plan",
         "SubscriptionStatus": "accounts.models.SubscriptionStatus",
     },

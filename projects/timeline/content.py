@@ -10,7 +10,7 @@ is found by identity. Segments that an edit does not need stand as ``{"id": …}
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, NotRequired, Required, TypedDict, TypeVar, cast
+from typing import Any, Literal, NotRequired, Required, TypedDict, TypeVar, cast
 
 from gpu_tasks.runtime.errors import AuteurError
 
@@ -135,15 +135,31 @@ class Change(TypedDict):
     insert: NotRequired[list[list[Any]]]
 
 
+class Author(TypedDict):
+    """Who made an edit: a user, or one of their API keys by its ``name`` at that time.
+
+    A user's own name stands with the user alone.
+    """
+
+    type: Literal["user", "api_key"]
+    id: str
+    name: NotRequired[str]
+
+
 class StepEdit(TypedDict):
-    """What undo or redo does."""
+    """What undo or redo does; whose edit it is about, and by which operations, each named once."""
 
     kind: str
     changes: list[Change]
+    author: NotRequired[Author | None]
+    operations: NotRequired[list[str]]
 
 
 class Step(TypedDict):
-    """One step of the undo or redo stack; of most reads only its ``bytes``."""
+    """One step of the undo or redo stack; of most reads only its ``bytes``.
+
+    It was ``created_at`` when its edit was made, however often that was undone and redone since.
+    """
 
     edit: NotRequired[StepEdit]
     bytes: int

@@ -18,7 +18,7 @@ from projects.timeline import changes as changing
 from projects.timeline import history, rules, sources
 from projects.timeline.content import Change, Content, Document, duration_of
 from projects.timeline.draft import Removed
-from projects.timeline.history import CHANGES, Stacks, Way, growth
+from projects.timeline.history import Attribution, Stacks, Way, growth
 from projects.timeline.keeping import Keeping
 from projects.timeline.touched import Touched
 from projects.timeline.touched import between as touching
@@ -46,7 +46,8 @@ class Needs:
 class Edited:
     """An EDL after an edit, and the changes that lead there from the version before.
 
-    ``removed`` is what operations tell that look for something themselves.
+    ``removed`` is what operations tell that look for something themselves, ``step`` whose edit was
+    undone or redone.
     """
 
     version: int
@@ -55,6 +56,7 @@ class Edited:
     duration_ms: int
     changes: Sequence[Change] = ()
     removed: Sequence[Removed] = ()
+    step: Attribution | None = None
 
 
 @dataclass(frozen=True)
@@ -225,19 +227,28 @@ def _with_run(session: Session, needs: Needs) -> Session | None:
 
 Beside = Callable[[Session, Content], edl.Update]
 """What is written with a content that nobody has edited: it is no step that can be undone."""
+UNTOLD: Final = Attribution()
 
 
-def write(session: Session, after: Content, *, way: Way | Beside = "edit") -> Edited:
+def write(
+    session: Session,
+    after: Content,
+    *,
+    way: Way | Beside = "edit",
+    attribution: Attribution = UNTOLD,
+) -> Edited:
     """Check what has changed and write it as one version.
 
     Raises problems, and ``StaleEdlProblem``.
     """
     if callable(way):
-        return _write(session, after, way, touching(session.content, after))
-    return _write_with_media(session, after, way)
+        return _write(session, after, way, touching(session.content, after), attribution)
+    return _write_with_media(session, after, way, attribution)
 
 
-def _write_with_media(session: Session, after: Content, way: Way) -> Edited:
+def _write_with_media(
+    session: Session, after: Content, way: Way, attribution: Attribution
+) -> Edited:
     before, touched = session.content, touching(session.content, after)
     held = sources.holding_media(
         user_id=session.user_id, before=before, after=after, touched=touched
@@ -245,10 +256,16 @@ def _write_with_media(session: Session, after: Content, way: Way) -> Edited:
     with held as marked:
         if marked is not after:
             touched = touching(before, marked)
-        return _write(session, marked, way, touched)
+        return _write(session, marked, way, touched, attribution)
 
 
-def _write(session: Session, after: Content, way: Way | Beside, touched: Touched) -> Edited:
+def _write(
+    session: Session,
+    after: Content,
+    way: Way | Beside,
+    touched: Touched,
+    attribution: Attribution,
+) -> Edited:
     before, stacks = session.content, session.stacks
     found = changing.between(before, after, touched.moved)
     tracks_bytes = session.tracks_bytes + touched.bytes_at_most
@@ -261,7 +278,8 @@ def _write(session: Session, after: Content, way: Way | Beside, touched: Touched
     if callable(way):
         _join(update, way(session, after))
     elif way != "edit" or found.forward:
-        step, stacks = history.recorded(stacks, {"kind": CHANGES, "changes": found.inverse}, way)
+        inverse = attribution.inverse(found.inverse)
+        step, stacks = history.recorded(stacks, inverse, way, attribution.made_at)
         _join(update, step)
     if not update:
         return Edited(session.version, *stacks.depths, duration)
