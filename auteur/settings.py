@@ -106,8 +106,11 @@ STAFF_MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
 
-# Django's look for these in MIDDLEWARE.
-SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410", "security.W003"]
+# Django's look for these in MIDDLEWARE; and the studio need not be built.
+SILENCED_SYSTEM_CHECKS = [
+    *("admin.E408", "admin.E409", "admin.E410", "security.W003"),
+    "staticfiles.W004",
+]
 
 TEMPLATES = [
     {
@@ -617,9 +620,8 @@ STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default=None)  # where `collectstatic` has put them, if it has
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 STUDIO_DIR = BASE_DIR / "clients" / "studio" / "dist"  # by `make studio`; its files have hashes
-STATICFILES_DIRS = (
-    [("studio", STUDIO_DIR / "assets")] if (STUDIO_DIR / "assets").is_dir() else []
-)
+STATICFILES_DIRS = [("studio", STUDIO_DIR / "assets")]
+WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS  # it may be built while we run
 WHITENOISE_IMMUTABLE_FILE_TEST = r"/studio/.+-[A-Z0-9]{8}\.\w+$"
 
 # --- Jobs -------------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ import { save } from "./save";
 
 const CAPTIONS = ["srt", "vtt", "txt"] as const;
 const CUTS = [
-  ["otio", "OpenTimelineIO"],
-  ["fcpxml", "Final Cut XML"],
-  ["edl", "CMX 3600"],
+  ["otio", "otio", "OpenTimelineIO"],
+  ["fcp_xml", "xml", "Final Cut XML"],
+  ["cmx3600", "edl", "CMX 3600"],
 ] as const;
 
 interface DeliverPanelProps {
@@ -60,8 +60,8 @@ export function DeliverPanel({ store, isTimelineEmpty }: DeliverPanelProps) {
       <section aria-label="The cut for other programs">
         <h3>The cut for other programs</h3>
         <div class="buttons">
-          {CUTS.map(([kind, title]) => (
-            <button key={kind} type="button" disabled={isTimelineEmpty} onClick={() => exported(store.id, kind, name)}>
+          {CUTS.map(([kind, suffix, title]) => (
+            <button key={kind} type="button" disabled={isTimelineEmpty} onClick={() => exported(store.id, kind, `${name}.${suffix}`)}>
               <Icon name="download" /> {title}
             </button>
           ))}
@@ -71,13 +71,13 @@ export function DeliverPanel({ store, isTimelineEmpty }: DeliverPanelProps) {
   );
 }
 
-function exported(projectId: string, format: "otio" | "fcpxml" | "edl", name: string): Promise<void> {
+function exported(projectId: string, format: (typeof CUTS)[number][0], name: string): Promise<void> {
   return attempt(async () => {
     const params = { path: { project_id: projectId }, query: { format } };
     const blob = await unwrap<Blob>(
       client.api.GET("/projects/{project_id}/edl/export", { params, parseAs: "blob" } as never) as never,
     );
-    save(blob, `${name}.${format}`);
+    save(blob, name);
   });
 }
 

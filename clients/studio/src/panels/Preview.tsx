@@ -45,7 +45,7 @@ export function MediaView({ mediaId }: { mediaId: string }) {
       ) : file.type === "audio" ? (
         <audio src={url} controls onError={fail} />
       ) : (
-        <video src={url} controls playsInline onError={fail} onLoadedMetadata={(event) => !event.currentTarget.videoWidth && fail()} />
+        <video src={url} poster={file.thumbnail_url ?? undefined} controls playsInline onError={fail} onLoadedMetadata={(event) => !event.currentTarget.videoWidth && fail()} />
       )}
       <figcaption>
         <span dir="auto">{file.name}</span>

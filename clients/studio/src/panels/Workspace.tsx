@@ -4,8 +4,9 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { type Media } from "auteur-client";
 import { attempt } from "../shell/connection";
-import { notify } from "../shell/notices";
+import { done } from "../shell/notices";
 import { ProjectStore } from "../shell/project";
+import { append, isEmpty } from "../shell/timeline";
 import { openStore } from "../shell/TopBar";
 import { DeliverPanel } from "./Deliver";
 import { FeaturesPanel } from "./Features";
@@ -27,7 +28,12 @@ export function Workspace({ id }: { id: string }) {
     };
   }, [store]);
   document.title = `${store.project.value?.name ?? "Project"} · Auteur Studio`;
-  const add = (media: Media) => void notify(new Error(media.name));
+  const add = (media: Media) =>
+    attempt(async () => {
+      await append(id, media);
+      await store.load();
+      done(`${media.name} is on the timeline.`);
+    });
   const open = store.openJobs.value.length;
   return (
     <main class="workspace" id="main">
@@ -38,7 +44,7 @@ export function Workspace({ id }: { id: string }) {
         <div class="tab-body" role="tabpanel" id="tab-body" aria-labelledby={`tab-${tab.value}`}>
           {tab.value === "Work" && <FeaturesPanel store={store} onStarted={() => (tab.value = "Jobs")} />}
           {tab.value === "Jobs" && <JobsPanel store={store} />}
-          {tab.value === "Deliver" && <DeliverPanel store={store} isTimelineEmpty={false} />}
+          {tab.value === "Deliver" && <DeliverPanel store={store} isTimelineEmpty={isEmpty(store.project.value?.edl)} />}
         </div>
       </section>
     </main>

@@ -1,11 +1,11 @@
 /** A project that is open: its media and jobs, kept as the server tells them. */
 
 import { computed, effect, signal } from "@preact/signals";
-import { type Job, type Media, type Project, unwrap } from "auteur-client";
+import { type Job, type Media, unwrap } from "auteur-client";
 import { loadBalance } from "./account";
 import { attempt, listen, missed, type Told } from "./connection";
 import { client } from "./session";
-import type { JobSummary } from "./types";
+import type { JobSummary, ProjectDetail } from "./types";
 
 /** So many of each are shown, the newest first. */
 const MOST_SHOWN = 200;
@@ -18,7 +18,7 @@ const ENDED = new Set<JobSummary["status"]>(["completed", "failed", "cancelled"]
 export type AnyJob = JobSummary & Partial<Job>;
 
 export class ProjectStore {
-  readonly project = signal<Project | null>(null);
+  readonly project = signal<ProjectDetail | null>(null);
   readonly media = signal<Media[]>([]);
   readonly jobs = signal<AnyJob[]>([]);
   readonly isLoaded = signal(false);
@@ -67,9 +67,10 @@ export class ProjectStore {
 
   async rename(name: string): Promise<void> {
     const params = { path: { project_id: this.id } };
-    this.project.value = await unwrap(
+    const changed = await unwrap(
       client.api.PATCH("/projects/{project_id}", { params, body: { name } }),
     );
+    this.project.value = { ...this.project.value!, ...changed };
   }
 
   close(): void {
