@@ -589,10 +589,13 @@ CORS_EXPOSE_HEADERS = [
     "ratelimit",
     "ratelimit-policy",
     "idempotency-replayed",
+    "location",
     "x-request-id",
 ]
 if "null" in CORS_ALLOWED_ORIGINS:
     raise ImproperlyConfigured("CORS_ALLOWED_ORIGINS must not hold the null origin.")
+# Pages of ours ask `live`, which has a port of its own where no proxy stands before both.
+CORS_ALLOWED_ORIGINS.append("{0.scheme}://{0.netloc}".format(urlsplit(PUBLIC_URL)))
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'self'",

@@ -13,6 +13,7 @@ GROUPS = {
     "tests/chaos/": "chaos",
     "tests/database/": "database",  # roles are the whole server's
     "tests/live/": "live",
+    "tests/clients/typescript/": "typescript",
 }
 
 
