@@ -570,9 +570,6 @@ for _name, _value, _least in (
 # --- What browsers are told -------------------------------------------------------------------
 
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=["http://localhost:3000"])
-if LIVE_URL != PUBLIC_URL:  # the studio, at PUBLIC_URL, asks there for events
-    _public = urlsplit(PUBLIC_URL)
-    CORS_ALLOWED_ORIGINS.append(f"{_public.scheme}://{_public.netloc}")
 CORS_ALLOW_HEADERS = [
     "authorization",
     "content-type",
