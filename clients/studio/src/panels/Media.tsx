@@ -31,11 +31,10 @@ export function MediaPanel({ store, onAdd }: MediaPanelProps) {
   const own = uploads.value.filter((each) => each.projectId === store.id);
   const shown = new Set(own.map((each) => each.mediaId));
   const others = store.media.value.filter((each) => !shown.has(each.id));
-  const take = (files: File[]) => bring(store.id, files, () => void attempt(() => store.loadMedia()));
   return (
     <section class="panel media" aria-labelledby="media-title">
       <h2 id="media-title">Media</h2>
-      <DropZone onFiles={take} isLarge={store.isLoaded.value && !others.length && !own.length}>
+      <DropZone onFiles={(files) => bring(store.id, files)} isLarge={store.isLoaded.value && !others.length && !own.length}>
         <strong>Drop films, sound or pictures</strong>
         <span>or choose files</span>
       </DropZone>

@@ -34,7 +34,7 @@ export function Projects() {
     attempt(async () => {
       const name = files[0]?.name.replace(/\.\w+$/, "") ?? "Untitled";
       const project = await unwrap(client.api.POST("/projects", { body: { name } }));
-      if (files.length) bring(project.id, files, () => undefined);
+      if (files.length) bring(project.id, files);
       openProject(project.id);
     });
 

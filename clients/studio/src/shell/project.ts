@@ -1,11 +1,12 @@
 /** A project that is open: its media and jobs, kept as the server tells them. */
 
-import { computed, effect, signal } from "@preact/signals";
+import { computed, effect, type ReadonlySignal, signal, untracked } from "@preact/signals";
 import { type Job, type Media, unwrap } from "auteur-client";
 import { loadBalance } from "./account";
 import { attempt, listen, missed, type Told } from "./connection";
 import { client } from "./session";
 import type { JobSummary, ProjectDetail } from "./types";
+import { arrived } from "./uploads";
 
 /** So many of each are shown, the newest first. */
 const MOST_SHOWN = 200;
@@ -30,7 +31,8 @@ export class ProjectStore {
 
   constructor(readonly id: string) {
     this.#ends.push(listen((event) => void this.#hear(event)));
-    this.#ends.push(effect(() => void (missed.value && attempt(() => this.#reload()))));
+    this.#ends.push(onGrowth(missed, () => this.#reload()));
+    this.#ends.push(onGrowth(arrived, () => this.loadMedia()));
     const timer = setInterval(() => {
       if (this.media.value.some(isChanging)) void attempt(() => this.loadMedia());
     }, LOOK_MS);
@@ -101,6 +103,14 @@ export class ProjectStore {
     const others = this.jobs.value.filter((each) => each.id !== job.id);
     this.jobs.value = [...others, job].sort((a, b) => b.created_at.localeCompare(a.created_at));
   }
+}
+
+/** Load something whenever a count grows; what is read on the way is not followed. */
+function onGrowth(count: ReadonlySignal<number>, load: () => Promise<void>): () => void {
+  const begun = count.peek();
+  return effect(() => {
+    if (count.value > begun) untracked(() => void attempt(load));
+  });
 }
 
 export function hasEnded(job: AnyJob): boolean {

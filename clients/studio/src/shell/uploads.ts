@@ -33,10 +33,12 @@ const AT_ONCE = 2;
 const NO_SUCH_UPLOAD = 404;
 
 export const uploads = signal<Upload[]>([]);
+/** Grows whenever one has arrived, or was refused. */
+export const arrived = signal(0);
 let last = 0;
 
-/** Bring files into a project, a few at once; calls `onReady` for each that is there. */
-export function bring(projectId: string, files: Iterable<File>, onReady: () => void): void {
+/** Bring files into a project, a few at once. */
+export function bring(projectId: string, files: Iterable<File>): void {
   for (const file of files) {
     const resumed = begun().find((each) => isOf(each, file, projectId));
     const upload: Upload = {
@@ -50,12 +52,9 @@ export function bring(projectId: string, files: Iterable<File>, onReady: () => v
       stop: new AbortController(),
     };
     uploads.value = [...uploads.value, upload];
-    ready.set(upload.id, onReady);
   }
   next();
 }
-
-const ready = new Map<number, () => void>();
 
 /** Go on with one that broke off. */
 export function resume(id: number): void {
@@ -100,7 +99,7 @@ async function send({ id, file, projectId, mediaId, stop }: Upload): Promise<voi
     });
     forget(find(id)?.mediaId ?? "");
     drop(id);
-    ready.get(id)?.();
+    arrived.value++;
   } catch (error) {
     if (!stop.signal.aborted) failed(id, error);
   }
@@ -117,7 +116,7 @@ function failed(id: number, error: unknown): void {
   const isFinal = error instanceof ProblemError && error.status >= 400 && error.status < 500;
   if (isFinal) forget(upload?.mediaId ?? "");
   change(id, { state: isFinal ? "refused" : "broken", why: reason(error) });
-  if (isFinal) ready.get(id)?.();
+  if (isFinal) arrived.value++;
 }
 
 function find(id: number): Upload | undefined {
