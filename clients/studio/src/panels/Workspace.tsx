@@ -37,6 +37,7 @@ export function Workspace({ id }: { id: string }) {
   const open = store.openJobs.value.length;
   return (
     <main class="workspace" id="main">
+      <h1 class="hidden">{store.project.value?.name ?? "Project"}</h1>
       <MediaPanel store={store} onAdd={add} />
       <section class="stage" aria-label="The cut" />
       <section class="panel side" aria-label="Work on it">
