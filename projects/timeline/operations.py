@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from gpu_tasks.render.contract.captions import CaptionsStyle
 from projects.documents import (
     MAX_EFFECTS,
     MAX_FILLER_LENGTH,
@@ -43,6 +44,7 @@ from projects.timeline.shape import (
     TrackName,
     TrackType,
     WordText,
+    stored_style,
 )
 
 
@@ -442,6 +444,21 @@ class CutSilences(TranscriptOperation):
             padding_ms=self.padding_ms,
             mode=self.mode,
         )
+
+
+class SetCaptionsStyle(Operation):
+    """Say how captions look that a render burns in; null returns to the default.
+
+    What is absent is as in the default, not as it was.
+    """
+
+    needs_tracks = False
+
+    op: Literal["set_captions_style"]
+    style: CaptionsStyle | None
+
+    def apply(self, draft: Draft) -> None:
+        draft.captions_style = stored_style(self.style)
 
 
 def _length(begin: int, end: int, effects: list[content.Effect]) -> int:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import pytest
 from pydantic import AwareDatetime, BaseModel
 
+from gpu_tasks.render.contract.captions import CaptionsStyle
 from projects.documents import EditDecisionList
 from projects.timeline import content, effects, shape
 
@@ -22,6 +23,7 @@ TYPES: dict[Any, Any] = {
     shape.TranscriptShape: content.Transcript,
     shape.EdlResolution: content.Resolution,
     shape.EdlSettings: content.Settings,
+    CaptionsStyle: content.CaptionsStyle,
 }
 """What each model checks."""
 OTHERS: dict[Any, Any] = {
