@@ -14,7 +14,6 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from gpu_tasks.render.contract.captions import CaptionsStyle
 from projects.documents import (
     MAX_EFFECTS,
     MAX_FILLER_LENGTH,
@@ -33,6 +32,7 @@ from projects.timeline.fillers import Search, plain
 from projects.timeline.lanes import Lane
 from projects.timeline.lists import at_most
 from projects.timeline.shape import (
+    CaptionsStyleShape,
     Flag,
     Id,
     MediaId,
@@ -455,7 +455,7 @@ class SetCaptionsStyle(Operation):
     needs_tracks = False
 
     op: Literal["set_captions_style"]
-    style: CaptionsStyle | None
+    style: CaptionsStyleShape | None
 
     def apply(self, draft: Draft) -> None:
         draft.captions_style = stored_style(self.style)

@@ -254,6 +254,10 @@ class TranscriptShape(Shape):
     segments: Segments
 
 
+class CaptionsStyleShape(CaptionsStyle):
+    """How captions look that are burned in; colours are `#RRGGBB`, or `#RRGGBBAA` with opacity."""
+
+
 class EdlShape(BaseModel):
     """What `PUT` takes. Of the fields that `GET` answers, the others are ignored."""
 
@@ -261,7 +265,7 @@ class EdlShape(BaseModel):
 
     tracks: Tracks
     transcript: TranscriptShape | None = Field(default=None, description="Snapshot if absent.")
-    captions_style: CaptionsStyle | None = Field(
+    captions_style: CaptionsStyleShape | None = Field(
         default=None, description="The default if null; if absent it stays as it is."
     )
 
@@ -296,7 +300,7 @@ class Edl(Shape):
     settings: EdlSettings
     tracks: Tracks
     transcript: TranscriptShape
-    captions_style: CaptionsStyle | None = Field(
+    captions_style: CaptionsStyleShape | None = Field(
         description="Of captions that a render burns in; null is the default."
     )
     undo_depth: int = Field(description="How many edits can be undone.")

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import pytest
 from pydantic import AwareDatetime, BaseModel
 
-from gpu_tasks.render.contract.captions import CaptionsStyle
 from projects.documents import EditDecisionList
 from projects.timeline import content, effects, shape
 
@@ -23,7 +22,7 @@ TYPES: dict[Any, Any] = {
     shape.TranscriptShape: content.Transcript,
     shape.EdlResolution: content.Resolution,
     shape.EdlSettings: content.Settings,
-    CaptionsStyle: content.CaptionsStyle,
+    shape.CaptionsStyleShape: content.CaptionsStyle,
 }
 """What each model checks."""
 OTHERS: dict[Any, Any] = {
