@@ -123,6 +123,23 @@ class Settings(TypedDict):
     duration_ms: int
 
 
+class CaptionsStyle(TypedDict):
+    """How captions look that are burned in."""
+
+    font: str
+    bold: bool
+    size_percent: float
+    color: str
+    background_color: str | None
+    outline_color: str | None
+    outline_percent: float
+    position: str
+    alignment: str
+    max_lines: int
+    max_line_length: int
+    uppercase: bool
+
+
 class Change(TypedDict):
     """The value at a dotted path, or elements taken out of the array there and others put in.
 
@@ -177,6 +194,7 @@ class Document(TypedDict, total=False):
     tracks: list[Track]
     transcript: Transcript
     transcript_bytes: int
+    captions_style: CaptionsStyle | None
     undo_stack: list[Step]
     redo_stack: list[Step]
     applied_jobs: list[str]
@@ -200,6 +218,7 @@ class Content:
 
     tracks: list[Track]
     segments: list[Segment]
+    captions_style: CaptionsStyle | None = None
 
     def with_tracks(self, tracks: list[Track]) -> "Content":
         return replace(self, tracks=tracks)

@@ -24,7 +24,7 @@ from projects.timeline.draft import Draft, Removed
 from projects.timeline.history import Attribution, Way
 from projects.timeline.operations import Operation
 from projects.timeline.session import UNTOLD, Beside, Edited, Needs, needs_of, read, write
-from projects.timeline.shape import EdlShape
+from projects.timeline.shape import EdlShape, stored_style
 from projects.timeline.text_edits import SegmentEdit
 
 TRIES = 50
@@ -71,14 +71,17 @@ def replace(
     document: EdlShape,
     author: Author | None = None,
 ) -> Edited:
-    """Put other tracks in the place of all, and another transcript if one is given."""
+    """Put other tracks in the place of all, and transcript and style of captions if given."""
     transcript = document.transcript
     needs = Needs(tracks=True, transcript=transcript is not None)
     tracks = [track.stored() for track in document.tracks]
     segments = [segment.stored() for segment in transcript.segments] if transcript else []
+    style = stored_style(document.captions_style)
+    gives_style = "captions_style" in document.model_fields_set
 
     def change(content: Content) -> Content:
-        return Content(tracks, segments if transcript else content.segments)
+        kept = segments if transcript else content.segments
+        return Content(tracks, kept, style if gives_style else content.captions_style)
 
     return edit(
         project_id=project_id,

@@ -156,7 +156,7 @@ def carried(
     """The stacks that are others after a delivery into ``segments``, by their fields' names.
 
     ``deliver`` makes of any version's segments those with the delivery, ``transcript_bytes`` is the
-    size with it today. What a step did to tracks stays as it is; a step that did nothing but to
+    size with it today. What a step did to anything else stays as it is; one that did nothing but to
     segments that are replaced is dropped. A version that has no room for the delivery cannot be
     reached any more, nor one before it.
     """
@@ -176,13 +176,13 @@ def _carried(
         step = stored
         if step["edit"]["kind"] != CHANGES:
             break
-        of_tracks, of_segments = _parted(step["edit"]["changes"])
+        others, of_segments = _parted(step["edit"]["changes"])
         if of_segments:
             without = changing.apply(Content([], without), of_segments).segments
             before, now = now, deliver(without)
             size += growth(before, now)
             between = changing.between(Content([], before), Content([], now)).forward
-            step = _with_changes(step, [*of_tracks, *between])
+            step = _with_changes(step, [*others, *between])
         room -= step["bytes"]
         if room < 0 or size > MAX_TRANSCRIPT_BYTES:
             break
@@ -192,10 +192,10 @@ def _carried(
 
 
 def _parted(changes: Iterable[Change]) -> tuple[list[Change], list[Change]]:
-    """Those of tracks and those of segments."""
+    """Those of segments last, and the others."""
     parts: tuple[list[Change], list[Change]] = ([], [])
     for change in changes:
-        parts[not change["path"].startswith(changing.TRACKS)].append(change)
+        parts[change["path"].startswith(changing.SEGMENTS)].append(change)
     return parts
 
 

@@ -114,9 +114,10 @@ class Session:
     def with_lists(self, found: Document, size: int) -> "Session":
         """With what of tracks and segments was found in its version."""
         tracks, segments = "tracks" in found, "transcript" in found
-        content = Content(
-            found["tracks"] if tracks else self.content.tracks,
-            found["transcript"]["segments"] if segments else self.content.segments,
+        content = replace(
+            self.content,
+            tracks=found["tracks"] if tracks else self.content.tracks,
+            segments=found["transcript"]["segments"] if segments else self.content.segments,
         )
         return replace(
             self,
@@ -159,7 +160,7 @@ def read(
 
 def _begun(project_id: UUID, user_id: UUID, needs: Needs) -> Session:
     """The latest version, with all segments that it needs by their ids at least."""
-    fields = ["version", "updated_at", "settings.duration_ms"]
+    fields = ["version", "updated_at", "settings.duration_ms", changing.CAPTIONS_STYLE]
     fields += [f"{stack}_stack{'' if needs.steps else '.bytes'}" for stack in ("undo", "redo")]
     wanted = {**dict.fromkeys(fields, 1), **_lists(needs)}
     found, size = edl.find_measured(project_id=project_id, user_id=user_id, fields=wanted)
@@ -172,6 +173,7 @@ def _begun(project_id: UUID, user_id: UUID, needs: Needs) -> Session:
         made_at=found["updated_at"],
         stacks=stacks,
         duration_ms=duration,
+        content=replace(_NOTHING, captions_style=found.get("captions_style")),
     )
     return session.with_lists(found, size)
 
@@ -343,7 +345,7 @@ def needs_of(changes: Sequence[Change]) -> Needs:
     places = [
         _SEGMENT.match(change["path"])
         for change in changes
-        if not change["path"].startswith(changing.TRACKS)
+        if change["path"].startswith(changing.SEGMENTS)
     ]
     if not all(places):
         return Needs(tracks=tracks, transcript=True)

@@ -174,7 +174,7 @@ def test_an_upload_that_broke_off_goes_on_with_what_is_missing(
 def test_the_api_restarts_while_a_job_is_waited_for(
     stack: JourneyStack, auteur: Auteur, media_id: str
 ) -> None:
-    killed = []
+    killed: list[int] = []
 
     def hurt(job: object) -> None:
         if not killed:
