@@ -77,6 +77,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "auteur.database",
     "auteur.api",
+    "auteur.help",
     "accounts",
     "jobs",
     "projects",
@@ -601,6 +602,7 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default=None)  # where `collectstatic` has put them, if it has
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
+HELP_ROOT = BASE_DIR / "var" / "help"  # where `make docs` builds the docs site
 
 # --- Jobs -------------------------------------------------------------------------------------
 
