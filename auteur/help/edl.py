@@ -21,7 +21,6 @@ What `PATCH /projects/:id/edl` takes in `operations`, one or many, made in order
 *{said}*; each begins anew, and what comes of it is what the code makes.
 
 """
-MARKS = ("deleted", "effects")
 
 Json = dict[str, Any]
 
@@ -92,7 +91,7 @@ def _fields(kind: type[Operation]) -> str:
             continue
         default = "**required**" if name in needed else f"`{json.dumps(field.get('default'))}`"
         rows.append((f"`{name}`", default, _kind(field, defined), field.get("description", "")))
-    return table(("field", "default", "what it may be", ""), rows)
+    return table(("field", "default", "what it may be", "meaning"), rows)
 
 
 def _kind(field: Json, defined: Json) -> str:
@@ -140,9 +139,12 @@ def _timeline(content: Content) -> str:
         + (f"{clip['in_point_ms']}–{clip['out_point_ms']}", _marks(clip))
         for clip in sorted(all_clips(content.tracks), key=lambda one: one["start_ms"])
     ]
-    empty = [(f"`{track['id']}`", "", "", "", "", "no clips") for track in content.tracks
-             if not track["clips"]]
-    head = ("track", "clip", "start_ms", "duration_ms", "in – out", "")
+    empty = [
+        (f"`{track['id']}`", "", "", "", "", "no clips")
+        for track in content.tracks
+        if not track["clips"]
+    ]
+    head = ("track", "clip", "start_ms", "duration_ms", "in – out", "besides")
     return table(head, [*rows, *empty])
 
 

@@ -9,8 +9,13 @@ INTRO = """# Errors
 What the API refuses is answered by a problem document (RFC 9457, `application/problem+json`):
 
 ```json
-{"type": "/problems#insufficient_credits", "title": "Payment Required", "status": 402,
- "code": "insufficient_credits", "detail": "…"}
+{
+  "type": "/problems#insufficient_credits",
+  "title": "Payment Required",
+  "status": 402,
+  "code": "insufficient_credits",
+  "detail": "…"
+}
 ```
 
 `code` is stable and for programs, `detail` for people; what is wrong with single values stands in
@@ -30,7 +35,7 @@ def page() -> str:
     parts = [INTRO, "## Problems\n\n"]
     for one in described():
         statuses = ", ".join(map(str, one.statuses))
-        parts.append(f"### {one.code}\n\n{statuses}. {one.meaning}\n\n")
+        parts.append(f"### {one.code}\n\n**{statuses}** {one.meaning}\n\n")
         if one.told:
             parts.append(f"> {one.told}\n\n")
     parts.append(OF_JOBS)

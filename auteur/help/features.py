@@ -26,6 +26,7 @@ BOUNDS = {
 STARTED = (1, 2, 5)
 """Units of the tariff that are reckoned with in the table of prices."""
 UNITS = {"sec": "s", "count": ""}
+SINGLE = {"sec": "second"}
 
 Json = dict[str, Any]
 
@@ -118,7 +119,7 @@ def _parameters(feature: Feature) -> str:
         for name, one in in_production.items()
         if name not in OPTIONAL or one["required"]
     ]
-    return table(("name", "default", "what it may be", ""), rows)
+    return table(("name", "default", "what it may be", "meaning"), rows)
 
 
 def _running(feature: Feature, engine: str) -> override_settings:
@@ -164,9 +165,7 @@ def _tariff(feature: Feature) -> str:
     base = feature.rates.get("base", 0)
     above = f"{_credits(base)} and " if base else ""
     if per == 1:
-        return f"{above}{each} for each {unit if unit != 'sec' else 'second'}".replace(
-            "each count", "each one"
-        )
+        return f"{above}{each} for each {SINGLE.get(unit) or f'of `{feature.measured}`'}"
     return f"{above}{each} for each started {_amount(unit, per)}"
 
 

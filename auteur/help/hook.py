@@ -16,6 +16,9 @@ TAKEN_IN = {
     "project/reporting.md": "SECURITY.md",
 }
 """Pages beside `docs/`, by their places on the site."""
+FOUND_LAST = ("decisions/", "project/", "benchmarks", "security", "architecture")
+LAST = 0.3
+"""What the search makes of them: who uses the API comes first."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -43,6 +46,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Have links lead to pages of the site; what is nowhere ends the build."""
     source = TAKEN_IN.get(page.file.src_uri, f"docs/{page.file.src_uri}")
+    if page.file.src_uri.startswith(FOUND_LAST):
+        page.meta["search"] = {"boost": LAST}
     try:
         return links.of_site(markdown, source, page.file.src_uri, TAKEN_IN)
     except links.BrokenLinkError as exc:

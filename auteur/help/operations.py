@@ -25,7 +25,7 @@ def page() -> str:
             if operation := item.get(method):
                 by_tag[operation["tags"][0]].append(_row(method, path, operation))
     parts = [
-        f"## {tag}\n\n" + table(("operation", "", "scope", "points"), rows)
+        f"## {tag}\n\n" + table(("operation", "what it does", "scope", "points"), rows)
         for tag, rows in sorted(by_tag.items())
     ]
     return INTRO + "".join(parts)

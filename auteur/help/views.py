@@ -16,6 +16,8 @@ from auteur.help.policy import FILE_NAME
 HOME = "/help/"
 INDEX = "index.html"
 NOT_FOUND = "404.html"
+SOURCES = (".py", ".sh", ".ts")
+"""Shown as text: `.ts` is a film to browsers."""
 LASTING = "assets/"
 """Files under it are named by what they hold."""
 LASTING_SECONDS = 86_400
@@ -40,11 +42,8 @@ def page(request: HttpRequest, path: str = "") -> HttpResponseBase:
     if f"{path}/{INDEX}" in site.files:
         return redirect(f"{HOME}{path}/")
     name = f"{path}{INDEX}" if path.endswith("/") or not path else path
-    is_there = name in site.files
-    response = serve(request, name, document_root=root) if is_there else _missing(root)
+    response = _file(request, root, name) if name in site.files else _missing(root)
     response["Content-Security-Policy"] = site.policy
-    is_lasting = path.startswith(LASTING)
-    response["Cache-Control"] = f"public, max-age={LASTING_SECONDS}" if is_lasting else "no-cache"
     return response
 
 
@@ -53,6 +52,15 @@ def _site(root: Path, made_ns: int) -> Site:
     """Read once, until it is built anew."""
     files = (file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file())
     return Site((root / FILE_NAME).read_text(), frozenset(files))
+
+
+def _file(request: HttpRequest, root: Path, name: str) -> HttpResponseBase:
+    response = serve(request, name, document_root=root)
+    if name.endswith(SOURCES):
+        response["Content-Type"] = "text/plain; charset=utf-8"
+    is_lasting = name.startswith(LASTING)
+    response["Cache-Control"] = f"public, max-age={LASTING_SECONDS}" if is_lasting else "no-cache"
+    return response
 
 
 def _missing(root: Path) -> HttpResponseBase:
