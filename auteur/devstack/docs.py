@@ -13,9 +13,16 @@ def build(target: Path | None = None) -> int:
     """Build the site, in ``var/help`` if nothing else is said; an exit status."""
     to = ["--to", str(target)] if target else []
     with tempfile.TemporaryDirectory(prefix="auteur-docs-") as folder:
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, "manage.py", "build_help", *to],
             cwd=BASE_DIR,
             env=contract.default_environment(Path(folder)),
             check=False,
-        ).returncode
+        )
+    return done.returncode
+
+
+def check() -> int:
+    """Build it elsewhere, to see whether it can be; an exit status."""
+    with tempfile.TemporaryDirectory(prefix="auteur-help-") as folder:
+        return build(Path(folder) / "site")

@@ -10,8 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from auteur.devstack import demo, offer
-from auteur.devstack.client import Json
-from auteur.devstack.offer import ALL
 from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.screen import Screen
 from auteur.devstack.tour import Tour
@@ -23,7 +21,7 @@ SAID = 3
 """As many items of a list of an output are kept; the page says so."""
 SIGNED = re.compile(r"https?://[^/]+/\S+")
 
-__all__ = ["ALL", "FOLDER", "run"]
+Json = dict[str, Any]
 
 
 def run(var: Path, feature: str) -> int:
@@ -35,20 +33,21 @@ def run(var: Path, feature: str) -> int:
     return 1 if screen.failed else 0
 
 
-def _keep(slug: str, asked: Json, job: Json) -> None:
+def _keep(feature: Json, asked: Json, job: Json) -> None:
     if job["status"] != "completed":
         return
+    kept = {"tariff": feature["tariff"], "request": asked, "job": job}
     FOLDER.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"request": asked, "job": _kept(job)}, indent=1, ensure_ascii=False)
-    (FOLDER / f"{slug}.json").write_text(text + "\n")
+    text = json.dumps(_small(kept), indent=1, ensure_ascii=False)
+    (FOLDER / f"{feature['slug']}.json").write_text(text + "\n")
 
 
-def _kept(value: Any) -> Any:
+def _small(value: Any) -> Any:
     """Small, and without the signatures of URLs."""
     if isinstance(value, dict):
-        return {name: _kept(inner) for name, inner in value.items()}
+        return {name: _small(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_kept(inner) for inner in value[:SAID]]
+        return [_small(inner) for inner in value[:SAID]]
     if isinstance(value, str) and SIGNED.fullmatch(value):
         return PUBLIC + urlsplit(value).path
     return value

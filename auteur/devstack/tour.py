@@ -17,8 +17,8 @@ SAMPLES = Path(__file__).parent / "samples"
 TRACK = "demo"
 MAX_SHOWN = 100
 
-OnJob = Callable[[str, Json, Json], None]
-"""Told a feature's slug, what was asked, and the job that ended."""
+OnJob = Callable[[Json, Json, Json], None]
+"""Told a feature, what was asked of it, and the job that ended."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Tour:
         seconds = time.monotonic() - began
         self._screen.check(job["status"] == "completed", outcome(job))
         if self._on_job:
-            self._on_job(slug, body, job)
+            self._on_job(feature, body, job)
         output = job["output_data"] or {}
         engine = " ".join(map(str, (output.get("engine") or {}).values()))
         result = self._result(slug, output) if output else why(job)

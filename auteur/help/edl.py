@@ -9,7 +9,7 @@ from auteur.help.links import ROOT
 from auteur.help.markdown import shown, table
 from gpu_tasks.runtime.errors import AuteurError
 from projects.timeline import rules
-from projects.timeline.content import Content, all_clips
+from projects.timeline.content import Clip, Content, Segment, all_clips
 from projects.timeline.draft import Draft
 from projects.timeline.operations import Operation, Operations
 
@@ -134,11 +134,7 @@ def _difference(before: Content, after: Content) -> str:
 
 
 def _timeline(content: Content) -> str:
-    rows = [
-        (f"`{clip['track_id']}`", f"`{clip['id']}`", clip["start_ms"], clip["duration_ms"])
-        + (f"{clip['in_point_ms']}–{clip['out_point_ms']}", _marks(clip))
-        for clip in sorted(all_clips(content.tracks), key=lambda one: one["start_ms"])
-    ]
+    rows = [_row(clip) for clip in sorted(all_clips(content.tracks), key=_start)]
     empty = [
         (f"`{track['id']}`", "", "", "", "", "no clips")
         for track in content.tracks
@@ -148,12 +144,27 @@ def _timeline(content: Content) -> str:
     return table(head, [*rows, *empty])
 
 
-def _marks(clip: Any) -> str:
+def _start(clip: Clip) -> int:
+    return clip["start_ms"]
+
+
+def _row(clip: Clip) -> tuple[object, ...]:
+    return (
+        f"`{clip['track_id']}`",
+        f"`{clip['id']}`",
+        clip["start_ms"],
+        clip["duration_ms"],
+        f"{clip['in_point_ms']}–{clip['out_point_ms']}",
+        _marks(clip),
+    )
+
+
+def _marks(clip: Clip) -> str:
     effects = ", ".join(f"`{json.dumps(effect)}`" for effect in clip["effects"])
     return ", ".join(filter(None, ("deleted" if clip["deleted"] else "", effects)))
 
 
-def _said(segment: Any) -> str:
+def _said(segment: Segment) -> str:
     if segment["deleted"]:
         return ""
     if segment["edited_text"] is not None:

@@ -61,7 +61,7 @@ def _index(known: list[Feature]) -> str:
         "# Features\n\n"
         "Each is asked for by `POST /jobs/<feature>`, priced by `POST /jobs/<feature>/estimate`, "
         "and is a [job](../concepts.md#job) then. Prices and limits here are the default ones: "
-        "`GET /features` tells what holds where you ask, and whether a feature is offered there.\n\n"
+        "`GET /features` tells what holds where you ask, and whether a feature is offered.\n\n"
         + table(("feature", "what it does", "price", "plan"), rows)
         + "## Parameters that all features take\n\n"
         + table(
@@ -80,13 +80,13 @@ def _page(feature: Feature) -> str:
         f"# {feature.slug}\n\n{feature.summary}. {plan}`POST /jobs/{feature.slug}`, in a batch "
         f"`type: {feature.name}`.\n\n",
         tabs(snippets.submission(feature.slug, kept["request"])),
-        "## What it answers\n\n",
-        _answer(kept["job"]),
         "## Parameters\n\n",
         _parameters(feature),
         "Besides: [what all features take](index.md#parameters-that-all-features-take).\n\n",
         "## Price\n\n",
         _price(feature, kept),
+        "## What it answers\n\n",
+        _answer(kept["job"]),
         "## Engines\n\n",
         _engines(feature),
         "## Errors\n\n",
@@ -188,7 +188,7 @@ def _price(feature: Feature, kept: Json) -> str:
     job = kept["job"]
     return (
         f"{_tariff(feature).capitalize()}, by `{feature.measured}`. "
-        f"The job above has cost {_credits(job['credits_cost'])}.\n\n"
+        f"The job below has cost {_credits(job['credits_cost'])}.\n\n"
         + table((f"`{feature.measured}`", "credits"), rows)
         + f"`POST /jobs/{feature.slug}/estimate` with the same body says it beforehand; submitted "
         "with its `quote_id`, the job costs no more.\n\n"

@@ -44,7 +44,7 @@ def of_site(markdown: str, source: str, place: str, taken_in: Mapping[str, str])
             return text
         where = places.get(target, target.removeprefix(DOCS))
         anchor = f"#{leads.fragment}" if leads.fragment else ""
-        return f"[{text}]({os.path.relpath(where, os.path.dirname(place) or '.')}{anchor})"
+        return f"[{text}]({os.path.relpath(where, Path(place).parent)}{anchor})"
 
     return "".join(
         part if is_code else LINK.sub(replaced, part) for is_code, part in _parts(markdown)
@@ -68,7 +68,7 @@ def _parts(markdown: str) -> list[tuple[bool, str]]:
 
 def _target(source: str, path: str) -> str:
     """Where in the repository a relative link leads; pages that are made have their own places."""
-    target = os.path.normpath(os.path.join(os.path.dirname(source), path))
+    target = os.path.normpath(Path(source).parent / path)
     if target == DECISIONS:
         return f"{DECISIONS}/index.md"
     is_made = target.startswith(DOCS) and target.endswith(".md")  # MkDocs knows whether it is
@@ -84,6 +84,6 @@ def _check_address(address: str) -> None:
         resolve(leads.path)
     except Resolver404 as exc:
         raise BrokenLinkError(f"{address} is no address of the stack") from exc
-    if leads.path == "/problems" and leads.fragment:
-        if leads.fragment not in {one.code for one in described()}:
-            raise BrokenLinkError(f"{address}: there is no such problem")
+    codes = {"", *(one.code for one in described())}
+    if leads.path == "/problems" and leads.fragment not in codes:
+        raise BrokenLinkError(f"{address}: there is no such problem")

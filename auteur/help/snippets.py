@@ -37,7 +37,10 @@ def submission(slug: str, asked: dict[str, Any]) -> dict[str, str]:
 
 def curl(slug: str, asked: dict[str, Any]) -> str:
     """What a shell runs."""
-    body = shlex.quote(json.dumps(asked, ensure_ascii=False))
+    body = json.dumps(asked, ensure_ascii=False)
+    if len(body) > WIDTH:
+        body = json.dumps(asked, ensure_ascii=False, indent=2)
+    body = shlex.quote(body)
     return BODY.format(slug=slug, body=body)
 
 
