@@ -18,13 +18,13 @@ class BuildError(AuteurError):
     """The site has a broken link, or a page that cannot be made."""
 
 
-def build(target: Path) -> None:
+def build(target: Path, pages: Path = ROOT / "docs") -> None:
     """Build beside the target, then take its place; raises ``BuildError``."""
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         made = folder / "site"
-        config = load_config(str(CONFIGURATION), site_dir=str(made))
+        config = load_config(str(CONFIGURATION), docs_dir=str(pages), site_dir=str(made))
         config.plugins.on_startup(command="build", dirty=False)
         build_site(config)
         config.plugins.on_shutdown()

@@ -2,6 +2,8 @@
 
 import json
 from functools import cache
+from inspect import getfile
+from pathlib import Path
 from typing import Any
 
 from django.test.utils import override_settings
@@ -13,6 +15,7 @@ from jobs.catalogue import described
 from jobs.features.base import Feature
 from jobs.features.registry import features
 
+DECLARED = ROOT / "jobs" / "features"
 EXAMPLES = ROOT / "docs" / "examples" / "features"
 ENGINES = ("production", "draft")
 OPTIONAL = ("project_id", "quote_id", "callback_url")
@@ -37,10 +40,16 @@ def example(feature: Feature) -> Json:
     return kept
 
 
+def own() -> list[Feature]:
+    """Those that Auteur has itself, not by a plugin of an installation."""
+    known = sorted(features().values(), key=lambda feature: feature.slug)
+    return [one for one in known if Path(getfile(type(one))).parent == DECLARED]
+
+
 @cache
 def pages() -> dict[str, str]:
     """The pages by their places on the site, that which lists them first."""
-    known = sorted(features().values(), key=lambda feature: feature.slug)
+    known = own()
     return {"feature/index.md": _index(known)} | {
         f"feature/{feature.slug}.md": _page(feature) for feature in known
     }

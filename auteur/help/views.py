@@ -55,7 +55,7 @@ def _site(root: Path, made_ns: int) -> Site:
 
 
 def _file(request: HttpRequest, root: Path, name: str) -> HttpResponseBase:
-    response = serve(request, name, document_root=root)
+    response = serve(request, name, document_root=str(root))
     if name.endswith(SOURCES):
         response["Content-Type"] = "text/plain; charset=utf-8"
     is_lasting = name.startswith(LASTING)
