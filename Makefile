@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo studio run test test-quick coverage properties test-shims test-image test-pooler check \
-	schema format bench bench-peers chaos \
+	schema docs docs-examples format bench bench-peers chaos \
 	fuzz lock clean \
 	modal-deploy modal-models modal-check
 VENV := .venv
@@ -13,6 +13,8 @@ STUDIO_SOURCES := docs/openapi.json clients/node.sh $(shell find clients/studio 
 	-not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/generated/*' 2>/dev/null)
 TORCH := torch==2.13.0
 SHIMS := var/shims
+HELP := var/help/policy.txt
+ROOMS := accounts auteur credits gpu_tasks jobs media projects
 PEERS := var/peers
 QUICK := tests/accounts tests/api tests/credits tests/projects tests/jobs \
 	$(addprefix --ignore tests/jobs/,features test_gpu_settings.py test_gpu_worker.py test_media_work.py)
@@ -54,7 +56,12 @@ $(STUDIO): $(STUDIO_SOURCES) | $(DEMO_READY)
 
 studio: $(STUDIO)  ## build the page at /studio (Node.js: the machine's, or that of .venv)
 
-run: $(DEMO_READY) $(STUDIO)  ## start the whole stack and keep it running until Ctrl-C (BROKER=amqp: with RabbitMQ)
+# What the docs site is made of; a fault in it keeps nobody from running the stack.
+$(HELP): $(DEMO_READY) mkdocs.yml $(shell find docs $(ROOMS) -type f -not -name '*.pyc') $(wildcard *.md)
+	@echo "Building the docs ..."
+	@$(PYTHON) -m auteur.devstack docs || echo "The docs were not built; /help is as it was."
+
+run: $(DEMO_READY) $(STUDIO) $(HELP)  ## start the whole stack and keep it running until Ctrl-C (BROKER=amqp: with RabbitMQ)
 	@$(PYTHON) -m auteur.devstack run
 
 test: $(MODELS_READY) $(STUDIO)  ## all tests, against real Postgres, Redis, workers and S3 API
@@ -95,6 +102,12 @@ check: $(READY)  ## format, lint, types, import rules, migrations, schemas of AP
 
 schema: $(READY)  ## write docs/openapi.json, what the API promises, from the code
 	@$(PYTHON) -m auteur.devstack schema
+
+docs: $(DEMO_READY)  ## build the docs site, which the stack serves at /help
+	@$(PYTHON) -m auteur.devstack docs
+
+docs-examples: $(DEMO_READY)  ## run every feature once and keep what it answers, for the docs
+	@$(PYTHON) -m auteur.devstack examples
 
 format: $(READY)  ## rewrite the code in the project's format
 	@$(VENV)/bin/ruff format .

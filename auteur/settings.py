@@ -77,6 +77,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "auteur.database",
     "auteur.api",
+    "auteur.help",
     "accounts",
     "jobs",
     "projects",
@@ -624,6 +625,7 @@ STUDIO_DIR = BASE_DIR / "clients" / "studio" / "dist"  # by `make studio`; its f
 STATICFILES_DIRS = [("studio", STUDIO_DIR / "assets")]
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS  # it may be built while we run
 WHITENOISE_IMMUTABLE_FILE_TEST = r"/studio/.+-[A-Z0-9]{8}\.\w+$"
+HELP_ROOT = BASE_DIR / "var" / "help"  # where `make docs` builds the docs site
 
 # --- Jobs -------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ GROUPS = {
     "tests/chaos/": "chaos",
     "tests/clients/python/": "python-client",
     "tests/database/": "database",  # roles are the whole server's
+    "tests/help/": "help",
     "tests/live/": "live",
     "tests/clients/typescript/": "typescript",
     "tests/studio/": "studio",

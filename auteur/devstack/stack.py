@@ -104,6 +104,7 @@ def _addresses(chosen: ports.Ports) -> dict[str, str]:
         "Studio": f"{api}/studio",
         "API": api,
         "API docs": f"{api}/docs",
+        "Help": f"{api}/help/",
         "Events": f"http://{ports.HOST}:{chosen.live}/events",
         "Admin": f"{api}/admin/",
         "Flower": f"http://{ports.HOST}:{chosen.flower}",

@@ -1,7 +1,7 @@
 """`make demo FEATURE=…`: one feature or all of them, each on samples or on files of your own."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from auteur.devstack.visitor import EMAIL, Visitor, outcome, why
 SAMPLES = Path(__file__).parent / "samples"
 TRACK = "demo"
 MAX_SHOWN = 100
+
+OnJob = Callable[[Json, Json, Json], None]
+"""Told a feature, what was asked of it, and the job that ended."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,13 @@ class Row:
 class Tour:
     """Runs features as their declarations say that they can be tried."""
 
-    def __init__(self, visitor: Visitor, screen: Screen, folder: Path) -> None:
+    def __init__(
+        self, visitor: Visitor, screen: Screen, folder: Path, on_job: OnJob | None = None
+    ) -> None:
         self._visitor = visitor
         self._screen = screen
         self._folder = folder
+        self._on_job = on_job
 
     def show(self, features: Sequence[Json], files: Sequence[Path]) -> None:
         """Run these features; ``files`` take the places of a feature's samples in order."""
@@ -68,6 +74,8 @@ class Tour:
         job, _ = self._visitor.run_job(slug, body)
         seconds = time.monotonic() - began
         self._screen.check(job["status"] == "completed", outcome(job))
+        if self._on_job:
+            self._on_job(feature, body, job)
         output = job["output_data"] or {}
         engine = " ".join(map(str, (output.get("engine") or {}).values()))
         result = self._result(slug, output) if output else why(job)

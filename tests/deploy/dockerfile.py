@@ -56,7 +56,7 @@ def copy_context(target: Path) -> None:
             continue
         if source.is_dir():
             shutil.copytree(source, target / line[1:], ignore=_ignored(kept_out))
-        else:
+        elif source.exists():
             (target / line[1:]).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target / line[1:])
 
