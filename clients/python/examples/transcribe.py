@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """Captions of a film: `python transcribe.py talk.mp4` writes talk.srt (AUTEUR_URL, AUTEUR_TOKEN)"""
+=======
+"""Captions of a film: `python transcribe.py talk.mp4` (AUTEUR_URL, AUTEUR_TOKEN) writes talk.srt."""
+>>>>>>> python
 
 import sys
 from pathlib import Path

@@ -58,7 +58,7 @@ def test_a_file_becomes_captions_and_all_is_told(
     assert (job.status, job.credits_cost) == ("completed", quote.credits_)
     assert any(status == "processing" and 0 < progress < 1 for status, progress in seen)
     assert seen[-1] == ("completed", 1.0)
-    assert "old bridge" in auteur.captions(project_id, "srt")
+    assert "version of the film" in auteur.captions(project_id, "srt")
     assert auteur.captions(project_id, "vtt").startswith("WEBVTT")
     assert auteur.transcript(project_id).segments
 
@@ -148,7 +148,7 @@ def test_an_upload_that_broke_off_goes_on_with_what_is_missing(
         pass
 
     def leave(sent: int, total: int) -> None:
-        if sent > total / 2:
+        if sent > total * 0.75:  # four parts at once are less: one at least has arrived
             raise GoneError
 
     upload = auteur.begin_upload(large_file, project_id)
@@ -262,7 +262,8 @@ def test_what_a_newer_api_knows_breaks_nothing(far: Auteur, network: Faulty, med
         event = page["events"][0] | {"type": "job.dreamt", "by": "x"}
         return {"events": [event, *page["events"][1:]]}
 
-    network.faults = [Fault("GET", r"/events\?", rewrite=dreamt)]
+    asked_twice = 2  # for a stream first, which is not here
+    network.faults = [Fault("GET", r"/events\?", times=asked_twice, rewrite=dreamt)]
     assert [event.type for event in islice(far.events(after=0), 2)] == ["job.dreamt", "job.started"]
     from auteur_client.api.events import events_retrieve
 
@@ -305,7 +306,7 @@ def test_no_token_stands_in_errors_or_logs(
     said = [repr(stranger), repr(stranger.api), caplog.text]
     for caught in (refused, away):
         said += [str(caught.value), repr(caught.value), repr(vars(caught.value))]
-        said.append(str(caught.getrepr(showlocals=False)))
+        said += [repr(one) for one in (caught.value.__cause__, caught.value.__context__)]
     assert not [text for text in said if secret in text]
     assert refused.value.status == 401
 
