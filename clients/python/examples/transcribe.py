@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Captions of a film: `python transcribe.py talk.mp4` writes talk.srt (AUTEUR_URL, AUTEUR_TOKEN)"""
-=======
-"""Captions of a film: `python transcribe.py talk.mp4` (AUTEUR_URL, AUTEUR_TOKEN) writes talk.srt."""
->>>>>>> python
+"""Captions of a film: `python transcribe.py talk.mp4` writes talk.srt; AUTEUR_URL, AUTEUR_TOKEN."""
 
 import sys
 from pathlib import Path
