@@ -13,10 +13,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from auteur.api.preconditions import ETAG, documented, etag, versions_of
+from auteur.api.preconditions import (
+    CONDITIONAL,
+    ETAG,
+    UNCHANGED,
+    documented,
+    etag,
+    unchanged,
+    versions_of,
+)
 from auteur.api.problems import field_problem
 from auteur.api.scopes import Scope
-from projects import captions, transcript
+from projects import captions, edl, transcript
 from projects.access import owned_key
 from projects.edl_views import response_of, shaped
 from projects.serializers import EditedSerializer
@@ -39,11 +47,16 @@ class TranscriptView(APIView):
     scopes: ClassVar = {"GET": Scope.READ}
 
     @extend_schema(
-        summary="Get a project's transcript", parameters=[ETAG], responses=TranscriptShape
+        summary="Get a project's transcript",
+        parameters=[*CONDITIONAL],
+        responses={200: TranscriptShape, **UNCHANGED},
     )
     def get(self, request: Request, project_id: UUID) -> Response:
         """The transcript; ``ETag`` is the EDL's version."""
-        found = transcript.read(**owned_key(request, project_id))
+        key = owned_key(request, project_id)
+        if (answer := unchanged(request, lambda: edl.version_of(**key))) is not None:
+            return answer
+        found = transcript.read(**key)
         return Response(found, headers=etag(found.pop("version")))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
+from pydantic import Field
 from rest_framework import serializers
 
 from gpu_tasks.render import contract
@@ -19,6 +20,13 @@ from media.provenance.source_types import ASSEMBLED
 from projects.models import Project
 from projects.rendering import timelines
 from projects.serializers import ResolutionField
+
+
+class RenderOutput(contract.RenderResult):
+    """What was made, of which version of the timeline, and what is not in it."""
+
+    version: int = Field(description="Of the EDL.")
+    ignored_effects: list[str] = Field(description="Types of effects that are not rendered.")
 
 
 class RenderParameters(Parameters):
@@ -53,6 +61,7 @@ class _Render(Feature):
     contract = contract.CONTRACT
     making = ASSEMBLED
     parameters = RenderParameters
+    output = RenderOutput
     tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 60_000}
     measured = "project_id"
     example: ClassVar[Mapping[str, Any]] = {

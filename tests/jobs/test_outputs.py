@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from gpu_tasks.runtime.contract import EngineInfo, Outcome
-from gpu_tasks.transcription.contract import Transcript
+from gpu_tasks.transcription.contract import RecordingTranscript
 from jobs import costs, lifecycle, outputs
 from jobs.features.files import promised
 from jobs.models import Attempt, Job
@@ -22,7 +22,7 @@ from tests.jobs.walk import WORKER, bring_to
 pytestmark = pytest.mark.django_db
 
 MakeJob = Callable[..., Job]
-TRANSCRIPT = Transcript(language="en", duration_ms=1000, segments=[]).model_dump(mode="json")
+TRANSCRIPT = RecordingTranscript(language="en", duration_ms=1000, segments=[]).model_dump(mode="json")
 OUTCOME = Outcome(
     result={"language": "en"},
     engine=EngineInfo(name="draft", model="m"),
