@@ -1,4 +1,4 @@
-"""What `output_data` of jobs looks like to clients: of each feature a model, made of its declaration.
+"""What `output_data` of jobs looks like to clients: a model of each feature, by its declaration.
 
 The rows hold the same, with keys of objects where clients have URLs (`jobs.queries.output_of`).
 """

@@ -11,6 +11,7 @@ from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
+from auteur.api.choices import ChoiceField
 from auteur.api.filters import ListFilter
 from gpu_tasks.runtime.errors import ErrorCode
 from gpu_tasks.runtime.stages import Stage
@@ -26,13 +27,11 @@ from jobs.submission import MAX_BATCH
 STAGES = [(one.value, one.value) for one in Stage]
 
 
-class TypeField(serializers.ChoiceField):
+class TypeField(ChoiceField):
     """A job's type: a feature's name, with underscores where its path has hyphens."""
 
     def __init__(self, **options: Any) -> None:
-        names = sorted(features())
-        messages: dict[str, Any] = {"invalid_choice": f"A type is one of: {', '.join(names)}."}
-        super().__init__(choices=names, error_messages=messages, **options)
+        super().__init__(choices=sorted(features()), **options)
 
 
 def _of_batch(feature: Feature) -> type[serializers.Serializer[Any]]:
@@ -102,11 +101,14 @@ class EstimateSerializer(serializers.Serializer[Any]):
         help_text="Send it with the same parameters: the job then costs no more than this."
     )
     expires_at = serializers.DateTimeField(help_text="The end of the quote.")
-    seconds_p50 = serializers.FloatField(
+    duration_p50_ms = serializers.IntegerField(
         allow_null=True,
-        help_text="From request to result; null where there is no experience.",
+        help_text="From request to result, of half of the last jobs; null where there is no "
+        "experience.",
     )
-    seconds_p90 = serializers.FloatField(allow_null=True)
+    duration_p90_ms = serializers.IntegerField(allow_null=True, help_text="Of nine in ten.")
+    seconds_p50 = serializers.FloatField(allow_null=True, help_text="The same in seconds.")
+    seconds_p90 = serializers.FloatField(allow_null=True, help_text="The same in seconds.")
 
 
 class JobOfBatchSerializer(serializers.Serializer[Any]):
@@ -302,7 +304,7 @@ class JobsByType(OpenApiSerializerExtension):
             name=f"{camel(feature)}Job",
             type=ResolvedComponent.SCHEMA,
             object=feature,
-            schema=schema | {"description": f"A job: {feature.summary[0].lower()}{feature.summary[1:]}."},
+            schema=schema | {"description": f"A job that asks: {feature.summary}."},
         )
         auto_schema.registry.register_on_missing(kind)
         return str(kind.ref["$ref"])
@@ -311,8 +313,8 @@ class JobsByType(OpenApiSerializerExtension):
 class JobFilter(ListFilter):
     """What `GET /jobs` can be narrowed and ordered by."""
 
-    type = serializers.ChoiceField(choices=(), required=False)
-    status = serializers.ChoiceField(choices=ShownStatus.choices, required=False)
+    type = ChoiceField(choices=(), required=False)
+    status = ChoiceField(choices=ShownStatus.choices, required=False)
     project_id = serializers.UUIDField(required=False)
     created_after = serializers.DateTimeField(required=False)
     created_before = serializers.DateTimeField(required=False)

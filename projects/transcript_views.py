@@ -27,7 +27,7 @@ from auteur.api.scopes import Scope
 from projects import captions, edl, transcript
 from projects.access import owned_key
 from projects.edl_views import response_of, shaped
-from projects.serializers import EditedSerializer
+from projects.serializers import CaptionWordsSerializer, EditedSerializer
 from projects.timeline import editing
 from projects.timeline.shape import TranscriptShape
 from projects.timeline.text_edits import SegmentEdit
@@ -162,7 +162,7 @@ class TextView(CaptionsView):
         summary="Get a project's words as captions JSON",
         description="`duration`, `language` and `words` of `text`, `start` and `end`, in seconds.",
         parameters=[TIMES],
-        responses={(200, "application/json"): OpenApiTypes.OBJECT},
+        responses={(200, "application/json"): CaptionWordsSerializer},
     )
 )
 class JsonView(CaptionsView):

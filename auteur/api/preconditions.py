@@ -94,7 +94,9 @@ def unchanged(request: Request, version: Callable[[], int | str]) -> Response | 
         return None
     headers = etag(version())
     named = {tag.removeprefix("W/") for tag in known}
-    return Response(status=NOT_MODIFIED, headers=headers) if named & {"*", headers["ETag"]} else None
+    return (
+        Response(status=NOT_MODIFIED, headers=headers) if named & {"*", headers["ETag"]} else None
+    )
 
 
 def versions_of(request: Request, *, required: bool) -> frozenset[int] | None:

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 from rest_framework import serializers
 
+from auteur.api.choices import ChoiceField
 from gpu_tasks.render import contract
 from gpu_tasks.runtime.contract import PlainModel
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
@@ -35,9 +36,9 @@ class RenderParameters(Parameters):
     problems = PROBLEMS
 
     project_id = ProjectField()
-    format = serializers.ChoiceField(choices=list(contract.Format), default="mp4")
+    format = ChoiceField(choices=list(contract.Format), default="mp4")
     resolution = ResolutionField(required=False, help_text="The project's if absent.")
-    captions = serializers.ChoiceField(choices=list(contract.Captions), default="none")
+    captions = ChoiceField(choices=list(contract.Captions), default="none")
     loudness_lufs = serializers.FloatField(
         required=False,
         min_value=contract.MIN_LUFS,

@@ -11,7 +11,11 @@ from django.conf import settings
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from accounts.models import User
-from gpu_tasks.transcription.contract import TranscribedSegment, RecordingTranscript, TranscribedWord
+from gpu_tasks.transcription.contract import (
+    RecordingTranscript,
+    TranscribedSegment,
+    TranscribedWord,
+)
 from jobs import lifecycle
 from jobs.models import Attempt, Job
 from jobs.partners.consumer import Consumer

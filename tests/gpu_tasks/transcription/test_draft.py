@@ -8,7 +8,11 @@ import pytest
 from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
-from gpu_tasks.transcription.contract import DRAFT_LANGUAGES, RecordingTranscript, TranscriptionResult
+from gpu_tasks.transcription.contract import (
+    DRAFT_LANGUAGES,
+    RecordingTranscript,
+    TranscriptionResult,
+)
 from tests.gpu_tasks.mediakit.test_loudness import at_level
 from tests.gpu_tasks.recordings import (
     BROKEN,
@@ -48,7 +52,9 @@ def test_the_film_is_understood(interview: tuple[TranscriptionResult, RecordingT
     assert result.duration_ms == transcript.duration_ms == pytest.approx(33_660, abs=50)
 
 
-def test_the_films_two_speakers_take_turns(interview: tuple[TranscriptionResult, RecordingTranscript]):
+def test_the_films_two_speakers_take_turns(
+    interview: tuple[TranscriptionResult, RecordingTranscript],
+):
     speakers = [segment.speaker for segment in interview[1].segments]
     assert speakers == ["Speaker 1", "Speaker 2"] * 4
 
@@ -66,7 +72,9 @@ def test_times_are_in_order_and_within(interview: tuple[TranscriptionResult, Rec
     assert end <= transcript.duration_ms
 
 
-def test_text_is_its_words_with_a_capital(interview: tuple[TranscriptionResult, RecordingTranscript]):
+def test_text_is_its_words_with_a_capital(
+    interview: tuple[TranscriptionResult, RecordingTranscript],
+):
     for segment in interview[1].segments:
         assert segment.text == " ".join(word.word for word in segment.words)
         assert segment.text[0].isupper()
@@ -77,7 +85,9 @@ def test_one_voice_is_one_speaker_and_progress_is_told(engine: Engine, tmp_path:
     told: list[float] = []
     workspace = workspace_with(MONOLOGUE, tmp_path, told.append)
     engine.run(payload(), workspace)
-    transcript = RecordingTranscript.model_validate_json(workspace.output("transcript").read_bytes())
+    transcript = RecordingTranscript.model_validate_json(
+        workspace.output("transcript").read_bytes()
+    )
     assert word_error_rate(reference(MONOLOGUE), text_of(transcript)) <= MAX_WORD_ERROR_RATE
     assert {segment.speaker for segment in transcript.segments} == {"Speaker 1"}
     assert told == sorted(told)

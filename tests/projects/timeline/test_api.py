@@ -268,7 +268,7 @@ def test_clips_show_media_of_ones_own_that_is_ready(
     others = make_media(make_user(), type=MediaType.VIDEO)
     waiting = make_media(type=MediaType.VIDEO, status=MediaStatus.UPLOADING)
     sound = make_media(duration_ms=100)
-    place = "tracks.0.clips.1"
+    place = "operations.0"
     at_end = {"in_point_ms": 59_999, "out_point_ms": 60_000}
     behind = {"in_point_ms": 60_000, "out_point_ms": 60_001}
 

@@ -13,6 +13,7 @@ from media.models import MediaFile
 from projects.interchange.terms import OURS
 from projects.models import Project
 from projects.timeline.effects import KNOWN
+from tests.contract import ContractClient
 from tests.projects.timeline.asking import errors, json_patch, operate, put, tracks, url
 from tests.projects.timeline.making import clip, track
 
@@ -112,8 +113,9 @@ def test_a_file_with_such_an_effect_is_refused(
 
 
 def test_what_was_stored_before_is_read_and_edited_but_not_written_again(
-    api: APIClient, project: Project, film: MediaFile, edls: EdlStore
+    api: ContractClient, project: Project, film: MediaFile, edls: EdlStore
 ) -> None:
+    api.is_of_today = False
     put(api, project, {"tracks": tracks(film, 0, 5000)})
     old = [{"type": "fadein", "length": 3}, {"type": "fade_in"}, {"type": "gain", "db": "loud"}]
     made = {"$set": {"tracks.0.clips.0.effects": old}, "$inc": {"version": 1}}
