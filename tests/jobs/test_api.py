@@ -143,3 +143,16 @@ def test_a_bad_filter_is_named(api, name, value):
 def test_a_made_up_cursor(api, cursor):
     answer = api.get("/jobs", {"cursor": cursor})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
+
+
+def test_who_sends_none_of_the_choices_is_told_them(api):
+    answer = api.post("/jobs/render", {"captions": "burn"}, format="json")
+    told = {error["field"]: error["detail"] for error in answer.json()["errors"]}
+    assert told["captions"] == "burn is none of: none, burned, embedded."
+
+
+def test_a_submitted_job_has_the_id_that_it_is_read_by(api, make_media):
+    body = {"media_id": str(make_media().pk)}
+    submitted = api.post("/jobs/transcription", body, format="json").json()
+    assert submitted["id"] == submitted["job_id"]
+    assert api.get(f"/jobs/{submitted['id']}").json()["id"] == submitted["id"]

@@ -141,9 +141,17 @@ def test_what_was_stored_before_is_read_and_edited_but_not_written_again(
 def test_the_schema_tells_each_effect_and_its_parameters() -> None:
     schemas = SchemaGenerator().get_schema(request=None, public=True)["components"]["schemas"]
 
-    told = schemas["ClipShape"]["properties"]["effects"]["items"]["oneOf"]
+    def named(ref: dict[str, str]) -> Any:
+        return schemas[ref["$ref"].rpartition("/")[2]]
 
-    members = [schemas[one["$ref"].rpartition("/")[2]] for one in told]
+    either = named(schemas["ClipShape"]["properties"]["effects"]["items"])["oneOf"]
+    rendered, own = map(named, either)
+    by_type = rendered["discriminator"]
+    assert by_type["propertyName"] == "type"
+    assert list(by_type["mapping"]) == sorted(KNOWN)
+    for name, ref in by_type["mapping"].items():
+        assert named({"$ref": ref})["properties"]["type"]["const"] == name
+    members = [*map(named, rendered["oneOf"]), own]
     names = [one["properties"]["type"].get("const") for one in members]
     assert names == [*KNOWN, None]
     assert members[-1]["properties"]["type"]["pattern"].startswith("^x_")
