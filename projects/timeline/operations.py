@@ -104,8 +104,8 @@ class _OneOfThem:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         union: Any = reduce(or_, Operation.named.values())
-        named = TypeAliasType("Operation", Annotated[union, Field(discriminator="op")])
-        return handler.generate_schema(named)
+        by_name = Annotated[union, Field(discriminator="op")]
+        return handler.generate_schema(TypeAliasType("Operation", by_name))
 
 
 class Operations(Shape):

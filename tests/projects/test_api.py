@@ -251,9 +251,12 @@ def test_of_what_has_not_changed_the_document_is_not_read(
 ) -> None:
     asked: list[Any] = []
     find = edl._find_one
-    monkeypatch.setattr(
-        edl, "_find_one", lambda which, fields: (asked.append(fields), find(which, fields))[1]
-    )
+
+    def listening(which: Any, fields: Any) -> Any:
+        asked.append(fields)
+        return find(which, fields)
+
+    monkeypatch.setattr(edl, "_find_one", listening)
     tag = api.get(url(project))["ETag"]
     asked.clear()
 
