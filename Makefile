@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-quick coverage properties test-shims test-image test-pooler check \
+.PHONY: help setup demo studio run test test-quick coverage properties test-shims test-image test-pooler check \
 	schema format bench bench-peers chaos \
 	fuzz lock clean \
 	modal-deploy modal-models modal-check
@@ -8,6 +8,9 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
 DEMO_READY := $(VENV)/.demo-ready
 MODELS_READY := $(VENV)/.models-ready
+STUDIO := clients/studio/dist/index.html
+STUDIO_SOURCES := docs/openapi.json clients/node.sh $(shell find clients/studio clients/typescript -type f \
+	-not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/generated/*' 2>/dev/null)
 TORCH := torch==2.13.0
 SHIMS := var/shims
 PEERS := var/peers
@@ -42,10 +45,16 @@ demo: $(DEMO_READY)  ## run the main job on a recording (FILE=... takes your own
 	@$(PYTHON) -m auteur.devstack demo $(if $(FEATURE),--feature "$$FEATURE") \
 		$(if $(FILE),--file "$$FILE") $(if $(FILE2),--file "$$FILE2")
 
-run: $(DEMO_READY)  ## start the whole stack and keep it running until Ctrl-C (BROKER=amqp: with RabbitMQ)
+$(STUDIO): $(STUDIO_SOURCES) | $(DEMO_READY)
+	@echo "Building the studio ..."
+	@sh clients/studio/build.sh || echo "The studio was not built: /studio and its tests will say so."
+
+studio: $(STUDIO)  ## build the page at /studio (Node.js: the machine's, or that of .venv)
+
+run: $(DEMO_READY) $(STUDIO)  ## start the whole stack and keep it running until Ctrl-C (BROKER=amqp: with RabbitMQ)
 	@$(PYTHON) -m auteur.devstack run
 
-test: $(MODELS_READY)  ## all tests, against real Postgres, Redis, workers and S3 API
+test: $(MODELS_READY) $(STUDIO)  ## all tests, against real Postgres, Redis, workers and S3 API
 	@$(PYTHON) -m pytest
 
 test-quick: $(READY)  ## two minutes of the tests: those without running stacks

@@ -106,8 +106,11 @@ STAFF_MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
 
-# Django's look for these in MIDDLEWARE.
-SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410", "security.W003"]
+# Django's look for these in MIDDLEWARE; and the studio need not be built.
+SILENCED_SYSTEM_CHECKS = [
+    *("admin.E408", "admin.E409", "admin.E410", "security.W003"),
+    "staticfiles.W004",
+]
 
 TEMPLATES = [
     {
@@ -243,6 +246,10 @@ MONGODB_TIMEOUT_MS = env.int("MONGODB_TIMEOUT_MS", default=3000)
 # --- Object storage ---------------------------------------------------------------------------
 
 PUBLIC_URL = env.str("PUBLIC_URL").rstrip("/")
+# Where clients reach `live`, if no proxy puts it at the same address.
+LIVE_URL = env.str("LIVE_URL", default="").rstrip("/") or PUBLIC_URL
+if urlsplit(LIVE_URL).scheme not in ("https", "http"):
+    raise ImproperlyConfigured("LIVE_URL must begin with https:// or http://.")
 PRESIGNED_URL_SECONDS = 15 * 60
 STORAGE_BACKEND = env.str("STORAGE_BACKEND", default="filesystem")
 if STORAGE_BACKEND == "filesystem":
@@ -372,6 +379,17 @@ SUPABASE_JWT_ISSUER = env.str("SUPABASE_JWT_ISSUER")
 SUPABASE_JWT_AUDIENCE = env.str("SUPABASE_JWT_AUDIENCE", default="authenticated")
 if not (SUPABASE_JWT_SECRET or SUPABASE_JWKS_URL):
     raise ImproperlyConfigured("Set SUPABASE_JWKS_URL or SUPABASE_JWT_SECRET: tokens need a key.")
+# Public; with it the studio signs people in at SUPABASE_JWT_ISSUER.
+SUPABASE_ANON_KEY = env.str("SUPABASE_ANON_KEY", default="")
+# An address is enough to sign in to the studio: on one's own machine alone.
+DEVELOPMENT_SIGN_IN = env.bool("DEVELOPMENT_SIGN_IN", default=False)
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+if DEVELOPMENT_SIGN_IN and urlsplit(PUBLIC_URL).hostname not in LOOPBACK:
+    raise ImproperlyConfigured(
+        "DEVELOPMENT_SIGN_IN is for one's own machine: PUBLIC_URL must be a loopback address."
+    )
+if DEVELOPMENT_SIGN_IN and not SUPABASE_JWT_SECRET:
+    raise ImproperlyConfigured("DEVELOPMENT_SIGN_IN needs SUPABASE_JWT_SECRET to sign with.")
 # Of all staff; those who have set one up are asked for it in any case.
 STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=True)
 STAFF_IDLE_MINUTES = env.int("STAFF_IDLE_MINUTES", default=30)  # then they sign in anew
@@ -601,6 +619,10 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default=None)  # where `collectstatic` has put them, if it has
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
+STUDIO_DIR = BASE_DIR / "clients" / "studio" / "dist"  # by `make studio`; its files have hashes
+STATICFILES_DIRS = [("studio", STUDIO_DIR / "assets")]
+WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS  # it may be built while we run
+WHITENOISE_IMMUTABLE_FILE_TEST = r"/studio/.+-[A-Z0-9]{8}\.\w+$"
 
 # --- Jobs -------------------------------------------------------------------------------------
 

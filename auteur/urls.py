@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("projects.urls")),
     path("", include("media.urls")),
     path("", include("credits.urls")),
+    path("", include("auteur.studio")),
     path("schema", SchemaView.as_view(), name="schema"),
     path("docs", DocsView.as_view(url_name="schema")),
     path("problems", problem_pages.problems),

@@ -14,6 +14,7 @@ GROUPS = {
     "tests/database/": "database",  # roles are the whole server's
     "tests/live/": "live",
     "tests/clients/typescript/": "typescript",
+    "tests/studio/": "studio",
 }
 
 

@@ -101,6 +101,7 @@ def _staff(var: Path, values: Mapping[str, str]) -> Process:
 def _addresses(chosen: ports.Ports) -> dict[str, str]:
     api = f"http://{ports.HOST}:{chosen.api}"
     return {
+        "Studio": f"{api}/studio",
         "API": api,
         "API docs": f"{api}/docs",
         "Events": f"http://{ports.HOST}:{chosen.live}/events",
