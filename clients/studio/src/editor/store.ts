@@ -236,8 +236,9 @@ export class EditorStore {
   #say({ removed }: Edited): void {
     this.said.value = (removed ?? [])
       .map(({ op, count, cut_ms }) => {
-        const what = op === "cut_silences" ? "pauses" : "filler words";
-        return count ? `Cut ${count} ${what}, ${(cut_ms / 1000).toFixed(1)} s.` : `No ${what} found.`;
+        const what = op === "cut_silences" ? "pause" : "filler word";
+        const cut = `Cut ${count} ${what}${count === 1 ? "" : "s"}, ${(cut_ms / 1000).toFixed(1)} s.`;
+        return count ? cut : `No ${what}s found.`;
       })
       .join(" ");
   }
