@@ -70,10 +70,7 @@ function ConflictChoice({ store }: { store: EditorStore }) {
   const edits = conflict.edits === 1 ? "Your last edit is" : `Your last ${conflict.edits} edits are`;
   return (
     <div class="editor-conflict" role="alertdialog" aria-label="The timeline was changed elsewhere">
-      <p>
-        This timeline was changed elsewhere meanwhile. {edits} kept here and not saved yet; below you see them on the new
-        version.
-      </p>
+      <p>This timeline was changed elsewhere meanwhile. {edits} kept here, not saved yet, and shown on the new version.</p>
       <button type="button" onClick={() => store.resolveConflict("mine")}>
         Make my edits on it
       </button>

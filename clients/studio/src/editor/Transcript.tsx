@@ -24,6 +24,10 @@ export function Transcript({ store }: { store: EditorStore }) {
   useCurrentWord(store, words, box);
   useSelection(box, range, words);
 
+  const mark = (first: number, last: number) => {
+    range.value = [first, last];
+    select(box.current!, first, last);
+  };
   const goTo = (place: number) => {
     const placed = words.value[place];
     if (!placed) return;
@@ -57,14 +61,14 @@ export function Transcript({ store }: { store: EditorStore }) {
     const moving = shiftKey && last > anchor.current ? last : first;
     const to = Math.min(Math.max(0, (!shiftKey && step > 0 ? last : moving) + step), words.value.length - 1);
     if (!shiftKey) anchor.current = to;
-    select(box.current!, Math.min(anchor.current, to), Math.max(anchor.current, to));
+    mark(Math.min(anchor.current, to), Math.max(anchor.current, to));
     wordElement(box.current!, to)?.scrollIntoView({ block: "nearest" });
     if (!shiftKey) goTo(to);
   };
   const onClick = (event: MouseEvent) => {
     const place = placeOf(event.target as Node);
     if (place === null || event.shiftKey || !(getSelection()?.isCollapsed ?? true)) return;
-    select(box.current!, place, place);
+    mark(place, place);
     anchor.current = place;
     goTo(place);
   };
