@@ -41,7 +41,10 @@ def test_where_nothing_was_built_it_says_how(settings, tmp_path, client):
 
 
 def test_the_policy_allows_what_the_page_works_with_and_nothing_else(built, client, settings):
-    settings.PUBLIC_URL, settings.LIVE_URL = "https://api.example.com", "https://live.example.com:81"
+    settings.PUBLIC_URL, settings.LIVE_URL = (
+        "https://api.example.com",
+        "https://live.example.com:81",
+    )
     settings.SUPABASE_ANON_KEY = "public"
     settings.SUPABASE_JWT_ISSUER = "https://project.supabase.co/auth/v1"
     told = directives(client.get("/studio"))

@@ -177,12 +177,12 @@ function useSize(scroller: { current: HTMLDivElement | null }, view: View) {
   }, []);
 }
 
-/** Keep the playhead in sight while the film plays. */
+/** Keep the playhead in sight wherever it goes. */
 function useFollow(store: EditorStore, view: View, scroller: { current: HTMLDivElement | null }) {
   useSignalEffect(() => {
     const x = store.playheadMs.value * view.pixelsPerMs.peek();
     const [left, width] = [view.leftPx.peek(), view.widthPx.peek()];
-    if (store.playing.peek() && scroller.current && (x < left || x > left + width)) {
+    if (scroller.current && (x < left || x > left + width)) {
       scroller.current.scrollLeft = x - width * 0.1;
     }
   });
