@@ -1,4 +1,4 @@
-"""Captions of a film: `python transcribe.py talk.mp4` (AUTEUR_URL, AUTEUR_TOKEN) writes talk.srt."""
+"""Captions of a film: `python transcribe.py talk.mp4` writes talk.srt; AUTEUR_URL, AUTEUR_TOKEN."""
 
 import sys
 from pathlib import Path

@@ -174,7 +174,7 @@ def test_an_upload_that_broke_off_goes_on_with_what_is_missing(
 def test_the_api_restarts_while_a_job_is_waited_for(
     stack: JourneyStack, auteur: Auteur, media_id: str
 ) -> None:
-    killed = []
+    killed: list[int] = []
 
     def hurt(job: object) -> None:
         if not killed:
@@ -259,6 +259,8 @@ def test_what_a_newer_api_knows_breaks_nothing(far: Auteur, network: Faulty, med
     assert far.wait(job_id).status == "completed"  # one that dreams has not ended
 
     def dreamt(page: dict) -> dict:
+        if "events" not in page:  # the problem that nothing is streamed here
+            return page
         event = page["events"][0] | {"type": "job.dreamt", "by": "x"}
         return {"events": [event, *page["events"][1:]]}
 
