@@ -28,16 +28,7 @@ logger = logging.getLogger(__name__)
 
 _RAW: Final[Any] = CodecOptions(document_class=RawBSONDocument)
 
-CONTENT = (
-    "project_id",
-    "version",
-    "created_at",
-    "updated_at",
-    "settings",
-    "tracks",
-    "transcript",
-    "captions_style",
-)
+CONTENT = ("project_id", "version", "created_at", "updated_at", "settings", "tracks", "transcript")
 
 
 class StaleEdlProblem(Problem):
@@ -92,7 +83,7 @@ def read(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
         "undo_depth": len(found.pop("undo_stack")),
         "redo_depth": len(found.pop("redo_stack")),
     }
-    return {"captions_style": None, **found, **depths}
+    return {**found, **depths}
 
 
 def find(*, project_id: UUID, user_id: UUID, fields: Mapping[str, Any]) -> Document:

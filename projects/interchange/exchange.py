@@ -14,7 +14,7 @@ from projects.interchange.building import Film
 from projects.interchange.formats import Format
 from projects.interchange.times import exact_rate
 from projects.timeline import editing, rules
-from projects.timeline.content import Author, Track, all_clips
+from projects.timeline.content import Track, all_clips
 from projects.timeline.session import Edited
 from projects.timeline.shape import EdlShape
 
@@ -59,13 +59,7 @@ def export(
 
 
 def bring_in(
-    *,
-    project_id: UUID,
-    user_id: UUID,
-    versions: editing.Versions,
-    form: Format,
-    text: str,
-    author: Author | None = None,
+    *, project_id: UUID, user_id: UUID, versions: editing.Versions, form: Format, text: str
 ) -> Edited:
     """Put the file's tracks in the place of all; the transcript stays.
 
@@ -85,11 +79,7 @@ def bring_in(
     ids = conversion.Ids()
     placed = [conversion.convert_track(each, matched, rate=rate, ids=ids) for each in tracks]
     return editing.replace(
-        project_id=project_id,
-        user_id=user_id,
-        versions=versions,
-        document=_shaped(placed),
-        author=author,
+        project_id=project_id, user_id=user_id, versions=versions, document=_shaped(placed)
     )
 
 
