@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-quick coverage properties test-shims test-image test-pooler check \
-	schema format bench bench-peers chaos \
+.PHONY: help setup demo studio run test test-quick coverage properties test-shims test-image test-pooler check \
+	schema docs docs-examples format bench bench-peers chaos \
 	fuzz lock clean \
 	modal-deploy modal-models modal-check
 VENV := .venv
@@ -8,11 +8,19 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
 DEMO_READY := $(VENV)/.demo-ready
 MODELS_READY := $(VENV)/.models-ready
+STUDIO := clients/studio/dist/index.html
+STUDIO_SOURCES := docs/openapi.json clients/node.sh $(shell find clients/studio clients/typescript -type f \
+	-not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/generated/*' 2>/dev/null)
 TORCH := torch==2.13.0
 SHIMS := var/shims
+HELP := var/help/policy.txt
+ROOMS := accounts auteur credits gpu_tasks jobs media projects
 PEERS := var/peers
 QUICK := tests/accounts tests/api tests/credits tests/projects tests/jobs \
 	$(addprefix --ignore tests/jobs/,features test_gpu_settings.py test_gpu_worker.py test_media_work.py)
+# What the generated part of clients/python is made of: it is made anew when one of these changes.
+CLIENT := docs/openapi.json clients/python/pyproject.toml clients/python/hatch_build.py \
+	$(wildcard clients/python/templates/*.jinja clients/python/templates/*/*.jinja)
 F5_TTS := f5-tts==1.1.22
 export FILE FILE2 FEATURE WITH BROKER
 BACKEND ?= local
@@ -21,11 +29,11 @@ SINK ?= redis
 help:  ## what each command does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-$(DEMO_READY): requirements/demo.txt
+$(DEMO_READY): requirements/demo.txt $(CLIENT)
 	@sh requirements/setup.sh demo $(VENV)
 	@touch $@
 
-$(READY): requirements/dev.txt
+$(READY): requirements/dev.txt $(CLIENT)
 	@sh requirements/setup.sh dev $(VENV)
 	@touch $(DEMO_READY) $@
 
@@ -42,10 +50,21 @@ demo: $(DEMO_READY)  ## run the main job on a recording (FILE=... takes your own
 	@$(PYTHON) -m auteur.devstack demo $(if $(FEATURE),--feature "$$FEATURE") \
 		$(if $(FILE),--file "$$FILE") $(if $(FILE2),--file "$$FILE2")
 
-run: $(DEMO_READY)  ## start the whole stack and keep it running until Ctrl-C (BROKER=amqp: with RabbitMQ)
+$(STUDIO): $(STUDIO_SOURCES) | $(DEMO_READY)
+	@echo "Building the studio ..."
+	@sh clients/studio/build.sh || echo "The studio was not built: /studio and its tests will say so."
+
+studio: $(STUDIO)  ## build the page at /studio (Node.js: the machine's, or that of .venv)
+
+# What the docs site is made of; a fault in it keeps nobody from running the stack.
+$(HELP): $(DEMO_READY) mkdocs.yml $(shell find docs $(ROOMS) -type f -not -name '*.pyc') $(wildcard *.md)
+	@echo "Building the docs ..."
+	@$(PYTHON) -m auteur.devstack docs || echo "The docs were not built; /help is as it was."
+
+run: $(DEMO_READY) $(STUDIO) $(HELP)  ## start the whole stack and keep it running until Ctrl-C (BROKER=amqp: with RabbitMQ)
 	@$(PYTHON) -m auteur.devstack run
 
-test: $(MODELS_READY)  ## all tests, against real Postgres, Redis, workers and S3 API
+test: $(MODELS_READY) $(STUDIO)  ## all tests, against real Postgres, Redis, workers and S3 API
 	@$(PYTHON) -m pytest
 
 test-quick: $(READY)  ## two minutes of the tests: those without running stacks
@@ -83,6 +102,12 @@ check: $(READY)  ## format, lint, types, import rules, migrations, schemas of AP
 
 schema: $(READY)  ## write docs/openapi.json, what the API promises, from the code
 	@$(PYTHON) -m auteur.devstack schema
+
+docs: $(DEMO_READY)  ## build the docs site, which the stack serves at /help
+	@$(PYTHON) -m auteur.devstack docs
+
+docs-examples: $(DEMO_READY)  ## run every feature once and keep what it answers, for the docs
+	@$(PYTHON) -m auteur.devstack examples
 
 format: $(READY)  ## rewrite the code in the project's format
 	@$(VENV)/bin/ruff format .

@@ -77,6 +77,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "auteur.database",
     "auteur.api",
+    "auteur.help",
     "accounts",
     "jobs",
     "projects",
@@ -106,8 +107,11 @@ STAFF_MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
 
-# Django's look for these in MIDDLEWARE.
-SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410", "security.W003"]
+# Django's look for these in MIDDLEWARE; and the studio need not be built.
+SILENCED_SYSTEM_CHECKS = [
+    *("admin.E408", "admin.E409", "admin.E410", "security.W003"),
+    "staticfiles.W004",
+]
 
 TEMPLATES = [
     {
@@ -243,6 +247,10 @@ MONGODB_TIMEOUT_MS = env.int("MONGODB_TIMEOUT_MS", default=3000)
 # --- Object storage ---------------------------------------------------------------------------
 
 PUBLIC_URL = env.str("PUBLIC_URL").rstrip("/")
+# Where clients reach `live`, if no proxy puts it at the same address.
+LIVE_URL = env.str("LIVE_URL", default="").rstrip("/") or PUBLIC_URL
+if urlsplit(LIVE_URL).scheme not in ("https", "http"):
+    raise ImproperlyConfigured("LIVE_URL must begin with https:// or http://.")
 PRESIGNED_URL_SECONDS = 15 * 60
 STORAGE_BACKEND = env.str("STORAGE_BACKEND", default="filesystem")
 if STORAGE_BACKEND == "filesystem":
@@ -372,6 +380,17 @@ SUPABASE_JWT_ISSUER = env.str("SUPABASE_JWT_ISSUER")
 SUPABASE_JWT_AUDIENCE = env.str("SUPABASE_JWT_AUDIENCE", default="authenticated")
 if not (SUPABASE_JWT_SECRET or SUPABASE_JWKS_URL):
     raise ImproperlyConfigured("Set SUPABASE_JWKS_URL or SUPABASE_JWT_SECRET: tokens need a key.")
+# Public; with it the studio signs people in at SUPABASE_JWT_ISSUER.
+SUPABASE_ANON_KEY = env.str("SUPABASE_ANON_KEY", default="")
+# An address is enough to sign in to the studio: on one's own machine alone.
+DEVELOPMENT_SIGN_IN = env.bool("DEVELOPMENT_SIGN_IN", default=False)
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+if DEVELOPMENT_SIGN_IN and urlsplit(PUBLIC_URL).hostname not in LOOPBACK:
+    raise ImproperlyConfigured(
+        "DEVELOPMENT_SIGN_IN is for one's own machine: PUBLIC_URL must be a loopback address."
+    )
+if DEVELOPMENT_SIGN_IN and not SUPABASE_JWT_SECRET:
+    raise ImproperlyConfigured("DEVELOPMENT_SIGN_IN needs SUPABASE_JWT_SECRET to sign with.")
 # Of all staff; those who have set one up are asked for it in any case.
 STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=True)
 STAFF_IDLE_MINUTES = env.int("STAFF_IDLE_MINUTES", default=30)  # then they sign in anew
@@ -470,6 +489,7 @@ SPECTACULAR_SETTINGS = {
         "TransactionType": "credits.models.TransactionType",
         "GrantKind": "credits.models.GrantKind",
         "TrackType": ["video", "audio"],
+        "AuthorType": "projects.serializers.AUTHORS",
         "Plan": "accounts.models.Plan",
         "SubscriptionStatus": "accounts.models.SubscriptionStatus",
     },
@@ -568,10 +588,13 @@ CORS_EXPOSE_HEADERS = [
     "ratelimit",
     "ratelimit-policy",
     "idempotency-replayed",
+    "location",
     "x-request-id",
 ]
 if "null" in CORS_ALLOWED_ORIGINS:
     raise ImproperlyConfigured("CORS_ALLOWED_ORIGINS must not hold the null origin.")
+# Pages of ours ask `live`, which has a port of its own where no proxy stands before both.
+CORS_ALLOWED_ORIGINS.append("{0.scheme}://{0.netloc}".format(urlsplit(PUBLIC_URL)))
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -598,6 +621,11 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default=None)  # where `collectstatic` has put them, if it has
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
+STUDIO_DIR = BASE_DIR / "clients" / "studio" / "dist"  # by `make studio`; its files have hashes
+STATICFILES_DIRS = [("studio", STUDIO_DIR / "assets")]
+WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS  # it may be built while we run
+WHITENOISE_IMMUTABLE_FILE_TEST = r"/studio/.+-[A-Z0-9]{8}\.\w+$"
+HELP_ROOT = BASE_DIR / "var" / "help"  # where `make docs` builds the docs site
 
 # --- Jobs -------------------------------------------------------------------------------------
 

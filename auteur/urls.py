@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from auteur import health
 from auteur.api import problem_pages
 from auteur.api.schema_views import DocsView, SchemaView
+from auteur.help import views as help_views
 from jobs import costs_admin, ledger_audit_admin
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -15,9 +16,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("projects.urls")),
     path("", include("media.urls")),
     path("", include("credits.urls")),
+    path("", include("auteur.studio")),
     path("schema", SchemaView.as_view(), name="schema"),
     path("docs", DocsView.as_view(url_name="schema")),
     path("problems", problem_pages.problems),
+    path("help", RedirectView.as_view(url=help_views.HOME)),
+    path("help/", help_views.page),
+    path("help/<path:path>", help_views.page),
     path("health/live", health.live),
     path("health/ready", health.ready),
     path(

@@ -25,6 +25,7 @@ from accounts import signup
 from media.models import MediaFile
 from projects import authoring, connection
 from projects.timeline import editing, session
+from projects.timeline.content import Author
 from tests.projects.timeline.making import clip, parsed, segment, track
 
 CLIPS = 1980
@@ -35,6 +36,7 @@ TIMES = 7
 USUAL = " ".join(["extraordinary", "exceptionally"] * (WORDS_EACH // 2))
 CUTS = 20
 """As many as there is room for: each makes a clip more."""
+AUTHOR: Author = {"type": "api_key", "id": str(uuid.uuid4()), "name": "Assistant"}
 Json = dict[str, Any]
 
 
@@ -172,7 +174,7 @@ def by_operations(kind: Kind, *, kept: bool) -> float:
     clips = stored(key)["tracks"][0]["clips"]
 
     def operate(operations: list[Any]) -> object:
-        return editing.operate(**key, versions=None, operations=operations)
+        return editing.operate(**key, versions=None, operations=operations, author=AUTHOR)
 
     def timed(number: int) -> float:
         if kind.before:
@@ -194,7 +196,7 @@ def by_undo(*, kept: bool) -> dict[str, float]:
     }
     took: dict[str, list[float]] = {name: [] for name in ways}
     cut = _of_segment("delete_words", first=3, **RIPPLE)
-    editing.operate(**key, versions=None, operations=parsed(cut([], 0)))
+    editing.operate(**key, versions=None, operations=parsed(cut([], 0)), author=AUTHOR)
     for _ in range(TIMES):
         for name, way in ways.items():
             if not kept:
@@ -236,7 +238,9 @@ def _found(words_of: Callable[[int], str], wanted: Json, *, kept: bool) -> float
     for _ in range(TIMES + 1):
         if not kept:
             session.KEPT.forget((key["project_id"], key["user_id"]))
-        operate = partial(editing.operate, **key, versions=None, operations=parsed(wanted))
+        operate = partial(
+            editing.operate, **key, versions=None, operations=parsed(wanted), author=AUTHOR
+        )
         times.append(milliseconds(operate))
         undo(**key)
     return statistics.median(times[1:])

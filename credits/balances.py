@@ -1,10 +1,10 @@
 """What users see of their credits: the balance, and what of it expires when."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
 
-from credits import ledger, sql
+from credits import ledger, spending, sql
 
 GRANTS_SHOWN = 100
 """Of an account, those that burn first; the balance is of all."""
@@ -25,11 +25,20 @@ class OpenGrant:
 
 
 @dataclass(frozen=True)
+class KeyBalance(spending.Standing):
+    """What an API key may spend: ``available`` is the balance, or what its caps leave of it."""
+
+    available: int
+
+
+@dataclass(frozen=True)
 class Balance:
     """Credits that can be spent now, and the grants that they are of in the order of burning."""
 
     balance: int
     grants: list[OpenGrant]
+    key: KeyBalance | None
+    """Where a key asks."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +47,20 @@ class PastBalance:
 
     balance: int
     at: datetime
+    key: None = None
 
 
-def read(*, user_id: UUID) -> Balance:
-    """The balance as it stands."""
+def read(*, user_id: UUID, api_key_id: UUID | None = None) -> Balance:
+    """The balance as it stands, and what the key may spend of it."""
     grants = [OpenGrant(*row) for row in sql.run("open_grants", user_id=user_id)]
-    return Balance(sum(grant.remaining for grant in grants), grants[:GRANTS_SHOWN])
+    balance = sum(grant.remaining for grant in grants)
+    key = None if api_key_id is None else _of_key(api_key_id, balance)
+    return Balance(balance, grants[:GRANTS_SHOWN], key)
+
+
+def _of_key(api_key_id: UUID, balance: int) -> KeyBalance:
+    standing = spending.standing(api_key_id=api_key_id)
+    return KeyBalance(**asdict(standing), available=standing.left_of(balance))
 
 
 def read_at(*, user_id: UUID, at: datetime) -> PastBalance:

@@ -35,6 +35,19 @@ class OpenGrantSerializer(serializers.Serializer):
     created_at = serializers.DateTimeField()
 
 
+class KeyBalanceSerializer(serializers.Serializer):
+    """What an API key may spend."""
+
+    credits_per_day = serializers.IntegerField(allow_null=True, help_text="null is no cap.")
+    credits_spent_today = serializers.IntegerField(help_text="Without what was refunded of it.")
+    day_ends_at = serializers.DateTimeField(help_text="Of days of UTC.")
+    credits_in_all = serializers.IntegerField(allow_null=True, help_text="null is no cap.")
+    credits_spent = serializers.IntegerField(help_text="In all, without what was refunded.")
+    available = serializers.IntegerField(
+        help_text="What it may spend now: the balance, or less where a cap leaves less."
+    )
+
+
 class BalanceSerializer(serializers.Serializer):
     """A user's credits."""
 
@@ -44,6 +57,10 @@ class BalanceSerializer(serializers.Serializer):
         required=False,
         help_text=f"What the balance is of, in the order in which it is spent; the first "
         f"{GRANTS_SHOWN}. Not told of a past time.",
+    )
+    key = KeyBalanceSerializer(
+        allow_null=True,
+        help_text="Of the API key that asks; null where a person does, and of a past time.",
     )
     at = serializers.DateTimeField(required=False, help_text="The time that was asked for.")
 

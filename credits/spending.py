@@ -6,6 +6,7 @@ again: of the cap in all always, of a day's on the same day.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 
@@ -27,6 +28,46 @@ class SpendingCapReachedProblem(Problem):
     status_code = 403
     default_code = "spending_cap_reached"
     default_detail = "This is more than the caps of this API key leave."
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An API key's caps, where there are any, and what it has spent of them."""
+
+    credits_per_day: int | None
+    credits_spent_today: int
+    day_ends_at: datetime
+    credits_in_all: int | None
+    credits_spent: int
+
+    @classmethod
+    def of(cls, row: KeySpending) -> "Standing":
+        """As the key stands now."""
+        now = timezone.now()
+        tomorrow = now.astimezone(UTC).date() + timedelta(days=1)
+        return cls(
+            credits_per_day=row.credits_per_day,
+            credits_spent_today=row.spent_on(now),
+            day_ends_at=datetime.combine(tomorrow, time(), UTC),
+            credits_in_all=row.credits_in_all,
+            credits_spent=row.spent,
+        )
+
+    def allows(self, required: int) -> bool:
+        """Whether the caps leave so much."""
+        return all(required <= left for left in self._left())
+
+    def left_of(self, balance: int) -> int:
+        """How much of the balance the key may spend now."""
+        return max(0, min([balance, *self._left()]))
+
+    def _left(self) -> list[int]:
+        """Of each cap; below zero where it was lowered since."""
+        caps = (
+            (self.credits_per_day, self.credits_spent_today),
+            (self.credits_in_all, self.credits_spent),
+        )
+        return [cap - spent for cap, spent in caps if cap is not None]
 
 
 def begin(*, api_key_id: UUID, caps: Caps) -> None:
@@ -58,25 +99,23 @@ def give_back(*, api_key_id: UUID, amount: int, charged_at: datetime) -> None:
     sql.run("give_back", api_key_id=api_key_id, amount=amount, charged_at=charged_at)
 
 
+def standing(*, api_key_id: UUID) -> Standing:
+    """What the key may spend, and has spent."""
+    return Standing.of(KeySpending.objects.get(pk=api_key_id))
+
+
 def check(*, api_key_id: UUID, required: int) -> None:
     """Raise ``SpendingCapReachedProblem`` where the caps forbid it now; nothing is counted."""
-    row = KeySpending.objects.get(pk=api_key_id)
-    spent = {"credits_per_day": row.spent_on(timezone.now()), "credits_in_all": row.spent}
-    for name in CAPS:
-        cap = getattr(row, name)
-        if cap is not None and spent[name] + required > cap:
-            raise refusal(api_key_id=api_key_id, required=required)
+    now = standing(api_key_id=api_key_id)
+    if not now.allows(required):
+        raise _refusal(now, required)
 
 
 def refusal(*, api_key_id: UUID, required: int) -> SpendingCapReachedProblem:
     """The problem, with the caps, and what is spent of them."""
-    row, now = KeySpending.objects.get(pk=api_key_id), timezone.now()
-    tomorrow = datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
-    return SpendingCapReachedProblem(
-        required=required,
-        credits_per_day=row.credits_per_day,
-        credits_spent_today=row.spent_on(now),
-        credits_in_all=row.credits_in_all,
-        credits_spent=row.spent,
-        day_ends_at=tomorrow.isoformat().replace("+00:00", "Z"),
-    )
+    return _refusal(standing(api_key_id=api_key_id), required)
+
+
+def _refusal(now: Standing, required: int) -> SpendingCapReachedProblem:
+    ends_at = now.day_ends_at.isoformat().replace("+00:00", "Z")
+    return SpendingCapReachedProblem(required=required, **asdict(now) | {"day_ends_at": ends_at})

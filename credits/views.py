@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from auteur.api.answers import answer
 from auteur.api.pagination import Cursor
-from auteur.api.requests import user_id
+from auteur.api.requests import api_key_id, user_id
 from auteur.api.scopes import Scope
 from credits import balances
 from credits.models import CreditTransaction
@@ -35,7 +35,8 @@ class BalanceView(APIView):
     def get(self, request: Request) -> Response:
         """Credits that can be spent now and what of them expires when, or those of a past time."""
         if "at" not in request.query_params:
-            return Response(answer(BalanceSerializer, balances.read(user_id=user_id(request))))
+            now = balances.read(user_id=user_id(request), api_key_id=api_key_id(request))
+            return Response(answer(BalanceSerializer, now))
         query = BalanceQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
         found = balances.read_at(user_id=user_id(request), at=query.validated_data["at"])

@@ -33,7 +33,7 @@ Times = Literal["timeline", "source"]
 Item = TypeVar("Item")
 
 MAX_LINE = 42
-MAX_CUE = 2 * MAX_LINE
+MAX_LINES = 2
 MAX_CUE_MS = 6_000
 MAX_PAUSE_MS = 1_500
 """Characters and times that television subtitles keep to."""
@@ -273,11 +273,13 @@ def _moved(word: Spoken, clip: Clip) -> Spoken:
     return Spoken(word.segment, word.speaker, word.text, start, end)
 
 
-def cues_of(words: Iterable[Spoken]) -> list[Cue]:
-    """Words gathered to what fits two lines and a few seconds, one speaker at a time."""
+def cues_of(
+    words: Iterable[Spoken], *, lines: int = MAX_LINES, line_length: int = MAX_LINE
+) -> list[Cue]:
+    """Words gathered to what fits some lines and a few seconds, one speaker at a time."""
     runs: list[list[Spoken]] = []
     for word in words:
-        if not runs or not _fits(runs[-1], word):
+        if not runs or not _fits(runs[-1], word, lines, line_length):
             runs.append([])
         runs[-1].append(word)
     return [
@@ -285,15 +287,24 @@ def cues_of(words: Iterable[Spoken]) -> list[Cue]:
     ]
 
 
-def _fits(run: list[Spoken], word: Spoken) -> bool:
-    length = sum(len(other.text) + 1 for other in run) + len(word.text)
+def _fits(run: list[Spoken], word: Spoken, lines: int, line_length: int) -> bool:
     return (
         (run[-1].segment, run[-1].speaker) == (word.segment, word.speaker)
-        and length <= MAX_CUE
         and word.start_ms >= run[-1].start_ms
         and word.start_ms - run[-1].end_ms <= MAX_PAUSE_MS
         and word.end_ms - run[0].start_ms <= MAX_CUE_MS
+        and _count_lines([*run, word], line_length) <= lines
     )
+
+
+def _count_lines(words: Iterable[Spoken], line_length: int) -> int:
+    """How many lines they take, each as full as words can make it."""
+    lines, filled = 0, line_length
+    for word in words:
+        filled += 1 + len(word.text)
+        if filled > line_length:
+            lines, filled = lines + 1, len(word.text)
+    return lines
 
 
 def _stamped(cue: Cue) -> Iterator[str]:

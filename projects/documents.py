@@ -73,7 +73,8 @@ def _blank_transcript() -> dict[str, Any]:
 class EditDecisionList(Document):
     """One project's timeline, transcript and edit history.
 
-    ``settings`` are what the project's row says, and how long the timeline is. The stacks hold
+    ``settings`` are what the project's row says, and how long the timeline is; no
+    ``captions_style`` is the default. The stacks hold
     ``{"edit", "bytes", "created_at"}``: the edits that take the document back, and forth again.
     """
 
@@ -85,6 +86,7 @@ class EditDecisionList(Document):
     settings = DictField(required=True)
     tracks = ListField(DictField())
     transcript = DictField(required=True, default=_blank_transcript)
+    captions_style = DictField(default=None)
     transcript_bytes = IntField(required=True, default=len(bson.encode(_blank_transcript())))
     undo_stack = ListField(DictField())
     redo_stack = ListField(DictField())

@@ -28,7 +28,16 @@ logger = logging.getLogger(__name__)
 
 _RAW: Final[Any] = CodecOptions(document_class=RawBSONDocument)
 
-CONTENT = ("project_id", "version", "created_at", "updated_at", "settings", "tracks", "transcript")
+CONTENT = (
+    "project_id",
+    "version",
+    "created_at",
+    "updated_at",
+    "settings",
+    "tracks",
+    "transcript",
+    "captions_style",
+)
 
 
 class StaleEdlProblem(Problem):
@@ -83,7 +92,7 @@ def read(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
         "undo_depth": len(found.pop("undo_stack")),
         "redo_depth": len(found.pop("redo_stack")),
     }
-    return {**found, **depths}
+    return {"captions_style": None, **found, **depths}
 
 
 def find(*, project_id: UUID, user_id: UUID, fields: Mapping[str, Any]) -> Document:

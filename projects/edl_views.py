@@ -15,10 +15,16 @@ from auteur.api.idempotency import idempotent
 from auteur.api.parsing import JSONParser
 from auteur.api.preconditions import ETAG, documented, etag, versions_of
 from auteur.api.scopes import Scope
-from projects import edl
+from projects import authors, edl
 from projects.access import owned_key
-from projects.serializers import EditedSerializer, JsonPatchOperationSerializer
-from projects.timeline import changes, editing, patching, rules
+from projects.authors import author_of
+from projects.serializers import (
+    EditedSerializer,
+    HistorySerializer,
+    JsonPatchOperationSerializer,
+    SteppedSerializer,
+)
+from projects.timeline import changes, editing, history, patching, rules
 from projects.timeline.operations import Operation, Operations
 from projects.timeline.session import Edited
 from projects.timeline.shape import Edl, EdlShape
@@ -55,11 +61,15 @@ class EdlView(APIView):
         request=EdlShape,
         responses=EditedSerializer,
     )
+    @idempotent
     def put(self, request: Request, project_id: UUID) -> Response:
         versions = versions_of(request, required=True)
         key = owned_key(request, project_id)
         document = shaped(EdlShape, request.data)
-        return response_of(editing.replace(**key, versions=versions, document=document))
+        author = author_of(request)
+        return response_of(
+            editing.replace(**key, versions=versions, document=document, author=author)
+        )
 
     @extend_schema(
         summary="Edit a project's EDL",
@@ -74,15 +84,41 @@ class EdlView(APIView):
         },
         responses=EditedSerializer,
     )
+    @idempotent
     def patch(self, request: Request, project_id: UUID) -> Response:
-        key = owned_key(request, project_id)
+        key, author = owned_key(request, project_id), author_of(request)
         if request.content_type.partition(";")[0].strip().lower() == JSON_PATCH:
             versions = versions_of(request, required=True)
             patch = patching.parsed(request.data)
-            return response_of(editing.patch(**key, versions=versions, operations=patch))
+            return response_of(
+                editing.patch(**key, versions=versions, operations=patch, author=author)
+            )
         versions = versions_of(request, required=False)
         operations = shaped(Operations, request.data).operations
-        return response_of(editing.operate(**key, versions=versions, operations=operations))
+        return response_of(
+            editing.operate(**key, versions=versions, operations=operations, author=author)
+        )
+
+
+class HistoryView(APIView):
+    """`/projects/:id/edl/history`."""
+
+    scopes: ClassVar = {"GET": Scope.READ}
+
+    @extend_schema(
+        summary="List the edits of the EDL that can be undone and redone",
+        description="Whose they are and when they were made. What a job has delivered is no edit.",
+        parameters=[ETAG],
+        responses=HistorySerializer,
+    )
+    def get(self, request: Request, project_id: UUID) -> Response:
+        found = history.read(**owned_key(request, project_id))
+        body = {
+            "version": found.version,
+            "undo": authors.listed(request, found.undo),
+            "redo": authors.listed(request, found.redo),
+        }
+        return Response(body, headers=etag(found.version))
 
 
 class UndoView(APIView):
@@ -96,12 +132,13 @@ class UndoView(APIView):
         description="409 `nothing_to_undo` where there is none.",
         parameters=[documented(required=False), ETAG],
         request=None,
-        responses=EditedSerializer,
+        responses=SteppedSerializer,
     )
     @idempotent
     def post(self, request: Request, project_id: UUID) -> Response:
         versions = versions_of(request, required=False)
-        return response_of(editing.undo(**owned_key(request, project_id), versions=versions))
+        edited = editing.undo(**owned_key(request, project_id), versions=versions)
+        return _stepped(request, edited)
 
 
 class RedoView(APIView):
@@ -115,12 +152,13 @@ class RedoView(APIView):
         description="409 `nothing_to_redo` where there is none: an edit forgets them.",
         parameters=[documented(required=False), ETAG],
         request=None,
-        responses=EditedSerializer,
+        responses=SteppedSerializer,
     )
     @idempotent
     def post(self, request: Request, project_id: UUID) -> Response:
         versions = versions_of(request, required=False)
-        return response_of(editing.redo(**owned_key(request, project_id), versions=versions))
+        edited = editing.redo(**owned_key(request, project_id), versions=versions)
+        return _stepped(request, edited)
 
 
 def shaped(shape: type[T], data: Any) -> T:
@@ -143,3 +181,11 @@ def response_of(edited: Edited) -> Response:
     if edited.removed:
         body["removed"] = [asdict(each) for each in edited.removed]
     return Response(body, headers=etag(edited.version))
+
+
+def _stepped(request: Request, edited: Edited) -> Response:
+    """What undo or redo has made, and whose edit it was about."""
+    response = response_of(edited)
+    if edited.step is not None:
+        response.data |= authors.told(request, edited.step)
+    return response

@@ -21,6 +21,7 @@ from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
 from media.file_names import attachment
 from projects.access import owned_key
+from projects.authors import author_of
 from projects.edl_views import response_of
 from projects.interchange import exchange, limits
 from projects.interchange.formats import FORMATS, MAX_INTERCHANGE_BYTES, Format
@@ -145,7 +146,10 @@ class ImportView(APIView):
         versions = versions_of(request, required=True)
         key = owned_key(request, project_id)
         text = str(request.data or "")
-        return response_of(exchange.bring_in(**key, versions=versions, form=form, text=text))
+        edited = exchange.bring_in(
+            **key, versions=versions, form=form, text=text, author=author_of(request)
+        )
+        return response_of(edited)
 
 
 def _left_out(request: Request) -> list[str]:

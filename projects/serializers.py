@@ -12,8 +12,11 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from auteur.api.filters import ListFilter
+from projects.documents import MAX_UNDO_DEPTH
 from projects.models import Project
 from projects.timeline.shape import Edl
+
+AUTHORS = ("user", "api_key")
 
 MAX_NAME_LENGTH = 255
 MAX_DESCRIPTION_LENGTH = 5000
@@ -133,6 +136,53 @@ class EditedSerializer(serializers.Serializer[Any]):
         required=False,
         help_text="For each operation that looks for what to cut, in order; there if any was asked "
         "for.",
+    )
+
+
+class AuthorSerializer(serializers.Serializer[Any]):
+    """Who made an edit."""
+
+    type = serializers.ChoiceField(AUTHORS, help_text="A person, or an API key of theirs.")
+    id = serializers.UUIDField(help_text="The user's, or the key's.")
+    name = serializers.CharField(
+        help_text="The user's, as it is now, or the key's, as it was then. It may be empty."
+    )
+
+
+class AttributedSerializer(serializers.Serializer[Any]):
+    """Whose edit it is."""
+
+    author = AuthorSerializer(allow_null=True, help_text="null of edits from before this was kept.")
+    operations = serializers.ListField(
+        child=serializers.CharField(),
+        allow_null=True,
+        help_text="What it was made by, each named once: an `op`, or `patch` for a JSON Patch and "
+        "`replace` for another timeline in its place. null as for `author`.",
+    )
+
+
+class SteppedSerializer(EditedSerializer, AttributedSerializer):
+    """An EDL after undo or redo, and whose edit that was about."""
+
+
+class HistoryStepSerializer(AttributedSerializer):
+    """An edit that can be undone, or redone."""
+
+    depth = serializers.IntegerField(help_text="So many undos, or redos, reach it: from 1.")
+    made_at = serializers.DateTimeField(
+        help_text="When it was made; undone and redone, it keeps this."
+    )
+
+
+class HistorySerializer(serializers.Serializer[Any]):
+    """The edits of an EDL that can be undone and redone."""
+
+    version = serializers.IntegerField(help_text="Of the EDL; `If-Match` of an undo may name it.")
+    undo = HistoryStepSerializer(
+        many=True, help_text=f"The newest first, {MAX_UNDO_DEPTH} at most."
+    )
+    redo = HistoryStepSerializer(
+        many=True, help_text=f"What was undone last first, {MAX_UNDO_DEPTH} at most."
     )
 
 

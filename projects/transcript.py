@@ -61,8 +61,8 @@ def with_delivery(
 def _deliver_once(
     project_id: UUID, user_id: UUID, media_file_id: str, job_id: str, new: Sequence[Segment]
 ) -> int:
-    key = {"project_id": project_id, "user_id": user_id}
-    found = edl.find(**key, fields={"version": 1, "applied_jobs": 1})
+    wanted = {"version": 1, "applied_jobs": 1}
+    found = edl.find(project_id=project_id, user_id=user_id, fields=wanted)
     if job_id in found["applied_jobs"]:
         return int(found["version"])
 
@@ -71,7 +71,8 @@ def _deliver_once(
         return replace(content, segments=with_delivery(content.segments, media_file_id, named))
 
     edited = editing.edit(
-        **key,
+        project_id=project_id,
+        user_id=user_id,
         versions=frozenset([found["version"]]),
         needs=Needs(transcript=True, steps=True),
         change=change,

@@ -13,11 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from auteur.api.idempotency import idempotent
 from auteur.api.preconditions import ETAG, documented, etag, versions_of
 from auteur.api.problems import field_problem
 from auteur.api.scopes import Scope
 from projects import captions, transcript
 from projects.access import owned_key
+from projects.authors import author_of
 from projects.edl_views import response_of, shaped
 from projects.serializers import EditedSerializer
 from projects.timeline import editing
@@ -61,12 +63,17 @@ class SegmentView(APIView):
         request=SegmentEdit,
         responses=EditedSerializer,
     )
+    @idempotent
     def patch(self, request: Request, project_id: UUID, segment_id: str) -> Response:
         versions = versions_of(request, required=False)
         key = owned_key(request, project_id)
         wanted = shaped(SegmentEdit, request.data)
         edited = editing.edit_segment(
-            **key, versions=versions, segment_id=segment_id, wanted=wanted
+            **key,
+            versions=versions,
+            segment_id=segment_id,
+            wanted=wanted,
+            author=author_of(request),
         )
         return response_of(edited)
 

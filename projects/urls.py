@@ -10,6 +10,7 @@ urlpatterns = [
     path("projects", views.ProjectsView.as_view(), name="projects"),
     path(PROJECT, views.ProjectView.as_view(), name="project"),
     path(f"{PROJECT}/edl", edl_views.EdlView.as_view(), name="edl"),
+    path(f"{PROJECT}/edl/history", edl_views.HistoryView.as_view(), name="edl-history"),
     path(f"{PROJECT}/edl/undo", edl_views.UndoView.as_view(), name="edl-undo"),
     path(f"{PROJECT}/edl/redo", edl_views.RedoView.as_view(), name="edl-redo"),
     path(f"{PROJECT}/edl/export", interchange_views.ExportView.as_view(), name="edl-export"),

@@ -73,6 +73,7 @@ echo "Setting up $venv with what \`$set\` needs ..."
 pinned=$(grep -oE '^uv==[^ ]+' requirements/dev.txt)
 [ -x "$venv/bin/uv" ] || "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$pinned"
 install --requirements "requirements/$set.txt"
+install --no-deps --no-build-isolation --editable clients/python
 install --requirements requirements/optional/pocketsphinx.txt 2> /dev/null || without pocketsphinx \
 	"the draft engine cannot transcribe, and voices cannot be checked"
 if ! command -v redis-server > /dev/null && ! command -v valkey-server > /dev/null; then

@@ -11,8 +11,12 @@ from xdist.scheduler import LoadGroupScheduling  # type: ignore[import-untyped]
 GROUPS = {
     "tests/journeys/": "stack",
     "tests/chaos/": "chaos",
+    "tests/clients/python/": "python-client",
     "tests/database/": "database",  # roles are the whole server's
+    "tests/help/": "help",
     "tests/live/": "live",
+    "tests/clients/typescript/": "typescript",
+    "tests/studio/": "studio",
 }
 
 

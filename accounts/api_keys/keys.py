@@ -154,7 +154,7 @@ def verify(digest: bytes, *, address: str) -> tuple[User, KeyAuth]:
     rows = execute_first(_STATEMENTS["find"], {"digest": digest, "noted_for": NOTED_FOR})
     if not rows:
         raise InvalidTokenProblem
-    key_id, scopes, networks, expires_at, is_to_be_noted, *selected = rows[0]
+    key_id, name, scopes, networks, expires_at, is_to_be_noted, *selected = rows[0]
     if networks and not is_within(address, networks):
         raise InvalidTokenProblem
     user = bearers.user_of(selected)
@@ -162,7 +162,7 @@ def verify(digest: bytes, *, address: str) -> tuple[User, KeyAuth]:
         raise AccountInactiveProblem
     if is_to_be_noted:
         execute(_STATEMENTS["note_use"], {"id": key_id, "noted_for": NOTED_FOR})
-    return user, KeyAuth(key_id, frozenset(scopes), expires_at)
+    return user, KeyAuth(key_id, frozenset(scopes), expires_at, name)
 
 
 def still_good(key_ids: Iterable[UUID], *, scope: Scope) -> set[UUID]:

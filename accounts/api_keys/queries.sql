@@ -2,7 +2,7 @@
 
 -- name: find
 -- The key of a digest, if it is good now; whether its use is to be noted; and its user.
-SELECT api_keys.id, scopes, allowed_addresses, extract(epoch FROM expires_at)::float,
+SELECT api_keys.id, api_keys.name, scopes, allowed_addresses, extract(epoch FROM expires_at)::float,
        coalesce(last_used_at <= statement_timestamp() - %(noted_for)s, true),
        {user}
 FROM api_keys JOIN users ON users.id = api_keys.user_id

@@ -18,6 +18,8 @@ class KeyAuth:
     scopes: frozenset[str]
     expires_at: float | None
     """In Unix seconds; None: not by itself."""
+    name: str
+    """As its user calls it now."""
 
 
 def user_id(request: Request) -> UUID:

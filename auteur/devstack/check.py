@@ -1,4 +1,4 @@
-"""The last step of `make check`: what needs settings or a database: types, migrations, schemas."""
+"""The last step of `make check`: what needs settings or a database."""
 
 import os
 import subprocess
@@ -17,6 +17,7 @@ CHECKS = (
     "manage.py lint_migrations",
     "manage.py lint_schemas",
     "-m auteur.devstack schema --check",
+    "-m auteur.devstack docs --check",
 )
 
 

@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from auteur.devstack import check, contract, demo, environment, leftovers
+from auteur.devstack import check, contract, demo, docs, environment, examples, leftovers, offer
 from auteur.devstack.errors import StackError
 from auteur.devstack.stack import STAFF_EMAIL, VAR, stack
 from auteur.devstack.supervisor import Supervisor
@@ -44,7 +44,13 @@ def _parser() -> argparse.ArgumentParser:
         "--file", type=Path, action="append", default=[], help="of your own; again for another"
     )
     show.set_defaults(command=_demo)
-    for command in (run, show):
+    site = commands.add_parser("docs", help="build the docs site, which /help serves")
+    site.add_argument("--check", action="store_true", help="only see whether it can be built")
+    site.set_defaults(command=lambda options: docs.check() if options.check else docs.build())
+    kept = commands.add_parser("examples", help="run every feature once, and keep it for /help")
+    kept.add_argument("--feature", default=offer.ALL, help="only this one")
+    kept.set_defaults(command=lambda options: examples.run(options.var.resolve(), options.feature))
+    for command in (run, show, kept):
         command.add_argument("--var", type=Path, default=VAR, help="the data folder (%(default)s)")
     return parser
 

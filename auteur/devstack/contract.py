@@ -33,20 +33,25 @@ def described() -> str:
     Raises ``StackError`` where the code describes no valid one; why stands on stderr.
     """
     with tempfile.TemporaryDirectory(prefix="auteur-schema-") as folder:
-        var, made = Path(folder), Path(folder) / "openapi.json"
-        stack.make_folders(var)
-        own = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        values = environment.prepare(var, ports.read(_ports())) | {"LOG_LEVEL": "ERROR"}
+        made = Path(folder) / "openapi.json"
         done = subprocess.run(
             [sys.executable, *COMMAND.split(), str(made)],
             cwd=BASE_DIR,
-            env=environment.of_children(values, own),
+            env=default_environment(Path(folder)),
             check=False,
         )
         if done.returncode:
             raise StackError("The code does not describe its API: see above.")
         document = json.loads(made.read_text())
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def default_environment(var: Path) -> dict[str, str]:
+    """For a command that wants default settings and asks no store; ``var`` is an empty folder."""
+    stack.make_folders(var)
+    own = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    values = environment.prepare(var, ports.read(_ports())) | {"LOG_LEVEL": "ERROR"}
+    return environment.of_children(values, own)
 
 
 def _ports() -> dict[str, str]:

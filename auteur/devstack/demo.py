@@ -14,13 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
 
-import requests
+from auteur_client import ProblemError, UnreachableError
 
 from auteur.devstack import environment, leftovers, offer
-from auteur.devstack.client import Json, RefusedError
 from auteur.devstack.errors import StackError
 from auteur.devstack.processes import BASE_DIR
-from auteur.devstack.screen import Screen
+from auteur.devstack.screen import Json, Screen
 from auteur.devstack.tour import Tour
 from auteur.devstack.visitor import Visitor, outcome
 from gpu_tasks.runtime.children import dying_with_parent
@@ -53,9 +52,9 @@ def run(var: Path, files: Sequence[Path], feature: str | None) -> int:
                 Tour(visitor, screen, var / "demo").show(wanted, own)
             else:
                 Demo(visitor, screen).play(own[0] if own else RECORDING, is_own=bool(own))
-        except RefusedError as exc:
+        except ProblemError as exc:
             screen.check(False, f"The API refused it: {exc}")
-        except requests.RequestException as exc:
+        except UnreachableError as exc:
             raise StackError(f"The API does not answer: {exc}. See {var / 'log'}.") from exc
     seconds = time.monotonic() - began
     if screen.failed:
@@ -155,14 +154,14 @@ class Demo:
     def transcribe(self, recording: Path, *, is_own: bool) -> None:
         """Recording in, transcript out; credits are taken."""
         screen, client = self._screen, self._client
-        project = client.post("/projects", {"name": "Demo"})
-        version = client.get(f"/projects/{project['id']}/edl")["version"]
+        project_id = str(client.create_project("Demo").id)
+        version = client.edl(project_id).version
         screen.title(f"Transcribing {recording.name}")
-        job, balance = self._run_job(project["id"], recording)
+        job, balance = self._run_job(project_id, recording)
         if not self._completed(job):
             return
-        edl = client.get(f"/projects/{project['id']}/edl")
-        segments = edl["transcript"]["segments"]
+        edl = client.edl(project_id)
+        segments = [segment.to_dict() for segment in edl.transcript.segments]
         self._show(job, segments)
         if not is_own:
             self._check_words(segments)
@@ -170,7 +169,7 @@ class Demo:
             len(segments) == job["output_data"]["segments_count"],
             f"the EDL holds the job's {len(segments)} segments",
         )
-        screen.check(edl["version"] > version, f"EDL version {version} → {edl['version']}")
+        screen.check(edl.version > version, f"EDL version {version} → {edl.version}")
         self._check_credits(job, balance, balance - job["credits_cost"], ["usage"])
 
     def _show(self, job: Json, segments: list[Json]) -> None:
@@ -202,8 +201,8 @@ class Demo:
         """A file that looks right and does not decode; the job is refunded."""
         screen = self._screen
         screen.title(f"Transcribing {file.name}, which looks right and does not decode")
-        project = self._client.post("/projects", {"name": "Demo, broken"})
-        job, balance = self._run_job(project["id"], file)
+        project = self._client.create_project("Demo, broken")
+        job, balance = self._run_job(str(project.id), file)
         error = job["error"] or {}
         screen.check(job["status"] == "failed", f"the job is {job['status']}")
         screen.check(
@@ -216,11 +215,11 @@ class Demo:
     def _run_job(self, project_id: str, file: Path) -> tuple[Json, int]:
         """The job of a file, ended, and the balance before it."""
         media = self._visitor.upload(project_id, file)
-        return self._visitor.run_job("transcription", {"media_id": media["id"], "language": "en"})
+        return self._visitor.run_job("transcription", {"media_id": media.id, "language": "en"})
 
     def _check_credits(self, job: Json, before: int, expected: int, types: list[str]) -> None:
         """The rows of a job and the balance, which must follow from them."""
-        rows = self._client.transactions({job["id"]})
+        rows = self._visitor.transactions(job["id"])
         self._screen.transactions(rows)
         self._screen.check(
             [row["type"] for row in rows] == types, f"the history shows {' and '.join(types)}"

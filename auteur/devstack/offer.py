@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from auteur.devstack import environment, ports
-from auteur.devstack.client import Json
 from auteur.devstack.errors import StackError
 from auteur.devstack.management import manage
+from auteur.devstack.screen import Json
 
 ALL = "all"
 MEDIA, TIMELINE = "media_id", "project_id"

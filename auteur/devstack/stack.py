@@ -101,8 +101,10 @@ def _staff(var: Path, values: Mapping[str, str]) -> Process:
 def _addresses(chosen: ports.Ports) -> dict[str, str]:
     api = f"http://{ports.HOST}:{chosen.api}"
     return {
+        "Studio": f"{api}/studio",
         "API": api,
         "API docs": f"{api}/docs",
+        "Help": f"{api}/help/",
         "Events": f"http://{ports.HOST}:{chosen.live}/events",
         "Admin": f"{api}/admin/",
         "Flower": f"http://{ports.HOST}:{chosen.flower}",

@@ -1,19 +1,24 @@
 """`make demo FEATURE=…`: one feature or all of them, each on samples or on files of your own."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auteur.devstack.client import Json, RefusedError
+from auteur_client import ProblemError
+from auteur_client.api.models import Media
+
 from auteur.devstack.offer import MEDIA, TIMELINE
-from auteur.devstack.screen import Screen, clock
+from auteur.devstack.screen import Json, Screen, clock
 from auteur.devstack.visitor import EMAIL, Visitor, outcome, why
 
 SAMPLES = Path(__file__).parent / "samples"
 TRACK = "demo"
 MAX_SHOWN = 100
+
+OnJob = Callable[[Json, Json, Json], None]
+"""Told a feature, what was asked of it, and the job that ended."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +35,13 @@ class Row:
 class Tour:
     """Runs features as their declarations say that they can be tried."""
 
-    def __init__(self, visitor: Visitor, screen: Screen, folder: Path) -> None:
+    def __init__(
+        self, visitor: Visitor, screen: Screen, folder: Path, on_job: OnJob | None = None
+    ) -> None:
         self._visitor = visitor
         self._screen = screen
         self._folder = folder
+        self._on_job = on_job
 
     def show(self, features: Sequence[Json], files: Sequence[Path]) -> None:
         """Run these features; ``files`` take the places of a feature's samples in order."""
@@ -51,7 +59,7 @@ class Tour:
         self._screen.title(f"{feature['slug']}: {feature['summary']}")
         try:
             return self._run(feature, files)
-        except RefusedError as exc:
+        except ProblemError as exc:
             self._screen.check(False, f"The API refused it: {exc}")
             return None
 
@@ -66,6 +74,8 @@ class Tour:
         job, _ = self._visitor.run_job(slug, body)
         seconds = time.monotonic() - began
         self._screen.check(job["status"] == "completed", outcome(job))
+        if self._on_job:
+            self._on_job(feature, body, job)
         output = job["output_data"] or {}
         engine = " ".join(map(str, (output.get("engine") or {}).values()))
         result = self._result(slug, output) if output else why(job)
@@ -73,26 +83,26 @@ class Tour:
 
     def _taken(self, job: Json) -> int:
         """Credits that the job has cost, what was refunded left out."""
-        return -sum(row["amount"] for row in self._visitor.client.transactions({job["id"]}))
+        return -sum(row["amount"] for row in self._visitor.transactions(job["id"]))
 
     def _body(self, feature: Json, files: Iterator[Path]) -> Json:
         """The example with its samples, or the files in their place, uploaded."""
-        project = self._visitor.client.post("/projects", {"name": f"Demo, {feature['slug']}"})
+        project_id = str(self._visitor.client.create_project(f"Demo, {feature['slug']}").id)
 
         def filled(name: str, value: Any) -> Any:
             if name.endswith(MEDIA):
-                return self._upload(project["id"], value, files)["id"]
+                return str(self._upload(project_id, value, files).id)
             if name == TIMELINE:
-                self._cut(project["id"], [self._upload(project["id"], v, files) for v in value])
-                return project["id"]
+                self._cut(project_id, [self._upload(project_id, v, files) for v in value])
+                return project_id
             return value
 
         return {name: filled(name, value) for name, value in feature["example"].items()}
 
-    def _upload(self, project_id: str, sample: str, files: Iterator[Path]) -> Json:
+    def _upload(self, project_id: str, sample: str, files: Iterator[Path]) -> Media:
         return self._visitor.upload(project_id, next(files, SAMPLES / sample))
 
-    def _cut(self, project_id: str, media: Sequence[Json]) -> None:
+    def _cut(self, project_id: str, media: Sequence[Media]) -> None:
         """Lay films one behind the other on the project's timeline."""
         operations: list[Json] = [
             {"op": "add_track", "track_id": TRACK, "type": "video", "name": "Video 1"}
@@ -100,8 +110,8 @@ class Tour:
         start_ms = 0
         for one in media:
             operations.append(_clip(one, start_ms))
-            start_ms += one["duration_ms"]
-        self._visitor.client.patch(f"/projects/{project_id}/edl", {"operations": operations})
+            start_ms += one.duration_ms or 0
+        self._visitor.client.edit(project_id, operations)
         self._screen.line(f"cut a film of {clock(start_ms)} from {len(media)} clips")
 
     def _result(self, slug: str, output: Mapping[str, Any]) -> str:
@@ -122,14 +132,14 @@ class Tour:
         return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
-def _clip(media: Json, start_ms: int) -> Json:
+def _clip(media: Media, start_ms: int) -> Json:
     return {
         "op": "add_clip",
         "track_id": TRACK,
-        "media_file_id": media["id"],
+        "media_file_id": str(media.id),
         "start_ms": start_ms,
         "in_point_ms": 0,
-        "out_point_ms": media["duration_ms"],
+        "out_point_ms": media.duration_ms,
     }
 
 

@@ -4,10 +4,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from auteur_client import Auteur, InsufficientCreditsError
+from auteur_client.api.models import Media, Submitted
+
 from auteur.devstack import environment, management
-from auteur.devstack.client import Client, Json, RefusedError
 from auteur.devstack.ports import HOST
-from auteur.devstack.screen import Screen, clock
+from auteur.devstack.screen import Json, Screen, clock
 
 EMAIL = "demo@example.com"
 
@@ -20,7 +22,7 @@ class Visitor:
         self._screen = screen
         token = self.manage("issue_token", "--email", EMAIL)
         live_url = f"http://{HOST}:{values['LIVE_PORT']}"
-        self.client = Client(values["PUBLIC_URL"], token, live_url)
+        self.client = Auteur(values["PUBLIC_URL"], token, live_url=live_url)
 
     def manage(self, *arguments: str) -> str:
         """What a management command prints; raises ``StackError``."""
@@ -38,32 +40,36 @@ class Visitor:
             self._screen.line(f"{EMAIL} has {balance} credits")
 
     def balance(self) -> int:
-        return int(self.client.get("/credits")["balance"])
+        return self.client.balance()
 
-    def upload(self, project_id: str, file: Path) -> Json:
+    def upload(self, project_id: str, file: Path) -> Media:
         """Bring a file into a project; the media file."""
-        media = self.client.upload(project_id, file)
-        length = f", {clock(media['duration_ms'])} long" if media["duration_ms"] else ""
-        self._screen.line(f"uploaded {file.name}: {media['file_size_bytes']:,} bytes{length}")
+        media = self.client.upload(file, project_id)
+        length = f", {clock(media.duration_ms)} long" if media.duration_ms else ""
+        self._screen.line(f"uploaded {file.name}: {media.file_size_bytes:,} bytes{length}")
         return media
 
     def run_job(self, slug: str, body: Json) -> tuple[Json, int]:
         """The job, ended, and the balance before it; missing credits are granted."""
         submitted, balance = self._submit(slug, body)
-        self._screen.line(f"job {submitted['job_id']}, credits: {submitted['credits_cost']}")
+        self._screen.line(f"job {submitted.job_id}, credits: {submitted.credits_cost}")
         with self._screen.progress(slug) as show:
-            return self.client.wait(submitted["job_id"], show), balance
+            job = self.client.wait(submitted.job_id, on_progress=lambda job: show(job.to_dict()))
+        return job.to_dict(), balance
 
-    def _submit(self, slug: str, body: Json) -> tuple[Json, int]:
+    def _submit(self, slug: str, body: Json) -> tuple[Submitted, int]:
         balance = self.balance()
         try:
-            return self.client.post(f"/jobs/{slug}", body), balance
-        except RefusedError as exc:
-            if exc.code != "insufficient_credits":
-                raise
-            missing = exc.problem["required"] - exc.problem["balance"]
+            return self.client.submit(slug, **body), balance
+        except InsufficientCreditsError as exc:
+            missing = exc.required - exc.balance
         self.grant(missing)
-        return self.client.post(f"/jobs/{slug}", body), balance + missing
+        return self.client.submit(slug, **body), balance + missing
+
+    def transactions(self, job_id: str) -> list[Json]:
+        """What a job did to the credits, oldest first."""
+        rows = self.client.request("GET", "/credits/history")["transactions"]
+        return [row for row in reversed(rows) if row["job_id"] == job_id]
 
 
 def why(job: Json) -> str:

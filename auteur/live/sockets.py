@@ -194,7 +194,7 @@ async def _guarded(work: Any, consumer: JobsConsumer) -> None:
 
 def is_allowed(origin: str | None) -> bool:
     """Whether a page of this origin may connect; programs send none."""
-    return origin is None or origin in {*settings.CORS_ALLOWED_ORIGINS, settings.PUBLIC_URL}
+    return origin is None or origin in settings.CORS_ALLOWED_ORIGINS
 
 
 def message_of(text: str | None) -> dict[str, Any]:

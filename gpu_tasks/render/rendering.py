@@ -16,6 +16,7 @@ import av
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render import joining, pictures, sound
 from gpu_tasks.render.contract import Captions, Output, RenderPayload, RenderResult
+from gpu_tasks.render.contract.captions import DEFAULT
 from gpu_tasks.render.contract.segments import RenderPlan, RenderSegment, plan_render
 from gpu_tasks.render.drawing import draw_captions
 from gpu_tasks.render.joining import Progress
@@ -199,7 +200,8 @@ class Rendering:
 
     def _make_pictures(self, segment: RenderSegment, threads: int) -> None:
         folder = self.workspace.scratch(f"captions-{segment.name}")
-        drawn = list(draw_captions(segment.words, self.output, folder))
+        style = self.timeline.captions_style or DEFAULT
+        drawn = list(draw_captions(segment.words, style, self.output, folder))
         target = self._path(segment)
         arguments = pictures.arguments(segment, self.infos, drawn, self.output, target, threads)
         self._run(segment, arguments)

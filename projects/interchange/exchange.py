@@ -14,7 +14,7 @@ from projects.interchange.building import Film
 from projects.interchange.formats import Format
 from projects.interchange.times import exact_rate
 from projects.timeline import editing, rules
-from projects.timeline.content import Track, all_clips
+from projects.timeline.content import Author, Track, all_clips
 from projects.timeline.session import Edited
 from projects.timeline.shape import EdlShape
 
@@ -59,7 +59,13 @@ def export(
 
 
 def bring_in(
-    *, project_id: UUID, user_id: UUID, versions: editing.Versions, form: Format, text: str
+    *,
+    project_id: UUID,
+    user_id: UUID,
+    versions: editing.Versions,
+    form: Format,
+    text: str,
+    author: Author | None = None,
 ) -> Edited:
     """Put the file's tracks in the place of all; the transcript stays.
 
@@ -79,7 +85,11 @@ def bring_in(
     ids = conversion.Ids()
     placed = [conversion.convert_track(each, matched, rate=rate, ids=ids) for each in tracks]
     return editing.replace(
-        project_id=project_id, user_id=user_id, versions=versions, document=_shaped(placed)
+        project_id=project_id,
+        user_id=user_id,
+        versions=versions,
+        document=_shaped(placed),
+        author=author,
     )
 
 

@@ -23,6 +23,7 @@ from gpu_tasks.render.contract import (
     Timeline,
     Track,
 )
+from gpu_tasks.render.contract.captions import DEFAULT, CaptionsStyle
 from gpu_tasks.render.contract.segments import plan_render
 from media.access import media_of
 from media.models import MediaFile, MediaStatus
@@ -191,7 +192,9 @@ def output_of(parameters: Mapping[str, Any]) -> Output:
 
 
 def _read(project: Project, *, with_captions: bool) -> Document:
-    wanted = {"tracks": 1, "version": 1, **({"transcript": 1} if with_captions else {})}
+    wanted = {"tracks": 1, "version": 1}
+    if with_captions:
+        wanted |= {"transcript": 1, "captions_style": 1}
     document = edl.find(project_id=project.pk, user_id=project.user_id, fields=wanted)
     _possible(duration_of(document["tracks"]))
     return document
@@ -233,7 +236,14 @@ def _timeline(
         ),
         tracks=tuple(_track(track, media, places) for track in document["tracks"]),
         cues=tuple(_cues(document)) if with_captions else (),
+        captions_style=_style(document),
     )
+
+
+def _style(document: Document) -> CaptionsStyle | None:
+    """What the timeline says of captions, where it was read."""
+    found = document.get("captions_style")
+    return None if found is None else CaptionsStyle.model_validate(found)
 
 
 def _track(track: EdlTrack, media: Mapping[str, MediaFile], places: Mapping[str, int]) -> Track:
@@ -303,7 +313,9 @@ def _number(clip: EdlClip, kind: str, name: Parameter, least: float) -> float:
 
 
 def _cues(document: Document) -> list[Cue]:
-    found = captions.cues_of(captions.words_of(document, "timeline"))
+    style = _style(document) or DEFAULT
+    words = captions.words_of(document, "timeline")
+    found = captions.cues_of(words, lines=style.max_lines, line_length=style.max_line_length)
     cues = sorted((cue.start_ms, cue.end_ms, cue.text) for cue in found)[:MAX_CUES]
     return [
         Cue(start_ms=start, end_ms=end, text=text[:MAX_CUE_LENGTH]) for start, end, text in cues

@@ -17,6 +17,7 @@ from projects.timeline.content import Change, Content
 
 TRACKS = "tracks"
 SEGMENTS = "transcript.segments"
+CAPTIONS_STYLE = "captions_style"
 MAX_TARGETED = 200
 """More changes than these in one array are written as the whole array."""
 
@@ -38,6 +39,9 @@ def between(before: Content, after: Content, moved: Container[int] = ()) -> Diff
     found = Difference(moved=moved)
     _compare(before.tracks, after.tracks, (TRACKS, TRACKS), found)
     _compare(before.segments, after.segments, (SEGMENTS, SEGMENTS), found)
+    if before.captions_style != after.captions_style:
+        paths = (CAPTIONS_STYLE, CAPTIONS_STYLE)
+        _set_value(found, paths, before.captions_style, after.captions_style)
     return found
 
 
@@ -144,7 +148,11 @@ def _names(items: list[Any]) -> dict[Any, int] | None:
 
 def apply(content: Content, changes: Sequence[Change]) -> Content:
     """The content after the changes; what they do not touch is shared."""
-    root: dict[str, Any] = {TRACKS: content.tracks, SEGMENTS: content.segments}
+    root: dict[str, Any] = {
+        TRACKS: content.tracks,
+        SEGMENTS: content.segments,
+        CAPTIONS_STYLE: content.captions_style,
+    }
     copied: dict[str, Any] = {}
     for change in changes:
         path = change["path"]
@@ -155,7 +163,7 @@ def apply(content: Content, changes: Sequence[Change]) -> Content:
             parent = _copied(root, way, copied)
             key = int(last) if isinstance(parent, list) else last
             parent[key] = _changed(parent[key], change)
-    return Content(tracks=root[TRACKS], segments=root[SEGMENTS])
+    return Content(root[TRACKS], root[SEGMENTS], root[CAPTIONS_STYLE])
 
 
 def _copied(root: dict[str, Any], path: str, copied: dict[str, Any]) -> Any:

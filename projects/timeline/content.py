@@ -10,7 +10,7 @@ is found by identity. Segments that an edit does not need stand as ``{"id": …}
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, NotRequired, Required, TypedDict, TypeVar, cast
+from typing import Any, Literal, NotRequired, Required, TypedDict, TypeVar, cast
 
 from gpu_tasks.runtime.errors import AuteurError
 
@@ -123,6 +123,23 @@ class Settings(TypedDict):
     duration_ms: int
 
 
+class CaptionsStyle(TypedDict):
+    """How captions look that are burned in."""
+
+    font: str
+    bold: bool
+    size_percent: float
+    color: str
+    background_color: str | None
+    outline_color: str | None
+    outline_percent: float
+    position: str
+    alignment: str
+    max_lines: int
+    max_line_length: int
+    uppercase: bool
+
+
 class Change(TypedDict):
     """The value at a dotted path, or elements taken out of the array there and others put in.
 
@@ -135,15 +152,31 @@ class Change(TypedDict):
     insert: NotRequired[list[list[Any]]]
 
 
+class Author(TypedDict):
+    """Who made an edit: a user, or one of their API keys by its ``name`` at that time.
+
+    A user's own name stands with the user alone.
+    """
+
+    type: Literal["user", "api_key"]
+    id: str
+    name: NotRequired[str]
+
+
 class StepEdit(TypedDict):
-    """What undo or redo does."""
+    """What undo or redo does; whose edit it is about, and by which operations, each named once."""
 
     kind: str
     changes: list[Change]
+    author: NotRequired[Author | None]
+    operations: NotRequired[list[str]]
 
 
 class Step(TypedDict):
-    """One step of the undo or redo stack; of most reads only its ``bytes``."""
+    """One step of the undo or redo stack; of most reads only its ``bytes``.
+
+    It was ``created_at`` when its edit was made, however often that was undone and redone since.
+    """
 
     edit: NotRequired[StepEdit]
     bytes: int
@@ -161,6 +194,7 @@ class Document(TypedDict, total=False):
     tracks: list[Track]
     transcript: Transcript
     transcript_bytes: int
+    captions_style: CaptionsStyle | None
     undo_stack: list[Step]
     redo_stack: list[Step]
     applied_jobs: list[str]
@@ -184,6 +218,7 @@ class Content:
 
     tracks: list[Track]
     segments: list[Segment]
+    captions_style: CaptionsStyle | None = None
 
     def with_tracks(self, tracks: list[Track]) -> "Content":
         return replace(self, tracks=tracks)

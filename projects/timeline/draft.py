@@ -23,7 +23,7 @@ class Removed:
 
 
 class Draft:
-    """Tracks and segments that operations change, found by their ids.
+    """Tracks and segments that operations change, found by their ids, and the captions' style.
 
     The content that it was made of stays as it was.
     """
@@ -32,6 +32,7 @@ class Draft:
         self._before = content
         self.lanes = [Lane(track) for track in content.tracks]
         self.segments = list(content.segments)
+        self.captions_style = content.captions_style
         self._edges: dict[str, list[int]] = {}
         self.removed: list[Removed] = []
         self._cuts = self._words = 0
@@ -45,9 +46,10 @@ class Draft:
         segments = self.segments
         if _same(segments, before.segments):
             segments = before.segments
-        if tracks is before.tracks and segments is before.segments:
+        same_style = self.captions_style == before.captions_style
+        if tracks is before.tracks and segments is before.segments and same_style:
             return before
-        return Content(tracks=tracks, segments=segments)
+        return Content(tracks, segments, self.captions_style)
 
     def lane(self, track_id: str) -> Lane:
         """The track; raises ``EditError``."""

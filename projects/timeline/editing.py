@@ -9,7 +9,7 @@ import dataclasses
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError as ShapeError
@@ -19,12 +19,12 @@ from auteur.api.problems import NotFoundProblem, Problem
 from projects import edl
 from projects.timeline import changes as changing
 from projects.timeline import history, patching, rules
-from projects.timeline.content import Content, EditError
+from projects.timeline.content import Author, Content, EditError
 from projects.timeline.draft import Draft, Removed
-from projects.timeline.history import Way
+from projects.timeline.history import Attribution, Way
 from projects.timeline.operations import Operation
-from projects.timeline.session import Beside, Edited, Needs, needs_of, read, write
-from projects.timeline.shape import EdlShape
+from projects.timeline.session import UNTOLD, Beside, Edited, Needs, needs_of, read, write
+from projects.timeline.shape import EdlShape, stored_style
 from projects.timeline.text_edits import SegmentEdit
 
 TRIES = 50
@@ -63,23 +63,43 @@ PROBLEMS = (
 """What any edit may be refused with."""
 
 
-def replace(*, project_id: UUID, user_id: UUID, versions: Versions, document: EdlShape) -> Edited:
-    """Put other tracks in the place of all, and another transcript if one is given."""
+def replace(
+    *,
+    project_id: UUID,
+    user_id: UUID,
+    versions: Versions,
+    document: EdlShape,
+    author: Author | None = None,
+) -> Edited:
+    """Put other tracks in the place of all, and transcript and style of captions if given."""
     transcript = document.transcript
     needs = Needs(tracks=True, transcript=transcript is not None)
     tracks = [track.stored() for track in document.tracks]
     segments = [segment.stored() for segment in transcript.segments] if transcript else []
+    style = stored_style(document.captions_style)
+    gives_style = "captions_style" in document.model_fields_set
 
     def change(content: Content) -> Content:
-        return Content(tracks, segments if transcript else content.segments)
+        kept = segments if transcript else content.segments
+        return Content(tracks, kept, style if gives_style else content.captions_style)
 
     return edit(
-        project_id=project_id, user_id=user_id, versions=versions, needs=needs, change=change
+        project_id=project_id,
+        user_id=user_id,
+        versions=versions,
+        needs=needs,
+        change=change,
+        attribution=Attribution(author, ["replace"]),
     )
 
 
 def operate(
-    *, project_id: UUID, user_id: UUID, versions: Versions, operations: Sequence[Operation]
+    *,
+    project_id: UUID,
+    user_id: UUID,
+    versions: Versions,
+    operations: Sequence[Operation],
+    author: Author | None = None,
 ) -> Edited:
     """Make named operations in order, all or none."""
     removed: list[Removed] = []
@@ -91,7 +111,12 @@ def operate(
 
     needs = _needs_of(operations)
     edited = edit(
-        project_id=project_id, user_id=user_id, versions=versions, needs=needs, change=change
+        project_id=project_id,
+        user_id=user_id,
+        versions=versions,
+        needs=needs,
+        change=change,
+        attribution=Attribution(author, _names_of(operations)),
     )
     return dataclasses.replace(edited, removed=removed)
 
@@ -103,6 +128,7 @@ def edit_segment(
     versions: Versions,
     segment_id: str,
     wanted: SegmentEdit,
+    author: Author | None = None,
 ) -> Edited:
     """Change one segment of the transcript, and what plays it; raises ``NotFoundProblem``."""
     try:
@@ -117,7 +143,12 @@ def edit_segment(
 
     needs = dataclasses.replace(_needs_of(operations), segment_ids=frozenset([segment_id]))
     return edit(
-        project_id=project_id, user_id=user_id, versions=versions, needs=needs, change=change
+        project_id=project_id,
+        user_id=user_id,
+        versions=versions,
+        needs=needs,
+        change=change,
+        attribution=Attribution(author, _names_of(operations)),
     )
 
 
@@ -127,6 +158,10 @@ def _needs_of(operations: Sequence[Operation]) -> Needs:
         transcript=any(each.needs_transcript for each in operations),
         segment_ids=frozenset().union(*(each.segments() for each in operations)),
     )
+
+
+def _names_of(operations: Sequence[Any]) -> list[str]:
+    return list(dict.fromkeys(each.op for each in operations))
 
 
 def _made(operations: Sequence[Operation], content: Content, place: str = "") -> Draft:
@@ -146,6 +181,7 @@ def patch(
     user_id: UUID,
     versions: Versions,
     operations: Sequence[patching.Operation],
+    author: Author | None = None,
 ) -> Edited:
     """Apply a JSON Patch that `patching.parsed` has let through."""
     return edit(
@@ -154,6 +190,7 @@ def patch(
         versions=versions,
         needs=patching.needs_of(operations),
         change=lambda content: patching.apply(content, operations),
+        attribution=Attribution(author, ["patch"]),
     )
 
 
@@ -165,6 +202,7 @@ def edit(
     needs: Needs,
     change: Callable[[Content], Content],
     way: Way | Beside = "edit",
+    attribution: Attribution = UNTOLD,
 ) -> Edited:
     """Make what ``change`` makes of the content, which it does not mutate.
 
@@ -175,7 +213,7 @@ def edit(
         session = read(project_id=project_id, user_id=user_id, needs=needs, versions=versions)
         _check_version(session.version, versions)
         try:
-            edited = write(session, change(session.content), way=way)
+            edited = write(session, change(session.content), way=way, attribution=attribution)
         except APIException:
             if session.confirmed():
                 raise
@@ -199,18 +237,21 @@ def redo(*, project_id: UUID, user_id: UUID, versions: Versions = None) -> Edite
 
 
 def _step(project_id: UUID, user_id: UUID, versions: Versions, way: Way) -> Edited:
-    version, changes = history.last_step(project_id=project_id, user_id=user_id, way=way)
+    version, step = history.last_step(project_id=project_id, user_id=user_id, way=way)
     _check_version(version, versions)
-    if changes is None:
+    if step is None:
         raise NothingToUndoProblem if way == "undo" else NothingToRedoProblem
-    return edit(
+    changes, attribution = step["edit"]["changes"], Attribution.of(step)
+    edited = edit(
         project_id=project_id,
         user_id=user_id,
         versions=frozenset([version]),
         needs=needs_of(changes),
         change=lambda content: changing.apply(content, changes),
         way=way,
+        attribution=attribution,
     )
+    return dataclasses.replace(edited, step=attribution)
 
 
 def _check_version(version: int, versions: Versions) -> None:

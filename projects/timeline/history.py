@@ -9,7 +9,8 @@ with it.
 from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from datetime import datetime
+from itertools import accumulate, takewhile
 from typing import Literal
 from uuid import UUID
 
@@ -20,7 +21,14 @@ from django.utils import timezone
 from projects.documents import MAX_STACK_BYTES, MAX_TRANSCRIPT_BYTES, MAX_UNDO_DEPTH
 from projects.edl import EdlTooLargeProblem, Update, find
 from projects.timeline import changes as changing
-from projects.timeline.content import Change, Content, Segment, Step, StepEdit
+from projects.timeline.content import (
+    Author,
+    Change,
+    Content,
+    Segment,
+    Step,
+    StepEdit,
+)
 
 CHANGES = "changes"
 """The kind of step whose edit is a list of `projects.timeline.changes`."""
@@ -41,7 +49,44 @@ class Stacks:
         return len(self.undo), len(self.redo)
 
 
-def recorded(stacks: Stacks, inverse: StepEdit, way: Way) -> tuple[Update, Stacks]:
+@dataclass(frozen=True)
+class Attribution:
+    """Whose edit a step is about: it stays the same when that is undone and redone.
+
+    ``operations`` are their names, each once; None, as the author, of steps that were not told.
+    """
+
+    author: Author | None = None
+    operations: Sequence[str] | None = None
+    made_at: datetime | None = None
+    """None: now."""
+
+    @classmethod
+    def of(cls, step: Step) -> "Attribution":
+        """As the step tells it."""
+        edit = step["edit"]
+        return cls(edit.get("author"), edit.get("operations"), step["created_at"])
+
+    def inverse(self, changes: list[Change]) -> StepEdit:
+        """The edit that takes it back."""
+        edit: StepEdit = {"kind": CHANGES, "changes": changes}
+        if self.operations is not None:
+            edit |= {"author": self.author, "operations": list(self.operations)}
+        return edit
+
+
+@dataclass(frozen=True)
+class History:
+    """What can be undone in a version, and what redone, in the order in which that is done."""
+
+    version: int
+    undo: Sequence[Attribution]
+    redo: Sequence[Attribution]
+
+
+def recorded(
+    stacks: Stacks, inverse: StepEdit, way: Way, made_at: datetime | None = None
+) -> tuple[Update, Stacks]:
     """The update that keeps the inverse of what is done, and the stacks after it by their sizes.
 
     An ``edit`` goes on the undo stack and empties the other; ``undo`` takes its step from the undo
@@ -50,7 +95,8 @@ def recorded(stacks: Stacks, inverse: StepEdit, way: Way) -> tuple[Update, Stack
     """
     encoded = bson.encode(inverse)
     size = len(encoded)
-    step = {"edit": RawBSONDocument(encoded), "bytes": size, "created_at": timezone.now()}
+    created_at = made_at or timezone.now()
+    step = {"edit": RawBSONDocument(encoded), "bytes": size, "created_at": created_at}
     if size > MAX_STACK_BYTES:
         raise EdlTooLargeProblem("The edit is too large to be kept for undo.")
     to, other = ("redo", "undo") if way == "undo" else ("undo", "redo")
@@ -71,14 +117,33 @@ def _newest(steps: Sequence[Step]) -> Sequence[Step]:
     return steps[-min(max(fitting, 1), MAX_UNDO_DEPTH) :]
 
 
-def last_step(*, project_id: UUID, user_id: UUID, way: Way) -> tuple[int, list[Change] | None]:
-    """The EDL's version, and the changes that undo or redo makes, if there is a step."""
+def last_step(*, project_id: UUID, user_id: UUID, way: Way) -> tuple[int, Step | None]:
+    """The EDL's version, and the step that undo or redo takes, if there is one."""
     stack = f"{way}_stack"
     wanted = {"version": 1, stack: {"$slice": -1}}
     found = find(project_id=project_id, user_id=user_id, fields=wanted)
     steps = found["undo_stack"] if way == "undo" else found["redo_stack"]
-    edit = steps[0]["edit"] if steps else None
-    return found["version"], edit["changes"] if edit and edit.get("kind") == CHANGES else None
+    return found["version"], steps[0] if steps and _is_followed(steps[0]) else None
+
+
+def read(*, project_id: UUID, user_id: UUID) -> History:
+    """Whose edits can be undone and redone: of each stack ``MAX_UNDO_DEPTH`` at most."""
+    told = ("created_at", "edit.kind", "edit.author", "edit.operations")
+    wanted = [f"{stack}_stack.{name}" for stack in ("undo", "redo") for name in told]
+    found = find(
+        project_id=project_id, user_id=user_id, fields=dict.fromkeys(["version", *wanted], 1)
+    )
+    return History(
+        found["version"], _attributed(found["undo_stack"]), _attributed(found["redo_stack"])
+    )
+
+
+def _attributed(steps: Sequence[Step]) -> list[Attribution]:
+    return [Attribution.of(step) for step in takewhile(_is_followed, reversed(steps))]
+
+
+def _is_followed(step: Step) -> bool:
+    return step["edit"].get("kind") == CHANGES
 
 
 def carried(
@@ -91,7 +156,7 @@ def carried(
     """The stacks that are others after a delivery into ``segments``, by their fields' names.
 
     ``deliver`` makes of any version's segments those with the delivery, ``transcript_bytes`` is the
-    size with it today. What a step did to tracks stays as it is; a step that did nothing but to
+    size with it today. What a step did to anything else stays as it is; one that did nothing but to
     segments that are replaced is dropped. A version that has no room for the delivery cannot be
     reached any more, nor one before it.
     """
@@ -111,13 +176,13 @@ def _carried(
         step = stored
         if step["edit"]["kind"] != CHANGES:
             break
-        of_tracks, of_segments = _parted(step["edit"]["changes"])
+        others, of_segments = _parted(step["edit"]["changes"])
         if of_segments:
             without = changing.apply(Content([], without), of_segments).segments
             before, now = now, deliver(without)
             size += growth(before, now)
             between = changing.between(Content([], before), Content([], now)).forward
-            step = _with_changes(step, [*of_tracks, *between])
+            step = _with_changes(step, [*others, *between])
         room -= step["bytes"]
         if room < 0 or size > MAX_TRANSCRIPT_BYTES:
             break
@@ -127,15 +192,15 @@ def _carried(
 
 
 def _parted(changes: Iterable[Change]) -> tuple[list[Change], list[Change]]:
-    """Those of tracks and those of segments."""
+    """Those of segments last, and the others."""
     parts: tuple[list[Change], list[Change]] = ([], [])
     for change in changes:
-        parts[not change["path"].startswith(changing.TRACKS)].append(change)
+        parts[change["path"].startswith(changing.SEGMENTS)].append(change)
     return parts
 
 
 def _with_changes(step: Step, changes: list[Change]) -> Step:
-    edit: StepEdit = {"kind": CHANGES, "changes": changes}
+    edit: StepEdit = {**step["edit"], "changes": changes}
     return {**step, "edit": edit, "bytes": len(bson.encode(edit))}
 
 

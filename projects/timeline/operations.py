@@ -32,6 +32,7 @@ from projects.timeline.fillers import Search, plain
 from projects.timeline.lanes import Lane
 from projects.timeline.lists import at_most
 from projects.timeline.shape import (
+    CaptionsStyleShape,
     Flag,
     Id,
     MediaId,
@@ -43,6 +44,7 @@ from projects.timeline.shape import (
     TrackName,
     TrackType,
     WordText,
+    stored_style,
 )
 
 
@@ -442,6 +444,21 @@ class CutSilences(TranscriptOperation):
             padding_ms=self.padding_ms,
             mode=self.mode,
         )
+
+
+class SetCaptionsStyle(Operation):
+    """Say how captions look that a render burns in; null returns to the default.
+
+    What is absent is as in the default, not as it was.
+    """
+
+    needs_tracks = False
+
+    op: Literal["set_captions_style"]
+    style: CaptionsStyleShape | None
+
+    def apply(self, draft: Draft) -> None:
+        draft.captions_style = stored_style(self.style)
 
 
 def _length(begin: int, end: int, effects: list[content.Effect]) -> int:

@@ -6,6 +6,7 @@ Only what a patch may touch is read and copied, and only what it has changed is 
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import jsonpatch
@@ -111,7 +112,8 @@ def apply(content: Content, patch: Sequence[Operation]) -> Content:
     _patch(document, patch)
     after = document["transcript"]
     segments = after["segments"] if isinstance(after, dict) and "segments" in after else None
-    return Content(
+    return replace(
+        content,
         tracks=_tracks(content.tracks, document["tracks"]) if needs.tracks else content.tracks,
         segments=_segments(content.segments, segments),
     )

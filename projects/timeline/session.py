@@ -18,7 +18,7 @@ from projects.timeline import changes as changing
 from projects.timeline import history, rules, sources
 from projects.timeline.content import Change, Content, Document, duration_of
 from projects.timeline.draft import Removed
-from projects.timeline.history import CHANGES, Stacks, Way, growth
+from projects.timeline.history import Attribution, Stacks, Way, growth
 from projects.timeline.keeping import Keeping
 from projects.timeline.touched import Touched
 from projects.timeline.touched import between as touching
@@ -46,7 +46,8 @@ class Needs:
 class Edited:
     """An EDL after an edit, and the changes that lead there from the version before.
 
-    ``removed`` is what operations tell that look for something themselves.
+    ``removed`` is what operations tell that look for something themselves, ``step`` whose edit was
+    undone or redone.
     """
 
     version: int
@@ -55,6 +56,7 @@ class Edited:
     duration_ms: int
     changes: Sequence[Change] = ()
     removed: Sequence[Removed] = ()
+    step: Attribution | None = None
 
 
 @dataclass(frozen=True)
@@ -112,9 +114,10 @@ class Session:
     def with_lists(self, found: Document, size: int) -> "Session":
         """With what of tracks and segments was found in its version."""
         tracks, segments = "tracks" in found, "transcript" in found
-        content = Content(
-            found["tracks"] if tracks else self.content.tracks,
-            found["transcript"]["segments"] if segments else self.content.segments,
+        content = replace(
+            self.content,
+            tracks=found["tracks"] if tracks else self.content.tracks,
+            segments=found["transcript"]["segments"] if segments else self.content.segments,
         )
         return replace(
             self,
@@ -157,7 +160,7 @@ def read(
 
 def _begun(project_id: UUID, user_id: UUID, needs: Needs) -> Session:
     """The latest version, with all segments that it needs by their ids at least."""
-    fields = ["version", "updated_at", "settings.duration_ms"]
+    fields = ["version", "updated_at", "settings.duration_ms", changing.CAPTIONS_STYLE]
     fields += [f"{stack}_stack{'' if needs.steps else '.bytes'}" for stack in ("undo", "redo")]
     wanted = {**dict.fromkeys(fields, 1), **_lists(needs)}
     found, size = edl.find_measured(project_id=project_id, user_id=user_id, fields=wanted)
@@ -170,6 +173,7 @@ def _begun(project_id: UUID, user_id: UUID, needs: Needs) -> Session:
         made_at=found["updated_at"],
         stacks=stacks,
         duration_ms=duration,
+        content=replace(_NOTHING, captions_style=found.get("captions_style")),
     )
     return session.with_lists(found, size)
 
@@ -225,19 +229,28 @@ def _with_run(session: Session, needs: Needs) -> Session | None:
 
 Beside = Callable[[Session, Content], edl.Update]
 """What is written with a content that nobody has edited: it is no step that can be undone."""
+UNTOLD: Final = Attribution()
 
 
-def write(session: Session, after: Content, *, way: Way | Beside = "edit") -> Edited:
+def write(
+    session: Session,
+    after: Content,
+    *,
+    way: Way | Beside = "edit",
+    attribution: Attribution = UNTOLD,
+) -> Edited:
     """Check what has changed and write it as one version.
 
     Raises problems, and ``StaleEdlProblem``.
     """
     if callable(way):
-        return _write(session, after, way, touching(session.content, after))
-    return _write_with_media(session, after, way)
+        return _write(session, after, way, touching(session.content, after), attribution)
+    return _write_with_media(session, after, way, attribution)
 
 
-def _write_with_media(session: Session, after: Content, way: Way) -> Edited:
+def _write_with_media(
+    session: Session, after: Content, way: Way, attribution: Attribution
+) -> Edited:
     before, touched = session.content, touching(session.content, after)
     held = sources.holding_media(
         user_id=session.user_id, before=before, after=after, touched=touched
@@ -245,10 +258,16 @@ def _write_with_media(session: Session, after: Content, way: Way) -> Edited:
     with held as marked:
         if marked is not after:
             touched = touching(before, marked)
-        return _write(session, marked, way, touched)
+        return _write(session, marked, way, touched, attribution)
 
 
-def _write(session: Session, after: Content, way: Way | Beside, touched: Touched) -> Edited:
+def _write(
+    session: Session,
+    after: Content,
+    way: Way | Beside,
+    touched: Touched,
+    attribution: Attribution,
+) -> Edited:
     before, stacks = session.content, session.stacks
     found = changing.between(before, after, touched.moved)
     tracks_bytes = session.tracks_bytes + touched.bytes_at_most
@@ -261,7 +280,8 @@ def _write(session: Session, after: Content, way: Way | Beside, touched: Touched
     if callable(way):
         _join(update, way(session, after))
     elif way != "edit" or found.forward:
-        step, stacks = history.recorded(stacks, {"kind": CHANGES, "changes": found.inverse}, way)
+        inverse = attribution.inverse(found.inverse)
+        step, stacks = history.recorded(stacks, inverse, way, attribution.made_at)
         _join(update, step)
     if not update:
         return Edited(session.version, *stacks.depths, duration)
@@ -325,7 +345,7 @@ def needs_of(changes: Sequence[Change]) -> Needs:
     places = [
         _SEGMENT.match(change["path"])
         for change in changes
-        if not change["path"].startswith(changing.TRACKS)
+        if change["path"].startswith(changing.SEGMENTS)
     ]
     if not all(places):
         return Needs(tracks=tracks, transcript=True)

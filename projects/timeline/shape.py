@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from gpu_tasks.render.contract.captions import CaptionsStyle
 from projects.documents import (
     MAX_CLIPS,
     MAX_ID_LENGTH,
@@ -33,6 +34,7 @@ from projects.documents import (
     MAX_WORD_LENGTH,
     MIN_CLIP_MS,
 )
+from projects.timeline import content
 from projects.timeline.content import PERMILLE, Clip, Segment, Track, speed_permille
 from projects.timeline.effects import Effects, stored_effects
 from projects.timeline.lists import at_most
@@ -252,6 +254,10 @@ class TranscriptShape(Shape):
     segments: Segments
 
 
+class CaptionsStyleShape(CaptionsStyle):
+    """How captions look that are burned in; colours are `#RRGGBB`, or `#RRGGBBAA` with opacity."""
+
+
 class EdlShape(BaseModel):
     """What `PUT` takes. Of the fields that `GET` answers, the others are ignored."""
 
@@ -259,6 +265,14 @@ class EdlShape(BaseModel):
 
     tracks: Tracks
     transcript: TranscriptShape | None = Field(default=None, description="Snapshot if absent.")
+    captions_style: CaptionsStyleShape | None = Field(
+        default=None, description="The default if null; if absent it stays as it is."
+    )
+
+
+def stored_style(style: CaptionsStyle | None) -> content.CaptionsStyle | None:
+    """As MongoDB holds it."""
+    return None if style is None else cast(content.CaptionsStyle, style.model_dump())
 
 
 class EdlResolution(Shape):
@@ -286,5 +300,8 @@ class Edl(Shape):
     settings: EdlSettings
     tracks: Tracks
     transcript: TranscriptShape
+    captions_style: CaptionsStyleShape | None = Field(
+        description="Of captions that a render burns in; null is the default."
+    )
     undo_depth: int = Field(description="How many edits can be undone.")
     redo_depth: int = Field(description="How many undone edits can be redone.")

@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.conf import settings
 from django.test import Client, RequestFactory
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
@@ -170,6 +171,7 @@ def test_security_headers(anyone):
     ("origin", "allowed"),
     [
         ("http://localhost:3000", True),
+        (settings.PUBLIC_URL, True),
         ("https://evil.example", False),
         ("null", False),
     ],
@@ -178,6 +180,12 @@ def test_cors_is_for_the_editor_only(anyone, origin, allowed):
     asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
     answer = anyone.options("/jobs/transcription", headers=asked)
     assert answer.get("Access-Control-Allow-Origin") == (origin if allowed else None)
+
+
+def test_what_clients_read_of_an_answer_is_shown_to_pages_of_other_origins(anyone):
+    answer = anyone.get("/health/live", headers={"Origin": "http://localhost:3000"})
+    shown = set(answer["Access-Control-Expose-Headers"].split(", "))
+    assert shown >= {"etag", "location", "ratelimit", "retry-after", "x-request-id"}
 
 
 @pytest.mark.parametrize(

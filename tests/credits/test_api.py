@@ -37,7 +37,7 @@ def test_the_balance_is_the_users_own(
 ) -> None:
     ann, bob = make_user(balance=7), make_user()
     assert client_of(ann).get("/credits").json()["balance"] == 7
-    assert client_of(bob).get("/credits").json() == {"balance": 0, "grants": []}
+    assert client_of(bob).get("/credits").json() == {"balance": 0, "grants": [], "key": None}
 
 
 def test_the_balance_says_what_expires_when(api: APIClient, user: User) -> None:
@@ -71,7 +71,7 @@ def test_the_balance_of_a_past_time(api: APIClient, user: User) -> None:
     told = api.get("/credits", {"at": at.isoformat()}).json()
     assert (told["balance"], datetime.fromisoformat(told["at"])) == (100, at)
     told = api.get("/credits", {"at": "2020-01-01T00:00:00Z"}).json()
-    assert told == {"balance": 0, "at": "2020-01-01T00:00:00Z"}
+    assert told == {"balance": 0, "key": None, "at": "2020-01-01T00:00:00Z"}
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,8 @@ def copy_context(target: Path) -> None:
         if not line.startswith("!"):
             continue
         if source.is_dir():
-            shutil.copytree(source, target / source.name, ignore=_ignored(kept_out))
-        else:
+            shutil.copytree(source, target / line[1:], ignore=_ignored(kept_out))
+        elif source.exists():
             (target / line[1:]).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target / line[1:])
 

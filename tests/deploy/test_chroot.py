@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from auteur_client import Auteur
 
-from auteur.devstack.client import ENDED, Client
 from auteur.devstack.processes import BASE_DIR
 from tests.deploy import chroot
 from tests.deploy import site as sites
@@ -86,12 +86,9 @@ def test_every_service_is_healthy(site: Site) -> None:
 
 def test_a_job_is_done(site: Site) -> None:
     token = site.run("python manage.py issue_token --email someone@example.com").stdout.strip()
-    person = Client(site.url("API_PORT"), token)
-    project = str(person.post("/projects", {"name": "Image"})["id"])
-    media = person.upload(project, FILM)
-    job = person.post("/jobs/compression", {"media_id": media["id"], "target": "180kB"})["job_id"]
-    ended = until(lambda: (seen := person.get(f"/jobs/{job}"))["status"] in ENDED and seen, 240)
-    assert ended["status"] == "completed", ended
+    with Auteur(site.url("API_PORT"), token) as auteur:
+        media = auteur.upload(FILM, auteur.create_project("Image").id)
+        auteur.run("compression", media_id=media.id, target="180kB")
 
 
 def test_the_storage_will_do(site: Site) -> None:

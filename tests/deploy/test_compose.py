@@ -26,8 +26,9 @@ PLACES = {
     "FLOWER_PORT": "5555",
 }
 STORES = ("postgres", "redis", "mongodb")
-NOT_IN_PRODUCTION = {"DEBUG"}
+NOT_IN_PRODUCTION = {"DEBUG", "DEVELOPMENT_SIGN_IN"}
 S3_ALONE = {"S3_BUCKET"}  # required with STORAGE_BACKEND=s3
+PUBLIC = {"SUPABASE_JWKS_URL", "SUPABASE_ANON_KEY"}
 UNITS = {"m": 1, "g": 1024}
 MACHINE_MB, SYSTEM_MB = 8 * 1024, 1024
 IN_THE_IMAGE = {"STATIC_ROOT"}
@@ -104,7 +105,7 @@ def test_migrate_reaches_a_database_elsewhere() -> None:
 def test_secrets_come_as_files(name: str) -> None:
     service = services()[name]
     for variable, value in service.get("environment", {}).items():
-        if SECRET_NAME.search(variable) and variable != "SUPABASE_JWKS_URL":
+        if SECRET_NAME.search(variable) and variable not in PUBLIC:
             assert variable.endswith("_FILE"), variable
         if variable.endswith("_FILE"):
             assert value.removeprefix("/run/secrets/") in service["secrets"], variable

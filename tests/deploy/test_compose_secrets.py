@@ -130,7 +130,8 @@ def test_the_settings_start_with_that_environment(folder: Path) -> None:
     assert seen["redis"] == f"redis://:{made['redis_password']}@redis:6379/0"
     assert seen["mongodb"] == f"mongodb://auteur:{made['mongodb_password']}@mongodb:27017/auteur"
     assert seen["hosts"] == ["auteur.example.com", "api", "127.0.0.1"]
-    assert seen["origins"] == ["https://editor.example.com", "app://auteur"]
+    own = "https://auteur.example.com"  # pages of the API's own origin ask `live`, at another port
+    assert seen["origins"] == ["https://editor.example.com", "app://auteur", own]
     assert seen["https"] is True
     assert seen["debug"] is False
     assert seen["callback"] == "http://api:8000/internal/gpu-callback"

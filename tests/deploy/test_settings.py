@@ -104,6 +104,7 @@ def test_a_space_after_a_comma_is_part_of_no_key():
         ("KAFKA_SASL_MECHANISM", "gssapi", "KAFKA_SASL_MECHANISM: use plain, scram-sha-256"),
         ("KAFKA_USERNAME", "auteur", "KAFKA_USERNAME and KAFKA_PASSWORD come together."),
         ("KAFKA_REQUEST_TIMEOUT", "30", "KAFKA_CONNECTION_TIMEOUT and KAFKA_REQUEST_TIMEOUT"),
+        ("LIVE_URL", "live.example.com", "LIVE_URL must begin with https:// or http://."),
         ("FLOWER_LOGIN", "no-password-at-all", "FLOWER_LOGIN must be name:password"),
     ],
 )
@@ -144,3 +145,21 @@ def test_no_archive_lies_where_anybody_may_read() -> None:
     )
     assert f"ImproperlyConfigured: {why}" in start().stderr
     assert "'bucket_name': 'archives'" in start(ARCHIVE_BUCKET="archives").stdout
+
+
+def test_signing_in_by_an_address_is_for_ones_own_machine() -> None:
+    def start(public_url: str, **more: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", "import auteur.settings as s; print(s.DEVELOPMENT_SIGN_IN)"],
+            cwd=BASE_DIR,
+            env={**os.environ, "DEVELOPMENT_SIGN_IN": "true", "PUBLIC_URL": public_url, **more},
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stderr
+
+    for elsewhere in ("https://auteur.example.com", "http://10.0.0.1:8000", "http://127.0.0.1.x"):
+        assert "DEVELOPMENT_SIGN_IN is for one's own machine" in start(elsewhere)
+    assert start("http://localhost:8000") == ""
+    keyless = {"SUPABASE_JWT_SECRET": "", "SUPABASE_JWKS_URL": "https://keys.example.com"}
+    assert "DEVELOPMENT_SIGN_IN needs SUPABASE_JWT_SECRET" in start("http://[::1]", **keyless)

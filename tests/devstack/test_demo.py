@@ -1,24 +1,18 @@
 import io
-import json
 import re
 import socket
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 from rich.console import Console
 
 from auteur.devstack import demo, offer, visitor
-from auteur.devstack.client import LAST_POLL_SECONDS, RefusedError, content_type
 from auteur.devstack.errors import StackError
 from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.screen import Screen, clock
-
-REQUESTS_A_MINUTE = 100  # the API's limit per user
 
 
 @pytest.fixture
@@ -31,56 +25,12 @@ def screen(shown: io.StringIO) -> Screen:
     return Screen(Console(file=shown))
 
 
-def answer(status: int, body: Any) -> requests.Response:
-    made = requests.Response()
-    made.status_code = status
-    made.reason = "Refused"
-    made._content = (body if isinstance(body, str) else json.dumps(body)).encode()
-    return made
-
-
 @pytest.mark.parametrize(
     ("milliseconds", "text"),
     [(0, "00:00.0"), (99, "00:00.0"), (59_999, "00:59.9"), (60_000, "01:00.0"), (3.6e6, "60:00.0")],
 )
 def test_times(milliseconds: float, text: str) -> None:
     assert clock(int(milliseconds)) == text
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("a.mp4", "video/mp4"),
-        ("A.MKV", "video/x-matroska"),
-        ("a.m4a", "audio/mp4"),
-        ("a.mp3", "audio/mpeg"),
-        ("a.opus", "audio/opus"),
-        ("a.ogg", "audio/ogg"),
-        ("a.webp", "image/webp"),
-        ("a", "application/octet-stream"),
-    ],
-)
-def test_content_types_by_name(name: str, expected: str) -> None:
-    assert content_type(Path(name)) == expected
-
-
-def test_a_refusal_shows_its_code_and_fields() -> None:
-    problem = {
-        "code": "invalid",
-        "detail": "The request is not valid.",
-        "errors": [{"field": "language", "code": "unknown_language", "detail": "Only: en."}],
-    }
-    refused = RefusedError(answer(400, problem))
-    assert str(refused) == "400 invalid: The request is not valid. (language: Only: en.)"
-    assert refused.code == "invalid"
-
-
-def test_a_refusal_without_a_document_still_says_something() -> None:
-    assert str(RefusedError(answer(502, "<html>"))) == "502 : Refused"
-
-
-def test_asking_after_a_long_job_stays_below_the_rate_limit() -> None:
-    assert 60 / LAST_POLL_SECONDS < REQUESTS_A_MINUTE / 2
 
 
 def test_what_is_wrong_is_remembered(screen: Screen, shown: io.StringIO) -> None:

@@ -1,11 +1,12 @@
 """Caps of API keys: held by the submission itself, however many ask at once; refunds come back."""
 
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import DatabaseError, connection, connections
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 
 from auteur.api.models import IdempotencyKey
 from auteur.api.problems import Problem
@@ -98,6 +99,64 @@ def test_a_batch_is_all_or_nothing(user, make_key):
     assert not Job.objects.exists()
     assert batch(2, 0, 3).status_code == 202
     assert counted(key) == (5, 5)
+
+
+def told(program, **query):
+    return program.get("/credits", query).json()["key"]
+
+
+@pytest.mark.parametrize(
+    ("caps", "left"),
+    [
+        ({}, 98),
+        ({"credits_per_day": 5}, 3),
+        ({"credits_in_all": 5}, 3),
+        ({"credits_per_day": 5, "credits_in_all": 5}, 3),
+        ({"credits_per_day": 4, "credits_in_all": 5}, 2),
+        ({"credits_per_day": 5, "credits_in_all": 4}, 2),
+        ({"credits_per_day": 2}, 0),
+        ({"credits_per_day": 100, "credits_in_all": 99}, 97),
+        ({"credits_per_day": 101, "credits_in_all": 100}, 98),
+    ],
+)
+def test_a_key_is_told_its_caps_and_just_what_it_may_spend(api, make_key, caps, left):
+    program = by_key(make_key(Scope.JOBS, Scope.READ, caps=caps))
+    assert post(program, 2).status_code == 202
+    key = told(program)
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    assert key == {
+        "credits_per_day": None,
+        "credits_spent_today": 2,
+        "day_ends_at": f"{tomorrow}T00:00:00Z",
+        "credits_in_all": None,
+        "credits_spent": 2,
+        "available": left,
+        **caps,
+    }
+    assert (told(api), told(program, at="2020-01-01T00:00:00Z")) == (None, None)
+    assert post(program, left + 1).status_code in {402, 403}
+    assert post(program, left).status_code == 202
+    assert told(program)["available"] == 0
+
+
+def test_a_key_above_a_lowered_cap_may_spend_nothing_and_again_tomorrow(api, make_key):
+    key = make_key(Scope.JOBS, Scope.READ, caps={"credits_per_day": 5})
+    program = by_key(key)
+    assert post(program, 3).status_code == 202
+    api.patch(f"/api-keys/{key.row.pk}", {"credits_per_day": 2}, format="json")
+    assert told(program)["available"] == 0
+    yesterday()
+    assert (told(program)["available"], told(program)["credits_spent"]) == (2, 3)
+
+
+def test_what_a_key_is_told_costs_one_statement(api, make_key):
+    key = make_key(Scope.READ)
+    by_key(key).get("/credits")
+    with CaptureQueriesContext(connection) as of_person:
+        api.get("/credits")
+    with CaptureQueriesContext(connection) as of_key:
+        by_key(key).get("/credits")
+    assert len(of_key) == len(of_person) + 1
 
 
 def test_a_day_begins_anew_and_the_whole_does_not(make_key):

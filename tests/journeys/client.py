@@ -4,26 +4,37 @@ import time
 from pathlib import Path
 from typing import Any
 
-from auteur.devstack.client import ENDED, Client
+from auteur_client import Auteur
+from auteur_client.jobs import ENDED
+
 from tests.journeys.stack import JourneyStack
 
 POLL_SECONDS = 0.2
 
 
-class Person(Client):
+class Person(Auteur):
     """One user with a token; waits by the clock, so that nothing waits for ever."""
 
     def __init__(self, stack: JourneyStack, email: str) -> None:
         super().__init__(stack.api_url, stack.manage("issue_token", "--email", email))
 
+    def get(self, path: str) -> Any:
+        return self.request("GET", path)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return self.request("POST", path, json=body or {})
+
+    def patch(self, path: str, body: Any) -> Any:
+        return self.request("PATCH", path, json=body)
+
     def delete(self, path: str) -> Any:
-        return self._call("DELETE", path)
+        return self.request("DELETE", path)
 
     def media_of(self, project_id: str, file: Path) -> str:
         """Upload a file into a project; its id."""
-        media = self.upload(project_id, file)
-        assert media["status"] == "ready"
-        return str(media["id"])
+        media = self.upload(file, project_id)
+        assert media.status == "ready"
+        return str(media.id)
 
     def transcribe(self, media_id: str) -> str:
         """Ask for a transcript; the job's id."""

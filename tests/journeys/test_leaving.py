@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import requests
+from auteur_client import ProblemError
 
-from auteur.devstack.client import RefusedError
 from tests.journeys.client import Person
 from tests.journeys.recordings import INTERVIEW
 from tests.journeys.stack import JourneyStack
@@ -59,7 +59,7 @@ def test_one_takes_all_along_and_nothing_is_left(
 
     user_id = person.get("/users/me")["id"]
     person.delete("/users/me")
-    with pytest.raises(RefusedError, match="account_closing"):
+    with pytest.raises(ProblemError, match="account_closing"):
         person.post("/projects", {"name": "Another"})
     person.post("/users/me/restore")
     person.media_of(str(person.post("/projects", {"name": "Another"})["id"]), INTERVIEW)
@@ -85,7 +85,7 @@ def ready(person: Person) -> str:
 def is_refused(person: Person) -> bool:
     try:
         person.get("/users/me")
-    except RefusedError as exc:
+    except ProblemError as exc:
         return exc.code == "account_deleted"
     return False
 

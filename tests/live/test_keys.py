@@ -135,5 +135,5 @@ def test_a_stream_by_a_key_is_told_its_end() -> None:
         (end, end),
         ((now + 2 * LONGEST).timestamp(), (now + LONGEST).timestamp()),
     ):
-        key = KeyAuth(uuid.uuid4(), frozenset(), expires_at)
+        key = KeyAuth(uuid.uuid4(), frozenset(), expires_at, "Script")
         assert abs(end_of(key) - expected) < 60

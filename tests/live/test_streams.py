@@ -2,6 +2,8 @@
 
 import time
 
+import requests
+
 from accounts.models import User
 from jobs.events.log import head_of
 from jobs.models import Job, UserEvent
@@ -97,3 +99,19 @@ def test_a_page_of_an_allowed_origin_may_read(live: Live, user: User) -> None:
         assert stream.response.headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
     with live.stream("/events", user, Origin="http://elsewhere") as stream:
         assert stream.response.headers["Access-Control-Allow-Origin"] is None
+
+
+def test_a_page_of_an_allowed_origin_may_send_its_token_and_its_last_event(live: Live) -> None:
+    answer = requests.options(
+        f"http://127.0.0.1:{live.port}/events",
+        headers={
+            "Origin": "http://localhost:3000",
+            "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": "authorization,last-event-id",
+        },
+        timeout=10,
+    )
+    assert answer.ok
+    assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
+    allowed = answer.headers["Access-Control-Allow-Headers"].split(", ")
+    assert {"authorization", "last-event-id"} <= set(allowed)

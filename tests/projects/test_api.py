@@ -209,6 +209,7 @@ def test_the_detail_carries_the_edl(api: APIClient, project: Project) -> None:
         "updated_at",
         "settings",
         "tracks",
+        "captions_style",
         "transcript",
         "undo_depth",
         "redo_depth",

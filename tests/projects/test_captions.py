@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable
+from textwrap import wrap
 from typing import Any
 
 import pytest
@@ -99,6 +100,16 @@ def test_a_segment_without_words_is_told_all_the_same() -> None:
     assert told(document(SAID | {"words": [], "text": ""})) == []
 
 
+def test_a_cue_fits_as_many_lines_as_are_asked_for() -> None:
+    long = segment("l", 0, " ".join(f"word{number:03}" for number in range(40)))
+    words = captions.words_of(document(long))
+
+    for lines, length in ((1, 8), (1, 15), (3, 20), (4, 20)):
+        cues = captions.cues_of(words, lines=lines, line_length=length)
+        assert max(len(wrap(cue.text, length)) for cue in cues) == lines
+        assert [word for cue in cues for word in cue.words] == words
+
+
 def test_a_cue_fits_two_lines_and_few_seconds_and_has_one_speaker() -> None:
     long = segment("l", 0, " ".join(f"word{number:03}" for number in range(120)))
     other = segment("o", 60_000, "yes", speaker="Speaker 2")
@@ -108,7 +119,7 @@ def test_a_cue_fits_two_lines_and_few_seconds_and_has_one_speaker() -> None:
 
     assert [cue.text for cue in cues[-2:]] == ["yes", "later"]
     for cue in cues:
-        assert len(cue.text) <= captions.MAX_CUE
+        assert len(wrap(cue.text, captions.MAX_LINE)) <= captions.MAX_LINES
         assert 0 < cue.end_ms - cue.start_ms <= captions.MAX_CUE_MS
 
 

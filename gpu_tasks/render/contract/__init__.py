@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
 
+from gpu_tasks.render.contract.captions import CaptionsStyle
 from gpu_tasks.runtime.contract import (
     Contract,
     GpuClass,
@@ -159,6 +160,9 @@ class Timeline(PlainModel):
     sources: tuple[MediaReference, ...]
     tracks: tuple[Track, ...] = Field(max_length=MAX_TRACKS)
     cues: tuple[Cue, ...] = Field(default=(), max_length=MAX_CUES)
+    captions_style: CaptionsStyle | None = Field(
+        default=None, exclude_if=lambda style: style is None, description="The default if null."
+    )
 
     @property
     def duration_ms(self) -> int:

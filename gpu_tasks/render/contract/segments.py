@@ -16,6 +16,7 @@ from typing import Any
 from zlib import crc32
 
 from gpu_tasks.render.contract import Captions, Cue, Format, MediaReference, Output, Timeline
+from gpu_tasks.render.contract.captions import DEFAULT, CaptionsStyle
 from gpu_tasks.render.contract.frames import FrameClip, frame_clips, frame_of, heard_clips
 
 VERSION = 3
@@ -110,7 +111,8 @@ def plan_render(timeline: Timeline, output: Output) -> RenderPlan:
     pictures: tuple[RenderSegment, ...] = ()
     if output.format is not Format.M4A:
         cues = timeline.cues if output.captions is Captions.BURNED else ()
-        pictures = tuple(_pictures(seen, timeline.sources, output, frames, cues))
+        style = timeline.captions_style or DEFAULT
+        pictures = tuple(_pictures(seen, timeline.sources, output, frames, cues, style))
     sound = tuple(_sound(heard, timeline.sources, output, frames)) if any(heard) else ()
     return RenderPlan(frames, pictures, sound)
 
@@ -121,6 +123,7 @@ def _pictures(
     output: Output,
     frames: int,
     cues: Sequence[Cue],
+    style: CaptionsStyle,
 ) -> Iterator[RenderSegment]:
     rate = output.rate
     words = deque(
@@ -138,7 +141,10 @@ def _pictures(
         ]
         shown = [one for one in shown if one.first < one.end]
         pieces = tuple(_piece(clip, begin, end, rate, sound=False) for clip in clips)
-        yield _named(["pictures", *made_of], sources, end - begin, pieces, tuple(shown))
+        # A style is of no account where no words are shown.
+        looks = [style.model_dump()] if shown else []
+        kind = ["pictures", *made_of, *looks]
+        yield _named(kind, sources, end - begin, pieces, tuple(shown))
 
 
 def _sound(

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import Captions, Cue, Format
-from gpu_tasks.render.contract.segments import Words
-from gpu_tasks.render.drawing import draw
+from gpu_tasks.render.contract.captions import DEFAULT, CaptionsStyle
+from gpu_tasks.render.contract.segments import Words, plan_render
+from gpu_tasks.render.drawing import Drawn, draw
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 
 CUES = (
@@ -19,6 +20,7 @@ CUES = (
     Cue(start_ms=1200, end_ms=1600, text="Grüße --> 你好"),
 )
 TOLD = ["Hello", "Grüße"]
+Pixels = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="session")
@@ -39,13 +41,105 @@ def test_burned_captions_are_seen_in_their_time_alone(studio: Studio, dark: Path
 
 def test_they_are_below_and_in_the_middle(tmp_path: Path):
     settings = output(width=640, height=360)
-    drawn = draw(Words(0, 10, "Some words that are said"), settings, tmp_path / "words.png")
+    drawn = draw(
+        Words(0, 10, "Some words that are said"), DEFAULT, settings, tmp_path / "words.png"
+    )
     picture = read(drawn.path)
     height, width = picture.shape[:2]
     assert drawn.left + width / 2 == pytest.approx(320, abs=4)
     assert 360 / 2 < drawn.top < drawn.top + height < 360
     assert picture[:, :, 3].min() > 0
     assert picture[:, :, 0].max() > 200
+
+
+def drawn(tmp_path: Path, text: str = "Some words", **style: object) -> tuple[Drawn, Pixels]:
+    """A caption in a picture of 640x360, and its pixels: blue, green, red, opacity."""
+    wanted = CaptionsStyle.model_validate(style)
+    made = draw(Words(0, 1, text), wanted, output(width=640, height=360), tmp_path / "words.png")
+    return made, read(made.path)
+
+
+def test_letters_box_and_outline_have_their_colours(tmp_path: Path):
+    _, pixels = drawn(tmp_path, color="#FF8000", background_color="#0000FF40")
+    assert pixels[0, 0].tolist() == [255, 0, 0, 64]
+    assert [0, 128, 255, 255] in pixels.reshape(-1, 4).tolist()
+    _, pixels = drawn(tmp_path, background_color=None, outline_color="#00FF00", outline_percent=20)
+    assert pixels[0, 0, 3] == 0
+    assert [0, 255, 0, 255] in pixels.reshape(-1, 4).tolist()
+    assert [255, 255, 255, 255] in pixels.reshape(-1, 4).tolist()
+
+
+def test_they_are_where_they_shall_be(tmp_path: Path):
+    places = {
+        (side, line): (made.left + shape[1] / 2, made.top + shape[0] / 2)
+        for side in ("left", "center", "right")
+        for line in ("top", "middle", "bottom")
+        for made, pixels in [drawn(tmp_path, alignment=side, position=line)]
+        for shape in [pixels.shape]
+    }
+    assert places["left", "top"] < places["center", "top"] < places["right", "top"]
+    assert places["center", "middle"] == pytest.approx((320, 180), abs=4)
+    heights = [places["left", line][1] for line in ("top", "middle", "bottom")]
+    assert heights == sorted(heights)
+
+
+def test_size_weight_font_and_case_change_what_is_drawn(tmp_path: Path):
+    _, plain = drawn(tmp_path)
+    _, larger = drawn(tmp_path, size_percent=9)
+    assert larger.shape[0] == pytest.approx(2 * plain.shape[0], abs=4)
+    for other in ({"bold": True}, {"font": "italic"}, {"font": "cjk"}, {"uppercase": True}):
+        _, pixels = drawn(tmp_path, **other)
+        assert pixels.shape != plain.shape or (pixels != plain).any()
+    _, shouted = drawn(tmp_path, text="SOME WORDS")
+    _, raised = drawn(tmp_path, uppercase=True)
+    assert (shouted == raised).all()
+
+
+@pytest.mark.parametrize("position", ["top", "middle", "bottom"])
+def test_the_largest_letters_in_the_longest_lines_stay_within_the_picture(
+    tmp_path: Path, position: str
+):
+    style = {"size_percent": 12, "max_line_length": 80, "max_lines": 4, "position": position}
+    text = " ".join(["wide"] * 64)
+    made, pixels = drawn(tmp_path, text, outline_color="#000000", outline_percent=20, **style)
+    assert min(made.left, made.top) >= 0
+    assert made.left + pixels.shape[1] <= 640
+    assert made.top + pixels.shape[0] <= 360
+    letters = (pixels[:, :, :3].min(axis=2) > 200) & (pixels[:, :, 3] == 255)
+    # Smaller than asked for, so that all of each line is seen.
+    assert not letters[:, -2:].any()
+
+
+def test_a_style_changes_the_film_and_only_segments_with_words(studio: Studio, dark: Path):
+    settings = output(width=320, height=180, captions=Captions.BURNED, proxy=True)
+    clips = [clip(0, 4000 * number, 4000 * number + 2500, 100 * number) for number in range(4)]
+    plain = timeline([dark], clips, cues=CUES)
+    styled = plain.model_copy(
+        update={"captions_style": CaptionsStyle(color="#FF0000", background_color=None)}
+    )
+    _, before = studio.render(plain, settings, [dark])
+    made_before = list(studio.made)
+    _, after = studio.render(styled, settings, [dark])
+    assert len(studio.made) == 1 < len(made_before)
+    first, second = (frames_of(film)[15].astype(int) for film in (before, after))
+    redness = [picture[..., 0] - picture[..., 1] for picture in (first, second)]
+    assert redness[0].max() < 60 < 120 < redness[1].max()
+    same = [frames_of(film)[5].astype(int) for film in (before, after)]
+    assert np.abs(same[0] - same[1]).max() < 20
+
+
+def test_a_style_does_nothing_where_captions_are_not_burned(dark: Path):
+    plain = timeline([dark], [clip(0, 0, 2000)], cues=CUES)
+    styled = plain.model_copy(update={"captions_style": CaptionsStyle(bold=True)})
+    for captions in (Captions.NONE, Captions.EMBEDDED):
+        settings = output(captions=captions)
+        assert plan_render(plain, settings) == plan_render(styled, settings)
+
+
+def frames_of(film: Path) -> list[Pixels]:
+    with av.open(str(film)) as container:
+        decoded = container.decode(video=0)
+        return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in decoded]
 
 
 def read(path: Path) -> NDArray[np.uint8]:
@@ -60,7 +154,7 @@ def read(path: Path) -> NDArray[np.uint8]:
 def test_any_text_is_drawn_within_the_picture(text: str, tmp_path: Path):
     for width, height in ((96, 48), (640, 360), (360, 640)):
         settings = output(width=width, height=height)
-        drawn = draw(Words(0, 1, text), settings, tmp_path / "words.png")
+        drawn = draw(Words(0, 1, text), DEFAULT, settings, tmp_path / "words.png")
         picture = read(drawn.path)
         assert drawn.left >= 0
         assert drawn.top >= 0

@@ -18,7 +18,7 @@ from gpu_tasks.runtime.backends.models import LocalCall
 from jobs.models import Job
 from media.models import MediaFile
 from media.storage import object_storage
-from projects import connection
+from projects import connection, transcript
 from projects.models import Project, RenderFolder
 from projects.rendering import folders, timelines
 from tests.gpu_tasks.films import make_film
@@ -418,3 +418,40 @@ def test_a_source_that_cannot_be_decoded_is_named(
     attempt = Job.objects.get(pk=shown["id"]).attempt
     assert attempt.outcome["error"]["code"] == "INPUT_INVALID"
     assert "holiday.mp4" in attempt.outcome["error"]["message"]
+
+
+def test_a_style_of_captions_has_the_segments_with_words_made_again(
+    api: APIClient, project: Project, bring: Bring, run_job: Run, film: Path
+):
+    media = bring(film, "video/mp4")
+    edit(api, project, [two_clips(media)])
+    words = [{"word": "Hello", "start_ms": 7000, "end_ms": 7500, "confidence": 1.0}]
+    transcript.merge(
+        project_id=project.pk,
+        user_id=project.user_id,
+        media_file_id=media.pk,
+        job_id=uuid.uuid4(),
+        segments=[
+            {
+                "id": "",
+                "media_file_id": str(media.pk),
+                "speaker": "A",
+                "start_ms": 7000,
+                "end_ms": 7500,
+                "text": "Hello",
+                "words": words,
+                "deleted": False,
+                "edited_text": None,
+            }
+        ],
+    )
+    asked = {"project_id": str(project.pk), "captions": "burned"}
+    first = run_job("render", **asked)["output_data"]
+    style = {"op": "set_captions_style", "style": {"color": "#FF0000"}}
+    answer = api.patch(f"/projects/{project.pk}/edl", {"operations": [style]}, format="json")
+    assert answer.status_code == 200, answer.json()
+    styled = run_job("render", **asked)["output_data"]
+    same = run_job("render", **asked)["output_data"]
+    assert first["stretches_made"] == first["stretches"]
+    assert 0 < styled["stretches_made"] < first["stretches_made"]
+    assert same["stretches_made"] == 0

@@ -32,8 +32,8 @@ JOBS_AND_STEPS = ("deliver", "undo", "redo")
 KINDS = [*JOBS_AND_STEPS * 4, "undo", "undo", *WRITTEN * 2, *sorted(walk.MAKERS)]
 ACTIONS = st.lists(st.tuples(st.sampled_from(KINDS), *[walk.NUMBERS] * 4), min_size=5, max_size=30)
 
-State = tuple[Any, Any]
-"""Tracks and segments."""
+State = tuple[Any, Any, Any]
+"""Tracks, segments, and how captions look."""
 
 
 def delivered(segments: Sequence[Any], media: str, new: Sequence[Any]) -> list[Any]:
@@ -74,7 +74,7 @@ class Promised:
         """It has always been there; what no longer makes a difference is no step."""
 
         def told(state: State) -> State:
-            return state[0], delivered(state[1], media, new)
+            return state[0], delivered(state[1], media, new), state[2]
 
         self.now = told(self.now)
         self.past = _different([told(each) for each in self.past], self.now)
@@ -121,7 +121,8 @@ class Editor:
 
     def state(self) -> State:
         document = self.stored()
-        return document["tracks"], document["transcript"]["segments"]
+        style = document.get("captions_style")
+        return document["tracks"], document["transcript"]["segments"], style
 
     def check(self) -> None:
         document = self.stored()
@@ -158,7 +159,7 @@ class Editor:
 
     def edit(self, kind: str, a: int, b: int, c: int, d: int) -> None:
         """One edit of the user's, unless it is refused."""
-        tracks, segments = self.state()
+        tracks, segments, style = self.state()
         try:
             if kind == "write":
                 by_hand = segment(str(uuid.uuid4()), 50, "by hand", media=str(self.media[1].pk))
@@ -168,7 +169,7 @@ class Editor:
                 versions = frozenset({self.stored()["version"]})
                 editing.patch(**self.key, versions=versions, operations=patch)
             else:
-                now, media = Content(tracks, segments), str(self.media[a % 2].pk)
+                now, media = Content(tracks, segments, style), str(self.media[a % 2].pk)
                 some = parsed(walk.operation(now, media, (kind, a, b, c, d)))
                 editing.operate(**self.key, versions=None, operations=some)
         except (ValueError, ZeroDivisionError, APIException):

@@ -204,7 +204,9 @@ def test_what_is_stored_stays_right_and_all_is_undone_and_redone(
         return found
 
     def kept() -> bytes:
-        return bson.encode({name: stored()[name] for name in ("settings", "tracks", "transcript")})
+        document = {"captions_style": None, **stored()}
+        parts = ("settings", "tracks", "transcript", "captions_style")
+        return bson.encode({name: document[name] for name in parts})
 
     _begin(project, recording)
     history = [kept()]
@@ -250,6 +252,7 @@ def check_kept(kept: session.Session | None, document: dict[str, Any]) -> None:
     assert (kept.version, kept.is_current) == (document["version"], False)
     assert kept.made_at == document["updated_at"]
     assert kept.duration_ms == document["settings"]["duration_ms"]
+    assert kept.content.captions_style == document.get("captions_style")
     if kept.has_tracks:
         assert kept.content.tracks == document["tracks"]
         assert rules.bytes_of(document["tracks"]) <= kept.tracks_bytes + rules.UNMEASURED_BYTES

@@ -22,6 +22,7 @@ TYPES: dict[Any, Any] = {
     shape.TranscriptShape: content.Transcript,
     shape.EdlResolution: content.Resolution,
     shape.EdlSettings: content.Settings,
+    shape.CaptionsStyleShape: content.CaptionsStyle,
 }
 """What each model checks."""
 OTHERS: dict[Any, Any] = {

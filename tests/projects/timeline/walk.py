@@ -112,6 +112,9 @@ MAKERS: dict[str, Callable[[Content, str, int, int, int, int], dict[str, Any]]] 
         "words": [_said(x, a), _said(x, b)][: 1 + c % 2],
         "mode": _mode(d),
     },
+    "set_captions_style": lambda x, media, a, b, c, d: {
+        "style": None if a % 3 == 0 else {"max_lines": 1 + b % 4, "uppercase": bool(c % 2)}
+    },
     "cut_silences": lambda x, media, a, b, c, d: {
         "threshold_ms": 50 + a % 400,
         "padding_ms": b % 40,

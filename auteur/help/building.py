@@ -1,0 +1,37 @@
+"""One build of the site, whole or not at all."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from mkdocs.commands.build import build as build_site
+from mkdocs.config import load_config
+from mkdocs.exceptions import Abort, MkDocsException
+
+from auteur.help.links import ROOT
+from gpu_tasks.runtime.errors import AuteurError
+
+CONFIGURATION = ROOT / "mkdocs.yml"
+
+
+class BuildError(AuteurError):
+    """The site has a broken link, or a page that cannot be made."""
+
+
+def build(target: Path, pages: Path = ROOT / "docs") -> None:
+    """Build beside the target, then take its place; raises ``BuildError``."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        made = folder / "site"
+        config = load_config(str(CONFIGURATION), docs_dir=str(pages), site_dir=str(made))
+        config.plugins.on_startup(command="build", dirty=False)
+        build_site(config)
+        config.plugins.on_shutdown()
+        if target.exists():
+            target.rename(folder / "old")
+        made.rename(target)
+    except (Abort, MkDocsException) as exc:
+        raise BuildError(f"The docs were not built: {exc}") from exc
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,51 @@
+"""Every error by its code, in the words of its class."""
+
+from auteur.api.problem_pages import described
+from auteur.help.markdown import table
+from gpu_tasks.runtime.errors import POLICIES
+
+INTRO = """# Errors
+
+What the API refuses is answered by a problem document (RFC 9457, `application/problem+json`):
+
+```json
+{
+  "type": "/problems#insufficient_credits",
+  "title": "Payment Required",
+  "status": 402,
+  "code": "insufficient_credits",
+  "detail": "…"
+}
+```
+
+`code` is stable and for programs, `detail` for people; what is wrong with single values stands in
+`errors`, each with its `field`, `code` and `detail`. `type` leads to [/problems](/problems), which
+says the same as this page. Which operation answers which: [operations](api.md).
+
+"""
+OF_JOBS = """## Errors of jobs
+
+A job that fails says why in its `error`: `code` and `message`. Its credits are refunded.
+
+"""
+
+
+def page() -> str:
+    """Problems, then what jobs fail with."""
+    parts = [INTRO, "## Problems\n\n"]
+    for one in described():
+        statuses = ", ".join(map(str, one.statuses))
+        parts.append(f"### {one.code}\n\n**{statuses}** {one.meaning}\n\n")
+        if one.told:
+            parts.append(f"> {one.told}\n\n")
+    parts.append(OF_JOBS)
+    rows = [
+        (f"`{code.value}`", policy.message, _yes(policy.retried), _yes(policy.retryable))
+        for code, policy in POLICIES.items()
+    ]
+    parts.append(table(("code", "message", "tried again by itself", "worth asking again"), rows))
+    return "".join(parts)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

@@ -1,0 +1,82 @@
+"""What MkDocs calls while it builds the site: adds the pages that are made, and checks links."""
+
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+from auteur.help import decisions, edl, errors, features, links, operations, policy
+
+TAKEN_IN = {
+    "project/readme.md": "README.md",
+    "project/contributing.md": "CONTRIBUTING.md",
+    "project/changelog.md": "CHANGELOG.md",
+    "project/reporting.md": "SECURITY.md",
+}
+"""Pages beside `docs/`, by their places on the site."""
+FOUND_LAST = ("decisions/", "project/", "benchmarks", "security", "architecture")
+LAST = 0.3
+"""What the search makes of them: who uses the API comes first."""
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put every feature and decision into the menu."""
+    _entries(config.nav, "feature/index.md").extend(features.pages())
+    _entries(config.nav, "decisions/index.md").extend(decisions.paths())
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are made."""
+    made = {
+        **features.pages(),
+        **{place: links.ROOT.joinpath(source).read_text() for place, source in TAKEN_IN.items()},
+        "decisions/index.md": decisions.index(),
+        "edl-operations.md": edl.page(),
+        "errors.md": errors.page(),
+        "api.md": operations.page(),
+    }
+    for place, text in made.items():
+        files.append(File.generated(config, place, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Have links lead to pages of the site; what is nowhere ends the build."""
+    source = TAKEN_IN.get(page.file.src_uri, f"docs/{page.file.src_uri}")
+    if page.file.src_uri.startswith(FOUND_LAST):
+        page.meta["search"] = {"boost": LAST}
+    try:
+        return links.of_site(markdown, source, page.file.src_uri, TAKEN_IN)
+    except links.BrokenLinkError as exc:
+        raise PluginError(f"{source}: {exc}") from exc
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Reckon the policy of what has been made; leave no map of a host that is not ours."""
+    site = Path(config.site_dir)
+    for name in ("sitemap.xml", "sitemap.xml.gz"):
+        (site / name).unlink(missing_ok=True)
+    try:
+        policy.write(site)
+    except policy.InlineError as exc:
+        raise PluginError(str(exc)) from exc
+
+
+def on_page_context(context: dict[str, object], page: Page, **_: object) -> dict[str, object]:
+    """Name no address of its own: the site is where it is served."""
+    page.canonical_url = None
+    return context
+
+
+def _entries(menu: object, first: str) -> list[str]:
+    """The list in the menu that begins with this page."""
+    if isinstance(menu, list):
+        if first in menu:
+            return menu
+        return next((found for each in menu if (found := _entries(each, first))), [])
+    if isinstance(menu, dict):
+        return next((found for each in menu.values() if (found := _entries(each, first))), [])
+    return []

@@ -1,0 +1,118 @@
+"""The studio at `/studio`: its page, where it finds things, and its Content Security Policy.
+
+What is built from ``clients/studio`` is served as static files; decision 53 says how and why.
+"""
+
+from functools import cache
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.urls import path
+from django.views.decorators.http import require_safe
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import development
+from accounts.signup import MAX_EMAIL_CHARS, AccountInactiveProblem, EmailRequiredProblem
+from auteur.api.problems import NotFoundProblem
+from media.storage import object_storage
+
+PROBE = "studio/origin"
+"""A key of no object: a URL of it shows where the storage is."""
+
+
+@require_safe
+def page(request: HttpRequest) -> HttpResponse:
+    """The page as it was built, or how to build it."""
+    index = settings.STUDIO_DIR / "index.html"
+    if index.is_file():
+        response = HttpResponse(index.read_bytes())
+    else:
+        response = HttpResponse(render_to_string("studio/missing.html"), status=503)
+    response.headers["Content-Security-Policy"] = policy()
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+@require_safe
+def config(request: HttpRequest) -> JsonResponse:
+    """Where events are, and how one signs in here; nothing secret."""
+    has_supabase = bool(settings.SUPABASE_ANON_KEY)
+    told = {
+        "live_url": settings.LIVE_URL,
+        "supabase": {
+            "auth_url": settings.SUPABASE_JWT_ISSUER,
+            "anon_key": settings.SUPABASE_ANON_KEY,
+        }
+        if has_supabase
+        else None,
+        "development_sign_in": settings.DEVELOPMENT_SIGN_IN,
+    }
+    return JsonResponse(told, headers={"Cache-Control": "no-cache"})
+
+
+class _SignIn(serializers.Serializer[Any]):
+    email = serializers.CharField(max_length=MAX_EMAIL_CHARS)
+
+
+class DevelopmentSignInView(APIView):
+    """A token for an address, on a developer's own machine; else there is no such thing (404)."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    problems: ClassVar = {"POST": (EmailRequiredProblem, AccountInactiveProblem, NotFoundProblem)}
+
+    @extend_schema(exclude=True)
+    def post(self, request: Request) -> Response:
+        """The token."""
+        if not settings.DEVELOPMENT_SIGN_IN:
+            raise NotFoundProblem
+        given = _SignIn(data=request.data)
+        given.is_valid(raise_exception=True)
+        return Response({"access_token": development.sign_in(given.validated_data["email"])})
+
+
+def policy() -> str:
+    """The page's Content Security Policy: nothing but what it works with, and nothing inline."""
+    files = " ".join(dict.fromkeys(("'self'", _origin(settings.PUBLIC_URL), _storage_origin())))
+    asked = [files, _origin(settings.LIVE_URL)]
+    if settings.SUPABASE_ANON_KEY:
+        asked.append(_origin(settings.SUPABASE_JWT_ISSUER))
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "font-src 'self'",
+            f"img-src {files} data: blob:",
+            f"media-src {files} blob:",
+            f"connect-src {' '.join(asked)}",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+@cache
+def _storage_origin() -> str:
+    return _origin(object_storage().presigned_get(PROBE))
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+urlpatterns = [
+    path("studio", page, name="studio"),
+    path("studio/", page),
+    path("studio/config.json", config),
+    path("studio/sign-in", DevelopmentSignInView.as_view()),
+]

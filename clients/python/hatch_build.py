@@ -1,0 +1,78 @@
+"""Makes `auteur_client.api` of the contract by openapi-python-client; a warning ends the build."""
+
+import json
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+CONTRACT = Path("../../docs/openapi.json")
+GENERATED = Path("src/auteur_client/api")
+TEMPLATES = Path("templates")
+CONTENT_TYPES = {"application/x-subrip": "text/plain", "*/*": "application/octet-stream"}
+"""What the generator does not know, as what it shall read them."""
+SUCCESS = re.compile("[23]")
+
+
+class GeneratorWarningError(Exception):
+    """The generator left something of the contract out, or could not read it."""
+
+
+class ContractBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # of no configuration
+    """Generates before anything is packed; also for editable installs."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        root = Path(self.root)
+        contract = root / CONTRACT
+        if contract.is_file():  # in a source distribution it has been made
+            generate(contract, root / GENERATED, root / TEMPLATES)
+
+
+def generate(contract: Path, target: Path, templates: Path) -> None:
+    """Write the package of the contract's models and operations; raises ``GeneratorWarningError``.
+
+    It takes the place of the old one whole, once nothing was warned of.
+    """
+    from openapi_python_client import generate as run  # noqa: PLC0415  # not for an sdist's wheel
+    from openapi_python_client.config import Config, ConfigFile, MetaType  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".api-") as folder:
+        document = Path(folder) / "openapi.json"
+        document.write_text(json.dumps(without_problems(json.loads(contract.read_bytes()))))
+        made = Path(folder) / "api"
+        config = Config.from_sources(
+            ConfigFile(content_type_overrides=CONTENT_TYPES, post_hooks=[]),
+            MetaType.NONE,
+            document,
+            "utf-8",
+            overwrite=True,
+            output_path=made,
+        )
+        if warnings := run(config=config, custom_template_path=templates):
+            raise GeneratorWarningError("\n".join(f"{w.header}: {w.detail}" for w in warnings))
+        raise_operations(made)
+        shutil.rmtree(target, ignore_errors=True)
+        made.rename(target)
+
+
+def without_problems(document: dict[str, Any]) -> dict[str, Any]:
+    """The contract without its errors: `auteur_client.errors` raises all of them, in one way."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if isinstance(operation, dict):
+                responses = operation["responses"]
+                operation["responses"] = {s: r for s, r in responses.items() if SUCCESS.match(s)}
+    return document
+
+
+def raise_operations(made: Path) -> None:
+    """Have `api.jobs.jobs_list` instead of `api.api.jobs.jobs_list`."""
+    for folder in (made / "api").iterdir():
+        if folder.is_dir():
+            for module in folder.glob("*.py"):
+                module.write_text(re.sub(r"(?m)^( *from )\.\.\.", r"\1..", module.read_text()))
+            folder.rename(made / folder.name)
+    shutil.rmtree(made / "api")

@@ -1,0 +1,119 @@
+"""What can go wrong, as exceptions: the API's problem documents, failed jobs, no answer at all.
+
+None of them holds a token.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+if TYPE_CHECKING:
+    from auteur_client.api.models import Job
+
+Json = dict[str, Any]
+
+REQUEST_ID = "X-Request-ID"
+
+
+class AuteurError(Exception):
+    """The root of all errors of this package."""
+
+
+class UnreachableError(AuteurError):
+    """No answer came, though it was asked for several times."""
+
+
+class ProblemError(AuteurError):
+    """The API refused: `code` is for programs, `detail` for people, `errors` are by field."""
+
+    def __init__(self, status: int, document: Mapping[str, Any], request_id: str = "") -> None:
+        self.status = status
+        self.document = dict(document)
+        self.code = str(document.get("code", ""))
+        self.detail = str(document.get("detail") or _phrase(status))
+        self.errors: Sequence[Mapping[str, str]] = document.get("errors") or ()
+        self.request_id = request_id
+        fields = "; ".join(f"{one.get('field')}: {one.get('detail')}" for one in self.errors)
+        reason = f"{self.detail} ({fields})" if fields else self.detail
+        super().__init__(f"{status} {self.code}: {reason}")
+
+
+class NotSignedInError(ProblemError):
+    """There is no token, or it is not valid any more."""
+
+
+class InsufficientCreditsError(ProblemError):
+    """The job costs more than there is."""
+
+    @property
+    def required(self) -> int:
+        """What it costs, in credits."""
+        return int(self.document["required"])
+
+    @property
+    def balance(self) -> int:
+        """What there is, in credits."""
+        return int(self.document["balance"])
+
+
+class StaleEditError(ProblemError):
+    """The timeline was changed since the version that an edit was made for."""
+
+    def __init__(self, status: int, document: Mapping[str, Any], request_id: str = "") -> None:
+        super().__init__(status, document, request_id)
+        self.current: int = document["version"]
+        """The version that there is."""
+        self.version: int | None = None
+        """The version that the edit was made for."""
+
+
+class UploadRejectedError(ProblemError):
+    """The file was checked and refused; `reason` says which check."""
+
+    @property
+    def reason(self) -> str:
+        """A code, such as `undecodable`."""
+        return str(self.document.get("reason", ""))
+
+
+class JobFailedError(AuteurError):
+    """A job ended without a result; it failed or was cancelled."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.code = str(job.error.code) if job.error else ""
+        why = f": {job.error.code}: {job.error.message}" if job.error else ""
+        super().__init__(f"job {job.id} is {job.status}{why}")
+
+
+BY_CODE: dict[str, type[ProblemError]] = {
+    "insufficient_credits": InsufficientCreditsError,
+    "stale_edl": StaleEditError,
+    "upload_rejected": UploadRejectedError,
+}
+
+
+def problem_of(response: httpx.Response) -> ProblemError:
+    """The error that a refusal is raised as."""
+    try:
+        document = json.loads(response.content)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        document = {}
+    kind = BY_CODE.get(str(document.get("code")), ProblemError)
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        kind = NotSignedInError
+    return kind(response.status_code, document, response.headers.get(REQUEST_ID, ""))
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "The request was refused"

@@ -1,0 +1,177 @@
+/** A feature's parameters as a form, made of what the API says of them, with the price before it. */
+
+import { useSignal, useSignalEffect } from "@preact/signals";
+import { InsufficientCreditsError, ProblemError } from "auteur-client";
+import { balance } from "../shell/account";
+import { credits } from "../shell/format";
+import { done, notify, reason } from "../shell/notices";
+import type { ProjectStore } from "../shell/project";
+import { client } from "../shell/session";
+import type { Feature, Parameter } from "../shell/types";
+import { Field, fits } from "./Field";
+
+/** Of the page, not of the person: where the result goes, and how the price is bound. */
+const OURS = new Set(["project_id", "quote_id", "callback_url"]);
+const TYPING_MS = 300;
+/** Stands for every file that fits: one job each. */
+export const EACH = "*";
+
+export type Values = Record<string, string>;
+type Body = Record<string, unknown>;
+
+interface Price {
+  credits: number;
+  quotes: string[];
+  /** Half of such jobs take no longer. */
+  seconds: number | null;
+}
+
+interface FeatureFormProps {
+  store: ProjectStore;
+  feature: Feature;
+  action: string;
+  given?: Values;
+  onStarted?: (jobIds: string[]) => void;
+}
+
+export function FeatureForm({ store, feature, action, given = {}, onStarted }: FeatureFormProps) {
+  const fields = (Object.entries(feature.parameters) as [string, Parameter][]).filter(([name]) => !OURS.has(name));
+  const values = useSignal<Values>(given);
+  const price = useSignal<Price | null>(null);
+  const wrong = useSignal<Record<string, string>>({});
+  const why = useSignal("");
+  const isBusy = useSignal(false);
+
+  useSignalEffect(() => {
+    const bodies = bodiesOf(feature, values.value, store);
+    store.delivered.value; // a longer timeline costs more to render
+    price.value = null;
+    wrong.value = {};
+    why.value = "";
+    if (!bodies.length) return;
+    const stop = new AbortController();
+    const timer = setTimeout(() => {
+      priceOf(feature, bodies, stop.signal).then(
+        (found) => (price.value = found),
+        (error: unknown) => {
+          if (!stop.signal.aborted) explain(error);
+        },
+      );
+    }, TYPING_MS);
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  });
+
+  const explain = (error: unknown) => {
+    if (error instanceof ProblemError && error.errors.length) {
+      wrong.value = Object.fromEntries(error.errors.map((each) => [each.field.split(".")[0], each.detail]));
+    }
+    why.value = reason(error);
+  };
+
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault();
+    isBusy.value = true;
+    const bodies = bodiesOf(feature, values.value, store);
+    const started: string[] = [];
+    try {
+      for (const [at, body] of bodies.entries()) {
+        const quote_id = price.value?.quotes[at];
+        const submitted = await client.submit(feature.type, { ...body, ...(quote_id ? { quote_id } : {}) });
+        started.push(submitted.job_id);
+      }
+      if (bodies.length > 1) done(`${bodies.length} jobs were started.`);
+    } catch (error) {
+      if (bodies.length > 1 && error instanceof InsufficientCreditsError) {
+        const cause = `${started.length} of ${bodies.length} jobs were started. ${reason(error)}`;
+        notify(new Error(`${cause} The others were not started and cost nothing.`));
+      }
+      explain(error);
+    }
+    isBusy.value = false;
+    if (started.length) onStarted?.(started);
+    await store.loadJobs().catch(notify);
+  };
+
+  const isShort = price.value !== null && balance.value !== null && price.value.credits > balance.value;
+  return (
+    <form class="stack feature-form" onSubmit={submit}>
+      {fields.map(([name, parameter]) => (
+        <Field
+          key={name}
+          name={name}
+          parameter={parameter}
+          store={store}
+          value={values.value[name] ?? ""}
+          wrong={wrong.value[name] ?? ""}
+          onInput={(value) => (values.value = { ...values.value, [name]: value })}
+        />
+      ))}
+      {why.value && <p class="wrong" role="alert">{why.value}</p>}
+      {isShort && <p class="wrong" role="status">You have {credits(balance.value!)}: the last of it will not start.</p>}
+      <div class="pay">
+        <button class="primary" disabled={isBusy.value || !bodiesOf(feature, values.value, store).length}>
+          {action}
+          {price.value && <span class="price"> · {credits(price.value.credits)}</span>}
+        </button>
+        <small class="muted">
+          {price.value ? lasting(price.value.seconds) : tariff(feature)}
+        </small>
+      </div>
+    </form>
+  );
+}
+
+/** What would be asked for: one job, or one for each file; nothing where something is missing. */
+function bodiesOf(feature: Feature, values: Values, store: ProjectStore): Body[] {
+  const each = Object.entries(values).find(([, value]) => value === EACH)?.[0];
+  if (!each) return [bodyOf(feature, values, store)].filter((body) => body !== null);
+  const files = store.ready.value.filter((media) => fits(media, feature.parameters[each] as Parameter));
+  return files
+    .map((media) => bodyOf(feature, { ...values, [each]: media.id }, store))
+    .filter((body) => body !== null);
+}
+
+function bodyOf(feature: Feature, values: Values, store: ProjectStore): Body | null {
+  const body: Body = {};
+  for (const [name, parameter] of Object.entries(feature.parameters) as [string, Parameter][]) {
+    if (name === "project_id") body[name] = store.id;
+    else if (values[name]) body[name] = valueOf(parameter, values[name]);
+    else if (parameter.required && parameter.type !== "boolean") return null;
+  }
+  return body;
+}
+
+function valueOf({ type }: Parameter, text: string): unknown {
+  if (type === "boolean") return text === "true";
+  return type === "integer" || type === "number" ? Number(text) : text;
+}
+
+async function priceOf(feature: Feature, bodies: Body[], signal: AbortSignal): Promise<Price> {
+  const estimates = await Promise.all(bodies.map((body) => client.estimate(feature.type, body, { signal })));
+  const seconds = estimates.map((each) => each.seconds_p50 ?? NaN).reduce((a, b) => a + b, 0);
+  return {
+    credits: estimates.reduce((sum, each) => sum + each.credits, 0),
+    quotes: estimates.map((each) => each.quote_id),
+    seconds: Number.isNaN(seconds) ? null : seconds,
+  };
+}
+
+function lasting(seconds: number | null): string {
+  if (seconds === null) return "";
+  return seconds < 90 ? `takes about ${Math.max(1, Math.round(seconds))} s` : `takes about ${Math.round(seconds / 60)} min`;
+}
+
+/** The price before anything is chosen. */
+export function tariff({ price }: Feature): string {
+  if (price.credits === null || price.per === null) return "";
+  const unit =
+    price.unit === "ms" ? (price.per === 60_000 ? "minute" : price.per < 60_000 ? `${price.per / 1000} s` : `${price.per / 60_000} minutes`)
+    : price.unit === "sec" ? (price.per === 1 ? "second" : `${price.per} s`)
+    : price.unit === "count" ? (price.per === 1 ? "piece" : `${price.per} pieces`)
+    : `${price.per} ${price.unit ?? ""}`;
+  return `${price.base ? `${price.base} + ` : ""}${credits(price.credits)} per ${unit}`;
+}
+

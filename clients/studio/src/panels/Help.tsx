@@ -1,0 +1,40 @@
+/** The keys, and where to read more. */
+
+import { signal } from "@preact/signals";
+import { Dialog } from "../shell/Dialog";
+
+export const isHelpOpen = signal(false);
+
+const KEYS = [
+  ["Space", "play and pause"],
+  ["← →", "one frame back or on, with Shift a second"],
+  ["S", "split the clip at the playhead"],
+  ["Delete", "remove the selected words or clip"],
+  ["Ctrl Z, Ctrl Shift Z", "undo, redo"],
+  ["?", "this list"],
+  ["Esc", "close what lies over the page"],
+] as const;
+
+addEventListener("keydown", (event) => {
+  const isTyping = event.target instanceof Element && event.target.closest("input, textarea, select, [contenteditable]");
+  if (event.key === "?" && !isTyping) isHelpOpen.value = true;
+});
+
+export function HelpDialog() {
+  if (!isHelpOpen.value) return null;
+  return (
+    <Dialog title="Keys" class="narrow" onClose={() => (isHelpOpen.value = false)}>
+      <dl class="keys">
+        {KEYS.map(([key, what]) => (
+          <div key={key}>
+            <dt><kbd>{key}</kbd></dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </dl>
+      <p class="aside muted">
+        All that is done here is done by the API: <a href="/docs">its description</a>.
+      </p>
+    </Dialog>
+  );
+}

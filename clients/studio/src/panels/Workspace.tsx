@@ -1,0 +1,88 @@
+/** A project that is open: media, the cut, and the work on it. */
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+import { type Media } from "auteur-client";
+import { attempt } from "../shell/connection";
+import { done } from "../shell/notices";
+import { ProjectStore } from "../shell/project";
+import { append, isEmpty } from "../shell/timeline";
+import { openStore } from "../shell/TopBar";
+import { DeliverPanel } from "./Deliver";
+import { FeaturesPanel } from "./Features";
+import { JobsPanel } from "./Jobs";
+import { MediaPanel } from "./Media";
+
+const TABS = ["Work", "Jobs", "Deliver"] as const;
+type Tab = (typeof TABS)[number];
+
+export function Workspace({ id }: { id: string }) {
+  const store = useMemo(() => new ProjectStore(id), [id]);
+  const tab = useSignal<Tab>("Work");
+  useEffect(() => {
+    openStore.value = store;
+    void attempt(() => store.load());
+    return () => {
+      store.close();
+      openStore.value = null;
+    };
+  }, [store]);
+  document.title = `${store.project.value?.name ?? "Project"} · Auteur Studio`;
+  const add = (media: Media) =>
+    attempt(async () => {
+      await append(id, media);
+      await store.load();
+      done(`${media.name} is on the timeline.`);
+    });
+  const open = store.openJobs.value.length;
+  return (
+    <main class="workspace" id="main">
+      <h1 class="hidden">{store.project.value?.name ?? "Project"}</h1>
+      <MediaPanel store={store} onAdd={add} />
+      <section class="stage" aria-label="The cut" />
+      <section class="panel side" aria-label="Work on it">
+        <Tabs value={tab.value} onChange={(next) => (tab.value = next)} counts={{ Jobs: open }} />
+        <div class="tab-body" role="tabpanel" id="tab-body" aria-labelledby={`tab-${tab.value}`}>
+          {tab.value === "Work" && <FeaturesPanel store={store} onStarted={() => (tab.value = "Jobs")} />}
+          {tab.value === "Jobs" && <JobsPanel store={store} />}
+          {tab.value === "Deliver" && <DeliverPanel store={store} isTimelineEmpty={isEmpty(store.project.value?.edl)} />}
+        </div>
+      </section>
+    </main>
+  );
+}
+
+interface TabsProps {
+  value: Tab;
+  onChange: (tab: Tab) => void;
+  counts: Partial<Record<Tab, number>>;
+}
+
+function Tabs({ value, onChange, counts }: TabsProps) {
+  const move = (event: KeyboardEvent) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const next = TABS[(TABS.indexOf(value) + step + TABS.length) % TABS.length]!;
+    onChange(next);
+    document.getElementById(`tab-${next}`)?.focus();
+  };
+  return (
+    <div class="tabs" role="tablist" aria-label="Work on it" onKeyDown={move}>
+      {TABS.map((tab) => (
+        <button
+          key={tab}
+          id={`tab-${tab}`}
+          type="button"
+          role="tab"
+          aria-selected={tab === value}
+          aria-controls="tab-body"
+          tabIndex={tab === value ? 0 : -1}
+          onClick={() => onChange(tab)}
+        >
+          {tab}
+          {counts[tab] ? <span class="count">{counts[tab]}</span> : null}
+        </button>
+      ))}
+    </div>
+  );
+}

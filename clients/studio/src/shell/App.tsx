@@ -1,0 +1,54 @@
+/** The whole page: who is signed in, what is open, and what lies over it. */
+
+import { effect, signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { CreditsDialog } from "../panels/Credits";
+import { HelpDialog } from "../panels/Help";
+import { Preview } from "../panels/Preview";
+import { Projects } from "../panels/Projects";
+import { Workspace } from "../panels/Workspace";
+import { loadAccount } from "./account";
+import { attempt, connect, isAway } from "./connection";
+import { Notices } from "./notices";
+import { openProjectId } from "./router";
+import { hasExpired, isSignedIn } from "./session";
+import { SignIn } from "./SignIn";
+import { TopBar } from "./TopBar";
+
+const isOpen = signal(false);
+
+effect(() => {
+  if (!isSignedIn.value || isOpen.peek()) return;
+  isOpen.value = true;
+  queueMicrotask(() => {
+    connect();
+    void attempt(loadAccount);
+  });
+});
+
+export function App() {
+  useEffect(() => {
+    // A file that is dropped beside the place for it must not replace the page.
+    const keep = (event: DragEvent) => event.preventDefault();
+    addEventListener("dragover", keep);
+    addEventListener("drop", keep);
+  }, []);
+  if (!isSignedIn.value) return <SignIn />;
+  return (
+    <>
+      <a class="skip" href="#main">Skip to the content</a>
+      <TopBar />
+      {isAway.value && (
+        <p class="banner" role="status">
+          No connection to the server. What you see stays; it goes on by itself when the connection is back.
+        </p>
+      )}
+      {openProjectId.value ? <Workspace key={openProjectId.value} id={openProjectId.value} /> : <Projects />}
+      <CreditsDialog />
+      <HelpDialog />
+      <Preview />
+      {hasExpired.value && <SignIn isAgain />}
+      <Notices />
+    </>
+  );
+}

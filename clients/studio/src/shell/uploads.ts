@@ -1,0 +1,158 @@
+/** Files on their way into a project; one that breaks off goes on where it was, also after a reload. */
+
+import { signal } from "@preact/signals";
+import { ProblemError } from "auteur-client";
+import { reason } from "./notices";
+import { client } from "./session";
+
+export interface Upload {
+  id: number;
+  projectId: string;
+  file: File;
+  /** Null until the server has made room for it. */
+  mediaId: string | null;
+  sent: number;
+  state: "waiting" | "sending" | "checking" | "broken" | "refused";
+  why: string;
+  stop: AbortController;
+}
+
+/** An upload that has begun, as it is remembered between visits. */
+interface Begun {
+  mediaId: string;
+  projectId: string;
+  name: string;
+  size: number;
+  modified: number;
+}
+
+const BEGUN = "auteur.uploads";
+/** So many uploads that broke off are remembered. */
+const MOST_BEGUN = 50;
+const AT_ONCE = 2;
+const NO_SUCH_UPLOAD = 404;
+
+export const uploads = signal<Upload[]>([]);
+/** Grows whenever one has arrived, or was refused. */
+export const arrived = signal(0);
+let last = 0;
+
+/** Bring files into a project, a few at once. */
+export function bring(projectId: string, files: Iterable<File>): void {
+  for (const file of files) {
+    const resumed = begun().find((each) => isOf(each, file, projectId));
+    const upload: Upload = {
+      id: ++last,
+      projectId,
+      file,
+      mediaId: resumed?.mediaId ?? null,
+      sent: 0,
+      state: "waiting",
+      why: "",
+      stop: new AbortController(),
+    };
+    uploads.value = [...uploads.value, upload];
+  }
+  next();
+}
+
+/** Go on with one that broke off. */
+export function resume(id: number): void {
+  change(id, { state: "waiting", why: "", stop: new AbortController() });
+  next();
+}
+
+/** Stop one, and remove what has arrived of it. */
+export async function cancel(id: number): Promise<void> {
+  const upload = find(id);
+  if (!upload) return;
+  upload.stop.abort();
+  drop(id);
+  if (upload.mediaId) await discard(upload.projectId, upload.mediaId);
+}
+
+/** Remove what has arrived of an upload. */
+export async function discard(projectId: string, mediaId: string): Promise<void> {
+  forget(mediaId);
+  const path = { project_id: projectId, media_id: mediaId };
+  await client.api.DELETE("/projects/{project_id}/media/{media_id}/upload", { params: { path } });
+}
+
+function next(): void {
+  const busy = uploads.value.filter((each) => each.state === "sending").length;
+  const waiting = uploads.value.filter((each) => each.state === "waiting");
+  for (const upload of waiting.slice(0, Math.max(0, AT_ONCE - busy))) void send(upload);
+}
+
+async function send({ id, file, projectId, mediaId, stop }: Upload): Promise<void> {
+  change(id, { state: "sending" });
+  try {
+    await client.upload(file, {
+      projectId,
+      ...(mediaId ? { resume: mediaId } : {}),
+      signal: stop.signal,
+      onProgress: (told) => {
+        if (find(id)?.mediaId !== told.mediaId) remember({ ...keyOf(file), projectId, mediaId: told.mediaId });
+        const isSent = told.sentBytes >= told.totalBytes;
+        change(id, { mediaId: told.mediaId, sent: told.sentBytes, state: isSent ? "checking" : "sending" });
+      },
+    });
+    forget(find(id)?.mediaId ?? "");
+    drop(id);
+    arrived.value++;
+  } catch (error) {
+    if (!stop.signal.aborted) failed(id, error);
+  }
+  next();
+}
+
+function failed(id: number, error: unknown): void {
+  const upload = find(id);
+  if (error instanceof ProblemError && error.status === NO_SUCH_UPLOAD && upload?.mediaId) {
+    forget(upload.mediaId); // it was removed meanwhile: from the beginning
+    change(id, { mediaId: null, state: "waiting" });
+    return;
+  }
+  const isFinal = error instanceof ProblemError && error.status >= 400 && error.status < 500;
+  if (isFinal) forget(upload?.mediaId ?? "");
+  change(id, { state: isFinal ? "refused" : "broken", why: reason(error) });
+  if (isFinal) arrived.value++;
+}
+
+function find(id: number): Upload | undefined {
+  return uploads.value.find((each) => each.id === id);
+}
+
+function change(id: number, changes: Partial<Upload>): void {
+  uploads.value = uploads.value.map((each) => (each.id === id ? { ...each, ...changes } : each));
+}
+
+function drop(id: number): void {
+  uploads.value = uploads.value.filter((each) => each.id !== id);
+}
+
+function keyOf(file: File): Pick<Begun, "name" | "size" | "modified"> {
+  return { name: file.name, size: file.size, modified: file.lastModified };
+}
+
+function isOf(each: Begun, file: File, projectId: string): boolean {
+  const { name, size, modified } = keyOf(file);
+  return each.projectId === projectId && each.name === name && each.size === size && each.modified === modified;
+}
+
+function begun(): Begun[] {
+  try {
+    return JSON.parse(localStorage.getItem(BEGUN) ?? "[]");
+  } catch {
+    return [];
+  }
+}
+
+function remember(one: Begun): void {
+  const others = begun().filter((each) => each.mediaId !== one.mediaId);
+  localStorage.setItem(BEGUN, JSON.stringify([...others, one].slice(-MOST_BEGUN)));
+}
+
+function forget(mediaId: string): void {
+  localStorage.setItem(BEGUN, JSON.stringify(begun().filter((each) => each.mediaId !== mediaId)));
+}

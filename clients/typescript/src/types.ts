@@ -1,0 +1,86 @@
+/** Names for what the contract describes; `components` and `paths` have all of it. */
+
+import type { components, paths } from "./schema.js";
+
+type Schemas = components["schemas"];
+
+export type Edited = Schemas["Edited"];
+export type Edl = Schemas["Edl"];
+export type Estimate = Schemas["Estimate"];
+export type Job = Schemas["Job"];
+export type Media = Schemas["Media"];
+export type MediaDetail = Schemas["MediaDetail"];
+export type Operation = NonNullable<Schemas["PatchedOperationsRequest"]["operations"]>[number];
+export type Project = Schemas["Project"];
+export type Submitted = Schemas["Submitted"];
+export type Upload = Schemas["Upload"];
+
+/** An event of the log; its `seq` says where it stands there. */
+export type LogEvent = Schemas["EventPage"]["events"][number];
+
+/** How far a job is. It stands in no log and has no number. */
+export interface ProgressEvent {
+  type: "job.progress";
+  data: {
+    job_id: string;
+    /** Percent. */
+    progress: number;
+    stage: Job["stage"];
+    eta_at: string | null;
+    attempt: number;
+  };
+}
+
+/** The features of the contract, as their paths name them. An installation may have more. */
+export type Feature = {
+  [P in keyof paths]: P extends `/jobs/${infer Name}/estimate` ? Name : never;
+}[keyof paths];
+
+/** What a feature takes. */
+export type Parameters<F extends string> = `/jobs/${F}` extends keyof paths
+  ? paths[`/jobs/${F}`] extends { post: { requestBody: { content: { "application/json": infer B } } } }
+    ? B
+    : Record<string, unknown>
+  : Record<string, unknown>;
+
+interface Paged {
+  next: string | null;
+  previous: string | null;
+}
+
+type PageAt<P extends keyof paths> = paths[P] extends {
+  get: { responses: { 200: { content: { "application/json": infer Page extends Paged } } } };
+}
+  ? Page
+  : never;
+
+/** Lists, by their paths without the slash: `jobs`, `projects/{project_id}/media` … */
+export type List = {
+  [P in keyof paths]: PageAt<P> extends never ? never : P extends `/${infer Name}` ? Name : never;
+}[keyof paths];
+
+type PageOf<L extends List> = `/${L}` extends keyof paths ? PageAt<`/${L}`> : never;
+
+/** What a list holds. */
+export type Item<L extends List> =
+  PageOf<L> extends infer Page
+    ? Page[Exclude<keyof Page, keyof Paged>] extends (infer Each)[]
+      ? Each
+      : never
+    : never;
+
+type ParametersOf<L extends List> = `/${L}` extends keyof paths
+  ? paths[`/${L}`] extends { get: { parameters: infer Given } }
+    ? Given
+    : never
+  : never;
+
+type PartOf<Given, Name extends string> = Given extends { [N in Name]?: infer Part }
+  ? [NonNullable<Part>] extends [never]
+    ? unknown
+    : NonNullable<Part>
+  : unknown;
+
+/** How a list can be narrowed, together with the ids that stand in its path. */
+export type Filters<L extends List> = Omit<PartOf<ParametersOf<L>, "query">, "cursor"> &
+  PartOf<ParametersOf<L>, "path">;

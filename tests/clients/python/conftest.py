@@ -1,0 +1,87 @@
+"""The embedded stack, once for these tests; each has a user of its own."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from auteur_client import Auteur
+
+from tests.clients.python.faulty import Faulty, faulty
+from tests.journeys.conftest import started
+from tests.journeys.stack import JourneyStack
+
+CREDITS = 10
+
+
+@pytest.fixture(scope="package")
+def stack() -> Iterator[JourneyStack]:
+    with started({}) as running:
+        yield running
+
+
+@pytest.fixture
+def new_token(stack: JourneyStack) -> Callable[[int], str]:
+    """The token of a new user with so many credits."""
+
+    def make(amount: int = CREDITS) -> str:
+        email = f"{uuid.uuid4().hex[:8]}@example.com"
+        token = stack.manage("issue_token", "--email", email)
+        if amount:
+            stack.manage("grant_credits", "--email", email, "--amount", str(amount))
+        return token
+
+    return make
+
+
+@pytest.fixture
+def token(new_token: Callable[[int], str]) -> str:
+    return new_token(CREDITS)
+
+
+@pytest.fixture
+def live_url(stack: JourneyStack) -> str:
+    return f"http://127.0.0.1:{stack.env['LIVE_PORT']}"
+
+
+@pytest.fixture
+def auteur(stack: JourneyStack, token: str, live_url: str) -> Iterator[Auteur]:
+    with Auteur(stack.api_url, token, live_url=live_url) as client:
+        yield client
+
+
+@pytest.fixture
+def network(stack: JourneyStack) -> Iterator[Faulty]:
+    """A network before the API that can be hurt."""
+    with faulty(stack.api_url) as plan:
+        yield plan
+
+
+@pytest.fixture
+def far(network: Faulty, token: str) -> Iterator[Auteur]:
+    """The same user, through that network; nothing is streamed."""
+    with Auteur(network.url, token) as client:
+        yield client
+
+
+@pytest.fixture
+def project_id(auteur: Auteur) -> str:
+    return str(auteur.create_project("Test").id)
+
+
+@pytest.fixture(scope="session")
+def large_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Silence that is sent in parts."""
+    import wave
+
+    from media.storage.multipart import MULTIPART_BYTES
+
+    rate = 1_000_000
+    file = tmp_path_factory.mktemp("large") / "silence.wav"
+    with wave.open(str(file), "wb") as output:
+        output.setnchannels(1)
+        output.setsampwidth(2)
+        output.setframerate(rate)
+        for _ in range(MULTIPART_BYTES // (2 * rate) + 1):
+            output.writeframes(bytes(2 * rate))
+    return file

@@ -1,0 +1,74 @@
+"""A stack, the client built once, and a user with credits and one without."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from auteur.devstack import ports
+from auteur.devstack.processes import BASE_DIR
+from tests.journeys.conftest import started
+from tests.journeys.recordings import SAMPLES
+from tests.journeys.stack import JourneyStack
+
+CLIENT = BASE_DIR / "clients" / "typescript"
+NODE = BASE_DIR / "clients" / "node.sh"
+MISSING = 127
+NPM_SECONDS = 240
+CREDITS = "500"
+
+
+def node(*command: str, folder: Path = CLIENT, env: Mapping[str, str] | None = None) -> str:
+    """What a command of Node.js prints; it must not fail."""
+    done = subprocess.run(
+        [NODE, *command],
+        cwd=folder,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=NPM_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="package")
+def client() -> Path:
+    """The client's folder, built."""
+    found = subprocess.run([NODE, "npm", "--version"], capture_output=True, check=False)
+    if found.returncode == MISSING:
+        pytest.skip("npm is not here: install Node.js 20 or later")
+    node("npm", "ci", "--no-fund", "--no-audit")
+    node("npm", "run", "build")
+    return CLIENT
+
+
+@pytest.fixture(scope="package")
+def page_port() -> int:
+    """Where a page of another origin is served."""
+    (port,) = ports.free_ports(1)
+    return port
+
+
+@pytest.fixture(scope="package")
+def stack(client: Path, page_port: int) -> Iterator[JourneyStack]:
+    with started({"CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{page_port}"}) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def env(stack: JourneyStack) -> dict[str, str]:
+    """What the client's tests and examples read."""
+    rich, poor = "rich@example.com", "poor@example.com"
+    token = stack.manage("issue_token", "--email", rich)
+    stack.manage("grant_credits", "--email", rich, "--amount", CREDITS)
+    return {
+        "AUTEUR_URL": stack.api_url,
+        "AUTEUR_LIVE_URL": f"http://{ports.HOST}:{stack.env['LIVE_PORT']}",
+        "AUTEUR_TOKEN": token,
+        "AUTEUR_POOR_TOKEN": stack.manage("issue_token", "--email", poor),
+        "AUTEUR_SAMPLES": str(SAMPLES),
+    }

@@ -1,0 +1,115 @@
+"""What the pages show was really asked and answered, by the contract and at today's price."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from auteur.devstack import ports
+from auteur.help import codes, edl, features, snippets
+from auteur.help.links import ROOT
+from tests.journeys.conftest import started
+from tests.journeys.recordings import INTERVIEW
+
+FILM = ROOT / "docs" / "examples" / "film"
+FEATURES = features.own()
+
+
+def valid(value, name):
+    schema = {**codes.contract(), "$ref": f"#/components/schemas/{name}"}
+    Draft202012Validator(schema).validate(value)
+
+
+def body_of(slug):
+    operation = codes.contract()["paths"][f"/jobs/{slug}"]["post"]
+    content = operation["requestBody"]["content"]["application/json"]
+    return content["schema"]["$ref"].rpartition("/")[2]
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.slug)
+def test_a_features_example_is_by_the_contract(feature):
+    kept = features.example(feature)
+    valid(kept["request"], body_of(feature.slug))
+    valid(kept["job"], "Job")
+    job = kept["job"]
+    assert (job["type"], job["status"]) == (feature.name, "completed")
+    assert set(kept["request"]) <= set(job["input_params"])
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.slug)
+def test_a_features_example_was_made_at_its_price(feature):
+    kept = features.example(feature)
+    assert kept["tariff"] == dict(feature.rates)
+    measured = kept["request"].get(feature.measured)
+    if not feature.measured.endswith("_id") and measured is not None:
+        assert kept["job"]["credits_cost"] == feature.price({feature.measured: measured})
+
+
+def test_no_example_holds_a_signature():
+    text = "".join(file.read_text() for file in features.EXAMPLES.iterdir())
+    assert "signature" not in text.lower()
+    assert "127.0.0.1" not in text
+    assert "?" not in "".join(part for part in text.split('"') if part.startswith("http"))
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.slug)
+def test_a_page_asks_in_python_what_was_asked(feature):
+    asked = features.example(feature)["request"]
+    given = []
+
+    class Asked:
+        output_data = None
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+        def run(self, slug, **parameters):
+            given.append((slug, parameters))
+            return self
+
+    code = snippets.python(feature.slug, asked).partition("\n")[2]
+    exec(compile(code, "page", "exec"), {"Auteur": Asked})  # noqa: S102
+    assert given == [(feature.slug, asked)]
+
+
+def test_an_edls_example_is_by_the_contract():
+    for made in edl.examples().values():
+        valid({"operations": made}, "PatchedOperationsRequest")
+        edl.made(made)
+
+
+@pytest.fixture(scope="module")
+def env() -> Iterator[dict[str, str]]:
+    with started({}) as stack:
+        token = stack.manage("issue_token", "--email", "film@example.com")
+        stack.manage("grant_credits", "--email", "film@example.com", "--amount", "50")
+        live = f"http://{ports.HOST}:{stack.env['LIVE_PORT']}"
+        yield {"AUTEUR_URL": stack.api_url, "AUTEUR_TOKEN": token, "AUTEUR_LIVE_URL": live}
+
+
+def run(env: dict[str, str], *command: str | Path) -> str:
+    done = subprocess.run(
+        command, env={**os.environ, **env}, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ["film.sh", "film.py"])
+def test_the_film_of_the_guides_is_made(env, tmp_path, name):
+    if name == "film.py" and find_spec("auteur_client") is None:
+        pytest.skip("clients/python is not installed")
+    film = tmp_path / "film.mp4"
+    program = sys.executable if name == "film.py" else "sh"
+    said = run(env, program, FILM / name, INTERVIEW, film)
+    assert "-->" in said
+    assert "cut_silences" in said
+    assert film.read_bytes()[4:8] == b"ftyp"

@@ -1,0 +1,99 @@
+"""What is on the site follows from the code, and what is broken stops the build."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from auteur.api.problem_pages import described
+from auteur.help import building, codes, decisions, edl, features, links, policy
+from projects.timeline.operations import Operation
+
+TAKEN_IN = {"project/readme.md": "README.md"}
+
+
+def ids(page: Path) -> set[str]:
+    return set(re.findall(r'\bid="([^"]+)"', page.read_text()))
+
+
+def test_every_feature_has_its_page(site):
+    made = {page.parent.name for page in (site / "feature").glob("*/index.html")}
+    assert made == {feature.slug for feature in features.own()}
+
+
+def test_every_operation_of_the_edl_has_its_entry_and_its_example(site):
+    assert set(Operation.named) <= ids(site / "edl-operations" / "index.html")
+    assert set(edl.examples()) == set(Operation.named)
+
+
+def test_every_problem_has_its_entry(site):
+    assert {one.code for one in described()} <= ids(site / "errors" / "index.html")
+
+
+def test_every_operation_of_the_api_is_listed(site):
+    page = (site / "api" / "index.html").read_text()
+    for path, item in codes.contract()["paths"].items():
+        for method in {"get", "post", "put", "patch", "delete"} & set(item):
+            assert f"{method.upper()} {path}</code>" in page
+
+
+def test_every_decision_has_its_page(site):
+    for path in decisions.paths():
+        assert (site / path.removesuffix(".md") / "index.html").is_file()
+
+
+def test_nothing_comes_from_elsewhere(site):
+    for page in site.rglob("*.html"):
+        loaded = re.findall(r'<(?:script|link|img)\b[^>]*(?:src|href)="([^"]+)"', page.read_text())
+        assert not [url for url in loaded if url.startswith(("http", "//"))], page
+
+
+@pytest.mark.parametrize(
+    ("link", "made"),
+    [
+        ("[x](events.md#pull)", "[x](events.md#pull)"),
+        ("[x](../README.md#use-it)", "[x](project/readme.md#use-it)"),
+        ("[x](decisions)", "[x](decisions/index.md)"),
+        ("[`x`](../jobs/states.py)", "`x`"),
+        ("[x](/problems#not_found)", "[x](/problems#not_found)"),
+        ("[x](/docs)", "[x](/docs)"),
+        ("[x](https://example.com)", "[x](https://example.com)"),
+        ("`[x](nowhere.py)`", "`[x](nowhere.py)`"),
+    ],
+)
+def test_links_of_the_repository_become_links_of_the_site(link, made):
+    assert links.of_site(link, "docs/page.md", "page.md", TAKEN_IN) == made
+
+
+@pytest.mark.parametrize("to", ["../nowhere.py", "/nowhere", "/problems#nowhere", "nowhere.txt"])
+def test_a_link_to_nowhere_is_refused(to):
+    with pytest.raises(links.BrokenLinkError):
+        links.of_site(f"see [x]({to})", "docs/page.md", "page.md", TAKEN_IN)
+
+
+@pytest.mark.parametrize("to", ["nowhere.md", "events.md#nowhere"])
+def test_a_page_or_heading_that_is_not_there_stops_the_build(tmp_path, to):
+    shutil.copytree(links.ROOT / "docs", tmp_path / "docs")
+    with (tmp_path / "docs" / "glossary.md").open("a") as page:
+        page.write(f"\nSee [this]({to}).\n")
+    with pytest.raises(building.BuildError):
+        building.build(tmp_path / "site", tmp_path / "docs")
+    assert not (tmp_path / "site").exists()
+    assert [each.name for each in tmp_path.iterdir()] == ["docs"]
+
+
+@pytest.mark.parametrize(
+    "inline",
+    [
+        '<p style="color: red">',
+        "<style>p {}</style>",
+        '<p onclick="x()">',
+        '<img src="https://example.com/x.png">',
+        "<iframe></iframe>",
+    ],
+)
+def test_what_the_policy_forbids_stops_the_build(tmp_path, inline):
+    (tmp_path / "index.html").write_text(inline)
+    with pytest.raises(policy.InlineError):
+        policy.write(tmp_path)

@@ -1,0 +1,79 @@
+"""`/help`, as it is served."""
+
+import re
+import shutil
+
+import pytest
+from django.test import Client
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.fixture
+def helped(site, settings):
+    settings.HELP_ROOT = site
+    return Client()
+
+
+def test_pages_and_files(helped):
+    home = helped.get("/help/")
+    assert home.status_code == 200
+    assert b"<h1" in b"".join(home.streaming_content)
+    assert home["Cache-Control"] == "no-cache"
+    assert helped.get("/help")["Location"] == "/help/"
+    assert helped.get("/help/feature/tts")["Location"] == "/help/feature/tts/"
+    since = {"If-Modified-Since": home["Last-Modified"]}
+    assert helped.get("/help/", headers=since).status_code == 304
+    assert helped.post("/help/").status_code == 405
+    shown = helped.get("/help/examples/film/film.ts")
+    assert shown["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_the_policy_allows_scripts_by_their_hashes_alone(helped):
+    policy = helped.get("/help/")["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self' 'sha256-")
+    assert "unsafe" not in policy
+    assert not re.search(r"https?:|\*", policy)
+
+
+@pytest.mark.parametrize(
+    "path", ["nowhere/", "../mkdocs.yml", "%2e%2e/mkdocs.yml", "x" * 5000, "a%00b", "assets"]
+)
+def test_what_is_not_there(helped, path):
+    answer = helped.get(f"/help/{path}")
+    assert answer.status_code == 404
+    assert "Cache-Control" not in answer
+
+
+def test_where_it_was_not_built(settings, tmp_path):
+    settings.HELP_ROOT = tmp_path / "none"
+    answer = Client().get("/help/")
+    assert answer.status_code == 404
+    assert "make docs" in answer.content.decode()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not here")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_browser_finds_nothing_wrong(site, settings, live_server, scheme):
+    settings.HELP_ROOT = site
+    said = []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_context(color_scheme=scheme).new_page()
+        page.on("console", lambda told: said.append(told.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        for path in ("", "feature/transcription/", "edl-operations/", "nowhere/deep/"):
+            page.goto(f"{live_server.url}/help/{path}", wait_until="networkidle")
+        page.goto(f"{live_server.url}/help/quickstart/")
+        page.get_by_text("TypeScript", exact=True).first.click()
+        page.get_by_text("new Auteur()").first.wait_for()
+        colours = page.locator("body").get_attribute("data-md-color-scheme")
+        page.keyboard.press("/")
+        page.keyboard.type("cut silences")
+        page.locator(".md-search-result__item").first.wait_for()
+        first = page.locator(".md-search-result__item").first.inner_text()
+        browser.close()
+    assert colours == {"light": "default", "dark": "slate"}[scheme]
+    assert "cut_silences" in first
+    assert not [told for told in said if "404" not in told]  # of the page that is not there
