@@ -95,6 +95,11 @@ def read(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
     return {"captions_style": None, **found, **depths}
 
 
+def version_of(*, project_id: UUID, user_id: UUID) -> int:
+    """The version that `read` would answer, without its document."""
+    return find(project_id=project_id, user_id=user_id, fields={"version": 1})["version"]
+
+
 def find(*, project_id: UUID, user_id: UUID, fields: Mapping[str, Any]) -> Document:
     """A projection of the document, which is made if the project has none yet."""
     return find_measured(project_id=project_id, user_id=user_id, fields=fields)[0]

@@ -186,6 +186,24 @@ class HistorySerializer(serializers.Serializer[Any]):
     )
 
 
+class CaptionWordSerializer(serializers.Serializer[Any]):
+    """A word of the captions JSON, which players of others read: in seconds."""
+
+    text = serializers.CharField()
+    start = serializers.FloatField()
+    end = serializers.FloatField()
+
+
+class CaptionWordsSerializer(serializers.Serializer[Any]):
+    """The captions JSON."""
+
+    duration = serializers.FloatField(help_text="When the last word ends.")
+    language = serializers.CharField(
+        help_text="ISO 639; `mul` where the words have several, `und` where any has none."
+    )
+    words = CaptionWordSerializer(many=True)
+
+
 @extend_schema_field(cast(Any, Edl))
 class EdlField(serializers.JSONField):
     """An EDL, as it is."""

@@ -14,7 +14,7 @@ from auteur.api.answers import answer
 from auteur.api.filters import FilteredListView
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
-from auteur.api.preconditions import etag
+from auteur.api.preconditions import CONDITIONAL, UNCHANGED, etag, unchanged
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
 from projects import authoring, deletion, edl
@@ -69,13 +69,23 @@ class ProjectView(APIView):
         "DELETE": Scope.MEDIA,
     }
 
-    @extend_schema(summary="Get a project with its EDL", responses=ProjectDetailSerializer)
+    @extend_schema(
+        summary="Get a project with its EDL",
+        description="`ETag` is the EDL's version and, behind a point, what changes with the "
+        "project's own fields. As `If-Match` of an edit it stands for the EDL's version.",
+        parameters=[*CONDITIONAL],
+        responses={200: ProjectDetailSerializer, **UNCHANGED},
+    )
     def get(self, request: Request, project_id: UUID) -> Response:
-        """The project; ``ETag`` is the EDL's version."""
+        """The project."""
         project = owned_project(user_id=user_id(request), project_id=project_id)
-        document = edl.read(project_id=project_id, user_id=user_id(request))
+        key = {"project_id": project_id, "user_id": project.user_id}
+        same = unchanged(request, lambda: _version(project, edl.version_of(**key)))
+        if same is not None:
+            return same
+        document = edl.read(**key)
         body = answer(ProjectSerializer, project) | {"edl": document}
-        return Response(body, headers=etag(document["version"]))
+        return Response(body, headers=etag(_version(project, document["version"])))
 
     @extend_schema(
         summary="Update a project",
@@ -107,6 +117,10 @@ class ProjectView(APIView):
     def _update(self, request: Request, project_id: UUID, fields: dict[str, Any]) -> Response:
         project = authoring.update(user_id=user_id(request), project_id=project_id, fields=fields)
         return Response(ProjectSerializer(project).data)
+
+
+def _version(project: Project, edl_version: int) -> str:
+    return f"{edl_version}.{round(project.updated_at.timestamp() * 1_000_000):x}"
 
 
 def _fields_of(request: Request, *, partial: bool = False) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from auteur_client.api.client import AuthenticatedClient
+    from auteur_client.api.job_kinds import Job
     from auteur_client.api.models import (
         ApiKey,
         Consent,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
         Endpoint,
         Estimate,
         Feature,
-        Job,
         JobSummary,
         Media,
         MediaDetail,
