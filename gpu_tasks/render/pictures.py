@@ -10,6 +10,7 @@ from pathlib import Path
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.mediakit.film import TO_SDR, deinterlaced
 from gpu_tasks.render.contract import Format, Output
+from gpu_tasks.render.contract.frames import Box, box_of
 from gpu_tasks.render.contract.segments import Piece, Ramp, RenderSegment
 from gpu_tasks.render.drawing import Drawn
 from gpu_tasks.render.sources import Pictures, SourceInfo
@@ -52,8 +53,7 @@ class Layer:
     piece: Piece
     info: SourceInfo
     pictures: Pictures
-    box: tuple[int, int, int, int]
-    """Left, top, width, height."""
+    box: Box
 
     def is_solid(self, begin: int, end: int, output: Output) -> bool:
         """Whether nothing below it is seen from one frame to before the other."""
@@ -123,17 +123,8 @@ def _layer(piece: Piece, info: SourceInfo | None, output: Output) -> Layer | Non
     if info is None or info.pictures is None:
         return None
     shape = info.pictures
-    scale = min(output.width / shape.width, output.height / shape.height)
-    # A picture that fills the screen but for a line is let fill it.
-    width, height = (
-        side if abs(side - scaled) < 2 else max(2, int(scaled) // 2 * 2)
-        for side, scaled in (
-            (output.width, shape.width * scale),
-            (output.height, shape.height * scale),
-        )
-    )
-    left, top = (output.width - width) // 4 * 2, (output.height - height) // 4 * 2
-    return Layer(piece, info, shape, (left, top, width, height))
+    box = box_of(shape.width, shape.height, (output.width, output.height))
+    return Layer(piece, info, shape, box)
 
 
 def _entry(layer: Layer) -> int:

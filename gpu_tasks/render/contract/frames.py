@@ -50,6 +50,21 @@ class FrameClip:
         return self.at + (frame - self.first) / rate * self.speed
 
 
+Box = tuple[int, int, int, int]
+"""Left, top, width, height."""
+
+
+def box_of(width: Fraction, height: Fraction, canvas: tuple[int, int]) -> Box:
+    """Where pictures of these sides are on the screen: whole, in the middle, all sides even."""
+    scale = min(canvas[0] / width, canvas[1] / height)
+    # A picture that fills the screen but for a line is let fill it.
+    wide, high = (
+        side if abs(side - scaled) < 2 else max(2, int(scaled) // 2 * 2)
+        for side, scaled in ((canvas[0], width * scale), (canvas[1], height * scale))
+    )
+    return (canvas[0] - wide) // 4 * 2, (canvas[1] - high) // 4 * 2, wide, high
+
+
 def frame_of(at_ms: int, rate: Fraction) -> int:
     """The nearest frame; a half is the later one."""
     return math.floor(at_ms * rate / 1000 + Fraction(1, 2))
