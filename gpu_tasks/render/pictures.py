@@ -10,13 +10,11 @@ from pathlib import Path
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.mediakit.film import TO_SDR, deinterlaced
 from gpu_tasks.render.contract import Format, Output
-from gpu_tasks.render.contract.frames import Box, box_of
+from gpu_tasks.render.contract.frames import SLACK_SECONDS, Box, box_of
 from gpu_tasks.render.contract.segments import Piece, Ramp, RenderSegment
 from gpu_tasks.render.drawing import Drawn
 from gpu_tasks.render.sources import Pictures, SourceInfo
 
-SLACK_SECONDS = Fraction(2, 1000)
-"""Times come in whole milliseconds: a picture that is due so soon is shown already."""
 EARLY_SECONDS = 1
 """How long before its first picture a source is entered, at least: decoders swing in."""
 HAIR_SECONDS = 0.000_002
@@ -36,6 +34,9 @@ ENCODERS: Mapping[tuple[Format, bool], tuple[str, ...]] = {
 }
 """By format, and whether fast is better than good."""
 KEY_FRAME_SECONDS = 4
+FINE = 1000
+"""Parts of a fade's frame: rounded, a frame would last too long, and FFmpeg shows such a first one
+twice."""
 COLOURS = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
 HOLD = "tpad=stop=-1:stop_mode=clone"
 """Of the last picture, for as long as it is asked for."""
@@ -234,7 +235,7 @@ def _faded(ramp: Ramp, first: int) -> str:
     """A ramp over frames from ``first`` on: told by time, for it may have begun before."""
     kind = "in" if ramp.rising else "out"
     # FFmpeg takes what comes before zero for the end.
-    counted = f"settb=1/{ramp.length},setpts='max(0,N{first - ramp.first:+d})'"
+    counted = f"settb=1/{ramp.length * FINE},setpts='{FINE}*max(0,N{first - ramp.first:+d})'"
     return f"{counted},fade=t={kind}:st=0:d=1:alpha=1"
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from auteur.api.problems import Problem, UnavailableProblem
 from gpu_tasks.render.contract import MediaReference
-from gpu_tasks.render.contract.frames import frame_of
+from gpu_tasks.render.contract.frames import SLACK_SECONDS, frame_of
 from gpu_tasks.render.contract.segments import Piece, RenderSegment, plan_frame
 from gpu_tasks.runtime import sandbox
 from gpu_tasks.runtime.confinement import MIB, Limits
@@ -225,7 +225,7 @@ def _made(layers: list[tuple[Piece, MediaFile]], size: tuple[int, int]) -> bytes
             media,
             tick=tick,
             reply=lambda _question, above=above: above,
-            seconds=float(piece.at),
+            seconds=float(piece.at + SLACK_SECONDS * piece.speed),
             opacity=math.prod(ramp.opacity_at(0) for ramp in piece.ramps),
             width=width,
             height=height,

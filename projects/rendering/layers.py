@@ -20,9 +20,6 @@ from gpu_tasks.runtime.errors import EngineError
 from media.derivation.frames import Shown, converted, shown_at, still_in
 from media.derivation.pictures import jpeg
 
-SLACK_SECONDS = 0.002
-"""Times come in whole milliseconds: a picture that is due so soon is shown already."""
-
 Canvas = NDArray[np.uint8]
 """Height × width × 4: red, green and blue as far as they are seen, and how much of each is."""
 
@@ -49,7 +46,7 @@ def under(
             formats = set(container.format.name.split(","))
             is_still = not formats.isdisjoint(STILL)
             shown = (
-                still_in(container) if is_still else shown_at(container, seconds + SLACK_SECONDS)
+                still_in(container) if is_still else shown_at(container, seconds)
             )
             if shown is None:
                 return None

@@ -12,6 +12,8 @@ from itertools import pairwise
 
 from gpu_tasks.render.contract import Clip, MediaReference, Span, Track, outside
 
+SLACK_SECONDS = Fraction(2, 1000)
+"""Of the film: times come in whole milliseconds, so a picture due so soon is shown already."""
 JOINT_MS = 2
 """Where the parts of a divided clip meet, their times are rounded."""
 
