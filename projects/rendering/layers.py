@@ -45,9 +45,7 @@ def under(
         with open_media(source) as container:
             formats = set(container.format.name.split(","))
             is_still = not formats.isdisjoint(STILL)
-            shown = (
-                still_in(container) if is_still else shown_at(container, seconds)
-            )
+            shown = still_in(container) if is_still else shown_at(container, seconds)
             if shown is None:
                 return None
             seen = _blended(canvas, _placed(shown, width, height), opacity)
