@@ -76,8 +76,10 @@ def pictures_at(
 def picture_in(container: InputContainer, long_side: int) -> Picture | None:
     """The one of a photo or drawing, None where it does not decode."""
     found = still_in(container)
+    if found is None:
+        return None
     try:
-        return found and upright(found.frame, found.stream, long_side, mirrored=found.is_mirrored)
+        return upright(found.frame, found.stream, long_side, mirrored=found.is_mirrored)
     except _DAMAGE:
         return None
 
