@@ -5,7 +5,8 @@ from rest_framework.views import APIView
 
 from auteur.api import problem_responses
 from auteur.api.pagination import cursor
-from auteur.api.problems import CONTENT_TYPE, Problem
+from auteur.api.problems import CONTENT_TYPE
+from jobs.lifecycle import JobFinishedProblem
 from tests.contract import ContractClient, codes_of, described
 
 ELSEWHERE = (
@@ -23,20 +24,13 @@ ELSEWHERE = (
 and what others derive from."""
 
 
-class Gone(Problem):
-    """Of a view of this test."""
-
-    status_code = 410
-    default_code = "gone"
-
-
 class Open(APIView):
     """For anybody."""
 
     authentication_classes = ()
     permission_classes = ()
     throttle_classes = ()
-    problems = {"GET": (Gone,)}
+    problems = {"GET": (JobFinishedProblem,)}
     pagination_class = cursor("things")
 
 
@@ -56,7 +50,7 @@ ALWAYS = {"400 bad_request", "406 not_acceptable", "500 internal_error", "503 un
 
 def test_what_a_view_declares_is_listed_for_its_method_alone():
     of_lists = {"400 invalid_cursor", "400 invalid_limit"}
-    assert listed() == ALWAYS | of_lists | {"410 gone"}
+    assert listed() == ALWAYS | of_lists | {"409 job_finished"}
     assert listed("DELETE") == ALWAYS
 
 
