@@ -5,7 +5,7 @@ from rest_framework.views import APIView
 
 from auteur.api import problem_responses
 from auteur.api.pagination import cursor
-from auteur.api.problems import CONTENT_TYPE
+from auteur.api.problems import CONTENT_TYPE, Problem
 from jobs.lifecycle import JobFinishedProblem
 from tests.contract import ContractClient, codes_of, described
 
