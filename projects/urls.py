@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from projects import edl_views, interchange_views, transcript_views, views
+from projects import edl_views, frame_views, interchange_views, transcript_views, views
 
 PROJECT = "projects/<uuid:project_id>"
 
@@ -15,6 +15,7 @@ urlpatterns = [
     path(f"{PROJECT}/edl/redo", edl_views.RedoView.as_view(), name="edl-redo"),
     path(f"{PROJECT}/edl/export", interchange_views.ExportView.as_view(), name="edl-export"),
     path(f"{PROJECT}/edl/import", interchange_views.ImportView.as_view(), name="edl-import"),
+    path(f"{PROJECT}/frame", frame_views.FrameView.as_view(), name="frame"),
     path(f"{PROJECT}/transcript", transcript_views.TranscriptView.as_view(), name="transcript"),
     path(f"{PROJECT}/transcript.srt", transcript_views.SrtView.as_view(), name="captions-srt"),
     path(f"{PROJECT}/transcript.vtt", transcript_views.VttView.as_view(), name="captions-vtt"),
