@@ -12,7 +12,11 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 CONTRACT = Path("../../docs/openapi.json")
 GENERATED = Path("src/auteur_client/api")
 TEMPLATES = Path("templates")
-CONTENT_TYPES = {"application/x-subrip": "text/plain", "*/*": "application/octet-stream"}
+CONTENT_TYPES = {
+    "application/x-subrip": "text/plain",
+    "image/jpeg": "application/octet-stream",
+    "*/*": "application/octet-stream",
+}
 """What the generator does not know, as what it shall read them."""
 SUCCESS = re.compile("[23]")
 

@@ -186,6 +186,11 @@ class Auteur:
         path = f"/projects/{project_id}/transcript.{format}"
         return self.http.request("GET", path, params=params).text
 
+    def frame(self, project_id: Id, at_ms: int, *, width: int | None = None) -> bytes:
+        """A JPEG of what a render would show at a time of the timeline, without captions."""
+        params = {"at_ms": at_ms} | ({"width": width} if width else {})
+        return self.http.request("GET", f"/projects/{project_id}/frame", params=params).content
+
     # Files
 
     def begin_upload(
