@@ -12,6 +12,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from auteur.api.filters import ListFilter
+from media.serializers import SignedUrlField
 from projects.documents import MAX_UNDO_DEPTH
 from projects.models import Project
 from projects.timeline.shape import Edl
@@ -82,6 +83,10 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
     """A project without its EDL."""
 
     frame_rate = serializers.FloatField(read_only=True)
+    thumbnail_url = SignedUrlField(
+        source="thumbnail_r2_key",
+        help_text="A JPEG of the first film or picture that was brought; null until there is one.",
+    )
 
     class Meta:
         model = Project

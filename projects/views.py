@@ -1,8 +1,11 @@
 """The project endpoints."""
 
+from time import time
 from typing import Any, ClassVar
 from uuid import UUID
+from zlib import crc32
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
@@ -26,6 +29,7 @@ from projects.serializers import (
     ProjectFilter,
     ProjectSerializer,
 )
+from projects.thumbnails import with_thumbnails
 
 
 class ProjectsView(FilteredListView[Project]):
@@ -39,7 +43,7 @@ class ProjectsView(FilteredListView[Project]):
 
     def rows(self) -> QuerySet[Project]:
         """The user's own."""
-        return Project.objects.filter(user_id=user_id(self.request))
+        return with_thumbnails(Project.objects.filter(user_id=user_id(self.request)))
 
     @extend_schema(summary="List your projects, newest first", parameters=[ProjectFilter])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -120,7 +124,11 @@ class ProjectView(APIView):
 
 
 def _version(project: Project, edl_version: int) -> str:
-    return f"{edl_version}.{round(project.updated_at.timestamp() * 1_000_000):x}"
+    """Of all that is answered; the picture's URL is signed anew before it expires."""
+    made_of = [str(project.updated_at)]
+    if project.thumbnail_r2_key:
+        made_of += [project.thumbnail_r2_key, str(time() // (settings.PRESIGNED_URL_SECONDS / 2))]
+    return f"{edl_version}.{crc32(' '.join(made_of).encode()):08x}"
 
 
 def _fields_of(request: Request, *, partial: bool = False) -> dict[str, Any]:
