@@ -2,13 +2,22 @@
 
 from django.urls import path
 
-from projects import edl_views, frame_views, interchange_views, transcript_views, views
+from projects import (
+    copy_views,
+    edl_views,
+    frame_views,
+    interchange_views,
+    transcript_views,
+    views,
+)
 
 PROJECT = "projects/<uuid:project_id>"
 
 urlpatterns = [
     path("projects", views.ProjectsView.as_view(), name="projects"),
     path(PROJECT, views.ProjectView.as_view(), name="project"),
+    path(f"{PROJECT}/placeholders", copy_views.PlaceholdersView.as_view(), name="placeholders"),
+    path(f"{PROJECT}/copies", copy_views.CopiesView.as_view(), name="copies"),
     path(f"{PROJECT}/edl", edl_views.EdlView.as_view(), name="edl"),
     path(f"{PROJECT}/edl/history", edl_views.HistoryView.as_view(), name="edl-history"),
     path(f"{PROJECT}/edl/undo", edl_views.UndoView.as_view(), name="edl-undo"),

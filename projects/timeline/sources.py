@@ -114,10 +114,10 @@ def _beyond_shown(
 
 
 def _errors(user_id: UUID, content: Content, clips: list[Placed]) -> Iterator[Error]:
-    files = _files(user_id, {clip["media_file_id"] for _, _, clip in clips})
+    found = files(user_id, {clip["media_file_id"] for _, _, clip in clips})
     for index, at, clip in clips:
         place, kind = f"tracks.{index}.clips.{at}", content.tracks[index]["type"]
-        media = files.get(clip["media_file_id"])
+        media = found.get(clip["media_file_id"])
         if media is None:
             yield f"{place}.media_file_id", *UNKNOWN_MEDIA
         elif media.type not in TYPES_ON_TRACK[kind]:
@@ -130,16 +130,17 @@ def lengths(*, user_id: UUID, media_ids: Collection[str]) -> dict[str, int | Non
     """How long those of the media last that are the user's and ready, in ms; None: a picture."""
     if not media_ids:
         return {}
-    found = _files(user_id, media_ids)
+    found = files(user_id, media_ids)
     return {
         media_id: None if media.type == MediaType.IMAGE else media.duration_ms
         for media_id, media in found.items()
     }
 
 
-def _files(user_id: UUID, media_ids: Collection[str]) -> dict[str, MediaFile]:
+def files(user_id: UUID, media_ids: Collection[str]) -> dict[str, MediaFile]:
+    """Those of the media that are the user's and ready, with type, length and name."""
     rows = media_of(user_id=user_id).filter(pk__in=media_ids, status=MediaStatus.READY)
-    return {str(media.pk): media for media in rows.only("pk", "type", "duration_ms")}
+    return {str(media.pk): media for media in rows.only("pk", "type", "duration_ms", "name")}
 
 
 def _ends(media: MediaFile) -> str:
