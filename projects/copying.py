@@ -56,9 +56,8 @@ def copy(
     before = Content(document["tracks"], transcript["segments"], document.get("captions_style"))
     made = filling.fill(before, _fillings(user_id, before, media))
     rules.check(before, made.content)
-    project = Project.objects.create(
-        user_id=user_id, **{name: getattr(source, name) for name in TAKEN_OVER} | fields
-    )
+    described = {name: getattr(source, name) for name in TAKEN_OVER} | dict(fields)
+    project = Project.objects.create(user_id=user_id, **described)
     come = between(_BLANK, made.content)
     with sources.holding_media(
         user_id=user_id, before=_BLANK, after=made.content, touched=come

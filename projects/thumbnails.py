@@ -16,4 +16,4 @@ FIRST = (
 
 def with_thumbnails(rows: QuerySet[Project]) -> QuerySet[Project]:
     """The same projects, each with the ``thumbnail_r2_key`` of its picture, or None."""
-    return rows.annotate(thumbnail_r2_key=Subquery(FIRST))
+    return rows.annotate(thumbnail_r2_key=Subquery(FIRST))  # type: ignore[no-redef]

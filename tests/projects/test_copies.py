@@ -76,7 +76,7 @@ def copies(api: APIClient, project: Project, **body: Any) -> Any:
     return api.post(f"/projects/{project.pk}/copies", described, format="json", headers=headers)
 
 
-def refused(answer: Any) -> dict[str, list[str]]:
+def refused(answer: Any) -> dict[str, str]:
     assert answer.status_code == 400, answer.content
     return {each["field"]: each["code"] for each in answer.json()["errors"]}
 
