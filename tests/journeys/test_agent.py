@@ -142,12 +142,15 @@ def test_from_a_file_to_a_film_without_its_fillers(
             quote = await agent.call("quote_feature", type="transcription", parameters=parameters)
             asked = {"parameters": parameters, "quote_id": quote["quote_id"]}
             job = await agent.call("run_feature", type="transcription", **asked)
-            assert (await agent.call("run_feature", type="transcription", **asked))["id"] == job["id"]
+            assert (await agent.call("run_feature", type="transcription", **asked))["id"] == job[
+                "id"
+            ]
             while job["status"] not in ("completed", "failed"):
                 job = await agent.call("wait_for_job", job_id=job["id"], seconds=5)
             assert job["status"] == "completed"
             spoken = await agent.call("get_transcript", **here, with_words=True)
-            assert spoken["segments"][0]["words"] and spoken["goes_on_at_ms"] is None
+            assert spoken["segments"][0]["words"]
+            assert spoken["goes_on_at_ms"] is None
 
             timeline = await agent.call("get_timeline", **here)
             clip = {"op": "add_clip", "track_id": "v", "media_file_id": media["id"]}
@@ -188,7 +191,7 @@ def test_a_session_that_is_killed_goes_on_in_another(stack: JourneyStack, person
         async with session(stack, token, knows_tasks=True) as agent:
             quote = await agent.call("quote_feature", type="transcription", parameters=parameters)
             told["asked"] = {"parameters": parameters, "quote_id": quote["quote_id"]}
-            told |= await agent.call("run_feature", type="transcription", **told["asked"])
+            told.update(await agent.call("run_feature", type="transcription", **told["asked"]))
             server_of(os.getpid()).kill()
 
     async def go_on() -> None:
@@ -198,7 +201,7 @@ def test_a_session_that_is_killed_goes_on_in_another(stack: JourneyStack, person
             while (task := await agent.task(told["task_id"])).status == "working":
                 await anyio.sleep(0.5)
             assert task.status == "completed"
-            assert task.result and task.result["isError"] is False
+            assert task.result["isError"] is False
             assert task.result["structuredContent"]["output_data"]["segments_count"] > 0
             with pytest.raises(Exception, match="not_found"):
                 await agent.task("00000000-0000-4000-8000-000000000000")
@@ -224,7 +227,7 @@ def test_a_failed_job_is_a_completed_task_with_an_error(
             while (task := await agent.task(task_id)).status == "working":
                 await anyio.sleep(0.5)
             assert task.status == "completed"
-            assert task.result and task.result["isError"] is True
+            assert task.result["isError"] is True
             assert task.result["structuredContent"]["credits_refunded"] is True
             await agent.task(task_id, "tasks/cancel")  # too late, and no error
 
@@ -277,8 +280,12 @@ def test_what_tools_do_is_told(stack: JourneyStack, person: Person) -> None:
             assert all(tool.annotations.read_only_hint for tool in tools)
             assert "get_timeline" in {tool.name for tool in tools}
         async with session(stack, key_of(person)) as agent:
-            effects = {t.name: t.meta["auteur/effect"] for t in (await agent.client.list_tools()).tools}
-            assert [name for name, effect in effects.items() if effect == "spends"] == ["run_feature"]
+            effects = {
+                t.name: t.meta["auteur/effect"] for t in (await agent.client.list_tools()).tools
+            }
+            assert [name for name, effect in effects.items() if effect == "spends"] == [
+                "run_feature"
+            ]
             assert effects["edit_timeline"] == "changes"
             assert "upload_media" not in effects
 

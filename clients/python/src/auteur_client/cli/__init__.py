@@ -10,6 +10,6 @@ def main() -> None:
         import typer  # noqa: F401, PLC0415
     except ImportError:
         sys.exit("The command needs more: pip install 'auteur-client[cli]'")
-    from auteur_client.cli.app import run  # noqa: PLC0415
+    from auteur_client.cli.app import app  # noqa: PLC0415
 
-    sys.exit(run())
+    app(prog_name="auteur")

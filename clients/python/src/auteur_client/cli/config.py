@@ -33,12 +33,17 @@ def write(path: Path, content: dict[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What a file holds; nothing where it is not there."""
+    """What a file holds; nothing where it is not there, or is not ours."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return content
+    return content if isinstance(content, dict) else {}
+
+
+def kept() -> dict[str, Any]:
+    """What `auteur login` has kept."""
+    return read(folder() / LOGIN)
 
 
 def save_login(url: str, token: str, live_url: str | None) -> Path:
@@ -56,26 +61,29 @@ def forget_login() -> bool:
     return there
 
 
-def login() -> dict[str, Any]:
-    """The address and token to use: the environment's, else what was kept."""
-    kept = read(folder() / LOGIN)
-    url = os.environ.get(URL) or kept.get("url")
-    token = os.environ.get(TOKEN)
-    if not token and url == kept.get("url"):  # a token goes to no other address
-        token = kept.get("token")
-    if not url or not token:
+def login(*, needs_token: bool = True) -> dict[str, Any]:
+    """What makes the client: the environment's address and token, else what was kept."""
+    known = kept()
+    url = os.environ.get(URL) or known.get("url")
+    if url != known.get("url"):  # a token goes to no other address
+        known = {}
+    token = os.environ.get(TOKEN) or known.get("token")
+    if not url or (needs_token and not token):
         detail = f"Run `auteur login`, or set {URL} and {TOKEN}."
         raise NotSignedInError(401, {"code": "not_signed_in", "detail": detail})
-    live_url = os.environ.get(LIVE_URL) or (kept.get("live_url") if url == kept.get("url") else None)
-    return {"url": url, "token": token, "live_url": live_url}
+    return {
+        "url": url,
+        "token": token,
+        "live_url": os.environ.get(LIVE_URL) or known.get("live_url"),
+    }
 
 
 class Unfinished:
     """How far a command has come with a file, so that `--resume` goes on there."""
 
-    def __init__(self, command: str, url: str, file: Path) -> None:
+    def __init__(self, command: str, url: str, file: Path, project: str) -> None:
         state = file.stat()
-        of = [command, url, str(file.resolve()), state.st_size, state.st_mtime_ns]
+        of = [command, url, str(file.resolve()), state.st_size, state.st_mtime_ns, project]
         name = hashlib.sha256(json.dumps(of).encode()).hexdigest()
         self._path = folder() / UNFINISHED / f"{name}.json"
         self.known = read(self._path)
@@ -85,7 +93,12 @@ class Unfinished:
         self.known |= facts
         write(self._path, self.known)
 
-    def forget(self) -> None:
-        """It is done, or begun anew."""
-        self.known = {}
-        self._path.unlink(missing_ok=True)
+    def forget(self, *facts: str) -> None:
+        """Remember these no more; nothing at all where none are named."""
+        self.known = {
+            name: fact for name, fact in self.known.items() if facts and name not in facts
+        }
+        if self.known:
+            write(self._path, self.known)
+        else:
+            self._path.unlink(missing_ok=True)

@@ -1,11 +1,14 @@
 """What is shown: data on standard output, all else on standard error."""
 
+from __future__ import annotations
+
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -20,8 +23,14 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from auteur_client.api.models import Job
+if TYPE_CHECKING:
+    from auteur_client.api.job_kinds import Job
 
+
+WIDE = 200
+"""Columns of a table that no person sees."""
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What names of others must not tell a terminal to do."""
 PLAIN_STEP = 0.1
 """Of progress, between two lines where there is no terminal."""
 
@@ -33,34 +42,43 @@ class Screen:
     as_json: bool = False
     hint: str = ""
     """How to go on after Ctrl-C."""
-    out: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
-    err: Console = field(
-        default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True)
-    )
+    out: Console = field(default_factory=lambda: _console(sys.stdout))
+    err: Console = field(default_factory=lambda: _console(sys.stderr))
 
     def say(self, text: str) -> None:
         """To the person, not to the program behind a pipe."""
-        self.err.print(escape(text))
+        self.err.print(harmless(text))
+
+    def line(self, text: str) -> None:
+        """A line of the result."""
+        self.out.print(harmless(text))
+
+    def fail(self, text: str, document: dict[str, Any]) -> None:
+        """Why there is no result."""
+        self.say(f"Error: {text}")
+        if self.as_json:
+            self.show({"error": document}, "")
 
     def show(self, data: Any, text: Callable[[], object] | str) -> None:
-        """The result: as JSON, or as it reads well."""
+        """The result: as JSON in one line, or as it reads well."""
         if self.as_json:
-            json.dump(data, sys.stdout, default=str, ensure_ascii=False)
+            json.dump(data, sys.stdout, default=str)
             sys.stdout.write("\n")
+            sys.stdout.flush()
         elif isinstance(text, str):
-            self.out.print(escape(text))
+            self.line(text)
         else:
             text()
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Rows, or a word where there are none."""
         if not rows:
-            self.out.print("none")
+            self.say("None.")
             return
         table = Table(*columns, box=None, pad_edge=False)
         for row in rows:
-            table.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
-        self.out.print(table)
+            table.add_row(*(harmless("" if cell is None else str(cell)) for cell in row))
+        self.out.print(table, soft_wrap=False)
 
     @contextmanager
     def bytes(self, label: str) -> Iterator[Callable[[int, int], None]]:
@@ -82,11 +100,11 @@ class Screen:
         if not self.err.is_terminal:
             yield self._plain(label)
             return
-        text = TextColumn(escape(label))
+        text = TextColumn(harmless(label))
         with Progress(text, BarColumn(), *columns, console=self.err) as bar:
             task = bar.add_task(label, total=None, status="")
             yield lambda done, total, status: bar.update(
-                task, completed=done, total=total or None, status=escape(status)
+                task, completed=done, total=total or None, status=harmless(status)
             )
 
     def _plain(self, label: str) -> Callable[[float, float, str], None]:
@@ -103,6 +121,19 @@ class Screen:
         return show
 
 
+def harmless(text: str) -> str:
+    """Text as it is, which neither Rich nor a terminal reads as commands."""
+    return escape(CONTROLS.sub("", text))
+
+
+def _console(file: IO[str]) -> Console:
+    """One that breaks no line where a program reads it."""
+    width = None if file.isatty() else WIDE
+    return Console(
+        file=file, width=width, highlight=False, soft_wrap=True, markup=True, emoji=False
+    )
+
+
 def standing(job: Job) -> str:
     """A job's status, with its place in the queue and why it starts over."""
     words = [str(job.status)]
@@ -111,8 +142,3 @@ def standing(job: Job) -> str:
     if job.restarted:
         words.append(job.restarted)
     return ", ".join(words)
-
-
-def dicts(rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """Models as JSON has them."""
-    return [row.to_dict() for row in rows]

@@ -6,15 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
+from pydantic import Field
 
 from auteur_client.client import Auteur
 from auteur_client.errors import AuteurError
 
 Json = dict[str, Any]
+
+UUID = "^[0-9a-fA-F-]{36}$"
+"""Whatever stands in a path of the API is checked, so that it leads to nothing else."""
+Id = Annotated[str, Field(pattern=UUID)]
+IdOrNone = Annotated[str, Field(pattern="^([0-9a-fA-F-]{36})?$")]
+Feature = Annotated[
+    str, Field(pattern="^[a-z0-9_-]{1,64}$", description="Its `type` in `list_features`.")
+]
 
 MAX_CLIENTS = 64
 """Connections to the API that are kept, by bearer: of agents that ask over HTTP."""

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import anyio
 from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
-from auteur_client.mcp.access import Access, Json
+from auteur_client.mcp.access import Access, Feature, Id, IdOrNone, Json
 
 MAX_CLIPS = 200
 MAX_SEGMENTS = 200
@@ -41,6 +42,7 @@ class Reading:
             self.get_project,
             self.get_timeline,
             self.get_transcript,
+            self.get_history,
             self.list_media,
             self.get_media,
             self.list_jobs,
@@ -54,12 +56,15 @@ class Reading:
         features = self._ask(ctx, "GET", "/features")["features"]
         return [{name: feature[name] for name in shown} for feature in features]
 
-    def describe_feature(self, ctx: Context, type: str) -> Json:
+    def describe_feature(self, ctx: Context, type: Feature) -> Json:
         """All of one feature: its parameters with their choices and bounds, and its limits."""
         features = self._ask(ctx, "GET", "/features")["features"]
-        return next(feature for feature in features if feature["type"] == type)
+        for feature in features:
+            if type in (feature["type"], slug(feature["type"])):
+                return dict(feature)
+        raise ToolError(f"There is no feature {type}: see `list_features`.")
 
-    def quote_feature(self, ctx: Context, type: str, parameters: dict[str, Any]) -> Json:
+    def quote_feature(self, ctx: Context, type: Feature, parameters: dict[str, Any]) -> Json:
         """The price of work, for free: `credits`, and the `quote_id` that `run_feature` takes.
 
         A quote holds for a quarter of an hour and for these parameters alone.
@@ -77,13 +82,13 @@ class Reading:
         query = {"search": search, "limit": limit, "cursor": cursor}
         return page(self._ask(ctx, "GET", "/projects", query=query))
 
-    def get_project(self, ctx: Context, project_id: str) -> Json:
+    def get_project(self, ctx: Context, project_id: Id) -> Json:
         """One project, with the length of its timeline but without its contents."""
         project = self._ask(ctx, "GET", f"/projects/{project_id}")
         edl = project.pop("edl", None)
         return {**project, "version": edl and edl["version"], "settings": edl and edl["settings"]}
 
-    def get_timeline(self, ctx: Context, project_id: str, from_ms: FromMs = 0) -> Json:
+    def get_timeline(self, ctx: Context, project_id: Id, from_ms: FromMs = 0) -> Json:
         """The timeline's tracks and clips, in the order of time, and its `version` for edits.
 
         At most 200 clips: where `goes_on_at_ms` is not null, ask again from there.
@@ -108,7 +113,7 @@ class Reading:
         }
 
     def get_transcript(
-        self, ctx: Context, project_id: str, from_ms: FromMs = 0, with_words: bool = False
+        self, ctx: Context, project_id: Id, from_ms: FromMs = 0, with_words: bool = False
     ) -> Json:
         """What is said: segments with ids, speakers, texts and times in their media.
 
@@ -125,10 +130,14 @@ class Reading:
         plain = [{k: v for k, v in each.items() if k != "words"} for each in segments]
         return _stretch("segments", plain, MAX_SEGMENTS)
 
+    def get_history(self, ctx: Context, project_id: Id) -> Json:
+        """The timeline's edits that can be undone and redone: who made each, when, by what."""
+        return self._ask(ctx, "GET", f"/projects/{project_id}/edl/history")
+
     def list_media(
         self,
         ctx: Context,
-        project_id: str = "",
+        project_id: IdOrNone = "",
         search: str = "",
         type: str = "",
         limit: Limit = 20,
@@ -139,7 +148,7 @@ class Reading:
         path = f"/projects/{project_id}/media" if project_id else "/media"
         return page(self._ask(ctx, "GET", path, query=query))
 
-    def get_media(self, ctx: Context, media_id: str) -> Json:
+    def get_media(self, ctx: Context, media_id: Id) -> Json:
         """One media file, with signed URLs to see and fetch it for a while."""
         return self._ask(ctx, "GET", f"/media/{media_id}")
 
@@ -153,14 +162,14 @@ class Reading:
         query = {"status": status, "limit": limit, "cursor": cursor}
         return page(self._ask(ctx, "GET", "/jobs", query=query))
 
-    def get_job(self, ctx: Context, job_id: str) -> Json:
+    def get_job(self, ctx: Context, job_id: Id) -> Json:
         """How a job stands; with its result once it is completed, with why once it failed."""
         return self._ask(ctx, "GET", f"/jobs/{job_id}")
 
     async def wait_for_job(
         self,
         ctx: Context,
-        job_id: str,
+        job_id: Id,
         seconds: Annotated[int, Field(ge=1, le=MAX_WAIT_SECONDS)] = 30,
     ) -> Json:
         """The job once it has ended, or as it stands after these seconds; call it again then."""
@@ -171,7 +180,7 @@ class Reading:
             return job
         return await self._job(ctx, job_id)
 
-    async def _job(self, ctx: Context, job_id: str) -> Json:
+    async def _job(self, ctx: Context, job_id: Id) -> Json:
         return await anyio.to_thread.run_sync(self.get_job, ctx, job_id)
 
 

@@ -7,7 +7,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
-from auteur_client.mcp.access import Access, Json
+from auteur_client.mcp.access import Access, Feature, Json
 from auteur_client.mcp.reading import slug
 
 CAPS = ("credits_per_day", "credits_in_all")
@@ -30,7 +30,7 @@ class Spending:
     def run_feature(
         self,
         ctx: Context,
-        type: str,
+        type: Feature,
         parameters: dict[str, Any],
         quote_id: Annotated[str, Field(min_length=1, description="Of `quote_feature`.")],
     ) -> Json:

@@ -22,7 +22,7 @@ from mcp_types import (
 from pydantic import Field
 from pydantic_core import to_json
 
-from auteur_client.mcp.access import Access, Json
+from auteur_client.mcp.access import UUID, Access, Json
 
 IDENTIFIER = "io.modelcontextprotocol/tasks"
 CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
@@ -39,7 +39,7 @@ STATUS: dict[str, Literal["completed", "cancelled"]] = {
 class TaskParams(RequestParams):
     """Which task."""
 
-    task_id: str = Field(alias="taskId", max_length=100)
+    task_id: str = Field(alias="taskId", pattern=UUID)
 
 
 class Tasks(Extension):
@@ -98,9 +98,7 @@ class Tasks(Extension):
         self, ctx: ServerRequestContext[Any, Any], method: str, task_id: str, below: str = ""
     ) -> Json:
         def ask() -> Json:
-            return self._access.ask(
-                Context(request_context=ctx), method, f"/jobs/{task_id}{below}"
-            )
+            return self._access.ask(Context(request_context=ctx), method, f"/jobs/{task_id}{below}")
 
         try:
             return await anyio.to_thread.run_sync(ask)
