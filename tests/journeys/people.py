@@ -2,7 +2,7 @@
 
 from tests.journeys.stack import JourneyStack
 
-AT_ONCE = 20
+AT_ONCE = 30
 MAKE = """
 import uuid
 from datetime import timedelta

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.extension import ClaimContext, ClientExtension, ResultClaim
+from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, Request, RequestParams, Result
 
 from auteur.devstack import ports
@@ -41,7 +42,7 @@ class Task(Result):
 class Detailed(Result):
     """What `tasks/get` answers."""
 
-    status: str
+    status: str = ""
     result: Json | None = None
 
 
@@ -164,12 +165,19 @@ def test_from_a_file_to_a_film_without_its_fillers(
             )
             timeline = await agent.call("get_timeline", **here)
             assert [each["duration_ms"] for each in timeline["clips"]] == [4000]
+            (step,) = (await agent.call("get_history", **here))["undo"]
+            assert (step["author"]["type"], step["author"]["name"]) == ("api_key", "Agent Smith")
+            assert step["operations"] == ["add_track", "add_clip"]
             undone = await agent.call("undo_edit", **here, version=edited["version"])
             assert undone["version"] == edited["version"] + 1
             assert (await agent.call("get_timeline", **here))["clips"] == []
 
             await agent.call("download_media", media_id=media["id"], path="back.mp4")
             assert (tmp_path / "back.mp4").read_bytes() == INTERVIEW.read_bytes()
+            (tmp_path / "mine.txt").write_text("mine")
+            assert "another file" in await agent.refused(
+                "download_media", media_id=media["id"], path="mine.txt"
+            )
             assert "not below" in await agent.refused(
                 "download_media", media_id=media["id"], path="../out.mp4"
             )
@@ -192,7 +200,14 @@ def test_a_session_that_is_killed_goes_on_in_another(stack: JourneyStack, person
             quote = await agent.call("quote_feature", type="transcription", parameters=parameters)
             told["asked"] = {"parameters": parameters, "quote_id": quote["quote_id"]}
             told.update(await agent.call("run_feature", type="transcription", **told["asked"]))
-            server_of(os.getpid()).kill()
+            async with anyio.create_task_group() as meanwhile:
+                meanwhile.start_soon(kill)
+                with pytest.raises(MCPError, match="closed"):
+                    await agent.call("wait_for_job", job_id=told["task_id"], seconds=50)
+
+    async def kill() -> None:
+        await anyio.sleep(0.5)
+        server_of(os.getpid()).kill()
 
     async def go_on() -> None:
         async with session(stack, token, knows_tasks=True) as agent:
@@ -206,8 +221,7 @@ def test_a_session_that_is_killed_goes_on_in_another(stack: JourneyStack, person
             with pytest.raises(Exception, match="not_found"):
                 await agent.task("00000000-0000-4000-8000-000000000000")
 
-    with pytest.raises(BaseException):  # noqa: B017, PT011  # however the SDK says that it is gone
-        played(begin)
+    played(begin)
     played(go_on)
     cost = person.get(f"/jobs/{told['task_id']}")["credits_cost"]
     assert person.get("/credits")["balance"] == before - cost
@@ -230,6 +244,13 @@ def test_a_failed_job_is_a_completed_task_with_an_error(
             assert task.result["isError"] is True
             assert task.result["structuredContent"]["credits_refunded"] is True
             await agent.task(task_id, "tasks/cancel")  # too late, and no error
+
+            quote = await agent.call("quote_feature", type="transcription", parameters=parameters)
+            asked = {"parameters": parameters, "quote_id": quote["quote_id"]}
+            job_id = (await agent.call("run_feature", type="transcription", **asked))["task_id"]
+            for _ in range(2):
+                job = await agent.call("cancel_job", job_id=job_id)
+                assert (job["status"], job["credits_refunded"]) == ("cancelled", True)
 
     played(fail)
 
@@ -271,6 +292,20 @@ def spend_nothing(stack: JourneyStack) -> str:
     played(ask)
     assert "auteur_no_such_key" not in told[0]
     return told[0]
+
+
+def test_a_tool_that_reads_leads_nowhere_else(stack: JourneyStack, person: Person) -> None:
+    project = person.post("/projects", {"name": "Talk"})["id"]
+
+    async def stray() -> None:
+        async with session(stack, key_of(person), "--read-only") as agent:
+            asked = {"parameters": {"text": "Good morning"}}
+            for type in ("tts?", "tts#", "../jobs/tts?", "tts/../tts"):
+                assert "pattern" in await agent.refused("quote_feature", type=type, **asked)
+            assert "pattern" in await agent.refused("get_timeline", project_id=f"{project}?")
+
+    played(stray)
+    assert person.get("/jobs")["jobs"] == []
 
 
 def test_what_tools_do_is_told(stack: JourneyStack, person: Person) -> None:

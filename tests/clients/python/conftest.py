@@ -9,6 +9,7 @@ from auteur_client import Auteur
 from tests.clients.python.faulty import Faulty, faulty
 from tests.journeys.conftest import started
 from tests.journeys.people import People
+from tests.journeys.recordings import beginning
 from tests.journeys.stack import JourneyStack
 
 CREDITS = 10
@@ -59,6 +60,12 @@ def far(network: Faulty, token: str) -> Iterator[Auteur]:
 @pytest.fixture
 def project_id(auteur: Auteur) -> str:
     return str(auteur.create_project("Test").id)
+
+
+@pytest.fixture(scope="session")
+def short_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Work that is soon done."""
+    return beginning(tmp_path_factory.mktemp("short") / "short.mp4", seconds=2)
 
 
 @pytest.fixture(scope="session")

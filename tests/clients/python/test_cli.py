@@ -142,8 +142,8 @@ def test_what_was_killed_goes_on_and_is_paid_once(shell: Shell, auteur: Auteur) 
     assert [str(project.id) for project in auteur.iterate("projects")] == [found["project_id"]]
 
 
-def test_from_a_cut_to_a_film(shell: Shell) -> None:
-    media = shell.json("upload", "talk.mp4")
+def test_from_a_cut_to_a_film(shell: Shell, short_film: Path) -> None:
+    media = shell.json("upload", str(short_film))
     project = media["project_id"]
     clip = {"op": "add_clip", "track_id": "v", "media_file_id": media["id"]}
     clip |= {"start_ms": 0, "in_point_ms": 0, "out_point_ms": 1000}
