@@ -21,7 +21,7 @@ from mcp_types import CallToolResult, Request, RequestParams, Result
 
 from auteur.devstack import ports
 from tests.journeys.client import Person
-from tests.journeys.recordings import BROKEN, INTERVIEW
+from tests.journeys.recordings import BROKEN, INTERVIEW, beginning
 from tests.journeys.stack import JourneyStack
 from tests.waiting import until
 
@@ -77,7 +77,7 @@ class Agent:
         return str(found.content[0].text)
 
     async def task(self, task_id: str, method: str = "tasks/get") -> Detailed:
-        request = Request(method=method, params=TaskParams(task_id=task_id))
+        request: Request[Any, Any] = Request(method=method, params=TaskParams(task_id=task_id))
         return await self.client.session.send_request(request, Detailed)
 
 
@@ -125,7 +125,7 @@ def server_of(pid: int) -> psutil.Process:
 def test_from_a_file_to_a_film_without_its_fillers(
     stack: JourneyStack, person: Person, tmp_path: Path
 ) -> None:
-    (tmp_path / "talk.mp4").write_bytes(INTERVIEW.read_bytes())
+    talk = beginning(tmp_path / "talk.mp4", seconds=7).read_bytes()
     token = key_of(person, credits_in_all=5)
 
     async def edit() -> None:
@@ -173,7 +173,7 @@ def test_from_a_file_to_a_film_without_its_fillers(
             assert (await agent.call("get_timeline", **here))["clips"] == []
 
             await agent.call("download_media", media_id=media["id"], path="back.mp4")
-            assert (tmp_path / "back.mp4").read_bytes() == INTERVIEW.read_bytes()
+            assert (tmp_path / "back.mp4").read_bytes() == talk
             (tmp_path / "mine.txt").write_text("mine")
             assert "another file" in await agent.refused(
                 "download_media", media_id=media["id"], path="mine.txt"
@@ -300,8 +300,8 @@ def test_a_tool_that_reads_leads_nowhere_else(stack: JourneyStack, person: Perso
     async def stray() -> None:
         async with session(stack, key_of(person), "--read-only") as agent:
             asked = {"parameters": {"text": "Good morning"}}
-            for type in ("tts?", "tts#", "../jobs/tts?", "tts/../tts"):
-                assert "pattern" in await agent.refused("quote_feature", type=type, **asked)
+            for feature in ("tts?", "tts#", "../jobs/tts?", "tts/../tts"):
+                assert "pattern" in await agent.refused("quote_feature", type=feature, **asked)
             assert "pattern" in await agent.refused("get_timeline", project_id=f"{project}?")
 
     played(stray)

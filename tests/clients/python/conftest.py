@@ -69,6 +69,12 @@ def short_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sentences."""
+    return beginning(tmp_path_factory.mktemp("talk") / "talk.mp4", seconds=7)
+
+
+@pytest.fixture(scope="session")
 def large_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Silence that is sent in parts."""
     import wave

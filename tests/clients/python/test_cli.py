@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from auteur_client import Auteur, UnreachableError
 from auteur_client.cli import app, exits, files, screen
 
-from tests.journeys.recordings import INTERVIEW
+from auteur.devstack.processes import BASE_DIR
 from tests.journeys.stack import JourneyStack
 from tests.waiting import until
 
@@ -27,18 +28,13 @@ Json = dict[str, Any]
 class Shell:
     """A folder with a recording in it, and somebody's configuration beside it."""
 
-    def __init__(self, folder: Path, url: str, live_url: str, token: str) -> None:
+    def __init__(self, folder: Path, film: Path, **signed_in: str) -> None:
         self.folder = folder / "work"
         self.folder.mkdir()
         self.config = folder / "config"
-        self.film = self.folder / "talk.mp4"
-        self.film.symlink_to(INTERVIEW)
-        names = ("AUTEUR_URL", "AUTEUR_TOKEN", "AUTEUR_LIVE_URL")
-        self.env = {name: value for name, value in os.environ.items() if name not in names}
-        self.env |= {"AUTEUR_CONFIG_DIR": str(self.config), "TERM": "dumb"}
-        if token:
-            signed_in = {"AUTEUR_URL": url, "AUTEUR_TOKEN": token, "AUTEUR_LIVE_URL": live_url}
-            self.env |= signed_in
+        (self.folder / "talk.mp4").symlink_to(film)
+        others = {name: os.environ[name] for name in os.environ if not name.startswith("AUTEUR_")}
+        self.env = others | {"AUTEUR_CONFIG_DIR": str(self.config), "TERM": "dumb"} | signed_in
 
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -69,14 +65,15 @@ class Shell:
 
 
 @pytest.fixture
-def shell(stack: JourneyStack, live_url: str, token: str, tmp_path: Path) -> Shell:
-    return Shell(tmp_path, stack.api_url, live_url, token)
+def shell(stack: JourneyStack, live_url: str, token: str, talk: Path, tmp_path: Path) -> Shell:
+    env = {"AUTEUR_URL": stack.api_url, "AUTEUR_TOKEN": token, "AUTEUR_LIVE_URL": live_url}
+    return Shell(tmp_path, talk, **env)
 
 
 def test_a_token_is_kept_for_its_owner_alone_and_never_shown(
-    stack: JourneyStack, token: str, tmp_path: Path
+    stack: JourneyStack, token: str, talk: Path, tmp_path: Path
 ) -> None:
-    shell = Shell(tmp_path, "", "", "")
+    shell = Shell(tmp_path, talk)
     shell.run("credits", code=exits.NOT_SIGNED_IN)
     assert shell.json("credits", code=exits.NOT_SIGNED_IN)["error"]["code"] == "not_signed_in"
     wrong = shell.run("login", stack.api_url, stdin="no-token-of-ours\n", code=exits.NOT_SIGNED_IN)
@@ -237,3 +234,14 @@ def test_names_of_others_command_neither_terminal_nor_folder() -> None:
     assert files.name_of("../../etc/pass\nwd") == Path("etcpasswd")
     assert files.name_of("-rf") == Path("rf")
     assert files.name_of("..") == Path("download")
+
+
+def test_the_docs_name_every_exit_and_command() -> None:
+    import typer
+
+    page = (BASE_DIR / "docs" / "command-line.md").read_text()
+    codes = {value for value in vars(exits).values() if isinstance(value, int)}
+    codes = codes - {exits.SERVER_ERROR} | {0, 2}  # done; Typer's, of usage
+    assert {int(code) for code in re.findall(r"(?m)^\| (\d+) \|", page)} == codes
+    for name in typer.main.get_command(app.app).commands:
+        assert re.search(rf"(?m)^\| .*`{name}\b", page), name

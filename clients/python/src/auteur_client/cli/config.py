@@ -86,7 +86,7 @@ class Unfinished:
         of = [command, url, str(file.resolve()), state.st_size, state.st_mtime_ns, project]
         name = hashlib.sha256(json.dumps(of).encode()).hexdigest()
         self._path = folder() / UNFINISHED / f"{name}.json"
-        self.known = read(self._path)
+        self.known: dict[str, str] = read(self._path)
 
     def note(self, **facts: str) -> None:
         """Remember ids."""

@@ -1,4 +1,4 @@
-"""What the command exits with, and which error comes to what (clients/python/README.md)."""
+"""What the command exits with, and which error comes to what (docs/command-line.md)."""
 
 from auteur_client.errors import (
     AuteurError,

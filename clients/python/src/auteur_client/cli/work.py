@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -125,8 +126,9 @@ def render(
 ) -> None:
     """Make a film of a project's timeline."""
     with signed_in(as_json) as (auteur, screen):
-        values = {"project_id": project, "resolution": resolution, "captions": captions}
-        values |= {"format": format or (output and _format_of(output)), "proxy": proxy or None}
+        values: dict[str, Any] = {"project_id": project, "resolution": resolution}
+        values |= {"captions": captions, "proxy": proxy or None}
+        values["format"] = format or (output and _format_of(output))
         Work(auteur, screen, "render", values).do(output, quote, None, force)
 
 
@@ -219,7 +221,11 @@ def _boolean(value: str) -> bool:
     return value.lower() in TRUE
 
 
-CONVERTERS = {"boolean": _boolean, "integer": int, "number": float}
+CONVERTERS: dict[str, Callable[[str], object]] = {
+    "boolean": _boolean,
+    "integer": int,
+    "number": float,
+}
 
 
 def _format_of(output: Path) -> str | None:

@@ -108,8 +108,9 @@ class Tasks(Extension):
 
 def knows_tasks(ctx: ServerRequestContext[Any, Any]) -> bool:
     """Whether this request says that its client takes tasks."""
-    told = (ctx.meta or {}).get(CAPABILITIES) or {}
-    return ctx.protocol_version in VERSIONS and IDENTIFIER in (told.get("extensions") or {})
+    told = (ctx.meta or {}).get(CAPABILITIES)
+    known = told.get("extensions") if isinstance(told, dict) else None
+    return ctx.protocol_version in VERSIONS and IDENTIFIER in (known or {})
 
 
 def task_of(job: Json) -> Json:
