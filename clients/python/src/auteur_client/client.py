@@ -8,11 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import parse_qs, urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from auteur_client import downloads, events, jobs, uploads
 from auteur_client.errors import AuteurError, JobFailedError, StaleEditError
-from auteur_client.http import Http
+from auteur_client.http import IDEMPOTENCY_KEY, Http
 
 if TYPE_CHECKING:
     from typing import Self
@@ -124,7 +124,7 @@ class Auteur:
         """A new project, empty."""
         from auteur_client.api.models import Project  # noqa: PLC0415
 
-        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        headers = {IDEMPOTENCY_KEY: idempotency_key} if idempotency_key else {}
         return Project.from_dict(
             self.request("POST", "/projects", json={"name": name}, headers=headers)
         )
@@ -136,16 +136,23 @@ class Auteur:
         return Edl.from_dict(self.request("GET", f"/projects/{project_id}/edl"))
 
     def edit(
-        self, project_id: Id, operations: Sequence[Mapping[str, Any]], *, version: int | None = None
+        self,
+        project_id: Id,
+        operations: Sequence[Mapping[str, Any]],
+        *,
+        version: int | None = None,
+        idempotency_key: str | None = None,
     ) -> Edited:
         """Make edits in order, all or none.
 
         With a ``version`` they are made to that one alone: ``StaleEditError`` says which there is
-        now. An edit is not sent twice by itself, for it may have arrived.
+        now. With the same ``idempotency_key`` they are made once.
         """
         from auteur_client.api.models import Edited  # noqa: PLC0415
 
-        headers = {} if version is None else {"If-Match": f'"{version}"'}
+        headers = {IDEMPOTENCY_KEY: idempotency_key or str(uuid4())}
+        if version is not None:
+            headers["If-Match"] = f'"{version}"'
         body = {"operations": [dict(operation) for operation in operations]}
         try:
             answer = self.request(
