@@ -306,9 +306,13 @@ export class Auteur {
   async edit(
     projectId: string,
     operations: Operation[],
-    { version, signal }: { version: number } & Stoppable,
+    { version, idempotencyKey, signal }: { version: number } & Repeatable,
   ): Promise<Edited> {
-    const params = { path: { project_id: projectId }, header: { "If-Match": `"${version}"` } };
+    const header = {
+      "If-Match": `"${version}"`,
+      ...(idempotencyKey === undefined ? {} : { "Idempotency-Key": idempotencyKey }),
+    };
+    const params = { path: { project_id: projectId }, header };
     const body = { operations };
     const path = "/projects/{project_id}/edl";
     try {

@@ -65,9 +65,9 @@ function onKey(event: KeyboardEvent, store: EditorStore): void {
 }
 
 function ConflictChoice({ store }: { store: EditorStore }) {
-  const conflict = store.conflict.value;
-  if (!conflict) return null;
-  const edits = conflict.edits === 1 ? "Your last edit is" : `Your last ${conflict.edits} edits are`;
+  if (!store.conflict.value) return null;
+  const count = store.unsaved.value;
+  const edits = count === 1 ? "Your last edit is" : `Your last ${count} edits are`;
   return (
     <div class="editor-conflict" role="alertdialog" aria-label="The timeline was changed elsewhere">
       <p>This timeline was changed elsewhere meanwhile. {edits} kept here, not saved yet, and shown on the new version.</p>

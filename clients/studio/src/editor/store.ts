@@ -7,6 +7,7 @@ import {
   type Edl,
   type Media,
   type MediaDetail,
+  NotSignedInError,
   type Operation,
   ProblemError,
   StaleEditError,
@@ -19,20 +20,20 @@ import { durationOf, endOf, playing } from "./timing";
 /** URLs of media work for 15 minutes. */
 const MEDIA_FRESH_MS = 12 * 60_000;
 const OFFLINE_PAUSE_MS = 3_000;
+/** Refusals that say nothing about the edit: not signed in, timed out, too many requests. */
+const PASSING: ReadonlySet<number> = new Set([401, 408, 429]);
 /** How long a picture stays that is put on the timeline. */
 const PICTURE_MS = 5_000;
 
-type Edit = { operations: Operation[] } | "undo" | "redo";
+type Edit = { operations: Operation[]; step?: never } | { operations?: never; step: "undo" | "redo" };
 
 export interface Selection {
   clipIds: readonly string[];
   mediaId: string | null;
 }
 
-/** Somebody else changed the timeline while edits of ours were on their way. */
+/** Somebody else changed the timeline while edits of ours were on their way: those wait. */
 export interface Conflict {
-  /** How many edits of ours wait. */
-  edits: number;
   theirVersion: number;
 }
 
@@ -55,7 +56,7 @@ export class EditorStore {
   /** As it will be when all edits have arrived. */
   readonly edl = computed(() => {
     const base = this.#base.value;
-    return base && this.#edits.value.reduce((edl, edit) => (typeof edit === "string" ? edl : foresee(edl, edit.operations)), base);
+    return base && this.#edits.value.reduce((edl, edit) => foresee(edl, edit.operations ?? []), base);
   });
   readonly version = computed(() => this.#base.value?.version ?? 0);
   readonly saving = computed(() => this.#edits.value.length > 0 && !this.conflict.value);
@@ -65,6 +66,7 @@ export class EditorStore {
   readonly canRedo = computed(() => (this.#base.value?.redo_depth ?? 0) > 0 && !this.saving.value);
   readonly #fetched = new Map<string, number>();
   #sending = false;
+  #sent: { edit: Edit; version: number; idempotencyKey: string } | null = null;
 
   constructor(
     private readonly client: Auteur,
@@ -81,17 +83,19 @@ export class EditorStore {
 
   /** Read the timeline; where edits of ours wait, they are made on what was read. */
   async load(): Promise<void> {
-    this.#base.value = await this.#read();
+    const found = await this.#read();
+    if (found.version >= this.version.peek()) this.#base.value = found;
   }
 
-  /** Read what may have changed by others: a job's result, another window. */
+  /** Read what may have changed by others: a job's result, another window. Nothing while edits wait. */
   async refresh(): Promise<void> {
-    try {
-      if (!this.#sending && !this.conflict.value) await this.load();
-      for (const id of this.#fetched.keys()) void this.needMedia(id, true);
-    } catch (error) {
-      this.notify(error);
-    }
+    if (this.#edits.peek().length) return;
+    await this.load().catch(() => undefined); // the next edit will tell
+  }
+
+  /** Read anew what is known of files: pictures and sound are made after a file has come. */
+  renewMedia(): void {
+    for (const id of this.#fetched.keys()) void this.needMedia(id, true);
   }
 
   apply(operations: Operation[]): void {
@@ -99,11 +103,11 @@ export class EditorStore {
   }
 
   undo(): void {
-    if (this.canUndo.value) this.#enqueue("undo");
+    if (this.canUndo.value) this.#enqueue({ step: "undo" });
   }
 
   redo(): void {
-    if (this.canRedo.value) this.#enqueue("redo");
+    if (this.canRedo.value) this.#enqueue({ step: "redo" });
   }
 
   /** Make our edits on what somebody else has made of the timeline, or give them up. */
@@ -195,21 +199,29 @@ export class EditorStore {
       this.#say(edited);
     } catch (error) {
       if (error instanceof StaleEditError) await this.#meet(base);
-      else if (error instanceof ProblemError && error.status < 500) {
+      else if (isFinal(error)) {
         this.#drop();
         this.notify(error);
       } else {
-        this.offline.value = true;
+        this.offline.value = !(error instanceof NotSignedInError);
         await new Promise((resolve) => setTimeout(resolve, OFFLINE_PAUSE_MS));
       }
     }
   }
 
+  /** Sent again after an answer was lost, an edit is not made twice: it has one key for each version. */
   #make(edit: Edit, version: number): Promise<Edited> {
-    if (typeof edit === "object") return this.client.edit(this.projectId, edit.operations, { version });
-    const params = { path: { project_id: this.projectId }, header: { "If-Match": `"${version}"` } };
+    if (this.#sent?.edit !== edit || this.#sent.version !== version) {
+      this.#sent = { edit, version, idempotencyKey: crypto.randomUUID() };
+    }
+    const { idempotencyKey } = this.#sent;
+    if (edit.operations) {
+      return this.client.edit(this.projectId, edit.operations, { version, idempotencyKey });
+    }
+    const header = { "If-Match": `"${version}"`, "Idempotency-Key": idempotencyKey };
+    const params = { path: { project_id: this.projectId }, header };
     return unwrap(
-      edit === "undo"
+      edit.step === "undo"
         ? this.client.api.POST("/projects/{project_id}/edl/undo", { params })
         : this.client.api.POST("/projects/{project_id}/edl/redo", { params }),
     );
@@ -221,7 +233,7 @@ export class EditorStore {
     if (!theirs) return;
     this.#base.value = theirs;
     if (JSON.stringify(theirs.tracks) === JSON.stringify(base.tracks)) return;
-    this.conflict.value = { edits: this.#edits.value.length, theirVersion: theirs.version };
+    this.conflict.value = { theirVersion: theirs.version };
   }
 
   #read(): Promise<Edl> {
@@ -242,6 +254,11 @@ export class EditorStore {
       })
       .join(" ");
   }
+}
+
+/** Whether the server has refused an edit for good; else it is sent again. */
+function isFinal(error: unknown): boolean {
+  return error instanceof ProblemError && error.status < 500 && !PASSING.has(error.status);
 }
 
 function after(base: Edl, edited: Edited): Edl {

@@ -8,7 +8,6 @@ import { attempt } from "../shell/connection";
 import { notify } from "../shell/notices";
 import { ProjectStore } from "../shell/project";
 import { client } from "../shell/session";
-import { isEmpty } from "../shell/timeline";
 import { openStore } from "../shell/TopBar";
 import { DeliverPanel } from "./Deliver";
 import { FeaturesPanel } from "./Features";
@@ -21,12 +20,19 @@ type Tab = (typeof TABS)[number];
 export function Workspace({ id }: { id: string }) {
   const store = useMemo(() => new ProjectStore(id), [id]);
   const cut = useMemo(() => new EditorStore(client, id, notify), [id]);
-  useSignalEffect(() => void (store.delivered.value && cut.refresh()));
+  useSignalEffect(() => {
+    if (!store.delivered.value) return;
+    void cut.refresh();
+    cut.renewMedia();
+  });
   const tab = useSignal<Tab>("Work");
   useEffect(() => {
     openStore.value = store;
     void attempt(() => store.load());
+    const look = () => void (document.hidden || cut.refresh());
+    addEventListener("focus", look);
     return () => {
+      removeEventListener("focus", look);
       store.close();
       openStore.value = null;
     };
@@ -45,7 +51,7 @@ export function Workspace({ id }: { id: string }) {
         <div class="tab-body" role="tabpanel" id="tab-body" aria-labelledby={`tab-${tab.value}`}>
           {tab.value === "Work" && <FeaturesPanel store={store} onStarted={() => (tab.value = "Jobs")} />}
           {tab.value === "Jobs" && <JobsPanel store={store} />}
-          {tab.value === "Deliver" && <DeliverPanel store={store} isTimelineEmpty={isEmpty(cut.edl.value)} />}
+          {tab.value === "Deliver" && <DeliverPanel store={store} isTimelineEmpty={!cut.durationMs.value} />}
         </div>
       </section>
     </main>
