@@ -306,12 +306,10 @@ export class Auteur {
   async edit(
     projectId: string,
     operations: Operation[],
-    { version, idempotencyKey, signal }: { version: number } & Repeatable,
+    options: { version: number } & Repeatable,
   ): Promise<Edited> {
-    const header = {
-      "If-Match": `"${version}"`,
-      ...(idempotencyKey === undefined ? {} : { "Idempotency-Key": idempotencyKey }),
-    };
+    const { version, idempotencyKey = crypto.randomUUID(), signal } = options;
+    const header = { "If-Match": `"${version}"`, "Idempotency-Key": idempotencyKey };
     const params = { path: { project_id: projectId }, header };
     const body = { operations };
     const path = "/projects/{project_id}/edl";

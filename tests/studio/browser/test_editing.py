@@ -8,8 +8,10 @@ from tests.waiting import until
 
 SECONDS = 45.0
 WHOLE = [(0, FILM_MS)]
-IS_AT = """(seconds) =>
-    Math.abs(document.querySelector(".editor-stage video")?.currentTime - seconds) < 0.1"""
+IS_AT = """(seconds) => [...document.querySelectorAll(".editor-stage video")].some(
+    ({ style, currentTime }) =>
+        style.visibility === "visible" && Math.abs(currentTime - seconds) < 0.1
+)"""
 
 
 @pytest.fixture

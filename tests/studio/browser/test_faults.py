@@ -41,7 +41,7 @@ def test_a_network_that_breaks_holds_edits_back_and_loses_none(film: Film, open_
 def test_an_upload_goes_on_where_the_network_broke(
     client: Auteur, token, open_window: Open, tmp_path
 ):
-    recording = repeated(tmp_path / "long.wav", times=3)
+    recording = repeated(tmp_path / "long.wav", times=2)
     project = client.create_project("Upload")
     window = open_window(f"#/projects/{project.id}", token)
     network = window.page.context.new_cdp_session(window.page)
@@ -50,15 +50,15 @@ def test_an_upload_goes_on_where_the_network_broke(
     window.until("() => document.querySelector('.row progress')?.value > 0.1")
     limit(network, offline=True)
     window.page.get_by_text(AWAY).wait_for()
-    network.send("Network.disable")
+    limit(network, offline=False, speed=-1)
     window.button("Add long.wav to the timeline").wait_for(timeout=LONG_MS)
     window.forgive("ERR_INTERNET_DISCONNECTED", "ERR_NETWORK")
 
 
-def limit(network, *, offline: bool) -> None:
-    speed = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": UPLOAD_BYTES_PER_SECOND}
+def limit(network, *, offline: bool, speed: int = UPLOAD_BYTES_PER_SECOND) -> None:
+    speeds = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": speed}
     network.send("Network.enable")
-    network.send("Network.emulateNetworkConditions", {"offline": offline, **speed})
+    network.send("Network.emulateNetworkConditions", {"offline": offline, **speeds})
 
 
 def test_a_stack_that_starts_anew_is_waited_for(film: Film, stack: JourneyStack, open_window: Open):
@@ -79,11 +79,13 @@ def test_a_token_that_ends_is_asked_for_over_what_is_open(
 ):
     secret = stack.env["SUPABASE_JWT_SECRET"]
     claims = jwt.decode(token, options={"verify_signature": False})
-    ends = time.time() + 12
-    claims["exp"] = int(ends) - LEEWAY_SECONDS
-    window = open_window(film.path, jwt.encode(claims, secret, algorithm="HS256"))
-    window.wait_for_film()
-    until(lambda: time.time() > ends, SECONDS)
+    for seconds in (8, 40):  # the second time, where the machine was too busy to open the page
+        claims["exp"] = int(time.time()) + seconds - LEEWAY_SECONDS
+        window = open_window(film.path, jwt.encode(claims, secret, algorithm="HS256"))
+        window.word(0).or_(window.page.get_by_role("dialog")).first.wait_for()
+        if window.word(0).is_visible():
+            break
+    until(lambda: time.time() > claims["exp"] + LEEWAY_SECONDS, SECONDS)
     window.cut_words(6)
     again = window.page.get_by_role("dialog", name="Sign in again")
     again.wait_for()

@@ -25,7 +25,8 @@ COLOURS = """() => {
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     return new Set(new Uint32Array(data.buffer)).size > %d;
 }"""
-PLAYS = "(selector) => document.querySelector(selector)?.currentTime > 1"
+PLAYS = """() => Number(document.querySelector(".editor-ruler").ariaValueNow) > 1000
+    && [...document.querySelectorAll(".editor-stage video")].some((film) => !film.paused)"""
 PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 STILL_COLOURS = 100
 
@@ -62,7 +63,9 @@ def test_from_nothing_to_a_film(open_window: Open, tmp_path, capsys):
     assert "-->" in saved(download.value, tmp_path).read_text()
 
     window.button("credits").click()
-    page.get_by_role("cell", name="Transcription").or_(page.get_by_role("row")).nth(2).wait_for()
+    rows = page.get_by_role("dialog", name="Credits").get_by_role("row")
+    rows.nth(3).wait_for()
+    assert "+100" in rows.nth(3).inner_text()
     assert window.findings() == []
     page.keyboard.press("Escape")
     page.get_by_role("link", name="Auteur").click()
@@ -91,7 +94,7 @@ def cut_and_look(window: Window) -> None:
     window.until(COLOURS % STILL_COLOURS)
     page.locator(".editor-ruler").press("Home")
     page.locator(".editor-ruler").press(" ")
-    window.until(PLAYS, ".editor-stage video")
+    window.until(PLAYS)
     page.locator(".editor-now").wait_for()
     window.button("Pause").click()
     assert window.findings() == []
@@ -107,7 +110,7 @@ def render(window: Window) -> int:
     video = page.locator(".deliver video")
     video.wait_for(timeout=LONG_MS)
     video.evaluate("(film) => film.play()")
-    window.until(PLAYS, ".deliver video")
+    window.until("() => document.querySelector('.deliver video').currentTime > 1")
     video.evaluate("(film) => film.pause()")
     assert window.findings() == []
     window.picture("studio-deliver")

@@ -55,7 +55,7 @@ export function Transcript({ store }: { store: EditorStore }) {
   };
   const move = ({ key, shiftKey }: KeyboardEvent) => {
     const isMirrored = getComputedStyle(wordElement(box.current!, range.value?.[0] ?? 0)!).direction === "rtl";
-    const step = FORWARD[key]! * (isMirrored && key.length > 9 ? -1 : 1);
+    const step = FORWARD[key]! * (isMirrored && Math.abs(FORWARD[key]!) === 1 ? -1 : 1);
     const [first, last] = range.value ?? [0, 0];
     if (!shiftKey || !range.value) anchor.current = first;
     const moving = shiftKey && last > anchor.current ? last : first;

@@ -42,6 +42,7 @@ export function Workspace({ id }: { id: string }) {
   const open = store.openJobs.value.length;
   return (
     <main class="workspace" id="main">
+      <h1 class="hidden" dir="auto">{store.project.value?.name ?? "Project"}</h1>
       <MediaPanel store={store} onAdd={add} />
       <section class="stage" aria-label="The cut">
         <Editor client={client} projectId={id} store={cut} notify={notify} />
