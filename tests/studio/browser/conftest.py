@@ -3,6 +3,7 @@
 A folder of its own: Playwright's loop runs while the browser lives, and Django's ORM refuses that.
 """
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,7 +70,7 @@ def film(client: Auteur, token: str) -> Film:
 
 
 @pytest.fixture
-def open_window(stack: JourneyStack, browser: Any) -> Iterator[Callable[..., Window]]:
+def open_window(request: pytest.FixtureRequest, stack: JourneyStack, browser: Any) -> Iterator[Callable[..., Window]]:
     """Opens the studio, signed in where a token is given; what its console says fails the test."""
     windows: list[Window] = []
 
@@ -79,6 +80,8 @@ def open_window(stack: JourneyStack, browser: Any) -> Iterator[Callable[..., Win
 
     yield make
     complaints = [complaint for window in windows for complaint in window.complaints]
-    for window in windows:
+    for n, window in enumerate(windows):
+        if os.environ.get("SHOTS"):
+            window.page.screenshot(path=f"/tmp/studio-shots/{request.node.name}-{n}.png")
         window.page.context.close()
     assert not complaints

@@ -152,7 +152,7 @@ def test_what_is_no_film_is_refused_with_a_reason(
     window.page.locator("input[type=file]").set_input_files(fake)
     window.page.locator(".row[data-state=refused] .wrong").wait_for()
     assert window.findings() == []
-    window.forgive("422", "400")
+    window.forgive("409")
 
 
 def test_a_film_that_this_browser_cannot_play_can_be_cut(

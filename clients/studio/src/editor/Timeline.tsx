@@ -24,7 +24,7 @@ export interface View {
 }
 
 export function Timeline({ store }: { store: EditorStore }) {
-  const view: View = { pixelsPerMs: useSignal(0.05), leftPx: useSignal(0), widthPx: useSignal(800) };
+  const view: View = { pixelsPerMs: useSignal(0.05), leftPx: useSignal(0), widthPx: useSignal(0) };
   const painted = useSignal(0);
   const pictures = useMemo(() => new Pictures(() => painted.value++), []);
   const scroller = useRef<HTMLDivElement>(null);
@@ -39,10 +39,10 @@ export function Timeline({ store }: { store: EditorStore }) {
     });
   };
   const fit = () => zoomTo(view.widthPx.value / Math.max(1000, store.durationMs.value * 1.05), 0);
-  const hasLength = useComputed(() => store.durationMs.value > 0);
+  const canFit = useComputed(() => store.durationMs.value > 0 && view.widthPx.value > 0);
   useEffect(() => {
-    if (hasLength.value) fit();
-  }, [hasLength.value]);
+    if (canFit.value) fit();
+  }, [canFit.value]);
   useWheel(scroller, (factor, x) => {
     zoomTo(view.pixelsPerMs.value * factor, (view.leftPx.value + x) / view.pixelsPerMs.value);
   });

@@ -59,11 +59,21 @@ export class EditorStore {
     return base && this.#edits.value.reduce((edl, edit) => foresee(edl, edit.operations ?? []), base);
   });
   readonly version = computed(() => this.#base.value?.version ?? 0);
-  readonly saving = computed(() => this.#edits.value.length > 0 && !this.conflict.value);
   readonly unsaved = computed(() => this.#edits.value.length);
   readonly durationMs = computed(() => (this.edl.value ? durationOf(this.edl.value) : 0));
-  readonly canUndo = computed(() => (this.#base.value?.undo_depth ?? 0) > 0 || this.saving.value);
-  readonly canRedo = computed(() => (this.#base.value?.redo_depth ?? 0) > 0 && !this.saving.value);
+  /** What can be undone and redone once all edits have arrived. */
+  readonly #depths = computed(() => {
+    const { undo_depth: undo = 0, redo_depth: redo = 0 } = this.#base.value ?? {};
+    return this.#edits.value.reduce(
+      (depths, { step }) =>
+        step === "undo" ? { undo: depths.undo - 1, redo: depths.redo + 1 }
+        : step === "redo" ? { undo: depths.undo + 1, redo: depths.redo - 1 }
+        : { undo: depths.undo + 1, redo: 0 },
+      { undo, redo },
+    );
+  });
+  readonly canUndo = computed(() => this.#depths.value.undo > 0);
+  readonly canRedo = computed(() => this.#depths.value.redo > 0);
   readonly #fetched = new Map<string, number>();
   #sending = false;
   #sent: { edit: Edit; version: number; idempotencyKey: string } | null = null;
