@@ -139,7 +139,6 @@ def test_a_job_that_fails_says_why_and_what_was_paid_is_there_again(
     assert "refunded" in job.inner_text()
     assert len(job.locator(".wrong").inner_text()) > 20
     job.get_by_role("button", name="Try again").wait_for()
-    window.picture("studio-failed")
 
 
 def test_what_is_no_film_is_refused_with_a_reason(

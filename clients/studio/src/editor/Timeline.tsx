@@ -29,6 +29,7 @@ export function Timeline({ store }: { store: EditorStore }) {
   const pictures = useMemo(() => new Pictures(() => painted.value++), []);
   const scroller = useRef<HTMLDivElement>(null);
   useSize(scroller, view);
+  useColours(() => painted.value++);
   useFollow(store, view, scroller);
   const zoom = (factor: number) => zoomTo(view.pixelsPerMs.value * factor, store.playheadMs.value);
   const zoomTo = (wanted: number, aroundMs: number) => {
@@ -174,6 +175,20 @@ function useSize(scroller: { current: HTMLDivElement | null }, view: View) {
     const observer = new ResizeObserver(([entry]) => (view.widthPx.value = entry!.contentRect.width));
     observer.observe(scroller.current!);
     return () => observer.disconnect();
+  }, []);
+}
+
+/** Tell when the page turns dark or light: what was painted has the colours of before. */
+function useColours(onChange: () => void) {
+  useEffect(() => {
+    const system = matchMedia("(prefers-color-scheme: dark)");
+    const chosen = new MutationObserver(onChange);
+    system.addEventListener("change", onChange);
+    chosen.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    return () => {
+      system.removeEventListener("change", onChange);
+      chosen.disconnect();
+    };
   }, []);
 }
 
