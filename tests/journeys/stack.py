@@ -32,13 +32,9 @@ class JourneyStack:
             **(settings or {}),
         }
         self._output = var.with_suffix(".out")
-        self.start()
-
-    def start(self) -> None:
-        """Start all, on the ports of before; it was stopped, if it ran."""
         with self._output.open("w") as output:
             self._supervisor = subprocess.Popen(
-                [*self.COMMAND, "--var", str(self.var)],
+                [*self.COMMAND, "--var", str(var)],
                 cwd=BASE_DIR,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,

@@ -3,7 +3,6 @@
 A folder of its own: Playwright's loop runs while the browser lives, and Django's ORM refuses that.
 """
 
-import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,8 @@ from tests.studio.browser.window import BUILT, CHROMIUM, Window, opened
 
 HERE = Path(__file__).parent
 SECONDS = 10
+DEAR = 60
+"""Credits of a compression: a new user has enough for one."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package")
 def stack() -> Iterator[JourneyStack]:
-    with started({}) as running:
+    with started({"FEATURE_PRICES": f"compression.credits={DEAR}"}) as running:
         yield running
 
 
@@ -70,7 +71,7 @@ def film(client: Auteur, token: str) -> Film:
 
 
 @pytest.fixture
-def open_window(request: pytest.FixtureRequest, stack: JourneyStack, browser: Any) -> Iterator[Callable[..., Window]]:
+def open_window(stack: JourneyStack, browser: Any) -> Iterator[Callable[..., Window]]:
     """Opens the studio, signed in where a token is given; what its console says fails the test."""
     windows: list[Window] = []
 
@@ -80,8 +81,6 @@ def open_window(request: pytest.FixtureRequest, stack: JourneyStack, browser: An
 
     yield make
     complaints = [complaint for window in windows for complaint in window.complaints]
-    for n, window in enumerate(windows):
-        if os.environ.get("SHOTS"):
-            window.page.screenshot(path=f"/tmp/studio-shots/{request.node.name}-{n}.png")
+    for window in windows:
         window.page.context.close()
     assert not complaints

@@ -108,7 +108,7 @@ def test_an_edit_elsewhere_is_a_choice_and_nothing_is_lost(
     window.wait_until_saved()
 
     other.cut_words(8)
-    choice = other.page.get_by_role("alertdialog")
+    choice = other.page.locator(".editor-conflict")
     choice.wait_for()
     other.cut_words(12)
     assert film.cut() == [2]
@@ -120,7 +120,7 @@ def test_an_edit_elsewhere_is_a_choice_and_nothing_is_lost(
     until(lambda: film.cut() == [2, 8, 12], SECONDS)
 
     window.cut_words(14)
-    window.page.get_by_role("alertdialog").wait_for()
+    window.page.locator(".editor-conflict").wait_for()
     window.button("Drop mine").click()
     window.wait_until_saved()
     assert film.cut() == [2, 8, 12]

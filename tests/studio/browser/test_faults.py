@@ -6,10 +6,12 @@ from pathlib import Path
 import av
 import jwt
 import numpy as np
+import psutil
 from auteur_client import Auteur
 
 from tests.journeys.recordings import BROKEN, beginning, repeated
 from tests.journeys.stack import JourneyStack
+from tests.studio.browser.conftest import DEAR
 from tests.studio.browser.film import Film
 from tests.studio.browser.window import LONG_MS, Open
 from tests.waiting import until
@@ -17,6 +19,7 @@ from tests.waiting import until
 SECONDS = 60.0
 LEEWAY_SECONDS = 10
 """Of `accounts.tokens`: a token works for so long after its end."""
+SERVERS = ("api", "live")
 AWAY = "No connection to the server"
 UPLOAD_BYTES_PER_SECOND = 300_000
 
@@ -61,17 +64,20 @@ def limit(network, *, offline: bool, speed: int = UPLOAD_BYTES_PER_SECOND) -> No
     network.send("Network.emulateNetworkConditions", {"offline": offline, **speeds})
 
 
-def test_a_stack_that_starts_anew_is_waited_for(film: Film, stack: JourneyStack, open_window: Open):
+def test_a_server_that_starts_anew_is_waited_for(
+    film: Film, stack: JourneyStack, open_window: Open
+):
     window = open_window(film.path, film.token)
     window.wait_for_film()
-    stack.stop()
-    window.page.get_by_text(AWAY).wait_for()
+    ended = [each for name in SERVERS for each in (stack.process(name), *stack.children(name))]
+    for process in ended:
+        process.kill()
+    psutil.wait_procs(ended, timeout=SECONDS)
     window.cut_words(5)
-    stack.start()
-    stack.wait_until_ready()
-    until(lambda: film.cut() == [5], SECONDS)
-    window.page.get_by_text(AWAY).wait_for(state="detached")
-    window.forgive("ERR_CONNECTION", "ERR_EMPTY", "502", "503", "ERR_INCOMPLETE")
+    window.page.locator(".editor-state", has_text="Saving").wait_for()
+    window.wait_until_saved()
+    assert film.cut() == [5]
+    window.forgive("ERR_CONNECTION", "ERR_EMPTY", "ERR_INCOMPLETE", "502", "503")
 
 
 def test_a_token_that_ends_is_asked_for_over_what_is_open(
@@ -108,19 +114,18 @@ def test_a_token_lies_in_the_tab_alone(open_window: Open, token: str):
 
 
 def test_credits_that_end_in_the_middle_of_a_batch(
-    stack: JourneyStack, open_window: Open, tmp_path
+    client: Auteur, token: str, open_window: Open, tmp_path
 ):
-    email = "poor@example.com"
-    token = stack.manage("issue_token", "--email", email)
-    stack.manage("grant_credits", "--email", email, "--amount", "1")
-    client = Auteur(stack.api_url, token)
     project = client.create_project("Two")
     for name in ("one.mp4", "two.mp4"):
         client.upload(beginning(tmp_path / name, seconds=2), str(project.id))
     window = open_window(f"#/projects/{project.id}", token)
-    window.page.locator(".feature-form select").first.select_option("*")
+    window.button("Make a film or recording smaller").click()
+    form = window.page.locator(".feature-form")
+    form.get_by_label("Media").select_option("*")
+    form.get_by_label("Target").fill("web")
     window.page.get_by_text("the last of it will not start").wait_for()
-    window.page.locator(".feature-form button", has_text="2 credits").click()
+    form.get_by_role("button", name=f"{2 * DEAR} credits").click()
     window.page.get_by_text("1 of 2 jobs were started").wait_for()
     assert window.page.locator(".job").count() == 1
     assert window.findings() == []

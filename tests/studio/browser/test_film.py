@@ -52,6 +52,7 @@ def test_from_nothing_to_a_film(open_window: Open, tmp_path, capsys):
     window.button("Add interview.mp4 to the timeline").click(timeout=LONG_MS)
     window.clip(0).wait_for()
 
+    window.until(COLOURS % STILL_COLOURS)
     transcribe(window)
     cut_and_look(window)
     film = render(window)

@@ -69,7 +69,7 @@ function ConflictChoice({ store }: { store: EditorStore }) {
   const count = store.unsaved.value;
   const edits = count === 1 ? "Your last edit is" : `Your last ${count} edits are`;
   return (
-    <div class="editor-conflict" role="alertdialog" aria-label="The timeline was changed elsewhere">
+    <div class="editor-conflict" role="alert">
       <p>This timeline was changed elsewhere meanwhile. {edits} kept here, not saved yet, and shown on the new version.</p>
       <button type="button" onClick={() => store.resolveConflict("mine")}>
         Make my edits on it

@@ -19,6 +19,8 @@ import { durationOf, endOf, playing } from "./timing";
 
 /** URLs of media work for 15 minutes. */
 const MEDIA_FRESH_MS = 12 * 60_000;
+/** How often we look whether pictures of a file have been made. */
+const PICTURES_LOOK_MS = 2_500;
 const OFFLINE_PAUSE_MS = 3_000;
 /** Refusals that say nothing about the edit: not signed in, timed out, too many requests. */
 const PASSING: ReadonlySet<number> = new Set([401, 408, 429]);
@@ -75,6 +77,10 @@ export class EditorStore {
   readonly canUndo = computed(() => this.#depths.value.undo > 0);
   readonly canRedo = computed(() => this.#depths.value.redo > 0);
   readonly #fetched = new Map<string, number>();
+  /** Looks at files whose pictures are still being made. */
+  readonly #looks = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #end: () => void;
+  #isClosed = false;
   #sending = false;
   #sent: { edit: Edit; version: number; idempotencyKey: string } | null = null;
 
@@ -83,12 +89,19 @@ export class EditorStore {
     private readonly projectId: string,
     private readonly notify: (error: unknown) => void,
   ) {
-    effect(() => {
+    this.#end = effect(() => {
       const edl = this.edl.value;
       if (!edl) return;
       const used = new Set(edl.tracks.flatMap((track) => track.clips.map((clip) => clip.media_file_id)));
       for (const id of used) void this.needMedia(id);
     });
+  }
+
+  /** Ask for nothing more of itself; edits that wait are still sent. */
+  close(): void {
+    this.#end();
+    for (const timer of this.#looks.values()) clearTimeout(timer);
+    this.#isClosed = true;
   }
 
   /** Read the timeline; where edits of ours wait, they are made on what was read. */
@@ -169,10 +182,18 @@ export class EditorStore {
       const params = { path: { media_id: id } };
       const found = await unwrap(this.client.api.GET("/media/{media_id}", { params }));
       this.media.value = new Map(this.media.value).set(id, found);
+      this.#lookAgain(found);
     } catch (error) {
       this.#fetched.delete(id);
       if (!(error instanceof ProblemError && error.status === 404)) this.notify(error);
     }
+  }
+
+  /** Stills and sound to paint are made after a file has come. */
+  #lookAgain({ id, derivatives }: MediaDetail): void {
+    clearTimeout(this.#looks.get(id));
+    if (this.#isClosed || derivatives.status === "done" || derivatives.status === "failed") return;
+    this.#looks.set(id, setTimeout(() => void this.needMedia(id, true), PICTURES_LOOK_MS));
   }
 
   cannotPlay(mediaId: string): void {

@@ -34,6 +34,7 @@ export function Workspace({ id }: { id: string }) {
     return () => {
       removeEventListener("focus", look);
       store.close();
+      cut.close();
       openStore.value = null;
     };
   }, [store]);
