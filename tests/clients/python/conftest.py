@@ -7,7 +7,6 @@ import pytest
 from auteur_client import Auteur
 
 from tests.clients.python.faulty import Faulty, faulty
-from tests.journeys.conftest import started
 from tests.journeys.people import People
 from tests.journeys.recordings import beginning
 from tests.journeys.stack import JourneyStack
@@ -16,9 +15,8 @@ CREDITS = 10
 
 
 @pytest.fixture(scope="package")
-def stack() -> Iterator[JourneyStack]:
-    with started({}) as running:
-        yield running
+def stack(shared_stack: JourneyStack) -> JourneyStack:
+    return shared_stack
 
 
 @pytest.fixture(scope="package")

@@ -121,13 +121,27 @@ def test_one_command_makes_captions(shell: Shell) -> None:
     assert list(shell.config.glob("unfinished/*")) == []
 
 
+def test_one_command_makes_a_captioned_film(shell: Shell, auteur: Auteur, short_film: Path) -> None:
+    command = ("caption", str(short_film), "-o", "film.mp4")
+    with shell.start(*command) as first:
+        until(lambda: shell.noted("render_id"), SECONDS)
+        first.kill()
+    found = shell.json(*command, "--resume")
+    assert found["files"] == ["film.mp4"]
+    assert (shell.folder / "film.mp4").read_bytes()[4:8] == b"ftyp"
+    assert found["job"]["input_params"]["captions"] == "burned"
+    assert len(list(auteur.iterate("jobs"))) == 2
+    (track,) = auteur.edl(found["project_id"]).tracks
+    assert [str(clip.media_file_id) for clip in track.clips] == [found["media_id"]]
+
+
 def test_what_was_killed_goes_on_and_is_paid_once(shell: Shell, auteur: Auteur) -> None:
     command = ("transcribe", "talk.mp4", "--srt")
     with shell.start(*command) as first:
         until(lambda: shell.noted("media_id"), SECONDS)
         first.kill()
     with shell.start(*command, "--resume") as second:
-        until(lambda: shell.noted("job_id"), SECONDS)
+        until(lambda: shell.noted("transcription_id"), SECONDS)
         second.send_signal(signal.SIGINT)
         _, said = second.communicate(timeout=SECONDS)
     assert second.returncode == exits.INTERRUPTED, said

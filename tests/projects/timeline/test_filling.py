@@ -1,6 +1,5 @@
 """What plays where other media were shown."""
 
-
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -12,15 +12,12 @@ import pytest
 import requests
 from auteur_client import Auteur
 
-from tests.journeys.conftest import started
 from tests.journeys.stack import JourneyStack
 from tests.studio.browser.film import Film
 from tests.studio.browser.window import BUILT, CHROMIUM, Window, opened
 
 HERE = Path(__file__).parent
 SECONDS = 10
-DEAR = 60
-"""Credits of a compression: a new user has enough for one."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,9 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="package")
-def stack() -> Iterator[JourneyStack]:
-    with started({"FEATURE_PRICES": f"compression.credits={DEAR}"}) as running:
-        yield running
+def stack(shared_stack: JourneyStack) -> JourneyStack:
+    return shared_stack
 
 
 @pytest.fixture(scope="package")

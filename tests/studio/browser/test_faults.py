@@ -9,9 +9,9 @@ import numpy as np
 import psutil
 from auteur_client import Auteur
 
+from tests.conftest import DEAR
 from tests.journeys.recordings import BROKEN, beginning, repeated
 from tests.journeys.stack import JourneyStack
-from tests.studio.browser.conftest import DEAR
 from tests.studio.browser.film import Film
 from tests.studio.browser.window import LONG_MS, Open
 from tests.waiting import until

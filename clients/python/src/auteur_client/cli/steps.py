@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auteur_client.api.models import Media
 from auteur_client.cli.config import Unfinished
@@ -71,20 +72,26 @@ class Steps:
 
     def job(self, feature: str, **parameters: str | None) -> Job:
         """A job of it, completed; raises ``JobFailedError``."""
-        if "job_id" not in self._noted.known:
-            name = self._key("job_key")
+        noted, key = f"{feature}_id", f"{feature}_key"
+        if noted not in self._noted.known:
+            name = self._key(key)
             try:
                 asked = self._auteur.submit(feature, idempotency_key=name, **parameters)
             except ProblemError:
-                self._noted.forget("job_key")
+                self._noted.forget(key)
                 raise
-            self._noted.note(job_id=str(asked.job_id))
+            self._noted.note(**{noted: str(asked.job_id)})
         with self._screen.job(feature) as progress:
-            job = self._auteur.wait(self._noted.known["job_id"], on_progress=progress)
+            job = self._auteur.wait(self._noted.known[noted], on_progress=progress)
         if job.status != "completed":
-            self._noted.forget("job_id", "job_key")
+            self._noted.forget(noted, key)
             raise JobFailedError(job)
         return job
+
+    def edit(self, operations: Sequence[Mapping[str, Any]]) -> None:
+        """Edits of the project's timeline, made once."""
+        name = self._key("edit_key")
+        self._auteur.edit(self.project(), operations, idempotency_key=name)
 
     def done(self) -> None:
         """Nothing is left to go on with."""

@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 TRUE, FALSE = ("true", "yes", "on"), ("false", "no", "off")
 
 Format = Literal["srt", "vtt", "txt"]
+Language = Annotated[str | None, typer.Option(help="ISO 639-1; English if left out.")]
 Quote = Annotated[bool, typer.Option("--quote", help="Only say what it costs.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Have these commands."""
     app.command(epilog="Example: auteur transcribe talk.mp4 --srt")(transcribe)
+    app.command(epilog="Example: auteur caption talk.mp4 -o film.mp4")(caption)
     app.command(epilog='Example: auteur run tts text="Good morning" -o hello.wav')(run)
     app.command(epilog="Example: auteur render 5b1c… -o film.mp4")(render)
     app.command(epilog="Example: auteur watch 77aa… --json")(watch)
@@ -50,7 +52,7 @@ def transcribe(
     srt: Annotated[bool, typer.Option("--srt", help="Write captions as SubRip.")] = False,
     vtt: Annotated[bool, typer.Option("--vtt", help="Write captions as WebVTT.")] = False,
     txt: Annotated[bool, typer.Option("--txt", help="Write the text.")] = False,
-    language: Annotated[str | None, typer.Option(help="ISO 639-1; English if left out.")] = None,
+    language: Language = None,
     project: IntoProject = None,
     resume: Resume = False,
     force: Force = False,
@@ -75,6 +77,38 @@ def transcribe(
         text = "\n".join(files) or auteur.captions(project_id, "txt").rstrip("\n")
         found = {"project_id": project_id, "media_id": media.id, "files": files}
         screen.show(found | {"job": job.to_dict()}, text)
+
+
+def caption(
+    file: Film,
+    output: Output = None,
+    language: Language = None,
+    resume: Resume = False,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a film with its captions burned in, in a project of its own.
+
+    talk.mp4 becomes talk-captioned.mp4 in the folder where the command is run, if nothing is said.
+    """
+    target = free(output or Path(f"{file.stem}-captioned.mp4"), force)
+    with signed_in(as_json) as (auteur, screen):
+        steps = Steps(auteur, screen, file, command="caption", project=None, resume=resume)
+        media_id = str(steps.media().id)
+        steps.job("transcription", media_id=media_id, language=language)
+        # The track has the file's id, so that who asks again asks the same.
+        steps.edit(
+            [
+                {"op": "add_track", "track_id": media_id, "type": "video", "name": "Film"},
+                {"op": "add_clip", "track_id": media_id, "media_file_id": media_id},
+            ]
+        )
+        project_id = steps.project()
+        job = steps.job("render", project_id=project_id, captions="burned")
+        files = fetch_result(auteur, screen, job, target)
+        steps.done()
+        found = {"project_id": project_id, "media_id": media_id, "files": files}
+        screen.show(found | {"job": job.to_dict()}, "\n".join(files))
 
 
 def run(
