@@ -20,6 +20,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, Request, RequestParams, Result
 
 from auteur.devstack import ports
+from auteur.devstack.processes import BASE_DIR
 from tests.journeys.client import Person
 from tests.journeys.recordings import BROKEN, INTERVIEW, beginning
 from tests.journeys.stack import JourneyStack
@@ -323,6 +324,8 @@ def test_what_tools_do_is_told(stack: JourneyStack, person: Person) -> None:
             ]
             assert effects["edit_timeline"] == "changes"
             assert "upload_media" not in effects
+            page = (BASE_DIR / "docs" / "agents.md").read_text()
+            assert [name for name in effects if f"`{name}`" not in page] == []
 
     played(look)
 
