@@ -72,7 +72,7 @@ export function Projects() {
       </DropZone>
       <ul class="cards" aria-busy={projects.value === null}>
         {projects.value?.map((project) => {
-          const picture = pictures.value.get(project.id);
+          const picture = project.thumbnail_url || pictures.value.get(project.id);
           return (
             <li key={project.id}>
               <a class="project" href={addressOf(project.id)}>
