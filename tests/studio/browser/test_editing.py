@@ -30,7 +30,7 @@ def test_words_are_cut_restored_and_undone(window: Window, film: Film):
     window.cut_words(4, further=1)
     until(lambda: film.cut() == [4, 5], SECONDS)
     assert len(film.clips()) == 2
-    assert window.page.locator(".editor-cut").count() == 2
+    window.wait_for_cut_words(2)
     keys.press("Delete")
     until(lambda: film.cut() == [], SECONDS)
     seen(film, WHOLE)
@@ -112,7 +112,7 @@ def test_an_edit_elsewhere_is_a_choice_and_nothing_is_lost(
     choice.wait_for()
     other.cut_words(12)
     assert film.cut() == [2]
-    assert other.page.locator(".editor-cut").count() == 3
+    other.wait_for_cut_words(3)
     choice.get_by_text("2 edits").wait_for()
     assert other.findings() == []
     other.picture("studio-choice")
@@ -124,6 +124,6 @@ def test_an_edit_elsewhere_is_a_choice_and_nothing_is_lost(
     window.button("Drop mine").click()
     window.wait_until_saved()
     assert film.cut() == [2, 8, 12]
-    assert window.page.locator(".editor-cut").count() == 3
+    window.wait_for_cut_words(3)
     for each in (window, other):
         each.forgive("412")

@@ -32,7 +32,7 @@ def test_a_network_that_breaks_holds_edits_back_and_loses_none(film: Film, open_
     window.page.get_by_text(AWAY).wait_for()
     window.cut_words(3)
     window.cut_words(7)
-    assert window.page.locator(".editor-cut").count() == 2
+    window.wait_for_cut_words(2)
     assert window.findings() == []
     network.set_offline(False)
     until(lambda: film.cut() == [3, 7], SECONDS)
@@ -99,7 +99,7 @@ def test_a_token_that_ends_is_asked_for_over_what_is_open(
     assert film.cut() == []
     again.get_by_role("button", name="Sign in for development").click()
     until(lambda: film.cut() == [6], SECONDS)
-    assert window.page.locator(".editor-cut").count() == 1
+    window.wait_for_cut_words(1)
     window.forgive("401")
 
 
@@ -127,6 +127,7 @@ def test_credits_that_end_in_the_middle_of_a_batch(
     window.page.get_by_text("the last of it will not start").wait_for()
     form.get_by_role("button", name=f"{2 * DEAR} credits").click()
     window.page.get_by_text("1 of 2 jobs were started").wait_for()
+    window.page.locator(".job").wait_for()
     assert window.page.locator(".job").count() == 1
     assert window.findings() == []
     window.forgive("402")

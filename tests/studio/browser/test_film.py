@@ -91,7 +91,7 @@ def cut_and_look(window: Window) -> None:
     window.cut_words(10, further=1)
     window.wait_until_saved()
     window.clip(1).wait_for()
-    assert page.locator(".editor-cut").count() == 2
+    window.wait_for_cut_words(2)
     window.until(COLOURS % STILL_COLOURS)
     page.locator(".editor-ruler").press("Home")
     page.locator(".editor-ruler").press(" ")

@@ -60,6 +60,10 @@ class Window:
             self.page.keyboard.press("Shift+ArrowRight")
         self.page.keyboard.press("Delete")
 
+    def wait_for_cut_words(self, count: int) -> None:
+        """Return when so many words are struck out."""
+        self.until("(n) => document.querySelectorAll('.editor-cut').length === n", count)
+
     def wait_until_saved(self) -> None:
         self.page.locator(".editor-state", has_text="Saved").wait_for()
 
