@@ -12,7 +12,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from auteur.api.filters import ListFilter
-from media.serializers import SignedUrlField
+from media.storage import object_storage
 from projects.documents import MAX_UNDO_DEPTH
 from projects.models import Project
 from projects.timeline.shape import Edl
@@ -83,9 +83,8 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
     """A project without its EDL."""
 
     frame_rate = serializers.FloatField(read_only=True)
-    thumbnail_url = SignedUrlField(
-        source="thumbnail_r2_key",
-        help_text="A JPEG of the first film or picture that was brought; null until there is one.",
+    thumbnail_url = serializers.SerializerMethodField(
+        help_text="A JPEG of the first film or picture that was brought; empty until there is one."
     )
 
     class Meta:
@@ -101,6 +100,11 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
             "updated_at",
         )
         read_only_fields: ClassVar[tuple[str, ...]] = fields
+
+    def get_thumbnail_url(self, project: Project) -> str:
+        """Signed; what stands in its place is no null, for clients of the first release."""
+        key = project.thumbnail_r2_key
+        return object_storage().presigned_get(key) if key else ""
 
 
 class JsonPatchOperationSerializer(serializers.Serializer[Any]):

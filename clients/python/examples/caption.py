@@ -15,7 +15,7 @@ def main(talk: Path, film: Path) -> None:
         clip = {"op": "add_clip", "track_id": "film", "media_file_id": str(media.id)}
         auteur.edit(project.id, [track, clip])
         job = auteur.run("render", project_id=project.id, captions="burned")
-        auteur.download(job.output_data.media[0].id, film)
+        auteur.download(job, film)
     print(film)
 
 

@@ -251,16 +251,19 @@ class Auteur:
 
     def download(
         self,
-        what: Media | MediaDetail | Id,
+        what: Media | MediaDetail | Job | Id,
         path: str | os.PathLike[str],
         *,
         on_progress: downloads.OnBytes | None = None,
     ) -> Path:
-        """Bring a media file, its id, or what a signed URL leads to, here: whole or not at all."""
+        """Bring a media file here, whole or not at all: by itself, its id, or a signed URL.
+
+        Of a job it is the first file that it has made.
+        """
         if isinstance(what, str) and what.startswith(("http://", "https://")):
             url = what
         else:
-            media = self.media(what if isinstance(what, str | UUID) else what.id)
+            media = self.media(_id_of(what))
             if media.download_url is None:
                 raise AuteurError(f"Media {media.id} is {media.status}: there is nothing yet.")
             url = media.download_url
@@ -355,3 +358,17 @@ class Auteur:
         It goes on by itself where the connection broke, without a gap.
         """
         return events.follow(self.http, after)
+
+
+def _id_of(what: Media | MediaDetail | Job | Id) -> Id:
+    """Of the media file that is meant; raises ``AuteurError`` where a job has made none."""
+    from auteur_client.api.models import Media, MediaDetail  # noqa: PLC0415
+
+    if isinstance(what, str | UUID):
+        return what
+    if isinstance(what, Media | MediaDetail):
+        return what.id
+    made = jobs.results_of(what)
+    if not made:
+        raise AuteurError(f"Job {what.id} is {what.status}: it has made no file.")
+    return made[0]

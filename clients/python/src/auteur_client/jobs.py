@@ -56,6 +56,12 @@ def get(http: Http, job_id: UUID | str) -> Job:
     return _read(http.request("GET", f"/jobs/{job_id}").json())
 
 
+def results_of(job: Job) -> list[str]:
+    """The ids of the media files that a job has made."""
+    output = job.to_dict().get("output_data") or {}
+    return [str(media["id"]) for media in output.get("media", [])]
+
+
 def _read(told: dict[str, Any]) -> Job:
     """The job, of its type's class; one of a type that only a newer API knows, without its output.
 

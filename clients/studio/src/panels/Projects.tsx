@@ -16,8 +16,6 @@ const MOST_SHOWN = 60;
 
 export function Projects() {
   const projects = useSignal<Project[] | null>(null);
-  /** Of each project, by its id, the latest picture; of projects with no recent media there is none. */
-  const pictures = useSignal<ReadonlyMap<string, string>>(new Map());
   const search = useSignal("");
   useEffect(() => {
     document.title = "Auteur Studio";
@@ -31,17 +29,6 @@ export function Projects() {
     );
     return () => clearTimeout(timer);
   }, [search.value, missed.value]);
-
-  useEffect(() => {
-    void attempt(async () => {
-      const params = { query: { limit: MOST_SHOWN, sort: "-created_at" as const } };
-      const { media } = await unwrap(client.api.GET("/media", { params }));
-      const seen = media.flatMap(({ project_id, thumbnail_url }) =>
-        project_id && thumbnail_url ? [[project_id, thumbnail_url] as const] : [],
-      );
-      pictures.value = new Map(seen.reverse());
-    });
-  }, [missed.value]);
 
   const begin = (files: File[]) =>
     attempt(async () => {
@@ -71,20 +58,17 @@ export function Projects() {
         <span>or choose one. It becomes a project of its own.</span>
       </DropZone>
       <ul class="cards" aria-busy={projects.value === null}>
-        {projects.value?.map((project) => {
-          const picture = project.thumbnail_url || pictures.value.get(project.id);
-          return (
-            <li key={project.id}>
-              <a class="project" href={addressOf(project.id)}>
-                <span class="thumb">
-                  {picture ? <img src={picture} alt="" loading="lazy" /> : <Icon name="film" />}
-                </span>
-                <strong dir="auto">{project.name}</strong>
-                <small class="muted">{when(project.updated_at)}</small>
-              </a>
-            </li>
-          );
-        })}
+        {projects.value?.map((project) => (
+          <li key={project.id}>
+            <a class="project" href={addressOf(project.id)}>
+              <span class="thumb">
+                {project.thumbnail_url ? <img src={project.thumbnail_url} alt="" loading="lazy" /> : <Icon name="film" />}
+              </span>
+              <strong dir="auto">{project.name}</strong>
+              <small class="muted">{when(project.updated_at)}</small>
+            </a>
+          </li>
+        ))}
       </ul>
       {projects.value?.length === 0 && search.value && <p class="empty">No project is called that.</p>}
     </main>

@@ -11,6 +11,7 @@ from auteur_client.cli.screen import Screen
 from auteur_client.cli.session import AsJson, Force, free, signed_in
 from auteur_client.cli.steps import RESUME, Steps
 from auteur_client.client import Auteur
+from auteur_client.jobs import results_of
 
 if TYPE_CHECKING:
     from auteur_client.api.job_kinds import Job
@@ -74,12 +75,6 @@ def fetch_result(auteur: Auteur, screen: Screen, job: Job, output: Path) -> list
     for media_id, target in zip(made, targets, strict=False):
         fetch(auteur, screen, media_id, target)
     return [str(target) for target in targets[: len(made)]]
-
-
-def results_of(job: Job) -> list[str]:
-    """The ids of the media files that a job has made."""
-    output = job.to_dict().get("output_data") or {}
-    return [str(media["id"]) for media in output.get("media", [])]
 
 
 def name_of(told: str) -> Path:

@@ -15,13 +15,13 @@ from auteur_client.cli.files import (
     Output,
     Resume,
     fetch_result,
-    results_of,
 )
 from auteur_client.cli.screen import Screen
 from auteur_client.cli.session import AsJson, Force, free, signed_in
 from auteur_client.cli.steps import Steps
 from auteur_client.client import Auteur
 from auteur_client.errors import JobFailedError
+from auteur_client.jobs import results_of
 
 if TYPE_CHECKING:
     from auteur_client.api.job_kinds import Job
