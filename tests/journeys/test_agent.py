@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -169,6 +170,21 @@ def test_from_a_file_to_a_film_without_its_fillers(
             (step,) = (await agent.call("get_history", **here))["undo"]
             assert (step["author"]["type"], step["author"]["name"]) == ("api_key", "Agent Smith")
             assert step["operations"] == ["add_track", "add_clip"]
+            looked = await agent.client.call_tool("get_frame", {**here, "at_ms": 1000, "width": 64})
+            assert (looked.content[0].type, looked.content[0].mime_type) == ("image", "image/jpeg")
+            assert b64decode(looked.content[0].data)[:2] == b"\xff\xd8"
+            assert "beyond_timeline" in await agent.refused("get_frame", **here, at_ms=4000)
+            (place,) = (await agent.call("list_placeholders", **here))["placeholders"]
+            assert (place["media_file_id"], place["duration_ms"]) == (media["id"], 4000)
+            copying = {
+                **here,
+                "name": "Copy",
+                "call_id": "copy",
+                "media": {media["id"]: media["id"]},
+            }
+            copy = await agent.call("copy_project", **copying)
+            assert copy["filled_clips"] == 1
+            assert (await agent.call("copy_project", **copying))["id"] == copy["id"]
             undone = await agent.call("undo_edit", **here, version=edited["version"])
             assert undone["version"] == edited["version"] + 1
             assert (await agent.call("get_timeline", **here))["clips"] == []

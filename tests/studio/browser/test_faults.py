@@ -74,7 +74,7 @@ def test_a_server_that_starts_anew_is_waited_for(
         process.kill()
     psutil.wait_procs(ended, timeout=SECONDS)
     window.cut_words(5)
-    window.page.locator(".editor-state", has_text="Saving").wait_for()
+    window.state("^(Saving|Not saved)").wait_for()
     window.wait_until_saved()
     assert film.cut() == [5]
     window.forgive("ERR_CONNECTION", "ERR_EMPTY", "ERR_INCOMPLETE", "502", "503")

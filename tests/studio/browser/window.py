@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -65,7 +66,11 @@ class Window:
         self.until("(n) => document.querySelectorAll('.editor-cut').length === n", count)
 
     def wait_until_saved(self) -> None:
-        self.page.locator(".editor-state", has_text="Saved").wait_for()
+        self.state("^Saved$").wait_for(timeout=LONG_MS)
+
+    def state(self, pattern: str) -> "Locator":
+        """What the toolbar says of the edits, if it matches."""
+        return self.page.locator(".editor-state", has_text=re.compile(pattern))
 
     def wait_for_film(self) -> None:
         """Return when the editor shows clips and words."""

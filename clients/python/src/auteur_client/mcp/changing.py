@@ -45,6 +45,7 @@ class Changing:
     def tools(self) -> list[Callable[..., Any]]:
         tools: list[Callable[..., Any]] = [
             self.create_project,
+            self.copy_project,
             self.import_media,
             self.edit_timeline,
             self.undo_edit,
@@ -59,6 +60,24 @@ class Changing:
         """Make an empty project."""
         named = self._access.name(ctx, "project", call_id)
         return self._ask(ctx, "POST", "/projects", body={"name": name}, name=named)
+
+    def copy_project(
+        self,
+        ctx: Context,
+        project_id: Id,
+        name: str,
+        call_id: CallId,
+        media: Annotated[
+            dict[str, str],
+            Field(
+                description="By the `media_file_id` of a placeholder, the id of what replaces it."
+            ),
+        ] = {},  # noqa: B006  # a default of the schema, which nobody changes
+    ) -> Json:
+        """Make a project of another as its template, with other media in the place of some."""
+        named = self._access.name(ctx, "copy", project_id, call_id)
+        body = {"name": name, "media": media}
+        return self._ask(ctx, "POST", f"/projects/{project_id}/copies", body=body, name=named)
 
     def import_media(self, ctx: Context, project_id: Id, url: str, call_id: CallId) -> Json:
         """Fetch a file from the web into a project; its `status` is `ready` once it is usable.

@@ -5,12 +5,15 @@ from itertools import islice
 from typing import Annotated, Any
 
 import anyio
-from mcp.server.mcpserver import Context
+from mcp.server.mcpserver import Context, Image
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
+from auteur_client.errors import AuteurError
 from auteur_client.mcp.access import Access, Feature, Id, IdOrNone, Json
 
+MAX_FRAME_WIDTH = 1280
+"""Of a picture that an agent looks at."""
 MAX_CLIPS = 200
 MAX_SEGMENTS = 200
 MAX_WORDS = 2000
@@ -29,6 +32,7 @@ class Reading:
     """Projects, timelines, transcripts, media, jobs, features and credits, as they are."""
 
     def __init__(self, access: Access) -> None:
+        self._access = access
         self._ask = access.ask
 
     @property
@@ -43,6 +47,8 @@ class Reading:
             self.get_timeline,
             self.get_transcript,
             self.get_history,
+            self.get_frame,
+            self.list_placeholders,
             self.list_media,
             self.get_media,
             self.list_jobs,
@@ -129,6 +135,24 @@ class Reading:
             return _stretch("segments", segments, _of_few_words(segments))
         plain = [{k: v for k, v in each.items() if k != "words"} for each in segments]
         return _stretch("segments", plain, MAX_SEGMENTS)
+
+    def get_frame(
+        self,
+        ctx: Context,
+        project_id: Id,
+        at_ms: Annotated[int, Field(ge=0, description="A time of the timeline.")],
+        width: Annotated[int, Field(ge=16, le=MAX_FRAME_WIDTH)] = 640,
+    ) -> Image:
+        """Look at one frame of the timeline, as a render would show it without captions."""
+        try:
+            content = self._access.client(ctx).frame(project_id, at_ms, width=width)
+        except AuteurError as exc:
+            raise ToolError(str(exc)) from exc
+        return Image(data=content, format="jpeg")
+
+    def list_placeholders(self, ctx: Context, project_id: Id) -> Json:
+        """What `copy_project` can put other media in the place of: what the timeline shows."""
+        return self._ask(ctx, "GET", f"/projects/{project_id}/placeholders")
 
     def get_history(self, ctx: Context, project_id: Id) -> Json:
         """The timeline's edits that can be undone and redone: who made each, when, by what."""
