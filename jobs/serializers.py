@@ -16,6 +16,7 @@ from auteur.api.filters import ListFilter
 from gpu_tasks.runtime.errors import ErrorCode
 from gpu_tasks.runtime.stages import Stage
 from jobs import queries
+from jobs.consents import KEPT_OUTPUT
 from jobs.features.base import Feature
 from jobs.features.registry import features
 from jobs.models import Job
@@ -47,7 +48,7 @@ GIVEN = {
 MADE = {
     "type": ["object", "null"],
     "description": "The result; URLs in it live 15 minutes. Null while there is none, and where it "
-    "is no longer kept.",
+    "is no longer kept. Where a consent was revoked, only `engine` and `media` stay of it.",
 }
 SUMMARY_FIELDS: tuple[str, ...] = (
     "id",
@@ -262,7 +263,7 @@ class JobSerializer(JobSummarySerializer):
     @extend_schema_field(GIVEN)
     def get_input_params(self, job: Job) -> Any:
         """The parameters that were given."""
-        return queries.given_params(job)
+        return queries.given_params(job) or None
 
     @extend_schema_field(MADE)
     def get_output_data(self, job: Job) -> dict[str, Any] | None:
@@ -293,6 +294,8 @@ class JobsByType(OpenApiSerializerExtension):
     ) -> str:
         """The component of a feature's jobs; its reference."""
         output = auto_schema.resolve_serializer(output_model(feature), direction)
+        required = output.schema.get("required", ())
+        output.schema["required"] = [name for name in required if name in KEPT_OUTPUT]
         given = auto_schema.resolve_serializer(feature.parameters, "request")
         own = {"input_params": given.ref, "output_data": output.ref}
         schema["properties"]["type"] = {"type": "string", "const": feature.name}

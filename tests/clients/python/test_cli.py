@@ -15,6 +15,7 @@ from auteur_client import Auteur, UnreachableError
 from auteur_client.cli import app, exits, files, screen
 
 from auteur.devstack.processes import BASE_DIR
+from tests.journeys.recordings import INTERVIEW
 from tests.journeys.stack import JourneyStack
 from tests.waiting import until
 
@@ -23,6 +24,11 @@ SECONDS = 60
 SHELLS = ("bash", "zsh", "fish")
 
 Json = dict[str, Any]
+
+
+def listen() -> None:
+    """Have Ctrl-C work in what is started, which it does not below a shell's background job."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Shell:
@@ -45,6 +51,7 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=listen,  # noqa: PLW1509  # it sets a signal and no more
         )
 
     def run(self, *arguments: str, code: int = 0, stdin: str = "", **env: str) -> str:
@@ -137,6 +144,8 @@ def test_one_command_makes_a_captioned_film(shell: Shell, auteur: Auteur, short_
 
 def test_what_was_killed_goes_on_and_is_paid_once(shell: Shell, auteur: Auteur) -> None:
     command = ("transcribe", "talk.mp4", "--srt")
+    (shell.folder / "talk.mp4").unlink()
+    (shell.folder / "talk.mp4").symlink_to(INTERVIEW)  # which takes a while
     with shell.start(*command) as first:
         until(lambda: shell.noted("media_id"), SECONDS)
         first.kill()
@@ -185,7 +194,7 @@ def test_from_a_cut_to_a_film(shell: Shell, short_film: Path) -> None:
         watching.send_signal(signal.SIGINT)
         _, said = watching.communicate(timeout=SECONDS)
     assert [event["type"] for event in events] == ["job.requested", "job.started", "job.completed"]
-    assert watching.returncode == exits.INTERRUPTED
+    assert watching.returncode == exits.INTERRUPTED, said
     assert f"auteur watch --after {events[-1]['seq']}" in said
 
 
