@@ -4,6 +4,7 @@ from django.core.validators import URLValidator
 from rest_framework import serializers
 
 from accounts.models import ExportStatus, Plan, SubscriptionStatus
+from auteur.api.choices import ChoiceField
 
 MAX_NAME_CHARS = 255
 MAX_AVATAR_URL_CHARS = 2048
@@ -66,7 +67,7 @@ class NewExportSerializer(serializers.Serializer):
     """What an export is to hold besides."""
 
     include = serializers.ListField(
-        child=serializers.ChoiceField(["media"]),
+        child=ChoiceField(["media"]),
         default=list,
         max_length=1,
         help_text="`media`: the files themselves, and the samples of voices.",

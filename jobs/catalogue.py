@@ -74,6 +74,8 @@ def _limits(feature: Feature) -> dict[str, Any]:
     return {
         "run_seconds": feature.contract.time_limit_seconds,
         "wait_seconds": int(feature.max_wait.total_seconds()),
+        "run_ms": feature.contract.time_limit_seconds * 1000,
+        "wait_ms": int(feature.max_wait.total_seconds()) * 1000,
         "in_flight": min(feature.at_once or of_class, of_class),
         "in_flight_per_user": settings.MAX_IN_FLIGHT or None,
         "in_flight_per_user_by_plan": settings.MAX_IN_FLIGHT_BY_PLAN,

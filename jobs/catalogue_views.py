@@ -38,6 +38,8 @@ class LimitsSerializer(serializers.Serializer[Any]):
     """Of one job, if nothing else is said; a feature may have others of its own besides."""
 
     run_seconds = serializers.IntegerField(help_text="One attempt's inference.")
+    run_ms = serializers.IntegerField(help_text="The same in milliseconds.")
+    wait_ms = serializers.IntegerField(help_text="The same in milliseconds.")
     wait_seconds = serializers.IntegerField(help_text="A job that waits longer is refunded.")
     in_flight = serializers.IntegerField(help_text="Calls at once, of all users.")
     in_flight_per_user = serializers.IntegerField(

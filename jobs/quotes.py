@@ -54,6 +54,16 @@ class Estimate:
     seconds_p50: float | None
     seconds_p90: float | None
 
+    @property
+    def duration_p50_ms(self) -> int | None:
+        """Half of them took no longer."""
+        return None if self.seconds_p50 is None else round(self.seconds_p50 * 1000)
+
+    @property
+    def duration_p90_ms(self) -> int | None:
+        """Nine in ten of them took no longer."""
+        return None if self.seconds_p90 is None else round(self.seconds_p90 * 1000)
+
 
 def estimate(*, feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) -> Estimate:
     """Price validated parameters without charging anything; writes no row."""

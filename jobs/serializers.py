@@ -1,20 +1,26 @@
 """Jobs as clients see them."""
 
+from copy import deepcopy
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
+from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
+from auteur.api.choices import ChoiceField
 from auteur.api.filters import ListFilter
 from gpu_tasks.runtime.errors import ErrorCode
 from gpu_tasks.runtime.stages import Stage
 from jobs import queries
+from jobs.consents import KEPT_OUTPUT
 from jobs.features.base import Feature
 from jobs.features.registry import features
 from jobs.models import Job
+from jobs.output_models import camel, output_model
 from jobs.states import ShownStatus
 from jobs.status import having, restarted, shown, stage, started_at
 from jobs.submission import MAX_BATCH
@@ -22,21 +28,28 @@ from jobs.submission import MAX_BATCH
 STAGES = [(one.value, one.value) for one in Stage]
 
 
-class TypeField(serializers.ChoiceField):
+class TypeField(ChoiceField):
     """A job's type: a feature's name, with underscores where its path has hyphens."""
 
     def __init__(self, **options: Any) -> None:
-        names = sorted(features())
-        messages: dict[str, Any] = {"invalid_choice": f"A type is one of: {', '.join(names)}."}
-        super().__init__(choices=names, error_messages=messages, **options)
+        super().__init__(choices=sorted(features()), **options)
 
 
 def _of_batch(feature: Feature) -> type[serializers.Serializer[Any]]:
-    name = feature.name.title().replace("_", "")
     fields = {"type": serializers.ChoiceField(choices=[feature.name])}
-    return type(f"{name}OfBatchSerializer", (feature.parameters,), fields)
+    return type(f"{camel(feature)}OfBatchSerializer", (feature.parameters,), fields)
 
 
+GIVEN = {
+    "type": ["object", "null"],
+    "description": "The parameters that were given; what was left out is as the feature's schema "
+    "says. Null where they are no longer kept.",
+}
+MADE = {
+    "type": ["object", "null"],
+    "description": "The result; URLs in it live 15 minutes. Null while there is none, and where it "
+    "is no longer kept. Where a consent was revoked, only `engine` and `media` stay of it.",
+}
 SUMMARY_FIELDS: tuple[str, ...] = (
     "id",
     "type",
@@ -60,7 +73,8 @@ SUMMARY_FIELDS: tuple[str, ...] = (
 class SubmittedSerializer(serializers.Serializer[Any]):
     """An accepted job."""
 
-    job_id = serializers.UUIDField()
+    id = serializers.UUIDField(source="job_id")
+    job_id = serializers.UUIDField(help_text="The same.")
     status = serializers.ChoiceField(choices=ShownStatus.choices)
     credits_cost = serializers.IntegerField()
 
@@ -88,11 +102,14 @@ class EstimateSerializer(serializers.Serializer[Any]):
         help_text="Send it with the same parameters: the job then costs no more than this."
     )
     expires_at = serializers.DateTimeField(help_text="The end of the quote.")
-    seconds_p50 = serializers.FloatField(
+    duration_p50_ms = serializers.IntegerField(
         allow_null=True,
-        help_text="From request to result; null where there is no experience.",
+        help_text="From request to result, of half of the last jobs; null where there is no "
+        "experience.",
     )
-    seconds_p90 = serializers.FloatField(allow_null=True)
+    duration_p90_ms = serializers.IntegerField(allow_null=True, help_text="Of nine in ten.")
+    seconds_p50 = serializers.FloatField(allow_null=True, help_text="The same in seconds.")
+    seconds_p90 = serializers.FloatField(allow_null=True, help_text="The same in seconds.")
 
 
 class JobOfBatchSerializer(serializers.Serializer[Any]):
@@ -146,6 +163,7 @@ class JobErrorSerializer(serializers.Serializer[Any]):
 class JobSummarySerializer(serializers.ModelSerializer[Job]):
     """A job in a list: everything but its output."""
 
+    type = TypeField(read_only=True)
     project_id = serializers.UUIDField(allow_null=True)
     status = serializers.SerializerMethodField()
     progress = serializers.FloatField(
@@ -242,22 +260,64 @@ class JobSerializer(JobSummarySerializer):
         """When nine in ten of such jobs are done; null also where too few took so long to say."""
         return queries.estimated_end(job, share="p90")
 
-    @extend_schema_field({"type": ["object", "null"], "additionalProperties": True})
+    @extend_schema_field(GIVEN)
     def get_input_params(self, job: Job) -> Any:
-        """The parameters that were given; what was left out is as the feature's schema says."""
-        return queries.given_params(job)
+        """The parameters that were given."""
+        return queries.given_params(job) or None
 
-    @extend_schema_field({"type": ["object", "null"], "additionalProperties": True})
+    @extend_schema_field(MADE)
     def get_output_data(self, job: Job) -> dict[str, Any] | None:
-        """The result; URLs in it live 15 minutes."""
+        """The result, as `output_model` has it."""
         return queries.output_of(job)
+
+
+class JobsByType(OpenApiSerializerExtension):
+    """Describes a job as one of several kinds, by its `type`: each has its feature's parameters
+    and output.
+    """
+
+    target_class = JobSerializer
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        common = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        kinds = {
+            name: self._kind(auto_schema, direction, feature, deepcopy(common))
+            for name, feature in features().items()
+        }
+        return {
+            "oneOf": [{"$ref": ref} for ref in kinds.values()],
+            "discriminator": {"propertyName": "type", "mapping": kinds},
+        }
+
+    def _kind(
+        self, auto_schema: Any, direction: Any, feature: Feature, schema: dict[str, Any]
+    ) -> str:
+        """The component of a feature's jobs; its reference."""
+        output = auto_schema.resolve_serializer(output_model(feature), direction)
+        required = output.schema.get("required", ())
+        output.schema["required"] = [name for name in required if name in KEPT_OUTPUT]
+        given = auto_schema.resolve_serializer(feature.parameters, "request")
+        own = {"input_params": given.ref, "output_data": output.ref}
+        schema["properties"]["type"] = {"type": "string", "const": feature.name}
+        for name, ref in own.items():
+            told = schema["properties"][name]
+            choices = {"anyOf": [ref, {"type": "null"}]}
+            schema["properties"][name] = choices | {"description": told["description"]}
+        kind = ResolvedComponent(
+            name=f"{camel(feature)}Job",
+            type=ResolvedComponent.SCHEMA,
+            object=feature,
+            schema=schema | {"description": f"A job that asks: {feature.summary}."},
+        )
+        auto_schema.registry.register_on_missing(kind)
+        return str(kind.ref["$ref"])
 
 
 class JobFilter(ListFilter):
     """What `GET /jobs` can be narrowed and ordered by."""
 
-    type = serializers.ChoiceField(choices=(), required=False)
-    status = serializers.ChoiceField(choices=ShownStatus.choices, required=False)
+    type = ChoiceField(choices=(), required=False)
+    status = ChoiceField(choices=ShownStatus.choices, required=False)
     project_id = serializers.UUIDField(required=False)
     created_after = serializers.DateTimeField(required=False)
     created_before = serializers.DateTimeField(required=False)

@@ -23,6 +23,7 @@ from jobs.cancels import FreeCancelsUsedProblem
 from jobs.features.base import Feature
 from jobs.features.registry import problems_of_features
 from jobs.models import Job
+from jobs.output_models import camel
 from jobs.serializers import (
     BatchSerializer,
     CancelSerializer,
@@ -67,7 +68,7 @@ class SubmitView(APIView):
 def submit_view(feature: Feature) -> type[APIView]:
     """The endpoint of one feature, with its own schema."""
     view = type(
-        f"Submit{_camel(feature)}View",
+        f"Submit{camel(feature)}View",
         (SubmitView,),
         {"feature": feature, "problems": _problems(feature, *submission.PROBLEMS)},
     )
@@ -110,7 +111,7 @@ class EstimateView(APIView):
 def estimate_view(feature: Feature) -> type[APIView]:
     """The estimates of one feature, with their own schema."""
     view = type(
-        f"Estimate{_camel(feature)}View",
+        f"Estimate{camel(feature)}View",
         (EstimateView,),
         {"feature": feature, "problems": _problems(feature, *submission.PRICING)},
     )
@@ -247,7 +248,3 @@ class RetryView(APIView):
 
 def _problems(feature: Feature, *of_all: type[Problem]) -> dict[str, tuple[type[Problem], ...]]:
     return {"POST": (*feature.problems, *of_all)}
-
-
-def _camel(feature: Feature) -> str:
-    return feature.name.title().replace("_", "")

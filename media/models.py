@@ -204,6 +204,11 @@ class MediaFile(Upload):
                 condition=Q(project__isnull=False),
                 name="media_files_in_project",
             ),
+            models.Index(
+                fields=["project", "created_at", "id"],
+                condition=Q(project__isnull=False, thumbnail_r2_key__isnull=False),
+                name="media_files_with_thumbnail",
+            ),
             models.Index("user", Lower("name"), "id", name="media_files_of_user_by_name"),
             models.Index(
                 fields=["user", "type", "-created_at", "-id"], name="media_files_of_user_by_type"

@@ -7,6 +7,7 @@ from django.core.validators import MinValueValidator
 from django.db.models.functions import Lower
 from rest_framework import serializers
 
+from auteur.api.choices import ChoiceField
 from auteur.api.filters import ListFilter
 from media.imports.limits import MAX_URL_LENGTH
 from media.models import DerivationStatus, MediaFile, MediaImport, MediaStatus, MediaType
@@ -203,8 +204,8 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
 class MediaFilter(ListFilter):
     """What lists of media can be narrowed and ordered by."""
 
-    type = serializers.ChoiceField(choices=MediaType.choices, required=False)
-    status = serializers.ChoiceField(choices=MediaStatus.choices, required=False)
+    type = ChoiceField(choices=MediaType.choices, required=False)
+    status = ChoiceField(choices=MediaStatus.choices, required=False)
 
     LOOKUPS: ClassVar = {"type": "type", "status": "status"}
     SEARCHED = "name"

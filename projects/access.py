@@ -8,6 +8,7 @@ from auteur.api.problems import NotFoundProblem
 from auteur.api.requests import user_id as user_of
 from auteur.database import execute
 from projects.models import Project
+from projects.thumbnails import with_thumbnails
 
 OWNED = """
 SELECT 1 FROM projects
@@ -17,7 +18,7 @@ WHERE id = %(project_id)s AND user_id = %(user_id)s AND deleted_at IS NULL"""
 def owned_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> Project:
     """The user's project; ``lock`` holds its row until the transaction ends."""
     rows = Project.objects.select_for_update(no_key=True) if lock else Project.objects
-    project = rows.filter(pk=project_id, user_id=user_id).first()
+    project = with_thumbnails(rows.filter(pk=project_id, user_id=user_id)).first()
     if project is None:
         raise NotFoundProblem
     return project

@@ -22,7 +22,7 @@ from projects.access import owned_project
 from projects.connection import collection
 from projects.documents import EditDecisionList
 from projects.models import Project
-from projects.timeline.content import Document
+from projects.timeline.content import Document, duration_of
 
 logger = logging.getLogger(__name__)
 
@@ -67,18 +67,19 @@ Update = dict[str, dict[str, Any]]
 """MongoDB's operators, each with its fields and their arguments."""
 
 
-def create(project: Project) -> None:
-    """Make the project's blank document, unless it has one already."""
+def create(project: Project, **content: Any) -> None:
+    """Make the project's document, unless it has one already: blank but for the ``content``."""
     now = timezone.now()
-    blank = EditDecisionList(
+    made = EditDecisionList(
         project_id=str(project.pk),
         user_id=str(project.user_id),
         created_at=now,
         updated_at=now,
-        settings={**_settings_of(project), "duration_ms": 0},
+        settings={**_settings_of(project), "duration_ms": duration_of(content.get("tracks", ()))},
+        **content,
     )
     with contextlib.suppress(NotUniqueError):
-        blank.save(force_insert=True)
+        made.save(force_insert=True)
     found = collection().find_one(_of(project.pk, project.user_id), {"_id": 1})
     if found is not None:
         Project.objects.filter(pk=project.pk).update(edl_id=str(found["_id"]))
@@ -93,6 +94,11 @@ def read(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
         "redo_depth": len(found.pop("redo_stack")),
     }
     return {"captions_style": None, **found, **depths}
+
+
+def version_of(*, project_id: UUID, user_id: UUID) -> int:
+    """The version that `read` would answer, without its document."""
+    return find(project_id=project_id, user_id=user_id, fields={"version": 1})["version"]
 
 
 def find(*, project_id: UUID, user_id: UUID, fields: Mapping[str, Any]) -> Document:

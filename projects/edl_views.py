@@ -13,7 +13,15 @@ from rest_framework.views import APIView
 
 from auteur.api.idempotency import idempotent
 from auteur.api.parsing import JSONParser
-from auteur.api.preconditions import ETAG, documented, etag, versions_of
+from auteur.api.preconditions import (
+    CONDITIONAL,
+    ETAG,
+    UNCHANGED,
+    documented,
+    etag,
+    unchanged,
+    versions_of,
+)
 from auteur.api.scopes import Scope
 from projects import authors, edl
 from projects.access import owned_key
@@ -47,10 +55,17 @@ class EdlView(APIView):
     problems: ClassVar = {"PUT": editing.PROBLEMS, "PATCH": (*editing.PROBLEMS, *patching.PROBLEMS)}
     parser_classes = (JSONParser, JsonPatchParser)
 
-    @extend_schema(summary="Get a project's EDL", parameters=[ETAG], responses=Edl)
+    @extend_schema(
+        summary="Get a project's EDL",
+        parameters=[*CONDITIONAL],
+        responses={200: Edl, **UNCHANGED},
+    )
     def get(self, request: Request, project_id: UUID) -> Response:
         """The EDL; ``ETag`` is its version."""
-        document = edl.read(**owned_key(request, project_id))
+        key = owned_key(request, project_id)
+        if (answer := unchanged(request, lambda: edl.version_of(**key))) is not None:
+            return answer
+        document = edl.read(**key)
         return Response(document, headers=etag(document["version"]))
 
     @extend_schema(

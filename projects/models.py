@@ -42,6 +42,9 @@ class Project(models.Model):
     updated_at = models.DateTimeField(auto_now=True, db_default=Now())
     deleted_at = models.DateTimeField(null=True, editable=False)
 
+    thumbnail_r2_key: str | None = None
+    """Of rows `projects.thumbnails.with_thumbnails`."""
+
     objects = Projects()
     with_deleted = models.Manager["Project"]()
 

@@ -12,6 +12,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from auteur.api.filters import ListFilter
+from media.storage import object_storage
 from projects.documents import MAX_UNDO_DEPTH
 from projects.models import Project
 from projects.timeline.shape import Edl
@@ -82,6 +83,9 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
     """A project without its EDL."""
 
     frame_rate = serializers.FloatField(read_only=True)
+    thumbnail_url = serializers.SerializerMethodField(
+        help_text="A JPEG of the first film or picture that was brought; empty until there is one."
+    )
 
     class Meta:
         model = Project
@@ -96,6 +100,11 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
             "updated_at",
         )
         read_only_fields: ClassVar[tuple[str, ...]] = fields
+
+    def get_thumbnail_url(self, project: Project) -> str:
+        """Signed; what stands in its place is no null, for clients of the first release."""
+        key = project.thumbnail_r2_key
+        return object_storage().presigned_get(key) if key else ""
 
 
 class JsonPatchOperationSerializer(serializers.Serializer[Any]):
@@ -184,6 +193,24 @@ class HistorySerializer(serializers.Serializer[Any]):
     redo = HistoryStepSerializer(
         many=True, help_text=f"What was undone last first, {MAX_UNDO_DEPTH} at most."
     )
+
+
+class CaptionWordSerializer(serializers.Serializer[Any]):
+    """A word of the captions JSON, which players of others read: in seconds."""
+
+    text = serializers.CharField()
+    start = serializers.FloatField()
+    end = serializers.FloatField()
+
+
+class CaptionWordsSerializer(serializers.Serializer[Any]):
+    """The captions JSON."""
+
+    duration = serializers.FloatField(help_text="When the last word ends.")
+    language = serializers.CharField(
+        help_text="ISO 639; `mul` where the words have several, `und` where any has none."
+    )
+    words = CaptionWordSerializer(many=True)
 
 
 @extend_schema_field(cast(Any, Edl))

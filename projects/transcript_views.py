@@ -14,14 +14,22 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from auteur.api.idempotency import idempotent
-from auteur.api.preconditions import ETAG, documented, etag, versions_of
+from auteur.api.preconditions import (
+    CONDITIONAL,
+    ETAG,
+    UNCHANGED,
+    documented,
+    etag,
+    unchanged,
+    versions_of,
+)
 from auteur.api.problems import field_problem
 from auteur.api.scopes import Scope
-from projects import captions, transcript
+from projects import captions, edl, transcript
 from projects.access import owned_key
 from projects.authors import author_of
 from projects.edl_views import response_of, shaped
-from projects.serializers import EditedSerializer
+from projects.serializers import CaptionWordsSerializer, EditedSerializer
 from projects.timeline import editing
 from projects.timeline.shape import TranscriptShape
 from projects.timeline.text_edits import SegmentEdit
@@ -41,11 +49,16 @@ class TranscriptView(APIView):
     scopes: ClassVar = {"GET": Scope.READ}
 
     @extend_schema(
-        summary="Get a project's transcript", parameters=[ETAG], responses=TranscriptShape
+        summary="Get a project's transcript",
+        parameters=[*CONDITIONAL],
+        responses={200: TranscriptShape, **UNCHANGED},
     )
     def get(self, request: Request, project_id: UUID) -> Response:
         """The transcript; ``ETag`` is the EDL's version."""
-        found = transcript.read(**owned_key(request, project_id))
+        key = owned_key(request, project_id)
+        if (answer := unchanged(request, lambda: edl.version_of(**key))) is not None:
+            return answer
+        found = transcript.read(**key)
         return Response(found, headers=etag(found.pop("version")))
 
 
@@ -156,7 +169,7 @@ class TextView(CaptionsView):
         summary="Get a project's words as captions JSON",
         description="`duration`, `language` and `words` of `text`, `start` and `end`, in seconds.",
         parameters=[TIMES],
-        responses={(200, "application/json"): OpenApiTypes.OBJECT},
+        responses={(200, "application/json"): CaptionWordsSerializer},
     )
 )
 class JsonView(CaptionsView):

@@ -1,8 +1,11 @@
 """The project endpoints."""
 
+from time import time
 from typing import Any, ClassVar
 from uuid import UUID
+from zlib import crc32
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
@@ -14,7 +17,7 @@ from auteur.api.answers import answer
 from auteur.api.filters import FilteredListView
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
-from auteur.api.preconditions import etag
+from auteur.api.preconditions import CONDITIONAL, UNCHANGED, etag, unchanged
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
 from projects import authoring, deletion, edl
@@ -26,6 +29,7 @@ from projects.serializers import (
     ProjectFilter,
     ProjectSerializer,
 )
+from projects.thumbnails import with_thumbnails
 
 
 class ProjectsView(FilteredListView[Project]):
@@ -39,7 +43,7 @@ class ProjectsView(FilteredListView[Project]):
 
     def rows(self) -> QuerySet[Project]:
         """The user's own."""
-        return Project.objects.filter(user_id=user_id(self.request))
+        return with_thumbnails(Project.objects.filter(user_id=user_id(self.request)))
 
     @extend_schema(summary="List your projects, newest first", parameters=[ProjectFilter])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -69,13 +73,23 @@ class ProjectView(APIView):
         "DELETE": Scope.MEDIA,
     }
 
-    @extend_schema(summary="Get a project with its EDL", responses=ProjectDetailSerializer)
+    @extend_schema(
+        summary="Get a project with its EDL",
+        description="`ETag` is the EDL's version and, behind a point, what changes with the "
+        "project's own fields. As `If-Match` of an edit it stands for the EDL's version.",
+        parameters=[*CONDITIONAL],
+        responses={200: ProjectDetailSerializer, **UNCHANGED},
+    )
     def get(self, request: Request, project_id: UUID) -> Response:
-        """The project; ``ETag`` is the EDL's version."""
+        """The project."""
         project = owned_project(user_id=user_id(request), project_id=project_id)
-        document = edl.read(project_id=project_id, user_id=user_id(request))
+        key = {"project_id": project_id, "user_id": project.user_id}
+        same = unchanged(request, lambda: _version(project, edl.version_of(**key)))
+        if same is not None:
+            return same
+        document = edl.read(**key)
         body = answer(ProjectSerializer, project) | {"edl": document}
-        return Response(body, headers=etag(document["version"]))
+        return Response(body, headers=etag(_version(project, document["version"])))
 
     @extend_schema(
         summary="Update a project",
@@ -107,6 +121,14 @@ class ProjectView(APIView):
     def _update(self, request: Request, project_id: UUID, fields: dict[str, Any]) -> Response:
         project = authoring.update(user_id=user_id(request), project_id=project_id, fields=fields)
         return Response(ProjectSerializer(project).data)
+
+
+def _version(project: Project, edl_version: int) -> str:
+    """Of all that is answered; the picture's URL is signed anew before it expires."""
+    made_of = [str(project.updated_at)]
+    if project.thumbnail_r2_key:
+        made_of += [project.thumbnail_r2_key, str(time() // (settings.PRESIGNED_URL_SECONDS / 2))]
+    return f"{edl_version}.{crc32(' '.join(made_of).encode()):08x}"
 
 
 def _fields_of(request: Request, *, partial: bool = False) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jwt
@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 from accounts.api_keys import keys
 from accounts.models import User
 from auteur.api.scopes import Scope
+from auteur.devstack import ports
 from credits import ledger
 from credits.models import Credits
 from jobs import submission
@@ -22,7 +23,10 @@ from jobs.features.registry import feature_of
 from jobs.models import Job
 from media.models import MediaFile, MediaStatus, MediaType
 from tests.contract import ContractClient
+from tests.journeys.stack import JourneyStack
 
+DEAR = 60
+"""Credits of a compression in the stack that is shared: a new user has enough for one."""
 PBKDF2PasswordHasher.iterations = 1000  # a thousandth of what keeps a stolen password safe
 
 
@@ -141,3 +145,23 @@ def make_job(user: User, make_media: Callable[..., MediaFile]) -> Callable[..., 
         return Job.objects.get(pk=made.job_id)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def page_port() -> int:
+    """Where pages of another origin are served."""
+    (port,) = ports.free_ports(1)
+    return port
+
+
+@pytest.fixture(scope="session")
+def shared_stack(page_port: int) -> Iterator[JourneyStack]:
+    """For clients, studio and guides, which are all tried by one worker (`tests.scheduling`)."""
+    from tests.journeys.conftest import started
+
+    settings = {
+        "CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{page_port}",
+        "FEATURE_PRICES": f"compression.credits={DEAR}",
+    }
+    with started(settings) as running:
+        yield running

@@ -11,12 +11,11 @@ from xdist.scheduler import LoadGroupScheduling  # type: ignore[import-untyped]
 GROUPS = {
     "tests/journeys/": "stack",
     "tests/chaos/": "chaos",
-    "tests/clients/python/": "python-client",
+    "tests/clients/": "clients",
     "tests/database/": "database",  # roles are the whole server's
-    "tests/help/": "help",
+    "tests/help/": "clients",
     "tests/live/": "live",
-    "tests/clients/typescript/": "typescript",
-    "tests/studio/": "studio",
+    "tests/studio/": "clients",
 }
 
 

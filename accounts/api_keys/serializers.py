@@ -8,6 +8,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from accounts.api_keys.models import MAX_NAME_LENGTH, PREFIX_LENGTH, SCOPES, ApiKey
+from auteur.api.choices import ChoiceField
 from auteur.api.scopes import Scope
 from credits.ledger import MAX_AMOUNT
 from credits.spending import CAPS
@@ -46,7 +47,7 @@ class NewApiKeySerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField(max_length=MAX_NAME_LENGTH, help_text="For you to tell it by.")
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(choices=SCOPES),
+        child=ChoiceField(choices=SCOPES),
         min_length=1,
         max_length=len(Scope),
         help_text="`read`: see; `jobs`: submit and cancel, webhooks; `media`: projects, timelines, "

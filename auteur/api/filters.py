@@ -10,6 +10,8 @@ from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 
+from auteur.api.choices import ChoiceField
+
 Row = TypeVar("Row", bound=Model)
 
 MAX_SEARCH_LENGTH = 100
@@ -38,7 +40,7 @@ class ListFilter(serializers.Serializer[Any]):
                 help_text=f"Part of the {self.SEARCHED}, in upper or lower case, among the newest "
                 f"{SEARCHED_ROWS:,}.",
             )
-        fields["sort"] = serializers.ChoiceField(
+        fields["sort"] = ChoiceField(
             choices=[f"{way}{name}" for name in self.SORTS for way in ("-", "")],
             default=NEWEST_FIRST,
             help_text="With a minus, the latest or largest first.",

@@ -1,13 +1,20 @@
-"""`ETag` and `If-Match`: a write names the version that it is for, and applies to no other."""
+"""`ETag`, `If-Match` and `If-None-Match`: a write names the version that it is for, and applies to
+no other; a read names the one that its client has, and is not answered again.
+"""
 
 import re
+from collections.abc import Callable
 
-from drf_spectacular.utils import OpenApiParameter
+from django.utils.http import parse_etags
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from auteur.api.problems import Problem
 
 HEADER = "If-Match"
+HEADER_OF_READS = "If-None-Match"
+NOT_MODIFIED = 304
 MAX_TAGS = 10
 
 _TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e]{0,64})"')
@@ -19,6 +26,23 @@ ETAG = OpenApiParameter(
     response=[200],
     description="The version, in quotes.",
 )
+CONDITIONAL = (
+    OpenApiParameter(
+        HEADER_OF_READS,
+        str,
+        OpenApiParameter.HEADER,
+        description="The `ETag` of what you have: 304 where it has not changed.",
+    ),
+    OpenApiParameter(
+        ETAG.name,
+        str,
+        OpenApiParameter.HEADER,
+        response=[200, NOT_MODIFIED],
+        description="The version, in quotes.",
+    ),
+)
+"""The headers of a read by `unchanged`."""
+UNCHANGED = {NOT_MODIFIED: OpenApiResponse(description="It is as you have it.")}
 
 
 class InvalidIfMatchProblem(Problem):
@@ -52,15 +76,34 @@ def documented(*, required: bool) -> OpenApiParameter:
     )
 
 
-def etag(version: int) -> dict[str, str]:
-    """The version as the header that `If-Match` is compared with."""
+def etag(version: int | str) -> dict[str, str]:
+    """The version as the header that `If-Match` and `If-None-Match` are compared with.
+
+    What changes by itself beside an EDL appends that to the EDL's version: ``7.5f2``.
+    """
     return {"ETag": f'"{version}"'}
+
+
+def unchanged(request: Request, version: Callable[[], int | str]) -> Response | None:
+    """304 for who names the version as it is; it is asked for only where any is named.
+
+    Weak tags count as well, as in `versions_of`.
+    """
+    known = parse_etags(request.headers.get(HEADER_OF_READS, ""))
+    if not known:
+        return None
+    headers = etag(version())
+    named = {tag.removeprefix("W/") for tag in known}
+    return (
+        Response(status=NOT_MODIFIED, headers=headers) if named & {"*", headers["ETag"]} else None
+    )
 
 
 def versions_of(request: Request, *, required: bool) -> frozenset[int] | None:
     """The versions that the request is for; None for any. A tag of no version of ours is none.
 
-    Weak tags count as well: a proxy that compresses makes them so.
+    Of a tag of an EDL and more, the EDL's part counts. Weak tags count as well: a proxy that
+    compresses makes them so.
     """
     header = request.headers.get(HEADER)
     if header is None:
@@ -72,5 +115,5 @@ def versions_of(request: Request, *, required: bool) -> frozenset[int] | None:
     tags = [_TAG.fullmatch(tag.strip()) for tag in header.split(",", MAX_TAGS)]
     if not all(tags) or len(tags) > MAX_TAGS:
         raise InvalidIfMatchProblem
-    values = [tag[1] for tag in tags if tag]
+    values = [tag[1].partition(".")[0] for tag in tags if tag]
     return frozenset(int(value) for value in values if value.isascii() and value.isdigit())

@@ -11,7 +11,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 from pydantic.json_schema import GenerateJsonSchema, model_json_schema
 
-from auteur.api.problem_responses import add_to, listed, shared
+from auteur.api.problem_responses import add_to, codes_of, listed, shared
 from auteur.api.scopes import scope_of
 from auteur.api.throttling import POINT, cost_of
 
@@ -27,17 +27,26 @@ PROBLEM = {
         },
         "title": {"type": "string"},
         "status": {"type": "integer"},
-        "code": {"type": "string", "description": "Stable; for programs."},
+        "code": {"$ref": "#/components/schemas/ProblemCode"},
         "detail": {"type": "string", "description": "For people; may change."},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {name: {"type": "string"} for name in ("field", "code", "detail")},
-            },
-        },
+        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldError"}},
     },
     "additionalProperties": True,
+}
+FIELD_ERROR = {
+    "type": "object",
+    "description": "What is wrong with one field.",
+    "required": ["field", "code", "detail"],
+    "properties": {
+        "field": {"type": "string", "description": "Its place: `operations.3.out_point_ms`."},
+        "code": {"type": "string", "description": "Stable; for programs."},
+        "detail": {"type": "string", "description": "For people; may change."},
+    },
+}
+PROBLEM_CODE = {
+    "type": "string",
+    "description": "What went wrong; stable, for programs. There will be more of them: take one "
+    "that you do not know by its status.",
 }
 
 
@@ -116,7 +125,17 @@ def add_problem_responses(
     result: dict[str, Any], generator: Any, request: Any, public: bool
 ) -> dict[str, Any]:
     """Say once what errors look like, and which of them several operations answer."""
-    result["components"].setdefault("schemas", {})["Problem"] = PROBLEM
+    schemas = result["components"].setdefault("schemas", {})
+    codes = {
+        code
+        for path in result["paths"].values()
+        for operation in path.values()
+        for answer in operation["responses"].values()
+        for code in codes_of(answer)
+    }
+    schemas["Problem"] = PROBLEM
+    schemas["FieldError"] = FIELD_ERROR
+    schemas["ProblemCode"] = PROBLEM_CODE | {"enum": sorted(codes)}
     answer = {
         "description": "An error.",
         "content": {

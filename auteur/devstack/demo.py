@@ -179,7 +179,7 @@ class Demo:
             self._screen.line("No speech was found in it.")
         engine = job["output_data"].get("engine")
         if engine:
-            self._screen.line(f"engine: {' '.join(map(str, engine.values()))}")
+            self._screen.line(f"engine: {engine['name']} {engine['model']}")
 
     def _check_words(self, segments: list[Json]) -> None:
         """Our recording's words are known."""

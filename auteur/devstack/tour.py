@@ -77,7 +77,8 @@ class Tour:
         if self._on_job:
             self._on_job(feature, body, job)
         output = job["output_data"] or {}
-        engine = " ".join(map(str, (output.get("engine") or {}).values()))
+        told = output.get("engine")
+        engine = f"{told['name']} {told['model']}" if told else ""
         result = self._result(slug, output) if output else why(job)
         return Row(slug, engine, seconds, self._taken(job), result)
 

@@ -10,7 +10,7 @@ from django.urls import Resolver404, resolve
 
 from auteur.api.problems import UnavailableProblem
 from auteur.live import asking, polling
-from auteur.live.asking import Answer, Asking, TooManyConnectionsProblem, refusal
+from auteur.live.asking import Answer, Asking, refusal
 from auteur.live.hub import Hub
 from auteur.live.limits import THREADS, Seats, connection_limits
 from auteur.live.sockets import JobsConsumer
@@ -22,6 +22,7 @@ from auteur.server.gateway import Environ, environ_of
 from auteur.server.limits import OverloadedError, taken
 from auteur.server.protocol import TRANSPORT
 from auteur.server.serving import address_of
+from jobs.events.log import TooManyConnectionsProblem
 from jobs.events.views import EventsView, JobEventsView
 
 logger = logging.getLogger(__name__)

@@ -63,14 +63,6 @@ def _whole(call: Call) -> Iterable[bytes]:
     return chunks
 
 
-class TooManyConnectionsProblem(Problem):
-    """The user has as many connections as one may have."""
-
-    status_code = 429
-    default_code = "too_many_connections"
-    default_detail = "There are too many connections of yours: close some first."
-
-
 def refusal(problem: Problem, opening: Answer | None = None) -> Answer:
     """A problem, with the headers of an answer that would have gone out instead."""
     refusal = document(

@@ -12,14 +12,14 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
 from auteur.api.parsing import parsed
-from auteur.live.asking import Answer, TooManyConnectionsProblem, refusal
+from auteur.live.asking import Answer, refusal
 from auteur.live.following import Follower, TokenExpiredError, Wish, wish_of
 from auteur.live.limits import AUTHENTICATION_SECONDS, MESSAGE_BYTES
 from auteur.live.messages import Entry, Progress, compact
 from auteur.server.gateway import Environ, environ_of
 from auteur.server.limits import Budget
 from auteur.server.serving import address_of
-from jobs.events.log import EventsRemovedProblem
+from jobs.events.log import EventsRemovedProblem, TooManyConnectionsProblem
 
 if TYPE_CHECKING:
     from auteur.live.application import Live

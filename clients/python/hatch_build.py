@@ -12,7 +12,11 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 CONTRACT = Path("../../docs/openapi.json")
 GENERATED = Path("src/auteur_client/api")
 TEMPLATES = Path("templates")
-CONTENT_TYPES = {"application/x-subrip": "text/plain", "*/*": "application/octet-stream"}
+CONTENT_TYPES = {
+    "application/x-subrip": "text/plain",
+    "image/jpeg": "application/octet-stream",
+    "*/*": "application/octet-stream",
+}
 """What the generator does not know, as what it shall read them."""
 SUCCESS = re.compile("[23]")
 
@@ -54,6 +58,7 @@ def generate(contract: Path, target: Path, templates: Path) -> None:
         if warnings := run(config=config, custom_template_path=templates):
             raise GeneratorWarningError("\n".join(f"{w.header}: {w.detail}" for w in warnings))
         raise_operations(made)
+        write_job_kinds(made, json.loads(contract.read_bytes()))
         shutil.rmtree(target, ignore_errors=True)
         made.rename(target)
 
@@ -76,3 +81,25 @@ def raise_operations(made: Path) -> None:
                 module.write_text(re.sub(r"(?m)^( *from )\.\.\.", r"\1..", module.read_text()))
             folder.rename(made / folder.name)
     shutil.rmtree(made / "api")
+
+
+def write_job_kinds(made: Path, contract: dict[str, Any]) -> None:
+    """Have `api.job_kinds`: a job by its type, which the generator has no class for."""
+    mapping = contract["components"]["schemas"]["Job"]["discriminator"]["mapping"]
+    kinds = {kind: ref.rpartition("/")[2] for kind, ref in sorted(mapping.items())}
+    module = [
+        '"""The classes of jobs, by their types."""',
+        "",
+        "from typing import TYPE_CHECKING, TypeAlias",
+        "",
+        "if TYPE_CHECKING:",
+        "    from .models import (",
+        *(f"        {name}," for name in kinds.values()),
+        "    )",
+        "",
+        f"    Job: TypeAlias = {' | '.join(kinds.values())}",
+        "",
+        f"KINDS = {json.dumps(kinds, indent=4)}",
+        "",
+    ]
+    (made / "job_kinds.py").write_text("\n".join(module))

@@ -56,6 +56,9 @@ HALVED = "1"
 """FFmpeg's `lowres`: larger JPEGs are decoded at half of their sides, in a third of the memory."""
 
 PHOTO = "jpeg_pipe"
+STILL = frozenset({PHOTO, "png_pipe", "webp_pipe"})
+HD_LINES = 720
+"""Pictures that do not name their colours are taken for Rec. 709 from so many lines on."""
 EBML_START = b"\x1a\x45\xdf\xa3"
 """Matroska, and WebM."""
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -137,6 +140,11 @@ def is_clear(form: VideoFormat | None) -> bool:
     return form is not None and (
         form.name == PALETTE or any(component.is_alpha for component in form.components)
     )
+
+
+def is_bt709(frame: av.VideoFrame) -> bool:
+    """Whether it is to be taken for Rec. 709, for it does not name its colours."""
+    return int(frame.colorspace or 2) == 2 and frame.height >= HD_LINES
 
 
 def is_too_large(container: InputContainer, stream: VideoStream) -> bool:

@@ -14,6 +14,9 @@ from av.stream import Stream
 
 from gpu_tasks.mediakit.decoding import open_media, packets
 
+_SEEKABLE = "mov matroska avi asf flv mpegts mxf wav w64 aiff caf flac mp3 ogg"
+SEEKABLE = frozenset(_SEEKABLE.split())
+"""Their times are known wherever they are entered. Others are read from their beginning."""
 FIRST_STEP_SECONDS = 1
 """Each step back is twice as long as the one before: all of them read a file once, at most."""
 INTERLEAVED_SECONDS = 10

@@ -10,12 +10,11 @@ from pathlib import Path
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.mediakit.film import TO_SDR, deinterlaced
 from gpu_tasks.render.contract import Format, Output
+from gpu_tasks.render.contract.frames import SLACK_SECONDS, Box, box_of
 from gpu_tasks.render.contract.segments import Piece, Ramp, RenderSegment
 from gpu_tasks.render.drawing import Drawn
 from gpu_tasks.render.sources import Pictures, SourceInfo
 
-SLACK_SECONDS = Fraction(2, 1000)
-"""Times come in whole milliseconds: a picture that is due so soon is shown already."""
 EARLY_SECONDS = 1
 """How long before its first picture a source is entered, at least: decoders swing in."""
 HAIR_SECONDS = 0.000_002
@@ -35,6 +34,9 @@ ENCODERS: Mapping[tuple[Format, bool], tuple[str, ...]] = {
 }
 """By format, and whether fast is better than good."""
 KEY_FRAME_SECONDS = 4
+FINE = 1000
+"""Parts of a fade's frame: rounded, a frame would last too long, and FFmpeg shows such a first one
+twice."""
 COLOURS = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
 HOLD = "tpad=stop=-1:stop_mode=clone"
 """Of the last picture, for as long as it is asked for."""
@@ -52,8 +54,7 @@ class Layer:
     piece: Piece
     info: SourceInfo
     pictures: Pictures
-    box: tuple[int, int, int, int]
-    """Left, top, width, height."""
+    box: Box
 
     def is_solid(self, begin: int, end: int, output: Output) -> bool:
         """Whether nothing below it is seen from one frame to before the other."""
@@ -123,17 +124,8 @@ def _layer(piece: Piece, info: SourceInfo | None, output: Output) -> Layer | Non
     if info is None or info.pictures is None:
         return None
     shape = info.pictures
-    scale = min(output.width / shape.width, output.height / shape.height)
-    # A picture that fills the screen but for a line is let fill it.
-    width, height = (
-        side if abs(side - scaled) < 2 else max(2, int(scaled) // 2 * 2)
-        for side, scaled in (
-            (output.width, shape.width * scale),
-            (output.height, shape.height * scale),
-        )
-    )
-    left, top = (output.width - width) // 4 * 2, (output.height - height) // 4 * 2
-    return Layer(piece, info, shape, (left, top, width, height))
+    box = box_of(shape.width, shape.height, (output.width, output.height))
+    return Layer(piece, info, shape, box)
 
 
 def _entry(layer: Layer) -> int:
@@ -243,7 +235,7 @@ def _faded(ramp: Ramp, first: int) -> str:
     """A ramp over frames from ``first`` on: told by time, for it may have begun before."""
     kind = "in" if ramp.rising else "out"
     # FFmpeg takes what comes before zero for the end.
-    counted = f"settb=1/{ramp.length},setpts='max(0,N{first - ramp.first:+d})'"
+    counted = f"settb=1/{ramp.length * FINE},setpts='{FINE}*max(0,N{first - ramp.first:+d})'"
     return f"{counted},fade=t={kind}:st=0:d=1:alpha=1"
 
 

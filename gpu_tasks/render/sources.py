@@ -10,19 +10,19 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from gpu_tasks.mediakit.decoding import has_alpha, is_too_large, open_media, sound_of
+from gpu_tasks.mediakit.decoding import (
+    STILL,
+    has_alpha,
+    is_bt709,
+    is_too_large,
+    open_media,
+    sound_of,
+)
 from gpu_tasks.mediakit.film import HDR_TRANSFERS, is_tiny
-from gpu_tasks.mediakit.seeking import entry_into
+from gpu_tasks.mediakit.seeking import SEEKABLE, entry_into
 from gpu_tasks.render.contract import Clip, Span
 from gpu_tasks.render.extents import Extent, extent_of
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
-
-STILL = frozenset({"jpeg_pipe", "png_pipe", "webp_pipe"})
-_SEEKABLE = "mov matroska avi asf flv mpegts mxf wav w64 aiff caf flac mp3 ogg"
-SEEKABLE = frozenset(_SEEKABLE.split())
-"""Their times are known wherever they are entered. Others are read from their beginning."""
-HD_LINES = 720
-"""Pictures that do not name their colours are taken for Rec. 709 from so many lines on."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,6 @@ def _pictures(container: InputContainer, *, is_still: bool) -> Pictures | None:
         is_still=is_still,
         has_alpha=has_alpha(stream),
         is_hdr=int(stream.codec_context.color_trc or 0) in HDR_TRANSFERS,
-        is_bt709=int(frame.colorspace or 2) == 2 and frame.height >= HD_LINES,
+        is_bt709=is_bt709(frame),
         is_tiny=is_tiny(stream),
     )

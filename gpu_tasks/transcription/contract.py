@@ -52,7 +52,7 @@ def longest_ms(engine: str, *, by_speaker: bool) -> int:
 
 
 class TranscriptionPayload(Payload):
-    """``transcript`` receives the ``Transcript`` as JSON."""
+    """``transcript`` receives the ``RecordingTranscript`` as JSON."""
 
     media: InputFile
     language: str = Field(description="ISO 639-1.")
@@ -60,7 +60,7 @@ class TranscriptionPayload(Payload):
     transcript: OutputFile
 
 
-class Word(PlainModel):
+class TranscribedWord(PlainModel):
     """One word; times in milliseconds of the source media."""
 
     word: str
@@ -69,22 +69,22 @@ class Word(PlainModel):
     confidence: float = Field(ge=0, le=1)
 
 
-class Segment(PlainModel):
+class TranscribedSegment(PlainModel):
     """A stretch of one speaker's speech between silences."""
 
     speaker: str
     start_ms: int = Field(ge=0)
     end_ms: int = Field(ge=0)
     text: str
-    words: list[Word]
+    words: list[TranscribedWord]
 
 
-class Transcript(PlainModel):
+class RecordingTranscript(PlainModel):
     """The stored result."""
 
     language: str
     duration_ms: int = Field(ge=0)
-    segments: list[Segment]
+    segments: list[TranscribedSegment]
     is_silent: bool = Field(default=False, description="Whether there is nothing at all to hear.")
 
     @property
@@ -104,7 +104,7 @@ class TranscriptionResult(PlainModel):
     words_count: int = Field(ge=0)
 
     @classmethod
-    def of(cls, transcript: Transcript) -> "TranscriptionResult":
+    def of(cls, transcript: RecordingTranscript) -> "TranscriptionResult":
         """Counted."""
         return cls(
             language=transcript.language,

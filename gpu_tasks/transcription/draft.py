@@ -6,7 +6,7 @@ from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.transcription.contract import (
     DRAFT_LANGUAGES,
-    Transcript,
+    RecordingTranscript,
     TranscriptionPayload,
     TranscriptionResult,
 )
@@ -22,7 +22,7 @@ class DraftEngine(Engine):
         self._recogniser = Recogniser()
 
     def run(self, payload: TranscriptionPayload, workspace: Workspace) -> TranscriptionResult:
-        """Write the ``Transcript``; the result counts what is in it."""
+        """Write the ``RecordingTranscript``; the result counts what is in it."""
         if payload.language not in DRAFT_LANGUAGES:
             raise EngineError(
                 ErrorCode.INPUT_INVALID,
@@ -32,7 +32,7 @@ class DraftEngine(Engine):
         speakers = [ONLY_SPEAKER] * len(heard.passages)
         if payload.speaker_diarization:
             speakers = labels([one.voice for one in heard.passages])
-        transcript = Transcript(
+        transcript = RecordingTranscript(
             language=payload.language,
             duration_ms=heard.duration_ms,
             segments=[

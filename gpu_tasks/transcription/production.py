@@ -16,7 +16,7 @@ from gpu_tasks.transcription.chunks import Chunk, chunks
 from gpu_tasks.transcription.contract import (
     CONTRACT,
     WHISPER_LANGUAGES,
-    Transcript,
+    RecordingTranscript,
     TranscriptionPayload,
     TranscriptionResult,
 )
@@ -48,7 +48,7 @@ class ProductionEngine(Engine):
         return cls(Whisper(host), Diarization(host))
 
     def run(self, payload: TranscriptionPayload, workspace: Workspace) -> TranscriptionResult:
-        """Write the ``Transcript``; the result counts what is in it."""
+        """Write the ``RecordingTranscript``; the result counts what is in it."""
         _check_language(payload.language)
         by_voice = payload.speaker_diarization
         media = workspace.input("media")
@@ -59,7 +59,7 @@ class ProductionEngine(Engine):
             duration_ms = track.duration_ms
         words = ordered(words, duration_ms)
         turns = self._turns(workspace) if by_voice and words else []
-        transcript = Transcript(
+        transcript = RecordingTranscript(
             language=payload.language,
             duration_ms=duration_ms,
             segments=segments(words, speakers(words, turns)),

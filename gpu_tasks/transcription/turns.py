@@ -8,7 +8,7 @@ from operator import itemgetter
 import numpy as np
 
 from gpu_tasks.mediakit.speech.utterances import HeardWord
-from gpu_tasks.transcription.contract import Segment, Word
+from gpu_tasks.transcription.contract import TranscribedSegment, TranscribedWord
 
 ONLY_SPEAKER = "Speaker 1"
 MIN_WORD_MS = 20
@@ -61,7 +61,7 @@ def ordered(words: Iterable[HeardWord], duration_ms: int) -> list[HeardWord]:
     return found
 
 
-def segments(words: Sequence[HeardWord], spoken_by: Sequence[str]) -> list[Segment]:
+def segments(words: Sequence[HeardWord], spoken_by: Sequence[str]) -> list[TranscribedSegment]:
     """The words in segments of one speaker each, parted at pauses and, if long, at sentences."""
     numbers = _numbers(words, spoken_by)
     found = []
@@ -88,15 +88,15 @@ def _parted(before: HeardWord, word: HeardWord, lasted_ms: int) -> bool:
     return lasted_ms >= SENTENCES_MS and before.text.rstrip().endswith(SENTENCE_ENDS)
 
 
-def segment(words: Sequence[HeardWord], speaker: str) -> Segment:
+def segment(words: Sequence[HeardWord], speaker: str) -> TranscribedSegment:
     """The words of a speaker as one segment."""
-    return Segment(
+    return TranscribedSegment(
         speaker=speaker,
         start_ms=words[0].start_ms,
         end_ms=words[-1].end_ms,
         text="".join(word.text for word in words).strip(),
         words=[
-            Word(
+            TranscribedWord(
                 word=word.text.strip(),
                 start_ms=word.start_ms,
                 end_ms=word.end_ms,

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from typing_extensions import TypeAliasType
 
 from jobs.states import JobStatus
 
@@ -139,10 +140,19 @@ class JobCancelled(_Event):
     data: EndData
 
 
-Event = Annotated[
-    JobRequested | JobStarted | JobRetrying | JobRequeued | JobCompleted | JobFailed | JobCancelled,
-    Field(discriminator="type"),
-]
+Event = TypeAliasType(
+    "Event",
+    Annotated[
+        JobRequested
+        | JobStarted
+        | JobRetrying
+        | JobRequeued
+        | JobCompleted
+        | JobFailed
+        | JobCancelled,
+        Field(discriminator="type"),
+    ],
+)
 
 
 class EventPage(_Strict):

@@ -26,6 +26,14 @@ class EventsRemovedProblem(Problem):
     default_detail = "Events after this one have been removed: read the jobs, then go on."
 
 
+class TooManyConnectionsProblem(Problem):
+    """The user has as many connections to process `live` as one may have."""
+
+    status_code = 429
+    default_code = "too_many_connections"
+    default_detail = "There are too many connections of yours: close some first."
+
+
 class FutureEventProblem(Problem):
     """No such event exists yet."""
 
@@ -36,6 +44,8 @@ class FutureEventProblem(Problem):
 
 PROBLEMS = (EventsRemovedProblem, FutureEventProblem)
 """What reading after a number may be refused with."""
+WAITING = (*PROBLEMS, TooManyConnectionsProblem)
+"""The same where one may wait for events."""
 
 
 def head_of(user_id: UUID) -> Head:

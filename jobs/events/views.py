@@ -52,7 +52,7 @@ class EventsView(APIView):
 
     scopes: ClassVar = {"GET": Scope.READ}
     costs: ClassVar = {"GET": Cost.STATUS}
-    problems: ClassVar = {"GET": log.PROBLEMS}
+    problems: ClassVar = {"GET": log.WAITING}
 
     @extend_schema(
         summary="Get your events, or wait for them",
@@ -71,7 +71,7 @@ class JobEventsView(APIView):
 
     scopes: ClassVar = {"GET": Scope.READ}
     costs: ClassVar = {"GET": Cost.STATUS}
-    problems: ClassVar = {"GET": log.PROBLEMS}
+    problems: ClassVar = {"GET": log.WAITING}
 
     @extend_schema(
         summary="Get a job's events, or wait for them",

@@ -44,6 +44,9 @@ class Feature:
     stored_apart: ClassVar[Mapping[str, type[BaseModel]]] = {}
     """What of its output lies in the object that ``result_key`` names, once its jobs are completed,
     and how it is read (`jobs.outputs`): one name at most."""
+    output: ClassVar[type[BaseModel] | None] = None
+    """What `collect` makes of the contract's result, as clients read it; None: that result itself.
+    What `jobs.output_models` adds is left out."""
     making: ClassVar[Making] = Making()
     """How its media come to be, for their content credentials (`media.provenance`)."""
     example: ClassVar[Mapping[str, Any]] = {}

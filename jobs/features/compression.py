@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from pydantic import TypeAdapter, ValidationError
 from rest_framework import serializers
 
+from auteur.api.choices import ChoiceField
 from gpu_tasks.compression import contract
 from gpu_tasks.runtime.contract import PlainModel
 from jobs.features.base import Feature
@@ -59,7 +60,7 @@ class CompressionParameters(Parameters):
         "holds it and it is as the target asks for; else the job fails with INPUT_INVALID and is "
         "refunded."
     )
-    codec = serializers.ChoiceField(
+    codec = ChoiceField(
         choices=list(contract.Codec),
         required=False,
         help_text="Instead of the usual one: H.264 for `web`, HEVC for `archive`.",

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from rest_framework import serializers
-
+from auteur.api.choices import ChoiceField
 from gpu_tasks.gaze_redirection import contract
 from jobs.features.base import Feature
 from jobs.features.files import Output
@@ -22,7 +21,7 @@ class GazeRedirectionParameters(Parameters):
         longest_ms=lambda: round(contract.MAX_SECONDS * 1000),
         consent=ConsentKind.FACE,
     )
-    target = serializers.ChoiceField(
+    target = ChoiceField(
         choices=[target.value for target in contract.Target],
         default=contract.Target.CAMERA.value,
         help_text="Where the eyes shall look.",

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
+from pydantic import Field
 from rest_framework import serializers
 
+from auteur.api.choices import ChoiceField
 from gpu_tasks.render import contract
 from gpu_tasks.runtime.contract import PlainModel
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
@@ -21,15 +23,22 @@ from projects.rendering import timelines
 from projects.serializers import ResolutionField
 
 
+class RenderOutput(contract.RenderResult):
+    """What was made, of which version of the timeline, and what is not in it."""
+
+    version: int = Field(description="Of the EDL.")
+    ignored_effects: list[str] = Field(description="Types of effects that are not rendered.")
+
+
 class RenderParameters(Parameters):
     """`POST /jobs/render`."""
 
     problems = PROBLEMS
 
     project_id = ProjectField()
-    format = serializers.ChoiceField(choices=list(contract.Format), default="mp4")
+    format = ChoiceField(choices=list(contract.Format), default="mp4")
     resolution = ResolutionField(required=False, help_text="The project's if absent.")
-    captions = serializers.ChoiceField(choices=list(contract.Captions), default="none")
+    captions = ChoiceField(choices=list(contract.Captions), default="none")
     loudness_lufs = serializers.FloatField(
         required=False,
         min_value=contract.MIN_LUFS,
@@ -53,6 +62,7 @@ class _Render(Feature):
     contract = contract.CONTRACT
     making = ASSEMBLED
     parameters = RenderParameters
+    output = RenderOutput
     tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 60_000}
     measured = "project_id"
     example: ClassVar[Mapping[str, Any]] = {

@@ -1,16 +1,16 @@
 """Transcription: what is said when, and by whom; merged into the project's EDL."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from rest_framework import serializers
 
 from auteur.api.problems import NotFoundProblem
 from gpu_tasks.runtime.contract import PlainModel
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.transcription import contract
-from gpu_tasks.transcription.contract import Transcript
+from gpu_tasks.transcription.contract import RecordingTranscript
 from jobs.features.base import Feature
 from jobs.features.files import MAX_APART_BYTES, RESULT_KEY, Write
 from jobs.features.parameters import MediaField, Parameters, no_longer_than
@@ -18,6 +18,22 @@ from jobs.models import Attempt, Job
 from media.models import MediaType
 from media.storage import object_storage
 from projects import transcript
+
+
+class TranscriptionOutput(PlainModel):
+    """What was understood."""
+
+    transcript: RecordingTranscript | None = Field(
+        default=None,
+        exclude_if=lambda transcript: transcript is None,
+        description="Absent only where it is no longer kept.",
+    )
+    result_url: str = Field(description="The transcript as a JSON file; works for 15 minutes.")
+    segments_count: int = Field(ge=0)
+    heard: Literal["speech", "sound", "silence"] = Field(
+        description="Why there may be no words: sound without speech, or nothing at all."
+    )
+    language: str
 
 
 def _longest_ms(*, by_speaker: bool = False) -> int:
@@ -56,7 +72,8 @@ class _Transcription(Feature):
     parameters = TranscriptionParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 120_000}
     measured = "media_id"
-    stored_apart: ClassVar[Mapping[str, type[BaseModel]]] = {"transcript": Transcript}
+    output = TranscriptionOutput
+    stored_apart: ClassVar[Mapping[str, type[BaseModel]]] = {"transcript": RecordingTranscript}
     example: ClassVar[Mapping[str, Any]] = {"media_id": "interview.mp4", "language": "en"}
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
@@ -69,7 +86,7 @@ class _Transcription(Feature):
         """Read the stored transcript and check it before it is believed."""
         key = cast(dict[str, Any], attempt.payload)["transcript"]["write"]["key"]
         raw = object_storage().read(key, max_bytes=MAX_APART_BYTES)
-        stored = contract.Transcript.model_validate_json(raw)
+        stored = contract.RecordingTranscript.model_validate_json(raw)
         return {
             "transcript": stored.model_dump(mode="json"),
             RESULT_KEY: key,

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
+from auteur.api.choices import ChoiceField
 from gpu_tasks.video_generation import contract
 from jobs.features.base import Feature
 from jobs.features.files import Output
@@ -19,7 +20,7 @@ class VideoGenerationParameters(Parameters):
     duration_sec = serializers.IntegerField(
         min_value=contract.MIN_SECONDS, max_value=contract.MAX_SECONDS
     )
-    resolution = serializers.ChoiceField(
+    resolution = ChoiceField(
         choices=[one.value for one in contract.Resolution],
         default=contract.Resolution.LANDSCAPE.value,
         help_text="Width and height in pixels.",

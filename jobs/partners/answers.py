@@ -7,7 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.files.storage import storages
 
-from gpu_tasks.transcription.contract import Transcript
+from gpu_tasks.transcription.contract import RecordingTranscript
 from jobs import outputs
 from jobs.models import Job
 from jobs.partners import failures, messages
@@ -57,7 +57,7 @@ def _failed(request: PartnerRequest) -> messages.Failed:
 def transcribed(request: PartnerRequest, job: Job) -> bytes:
     """`update_transcribe`, of a job that was completed; raises ``STORAGE_ERRORS``."""
     output = outputs.whole(job.type, job.output_data) or {}
-    transcript = Transcript.model_validate(output["transcript"])
+    transcript = RecordingTranscript.model_validate(output["transcript"])
     return messages.written(messages.Transcribed.of(request.video_id, transcript))
 
 

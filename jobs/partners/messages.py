@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from gpu_tasks.compression.contract import Target
 from gpu_tasks.runtime.errors import AuteurError
-from gpu_tasks.transcription.contract import Transcript
+from gpu_tasks.transcription.contract import RecordingTranscript
 from jobs.partners.models import MAX_VIDEO_ID_LENGTH, Kind
 from media.imports.limits import MAX_URL_LENGTH
 
@@ -130,7 +130,7 @@ class Transcribed(BaseModel):
     transcription: Transcription
 
     @classmethod
-    def of(cls, video_id: str, transcript: Transcript) -> "Transcribed":
+    def of(cls, video_id: str, transcript: RecordingTranscript) -> "Transcribed":
         """A transcript as partners get it."""
         words = [
             Word(text=word.word, start=word.start_ms / 1000, end=word.end_ms / 1000)

@@ -6,6 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from auteur.api.choices import ChoiceField
 from jobs.events.contract import EventType
 from jobs.events.log import MAX_SEQ
 from jobs.webhooks import secrets
@@ -27,7 +28,7 @@ class NewEndpointSerializer(serializers.Serializer[Any]):
 
     url = CallableURLField(help_text="Of your server; it is called from the public internet.")
     events = serializers.ListField(
-        child=serializers.ChoiceField(choices=EVENTS),
+        child=ChoiceField(choices=EVENTS),
         required=False,
         default=list,
         max_length=len(EVENTS),

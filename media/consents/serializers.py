@@ -6,6 +6,7 @@ from django.db.models import Count, Q, Sum
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from auteur.api.choices import ChoiceField
 from media.consents.giving import MAX_COVERED
 from media.consents.models import (
     MAX_SUBJECT_LENGTH,
@@ -25,7 +26,7 @@ OURS = " ".join(f"{kind.label}: “{one.text}”" for kind, one in STATEMENTS.it
 class NewConsentSerializer(serializers.Serializer[None]):
     """Somebody agrees that their voice or face is used."""
 
-    kind = serializers.ChoiceField(choices=ConsentKind.choices)
+    kind = ChoiceField(choices=ConsentKind.choices)
     subject = serializers.CharField(
         max_length=MAX_SUBJECT_LENGTH, help_text="Whose voice or face it is: a name."
     )

@@ -3,9 +3,10 @@
 import io
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
-from typing import cast
+from typing import Any, cast
 
 import av
 import av.error
@@ -19,7 +20,7 @@ from PIL import ExifTags, Image
 from gpu_tasks.mediakit import decoding
 from gpu_tasks.mediakit.decoding import alpha_decoder, is_clear, is_too_large
 from gpu_tasks.mediakit.film import KNEE, PEAK_NITS, WHITE_NITS
-from gpu_tasks.mediakit.seeking import enter, entry
+from gpu_tasks.mediakit.seeking import SEEKABLE, enter, entry
 from media.probing import picture_of
 
 MAX_STEP_SECONDS = 2.0
@@ -42,7 +43,7 @@ MIRRORED = frozenset({2, 4, 5, 7})
 """Orientations of EXIF 2.3, table 4.6.4."""
 
 Picture = NDArray[np.uint8]
-"""Height × width × 3, RGB."""
+"""Height × width × 3, RGB; with alpha × 4."""
 _DAMAGE = (av.error.FFmpegError, ValueError)
 _NO_NOTE = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError)
 
@@ -74,6 +75,26 @@ def pictures_at(
 
 def picture_in(container: InputContainer, long_side: int) -> Picture | None:
     """The one of a photo or drawing, None where it does not decode."""
+    found = still_in(container)
+    if found is None:
+        return None
+    try:
+        return upright(found.frame, found.stream, long_side, mirrored=found.is_mirrored)
+    except _DAMAGE:
+        return None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A frame as it was decoded."""
+
+    frame: av.VideoFrame
+    stream: VideoStream
+    is_mirrored: bool = False
+
+
+def still_in(container: InputContainer) -> Shown | None:
+    """The one of a photo or drawing, None where it does not decode."""
     stream = _stream_of(container)
     if stream is None:
         return None
@@ -81,10 +102,28 @@ def picture_in(container: InputContainer, long_side: int) -> Picture | None:
     try:
         for packet in container.demux(stream):
             for frame in _frames_of(decoder, packet):
-                return upright(frame, stream, long_side, mirrored=_is_mirrored(bytes(packet)))
+                return Shown(frame, stream, _is_mirrored(bytes(packet)))
     except (*_DAMAGE, IndexError):
         pass
     return None
+
+
+def shown_at(container: InputContainer, seconds: float) -> Shown | None:
+    """What a film shows at a time from its start, exactly; at and behind its end its last frame.
+
+    None where nothing decodes.
+    """
+    stream = _stream_of(container)
+    if stream is None:
+        return None
+    decoder = prepare(stream)
+    is_seekable = not SEEKABLE.isdisjoint(container.format.name.split(","))
+    try:
+        enter(container, entry(container, stream, seconds) if is_seekable else None)
+    except _DAMAGE:
+        return None
+    frame = next(_in_passing(_decoded(container, stream, decoder, lambda: None), [seconds]))
+    return None if frame is None else Shown(frame, stream)
 
 
 def _is_mirrored(content: bytes) -> bool:
@@ -193,17 +232,26 @@ def upright(
     size = {"width": _even(width * shrink), "height": _even(height * shrink)}
     # FFmpeg counts counterclockwise, and so does numpy.
     turns = round(frame.rotation / 90) % 4
-    transfer = int(frame.color_trc or 0)
-    if transfer in HDR_TRANSFERS:
-        deep = np.asarray(frame.reformat(format="rgb48le", **size).to_ndarray(), np.float64)
-        picture = to_standard_range(deep / 65535.0, transfer)
-    elif is_clear(frame.format):
-        clear = np.asarray(frame.reformat(format="rgba", **size).to_ndarray(), np.uint16)
+    picture = converted(frame, **size)
+    if is_clear(frame.format):
+        clear = picture.astype(np.uint16)
         picture = (clear[..., :3] * clear[..., 3:] // 255).astype(np.uint8)  # over black
-    else:
-        picture = np.asarray(frame.reformat(format="rgb24", **size).to_ndarray(), np.uint8)
     # The turn of a mirrored frame is that of the frame upside down.
     return np.ascontiguousarray(np.rot90(picture[::-1] if mirrored else picture, turns))
+
+
+def converted(frame: av.VideoFrame, *, width: int, height: int, **colours: Any) -> Picture:
+    """The frame in another size, as it lies: in standard range, with alpha where it has some.
+
+    ``colours`` are for PyAV's `reformat`.
+    """
+    size = {"width": width, "height": height, **colours}
+    transfer = int(frame.color_trc or 0)
+    if transfer in HDR_TRANSFERS and not is_clear(frame.format):
+        deep = np.asarray(frame.reformat(format="rgb48le", **size).to_ndarray(), np.float64)
+        return to_standard_range(deep / 65535.0, transfer)
+    form = "rgba" if is_clear(frame.format) else "rgb24"
+    return np.asarray(frame.reformat(format=form, **size).to_ndarray(), np.uint8)
 
 
 def to_standard_range(signal: NDArray[np.float64], transfer: int) -> Picture:

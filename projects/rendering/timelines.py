@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
@@ -225,6 +225,7 @@ def _timeline(
 ) -> Timeline:
     places = {media_id: place for place, media_id in enumerate(sorted(media))}
     detached = _detached(document["tracks"])
+    heard = {media_id for media_id, row in media.items() if row.metadata.get("has_audio")}
     return Timeline(
         sources=tuple(
             MediaReference(
@@ -234,7 +235,7 @@ def _timeline(
             )
             for media_id in places
         ),
-        tracks=tuple(_track(track, media, places) for track in document["tracks"]),
+        tracks=tuple(track_of(track, places, heard) for track in document["tracks"]),
         cues=tuple(_cues(document)) if with_captions else (),
         captions_style=_style(document),
     )
@@ -246,13 +247,13 @@ def _style(document: Document) -> CaptionsStyle | None:
     return None if found is None else CaptionsStyle.model_validate(found)
 
 
-def _track(track: EdlTrack, media: Mapping[str, MediaFile], places: Mapping[str, int]) -> Track:
+def track_of(track: EdlTrack, places: Mapping[str, int], heard: Collection[str]) -> Track:
+    """A track as it is rendered; ``places`` are those of media in sources, ``heard`` has sound."""
     live = [clip for clip in track["clips"] if not clip["deleted"]]
     clips = []
     for clip in undivided(sorted(live, key=lambda one: (one["start_ms"], end_of(one)))):
         media_id = clip["media_file_id"]
-        sounds = bool(media[media_id].metadata.get("has_audio"))
-        clips.append(_clip(clip, places[media_id], sounds=sounds))
+        clips.append(_clip(clip, places[media_id], sounds=media_id in heard))
     return Track(shows=track["type"] == "video", clips=tuple(clips))
 
 

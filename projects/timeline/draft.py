@@ -1,13 +1,16 @@
 """The content while operations are made on it, and how much they may do together."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from operator import is_
+from types import MappingProxyType
 
 from projects.documents import MAX_CHOSEN_WORDS, MAX_CUTS
 from projects.timeline import rules
 from projects.timeline.content import Content, EditError, Segment, Track
 from projects.timeline.lanes import Lane
+from projects.timeline.sources import UNKNOWN_MEDIA
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,15 @@ class Draft:
     The content that it was made of stays as it was.
     """
 
-    def __init__(self, content: Content) -> None:
+    def __init__(
+        self, content: Content, lengths: Mapping[str, int | None] = MappingProxyType({})
+    ) -> None:
         self._before = content
+        self._lengths = lengths
+        self.operation = 0
+        """The index of the one that is being made."""
+        self.named_by: dict[str, int] = {}
+        """Which operation was the last to name or make a clip, by the clip's id."""
         self.lanes = [Lane(track) for track in content.tracks]
         self.segments = list(content.segments)
         self.captions_style = content.captions_style
@@ -60,11 +70,26 @@ class Draft:
 
     def find(self, clip_id: str) -> tuple[Lane, int]:
         """The clip's track, and its key there; raises ``EditError``."""
+        self.note(clip_id)
         for lane in self.lanes:
             key = lane.key_of(clip_id)
             if key is not None:
                 return lane, key
         raise EditError("clip_id", "unknown_clip", "The EDL has no such clip.")
+
+    def note(self, clip_id: str) -> None:
+        """The operation that is being made is about this clip."""
+        self.named_by[clip_id] = self.operation
+
+    def length_of(self, media_file_id: str) -> int:
+        """How long the media file lasts, in ms; raises ``EditError``."""
+        if media_file_id not in self._lengths:
+            raise EditError("media_file_id", *UNKNOWN_MEDIA)
+        length = self._lengths[media_file_id]
+        if length is None:
+            detail = "A picture has no end of its own: say where the clip ends."
+            raise EditError("out_point_ms", "no_length", detail)
+        return length
 
     def place_of(self, segment_id: str) -> int:
         """The segment's index; raises ``EditError``."""

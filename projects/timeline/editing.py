@@ -7,20 +7,22 @@ Each makes one version or none. An edit that names the version it was made for f
 import contextlib
 import dataclasses
 import random
+import re
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from pydantic import ValidationError as ShapeError
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 
 from auteur.api.problems import NotFoundProblem, Problem
 from projects import edl
 from projects.timeline import changes as changing
-from projects.timeline import history, patching, rules
+from projects.timeline import history, patching, rules, sources
 from projects.timeline.content import Author, Content, EditError
-from projects.timeline.draft import Draft, Removed
+from projects.timeline.draft import Draft
 from projects.timeline.history import Attribution, Way
 from projects.timeline.operations import Operation
 from projects.timeline.session import UNTOLD, Beside, Edited, Needs, needs_of, read, write
@@ -102,23 +104,52 @@ def operate(
     author: Author | None = None,
 ) -> Edited:
     """Make named operations in order, all or none."""
-    removed: list[Removed] = []
+    measured = frozenset().union(*(each.measured() for each in operations))
+    lengths = sources.lengths(user_id=user_id, media_ids=measured)
+    made: list[tuple[Draft, Content]] = []
 
     def change(content: Content) -> Content:
-        draft = _made(operations, content, "operations.{}.")
-        removed[:] = draft.removed
-        return draft.content()
+        draft = _made(operations, content, "operations.{}.", lengths)
+        made[:] = [(draft, draft.content())]
+        return made[0][1]
 
     needs = _needs_of(operations)
-    edited = edit(
-        project_id=project_id,
-        user_id=user_id,
-        versions=versions,
-        needs=needs,
-        change=change,
-        attribution=Attribution(author, _names_of(operations)),
-    )
-    return dataclasses.replace(edited, removed=removed)
+    try:
+        edited = edit(
+            project_id=project_id,
+            user_id=user_id,
+            versions=versions,
+            needs=needs,
+            change=change,
+            attribution=Attribution(author, _names_of(operations)),
+        )
+    except ValidationError as exc:
+        raise (_by_operation(exc, operations, *made[0]) if made else exc) from exc
+    return dataclasses.replace(edited, removed=made[0][0].removed)
+
+
+_OF_CLIP = re.compile(r"tracks\.(\d+)\.clips\.(\d+)\.(\w+)")
+
+
+def _by_operation(
+    exc: ValidationError, operations: Sequence[Operation], draft: Draft, content: Content
+) -> ValidationError:
+    """The refusal of a clip, by the field of the operation that was about it last."""
+    fields: dict[str, list[ErrorDetail]] = {}
+    for field, details in cast(dict[str, list[ErrorDetail]], exc.detail).items():
+        name, told = field, details
+        if place := _OF_CLIP.fullmatch(field):
+            clip = content.tracks[int(place[1])]["clips"][int(place[2])]
+            index = draft.named_by.get(clip["id"])
+            if index is not None:
+                name = f"operations.{index}.{place[3]}"
+                told = [ErrorDetail(_told(operations[index], d), d.code) for d in details]
+        fields.setdefault(name, []).extend(told)
+    return ValidationError(fields)
+
+
+def _told(operation: Operation, detail: str) -> str:
+    return f"{operation.called}: {detail}"
 
 
 def edit_segment(
@@ -164,14 +195,21 @@ def _names_of(operations: Sequence[Any]) -> list[str]:
     return list(dict.fromkeys(each.op for each in operations))
 
 
-def _made(operations: Sequence[Operation], content: Content, place: str = "") -> Draft:
+def _made(
+    operations: Sequence[Operation],
+    content: Content,
+    place: str = "",
+    lengths: Mapping[str, int | None] = MappingProxyType({}),
+) -> Draft:
     """The draft after the operations; a refusal names the field below its ``place``."""
-    draft = Draft(content)
+    draft = Draft(content, lengths)
     for index, operation in enumerate(operations):
+        draft.operation = index
         try:
             operation.apply(draft)
         except EditError as exc:
-            rules.refuse_one(place.format(index) + exc.field, exc.code, exc.detail)
+            detail = _told(operation, exc.detail) if place else exc.detail
+            rules.refuse_one(place.format(index) + exc.field, exc.code, detail)
     return draft
 
 

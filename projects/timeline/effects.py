@@ -15,11 +15,14 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    GetJsonSchemaHandler,
     StringConstraints,
     Tag,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+from typing_extensions import TypeAliasType
 
 from gpu_tasks.render.contract import MAX_GAIN_DB, MIN_GAIN_DB
 from projects.bounds import MAX_CROSS_FADE_MS, MAX_RATE, MIN_RATE
@@ -125,6 +128,7 @@ KNOWN: dict[str, type[KnownEffect]] = {
     "fade_out": FadeOutEffect,
     "gain": GainEffect,
 }
+"""In the order of `RenderedEffect`."""
 _OWN_NAME = rf"^{OWN}[a-z0-9_]{{1,38}}$"
 
 
@@ -168,27 +172,54 @@ def _is_parameter(value: Any) -> bool:
 
 
 def _kind(value: Any) -> str:
-    """Which of the union's members it is; what is none is looked at as one of the client's own."""
+    """Which of the known ones it is, if it is one."""
     name = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
     return _tag(name) if isinstance(name, str) and name in KNOWN else _tag(OWN)
+
+
+def _whose(value: Any) -> str:
+    """What is none of the known ones is looked at as one of the client's own."""
+    return _tag(OWN) if _kind(value) == _tag(OWN) else _tag("known")
+
+
+class _ByType:
+    """Tells in the schema that the union's members are told apart by ``type``."""
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core)
+        refs = (each["$ref"] for each in schema["oneOf"])
+        mapping = dict(zip(KNOWN, refs, strict=True))
+        return schema | {"discriminator": {"propertyName": "type", "mapping": mapping}}
 
 
 def _tag(name: str) -> str:
     return f"({name})"
 
 
-TAGS = frozenset(map(_tag, [*KNOWN, OWN]))
+TAGS = frozenset(map(_tag, [*KNOWN, "known", OWN]))
 """What the members are called in places of errors; no client's parameter has such a name."""
 
-Effect = Annotated[
-    Annotated[SpeedEffect, Tag(_tag("speed"))]
-    | Annotated[CrossFadeEffect, Tag(_tag("cross_fade"))]
-    | Annotated[FadeInEffect, Tag(_tag("fade_in"))]
-    | Annotated[FadeOutEffect, Tag(_tag("fade_out"))]
-    | Annotated[GainEffect, Tag(_tag("gain"))]
-    | Annotated[OwnEffect, Tag(_tag(OWN))],
-    Discriminator(_kind),
-]
+RenderedEffect = TypeAliasType(
+    "RenderedEffect",
+    Annotated[
+        Annotated[SpeedEffect, Tag(_tag("speed"))]
+        | Annotated[CrossFadeEffect, Tag(_tag("cross_fade"))]
+        | Annotated[FadeInEffect, Tag(_tag("fade_in"))]
+        | Annotated[FadeOutEffect, Tag(_tag("fade_out"))]
+        | Annotated[GainEffect, Tag(_tag("gain"))],
+        Discriminator(_kind),
+        _ByType(),
+    ],
+)
+Effect = TypeAliasType(
+    "Effect",
+    Annotated[
+        Annotated[RenderedEffect, Tag(_tag("known"))] | Annotated[OwnEffect, Tag(_tag(OWN))],
+        Discriminator(_whose),
+    ],
+)
 
 
 def stored_effects(effects: Iterable[Effect]) -> list[content.Effect]:

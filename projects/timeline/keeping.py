@@ -9,16 +9,14 @@ same.
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Generic, TypeVar
-from uuid import UUID
 
 MAX_KEPT_BYTES = 8 * 1024**2
 """Of all timelines together, as BSON: as Python's values, five to six times as much."""
 MAX_KEPT_SECONDS = 600.0
 """After a timeline was edited last; whoever keeps another one lets it go."""
 
-Key = tuple[UUID, UUID]
-"""Project and user."""
 Timeline = TypeVar("Timeline")
 
 
@@ -28,15 +26,15 @@ class Keeping(Generic[Timeline]):
     def __init__(self) -> None:
         self.size_bytes = 0
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Key, tuple[Timeline, int, float]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[Timeline, int, float]] = OrderedDict()
 
-    def get(self, key: Key) -> Timeline | None:
+    def get(self, key: Hashable) -> Timeline | None:
         """What is kept of it."""
         with self._lock:
             found = self._kept.get(key)
         return found[0] if found else None
 
-    def put(self, key: Key, timeline: Timeline, size_bytes: int) -> None:
+    def put(self, key: Hashable, timeline: Timeline, size_bytes: int) -> None:
         """Keep it in the place of what was kept of it, and let others go where there is no room."""
         now = time.monotonic()
         with self._lock:
@@ -49,12 +47,12 @@ class Keeping(Generic[Timeline]):
                     break
                 self._remove(oldest)
 
-    def forget(self, key: Key) -> None:
+    def forget(self, key: Hashable) -> None:
         """Let it go."""
         with self._lock:
             self._remove(key)
 
-    def _remove(self, key: Key) -> None:
+    def _remove(self, key: Hashable) -> None:
         found = self._kept.pop(key, None)
         if found:
             self.size_bytes -= found[1]

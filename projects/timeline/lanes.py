@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, compress
 from operator import add, sub
 
-from projects.timeline.content import Clip, Track, without
+from projects.timeline.content import Clip, Track, ends_of, without
 
 Closing = tuple[int, int]
 """How far behind a deleted clip's start its track was closed, and by how much."""
@@ -178,6 +178,8 @@ class Lane:
         """The clips as they were read, until any is laid anew on the uncut track."""
         self.closings = Closings()
         self._changed = self._unclear = False
+        self._end: int | None = None
+        """Where the last clip ends, where nothing has changed since it was asked for."""
 
     @property
     def rows(self) -> tuple[Row, Row]:
@@ -254,6 +256,13 @@ class Lane:
         """The clip with this id."""
         return self._names.get(clip_id)
 
+    @property
+    def end_ms(self) -> int:
+        """Where the last clip that plays ends; 0 without any."""
+        if self._end is None:
+            self._end = max(ends_of(map(self.clip, self.clips)), default=0)
+        return self._end
+
     def clip(self, key: int) -> Clip:
         """The clip as it is now."""
         if self._film is not None:
@@ -282,8 +291,10 @@ class Lane:
 
     def append(self, clip: Clip) -> int:
         """Add a clip; its key."""
-        key = self._new_key()
+        key, end = self._new_key(), self._end if self._rows is None else None
         self._edited(key, clip)
+        if end is not None:  # nothing else has moved
+            self._end = max([end, *ends_of([clip])])
         return key
 
     def remove(self, key: int) -> None:
@@ -314,7 +325,7 @@ class Lane:
             del self._names[old["id"]]
         self._names.setdefault(clip["id"], key)
         self.clips[key] = clip
-        self._changed, self._film = True, None
+        self._changed, self._film, self._end = True, None, None
 
     def lift(self, key: int) -> None:
         """Take a clip from the uncut track, until it is laid again or dropped."""
@@ -357,12 +368,13 @@ class Lane:
         self.order.remove(key)
         if self._names.get(clip["id"]) == key:
             del self._names[clip["id"]]
-        self._changed, self._film = True, None
+        self._changed, self._film, self._end = True, None, None
 
     def move(self, at: int, shift: int) -> None:
         """Move all that begins then or later on the uncut track, and nothing is overtaken."""
         live, gone = (row.moved(at, shift) for row in self.rows)
         self._rows, self._film, self._changed, self._unclear = (live, gone), None, True, True
+        self._end = None
         self.closings = self._closed_by(zip(gone.keys, gone.starts, strict=True))
 
     def finished(self) -> Track:

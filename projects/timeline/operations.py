@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError
+from typing_extensions import TypeAliasType
 
 from projects.documents import (
     MAX_EFFECTS,
@@ -80,8 +81,17 @@ class Operation(Shape):
             if Operations.__pydantic_complete__:
                 Operations.model_rebuild(force=True)
 
+    @property
+    def called(self) -> str:
+        """Its name."""
+        return str(getattr(self, "op", ""))
+
     def segments(self) -> frozenset[str]:
         """The ids of the segments that it reads or changes."""
+        return frozenset()
+
+    def measured(self) -> frozenset[str]:
+        """The ids of the media whose length it must know."""
         return frozenset()
 
     def apply(self, draft: Draft) -> None:
@@ -96,7 +106,8 @@ class _OneOfThem:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         union: Any = reduce(or_, Operation.named.values())
-        return handler.generate_schema(Annotated[union, Field(discriminator="op")])
+        by_name = Annotated[union, Field(discriminator="op")]
+        return handler.generate_schema(TypeAliasType("Operation", by_name))
 
 
 class Operations(Shape):
@@ -138,40 +149,50 @@ class AddTrack(Operation):
     def apply(self, draft: Draft) -> None:
         index = len(draft.lanes) if self.index is None else self.index
         if index > len(draft.lanes):
-            raise EditError("index", "unknown_track", "There are not so many tracks.")
+            raise EditError("index", "unknown_track", f"There are {len(draft.lanes)} tracks.")
         track_id = self.track_id or new_id()
         track: content.Track = {"id": track_id, "type": self.type, "name": self.name, "clips": []}
         draft.lanes.insert(index, Lane(track))
 
 
 class AddClip(Operation):
-    """Put a stretch of a media file on a track."""
+    """Put a media file, or a stretch of it, on a track."""
 
     op: Literal["add_clip"]
     clip_id: Id | None = Field(default=None, description="Made up if absent.")
     track_id: Id
     media_file_id: MediaId
-    start_ms: Ms
-    in_point_ms: Ms
-    out_point_ms: Ms
+    start_ms: Ms | None = Field(
+        default=None, description="If absent, where the last clip of the track ends."
+    )
+    in_point_ms: Ms = Field(default=0, description="Where it begins in the file.")
+    out_point_ms: Ms | None = Field(
+        default=None,
+        description="Where it ends in the file; the file's end if absent, which a picture has not.",
+    )
     effects: Effects = []
+
+    def measured(self) -> frozenset[str]:
+        return frozenset([self.media_file_id] if self.out_point_ms is None else [])
 
     def apply(self, draft: Draft) -> None:
         lane = draft.lane(self.track_id)
         effects = stored_effects(self.effects)
-        lane.append(
-            {
-                "id": self.clip_id or new_id(),
-                "media_file_id": self.media_file_id,
-                "track_id": self.track_id,
-                "start_ms": self.start_ms,
-                "duration_ms": _length(self.in_point_ms, self.out_point_ms, effects),
-                "in_point_ms": self.in_point_ms,
-                "out_point_ms": self.out_point_ms,
-                "effects": effects,
-                "deleted": False,
-            }
-        )
+        end = self.out_point_ms
+        end = draft.length_of(self.media_file_id) if end is None else end
+        clip: content.Clip = {
+            "id": self.clip_id or new_id(),
+            "media_file_id": self.media_file_id,
+            "track_id": self.track_id,
+            "start_ms": lane.end_ms if self.start_ms is None else self.start_ms,
+            "duration_ms": _length(self.in_point_ms, end, effects),
+            "in_point_ms": self.in_point_ms,
+            "out_point_ms": end,
+            "effects": effects,
+            "deleted": False,
+        }
+        lane.append(clip)
+        draft.note(clip["id"])
 
 
 class MoveClip(ClipOperation):
@@ -235,12 +256,15 @@ class SplitClip(ClipOperation):
         clip = lane.clip(key)
         offset = self.at_ms - clip["start_ms"]
         if not 0 < offset < clip["duration_ms"]:
-            raise EditError("at_ms", "outside_clip", "This is not inside the clip.")
+            end = clip["start_ms"] + clip["duration_ms"]
+            detail = f"The clip lies from {clip['start_ms']} to {end} ms."
+            raise EditError("at_ms", "outside_clip", detail)
         parts = halves(clip, offset, self.new_clip_id or new_id())
         if parts is None:
             raise EditError("at_ms", "outside_clip", "Too little would be left of the clip.")
         lane.put(key, parts[0])
         lane.append(parts[1])
+        draft.note(parts[1]["id"])
 
 
 class DeleteClip(ClipOperation):

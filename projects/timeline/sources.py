@@ -22,6 +22,8 @@ TYPES_ON_TRACK = {
     "audio": {MediaType.VIDEO, MediaType.AUDIO},
 }
 
+UNKNOWN_MEDIA = "unknown_media", "You have no such media file, ready."
+
 HOLD = """
 SELECT id FROM media_files WHERE user_id = %(user_id)s AND id = ANY(%(media_ids)s::uuid[])
 ORDER BY id FOR SHARE"""
@@ -112,18 +114,37 @@ def _beyond_shown(
 
 
 def _errors(user_id: UUID, content: Content, clips: list[Placed]) -> Iterator[Error]:
-    ids = {clip["media_file_id"] for _, _, clip in clips}
-    rows = media_of(user_id=user_id).filter(pk__in=ids, status=MediaStatus.READY)
-    files = {str(media.pk): media for media in rows.only("pk", "type", "duration_ms")}
+    found = files(user_id, {clip["media_file_id"] for _, _, clip in clips})
     for index, at, clip in clips:
         place, kind = f"tracks.{index}.clips.{at}", content.tracks[index]["type"]
-        media = files.get(clip["media_file_id"])
+        media = found.get(clip["media_file_id"])
         if media is None:
-            yield f"{place}.media_file_id", "unknown_media", "You have no such media file, ready."
+            yield f"{place}.media_file_id", *UNKNOWN_MEDIA
         elif media.type not in TYPES_ON_TRACK[kind]:
             yield f"{place}.media_file_id", "media_type", f"This is no file for {kind} tracks."
         elif _beyond(clip, media):
-            yield f"{place}.out_point_ms", "beyond_media", "The media file ends before that."
+            yield f"{place}.out_point_ms", "beyond_media", _ends(media)
+
+
+def lengths(*, user_id: UUID, media_ids: Collection[str]) -> dict[str, int | None]:
+    """How long those of the media last that are the user's and ready, in ms; None: a picture."""
+    if not media_ids:
+        return {}
+    found = files(user_id, media_ids)
+    return {
+        media_id: None if media.type == MediaType.IMAGE else media.duration_ms
+        for media_id, media in found.items()
+    }
+
+
+def files(user_id: UUID, media_ids: Collection[str]) -> dict[str, MediaFile]:
+    """Those of the media that are the user's and ready, with type, length and name."""
+    rows = media_of(user_id=user_id).filter(pk__in=media_ids, status=MediaStatus.READY)
+    return {str(media.pk): media for media in rows.only("pk", "type", "duration_ms", "name")}
+
+
+def _ends(media: MediaFile) -> str:
+    return f"The media file lasts {media.duration_ms} ms."
 
 
 def _beyond(clip: Clip, media: MediaFile) -> bool:

@@ -263,6 +263,7 @@ def test_the_schema_names_the_header_where_it_is_honoured(api):
         "/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver",
         "/projects",
         "/projects/{project_id}/edl/import",
+        "/projects/{project_id}/copies",
         "/projects/{project_id}/edl/undo",
         "/projects/{project_id}/edl/redo",
         "/projects/{project_id}/media/upload-url",

@@ -20,6 +20,7 @@ def versions(header: str | None, *, required: bool = False) -> frozenset[int] | 
         ("*", None),
         ('"7"', {7}),
         ('W/"7"', {7}),
+        ('"7.5f2"', {7}),
         ('"7", "8"', {7, 8}),
         ('"other"', set()),
         ('""', set()),
@@ -46,3 +47,26 @@ def test_what_must_be_there() -> None:
 
 def test_a_version_is_its_own_tag() -> None:
     assert versions(preconditions.etag(7)["ETag"]) == frozenset({7})
+
+
+@pytest.mark.parametrize("header", ['"7.a"', 'W/"7.a"', '"6", "7.a"', "*"])
+def test_who_has_it_is_told_so(header: str) -> None:
+    answer = preconditions.unchanged(_read(header), lambda: "7.a")
+    assert answer is not None
+    assert (answer.status_code, answer["ETag"], answer.data) == (304, '"7.a"', None)
+
+
+@pytest.mark.parametrize("header", ['"7"', '"7.b"', "7.a", '""'])
+def test_who_has_another_one_is_not(header: str) -> None:
+    assert preconditions.unchanged(_read(header), lambda: "7.a") is None
+
+
+def test_who_names_none_costs_no_look() -> None:
+    def fail() -> int:
+        raise AssertionError
+
+    assert preconditions.unchanged(Request(APIRequestFactory().get("/")), fail) is None
+
+
+def _read(header: str) -> Request:
+    return Request(APIRequestFactory().get("/", headers={"If-None-Match": header}))

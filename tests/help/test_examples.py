@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from jsonschema import Draft202012Validator
 from auteur.devstack import ports
 from auteur.help import codes, edl, features, snippets
 from auteur.help.links import ROOT
-from tests.journeys.conftest import started
 from tests.journeys.recordings import INTERVIEW
+from tests.journeys.stack import JourneyStack
 
 FILM = ROOT / "docs" / "examples" / "film"
 FEATURES = features.own()
@@ -87,12 +86,11 @@ def test_an_edls_example_is_by_the_contract():
 
 
 @pytest.fixture(scope="module")
-def env() -> Iterator[dict[str, str]]:
-    with started({}) as stack:
-        token = stack.manage("issue_token", "--email", "film@example.com")
-        stack.manage("grant_credits", "--email", "film@example.com", "--amount", "50")
-        live = f"http://{ports.HOST}:{stack.env['LIVE_PORT']}"
-        yield {"AUTEUR_URL": stack.api_url, "AUTEUR_TOKEN": token, "AUTEUR_LIVE_URL": live}
+def env(shared_stack: JourneyStack) -> dict[str, str]:
+    token = shared_stack.manage("issue_token", "--email", "film@example.com")
+    shared_stack.manage("grant_credits", "--email", "film@example.com", "--amount", "50")
+    live = f"http://{ports.HOST}:{shared_stack.env['LIVE_PORT']}"
+    return {"AUTEUR_URL": shared_stack.api_url, "AUTEUR_TOKEN": token, "AUTEUR_LIVE_URL": live}
 
 
 def run(env: dict[str, str], *command: str | Path) -> str:

@@ -43,6 +43,14 @@ def test_every_decision_has_its_page(site):
         assert (site / path.removesuffix(".md") / "index.html").is_file()
 
 
+def test_examples_are_taken_in(site):
+    """An include that the site's maker does not know is left as it is written."""
+    for page in ("quickstart", "editing"):
+        text = (site / page / "index.html").read_text()
+        assert 'class="tabbed-block"' in text
+        assert "docs/examples/film" not in text
+
+
 def test_nothing_comes_from_elsewhere(site):
     for page in site.rglob("*.html"):
         loaded = re.findall(r'<(?:script|link|img)\b[^>]*(?:src|href)="([^"]+)"', page.read_text())

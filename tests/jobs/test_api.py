@@ -13,13 +13,17 @@ from jobs.states import AttemptState
 from projects.models import Project
 from tests.jobs.walk import bring_to
 
+OUTPUT = {"segments_count": 0, "heard": "silence", "language": "en", "engine": None}
+"""Of a transcription whose transcript lies in an object that is gone."""
+
 
 def test_a_pending_job_shows_its_place_in_the_queue(api, make_job):
     first, second = make_job(), make_job()
+    before = timezone.now()
     bodies = [api.get(f"/jobs/{job.pk}").json() for job in (first, second)]
     assert [body["queue_position"] for body in bodies] == [1, 2]
     starts = [datetime.fromisoformat(body.pop("estimated_start_at")) for body in bodies]
-    assert timezone.now() < starts[0] < starts[1]
+    assert before < starts[0] < starts[1]
     assert bodies[0] | {"created_at": None} == {
         "id": str(first.pk),
         "type": "transcription",
@@ -49,9 +53,9 @@ def test_a_pending_job_shows_its_place_in_the_queue(api, make_job):
 def test_a_completed_job_shows_its_output_with_signed_urls(api, make_job):
     job = make_job()
     bring_to(job, AttemptState.COMPLETED)
-    Job.objects.filter(pk=job.pk).update(output_data={"result_key": "a/b.json", "answer": 42})
+    Job.objects.filter(pk=job.pk).update(output_data=OUTPUT | {"result_key": "a/b.json"})
     output = api.get(f"/jobs/{job.pk}").json()["output_data"]
-    assert set(output) == {"result_url", "answer"}
+    assert output == OUTPUT | {"result_url": output["result_url"]}
     assert "a/b.json" in output["result_url"]
     assert "signature=" in output["result_url"]
 
@@ -139,3 +143,16 @@ def test_a_bad_filter_is_named(api, name, value):
 def test_a_made_up_cursor(api, cursor):
     answer = api.get("/jobs", {"cursor": cursor})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
+
+
+def test_who_sends_none_of_the_choices_is_told_them(api):
+    answer = api.post("/jobs/render", {"captions": "burn"}, format="json")
+    told = {error["field"]: error["detail"] for error in answer.json()["errors"]}
+    assert told["captions"] == "burn is none of: none, burned, embedded."
+
+
+def test_a_submitted_job_has_the_id_that_it_is_read_by(api, make_media):
+    body = {"media_id": str(make_media().pk)}
+    submitted = api.post("/jobs/transcription", body, format="json").json()
+    assert submitted["id"] == submitted["job_id"]
+    assert api.get(f"/jobs/{submitted['id']}").json()["id"] == submitted["id"]

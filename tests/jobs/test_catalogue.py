@@ -105,6 +105,8 @@ def test_limits_are_those_of_the_settings(offered, settings):
     assert limits == {
         "run_seconds": 3600,
         "wait_seconds": 6 * 3600,
+        "run_ms": 3600 * 1000,
+        "wait_ms": 6 * 3600 * 1000,
         "in_flight": 7,
         "in_flight_per_user": 3,
         "in_flight_per_user_by_plan": {"pro": 20},

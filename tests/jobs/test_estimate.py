@@ -74,6 +74,8 @@ class TestEstimate:
             "price_version",
             "quote_id",
             "expires_at",
+            "duration_p50_ms",
+            "duration_p90_ms",
             "seconds_p50",
             "seconds_p90",
         }

@@ -18,7 +18,7 @@ from jobs.errors import JobError
 from jobs.features.registry import feature_of
 from jobs.models import Attempt, Event, Job
 from jobs.states import COLLECT, FINALIZE, OPEN, PREPARE, AttemptState, JobStatus
-from tests.jobs.walk import OUTCOME, WORKER, admit, bring_to
+from tests.jobs.walk import OUTCOME, RESULT, WORKER, admit, bring_to
 
 OOM = JobError.of(ErrorCode.GPU_OOM)
 
@@ -38,7 +38,7 @@ def test_the_whole_way(user, make_job):
     bring_to(job, AttemptState.COMPLETED)
     job.refresh_from_db()
     assert job.status == JobStatus.COMPLETED
-    assert job.output_data == {"answer": 42}
+    assert job.output_data == RESULT
     assert (job.progress, job.wake_at, job.modal_task_id) == (1.0, None, "call-1")
     assert job.started_at <= job.completed_at
     assert ledger_of(job) == [("usage", -5)]

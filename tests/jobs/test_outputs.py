@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from gpu_tasks.runtime.contract import EngineInfo, Outcome
-from gpu_tasks.transcription.contract import Transcript
+from gpu_tasks.transcription.contract import RecordingTranscript
 from jobs import costs, lifecycle, outputs
 from jobs.features.files import promised
 from jobs.models import Attempt, Job
@@ -22,7 +22,9 @@ from tests.jobs.walk import WORKER, bring_to
 pytestmark = pytest.mark.django_db
 
 MakeJob = Callable[..., Job]
-TRANSCRIPT = Transcript(language="en", duration_ms=1000, segments=[]).model_dump(mode="json")
+TRANSCRIPT = RecordingTranscript(language="en", duration_ms=1000, segments=[]).model_dump(
+    mode="json"
+)
 OUTCOME = Outcome(
     result={"language": "en"},
     engine=EngineInfo(name="draft", model="m"),
@@ -32,12 +34,16 @@ OUTCOME = Outcome(
 ).model_dump(mode="json")
 
 
+TOLD = {"segments_count": 0, "heard": "silence", "language": "en", "engine": None}
+"""What the row of a completed transcription tells."""
+
+
 def transcribed(job: Job, *, payload: dict[str, Any] | None = None, **result: Any) -> Attempt:
     """The job completed with a transcript, which lies in an object as well."""
     attempt = bring_to(job, AttemptState.COLLECTED)
     key = f"users/{job.user_id}/jobs/{job.pk}/{attempt.pk}/transcript.json"
     object_storage().write(key, json.dumps(TRANSCRIPT).encode(), "application/json")
-    result = {"transcript": TRANSCRIPT, "result_key": key, "heard": "silence"} | result
+    result = {"transcript": TRANSCRIPT, "result_key": key, **TOLD} | result
     given = {"payload": payload, "outcome": OUTCOME, "result": result}
     Attempt.objects.filter(pk=attempt.pk).update(**given)
     lifecycle.claim(step=FINALIZE, attempt_ids=[attempt.pk], worker=WORKER)
@@ -85,10 +91,10 @@ def test_a_transcript_lies_in_its_object_alone_and_clients_see_no_difference(
     job = make_job()
     transcribed(job)
     assert job.output_data is not None
-    assert set(job.output_data) == {"result_key", "heard"}
+    assert set(job.output_data) == {"result_key", *TOLD}
     shown = api.get(f"/jobs/{job.pk}").json()["output_data"]
     assert (shown["transcript"], shown["heard"]) == (TRANSCRIPT, "silence")
-    assert set(shown) == {"transcript", "heard", "result_url"}
+    assert set(shown) == {"transcript", "result_url", *TOLD}
 
 
 def test_an_export_has_the_transcript(make_job: MakeJob, user: User) -> None:
@@ -129,7 +135,7 @@ def test_what_is_no_transcript_any_more_is_not_told(make_job: MakeJob, api: APIC
     transcribed(job)
     object_storage().write((job.output_data or {})["result_key"], b"{}", "application/json")
     shown = api.get(f"/jobs/{job.pk}")
-    assert (shown.status_code, set(shown.json()["output_data"])) == (200, {"heard", "result_url"})
+    assert (shown.status_code, set(shown.json()["output_data"])) == (200, {"result_url", *TOLD})
 
 
 def test_what_has_no_object_stays_in_the_row(make_job: MakeJob) -> None:

@@ -39,7 +39,12 @@ def test_it_runs_again_as_a_new_job_that_is_charged(api, user, make_job, ended):
     answer = retry(api, job)
     assert answer.status_code == 202
     again = Job.objects.get(retry_of=job)
-    assert answer.json() == {"job_id": str(again.pk), "status": "pending", "credits_cost": 5}
+    assert answer.json() == {
+        "id": str(again.pk),
+        "job_id": str(again.pk),
+        "status": "pending",
+        "credits_cost": 5,
+    }
     assert (again.input_params, again.media_ids) == (job.input_params, job.media_ids)
     assert CreditTransaction.objects.get(job=again).amount == -5
     assert Event.objects.get(job=again).data["by"] == "user"

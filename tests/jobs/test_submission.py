@@ -36,6 +36,7 @@ def test_a_job_costs_one_credit_per_started_two_minutes(api, user, make_media, d
     job = Job.objects.get()
     assert answer.status_code == 202
     assert answer.json() == {
+        "id": str(job.pk),
         "job_id": str(job.pk),
         "status": "pending",
         "credits_cost": cost,

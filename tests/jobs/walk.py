@@ -17,6 +17,13 @@ OUTCOME = Outcome(
     result={"language": "en", "duration_ms": 1000, "segments_count": 0, "words_count": 0},
     engine=EngineInfo(name="draft", model="test"),
 )
+RESULT = {
+    "segments_count": 0,
+    "heard": "silence",
+    "language": "en",
+    "engine": {"name": "draft", "model": "test"},
+}
+"""What is stored of a transcription."""
 
 
 def admit(job: Job) -> Attempt:
@@ -36,6 +43,7 @@ def number_all() -> None:
 def bring_to(job: Job, state: str) -> Attempt:
     """Walk a pending job's first attempt to a state through its transitions."""
     attempt = admit(job)
+    result = RESULT if job.type == "transcription" else {"engine": RESULT["engine"]}
     walk: list[Callable[[], Any]] = [
         lambda: lifecycle.claim(step=PREPARE, attempt_ids=[attempt.pk], worker=WORKER),
         lambda: lifecycle.finish(step=PREPARE, worker=WORKER, values={attempt.pk: {"payload": {}}}),
@@ -44,7 +52,7 @@ def bring_to(job: Job, state: str) -> Attempt:
         lambda: lifecycle.report_outcome(attempt_id=attempt.pk, call_id="call-1", outcome=OUTCOME),
         lambda: lifecycle.claim(step=COLLECT, attempt_ids=[attempt.pk], worker=WORKER),
         lambda: lifecycle.finish(
-            step=COLLECT, worker=WORKER, values={attempt.pk: {"result": {"answer": 42}}}
+            step=COLLECT, worker=WORKER, values={attempt.pk: {"result": result}}
         ),
         lambda: lifecycle.claim(step=FINALIZE, attempt_ids=[attempt.pk], worker=WORKER),
         lambda: lifecycle.complete(attempt_ids=[attempt.pk], worker=WORKER),

@@ -2,9 +2,9 @@
 
 import os
 import tempfile
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,13 @@ from tests.billing.stripe_server import served
 from tests.billing.stripe_world import World
 from tests.journeys import shop
 from tests.journeys.client import Person
+from tests.journeys.people import People
 from tests.journeys.recordings import repeated
 from tests.journeys.stack import JourneyStack
 from tests.modal_peer.scenario import Scenario
 from tests.modal_peer.serving import Peer, serving
 
+CREDITS = 10
 UNLIMITED = {"RATE_LIMIT": "6000/minute"}
 
 
@@ -92,13 +94,16 @@ def stack(request: pytest.FixtureRequest) -> JourneyStack:
     return running
 
 
+@pytest.fixture(scope="package")
+def people() -> Callable[[JourneyStack], People]:
+    """Of each stack that runs."""
+    return cache(People)
+
+
 @pytest.fixture
-def person(stack: JourneyStack) -> Person:
+def person(stack: JourneyStack, people: Callable[[JourneyStack], People]) -> Person:
     """A new user with ten credits."""
-    email = f"{uuid.uuid4().hex[:8]}@example.com"
-    someone = Person(stack, email)
-    stack.manage("grant_credits", "--email", email, "--amount", "10")
-    return someone
+    return Person(stack, people(stack).new(CREDITS))
 
 
 @pytest.fixture

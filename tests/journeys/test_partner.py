@@ -14,7 +14,6 @@ import pytest
 
 from auteur.devstack.processes import BASE_DIR
 from jobs.partners.transports import connect
-from tests.journeys.client import Person
 from tests.journeys.recordings import beginning
 from tests.journeys.stack import JourneyStack
 from tests.media.imports.source import File, Source, plain
@@ -86,7 +85,7 @@ class Platform:
 def platforms(stack: JourneyStack, tmp_path: Path) -> Iterator[list[Platform]]:
     """One for each transport whose broker this machine has; their accounts have credits."""
     email = f"academies-{uuid.uuid4().hex[:8]}@example.com"
-    Person(stack, email)
+    stack.manage("issue_token", "--email", email)  # which makes the user
     stack.manage("grant_credits", "--email", email, "--amount", str(CREDITS))
     with ExitStack() as opened:
         enter = opened.enter_context

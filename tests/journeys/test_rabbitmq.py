@@ -36,9 +36,9 @@ ANSWERED_WITHIN = 20.0  # by whoever asks a RabbitMQ that hangs
 @pytest.fixture(scope="module")
 def person(rabbitmq_stack: JourneyStack) -> Person:
     """One user for all of these."""
-    someone = Person(rabbitmq_stack, EMAIL)
+    token = rabbitmq_stack.manage("issue_token", "--email", EMAIL)
     rabbitmq_stack.manage("grant_credits", "--email", EMAIL, "--amount", str(CREDITS))
-    return someone
+    return Person(rabbitmq_stack, token)
 
 
 @contextmanager

@@ -11,7 +11,11 @@ from django.conf import settings
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from accounts.models import User
-from gpu_tasks.transcription.contract import Segment, Transcript, Word
+from gpu_tasks.transcription.contract import (
+    RecordingTranscript,
+    TranscribedSegment,
+    TranscribedWord,
+)
 from jobs import lifecycle
 from jobs.models import Attempt, Job
 from jobs.partners.consumer import Consumer
@@ -28,18 +32,18 @@ from tests.jobs.walk import WORKER, bring_to
 from tests.media import samples
 from tests.media.imports.source import File, Source
 
-TRANSCRIPT = Transcript(
+TRANSCRIPT = RecordingTranscript(
     language="de",
     duration_ms=400,
     segments=[
-        Segment(
+        TranscribedSegment(
             speaker="A",
             start_ms=10,
             end_ms=350,
             text="Guten Tag",
             words=[
-                Word(word="Guten", start_ms=10, end_ms=150, confidence=0.9),
-                Word(word="Tag", start_ms=160, end_ms=350, confidence=0.8),
+                TranscribedWord(word="Guten", start_ms=10, end_ms=150, confidence=0.9),
+                TranscribedWord(word="Tag", start_ms=160, end_ms=350, confidence=0.8),
             ],
         )
     ],

@@ -11,7 +11,7 @@ from pymongo.collection import Collection
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from projects import serializers, transcript
+from projects import edl, serializers, transcript
 from projects.models import Project
 from projects.timeline import shape
 
@@ -199,7 +199,7 @@ def test_the_detail_carries_the_edl(api: APIClient, project: Project) -> None:
     response = api.get(url(project))
 
     body = response.json()
-    assert response["ETag"] == '"1"'
+    assert response["ETag"].startswith('"1.')
     assert set(body) == FIELDS | {"edl"}
     assert body["edl"] == api.get(url(project, "/edl")).json()
     assert set(body["edl"]) == {
@@ -214,6 +214,63 @@ def test_the_detail_carries_the_edl(api: APIClient, project: Project) -> None:
         "undo_depth",
         "redo_depth",
     }
+
+
+def again(api: APIClient, project: Project, rest: str, tag: str) -> Any:
+    return api.get(url(project, rest), headers={"If-None-Match": tag})
+
+
+@pytest.mark.parametrize("rest", ["", "/edl", "/transcript"])
+def test_what_has_not_changed_is_not_answered_again(
+    api: APIClient, project: Project, rest: str
+) -> None:
+    tag = api.get(url(project, rest))["ETag"]
+
+    same = again(api, project, rest, tag)
+    assert (same.status_code, same.content, same["ETag"]) == (304, b"", tag)
+
+    add = {"op": "add_track", "type": "video", "name": "V"}
+    edited = api.patch(
+        url(project, "/edl"), {"operations": [add]}, format="json", headers={"If-Match": tag}
+    )
+    assert (edited.status_code, edited["ETag"]) == (200, '"2"')
+    assert again(api, project, rest, tag).status_code == 200
+
+
+def test_a_projects_own_fields_change_its_tag_and_not_the_edls(
+    api: APIClient, project: Project
+) -> None:
+    tag, edl_tag = api.get(url(project))["ETag"], api.get(url(project, "/edl"))["ETag"]
+    api.patch(url(project), {"name": "Pier"}, format="json")
+
+    assert again(api, project, "", tag).json()["name"] == "Pier"
+    assert again(api, project, "/edl", edl_tag).status_code == 304
+
+
+def test_of_what_has_not_changed_the_document_is_not_read(
+    api: APIClient, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    find = edl._find_one
+
+    def listening(which: Any, fields: Any) -> Any:
+        asked.append(fields)
+        return find(which, fields)
+
+    monkeypatch.setattr(edl, "_find_one", listening)
+    tag = api.get(url(project))["ETag"]
+    asked.clear()
+
+    assert again(api, project, "", tag).status_code == 304
+    assert asked == [{"version": 1}]
+
+
+def test_others_are_not_told_whether_it_changed(
+    api: APIClient, project: Project, client_of: Any, make_user: Any
+) -> None:
+    tag = api.get(url(project))["ETag"]
+
+    assert again(client_of(make_user()), project, "", tag).status_code == 404
 
 
 def test_the_answers_are_shaped_as_the_schema_says(api: APIClient, project: Project) -> None:

@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from auteur.api.problems import NotFoundProblem
-from gpu_tasks.transcription.contract import Segment
+from gpu_tasks.transcription.contract import TranscribedSegment
 from projects import edl, transcript
 from projects.documents import (
     MAX_APPLIED_JOBS,
@@ -33,7 +33,7 @@ THREADS = 8
 def said(*texts: str) -> list[dict[str, Any]]:
     """Segments as an engine reports them, one second each."""
     return [
-        Segment.model_validate(
+        TranscribedSegment.model_validate(
             {
                 "speaker": "Speaker 1",
                 "start_ms": 1000 * index,

@@ -25,7 +25,7 @@ from jobs.streams import contents, schemas
 from jobs.streams.encoding import decode, encoder
 from jobs.streams.names import STREAMS
 from jobs.streams.records import Row, progress_record, records_of
-from tests.jobs.walk import bring_to, number_all
+from tests.jobs.walk import RESULT, bring_to, number_all
 from tests.streams.records import AT_MS, FEATURES
 
 MakeJob = Callable[..., Job]
@@ -87,7 +87,7 @@ class TestALife:
                 }
             ).items()
         )
-        assert json.loads(completed.pop("output_data")) == {"answer": 42}
+        assert json.loads(completed.pop("output_data")) == RESULT
         assert completed["processing_time_ms"] == rows[2][3]["data"]["processing_time_ms"]
         assert (
             completed.items()

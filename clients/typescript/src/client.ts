@@ -306,9 +306,11 @@ export class Auteur {
   async edit(
     projectId: string,
     operations: Operation[],
-    { version, signal }: { version: number } & Stoppable,
+    options: { version: number } & Repeatable,
   ): Promise<Edited> {
-    const params = { path: { project_id: projectId }, header: { "If-Match": `"${version}"` } };
+    const { version, idempotencyKey = crypto.randomUUID(), signal } = options;
+    const header = { "If-Match": `"${version}"`, "Idempotency-Key": idempotencyKey };
+    const params = { path: { project_id: projectId }, header };
     const body = { operations };
     const path = "/projects/{project_id}/edl";
     try {

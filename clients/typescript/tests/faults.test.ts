@@ -50,6 +50,18 @@ test("what cannot be repeated is not: an edit of no version", async () => {
   assert.equal(proxy.count("PATCH", "/projects"), 1);
 });
 
+test("an edit whose answer is lost is made once, and is not stale for that", async () => {
+  using proxy = await Proxy.to(URL_);
+  const client = new Auteur({ url: proxy.url, token: TOKEN });
+  const projectId = await newProject();
+  const params = { path: { project_id: projectId } };
+  const { version } = await unwrap(client.api.GET("/projects/{project_id}/edl", { params }));
+  proxy.hurt("PATCH", "/projects", "lose-answer");
+  const edited = await client.edit(projectId, [{ op: "add_track", type: "video", name: "V" }], { version });
+  assert.equal(proxy.count("PATCH", "/projects"), 2);
+  assert.equal(edited.version, version + 1);
+});
+
 test("a token that ended is replaced, once for all who wait for it", async () => {
   const tokens = ["not-good", TOKEN];
   let asked = 0;

@@ -63,5 +63,5 @@ print(edited.version, edited.duration_ms, edited.removed)
 
 # --8<-- [start:render]
 job = auteur.run("render", project_id=project.id, proxy=True)
-auteur.download(job.output_data["media"][0]["id"], film)
+auteur.download(job, film)
 # --8<-- [end:render]

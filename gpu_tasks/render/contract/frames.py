@@ -12,6 +12,8 @@ from itertools import pairwise
 
 from gpu_tasks.render.contract import Clip, MediaReference, Span, Track, outside
 
+SLACK_SECONDS = Fraction(2, 1000)
+"""Of the film: times come in whole milliseconds, so a picture due so soon is shown already."""
 JOINT_MS = 2
 """Where the parts of a divided clip meet, their times are rounded."""
 
@@ -48,6 +50,21 @@ class FrameClip:
     def at_frame(self, frame: int, rate: Fraction) -> Fraction:
         """Seconds of the source at a frame of the film."""
         return self.at + (frame - self.first) / rate * self.speed
+
+
+Box = tuple[int, int, int, int]
+"""Left, top, width, height."""
+
+
+def box_of(width: Fraction, height: Fraction, canvas: tuple[int, int]) -> Box:
+    """Where pictures of these sides are on the screen: whole, in the middle, all sides even."""
+    scale = min(canvas[0] / width, canvas[1] / height)
+    # A picture that fills the screen but for a line is let fill it.
+    wide, high = (
+        side if abs(side - scaled) < 2 else max(2, int(scaled) // 2 * 2)
+        for side, scaled in ((canvas[0], width * scale), (canvas[1], height * scale))
+    )
+    return (canvas[0] - wide) // 4 * 2, (canvas[1] - high) // 4 * 2, wide, high
 
 
 def frame_of(at_ms: int, rate: Fraction) -> int:

@@ -15,11 +15,19 @@ from itertools import pairwise, takewhile
 from typing import Any
 from zlib import crc32
 
-from gpu_tasks.render.contract import Captions, Cue, Format, MediaReference, Output, Timeline
+from gpu_tasks.render.contract import (
+    Captions,
+    Cue,
+    Format,
+    MediaReference,
+    Output,
+    Timeline,
+    Track,
+)
 from gpu_tasks.render.contract.captions import DEFAULT, CaptionsStyle
 from gpu_tasks.render.contract.frames import FrameClip, frame_clips, frame_of, heard_clips
 
-VERSION = 3
+VERSION = 4
 """Raise it when the same segment is made differently: none made before is used then."""
 SAMPLE_RATE = 48_000
 
@@ -50,6 +58,11 @@ class Ramp:
     def end(self) -> int:
         """The frame after its last."""
         return self.first + self.length
+
+    def opacity_at(self, frame: int) -> float:
+        """How much of the clip is seen at a frame, of 1."""
+        done = min(1.0, max(0.0, (frame - self.first) / self.length))
+        return done if self.rising else 1 - done
 
 
 @dataclass(frozen=True)
@@ -115,6 +128,25 @@ def plan_render(timeline: Timeline, output: Output) -> RenderPlan:
         pictures = tuple(_pictures(seen, timeline.sources, output, frames, cues, style))
     sound = tuple(_sound(heard, timeline.sources, output, frames)) if any(heard) else ()
     return RenderPlan(frames, pictures, sound)
+
+
+def plan_frame(
+    tracks: Sequence[Track],
+    sources: Sequence[MediaReference],
+    frame: int,
+    rate: Fraction,
+    size: tuple[int, int],
+) -> RenderSegment:
+    """One frame of the film by itself, without captions: what is played there, and its name."""
+    shown = [
+        clip
+        for track in tracks
+        if track.shows
+        for clip in frame_clips(track, rate)
+        if clip.first <= frame < clip.end
+    ]
+    pieces = tuple(_piece(clip, frame, frame + 1, rate, sound=False) for clip in shown)
+    return _named(["frame", *size], sources, 1, pieces)
 
 
 def _pictures(

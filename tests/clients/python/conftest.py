@@ -1,6 +1,5 @@
 """The embedded stack, once for these tests; each has a user of its own."""
 
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,30 +7,22 @@ import pytest
 from auteur_client import Auteur
 
 from tests.clients.python.faulty import Faulty, faulty
-from tests.journeys.conftest import started
+from tests.journeys.people import People
+from tests.journeys.recordings import beginning
 from tests.journeys.stack import JourneyStack
 
 CREDITS = 10
 
 
 @pytest.fixture(scope="package")
-def stack() -> Iterator[JourneyStack]:
-    with started({}) as running:
-        yield running
+def stack(shared_stack: JourneyStack) -> JourneyStack:
+    return shared_stack
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
 def new_token(stack: JourneyStack) -> Callable[[int], str]:
     """The token of a new user with so many credits."""
-
-    def make(amount: int = CREDITS) -> str:
-        email = f"{uuid.uuid4().hex[:8]}@example.com"
-        token = stack.manage("issue_token", "--email", email)
-        if amount:
-            stack.manage("grant_credits", "--email", email, "--amount", str(amount))
-        return token
-
-    return make
+    return People(stack).new
 
 
 @pytest.fixture
@@ -67,6 +58,18 @@ def far(network: Faulty, token: str) -> Iterator[Auteur]:
 @pytest.fixture
 def project_id(auteur: Auteur) -> str:
     return str(auteur.create_project("Test").id)
+
+
+@pytest.fixture(scope="session")
+def short_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Work that is soon done."""
+    return beginning(tmp_path_factory.mktemp("short") / "short.mp4", seconds=2)
+
+
+@pytest.fixture(scope="session")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sentences."""
+    return beginning(tmp_path_factory.mktemp("talk") / "talk.mp4", seconds=7)
 
 
 @pytest.fixture(scope="session")

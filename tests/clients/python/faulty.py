@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 CHUNK_BYTES = 64 * 1024
 HOPS = {"connection", "transfer-encoding", "content-length", "host", "keep-alive"}
 SECONDS = 60
+POLL_SECONDS = 0.02
 
 
 @dataclass
@@ -80,7 +81,7 @@ def faulty(target: str) -> Iterator[Faulty]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     plan.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=[POLL_SECONDS], daemon=True)
     thread.start()
     try:
         yield plan

@@ -2,14 +2,13 @@
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from auteur.devstack import ports
 from auteur.devstack.processes import BASE_DIR
-from tests.journeys.conftest import started
 from tests.journeys.recordings import SAMPLES
 from tests.journeys.stack import JourneyStack
 
@@ -47,16 +46,8 @@ def client() -> Path:
 
 
 @pytest.fixture(scope="package")
-def page_port() -> int:
-    """Where a page of another origin is served."""
-    (port,) = ports.free_ports(1)
-    return port
-
-
-@pytest.fixture(scope="package")
-def stack(client: Path, page_port: int) -> Iterator[JourneyStack]:
-    with started({"CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{page_port}"}) as running:
-        yield running
+def stack(client: Path, shared_stack: JourneyStack) -> JourneyStack:
+    return shared_stack
 
 
 @pytest.fixture(scope="package")

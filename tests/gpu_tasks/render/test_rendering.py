@@ -254,6 +254,15 @@ def test_a_fade_shows_what_is_below(studio: Studio, coded: list[Path]):
     assert rising == pytest.approx([1 - abs(n - 25) / 25 for n in range(50)], abs=0.08)
 
 
+@pytest.mark.parametrize("frames", [1, 13, 15, 24, 26, 37, 50])
+def test_a_fade_of_any_length_repeats_no_frame(studio: Studio, coded: list[Path], frames: int):
+    fades = {"fade_out_ms": frames * 40}
+    _, film = studio.render(timeline(coded, [clip(1, 0, 2400, **fades)]), output(), coded)
+    shown = [read_code(levels)[1] for levels in read_film(film)]
+    plain = min(60 - frames, 50)
+    assert shown[:plain] == list(range(plain))
+
+
 def test_a_fade_over_nothing_is_one_from_black(studio: Studio, coded: list[Path]):
     wanted = timeline(coded, [clip(4, 0, 2000, fade_in_ms=1000)])
     _, film = studio.render(wanted, output(proxy=True), coded)

@@ -7,7 +7,7 @@ from uuid import uuid4
 from gpu_tasks.runtime.contract import InputFile, OutputFile
 from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.transcription.contract import (
-    Transcript,
+    RecordingTranscript,
     TranscriptionPayload,
     TranscriptionResult,
 )
@@ -42,10 +42,10 @@ def workspace_with(
 
 def transcribe(
     engine: Engine, recording: Path, root: Path, **asked: object
-) -> tuple[TranscriptionResult, Transcript]:
+) -> tuple[TranscriptionResult, RecordingTranscript]:
     """The result, and the transcript that was written."""
     files = workspace_with(recording, root)
     result = engine.run(payload(**asked), files)  # type: ignore[arg-type]
     assert isinstance(result, TranscriptionResult)
     written = files.output("transcript").read_text(encoding="utf-8")
-    return result, Transcript.model_validate_json(written)
+    return result, RecordingTranscript.model_validate_json(written)

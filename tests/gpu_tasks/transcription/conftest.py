@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gpu_tasks.runtime.engine import Engine, load
-from gpu_tasks.transcription.contract import Transcript, TranscriptionResult
+from gpu_tasks.transcription.contract import RecordingTranscript, TranscriptionResult
 from tests.gpu_tasks.recordings import INTERVIEW
 from tests.gpu_tasks.transcription.calls import transcribe
 
@@ -19,7 +19,7 @@ def engine() -> Engine:
 @pytest.fixture(scope="session")
 def interview(
     engine: Engine, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[TranscriptionResult, Transcript]:
+) -> tuple[TranscriptionResult, RecordingTranscript]:
     """What the engine makes of the demo's film."""
     return transcribe(engine, INTERVIEW, tmp_path_factory.mktemp("interview"))
 

@@ -8,7 +8,11 @@ import pytest
 from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
-from gpu_tasks.transcription.contract import DRAFT_LANGUAGES, Transcript, TranscriptionResult
+from gpu_tasks.transcription.contract import (
+    DRAFT_LANGUAGES,
+    RecordingTranscript,
+    TranscriptionResult,
+)
 from tests.gpu_tasks.mediakit.test_loudness import at_level
 from tests.gpu_tasks.recordings import (
     BROKEN,
@@ -28,7 +32,7 @@ pytestmark = pytest.mark.xdist_group("draft")
 MAX_WORD_ERROR_RATE = 0.25
 
 
-def text_of(transcript: Transcript) -> str:
+def text_of(transcript: RecordingTranscript) -> str:
     return " ".join(segment.text for segment in transcript.segments)
 
 
@@ -40,7 +44,7 @@ def refused(engine: Engine, recording: Path, root: Path, **asked: object) -> str
     return caught.value.message
 
 
-def test_the_film_is_understood(interview: tuple[TranscriptionResult, Transcript]):
+def test_the_film_is_understood(interview: tuple[TranscriptionResult, RecordingTranscript]):
     result, transcript = interview
     assert word_error_rate(reference(INTERVIEW), text_of(transcript)) <= MAX_WORD_ERROR_RATE
     assert result.segments_count == len(transcript.segments) == 8
@@ -48,12 +52,14 @@ def test_the_film_is_understood(interview: tuple[TranscriptionResult, Transcript
     assert result.duration_ms == transcript.duration_ms == pytest.approx(33_660, abs=50)
 
 
-def test_the_films_two_speakers_take_turns(interview: tuple[TranscriptionResult, Transcript]):
+def test_the_films_two_speakers_take_turns(
+    interview: tuple[TranscriptionResult, RecordingTranscript],
+):
     speakers = [segment.speaker for segment in interview[1].segments]
     assert speakers == ["Speaker 1", "Speaker 2"] * 4
 
 
-def test_times_are_in_order_and_within(interview: tuple[TranscriptionResult, Transcript]):
+def test_times_are_in_order_and_within(interview: tuple[TranscriptionResult, RecordingTranscript]):
     _, transcript = interview
     end = 0
     for segment in transcript.segments:
@@ -66,7 +72,9 @@ def test_times_are_in_order_and_within(interview: tuple[TranscriptionResult, Tra
     assert end <= transcript.duration_ms
 
 
-def test_text_is_its_words_with_a_capital(interview: tuple[TranscriptionResult, Transcript]):
+def test_text_is_its_words_with_a_capital(
+    interview: tuple[TranscriptionResult, RecordingTranscript],
+):
     for segment in interview[1].segments:
         assert segment.text == " ".join(word.word for word in segment.words)
         assert segment.text[0].isupper()
@@ -77,7 +85,9 @@ def test_one_voice_is_one_speaker_and_progress_is_told(engine: Engine, tmp_path:
     told: list[float] = []
     workspace = workspace_with(MONOLOGUE, tmp_path, told.append)
     engine.run(payload(), workspace)
-    transcript = Transcript.model_validate_json(workspace.output("transcript").read_bytes())
+    transcript = RecordingTranscript.model_validate_json(
+        workspace.output("transcript").read_bytes()
+    )
     assert word_error_rate(reference(MONOLOGUE), text_of(transcript)) <= MAX_WORD_ERROR_RATE
     assert {segment.speaker for segment in transcript.segments} == {"Speaker 1"}
     assert told == sorted(told)

@@ -16,7 +16,7 @@ from gpu_tasks.runtime import runner
 from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.transcription import production
-from gpu_tasks.transcription.contract import MODELS, Transcript
+from gpu_tasks.transcription.contract import MODELS, RecordingTranscript
 from gpu_tasks.transcription.turns import MIN_WORD_MS, ordered
 from tests.gpu_tasks.recordings import (
     INTERVIEW,
@@ -38,7 +38,7 @@ def whispering(taught: Path) -> Engine:
     return load("transcription", "production", Host(taught))
 
 
-def understood(engine: Engine, recording: Path, root: Path, **asked: object) -> Transcript:
+def understood(engine: Engine, recording: Path, root: Path, **asked: object) -> RecordingTranscript:
     return transcribe(engine, recording, root, speaker_diarization=False, **asked)[1]
 
 

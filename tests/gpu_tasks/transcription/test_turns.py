@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from gpu_tasks.mediakit.speech.utterances import HeardWord
-from gpu_tasks.transcription.contract import Segment
+from gpu_tasks.transcription.contract import TranscribedSegment
 from gpu_tasks.transcription.turns import (
     LONGEST_MS,
     ONLY_SPEAKER,
@@ -26,7 +26,7 @@ def steady(count: int, text: str = " word") -> list[HeardWord]:
     return [word(i * 1000, (i + 1) * 1000, text) for i in range(count)]
 
 
-def parted(words: list[HeardWord], spoken_by: list[str] | None = None) -> list[Segment]:
+def parted(words: list[HeardWord], spoken_by: list[str] | None = None) -> list[TranscribedSegment]:
     return segments(words, spoken_by or [ONLY_SPEAKER] * len(words))
 
 

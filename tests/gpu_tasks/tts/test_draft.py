@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.runtime.engine import Engine, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
-from gpu_tasks.transcription.contract import Transcript
+from gpu_tasks.transcription.contract import RecordingTranscript
 from gpu_tasks.tts import draft
 from gpu_tasks.tts.contract import MAX_CHARACTERS, MAX_SPEED, MIN_SPEED, SAMPLE_RATE
 from gpu_tasks.tts.draft import DraftEngine
@@ -73,7 +73,7 @@ def test_what_was_said_is_understood(synthesiser: Synthesiser, tmp_path: Path):
     assert word_error_rate(TEXT, _text(heard)) <= limit
 
 
-def _text(transcript: Transcript) -> str:
+def _text(transcript: RecordingTranscript) -> str:
     return " ".join(segment.text for segment in transcript.segments)
 
 

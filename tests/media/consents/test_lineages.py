@@ -23,7 +23,7 @@ from media.consents.models import Consent, ConsentKind, ConsentStatus, Removal
 from media.consents.revoking import revoke
 from media.models import MediaFile, VoiceClone
 from media.storage import ObjectStorage
-from tests.jobs.walk import WORKER
+from tests.jobs.walk import RESULT, WORKER
 from tests.media.consents.lineages import Lineage
 from tests.properties import LONG, examples
 
@@ -145,7 +145,8 @@ def jobs_are_right(lineage: Lineage, ids: set[Any]) -> None:
             assert (job.error_code, job.credits_refunded) == ("CANCELLED", True)
             assert lines.aggregate(total=Sum("amount"))["total"] == 0
         else:
-            assert (job.status, job.output_data) == (JobStatus.COMPLETED, {})
+            assert job.status == JobStatus.COMPLETED
+            assert job.output_data == {"engine": RESULT["engine"]}
     for left in lineage.outputs:
         if left.sources & ids:
             told = Job.objects.get(pk=left.id).output_data or {}

@@ -268,7 +268,7 @@ def test_clips_show_media_of_ones_own_that_is_ready(
     others = make_media(make_user(), type=MediaType.VIDEO)
     waiting = make_media(type=MediaType.VIDEO, status=MediaStatus.UPLOADING)
     sound = make_media(duration_ms=100)
-    place = "tracks.0.clips.1"
+    place = "operations.0"
     at_end = {"in_point_ms": 59_999, "out_point_ms": 60_000}
     behind = {"in_point_ms": 60_000, "out_point_ms": 60_001}
 
@@ -283,6 +283,68 @@ def test_clips_show_media_of_ones_own_that_is_ready(
         (f"{place}.out_point_ms", "beyond_media")
     ]
     assert operate(api, project, add(film, 0, **at_end)).status_code == 200
+
+
+def test_a_whole_file_is_put_at_the_end_of_a_track(
+    api: APIClient, project: Project, film: MediaFile
+) -> None:
+    put(api, project, {"tracks": tracks(film, 5000)})
+    whole = {"op": "add_clip", "track_id": "v", "media_file_id": str(film.pk)}
+    fast = {"effects": [{"type": "speed", "rate": 2.0}], "in_point_ms": 50_000}
+
+    assert operate(api, project, whole, {**whole, **fast}).status_code == 200
+
+    clips = api.get(url(project)).json()["tracks"][0]["clips"][1:]
+    assert [(clip["start_ms"], clip["in_point_ms"], clip["out_point_ms"]) for clip in clips] == [
+        (6000, 0, 60_000),
+        (66_000, 50_000, 60_000),
+    ]
+    assert [clip["duration_ms"] for clip in clips] == [60_000, 5000]
+
+
+def test_the_end_of_a_track_is_where_it_is_after_the_operations_before(
+    api: APIClient, project: Project, film: MediaFile
+) -> None:
+    put(api, project, {"tracks": tracks(film, 0, 5000)})
+    whole = {"op": "add_clip", "track_id": "v", "media_file_id": str(film.pk)}
+    gone = {"op": "delete_clip", "clip_id": "c5000"}
+    moved = {"op": "move_clip", "clip_id": "c0", "start_ms": 2000}
+
+    assert operate(api, project, whole, gone, moved, whole).status_code == 200
+
+    clips = api.get(url(project)).json()["tracks"][0]["clips"]
+    assert [clip["start_ms"] for clip in clips if not clip["deleted"]] == [2000, 6000, 66_000]
+
+
+def test_what_has_no_length_cannot_be_put_whole(
+    api: APIClient, project: Project, make_media: Callable[..., MediaFile], make_user: Any
+) -> None:
+    put(api, project, {"tracks": [track()]})
+    picture = make_media(type=MediaType.IMAGE, duration_ms=None)
+    others = make_media(make_user(), type=MediaType.VIDEO)
+    whole = {"op": "add_clip", "track_id": "v"}
+
+    for media, error in (
+        (picture, ("operations.0.out_point_ms", "no_length")),
+        (others, ("operations.0.media_file_id", "unknown_media")),
+    ):
+        answer = operate(api, project, {**whole, "media_file_id": str(media.pk)})
+        assert errors(answer) == [error]
+        assert answer.json()["errors"][0]["detail"].startswith("add_clip: ")
+
+
+def test_a_refusal_names_the_operation_and_the_bound(
+    api: APIClient, project: Project, film: MediaFile
+) -> None:
+    put(api, project, {"tracks": tracks(film, 0)})
+    rename = {"op": "add_track", "type": "audio", "name": "A"}
+    beyond = add(film, 5000, out_point_ms=60_001)
+
+    told = operate(api, project, rename, beyond)
+    assert errors(told) == [("operations.1.out_point_ms", "beyond_media")]
+    assert told.json()["errors"][0]["detail"] == "add_clip: The media file lasts 60000 ms."
+    split = operate(api, project, {"op": "split_clip", "clip_id": "c0", "at_ms": 1000})
+    assert split.json()["errors"][0]["detail"] == "split_clip: The clip lies from 0 to 1000 ms."
 
 
 def test_a_film_is_edited_on_after_media_of_it_was_deleted(

@@ -20,7 +20,16 @@ from projects.timeline import editing, rules
 from projects.timeline.content import Content
 from projects.timeline.draft import Draft
 from tests.projects.timeline.asking import operate, problem
-from tests.projects.timeline.making import after, clip, content, parsed, refused, segment, track
+from tests.projects.timeline.making import (
+    MEDIA,
+    after,
+    clip,
+    content,
+    parsed,
+    refused,
+    segment,
+    track,
+)
 from tests.steps import steps
 
 Json = dict[str, Any]
@@ -63,9 +72,19 @@ def silences(count: int) -> tuple[Content, list[Json]]:
     return film, [{"op": "cut_silences", "threshold_ms": 50, "padding_ms": 0}]
 
 
+at_the_end = {
+    "op": "add_clip",
+    "track_id": "v",
+    "media_file_id": MEDIA,
+    "out_point_ms": 1000,
+}
 GROWING: dict[str, Callable[[int], tuple[Content, list[Json]]]] = {
     "cuts in many clips": lambda size: (alike(size), pairs(1)),
     "rippling deletes": lambda size: (alike(size), rippling(size)),
+    "clips at the end of a track": lambda size: (
+        alike(size),
+        [{**at_the_end, "clip_id": f"n{n}"} for n in range(size)],
+    ),
     "cuts in one clip": every_second_word,
     "fillers in one clip and in many": fillers,
     "pauses in one clip and in many": silences,

@@ -13,6 +13,7 @@ from media.models import MediaFile
 from projects.interchange.terms import OURS
 from projects.models import Project
 from projects.timeline.effects import KNOWN
+from tests.contract import ContractClient
 from tests.projects.timeline.asking import errors, json_patch, operate, put, tracks, url
 from tests.projects.timeline.making import clip, track
 
@@ -112,8 +113,9 @@ def test_a_file_with_such_an_effect_is_refused(
 
 
 def test_what_was_stored_before_is_read_and_edited_but_not_written_again(
-    api: APIClient, project: Project, film: MediaFile, edls: EdlStore
+    api: ContractClient, project: Project, film: MediaFile, edls: EdlStore
 ) -> None:
+    api.is_of_today = False
     put(api, project, {"tracks": tracks(film, 0, 5000)})
     old = [{"type": "fadein", "length": 3}, {"type": "fade_in"}, {"type": "gain", "db": "loud"}]
     made = {"$set": {"tracks.0.clips.0.effects": old}, "$inc": {"version": 1}}
@@ -139,9 +141,17 @@ def test_what_was_stored_before_is_read_and_edited_but_not_written_again(
 def test_the_schema_tells_each_effect_and_its_parameters() -> None:
     schemas = SchemaGenerator().get_schema(request=None, public=True)["components"]["schemas"]
 
-    told = schemas["ClipShape"]["properties"]["effects"]["items"]["oneOf"]
+    def named(ref: dict[str, str]) -> Any:
+        return schemas[ref["$ref"].rpartition("/")[2]]
 
-    members = [schemas[one["$ref"].rpartition("/")[2]] for one in told]
+    either = named(schemas["ClipShape"]["properties"]["effects"]["items"])["oneOf"]
+    rendered, own = map(named, either)
+    by_type = rendered["discriminator"]
+    assert by_type["propertyName"] == "type"
+    assert list(by_type["mapping"]) == sorted(KNOWN)
+    for name, ref in by_type["mapping"].items():
+        assert named({"$ref": ref})["properties"]["type"]["const"] == name
+    members = [*map(named, rendered["oneOf"]), own]
     names = [one["properties"]["type"].get("const") for one in members]
     assert names == [*KNOWN, None]
     assert members[-1]["properties"]["type"]["pattern"].startswith("^x_")

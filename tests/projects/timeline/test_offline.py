@@ -208,7 +208,7 @@ def test_what_is_deleted_cannot_be_shown_anew(
     force(api, film)
 
     assert errors(operate(api, project, add(film, 9000, in_point_ms=5000, out_point_ms=5100))) == [
-        ("tracks.0.clips.1.media_file_id", "unknown_media")
+        ("operations.0.media_file_id", "unknown_media")
     ]
 
 

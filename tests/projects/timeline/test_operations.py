@@ -68,8 +68,11 @@ def test_the_schema_tells_of_it() -> None:
     told = SchemaGenerator().get_schema(request=None, public=True)["components"]["schemas"]
 
     assert told["RenameTrack"]["description"] == "Give a track another name."
-    choices = told["PatchedOperationsRequest"]["properties"]["operations"]["items"]["oneOf"]
-    assert {"$ref": "#/components/schemas/RenameTrack"} in choices
+    asked = told["PatchedOperationsRequest"]["properties"]["operations"]["items"]
+    assert asked == {"$ref": "#/components/schemas/Operation"}
+    by_name = told["Operation"]["discriminator"]
+    assert by_name["propertyName"] == "op"
+    assert by_name["mapping"]["rename_track"] == "#/components/schemas/RenameTrack"
 
 
 def test_a_name_that_nobody_has_is_refused_with_those_that_there_are(

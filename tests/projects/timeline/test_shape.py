@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import pytest
 from pydantic import AwareDatetime, BaseModel
+from typing_extensions import TypeAliasType
 
 from projects.documents import EditDecisionList
 from projects.timeline import content, effects, shape
@@ -34,6 +35,8 @@ OTHERS: dict[Any, Any] = {
 
 def plain(annotation: Any) -> Any:
     """A type without its bounds, models as the values that they check."""
+    if isinstance(annotation, TypeAliasType):
+        return plain(annotation.__value__)
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return plain(inner[0])

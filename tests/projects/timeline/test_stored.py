@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 
 from media.models import MediaFile, MediaType
 from projects.models import Project
+from tests.contract import ContractClient
 from tests.projects.timeline.asking import operate, put, url
 from tests.projects.timeline.making import check_stored
 
@@ -117,7 +118,10 @@ def old(project: Project, edls: Collection[dict[str, Any]], make_media: Any) -> 
     return document
 
 
-def test_they_are_read_as_they_are(api: APIClient, project: Project, old: dict[str, Any]) -> None:
+def test_they_are_read_as_they_are(
+    api: ContractClient, project: Project, old: dict[str, Any]
+) -> None:
+    api.is_of_today = False
     told = api.get(url(project)).json()
 
     assert told["tracks"] == old["tracks"]
@@ -129,11 +133,12 @@ def test_they_are_read_as_they_are(api: APIClient, project: Project, old: dict[s
 
 
 def test_they_are_edited_and_undone(
-    api: APIClient,
+    api: ContractClient,
     project: Project,
     old: dict[str, Any],
     stored: Callable[[Project], dict[str, Any]],
 ) -> None:
+    api.is_of_today = False
     restored = operate(api, project, {"op": "restore_words", "segment_id": "s", "first": 1}).json()
     clips = api.get(url(project)).json()["tracks"][0]["clips"]
 

@@ -8,16 +8,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import parse_qs, urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from auteur_client import downloads, events, jobs, uploads
 from auteur_client.errors import AuteurError, JobFailedError, StaleEditError
-from auteur_client.http import Http
+from auteur_client.http import IDEMPOTENCY_KEY, Http
 
 if TYPE_CHECKING:
     from typing import Self
 
     from auteur_client.api.client import AuthenticatedClient
+    from auteur_client.api.job_kinds import Job
     from auteur_client.api.models import (
         ApiKey,
         Consent,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
         Endpoint,
         Estimate,
         Feature,
-        Job,
         JobSummary,
         Media,
         MediaDetail,
@@ -124,7 +124,7 @@ class Auteur:
         """A new project, empty."""
         from auteur_client.api.models import Project  # noqa: PLC0415
 
-        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        headers = {IDEMPOTENCY_KEY: idempotency_key} if idempotency_key else {}
         return Project.from_dict(
             self.request("POST", "/projects", json={"name": name}, headers=headers)
         )
@@ -136,16 +136,23 @@ class Auteur:
         return Edl.from_dict(self.request("GET", f"/projects/{project_id}/edl"))
 
     def edit(
-        self, project_id: Id, operations: Sequence[Mapping[str, Any]], *, version: int | None = None
+        self,
+        project_id: Id,
+        operations: Sequence[Mapping[str, Any]],
+        *,
+        version: int | None = None,
+        idempotency_key: str | None = None,
     ) -> Edited:
         """Make edits in order, all or none.
 
         With a ``version`` they are made to that one alone: ``StaleEditError`` says which there is
-        now. An edit is not sent twice by itself, for it may have arrived.
+        now. With the same ``idempotency_key`` they are made once.
         """
         from auteur_client.api.models import Edited  # noqa: PLC0415
 
-        headers = {} if version is None else {"If-Match": f'"{version}"'}
+        headers = {IDEMPOTENCY_KEY: idempotency_key or str(uuid4())}
+        if version is not None:
+            headers["If-Match"] = f'"{version}"'
         body = {"operations": [dict(operation) for operation in operations]}
         try:
             answer = self.request(
@@ -185,6 +192,11 @@ class Auteur:
         params = {"times": times} if times else {}
         path = f"/projects/{project_id}/transcript.{format}"
         return self.http.request("GET", path, params=params).text
+
+    def frame(self, project_id: Id, at_ms: int, *, width: int | None = None) -> bytes:
+        """A JPEG of what a render would show at a time of the timeline, without captions."""
+        params = {"at_ms": at_ms} | ({"width": width} if width else {})
+        return self.http.request("GET", f"/projects/{project_id}/frame", params=params).content
 
     # Files
 
@@ -239,16 +251,19 @@ class Auteur:
 
     def download(
         self,
-        what: Media | MediaDetail | Id,
+        what: Media | MediaDetail | Job | Id,
         path: str | os.PathLike[str],
         *,
         on_progress: downloads.OnBytes | None = None,
     ) -> Path:
-        """Bring a media file, its id, or what a signed URL leads to, here: whole or not at all."""
+        """Bring a media file here, whole or not at all: by itself, its id, or a signed URL.
+
+        Of a job it is the first file that it has made.
+        """
         if isinstance(what, str) and what.startswith(("http://", "https://")):
             url = what
         else:
-            media = self.media(what if isinstance(what, str | UUID) else what.id)
+            media = self.media(_id_of(what))
             if media.download_url is None:
                 raise AuteurError(f"Media {media.id} is {media.status}: there is nothing yet.")
             url = media.download_url
@@ -343,3 +358,17 @@ class Auteur:
         It goes on by itself where the connection broke, without a gap.
         """
         return events.follow(self.http, after)
+
+
+def _id_of(what: Media | MediaDetail | Job | Id) -> Id:
+    """Of the media file that is meant; raises ``AuteurError`` where a job has made none."""
+    from auteur_client.api.models import Media, MediaDetail  # noqa: PLC0415
+
+    if isinstance(what, str | UUID):
+        return what
+    if isinstance(what, Media | MediaDetail):
+        return what.id
+    made = jobs.results_of(what)
+    if not made:
+        raise AuteurError(f"Job {what.id} is {what.status}: it has made no file.")
+    return made[0]

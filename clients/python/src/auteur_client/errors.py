@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 if TYPE_CHECKING:
-    from auteur_client.api.models import Job
+    from auteur_client.api.job_kinds import Job
 
 Json = dict[str, Any]
 

@@ -22,7 +22,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 NOT_CARRIED_OUT = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 MAY_HAVE_ARRIVED = {HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
 REPEATABLE = {"GET", "HEAD", "PUT", "DELETE", "POST"}
-"""PATCH is not: an edit that had arrived would be made twice. POST has a key or changes nothing."""
+"""PATCH is where it has a key, as POST always has: an edit that had arrived is not made twice."""
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 IDEMPOTENCY_KEY = "Idempotency-Key"
 DIRECT: Mapping[str, httpx.BaseTransport | None] = {
@@ -61,11 +61,11 @@ class PersistentClient(httpx.Client):
             try:
                 response = super().send(request, **options)
             except httpx.TransportError as exc:
-                if request.method not in REPEATABLE and not isinstance(exc, NEVER_SENT):
+                if not is_repeatable(request) and not isinstance(exc, NEVER_SENT):
                     raise unreachable(request.url, exc) from exc
                 time.sleep(pause)
             else:
-                if not is_worth_another_try(request.method, response):
+                if not is_worth_another_try(request, response):
                     return accepted(response)
                 response.close()
                 time.sleep(pause_of(response, pause))
@@ -79,11 +79,16 @@ class PersistentClient(httpx.Client):
             raise unreachable(request.url, exc) from exc
 
 
-def is_worth_another_try(method: str, response: httpx.Response) -> bool:
+def is_repeatable(request: httpx.Request) -> bool:
+    """Whether it may be sent again though it may have arrived."""
+    return request.method in REPEATABLE or IDEMPOTENCY_KEY in request.headers
+
+
+def is_worth_another_try(request: httpx.Request, response: httpx.Response) -> bool:
     """Whether the same request may be answered otherwise in a while."""
     status = response.status_code
     if status in MAY_HAVE_ARRIVED:
-        return method in REPEATABLE
+        return is_repeatable(request)
     return status in NOT_CARRIED_OUT
 
 

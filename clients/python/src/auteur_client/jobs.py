@@ -14,7 +14,8 @@ from auteur_client.events import NoStreamError, stream
 from auteur_client.http import IDEMPOTENCY_KEY, Http
 
 if TYPE_CHECKING:
-    from auteur_client.api.models import Estimate, Job, Submitted
+    from auteur_client.api.job_kinds import Job
+    from auteur_client.api.models import Estimate, Submitted
 
 PROGRESS = "job.progress"
 ENDED = ("completed", "failed", "cancelled")
@@ -46,17 +47,31 @@ def estimate(http: Http, feature: str, parameters: dict[str, Any]) -> Estimate:
 
 def cancel(http: Http, job_id: UUID | str, *, without_refund: bool) -> Job:
     """Stop a job; the job as it is then."""
-    from auteur_client.api.models import Job  # noqa: PLC0415
-
     body = {"without_refund": without_refund}
-    return Job.from_dict(http.request("POST", f"/jobs/{job_id}/cancel", json=body).json())
+    return _read(http.request("POST", f"/jobs/{job_id}/cancel", json=body).json())
 
 
 def get(http: Http, job_id: UUID | str) -> Job:
     """The job as it is."""
-    from auteur_client.api.models import Job  # noqa: PLC0415
+    return _read(http.request("GET", f"/jobs/{job_id}").json())
 
-    return Job.from_dict(http.request("GET", f"/jobs/{job_id}").json())
+
+def results_of(job: Job) -> list[str]:
+    """The ids of the media files that a job has made."""
+    output = job.to_dict().get("output_data") or {}
+    return [str(media["id"]) for media in output.get("media", [])]
+
+
+def _read(told: dict[str, Any]) -> Job:
+    """The job, of its type's class; one of a type that only a newer API knows, without its output.
+
+    That output stands in its ``additional_properties``.
+    """
+    from auteur_client.api import models  # noqa: PLC0415
+    from auteur_client.api.job_kinds import KINDS  # noqa: PLC0415
+
+    kind: type[Job] = getattr(models, KINDS.get(told["type"], "JobSummary"))
+    return kind.from_dict(told)
 
 
 def wait(http: Http, job_id: UUID | str, on_progress: OnProgress) -> Job:

@@ -7,9 +7,12 @@ export const isHelpOpen = signal(false);
 
 const KEYS = [
   ["Space", "play and pause"],
-  ["← →", "one frame back or on, with Shift a second"],
+  ["← →", "on the ruler a frame back or on, with Shift a second"],
+  ["← →", "in the transcript a word back or on; Shift selects"],
+  ["Delete", "cut the selected words, or bring them back; remove clips"],
   ["S", "split the clip at the playhead"],
-  ["Delete", "remove the selected words or clip"],
+  ["Alt ← →", "move the clip by a frame, with Shift by a second"],
+  ["[ ]", "trim the clip to the playhead"],
   ["Ctrl Z, Ctrl Shift Z", "undo, redo"],
   ["?", "this list"],
   ["Esc", "close what lies over the page"],
@@ -26,7 +29,7 @@ export function HelpDialog() {
     <Dialog title="Keys" class="narrow" onClose={() => (isHelpOpen.value = false)}>
       <dl class="keys">
         {KEYS.map(([key, what]) => (
-          <div key={key}>
+          <div key={what}>
             <dt><kbd>{key}</kbd></dt>
             <dd>{what}</dd>
           </div>

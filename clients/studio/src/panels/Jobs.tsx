@@ -9,13 +9,6 @@ import { type AnyJob, hasEnded, type ProjectStore } from "../shell/project";
 import { client } from "../shell/session";
 import { previewed } from "./Preview";
 
-/** What a job has made, as far as the page shows it. */
-interface Output {
-  answer?: string;
-  media?: { media_id?: string; id?: string; name: string }[];
-  segments_count?: number;
-}
-
 const STAGES: Record<string, string> = { queued: "In the queue" };
 
 export function JobsPanel({ store }: { store: ProjectStore }) {
@@ -73,7 +66,7 @@ function JobRow({ job, store }: { job: AnyJob; store: ProjectStore }) {
 
 function Result({ job, store }: { job: AnyJob; store: ProjectStore }) {
   if (job.status !== "completed") return null;
-  const output = job.output_data as Output | null | undefined;
+  const output = job.output_data;
   if (!output) {
     return (
       <button type="button" class="link" onClick={() => attempt(() => store.loadJob(job.id))}>Show the result</button>
@@ -81,18 +74,14 @@ function Result({ job, store }: { job: AnyJob; store: ProjectStore }) {
   }
   return (
     <div class="result">
-      {output.answer && <p dir="auto">{output.answer}</p>}
-      {output.segments_count !== undefined && <p>{output.segments_count || "No"} segments of speech were found.</p>}
-      {output.media?.map((file) => (
-        <button
-          key={file.name}
-          type="button"
-          class="quiet"
-          onClick={() => (previewed.value = file.media_id ?? file.id ?? null)}
-        >
-          <Icon name="play" /> <span dir="auto">{file.name}</span>
-        </button>
-      ))}
+      {"answer" in output && <p dir="auto">{output.answer}</p>}
+      {"segments_count" in output && <p>{output.segments_count || "No"} segments of speech were found.</p>}
+      {"media" in output &&
+        output.media.map((file) => (
+          <button key={file.id} type="button" class="quiet" onClick={() => (previewed.value = file.id)}>
+            <Icon name="play" /> <span dir="auto">{file.name}</span>
+          </button>
+        ))}
     </div>
   );
 }

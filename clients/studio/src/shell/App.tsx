@@ -1,6 +1,6 @@
 /** The whole page: who is signed in, what is open, and what lies over it. */
 
-import { effect, signal } from "@preact/signals";
+import { signal, useSignalEffect } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { CreditsDialog } from "../panels/Credits";
 import { HelpDialog } from "../panels/Help";
@@ -17,16 +17,13 @@ import { TopBar } from "./TopBar";
 
 const isOpen = signal(false);
 
-effect(() => {
-  if (!isSignedIn.value || isOpen.peek()) return;
-  isOpen.value = true;
-  queueMicrotask(() => {
+export function App() {
+  useSignalEffect(() => {
+    if (!isSignedIn.value || isOpen.peek()) return;
+    isOpen.value = true;
     connect();
     void attempt(loadAccount);
   });
-});
-
-export function App() {
   useEffect(() => {
     // A file that is dropped beside the place for it must not replace the page.
     const keep = (event: DragEvent) => event.preventDefault();

@@ -16,7 +16,7 @@ const PICTURES_MS = 60_000;
 const ENDED = new Set<JobSummary["status"]>(["completed", "failed", "cancelled"]);
 
 /** Summaries from lists, whole once something was heard of them. */
-export type AnyJob = JobSummary & Partial<Job>;
+export type AnyJob = JobSummary & Partial<Omit<Job, keyof JobSummary>>;
 
 export class ProjectStore {
   readonly project = signal<ProjectDetail | null>(null);

@@ -1,0 +1,5 @@
+"""`python -m auteur_client.cli`, which is the command `auteur`."""
+
+from auteur_client.cli import main
+
+main()

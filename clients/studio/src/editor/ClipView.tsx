@@ -1,0 +1,188 @@
+/** One clip on its track. */
+
+import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import { paint, type Pictures } from "./drawing";
+import { trimmed } from "./foresight";
+import type { EditorStore } from "./store";
+import type { View } from "./Timeline";
+import { clock, endOf, playing, speedOf } from "./timing";
+import type { Clip, Track } from "./types";
+
+const SNAP_PX = 8;
+const CLICK_PX = 3;
+const LEAST_MS = 40;
+
+type Grip = "body" | "start" | "end";
+
+interface Props {
+  store: EditorStore;
+  clip: Clip;
+  track: Track;
+  view: View;
+  pictures: Pictures;
+  painted: Signal<number>;
+}
+
+/** Where a pointer took hold of the clip. */
+interface Held {
+  x: number;
+  grip: Grip;
+  isDragged: boolean;
+}
+
+export function ClipView({ store, clip, track, view, pictures, painted }: Props) {
+  const held = useRef<Held | null>(null);
+  const draft = useSignal<Clip | null>(null);
+  const shown = draft.value ?? clip;
+  const scale = view.pixelsPerMs.value;
+  const media = store.media.value.get(clip.media_file_id);
+  const isSelected = store.selection.value.clipIds.includes(clip.id);
+  const name = clip.offline ? "Deleted file" : (media?.name ?? "…");
+
+  const press = (event: PointerEvent) => {
+    if (event.button !== 0) return;
+    const grip = ((event.target as HTMLElement).dataset.grip ?? "body") as Grip;
+    held.current = { x: event.clientX, grip, isDragged: false };
+    (event.currentTarget as Element).setPointerCapture(event.pointerId);
+    const others = event.shiftKey ? store.selection.value.clipIds.filter((id) => id !== clip.id) : [];
+    store.select([clip.id, ...others]);
+  };
+  const drag = (event: PointerEvent) => {
+    const hold = held.current;
+    if (!hold) return;
+    const distance = event.clientX - hold.x;
+    if (!hold.isDragged && Math.abs(distance) < CLICK_PX && hold.grip !== "body") return;
+    hold.isDragged ||= Math.abs(distance) >= CLICK_PX || trackAt(event) !== clip.track_id;
+    if (!hold.isDragged) return;
+    const ms = distance / view.pixelsPerMs.value;
+    draft.value = hold.grip === "body" ? moved(ms, trackAt(event)) : pulled(hold.grip, ms);
+  };
+  const drop = () => {
+    const made = draft.value;
+    held.current = null;
+    draft.value = null;
+    if (made) change(made);
+  };
+  /** The track of the same kind that the pointer is over; else the clip's own. */
+  const trackAt = (event: PointerEvent): string => {
+    const over = document.elementsFromPoint(event.clientX, event.clientY);
+    const found = over.map((each) => each.closest<HTMLElement>("[data-track]")).find(Boolean);
+    return found?.dataset.type === track.type ? found.dataset.track! : clip.track_id;
+  };
+  const moved = (ms: number, track_id: string): Clip => {
+    const start = clip.start_ms + ms;
+    const bySnap = [snapped(start) - start, snapped(start + clip.duration_ms) - start - clip.duration_ms];
+    const snap = bySnap.sort((a, b) => Math.abs(b) - Math.abs(a)).find((each) => each) ?? 0;
+    return { ...clip, track_id, start_ms: Math.max(0, Math.round(start + snap)) };
+  };
+  const pulled = (grip: "start" | "end", ms: number): Clip => {
+    const speed = speedOf(clip);
+    const longest = media?.type === "image" ? Infinity : (media?.duration_ms ?? clip.out_point_ms);
+    if (grip === "end") {
+      const end = snapped(endOf(clip) + ms);
+      const out = Math.round(clip.in_point_ms + (end - clip.start_ms) * speed);
+      return trimmed(clip, { out_point_ms: Math.min(Math.max(out, clip.in_point_ms + LEAST_MS), longest) });
+    }
+    const start = Math.max(0, snapped(clip.start_ms + ms));
+    const wanted = Math.round(clip.in_point_ms + (start - clip.start_ms) * speed);
+    return trimmed(clip, { in_point_ms: Math.min(Math.max(0, wanted), clip.out_point_ms - LEAST_MS) });
+  };
+  /** The edge of another clip or the playhead, if a time is near it. */
+  const snapped = (ms: number): number => {
+    const tracks = store.edl.value?.tracks ?? [];
+    const edges = tracks.flatMap((each) =>
+      playing(each).flatMap((other) => (other.id === clip.id ? [] : [other.start_ms, endOf(other)])),
+    );
+    const near = SNAP_PX / view.pixelsPerMs.value;
+    const found = [0, store.playheadMs.value, ...edges].filter((edge) => Math.abs(edge - ms) < near);
+    return found.sort((a, b) => Math.abs(a - ms) - Math.abs(b - ms))[0] ?? ms;
+  };
+  const change = (made: Clip) => {
+    const { id: clip_id, in_point_ms, out_point_ms, track_id } = made;
+    if (in_point_ms !== clip.in_point_ms || out_point_ms !== clip.out_point_ms) {
+      store.apply([{ op: "trim_clip", clip_id, in_point_ms, out_point_ms, start_ms: made.start_ms }]);
+    } else if (made.start_ms !== clip.start_ms || track_id !== clip.track_id) {
+      const target = store.edl.value!.tracks.find((each) => each.id === track_id) ?? track;
+      store.apply([{ op: "move_clip", clip_id, track_id, start_ms: roomFor(made, target) }]);
+    }
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const { key, altKey, shiftKey } = event;
+    const step = shiftKey ? 1000 : Math.round(1000 / (store.edl.value?.settings.frame_rate || 30));
+    const at = store.playheadMs.value;
+    const isInside = clip.start_ms < at && at < endOf(clip);
+    if (altKey && key === "ArrowRight") change({ ...clip, start_ms: clip.start_ms + step });
+    else if (altKey && key === "ArrowLeft") change({ ...clip, start_ms: Math.max(0, clip.start_ms - step) });
+    else if (key === "[" && isInside) change(pulled("start", at - clip.start_ms));
+    else if (key === "]" && isInside) change(pulled("end", at - endOf(clip)));
+    else if (key === "ArrowRight" || key === "ArrowLeft") focusBeside(event);
+    else if (key === "Enter") store.select([clip.id]);
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <div
+      class={`editor-clip${isSelected ? " editor-selected" : ""}${clip.offline ? " editor-offline" : ""}`}
+      style={{
+        left: `${shown.start_ms * scale}px`,
+        width: `${Math.max(2, shown.duration_ms * scale)}px`,
+        zIndex: draft.value ? 3 : 1,
+      }}
+      data-clip={clip.id}
+      data-target={shown.track_id === clip.track_id ? undefined : "elsewhere"}
+      role="button"
+      tabIndex={0}
+      aria-pressed={isSelected}
+      aria-label={`${name}, from ${clock(clip.start_ms)}, ${clock(clip.duration_ms)} long`}
+      title={name}
+      onFocus={() => isSelected || held.current || store.select([clip.id])}
+      onPointerDown={press}
+      onPointerMove={drag}
+      onPointerUp={drop}
+      onPointerCancel={() => ((held.current = null), (draft.value = null))}
+      onKeyDown={onKeyDown}
+    >
+      <Painting {...{ store, clip: shown, view, pictures, painted }} />
+      <span class="editor-clip-name">{name}</span>
+      <span class="editor-grip" data-grip="start" />
+      <span class="editor-grip editor-grip-end" data-grip="end" />
+    </div>
+  );
+}
+
+/** Clips may not lie over each other: the place nearest to the one wanted where there is room. */
+function roomFor(clip: Clip, track: Track): number {
+  const others = playing(track).filter((each) => each.id !== clip.id);
+  const isFree = (start: number) =>
+    start >= 0 && others.every((each) => endOf(each) <= start || each.start_ms >= start + clip.duration_ms);
+  const places = [clip.start_ms, ...others.flatMap((each) => [endOf(each), each.start_ms - clip.duration_ms])];
+  const distance = (start: number) => Math.abs(start - clip.start_ms);
+  return places.filter(isFree).sort((a, b) => distance(a) - distance(b))[0] ?? clip.start_ms;
+}
+
+function focusBeside({ key, currentTarget }: KeyboardEvent): void {
+  const clip = currentTarget as HTMLElement;
+  const beside = key === "ArrowRight" ? clip.nextElementSibling : clip.previousElementSibling;
+  (beside as HTMLElement | null)?.focus();
+}
+
+/** Stills and waveform of the part that is seen. */
+function Painting({ store, clip, view, pictures, painted }: Omit<Props, "track">) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const latest = useSignal(clip);
+  latest.value = clip;
+  useSignalEffect(() => {
+    void painted.value;
+    const [now, scale] = [latest.value, view.pixelsPerMs.value];
+    const media = store.media.value.get(now.media_file_id);
+    const margin = view.widthPx.value / 2;
+    const from = Math.max(now.start_ms, (view.leftPx.value - margin) / scale);
+    const until = Math.min(endOf(now), (view.leftPx.value + view.widthPx.value + margin) / scale);
+    if (!canvas.current || !media || until <= from) return;
+    canvas.current.style.left = `${(from - now.start_ms) * scale}px`;
+    canvas.current.style.width = `${(until - from) * scale}px`;
+    paint(canvas.current, now, media, pictures, [from, until], scale);
+  });
+  return <canvas ref={canvas} aria-hidden="true" />;
+}

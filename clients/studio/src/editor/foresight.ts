@@ -1,0 +1,81 @@
+/** What an edit will do, shown before the server has said it. Where that is not simple, nothing. */
+
+import type { Edl, Operation } from "auteur-client";
+import { speedOf } from "./timing";
+import type { Clip, Segment } from "./types";
+
+type Op<K extends Operation["op"]> = Extract<Operation, { op: K }>;
+
+export function foresee(edl: Edl, operations: readonly Operation[]): Edl {
+  return operations.reduce(one, edl);
+}
+
+function one(edl: Edl, operation: Operation): Edl {
+  switch (operation.op) {
+    case "move_clip":
+      return moved(edl, operation);
+    case "trim_clip":
+      return withClip(edl, operation.clip_id, (clip) => trimmed(clip, operation));
+    case "delete_clip":
+      return withClip(edl, operation.clip_id, (clip) => ({ ...clip, deleted: true }));
+    case "delete_words":
+      return marked(edl, operation, true);
+    case "restore_words":
+      return marked(edl, operation, false);
+    case "edit_word":
+      return withSegment(edl, operation.segment_id, (segment) => ({
+        ...segment,
+        words: segment.words.map((word, n) =>
+          n === operation.word ? { ...word, edited_word: operation.text } : word,
+        ),
+      }));
+    default:
+      return edl;
+  }
+}
+
+function moved(edl: Edl, { clip_id, start_ms, track_id }: Op<"move_clip">): Edl {
+  const clip = edl.tracks.flatMap((track) => track.clips).find((each) => each.id === clip_id);
+  if (!clip) return edl;
+  const target = track_id ?? clip.track_id;
+  const there = { ...clip, start_ms, track_id: target };
+  const tracks = edl.tracks.map((track) => {
+    const others = track.clips.filter((each) => each.id !== clip_id);
+    if (track.id === target) return { ...track, clips: [...others, there] };
+    return others.length === track.clips.length ? track : { ...track, clips: others };
+  });
+  return { ...edl, tracks };
+}
+
+/** A clip with other ends in its source; the frames that remain stay where they are. */
+export function trimmed(clip: Clip, to: Pick<Op<"trim_clip">, "in_point_ms" | "out_point_ms" | "start_ms">): Clip {
+  const speed = speedOf(clip);
+  const in_point_ms = to.in_point_ms ?? clip.in_point_ms;
+  const out_point_ms = to.out_point_ms ?? clip.out_point_ms;
+  const start_ms = to.start_ms ?? clip.start_ms + (in_point_ms - clip.in_point_ms) / speed;
+  const duration_ms = Math.round((out_point_ms - in_point_ms) / speed);
+  return { ...clip, in_point_ms, out_point_ms, start_ms: Math.round(start_ms), duration_ms };
+}
+
+function marked(edl: Edl, { segment_id, first, last }: Op<"delete_words" | "restore_words">, deleted: boolean): Edl {
+  return withSegment(edl, segment_id, (segment) => ({
+    ...segment,
+    words: segment.words.map((word, n) =>
+      n >= first && n <= (last ?? first) ? { ...word, deleted } : word,
+    ),
+  }));
+}
+
+function withClip(edl: Edl, id: string, change: (clip: Clip) => Clip): Edl {
+  const tracks = edl.tracks.map((track) =>
+    track.clips.some((clip) => clip.id === id)
+      ? { ...track, clips: track.clips.map((clip) => (clip.id === id ? change(clip) : clip)) }
+      : track,
+  );
+  return { ...edl, tracks };
+}
+
+function withSegment(edl: Edl, id: string, change: (segment: Segment) => Segment): Edl {
+  const segments = edl.transcript.segments.map((each) => (each.id === id ? change(each) : each));
+  return { ...edl, transcript: { ...edl.transcript, segments } };
+}

@@ -1,0 +1,2 @@
+export { Editor, type EditorProps } from "./Editor";
+export { EditorStore, type Conflict, type Selection } from "./store";

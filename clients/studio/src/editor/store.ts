@@ -1,0 +1,299 @@
+/** A timeline that is being edited. Edits show at once, go out in order, and none is ever lost. */
+
+import { batch, computed, effect, signal } from "@preact/signals";
+import {
+  type Auteur,
+  type Edited,
+  type Edl,
+  type Media,
+  type MediaDetail,
+  NotSignedInError,
+  type Operation,
+  ProblemError,
+  StaleEditError,
+  unwrap,
+} from "auteur-client";
+import { foresee } from "./foresight";
+import { patched } from "./patch";
+import { durationOf, endOf, playing } from "./timing";
+
+/** URLs of media work for 15 minutes. */
+const MEDIA_FRESH_MS = 12 * 60_000;
+/** How often we look whether pictures of a file have been made. */
+const PICTURES_LOOK_MS = 2_500;
+const OFFLINE_PAUSE_MS = 3_000;
+/** Refusals that say nothing about the edit: not signed in, timed out, too many requests. */
+const PASSING: ReadonlySet<number> = new Set([401, 408, 429]);
+/** How long a picture stays that is put on the timeline. */
+const PICTURE_MS = 5_000;
+
+type Edit = { operations: Operation[]; step?: never } | { operations?: never; step: "undo" | "redo" };
+
+export interface Selection {
+  clipIds: readonly string[];
+  mediaId: string | null;
+}
+
+/** Somebody else changed the timeline while edits of ours were on their way: those wait. */
+export interface Conflict {
+  theirVersion: number;
+}
+
+export class EditorStore {
+  readonly playheadMs = signal(0);
+  readonly playing = signal(false);
+  readonly selection = signal<Selection>({ clipIds: [], mediaId: null });
+  readonly conflict = signal<Conflict | null>(null);
+  /** The server cannot be reached: edits wait, and go out when it can. */
+  readonly offline = signal(false);
+  /** What the last edit did, for people. */
+  readonly said = signal("");
+  readonly media = signal<ReadonlyMap<string, MediaDetail>>(new Map());
+  /** Files that this browser has tried to play in vain. */
+  readonly unplayable = signal<ReadonlySet<string>>(new Set());
+
+  /** As the server has it, at `version`. */
+  readonly #base = signal<Edl | null>(null);
+  readonly #edits = signal<readonly Edit[]>([]);
+  /** As it will be when all edits have arrived. */
+  readonly edl = computed(() => {
+    const base = this.#base.value;
+    return base && this.#edits.value.reduce((edl, edit) => foresee(edl, edit.operations ?? []), base);
+  });
+  readonly version = computed(() => this.#base.value?.version ?? 0);
+  readonly unsaved = computed(() => this.#edits.value.length);
+  readonly durationMs = computed(() => (this.edl.value ? durationOf(this.edl.value) : 0));
+  /** What can be undone and redone once all edits have arrived. */
+  readonly #depths = computed(() => {
+    const { undo_depth: undo = 0, redo_depth: redo = 0 } = this.#base.value ?? {};
+    return this.#edits.value.reduce(
+      (depths, { step }) =>
+        step === "undo" ? { undo: depths.undo - 1, redo: depths.redo + 1 }
+        : step === "redo" ? { undo: depths.undo + 1, redo: depths.redo - 1 }
+        : { undo: depths.undo + 1, redo: 0 },
+      { undo, redo },
+    );
+  });
+  readonly canUndo = computed(() => this.#depths.value.undo > 0);
+  readonly canRedo = computed(() => this.#depths.value.redo > 0);
+  readonly #fetched = new Map<string, number>();
+  /** Looks at files whose pictures are still being made. */
+  readonly #looks = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #end: () => void;
+  #isClosed = false;
+  #sending = false;
+  #sent: { edit: Edit; version: number; idempotencyKey: string } | null = null;
+
+  constructor(
+    private readonly client: Auteur,
+    private readonly projectId: string,
+    private readonly notify: (error: unknown) => void,
+  ) {
+    this.#end = effect(() => {
+      const edl = this.edl.value;
+      if (!edl) return;
+      const used = new Set(edl.tracks.flatMap((track) => track.clips.map((clip) => clip.media_file_id)));
+      for (const id of used) void this.needMedia(id);
+    });
+  }
+
+  /** Ask for nothing more of itself; edits that wait are still sent. */
+  close(): void {
+    this.#end();
+    for (const timer of this.#looks.values()) clearTimeout(timer);
+    this.#isClosed = true;
+  }
+
+  /** Read the timeline; where edits of ours wait, they are made on what was read. */
+  async load(): Promise<void> {
+    const found = await this.#read();
+    if (found.version >= this.version.peek()) this.#base.value = found;
+  }
+
+  /** Read what may have changed by others: a job's result, another window. Nothing while edits wait. */
+  async refresh(): Promise<void> {
+    if (this.#edits.peek().length) return;
+    await this.load().catch(() => undefined); // the next edit will tell
+  }
+
+  /** Read anew what is known of files: pictures and sound are made after a file has come. */
+  renewMedia(): void {
+    for (const id of this.#fetched.keys()) void this.needMedia(id, true);
+  }
+
+  apply(operations: Operation[]): void {
+    if (operations.length) this.#enqueue({ operations });
+  }
+
+  undo(): void {
+    if (this.canUndo.value) this.#enqueue({ step: "undo" });
+  }
+
+  redo(): void {
+    if (this.canRedo.value) this.#enqueue({ step: "redo" });
+  }
+
+  /** Make our edits on what somebody else has made of the timeline, or give them up. */
+  resolveConflict(keep: "mine" | "theirs"): void {
+    batch(() => {
+      if (keep === "theirs") this.#edits.value = [];
+      this.conflict.value = null;
+    });
+    void this.#send();
+  }
+
+  /** Put a whole media file behind all else on the first track of its kind. */
+  addMedia(media: Media): void {
+    const edl = this.edl.value;
+    if (!edl) return;
+    const type = media.type === "audio" ? "audio" : "video";
+    const track = edl.tracks.find((each) => each.type === type);
+    const track_id = track?.id ?? crypto.randomUUID();
+    const operations: Operation[] = track
+      ? []
+      : [{ op: "add_track", type, name: type === "audio" ? "Sound" : "Film", track_id }];
+    operations.push({
+      op: "add_clip",
+      track_id,
+      media_file_id: media.id,
+      start_ms: track ? Math.max(0, ...playing(track).map(endOf)) : 0,
+      in_point_ms: 0,
+      out_point_ms: media.duration_ms ?? PICTURE_MS,
+    });
+    this.apply(operations);
+  }
+
+  seek(ms: number): void {
+    this.playheadMs.value = Math.min(Math.max(0, ms), this.durationMs.value);
+  }
+
+  select(clipIds: readonly string[]): void {
+    const clips = this.edl.value?.tracks.flatMap((track) => track.clips) ?? [];
+    const mediaId = clips.find((clip) => clip.id === clipIds[0])?.media_file_id ?? null;
+    this.selection.value = { clipIds, mediaId };
+  }
+
+  /** Have a file's URLs at hand, as long as they work. */
+  async needMedia(id: string, isAnew = false): Promise<void> {
+    const age = Date.now() - (this.#fetched.get(id) ?? -Infinity);
+    if (age < MEDIA_FRESH_MS && !isAnew) return;
+    this.#fetched.set(id, Date.now());
+    try {
+      const params = { path: { media_id: id } };
+      const found = await unwrap(this.client.api.GET("/media/{media_id}", { params }));
+      this.media.value = new Map(this.media.value).set(id, found);
+      this.#lookAgain(found);
+    } catch (error) {
+      this.#fetched.delete(id);
+      if (!(error instanceof ProblemError && error.status === 404)) this.notify(error);
+    }
+  }
+
+  /** Stills and sound to paint are made after a file has come. */
+  #lookAgain({ id, derivatives }: MediaDetail): void {
+    clearTimeout(this.#looks.get(id));
+    if (this.#isClosed || derivatives.status === "done" || derivatives.status === "failed") return;
+    this.#looks.set(id, setTimeout(() => void this.needMedia(id, true), PICTURES_LOOK_MS));
+  }
+
+  cannotPlay(mediaId: string): void {
+    this.unplayable.value = new Set(this.unplayable.value).add(mediaId);
+  }
+
+  #enqueue(edit: Edit): void {
+    this.#edits.value = [...this.#edits.value, edit];
+    void this.#send();
+  }
+
+  /** Send what waits, one after the other, until there is a conflict. */
+  async #send(): Promise<void> {
+    if (this.#sending) return;
+    this.#sending = true;
+    try {
+      while (this.#edits.value.length && !this.conflict.value) await this.#sendFirst();
+    } finally {
+      this.#sending = false;
+    }
+  }
+
+  async #sendFirst(): Promise<void> {
+    const [edit] = this.#edits.value;
+    const base = this.#base.value;
+    if (!edit || !base) return;
+    try {
+      const edited = await this.#make(edit, base.version);
+      this.offline.value = false;
+      batch(() => {
+        this.#base.value = after(base, edited);
+        this.#drop();
+      });
+      this.#say(edited);
+    } catch (error) {
+      if (error instanceof StaleEditError) await this.#meet(base);
+      else if (isFinal(error)) {
+        this.#drop();
+        this.notify(error);
+      } else {
+        this.offline.value = !(error instanceof NotSignedInError);
+        await new Promise((resolve) => setTimeout(resolve, OFFLINE_PAUSE_MS));
+      }
+    }
+  }
+
+  /** Sent again after an answer was lost, an edit is not made twice: it has one key for each version. */
+  #make(edit: Edit, version: number): Promise<Edited> {
+    if (this.#sent?.edit !== edit || this.#sent.version !== version) {
+      this.#sent = { edit, version, idempotencyKey: crypto.randomUUID() };
+    }
+    const { idempotencyKey } = this.#sent;
+    if (edit.operations) {
+      return this.client.edit(this.projectId, edit.operations, { version, idempotencyKey });
+    }
+    const header = { "If-Match": `"${version}"`, "Idempotency-Key": idempotencyKey };
+    const params = { path: { project_id: this.projectId }, header };
+    return unwrap(
+      edit.step === "undo"
+        ? this.client.api.POST("/projects/{project_id}/edl/undo", { params })
+        : this.client.api.POST("/projects/{project_id}/edl/redo", { params }),
+    );
+  }
+
+  /** The timeline is another than we knew; what a job has brought is no conflict. */
+  async #meet(base: Edl): Promise<void> {
+    const theirs = await this.#read().catch(() => null);
+    if (!theirs) return;
+    this.#base.value = theirs;
+    if (JSON.stringify(theirs.tracks) === JSON.stringify(base.tracks)) return;
+    this.conflict.value = { theirVersion: theirs.version };
+  }
+
+  #read(): Promise<Edl> {
+    const params = { path: { project_id: this.projectId } };
+    return unwrap(this.client.api.GET("/projects/{project_id}/edl", { params }));
+  }
+
+  #drop(): void {
+    this.#edits.value = this.#edits.value.slice(1);
+  }
+
+  #say({ removed }: Edited): void {
+    this.said.value = (removed ?? [])
+      .map(({ op, count, cut_ms }) => {
+        const what = op === "cut_silences" ? "pause" : "filler word";
+        const cut = `Cut ${count} ${what}${count === 1 ? "" : "s"}, ${(cut_ms / 1000).toFixed(1)} s.`;
+        return count ? cut : `No ${what}s found.`;
+      })
+      .join(" ");
+  }
+}
+
+/** Whether the server has refused an edit for good; else it is sent again. */
+function isFinal(error: unknown): boolean {
+  return error instanceof ProblemError && error.status < 500 && !PASSING.has(error.status);
+}
+
+function after(base: Edl, edited: Edited): Edl {
+  const { version, undo_depth, redo_depth, duration_ms, patch } = edited;
+  const next = patched(base, patch);
+  return { ...next, version, undo_depth, redo_depth, settings: { ...next.settings, duration_ms } };
+}

@@ -1,0 +1,49 @@
+"""What `output_data` of jobs looks like to clients: a model of each feature, by its declaration.
+
+The rows hold the same, with keys of objects where clients have URLs (`jobs.queries.output_of`).
+"""
+
+from functools import cache
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field, create_model
+
+from gpu_tasks.runtime.contract import EngineInfo, PlainModel
+from jobs.features.base import Feature
+
+
+class ResultMedia(PlainModel):
+    """A media file that a job has made, as it was then; `GET /media/:id` has it as it is."""
+
+    id: UUID
+    name: str
+    type: Literal["video", "audio", "image"]
+    mime_type: str
+    duration_ms: int | None = Field(description="Null for a picture.")
+    file_size_bytes: int
+    metadata: dict[str, Any] = Field(description="As of all media.")
+    download_url: str | None = Field(
+        description="Works for 15 minutes; null where the file has been deleted."
+    )
+
+
+@cache
+def output_model(feature: Feature) -> type[BaseModel]:
+    """The feature's own output with the engine that did the work, and the media that it made."""
+    more: dict[str, Any] = {
+        "engine": (
+            EngineInfo | None,
+            Field(description="What did the work; null of jobs of before it was told."),
+        )
+    }
+    if type(feature).outputs is not Feature.outputs:
+        more["media"] = (list[ResultMedia], Field(description="What was made, ready to be used."))
+    own = feature.output or feature.contract.result
+    name = f"{camel(feature)}Output"
+    return create_model(name, __base__=own, __doc__=own.__doc__, **more)
+
+
+def camel(feature: Feature) -> str:
+    """The feature's name as classes and components have it: `LipSync`."""
+    return feature.name.title().replace("_", "")

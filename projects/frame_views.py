@@ -1,0 +1,81 @@
+"""The endpoint of one frame of a project's timeline."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.http import HttpResponse, HttpResponseBase
+from django.utils.cache import get_conditional_response
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from auteur.api.preconditions import ETAG
+from auteur.api.requests import user_id
+from auteur.api.scopes import Scope
+from auteur.api.throttling import Cost
+from projects.access import owned_project
+from projects.documents import MAX_TIME_MS
+from projects.rendering import frames
+from projects.transcript_views import AsIs
+
+
+class FrameQuery(serializers.Serializer[Any]):
+    """Which frame, and how large."""
+
+    at_ms = serializers.IntegerField(
+        min_value=0, max_value=MAX_TIME_MS, help_text="The time on the timeline."
+    )
+    width = serializers.IntegerField(
+        min_value=frames.MIN_WIDTH,
+        max_value=frames.MAX_WIDTH,
+        default=frames.DEFAULT_WIDTH,
+        help_text="In pixels; the picture is even, and no larger than the film.",
+    )
+
+
+class FrameView(APIView):
+    """`/projects/:id/frame`."""
+
+    scopes: ClassVar = {"GET": Scope.READ}
+    costs: ClassVar = {"GET": Cost.REQUEST}
+    problems: ClassVar = {"GET": frames.PROBLEMS}
+    content_negotiation_class = AsIs
+
+    @extend_schema(
+        summary="See one frame of a project's timeline",
+        description="A JPEG of what a render would show at that time, without captions; black "
+        "where nothing is shown. Keep it, and ask again with `If-None-Match` (304): it stays as it "
+        "is until the EDL has another version. 503 `frames_busy` while others are made: each user "
+        "has one at a time.",
+        parameters=[
+            FrameQuery,
+            OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER),
+            ETAG,
+        ],
+        responses={
+            (200, "image/jpeg"): OpenApiTypes.BINARY,
+            304: OpenApiResponse(description="What you have."),
+        },
+    )
+    def get(self, request: Request, project_id: UUID) -> HttpResponseBase:
+        """The picture, or 304 for those who have it."""
+        project = owned_project(user_id=user_id(request), project_id=project_id)
+        query = FrameQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        wanted = query.validated_data
+        version = frames.version_with(project, at_ms=wanted["at_ms"])
+        headers = _headers(version, **wanted)
+        empty = HttpResponse(headers=headers)
+        known = get_conditional_response(request._request, headers["ETag"], response=empty)
+        if known is not None and known is not empty:
+            return known
+        frame = frames.frame_at(project, **wanted)
+        headers = _headers(frame.version, **wanted)
+        return HttpResponse(frame.content, content_type="image/jpeg", headers=headers)
+
+
+def _headers(version: int, *, at_ms: int, width: int) -> dict[str, str]:
+    # The address says no version: who has a picture asks whether it is still that.
+    return {"ETag": f'"{version}-{at_ms}-{width}"', "Cache-Control": "private, no-cache"}

@@ -1,0 +1,280 @@
+"""One frame of a project's timeline as a picture, while somebody waits for it (decision 54)."""
+
+import base64
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+from uuid import UUID
+
+from auteur.api.problems import Problem, UnavailableProblem
+from gpu_tasks.render.contract import MediaReference
+from gpu_tasks.render.contract.frames import SLACK_SECONDS, frame_of
+from gpu_tasks.render.contract.segments import Piece, RenderSegment, plan_frame
+from gpu_tasks.runtime import sandbox
+from gpu_tasks.runtime.confinement import MIB, Limits
+from gpu_tasks.runtime.errors import InputRefusedError
+from media.access import media_of
+from media.inspection import inspect_with
+from media.models import MediaFile, MediaStatus
+from media.storage import STORAGE_ERRORS, ObjectMissingError, object_storage
+from projects import edl
+from projects.models import Project
+from projects.rendering.timelines import (
+    MAX_CLIPS_NAMED,
+    ClipsOfflineProblem,
+    rate_of,
+    track_of,
+)
+from projects.timeline.content import Clip, Document, Track, duration_of, end_of
+from projects.timeline.keeping import Keeping
+
+logger = logging.getLogger(__name__)
+
+MIN_WIDTH, MAX_WIDTH, DEFAULT_WIDTH = 16, 1920, 640
+MAX_SIDE = MAX_WIDTH
+"""Pixels; of tall pictures the height is no more."""
+MAX_LAYERS = 4
+"""Pictures over each other, the topmost first; what lies under so many is not looked at."""
+MAX_SECONDS = 10.0
+"""For all of a frame, but for one read from the storage."""
+AT_ONCE = 2
+"""Frames that one process makes, of as many users: the other threads answer requests."""
+RETRY_SECONDS = 1
+LIMITS = Limits(
+    memory_bytes=512 * MIB,
+    cpu_seconds=8,
+    wall_seconds=8.0,
+    file_bytes=0,
+    answer_bytes=24 * MIB,
+)
+"""Of one layer. Its canvas in base64 is the largest answer."""
+
+
+class BeyondTimelineProblem(Problem):
+    """The film has no such time; ``duration_ms`` is how long it is."""
+
+    status_code = 422
+    default_code = "beyond_timeline"
+    default_detail = "The timeline ends before that."
+
+
+class FrameUnreadableProblem(Problem):
+    """A file cannot be decoded there, or not within bounds; ``media_file_id`` says which."""
+
+    status_code = 422
+    default_code = "frame_unreadable"
+    default_detail = "A media file cannot be decoded there, or takes too long."
+
+
+class FramesBusyProblem(Problem):
+    """As many frames are made already as may be at once."""
+
+    status_code = 503
+    default_code = "frames_busy"
+    default_detail = "Other frames are being made. Please try again shortly."
+    headers: Final = {"Retry-After": str(RETRY_SECONDS)}  # type: ignore[misc]
+
+
+PROBLEMS = (
+    BeyondTimelineProblem,
+    ClipsOfflineProblem,
+    FrameUnreadableProblem,
+    FramesBusyProblem,
+)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A JPEG, and the version of the EDL that it shows."""
+
+    content: bytes
+    version: int
+
+
+class Places:
+    """Who makes a frame in this process: a few users, each one frame."""
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._taken: set[UUID] = set()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def taken(self, user_id: UUID) -> Iterator[None]:
+        """One of the places; raises ``FramesBusyProblem`` at once where there is none."""
+        with self._lock:
+            if user_id in self._taken or len(self._taken) >= self._at_once:
+                raise FramesBusyProblem
+            self._taken.add(user_id)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._taken.discard(user_id)
+
+
+PLACES: Final = Places(AT_ONCE)
+KEPT: Final["Keeping[bytes]"] = Keeping()
+"""By project and the frame's name, which is a hash of all that decides what is seen."""
+
+
+def version_with(project: Project, *, at_ms: int) -> int:
+    """The EDL's version, if its film has such a time; raises ``BeyondTimelineProblem``."""
+    document = _find(project, {})
+    _check_within(at_ms, document["settings"]["duration_ms"])
+    return document["version"]
+
+
+def frame_at(project: Project, *, at_ms: int, width: int) -> Frame:
+    """What is seen at a time of the timeline, without captions; no wider than the film itself.
+
+    Raises ``PROBLEMS`` and ``UnavailableProblem``.
+    """
+    document = _find(project, {"tracks": 1})
+    duration = duration_of(document["tracks"])
+    _check_within(at_ms, duration)
+    size = size_of(project, width)
+    plan, names = _plan(project, document["tracks"], at_ms, duration, size)
+    key = (project.pk, plan.name)
+    content = KEPT.get(key)
+    if content is None:
+        sources = _sources(
+            project, document["tracks"], at_ms, {names[p.source] for p in plan.pieces}
+        )
+        with PLACES.taken(project.user_id):
+            layers = [(piece, sources[names[piece.source]]) for piece in reversed(plan.pieces)]
+            content = _made(layers[:MAX_LAYERS], size)
+        KEPT.put(key, content, len(content))
+    return Frame(content, document["version"])
+
+
+def size_of(project: Project, width: int) -> tuple[int, int]:
+    """Width and height of the picture, both even."""
+    sides = [int(side) for side in project.resolution.split("x")]
+    scale = min(1.0, width / sides[0], MAX_SIDE / max(sides))
+    wide, high = (max(2, int(side * scale) // 2 * 2) for side in sides)
+    return wide, high
+
+
+def _find(project: Project, fields: Mapping[str, Any]) -> Document:
+    wanted = {"version": 1, "settings.duration_ms": 1, **fields}
+    return edl.find(project_id=project.pk, user_id=project.user_id, fields=wanted)
+
+
+def _check_within(at_ms: int, duration_ms: int) -> None:
+    if at_ms >= duration_ms:
+        raise BeyondTimelineProblem(duration_ms=duration_ms)
+
+
+def _plan(
+    project: Project, tracks: list[Track], at_ms: int, duration: int, size: tuple[int, int]
+) -> tuple[RenderSegment, list[str]]:
+    """What is seen at the time, the lowest first; and the media that its sources are."""
+    seen = [track for track in tracks if track["type"] == "video"]
+    names = sorted({clip["media_file_id"] for track in seen for clip in _live(track)})
+    places = {name: place for place, name in enumerate(names)}
+    rate = Fraction(rate_of(project))
+    last = max(1, frame_of(duration, rate)) - 1
+    plan = plan_frame(
+        [track_of(track, places, ()) for track in seen],
+        [MediaReference(id=name, name=name) for name in names],
+        min(last, math.floor(at_ms * rate / 1000)),
+        rate,
+        size,
+    )
+    return plan, names
+
+
+def _live(track: Track) -> Iterator[Clip]:
+    return (clip for clip in track["clips"] if not clip["deleted"])
+
+
+def _sources(
+    project: Project, tracks: list[Track], at_ms: int, media_ids: set[str]
+) -> dict[str, MediaFile]:
+    """The user's own media of these ids; raises ``ClipsOfflineProblem``."""
+    rows = media_of(user_id=project.user_id).filter(pk__in=media_ids, status=MediaStatus.READY)
+    found = {str(row.pk): row for row in rows.only("pk", "r2_key")}
+    gone = media_ids - found.keys()
+    if gone:
+        clips = [
+            clip["id"]
+            for track in tracks
+            for clip in _live(track)
+            if clip["media_file_id"] in gone and clip["start_ms"] <= at_ms < end_of(clip)
+        ]
+        raise ClipsOfflineProblem(clips=clips[:MAX_CLIPS_NAMED], clip_count=len(clips))
+    return found
+
+
+def _made(layers: list[tuple[Piece, MediaFile]], size: tuple[int, int]) -> bytes:
+    """The JPEG of layers, the topmost first."""
+    width, height = size
+    if not layers:
+        return _decoded(_sandboxed("blank", width=width, height=height), "jpeg")
+    tick, canvas = _ending(MAX_SECONDS), b""
+    for index, (piece, media) in enumerate(layers, start=1):
+        above = canvas
+        found = _look(
+            media,
+            tick=tick,
+            reply=lambda _question, above=above: above,
+            seconds=float(piece.at + SLACK_SECONDS * piece.speed),
+            opacity=math.prod(ramp.opacity_at(0) for ramp in piece.ramps),
+            width=width,
+            height=height,
+            is_last=index == len(layers),
+        )
+        if "jpeg" in found:
+            return _decoded(found, "jpeg")
+        canvas = _decoded(found, "canvas")
+    raise UnavailableProblem  # something took the child over
+
+
+def _look(media: MediaFile, **arguments: Any) -> dict[str, str]:
+    storage = object_storage()
+    try:
+        storage.head(media.r2_key)
+        place = storage.probe_source(media.r2_key)
+        found = inspect_with("projects.rendering.layers:under", place, limits=LIMITS, **arguments)
+    except (InputRefusedError, ObjectMissingError) as exc:
+        raise FrameUnreadableProblem(media_file_id=str(media.pk)) from exc
+    except sandbox.SandboxFailedError as exc:
+        logger.exception("no frame was made of media %s", media.pk)
+        raise UnavailableProblem from exc
+    except STORAGE_ERRORS as exc:
+        raise UnavailableProblem from exc
+    if not isinstance(found, dict):
+        raise FrameUnreadableProblem(media_file_id=str(media.pk))
+    return found
+
+
+def _sandboxed(function: str, **arguments: Any) -> dict[str, str]:
+    try:
+        found: dict[str, str] = sandbox.run(
+            f"projects.rendering.layers:{function}", arguments, limits=LIMITS
+        )
+    except (sandbox.SandboxFailedError, sandbox.SandboxExceededError) as exc:
+        raise UnavailableProblem from exc
+    return found
+
+
+def _decoded(found: Mapping[str, str], name: str) -> bytes:
+    return base64.b64decode(found[name])
+
+
+def _ending(seconds: float) -> Callable[[], None]:
+    """What ends the work after so long."""
+    end = time.monotonic() + seconds
+
+    def tick() -> None:
+        if time.monotonic() > end:
+            raise FramesBusyProblem
+
+    return tick

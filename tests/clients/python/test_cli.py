@@ -1,0 +1,270 @@
+"""The command `auteur`, as a shell runs it, against the running stack."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from auteur_client import Auteur, UnreachableError
+from auteur_client.cli import app, exits, files, screen
+
+from auteur.devstack.processes import BASE_DIR
+from tests.journeys.recordings import INTERVIEW
+from tests.journeys.stack import JourneyStack
+from tests.waiting import until
+
+AUTEUR = str(Path(sys.executable).with_name("auteur"))
+SECONDS = 60
+SHELLS = ("bash", "zsh", "fish")
+
+Json = dict[str, Any]
+
+
+def listen() -> None:
+    """Have Ctrl-C work in what is started, which it does not below a shell's background job."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class Shell:
+    """A folder with a recording in it, and somebody's configuration beside it."""
+
+    def __init__(self, folder: Path, film: Path, **signed_in: str) -> None:
+        self.folder = folder / "work"
+        self.folder.mkdir()
+        self.config = folder / "config"
+        (self.folder / "talk.mp4").symlink_to(film)
+        others = {name: os.environ[name] for name in os.environ if not name.startswith("AUTEUR_")}
+        self.env = others | {"AUTEUR_CONFIG_DIR": str(self.config), "TERM": "dumb"} | signed_in
+
+    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [AUTEUR, *arguments],
+            cwd=self.folder,
+            env=self.env | env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=listen,  # noqa: PLW1509  # it sets a signal and no more
+        )
+
+    def run(self, *arguments: str, code: int = 0, stdin: str = "", **env: str) -> str:
+        """What it prints, once it has ended as it must."""
+        with self.start(*arguments, **env) as process:
+            out, self.said = process.communicate(stdin, SECONDS)
+        assert process.returncode == code, (process.returncode, out, self.said)
+        return out
+
+    def json(self, *arguments: str, code: int = 0, **env: str) -> Any:
+        """The result, which is all that stands on standard output."""
+        return json.loads(self.run(*arguments, "--json", code=code, **env))
+
+    def noted(self, name: str) -> bool:
+        """Whether an unfinished command has come so far."""
+        notes = list(self.config.glob("unfinished/*.json"))
+        return any(name in json.loads(note.read_text()) for note in notes)
+
+
+@pytest.fixture
+def shell(stack: JourneyStack, live_url: str, token: str, talk: Path, tmp_path: Path) -> Shell:
+    env = {"AUTEUR_URL": stack.api_url, "AUTEUR_TOKEN": token, "AUTEUR_LIVE_URL": live_url}
+    return Shell(tmp_path, talk, **env)
+
+
+def test_a_token_is_kept_for_its_owner_alone_and_never_shown(
+    stack: JourneyStack, token: str, talk: Path, tmp_path: Path
+) -> None:
+    shell = Shell(tmp_path, talk)
+    shell.run("credits", code=exits.NOT_SIGNED_IN)
+    assert shell.json("credits", code=exits.NOT_SIGNED_IN)["error"]["code"] == "not_signed_in"
+    wrong = shell.run("login", stack.api_url, stdin="no-token-of-ours\n", code=exits.NOT_SIGNED_IN)
+    assert not shell.config.exists()
+    said = wrong + shell.said
+    said += shell.run("login", stack.api_url, stdin=f"{token}\n") + shell.said
+    assert {path.stat().st_mode & 0o777 for path in shell.config.iterdir()} == {0o600}
+    assert shell.config.stat().st_mode & 0o777 == 0o700
+    assert token not in said
+    assert "no-token-of-ours" not in said
+
+    told = shell.json("credits", "--history", "1")
+    assert (told["balance"], told["key"], len(told["transactions"])) == (10, None, 1)
+    assert shell.run("credits").startswith("10 credits")
+    elsewhere = {"AUTEUR_URL": "http://127.0.0.1:9"}  # the token goes nowhere else
+    shell.run("credits", code=exits.NOT_SIGNED_IN, **elsewhere)
+    shell.run("logout")
+    shell.run("credits", code=exits.NOT_SIGNED_IN)
+    assert token not in "".join(path.read_text() for path in shell.config.rglob("*.json"))
+
+
+def test_an_api_key_is_as_good_and_says_what_it_may_spend(
+    shell: Shell, auteur: Auteur, tmp_path: Path
+) -> None:
+    key = json.loads(shell.run("mcp", "key", "--credits", "1", "--name", "Agent Smith"))
+    env = key["mcpServers"]["auteur"]["env"]
+    assert env["AUTEUR_TOKEN"] != shell.env["AUTEUR_TOKEN"]
+    assert shell.json("credits", **env)["key"]["available"] == 1
+    project = shell.json("projects", "new", "Mine", **env)["id"]
+    assert [row["id"] for row in shell.json("projects", **env)] == [project]
+    assert "Mine" in shell.run("projects", "--search", "min")
+
+
+def test_one_command_makes_captions(shell: Shell) -> None:
+    found = shell.json("transcribe", "talk.mp4", "--srt")
+    assert set(found) == {"project_id", "media_id", "files", "job"}
+    assert found["files"] == ["talk.srt"]
+    assert found["job"]["status"] == "completed"
+    assert "transcription" in shell.said
+    captions = shell.folder / "talk.srt"
+    assert "version of the film" in captions.read_text()
+    balance = shell.json("credits")["balance"]
+    shell.run("transcribe", "talk.mp4", "--srt", code=2)  # it would write over it
+    assert shell.json("credits")["balance"] == balance
+    assert list(shell.config.glob("unfinished/*")) == []
+
+
+def test_one_command_makes_a_captioned_film(shell: Shell, auteur: Auteur, short_film: Path) -> None:
+    command = ("caption", str(short_film), "-o", "film.mp4")
+    with shell.start(*command) as first:
+        until(lambda: shell.noted("render_id"), SECONDS)
+        first.kill()
+    found = shell.json(*command, "--resume")
+    assert found["files"] == ["film.mp4"]
+    assert (shell.folder / "film.mp4").read_bytes()[4:8] == b"ftyp"
+    assert found["job"]["input_params"]["captions"] == "burned"
+    assert len(list(auteur.iterate("jobs"))) == 2
+    (track,) = auteur.edl(found["project_id"]).tracks
+    assert [str(clip.media_file_id) for clip in track.clips] == [found["media_id"]]
+
+
+def test_what_was_killed_goes_on_and_is_paid_once(shell: Shell, auteur: Auteur) -> None:
+    command = ("transcribe", "talk.mp4", "--srt")
+    (shell.folder / "talk.mp4").unlink()
+    (shell.folder / "talk.mp4").symlink_to(INTERVIEW)  # which takes a while
+    with shell.start(*command) as first:
+        until(lambda: shell.noted("media_id"), SECONDS)
+        first.kill()
+    with shell.start(*command, "--resume") as second:
+        until(lambda: shell.noted("transcription_id"), SECONDS)
+        second.send_signal(signal.SIGINT)
+        _, said = second.communicate(timeout=SECONDS)
+    assert second.returncode == exits.INTERRUPTED, said
+    assert "auteur transcribe talk.mp4 --srt --resume" in said
+    found = shell.json(*command, "--resume")
+    assert auteur.balance() == 10 - found["job"]["credits_cost"]
+    assert [str(job.id) for job in auteur.iterate("jobs")] == [found["job"]["id"]]
+    assert [str(media.id) for media in auteur.iterate("media")] == [found["media_id"]]
+    assert [str(project.id) for project in auteur.iterate("projects")] == [found["project_id"]]
+
+
+def test_from_a_cut_to_a_film(shell: Shell, short_film: Path) -> None:
+    media = shell.json("upload", str(short_film))
+    project = media["project_id"]
+    clip = {"op": "add_clip", "track_id": "v", "media_file_id": media["id"]}
+    clip |= {"start_ms": 0, "in_point_ms": 0, "out_point_ms": 1000}
+    operations = [{"op": "add_track", "track_id": "v", "type": "video", "name": "Film"}, clip]
+    (shell.folder / "cut.json").write_text(json.dumps(operations))
+    edited = shell.json("edl", "apply", project, "cut.json", "--version", "1")
+    assert (edited["version"], edited["duration_ms"]) == (2, 1000)
+    stale = shell.json("edl", "apply", project, "cut.json", "--version", "1", code=exits.STALE)
+    assert (stale["error"]["code"], stale["error"]["version"]) == ("stale_edl", 2)
+    assert shell.json("edl", "undo", project)["operations"] == ["add_track", "add_clip"]
+    assert shell.run("edl", "redo", project).startswith("version 4, 0:01.000, by ")
+    assert "0:01.000" in shell.run("edl", "show", project)
+    assert "add_track, add_clip" in shell.run("edl", "history", project)
+    assert "OTIO_SCHEMA" in shell.run("edl", "export", project, "otio")
+
+    price = shell.json("render", project, "--proxy", "--quote")["credits"]
+    job = shell.json("render", project, "--proxy", "-o", "film.mp4")
+    assert (job["status"], job["credits_cost"], job["files"]) == ("completed", price, ["film.mp4"])
+    film = (shell.folder / "film.mp4").read_bytes()
+    assert film[4:8] == b"ftyp"
+    shell.run("render", project, "-o", "film.mp4", code=2)  # it would write over it
+    made = shell.run("watch", job["id"]).split()[-1]
+    shell.run("download", made, "-o", "again.mp4")
+    assert (shell.folder / "again.mp4").read_bytes() == film
+
+    with shell.start("watch", "--after", "0", "--json") as watching:
+        events = [json.loads(watching.stdout.readline()) for _ in range(3)]
+        watching.send_signal(signal.SIGINT)
+        _, said = watching.communicate(timeout=SECONDS)
+    assert [event["type"] for event in events] == ["job.requested", "job.started", "job.completed"]
+    assert watching.returncode == exits.INTERRUPTED, said
+    assert f"auteur watch --after {events[-1]['seq']}" in said
+
+
+def test_features_are_listed_and_asked_for_by_name(shell: Shell) -> None:
+    assert {"tts", "transcription"} <= {feature["type"] for feature in shell.json("run")}
+    assert "transcription" in shell.run("run")
+    asked = ("run", "tts", "text=Good morning", "--name", "greeting")
+    job = shell.json(*asked, "-o", "hello.wav")
+    assert (shell.folder / "hello.wav").stat().st_size > 1000
+    assert shell.json(*asked)["id"] == job["id"]
+    shell.run("run", "dreaming", code=2)
+    assert "transcription" in shell.said
+    shell.run("run", "tts", "text", code=2)
+    refused = shell.json("run", "tts", "text=", code=exits.FAILED)["error"]
+    assert refused["errors"][0]["field"] == "text"
+
+
+def test_why_there_is_no_result(
+    shell: Shell, new_token: Callable[[int], str], tmp_path: Path
+) -> None:
+    (shell.folder / "film.mp4").write_bytes(b"no film" * 100)
+    rejected = shell.json("upload", "film.mp4", code=exits.FAILED)["error"]
+    assert rejected["code"] == "upload_rejected"
+    shell.run("upload", "missing.mp4", code=2)
+    poor = {"AUTEUR_TOKEN": new_token(0)}
+    refused = shell.json("transcribe", "talk.mp4", "--txt", code=exits.NO_CREDITS, **poor)["error"]
+    assert (refused["code"], refused["balance"]) == ("insufficient_credits", 0)
+    assert not (shell.folder / "talk.txt").exists()
+    assert exits.code_of(UnreachableError("away")) == exits.AWAY
+
+
+def test_completion_is_printed_for_each_shell(shell: Shell) -> None:
+    for name in SHELLS:
+        assert "_AUTEUR_COMPLETE" in shell.run(_AUTEUR_COMPLETE=f"source_{name}")
+    words = {"COMP_WORDS": "auteur run t", "COMP_CWORD": "2"}
+    offered = shell.run(_AUTEUR_COMPLETE="complete_bash", **words).split()
+    assert offered == ["transcription", "tts"]
+
+
+def test_each_command_has_an_example() -> None:
+    import typer
+
+    def commands(group: Any, path: str) -> Iterator[tuple[str, Any]]:
+        for name, command in group.commands.items():
+            yield f"{path} {name}", command
+            if hasattr(command, "commands"):
+                yield from commands(command, f"{path} {name}")
+
+    found = dict(commands(typer.main.get_command(app.app), "auteur"))
+    del found["auteur edl"]  # which does nothing by itself
+    assert len(found) > 15
+    for path, command in found.items():
+        assert f"Example: {path}" in command.epilog
+        assert command.help
+
+
+def test_names_of_others_command_neither_terminal_nor_folder() -> None:
+    assert screen.harmless("a\x1b[31mb\x9b2J\u202ec\td") == "a[31mb2Jc\td"
+    assert screen.harmless("[red]x") == r"\[red]x"
+    assert files.name_of("../../etc/pass\nwd") == Path("etcpasswd")
+    assert files.name_of("-rf") == Path("rf")
+    assert files.name_of("..") == Path("download")
+
+
+def test_the_docs_name_every_exit_and_command() -> None:
+    import typer
+
+    page = (BASE_DIR / "docs" / "command-line.md").read_text()
+    codes = {value for value in vars(exits).values() if isinstance(value, int)}
+    codes = codes - {exits.SERVER_ERROR} | {0, 2}  # done; Typer's, of usage
+    assert {int(code) for code in re.findall(r"(?m)^\| (\d+) \|", page)} == codes
+    for name in typer.main.get_command(app.app).commands:
+        assert re.search(rf"(?m)^\| .*`{name}\b", page), name
