@@ -248,18 +248,18 @@ def edit(
     """
 
     def attempt() -> Edited:
-        session = read(project_id=project_id, user_id=user_id, needs=needs, versions=versions)
-        _check_version(session.version, versions)
-        try:
-            edited = write(session, change(session.content), way=way, attribution=attribution)
-        except APIException:
-            if session.confirmed():
-                raise
-        else:
-            if edited.version != session.version or session.confirmed():
-                return edited
-        session.forget()  # it was kept, and is old: only a write, which names it, could tell so
-        return attempt()
+        while True:  # a function that named itself would hold the film until it was collected
+            session = read(project_id=project_id, user_id=user_id, needs=needs, versions=versions)
+            _check_version(session.version, versions)
+            try:
+                edited = write(session, change(session.content), way=way, attribution=attribution)
+            except APIException:
+                if session.confirmed():
+                    raise
+            else:
+                if edited.version != session.version or session.confirmed():
+                    return edited
+            session.forget()  # it was kept, and is old: only a write, which names it, could tell so
 
     return on_the_latest(attempt, versions)
 
