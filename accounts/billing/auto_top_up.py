@@ -11,13 +11,12 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet, Sum
 from django.db.models.functions import Now
 
-from accounts.billing import client, clock, offers, payments
+from accounts.billing import client, clock, customers, offers, payments
 from accounts.billing.checkout import NothingBoughtProblem, answered, offer_of, sold_to
 from accounts.billing.client import StripeAwayError, StripeRefusedError
 from accounts.billing.errors import SetAsideError
 from accounts.billing.models import (
     AutoTopUp,
-    BillingCustomer,
     SetAsideReason,
     TopUp,
     TopUpState,
@@ -50,6 +49,20 @@ class NoPaymentMethodProblem(Problem):
     default_detail = "There is no card on file: add one in the portal (POST /billing/portal)."
 
 
+class KeyRaisesCapProblem(Problem):
+    """An API key asks for more money a month than a person has allowed.
+
+    ``monthly_cap``: what they have allowed; null: nothing yet.
+    """
+
+    status_code = 403
+    default_code = "key_raises_cap"
+    default_detail = (
+        "An API key can lower monthly_cap, but not set or raise it: use the access token of "
+        "somebody signed in."
+    )
+
+
 # --- What a user wants ------------------------------------------------------------------------
 
 
@@ -59,23 +72,29 @@ def wanted(*, user: User) -> AutoTopUp | None:
     return AutoTopUp.objects.filter(user=user).first()
 
 
-def want(*, user: User, given: Mapping[str, Any]) -> AutoTopUp:
+def want(*, user: User, given: Mapping[str, Any], by_api_key: bool) -> AutoTopUp:
     """Have a pack bought below ``threshold``, or no more; raises a problem.
 
-    Turning it on needs somebody who can be charged, which Stripe is asked.
+    Turning it on needs somebody who can be charged, which Stripe is asked. An API key
+    (``by_api_key``) may lower the month's cap and never raise it: without a row the cap is zero.
     """
     offer_of(offers.packs(), "pack", given["pack"])
     if given["enabled"]:
-        customer = BillingCustomer.objects.filter(user=user).first()
+        with answered():
+            customer = customers.find(user)
         if customer is None:
             raise NothingBoughtProblem
         with answered():
             payment_method = client.payment_method_of(customer.stripe_id)
         if payment_method is None:
             raise NoPaymentMethodProblem
-    changed, _ = AutoTopUp.objects.update_or_create(
-        user=user, defaults={**given, "off_reason": None, "due_at": clock.now()}
-    )
+    with transaction.atomic():
+        row = AutoTopUp.objects.select_for_update(no_key=True).filter(user=user).first()
+        if by_api_key and given["monthly_cap"] > (row.monthly_cap if row else 0):
+            raise KeyRaisesCapProblem(monthly_cap=row.monthly_cap if row else None)
+        changed, _ = AutoTopUp.objects.update_or_create(
+            user=user, defaults={**given, "off_reason": None, "due_at": clock.now()}
+        )
     return changed
 
 

@@ -10,9 +10,8 @@ from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 
-from accounts.billing import client, customers, offers, payments
+from accounts.billing import client, customers, offers, payments, plans
 from accounts.billing.client import StripeAwayError, StripeRefusedError
-from accounts.billing.models import BillingCustomer
 from accounts.billing.objects import UnreadableError
 from accounts.billing.offers import Offer
 from accounts.models import User
@@ -53,11 +52,16 @@ PROBLEMS = (client.BillingDisabledProblem, BillingUnavailableProblem)
 def buy_plan(*, user: User, name: str, key: str | None) -> str:
     """The address of a page on which the user subscribes.
 
-    With the same ``key`` (of the client's request), the same page. Raises a problem.
+    With the same ``key`` (of the client's request), the same page. Raises a problem. Stripe is
+    asked as well whether there is a plan: our books may have lost it, or not heard of it yet.
     """
     offer = offer_of(offers.plans(), "plan", name)
     current = user.subscription
     if current is not None and current.stripe_subscription_id is not None:
+        raise AlreadySubscribedProblem
+    with answered():
+        subscriptions = client.subscriptions_of(customers.of_user(user).stripe_id)
+    if any(row.status in (*plans.PAID, plans.UNPAID) for row in subscriptions):
         raise AlreadySubscribedProblem
     told = {payments.USER: str(user.pk)}
     return _checkout(user, offer, key, mode="subscription", subscription_data={"metadata": told})
@@ -82,7 +86,8 @@ def sold_to(user: User, offer: Offer) -> dict[str, str]:
 def portal(*, user: User) -> str:
     """The address of a page on which the user sees to plan, cards and invoices."""
     client.check_enabled()
-    customer = BillingCustomer.objects.filter(user=user).first()
+    with answered():
+        customer = customers.find(user)
     if customer is None:
         raise NothingBoughtProblem
     with answered():

@@ -30,6 +30,8 @@ MAX_LISTED = 100
 """Of one page, which is the most that Stripe gives."""
 NOT_RENEWED = "auteur_not_renewed"
 """The mark of a subscription that we let end, because an account was closed."""
+USER = "user"
+"""The metadata of a customer that names our user."""
 LIVE_KEYS = ("sk_live", "rk_live")
 
 
@@ -208,10 +210,28 @@ def cancel(subscription_id: str) -> None:
 # --- What is made -----------------------------------------------------------------------------
 
 
+def find_user_id(customer_id: str) -> str | None:
+    """Return the user id that we wrote on a customer when we created them, if we did."""
+    with _asked() as v1:
+        record = read(objects.CustomerRecord, v1.customers.retrieve(customer_id))
+    return None if record.deleted else record.metadata.get(USER)
+
+
+def list_customers(*, user_id: str) -> list[str]:
+    """Return the ids of the customers created for a user, the oldest first.
+
+    Stripe's search lags behind by a minute or so; `create_customer` covers a day by its key.
+    """
+    with _asked() as v1:
+        asked = {"query": f"metadata['{USER}']:'{user_id}'", "limit": MAX_LISTED}
+        records = [read(objects.CustomerRecord, row) for row in v1.customers.search(asked).data]
+    return [row.id for row in sorted(records, key=lambda row: row.created) if not row.deleted]
+
+
 def create_customer(*, user_id: str, email: str) -> str:
     """A customer for a user, the same one if asked twice in a day; returns their id."""
     with _asked() as v1:
-        asked = {"email": email, "metadata": {"user": user_id}}
+        asked = {"email": email, "metadata": {USER: user_id}}
         options = {"idempotency_key": f"customer:{user_id}"}
         return read(objects.Created, v1.customers.create(asked, options)).id
 

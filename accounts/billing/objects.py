@@ -203,3 +203,11 @@ class Created(BaseModel):
     """What was made."""
 
     id: Id
+
+
+class CustomerRecord(Created):
+    """A customer, and what we wrote on them when they were created. Deleted ones have no more."""
+
+    created: Seconds = 0
+    metadata: dict[str, str] = {}
+    deleted: bool = False

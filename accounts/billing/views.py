@@ -22,7 +22,7 @@ from accounts.models import User
 from auteur.api import idempotency
 from auteur.api.idempotency import idempotent
 from auteur.api.problems import NotFoundProblem
-from auteur.api.requests import user_id
+from auteur.api.requests import api_key_id, user_id
 from auteur.api.scopes import Scope
 
 
@@ -104,6 +104,7 @@ class AutoTopUpView(APIView):
             *checkout.PROBLEMS,
             checkout.NothingBoughtProblem,
             auto_top_up.NoPaymentMethodProblem,
+            auto_top_up.KeyRaisesCapProblem,
         ),
     }
 
@@ -122,7 +123,9 @@ class AutoTopUpView(APIView):
     @extend_schema(
         summary="Have a pack bought when credits run low",
         description="One at a time, within the month's cap, from the card that Stripe has of you "
-        "(409 `no_payment_method`, `nothing_bought`). A payment that is declined turns it off.",
+        "(409 `no_payment_method`, `nothing_bought`). A payment that is declined turns it off. An "
+        "API key can lower `monthly_cap`, but neither set it first nor raise it (403 "
+        "`key_raises_cap`, with the `monthly_cap` that holds).",
         request=AutoTopUpSerializer,
         responses=AutoTopUpStateSerializer,
     )
@@ -131,7 +134,12 @@ class AutoTopUpView(APIView):
         given = AutoTopUpSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         user = cast(User, request.user)
-        return _state_of(auto_top_up.want(user=user, given=given.validated_data))
+        changed = auto_top_up.want(
+            user=user,
+            given=given.validated_data,
+            by_api_key=api_key_id(request) is not None,
+        )
+        return _state_of(changed)
 
 
 def _state_of(wanted: AutoTopUp) -> Response:

@@ -235,11 +235,23 @@ class TestLifetime:
 
     def test_so_many_at_once(self, user, monkeypatch):
         monkeypatch.setattr(idempotency, "FORGET_AT_ONCE", 2)
-        IdempotencyKey.objects.bulk_create(
-            IdempotencyKey(user=user, key=str(n), request_hash="", created_at=Now() - 2 * LIFETIME)
-            for n in range(3)
-        )
+        monkeypatch.setattr(idempotency, "FORGET_SECONDS", 0.0)
+        expired_keys(user, 3)
         assert [idempotency.forget_old() for _ in range(3)] == [2, 1, 0]
+
+    def test_batches_follow_until_nothing_is_left(self, user, monkeypatch):
+        monkeypatch.setattr(idempotency, "FORGET_AT_ONCE", 2)
+        monkeypatch.setattr(idempotency, "FORGET_SECONDS", 3600.0)
+        expired_keys(user, 9)
+        assert idempotency.forget_old() == 9
+        assert not IdempotencyKey.objects.exists()
+
+
+def expired_keys(user, count):
+    IdempotencyKey.objects.bulk_create(
+        IdempotencyKey(user=user, key=str(n), request_hash="", created_at=Now() - 2 * LIFETIME)
+        for n in range(count)
+    )
 
 
 def test_the_schema_names_the_header_where_it_is_honoured(api):

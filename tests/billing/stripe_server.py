@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import re
 import threading
 import time
 import uuid
@@ -105,6 +106,12 @@ class Api:
         parts = path.removeprefix("/v1/").removeprefix("checkout/").split("/")
         if parts[-1] == "lines":
             return 200, self._page(self.world.objects[parts[1]]["lines"]["data"], asked, path)
+        if parts[-1] == "search":  # customers, by one of their metadata
+            name, value = re.fullmatch(r"metadata\['(\w+)'\]:'([\w-]+)'", asked["query"]).groups()
+            rows = [
+                row for row in self.world.all_of("customer") if row["metadata"].get(name) == value
+            ]
+            return 200, self._page(rows, asked, path) | {"object": "search_result"}
         if parts[-1] == "payment_methods":
             asked["customer"] = parts[1]
             methods = [one for one in self.world.all_of("payment_method") if matches(one, asked)]

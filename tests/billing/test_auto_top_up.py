@@ -17,8 +17,10 @@ from accounts.billing.models import (
     TopUp,
 )
 from accounts.models import User
+from auteur.api.scopes import Scope
 from credits import ledger
 from tests.billing.conftest import PACK_CREDITS, PRICES, balance, deliver
+from tests.conftest import by_key
 
 PRICE = PRICES["price_pack"]
 WANTED = {"enabled": True, "pack": "small", "threshold": 50, "monthly_cap": 2 * PRICE}
@@ -285,6 +287,27 @@ def test_it_needs_a_card(api, customer):
 def test_it_needs_a_customer(api):
     answer = api.put(URL, WANTED, format="json")
     assert (answer.status_code, answer.json()["code"]) == (409, "nothing_bought")
+
+
+@pytest.mark.parametrize(("cap", "status"), [(2 * PRICE, 200), (1, 200), (2 * PRICE + 1, 403)])
+def test_a_key_lowers_the_cap_and_never_raises_it(wanted, make_key, buyer, cap, status):
+    key = make_key(Scope.BILLING, owner=buyer)
+    answer = by_key(key).put(URL, WANTED | {"monthly_cap": cap}, format="json")
+    assert answer.status_code == status, answer.content
+    if status == 403:
+        assert (answer.json()["code"], answer.json()["monthly_cap"]) == (
+            "key_raises_cap",
+            2 * PRICE,
+        )
+    assert AutoTopUp.objects.get().monthly_cap == min(cap, 2 * PRICE)
+
+
+def test_a_key_does_not_set_the_first_cap(api, card, make_key, buyer):
+    key = make_key(Scope.BILLING, owner=buyer)
+    answer = by_key(key).put(URL, WANTED, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (403, "key_raises_cap")
+    assert answer.json()["monthly_cap"] is None
+    assert not AutoTopUp.objects.exists()
 
 
 @pytest.mark.parametrize(
