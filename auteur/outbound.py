@@ -47,6 +47,10 @@ _REFUSED = tuple(
             "192.88.99.0/24",  # relays of 6to4
             "198.18.0.0/15",
             "100.64.0.0/10",
+            # Public by their registration, answered by a cloud to its own machines alone.
+            "161.26.0.0/16",  # IBM: infrastructure services
+            "166.8.0.0/14",  # IBM: endpoints of its services
+            "168.63.129.16/32",  # Azure: the machine's host, with its credentials
             "240.0.0.0/4",
         ),
     )
