@@ -25,6 +25,8 @@ from gpu_tasks.runtime.contract import RENTED, GpuClass
 from gpu_tasks.runtime.engine import contracts
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+SECRET_MIN_LENGTH = 32
+"""Characters of a secret that we choose: fewer can be guessed offline from one signature."""
 
 
 class _Environment(FileAwareMapping):
@@ -37,9 +39,23 @@ class _Environment(FileAwareMapping):
 class _Env(environ.Env):
     ENVIRON = _Environment()
 
+    def secret(self, name: str, default: str | environ.NoValue = environ.Env.NOTSET) -> str:
+        """Read a secret that we choose ourselves; refuse one that can be guessed."""
+        value: str = self.str(name, default=default)
+        if value != default:
+            self._check_length(name, value)
+        return value
+
     def fallbacks(self, name: str, default: list[str]) -> list[str]:
-        """Keys of before; a space after a comma is part of none."""
-        return [key.strip() for key in self.list(name, default=default) if key.strip()]
+        """Read earlier secrets, separated by commas; spaces around them are dropped."""
+        values = [part.strip() for part in self.list(name, default=default) if part.strip()]
+        for value in values:
+            self._check_length(name, value)
+        return values
+
+    def _check_length(self, name: str, value: str) -> None:
+        if len(value) < SECRET_MIN_LENGTH:
+            raise ImproperlyConfigured(f"{name} must have at least {SECRET_MIN_LENGTH} characters.")
 
 
 env = _Env()
@@ -53,7 +69,7 @@ if "DATABASE_URL" not in os.environ and "DATABASE_URL_FILE" not in os.environ:
     env.read_env(STACK_ENV_FILE)
 
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("DJANGO_SECRET_KEY")
+SECRET_KEY = env.secret("DJANGO_SECRET_KEY")
 SECRET_KEY_FALLBACKS = env.fallbacks("DJANGO_SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1"])
 ROOT_URLCONF = "auteur.urls"
@@ -259,7 +275,7 @@ if STORAGE_BACKEND == "filesystem":
         "OPTIONS": {
             "location": env.str("STORAGE_DIR"),
             "base_url": f"{PUBLIC_URL}/storage/",
-            "signing_key": env.str("STORAGE_SIGNING_KEY"),
+            "signing_key": env.secret("STORAGE_SIGNING_KEY"),
             "signing_key_fallbacks": env.fallbacks("STORAGE_SIGNING_KEY_FALLBACKS", default=[]),
         },
     }
@@ -373,7 +389,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ]
-SUPABASE_JWT_SECRET = env.str("SUPABASE_JWT_SECRET", default="")
+SUPABASE_JWT_SECRET = env.secret("SUPABASE_JWT_SECRET", default="")
 SUPABASE_JWT_SECRET_FALLBACKS = env.fallbacks("SUPABASE_JWT_SECRET_FALLBACKS", default=[])
 SUPABASE_JWKS_URL = env.str("SUPABASE_JWKS_URL", default="")
 SUPABASE_JWT_ISSUER = env.str("SUPABASE_JWT_ISSUER")
@@ -629,7 +645,7 @@ HELP_ROOT = BASE_DIR / "var" / "help"  # where `make docs` builds the docs site
 
 # --- Jobs -------------------------------------------------------------------------------------
 
-GPU_CALLBACK_SECRET = env.str("GPU_CALLBACK_SECRET")
+GPU_CALLBACK_SECRET = env.secret("GPU_CALLBACK_SECRET")
 GPU_CALLBACK_SECRET_FALLBACKS = env.fallbacks("GPU_CALLBACK_SECRET_FALLBACKS", default=[])
 GPU_CALLBACK_URL = env.str("GPU_CALLBACK_URL", default=f"{PUBLIC_URL}/internal/gpu-callback")
 INFERENCE_BACKEND = env.str("INFERENCE_BACKEND", default="local")
@@ -929,24 +945,6 @@ for _name, _value in (
         raise ImproperlyConfigured(f"{_name} must begin with https://, as in https://example.com.")
 if STRIPE_SECRET_KEY.startswith(("sk_live", "rk_live")) and STRIPE_API_URL.startswith("http:"):
     raise ImproperlyConfigured("STRIPE_SECRET_KEY would be sent in the open: use https.")
-
-# --- Keys that are guessed are no keys --------------------------------------------------------
-
-SECRET_MIN_LENGTH = 32
-for _name, _value in (
-    ("DJANGO_SECRET_KEY", SECRET_KEY),
-    *(("DJANGO_SECRET_KEY_FALLBACKS", key) for key in SECRET_KEY_FALLBACKS),
-    ("GPU_CALLBACK_SECRET", GPU_CALLBACK_SECRET),
-    *(("GPU_CALLBACK_SECRET_FALLBACKS", key) for key in GPU_CALLBACK_SECRET_FALLBACKS),
-    ("STORAGE_SIGNING_KEY", _OBJECT_STORAGE["OPTIONS"].get("signing_key")),
-    *(
-        ("STORAGE_SIGNING_KEY_FALLBACKS", key)
-        for key in _OBJECT_STORAGE["OPTIONS"].get("signing_key_fallbacks", ())
-    ),
-    *(("SUPABASE_JWT_SECRET_FALLBACKS", key) for key in SUPABASE_JWT_SECRET_FALLBACKS),
-):
-    if _value is not None and len(_value) < SECRET_MIN_LENGTH:
-        raise ImproperlyConfigured(f"{_name} must have at least {SECRET_MIN_LENGTH} characters.")
 
 # --- Logs: one line each, no bodies, no tokens, no personal data ------------------------------
 

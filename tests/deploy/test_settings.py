@@ -1,12 +1,17 @@
 """Settings of a deployment: what cannot work stops the start, and says why."""
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
 from auteur.devstack.processes import BASE_DIR
+from tests.deploy.files import text
+
+SECRETS = ("DJANGO_SECRET_KEY", "GPU_CALLBACK_SECRET", "STORAGE_SIGNING_KEY", "SUPABASE_JWT_SECRET")
+"""The secrets that an operator chooses."""
 
 
 def test_a_space_after_a_comma_is_part_of_no_key():
@@ -84,15 +89,15 @@ def test_a_space_after_a_comma_is_part_of_no_key():
         ("C2PA_MAX_BYTES", "2684354561", "C2PA_MAX_BYTES must be between 1 and 2684354560."),
         ("MAX_OPEN_IMPORTS", "0", "MAX_OPEN_IMPORTS must be at least 1."),
         ("WEBHOOK_REFUSED_NETWORKS", "ours", "WEBHOOK_REFUSED_NETWORKS must be like"),
-        (
-            "DJANGO_SECRET_KEY_FALLBACKS",
-            "short",
-            "DJANGO_SECRET_KEY_FALLBACKS must have at least 32 characters.",
+        *(
+            (name, value, f"{name} must have at least 32 characters.")
+            for name in SECRETS
+            for value in ("secret", "s" * 31)
         ),
-        (
-            "STORAGE_SIGNING_KEY_FALLBACKS",
-            "short",
-            "STORAGE_SIGNING_KEY_FALLBACKS must have at least 32 characters.",
+        *(
+            (f"{name}_FALLBACKS", value, f"{name}_FALLBACKS must have at least 32 characters.")
+            for name in SECRETS
+            for value in ("short", f"{'s' * 32},{'s' * 31}")
         ),
         ("CAPTIONS_BUCKET", "captions", "CAPTIONS_BUCKET and S3_PUBLIC_BASE_URL need"),
         ("STREAMS_SINK", "rabbit", "STREAMS_SINK is 'rabbit': use redis, kafka or none."),
@@ -118,6 +123,13 @@ def test_what_cannot_work_stops_the_start(variable: str, value: str, why: str) -
         check=False,
     )
     assert f"ImproperlyConfigured: {why}" in done.stderr
+
+
+def test_every_secret_with_fallbacks_is_checked() -> None:
+    """Find the secrets by the settings that have fallbacks, which only our own have."""
+    names = re.findall(r'env\.fallbacks\(\s*"(\w+)_FALLBACKS"', text("auteur/settings.py"))
+    checked = re.findall(r'env\.secret\("(\w+)"', text("auteur/settings.py"))
+    assert sorted(names) == sorted(checked) == sorted(SECRETS)
 
 
 def test_no_archive_lies_where_anybody_may_read() -> None:
