@@ -1,16 +1,20 @@
 """How a token's bearer becomes a user: made with a credit account by the first valid token."""
 
+from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
-from django.db.models.functions import Now
 
 from accounts.bearers import find_user
 from accounts.models import User
 from accounts.tokens import LEEWAY_SECONDS, Claims, InvalidTokenProblem
 from auteur.api.problems import Problem
+from auteur.database import execute, statements
 from credits import ledger
+
+_STATEMENTS = statements(Path(__file__).with_name("queries.sql"))
 
 MAX_EMAIL_CHARS = 255
 """As much as ``users.email`` holds."""
@@ -96,30 +100,20 @@ def _address_of(claims: Claims) -> str:
 
 
 def sign_up(*, user_id: UUID, email: str) -> User:
-    """Make the user, the credit account and the welcome credits, once.
+    """Create the user, the credit account and the welcome credits, once.
 
-    Raises ``EmailInUseProblem``.
-
-    Of concurrent calls with one id, one makes the user and the others return it: the database
-    holds their inserts until the first has committed, and then refuses them.
+    Of concurrent calls with one id, one creates the user and the others return it: the database
+    holds their inserts until the first has committed. Raises ``EmailInUseProblem``.
     """
-    try:
-        with transaction.atomic():
-            return _insert(user_id=user_id, email=email)
-    except IntegrityError as exc:
-        user = User.objects.filter(pk=user_id).first()
-        if user is None:
-            raise EmailInUseProblem from exc
-        return user
-
-
-def _insert(*, user_id: UUID, email: str) -> User:
-    user = User(id=user_id, email=email)
-    user.set_unusable_password()
-    user.save(force_insert=True)
-    ledger.open_account(user_id=user_id)
-    if not email.endswith(GUESTS):
-        _welcome(user_id)
+    values = {"id": user_id, "email": email, "password": make_password(None)}
+    with transaction.atomic():
+        if execute(_STATEMENTS["insert_user"], values):
+            ledger.open_account(user_id=user_id)
+            if not email.endswith(GUESTS):
+                _welcome(user_id)
+    user = User.objects.filter(pk=user_id).first()
+    if user is None:
+        raise EmailInUseProblem
     return user
 
 
@@ -140,13 +134,14 @@ def _is_later(claims: Claims, user: User) -> bool:
 
 
 def _change_email(*, user: User, email: str) -> None:
+    values = {"id": user.pk, "former": user.email, "email": email}
     try:
         with transaction.atomic():
-            # Who is being forgotten is not remembered.
-            unchanged = User.objects.filter(pk=user.pk, email=user.email, is_active=True)
-            changed = unchanged.update(email=email, updated_at=Now())
-            if changed and user.email.endswith(GUESTS):  # they have signed in
+            is_changed = bool(execute(_STATEMENTS["change_email"], values))
+            if is_changed and user.email.endswith(GUESTS):  # they have signed in
                 _welcome(user.pk)
-    except IntegrityError as exc:
+    except IntegrityError as exc:  # another took the address at the same moment
         raise EmailInUseProblem from exc
+    if not is_changed and User.objects.filter(email=email).exclude(pk=user.pk).exists():
+        raise EmailInUseProblem
     user.email = email

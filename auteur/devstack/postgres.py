@@ -26,6 +26,8 @@ SYSTEM_USER = "pgserver"
 MAX_CONNECTIONS = 200
 SETUP_SECONDS = 60
 CONNECT_SECONDS = 2  # the least that libpq knows
+# Its log has errors without their statements and rows, which hold personal data.
+PRIVATE = ("log_min_error_statement=panic", "log_error_verbosity=terse")
 # As in docker-compose.yml, whose image has lz4, and whose container less memory. Images of whole
 # pages are most of what is written ahead, the fewer the further checkpoints are apart; and queues
 # are swept soon (decision 46).
@@ -34,9 +36,10 @@ KEPT = (
     "wal_compression=pglz",
     "max_wal_size=4GB",
     "autovacuum_naptime=15s",
+    *PRIVATE,
 )
 # Data that nobody keeps needs no care on disk.
-THROWAWAY = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+THROWAWAY = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", *PRIVATE)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,17 @@
 """From a header to a user: first tokens, changed addresses, refusals."""
 
 import logging
+import os
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -18,6 +20,7 @@ from accounts import signup
 from accounts.models import User
 from credits.models import Credits, CreditTransaction
 from tests.accounts.provider import Provider, signed
+from tests.services import FOLDER_VARIABLE
 
 pytestmark = pytest.mark.django_db
 
@@ -175,6 +178,46 @@ def test_logs_name_nobody(user: User, provider: Provider, caplog: pytest.LogCapt
             assert verify(token).status_code >= 400
     for secret in ("@example.com", *refused):
         assert secret not in caplog.text
+
+
+@pytest.fixture
+def database_log() -> Callable[[], str]:
+    """Return a function that reads what PostgreSQL has logged since the test began."""
+    path = Path(os.environ[FOLDER_VARIABLE], "log", "postgres.log")
+    if not path.exists():
+        pytest.skip("PostgreSQL is not ours, and neither is its log.")
+    start = path.stat().st_size
+
+    def read() -> str:
+        return path.read_bytes()[start:].decode()
+
+    return read
+
+
+class TestLogOfTheDatabase:
+    def test_a_refused_sign_up_is_no_error_there(
+        self, user: User, database_log: Callable[[], str]
+    ) -> None:
+        with connection.cursor() as cursor:  # as in a PostgreSQL that others have set up
+            cursor.execute("SET LOCAL log_min_error_statement = error")
+            cursor.execute("SET LOCAL log_error_verbosity = default")
+        assert code_of(verify(signed(email=user.email))) == (409, "email_in_use")
+        email = "new@example.com"
+        assert verify(signed(sub=str(user.pk), email=email)).status_code == 200
+        assert code_of(verify(signed(email=email))) == (409, "email_in_use")
+        other = signed(sub=str(uuid.uuid4()), email="other@example.com")
+        assert verify(other).status_code == 200
+        moved = signed(sub=str(user.pk), email="other@example.com")
+        assert code_of(verify(moved)) == (409, "email_in_use")
+        assert "duplicate key" not in database_log()
+
+    def test_an_error_there_quotes_no_row_and_no_statement(
+        self, user: User, database_log: Callable[[], str]
+    ) -> None:
+        with pytest.raises(IntegrityError), transaction.atomic():
+            User.objects.create(email=user.email)
+        assert "duplicate key" in database_log()
+        assert user.email not in database_log()
 
 
 @pytest.mark.django_db(transaction=True)
