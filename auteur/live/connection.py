@@ -7,7 +7,16 @@ from typing import Any, cast
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 
-from auteur.live.limits import FRAGMENTS, UNREAD_SECONDS
+from auteur.live.limits import (
+    DISCARDED_BYTES,
+    DISCARDING_SECONDS,
+    FRAGMENTS,
+    MESSAGES_BURST,
+    MESSAGES_PER_SECOND,
+    SLICE_BYTES,
+    UNREAD_SECONDS,
+)
+from auteur.live.sockets import TOO_MANY
 from auteur.server.limits import Budget, Limits
 from auteur.server.protocol import Connection
 
@@ -33,7 +42,11 @@ class HttpConnection(Connection):
 
 
 class WebSocket(WebSocketsSansIOProtocol):
-    """Is asked every second whether its peer reads, and reads no more than it may write."""
+    """Is asked every second whether its peer reads; reads no more than it may write.
+
+    A peer that sends more frames than it may is closed with 4429. As reading pauses with the first
+    message that waits (uvicorn), no more than a burst of them is ever in memory.
+    """
 
     def __init__(self, *, lost: Callable[[], None] | None, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
@@ -41,6 +54,56 @@ class WebSocket(WebSocketsSansIOProtocol):
         self._fragments = 0
         self._unread_since: float | None = None
         self._dropped_at: float | None = None
+        self._frames_left = float(MESSAGES_BURST)
+        self._frames_counted_at = self.loop.time()
+        self._discarded: int | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Parse slice by slice, until the peer has sent more than it may."""
+        for start in range(0, len(data), SLICE_BYTES):
+            if self._discarded is not None:
+                self._discarded += len(data) - start
+                if self._discarded > DISCARDED_BYTES:
+                    self.transport.abort()
+                return
+            super().data_received(data[start : start + SLICE_BYTES])
+
+    def handle_text(self, event: Frame) -> None:
+        """Take the first or only frame of a message."""
+        if self._take_frame():
+            super().handle_text(event)
+
+    def handle_bytes(self, event: Frame) -> None:
+        """Take the first or only frame of a message."""
+        if self._take_frame():
+            super().handle_bytes(event)
+
+    def handle_ping(self) -> None:
+        """Answer a ping of the protocol."""
+        if self._take_frame():
+            super().handle_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        """Take an answer to our ping."""
+        if self._take_frame():
+            super().handle_pong(event)
+
+    def _take_frame(self) -> bool:
+        """Count a frame; return False, and close, where there are too many."""
+        if self._discarded is not None:
+            return False
+        now = self.loop.time()
+        earned = (now - self._frames_counted_at) * MESSAGES_PER_SECOND
+        self._frames_left = min(MESSAGES_BURST, self._frames_left + earned)
+        self._frames_counted_at = now
+        if self._frames_left < 1:
+            self._discarded = 0
+            self._send_close(TOO_MANY, "too many messages")
+            # At once it would end with a reset, for more is on its way, and hide the reason.
+            self.loop.call_later(DISCARDING_SECONDS, self.transport.close)
+            return False
+        self._frames_left -= 1
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """One less."""
@@ -49,7 +112,9 @@ class WebSocket(WebSocketsSansIOProtocol):
             self._lost()
 
     async def send(self, message: Any) -> None:
-        """Once the handshake is over, nobody asks for it again."""
+        """Send, unless the peer has sent too much; once open, forget the handshake."""
+        if self._discarded is not None:
+            return
         await super().send(message)
         if message["type"] == "websocket.accept":
             del self.request, self.response
@@ -86,7 +151,10 @@ class WebSocket(WebSocketsSansIOProtocol):
 
     def _drop(self) -> None:
         self.queue.put_nowait({"type": "websocket.disconnect", "code": SLOW, "reason": ""})
-        self.conn.send_close(SLOW, "slow client")
+        self._send_close(SLOW, "slow client")
+        self.transport.close()
+
+    def _send_close(self, code: int, reason: str) -> None:
+        self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
-        self.transport.close()

@@ -20,6 +20,14 @@ FRAMES_BYTES = 16 * KIB
 """More is not even read."""
 FRAGMENTS = 16
 """Of one message."""
+MESSAGES_BURST, MESSAGES_PER_SECOND = 10, 1.0
+"""Frames of a socket, pings of the protocol included: so many at once, then so many a second."""
+SLICE_BYTES = 2 * KIB
+"""Parsed at once: what a client sends in one go may be thousands of frames."""
+DISCARDED_BYTES, DISCARDING_SECONDS = 64 * KIB, 1.0
+"""Read and thrown away of a socket that was closed for its frames, for it to see the reason."""
+RECEIVE_BUFFER_BYTES = 16 * KIB
+"""In the system, for each connection."""
 UNREAD_SECONDS = 5.0
 """A client that takes nothing for so long, while more than our buffers hold waits for it, is
 dropped; it comes back with its last number."""

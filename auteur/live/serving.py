@@ -10,7 +10,13 @@ from django.conf import settings
 
 from auteur.live.application import Live
 from auteur.live.connection import HttpConnection, WebSocket
-from auteur.live.limits import CONNECTIONS, FRAMES_BYTES, SEND_BUFFER_BYTES, connection_limits
+from auteur.live.limits import (
+    CONNECTIONS,
+    FRAMES_BYTES,
+    RECEIVE_BUFFER_BYTES,
+    SEND_BUFFER_BYTES,
+    connection_limits,
+)
 from auteur.server import serving
 from auteur.server.limits import Budget
 
@@ -76,4 +82,5 @@ def serve(bind: serving.Address) -> None:
     gc.set_threshold(*YOUNG)
     listener = socket.create_server(bind, backlog=serving.BACKLOG)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     Server(config, live).run([listener])
