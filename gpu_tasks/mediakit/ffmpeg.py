@@ -21,7 +21,7 @@ from gpu_tasks.mediakit.decoding import (
     demuxer_of,
 )
 from gpu_tasks.runtime.children import dying_with_parent
-from gpu_tasks.runtime.errors import AuteurError, EngineError
+from gpu_tasks.runtime.errors import AuteurError, EngineError, KilledError
 
 PROGRESS_SECONDS = 0.5
 LAST_LINES = 8
@@ -71,7 +71,7 @@ def run(
 
     It says errors, and more with `-loglevel info` in ``arguments``. ``progress`` hears the share
     written, of ``seconds`` of output, twice a second; what it raises kills FFmpeg.
-    Raises ``FFmpegFailedError``.
+    Raises ``FFmpegFailedError``, and ``KilledError`` where somebody else has killed it.
     """
     options = ["-progress", "pipe:1", "-stats_period", str(PROGRESS_SECONDS), "-nostats"]
     with _running([*options, *arguments], stdout=subprocess.PIPE) as (process, said):
@@ -148,6 +148,8 @@ def _close(pipe: IO[bytes] | None) -> None:
 
 def _wait(process: subprocess.Popen[bytes], said: IO[bytes]) -> str:
     code = process.wait()
+    if code == -signal.SIGKILL:
+        raise KilledError("FFmpeg was killed")
     said.seek(max(0, said.seek(0, os.SEEK_END) - LAST_BYTES))
     text = said.read().decode(errors="replace")
     if code:

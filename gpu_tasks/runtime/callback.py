@@ -33,8 +33,14 @@ OUTCOME_TRIES = 3
 TIMEOUT_SECONDS = 10
 OUTPUTS_PATH = "/outputs"
 """Below the callback's address: where a call asks for a place for what it has made."""
-OUTPUT_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
-"""Seconds between tries to ask for one: work of minutes outlives a restart of the API."""
+UNWANTED = frozenset(
+    {
+        requests.codes.conflict,  # another attempt, or none, is current
+        requests.codes.not_found,  # we do not know the attempt: restored from a backup, or erased
+        requests.codes.gone,
+    }
+)
+"""Answers to a report after which nobody waits for its call."""
 REFUSED = (requests.codes.request_entity_too_large, requests.codes.unprocessable_entity)
 REFUSED_OUTPUT = "The result is larger than we keep, or not what was promised."
 _KEY_PURPOSE = b"auteur: what a call tells of its attempt, 1:"
@@ -106,7 +112,7 @@ def is_authentic(*, key: SecretStr, timestamp: str, body: bytes, given: str, now
 
 
 class Reporter:
-    """Tells Auteur about one call; a 409 means that the attempt is no longer wanted.
+    """Tells Auteur about one call; `UNWANTED` answers mean that the attempt is no longer wanted.
 
     A thread of its own does the telling: a GPU does not wait for an API that is far away, or hangs.
     """
@@ -143,20 +149,11 @@ class Reporter:
         self._sender.submit(self._tell_outcome, outcome).result()
 
     def place_for(self, file: OutputFile, size_bytes: int) -> OutputGrant:
-        """Ask where to put an output of this size, once more and more where nobody answers.
+        """Ask where to put an output of this size; `transfers.store` asks again.
 
         Raises ``StoppedError`` where the attempt is no longer wanted, ``EngineError`` for an output
         that is refused, ``requests.RequestException`` where no answer comes.
         """
-        for pause in OUTPUT_PAUSES:
-            try:
-                return self._ask(file, size_bytes)
-            except requests.RequestException as exc:
-                logger.warning("no place for an output yet: %s", type(exc).__name__)
-                time.sleep(pause)
-        return self._ask(file, size_bytes)
-
-    def _ask(self, file: OutputFile, size_bytes: int) -> OutputGrant:
         request = OutputRequest(
             job_id=self._payload.job_id,
             attempt_id=self._payload.attempt_id,
@@ -201,6 +198,6 @@ class Reporter:
         body = said.model_dump_json().encode()
         headers = signed_headers(key=self._key, attempt_id=self._payload.attempt_id, body=body)
         response = self._session.post(url, data=body, headers=headers, timeout=TIMEOUT_SECONDS)
-        if response.status_code == requests.codes.conflict:
+        if response.status_code in UNWANTED:
             raise StoppedError
         return response

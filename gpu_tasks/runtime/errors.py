@@ -53,6 +53,12 @@ class EngineError(AuteurError):
         super().__init__(code, self.message)
 
 
+class KilledError(AuteurError):
+    """A process that did the work was killed from outside: by the kernel, which had no memory left,
+    or by an operator. Another attempt may succeed, unless the work itself takes that much memory.
+    """
+
+
 class StoppedError(AuteurError):
     """The caller no longer wants the result: drop the work at once, report nothing."""
 

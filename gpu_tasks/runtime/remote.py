@@ -59,6 +59,7 @@ def _outcome(
             progress=reporter.progress,
             place_for=reporter.place_for,
             load_seconds=loaded.seconds,
+            time_limit_seconds=contract.time_limit_seconds,
         )
     except StoppedError:
         raise

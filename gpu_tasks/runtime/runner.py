@@ -1,15 +1,18 @@
-"""Run one call anywhere: fetch the inputs, run the engine, put the outputs, tell how it ended."""
+"""Run one call anywhere: fetch inputs, run the engine, store outputs, return the outcome."""
 
 import logging
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import requests
 
+from gpu_tasks.runtime import transfers
 from gpu_tasks.runtime.callback import OutputGrant
 from gpu_tasks.runtime.contract import (
     MAX_MESSAGE_LENGTH,
@@ -21,13 +24,13 @@ from gpu_tasks.runtime.contract import (
     Payload,
 )
 from gpu_tasks.runtime.engine import Engine, Workspace
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, KilledError, StoppedError
 from gpu_tasks.runtime.stages import Stage
 
 logger = logging.getLogger(__name__)
 
-CHUNK_BYTES = 1024 * 1024
-TIMEOUT_SECONDS = (10, 60)
+REPORT_SECONDS = 15.0
+"""Left of a call's time limit when it stops waiting for a storage, to report that."""
 PlaceFor = Callable[[OutputFile, int], OutputGrant]
 Tell = Callable[[float, Stage], None]
 OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
@@ -41,15 +44,23 @@ def run(
     progress: Tell,
     place_for: PlaceFor,
     load_seconds: float = 0.0,
+    time_limit_seconds: float = math.inf,
 ) -> Outcome:
-    """The outcome of one call, errors included; only ``StoppedError`` is raised.
+    """Return the outcome of one call, errors included; raise ``StoppedError`` only.
 
     ``place_for`` says where an output of so many bytes goes (`callback.Reporter.place_for`).
-    ``load_seconds`` is what this call has waited for its engine to be loaded.
+    ``load_seconds`` is what this call has waited for its engine to be loaded; it counts towards the
+    time limit, within which outages of the storage are waited out.
     """
     started = time.monotonic()
     started_at = datetime.now(UTC) - timedelta(seconds=load_seconds)
     telling = _Telling(progress, since=started - load_seconds)
+    storage = _Storage(
+        place_for,
+        telling,
+        since=started - load_seconds,
+        ends_at=started - load_seconds + time_limit_seconds - REPORT_SECONDS,
+    )
 
     def outcome(**how: object) -> Outcome:
         measured = {
@@ -62,11 +73,11 @@ def run(
 
     try:
         with tempfile.TemporaryDirectory(prefix="auteur-") as root:
-            outputs = _Outputs(payload, Path(root), place_for)
+            outputs = _Outputs(payload, Path(root), storage)
             workspace = Workspace(
                 root=Path(root), progress=telling.progress, keep=outputs.put, enter=telling.enter
             )
-            _fetch_inputs(payload, workspace)
+            _fetch_inputs(payload, workspace, storage)
             telling.enter(Stage.RUNNING)
             result = engine.run(payload, workspace)
             telling.enter(Stage.UPLOADING)
@@ -102,6 +113,10 @@ class _Telling:
         self._stage = stage
         self.progress(self._share)
 
+    def repeat(self) -> None:
+        """Report the same progress again: the call is alive, and hears whether it is stopped."""
+        self._tell(self._share, self._stage)
+
 
 def _log(payload: Payload, exc: Exception) -> None:
     if isinstance(exc, requests.RequestException):
@@ -113,10 +128,13 @@ def _log(payload: Payload, exc: Exception) -> None:
 
 
 def code_of(exc: BaseException) -> ErrorCode:
-    """The code of an error that is none of ours."""
+    """Return the code of an error that is none of ours."""
     if isinstance(exc, MemoryError) or _is_out_of_memory(exc):
         return ErrorCode.GPU_OOM
-    if isinstance(exc, requests.RequestException):
+    if isinstance(exc, KilledError):
+        return ErrorCode.GPU_UNAVAILABLE
+    # A full disk is an outage too: the same call may succeed elsewhere, or later.
+    if isinstance(exc, requests.RequestException) or transfers.is_outage(exc):
         return ErrorCode.STORAGE_ERROR
     return ErrorCode.MODEL_ERROR
 
@@ -140,50 +158,63 @@ def files_of(payload: Payload, kind: type[File]) -> Iterator[tuple[str, int, Fil
                 yield name, index, one
 
 
-def _fetch_inputs(payload: Payload, workspace: Workspace) -> None:
+@dataclass
+class _Storage:
+    """Where a call's files come from and go to, and how long it waits for that."""
+
+    place_for: PlaceFor
+    telling: _Telling
+    since: float
+    ends_at: float
+
+    def patience(self, *, seconds: float) -> transfers.Patience:
+        return transfers.Patience(
+            seconds=seconds, ends_at=self.ends_at, report_progress=self.telling.repeat
+        )
+
+    def fetch(self, url: str, target: Path) -> None:
+        transfers.fetch(
+            url,
+            target,
+            patience=self.patience(seconds=transfers.OUTAGE_SECONDS),
+            report_progress=self.telling.repeat,
+        )
+
+    def store(self, path: Path, file: OutputFile) -> None:
+        """Store a result. To wait as long as it took costs at most what it cost already."""
+        size_bytes = path.stat().st_size
+        seconds = max(transfers.OUTAGE_SECONDS, time.monotonic() - self.since)
+        transfers.store(
+            path,
+            patience=self.patience(seconds=seconds),
+            request_grant=lambda: self.place_for(file, size_bytes),
+            size_bytes=size_bytes,
+        )
+
+
+def _fetch_inputs(payload: Payload, workspace: Workspace, storage: _Storage) -> None:
     for name, index, file in files_of(payload, InputFile):
         target = workspace.root / "in" / name / str(index) / Path(file.name).name
         target.parent.mkdir(parents=True)
-        with requests.get(file.url, stream=True, timeout=TIMEOUT_SECONDS) as response:
-            response.raise_for_status()
-            with target.open("wb") as written:
-                for chunk in response.iter_content(CHUNK_BYTES):
-                    written.write(chunk)
-                    workspace.progress(0.0)
-
-
-def _put(path: Path, place: OutputGrant, size_bytes: int) -> None:
-    headers = {**place.headers, "Content-Length": str(size_bytes)}
-    with path.open("rb") as content:
-        response = requests.put(place.url, data=content, headers=headers, timeout=TIMEOUT_SECONDS)
-    # It may be written once. What is there is this attempt's own, of which an answer was lost, or
-    # a segment that another render of the same timeline has made meanwhile.
-    if response.status_code != requests.codes.precondition_failed:
-        response.raise_for_status()
+        storage.fetch(file.url, target)
 
 
 class _Outputs:
-    """Puts each output of a call once."""
+    """Stores each output of a call once."""
 
-    def __init__(self, payload: Payload, root: Path, place_for: PlaceFor) -> None:
-        self._place_for = place_for
+    def __init__(self, payload: Payload, root: Path, storage: _Storage) -> None:
+        self._storage = storage
         self._waiting = {(name, index): file for name, index, file in files_of(payload, OutputFile)}
         self._root = root
         for name, _index in self._waiting:
             (root / "out" / name).mkdir(parents=True, exist_ok=True)
 
     def put(self, name: str, index: int) -> None:
-        """Put one."""
+        """Store one."""
         file = self._waiting.pop((name, index))
-        path = self._root / "out" / name / str(index)
-        size_bytes = path.stat().st_size
-        try:
-            _put(path, self._place_for(file, size_bytes), size_bytes)
-        except requests.RequestException as exc:
-            logger.warning("an output is put again: %s", type(exc).__name__)
-            _put(path, self._place_for(file, size_bytes), size_bytes)
+        self._storage.store(self._root / "out" / name / str(index), file)
 
     def put_all(self) -> None:
-        """Put what has not been put."""
+        """Store those that have not been."""
         for name, index in list(self._waiting):
             self.put(name, index)

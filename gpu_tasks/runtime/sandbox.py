@@ -4,10 +4,11 @@ The child (`runtime.sandboxed`) lives for one call. It has no network, none of o
 empty folder, and limits. What it reads comes by this process: as an open file, or, from a URL, by
 the stretch. The order goes to its standard input as one line of JSON; it answers by a pipe, in
 lines: ``read`` and ``ask`` (answered by eight bytes of length, then bytes), ``tell``, and at last
-one of ``answer``, ``refused``, ``error``, ``exceeded``, ``failed``.
+one of ``answer``, ``refused``, ``error``, ``exceeded``, ``killed``, ``full``, ``failed``.
 """
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -24,7 +25,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from gpu_tasks.runtime.confinement import Limits
-from gpu_tasks.runtime.errors import AuteurError, EngineError, ErrorCode, InputRefusedError
+from gpu_tasks.runtime.errors import (
+    AuteurError,
+    EngineError,
+    ErrorCode,
+    InputRefusedError,
+    KilledError,
+)
 from gpu_tasks.runtime.sources import MAX_READ_BYTES, ByteSource
 
 CODE = Path(__file__).resolve().parents[2]
@@ -72,6 +79,11 @@ class Limit(StrEnum):
     """It ended by a fault such as a segmentation violation, which may come of a limit too."""
 
 
+KILLING = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
+"""Signals from outside: the kernel's out-of-memory killer, or an operator. Those below are of the
+child's own making, and would come again."""
+EXIT_SECONDS = 1.0
+"""Between a child's closing of its pipe and its end."""
 LIMIT_OF_SIGNAL = {
     signal.SIGXCPU: Limit.CPU,
     signal.SIGXFSZ: Limit.FILE_SIZE,
@@ -96,6 +108,14 @@ class SandboxFailedError(AuteurError):
     """The child failed for a reason that need not lie in its input: killed, or a bug of ours."""
 
 
+class SandboxKilledError(SandboxFailedError, KilledError):
+    """The child, or a program that it had started, was killed from outside."""
+
+
+class SandboxFullError(SandboxFailedError, OSError):
+    """The disk of the child's folder is full: an outage of ours, like that of a storage."""
+
+
 def run(
     function: str,
     arguments: Mapping[str, Any],
@@ -117,7 +137,8 @@ def run(
     that goes with it; ``environment`` is added to the few variables that it has.
 
     Raises ``InputRefusedError`` and ``EngineError`` as the function does, ``SandboxExceededError``,
-    ``SandboxFailedError``, and what reading the source raises.
+    ``SandboxFailedError`` (of which two kinds are told apart: ``SandboxKilledError`` and
+    ``SandboxFullError``), and what reading the source raises.
     """
     order = {
         "function": function,
@@ -197,6 +218,13 @@ class _Child:
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
+
+    def exit_status(self) -> int | None:
+        """Return how it ended by itself, a signal as a negative number; None if it still lives."""
+        try:
+            return self._process.wait(EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            return None
 
     def end(self) -> int:
         """Kill it with all that it started; how it ended, if it had done so before."""
@@ -283,6 +311,10 @@ class _Call:
             raise EngineError(ErrorCode(value[0]), value[1])
         if kind == "exceeded":
             raise SandboxExceededError(Limit(value))
+        if kind == "killed":
+            raise SandboxKilledError(value)
+        if kind == "full":
+            raise SandboxFullError(errno.ENOSPC, "the disk is full")
         raise SandboxFailedError(f"{value}: {self._child.last_words()}")
 
     def _message(self) -> tuple[str, Any]:
@@ -330,10 +362,16 @@ class _Call:
                 return
 
     def _why(self) -> Exception:
-        """Why it ended without an answer."""
-        status, words = self._child.end(), self._child.last_words()
+        """Return why it ended without an answer."""
+        status = self._child.exit_status()
+        self._child.end()
+        words = self._child.last_words()
+        if status is None:
+            return SandboxFailedError(f"it closed its pipe and went on: {words}")
         if status < 0 and (limit := LIMIT_OF_SIGNAL.get(signal.Signals(-status))):
             return SandboxExceededError(limit)
         if "MemoryError" in words:
             return SandboxExceededError(Limit.MEMORY)
+        if status < 0 and signal.Signals(-status) in KILLING:
+            return SandboxKilledError(f"it ended with {status}")
         return SandboxFailedError(f"it ended with {status}: {words}")

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from gpu_tasks.runtime import confinement
 from gpu_tasks.runtime.confinement import Limits
-from gpu_tasks.runtime.errors import EngineError, InputRefusedError
+from gpu_tasks.runtime.errors import EngineError, InputRefusedError, KilledError
 
 BLOCK_BYTES = 256 * 1024
 """Read ahead of the parent's source."""
@@ -140,6 +140,10 @@ def _outcome(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[st
             return {"refused": [exc.code, exc.detail]}
         if isinstance(exc, EngineError):
             return {"error": [exc.code, exc.message]}
+        if isinstance(exc, KilledError):
+            return {"killed": str(exc)}
+        if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            return {"full": errno.errorcode[exc.errno]}
         traceback.print_exc()
         return {"failed": type(exc).__name__}
 

@@ -1,5 +1,6 @@
 """The signed URLs of the file-system storage, streamed in both directions."""
 
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -105,7 +106,8 @@ class SignedObjectView(APIView):
         except ObjectExistsError as exc:
             raise AlreadyUploadedProblem from exc
         except OSError as exc:
-            logger.warning("an object was not stored: %s", type(exc).__name__)
+            reason = errno.errorcode.get(exc.errno or 0, type(exc).__name__)
+            logger.warning("an object was not stored: %s", reason)
             raise UnavailableProblem from exc
         return HttpResponse(status=200)
 

@@ -82,6 +82,24 @@ def be_killed(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
+def fill_the_disk() -> None:
+    Path("/dev/full").write_bytes(b"x")
+
+
+def lose_a_program(number: int) -> None:
+    """FFmpeg is killed while it works."""
+    import psutil
+
+    from gpu_tasks.mediakit import ffmpeg
+
+    def kill(_share: float) -> None:
+        for child in psutil.Process().children():
+            child.send_signal(number)
+
+    endless = ["-f", "lavfi", "-re", "-i", "testsrc2=duration=60", "-f", "null", "-"]
+    ffmpeg.run(endless, progress=kill)
+
+
 def outlive(seconds: float) -> None:
     """A program that it starts would go on."""
     code = f"import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep({seconds})"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 
@@ -20,6 +21,15 @@ class Peer:
     """For a path, the statuses of its next answers; the last one stays."""
     cut_short: bool = False
     """Promise whole files and send half of them."""
+    cuts: list[int] = field(default_factory=list)
+    """How many bytes the next answers to GET send before they break off."""
+    etag: str = ""
+    """Of all files; with one, ranges are served."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Sent with every answer that is an error."""
+    ranges: list[tuple[str, str]] = field(default_factory=list)
+    """``Range`` and ``If-Match`` of each GET."""
+    grants: int = 0
     answers: Event = field(default_factory=Event)
     """Cleared, it lets who posts wait."""
     asked: list[str] = field(default_factory=list)
@@ -33,6 +43,7 @@ class Peer:
 
     def place_for(self, file: OutputFile, size_bytes: int) -> OutputGrant:
         """What the API would answer a call that has written this output."""
+        self.grants += 1
         return OutputGrant(
             url=self.url(f"/{file.key}"),
             headers={"Content-Type": file.content_type, "If-None-Match": "*"},
@@ -48,6 +59,33 @@ class Peer:
         asked = OutputRequest.model_validate_json(body)
         file = OutputFile(key=asked.key, content_type=asked.content_type)
         return self.place_for(file, asked.size_bytes).model_dump_json().encode()
+
+    def answer_to_get(self, path: str, asked: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
+        """Status, content and further headers; as S3, for a range and a condition on the ETag."""
+        self.asked.append(path)
+        self.ranges.append((asked.get("Range", ""), asked.get("If-Match", "")))
+        content = self.files.get(path)
+        status = 404 if content is None else self.status(path)
+        if status != HTTPStatus.OK or content is None:
+            return status, b"", {}
+        if self.etag and asked.get("If-Match", self.etag) != self.etag:
+            return HTTPStatus.PRECONDITION_FAILED, b"", {}
+        if self.etag and "Range" in asked:
+            start = int(asked["Range"].removeprefix("bytes=").removesuffix("-"))
+            extent = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            return HTTPStatus.PARTIAL_CONTENT, content[start:], {"Content-Range": extent}
+        return status, content, {}
+
+    def headers_of(self, status: int) -> dict[str, str]:
+        """Those of every answer with this status."""
+        etag = {"ETag": self.etag} if self.etag else {}
+        return etag | (self.headers if status >= HTTPStatus.BAD_REQUEST else {})
+
+    def sent_length(self, content: bytes) -> int:
+        """How many bytes of an answer are sent."""
+        if self.cuts and content:
+            return self.cuts.pop(0)
+        return len(content) // 2 if self.cut_short else len(content)
 
     def status(self, path: str) -> int:
         left = self.statuses.get(path, [200])
@@ -75,10 +113,8 @@ def serving() -> Iterator[Peer]:
 def _handler(peer: Peer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            peer.asked.append(self.path)
-            content = peer.files.get(self.path)
-            status = 404 if content is None else peer.status(self.path)
-            self._answer(status, content or b"")
+            status, content, headers = peer.answer_to_get(self.path, dict(self.headers))
+            self._answer(status, content, headers)
 
         def do_PUT(self) -> None:
             peer.puts[self.path] = (dict(self.headers), self._body())
@@ -91,11 +127,15 @@ def _handler(peer: Peer) -> type[BaseHTTPRequestHandler]:
         def _body(self) -> bytes:
             return self.rfile.read(int(self.headers["Content-Length"]))
 
-        def _answer(self, status: int, content: bytes = b"") -> None:
+        def _answer(
+            self, status: int, content: bytes = b"", headers: dict[str, str] | None = None
+        ) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
+            for name, value in {**peer.headers_of(status), **(headers or {})}.items():
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(content[: len(content) // 2] if peer.cut_short else content)
+            self.wfile.write(content[: peer.sent_length(content)])
 
         def log_message(self, *_args: object) -> None:
             pass  # keep the output of the tests readable

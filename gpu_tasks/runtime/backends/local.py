@@ -264,6 +264,7 @@ def _outcome(
         progress=progress,
         place_for=place_for,
         load_seconds=loaded.seconds,
+        time_limit_seconds=contracts()[row.function].time_limit_seconds,
     )
 
 

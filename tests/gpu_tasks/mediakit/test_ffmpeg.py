@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from gpu_tasks.mediakit import ffmpeg
-from gpu_tasks.runtime.errors import StoppedError
+from gpu_tasks.runtime.errors import KilledError, StoppedError
 from tests.gpu_tasks.films import make_film
 
 ENDLESS = ["-f", "lavfi", "-re", "-i", "testsrc2=size=64x64:rate=10:duration=60"]
@@ -40,6 +40,15 @@ def test_a_stop_kills_it(tmp_path: Path):
 def test_a_failure_says_why(tmp_path: Path):
     with pytest.raises(ffmpeg.FFmpegFailedError, match="no-such-file"):
         ffmpeg.run(["-i", tmp_path / "no-such-file", tmp_path / "film.mp4"])
+
+
+def test_somebody_elses_kill_is_no_failure_of_its_input(tmp_path: Path):
+    def kill(_share: float) -> None:
+        for child in children():
+            child.kill()
+
+    with pytest.raises(KilledError):
+        ffmpeg.run([*ENDLESS, tmp_path / "film.mp4"], seconds=60.0, progress=kill)
 
 
 def test_what_is_read_is_whole_or_fails(tmp_path: Path):

@@ -10,7 +10,6 @@ import pytest
 import requests
 from pydantic import SecretStr, ValidationError
 
-from gpu_tasks.runtime import callback
 from gpu_tasks.runtime.callback import (
     ATTEMPT_HEADER,
     OUTCOME_TRIES,
@@ -184,8 +183,9 @@ def test_progress_that_nobody_hears_harms_nothing():
     reporter(Peer(port=9)).progress(0.5)
 
 
-def test_an_attempt_that_is_no_longer_wanted_is_stopped(peer: Peer):
-    peer.statuses["/callback"] = [409]
+@pytest.mark.parametrize("status", [404, 409, 410])
+def test_an_attempt_that_is_no_longer_wanted_is_stopped(peer: Peer, status: int):
+    peer.statuses["/callback"] = [status]
     with pytest.raises(StoppedError):
         reporter(peer).progress(0.5)
 
@@ -218,8 +218,9 @@ def test_the_outcome_is_given_up_after_some_tries(peer: Peer):
     assert len(peer.posts) == OUTCOME_TRIES
 
 
-def test_the_outcome_of_an_unwanted_attempt_is_not_tried_again(peer: Peer):
-    peer.statuses["/callback"] = [409]
+@pytest.mark.parametrize("status", [404, 409, 410])
+def test_the_outcome_of_an_unwanted_attempt_is_not_tried_again(peer: Peer, status: int):
+    peer.statuses["/callback"] = [status]
     with pytest.raises(StoppedError):
         reporter(peer).outcome(DONE)
     assert len(peer.posts) == 1
@@ -231,11 +232,6 @@ def test_the_outcome_of_an_unwanted_attempt_is_not_tried_again(peer: Peer):
 def test_an_outcome_is_a_result_or_an_error_and_never_both(fields: dict[str, object]):
     with pytest.raises(ValidationError):
         Outcome.model_validate(fields)
-
-
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(callback, "OUTPUT_PAUSES", (0.0, 0.0))
 
 
 def test_a_place_is_asked_for_with_size_and_type_by_the_attempts_key(peer: Peer):
@@ -256,14 +252,6 @@ def test_a_place_is_asked_for_with_size_and_type_by_the_attempts_key(peer: Peer)
     assert is_authentic(key=KEY, timestamp=sent_at, body=body, given=given, now=float(sent_at))
 
 
-@pytest.mark.usefixtures("at_once")
-def test_a_place_is_asked_for_until_somebody_answers(peer: Peer):
-    peer.statuses["/callback/outputs"] = [503, 500, 200]
-    assert reporter(peer).place_for(MP4, 12).url == peer.url("/film")
-    assert len(peer.wanted) == 3
-
-
-@pytest.mark.usefixtures("at_once")
 def test_where_nobody_answers_there_is_no_place():
     with pytest.raises(requests.ConnectionError):
         reporter(Peer(port=9)).place_for(MP4, 12)
@@ -277,7 +265,8 @@ def test_an_output_that_is_refused_is_not_asked_for_again(peer: Peer, status: in
     assert len(peer.wanted) == 1
 
 
-def test_an_unwanted_attempts_output_has_no_place(peer: Peer):
-    peer.statuses["/callback/outputs"] = [409]
+@pytest.mark.parametrize("status", [404, 409, 410])
+def test_an_unwanted_attempts_output_has_no_place(peer: Peer, status: int):
+    peer.statuses["/callback/outputs"] = [status]
     with pytest.raises(StoppedError):
         reporter(peer).place_for(MP4, 12)

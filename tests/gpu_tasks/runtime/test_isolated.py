@@ -1,5 +1,6 @@
 """Engines in a sandbox: the same results, and too much is an error of the call alone."""
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 from gpu_tasks.compression.draft import DraftEngine
 from gpu_tasks.runtime.confinement import MIB
 from gpu_tasks.runtime.engine import contracts
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
+from gpu_tasks.runtime.errors import POLICIES, AuteurError, EngineError, ErrorCode, StoppedError
 from gpu_tasks.runtime.isolated import IsolatedEngine, limits_of, without_addresses
+from gpu_tasks.runtime.runner import code_of
 from tests.gpu_tasks.compression.calls import compress, payload
 from tests.gpu_tasks.films import make_film
 
@@ -67,6 +69,30 @@ def test_who_stops_it_ends_the_process(engine: IsolatedEngine, tmp_path: Path) -
         compress(engine, tmp_path / "work", make_film(tmp_path / "film.mp4"), progress=stop)
     children = psutil.Process().children(recursive=True)
     assert not [one for one in children if "gpu_tasks.runtime.sandboxed" in " ".join(one.cmdline())]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGKILL, ErrorCode.GPU_UNAVAILABLE),
+        (signal.SIGTERM, ErrorCode.GPU_UNAVAILABLE),
+        (signal.SIGSEGV, ErrorCode.MODEL_ERROR),
+        (signal.SIGABRT, ErrorCode.MODEL_ERROR),
+    ],
+)
+def test_who_is_killed_may_try_again_and_who_crashes_may_not(
+    engine: IsolatedEngine, tmp_path: Path, number: int, code: ErrorCode
+) -> None:
+    def strike(_share: float) -> None:
+        for child in psutil.Process().children():
+            if "gpu_tasks.runtime.sandboxed" in " ".join(child.cmdline()):
+                child.send_signal(number)
+
+    with pytest.raises(AuteurError) as caught:
+        compress(engine, tmp_path / "work", make_film(tmp_path / "film.mp4"), progress=strike)
+    error = caught.value
+    assert (error.code if isinstance(error, EngineError) else code_of(error)) == code
+    assert POLICIES[code].retried is (code == ErrorCode.GPU_UNAVAILABLE)
 
 
 def test_too_much_memory_and_time_are_errors_of_the_call(tmp_path: Path) -> None:

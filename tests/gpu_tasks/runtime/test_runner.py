@@ -1,7 +1,11 @@
 """The runner against a real HTTP server: files in, files out, every failure as an outcome."""
 
+import errno
 import json
+import resource
+import signal
 import tempfile
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,10 +13,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import requests
 from pydantic import ValidationError
 
-from gpu_tasks.runtime import runner
-from gpu_tasks.runtime.callback import OutputGrant
+from gpu_tasks.runtime import runner, transfers
+from gpu_tasks.runtime.callback import OutputGrant, Reporter, attempt_key
 from gpu_tasks.runtime.contract import (
     MAX_MESSAGE_LENGTH,
     EngineInfo,
@@ -53,6 +58,19 @@ class CopyEngine:
             self._deed(workspace)
         workspace.output("copy_to").write_bytes(content)
         return CopyResult(size=len(content))
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try again soon."""
+    monkeypatch.setattr(transfers, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(transfers, "MAX_PAUSE_SECONDS", 0.05)
+
+
+@pytest.fixture
+def short_outages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up after moments where a call waits for minutes."""
+    monkeypatch.setattr(transfers, "OUTAGE_SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -207,6 +225,8 @@ class OutOfMemoryError(RuntimeError):
     [
         (ValueError("/srv/secret/model.bin is gone"), ErrorCode.MODEL_ERROR),
         (KeyError("password"), ErrorCode.MODEL_ERROR),
+        (OSError(errno.ENOSPC, "/srv/secret"), ErrorCode.STORAGE_ERROR),
+        (OSError(errno.EACCES, "/srv/secret"), ErrorCode.MODEL_ERROR),
         (MemoryError(), ErrorCode.GPU_OOM),
         (OutOfMemoryError("CUDA out of memory: 80 GiB"), ErrorCode.GPU_OOM),
         (RuntimeError("CUDA error: out of memory"), ErrorCode.GPU_OOM),
@@ -235,6 +255,7 @@ def test_an_input_that_is_away_is_a_storage_error(peer: Peer):
     assert failure(run(peer, CopyEngine()))[0] == ErrorCode.STORAGE_ERROR
 
 
+@pytest.mark.usefixtures("short_outages")
 def test_an_input_that_breaks_off_is_a_storage_error(peer: Peer):
     peer.files["/in"] = b"x" * 4_000_000
     peer.cut_short = True
@@ -242,6 +263,7 @@ def test_an_input_that_breaks_off_is_a_storage_error(peer: Peer):
     assert "/out" not in peer.puts
 
 
+@pytest.mark.usefixtures("short_outages")
 @pytest.mark.parametrize("status", [403, 500, 503])
 def test_an_output_that_is_refused_is_a_storage_error(peer: Peer, status: int):
     peer.files["/in"] = b"x"
@@ -253,6 +275,201 @@ def test_an_output_whose_answer_was_lost_is_put_again(peer: Peer):
     peer.files["/in"] = b"x"
     peer.statuses["/out"] = [503, 412]
     assert run(peer, CopyEngine()).result == {"size": 1}
+
+
+class CountingEngine(CopyEngine):
+    """Counts how often it has run."""
+
+    def __init__(self) -> None:
+        super().__init__(self._count)
+        self.runs = 0
+
+    def _count(self, _workspace: Workspace) -> None:
+        self.runs += 1
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 507])
+def test_a_result_is_put_again_until_the_storage_takes_it(peer: Peer, status: int):
+    peer.files["/in"] = b"x"
+    peer.statuses["/out"] = [status] * 5 + [200]
+    engine = CountingEngine()
+    assert run(peer, engine).result == {"size": 1}
+    assert engine.runs == 1
+    assert peer.grants == 6  # each try by a URL of its own: the last one may have expired
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_an_input_is_asked_for_again_until_it_comes(peer: Peer, status: int):
+    peer.files["/in"] = b"x"
+    peer.statuses["/in"] = [status] * 5 + [200]
+    assert run(peer, CopyEngine()).result == {"size": 1}
+    assert len(peer.asked) == 6
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_an_input_that_is_refused_is_asked_for_once(peer: Peer, status: int):
+    peer.files["/in"] = b"x"
+    peer.statuses["/in"] = [status, 200]
+    assert failure(run(peer, CopyEngine()))[0] == ErrorCode.STORAGE_ERROR
+    assert len(peer.asked) == 1
+
+
+@pytest.mark.parametrize(("status", "grants"), [(400, 1), (403, 3), (404, 1)])
+def test_an_output_that_is_refused_is_put_again_only_where_its_url_may_have_expired(
+    peer: Peer, status: int, grants: int
+):
+    peer.files["/in"] = b"x"
+    peer.statuses["/out"] = [status]
+    assert failure(run(peer, CopyEngine()))[0] == ErrorCode.STORAGE_ERROR
+    assert peer.grants == grants == (1 + transfers.MAX_URL_RENEWALS if status == 403 else 1)
+
+
+def test_a_place_for_an_output_is_asked_for_until_somebody_answers(peer: Peer):
+    peer.files["/in"] = b"x"
+    peer.statuses["/callback/outputs"] = [503, 500, 200]
+    payload = copying(peer)
+    key = attempt_key(secret="a secret of the tests", attempt_id=payload.attempt_id)
+    reporter = Reporter(payload=payload, call_id="call-1", key=key)
+    outcome = runner.run(
+        engine=CopyEngine(),
+        payload=payload,
+        progress=lambda _share, _stage: None,
+        place_for=reporter.place_for,
+    )
+    assert outcome.result == {"size": 1}
+    assert len(peer.wanted) == 3
+
+
+def test_an_input_that_breaks_off_goes_on_where_it_did(peer: Peer):
+    peer.files["/in"] = bytes(range(256)) * 20_000  # five chunks
+    peer.etag = '"1"'
+    peer.cuts = [3_000_000, 1_500_000]
+    assert run(peer, CopyEngine()).result == {"size": len(peer.files["/in"])}
+    assert peer.puts["/out"][1] == peer.files["/in"]
+    offsets = [
+        int(range_.removeprefix("bytes=").removesuffix("-")) for range_, _ in peer.ranges[1:]
+    ]
+    assert 0 < offsets[0] <= 3_000_000 < offsets[1] < len(peer.files["/in"])
+    assert [etag for _, etag in peer.ranges] == ["", '"1"', '"1"']
+
+
+def test_an_input_that_changed_meanwhile_is_read_from_its_beginning(peer: Peer):
+    peer.files["/in"] = b"a" * 3_000_000
+    peer.etag = '"1"'
+    peer.cuts = [2_500_000]
+
+    def replace(_share: float, stage: Stage) -> None:
+        if len(peer.asked) == 1 and not peer.cuts and stage == Stage.FETCHING:
+            peer.files["/in"], peer.etag = b"b" * 3_000_000, '"2"'
+
+    outcome = runner.run(
+        engine=CopyEngine(), payload=copying(peer), progress=replace, place_for=peer.place_for
+    )
+    assert outcome.result == {"size": 3_000_000}
+    assert peer.puts["/out"][1] == b"b" * 3_000_000
+
+
+def test_an_input_without_a_version_is_read_from_its_beginning(peer: Peer):
+    peer.files["/in"] = bytes(range(256)) * 20_000
+    peer.cuts = [3_000_000]
+    assert run(peer, CopyEngine()).result == {"size": len(peer.files["/in"])}
+    assert peer.puts["/out"][1] == peer.files["/in"]
+    assert [range_ for range_, _ in peer.ranges] == ["", ""]
+
+
+def test_an_input_that_comes_further_each_time_is_waited_for_longer(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(transfers, "OUTAGE_SECONDS", 0.06)
+    peer.files["/in"] = b"x" * 22_000_000
+    peer.etag = '"1"'
+    peer.cuts = [1_100_000] * 19
+    assert run(peer, CopyEngine()).result == {"size": 22_000_000}
+    assert len(peer.asked) == 20
+
+
+@pytest.mark.parametrize("path", ["/in", "/out"])
+def test_a_stopped_call_does_not_wait_for_the_storage(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch, path: str
+):
+    monkeypatch.setattr(transfers, "OUTAGE_SECONDS", 3600.0)
+    peer.files["/in"] = b"x"
+    peer.statuses[path] = [503]
+    peer.headers["Retry-After"] = "30"
+    reports = 0
+
+    def stop(_share: float, stage: Stage) -> None:
+        nonlocal reports
+        waits = bool(peer.puts) if path == "/out" else bool(peer.asked)
+        reports += waits
+        if reports > 2:  # reports go on during a pause
+            raise StoppedError
+
+    began = time.monotonic()
+    with pytest.raises(StoppedError):
+        runner.run(
+            engine=CopyEngine(), payload=copying(peer), progress=stop, place_for=peer.place_for
+        )
+    assert time.monotonic() - began < transfers.MAX_RETRY_AFTER_SECONDS
+
+
+def test_a_call_stops_waiting_before_its_time_limit(peer: Peer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(transfers, "OUTAGE_SECONDS", 3600.0)
+    peer.files["/in"] = b"x"
+    peer.statuses["/out"] = [503]
+    outcome = runner.run(
+        engine=CopyEngine(),
+        payload=copying(peer),
+        progress=lambda _share, _stage: None,
+        place_for=peer.place_for,
+        time_limit_seconds=runner.REPORT_SECONDS + 1.0,
+    )
+    assert failure(outcome)[0] == ErrorCode.STORAGE_ERROR
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("", 0.0),
+        ("7", 7.0),
+        ("30", 30.0),
+        ("31", 30.0),
+        ("9" * 4000, 30.0),
+        ("-5", 0.0),
+        ("soon", 0.0),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", 30.0),
+        ("Fri, 01 Jan 2010 00:00:00 GMT", 0.0),
+        ("Fri, 01 Jan 2100 00:00:00", 0.0),
+    ],
+)
+def test_retry_after_is_followed_within_a_bound(header: str, seconds: float):
+    response = requests.Response()
+    response.headers["Retry-After"] = header
+    assert transfers.retry_after(requests.HTTPError(response=response)) == seconds
+
+
+def test_a_full_disk_is_waited_out_while_an_input_is_fetched(
+    peer: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The limit on a file's size raises as a full disk does, at the same call, with EFBIG."""
+    peer.files["/in"] = b"x" * 3_000_000
+    monkeypatch.setattr(transfers, "NO_SPACE", transfers.NO_SPACE | {errno.EFBIG})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
+
+    def free(_share: float, _stage: Stage) -> None:
+        if len(peer.asked) == 3:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    try:
+        outcome = runner.run(
+            engine=CopyEngine(), payload=copying(peer), progress=free, place_for=peer.place_for
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert outcome.result == {"size": 3_000_000}
 
 
 def test_where_an_output_goes_is_asked_when_it_is_there(peer: Peer):
@@ -272,6 +489,7 @@ def test_where_an_output_goes_is_asked_when_it_is_there(peer: Peer):
     assert asked == [("the engine runs", 0), ("out", len(b"some sound"))]
 
 
+@pytest.mark.usefixtures("short_outages")
 def test_a_storage_that_does_not_listen_is_a_storage_error():
     nobody = Peer(port=9)
     assert failure(run(nobody, CopyEngine()))[0] == ErrorCode.STORAGE_ERROR

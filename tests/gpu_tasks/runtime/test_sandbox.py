@@ -17,7 +17,7 @@ import pytest
 
 from gpu_tasks.runtime import sandbox, sources
 from gpu_tasks.runtime.confinement import MIB, Limits
-from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError
+from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError, KilledError
 from gpu_tasks.runtime.sandbox import Limit, SandboxExceededError, SandboxFailedError
 from gpu_tasks.runtime.sources import SourceLostError, source_of
 from tests.waiting import until
@@ -31,6 +31,7 @@ LIMITS = Limits(
     answer_bytes=100_000,
 )
 WITH_PROGRAMS = replace(LIMITS, programs=True)
+FOR_FFMPEG = replace(WITH_PROGRAMS, memory_bytes=4096 * MIB, open_files=256)
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone confines so much")
 
 
@@ -159,9 +160,28 @@ class TestEnds:
         with pytest.raises(SandboxFailedError, match=r"KeyError: 'oops'|no attribute 'missing'"):
             call(name)
 
-    def test_killed_by_somebody(self) -> None:
-        with pytest.raises(SandboxFailedError, match="-9"):
-            call("be_killed", number=signal.SIGKILL)
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+    def test_killed_by_somebody(self, number: int) -> None:
+        with pytest.raises(SandboxFailedError, match=f"-{number:d}") as caught:
+            call("be_killed", number=number)
+        assert isinstance(caught.value, KilledError)
+
+    def test_a_program_of_it_killed_by_somebody(self) -> None:
+        with pytest.raises(SandboxFailedError) as caught:
+            call("lose_a_program", FOR_FFMPEG, number=signal.SIGKILL)
+        assert isinstance(caught.value, KilledError)
+
+    def test_a_bug_or_a_takeover_is_not_taken_for_a_kill(self) -> None:
+        for name in ("break_down", "lie", "close_and_hang"):
+            with pytest.raises(SandboxFailedError) as caught:
+                call(name)
+            assert not isinstance(caught.value, KilledError)
+
+    def test_a_full_disk(self) -> None:
+        with pytest.raises(SandboxFailedError) as caught:
+            call("fill_the_disk")
+        assert isinstance(caught.value, OSError)
+        assert caught.value.errno == errno.ENOSPC
 
     @pytest.mark.parametrize("name", ["lie", "close_and_hang"])
     def test_a_child_that_something_took_over(self, name: str) -> None:

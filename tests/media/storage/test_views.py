@@ -1,6 +1,7 @@
 """The file-system storage's URLs over real HTTP."""
 
 import http.client
+import math
 import os
 import socket
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import pytest
 import requests
 from pytest_django import Settings
 
+from gpu_tasks.runtime import transfers
+from gpu_tasks.runtime.callback import OutputGrant
 from media.storage import InvalidKey, ObjectMissingError
 from media.storage.filesystem import SignedFileSystemStorage
 from media.storage.views import CHUNK_BYTES
@@ -223,8 +226,40 @@ def test_with_s3_there_is_no_such_address(s3_storage: object, http_server: str) 
     assert requests.get(f"{http_server}/storage/{KEY}?x=1", timeout=10).status_code == 404
 
 
-def test_a_folder_that_cannot_be_written_is_an_outage(store: SignedFileSystemStorage) -> None:
+def test_a_folder_that_cannot_be_written_is_an_outage(
+    store: SignedFileSystemStorage, caplog: pytest.LogCaptureFixture
+) -> None:
     store.root.mkdir(parents=True)
     (store.root / "incoming").write_text("in the way")
     answer = requests.put(put_url(store), b"x", headers=TYPED, timeout=10)
     assert problem(answer) == (503, "unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "an object was not stored: EEXIST" in caplog.text
+
+
+def test_a_result_is_stored_when_the_disk_can_be_written_again(
+    store: SignedFileSystemStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obstacle = store.root / "incoming"
+    store.root.mkdir(parents=True)
+    obstacle.write_text("in the way")
+    (tmp_path / "result").write_bytes(b"a result")
+    grants = []
+
+    def request_grant() -> OutputGrant:
+        grants.append(put_url(store, size_bytes=8))
+        return OutputGrant(url=grants[-1], headers=TYPED)
+
+    def free_at_the_third_try() -> None:
+        if len(grants) == 2:
+            obstacle.unlink(missing_ok=True)
+
+    monkeypatch.setattr(transfers, "MAX_RETRY_AFTER_SECONDS", 0.1)
+    patience = transfers.Patience(
+        seconds=60.0, ends_at=math.inf, report_progress=free_at_the_third_try
+    )
+    transfers.store(
+        tmp_path / "result", patience=patience, request_grant=request_grant, size_bytes=8
+    )
+    assert store.read(KEY, 8) == b"a result"
+    assert len(grants) == 3
