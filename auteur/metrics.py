@@ -24,7 +24,7 @@ from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from auteur.api import problems
-from jobs import figures, running_audit
+from jobs import figures, running_audit, timeline_audit
 from jobs.heartbeat import LOST_AFTER
 from jobs.models import Job, WorkerHeartbeat
 from jobs.states import JobStatus
@@ -82,6 +82,9 @@ class Gauges(Collector):
             yield from _streams()
         if books is not None:
             yield from _books(books)
+        timelines = timeline_audit.latest()
+        if timelines is not None:
+            yield from _timelines(timelines)
 
     def describe(self) -> Iterable[Metric]:
         """Nothing beforehand: to be registered asks no database."""
@@ -186,6 +189,20 @@ def _books(report: running_audit.Standing) -> Iterator[Metric]:
         "books_checked_timestamp_seconds",
         "When the books were last audited.",
         report.checked_at.timestamp(),
+    )
+
+
+def _timelines(standing: timeline_audit.Standing) -> Iterator[Metric]:
+    yield _family(
+        "timeline_discrepancies",
+        "Timelines that are off, as far as was audited; `edl_verify` tells more.",
+        ("rule",),
+        [((name,), number) for name, number in standing.broken.items()],
+    )
+    yield _gauge(
+        "timelines_checked_timestamp_seconds",
+        "When timelines were last audited.",
+        standing.checked_at.timestamp(),
     )
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
+from django.db.models import Model
 from django.db.models.functions import Now
 
 from jobs import sql
@@ -54,6 +55,15 @@ def renew(
         raise
     row.update(value=value, found_at=Now(), next_at=Now() + every)
     return 1
+
+
+def estimate_rows(model: type[Model]) -> int:
+    """Return about how many rows there are, by the statistics of PostgreSQL."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT reltuples FROM pg_class WHERE oid = %s::regclass", [model._meta.db_table]
+        )
+        return int(cursor.fetchone()[0])
 
 
 def count_standing() -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from auteur.personal_data import pages
-from jobs import consents, figures, lifecycle, objects, queries, running_audit, sql
+from jobs import consents, figures, lifecycle, objects, queries, running_audit, sql, timeline_audit
 from jobs.archive import parts as archives
 from jobs.models import Job
 from jobs.orchestrator import further, sweeping
@@ -32,6 +32,7 @@ def register() -> None:
     sweeping.register(sweeping.Sweep("deleted projects", None, project_deletion.go_on))
     further.register(figures.count_standing, seconds=REST_SECONDS)
     further.register(running_audit.audit_books, seconds=REST_SECONDS)
+    further.register(timeline_audit.audit_timelines, seconds=REST_SECONDS)
 
 
 def end_jobs_of_project(project: Project) -> Iterator[object]:

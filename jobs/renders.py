@@ -5,10 +5,12 @@ from dataclasses import asdict
 from typing import Any
 
 from jobs.budget import Budget
+from projects import edl
 from projects.models import Project
 from projects.rendering import folders, limits, timelines
 
 PROBLEMS = (
+    edl.TimelineMissingProblem,
     timelines.EmptyTimelineProblem,
     timelines.ClipsOfflineProblem,
     timelines.TimelineTooLongProblem,

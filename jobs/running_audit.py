@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, ProgrammingError, connection, transaction
+from django.db import DatabaseError, ProgrammingError, transaction
 from django.db.models import F
 from psycopg.errors import QueryCanceled
 
@@ -177,7 +177,7 @@ def _off() -> list[UUID]:
 
 def _audit_slice(state: dict[str, Any]) -> None:
     rounds = WHOLE / EVERY
-    left = max(LEAST_ACCOUNTS, int(_about(get_user_model()) / rounds) + 1)
+    left = max(LEAST_ACCOUNTS, int(figures.estimate_rows(get_user_model()) / rounds) + 1)
     while left > 0:
         page, last = ledger_audit.users_after(
             UUID(state["account"]), min(left, ledger_audit.ACCOUNTS_AT_ONCE)
@@ -185,7 +185,7 @@ def _audit_slice(state: dict[str, Any]) -> None:
         _audit_accounts([Account(user_id) for user_id in page])
         state["account"] = str(last or START)
         left = left - len(page) if last else 0
-    left = max(LEAST_JOBS, int(_about(Job) / rounds) + 1)
+    left = max(LEAST_JOBS, int(figures.estimate_rows(Job) / rounds) + 1)
     while left > 0:
         page, last = ledger_audit.jobs_after(
             UUID(state["job"]), min(left, ledger_audit.JOBS_AT_ONCE)
@@ -193,15 +193,6 @@ def _audit_slice(state: dict[str, Any]) -> None:
         _audit_jobs(page)
         state["job"] = str(last or START)
         left = left - len(page) if last else 0
-
-
-def _about(model: Any) -> int:
-    """How many rows there are, by the statistics of PostgreSQL."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT reltuples FROM pg_class WHERE oid = %s::regclass", [model._meta.db_table]
-        )
-        return int(cursor.fetchone()[0])
 
 
 # --- Pages, and what is kept of them ----------------------------------------------------------

@@ -31,6 +31,7 @@ class ProjectAdmin(StaffAdmin):
         "resolution",
         "frame_rate",
         "edl_id",
+        "edl_version",
         "created_at",
         "updated_at",
         "media_files",

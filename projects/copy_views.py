@@ -16,7 +16,7 @@ from auteur.api.scopes import Scope
 from media.models import MediaType
 from projects import copying
 from projects.access import owned_key
-from projects.edl import EdlTooLargeProblem
+from projects.edl import EdlTooLargeProblem, TimelineMissingProblem
 from projects.serializers import ProjectFieldsSerializer, ProjectSerializer
 
 
@@ -82,6 +82,7 @@ class PlaceholdersView(APIView):
     """`/projects/:id/placeholders`."""
 
     scopes: ClassVar = {"GET": Scope.READ}
+    problems: ClassVar = {"GET": (TimelineMissingProblem,)}
 
     @extend_schema(
         summary="List what can be filled in a copy of a project", responses=PlaceholdersSerializer
@@ -107,7 +108,7 @@ class CopiesView(APIView):
     """`/projects/:id/copies`."""
 
     scopes: ClassVar = {"POST": Scope.MEDIA}
-    problems: ClassVar = {"POST": (EdlTooLargeProblem,)}
+    problems: ClassVar = {"POST": (TimelineMissingProblem, EdlTooLargeProblem)}
 
     @extend_schema(
         summary="Make a project of another, with other media",

@@ -8,16 +8,17 @@ import contextlib
 import logging
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 from uuid import UUID
 
 import bson
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
+from django.db.models import Q
 from django.utils import timezone
 from mongoengine.errors import NotUniqueError
 
-from auteur.api.problems import OUTAGES, NotFoundProblem, Problem
+from auteur.api.problems import OUTAGES, NotFoundProblem, Problem, UnavailableProblem
 from projects.access import owned_project
 from projects.connection import collection
 from projects.documents import EditDecisionList
@@ -63,14 +64,25 @@ class TranscriptTooLargeProblem(EdlTooLargeProblem):
     default_detail = "The project's transcript would become too large."
 
 
+class TimelineMissingProblem(UnavailableProblem):
+    """The project had a timeline, and the document store has none: a fault of ours."""
+
+    default_code = "timeline_missing"
+    default_detail = (
+        "The project's timeline cannot be found. Nothing was overwritten. "
+        "Tell our support the id of the project."
+    )
+    headers: ClassVar[dict[str, str]] = {}  # to ask again does not help
+
+
 Update = dict[str, dict[str, Any]]
 """MongoDB's operators, each with its fields and their arguments."""
 
 
 def create(project: Project, **content: Any) -> None:
-    """Make the project's document, unless it has one already: blank but for the ``content``."""
+    """Create the project's document, blank but for ``content``, unless there is one."""
     now = timezone.now()
-    made = EditDecisionList(
+    document = EditDecisionList(
         project_id=str(project.pk),
         user_id=str(project.user_id),
         created_at=now,
@@ -79,10 +91,33 @@ def create(project: Project, **content: Any) -> None:
         **content,
     )
     with contextlib.suppress(NotUniqueError):
-        made.save(force_insert=True)
-    found = collection().find_one(_of(project.pk, project.user_id), {"_id": 1})
-    if found is not None:
-        Project.objects.filter(pk=project.pk).update(edl_id=str(found["_id"]))
+        document.save(force_insert=True)
+    stored = collection().find_one(_of(project.pk, project.user_id), {"version": 1})
+    if stored is not None:
+        Project.objects.filter(pk=project.pk).update(edl_id=str(stored["_id"]))
+        note_version(project.pk, stored["version"])
+
+
+def create_first(project: Project) -> None:
+    """Create the blank document of a project that never had one.
+
+    Raises ``TimelineMissingProblem`` where it had one: what was lost is not overwritten.
+    """
+    if project.had_timeline:
+        if collection().find_one(_of(project.pk, project.user_id), {"_id": 1}) is not None:
+            return  # somebody else has created it just now
+        logger.error(
+            "project %s: its timeline is missing in MongoDB, nothing was written: run edl_verify",
+            project.pk,
+        )
+        raise TimelineMissingProblem
+    create(project)
+
+
+def note_version(project_id: UUID, version: int) -> None:
+    """Note in PostgreSQL that the document has reached this version."""
+    behind = Q(edl_version=None) | Q(edl_version__lt=version)
+    Project.objects.filter(behind, pk=project_id).update(edl_version=version)
 
 
 def read(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
@@ -102,22 +137,25 @@ def version_of(*, project_id: UUID, user_id: UUID) -> int:
 
 
 def find(*, project_id: UUID, user_id: UUID, fields: Mapping[str, Any]) -> Document:
-    """A projection of the document, which is made if the project has none yet."""
+    """Return a projection of the document, which is created if the project never had one.
+
+    Raises ``TimelineMissingProblem`` and ``NotFoundProblem``.
+    """
     return find_measured(project_id=project_id, user_id=user_id, fields=fields)[0]
 
 
 def find_measured(
     *, project_id: UUID, user_id: UUID, fields: Mapping[str, Any]
 ) -> tuple[Document, int]:
-    """As `find`, with how many bytes of BSON that are."""
-    mine = _of(project_id, user_id)
-    found = _find_one(mine, fields)
-    if found is None:
-        create(owned_project(user_id=user_id, project_id=project_id))
-        found = _find_one(mine, fields)
-    if found is None:
+    """Return what `find` does, with its size in bytes of BSON."""
+    selector = _of(project_id, user_id)
+    result = _find_one(selector, fields)
+    if result is None:
+        create_first(owned_project(user_id=user_id, project_id=project_id))
+        result = _find_one(selector, fields)
+    if result is None:
         raise NotFoundProblem
-    return found
+    return result
 
 
 def find_version(
@@ -168,12 +206,15 @@ def compare_and_set(
 
 
 def write_settings(project: Project) -> None:
-    """Take resolution and frame rate over from the row: a new version, but nothing to undo."""
+    """Copy resolution and frame rate from the row: a new version, but nothing to undo.
+
+    Raises ``TimelineMissingProblem``.
+    """
     changes = {f"settings.{name}": value for name, value in _settings_of(project).items()}
-    mine = _of(project.pk, project.user_id)
-    if not _make_version(mine, {"$set": changes}):
-        create(project)
-        _make_version(mine, {"$set": changes})  # a reader may have made it from the old row
+    selector = _of(project.pk, project.user_id)
+    if not _make_version(selector, {"$set": changes}):
+        create_first(project)
+        _make_version(selector, {"$set": changes})  # a reader may have created it from the old row
 
 
 def delete(*, project_id: UUID, user_id: UUID) -> None:

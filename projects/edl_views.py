@@ -52,7 +52,11 @@ class EdlView(APIView):
     """`/projects/:id/edl`."""
 
     scopes: ClassVar = {"GET": Scope.READ, "PUT": Scope.MEDIA, "PATCH": Scope.MEDIA}
-    problems: ClassVar = {"PUT": editing.PROBLEMS, "PATCH": (*editing.PROBLEMS, *patching.PROBLEMS)}
+    problems: ClassVar = {
+        "GET": (edl.TimelineMissingProblem,),
+        "PUT": editing.PROBLEMS,
+        "PATCH": (*editing.PROBLEMS, *patching.PROBLEMS),
+    }
     parser_classes = (JSONParser, JsonPatchParser)
 
     @extend_schema(
@@ -119,6 +123,7 @@ class HistoryView(APIView):
     """`/projects/:id/edl/history`."""
 
     scopes: ClassVar = {"GET": Scope.READ}
+    problems: ClassVar = {"GET": (edl.TimelineMissingProblem,)}
 
     @extend_schema(
         summary="List the edits of the EDL that can be undone and redone",

@@ -22,6 +22,7 @@ from auteur.api.scopes import Scope
 from media.file_names import attachment
 from projects.access import owned_key
 from projects.authors import author_of
+from projects.edl import TimelineMissingProblem
 from projects.edl_views import response_of
 from projects.interchange import exchange, limits
 from projects.interchange.formats import FORMATS, MAX_INTERCHANGE_BYTES, Format
@@ -78,7 +79,7 @@ class ExportView(APIView):
     """`/projects/:id/edl/export`."""
 
     scopes: ClassVar = {"GET": Scope.READ}
-    problems: ClassVar = {"GET": (limits.CannotHoldProblem,)}
+    problems: ClassVar = {"GET": (TimelineMissingProblem, limits.CannotHoldProblem)}
     content_negotiation_class = AsIs
 
     @extend_schema(

@@ -37,6 +37,11 @@ class Project(models.Model):
     edl_id = models.CharField(
         max_length=255, null=True, blank=True, help_text="The MongoDB document's id."
     )
+    edl_version = models.BigIntegerField(
+        null=True,
+        editable=False,
+        help_text="A version that the document had: it has that one or a later one.",
+    )
     thumbnail_url = models.TextField(blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True, db_default=Now())
@@ -64,6 +69,11 @@ class Project(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def had_timeline(self) -> bool:
+        """Return True if MongoDB has held a document of this project."""
+        return self.edl_id is not None or self.edl_version is not None
 
 
 class RenderFolder(models.Model):

@@ -47,6 +47,7 @@ class TranscriptView(APIView):
     """`/projects/:id/transcript`."""
 
     scopes: ClassVar = {"GET": Scope.READ}
+    problems: ClassVar = {"GET": (edl.TimelineMissingProblem,)}
 
     @extend_schema(
         summary="Get a project's transcript",
@@ -108,7 +109,9 @@ class CaptionsView(APIView):
     """A transcript as a file."""
 
     scopes: ClassVar = {"GET": Scope.READ}
-    problems: ClassVar = {"GET": (captions.TooMuchSpokenProblem, ValidationError)}
+    problems: ClassVar = {
+        "GET": (edl.TimelineMissingProblem, captions.TooMuchSpokenProblem, ValidationError)
+    }
     content_negotiation_class = AsIs
     content_type = ""
     write: Callable[..., str]

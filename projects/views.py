@@ -72,6 +72,7 @@ class ProjectView(APIView):
         "PATCH": Scope.MEDIA,
         "DELETE": Scope.MEDIA,
     }
+    problems: ClassVar = dict.fromkeys(("GET", "PUT", "PATCH"), (edl.TimelineMissingProblem,))
 
     @extend_schema(
         summary="Get a project with its EDL",

@@ -82,6 +82,7 @@ class FramesBusyProblem(Problem):
 
 
 PROBLEMS = (
+    edl.TimelineMissingProblem,
     BeyondTimelineProblem,
     ClipsOfflineProblem,
     FrameUnreadableProblem,

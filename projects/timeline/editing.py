@@ -57,6 +57,7 @@ class NothingToRedoProblem(Problem):
 
 
 PROBLEMS = (
+    edl.TimelineMissingProblem,
     edl.StaleEdlProblem,
     edl.EdlTooLargeProblem,
     edl.TranscriptTooLargeProblem,

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from auteur.api.problems import NotFoundProblem
+from projects import edl
 from projects.connection import edls
 from projects.models import Project
 from projects.timeline import editing, sources
@@ -57,7 +58,8 @@ def take_offline(
     gone = frozenset(map(str, media_ids))
     for document in list(_documents(user_id, ids, media_ids)):
         project_id = UUID(document["project_id"])
-        with suppress(NotFoundProblem):  # the project has been deleted meanwhile
+        # The project, or its timeline, has gone meanwhile.
+        with suppress(NotFoundProblem, edl.TimelineMissingProblem):
             _mark(project_id, user_id, gone)
 
 

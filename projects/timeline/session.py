@@ -5,12 +5,17 @@ and nothing of what this process keeps from the edit before. The write names the
 read, and carries its inverse; one atomic update for both.
 """
 
+import math
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
+
+from django.db import transaction
 
 from projects import edl
 from projects.documents import MAX_TRANSCRIPT_BYTES
@@ -25,6 +30,8 @@ from projects.timeline.touched import between as touching
 
 KEPT: Final["Keeping[Session]"] = Keeping()
 _NOTHING: Final = Content([], [])
+NOTE_SECONDS = 60.0
+"""Shortest time between two notes in PostgreSQL of how far one timeline is, by one process."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,8 @@ class Session:
     transcript_bytes: int = 0
     is_current: bool = True
     """Whether MongoDB has told this; else there may be a newer version."""
+    noted_at: float = -math.inf
+    """When PostgreSQL was last told a version, by `time.monotonic`."""
 
     @property
     def key(self) -> dict[str, UUID]:
@@ -293,6 +302,12 @@ def _write(
         update=update,
         at=made_at,
     )
+    noted_at = session.noted_at
+    if time.monotonic() - noted_at >= NOTE_SECONDS:
+        # Outside of the caller's locks: a note that is lost is made again by the next audit.
+        note = partial(edl.note_version, session.project_id, version)
+        transaction.on_commit(note, robust=True)
+        noted_at = time.monotonic()
     made = found.forward
     if duration != session.duration_ms:
         made = [*made, {"path": "settings.duration_ms", "value": duration}]
@@ -311,6 +326,7 @@ def _write(
             tracks_bytes=tracks_bytes,
             segments_bytes=session.segments_bytes + grown,
             transcript_bytes=written,
+            noted_at=noted_at,
         ).keep()
     return Edited(version, *stacks.depths, duration, made)
 

@@ -72,10 +72,17 @@ def test_reading_shows_depths_instead_of_stacks(project: Project) -> None:
     assert (document["undo_depth"], document["redo_depth"]) == (1, 0)
 
 
+def never_had_a_timeline(project: Project, edls: Collection[dict[str, Any]]) -> None:
+    """Leave the project as if MongoDB had been away when it was created."""
+    edls.delete_one({"project_id": str(project.pk)})
+    Project.objects.filter(pk=project.pk).update(edl_id=None, edl_version=None)
+    project.refresh_from_db()
+
+
 def test_a_missing_document_is_made_on_first_use(
     project: Project, edls: Collection[dict[str, Any]], stored: Stored
 ) -> None:
-    edls.delete_one({"project_id": str(project.pk)})
+    never_had_a_timeline(project, edls)
 
     document = edl.read(project_id=project.pk, user_id=project.user_id)
 
@@ -193,7 +200,7 @@ def test_new_settings_are_a_version_without_undo(project: Project, stored: Store
 def test_new_settings_make_a_missing_document(
     project: Project, edls: Collection[dict[str, Any]], stored: Stored
 ) -> None:
-    edls.delete_one({"project_id": str(project.pk)})
+    never_had_a_timeline(project, edls)
     project.frame_rate = 24
 
     edl.write_settings(project)

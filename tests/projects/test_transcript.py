@@ -191,6 +191,7 @@ def test_a_missing_document_is_made_once_by_many_threads(
     project: Project, edls: Collection[dict[str, Any]], stored: Stored
 ) -> None:
     edls.delete_one({"project_id": str(project.pk)})
+    Project.objects.filter(pk=project.pk).update(edl_id=None, edl_version=None)
 
     def merge_in_thread(number: int) -> None:
         try:

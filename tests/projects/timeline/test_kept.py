@@ -216,16 +216,14 @@ def test_another_document_of_the_same_version_is_not_taken_for_it(
 
 
 @pytest.mark.django_db
-def test_a_lost_document_is_made_again(
+def test_what_is_kept_of_a_lost_document_hides_nothing(
     api: APIClient, project: Project, begun: str, edls: Collection[Json]
 ) -> None:
     edls.delete_one({"project_id": str(project.pk)})
 
-    assert problem(operate(api, project, MOVE, **{"If-Match": begun})) == (412, "stale_edl")
-    assert (
-        operate(api, project, {"op": "add_track", "type": "video", "name": "V"}).json()["version"]
-        == 2
-    )
+    for headers in ({"If-Match": begun}, {}):
+        assert problem(operate(api, project, MOVE, **headers)) == (503, "timeline_missing")
+    assert edls.find_one({"project_id": str(project.pk)}) is None
 
 
 @pytest.mark.django_db
