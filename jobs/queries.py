@@ -20,7 +20,7 @@ from jobs.capacity import class_limit
 from jobs.durations import History, Run, Running
 from jobs.features.registry import feature_of, features
 from jobs.models import Attempt, Job, UserEvent
-from jobs.states import IN_POOL, OPEN, ShownStatus
+from jobs.states import OPEN, WITHOUT_MACHINE, ShownStatus
 from media import results
 from media.models import MediaFile, VoiceClone
 from media.storage import object_storage
@@ -147,7 +147,7 @@ def queue_position(job: Job) -> int | None:
     if not status.is_waiting(job):
         return None
     waiting_for_machines = Attempt.objects.filter(
-        gpu_class=job.gpu_class, finished_at=None, state__in=IN_POOL, started_at=None
+        gpu_class=job.gpu_class, finished_at=None, state__in=WITHOUT_MACHINE, started_at=None
     )
     if job.attempt:
         at = job.attempt.created_at  # the same for all that were admitted together

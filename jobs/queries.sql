@@ -153,7 +153,7 @@ SELECT FROM gpu_pools WHERE gpu_class = %(gpu_class)s FOR UPDATE
 -- before. They are some more than there are places, for others may hold the locks of a few.
 WITH RECURSIVE feature AS (
     SELECT * FROM jsonb_to_recordset(%(features)s::jsonb) AS feature (
-        type text, backend text, engine text, run_seconds float, at_once int, has_room boolean
+        type text, backend text, engine text, at_once int, has_room boolean
     )
 ),
 free AS (
@@ -255,8 +255,7 @@ pool AS (
 )
 UPDATE jobs
 SET attempt_id = attempt.id,
-    wake_at = statement_timestamp() + CASE WHEN has_room THEN %(again)s ELSE interval '0' END,
-    deadline_at = statement_timestamp() + make_interval(secs => run_seconds)
+    wake_at = statement_timestamp() + CASE WHEN has_room THEN %(again)s ELSE interval '0' END
 FROM attempt JOIN admitted ON admitted.id = attempt.job_id WHERE jobs.id = attempt.job_id
 RETURNING attempt.id, admitted.type, has_room
 
@@ -281,7 +280,8 @@ FROM unnest(%(types)s::text[]) AS known (type) CROSS JOIN LATERAL (
 
 -- name: take_due
 -- Due attempts in these states, taken by one orchestrator; the same statement delays their next
--- wake-up, so that no other takes them. Each set of states is of jobs of its own types.
+-- wake-up, so that no other takes them. Each set of states is of jobs of its own types. Those past
+-- their deadline are left to `repair` (jobs/deadlines.py has the same condition).
 WITH due AS (
     SELECT j.id AS job_id, j.type, a.id AS attempt_id, a.state, a.publish_count, a.crash_count
     FROM {lazily}, jobs j JOIN job_attempts a ON {current}
@@ -289,7 +289,10 @@ WITH due AS (
       AND j.attempt_id IS NOT NULL
       AND ((a.state = ANY(%(states)s) AND j.type = ANY(%(types)s))
            OR (a.state = ANY(%(states_of_all)s) AND j.type = ANY(%(all_types)s)))
-      AND (j.deadline_at > statement_timestamp() OR a.state IN {DELIVERING})
+      AND CASE WHEN a.state IN {HAS_OUTCOME}
+          THEN a.reported_at IS NULL OR a.reported_at > statement_timestamp() - %(delivery_limit)s
+          ELSE coalesce(j.deadline_at, j.start_deadline_at + %(start_grace)s)
+              > statement_timestamp() END
     ORDER BY j.wake_at, j.id LIMIT %(at_once)s
     FOR NO KEY UPDATE OF j, a SKIP LOCKED
 ),
@@ -494,6 +497,8 @@ SELECT attempt_id, job_id FROM ending
 
 -- name: record_started_calls
 -- The ids of calls are stored even of attempts that have ended, so that these calls can be stopped.
+-- The run deadline starts here, anew for each attempt (docs/decisions/0059): between attempts,
+-- deadline_at is the absolute bound, before the first it is null, which `least` ignores.
 WITH given AS (
     SELECT * FROM jsonb_to_recordset(%(calls)s::jsonb) AS given (id uuid, call_id text)
 ),
@@ -501,6 +506,7 @@ known AS (
     SELECT j.id AS job_id, a.id AS attempt_id,
            make_interval(secs => (%(leases)s::jsonb ->> j.type)::float) AS lease,
            make_interval(secs => (%(expected)s::jsonb ->> j.type)::float) AS expected,
+           make_interval(secs => (%(run_limits)s::jsonb ->> j.type)::float) AS run_limit,
            coalesce(a.call_id, given.call_id) AS call_id,
            a.id = j.attempt_id AS is_latest,
            ({current}) AND a.state = {DISPATCHING} AS runs
@@ -514,7 +520,10 @@ job AS (
     SET modal_task_id = CASE WHEN known.is_latest THEN known.call_id ELSE modal_task_id END,
         wake_at = CASE
             WHEN known.runs THEN statement_timestamp() + known.expected
-            ELSE wake_at END
+            ELSE wake_at END,
+        deadline_at = CASE
+            WHEN known.runs THEN least(deadline_at, statement_timestamp() + known.run_limit)
+            ELSE deadline_at END
     FROM known WHERE jobs.id = known.job_id
 )
 UPDATE job_attempts
@@ -527,6 +536,21 @@ SET call_id = known.call_id,
         ELSE lease_expires_at END
 FROM known WHERE job_attempts.id = known.attempt_id
 RETURNING job_attempts.id, known.job_id, known.call_id, known.runs
+
+-- name: count_attempts_of
+-- How many attempts of a job count against its feature's limit, how many ended by an infrastructure
+-- error, and whether the job is past its absolute bound. An infrastructure error counts where the
+-- input may be its cause: the machine was lost while it ran the call, or the call reported a result
+-- that could not be used.
+SELECT count(*) FILTER (WHERE a.error_code IS NOT NULL AND (
+           a.error_code NOT IN {INFRASTRUCTURE}
+           OR (a.error_code = {GPU_UNAVAILABLE} AND a.started_at IS NOT NULL)
+           OR jsonb_typeof(a.outcome -> 'result') = 'object'
+       )),
+       count(*) FILTER (WHERE a.error_code IN {INFRASTRUCTURE}),
+       coalesce(min(coalesce(a.dispatched_at, a.reported_at)) + %(bound)s,
+                min(j.start_deadline_at) + %(start_grace)s) <= statement_timestamp()
+FROM job_attempts a JOIN jobs j ON j.id = a.job_id WHERE a.job_id = %(job_id)s
 
 -- name: extend_calls
 -- Calls that go on are polled again later, the later the more often messages were lost.

@@ -8,6 +8,7 @@ from auteur.database import execute, statements
 from auteur.database.keys import NEW_ID
 from credits import sql as ledger_sql
 from credits.models import TransactionType
+from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import rows, states
 from media.models import MediaStatus
 
@@ -19,6 +20,8 @@ _MARKS = {
     "MEDIA_READY": f"'{MediaStatus.READY.value}'",
     "USAGE": f"'{TransactionType.USAGE.value}'",
     "REFUND": f"'{TransactionType.REFUND.value}'",
+    "INFRASTRUCTURE": str(tuple(code.value for code in ErrorCode if POLICIES[code].infrastructure)),
+    "GPU_UNAVAILABLE": f"'{ErrorCode.GPU_UNAVAILABLE.value}'",
     "LEAST_BIGINT": f"'{-(2**63)}'::bigint",
     "claim_key": idempotency.claim(into="key", when="EXISTS (TABLE media)"),
     "charge": ledger_sql.charge(

@@ -103,8 +103,9 @@ STATES: Mapping[AttemptState, State] = {
     _A.COLLECTING: State(),
     _A.COLLECTED: State(),
     _A.FINALIZING: State(),
-    # An error is stored, and the orchestrator has yet to decide: it may be tried again.
-    _A.ERRORED: State(in_pool=True, cancellable=True, colour="red"),
+    # An error is stored, and the orchestrator has yet to decide: it may be tried again. Nothing
+    # runs, and it may wait here for the end of an outage, so it occupies no place.
+    _A.ERRORED: State(cancellable=True, colour="red"),
     _A.COMPLETED: State(colour="green"),
     _A.FAILED: State(colour="red"),
     _A.CANCELLED: State(colour="brown"),
@@ -119,6 +120,10 @@ MAY_WRITE = tuple(state for state, its in STATES.items() if its.may_write)
 DELIVERING = tuple(
     state for state, its in STATES.items() if not its.cancellable and state.value not in ENDED
 )
+HAS_OUTCOME = (_A.REPORTED, *DELIVERING)
+"""The call has succeeded: the run deadline is over, the delivery deadline runs."""
+WITHOUT_MACHINE = (*IN_POOL, _A.ERRORED)
+"""Before its call has started, an attempt in these states is shown as waiting for a machine."""
 
 TAKING = {step.takes: step for step in STEPS}
 HOLDING = {step.holds: step for step in STEPS}
@@ -143,6 +148,7 @@ def moves() -> set[tuple[AttemptState, AttemptState]]:
         # Who has done it goes on with the next one, or to the end where nothing is to be delivered.
         found |= {(step.holds, later.holds) for later in chain_of(step.leaves)}
     found.add((COLLECT.holds, _A.COMPLETED))
+    found.add((FINALIZE.takes, _A.FAILED))  # it was not delivered in time
     ends = (_A.FAILED, _A.CANCELLED)
     return found | {(a, b) for a, its in STATES.items() if its.cancellable for b in ends}
 
@@ -173,7 +179,7 @@ def literals() -> dict[str, str]:
         "ENDED": ENDED,
         "IN_POOL": IN_POOL,
         "CLAIMED": CLAIMED,
-        "DELIVERING": DELIVERING,
+        "HAS_OUTCOME": HAS_OUTCOME,
         "MAY_RUN": MAY_RUN,
     }
     every = {state.name: f"'{state.value}'" for state in (*AttemptState, *JobStatus)}

@@ -9,14 +9,14 @@ from datetime import datetime
 from django.db.models import Q
 
 from jobs.models import Attempt, Job
-from jobs.states import IN_POOL, JobStatus, ShownStatus
+from jobs.states import WITHOUT_MACHINE, JobStatus, ShownStatus
 
 BY_STAFF = "It was started again by our staff."
 HANDED_BACK = "Its worker was stopped; another takes it over."
 
 
-_WAITS = Q(attempt__started_at__isnull=True, attempt__state__in=IN_POOL)
-_RUNS = Q(attempt__started_at__isnull=False) | ~Q(attempt__state__in=IN_POOL)
+_WAITS = Q(attempt__started_at__isnull=True, attempt__state__in=WITHOUT_MACHINE)
+_RUNS = Q(attempt__started_at__isnull=False) | ~Q(attempt__state__in=WITHOUT_MACHINE)
 _OPEN = Q(status=JobStatus.PROCESSING, attempt__isnull=False, wake_at__isnull=False)
 """Its conditions hold for all of these jobs, and let PostgreSQL use the index of open jobs."""
 
@@ -32,7 +32,7 @@ def having(status: str) -> Q:
 
 def waits(attempt: Attempt) -> bool:
     """Whether it has not come to a machine yet; the same rule as in `having`."""
-    return attempt.started_at is None and attempt.state in IN_POOL
+    return attempt.started_at is None and attempt.state in WITHOUT_MACHINE
 
 
 def shown(job: Job) -> ShownStatus:

@@ -1,6 +1,7 @@
 """What each step does, for many attempts at once; the error of one does not affect the others."""
 
 import logging
+import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import DataError, connection
+from django.utils import timezone
 
 from auteur.api.problems import OUTAGES, UnavailableProblem
 from gpu_tasks.runtime.backends.base import Call
@@ -34,7 +36,9 @@ Values = dict[UUID, dict[str, Any]]
 AWAY: tuple[type[Exception], ...] = (UnavailableProblem, *OUTAGES)
 
 OUTAGE_PAUSE = timedelta(seconds=5)
-"""How long an attempt waits after a store was away."""
+"""How long an attempt waits after a store was away, at first."""
+MAX_OUTAGE_PAUSE = timedelta(minutes=5)
+"""How long it waits at most between two tries of the same step."""
 BATCH_SECONDS = 20.0
 """After this, the rest of a batch is requeued, before its leases end."""
 RELEASE_TRIES = 30
@@ -210,15 +214,26 @@ def _run_each(
             done[attempt.pk] = work(attempt)
         except AWAY as exc:
             logger.warning("%s of %s waits: %s", step.name, attempt.pk, type(exc).__name__)
-            if is_refusal(exc):
+            if is_refusal(exc) and attempt.outcome is None:
                 _mark_errored(step, attempt.pk, EngineError(ErrorCode.STORAGE_ERROR))
             else:
-                _requeue(step, [attempt.pk], OUTAGE_PAUSE)
+                # A result that is there is never computed again because a store refuses it.
+                _requeue(step, [attempt.pk], outage_pause(attempt))
         except Exception as exc:
             if not isinstance(exc, EngineError):
                 logger.exception("%s of %s failed", step.name, attempt.pk)
             _mark_errored(step, attempt.pk, exc)
     return done
+
+
+def outage_pause(attempt: Attempt) -> timedelta:
+    """Return how long a step waits for a store or backend: as long as it has waited so far.
+
+    So the pause doubles with each try, from `OUTAGE_PAUSE` to `MAX_OUTAGE_PAUSE`, with jitter.
+    """
+    waited = timezone.now() - (attempt.reported_at or attempt.created_at)
+    pause = min(max(waited, OUTAGE_PAUSE), MAX_OUTAGE_PAUSE)
+    return pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 
 
 def release(step: Step, attempt_ids: Sequence[UUID]) -> None:

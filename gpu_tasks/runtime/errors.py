@@ -30,15 +30,17 @@ class Policy:
     """The orchestrator makes another attempt by itself."""
     retryable: bool
     """The user may sensibly ask again."""
+    infrastructure: bool = False
+    """A machine or a store of ours failed, not the work: the error does not count as an attempt."""
 
 
 POLICIES: dict[ErrorCode, Policy] = {
     ErrorCode.GPU_OOM: Policy("The input needs more memory than we have.", False, False),
     ErrorCode.GPU_TIMEOUT: Policy("The work took longer than its time limit.", False, True),
-    ErrorCode.GPU_UNAVAILABLE: Policy("The machine doing the work was lost.", True, True),
+    ErrorCode.GPU_UNAVAILABLE: Policy("The machine doing the work was lost.", True, True, True),
     ErrorCode.INPUT_INVALID: Policy("The input cannot be processed.", False, False),
     ErrorCode.MODEL_ERROR: Policy("Something went wrong while processing.", False, True),
-    ErrorCode.STORAGE_ERROR: Policy("The file storage did not answer.", True, True),
+    ErrorCode.STORAGE_ERROR: Policy("The file storage did not answer.", True, True, True),
     ErrorCode.CANCELLED: Policy("The job was cancelled.", False, True),
     ErrorCode.DEADLINE_EXCEEDED: Policy("The job could not be done in time.", False, True),
 }

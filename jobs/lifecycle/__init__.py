@@ -6,7 +6,12 @@ and only then writes. A call that comes too late changes nothing, which its retu
 is settled in the transaction that ends the job.
 """
 
-from jobs.lifecycle.attempts import begin_attempt, begin_first_attempts, requeue_job
+from jobs.lifecycle.attempts import (
+    begin_attempt,
+    begin_first_attempts,
+    count_attempts,
+    requeue_job,
+)
 from jobs.lifecycle.calls import (
     PROGRESS_EVERY,
     SupersededProblem,
@@ -38,6 +43,7 @@ __all__ = [
     "cancel",
     "claim",
     "complete",
+    "count_attempts",
     "expire",
     "extend_calls",
     "fail",

@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Min
 from django.db.models.functions import Coalesce, Now
 
 from jobs import floors, sql
+from jobs.deadlines import OUTAGE_ALLOWANCE, START_GRACE
 from jobs.features.base import Feature
 from jobs.features.registry import feature_of, features
 from jobs.lifecycle.locking import JobFinishedProblem, end_attempt, is_too_late, lock_job, record
@@ -20,6 +22,25 @@ from jobs.states import OPEN, AttemptState
 from jobs.wake_signal import wake_on_commit
 
 NO_LIMIT = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class AttemptCount:
+    """What a job has used of its attempts (docs/decisions/0059)."""
+
+    counted: int
+    """Attempts that count against the feature's ``max_attempts``."""
+    infrastructure: int
+    """Attempts that an infrastructure error ended, counted or not."""
+    is_past_bound: bool
+    """No time is left for another one."""
+
+
+def count_attempts(*, job: Job) -> AttemptCount:
+    """Count a locked job's attempts, the present one included."""
+    bound = feature_of(job.type).run_limit + OUTAGE_ALLOWANCE
+    (row,) = sql.run("count_attempts_of", job_id=job.pk, bound=bound, start_grace=START_GRACE)
+    return AttemptCount(*row)
 
 
 def begin_first_attempts(
@@ -55,7 +76,6 @@ def _admission(feature: Feature, with_room: Collection[str]) -> dict[str, Any]:
         "type": feature.name,
         "backend": feature.backend,
         "engine": feature.engine,
-        "run_seconds": feature.run_limit.total_seconds(),
         "at_once": feature.at_once,
         "has_room": feature.name in with_room,
     }
@@ -63,7 +83,11 @@ def _admission(feature: Feature, with_room: Collection[str]) -> dict[str, Any]:
 
 @transaction.atomic
 def begin_attempt(*, job: Job, after: timedelta = timedelta(0)) -> Attempt:
-    """Give a locked open job its next attempt; the one before it, if any, ends as failed."""
+    """Give a locked open job its next attempt; the one before it, if any, ends as failed.
+
+    The run deadline starts anew when the attempt is dispatched; until then the job has its absolute
+    bound, or that of its start if nothing has been dispatched yet.
+    """
     feature = feature_of(job.type)
     number = 1
     if job.attempt is not None:
@@ -71,6 +95,8 @@ def begin_attempt(*, job: Job, after: timedelta = timedelta(0)) -> Attempt:
         end_attempt(job.attempt, state=AttemptState.FAILED)
         code = job.attempt.error_code
         record(job, "retrying", status=job.status, attempt=number, error_code=code)
+    first_dispatch = Min(Coalesce("dispatched_at", "reported_at"))
+    dispatched_at = Attempt.objects.filter(job=job).aggregate(at=first_dispatch)["at"]
     attempt = Attempt.objects.create(
         job=job,
         number=number,
@@ -82,7 +108,7 @@ def begin_attempt(*, job: Job, after: timedelta = timedelta(0)) -> Attempt:
         attempt=attempt,
         progress=0.0,
         wake_at=Now() + after,
-        deadline_at=Coalesce(F("deadline_at"), Now() + feature.run_limit),
+        deadline_at=dispatched_at and dispatched_at + feature.run_limit + OUTAGE_ALLOWANCE,
     )
     return attempt
 

@@ -47,6 +47,9 @@ def record_started_calls(*, call_ids: Mapping[UUID, str]) -> list[UUID]:
         calls=json.dumps([{"id": str(pk), "call_id": one} for pk, one in call_ids.items()]),
         leases=_leases(),
         expected=json.dumps({one.name: one.expected_seconds for one in features().values()}),
+        run_limits=json.dumps(
+            {one.name: one.run_limit.total_seconds() for one in features().values()}
+        ),
     )
     for attempt_id, job_id, call_id, _ in started:
         logger.info("job %s, attempt %s: started call %s", job_id, attempt_id, call_id)

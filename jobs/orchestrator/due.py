@@ -11,9 +11,10 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from jobs import floors, sql
+from jobs.deadlines import DELIVERY_LIMIT, START_GRACE, in_time
 from jobs.features.registry import features
 from jobs.publishing import WakeUp, queues_with_room
-from jobs.states import COMPLETED_QUEUE, COMPLETED_STATES, DELIVERING, FEATURE_STATES, AttemptState
+from jobs.states import COMPLETED_QUEUE, COMPLETED_STATES, FEATURE_STATES, AttemptState
 
 TAKEN_AT_ONCE = 500
 """Jobs taken per round."""
@@ -54,7 +55,7 @@ def take(
     states_of_all: Collection[AttemptState] = (),
 ) -> list[WakeUp]:
     """Due attempts in ``states`` of jobs of these types, and in ``states_of_all``, before their
-    deadlines.
+    deadline.
 
     Unless they move on, they are due again after `AGAIN_AFTER`, and later each time.
     """
@@ -70,6 +71,8 @@ def take(
         at_once=TAKEN_AT_ONCE,
         again=AGAIN_AFTER,
         max_again=MAX_AGAIN_AFTER,
+        delivery_limit=DELIVERY_LIMIT,
+        start_grace=START_GRACE,
     )
     return [
         WakeUp(pk, AttemptState(state), name, crash_count) for pk, state, name, crash_count in rows
@@ -78,8 +81,6 @@ def take(
 
 def to_decide() -> Q:
     """Due jobs that no call of `take` finds: there is something to decide about them."""
-    plain = Q(attempt__state__in=PLAIN_STATES, type__in=list(features())) & (
-        Q(deadline_at__gt=Now()) | Q(attempt__state__in=DELIVERING)
-    )
+    plain = Q(attempt__state__in=PLAIN_STATES, type__in=list(features())) & in_time()
     due = Q(wake_at__gte=floors.current().wake_at, wake_at__lte=Now(), attempt__isnull=False)
     return due & ~plain

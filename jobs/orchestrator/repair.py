@@ -1,11 +1,13 @@
 """What has to be decided: workers lost, errors stored, deadlines past. Needs Postgres only."""
 
 import logging
+import random
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Value
+from django.db.models.expressions import Case, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -13,12 +15,13 @@ from auteur import liveness
 from auteur.api.problems import OUTAGES
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import heartbeat, lifecycle
+from jobs.deadlines import in_time
 from jobs.errors import JobError
-from jobs.features.registry import feature_of
+from jobs.features.registry import feature_of, features
 from jobs.models import Attempt, Job
 from jobs.orchestrator.due import AGAIN_AFTER, MAX_AGAIN_AFTER, TAKEN_AT_ONCE, to_decide
 from jobs.publishing import WakeUp
-from jobs.states import DELIVERING, HOLDING, AttemptState
+from jobs.states import HAS_OUTCOME, HOLDING, AttemptState
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +32,11 @@ MAX_FAIL_MESSAGES = 2
 """Wake-ups to `jobs.failed` before the orchestrator ends the job itself."""
 RETRY_PAUSE = timedelta(seconds=2)
 """Before the second attempt; doubled for each further one."""
+MAX_RETRY_PAUSE = timedelta(minutes=10)
+RETRY_JITTER = 0.25
+"""Share of a pause by which it varies: jobs that failed together are not retried together."""
+MAX_INFRASTRUCTURE_ATTEMPTS = 16
+"""Attempts that an infrastructure error may end, before the job is given up."""
 
 
 @dataclass
@@ -49,7 +57,8 @@ def reconcile() -> Reconciled:
     )
     found = Reconciled(seen=len(jobs))
     # Not joined above: those would be as they were before their jobs were locked.
-    attempts = Attempt.objects.in_bulk([job.attempt_id for job in jobs])
+    within = Case(When(in_time(job="job__", attempt=""), then=Value(True)), default=Value(False))
+    attempts = Attempt.objects.annotate(is_in_time=within).in_bulk([job.attempt_id for job in jobs])
     living = heartbeat.living({a.worker for a in attempts.values() if a.worker})
     # Refunds lock accounts: in the same order in every orchestrator.
     for job in sorted(jobs, key=lambda each: (each.user_id, each.pk)):
@@ -73,18 +82,31 @@ def _try_to_decide(job: Job, attempt: Attempt, living: set[str], found: Reconcil
 
 
 def _decide(job: Job, attempt: Attempt, living: set[str], found: Reconciled) -> None:
-    if _past_deadline(job) and attempt.state not in DELIVERING:
+    is_late = not attempt.is_in_time  # type: ignore[attr-defined]  # annotated by `reconcile`
+    has_outcome = attempt.state in HAS_OUTCOME
+    if attempt.state == AttemptState.ERRORED and job.type in features():
+        # The deadline was for the call, which is over: what matters now is why.
+        _retry_or_fail(job, attempt, found)
+    elif is_late and not has_outcome:
         lifecycle.expire(job_id=job.pk)
     elif attempt.state in HOLDING:
         _expire_lost(attempt, living)
-    elif attempt.state == AttemptState.ERRORED:
-        _retry_or_fail(job, attempt, found)
+    elif is_late:
+        _give_up_delivery(attempt)
     else:
         feature_of(job.type)  # raises where it is no longer declared: the job waits for it
 
 
-def _past_deadline(job: Job) -> bool:
-    return job.deadline_at is not None and job.deadline_at <= timezone.now()
+def _give_up_delivery(attempt: Attempt) -> None:
+    """Fail a job whose result could not be delivered in time; no worker holds it."""
+    error = JobError.of(ErrorCode.STORAGE_ERROR)
+    if lifecycle.fail(attempt_id=attempt.pk, error=error, states=[attempt.state]):
+        logger.error(
+            "job %s, attempt %s: its result could not be delivered since %s; it is refunded",
+            attempt.job_id,
+            attempt.pk,
+            attempt.reported_at,
+        )
 
 
 def _expire_lost(attempt: Attempt, living: set[str]) -> None:
@@ -109,9 +131,17 @@ def _expire_lost(attempt: Attempt, living: set[str]) -> None:
 def _retry_or_fail(job: Job, attempt: Attempt, found: Reconciled) -> None:
     feature = feature_of(job.type)
     error = JobError(ErrorCode(attempt.error_code or ""), attempt.error_message or "")
-    if POLICIES[error.code].retried and attempt.number < feature.max_attempts:
-        pause = RETRY_PAUSE * 2 ** (attempt.number - 1)
-        lifecycle.begin_attempt(job=job, after=pause)
+    count = lifecycle.count_attempts(job=job)
+    may_retry = (
+        POLICIES[error.code].retried
+        and count.counted < feature.max_attempts
+        and count.infrastructure < MAX_INFRASTRUCTURE_ATTEMPTS
+        and not count.is_past_bound
+    )
+    if may_retry:
+        pause = min(RETRY_PAUSE * 2 ** (count.infrastructure - 1), MAX_RETRY_PAUSE)
+        jitter = random.uniform(1 - RETRY_JITTER, 1 + RETRY_JITTER)  # noqa: S311 - no secret
+        lifecycle.begin_attempt(job=job, after=pause * jitter)
     elif attempt.publish_count < MAX_FAIL_MESSAGES:
         found.given_up.append(_wake_later(attempt))
     else:

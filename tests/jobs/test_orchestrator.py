@@ -64,12 +64,12 @@ def mark_errored(attempt, code, state=AttemptState.RUNNING):
 # --- Admission --------------------------------------------------------------------------------
 
 
-def test_admission_gives_an_attempt_and_a_deadline(make_job):
+def test_admission_gives_an_attempt_and_no_deadline_yet(make_job):
     job = make_job()
     attempt = admit(job)
     assert (attempt.number, attempt.state, attempt.backend) == (1, "queued", "local")
     assert (attempt.engine, attempt.gpu_class) == ("draft", "CPU")
-    assert job.deadline_at > timezone.now()
+    assert job.deadline_at is None
     assert admission.admit_all() == 0
 
 
@@ -189,13 +189,16 @@ def test_a_worker_lost_while_starting_a_call_costs_the_attempt(make_job):
 
 
 @pytest.mark.parametrize("code", [c for c in ErrorCode if POLICIES[c].retried])
-def test_transient_errors_are_retried_up_to_the_features_limit(make_job, code):
+def test_infrastructure_errors_are_retried_beyond_the_features_limit(make_job, code):
     job = make_job()
     bring_to(job, AttemptState.RUNNING)
-    for number in (2, 3):
+    assert POLICIES[code].infrastructure
+    for number in range(2, repair.MAX_INFRASTRUCTURE_ATTEMPTS + 1):
         mark_errored(job.attempt or Attempt.objects.get(), code, job_state(job))
         assert look_at(job).wake_ups == []
         assert job.attempt.number == number
+    pause = repair.MAX_RETRY_PAUSE.total_seconds()
+    assert pause * (1 - repair.RETRY_JITTER) - 1 < seconds_until_wake(job) < pause * 1.25
     mark_errored(job.attempt, code, AttemptState.QUEUED)
     [wake_up] = look_at(job).wake_ups
     assert (wake_up.queue, wake_up.ids_per_message) == ("jobs.failed", 1)

@@ -246,7 +246,7 @@ class Life(RuleBasedStateMachine):
             "forge": lambda: self.world.forge(job, back, "oom"),
         }[act]()
 
-    @rule(act=st.sampled_from(["look", "admit", "sweep", "grant", "minutes", "hours"]))
+    @rule(act=st.sampled_from(["look", "admit", "sweep", "grant", "minutes", "hours", "days"]))
     def seldom(self, act: str) -> None:
         {
             "look": self.world.look_and_die,
@@ -255,6 +255,7 @@ class Life(RuleBasedStateMachine):
             "grant": lambda: self.world.grant(5),
             "minutes": lambda: self.world.wait(1000),
             "hours": lambda: self.world.wait(7 * 3600),
+            "days": lambda: self.world.wait(80 * 3600),
         }[act]()
 
     def redis_goes(self) -> None:

@@ -16,12 +16,14 @@ from jobs.states import (
     DISPATCH,
     ENDED,
     FINALIZE,
+    HAS_OUTCOME,
     HOLDING,
     IN_POOL,
     MAY_RUN,
     PREPARE,
     STATES,
     TAKING,
+    WITHOUT_MACHINE,
     AttemptState,
     JobStatus,
     chain_of,
@@ -65,7 +67,9 @@ def test_states_are_typed_in_one_place() -> None:
 
 def test_every_state_has_a_place_in_the_table() -> None:
     assert set(STATES) == set(AttemptState)
-    assert set(AttemptState) == {*IN_POOL, *DELIVERING, *ENDED, AttemptState.REPORTED}
+    assert set(AttemptState) == {*WITHOUT_MACHINE, *HAS_OUTCOME, *ENDED}
+    assert {*WITHOUT_MACHINE} - {*IN_POOL} == {AttemptState.ERRORED}
+    assert {*HAS_OUTCOME} - {*DELIVERING} == {AttemptState.REPORTED}
 
 
 def test_chains_follow_from_the_steps() -> None:

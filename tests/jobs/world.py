@@ -52,11 +52,15 @@ OUTCOMES = {
 
 CLOCKS = (
     ("jobs", "wake_at IS NOT NULL", ("wake_at", "start_deadline_at", "deadline_at")),
-    ("job_attempts", "stopped_at IS NULL", ("lease_expires_at", "stop_requested_at")),
+    (
+        "job_attempts",
+        "stopped_at IS NULL",
+        ("lease_expires_at", "stop_requested_at", "dispatched_at", "reported_at"),
+    ),
     ("local_calls", "finished_at IS NULL", ("lease_expires_at",)),
 )
 """Tables, their rows for which time matters, and where it is written."""
-DEADLINES = ("start_deadline_at", "deadline_at")
+DEADLINES = ("start_deadline_at", "deadline_at", "dispatched_at", "reported_at")
 
 
 class World:
