@@ -59,13 +59,10 @@ _given_up: SimpleQueue[WakeUp] = SimpleQueue()
 def wake() -> int:
     """Admit, and publish what is due where its queue has room; returns how many were touched.
 
-    Raises one of ``BROKER_OUTAGES`` where the broker is away; what waits is admitted even then.
+    Raises one of ``BROKER_OUTAGES`` where the broker is away. Nothing is admitted then: nobody
+    could work on it.
     """
-    try:
-        room = publishing.queues_with_room()
-    except BROKER_OUTAGES:
-        admission.admit_all()
-        raise
+    room = publishing.queues_with_room()
     admitted = admission.admit(with_room=due.types_with_room(room))
     wake_ups = [wake_up for wake_up, taken in admitted if taken] + due.to_wake(room)
     while not _given_up.empty():

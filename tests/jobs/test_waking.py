@@ -89,6 +89,19 @@ def test_while_the_broker_is_away_nothing_is_taken_or_put_off(make_job, broker):
     assert [wake_up.attempt_id for wake_up in due.to_wake()] == [attempt_id]
 
 
+def test_while_the_broker_is_away_nothing_is_admitted(make_job, broker):
+    job = make_job()
+    broker.go_away()
+    with pytest.raises(RedisError):
+        loop.wake()
+    job.refresh_from_db()
+    assert job.attempt_id is None
+    broker.come_back()
+    loop.wake()
+    job.refresh_from_db()
+    assert job.attempt_id is not None
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_hanging_redis_does_not_hang_the_repair(make_job, broker):
     late, waiting = make_job(), make_job()
