@@ -122,6 +122,8 @@ DELIVERING = tuple(
 )
 HAS_OUTCOME = (_A.REPORTED, *DELIVERING)
 """The call has succeeded: the run deadline is over, the delivery deadline runs."""
+NOT_STARTED = tuple(state for state in IN_POOL if state not in MAY_RUN)
+"""No call has been started for the attempt: nothing may report for it."""
 WITHOUT_MACHINE = (*IN_POOL, _A.ERRORED)
 """Before its call has started, an attempt in these states is shown as waiting for a machine."""
 

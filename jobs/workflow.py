@@ -39,6 +39,9 @@ OUTAGE_PAUSE = timedelta(seconds=5)
 """How long an attempt waits after a store was away, at first."""
 MAX_OUTAGE_PAUSE = timedelta(minutes=5)
 """How long it waits at most between two tries of the same step."""
+START_PATIENCE = timedelta(minutes=1)
+"""From the creation of an attempt: so long it is offered to a backend that takes no calls. Then it
+is a lost attempt, which the circuits see."""
 BATCH_SECONDS = 20.0
 """After this, the rest of a batch is requeued, before its leases end."""
 RELEASE_TRIES = 30
@@ -81,12 +84,12 @@ def dispatch(attempt_ids: Sequence[UUID]) -> None:
 
 def _dispatch(held: Sequence[Attempt]) -> None:
     calls = _run_each(DISPATCH, held, _call)
-    by_backend: dict[str, list[Call]] = defaultdict(list)
+    by_backend: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in held:
         if attempt.pk in calls:
-            by_backend[attempt.backend].append(calls[attempt.pk]["call"])
+            by_backend[attempt.backend].append(attempt)
     for name, group in by_backend.items():
-        _spawn(name, group)
+        _spawn(name, group, [calls[attempt.pk]["call"] for attempt in group])
 
 
 def _call(attempt: Attempt) -> dict[str, Any]:
@@ -96,19 +99,25 @@ def _call(attempt: Attempt) -> dict[str, Any]:
     return {"call": Call(attempt.pk, feature.contract, attempt.engine, queue, payload)}
 
 
-def _spawn(backend: str, calls: Sequence[Call]) -> None:
+def _spawn(backend: str, attempts: Sequence[Attempt], calls: Sequence[Call]) -> None:
     try:
         started = backend_of(backend).spawn(calls)
     except CALLS_AWAY as exc:
-        # It has started none of them; or its answer was lost, and their reports will be refused.
+        # None was started: the same attempts are offered again, for a while.
         logger.warning("%d calls wait: %s", len(calls), type(exc).__name__)
-        _requeue(DISPATCH, [call.attempt_id for call in calls], OUTAGE_PAUSE)
+        for attempt in attempts:
+            if timezone.now() - attempt.created_at < START_PATIENCE:
+                _requeue(DISPATCH, [attempt.pk], outage_pause(attempt))
+            else:
+                _mark_errored(DISPATCH, attempt.pk, EngineError(ErrorCode.GPU_UNAVAILABLE))
         return
     failpoint("after_spawn")
     lifecycle.record_started_calls(call_ids=started)
-    for call in calls:
-        if call.attempt_id not in started:
-            _mark_errored(DISPATCH, call.attempt_id, EngineError(ErrorCode.GPU_UNAVAILABLE))
+    for attempt in attempts:
+        if attempt.pk not in started:
+            # Refused, or started without an answer: another attempt gets another id, and a call
+            # that reports for this one is told to stop.
+            _mark_errored(DISPATCH, attempt.pk, EngineError(ErrorCode.GPU_UNAVAILABLE))
 
 
 def signed_payload(attempt: Attempt) -> Payload:

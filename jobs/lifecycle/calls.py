@@ -15,7 +15,7 @@ from jobs.features.base import Feature
 from jobs.features.registry import features
 from jobs.models import Attempt
 from jobs.progress import Told, push_on_commit
-from jobs.states import MAY_RUN, OPEN, AttemptState, JobStatus
+from jobs.states import MAY_RUN, NOT_STARTED, OPEN, AttemptState, JobStatus
 from jobs.wake_signal import wake_on_commit
 
 logger = logging.getLogger(__name__)
@@ -147,6 +147,8 @@ def _reporting_attempt(attempt_id: UUID, call_id: str) -> Attempt:
         raise NotFoundProblem
     other_call = attempt.call_id is not None and attempt.call_id != call_id
     unwanted = attempt.job.attempt_id != attempt_id or attempt.job.status == JobStatus.CANCELLED
-    if other_call or unwanted or attempt.stop_requested_at is not None:
+    # Its start was given up: whatever reports for it was started without our knowing.
+    unstarted = attempt.state in NOT_STARTED
+    if other_call or unwanted or unstarted or attempt.stop_requested_at is not None:
         raise SupersededProblem
     return attempt

@@ -1,8 +1,11 @@
 """The four steps on real storage, broker and MongoDB; a neighbour's error harms nobody."""
 
+import contextlib
 import json
+import threading
 import uuid
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from django.utils import timezone
@@ -189,6 +192,52 @@ def test_a_store_that_is_away_costs_no_attempt(dispatched, settings):
         connection.register()
     dispatched.refresh_from_db()
     assert (dispatched.state, dispatched.crash_count) == (AttemptState.COLLECTED, 0)
+    workflow.finalize([dispatched.pk])
+    assert Job.objects.get(pk=dispatched.job_id).status == "completed"
+
+
+class RefusingS3(BaseHTTPRequestHandler):
+    """Answers 403 to all requests, as S3 does for a key that it does not know."""
+
+    def refuse(self):
+        self.send_response(403)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_HEAD = do_PUT = refuse  # noqa: N815 - names of the standard library
+
+
+@contextlib.contextmanager
+def refusing_s3(settings):
+    working = settings.STORAGES
+    with ThreadingHTTPServer(("127.0.0.1", 0), RefusingS3) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        options = {
+            "bucket_name": "media",
+            "endpoint_url": f"http://127.0.0.1:{server.server_port}",
+            "access_key": "rotated",
+            "secret_key": "away",
+            "region_name": "auto",
+        }
+        s3 = {"BACKEND": "media.storage.s3.PresignedS3Storage", "OPTIONS": options}
+        settings.STORAGES = working | {"default": s3}
+        try:
+            yield
+        finally:
+            settings.STORAGES = working
+            server.shutdown()
+
+
+def test_a_store_that_refuses_to_show_a_result_costs_no_second_run(dispatched, settings):
+    """As after a rotated key: S3 answers 403."""
+    report(dispatched)
+    with refusing_s3(settings):
+        workflow.collect([dispatched.pk])
+    dispatched.refresh_from_db()
+    assert (dispatched.state, dispatched.error_code) == (AttemptState.REPORTED, None)
+    pause = Job.objects.get(pk=dispatched.job_id).wake_at - timezone.now()
+    assert timedelta(0) < pause <= workflow.OUTAGE_PAUSE
+    workflow.collect([dispatched.pk])
     workflow.finalize([dispatched.pk])
     assert Job.objects.get(pk=dispatched.job_id).status == "completed"
 

@@ -43,7 +43,7 @@ class CallStatus:
 
 
 class BackendUnavailableError(AuteurError):
-    """The backend did not take the call; another attempt may succeed."""
+    """The backend did not take the call, for certain; it may be offered again."""
 
 
 class Backend(Protocol):
@@ -54,9 +54,10 @@ class Backend(Protocol):
         """When a call that has not called back is asked after again."""
 
     def spawn(self, calls: Sequence[Call]) -> dict[UUID, str]:
-        """Start calls; their ids by attempt, those that were not taken left out.
+        """Start calls; return their ids by attempt.
 
-        Raises ``BackendUnavailableError`` where none can be.
+        An attempt that is left out is lost: its call was refused, or may have been started although
+        nobody answered. Raises ``BackendUnavailableError`` where no call was started, for certain.
         """
 
     def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:

@@ -46,6 +46,9 @@ ALARM_SECONDS = 60.0
 
 _NO_REPLY = (*UNREACHABLE, asyncio.CancelledError)
 _NOT_SET_UP = (*MISCONFIGURED, modal.exception.NotFoundError, modal.exception.InvalidError)
+_REFUSED = (*_NOT_SET_UP, modal.exception.ResourceExhaustedError)
+"""The start of a call that Modal answered so did not happen. Any other error may hide a start: the
+client tries four times, and tells of the last try only."""
 
 
 class ModalBackend:
@@ -67,11 +70,16 @@ class ModalBackend:
     def spawn(self, calls: Sequence[Call]) -> dict[UUID, str]:
         """Start calls; one that was refused loses nothing of the others.
 
-        A call whose answer was lost may run: it reports under an attempt that knows no such call.
+        A start that was not answered may have happened: its attempt is left out, even if it is the
+        only one.
         """
-        ends = asyncio.run(self._spawn(calls))
+        sent: set[UUID] = set()
+        ends = asyncio.run(self._spawn(calls, sent))
         started = {key: end for key, end in ends.items() if isinstance(end, str)}
-        self._judge("started", ends, any_reply=bool(started))
+        is_unanswered = any(
+            _is_error(ends[key]) and not isinstance(ends[key], _REFUSED) for key in sent
+        )
+        self._judge("started", ends, any_reply=bool(started) or is_unanswered)
         return started
 
     def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:
@@ -86,7 +94,8 @@ class ModalBackend:
         ends = asyncio.run(self._stop(call_ids))
         self._judge("stopped", ends, any_reply=not any(map(_is_error, ends.values())))
 
-    async def _spawn(self, calls: Sequence[Call]) -> Ends[UUID, str]:
+    async def _spawn(self, calls: Sequence[Call], sent: set[UUID]) -> Ends[UUID, str]:
+        """``sent`` receives the attempts whose start was requested, whatever became of it."""
         by_attempt = {call.attempt_id: call for call in calls}
         deadline = time.monotonic() + BATCH_SECONDS
 
@@ -100,6 +109,7 @@ class ModalBackend:
                 raise function
             payload = call.payload.model_dump(mode="json")
             key = attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=attempt_id)
+            sent.add(attempt_id)
             started = await function.spawn.aio(payload, call.engine, key.get_secret_value())
             return started.object_id
 
