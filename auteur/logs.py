@@ -3,10 +3,17 @@
 import logging
 import re
 from types import TracebackType
+from urllib.parse import unquote
 
 from auteur import ids
 
+SHARED = "/shared/"
+"""Addresses below it are themselves the permission to read: logs have their route alone."""
+_ROUTE = rf"{SHARED}:token"
+_SHARED = re.compile(rf"{SHARED}[\w%-]{{16,}}[^\s\"'<>]*")
+"""Of this length a segment is a token; shorter ones are folders in tracebacks."""
 _SECRETS = (
+    (_SHARED, _ROUTE),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), "[token]"),
     (re.compile(r"\b(Bearer|Basic)\s+[^\s\"',;]+", re.IGNORECASE), r"\1 [token]"),
     (re.compile(r"(\w+://)[^\s/@\"']*@"), r"\1[login]@"),  # user and password of a URL
@@ -24,8 +31,17 @@ def scrubbed(text: str) -> str:
     return text
 
 
+def logged_path(raw_path: str) -> str:
+    """Return the path of a request as the access log may have it."""
+    path = unquote(raw_path) if "%" in raw_path else raw_path
+    return _ROUTE if path.startswith(SHARED) else raw_path
+
+
 class Line(logging.Formatter):
-    """Adds the ids that the work carries, and scrubs tracebacks: they quote what they met."""
+    """Adds the ids that the work carries, and scrubs tracebacks: they quote what they met.
+
+    Of messages, which are ours and Django's, only paths can hold a secret.
+    """
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -33,7 +49,7 @@ class Line(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """The line, and ``[request=… task=…]`` behind it."""
         carried = " ".join(f"{name}={value}" for name, value in ids.current().items())
-        line = super().formatMessage(record)
+        line = _SHARED.sub(_ROUTE, super().formatMessage(record))
         return f"{line} [{carried}]" if carried else line
 
     def formatException(  # noqa: N802 - logging's name

@@ -1399,3 +1399,13 @@ finding AS (
     FROM attempt WHERE is_alive <> is_wanted
 )
 {first_of_each_rule}
+
+-- name: hash_partner_tokens
+-- Tokens of requests that were answered, whose plain text nobody needs any more.
+UPDATE partner_requests
+SET token_hash = sha256(convert_to(token, 'UTF8')), token = NULL
+WHERE id IN (
+    SELECT id FROM partner_requests WHERE token IS NOT NULL AND state = %(answered)s
+    LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+RETURNING id

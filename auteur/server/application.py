@@ -15,6 +15,7 @@ from django.http import HttpResponse
 
 from auteur.api.problems import document
 from auteur.api.request_ids import HEADER
+from auteur.logs import logged_path
 from auteur.server import bodies
 from auteur.server.bodies import PeerGoneError
 from auteur.server.gateway import WSGI, Call, Environ, TooLarge, environ_of
@@ -181,9 +182,9 @@ class Response:
         await self._send({"type": "http.response.body", **part})
 
     def log(self) -> None:
-        """One line, without the query, which in a signed URL carries the signature."""
+        """Write one line, without the query, which in a signed URL carries the signature."""
         took = (time.perf_counter() - self._began) * 1000
-        path = self._scope["raw_path"].decode("latin-1")
+        path = logged_path(self._scope["raw_path"].decode("latin-1"))
         method, status = self._scope["method"], self._status or "-"
         fields = (method, path, status, self._bytes, took, self._request_id)
         # As `access.info` does, but for looking at the stack: where the call stands is of no use.

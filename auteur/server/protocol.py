@@ -8,9 +8,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from auteur.api.problems import document
 from auteur.server.limits import Budget, Limits
+from gpu_tasks.runtime.errors import AuteurError
 
 TRANSPORT = "auteur.transport"
 """Where a request's scope holds its connection."""
+
+
+class NulInURLError(AuteurError):
+    """The path or the query of a request holds U+0000."""
 
 
 class Connection(HttpToolsProtocol):
@@ -76,6 +81,9 @@ class Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        """Start the request, unless its path or query holds U+0000, which no store can hold."""
+        if b"%00" in self.url:
+            raise NulInURLError  # the parser makes a 400 of it, as of any head that is none
         self._head_since = None
         self._head_bytes = 0
         super().on_headers_complete()

@@ -20,7 +20,7 @@ from jobs.archive.models import ArchiveWalk
 from jobs.archive.sources import SOURCES, is_archiving
 from jobs.models import UserEvent
 from jobs.objects import current_attempts
-from jobs.partners import dead_letters
+from jobs.partners import answers, dead_letters
 from jobs.webhooks import deliveries
 from media import orphans
 from media import sweeping as uploads
@@ -133,6 +133,7 @@ SWEEPS = [
         lambda: dead_letters.old().count(),
         dead_letters.remove_old,
     ),
+    Sweep("plain tokens of answered partners", None, answers.hash_tokens),
     Sweep("old segments of renders", lambda: folders.due().count(), folders.sweep),
     Sweep(ORPHANS, lambda: sum(one.count for one in orphans.count().values()), orphans.turn),
 ]

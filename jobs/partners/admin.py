@@ -204,7 +204,7 @@ class PartnerRequestAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PartnerRequest]:
         """Without addresses."""
-        return super().get_queryset(request).defer("url", "url_hash", "token")
+        return super().get_queryset(request).defer("url", "url_hash", "token", "token_hash")
 
     @admin.display(description="state", ordering="state")
     def coloured_state(self, obj: PartnerRequest) -> str:

@@ -1,18 +1,23 @@
 """What a partner is answered, the captions that are stored for it, and addresses that last."""
 
+import hashlib
+import re
 import secrets
+import time
+from datetime import timedelta
 from typing import cast
 from uuid import UUID
 
 from django.conf import settings
 from django.core.files.storage import storages
+from django.db.models import Q
 
 from gpu_tasks.transcription.contract import RecordingTranscript
-from jobs import outputs
+from jobs import outputs, sql
 from jobs.models import Job
 from jobs.partners import failures, messages
 from jobs.partners.brokers import topic_of
-from jobs.partners.models import Kind, Partner, PartnerRequest
+from jobs.partners.models import Kind, Partner, PartnerRequest, State
 from jobs.partners.transports.base import Answer
 from media.models import MediaFile, MediaStatus
 from media.storage import ObjectStorage, object_storage
@@ -21,6 +26,13 @@ CAPTIONS = "captions"
 """The second bucket's name in the settings, and the folder where there is none."""
 TOKEN_BYTES = 32
 """Of an address: nobody guesses it."""
+TOKEN = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+"""So many characters are 32 bytes in base64."""
+ROLLOUT = timedelta(hours=1)
+"""How long processes of an earlier release may run beside us: they look tokens up in plain."""
+TOKENS_AT_ONCE = 1000
+
+_started_at = time.monotonic()
 
 
 def answer_of(request: PartnerRequest) -> Answer:
@@ -73,10 +85,30 @@ def new_token() -> str:
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
+def hash_token(token: str) -> bytes:
+    """Return the hash by which a token is stored."""
+    return hashlib.sha256(token.encode()).digest()
+
+
 def shared_media(token: str) -> MediaFile | None:
-    """What an address of ours leads to; None once it was deleted."""
-    request = PartnerRequest.objects.filter(token=token).only("result_id").first()
+    """Return the media file that an address of ours leads to; None once it was deleted."""
+    if not TOKEN.fullmatch(token):
+        return None
+    is_shared = Q(token_hash=hash_token(token)) | Q(token_hash=None, token=token)
+    request = PartnerRequest.objects.filter(is_shared).only("result_id").first()
     return _result(request) if request else None
+
+
+def hash_tokens() -> int:
+    """Replace tokens of answered requests by their hashes, a batch; return how many.
+
+    An answer needs its token in plain until its partner's broker has it. A process that has just
+    been started waits for `ROLLOUT` first.
+    """
+    if time.monotonic() - _started_at < ROLLOUT.total_seconds():
+        return 0
+    rows = sql.run("hash_partner_tokens", answered=State.ANSWERED, limit=TOKENS_AT_ONCE)
+    return len(rows)
 
 
 def _result(request: PartnerRequest) -> MediaFile | None:

@@ -212,7 +212,12 @@ class PartnerRequest(models.Model):
     job_id = models.UUIDField(null=True)
     result_id = models.UUIDField(null=True, help_text="The media that its answer is about.")
     token = models.CharField(
-        max_length=64, null=True, unique=True, help_text="By which anybody may read the result."
+        max_length=64, null=True, unique=True, help_text="In plain, until it was answered."
+    )
+    token_hash = models.BinaryField(
+        max_length=32,
+        null=True,
+        help_text="SHA-256 of the token by which anybody may read the result.",
     )
     answer_mark = models.TextField(
         null=True, help_text="Where the answer's topic ended before we first tried to send it."
@@ -237,6 +242,11 @@ class PartnerRequest(models.Model):
             ),
             models.Index(fields=["partner", "video_id"], name="partner_requests_of_video"),
             models.Index(fields=["-created_at", "-id"], name="partner_requests_newest"),
+            models.Index(
+                fields=["token_hash"],
+                condition=Q(token_hash__isnull=False),
+                name="partner_requests_by_token_hash",
+            ),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(

@@ -247,8 +247,13 @@ def _look_at_work(step: _Step) -> None:
 def _end_work(step: _Step, job: Job) -> None:
     row = step.row
     if row.kind == Kind.COMPRESS:
-        found: dict[str, Any] = {"result_id": answers.result_of(job), "token": answers.new_token()}
-        step.go(state=State.ANSWERING, **found)
+        token = answers.new_token()
+        step.go(
+            state=State.ANSWERING,
+            result_id=answers.result_of(job),
+            token=token,
+            token_hash=answers.hash_token(token),
+        )
         return
     why = answers.store_captions(row, answers.transcribed(row, job))
     failpoint("partner.captions_stored")

@@ -1,11 +1,14 @@
 """`/shared/:token`: an address that lasts, of a video that was made for a partner."""
 
+from typing import ClassVar
+
 from django.http import HttpResponse, HttpResponseRedirect
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from auteur.api.problems import NotFoundProblem
+from auteur.api.throttling import Cost
 from jobs.partners.answers import shared_media
 from media.storage import object_storage
 from media.storage.views import AnyAccept
@@ -16,7 +19,7 @@ class SharedMediaView(APIView):
 
     authentication_classes = ()
     permission_classes = ()
-    throttle_classes = ()
+    costs: ClassVar = {"GET": Cost.STATUS}
     content_negotiation_class = AnyAccept
 
     @extend_schema(exclude=True)

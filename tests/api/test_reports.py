@@ -20,7 +20,8 @@ from auteur.api import routing
 @csrf_exempt
 def broken(request):
     token = request.headers["Authorization"]
-    raise RuntimeError("no row for ann@example.com at https://store/o?X-Amz-Signature=feed")
+    raise RuntimeError("no row for ann@example.com at https://store/o?X-Amz-Signature=feed"
+        " or /shared/only-whoever-has-it-may-read-this-file_0")
 
 urls.urlpatterns.append(path("broken", broken))
 routing._resolvers.cache_clear()
@@ -35,7 +36,14 @@ assert json.loads(answer)["request_id"] == "0123456789abcdef"
 import sentry_sdk
 sentry_sdk.flush(10)
 """
-SECRETS = ["in-the-query", "in-the-body", "in-the-header", "ann@example.com", "feed"]
+SECRETS = [
+    "in-the-query",
+    "in-the-body",
+    "in-the-header",
+    "ann@example.com",
+    "feed",
+    "only-whoever",
+]
 
 
 @pytest.fixture

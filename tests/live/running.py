@@ -84,7 +84,11 @@ class Live:
 
     def socket(self, **options: Any) -> ClientConnection:
         options = {"compression": None, "open_timeout": WAIT_SECONDS} | options
-        return connect(f"ws://127.0.0.1:{self.port}/ws/jobs", **options)
+        return connect(self.socket_url, **options)
+
+    @property
+    def socket_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/ws/jobs"
 
 
 class Message(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection
+from websockets.sync.client import ClientConnection, connect
 
 from accounts.models import User
 from jobs.events.log import head_of
@@ -146,6 +146,16 @@ def test_pages_of_other_origins_and_other_addresses_are_not_let_in(live: Live) -
     for options in ({"origin": "http://elsewhere"}, {"origin": "null"}):
         with pytest.raises(InvalidStatus), live.socket(**options):
             pass
+
+
+def test_no_url_holds_nul(live: Live, user: User) -> None:
+    for path in ("/events?after=%00", "/jobs/%00/events", "/%00"):
+        status, problem = live.ask(path, user)
+        assert (status, problem["code"]) == (400, "bad_request")
+        assert live.get(path, user, Accept="text/event-stream").status == 400
+    with pytest.raises(InvalidStatus) as refused, connect(live.socket_url + "?a=%00"):
+        pass
+    assert refused.value.response.status_code == 400
 
 
 def test_a_stop_is_told_to_all(live: Live, user: User, job: Job) -> None:

@@ -83,6 +83,44 @@ def test_a_video_is_compressed_and_its_address_lasts_until_it_is_deleted(
     assert client.get(path).status_code == 404
 
 
+def test_of_an_address_that_was_answered_a_hash_is_stored(
+    platform: Platform, serve: Serve, client, monkeypatch
+):
+    platform.asks("lesson-2", "compress_topic")
+    platform.asks("lesson-3", "compress_topic", target="archive")
+    serve()
+    tokens = [value.decode().rpartition("/")[2] for _, value in platform.hears("compressed_topic")]
+    # A process of the release before has written this one.
+    PartnerRequest.objects.filter(token=tokens[0]).update(token_hash=None)
+    PartnerRequest.objects.filter(token=tokens[1]).update(state=State.ANSWERING, due_at=Now())
+
+    def statuses() -> list[int]:
+        return [client.get(f"/shared/{token}").status_code for token in tokens]
+
+    assert statuses() == [302, 302]
+    assert answers.hash_tokens() == 0, "a process of the release before may still need them"
+    monkeypatch.setattr(answers, "_started_at", -answers.ROLLOUT.total_seconds())
+    assert answers.hash_tokens() == 1
+    assert statuses() == [302, 302]
+    assert tokens[0] not in str(list(PartnerRequest.objects.values()))
+    assert PartnerRequest.objects.get(token=tokens[1]).state == State.ANSWERING
+    assert answers.hash_tokens() == 0
+
+
+@pytest.mark.parametrize(
+    "token", ["a", "a" * 42, "a" * 44, "%00", "a%00b", "ä" * 43, "a" * 42 + "="]
+)
+def test_what_cannot_be_a_token_leads_nowhere(client, token: str) -> None:
+    assert client.get(f"/shared/{token}").status_code == 404
+    assert client.head(f"/shared/{token}").status_code == 404
+
+
+def test_addresses_are_asked_for_so_often_and_no_more(client, settings) -> None:
+    settings.RATE_LIMIT = "1/minute"
+    statuses = [client.get(f"/shared/{'a' * 43}").status_code for _ in range(11)]
+    assert statuses == [404] * 10 + [429]
+
+
 def test_an_address_is_that_of_the_public_bucket_where_there_is_one(
     platform: Platform, serve: Serve, settings
 ):

@@ -1,6 +1,7 @@
 """The server as a process: two ports, hundreds of slow peers, and its end."""
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -86,6 +87,18 @@ def test_the_access_log_leaves_out_queries_addresses_and_line_breaks(
     assert "/health/live%0Aforged 404 " in line
     assert "do-not-log-me" not in said.read_text()
     assert "127.0.0.1" not in line
+
+
+def test_logs_have_the_route_of_a_shared_address_and_no_token(api: tuple[int, int, Path]) -> None:
+    port, _, said = api
+    token = secrets.token_urlsafe(32) + "_"  # no request has it: the process has no tables
+    encoded = "".join(f"%{ord(letter):02x}" for letter in "shared")
+    for path in (f"/shared/{token}", f"/{encoded}/{token}", f"/shared/{token}/?a={token}"):
+        assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=10).status_code == 404
+    until(lambda: said.read_text().count("GET /shared/:token 404 ") == 3, seconds=10)
+    text = said.read_text()
+    assert "Not Found: /shared/:token" in text
+    assert token not in text
 
 
 def test_requests_in_hand_are_finished_when_it_is_told_to_stop() -> None:

@@ -1,0 +1,42 @@
+"""Addresses of `/shared` are found by a hash of their token.
+
+Tokens of requests that were answered before are hashed by `jobs.partners.answers.hash_tokens`, once no
+process that looks them up in plain is left.
+"""
+
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations, models
+from django.db.models import Q
+
+
+class Migration(migrations.Migration):
+    atomic = False
+
+    dependencies = [("jobs", "0030_unused_indexes")]
+
+    operations = [
+        migrations.AddField(
+            "partnerrequest",
+            "token_hash",
+            models.BinaryField(
+                help_text="SHA-256 of the token by which anybody may read the result.",
+                max_length=32,
+                null=True,
+            ),
+        ),
+        AddIndexConcurrently(
+            "partnerrequest",
+            models.Index(
+                fields=["token_hash"],
+                condition=Q(token_hash__isnull=False),
+                name="partner_requests_by_token_hash",
+            ),
+        ),
+        migrations.AlterField(
+            "partnerrequest",
+            "token",
+            models.CharField(
+                help_text="In plain, until it was answered.", max_length=64, null=True, unique=True
+            ),
+        ),
+    ]
