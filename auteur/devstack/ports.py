@@ -1,9 +1,15 @@
 """The ports of the embedded stack: fixed numbers, changed by environment variables."""
 
+import fcntl
+import os
 import secrets
 import socket
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO
 
 from auteur.devstack.errors import StackError
 
@@ -82,17 +88,34 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now, all different; for tests and short-lived servers.
+    """Return ports that are free now, all different; for tests and short-lived servers.
 
-    None that the system might give to an outgoing connection before the server takes it.
+    None that the system might give to an outgoing connection before the server takes it, and none
+    that another process of this machine has got from here and may not have taken yet.
     """
-    found: list[int] = []
+    numbers: list[int] = []
     for port in secrets.SystemRandom().sample(QUIET_RANGE, len(QUIET_RANGE)):
-        if len(found) == count:
+        if len(numbers) == count:
             break
-        if is_free(port):
-            found.append(port)
-    return found
+        if _reserve(port) and is_free(port):
+            numbers.append(port)
+    return numbers
+
+
+@cache
+def _reservations() -> IO[bytes]:
+    """Return the file of which each port has a byte, locked by the process that may use it."""
+    path = Path(tempfile.gettempdir()) / f"auteur-ports-{os.geteuid()}"
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b")
+
+
+def _reserve(port: int) -> bool:
+    """Keep a port from other processes for as long as this one lives."""
+    try:
+        fcntl.lockf(_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
 
 
 def _field(variable: str) -> str:

@@ -17,7 +17,7 @@ from auteur.devstack.ports import HOST
 from auteur.devstack.process import Process
 
 BASE_DIR = Path(__file__).resolve().parents[2]
-ANSWER_SECONDS = 0.5
+ANSWER_SECONDS = 2.0
 PROFILES = "COMPOSE_PROFILES"
 
 

@@ -26,7 +26,7 @@ from auteur.devstack.ports import HOST, Ports
 from auteur.devstack.process import Process
 from auteur.devstack.processes import BASE_DIR
 
-ANSWER_SECONDS = 0.5
+ANSWER_SECONDS = 2.0
 REDIS_DATABASES = 64  # tests take one for each of their workers
 OP_MSG = 2013  # https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/
 MESSAGE_HEADER = struct.Struct("<iiii")

@@ -51,6 +51,16 @@ def test_free_ports_differ_and_are_none_of_outgoing_connections() -> None:
     assert max(found) < 32_768  # from here on, Linux takes them for outgoing connections
 
 
+def test_no_two_processes_get_the_same_free_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = ports.free_ports(1)[0]
+    monkeypatch.setattr(ports, "QUIET_RANGE", range(port, port + 1))
+    assert ports.free_ports(1) == [port]  # ours for as long as we live
+    code = f"from auteur.devstack import ports; ports.QUIET_RANGE = range({port}, {port + 1})"
+    code += "; print(ports.free_ports(1))"
+    another = [sys.executable, "-c", code]
+    assert subprocess.check_output(another, cwd=BASE_DIR, text=True) == "[]\n"
+
+
 def test_a_taken_port_is_one_line_and_nothing_starts(tmp_path: Path) -> None:
     numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
     chosen = dict(zip(ports.DEFAULTS, numbers, strict=True))
