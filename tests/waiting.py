@@ -9,10 +9,14 @@ from typing import TypeVar
 
 T = TypeVar("T")
 INTERVAL_SECONDS = 0.05
+LIMIT_SECONDS = 60.0
+"""Longer than a busy machine takes for anything that does come."""
 
 
-def until(look: Callable[[], T], seconds: float, interval: float = INTERVAL_SECONDS) -> T:
-    """The first true value that ``look`` returns; fails the test after ``seconds``."""
+def until(
+    look: Callable[[], T], seconds: float = LIMIT_SECONDS, interval: float = INTERVAL_SECONDS
+) -> T:
+    """Return the first true value of ``look``; fail the test after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"not seen within {seconds:g} s"
@@ -24,7 +28,7 @@ def hang(pid: int) -> None:
     """SIGSTOP a process, and return when its threads have stopped: until then they may answer."""
     os.kill(pid, signal.SIGSTOP)
     threads = Path(f"/proc/{pid}/task")
-    until(lambda: {_state(thread) for thread in threads.iterdir()} == {"T"}, seconds=5)
+    until(lambda: {_state(thread) for thread in threads.iterdir()} == {"T"})
 
 
 def _state(process: Path) -> str:

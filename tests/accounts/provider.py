@@ -23,14 +23,16 @@ class Provider:
         self.keys: dict[str, PrivateKey] = {}
         self.published: list[dict[str, Any]] = []
         self.body: bytes | None = None
-        self.delay_seconds = 0.0
+        self.answers = threading.Event()
+        """While it is cleared, nobody is answered."""
+        self.answers.set()
         self.fetches = 0
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 provider.fetches += 1
-                time.sleep(provider.delay_seconds)
+                provider.answers.wait()
                 body = provider.body or json.dumps({"keys": provider.published}).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
@@ -73,6 +75,7 @@ class Provider:
         return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     def go_away(self) -> None:
+        self.answers.set()
         self._server.shutdown()
         self._server.server_close()
 

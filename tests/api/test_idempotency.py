@@ -420,5 +420,5 @@ class TestWaiting:
         thread.join(0.5)
         assert thread.is_alive()
         getattr(holder, end)()
-        thread.join(10)
+        thread.join(60)
         assert [answer.status_code for answer in answers] == [status]

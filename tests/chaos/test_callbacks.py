@@ -93,5 +93,5 @@ def test_late_callbacks_come_after_their_answer(relay: CallbackRelay, receiver: 
     begin = time.monotonic()
     assert send(relay) == requests.codes.ok
     assert not receiver.received
-    until(lambda: receiver.received, seconds=5)
+    until(lambda: receiver.received)
     assert time.monotonic() - begin >= DELAY_SECONDS

@@ -31,7 +31,7 @@ class Replay(Listener):
 def heard(events: Sequence[Event]) -> Replay:
     replay = Replay(events)
     replay.start()
-    replay._thread.join(10)
+    replay._thread.join(60)
     return replay
 
 

@@ -20,7 +20,7 @@ from jobs import costs
 from tests.database.conftest import url_of
 from tests.waiting import until
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 
 
 class Standby:

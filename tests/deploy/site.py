@@ -22,7 +22,7 @@ from tests.deploy.files import services
 from tests.deploy.test_compose import PLACES
 
 DATABASE = "auteur_deploy"
-START_SECONDS = 120
+START_SECONDS = 300
 ANYWHERE = "0.0.0.0"  # noqa: S104
 
 

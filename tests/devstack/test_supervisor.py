@@ -94,17 +94,23 @@ class TestFailure:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("auteur.devstack.child.FIRST_BACKOFF_SECONDS", 0.01)
-        program = "import time; print('up', flush=True); time.sleep(0.3); raise SystemExit('oh')"
+        (starting := tmp_path / "starting").touch()
+        program = (
+            "import pathlib, time; print('up', flush=True)\n"
+            f"while pathlib.Path({str(starting)!r}).exists(): time.sleep(0.01)\n"
+            "raise SystemExit('oh')"
+        )
         failing = Process("weak", (sys.executable, "-c", program), announcement="up")
         said: list[str] = []
         supervisor = supervisor_of(failing, logs=tmp_path, said=said)
         supervisor.start()
+        starting.unlink()
 
         def failed_once_more() -> bool:
             supervisor.tick()
             return supervisor.children[0].failures > FAILURES_AT_START
 
-        until(failed_once_more, seconds=20)
+        until(failed_once_more)
         supervisor.stop()
         told = [line for line in said if "keeps failing" in line]
         assert len(told) == 1
@@ -196,7 +202,7 @@ class TestWholeStack:
         before = wait_until_up(supervisor := tiny_stack(), var)
         grandchild = next(p for p in before if p.ppid() != supervisor.pid)
         psutil.Process(grandchild.ppid()).kill()
-        grandchild.wait(timeout=10)
+        grandchild.wait(timeout=60)
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
     def test_a_signal_stops_all(
@@ -229,7 +235,7 @@ class TestWholeStack:
         time.sleep(0.5)
         assert supervisor.poll() is None
         supervisor.send_signal(signal.SIGINT)
-        supervisor.communicate(timeout=5)
+        supervisor.communicate(timeout=60)
         assert not [child for child in children if is_alive(child)]
 
     @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the Linux kernel")

@@ -1,6 +1,5 @@
 """From where queues are read."""
 
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -16,10 +15,13 @@ from jobs.models import Event, Job
 from jobs.orchestrator import admission, due
 from jobs.states import FEATURE_STATES
 from tests.jobs.walk import admit, number_all
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SETTLED = SETTLED_SECONDS + 0.1
+OTHERS_SECONDS = 240.0
+"""For transactions of all databases of the server: a test of another worker is one."""
 
 
 @pytest.fixture
@@ -41,12 +43,12 @@ def elsewhere() -> Iterator[psycopg.Connection]:
 
 def settle(keeper: Keeper, at: float) -> None:
     """Look until all transactions of the look before have ended: those of other tests, too."""
-    for _ in range(600):
+
+    def is_settled() -> bool:
         keeper.look(at)
-        if keeper._earlier is not None and keeper._earlier.at == at:
-            return
-        time.sleep(0.1)
-    raise AssertionError("somebody's transaction does not end")
+        return keeper._earlier is not None and keeper._earlier.at == at
+
+    until(is_settled, OTHERS_SECONDS, interval=0.1)
 
 
 def raised(keeper: Keeper) -> Floors:

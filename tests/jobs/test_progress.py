@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from jobs.states import AttemptState
 from tests.jobs.broker import Broker
 from tests.jobs.test_callbacks import body_of, send
 from tests.jobs.walk import OUTCOME, bring_to
+from tests.waiting import LIMIT_SECONDS
 
 Hear = Callable[[], list[dict[str, Any]]]
 
@@ -37,18 +39,24 @@ def running(make_job: Callable[..., Job]) -> Attempt:
 @pytest.fixture
 def hear(running: Attempt) -> Iterator[Hear]:
     """What was published since, of this job: channels are one for all databases of a Redis."""
-    listener = redis.Redis.from_url(settings.REDIS_URL).pubsub()
+    client = redis.Redis.from_url(settings.REDIS_URL)
+    listener = client.pubsub()
     listener.subscribe(PROGRESS_CHANNEL)
-    assert listener.get_message(timeout=5)
+    assert listener.get_message(timeout=LIMIT_SECONDS)
 
     def heard() -> list[dict[str, Any]]:
+        mark = {"job_id": uuid.uuid4().hex}  # comes after all that was published before it
+        client.publish(PROGRESS_CHANNEL, json.dumps(mark))
         found = []
-        while message := listener.get_message(timeout=0.05):
-            found.append(json.loads(message["data"]))
+        while (message := listener.get_message(timeout=LIMIT_SECONDS)) is not None:
+            if (told := json.loads(message["data"])) == mark:
+                break
+            found.append(told)
         return [one for one in found if one["job_id"] == str(running.job_id)]
 
     yield heard
     listener.close()
+    client.close()
 
 
 def report(attempt: Attempt, progress: float, stage: Stage | None = None) -> None:

@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 import uuid
 from datetime import timedelta
 from functools import partial
@@ -18,6 +17,7 @@ from jobs.orchestrator import due, loop
 from jobs.states import AttemptState
 from tests.jobs.broker import Broker
 from tests.jobs.walk import bring_to
+from tests.waiting import until
 
 TRANSCRIPTION_QUEUE = "jobs.transcription"
 
@@ -113,16 +113,9 @@ def test_a_hanging_redis_does_not_hang_the_repair(make_job, broker):
         orchestrator = threading.Thread(target=loop.run, args=(stop,))
         orchestrator.start()
         try:
-            wait_until(lambda: Job.objects.get(pk=late.pk).status == "failed")
+            until(lambda: Job.objects.get(pk=late.pk).status == "failed")
         finally:
             stop.set()
             orchestrator.join()
     waiting.refresh_from_db()
     assert waiting.attempt.publish_count == 0
-
-
-def wait_until(condition):
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)

@@ -13,9 +13,9 @@ from auteur.devstack import environment, leftovers, ports
 from auteur.devstack.processes import BASE_DIR
 from tests.waiting import until
 
-START_SECONDS = 120.0
+START_SECONDS = 330.0
 STOP_SECONDS = 60.0
-COMMAND_SECONDS = 60.0
+COMMAND_SECONDS = 300.0
 
 
 class JourneyStack:

@@ -366,7 +366,7 @@ def test_over_http_each_request_has_its_bearer(stack: JourneyStack, person: Pers
             played(look)
         finally:
             server.send_signal(signal.SIGTERM)
-            server.wait(20)
+            server.wait(60)
 
 
 def answers(url: str) -> bool:

@@ -171,5 +171,5 @@ def test_a_stop_is_told_to_all(live: Live, user: User, job: Job) -> None:
         assert live.terminate() in (0, -signal.SIGTERM)
         assert list(stream) == []
         assert (code_of(socket), code_of(unknown)) == (1012, 1012)
-        polling.join(5)
+        polling.join(60)
         assert polled == [(200, {"events": []})]

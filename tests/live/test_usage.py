@@ -57,7 +57,7 @@ def test_of_the_api(stores: Stores, tmp_path: Path, processes: int) -> None:
                 for _ in range(REQUESTS)
             }
             process.terminate()
-            process.wait(20)
+            process.wait(60)
         finally:
             process.kill()
     (status,) = statuses

@@ -111,7 +111,7 @@ def test_what_another_holds_is_left_to_it(
         list(MediaFile.objects.select_for_update())
         other = threading.Thread(target=sweep)
         other.start()
-        other.join(10)
+        other.join(60)
     assert removed == [0]
 
 

@@ -90,7 +90,7 @@ def test_a_kill_before_it_is_known_that_an_answer_was_sent_sends_none_twice(
     assert len(platform.hears()) == Job.objects.count() == 1
     until(lambda: platform.waiting() == 0, seconds=10)
     second.send_signal(signal.SIGTERM)
-    assert second.wait(20) == 0
+    assert second.wait(60) == 0
 
 
 @pytest.mark.django_db

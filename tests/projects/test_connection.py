@@ -51,7 +51,7 @@ def test_a_forked_child_makes_its_own_connection(project: Project) -> None:
     )
 
     child.start()
-    child.join(20)
+    child.join(60)
 
     assert child.exitcode == 1
     assert connection.collection().count_documents({"project_id": str(project.pk)}) == 1

@@ -111,7 +111,7 @@ def test_requests_in_hand_are_finished_when_it_is_told_to_stop() -> None:
 
     with serving(slow) as served:
         with served.peer(LIVE) as peer, served.peer() as idle:
-            assert begun.wait(20)
+            assert begun.wait(60)
             served.server.should_exit = True
             assert idle.recv(1) == b""
             go.set()

@@ -62,7 +62,7 @@ def test_a_loop_that_has_gone_is_not_told() -> None:
     found: list[Threads] = []
 
     def work() -> None:
-        go.wait(20)
+        go.wait(60)
         done.set()
 
     async def main(begin: Callable[[Threads], object]) -> None:
@@ -71,6 +71,6 @@ def test_a_loop_that_has_gone_is_not_told() -> None:
 
     asyncio.run(main(lambda threads: threads.submit(work)))
     go.set()
-    assert done.wait(20)
+    assert done.wait(60)
     (thread,) = [each for each in threading.enumerate() if each.name == "gone_1"]
     assert thread.is_alive()

@@ -128,7 +128,7 @@ def test_a_publisher_that_has_nothing_to_do_stays_until_it_is_told(settings, own
     caplog.set_level("INFO")
 
     def tell() -> None:
-        until(lambda: "streams are off" in caplog.text, seconds=5)
+        until(lambda: "streams are off" in caplog.text)
         os.kill(os.getpid(), signal.SIGTERM)
 
     teller = threading.Thread(target=tell)

@@ -50,7 +50,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     yield start
     for process in started:
         process.kill()
-        process.wait(10)
+        process.wait(60)
     assert "Traceback" not in log.read_text()
 
 
@@ -63,7 +63,7 @@ def test_a_kill_loses_nothing_and_an_end_gives_back(
     first = start()
     until(lambda: len(receiver.received) == 2, seconds=20)
     first.send_signal(signal.SIGKILL)
-    first.wait(10)
+    first.wait(60)
     held = WebhookDelivery.objects.filter(holder__isnull=False)
     assert held.count() == 2
     receiver.answer = answering(204, b"")
@@ -80,7 +80,7 @@ def test_a_kill_loses_nothing_and_an_end_gives_back(
     happen(make_job())
     until(lambda: len(receiver.received) == 5, seconds=10)
     second.send_signal(signal.SIGTERM)
-    assert second.wait(10) == 0
+    assert second.wait(60) == 0
     assert endpoint.deliveries.filter(state="succeeded").count() == 3
     assert not held.exists()
 

@@ -59,9 +59,9 @@ def test_every_acknowledged_write_of_a_busy_server_survives_a_kill(start_server:
     busy = threading.Event()
     writer = threading.Thread(target=write)
     writer.start()
-    assert busy.wait(timeout=20)
+    assert busy.wait(timeout=60)
     server.kill()
-    writer.join(timeout=20)
+    writer.join(timeout=60)
     with connect(start_server()) as client:
         stored = {document["_id"] for document in client["db"]["clips"].find()}
     assert stored.issuperset(acknowledged)

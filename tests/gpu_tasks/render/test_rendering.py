@@ -4,6 +4,7 @@ import threading
 import time
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -11,6 +12,7 @@ import psutil
 import pytest
 
 from gpu_tasks.mediakit import ffmpeg
+from gpu_tasks.render import rendering
 from gpu_tasks.render.contract import Clip, Format, Timeline
 from gpu_tasks.render.rendering import RenderStandsStillError, moving, segments_at_once
 from gpu_tasks.runtime.errors import StoppedError
@@ -154,15 +156,17 @@ def _children() -> list[psutil.Process]:
     return [one for one in psutil.Process().children() if "ffmpeg" in one.name()]
 
 
-def test_who_stands_still_is_noticed():
+def test_who_stands_still_is_noticed(monkeypatch: pytest.MonkeyPatch):
+    now = [1000.0]
+    monkeypatch.setattr(rendering, "time", SimpleNamespace(monotonic=lambda: now[0]))
     told: list[float] = []
-    tell = moving(told.append, 0.05)
+    tell = moving(told.append, 5.0)
     for share in (0.1, 0.2, 0.2):
         tell(share)
-    time.sleep(0.06)
+    now[0] += 6
     tell(0.3)
     assert told == [0.1, 0.2, 0.2, 0.3]
-    time.sleep(0.06)
+    now[0] += 6
     with pytest.raises(RenderStandsStillError):
         tell(0.3)
 

@@ -4,12 +4,14 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
 import requests
 from pydantic import SecretStr, ValidationError
 
+from gpu_tasks.runtime import callback
 from gpu_tasks.runtime.callback import (
     ATTEMPT_HEADER,
     OUTCOME_TRIES,
@@ -48,6 +50,18 @@ def authentic(
 def reporter(peer: Peer) -> Reporter:
     payload = Payload(job_id=JOB, attempt_id=ATTEMPT, callback_url=peer.url("/callback"))
     return Reporter(payload=payload, call_id="call-1", key=KEY)
+
+
+@pytest.fixture
+def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let time pass for reporters, which it does not do by itself."""
+    now = [time.monotonic()]
+    monkeypatch.setattr(callback.time, "monotonic", lambda: now[0])
+
+    def move(seconds: float) -> None:
+        now[0] += seconds
+
+    return move
 
 
 def reports(peer: Peer) -> list[Callback]:
@@ -131,34 +145,38 @@ def test_a_report_is_signed_and_names_job_attempt_and_call(peer: Peer):
     }
 
 
-def test_progress_is_sent_at_most_once_an_interval(peer: Peer):
+def test_progress_is_sent_at_most_once_an_interval(peer: Peer, pass_time: Callable[[float], None]):
     sender = reporter(peer)
     for share in range(50):
         sender.progress(share / 100)
     assert [report.progress for report in reports(peer)] == [0.0]
-    time.sleep(PROGRESS_INTERVAL_SECONDS)
+    pass_time(PROGRESS_INTERVAL_SECONDS)
     sender.progress(0.9)
     sender.outcome(DONE)
     assert [report.progress for report in reports(peer)] == [0.0, 0.9, 1.0]
 
 
-def test_nobody_waits_for_progress_to_be_taken_but_for_the_first(peer: Peer):
+def test_nobody_waits_for_progress_to_be_taken_but_for_the_first(
+    peer: Peer, pass_time: Callable[[float], None]
+):
     sender = reporter(peer)
     sender.progress(0.1)
     peer.answers.clear()
     for share in (0.2, 0.3, 0.4):  # with one unanswered, none is added
-        time.sleep(PROGRESS_INTERVAL_SECONDS)
+        pass_time(PROGRESS_INTERVAL_SECONDS)
         sender.progress(share)
     peer.answers.set()
     sender.outcome(DONE)
     assert [report.progress for report in reports(peer)] == [0.1, 0.2, 1.0]
 
 
-def test_an_attempt_that_is_superseded_is_stopped_by_the_next_progress(peer: Peer):
+def test_an_attempt_that_is_superseded_is_stopped_by_the_next_progress(
+    peer: Peer, pass_time: Callable[[float], None]
+):
     peer.statuses["/callback"] = [200, 409]
     sender = reporter(peer)
     sender.progress(0.1)
-    time.sleep(PROGRESS_INTERVAL_SECONDS)
+    pass_time(PROGRESS_INTERVAL_SECONDS)
     sender.progress(0.2)
     with pytest.raises(StoppedError):
         sender.outcome(DONE)

@@ -196,7 +196,7 @@ class TestEnds:
             folder=tmp_path,
         )
         pid = int((tmp_path / "pid").read_text())
-        until(lambda: not _lives(pid), 5.0)
+        until(lambda: not _lives(pid))
 
     @on_linux
     def test_it_ends_with_its_parent(self) -> None:
@@ -212,10 +212,10 @@ class TestEnds:
             # Only a limited one has got so far as to sleep.
             return any(one.rlimit(psutil.RLIMIT_NOFILE)[0] == 32 for one in children)
 
-        until(is_asleep, 30.0)
+        until(is_asleep)
         parent.kill()
         parent.wait()
-        until(lambda: not any(_lives(child.pid) for child in children), 5.0)
+        until(lambda: not any(_lives(child.pid) for child in children))
 
     def test_progress_is_told_and_may_end_it(self) -> None:
         told: list[int] = []

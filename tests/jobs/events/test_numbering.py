@@ -196,10 +196,10 @@ class TestDelayedCommits:
             with transaction.atomic():
                 record(lock_job(pk=slow.pk), "requeued", status="pending")
                 written.set()
-                may_commit.wait(10)
+                may_commit.wait(60)
 
         with threads(write_slowly):
-            assert written.wait(10)
+            assert written.wait(60)
             with transaction.atomic():
                 record(lock_job(pk=quick.pk), "requeued", status="pending")
             assert number_events() == 1  # the one with the higher id
@@ -218,10 +218,10 @@ class TestDelayedCommits:
             with transaction.atomic():
                 EventCursor.objects.select_for_update().get(name="numbering")
                 locked.set()
-                may_end.wait(10)
+                may_end.wait(60)
 
         with threads(hold):
-            assert locked.wait(10)
+            assert locked.wait(60)
             assert number_events() == 0
             may_end.set()
         assert len(numbered(user)) == 2

@@ -85,5 +85,5 @@ def test_other_threads_get_their_turn(recogniser: Recogniser, short_sound: Sampl
     lasted = time.monotonic() - started
     done.set()
     heart.join()
-    # A decoding in one call would leave one gap about as long as the whole.
-    assert max(np.diff([started, *beats, started + lasted])) < max(0.5 * lasted, 0.3)
+    # A decoding in one call would let nobody's heart beat in between.
+    assert sum(started < beat < started + lasted for beat in beats) > 2

