@@ -119,6 +119,40 @@ event AS (
 SELECT EXISTS (TABLE media), EXISTS (TABLE accepted)
 
 
+-- name: lock_queue_cursor
+-- The caller locks a user's cursor before it reads which of their jobs wait: a submission or another
+-- end that holds it meanwhile is seen by `lower_queue_cursor`, which is a statement of its own.
+SELECT rank FROM fair_queue_cursors
+WHERE user_id = %(user_id)s AND gpu_class = %(gpu_class)s FOR NO KEY UPDATE
+
+-- name: lower_queue_cursor
+-- Set a locked cursor back to the highest rank of the user that still waits, or to the class's clock.
+-- Each step of `waiting` reads one row: the highest rank of the next plan of a type.
+WITH RECURSIVE waiting (type, plan, rank) AS (
+    SELECT known.type, last.* FROM unnest(%(types)s::text[]) AS known (type) CROSS JOIN LATERAL (
+        SELECT coalesce(j.plan, '') AS plan, j.rank FROM jobs j
+        WHERE j.status = {PENDING} AND j.attempt_id IS NULL AND j.gpu_class = %(gpu_class)s
+          AND j.type = known.type AND j.user_id = %(user_id)s
+        ORDER BY coalesce(j.plan, '') DESC, j.rank DESC LIMIT 1
+    ) AS last
+    UNION ALL
+    SELECT waiting.type, last.* FROM waiting CROSS JOIN LATERAL (
+        SELECT coalesce(j.plan, '') AS plan, j.rank FROM jobs j
+        WHERE j.status = {PENDING} AND j.attempt_id IS NULL AND j.gpu_class = %(gpu_class)s
+          AND j.type = waiting.type AND j.user_id = %(user_id)s
+          AND coalesce(j.plan, '') < waiting.plan
+        ORDER BY coalesce(j.plan, '') DESC, j.rank DESC LIMIT 1
+    ) AS last
+)
+UPDATE fair_queue_cursors SET rank = least(rank, greatest(
+    (SELECT max(rank) FROM waiting),
+    (SELECT clock FROM gpu_pools WHERE gpu_class = %(gpu_class)s),
+    0
+))
+WHERE user_id = %(user_id)s AND gpu_class = %(gpu_class)s
+RETURNING rank
+
+
 -- # Admission
 
 -- name: classes_with_waiting_jobs
@@ -147,10 +181,12 @@ SELECT FROM gpu_pools WHERE gpu_class = %(gpu_class)s FOR UPDATE
 -- feature have places left. The caller has locked the class by `lock_pool`. Those whose queue has room
 -- are taken at once, as `take_due` would: the caller wakes them.
 --
--- What cannot be let in is not read (docs/decisions/0047): of each feature with places left the
--- first jobs are candidates, and where users are limited, those of each user (by plan) with places
--- left: one step of `waiting` finds the next user in the index, however many jobs wait of the one
--- before. They are some more than there are places, for others may hold the locks of a few.
+-- What cannot be admitted is not read (docs/decisions/0047): of each feature with places left the
+-- first jobs are candidates. They are some more than there are places, for others may hold the locks
+-- of a few. Where users are limited, those below their limits are taken of this first page. A type
+-- whose page is full of users at their limits is `short`. It is read user by user: each step of
+-- `waiting` finds the next user in the index, from one chosen at random and from the first one, at
+-- most `users` steps each. If that does not reach all users, a `page` of its first jobs is read too.
 WITH RECURSIVE feature AS (
     SELECT * FROM jsonb_to_recordset(%(features)s::jsonb) AS feature (
         type text, backend text, engine text, at_once int, has_room boolean
@@ -181,22 +217,67 @@ wanted AS (
     FROM free, feature LEFT JOIN running USING (type)
     WHERE free.places > 0 AND (at_once IS NULL OR at_once > coalesce(running.places, 0))
 ),
-waiting (type, candidates, user_id, plan) AS (
-    SELECT wanted.type, candidates, first.* FROM wanted CROSS JOIN LATERAL (
-        SELECT j.user_id, coalesce(j.plan, '') AS plan FROM jobs j
+first_page AS (
+    SELECT wanted.type, candidates, first.id, first.may_take, row_number() OVER (
+               PARTITION BY wanted.type, first.user_id, first.plan
+               ORDER BY first.rank, first.created_at
+           ) AS number
+    FROM wanted CROSS JOIN LATERAL (
+        SELECT j.id, j.user_id, coalesce(j.plan, '') AS plan, j.rank, j.created_at,
+               coalesce((%(user_limits)s::jsonb ->> coalesce(j.plan, ''))::int, %(user_limit)s)
+                   - coalesce(busy.places, 0) AS may_take
+        FROM jobs j LEFT JOIN busy USING (user_id)
         WHERE j.status = {PENDING} AND j.attempt_id IS NULL AND j.gpu_class = %(gpu_class)s
-          AND j.type = wanted.type
-        ORDER BY j.user_id, coalesce(j.plan, '') LIMIT 1
+          AND j.type = wanted.type AND (j.rank, j.created_at) >= (%(from_rank)s, %(from_time)s)
+          AND j.wake_at <= statement_timestamp()
+        ORDER BY j.rank, j.created_at LIMIT wanted.candidates
     ) AS first
     WHERE %(is_limited)s
+),
+short AS (
+    SELECT type, candidates FROM first_page GROUP BY type, candidates
+    HAVING count(*) = candidates
+       AND count(*) FILTER (WHERE number <= may_take) < candidates - 20
+),
+waiting (type, candidates, steps, user_id, plan) AS (
+    SELECT short.type, candidates, 1, first.*
+    FROM short CROSS JOIN unnest(
+        ARRAY[%(from_user)s, '00000000-0000-0000-0000-000000000000']::uuid[]
+    ) AS since (user_id) CROSS JOIN LATERAL (
+        SELECT j.user_id, coalesce(j.plan, '') AS plan FROM jobs j
+        WHERE j.status = {PENDING} AND j.attempt_id IS NULL AND j.gpu_class = %(gpu_class)s
+          AND j.type = short.type AND (j.user_id, coalesce(j.plan, '')) >= (since.user_id, '')
+        ORDER BY j.user_id, coalesce(j.plan, '') LIMIT 1
+    ) AS first
     UNION ALL
-    SELECT waiting.type, candidates, later.* FROM waiting CROSS JOIN LATERAL (
+    SELECT waiting.type, candidates, steps + 1, later.*
+    FROM waiting CROSS JOIN LATERAL (
         SELECT j.user_id, coalesce(j.plan, '') AS plan FROM jobs j
         WHERE j.status = {PENDING} AND j.attempt_id IS NULL AND j.gpu_class = %(gpu_class)s
           AND j.type = waiting.type
           AND (j.user_id, coalesce(j.plan, '')) > (waiting.user_id, waiting.plan)
         ORDER BY j.user_id, coalesce(j.plan, '') LIMIT 1
     ) AS later
+    WHERE steps < %(users)s
+),
+long_page AS (
+    SELECT first.id, first.may_take, row_number() OVER (
+               PARTITION BY short.type, first.user_id, first.plan
+               ORDER BY first.rank, first.created_at
+           ) AS number
+    FROM short CROSS JOIN LATERAL (
+        SELECT j.id, j.user_id, coalesce(j.plan, '') AS plan, j.rank, j.created_at,
+               coalesce((%(user_limits)s::jsonb ->> coalesce(j.plan, ''))::int, %(user_limit)s)
+                   - coalesce(busy.places, 0) AS may_take
+        FROM jobs j LEFT JOIN busy USING (user_id)
+        WHERE j.status = {PENDING} AND j.attempt_id IS NULL AND j.gpu_class = %(gpu_class)s
+          AND j.type = short.type AND (j.rank, j.created_at) >= (%(from_rank)s, %(from_time)s)
+          AND j.wake_at <= statement_timestamp()
+        ORDER BY j.rank, j.created_at LIMIT %(page)s
+    ) AS first
+    WHERE EXISTS (
+        SELECT FROM waiting WHERE waiting.type = short.type AND steps >= %(users)s
+    )
 ),
 candidate AS (
     SELECT first.id FROM wanted CROSS JOIN LATERAL (
@@ -207,6 +288,10 @@ candidate AS (
         ORDER BY j.rank, j.created_at LIMIT wanted.candidates
     ) AS first
     WHERE NOT %(is_limited)s
+    UNION ALL
+    SELECT id FROM first_page WHERE may_take > 0 AND number <= may_take + 20
+    UNION ALL
+    SELECT id FROM long_page WHERE may_take > 0 AND number <= may_take + 20
     UNION ALL
     SELECT first.id FROM waiting LEFT JOIN busy USING (user_id) CROSS JOIN LATERAL (
         SELECT j.id FROM jobs j

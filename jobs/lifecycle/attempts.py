@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
@@ -22,6 +22,11 @@ from jobs.states import OPEN, AttemptState
 from jobs.wake_signal import wake_on_commit
 
 NO_LIMIT = 2**31 - 1
+CANDIDATE_PAGE = 1000
+"""Jobs of a feature that admission reads by rank at most, where users are limited."""
+CANDIDATE_USERS = 100
+"""Users that admission visits in each of two directions, where the first jobs are of users at their
+limits."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,9 @@ def begin_first_attempts(
         is_limited=bool(limits or settings.MAX_IN_FLIGHT),
         user_limits=json.dumps(limits),
         user_limit=settings.MAX_IN_FLIGHT or NO_LIMIT,
+        page=CANDIDATE_PAGE,
+        users=CANDIDATE_USERS,
+        from_user=uuid4(),
         again=again,
     )
     return admitted

@@ -16,7 +16,7 @@ from gpu_tasks.runtime.errors import ErrorCode
 from jobs import sql, wording
 from jobs.cancels import is_refunded
 from jobs.errors import JobError
-from jobs.features.registry import stored_apart
+from jobs.features.registry import features, stored_apart
 from jobs.lifecycle.locking import JobFinishedProblem, end_attempt, is_too_late, lock_job, record
 from jobs.models import Attempt, Job
 from jobs.states import CLAIMED, FINALIZE, OPEN, AttemptState, JobStatus, Step
@@ -168,9 +168,23 @@ def _end(
     )
     if amount > 0:
         _refund(job, amount, wording.refunded(job, status, error.message))
+    if job.attempt is None:
+        _lower_queue_cursor(job)
     record(job, status.value, error_code=error.code, **event, **ids.of_request())
     values = (job.pk, job.attempt_id, status.value, error.code)
     transaction.on_commit(lambda: logger.info("job %s, attempt %s: %s, %s", *values))
+
+
+def _lower_queue_cursor(job: Job) -> None:
+    """Return the rank of an ended job that was never admitted to its user (docs/decisions/0009).
+
+    The cursor is locked last, as in a submission: after job, account and API key.
+    """
+    queue = {"user_id": job.user_id, "gpu_class": job.gpu_class}
+    cursors = sql.run("lock_queue_cursor", **queue)
+    # A cursor is as high as the last job that waits: an end before that job moves nothing.
+    if any(job.rank >= rank for (rank,) in cursors):
+        sql.run("lower_queue_cursor", types=list({*features(), job.type}), **queue)
 
 
 def _refund(job: Job, amount: int, description: str) -> None:

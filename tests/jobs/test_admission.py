@@ -11,13 +11,15 @@ from uuid import UUID
 
 import pytest
 from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
 from gpu_tasks.runtime.contract import GpuClass
 from jobs import lifecycle, queries, submission
 from jobs.features.registry import feature_of
-from jobs.models import Attempt, GpuPool, Job
+from jobs.lifecycle import attempts
+from jobs.models import Attempt, FairQueueCursor, GpuPool, Job
 from jobs.orchestrator import admission
 from jobs.states import IN_POOL, AttemptState
 from tests.jobs.walk import bring_to
@@ -112,6 +114,116 @@ def test_a_refused_submission_takes_no_turn(submit, make_user):
     with pytest.raises(Exception, match="credits"):
         submission.submit_batch(user_id=poor.pk, plan=None, wanted=[{"type": "noop"}])
     assert [job.rank for job in submit(poor)] == [0]
+
+
+# --- Jobs that end before they are admitted ---------------------------------------------------
+
+
+def cancel_all(jobs: list[Job]) -> None:
+    for job in jobs:
+        lifecycle.cancel(job_id=job.pk, by="user")
+
+
+def rank_of_next(submit: Submit, user: User) -> int:
+    [job] = submit(user)
+    lifecycle.cancel(job_id=job.pk, by="user")
+    return job.rank
+
+
+@pytest.mark.parametrize("order", [list, reversed])
+def test_a_cancelled_batch_costs_its_user_no_turns(submit, make_user, room, order):
+    room(1)
+    returning, others = make_user(), [make_user() for _ in range(4)]
+    submit(others[0])
+    assert admission.admit_all() == 1
+    cancel_all(list(order(submit(returning, 30))))
+    [job] = submit(returning)
+    for other in others:
+        submit(other, 10)
+    later = Job.objects.filter(user__in=others, attempt=None)
+    while Job.objects.get(pk=job.pk).attempt is None:
+        end_one()
+        assert admission.admit_all() == 1
+    assert 40 - later.count() <= 2 * len(others)
+
+
+def test_a_pending_job_that_expires_costs_its_user_no_turn(submit, user):
+    first, second = submit(user, 2)
+    lifecycle.expire(job_id=second.pk)
+    assert [job.rank for job in submit(user)] == [1]
+    lifecycle.expire(job_id=first.pk)
+    assert [job.rank for job in submit(user)] == [2], "one still waits at 1"
+
+
+def test_the_cursor_goes_back_to_the_highest_rank_that_waits_whatever_its_plan(submit, user):
+    free, pro = submit(user, 2, plan="free"), submit(user, 2, plan="pro")
+    last = submit(user, 2)
+    cancel_all(last)
+    assert rank_of_next(submit, user) == pro[1].rank + 1
+    cancel_all(pro)
+    assert rank_of_next(submit, user) == free[1].rank + 1
+
+
+def test_a_job_that_was_admitted_keeps_its_turn(submit, user, room):
+    room(2)
+    admitted = submit(user, 2)
+    assert admission.admit_all() == 2
+    cancel_all(admitted)
+    assert [job.rank for job in submit(user)] == [2]
+
+
+def test_who_cancels_is_never_ahead_of_who_comes_new(submit, make_user, room):
+    room(3)
+    user, old = make_user(), make_user()
+    submit(old, 10)
+    assert admission.admit_all() == 3
+    for number in (1, 5, 2):
+        cancel_all(submit(user, number))
+    [cancelled_before], [new] = submit(user), submit(make_user())
+    assert cancelled_before.rank >= new.rank
+
+
+def test_a_cursor_far_behind_the_clock_is_not_raised(submit, user):
+    [job] = submit(user)
+    GpuPool.objects.update_or_create(gpu_class="CPU", defaults={"clock": 50})
+    lifecycle.cancel(job_id=job.pk, by="user")
+    assert FairQueueCursor.objects.get(user=user).rank == 0
+    assert [job.rank for job in submit(user)] == [50]
+
+
+def test_many_cancels_look_for_the_last_rank_as_rarely_as_they_can(submit, user):
+    jobs = submit(user, 30)
+    with CaptureQueriesContext(connection) as queries_:
+        cancel_all(jobs)
+    lowering = [each for each in queries_ if "fair_queue_cursors SET rank" in each["sql"]]
+    assert len(lowering) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_cancels_and_submissions_at_the_same_time_leave_no_turn_taken(submit, user):
+    kept = submit(user, 2)
+    cancelled = submit(user, 40)
+    start = threading.Barrier(5)
+
+    def cancel(jobs: list[Job]) -> None:
+        start.wait()
+        cancel_all(jobs)
+        connections.close_all()
+
+    def ask() -> None:
+        start.wait()
+        for _ in range(5):
+            cancel_all(submit(user, 3))
+        connections.close_all()
+
+    threads = [threading.Thread(target=cancel, args=(cancelled[n::4],)) for n in range(4)]
+    threads.append(threading.Thread(target=ask))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Job.objects.filter(completed_at=None).count() == len(kept)
+    assert FairQueueCursor.objects.get(user=user).rank == kept[-1].rank
 
 
 # --- Limits -----------------------------------------------------------------------------------
@@ -331,6 +443,52 @@ def test_what_is_full_is_not_read(submit, make_user, room, settings):
         assert admission.admit_all() == 1
     assert few in let_in()
     assert rows() < 200
+
+
+def insert_waiting(users: Any, ranks: str) -> None:
+    """One job of each user and rank (a set in SQL), written at once."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO jobs (user_id, type, gpu_class, rank, media_ids, credits_cost,"
+            " price_version, start_deadline_at)"
+            " SELECT user_id, 'noop', 'CPU', n, '{}', 0, 'x', now() + interval '1 day'"
+            f" FROM unnest(%s) AS user_id, {ranks} AS n",
+            [list(users)],
+        )
+        cursor.execute("ANALYZE jobs")
+
+
+def test_users_that_wait_are_not_all_read(submit, make_user, room, settings):
+    settings.MAX_IN_FLIGHT = 1
+    room(5)
+    users = [User(email=f"waiting-{number}@example.com") for number in range(3000)]
+    User.objects.bulk_create(users)
+    insert_waiting([one.pk for one in users], "generate_series(0, 1)")
+    with read_rows() as rows:
+        assert admission.admit_all() == 5
+    assert len(let_in()) == 5
+    assert rows() < 300
+
+
+@pytest.mark.parametrize(("page", "visited"), [(1000, 100), (10, 5)])
+def test_users_behind_a_long_backlog_of_users_at_their_limits_are_reached(
+    submit, make_user, room, settings, monkeypatch, page, visited
+):
+    monkeypatch.setattr(attempts, "CANDIDATE_PAGE", page)
+    monkeypatch.setattr(attempts, "CANDIDATE_USERS", visited)
+    settings.MAX_IN_FLIGHT = 1
+    room(20)
+    full, others = make_user(), [make_user() for _ in range(12)]
+    submit(full)
+    assert admission.admit_all() == 1
+    insert_waiting([full.pk], "generate_series(1, 200)")
+    insert_waiting([one.pk for one in others], "generate_series(300, 301)")
+    for _ in range(200):
+        admission.admit_all()
+        if let_in() == {full, *others}:
+            break
+    assert let_in() == {full, *others}
+    assert Attempt.objects.count() == 13
 
 
 @contextmanager

@@ -98,6 +98,7 @@ class Witness:
         assert sorted([*waiting, *told]) == sorted(ended), "an end was told twice or never"
         events = verification.check()
         assert not events.findings, events.findings
+        assert not _cursors_too_high(), "a rank is taken by no job"
 
 
 class Onlooker:
@@ -120,6 +121,19 @@ class Onlooker:
 
 def _ended_jobs() -> Any:
     return Job.objects.filter(status__in=ENDED)
+
+
+def _cursors_too_high() -> list[Any]:
+    """Cursors beyond the class's clock and every job that waits or was ever admitted."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT * FROM fair_queue_cursors c LEFT JOIN gpu_pools USING (gpu_class)"
+            " WHERE c.rank > greatest(clock, 0, ("
+            "  SELECT max(j.rank) FROM jobs j"
+            "  WHERE j.user_id = c.user_id AND j.gpu_class = c.gpu_class"
+            "    AND (j.status = 'pending' OR j.attempt_id IS NOT NULL)))"
+        )
+        return cursor.fetchall()
 
 
 def settle(world: World) -> None:
