@@ -72,6 +72,11 @@ def living(names: Collection[str]) -> set[str]:
     return {name for name in rows.values_list("name", flat=True) if not liveness.is_gone(name)}
 
 
+def count_living() -> int:
+    """Return how many workers have shown a sign of life lately."""
+    return WorkerHeartbeat.objects.filter(beat_at__gt=Now() - LOST_AFTER).count()
+
+
 def forget_dead() -> list[str]:
     """Delete the rows of processes that died on this machine; returns their names."""
     rows = WorkerHeartbeat.objects.filter(name__startswith=liveness.name_of(""))

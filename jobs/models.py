@@ -157,6 +157,11 @@ class Job(models.Model):
                 name="jobs_to_admit_by_user",
             ),
             models.Index(
+                fields=["start_deadline_at"],
+                condition=Q(status=JobStatus.PENDING, attempt__isnull=True),
+                name="jobs_pending_deadlines",
+            ),
+            models.Index(
                 fields=["user", "status", "-created_at", "-id"],
                 condition=Q(status__in=[JobStatus.FAILED, JobStatus.CANCELLED]),
                 name="jobs_unsuccessful_of_user",

@@ -1,8 +1,9 @@
 """Publishing wake-ups: which chain goes to which queue."""
 
 import logging
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,13 +11,22 @@ from django.conf import settings
 
 from auteur import broker
 from auteur.broker import BROKER_OUTAGES
-from jobs import tasks
+from jobs import heartbeat, tasks
 from jobs.features.registry import feature_of, features
-from jobs.states import COMPLETED_QUEUE, FAILED_QUEUE, TAKING, AttemptState, chain_of
+from jobs.states import (
+    COMPLETED_QUEUE,
+    COMPLETED_STATES,
+    FAILED_QUEUE,
+    TAKING,
+    AttemptState,
+    chain_of,
+)
 from media.tasks import WORK
 
 logger = logging.getLogger(__name__)
 
+MAX_READING_IDS = 4
+"""Ids of a message for steps that inspect and sign files: seconds each, one after the other."""
 MAX_WAITING_MESSAGES = 2
 """Nothing is sent to a queue with so many: what is due waits in Postgres, to share messages."""
 
@@ -38,9 +48,12 @@ class WakeUp:
 
     @property
     def ids_per_message(self) -> int:
-        """Many; but one, where the attempt has failed or a worker has died while it held it."""
-        is_alone = self.state == AttemptState.ERRORED or self.crash_count > 0
-        return 1 if is_alone else settings.MAX_IDS_PER_MESSAGE
+        """Return how many may share its message: one, if it has failed or a worker died of it."""
+        if self.state == AttemptState.ERRORED or self.crash_count > 0:
+            return 1
+        if self.state in COMPLETED_STATES and feature_of(self.type).makes_media:
+            return min(MAX_READING_IDS, int(settings.MAX_IDS_PER_MESSAGE))
+        return int(settings.MAX_IDS_PER_MESSAGE)
 
 
 def step_queues() -> list[str]:
@@ -64,17 +77,22 @@ def queues_with_room() -> set[str]:
     return {name for name, number in waiting.items() if number < MAX_WAITING_MESSAGES}
 
 
-def publish(wake_ups: Iterable[WakeUp]) -> int:
-    """Send the wake-ups, in as few messages as possible; returns how many were sent.
+def publish(wake_ups: Collection[WakeUp]) -> int:
+    """Send the wake-ups, and return how many messages were sent.
 
-    Stops where the broker is away: by their ``wake_at`` the jobs are due again.
+    Ids share as few messages as there are worker children to take them: fewer messages would leave
+    children idle while others work through many ids. Stops where the broker is away: by their
+    ``wake_at`` the jobs are due again.
     """
     batches: dict[tuple[str, AttemptState, int], list[str]] = defaultdict(list)
     for wake_up in wake_ups:
         key = (wake_up.queue, wake_up.state, wake_up.ids_per_message)
         batches[key].append(str(wake_up.attempt_id))
+    children = heartbeat.count_living() if len(wake_ups) > 1 else 1
+    share = math.ceil(len(wake_ups) / max(1, children))
     sent = 0
-    for (queue, state, size), ids in batches.items():
+    for (queue, state, limit), ids in batches.items():
+        size = min(limit, share)
         for start in range(0, len(ids), size):
             try:
                 _send(state, ids[start : start + size], queue)

@@ -165,9 +165,10 @@ def queue_position(job: Job) -> int | None:
     return waiting_for_machines.count() + int(waiting) + 1
 
 
-def estimated_start(job: Job) -> datetime | None:
-    """When it may begin, if all jobs before it take as long as the last ones of its feature did."""
-    position = queue_position(job)
+def estimated_start(job: Job, position: int | None) -> datetime | None:
+    """Return when it may begin from this `queue_position`, if all jobs before it take as long as
+    the last ones of its feature did.
+    """
     if position is None:
         return None
     room = max(1, class_limit(GpuClass(job.gpu_class)))

@@ -526,6 +526,17 @@ SET state = {ERRORED}, error_code = %(error_code)s, error_message = %(error_mess
 FROM mine WHERE job_attempts.id = mine.attempt_id
 RETURNING job_attempts.id
 
+-- name: postpone_stops
+-- Calls that could not be stopped are tried again after a quarter of the time since their attempts
+-- ended, and given up when no call can run any more.
+UPDATE job_attempts
+SET stop_requested_at = statement_timestamp() + least(%(longest)s, greatest(%(shortest)s,
+        (statement_timestamp() - coalesce(finished_at, statement_timestamp())) / 4)),
+    stopped_at = CASE WHEN finished_at < statement_timestamp() - %(given_up_after)s
+        THEN statement_timestamp() END
+WHERE id = ANY(%(attempt_ids)s) AND stopped_at IS NULL
+RETURNING id, stopped_at IS NOT NULL
+
 -- name: figures
 -- What statistics and costs need of an attempt's outcome.
 CASE WHEN outcome IS NOT NULL THEN jsonb_strip_nulls(jsonb_build_object(

@@ -239,15 +239,19 @@ class JobSerializer(JobSummarySerializer):
         )
         read_only_fields = fields
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._positions: dict[UUID, int | None] = {}
+
     def get_queue_position(self, job: Job) -> int | None:
         """Its place among those that wait for such a machine, about so where hundreds do; null once
         it has one.
         """
-        return queries.queue_position(job)
+        return self._position_of(job)
 
     def get_estimated_start_at(self, job: Job) -> datetime | None:
         """When it may be begun, by what the last jobs took; null once it has been."""
-        return queries.estimated_start(job)
+        return queries.estimated_start(job, self._position_of(job))
 
     def get_estimated_end_at(self, job: Job) -> datetime | None:
         """When it is done as likely as not, by its progress and what such jobs took.
@@ -269,6 +273,12 @@ class JobSerializer(JobSummarySerializer):
     def get_output_data(self, job: Job) -> dict[str, Any] | None:
         """The result, as `output_model` has it."""
         return queries.output_of(job)
+
+    def _position_of(self, job: Job) -> int | None:
+        """Return the job's place in the queue, counted once for an answer."""
+        if job.pk not in self._positions:
+            self._positions[job.pk] = queries.queue_position(job)
+        return self._positions[job.pk]
 
 
 class JobsByType(OpenApiSerializerExtension):

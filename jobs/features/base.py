@@ -87,6 +87,11 @@ class Feature:
         return str(settings.INFERENCE_ENGINES.get(self.name, settings.INFERENCE_ENGINE))
 
     @property
+    def makes_media(self) -> bool:
+        """Whether its results are files, which are inspected and signed when they are collected."""
+        return type(self).outputs is not Feature.outputs
+
+    @property
     def is_enabled(self) -> bool:
         """Whether jobs of it are taken, by setting; those that are open go on in any case."""
         return self.name not in settings.FEATURES_DISABLED

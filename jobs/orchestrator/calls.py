@@ -12,7 +12,7 @@ from auteur.api.problems import OUTAGES, NotFoundProblem
 from gpu_tasks.runtime.backends.base import BackendUnavailableError, CallState, CallStatus
 from gpu_tasks.runtime.backends.registry import backend_of
 from gpu_tasks.runtime.errors import ErrorCode
-from jobs import lifecycle
+from jobs import lifecycle, sql
 from jobs.errors import CALLS_AWAY, JobError
 from jobs.models import Attempt
 from jobs.orchestrator import due
@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 STOPS_AT_ONCE = 100
 STOP_AGAIN_AFTER = timedelta(seconds=15)
+MAX_STOP_AGAIN_AFTER = timedelta(minutes=5)
+STOP_GIVEN_UP_AFTER = timedelta(days=2)
+"""Since its attempt ended: no call runs for so long."""
 STOP_FORGOTTEN_AFTER = timedelta(hours=1)
 """A call whose id never became known by then was never started."""
 
@@ -129,15 +132,28 @@ def stop_unwanted() -> int:
 
 
 def _stop(backend: str, attempts: Sequence[Attempt]) -> int:
-    """Stop them in one request, for a backend may hang; returns how many it stopped."""
-    same = Attempt.objects.filter(pk__in=[attempt.pk for attempt in attempts])
+    """Stop them in one request, for a backend may hang; returns how many it stopped.
+
+    The others are tried again, later each time, and given up in the end.
+    """
+    stopped: set[str] = set()
     try:
-        backend_of(backend).stop([attempt.call_id or "" for attempt in attempts])
+        stopped = backend_of(backend).stop([attempt.call_id or "" for attempt in attempts])
     except CALLS_AWAY as exc:
         logger.warning("%d calls not stopped yet: %s", len(attempts), type(exc).__name__)
-        same.update(stop_requested_at=Now() + STOP_AGAIN_AFTER)  # behind all others
-        return 0
-    return same.update(stopped_at=Now())
+    done = [attempt.pk for attempt in attempts if attempt.call_id in stopped]
+    rest = [attempt.pk for attempt in attempts if attempt.call_id not in stopped]
+    postponed = sql.run(
+        "postpone_stops",
+        attempt_ids=rest,
+        shortest=STOP_AGAIN_AFTER,
+        longest=MAX_STOP_AGAIN_AFTER,
+        given_up_after=STOP_GIVEN_UP_AFTER,
+    )
+    for attempt_id, is_given_up in postponed:
+        if is_given_up:
+            logger.error("the call of attempt %s on %s cannot be stopped", attempt_id, backend)
+    return Attempt.objects.filter(pk__in=done).update(stopped_at=Now())
 
 
 def _by_backend(attempts: Iterable[Attempt]) -> dict[str, list[Attempt]]:

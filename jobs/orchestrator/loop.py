@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable
 from functools import wraps
 from queue import SimpleQueue
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from auteur import liveness
@@ -89,12 +91,15 @@ def mourn() -> int:
     return 0
 
 
+def late_jobs() -> QuerySet[Job, UUID]:
+    """Return pending jobs that were not started in time, by the index `jobs_pending_deadlines`."""
+    late = Job.objects.filter(status=JobStatus.PENDING, attempt=None, start_deadline_at__lte=Now())
+    return late.order_by("start_deadline_at").values_list("pk", flat=True)[: due.TAKEN_AT_ONCE]
+
+
 def sweep() -> int:
     """Fail what was not started in time; delete old heartbeats and idempotency keys."""
-    late = Job.objects.filter(
-        status=JobStatus.PENDING, attempt=None, start_deadline_at__lte=Now()
-    ).values_list("pk", flat=True)
-    for job_id in late.order_by("start_deadline_at")[: due.TAKEN_AT_ONCE]:
+    for job_id in late_jobs():
         try:
             lifecycle.expire(job_id=job_id)
         except OUTAGES:

@@ -19,12 +19,14 @@ from jobs.deadlines import in_time
 from jobs.errors import JobError
 from jobs.features.registry import feature_of, features
 from jobs.models import Attempt, Job
-from jobs.orchestrator.due import AGAIN_AFTER, MAX_AGAIN_AFTER, TAKEN_AT_ONCE, to_decide
+from jobs.orchestrator.due import AGAIN_AFTER, MAX_AGAIN_AFTER, to_decide
 from jobs.publishing import WakeUp
 from jobs.states import HAS_OUTCOME, HOLDING, AttemptState
 
 logger = logging.getLogger(__name__)
 
+DECIDED_AT_ONCE = 50
+"""Jobs of one transaction. It holds the accounts that it refunds: requests of their users wait."""
 CLAIM_RECHECK = timedelta(seconds=2)
 MAX_CRASHES = 3
 """Workers that may die while they hold an attempt, before it is given up."""
@@ -53,7 +55,7 @@ def reconcile() -> Reconciled:
     jobs = list(
         Job.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
         .filter(to_decide())
-        .order_by("wake_at", "pk")[:TAKEN_AT_ONCE]
+        .order_by("wake_at", "pk")[:DECIDED_AT_ONCE]
     )
     found = Reconciled(seen=len(jobs))
     # Not joined above: those would be as they were before their jobs were locked.

@@ -5,7 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -51,6 +51,10 @@ def room(settings: Any) -> Callable[[int], None]:
 
 def let_in() -> set[User]:
     return {job.user for job in Job.objects.exclude(attempt=None).select_related("user")}
+
+
+def start_of(job: Job) -> datetime | None:
+    return queries.estimated_start(job, queries.queue_position(job))
 
 
 def end_one() -> None:
@@ -297,15 +301,15 @@ def test_who_waits_sees_when_it_may_start_and_who_does_not_sees_nothing(submit, 
     seconds = feature_of("noop").expected_seconds
     for position, job in enumerate(jobs, 1):
         before = timezone.now()
-        start = queries.estimated_start(job)
+        start = start_of(job)
         assert start is not None
         wait = timedelta(seconds=seconds * position / 2)
         assert before - timedelta(seconds=1) < start - wait < timezone.now() + timedelta(seconds=1)
     begun = bring_to(jobs[0], AttemptState.RUNNING)
-    assert queries.estimated_start(jobs[0]) is not None
+    assert start_of(jobs[0]) is not None
     lifecycle.report_progress(attempt_id=begun.pk, call_id="call-1", progress=0.0)
     jobs[0].refresh_from_db()
-    assert queries.estimated_start(jobs[0]) is None
+    assert start_of(jobs[0]) is None
 
 
 def test_the_estimate_goes_by_what_the_last_jobs_took(submit, user, room):
@@ -321,7 +325,7 @@ def test_the_estimate_goes_by_what_the_last_jobs_took(submit, user, room):
         completed_at=now,
     )
     [job] = submit(user)
-    start = queries.estimated_start(job)
+    start = start_of(job)
     assert start is not None
     slack = timedelta(seconds=2)
     assert now - slack < start - timedelta(seconds=40) < timezone.now() + slack

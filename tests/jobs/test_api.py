@@ -4,6 +4,8 @@ import uuid
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from credits import ledger
@@ -48,6 +50,14 @@ def test_a_pending_job_shows_its_place_in_the_queue(api, make_job):
         "callback_url": None,
         "output_data": None,
     }
+
+
+def test_the_place_in_the_queue_is_counted_once_for_an_answer(api, make_job):
+    jobs = [make_job() for _ in range(2)]
+    with CaptureQueriesContext(connection) as statements:
+        assert api.get(f"/jobs/{jobs[1].pk}").json()["queue_position"] == 2
+    counts = [one for one in statements if "AS before" in one["sql"]]
+    assert len(counts) == 1
 
 
 def test_a_completed_job_shows_its_output_with_signed_urls(api, make_job):

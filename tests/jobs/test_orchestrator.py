@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -378,3 +378,49 @@ def test_a_poll_that_waits_for_a_report_does_not_put_it_off(make_job):
     late.join()
     job.refresh_from_db()
     assert seconds_until_wake(job) <= 0
+
+
+def test_a_stop_that_is_refused_is_tried_later_each_time_and_given_up_in_the_end(running, settings):
+    job, _ = running
+    settings.MODAL_TOKEN_ID = ""  # nothing can be asked of it
+    Attempt.objects.update(backend="modal")
+    lifecycle.cancel(job_id=job.pk, by="user")
+    pauses = []
+    for ago in (timedelta(0), timedelta(minutes=8), timedelta(hours=9)):
+        now = timezone.now()
+        Attempt.objects.update(finished_at=now - ago, stop_requested_at=now)
+        assert calls.stop_unwanted() == 0
+        attempt = Attempt.objects.get()
+        assert attempt.stopped_at is None
+        pauses.append(round((attempt.stop_requested_at - now).total_seconds() / 10) * 10)
+    assert pauses == [20, 120, 300]
+    Attempt.objects.update(
+        finished_at=timezone.now() - calls.STOP_GIVEN_UP_AFTER, stop_requested_at=timezone.now()
+    )
+    calls.stop_unwanted()
+    assert Attempt.objects.get().stopped_at is not None
+
+
+def test_a_round_of_decisions_holds_few_accounts(make_job, monkeypatch):
+    monkeypatch.setattr(repair, "DECIDED_AT_ONCE", 2)
+    jobs = [make_job() for _ in range(5)]
+    for job in jobs:
+        bring_to(job, AttemptState.RUNNING)
+    Job.objects.update(deadline_at=timezone.now(), wake_at=timezone.now())
+    assert [repair.reconcile().seen for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_the_sweep_reads_only_what_is_late(make_job):
+    job = make_job()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO jobs (user_id, type, gpu_class, rank, media_ids, credits_cost,"
+            " price_version, start_deadline_at)"
+            " SELECT %s, 'noop', 'CPU', n, '{}', 0, 'x', now() + interval '1 day'"
+            " FROM generate_series(1, 5000) AS n",
+            [job.user_id],
+        )
+        cursor.execute("ANALYZE jobs")
+    plan = loop.late_jobs().explain()
+    assert "jobs_pending_deadlines" in plan
+    assert "Sort" not in plan

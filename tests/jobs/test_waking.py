@@ -12,7 +12,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from jobs import publishing
-from jobs.models import Attempt, Job
+from jobs.models import Attempt, Job, WorkerHeartbeat
 from jobs.orchestrator import due, loop
 from jobs.states import AttemptState
 from tests.jobs.broker import Broker
@@ -119,3 +119,45 @@ def test_a_hanging_redis_does_not_hang_the_repair(make_job, broker):
             orchestrator.join()
     waiting.refresh_from_db()
     assert waiting.attempt.publish_count == 0
+
+
+def message_sizes(broker):
+    return sorted(len(args[0]) for _, args, _ in iter(partial(broker.read, 0), None))
+
+
+def beat(*names, **ago):
+    now = timezone.now()
+    WorkerHeartbeat.objects.bulk_create(
+        WorkerHeartbeat(name=name, beat_at=now - timedelta(**ago)) for name in names
+    )
+
+
+def test_what_is_due_is_shared_among_the_worker_children_that_live(make_job, broker):
+    queued(make_job, 7)
+    WorkerHeartbeat.objects.all().delete()
+    beat("a:1", "b:1", "b:2")
+    beat("lost:1", "lost:2", hours=1)
+    loop.wake()
+    assert message_sizes(broker) == [1, 3, 3]
+
+
+def test_more_children_than_jobs_get_one_each(make_job, broker):
+    queued(make_job, 3)
+    WorkerHeartbeat.objects.all().delete()
+    beat(*(f"a:{number}" for number in range(20)))
+    loop.wake()
+    assert message_sizes(broker) == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("feature", "state", "limit"),
+    [
+        ("noop", AttemptState.REPORTED, 50),
+        ("tts", AttemptState.QUEUED, 50),
+        ("tts", AttemptState.REPORTED, publishing.MAX_READING_IDS),
+        ("render", AttemptState.COLLECTED, publishing.MAX_READING_IDS),
+    ],
+)
+def test_steps_that_read_files_take_few_ids_at_once(feature, state, limit):
+    wake_up = publishing.WakeUp(uuid.uuid4(), state, feature)
+    assert wake_up.ids_per_message == limit

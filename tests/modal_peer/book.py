@@ -20,6 +20,7 @@ class PeerCall:
     ends_at: float
     result: api_pb2.GenericResult | None = None
     cancelled: bool = False
+    refuses_cancel: bool = False
     runs: bool = False
     """Whether a function or a report runs for it."""
     run: Future[dict[str, Any]] | None = None

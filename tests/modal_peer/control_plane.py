@@ -161,6 +161,8 @@ class ControlPlane(DeploymentRequests, ModalClientBase):  # type: ignore[misc]
         call = self.book.calls.get(request.function_call_id)
         if call is None:
             raise GRPCError(Status.NOT_FOUND, "no such call")
+        if call.refuses_cancel:
+            raise GRPCError(Status.FAILED_PRECONDITION, "this call cannot be cancelled")
         call.cancelled = True
         if self._result(call) is None:
             call.result = cancelled()

@@ -66,8 +66,9 @@ class Backend(Protocol):
         Raises ``BackendUnavailableError`` where nothing can be learnt.
         """
 
-    def stop(self, call_ids: Collection[str]) -> None:
+    def stop(self, call_ids: Collection[str]) -> set[str]:
         """End these calls, whether they run or wait; ended ones are no error.
 
-        Raises ``BackendUnavailableError`` where it must be tried again.
+        Returns those that were stopped; the others must be tried again. Raises
+        ``BackendUnavailableError`` where all must be.
         """

@@ -88,9 +88,10 @@ class LocalBackend:
         sent_again = {str(row.pk) for row in lost}
         return {each: _status(rows.get(each), each in sent_again) for each in call_ids}
 
-    def stop(self, call_ids: Collection[str]) -> None:
+    def stop(self, call_ids: Collection[str]) -> set[str]:
         """Take the calls away; their workers notice at the next renewal of the lease."""
         _cancel(LocalCall.objects.filter(pk__in=call_ids, state__in=UNDER_WAY))
+        return set(call_ids)
 
 
 def _without_message(waiting: Sequence[LocalCall]) -> list[LocalCall]:

@@ -89,10 +89,12 @@ class ModalBackend:
         self._judge("asked after", ends, any_reply=bool(known))
         return {call_id: known.get(call_id, UNDER_WAY) for call_id in call_ids}
 
-    def stop(self, call_ids: Collection[str]) -> None:
-        """Cancel these calls; raises ``BackendUnavailableError`` if that must be tried again."""
+    def stop(self, call_ids: Collection[str]) -> set[str]:
+        """Cancel these calls; returns those that Modal has cancelled or does not know any more."""
         ends = asyncio.run(self._stop(call_ids))
-        self._judge("stopped", ends, any_reply=not any(map(_is_error, ends.values())))
+        stopped = {key for key, end in ends.items() if not _is_error(end)}
+        self._judge("stopped", ends, any_reply=bool(stopped))
+        return stopped
 
     async def _spawn(self, calls: Sequence[Call], sent: set[UUID]) -> Ends[UUID, str]:
         """``sent`` receives the attempts whose start was requested, whatever became of it."""

@@ -5,10 +5,12 @@ import sys
 from typing import Any
 
 from celery import current_app
+from celery.signals import worker_process_init
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from gpu_tasks.runtime.contract import GpuClass
+from jobs import heartbeat
 from jobs.publishing import cpu_queues, media_queues, step_queues
 
 TRY_DEVICE = "import sys, torch; torch.zeros(1, device=sys.argv[1])"
@@ -46,9 +48,16 @@ class Command(BaseCommand):
         command = ["worker", "--queues", ",".join(_queues(role, gpu_class))]
         command += ["--hostname", f"{name}@%h", "--concurrency", str(processes)]
         command += ["--loglevel", settings.LOG_LEVEL, "--without-gossip", "--without-mingle"]
-        if role != "steps":
+        if role == "steps":
+            # From its start, not from its first message: messages are shared among who lives.
+            worker_process_init.connect(_begin_heartbeat, weak=False)
+        else:
             command += _take_when_free()
         current_app.worker_main(command)
+
+
+def _begin_heartbeat(**signal: Any) -> None:
+    heartbeat.current_worker()
 
 
 def processes_of(role: str) -> int:

@@ -332,6 +332,17 @@ def test_stopping_tells_modal(backend: ModalBackend, modal_peer: Peer):
     }
 
 
+def test_a_call_that_modal_refuses_to_stop_keeps_no_other_from_being_stopped(
+    backend: ModalBackend, modal_peer: Peer
+):
+    modal_peer.plays(Scenario.NEVER)
+    first, refused, last = ids(backend, 3)
+    modal_peer.book.calls[refused].refuses_cancel = True
+    assert backend.stop([first, refused, last]) == {first, last}
+    with pytest.raises(BackendUnavailableError):
+        backend.stop([refused])
+
+
 def test_a_function_that_was_deployed_anew_is_looked_up_again(
     backend: ModalBackend, modal_peer: Peer
 ):
