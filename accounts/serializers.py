@@ -5,6 +5,7 @@ from rest_framework import serializers
 
 from accounts.models import ExportStatus, Plan, SubscriptionStatus
 from auteur.api.choices import ChoiceField
+from auteur.api.secret_fields import SecretURLField
 
 MAX_NAME_CHARS = 255
 MAX_AVATAR_URL_CHARS = 2048
@@ -86,7 +87,7 @@ class ExportSerializer(serializers.Serializer):
     expires_at = serializers.DateTimeField(
         allow_null=True, help_text="When the archive is removed."
     )
-    download_url = serializers.URLField(
+    download_url = SecretURLField(
         allow_null=True, help_text="Signed anew with each answer; good for a quarter of an hour."
     )
 

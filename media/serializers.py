@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from auteur.api.choices import ChoiceField
 from auteur.api.filters import ListFilter
+from auteur.api.secret_fields import SealedSecret, SecretMethodField, SecretURLField
 from media.imports.limits import MAX_URL_LENGTH
 from media.models import DerivationStatus, MediaFile, MediaImport, MediaStatus, MediaType
 from media.parts import PartUpload
@@ -63,14 +64,14 @@ class PartUploadSerializer(serializers.Serializer[PartUpload]):
     offset = serializers.IntegerField(help_text="Where in the file the part begins, in bytes.")
     size_bytes = serializers.IntegerField(help_text="Exactly so many bytes are taken.")
     received = serializers.BooleanField(help_text="Whether the storage has it.")
-    upload_url = serializers.URLField(allow_null=True, help_text="null once it is received.")
+    upload_url = SecretURLField(allow_null=True, help_text="null once it is received.")
 
 
 class UploadSerializer(serializers.Serializer[UploadTarget]):
     """Where and how to send the bytes."""
 
     media_id = serializers.UUIDField(source="id")
-    upload_url = serializers.URLField(
+    upload_url = SecretURLField(
         allow_null=True, help_text="For the whole file; null where it is sent in `parts`."
     )
     method = serializers.CharField(help_text="The method to send the bytes by: `PUT`.")
@@ -139,8 +140,8 @@ class SignedUrlField(serializers.CharField):
     def __init__(self, **options: Any) -> None:
         super().__init__(read_only=True, allow_null=True, **options)
 
-    def to_representation(self, value: str) -> str:
-        return object_storage().presigned_get(value)
+    def to_representation(self, value: str) -> SealedSecret:
+        return SealedSecret(object_storage().presigned_get(value))
 
 
 class MediaSerializer(serializers.ModelSerializer[MediaFile]):
@@ -215,7 +216,7 @@ class MediaFilter(ListFilter):
 class MediaDetailSerializer(MediaSerializer):
     """A media file with URLs of the file and of what was made of it, as far as it is there."""
 
-    download_url = serializers.SerializerMethodField(
+    download_url = SecretMethodField(
         help_text=f"Works for {settings.PRESIGNED_URL_SECONDS // 60} minutes, as all these URLs."
     )
     derivatives = DerivativesSerializer(

@@ -12,6 +12,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from auteur.api.filters import ListFilter
+from auteur.api.secret_fields import SecretMethodField
 from media.storage import object_storage
 from projects.documents import MAX_UNDO_DEPTH
 from projects.models import Project
@@ -83,7 +84,7 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
     """A project without its EDL."""
 
     frame_rate = serializers.FloatField(read_only=True)
-    thumbnail_url = serializers.SerializerMethodField(
+    thumbnail_url = SecretMethodField(
         help_text="A JPEG of the first film or picture that was brought; empty until there is one."
     )
 

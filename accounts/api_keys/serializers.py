@@ -10,6 +10,7 @@ from rest_framework import serializers
 from accounts.api_keys.models import MAX_NAME_LENGTH, PREFIX_LENGTH, SCOPES, ApiKey
 from auteur.api.choices import ChoiceField
 from auteur.api.scopes import Scope
+from auteur.api.secret_fields import OneTimeSecretField
 from credits.ledger import MAX_AMOUNT
 from credits.spending import CAPS
 
@@ -136,7 +137,7 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
 class ApiKeyWithSecretSerializer(ApiKeySerializer):
     """A key, when its secret is told."""
 
-    key = serializers.SerializerMethodField()
+    key = OneTimeSecretField()
 
     class Meta(ApiKeySerializer.Meta):
         fields = (*ApiKeySerializer.Meta.fields, "key")

@@ -19,7 +19,7 @@ from accounts.api_keys.serializers import (
     ApiKeyWithSecretSerializer,
     NewApiKeySerializer,
 )
-from auteur.api.idempotency import idempotent_without
+from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from auteur.api.requests import user_id
 from credits import spending
@@ -48,7 +48,7 @@ class ApiKeysView(ListAPIView[ApiKey]):
         request=NewApiKeySerializer,
         responses={201: ApiKeyWithSecretSerializer},
     )
-    @idempotent_without("key")
+    @idempotent
     def post(self, request: Request) -> Response:
         """Make a key."""
         given = NewApiKeySerializer(data=request.data)

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.billing.auto_top_up import MAX_CAP, MAX_THRESHOLD
+from auteur.api.secret_fields import SecretURLField
 
 MAX_NAME_LENGTH = 50
 
@@ -42,7 +43,7 @@ class CheckoutSerializer(serializers.Serializer[Any]):
 class PageSerializer(serializers.Serializer[Any]):
     """A page of Stripe's."""
 
-    url = serializers.URLField(help_text="To be opened in the user's browser, soon.")
+    url = SecretURLField(help_text="To be opened in the user's browser, soon.")
 
 
 class AutoTopUpSerializer(serializers.Serializer[Any]):

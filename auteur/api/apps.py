@@ -12,9 +12,11 @@ class ApiConfig(AppConfig):
 
     def ready(self) -> None:
         """Say what we hold of people; have faults reported, where a place for them is set."""
-        from auteur.api import personal_data
+        from auteur import encryption
+        from auteur.api import idempotency, personal_data
 
         personal_data.register_holding()
+        encryption.register("api.IdempotencyKey", "sealed_body", purpose=idempotency.PURPOSE)
         if settings.SENTRY_DSN:
             from auteur import reports
 

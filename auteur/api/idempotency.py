@@ -10,7 +10,8 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial, wraps
@@ -27,10 +28,13 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from auteur import encryption
 from auteur.api.answers import answer
 from auteur.api.models import IdempotencyKey
 from auteur.api.problems import Problem
 from auteur.api.requests import user_id
+from auteur.api.secret_fields import OneTimeSecret, SealedSecret, has_secret, redact
+from auteur.encryption import UnreadableSecretError
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -39,6 +43,8 @@ LIFETIME = timedelta(hours=24)
 MAX_LENGTH = 255
 FORGET_AT_ONCE = 1000
 """Rows of one statement of `forget_old`, which is its own transaction."""
+PURPOSE = "idempotency"
+"""Of the encryption of answers with secrets."""
 FORGET_SECONDS = 2.0
 """After which `forget_old` leaves the rest to its next call."""
 
@@ -51,7 +57,8 @@ _CLAIM = """
     WHERE %(key)s::text IS NOT NULL AND {when}
     ON CONFLICT (user_id, key) DO UPDATE
     SET request_hash = excluded.request_hash, status = excluded.status,
-        headers = excluded.headers, body = excluded.body, created_at = excluded.created_at
+        headers = excluded.headers, body = excluded.body, sealed_body = NULL,
+        created_at = excluded.created_at
     WHERE stored.created_at <= now() - %(key_lifetime)s::interval
     RETURNING id
 )"""
@@ -172,26 +179,20 @@ def keyed(
 
 
 def idempotent(post: View) -> Method:
-    """For any other view that creates something: it runs in one transaction with its key."""
+    """Run any other view that creates something in one transaction with its key.
 
-    return idempotent_without()(post)
+    Secrets of its answer are stored as `auteur.api.secret_fields` says.
+    """
 
+    @wraps(post)
+    def method(view: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        key = _key_of(request)
+        if key is None:
+            return post(view, request, *args, **kwargs)
+        work = partial(post, view, request, *args, **kwargs)
+        return _once(key, lambda: _record(key, work))
 
-def idempotent_without(*secrets: str) -> Callable[[View], Method]:
-    """As `idempotent`; members of the answer that are told once are null in what is kept."""
-
-    def decorate(post: View) -> Method:
-        @wraps(post)
-        def method(view: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            key = _key_of(request)
-            if key is None:
-                return post(view, request, *args, **kwargs)
-            work = partial(post, view, request, *args, **kwargs)
-            return _once(key, lambda: _record(key, work, secrets))
-
-        return _describe(method)
-
-    return decorate
+    return _describe(method)
 
 
 def forget_old() -> int:
@@ -253,10 +254,14 @@ def _earlier_response(key: Key, *, taken: bool) -> HttpResponse | None:
         return None
     if stored.request_hash != key.request_hash:
         raise IdempotencyConflictProblem
-    return _response(stored.status or 200, stored.body or "", stored.headers | {REPLAYED: "true"})
+    body = stored.body or ""
+    if stored.sealed_body is not None:
+        with suppress(UnreadableSecretError):  # its key is gone: then without its secrets
+            body = encryption.decrypt(stored.sealed_body, purpose=PURPOSE).decode()
+    return _response(stored.status or 200, body, stored.headers | {REPLAYED: "true"})
 
 
-def _record(key: Key, work: Callable[[], Response], secrets: Sequence[str]) -> Response:
+def _record(key: Key, work: Callable[[], Response]) -> Response:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(CLAIM_ALONE, parameters(user_id=key.user_id, key=key))
@@ -264,9 +269,14 @@ def _record(key: Key, work: Callable[[], Response], secrets: Sequence[str]) -> R
         if not claimed:
             raise KeyTakenProblem
         done = work()
-        kept = {**done.data, **dict.fromkeys(secrets)} if secrets else done.data
+        body, sealed_body = _render(done.data), None
+        if has_secret(done.data):
+            again = _render(redact(done.data, OneTimeSecret))
+            body = _render(redact(done.data, OneTimeSecret, SealedSecret))
+            if again != body:
+                sealed_body = encryption.encrypt(again.encode(), purpose=PURPOSE)
         IdempotencyKey.objects.filter(user_id=key.user_id, key=key.key).update(
-            status=done.status_code, headers=_headers(done), body=_render(kept)
+            status=done.status_code, headers=_headers(done), body=body, sealed_body=sealed_body
         )
     return done
 

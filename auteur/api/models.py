@@ -21,7 +21,10 @@ class IdempotencyKey(models.Model):
     request_hash = models.CharField(max_length=64, help_text="Of method, path and body.")
     status = models.SmallIntegerField(null=True, help_text="Of the answer, as are the next two.")
     headers = models.JSONField(default=dict)
-    body = models.TextField(null=True)
+    body = models.TextField(null=True, help_text="Without any secret.")
+    sealed_body = models.BinaryField(
+        null=True, help_text="The answer with its secrets, encrypted; none where it has none."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from auteur.api.choices import ChoiceField
+from auteur.api.secret_fields import SecretMethodField
 from jobs.events.contract import EventType
 from jobs.events.log import MAX_SEQ
 from jobs.webhooks import secrets
@@ -76,7 +77,7 @@ class EndpointSerializer(serializers.ModelSerializer[WebhookEndpoint]):
 class EndpointWithSecretSerializer(EndpointSerializer):
     """An endpoint, when its secret is shown."""
 
-    secret = serializers.SerializerMethodField()
+    secret = SecretMethodField()
 
     class Meta(EndpointSerializer.Meta):
         fields = (*EndpointSerializer.Meta.fields, "secret")
@@ -90,7 +91,7 @@ class EndpointWithSecretSerializer(EndpointSerializer):
 class CallbackSecretSerializer(serializers.ModelSerializer[WebhookEndpoint]):
     """By what the deliveries to every `callback_url` of yours are signed."""
 
-    secret = serializers.SerializerMethodField()
+    secret = SecretMethodField()
 
     class Meta:
         model = WebhookEndpoint

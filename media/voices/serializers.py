@@ -4,6 +4,7 @@ from django.conf import settings
 from django.core.validators import MinValueValidator
 from rest_framework import serializers
 
+from auteur.api.secret_fields import SecretMethodField, SecretURLField
 from media.models import MediaStatus, VoiceClone
 from media.storage import object_storage
 from media.uploads import UploadTarget
@@ -44,7 +45,7 @@ class VoiceUploadSerializer(serializers.Serializer[UploadTarget]):
     """Where and how to send the bytes."""
 
     voice_id = serializers.UUIDField(source="id")
-    upload_url = serializers.URLField()
+    upload_url = SecretURLField()
     method = serializers.CharField(help_text="The method to send the bytes by: `PUT`.")
     headers = serializers.DictField(
         child=serializers.CharField(), help_text="To be sent with the bytes, as they are."
@@ -57,7 +58,7 @@ class VoiceSerializer(serializers.ModelSerializer[VoiceClone]):
 
     status = serializers.ChoiceField(choices=MediaStatus.choices, read_only=True)
     rejected = serializers.SerializerMethodField(help_text="Why the sample was refused: a code.")
-    preview_url = serializers.SerializerMethodField(
+    preview_url = SecretMethodField(
         help_text=f"Works for {settings.PRESIGNED_URL_SECONDS // 60} minutes."
     )
 
