@@ -1,5 +1,6 @@
 """Secrets in answers are declared, and none of them is stored in plain."""
 
+import importlib
 import json
 import re
 import uuid
@@ -251,3 +252,13 @@ class TestRepeated:
         assert (again.status_code, again["Idempotency-Replayed"]) == (201, "true")
         assert again.json() == {**first.json(), "upload_url": None}
         assert IdempotencyKey.objects.get().sealed_body
+
+
+def test_secrets_that_were_stored_before_are_removed(user: User) -> None:
+    redact_answers = importlib.import_module("auteur.api.migrations.0004_redact_answers")
+    body = '{"id":"1","secret":"whsec_ab+/c=","url":"https://whsec_.example"}'
+    row = IdempotencyKey.objects.create(user=user, key="k", request_hash="", body=body)
+    with connection.cursor() as cursor:
+        cursor.execute(redact_answers.REDACT)
+    row.refresh_from_db()
+    assert row.body == '{"id":"1","secret":null,"url":"https://whsec_.example"}'
