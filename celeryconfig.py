@@ -27,6 +27,7 @@ worker_send_task_events = settings.WORKER_EVENTS
 task_send_sent_event = False
 worker_cancel_long_running_tasks_on_connection_loss = False
 worker_proc_alive_timeout = 30
+worker_consumer = "auteur.consumer:Consumer"
 
 if settings.BROKER_IS_AMQP:
     broker_heartbeat = 20  # seconds
@@ -49,7 +50,6 @@ if settings.BROKER_IS_AMQP:
     # owner's: these are durable, and go when nobody has used them for a while.
     control_queue_durable = event_queue_durable = True
     control_queue_exclusive = event_queue_exclusive = False
-    worker_consumer = "auteur.consumer:Consumer"
 else:
     broker_transport_options = {
         "socket_timeout": 5,

@@ -102,13 +102,16 @@ class Leases(Generic[Row]):
         return lease if waiting.update(**self.held, **found) else None
 
     def expire(self, **conditions: Any) -> int:
-        """Take rows from holders that are dead, or silent for a lease; returns how many."""
+        """Take rows from holders that are dead, or silent for a lease; return how many.
+
+        Silence counts only where this process watches the database (`liveness.watch_database`).
+        """
         held = self.held_rows(**conditions)
         holders = list(held.values_list(self.holder, flat=True).distinct())
         if not holders:
             return 0
         lost = Q(**{f"{self.holder}__in": [one for one in holders if liveness.is_gone(str(one))]})
-        if liveness.may_judge():
+        if liveness.can_expire_leases():
             lost |= Q(**{f"{self.due_at}__lte": Now()})
         return self.requeue(held.filter(lost), timedelta(0))
 

@@ -1,13 +1,17 @@
 """Which processes are alive (docs/decisions/0004).
 
 A process on our own machine is dead when its process id is gone. One elsewhere counts as dead when
-its heartbeat has been silent for a lease, but only if we could read the database all that time:
-after an outage, or a pause of ours, every process gets a whole lease again.
+its heartbeat has been silent for a lease, but only if this process has watched the database for all
+that time: after an outage, or a pause of ours, every process gets a whole lease again. A process
+that does not watch the database never declares another one dead.
 """
 
 import hashlib
+import logging
+import math
 import os
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -18,6 +22,19 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 
+from auteur.api.problems import DATABASE_OUTAGES
+from auteur.database.clock import (
+    MAX_SKEW_SECONDS,
+    Clock,
+    ClockSkewError,
+    check_skew,
+    measure_skew,
+)
+
+logger = logging.getLogger(__name__)
+
+SKEW_LOG_SECONDS = 60.0
+"""Between two lines of the log that say that the clock is wrong."""
 LATE_SECONDS = settings.HEARTBEAT_SECONDS + settings.DATABASE_CONNECT_SECONDS
 """A gap longer than this is an outage; a shorter one is within what a lease has to spare."""
 
@@ -70,43 +87,72 @@ def _lives(number: int) -> bool:
     return True
 
 
-class Vigil:
-    """Since when the database has answered us without a gap."""
+class DatabaseWatch:
+    """Track how long the database has answered this process without interruption."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = time.time) -> None:
+        self._clock = clock
         self._since = self._last = time.monotonic()
+        self._logged_at = -math.inf
+        self.skew_seconds = 0.0
+        """By how much our clock is ahead of the database's, as of the last check."""
 
-    def listen(self) -> int:
-        """Hear from the database; to be called every ``HEARTBEAT_SECONDS``. Always 0."""
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+    def check(self) -> int:
+        """Query the database; to be called every ``HEARTBEAT_SECONDS``. Return 0, always."""
+        self.skew_seconds = measure_skew(self._clock)
         now = time.monotonic()
         if now - self._last > LATE_SECONDS:
             self._since = now
         self._last = now
+        self._log_skew(now)
         return 0
 
-    def has_lasted(self) -> bool:
-        """Whether for a lease now we would have heard of everybody who lives."""
+    def _log_skew(self, now: float) -> None:
+        try:
+            check_skew(self.skew_seconds)
+        except ClockSkewError as exc:
+            if now - self._logged_at >= SKEW_LOG_SECONDS:
+                self._logged_at = now
+                logger.error("no lease is judged: %s", exc)  # noqa: TRY400 - it has no other cause
+
+    def is_uninterrupted(self) -> bool:
+        """Return whether for a full lease we would have seen every heartbeat."""
         now = time.monotonic()
-        is_unbroken = now - self._last <= LATE_SECONDS
-        return is_unbroken and now - self._since >= settings.WORKER_LEASE_SECONDS
+        is_recent = now - self._last <= LATE_SECONDS
+        return is_recent and now - self._since >= settings.WORKER_LEASE_SECONDS
+
+    def run(self, stop: threading.Event) -> None:
+        """Check until ``stop`` is set, through outages; for a thread of its own."""
+        while not stop.is_set():
+            try:
+                self.check()
+            except DATABASE_OUTAGES as exc:
+                logger.warning("the database is away: %s", type(exc).__name__)
+                connection.close()
+            stop.wait(settings.HEARTBEAT_SECONDS)
+        connection.close()
 
 
-_vigils: list[Vigil] = []
+_watches: list[DatabaseWatch] = []
 
 
 @contextmanager
-def vigil() -> Iterator[Vigil]:
-    """Let `may_judge` depend on what this process hears; whoever enters it has to listen."""
-    vigil = Vigil()
-    _vigils.append(vigil)
+def watch_database(clock: Clock = time.time) -> Iterator[DatabaseWatch]:
+    """Let `can_expire_leases` follow a watch, whose `check` or `run` the caller has to call."""
+    watch = DatabaseWatch(clock)
+    _watches.append(watch)
     try:
-        yield vigil
+        yield watch
     finally:
-        _vigils.remove(vigil)
+        _watches.remove(watch)
 
 
-def may_judge() -> bool:
-    """Whether others' silence for a lease is theirs. Without a vigil the caller must know."""
-    return all(vigil.has_lasted() for vigil in _vigils)
+def can_expire_leases() -> bool:
+    """Return whether a worker's silence for a lease is its own.
+
+    Never without a watch, nor while our clock is wrong: something is the matter with this machine.
+    """
+    return bool(_watches) and all(
+        watch.is_uninterrupted() and abs(watch.skew_seconds) <= MAX_SKEW_SECONDS
+        for watch in _watches
+    )

@@ -10,6 +10,7 @@ It is served at a port of its own (`auteur.server`), which must not be public.
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -22,11 +23,14 @@ from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from redis import RedisError
 
+from auteur import dead_letters
 from auteur.api import problems
 from jobs import figures, running_audit, timeline_audit
 from jobs.heartbeat import LOST_AFTER
 from jobs.models import Job, WorkerHeartbeat
+from jobs.orchestrator import clock_skew
 from jobs.states import JobStatus
 from jobs.streams import figures as streams
 from jobs.streams import sinks
@@ -71,6 +75,13 @@ class Gauges(Collector):
         books = running_audit.latest()
         yield from _jobs(standing.value if standing else {}, books)
         yield from _repair()
+        yield from _dead_letters()
+        yield _family(
+            "clock_skew_seconds",
+            "How far the clock of an orchestrator's machine is ahead of PostgreSQL's.",
+            ("host",),
+            [((host,), seconds) for host, seconds in clock_skew.stored()],
+        )
         if standing is not None:
             yield from _recent_ends(standing.value)
             yield _gauge(
@@ -127,6 +138,13 @@ def _repair() -> Iterator[Metric]:
         _seconds_since(overdue["since"]),
     )
     yield _gauge("workers_alive", "Worker children with a fresh heartbeat.", alive.count())
+
+
+def _dead_letters() -> Iterator[Metric]:
+    """Yield nothing while Redis is away: they are the one figure that it has."""
+    with suppress(RedisError):
+        count = dead_letters.count()
+        yield _gauge("dead_letters", "Messages kept that no worker could read.", count)
 
 
 def _recent_ends(standing: dict[str, Any]) -> Iterator[Metric]:

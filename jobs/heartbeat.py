@@ -11,6 +11,7 @@ from django.db import Error, connection
 from django.db.models.functions import Now
 
 from auteur import liveness
+from jobs import sql
 from jobs.models import WorkerHeartbeat
 
 logger = logging.getLogger(__name__)
@@ -65,9 +66,9 @@ def retire() -> None:
 
 
 def living(names: Collection[str]) -> set[str]:
-    """The workers less those that are lost: retired, dead, or silent for too long."""
+    """Return the workers that are not lost: retired, dead, or silent for too long."""
     rows = WorkerHeartbeat.objects.filter(name__in=names)
-    if liveness.may_judge():
+    if liveness.can_expire_leases():
         rows = rows.filter(beat_at__gt=Now() - LOST_AFTER)
     return {name for name in rows.values_list("name", flat=True) if not liveness.is_gone(name)}
 
@@ -87,9 +88,14 @@ def forget_dead() -> list[str]:
 
 
 def forget_old() -> int:
-    """Delete the rows of workers not seen for long; returns how many."""
+    """Delete the rows of workers not seen for long; return how many.
+
+    None after an outage: those that live have not had time to write again.
+    """
+    if not liveness.can_expire_leases():
+        return 0
     return WorkerHeartbeat.objects.filter(beat_at__lt=Now() - FORGOTTEN_AFTER).delete()[0]
 
 
 def _beat(name: str) -> None:
-    WorkerHeartbeat.objects.update_or_create(name=name, defaults={"beat_at": Now()})
+    sql.run("beat", worker=name)

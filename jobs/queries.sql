@@ -1183,6 +1183,26 @@ FROM (
 HAVING count(*) > 0
 
 
+-- # Signs of life, and clocks
+
+-- name: beat
+INSERT INTO worker_heartbeats AS w (name, beat_at) VALUES (%(worker)s, statement_timestamp())
+ON CONFLICT (name) DO UPDATE SET beat_at = EXCLUDED.beat_at RETURNING w.name
+
+-- name: store_clock_skew
+-- The skew of one machine beside those of others, as long as they go on storing theirs.
+INSERT INTO kept_figures AS f (name, found_at, next_at, value)
+VALUES (%(figure)s, statement_timestamp(), statement_timestamp(), jsonb_build_object(
+    %(host)s::text, jsonb_build_object('seconds', %(seconds)s::float8, 'at', statement_timestamp())
+))
+ON CONFLICT (name) DO UPDATE SET found_at = EXCLUDED.found_at, value = EXCLUDED.value || (
+    SELECT coalesce(jsonb_object_agg(entry.key, entry.value), jsonb_build_object())
+    FROM jsonb_each(f.value - %(host)s::text) AS entry
+    WHERE (entry.value ->> 'at')::timestamptz > statement_timestamp() - %(forgotten_after)s
+)
+RETURNING f.name
+
+
 -- # The ledger audit: what breaks a rule, and how (what the rules mean: jobs/ledger_audit.py)
 --
 -- One statement, and so one pass, for all rules about the same rows. Each rule is a SELECT of what

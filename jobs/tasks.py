@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -41,11 +42,11 @@ class JobTask(Task):
             logger.warning("%s waits for a store: %s", self.name, type(exc).__name__)
             for state in self.ends:
                 if step := HOLDING.get(AttemptState(state)):
-                    workflow.release(step, _ids(args[0]))
+                    workflow.release(step, _valid_ids(args))
             return
-        for attempt_id in args[0]:
+        for attempt_id in _valid_ids(args):
             lifecycle.fail(
-                attempt_id=UUID(attempt_id),
+                attempt_id=attempt_id,
                 error=JobError.from_exception(exc),
                 states=self.ends,
                 worker=heartbeat.current_worker(),
@@ -54,6 +55,15 @@ class JobTask(Task):
 
 def _ids(attempt_ids: Sequence[str]) -> list[UUID]:
     return [UUID(attempt_id) for attempt_id in attempt_ids]
+
+
+def _valid_ids(args: Sequence[Any]) -> list[UUID]:
+    """Return the ids among a message's arguments; ``on_failure`` must not raise for the others."""
+    ids = []
+    for value in args[0] if args and isinstance(args[0], list | tuple) else ():
+        with suppress(ValueError, TypeError, AttributeError):
+            ids.append(UUID(value))
+    return ids
 
 
 def _takes_next(task: Any) -> bool:

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from django.db.models.functions import Now
-from django.utils import timezone
 
+from auteur.database import clock
 from media.models import StorageWalk
 from media.storage import LONGEST_WRITE, STORAGE_ERRORS, StoredObject, is_refusal, object_storage
 from media.storage.owners import named, room_of
@@ -61,7 +61,7 @@ def is_in_users_room(key: str) -> bool:
 def count() -> dict[str, Tally]:
     """How much there is to remove, by room."""
     found: dict[str, Tally] = {}
-    before = timezone.now() - LONGEST_WRITE
+    before = clock.now() - LONGEST_WRITE
     for page in pages():
         for orphan in orphans_of(page, before=before):
             tally = found.setdefault(room_of(orphan.key) or "", Tally())
@@ -72,7 +72,7 @@ def count() -> dict[str, Tally]:
 
 def remove_all() -> int:
     """Remove all at once, however many requests that takes; returns how many."""
-    before = timezone.now() - LONGEST_WRITE
+    before = clock.now() - LONGEST_WRITE
     return sum(_remove(orphan) for page in pages() for orphan in orphans_of(page, before=before))
 
 
@@ -99,7 +99,7 @@ class _Step:
     removed: int = 0
 
     def walk(self) -> None:
-        before = timezone.now() - LONGEST_WRITE
+        before = clock.now() - LONGEST_WRITE
         listings = 0
         for page in islice(pages(self.after), LISTINGS_A_TURN):
             listings += 1

@@ -6,8 +6,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
+from auteur.database import clock
 from media.deletion import abort_uploads, remove_objects
 from media.kinds import Kind, Row
 from media.models import MediaStatus
@@ -43,11 +43,11 @@ def remove_unconfirmed(kind: Kind[Row]) -> int:
 
 def count_unfinished() -> int:
     """How many half files and uploads in parts lie in the storage for long."""
-    return len(object_storage().unfinished(before=timezone.now() - UNFINISHED_KEPT))
+    return len(object_storage().unfinished(before=clock.now() - UNFINISHED_KEPT))
 
 
 def remove_unfinished() -> int:
     """Remove some that nobody writes to any more."""
     storage = object_storage()
-    found = storage.unfinished(before=timezone.now() - UNFINISHED_KEPT)
+    found = storage.unfinished(before=clock.now() - UNFINISHED_KEPT)
     return sum(storage.remove_unfinished(name) for name in found[:REMOVED_AT_ONCE])

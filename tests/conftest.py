@@ -1,5 +1,6 @@
 """Fixtures that all tests share: people with tokens and credits, their media and jobs."""
 
+import math
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from rest_framework.test import APIClient
 
 from accounts.api_keys import keys
 from accounts.models import User
+from auteur import liveness
 from auteur.api.scopes import Scope
 from auteur.devstack import ports
 from credits import ledger
@@ -28,6 +30,14 @@ from tests.journeys.stack import JourneyStack
 DEAR = 60
 """Credits of a compression in the stack that is shared: a new user has enough for one."""
 PBKDF2PasswordHasher.iterations = 1000  # a thousandth of what keeps a stolen password safe
+
+
+@pytest.fixture
+def long_watch() -> Iterator[None]:
+    """Let this process declare silent workers dead, as one that has watched the database long."""
+    with liveness.watch_database() as watch:
+        watch._since, watch._last = -math.inf, math.inf
+        yield
 
 
 def bearer(user_id: uuid.UUID, email: str | None, **claims: Any) -> str:

@@ -12,8 +12,8 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Min
 from django.db.models.functions import Now
-from django.utils import timezone
 
+from auteur.database import clock
 from jobs.archive import parts
 from jobs.archive.models import ArchivePart, ArchiveWalk
 from jobs.archive.sources import (
@@ -70,7 +70,7 @@ def _walk(source: Source, after: str, kept: timedelta) -> int:
     part = ArchivePart.objects.filter(table=source.table, finished_at=None).first()
     if part is not None:
         return _finish(source, part)
-    due_before = day_of(timezone.now() - kept)
+    due_before = day_of(clock.now() - kept)
     if not after and isinstance(source.order, ByDay):
         _move(source, after, after := _beginning())
     for _ in range(DAYS_A_TURN):
@@ -89,7 +89,7 @@ def _walk(source: Source, after: str, kept: timedelta) -> int:
 def _beginning() -> str:
     """Before all rows: no row of the ledger is older than the first account."""
     first = get_user_model()._default_manager.aggregate(at=Min("created_at"))["at"]
-    return key_of_time(day_of(first or timezone.now()), FIRST_ID)
+    return key_of_time(day_of(first or clock.now()), FIRST_ID)
 
 
 def _take(

@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
+from django.db.models import Q
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from auteur.api.problems import OUTAGES, NotFoundProblem
 from gpu_tasks.runtime.backends.base import BackendUnavailableError, CallState, CallStatus
@@ -31,13 +31,18 @@ STOP_FORGOTTEN_AFTER = timedelta(hours=1)
 
 def follow() -> int:
     """Poll the calls that are due and stop those that nobody wants; returns how many."""
-    ids = due.to_poll()
-    poll(Attempt.objects.select_related("job").filter(pk__in=ids) if ids else ())
+    if ids := due.to_poll():
+        attempts = Attempt.objects.select_related("job").filter(pk__in=ids)
+        # By the database's clock: this machine's may be wrong.
+        poll(attempts.annotate(is_lease_over=Q(lease_expires_at__lte=Now())))
     return len(ids) + stop_unwanted()
 
 
 def poll(attempts: Iterable[Attempt]) -> None:
-    """Ask the backends how these running calls stand, and act on what they say."""
+    """Ask the backends how these running calls stand, and act on what they say.
+
+    Each attempt is annotated with ``is_lease_over``.
+    """
     for name, group in _by_backend(attempts).items():
         try:
             backend = backend_of(name)
@@ -103,15 +108,11 @@ def _end_if_over(attempt: Attempt, status: CallStatus) -> bool:
             logger.info("outcome of %s is no longer wanted", attempt.pk)
     elif status.state == CallState.LOST:
         _mark_errored(attempt, ErrorCode.GPU_UNAVAILABLE)
-    elif not _waits(attempt, status) and _is_lease_over(attempt):
+    elif not _waits(attempt, status) and attempt.is_lease_over:  # type: ignore[attr-defined]
         _mark_errored(attempt, ErrorCode.GPU_TIMEOUT)
     else:
         return False
     return True
-
-
-def _is_lease_over(attempt: Attempt) -> bool:
-    return attempt.lease_expires_at is not None and attempt.lease_expires_at <= timezone.now()
 
 
 def _mark_errored(attempt: Attempt, code: ErrorCode) -> None:

@@ -23,7 +23,16 @@ from jobs import floors, heartbeat, lifecycle, publishing
 from jobs.events.numbering import number_events
 from jobs.failpoints import failpoint
 from jobs.models import Job
-from jobs.orchestrator import admission, calls, due, further, media_work, repair, sweeping
+from jobs.orchestrator import (
+    admission,
+    calls,
+    clock_skew,
+    due,
+    further,
+    media_work,
+    repair,
+    sweeping,
+)
 from jobs.publishing import WakeUp
 from jobs.states import JobStatus
 from jobs.wake_signal import WakeSignal
@@ -118,15 +127,18 @@ def tidy() -> int:
 
 def run(stop: threading.Event) -> None:
     """Work until ``stop`` is set; wait for a store that is away."""
-    with liveness.vigil() as vigil:
-        _run_all(stop, vigil)
+    with liveness.watch_database() as watch:
+        _run_all(stop, watch)
 
 
-def _run_all(stop: threading.Event, vigil: liveness.Vigil) -> None:
+def _run_all(stop: threading.Event, watch: liveness.DatabaseWatch) -> None:
     wake_signal = WakeSignal()
 
     def rest(seconds: float) -> Callable[[], object]:
         return lambda: stop.wait(seconds)
+
+    def store_clock_skew() -> int:
+        return clock_skew.store(watch.skew_seconds)
 
     loops = (
         (_until_many(wake), _until_told(wake_signal)),
@@ -138,7 +150,8 @@ def _run_all(stop: threading.Event, vigil: liveness.Vigil) -> None:
         (media_work.wake_media, rest(MEDIA_SECONDS)),
         (sweep, rest(SWEEP_SECONDS)),
         (tidy, rest(TIDY_SECONDS)),
-        (vigil.listen, rest(settings.HEARTBEAT_SECONDS)),
+        (watch.check, rest(settings.HEARTBEAT_SECONDS)),
+        (store_clock_skew, rest(clock_skew.STORE_SECONDS)),
         *((work, rest(seconds)) for work, seconds in further.WORK),
     )
     threads = [

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from auteur import liveness
 from auteur.api.problems import DATABASE_OUTAGES
 from auteur.encryption import UnreadableSecretError
 from jobs.partners import intake, steps
@@ -156,15 +157,19 @@ class Consumers:
 
     def run(self) -> None:
         """Serve until told to stop; what staff change about partners holds within seconds."""
-        while not self._stop.is_set():
-            try:
-                self._match(self._wanted())
-            except DATABASE_OUTAGES as exc:
-                logger.warning("partners wait for the database: %s", type(exc).__name__)
-                with suppress(Exception):
-                    connection.close()
-            self._stop.wait(LOOK_SECONDS)
-        self._end()
+        with liveness.watch_database() as watch:
+            threading.Thread(
+                target=watch.run, args=[self._stop], name="database watch", daemon=True
+            ).start()
+            while not self._stop.is_set():
+                try:
+                    self._match(self._wanted())
+                except DATABASE_OUTAGES as exc:
+                    logger.warning("partners wait for the database: %s", type(exc).__name__)
+                    with suppress(Exception):
+                        connection.close()
+                self._stop.wait(LOOK_SECONDS)
+            self._end()
 
     def _wanted(self) -> dict[UUID, Partner]:
         partners = Partner.objects.filter(is_active=True, user__closing_at=None)

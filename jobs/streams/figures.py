@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -56,7 +57,7 @@ class Outcomes:
 
 def publisher_lag() -> PublisherLag:
     """As of now."""
-    held = cursor.row().first()
+    held = cursor.row().annotate(is_held=Q(held_until__gt=Now())).first()
     position = held.position if held else 0
     last = log.last_position()
     waiting = UserEvent.objects.filter(position__gt=position).order_by("position")
@@ -71,7 +72,7 @@ def publisher_lag() -> PublisherLag:
 
 
 def _living_holder(held: EventCursor) -> str | None:
-    if held.holder is None or held.held_until is None or held.held_until <= timezone.now():
+    if held.holder is None or not held.is_held:  # type: ignore[attr-defined]  # annotated above
         return None
     return None if liveness.is_gone(held.holder) else held.holder
 

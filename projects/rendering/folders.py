@@ -8,9 +8,9 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from auteur.api.problems import Problem
+from auteur.database import clock
 from media.deletion import remove_objects
 from media.storage import StoredObject, object_storage
 from media.storage.owners import Owner, register
@@ -64,7 +64,7 @@ def schedule_sweep(project: Project) -> None:
     """Have the folder swept from tomorrow on, for something will be in it."""
     RenderFolder.objects.update_or_create(
         project_id=project.pk,
-        defaults={"user_id": project.user_id, "sweep_at": timezone.now() + SWEPT_EVERY},
+        defaults={"user_id": project.user_id, "sweep_at": Now() + SWEPT_EVERY},
     )
 
 
@@ -102,7 +102,7 @@ def sweep() -> int:
 
 def _sweep_folder(folder: RenderFolder) -> int:
     there = Project.objects.filter(pk=folder.project_id).exists()
-    now = timezone.now()
+    now = clock.now()
     found = object_storage().objects(folder_of(folder.user_id, folder.project_id))
     plans = {one.key for one in found if one.key.rpartition("/")[2].startswith(PLAN)}
     old = [
@@ -133,7 +133,7 @@ def names_of(objects: Sequence[StoredObject]) -> Mapping[str, None]:
         with suppress(ValueError):
             folders[one.key] = UUID(one.key.split("/")[3])
     there = set(Project.objects.filter(pk__in=set(folders.values())).values_list("user_id", "pk"))
-    before = timezone.now() - SEGMENT_MAX_AGE - SWEPT_EVERY
+    before = clock.now() - SEGMENT_MAX_AGE - SWEPT_EVERY
     beginnings = {folder_of(*project) for project in there}
     return {
         one.key: None

@@ -1,6 +1,7 @@
 """`/metrics`: figures that are the database's, and those that one process keeps for all."""
 
 import re
+import socket
 from datetime import timedelta
 from typing import Any
 
@@ -10,13 +11,15 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from auteur import metrics
+from auteur import dead_letters, metrics
+from auteur.dead_letters import Defect
 from credits.models import Credits
 from jobs import figures, ledger_audit, lifecycle, running_audit
 from jobs.events import log
 from jobs.events.numbering import number_events
 from jobs.heartbeat import LOST_AFTER
 from jobs.models import Job, KeptFigures, WorkerHeartbeat
+from jobs.orchestrator import clock_skew
 from jobs.states import AttemptState
 from jobs.streams import cursor
 from jobs.streams import figures as streams
@@ -98,6 +101,16 @@ def test_workers_alive(db):
     WorkerHeartbeat.objects.create(name="alive")
     WorkerHeartbeat.objects.create(name="gone", beat_at=Now() - LOST_AFTER)
     assert scrape()["auteur_workers_alive"] == 1
+
+
+def test_clocks_of_orchestrators_and_messages_that_nobody_can_read(db):
+    dead_letters.clear()
+    clock_skew.store(-0.25)
+    dead_letters.set_aside(queue="steps", defect=Defect.BAD_BODY, content=b"x")
+    samples = scrape()
+    assert samples[f'auteur_clock_skew_seconds{{host="{socket.gethostname()}"}}'] == -0.25
+    assert samples["auteur_dead_letters"] == 1
+    dead_letters.clear()
 
 
 def test_figures_are_kept_for_all(make_job):

@@ -104,6 +104,7 @@ class TestPublishing:
         media.refresh_from_db()
         assert DERIVATIONS.take_due(10) == [media.pk]
 
+    @pytest.mark.usefixtures("long_watch")
     def test_lost_workers_are_made_up_for(self, make_media: Make, broker: Broker) -> None:
         media = make_media()
         DERIVATIONS.claim(media.pk)

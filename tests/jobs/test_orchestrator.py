@@ -146,6 +146,7 @@ def test_a_lost_worker_costs_no_attempt_where_the_step_can_be_repeated(
     assert seconds_until_wake(job) <= 0
 
 
+@pytest.mark.usefixtures("long_watch")
 def test_a_worker_unseen_for_too_long_is_lost(make_job, living_worker):
     job = make_job()
     attempt = bring_to(job, AttemptState.COLLECTING)
@@ -155,6 +156,7 @@ def test_a_worker_unseen_for_too_long_is_lost(make_job, living_worker):
     assert attempt.state == AttemptState.REPORTED
 
 
+@pytest.mark.usefixtures("long_watch")
 def test_a_holder_that_lives_but_outstays_its_lease_loses_it(make_job, living_worker):
     job = make_job()
     attempt = bring_to(job, AttemptState.COLLECTING)
@@ -314,6 +316,7 @@ def test_an_outcome_whose_callback_was_lost_is_found(running):
     assert job.attempt.error_message == "No."
 
 
+@pytest.mark.usefixtures("long_watch")
 def test_a_call_with_an_expired_lease_is_lost_and_retried(running):
     job, call = running
     LocalCall.objects.filter(pk=call.pk).update(lease_expires_at=timezone.now())

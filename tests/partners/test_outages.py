@@ -1,13 +1,17 @@
 """A partner's broker, or a store of ours, is away: what waits, goes on."""
 
+import threading
 from collections.abc import Callable
 
 import pytest
+from django.conf import settings as known_settings
 from django.core.files.storage import storages
 
-from jobs.partners.consumer import Consumer
+from auteur import liveness
+from jobs.partners.consumer import Consumer, Consumers
 from jobs.partners.models import Partner, PartnerRequest, State
 from tests.partners.conftest import Platform, hurry
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
 
@@ -72,3 +76,22 @@ def test_captions_wait_for_their_bucket(
     assert platform.answer()["video_id"] == "v1"
     key = f"{partner.captions_folder}/videos/v1.json"
     assert storages["captions"].exists(key)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_requests_of_others_are_taken_only_after_a_lease_of_watching_the_database() -> None:
+    consumers = Consumers()
+    assert not liveness.can_expire_leases()
+    thread = threading.Thread(target=consumers.run)
+    thread.start()
+    try:
+        watch = until(lambda: liveness._watches and liveness._watches[0], 30.0)
+        checked_at = watch._last
+        until(lambda: watch._last > checked_at, 30.0)
+        assert not liveness.can_expire_leases()
+        watch._since -= known_settings.WORKER_LEASE_SECONDS
+        assert liveness.can_expire_leases()
+    finally:
+        consumers.stop()
+        thread.join()
+    assert not liveness._watches

@@ -20,7 +20,6 @@ from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection
 from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 from pydantic import ValidationError
 
 from auteur import broker, ids, leases, liveness
@@ -121,9 +120,14 @@ def _uncounted(queue: str, waiting: Sequence[LocalCall]) -> list[LocalCall]:
     """
     messages = broker.waiting_in([queue])[queue]
     rows = sorted(waiting, key=lambda row: row.created_at)
-    missing, since = max(0, len(rows) - messages), timezone.now() - SENT_AGAIN_AFTER
-    late = [row for row in rows[missing:] if row.created_at < since]
-    return [*rows[:missing], *(late if messages < MAX_MESSAGES else ())]
+    missing = max(0, len(rows) - messages)
+    if messages >= MAX_MESSAGES:
+        return rows[:missing]
+    # By the database's clock, which wrote `created_at`.
+    late = LocalCall.objects.filter(
+        pk__in=[row.pk for row in rows[missing:]], created_at__lt=Now() - SENT_AGAIN_AFTER
+    )
+    return [*rows[:missing], *late.order_by("created_at")]
 
 
 def _calls_in(queue: str) -> set[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from jobs.management.clock import check_clock
 from jobs.orchestrator import loop
 
 logger = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        check_clock()
         logger.info("orchestrator started")
         loop.run(stop)
         logger.info("orchestrator stopped")

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from jobs.management.clock import check_clock
 from jobs.partners.consumer import Consumers
 from jobs.partners.models import Partner
 
@@ -25,6 +26,7 @@ class Command(BaseCommand):
         consumers = Consumers(partner)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: consumers.stop())
+        check_clock()
         logger.info("partners started")
         consumers.run()
         logger.info("partners stopped")

@@ -88,6 +88,7 @@ def test_whoever_tells_progress_keeps_the_claim(make_media: Make) -> None:
     assert media.derivation_progress == 0.4
 
 
+@pytest.mark.usefixtures("long_watch")
 def test_a_lost_claim_is_another_try_until_there_are_no_more(make_media: Make) -> None:
     media = make_media()
     for number in range(1, leases.MAX_TRIES + 1):
@@ -102,15 +103,20 @@ def test_a_lost_claim_is_another_try_until_there_are_no_more(make_media: Make) -
     assert media.status == MediaStatus.READY
 
 
-def test_silence_counts_only_where_we_have_listened(make_media: Make) -> None:
+def test_silence_counts_only_where_we_have_listened(
+    make_media: Make, request: pytest.FixtureRequest
+) -> None:
     media = make_media()
     claimed(media)
     elapse(media, DERIVATIONS.duration)
-    with liveness.vigil():
+    assert DERIVATIONS.expire() == 0
+    with liveness.watch_database():
         assert DERIVATIONS.expire() == 0
+    request.getfixturevalue("long_watch")
     assert DERIVATIONS.expire() == 1
 
 
+@pytest.mark.usefixtures("long_watch")
 def test_who_lost_the_claim_changes_nothing(make_media: Make) -> None:
     media = make_media()
     lost = claimed(media)

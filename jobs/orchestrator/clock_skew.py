@@ -1,0 +1,31 @@
+"""How far the clocks of orchestrators' machines are from PostgreSQL's, for `/metrics`."""
+
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+
+from jobs import figures, sql
+
+NAME = "clock_skew"
+STORE_SECONDS = 60.0
+FORGOTTEN_AFTER = timedelta(hours=1)
+"""Machines that have stored nothing for so long are shown no longer."""
+
+
+def store(seconds: float) -> int:
+    """Store this machine's skew, in seconds ahead of PostgreSQL. Return 0, always."""
+    sql.run(
+        "store_clock_skew",
+        figure=NAME,
+        host=socket.gethostname(),
+        seconds=round(seconds, 3),
+        forgotten_after=FORGOTTEN_AFTER,
+    )
+    return 0
+
+
+def stored() -> Iterator[tuple[str, float]]:
+    """Return each machine's name with its skew in seconds."""
+    figure = figures.read(NAME)
+    for host, entry in (figure.value if figure else {}).items():
+        yield host, float(entry["seconds"])
