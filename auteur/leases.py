@@ -7,7 +7,7 @@ wakes a worker, and may be lost or come twice (docs/decisions/0015).
 import logging
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -29,20 +29,29 @@ SENT_AGAIN_AFTER = timedelta(seconds=60)
 """A message by which nobody has claimed its row until then is taken for lost."""
 OUTAGE_PAUSE = timedelta(seconds=30)
 
-# One of each user's, then the next of each: whoever brings a thousand files delays nobody.
+# One of each user's, then the next of each, what workers hold of theirs counted in: whoever brings
+# a thousand files delays nobody. Of equal ones, whose user was served longest ago.
 TAKE = """
-WITH due AS (
-    SELECT id, row_number() OVER (PARTITION BY user_id ORDER BY {due_at}, id) AS turn
-    FROM {table} WHERE {waiting} AND {due_at} <= statement_timestamp()
-), taken AS (
-    SELECT one.id FROM {table} AS one JOIN due ON due.id = one.id
+WITH held AS (
+    SELECT user_id, count(*) AS number FROM {table}
+    WHERE {held} AND {due_at} IS NOT NULL GROUP BY user_id
+), due AS (
+    SELECT one.id, row_number() OVER (PARTITION BY one.user_id ORDER BY one.{due_at}, one.id)
+        + coalesce(held.number, 0) AS turn
+    FROM {table} AS one LEFT JOIN held ON held.user_id = one.user_id
     WHERE {waiting} AND one.{due_at} <= statement_timestamp()
-    ORDER BY due.turn, one.{due_at}, one.id LIMIT %(limit)s
-    FOR NO KEY UPDATE OF one SKIP LOCKED
+), taken AS (
+    SELECT one.id, due.turn FROM {table} AS one JOIN due ON due.id = one.id
+    WHERE {waiting} AND one.{due_at} <= statement_timestamp()
+    ORDER BY due.turn, array_position(%(served)s::uuid[], one.user_id) NULLS FIRST,
+        one.{due_at}, one.id
+    LIMIT %(limit)s FOR NO KEY UPDATE OF one SKIP LOCKED
 )
 UPDATE {table} SET {due_at} = statement_timestamp() + %(again)s
 FROM taken WHERE {table}.id = taken.id
-RETURNING {table}.id"""
+RETURNING {table}.id, {table}.user_id"""
+SERVED_USERS = 1000
+"""Users of whom is remembered that they were served, by each process that sends messages."""
 
 Row = TypeVar("Row", bound=Model)
 
@@ -70,6 +79,8 @@ class Leases(Generic[Row]):
     max_tries: int = MAX_TRIES
     duration: timedelta = timedelta(seconds=settings.WORKER_LEASE_SECONDS)
     new_holder: Callable[[], object] = uuid.uuid4
+    served: dict[UUID, None] = field(default_factory=dict, compare=False)
+    """Users whose rows this process has taken, the latest last."""
 
     def held_rows(self, **conditions: Any) -> QuerySet[Row]:
         held = {**self.held, f"{self.due_at}__isnull": False, **conditions}
@@ -84,15 +95,26 @@ class Leases(Generic[Row]):
         if limit <= 0:
             return []
         # Literals: a partial index needs them.
-        waiting = " AND ".join(
-            f"{column} IS NULL" if value is None else f"{column} = '{value}'"
-            for column, value in self.waiting.items()
-        )
         statement = TAKE.format(
-            table=self.model._meta.db_table, waiting=waiting, due_at=self.due_at
+            table=self.model._meta.db_table,
+            waiting=" AND ".join(
+                f"one.{column} IS NULL" if value is None else f"one.{column} = {_literal(value)}"
+                for column, value in self.waiting.items()
+            ),
+            held=" AND ".join(
+                [f"{column} = {_literal(value)}" for column, value in self.held.items()]
+                + [f"{self.holder} IS DISTINCT FROM {_literal(self.waiting[self.holder])}"]
+            ),
+            due_at=self.due_at,
         )
-        values = {"limit": limit, "again": SENT_AGAIN_AFTER}
-        return [row_id for (row_id,) in execute(statement, values)]
+        values = {"limit": limit, "again": SENT_AGAIN_AFTER, "served": list(self.served)}
+        rows = list(execute(statement, values))
+        for user_id in {user_id for _, user_id in rows}:
+            self.served.pop(user_id, None)
+            self.served[user_id] = None
+        while len(self.served) > SERVED_USERS:
+            del self.served[next(iter(self.served))]
+        return [row_id for row_id, _ in rows]
 
     def claim(self, row_id: UUID, **found: Any) -> "Lease[Row] | None":
         """Hold a waiting row; None where there is nothing to do."""
@@ -170,6 +192,11 @@ class Lease(Generic[Row]):
     def _update(self, values: Mapping[str, Any]) -> None:
         if not self.row.update(**values):
             raise LeaseLostError
+
+
+def _literal(value: object) -> str:
+    """Return a constant of ours as SQL."""
+    return "NULL" if value is None else f"'{value}'"
 
 
 def wake(task: str, messages: Mapping[UUID, Mapping[str, Any]]) -> None:

@@ -21,6 +21,7 @@ from gpu_tasks.mediakit import decoding
 from gpu_tasks.mediakit.decoding import alpha_decoder, is_clear, is_too_large
 from gpu_tasks.mediakit.film import KNEE, PEAK_NITS, WHITE_NITS
 from gpu_tasks.mediakit.seeking import SEEKABLE, enter, entry
+from media.limits import MAX_DECODED_PIXELS
 from media.probing import picture_of
 
 MAX_STEP_SECONDS = 2.0
@@ -62,10 +63,15 @@ def pictures_at(
     if stream is None:
         return
     decoder = prepare(stream)
-    if len(seconds) < 2 or seconds[1] - seconds[0] <= MAX_STEP_SECONDS:
+    step = seconds[1] - seconds[0] if len(seconds) > 1 else 0.0
+    pixels = max(1, stream.width * stream.height)
+    count = (seconds[-1] + step) * float(stream.average_rate or FALLBACK_RATE)
+    if step <= MAX_STEP_SECONDS and pixels * count <= MAX_DECODED_PIXELS:
         found = _in_passing(_decoded(container, stream, decoder, tick), seconds)
     else:
-        found = _by_seeking(container, stream, decoder, seconds, tick)
+        share = MAX_DECODED_PIXELS // (pixels * len(seconds))
+        most = max(1, min(MAX_FRAMES_AFTER_SEEK, share))
+        found = _by_seeking(container, stream, decoder, seconds, tick, most)
     for frame in found:
         try:
             yield None if frame is None else upright(frame, stream, long_side)
@@ -174,7 +180,9 @@ def _by_seeking(
     decoder: VideoCodecContext,
     times: Sequence[float],
     tick: Callable[[], None],
+    most: int,
 ) -> Iterator[av.VideoFrame | None]:
+    """Decode at most so many frames from the key frame before each time on."""
     shown, shown_at = None, 0.0
     for time in times:
         # Where no key frame has come since, what was shown then has to do.
@@ -186,7 +194,7 @@ def _by_seeking(
             except _DAMAGE:
                 yield None
                 continue
-            after = islice(_decoded(container, stream, decoder, tick), MAX_FRAMES_AFTER_SEEK)
+            after = islice(_decoded(container, stream, decoder, tick), most)
             shown, shown_at = next(_in_passing(after, [time])), time
         yield shown
 

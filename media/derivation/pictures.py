@@ -5,6 +5,7 @@ Only for the sandbox (`media.inspection`).
 
 import base64
 import math
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,6 +19,7 @@ from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.runtime.errors import EngineError
 from media.derivation.frames import Picture, picture_in, pictures_at
 from media.derivation.progress import throttled
+from media.limits import PICTURES_SECONDS
 
 THUMBNAIL_SIDE = 640
 TILE_SIDE = 160
@@ -89,7 +91,10 @@ def still(container: InputContainer) -> bytes | None:
 def of_film(
     container: InputContainer, duration_ms: int, progress: Callable[[float], None]
 ) -> tuple[bytes | None, Strip | None]:
-    """Thumbnail and strip; None where no frame could be decoded."""
+    """Return thumbnail and strip; None where no frame could be decoded.
+
+    A film that takes too long has no strip, and a thumbnail from its beginning.
+    """
     interval_ms, count = interval_of(duration_ms)
     times = [number * interval_ms / 1000 for number in range(count)]
     poster = Poster()
@@ -102,9 +107,12 @@ def of_film(
         if picture is not None:
             poster.offer(picture)
         tiles.append(None if picture is None else _tile(picture))
+        if time.process_time() > PICTURES_SECONDS:
+            break
     if poster.best is None:
         return None, None
-    return jpeg(poster.best), _strip(tiles, interval_ms)
+    strip = _strip(tiles, interval_ms) if len(tiles) == count else None
+    return jpeg(poster.best), strip
 
 
 class Poster:

@@ -13,7 +13,7 @@ from gpu_tasks.runtime.sandbox import SandboxFailedError
 from media.deletion import remove_objects
 from media.derivation.states import DERIVATIONS
 from media.inspection import inspect_with
-from media.limits import DECODING
+from media.limits import DECODING, MAX_PEAKS_BYTES, MAX_PEAKS_MS
 from media.models import DerivationStatus, MediaFile, MediaType
 from media.storage import STORAGE_ERRORS, ObjectMissingError, object_storage
 
@@ -82,7 +82,8 @@ def derive(media: MediaFile, source: str, lease: Lease[MediaFile]) -> Derived:
         media.type == MediaType.VIDEO and media.metadata.get("has_audio", True)
     )
     parts = ["pictures"] if media.type != MediaType.AUDIO else []
-    parts += ["peaks"] if has_sound else []
+    if has_sound and not _is_too_long(media):
+        parts.append("peaks")
     made = {
         part: _make(part, media, source, lease, number / len(parts), (number + 1) / len(parts))
         for number, part in enumerate(parts)
@@ -95,6 +96,12 @@ def derive(media: MediaFile, source: str, lease: Lease[MediaFile]) -> Derived:
     if peaks:
         derived.objects["peaks_r2_key"] = peaks.encode(), JSON
     return derived
+
+
+def _is_too_long(media: MediaFile) -> bool:
+    """Return True if making the waveform would hold up others' media: it is left out."""
+    too_large = (media.file_size_bytes or 0) > MAX_PEAKS_BYTES
+    return too_large or (media.duration_ms or 0) > MAX_PEAKS_MS
 
 
 def _make(

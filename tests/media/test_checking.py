@@ -178,3 +178,32 @@ def test_users_take_turns(
     first = line.take_due(3)
     assert {media.pk for media in few} < set(first)
     assert set(line.take_due(10)) == {media.pk for media in many} - set(first)
+
+
+@pytest.mark.parametrize("line", [CHECKS, DERIVATIONS], ids=["check", "derive"])
+def test_users_take_turns_over_time(
+    make_media: Make, make_user: Callable[..., User], line: Leases[MediaFile]
+) -> None:
+    """Where one is taken at a time, who came later is next after one of the other's."""
+    state = {"status": MediaStatus.CHECKING, "check_at": Now()} if line is CHECKS else {}
+    many = [make_media(**state) for _ in range(4)]
+    other = make_user()
+    few = [make_media(other, **state) for _ in range(2)]
+    line = replace(line, served={})
+    taken = [media_id for _ in range(6) for media_id in line.take_due(1)]
+    assert taken == [
+        pk for media in zip(many, few, strict=False) for pk in (m.pk for m in media)
+    ] + [media.pk for media in many[2:]]
+
+
+@pytest.mark.parametrize("line", [CHECKS, DERIVATIONS], ids=["check", "derive"])
+def test_what_is_held_of_a_user_counts(
+    make_media: Make, make_user: Callable[..., User], line: Leases[MediaFile]
+) -> None:
+    state = {"status": MediaStatus.CHECKING, "check_at": Now()} if line is CHECKS else {}
+    running, waiting = (make_media(**state) for _ in range(2))
+    other = make_media(make_user(), **state)
+    line = replace(line, served={})
+    assert line.claim(running.pk)
+    assert line.take_due(1) == [other.pk]
+    assert line.take_due(1) == [waiting.pk]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,6 +87,43 @@ def test_long_films_are_sampled_by_seeking(made: Derived, monkeypatch: pytest.Mo
     assert (strip.count, strip.interval_ms) == (20, 5000)
     brightness = [tile(strip, number).mean() for number in range(20)]
     assert brightness == pytest.approx([10 * number for number in range(20)], abs=5)
+
+
+def test_a_short_film_of_many_pixels_is_sampled_too(
+    made: Derived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = [halves(10 * (n // RATE), 10 * (n // RATE)) for n in range(20 * RATE)]
+    content = film(shown, key_frames_every=RATE)
+    decoded_frames = 0
+    frames_of = frames._frames_of
+
+    def count(*arguments: Any) -> Any:
+        nonlocal decoded_frames
+        found = frames_of(*arguments)
+        decoded_frames += len(found)
+        return found
+
+    monkeypatch.setattr(frames, "_frames_of", count)
+    whole = made(content, 20)
+    assert decoded_frames >= 19 * RATE
+    decoded_frames = 0
+    height, width = shown[0].shape[:2]
+    monkeypatch.setattr(frames, "MAX_DECODED_PIXELS", 3 * 20 * height * width)
+    thumbnail, strip = made(content, 20)
+    assert decoded_frames <= 20 * (3 + 1)
+    assert strip is not None
+    assert (strip.count, thumbnail is not None) == (whole[1].count, True)
+    brightness = [tile(strip, number).mean() for number in range(20)]
+    assert brightness == pytest.approx([10 * number for number in range(20)], abs=5)
+
+
+def test_a_film_that_takes_too_long_has_a_thumbnail_alone(
+    made: Derived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = film([halves(40, 220)] * 10 * RATE)
+    monkeypatch.setattr(pictures, "PICTURES_SECONDS", 0.0)
+    thumbnail, strip = made(content, 10)
+    assert (thumbnail is not None, strip) == (True, None)
 
 
 def test_with_rare_key_frames_a_tile_comes_from_before(

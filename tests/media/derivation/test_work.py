@@ -143,6 +143,24 @@ def test_a_part_that_takes_too_long_is_left_out(
     assert again(talk).derivation_status == DerivationStatus.FAILED
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"duration_ms": limits.MAX_PEAKS_MS + 1},
+        {"file_size_bytes": limits.MAX_PEAKS_BYTES + 1},
+    ],
+)
+def test_of_a_very_long_or_large_film_pictures_alone_are_made(
+    talk: MediaFile, changes: dict[str, int], api: APIClient
+) -> None:
+    MediaFile.objects.filter(pk=talk.pk).update(**changes)
+    work.run(talk.pk)
+    answer = api.get(f"/media/{talk.pk}").json()
+    assert (answer["status"], answer["derivatives"]["status"]) == ("ready", "done")
+    assert answer["thumbnail_url"]
+    assert answer["peaks_url"] is None
+
+
 def test_progress_is_told_on_the_way(talk: MediaFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "TICK_SECONDS", 0.0)
     told: list[float] = []
