@@ -37,7 +37,8 @@ class BalanceView(APIView):
         if "at" not in request.query_params:
             now = balances.read(user_id=user_id(request), api_key_id=api_key_id(request))
             return Response(answer(BalanceSerializer, now))
-        query = BalanceQuerySerializer(data=request.query_params)
+        # As a plain dictionary: of a form, an empty value would count as none.
+        query = BalanceQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         found = balances.read_at(user_id=user_id(request), at=query.validated_data["at"])
         return Response(answer(BalanceSerializer, found))
