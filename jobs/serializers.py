@@ -12,6 +12,7 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 
 from auteur.api.choices import ChoiceField
+from auteur.api.content import ContentSerializer
 from auteur.api.filters import ListFilter
 from gpu_tasks.runtime.errors import ErrorCode
 from gpu_tasks.runtime.stages import Stage
@@ -216,8 +217,10 @@ class JobSummarySerializer(serializers.ModelSerializer[Job]):
         return queries.retries_of(job)
 
 
-class JobSerializer(JobSummarySerializer):
+class JobSerializer(ContentSerializer, JobSummarySerializer):
     """One job, whole."""
+
+    CONTENT = ("callback_url", "input_params", "output_data")
 
     queue_position = serializers.SerializerMethodField()
     estimated_start_at = serializers.SerializerMethodField()

@@ -200,7 +200,8 @@ class CancelView(APIView):
         summary="Cancel a job, which refunds it",
         description="A job whose work has begun is refunded a number of times in 24 hours. "
         "Beyond it the answer is 409 `free_cancels_used`, with `next_free_at` (null: never), "
-        "unless `without_refund` agrees to go without the refund.",
+        "unless `without_refund` agrees to go without the refund. For an API key without the scope "
+        "`read`, `input_params`, `output_data` and `callback_url` are null.",
         request=CancelSerializer,
         responses=JobSerializer,
     )
@@ -216,7 +217,7 @@ class CancelView(APIView):
             without_refund=given.validated_data["without_refund"],
         )
         job = queries.job_of(user_id=job.user_id, job_id=job.pk)
-        return Response(JobSerializer(job).data)
+        return Response(JobSerializer(job, context={"request": request}).data)
 
 
 class RetryView(APIView):

@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from auteur.api.choices import ChoiceField
+from auteur.api.content import ContentSerializer
 from auteur.api.secret_fields import SecretMethodField
 from jobs.events.contract import EventType
 from jobs.events.log import MAX_SEQ
@@ -140,8 +141,10 @@ class DeliverySummarySerializer(serializers.ModelSerializer[WebhookDelivery]):
         read_only_fields = fields
 
 
-class DeliverySerializer(DeliverySummarySerializer):
+class DeliverySerializer(ContentSerializer, DeliverySummarySerializer):
     """A delivery with its last request and answer."""
+
+    CONTENT = ("url", "request_headers", "answer")
 
     body = serializers.SerializerMethodField()
     request_headers = serializers.SerializerMethodField()

@@ -134,7 +134,7 @@ class PingView(APIView):
     def post(self, request: Request, endpoint_id: UUID) -> Response:
         """A delivery of no event."""
         endpoint = endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id)
-        return _accepted(DeliverySerializer(deliveries.ping(endpoint)).data)
+        return _accepted(_delivery(request, deliveries.ping(endpoint)))
 
 
 @extend_schema_view(
@@ -194,7 +194,7 @@ class RedeliverView(APIView):
         """The delivery, which waits again."""
         endpoint = _endpoint_or_callbacks(request, endpoint_id)
         delivery = deliveries.delivery_of(endpoint, delivery_id)
-        return _accepted(DeliverySerializer(deliveries.redeliver(endpoint, delivery)).data)
+        return _accepted(_delivery(request, deliveries.redeliver(endpoint, delivery)))
 
 
 class ReplayView(APIView):
@@ -240,6 +240,10 @@ class CallbackSecretView(APIView):
 
 def _endpoint_or_callbacks(request: Request, endpoint_id: UUID) -> WebhookEndpoint:
     return endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id, callbacks=True)
+
+
+def _delivery(request: Request, delivery: WebhookDelivery) -> Any:
+    return DeliverySerializer(delivery, context={"request": request}).data
 
 
 def _accepted(answer: Any) -> Response:
