@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
@@ -42,6 +43,8 @@ class Serving:
     read_only: bool = False
     uncapped: bool = False
     """Spend also where no cap of an API key stands before the balance."""
+    import_hosts: frozenset[str] = frozenset()
+    """Hosts that files are imported from, in lower case; none: any on the public internet."""
 
 
 class Access:
@@ -97,6 +100,23 @@ class Access:
         """What names this work of this caller: the same parts, the same name."""
         said = json.dumps([self._token(ctx), *parts], sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()
+
+    def job_parameters(self, parameters: Mapping[str, Any]) -> Json:
+        """Return the parameters of a job; raise ``ToolError`` for an address to report to.
+
+        Whoever controls an agent by what it reads could have events sent elsewhere.
+        """
+        if "callback_url" in parameters:
+            raise ToolError("Agents name no callback_url: leave it out, and use wait_for_job.")
+        return dict(parameters)
+
+    def import_url(self, url: str) -> str:
+        """Return a URL that agents may import from; raise ``ToolError`` for any other."""
+        hosts = self.serving.import_hosts
+        host = (urlsplit(url).hostname or "").removesuffix(".")
+        if hosts and host not in hosts:
+            raise ToolError(f"Files are imported from {', '.join(sorted(hosts))} alone.")
+        return url
 
     def file(self, path: str) -> Path:
         """A path below the folder that agents may use; raises ``ToolError``."""

@@ -86,7 +86,8 @@ class Changing:
         """
         path = f"/projects/{project_id}/media/import"
         named = self._access.name(ctx, "import", project_id, call_id)
-        return dict(self._ask(ctx, "POST", path, body={"url": url}, name=named)["media"])
+        body = {"url": self._access.import_url(url)}
+        return dict(self._ask(ctx, "POST", path, body=body, name=named)["media"])
 
     def upload_media(self, ctx: Context, project_id: Id, path: str, call_id: CallId) -> Json:
         """Bring a file of this machine into a project; returns the media file, ready."""

@@ -13,6 +13,7 @@ from auteur_client.cli.session import AsJson, signed_in, told
 from auteur_client.errors import AuteurError
 
 DEFAULT_BIND = "127.0.0.1:8765"
+ANY_ADDRESS = ("0.0.0.0", "::", "[::]")  # noqa: S104 - of what is no name to be asked for
 MAX_CREDITS = 10_000_000
 
 app = typer.Typer(help="Let agents edit and generate, by MCP.")
@@ -39,6 +40,14 @@ def serve(
     uncapped: Annotated[
         bool, typer.Option("--uncapped", help="Spend also without a cap on the key.")
     ] = False,
+    import_hosts: Annotated[
+        list[str] | None,
+        typer.Option("--import-hosts", help="Import files from these hosts alone; repeat it."),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", help="A name by which HTTP is reached; repeat it."),
+    ] = None,
 ) -> None:
     """Serve agents over stdio with one API key, or over HTTP with that of each request."""
     if ctx.invoked_subcommand:
@@ -57,10 +66,12 @@ def serve(
             folder=None if http else folder,
             read_only=read_only,
             uncapped=uncapped,
+            import_hosts=frozenset(name.lower() for name in import_hosts or ()),
         )
         if http:
             host, port = _address(bind)
-            serve_http(serving, host=host, port=port)
+            names = [*([] if host in ANY_ADDRESS else [host]), *(allow_host or ())]
+            serve_http(serving, host=host, port=port, allowed_hosts=names)
         else:
             serve_stdio(serving)
 

@@ -75,7 +75,12 @@ class Reading:
 
         A quote holds for a quarter of an hour and for these parameters alone.
         """
-        return self._ask(ctx, "POST", f"/jobs/{slug(type)}/estimate", body=parameters)
+        return self._ask(
+            ctx,
+            "POST",
+            f"/jobs/{slug(type)}/estimate",
+            body=self._access.job_parameters(parameters),
+        )
 
     def get_credits(self, ctx: Context) -> Json:
         """The balance, what of it expires when, and what this session's key may still spend."""

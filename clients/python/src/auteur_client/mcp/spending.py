@@ -39,12 +39,13 @@ class Spending:
         It costs what `quote_feature` said for the same parameters, or less; where it fails, that is
         refunded. Called again with the same quote it is the same job, and costs nothing more.
         """
+        body = {**self._access.job_parameters(parameters), "quote_id": quote_id}
         self._check_cap(ctx)
         submitted = self._access.ask(
             ctx,
             "POST",
             f"/jobs/{slug(type)}",
-            body={**parameters, "quote_id": quote_id},
+            body=body,
             name=self._access.name(ctx, "job", type, quote_id),
         )
         return self._access.ask(ctx, "GET", f"/jobs/{submitted['job_id']}")
