@@ -205,6 +205,7 @@ def test_a_worker_makes_what_is_due(worker: Any, kept: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("long_watch")
 def test_a_worker_child_killed_in_the_middle_is_made_up_for(worker: Any, kept: Any) -> None:
     # Large enough to be met in the middle.
     frames = [halves(40, 220, width=1920, height=1080)] * 300

@@ -36,7 +36,11 @@ from jobs.status import having, is_waiting, restarted, shown
 from tests.jobs.broker import Broker
 from tests.jobs.world import ALIVE, GONE, OUTCOMES, SLOW, World
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.property]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.property,
+    pytest.mark.usefixtures("long_watch"),
+]
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 COMMON = {

@@ -134,6 +134,7 @@ def test_an_object_that_is_gone_is_rejected(
     assert confirm(media).json()["reason"] == "upload_missing"
 
 
+@pytest.mark.usefixtures("long_watch")
 def test_a_file_that_workers_die_of_is_given_up(
     filesystem_storage: ObjectStorage,
     uploaded: Make,

@@ -125,6 +125,7 @@ def test_a_request_that_kills_whoever_takes_it_is_given_up(
     assert not MediaFile.objects.exists()
 
 
+@pytest.mark.usefixtures("long_watch")
 def test_who_was_only_slow_changes_nothing_of_what_another_has_done(
     partner: Partner, platform: Platform, consumer: Consumer, workers
 ):

@@ -27,7 +27,7 @@ from tests.jobs.walk import RESULT, WORKER
 from tests.media.consents.lineages import Lineage
 from tests.properties import LONG, examples
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_watch")]
 
 NODES, OPEN_JOBS = (1000, 40) if LONG else (24, 6)
 MAX_TURNS = 200
