@@ -68,7 +68,8 @@ class ProfileView(APIView):
 
     @extend_schema(
         summary="Close your account",
-        description="Open jobs are cancelled, and nothing new is taken. Until `closing_at` the "
+        description="Open jobs are cancelled, refunded as far as cancels of yours are, and "
+        "nothing new is taken. Until `closing_at` the "
         "account can be read, exported and restored; then you are forgotten for good, with all "
         "projects, media and voices. 409 `staff_account` for staff.",
         request=None,

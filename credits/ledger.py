@@ -156,11 +156,19 @@ def grant(
     return moved[1] if moved else balance
 
 
-def refund(*, user_id: UUID, amount: int, job_id: UUID, description: str = "") -> int:
-    """Give back what a job drew to the grants it came from; returns the balance.
+def refund(
+    *,
+    user_id: UUID,
+    amount: int,
+    job_id: UUID,
+    description: str = "",
+    has_grace: bool = False,
+) -> int:
+    """Return what a job drew to the grants it came from; returns the balance.
 
-    What has expired meanwhile can be spent for `REFUND_GRACE_DAYS` more. The database refuses a
-    second refund.
+    Credits keep the expiry of their grant: what has expired meanwhile cannot be spent. With
+    ``has_grace``, because we failed, it can be for `REFUND_GRACE_DAYS` more, but not a second time
+    (docs/decisions/0060). The database refuses a second refund.
     """
     _lock(user_id)
     moved = _move(
@@ -170,7 +178,7 @@ def refund(*, user_id: UUID, amount: int, job_id: UUID, description: str = "") -
         amount=amount,
         job_id=job_id,
         description=description,
-        grace=timedelta(days=settings.REFUND_GRACE_DAYS),
+        grace=timedelta(days=settings.REFUND_GRACE_DAYS) if has_grace else None,
         late=LATE_REFUND,
     )
     owed = _move("collect", user_id=user_id, type=TransactionType.ADJUSTMENT, description=COLLECTED)

@@ -68,8 +68,10 @@ movement AS (
 
 -- name: refund
 -- Back to the grants that the job drew from, the last first: what a job did not use are the credits
--- that would have burned last. What has expired meanwhile, or was drawn before there were grants,
--- goes to the refund grant of the day, but for what is owed.
+-- that would have burned last. Credits return to an expired grant as well, and expire with it at
+-- once; where there is a `grace`, they go to the grace grant of the day instead, but for what is
+-- owed and for credits that had a grace before. What was drawn before there were grants goes to a
+-- grant that never expires. (Earlier releases wrote `refund:` for `grace:`.)
 WITH {owed},
 drawn AS (
     SELECT grant_id, -part.amount AS amount,
@@ -82,7 +84,9 @@ drawn AS (
 back AS (
     SELECT grant_id, least(
                drawn.amount, %(amount)s - before,
-               CASE WHEN expires_at <= statement_timestamp() THEN coalesce(owed.amount, 0) END
+               CASE WHEN %(grace)s::interval IS NOT NULL AND expires_at <= statement_timestamp()
+                         AND (source ~ '^(grace|refund):') IS NOT TRUE
+                    THEN coalesce(owed.amount, 0) END
            ) AS amount
     FROM drawn JOIN credit_grants ON credit_grants.id = grant_id LEFT JOIN owed USING (grant_id)
     WHERE before < %(amount)s
@@ -90,12 +94,14 @@ back AS (
 late AS (
     SELECT %(amount)s - coalesce((SELECT sum(amount) FROM back), 0)::int AS amount,
            CASE WHEN EXISTS (TABLE drawn)
-                THEN date_trunc('day', statement_timestamp() + %(grace)s, 'UTC') + interval '1 day'
+                THEN date_trunc('day', statement_timestamp()
+                         + coalesce(%(grace)s::interval, interval '0'), 'UTC') + interval '1 day'
            END AS expires_at
 ),
 wanted AS (
     SELECT amount, expires_at,
-           concat_ws(':', 'refund', %(user_id)s::text,
+           concat_ws(':', CASE WHEN expires_at IS NULL THEN 'refund' ELSE 'grace' END,
+                     %(user_id)s::text,
                      to_char(expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')) AS source
     FROM late WHERE amount > 0
 ),

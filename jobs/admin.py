@@ -25,6 +25,7 @@ from auteur.admin import (
     two_lines,
 )
 from jobs import lifecycle, submission
+from jobs.cancels import STAFF_ALERT, list_alerted_users
 from jobs.costs import with_gpu_cost
 from jobs.features.base import Feature
 from jobs.features.registry import features
@@ -85,6 +86,21 @@ class StatusFilter(admin.ChoicesFieldListFilter):
         return found
 
 
+class AlertFilter(admin.SimpleListFilter):
+    """By users so many of whose begun jobs have ended without a result that staff were told."""
+
+    title = "begun jobs without a result"
+    parameter_name = "alert"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("users", f"Of users with {STAFF_ALERT} in 24 hours")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        if self.value() != "users":
+            return queryset
+        return queryset.filter(user_id__in=list(list_alerted_users()))
+
+
 @admin.register(Job)
 class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     """A job with all that belongs to it."""
@@ -104,6 +120,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         ("status", StatusFilter),
         FeatureFilter,
         "error_code",
+        AlertFilter,
         ("created_at", LatelyFilter),
         ("user", SelectedFilter),
         ("project", SelectedFilter),

@@ -1,19 +1,39 @@
-"""Cancels of jobs whose calls have begun: a few a day are refunded, further ones are not.
+"""Begun jobs that end without a result: a few a day are refunded, whatever ended them.
 
-Otherwise GPU time would be free for whoever cancels each job just before its end.
+A call that has begun costs GPU time, whether its user cancels it, revokes the consent for its
+input, deletes its project, or brought an input that breaks at the last frame. Without a limit GPU
+time would be free for whoever ends each job just before its result. What our own machines and
+stores fail at is always refunded and never counts (docs/decisions/0060).
 """
 
+import logging
 from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 
 from auteur.api.problems import Problem
 from credits.models import Credits
+from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs.models import Attempt, Job, RunningCancel
 from jobs.states import AttemptState
 
+logger = logging.getLogger(__name__)
+
 WINDOW = timedelta(hours=24)
+STAFF_ALERT = 100
+"""Ends of a user's begun jobs within `WINDOW`, refunded or not, at which staff are told."""
+CAUSED_BY_US = frozenset(
+    {
+        ErrorCode.DEADLINE_EXCEEDED,
+        *(code for code, policy in POLICIES.items() if policy.infrastructure),
+    }
+)
+CAUSED_BY_USER = frozenset({ErrorCode.CANCELLED, ErrorCode.INPUT_INVALID})
+"""Ends that keep the price beyond the limit. Between the two are errors whose cause we cannot tell,
+such as ``MODEL_ERROR``: they count, and are refunded."""
 
 
 class FreeCancelsUsedProblem(Problem):
@@ -27,25 +47,52 @@ class FreeCancelsUsedProblem(Problem):
     )
 
 
-def is_refunded(*, job: Job, attempt: Attempt | None, without_refund: bool) -> bool:
-    """Whether the user's cancel of this locked job is refunded; counts it, if the job has begun.
+def count_end(
+    *, job: Job, attempt: Attempt | None, code: ErrorCode, without_refund: bool = True
+) -> bool:
+    """Count the end of this locked job, if its work has begun. Return whether it is refunded.
 
     Raises ``FreeCancelsUsedProblem`` where it is not, unless ``without_refund`` agrees to that.
     """
-    if job.credits_cost == 0 or not _has_begun(attempt):
+    if job.credits_cost == 0 or code in CAUSED_BY_US or not _has_begun(attempt):
         return True
-    # So that a user's cancels come one after the other; accounts are locked after jobs, as always.
+    # A user's ends come one after the other; accounts are locked after jobs, as always.
     Credits.objects.select_for_update(no_key=True).get(user_id=job.user_id)
     limit = settings.MAX_FREE_CANCELS
-    latest = RunningCancel.objects.filter(
-        user_id=job.user_id, refunded=True, created_at__gt=Now() - WINDOW
-    ).order_by("-created_at")[:limit]
-    used = list(latest.values_list("created_at", flat=True))
-    is_free = len(used) < limit
-    if not is_free and not without_refund:
-        raise FreeCancelsUsedProblem(next_free_at=(used[-1] + WINDOW).isoformat() if used else None)
-    RunningCancel.objects.create(job=job, user_id=job.user_id, refunded=is_free)
-    return is_free
+    ends = RunningCancel.objects.filter(user_id=job.user_id, created_at__gt=Now() - WINDOW)
+    refunded_at = list(
+        ends.filter(refunded=True)
+        .order_by("-created_at")
+        .values_list("created_at", flat=True)[:limit]
+    )
+    is_refunded = len(refunded_at) < limit or code not in CAUSED_BY_USER
+    if not is_refunded and not without_refund:
+        next_free_at = (refunded_at[-1] + WINDOW).isoformat() if refunded_at else None
+        raise FreeCancelsUsedProblem(next_free_at=next_free_at)
+    RunningCancel.objects.create(job=job, user_id=job.user_id, refunded=is_refunded)
+    if ends.count() == STAFF_ALERT:
+        logger.warning(
+            "user %s: %d begun jobs ended without a result within %s",
+            job.user_id,
+            STAFF_ALERT,
+            WINDOW,
+        )
+    return is_refunded
+
+
+def refunds_left(*, user_id: UUID) -> int:
+    """Return how many begun jobs of a user would still be refunded, if they were ended now."""
+    refunded = RunningCancel.objects.filter(
+        user_id=user_id, refunded=True, created_at__gt=Now() - WINDOW
+    )
+    return max(0, settings.MAX_FREE_CANCELS - refunded.count())
+
+
+def list_alerted_users() -> QuerySet[RunningCancel, UUID]:
+    """Return the ids of the users of whom staff were told within `WINDOW`."""
+    ends = RunningCancel.objects.filter(created_at__gt=Now() - WINDOW)
+    counted = ends.values("user_id").annotate(ends=Count("pk")).filter(ends__gte=STAFF_ALERT)
+    return counted.values_list("user_id", flat=True)
 
 
 def _has_begun(attempt: Attempt | None) -> bool:

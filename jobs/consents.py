@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from jobs import lifecycle, sql
+from jobs import cancels, lifecycle, sql
 from jobs.features.files import promised
 from jobs.models import Attempt, Job
 from jobs.objects import current_attempts
@@ -30,10 +30,17 @@ def made_from(*, user_id: UUID, sources: Collection[UUID]) -> Made:
 
 
 def stop(*, job_ids: Collection[UUID]) -> None:
-    """Cancel them with full refunds, whatever free cancels their user has had."""
+    """Cancel them; what has begun is refunded within the limit of `jobs.cancels`."""
     for job_id in job_ids:
         with suppress(lifecycle.JobFinishedProblem):
-            lifecycle.cancel(job_id=job_id, by=BY, reason=REASON)
+            lifecycle.cancel(
+                job_id=job_id, by=BY, reason=REASON, is_limited=True, without_refund=True
+            )
+
+
+def refunds_left(*, user_id: UUID) -> int:
+    """As `media.consents.works.Works` has it."""
+    return cancels.refunds_left(user_id=user_id)
 
 
 def forget(*, job_ids: Collection[UUID]) -> Left:

@@ -54,8 +54,11 @@ RULES: Mapping[str, str] = {
     "refund_within_usage": "What came back is at most what was taken.",
     "open_is_not_refunded": "A job is not refunded before it ends.",
     "unsuccessful_is_refunded": "All credits of a failed or cancelled job came back, but for a "
-    "user's cancel beyond the free ones.",
-    "kept_is_cancelled": "Of a cancel beyond the free ones nothing came back, and it is one.",
+    "begun one beyond the free ends.",
+    "kept_is_cancelled": "Where the price is kept, beyond the free ends of begun jobs, nothing "
+    "came back, and the job was cancelled or its input was invalid.",
+    "grace_is_for_our_failures": "Expired credits came back with a grace for a job that its user "
+    "did not end, and only those that had none before.",
     "completed_is_paid": "Of a completed job's credits not all came back.",
     "refund_is_told": "A job says that it was refunded exactly if it was.",
     "open_jobs_wake": "A job will be looked at again exactly while it is open.",

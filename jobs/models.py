@@ -527,7 +527,10 @@ class AuditFinding(models.Model):
 
 
 class RunningCancel(models.Model):
-    """A user's cancel of a job whose call had begun; a few a day are refunded (`jobs.cancels`)."""
+    """The end of a begun job without a result, which its user may have brought about.
+
+    A few a day are refunded (`jobs.cancels`).
+    """
 
     job = models.OneToOneField(Job, on_delete=models.PROTECT, primary_key=True, related_name="+")
     user = models.ForeignKey(

@@ -1442,10 +1442,10 @@ FROM since LEFT JOIN credits AS account USING (user_id)
 SELECT DISTINCT job_id FROM line WHERE job_id IS NOT NULL
 
 -- name: audit_jobs
--- Jobs against their ledger rows, and whether they wake. `is_unrefunded`: the user has agreed to a
--- cancel without refund.
+-- Jobs against their ledger rows, and whether they wake. `is_unrefunded`: the price is kept, for the
+-- user's free ends of begun jobs were used up (`jobs.cancels`).
 WITH job AS (
-    SELECT job.user_id, job.id AS job_id, job.status, job.credits_cost AS cost,
+    SELECT job.user_id, job.id AS job_id, job.status, job.error_code, job.credits_cost AS cost,
            job.credits_refunded AS is_marked, job.wake_at, job.status IN {OPEN} AS is_open,
            count(*) FILTER (WHERE line.type = {USAGE}) AS usages,
            coalesce(-sum(line.amount) FILTER (WHERE line.type = {USAGE}), 0) AS used,
@@ -1460,8 +1460,24 @@ WITH job AS (
     WHERE job.id = ANY(%(job_ids)s)
     GROUP BY job.id
 ),
+-- Of expired credits: how many came back with a grace, and how many of the job's had none before.
+graced AS (
+    SELECT job_id, coalesce(sum(amount) FILTER (WHERE source ~ '^grace:' AND amount > 0), 0) AS amount,
+           coalesce(sum(used) FILTER (WHERE (source ~ '^(grace|refund):') IS NOT TRUE), 0) AS most
+    FROM (
+        SELECT line.job_id, given.source, sum(part.amount) AS amount,
+               -sum(part.amount) FILTER (WHERE line.type = {USAGE}) AS used
+        FROM credit_transactions AS line
+             CROSS JOIN LATERAL jsonb_to_recordset(line.parts) AS part (grant_id bigint, amount int)
+             JOIN credit_grants AS given ON given.id = part.grant_id
+        WHERE line.job_id IN (SELECT job_id FROM job WHERE refunds > 0)
+        GROUP BY line.job_id, given.id
+    ) AS moved
+    GROUP BY job_id
+),
 finding AS (
-    SELECT rule, user_id, job_id, expected, found FROM job CROSS JOIN LATERAL (
+    SELECT rule, user_id, job_id, expected, found
+    FROM job LEFT JOIN graced USING (job_id) CROSS JOIN LATERAL (
         SELECT 'charged_once', concat((cost > 0)::int, ' usage rows'), usages::text
         WHERE usages <> (cost > 0)::int
         UNION ALL
@@ -1486,7 +1502,14 @@ finding AS (
         UNION ALL
         SELECT 'kept_is_cancelled', 'no refund, and a cancelled job',
                concat(refunded, ', the job is ', status)
-        WHERE is_unrefunded AND (status <> {CANCELLED} OR refunds > 0)
+        WHERE is_unrefunded
+          AND (status NOT IN ({FAILED}, {CANCELLED}) OR refunds > 0
+               OR error_code NOT IN {CAUSED_BY_USER})
+        UNION ALL
+        SELECT 'grace_is_for_our_failures', concat('at most ', allowed), graced.amount::text
+        FROM (SELECT CASE WHEN status = {FAILED} AND error_code NOT IN {CAUSED_BY_USER}
+                          THEN graced.most ELSE 0 END AS allowed) AS bound
+        WHERE graced.amount > allowed
         UNION ALL
         SELECT 'completed_is_paid', concat('less than ', cost), refunded::text
         WHERE status = {COMPLETED} AND refunds > 0 AND refunded >= cost

@@ -10,6 +10,7 @@ from credits import sql as ledger_sql
 from credits.models import TransactionType
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import rows, states
+from jobs.cancels import CAUSED_BY_USER
 from media.models import MediaStatus
 
 _FILE = Path(__file__).with_name("queries.sql")
@@ -22,6 +23,7 @@ _MARKS = {
     "REFUND": f"'{TransactionType.REFUND.value}'",
     "INFRASTRUCTURE": str(tuple(code.value for code in ErrorCode if POLICIES[code].infrastructure)),
     "GPU_UNAVAILABLE": f"'{ErrorCode.GPU_UNAVAILABLE.value}'",
+    "CAUSED_BY_USER": str(tuple(sorted(map(str, CAUSED_BY_USER)))),
     "LEAST_BIGINT": f"'{-(2**63)}'::bigint",
     "claim_key": idempotency.claim(into="key", when="EXISTS (TABLE media)"),
     "charge": ledger_sql.charge(

@@ -198,10 +198,13 @@ class CancelView(APIView):
 
     @extend_schema(
         summary="Cancel a job, which refunds it",
-        description="A job whose work has begun is refunded a number of times in 24 hours. "
-        "Beyond it the answer is 409 `free_cancels_used`, with `next_free_at` (null: never), "
-        "unless `without_refund` agrees to go without the refund. For an API key without the scope "
-        "`read`, `input_params`, `output_data` and `callback_url` are null.",
+        description="A job whose work has begun is refunded a number of times in 24 hours. Jobs "
+        "that a revoked consent or a deleted project has ended count as well, and those whose "
+        "input turned out to be invalid. Beyond it the answer is 409 `free_cancels_used`, with "
+        "`next_free_at` (null: never), unless `without_refund` agrees to go without the refund. "
+        "Credits that have expired meanwhile return to their grant, and cannot be spent. For an "
+        "API key without the scope `read`, `input_params`, `output_data` and `callback_url` are "
+        "null.",
         request=CancelSerializer,
         responses=JobSerializer,
     )

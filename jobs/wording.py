@@ -14,6 +14,11 @@ def refunded(job: Job, status: JobStatus, reason: str) -> str:
     return f"Refunded, {_readable(job.type)} {status.value}: {reason}"
 
 
+def kept(message: str) -> str:
+    """The message of a job whose price is kept (`jobs.cancels`)."""
+    return f"{message} It is not refunded: too many begun jobs ended without a result in 24 hours."
+
+
 def unused(credits: int, *, cost: int) -> str:
     """The reason of a partial refund."""
     return f"{credits} of {cost} credits were not used."

@@ -112,6 +112,8 @@ class ProjectView(APIView):
 
     @extend_schema(
         summary="Delete a project, its media and its EDL; open jobs are cancelled",
+        description="Open jobs are refunded as far as cancels of yours are: a job whose work has "
+        "begun a number of times in 24 hours. Further ones are cancelled without a refund.",
         responses={204: None},
     )
     def delete(self, request: Request, project_id: UUID) -> Response:

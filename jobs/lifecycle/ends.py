@@ -14,7 +14,7 @@ from auteur.api.problems import NotFoundProblem
 from credits import ledger, spending
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import sql, wording
-from jobs.cancels import is_refunded
+from jobs.cancels import CAUSED_BY_USER, count_end
 from jobs.errors import JobError
 from jobs.features.registry import features, stored_apart
 from jobs.lifecycle.locking import JobFinishedProblem, end_attempt, is_too_late, lock_job, record
@@ -105,7 +105,8 @@ def fail(
 ) -> bool:
     """End a job as failed and refund it; safe to call any number of times.
 
-    With a ``worker``, an attempt that another one holds is left alone.
+    What its user has brought about is refunded within the limit of `jobs.cancels`. With a
+    ``worker``, an attempt that another one holds is left alone.
     """
     try:
         job = lock_job(attempt_id=attempt_id)
@@ -116,7 +117,9 @@ def fail(
         return False
     if attempt.state in CLAIMED and worker not in (None, attempt.worker):
         return False
-    _end(job, JobStatus.FAILED, error)
+    refunds = count_end(job=job, attempt=attempt, code=error.code)
+    has_grace = error.code not in CAUSED_BY_USER
+    _end(job, JobStatus.FAILED, error, refunds=refunds, has_grace=has_grace)
     return True
 
 
@@ -126,7 +129,7 @@ def expire(*, job_id: UUID, code: ErrorCode = ErrorCode.DEADLINE_EXCEEDED) -> bo
     job = lock_job(pk=job_id)
     if is_too_late(job):
         return False
-    _end(job, JobStatus.FAILED, JobError.of(code))
+    _end(job, JobStatus.FAILED, JobError.of(code), has_grace=True)
     return True
 
 
@@ -148,8 +151,8 @@ def cancel(
     if is_too_late(job):
         raise JobFinishedProblem
     error = JobError.of(ErrorCode.CANCELLED)
-    refunds = not is_limited or is_refunded(
-        job=job, attempt=job.attempt, without_refund=without_refund
+    refunds = not is_limited or count_end(
+        job=job, attempt=job.attempt, code=error.code, without_refund=without_refund
     )
     _end(job, JobStatus.CANCELLED, error, refunds=refunds, by=by, reason=reason)
     wake_on_commit()
@@ -157,17 +160,25 @@ def cancel(
 
 
 def _end(
-    job: Job, status: JobStatus, error: JobError, *, refunds: bool = True, **event: Any
+    job: Job,
+    status: JobStatus,
+    error: JobError,
+    *,
+    refunds: bool = True,
+    has_grace: bool = False,
+    **event: Any,
 ) -> None:
     amount = job.credits_cost if refunds else 0
-    stored_error = {"error_code": error.code, "error_message": error.message}
+    message = error.message if refunds else wording.kept(error.message)
+    stored_error = {"error_code": error.code, "error_message": message}
     if job.attempt is not None:
         end_attempt(job.attempt, state=status.value, worker=None, **stored_error)
     Job.objects.filter(pk=job.pk, status__in=OPEN).update(
         status=status, credits_refunded=amount > 0, wake_at=None, completed_at=Now(), **stored_error
     )
     if amount > 0:
-        _refund(job, amount, wording.refunded(job, status, error.message))
+        description = wording.refunded(job, status, error.message)
+        _refund(job, amount, description, has_grace=has_grace)
     if job.attempt is None:
         _lower_queue_cursor(job)
     record(job, status.value, error_code=error.code, **event, **ids.of_request())
@@ -187,7 +198,13 @@ def _lower_queue_cursor(job: Job) -> None:
         sql.run("lower_queue_cursor", types=list({*features(), job.type}), **queue)
 
 
-def _refund(job: Job, amount: int, description: str) -> None:
-    ledger.refund(user_id=job.user_id, amount=amount, job_id=job.pk, description=description)
+def _refund(job: Job, amount: int, description: str, *, has_grace: bool = False) -> None:
+    ledger.refund(
+        user_id=job.user_id,
+        amount=amount,
+        job_id=job.pk,
+        description=description,
+        has_grace=has_grace,
+    )
     if job.api_key_id is not None:
         spending.give_back(api_key_id=job.api_key_id, amount=amount, charged_at=job.created_at)

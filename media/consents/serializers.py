@@ -17,6 +17,7 @@ from media.consents.models import (
     RemovedKind,
 )
 from media.consents.statements import STATEMENTS
+from media.consents.works import works
 
 MAX_STATEMENT_LENGTH = 2000
 STATUSES = [(one, one) for one in ("given", "revoked", "removed")]
@@ -103,10 +104,20 @@ class ConsentDetailSerializer(ConsentSerializer):
     """A consent, and what its receipt adds up to once it is revoked."""
 
     receipt = serializers.SerializerMethodField()
+    refunds_left = serializers.SerializerMethodField()
 
     class Meta(ConsentSerializer.Meta):
-        fields = (*ConsentSerializer.Meta.fields, "receipt")
+        fields = (*ConsentSerializer.Meta.fields, "receipt", "refunds_left")
         read_only_fields = fields
+
+    @extend_schema_field(
+        serializers.IntegerField(
+            help_text="How many jobs whose work has begun would be refunded, if a revocation "
+            "cancelled them now. It cancels further ones as well, without a refund."
+        )
+    )
+    def get_refunds_left(self, consent: Consent) -> int:
+        return works().refunds_left(user_id=consent.user_id)
 
     @extend_schema_field(ReceiptSerializer(allow_null=True))
     def get_receipt(self, consent: Consent) -> Any:

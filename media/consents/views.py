@@ -82,8 +82,10 @@ class RevokeView(APIView):
         "it is removed, and so is all that was made of it, in however many steps: results, films "
         "that show it, pictures, waveforms, transcripts; texts in a timeline stay. An export of "
         "the account goes at once, for it may hold any of it: ask for another. Open jobs that "
-        "work on any of it are cancelled and refunded in full; clips that show it stay on their "
-        "timelines, marked `offline`. Revoking again answers the same.",
+        "work on any of it are cancelled; those whose work has begun are refunded a number of "
+        "times in 24 hours (`refunds_left`), as other cancels are, and the `credits_refunded` and "
+        "`error` of each job say what became of it. Clips that show it stay on their timelines, "
+        "marked `offline`. Revoking again answers the same.",
         request=None,
         responses={202: ConsentDetailSerializer},
     )

@@ -35,7 +35,14 @@ class Works(Protocol):
         ...
 
     def stop(self, *, job_ids: Collection[UUID]) -> None:
-        """Cancel these, with full refunds, but for those whose results are being delivered."""
+        """Cancel these, but for those whose results are being delivered.
+
+        What has begun is refunded as far as its user's own cancels are.
+        """
+        ...
+
+    def refunds_left(self, *, user_id: UUID) -> int:
+        """How many begun jobs of the user would still be refunded, if they were stopped now."""
         ...
 
     def forget(self, *, job_ids: Collection[UUID]) -> Left:

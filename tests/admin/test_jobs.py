@@ -9,8 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from auteur.admin import MAX_REASON_CHARS, MAX_SELECTED
 from credits import ledger
 from credits.models import CreditTransaction
-from jobs import lifecycle
-from jobs.models import Attempt, Event, Job
+from jobs import cancels, lifecycle
+from jobs.models import Attempt, Event, Job, RunningCancel
 from jobs.states import AttemptState, JobStatus
 from tests.admin.conftest import REASON, XSS, list_url, messages_of, page_url, records_of
 from tests.jobs.walk import bring_to, number_all
@@ -366,3 +366,15 @@ class TestWhoAndHowMany:
 def test_data_that_is_no_object_is_shown_too(root, job):
     Job.objects.filter(pk=job.pk).update(input_params=json.loads("[1, null]"))
     assert "null" in root.page(job)
+
+
+def test_jobs_of_users_that_staff_were_told_of_are_listed(
+    root, job, make_job, make_user, monkeypatch
+):
+    other = make_job(make_user(balance=100))
+    RunningCancel.objects.create(job=job, user=job.user, refunded=True)
+    assert str(job.pk)[-8:] not in root.list(Job, alert="users")
+    monkeypatch.setattr(cancels, "STAFF_ALERT", 1)
+    listed = root.list(Job, alert="users")
+    assert str(job.pk)[-8:] in listed
+    assert str(other.pk)[-8:] not in listed

@@ -13,10 +13,14 @@ from django.utils import timezone
 from accounts.models import User
 from credits import balances, expiry, ledger
 from credits.models import CreditGrant, Credits, CreditTransaction, GrantKind
+from gpu_tasks.runtime.errors import ErrorCode
 from jobs import ledger_audit, lifecycle, submission
+from jobs.errors import JobError
 from jobs.features.registry import feature_of
 from jobs.models import Job
+from jobs.states import AttemptState
 from tests.credits.clock import pass_time
+from tests.jobs.walk import bring_to
 
 pytestmark = pytest.mark.django_db
 
@@ -196,7 +200,7 @@ class TestRefunds:
         assert latest(user) == ("refund", 4, [(late, 2), (never, 2)])
         assert open_grants(user) == [(late, 2), (never, 9)]
 
-    def test_what_has_expired_lives_on_for_a_while(
+    def test_what_has_expired_lives_on_for_a_while_where_we_failed(
         self, somebody: User, make_job: MakeJob, settings: Any
     ) -> None:
         settings.REFUND_GRACE_DAYS = 30
@@ -206,7 +210,7 @@ class TestRefunds:
         pass_time(somebody.pk, 3 * DAY)
         expiry.write_expired()
         for job in jobs:
-            lifecycle.cancel(job_id=job.pk, by="user")
+            lifecycle.expire(job_id=job.pk)
         again = CreditGrant.objects.get(user=somebody, kind=GrantKind.REFUND)
         assert open_grants(somebody) == [(again.pk, 6), (never, 9)]
         assert again.expires_at is not None
@@ -219,11 +223,96 @@ class TestRefunds:
         gone = grant(somebody, 6, 3)
         job = cost(make_job, somebody, 4)
         pass_time(somebody.pk, 3 * DAY)
-        lifecycle.cancel(job_id=job.pk, by="user")
+        lifecycle.expire(job_id=job.pk)
         again = CreditGrant.objects.get(user=somebody, kind=GrantKind.REFUND)
         assert open_grants(somebody) == [(gone, 2), (again.pk, 4)]
         assert expiry.write_expired() == 1
         assert ledger.balance_of(user_id=somebody.pk) == 4
+
+    def test_credits_cancelled_across_their_expiry_burn_round_after_round(
+        self, somebody: User, make_job: MakeJob
+    ) -> None:
+        grant(somebody, 10, 3)
+        never = grant(somebody, 5)
+        for _ in range(12):
+            wanted = ledger.balance_of(user_id=somebody.pk)
+            job = cost(make_job, somebody, wanted)
+            pass_time(somebody.pk, 31 * DAY)
+            lifecycle.cancel(job_id=job.pk, by="user")
+            assert ledger.balance_of(user_id=somebody.pk) == 5
+            expiry.write_expired()
+        assert open_grants(somebody) == [(never, 5)]
+        assert not CreditGrant.objects.filter(user=somebody, kind=GrantKind.REFUND).exists()
+
+    def test_where_we_fail_again_there_is_no_second_grace(
+        self, somebody: User, make_job: MakeJob
+    ) -> None:
+        grant(somebody, 6, 3)
+        balances_after = []
+        for _ in range(3):
+            job = cost(make_job, somebody, 6)
+            pass_time(somebody.pk, 32 * DAY)
+            lifecycle.expire(job_id=job.pk)
+            balances_after.append(ledger.balance_of(user_id=somebody.pk))
+            if not balances_after[-1]:
+                break
+        assert balances_after == [6, 0]
+        expiry.write_expired()
+        assert open_grants(somebody) == []
+
+    @pytest.mark.parametrize(
+        ("code", "remaining"),
+        [(ErrorCode.INPUT_INVALID, 0), (ErrorCode.MODEL_ERROR, 4), (ErrorCode.STORAGE_ERROR, 4)],
+    )
+    def test_an_input_that_is_invalid_is_no_failure_of_ours(
+        self, somebody: User, make_job: MakeJob, code: ErrorCode, remaining: int
+    ) -> None:
+        grant(somebody, 4, 3)
+        job = cost(make_job, somebody, 4)
+        attempt = bring_to(job, AttemptState.RUNNING)
+        pass_time(somebody.pk, 3 * DAY)
+        error = JobError.of(code)
+        states = [AttemptState.RUNNING]
+        assert lifecycle.fail(attempt_id=attempt.pk, error=error, states=states)
+        assert ledger.balance_of(user_id=somebody.pk) == remaining
+
+    def test_of_a_mix_each_credit_keeps_its_own_expiry(
+        self, somebody: User, make_job: MakeJob
+    ) -> None:
+        gone, late, never = grant(somebody, 3, 3), grant(somebody, 3, 9), grant(somebody, 9)
+        job = cost(make_job, somebody, 8)
+        pass_time(somebody.pk, 3 * DAY)
+        lifecycle.cancel(job_id=job.pk, by="user")
+        assert latest(somebody) == ("refund", 8, [(gone, 3), (late, 3), (never, 2)])
+        assert ledger.balance_of(user_id=somebody.pk) == 12
+        assert expiry.write_expired() == 1
+        assert latest(somebody) == ("expiry", -3, [(gone, -3)])
+        assert open_grants(somebody) == [(late, 3), (never, 9)]
+
+    def test_of_a_part_that_was_not_used_what_has_expired_burns(
+        self, make_user: Callable[..., User], make_job: MakeJob
+    ) -> None:
+        user = make_user()
+        gone, never = grant(user, 3, 3), grant(user, 3)
+        job = cost(make_job, user, 6)
+        pass_time(user.pk, 3 * DAY)
+        with transaction.atomic():
+            ledger.refund(user_id=user.pk, amount=5, job_id=job.pk)
+        assert latest(user) == ("refund", 5, [(gone, 2), (never, 3)])
+        assert ledger.balance_of(user_id=user.pk) == 3
+
+    def test_the_grace_of_a_day_is_one_grant_and_a_cancel_adds_nothing_to_it(
+        self, somebody: User, make_job: MakeJob
+    ) -> None:
+        gone = grant(somebody, 9, 3)
+        jobs = [cost(make_job, somebody, 3) for _ in range(3)]
+        pass_time(somebody.pk, 3 * DAY)
+        lifecycle.expire(job_id=jobs[0].pk)
+        lifecycle.cancel(job_id=jobs[1].pk, by="user")
+        lifecycle.expire(job_id=jobs[2].pk)
+        again = CreditGrant.objects.get(user=somebody, kind=GrantKind.REFUND)
+        assert open_grants(somebody) == [(gone, 3), (again.pk, 6)]
+        assert ledger.balance_of(user_id=somebody.pk) == 6
 
 
 class TestExpiry:
@@ -297,7 +386,7 @@ class TestTakingBack:
         job = cost(make_job, somebody, 8)
         assert take_back(somebody, grant_id=half, amount=5) == 2
         pass_time(somebody.pk, 3 * DAY)
-        lifecycle.cancel(job_id=job.pk, by="user")
+        lifecycle.expire(job_id=job.pk)
         again = CreditGrant.objects.get(user=somebody, kind=GrantKind.REFUND)
         assert open_grants(somebody) == [(again.pk, 5)]
 

@@ -55,6 +55,8 @@ class Grant:
     """What was wanted back of it."""
     owed: int = 0
     """What of that had been spent."""
+    is_grace: bool = False
+    """Its credits had expired before."""
 
 
 class Account(RuleBasedStateMachine):
@@ -100,19 +102,29 @@ class Account(RuleBasedStateMachine):
 
     @rule(which=WHICH)
     def cancel(self, which: int) -> None:
-        """All comes back: to its grants, or, late, to one for what has expired."""
+        """All comes back to its grants, and expires with those that have expired."""
         if not self.jobs:
             return
         job_id, drawn = self.jobs.pop(which % len(self.jobs))
         lifecycle.cancel(job_id=job_id, by="user")
         for number, amount in drawn:
             grant = self.grants[number]
-            collected = min(amount, grant.owed)
-            grant.owed -= collected
-            if grant.until > self.today:
-                grant.left += amount - collected
-            elif collected < amount:
-                self._refund_late(amount - collected)
+            grant.left += amount - self._collect(grant, amount)
+
+    @rule(which=WHICH)
+    def fail(self, which: int) -> None:
+        """We fail: what has expired can be spent for a while more, but not a second time."""
+        if not self.jobs:
+            return
+        job_id, drawn = self.jobs.pop(which % len(self.jobs))
+        lifecycle.expire(job_id=job_id)
+        for number, amount in drawn:
+            grant = self.grants[number]
+            rest = amount - self._collect(grant, amount)
+            if grant.until > self.today or grant.is_grace:
+                grant.left += rest
+            elif rest:
+                self._refund_late(rest)
 
     @rule(which=WHICH, amount=st.one_of(st.none(), st.integers(1, 9)))
     def take_back(self, which: int, amount: int | None) -> None:
@@ -155,6 +167,12 @@ class Account(RuleBasedStateMachine):
     def teardown(self) -> None:
         assert ledger_audit.check().findings == ()
 
+    def _collect(self, grant: Grant, amount: int) -> int:
+        """Take what is owed of credits that come back; how much that is."""
+        collected = min(amount, grant.owed)
+        grant.owed -= collected
+        return collected
+
     def _add(self, grant: Grant) -> None:
         self.grants[grant.id] = grant
 
@@ -189,7 +207,7 @@ class Account(RuleBasedStateMachine):
         if self.late is None:
             until = self.today + LATE
             number, given = self._newest()
-            self.late = Grant(number, 0, ledger.DEFAULT_PRIORITY, until, given)
+            self.late = Grant(number, 0, ledger.DEFAULT_PRIORITY, until, given, is_grace=True)
             self._add(self.late)
         self.late.left += amount
 

@@ -8,8 +8,10 @@ from django.db import connections
 from django.db.models import F
 
 from credits import ledger
-from jobs import ledger_audit, lifecycle
-from jobs.cancels import WINDOW, FreeCancelsUsedProblem
+from gpu_tasks.runtime.errors import POLICIES, ErrorCode
+from jobs import cancels, consents, ledger_audit, lifecycle
+from jobs.cancels import CAUSED_BY_US, CAUSED_BY_USER, WINDOW, FreeCancelsUsedProblem
+from jobs.errors import JobError
 from jobs.hooks import end_jobs_of_project
 from jobs.models import Job, RunningCancel
 from jobs.states import AttemptState
@@ -169,3 +171,92 @@ def test_of_many_at_once_just_the_free_ones_come_back(user, running):
     assert Job.objects.filter(credits_refunded=True).count() == LIMIT
     assert ledger.balance_of(user_id=user.pk) == 100 - (len(jobs) - LIMIT)
     assert ledger_audit.check().total == 0
+
+
+@pytest.fixture
+def fail():
+    """End a running job by an error of its call, as the task `jobs.failed` does."""
+
+    def end(job, code):
+        error = JobError.of(code)
+        states = [AttemptState.RUNNING]
+        assert lifecycle.fail(attempt_id=job.attempt_id, error=error, states=states)
+        job.refresh_from_db()
+        return job
+
+    return end
+
+
+def revoked(job):
+    consents.stop(job_ids=[job.pk])
+    job.refresh_from_db()
+    return job
+
+
+class TestEndsOfEveryCause:
+    """Begun work that ends without a result counts, whatever ended it."""
+
+    @pytest.mark.parametrize("code", [ErrorCode.INPUT_INVALID, ErrorCode.MODEL_ERROR])
+    def test_failures_after_the_work_has_begun_count_as_cancels_do(
+        self, running, fail, cancel, code
+    ):
+        for _ in range(LIMIT):
+            assert fail(running(), code).credits_refunded is True
+        assert RunningCancel.objects.count() == LIMIT
+        assert cancel(running()).status_code == 409
+
+    def test_a_consent_revoked_again_and_again_keeps_the_price(self, user, running):
+        jobs = [revoked(running()) for _ in range(LIMIT + 2)]
+        assert [job.status for job in jobs] == ["cancelled"] * len(jobs)
+        assert [job.credits_refunded for job in jobs] == [True] * LIMIT + [False] * 2
+        assert "not refunded" in jobs[-1].error_message
+        assert ledger.balance_of(user_id=user.pk) == 100 - 2
+        assert ledger_audit.check().total == 0
+
+    def test_a_consent_revoked_before_the_work_began_is_refunded(self, make_job, running, cancel):
+        used_up(running, cancel)
+        assert revoked(make_job()).credits_refunded is True
+
+    def test_input_that_breaks_at_the_last_frame_keeps_the_price(self, user, running, fail):
+        jobs = [fail(running(), ErrorCode.INPUT_INVALID) for _ in range(LIMIT + 1)]
+        assert [job.credits_refunded for job in jobs] == [True] * LIMIT + [False]
+        assert (jobs[-1].status, jobs[-1].error_code) == ("failed", "INPUT_INVALID")
+        assert jobs[-1].error_message.startswith(POLICIES[ErrorCode.INPUT_INVALID].message)
+        assert "not refunded" in jobs[-1].error_message
+        assert ledger.balance_of(user_id=user.pk) == 100 - 1
+        assert ledger_audit.check().total == 0
+
+    @pytest.mark.parametrize("code", sorted(CAUSED_BY_US))
+    def test_what_we_fail_at_never_counts_and_is_always_refunded(self, running, fail, cancel, code):
+        used_up(running, cancel)
+        assert fail(running(), code).credits_refunded is True
+        assert RunningCancel.objects.count() == LIMIT
+
+    def test_an_error_of_unknown_cause_is_refunded_beyond_the_limit(self, running, fail, cancel):
+        used_up(running, cancel)
+        assert fail(running(), ErrorCode.MODEL_ERROR).credits_refunded is True
+        assert RunningCancel.objects.count() == LIMIT + 1
+
+    def test_a_deadline_is_ours(self, running, cancel):
+        used_up(running, cancel)
+        job = running()
+        assert lifecycle.expire(job_id=job.pk)
+        job.refresh_from_db()
+        assert job.credits_refunded is True
+        assert RunningCancel.objects.count() == LIMIT
+
+    def test_every_error_is_ours_the_users_or_of_unknown_cause(self):
+        unknown = {ErrorCode.GPU_OOM, ErrorCode.GPU_TIMEOUT, ErrorCode.MODEL_ERROR}
+        assert set(ErrorCode) == CAUSED_BY_US | CAUSED_BY_USER | unknown
+        assert not CAUSED_BY_US & CAUSED_BY_USER
+
+    def test_staff_are_told_once_of_a_user_who_goes_on(
+        self, running, fail, cancel, monkeypatch, caplog
+    ):
+        monkeypatch.setattr(cancels, "STAFF_ALERT", LIMIT + 2)
+        used_up(running, cancel)
+        alerts = []
+        for _ in range(3):
+            fail(running(), ErrorCode.MODEL_ERROR)
+            alerts.append(sum("ended without a result" in text for text in caplog.messages))
+        assert alerts == [0, 1, 1]

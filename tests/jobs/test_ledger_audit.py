@@ -99,7 +99,7 @@ def last_row(user: User) -> Any:
     return CreditTransaction.objects.filter(pk=newest.pk)
 
 
-def end(job: Job, status: str, *refunds: int) -> None:
+def end(job: Job, status: str, *refunds: int, has_grace: bool = False) -> None:
     """End a job, past its lifecycle, with refunds of these amounts."""
     unguarded("ALTER TABLE jobs DROP CONSTRAINT jobs_refunded_were_charged")
     unguarded("ALTER TABLE jobs DISABLE TRIGGER status_forward")
@@ -112,7 +112,7 @@ def end(job: Job, status: str, *refunds: int) -> None:
         credits_refunded=bool(refunds),
     )
     for amount in refunds:
-        ledger.refund(user_id=job.user_id, amount=amount, job_id=job.pk)
+        ledger.refund(user_id=job.user_id, amount=amount, job_id=job.pk, has_grace=has_grace)
 
 
 def charge(job: Job, amount: int) -> None:
@@ -266,6 +266,18 @@ def kept_and_refunded(house: House) -> None:
     end(house.pending, "cancelled", COST)
 
 
+def grace_for_a_cancel(house: House) -> None:
+    values = [house.user.pk]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")  # no triggers
+        cursor.execute("UPDATE credit_grants SET expires_at = now() WHERE user_id = %s", values)
+        cursor.execute(
+            "UPDATE credits SET grant_expires_at = ARRAY[now()] WHERE user_id = %s", values
+        )
+        cursor.execute("SET LOCAL session_replication_role = origin")
+    end(house.pending, "cancelled", COST, has_grace=True)
+
+
 def completed_for_nothing(house: House) -> None:
     end(house.pending, "completed", COST)
 
@@ -331,6 +343,7 @@ BREAKS: list[tuple[str, Callable[[House], None], str, str]] = [
         "no refund, and a cancelled job",
         "5, the job is cancelled",
     ),
+    ("grace_is_for_our_failures", grace_for_a_cancel, "at most 0", "5"),
     ("completed_is_paid", completed_for_nothing, "less than 5", "5"),
     ("refund_is_told", refund_not_told, "credits_refunded true", "false"),
     ("refund_is_told", refund_told_that_is_not, "credits_refunded false", "true"),

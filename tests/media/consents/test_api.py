@@ -32,7 +32,7 @@ def problem(answer: Any) -> tuple[int, str, list[str]]:
     return answer.status_code, told["code"], [one["field"] for one in told.get("errors", [])]
 
 
-def test_given_listed_and_read(api: APIClient, make_media: Make) -> None:
+def test_given_listed_and_read(api: APIClient, make_media: Make, settings: Settings) -> None:
     media = make_media()
     answer = post(api, media_ids=[str(media.pk)])
     assert answer.status_code == 201
@@ -42,7 +42,8 @@ def test_given_listed_and_read(api: APIClient, make_media: Make) -> None:
     ours = STATEMENTS[ConsentKind.FACE]
     assert (told["statement"], told["statement_version"]) == (ours.text, ours.version)
     assert api.get("/consents").json()["consents"] == [told]
-    assert api.get(f"/consents/{told['id']}").json() == told | {"receipt": None}
+    detail = {"receipt": None, "refunds_left": settings.MAX_FREE_CANCELS}
+    assert api.get(f"/consents/{told['id']}").json() == told | detail
     assert api.get(f"/consents/{told['id']}/receipt").json()["objects"] == []
 
 
