@@ -28,6 +28,7 @@ from redis import RedisError
 from auteur import dead_letters
 from auteur.api import problems
 from jobs import figures, running_audit, timeline_audit
+from jobs.events import epochs
 from jobs.heartbeat import LOST_AFTER
 from jobs.models import Job, WorkerHeartbeat
 from jobs.orchestrator import clock_skew
@@ -93,6 +94,7 @@ class Gauges(Collector):
             yield from _streams()
         if books is not None:
             yield from _books(books)
+        yield from _log()
         timelines = timeline_audit.latest()
         if timelines is not None:
             yield from _timelines(timelines)
@@ -207,6 +209,16 @@ def _books(report: running_audit.Standing) -> Iterator[Metric]:
         "books_checked_timestamp_seconds",
         "When the books were last audited.",
         report.checked_at.timestamp(),
+    )
+
+
+def _log() -> Iterator[Metric]:
+    yield _gauge("events_epoch", "The present epoch of the numbered log.", epochs.current())
+    yield _family(
+        "log_behind_events",
+        "By how many positions a reader is ahead of the log, which was set back.",
+        ("reader",),
+        [((name,), r["seen"] - r["end"]) for name, r in epochs.readers_ahead().items()],
     )
 
 

@@ -520,6 +520,15 @@ EVENTS_KEPT_DAYS = env.int("EVENTS_KEPT_DAYS", default=30)
 MAX_EVENTS_KEPT_DAYS = 3650
 if not 1 <= EVENTS_KEPT_DAYS <= MAX_EVENTS_KEPT_DAYS:
     raise ImproperlyConfigured(f"EVENTS_KEPT_DAYS must be between 1 and {MAX_EVENTS_KEPT_DAYS}.")
+# How safe the numbers of events are before anybody sees them; without a synchronous standby all
+# values are the same (docs/operations.md).
+EVENTS_SYNCHRONOUS_COMMIT = env.str("EVENTS_SYNCHRONOUS_COMMIT", default="on")
+SYNCHRONOUS_COMMITS = ("local", "remote_write", "on", "remote_apply")
+if EVENTS_SYNCHRONOUS_COMMIT not in SYNCHRONOUS_COMMITS:
+    raise ImproperlyConfigured(
+        f"EVENTS_SYNCHRONOUS_COMMIT is {EVENTS_SYNCHRONOUS_COMMIT!r}: use one of "
+        f"{', '.join(SYNCHRONOUS_COMMITS)}."
+    )
 
 # Rows that leave are written before, as Parquet, and the ledger is copied (decision 48).
 ARCHIVE = env.str("ARCHIVE", default="none")

@@ -452,6 +452,26 @@ class EventHead(models.Model):
         return str(self.seq)
 
 
+class EventEpoch(models.Model):
+    """A part of the numbered log that began after a restore (docs/decisions/0061).
+
+    The log begins in epoch 0, which has no row. Numbers of a later epoch are above all that were
+    given before, also above those that the restore has lost.
+    """
+
+    number = models.BigIntegerField(
+        primary_key=True, help_text="Minutes from 2026 to its beginning, or one more than before."
+    )
+    first_position = models.BigIntegerField(help_text="That an event of this epoch may have.")
+    started_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "event_epochs"
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
 class EventCursor(models.Model):
     """How far a reader of the whole log is; whoever holds the row's lock is that reader.
 

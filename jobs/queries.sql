@@ -773,8 +773,8 @@ SELECT position FROM event_cursors WHERE name = %(reader)s FOR UPDATE SKIP LOCKE
 
 -- name: take_events
 -- The oldest events that wait for a number leave the outbox, each with what a client needs of its
--- job, and with the last event of its user. What an end says of a job never changes again. By an
--- array, so that the outbox is never read from end to end: while somebody holds an old snapshot, it
+-- job, and with the last event of its user, or the number before the first one of the present epoch
+-- (docs/decisions/0061). What an end says of a job never changes again. By an array, so that the outbox is never read from end to end: while somebody holds an old snapshot, it
 -- keeps all that ever passed through it.
 WITH taken AS (
     DELETE FROM job_events
@@ -785,7 +785,11 @@ WITH taken AS (
     RETURNING id, job_id, user_id, type, data, created_at
 )
 SELECT taken.id, taken.user_id, taken.job_id, taken.type, taken.data, taken.created_at,
-       coalesce(head.seq, 0), head.hash, j.type, j.project_id, j.credits_cost,
+       greatest(
+           coalesce(head.seq, 0),
+           (SELECT coalesce(max(number), 0) FROM event_epochs) * %(span)s::bigint
+       ),
+       head.hash, j.type, j.project_id, j.credits_cost,
        j.error_code, j.error_message,
        CASE WHEN j.credits_refunded THEN (
            SELECT sum(amount) FROM credit_transactions
@@ -799,7 +803,8 @@ FROM taken JOIN jobs j ON j.id = taken.job_id
 ORDER BY taken.id
 
 -- name: number_events
--- Numbered events become rows of the log; their users' heads move with them.
+-- Numbered events become rows of the log; their users' heads move with them. Nobody sees them before
+-- the commit is as safe as the setting says: on the standby, where there is a synchronous one.
 WITH numbered AS (
     SELECT * FROM jsonb_to_recordset(%(events)s::jsonb) AS event (
         position bigint, user_id uuid, seq bigint, job_id uuid, type text, data jsonb,
@@ -818,7 +823,8 @@ head AS (
     FROM numbered ORDER BY user_id, seq DESC
     ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash
 )
-SELECT count(*) FROM numbered
+SELECT count(*)
+FROM numbered, (SELECT set_config('synchronous_commit', %(synchronous_commit)s, true)) AS safely
 
 -- name: remove_old_events
 -- Some events that are older than they are kept, the oldest first, up to one that is not; from where

@@ -105,16 +105,21 @@ class Follower:
                 return await self._threads.call(
                     read_page, user_id=wish.user_id, after=self._known, job_id=wish.job_id
                 )
+            except log.FutureEventProblem as exc:  # it was there, and a restore has lost it
+                raise log.EventsRemovedProblem(oldest=exc.extra["last"] + 1) from exc
             except DATABASE_OUTAGES as exc:
                 logger.warning("a client waits for the log: %s", type(exc).__name__)
                 await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
 
     async def _listen(self, subscription: Subscription) -> AsyncIterator[Entry | Progress | None]:
-        """What the hub tells; ends where a number is missing, which stands in the log."""
+        """Yield what the hub tells; end where a number is missing, or the log was set back."""
         while not subscription.is_closed:
             left = self._wish.expires_at - time.time()
             item = await subscription.next(min(HEARTBEAT_SECONDS, max(left, 0.0)))
             self._check_token(subscription)
+            if subscription.is_reset:
+                subscription.is_reset = False
+                return
             if isinstance(item, Entry):
                 known = self._known or 0
                 if item.seq <= known:

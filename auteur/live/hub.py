@@ -20,7 +20,7 @@ from auteur.api.problems import DATABASE_OUTAGES
 from auteur.api.scopes import Scope
 from auteur.live.messages import Entry, Progress, progress_of
 from auteur.live.threads import Threads
-from jobs.events import log
+from jobs.events import epochs, log
 from jobs.progress import PROGRESS_CHANNEL
 
 logger = logging.getLogger(__name__)
@@ -53,6 +53,8 @@ class Subscription:
         self.api_key_id = api_key_id
         self.is_closed = False
         self.is_revoked = False
+        self.is_reset = False
+        """The log was set back: what the client knows must be compared with it."""
         self._entries: list[Entry] = []  # thousands of these are empty: a deque never is
         self._progress: dict[UUID, Progress] = {}
         self._arrived = asyncio.Event()
@@ -73,6 +75,13 @@ class Subscription:
     def close(self) -> None:
         """Nothing more will come."""
         self.is_closed = True
+        self._arrived.set()
+
+    def reset(self) -> None:
+        """Drop what waits: it is of a log that is gone."""
+        self._entries.clear()
+        self._progress.clear()
+        self.is_reset = True
         self._arrived.set()
 
     def revoke(self) -> None:
@@ -175,7 +184,19 @@ class Hub:
                 self.note_end(job_id)
             for subscription in self._subscriptions.get(user_id, ()):
                 subscription.add(entry)
+        if not found:
+            end = await self._threads.call(epochs.log_end)
+            if end < self._position:
+                await self._start_anew(end)
         return len(found) == EVENTS_AT_ONCE
+
+    async def _start_anew(self, end: int) -> None:
+        """Follow a log that was set back: from its end on, with all clients compared with it."""
+        seen, self._position = self._position or 0, end
+        self._ended.clear()
+        for subscription in [each for those in self._subscriptions.values() for each in those]:
+            subscription.reset()
+        await self._threads.call(epochs.report_behind, reader="live", seen=seen, end=end)
 
     async def _listen(self) -> None:
         while True:

@@ -87,7 +87,7 @@ async def _wait(poll: Poll, hub: Hub, threads: Threads) -> None:
         deadline = asyncio.get_running_loop().time() + poll.seconds
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
             item = await subscription.next(left)
-            if subscription.is_closed or subscription.is_revoked:
+            if subscription.is_closed or subscription.is_revoked or subscription.is_reset:
                 return
             if isinstance(item, Entry) and _is_news(item, poll):
                 return

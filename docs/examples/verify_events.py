@@ -8,6 +8,8 @@ import json
 import sys
 import urllib.request
 
+EPOCH = 10**8  # after a restore, numbers begin anew above a multiple of this
+
 
 def get(base, token, path):
     request = urllib.request.Request(base + path, headers={"Authorization": f"Bearer {token}"})
@@ -25,7 +27,8 @@ def follow(base, token, seq=0, known="0" * 64):
     head = get(base, token, "/events/head")
     while seq < head["seq"]:
         for event in get(base, token, f"/events?after={seq}")["events"]:
-            assert event["seq"] == seq + 1, f"event {seq + 1} is missing"
+            is_next = event["seq"] == seq + 1 or event["seq"] % EPOCH == 1
+            assert is_next, f"event {seq + 1} is missing"
             assert event["hash"] == next_hash(known, event), f"event {seq + 1} was changed"
             seq, known = event["seq"], event["hash"]
             if seq == head["seq"]:

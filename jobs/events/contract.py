@@ -81,7 +81,9 @@ class EndData(JobData):
 
 
 class _Event(_Strict):
-    seq: int = Field(ge=1, description="From 1, without gaps, for each user.")
+    seq: int = Field(
+        ge=1, description="From 1, without gaps but where an epoch begins, for each user."
+    )
     timestamp: datetime = Field(description="When it happened; UTC, in microseconds.")
     hash: str = Field(
         pattern="^[0-9a-f]{64}$",
@@ -167,6 +169,11 @@ class Head(_Strict):
     seq: int = Field(ge=0, description="Of the last event; 0 before the first.")
     hash: str = Field(description="Of the last event; 64 zeros before the first.")
     oldest_seq: int | None = Field(description="Of the first that is kept; null if none is.")
+    epoch: int = Field(
+        ge=0,
+        description="How often the log began anew after a restore. Where it grows, events that you "
+        "know may be gone: read the jobs again.",
+    )
 
 
 Wire = dict[str, Any]

@@ -3,6 +3,9 @@
 from jobs import sql
 from jobs.models import EventCursor
 
+NUMBERING = "numbering"
+"""The reader of the outbox, whose position is the last that was given."""
+
 
 def position_of(reader: str) -> int:
     """How far it is; asking costs no lock, which would be written to disk."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from auteur.api.problems import Problem
 from jobs import sql
-from jobs.events import chain
+from jobs.events import chain, epochs
 from jobs.events.contract import Head, Wire
 from jobs.models import EventHead, UserEvent
 
@@ -49,11 +49,17 @@ WAITING = (*PROBLEMS, TooManyConnectionsProblem)
 
 
 def head_of(user_id: UUID) -> Head:
-    """How far the user's events go."""
+    """Return how far the user's events go."""
     head = EventHead.objects.filter(user_id=user_id).first()
+    epoch = epochs.current()
     if head is None:
-        return Head(seq=0, hash=chain.BEFORE_THE_FIRST.hex(), oldest_seq=None)
-    return Head(seq=head.seq, hash=bytes(head.hash).hex(), oldest_seq=oldest_seq(user_id))
+        return Head(seq=0, hash=chain.BEFORE_THE_FIRST.hex(), oldest_seq=None, epoch=epoch)
+    return Head(
+        seq=head.seq,
+        hash=bytes(head.hash).hex(),
+        oldest_seq=oldest_seq(user_id),
+        epoch=epoch,
+    )
 
 
 def oldest_seq(user_id: UUID) -> int | None:
@@ -80,14 +86,46 @@ def events_after(
     return [wire(row) for row in found]
 
 
-def _check_after(user_id: UUID, after: int, found: list[UserEvent]) -> None:
-    if found and found[0].seq == after + 1:
+def _check_after(user_id: UUID, after: int, page: list[UserEvent]) -> None:
+    if page and page[0].seq == after + 1:
         return
     head = head_of(user_id)
+    begins_at = epochs.first_seq(head.epoch)
     if after > head.seq:
+        if after + 1 == begins_at:
+            return  # nothing has happened in this epoch
+        if after < begins_at:
+            raise EventsRemovedProblem(oldest=begins_at)
         raise FutureEventProblem(last=head.seq)
-    if after < head.seq and (head.oldest_seq is None or head.oldest_seq > after + 1):
+    if after == head.seq:
+        return
+    if head.oldest_seq is None or (head.oldest_seq > after + 1 and not head.epoch):
         raise EventsRemovedProblem(oldest=head.oldest_seq)
+    if head.epoch:
+        _check_epoch(user_id, after)
+
+
+def _check_epoch(user_id: UUID, after: int) -> None:
+    """Raise ``EventsRemovedProblem`` unless this is the event before the next one that is kept.
+
+    Numbers have gaps where an epoch begins; who names one in a gap has seen events that are lost.
+    """
+    events = UserEvent.objects.filter(user_id=user_id)
+    following = events.filter(seq__gt=after).order_by("seq").first()
+    if following is None or following.seq == after + 1:
+        return
+    if after == 0:
+        is_known = bytes(following.hash) == chain.next_hash(
+            chain.BEFORE_THE_FIRST,
+            seq=following.seq,
+            type=following.type,
+            timestamp=chain.timestamp(following.created_at),
+            data=following.data,
+        )
+    else:
+        is_known = events.filter(seq=after).exists()
+    if not is_known:
+        raise EventsRemovedProblem(oldest=following.seq)
 
 
 def tail(*, position: int, limit: int) -> list[tuple[int, UUID, UUID, Wire]]:

@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
 from gpu_tasks.runtime.errors import POLICIES, AuteurError, ErrorCode
 from jobs import floors, sql
-from jobs.events import chain, cursors
+from jobs.events import chain, cursors, epochs
 from jobs.events.contract import ENDS, AttemptData, EndData, EventError, EventType, JobData
 from jobs.events.log import WAKE_CHANNEL
 from jobs.failpoints import failpoint
@@ -23,7 +24,6 @@ from jobs.wake_signal import announce
 
 logger = logging.getLogger(__name__)
 
-CURSOR = "numbering"
 BATCH = 2000
 """Events numbered in one transaction."""
 STATUS_SINCE = {
@@ -88,16 +88,21 @@ def number_events() -> int:
 
 @transaction.atomic
 def _number_batch(first: int) -> list[dict[str, Any]]:
-    position = cursors.lock(CURSOR)
+    position = cursors.lock(cursors.NUMBERING)
     if position is None:
         return []
-    rows = [_Taken(*row) for row in sql.run("take_events", from_id=first, limit=BATCH)]
+    taken = sql.run("take_events", from_id=first, limit=BATCH, span=epochs.SPAN)
+    rows = [_Taken(*row) for row in taken]
     if not rows:
         return []
     floors.note_taken(rows[-1].id)
     events = _numbered(rows, position)
-    sql.run("number_events", events=json.dumps(events))
-    cursors.move(CURSOR, events[-1]["position"])
+    sql.run(
+        "number_events",
+        events=json.dumps(events),
+        synchronous_commit=settings.EVENTS_SYNCHRONOUS_COMMIT,
+    )
+    cursors.move(cursors.NUMBERING, events[-1]["position"])
     failpoint("before_numbered")
     return events
 

@@ -1,7 +1,7 @@
 """Whether the numbered log is whole: every event numbered, chained and told once."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -9,13 +9,13 @@ from uuid import UUID
 from django.db import transaction
 
 from jobs import sql
-from jobs.events import chain
+from jobs.events import chain, epochs
 from jobs.ledger_audit import SHOWN_PER_RULE, TIME_LIMIT, consistently
-from jobs.models import Event, EventHead
+from jobs.models import Event, EventEpoch, EventHead
 
 ROWS_AT_ONCE = 2000
 RULES = {
-    "seq_has_no_gaps": "A user's events are numbered one after another.",
+    "seq_has_no_gaps": "A user's events are numbered one after another, anew in each epoch.",
     "hash_chains": "Each hash follows from the one before it and the event.",
     "position_rises": "What has the higher seq has the higher position.",
     "head_is_the_last": "The head says the seq and hash of the user's last event.",
@@ -100,6 +100,7 @@ class _Pass:
 
     def findings(self) -> Iterator[Finding]:
         heads = {head.user_id: head for head in EventHead.objects.all()}
+        begun = dict(EventEpoch.objects.values_list("number", "first_position"))
         last: _Row | None = None
         for row in _rows():
             self.events += 1
@@ -108,7 +109,7 @@ class _Pass:
                 if last is not None:
                     yield from _about_head(last, heads.get(last.user_id))
                 last = None
-            yield from _about_row(row, last)
+            yield from _about_row(row, last, begun)
             last = row
         if last is not None:
             yield from _about_head(last, heads.get(last.user_id))
@@ -119,12 +120,13 @@ class _Pass:
             yield Finding("none_is_set_aside", event.user_id, None, "what can be told", found)
 
 
-def _about_row(row: _Row, before: _Row | None) -> Iterator[Finding]:
+def _about_row(row: _Row, before: _Row | None, begun: Mapping[int, int]) -> Iterator[Finding]:
+    """Check a row by the one before it; ``begun`` has the first position of each epoch."""
     if before is None and row.seq > 1:
         return  # what it follows is no longer kept
     seq = before.seq if before else 0
     previous = bytes(before.hash) if before else chain.BEFORE_THE_FIRST
-    if row.seq != seq + 1:
+    if row.seq != seq + 1 and not _begins_epoch(row, before, begun):
         yield Finding("seq_has_no_gaps", row.user_id, row.seq, str(seq + 1), str(row.seq))
     if before and row.position <= before.position:
         expected = f"more than {before.position}"
@@ -139,6 +141,13 @@ def _about_row(row: _Row, before: _Row | None) -> Iterator[Finding]:
     if bytes(row.hash) != expected_hash:
         found = bytes(row.hash).hex()
         yield Finding("hash_chains", row.user_id, row.seq, expected_hash.hex(), found)
+
+
+def _begins_epoch(row: _Row, before: _Row | None, begun: Mapping[int, int]) -> bool:
+    epoch = epochs.epoch_of(row.seq)
+    if before is None or epoch not in begun or row.seq != epochs.first_seq(epoch):
+        return False
+    return before.position < begun[epoch] <= row.position
 
 
 def _about_head(last: _Row, head: EventHead | None) -> Iterator[Finding]:

@@ -16,13 +16,14 @@ from django.db import connection
 from auteur import liveness
 from auteur.api.problems import DATABASE_OUTAGES
 from auteur.leases import LeaseLostError
+from jobs.events import epochs
 from jobs.failpoints import failpoint
 from jobs.streams import cursor, usage
 from jobs.streams.batches import Reader
 from jobs.streams.encoding import RegistryError
 from jobs.streams.inbox import Inbox
 from jobs.streams.records import Record, progress_record
-from jobs.streams.sinks.base import Sink, SinkError, SinkRefusedError
+from jobs.streams.sinks.base import LogBehindError, Sink, SinkError, SinkRefusedError
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,8 @@ class Publisher:
         self.position: int | None = None
         """Where the cursor is; None while another process publishes."""
         self._has_begun = False
+        self._is_ahead = False
+        """Whether the sink has been reported to know more than the log holds."""
         self._renew_at = 0.0
         self._usage_at = 0.0
 
@@ -116,6 +119,10 @@ class Publisher:
         if not self._has_begun:
             self._begin()
         batch = self._reader.next(self._held_position)
+        if not batch.events and epochs.log_end() < self._held_position:
+            # The log was set back: begin again from where the cursor is now.
+            self.position, self._has_begun = None, False
+            return 0.0
         used = self._used()
         besides = self._reader.encoded([*self._told(), *(record for _, record in used)])
         if batch.events or besides:
@@ -141,9 +148,23 @@ class Publisher:
         return True
 
     def _begin(self) -> None:
-        """Connect, and go back where the sink knows less than the cursor."""
+        """Connect, and go back where the sink knows less than the cursor.
+
+        Raises ``LogBehindError`` where it knows more than was ever numbered: what is numbered now
+        would have numbers that its readers know, and they would drop it.
+        """
         position = self._held_position
         known = self._sink.begin()
+        end = epochs.log_end()
+        if known is not None and known > end:
+            if not self._is_ahead:
+                epochs.report_behind("streams", seen=known, end=end)
+            self._is_ahead = True
+            raise LogBehindError(
+                f"The sink has position {known} of the log, which ends at {end}: "
+                "run `manage.py events_new_epoch`"
+            )
+        self._is_ahead = False
         if known is not None and known < position:
             logger.warning("streams: the sink has %d of %d, going back", known, position)
             self._move(known)

@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from auteur.api.problems import NotFoundProblem, Problem
 from jobs import sql
-from jobs.events import chain, cursors, log
+from jobs.events import chain, cursors, epochs, log
 from jobs.events.contract import ENDS, Wire
-from jobs.models import Job
+from jobs.models import EventCursor, Job
 from jobs.webhooks.addresses import origin
 from jobs.webhooks.endpoints import callbacks_of
 from jobs.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
@@ -50,8 +50,17 @@ class EndpointDisabledProblem(Problem):
 
 
 def hand_out() -> int:
-    """Make the deliveries of the next events, unless another is at it; returns how many events."""
-    if cursors.position_of(CURSOR) >= log.last_position():
+    """Create the deliveries of the next events, unless another process does; return how many
+    events there were.
+
+    Where the log ends before what was handed out, it was set back: go on from its end.
+    """
+    position = cursors.position_of(CURSOR)
+    if position >= log.last_position():
+        end = epochs.log_end()
+        if position > end:
+            epochs.report_behind(CURSOR, seen=position, end=end)
+            EventCursor.objects.filter(name=CURSOR, position=position).update(position=end)
         return 0
     with transaction.atomic():
         position = cursors.lock(CURSOR)

@@ -85,6 +85,7 @@ def test_a_space_after_a_comma_is_part_of_no_key():
         ("API_KEYS_KEPT_DAYS", "3651", "API_KEYS_KEPT_DAYS must be between 0 and 3650."),
         ("ARCHIVE_KEPT_DAYS", "-1", "ARCHIVE_KEPT_DAYS must be between 0 and 3650."),
         ("ARCHIVE", "s3", "ARCHIVE is 's3': use storage or none."),
+        ("EVENTS_SYNCHRONOUS_COMMIT", "off", "EVENTS_SYNCHRONOUS_COMMIT is 'off': use one of"),
         ("ARCHIVE_BUCKET", "archive", "ARCHIVE_BUCKET needs STORAGE_BACKEND=s3."),
         ("C2PA_MAX_BYTES", "2684354561", "C2PA_MAX_BYTES must be between 1 and 2684354560."),
         ("MAX_OPEN_IMPORTS", "0", "MAX_OPEN_IMPORTS must be at least 1."),

@@ -10,13 +10,14 @@ import pytest
 import redis
 from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
+from django.core.management import call_command
 from django.db import connection
 from django.db.models.functions import Now
 from django.http import HttpResponse
 
 from auteur import liveness
 from auteur.devstack import ports
-from jobs.events import log
+from jobs.events import epochs, log
 from jobs.models import EventCursor, Job, UserEvent
 from jobs.progress import PROGRESS_CHANNEL
 from jobs.streams import batches, cursor, inbox
@@ -25,6 +26,7 @@ from jobs.streams.models import ApiUsage
 from jobs.streams.sinks.redis import POSITION, RedisSink, key_of
 from jobs.streams.usage import CountUsage
 from tests.chaos.proxy import Mode, Proxy
+from tests.jobs.events.setting_back import set_back
 from tests.live.running import make_job, make_user, progress, say
 from tests.streams.conftest import rounds
 from tests.waiting import until
@@ -337,3 +339,43 @@ def test_streams_keep_as_many_records_as_they_may_and_none_that_is_too_old(
     rounds(publisher, 8)
     assert store.xlen(key_of("jobs.progress")) < 100  # whole nodes go, of up to 100 records
     assert 100 <= store.xlen(key_of("analytics.events")) < 200
+
+
+class TestALogThatWasSetBack:
+    """The sink has more than the log: what has the same numbers again, readers would drop."""
+
+    @pytest.fixture
+    def ahead(self, publisher, read, job):
+        """A log that ends before what was published, and went on from there."""
+        say(job, "requested", "started", "requeued")
+        rounds(publisher)
+        assert seqs(read) == [1, 2, 3]
+        set_back(1)
+        rounds(publisher)  # it notices that its cursor has moved
+        say(job, "requeued")
+        return job
+
+    def test_nothing_is_published_until_the_epoch_begins(self, ahead, publisher, read, caplog):
+        rounds(publisher)
+        assert seqs(read) == [1, 2, 3]
+        assert epochs.readers_ahead()["streams"] == {"seen": 3, "end": 1}
+        assert "run `manage.py events_new_epoch`" in caplog.text
+
+        call_command("events_new_epoch")
+        say(ahead, "started")
+        rounds(publisher)
+
+        assert seqs(read) == [1, 2, 3, 2, log.last_position()]
+        assert epochs.readers_ahead() == {}
+
+    def test_the_epoch_begins_beyond_what_the_sink_has(self, publisher, store, job):
+        say(job, "requested")
+        seen = 7 * epochs.start().first_position
+        store.set(POSITION, seen)
+
+        call_command("events_new_epoch")
+
+        say(job, "started")
+        assert log.last_position() > seen
+        rounds(publisher)
+        assert position() == log.last_position()

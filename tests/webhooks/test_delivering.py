@@ -9,10 +9,11 @@ from django.db.models.functions import Now
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from auteur import encryption, liveness
-from jobs.events import log
+from jobs.events import epochs, log
 from jobs.models import EventCursor, UserEvent
 from jobs.webhooks import deliveries, endpoints, leasing, retrying, secrets, sending
 from jobs.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
+from tests.jobs.events.setting_back import set_back
 from tests.webhooks.conftest import HOLDER, deliver, hand_out_all
 from tests.webhooks.receiver import (
     Receiver,
@@ -79,6 +80,33 @@ class TestEvents:
         hand_out_all()
         assert deliver() == 0
         assert len(receiver.received) == 1
+
+    def test_after_a_restore_no_id_names_another_event(self, endpoint, receiver, make_job, happen):
+        job = make_job()
+        happen(job, "started")
+        deliver()
+        before = {one.headers["webhook-id"]: one.event["seq"] for one in receiver.received}
+        assert sorted(before.values()) == [1, 2]
+        set_back(1)
+        epoch = epochs.start()
+        receiver.received.clear()
+
+        happen(job, "requeued")
+        deliver()
+
+        (again,) = receiver.received
+        assert again.event["seq"] == epoch.first_position
+        assert again.headers["webhook-id"] not in before
+
+    def test_a_log_behind_its_deliveries_is_reported_and_followed(
+        self, endpoint, receiver, make_job, happen
+    ):
+        happen(make_job())
+        EventCursor.objects.filter(name=deliveries.CURSOR).update(position=9)
+        hand_out_all()
+        assert epochs.readers_ahead() == {"webhooks": {"seen": 9, "end": 1}}
+        happen(make_job())
+        assert deliver() == 2
 
     def test_events_are_handed_out_in_batches_to_the_last(
         self, endpoint, make_job, happen, monkeypatch

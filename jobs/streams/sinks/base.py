@@ -21,6 +21,10 @@ class SinkRefusedError(SinkError):
     """The broker refuses; the message says what somebody must change."""
 
 
+class LogBehindError(SinkRefusedError):
+    """The sink has more than the log holds: the database was set back."""
+
+
 class SinkMovedError(SinkError):
     """It has not the position that was written last: begin again."""
 

@@ -53,13 +53,23 @@ def test_the_hash_of_the_head_can_be_recomputed(api: APIClient) -> None:
     known = "0" * 64
     for event in get(api, "/events")["events"]:
         known = next_hash(known, event)
-    assert get(api, "/events/head") == {"seq": 3, "hash": known, "oldest_seq": 1}
+    assert get(api, "/events/head") == {
+        "seq": 3,
+        "hash": known,
+        "oldest_seq": 1,
+        "epoch": 0,
+    }
 
 
 def test_there_may_be_none_yet(api: APIClient) -> None:
     assert get(api, "/events") == {"events": []}
     assert get(api, "/events", after=0) == {"events": []}
-    assert get(api, "/events/head") == {"seq": 0, "hash": "0" * 64, "oldest_seq": None}
+    assert get(api, "/events/head") == {
+        "seq": 0,
+        "hash": "0" * 64,
+        "oldest_seq": None,
+        "epoch": 0,
+    }
 
 
 def test_a_job_has_its_own(api: APIClient, jobs: list[Job]) -> None:

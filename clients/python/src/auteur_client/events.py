@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 import attrs
@@ -19,6 +20,8 @@ QUIET = httpx.Timeout(45.0, connect=10.0)
 """A stream says something every 15 s; one that says nothing for so long is broken."""
 STREAM = "text/event-stream"
 TOKEN_EXPIRED = "token_expired"  # noqa: S105
+REMOVED = "events_removed"
+PROGRESS = "job.progress"
 POLL_SECONDS = 2.0
 """Between two questions where nothing waits for an answer."""
 WAIT_SECONDS = 20
@@ -115,7 +118,10 @@ def follow(http: Http, after: int | None) -> Iterator[Event]:
 
 def _streamed(http: Http, after: int) -> Iterator[Event]:
     for told in stream(http, "/events", after):
-        if told.id:
+        if told.event == REMOVED:
+            raise ProblemError(HTTPStatus.GONE, {"code": REMOVED, **told.json()})
+        # Whatever comes after an event carries its id: progress does, and a sign of life.
+        if told.event.startswith("job.") and told.event != PROGRESS:
             yield Event.of(told.json())
 
 

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from auteur_client.errors import ProblemError, UnreachableError
-from auteur_client.events import NoStreamError, stream
+from auteur_client.events import PROGRESS, NoStreamError, stream
 from auteur_client.http import IDEMPOTENCY_KEY, Http
 
 if TYPE_CHECKING:
     from auteur_client.api.job_kinds import Job
     from auteur_client.api.models import Estimate, Submitted
 
-PROGRESS = "job.progress"
 ENDED = ("completed", "failed", "cancelled")
 FIRST_POLL_SECONDS = 0.3
 LAST_POLL_SECONDS = 2.0  # below the rate limit for as long as it takes

@@ -79,8 +79,11 @@ async function head(): Promise<number> {
   return data.seq;
 }
 
+/** Whether the log no longer has what follows the last event, or not even that one. */
 function isGone(error: unknown): boolean {
-  return error instanceof Error && "status" in error && error.status === 410;
+  if (!(error instanceof Error)) return false;
+  const isFuture = "code" in error && error.code === "future_event";
+  return isFuture || ("status" in error && error.status === 410);
 }
 
 /** Run what loads something; what it fails with is told, unless that is the connection. */
