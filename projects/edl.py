@@ -6,6 +6,8 @@ leaves its inverse on the undo stack; the update and its history are one atomic 
 
 import contextlib
 import logging
+import math
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final, cast
@@ -26,6 +28,12 @@ from projects.models import Project
 from projects.timeline.content import Document, duration_of
 
 logger = logging.getLogger(__name__)
+
+REPORT_SECONDS = 600.0
+"""Between two reports by one process that a timeline is missing."""
+MAX_REPORTED = 1000
+"""Missing timelines that a process remembers to have reported."""
+_reported: dict[UUID, float] = {}
 
 _RAW: Final[Any] = CodecOptions(document_class=RawBSONDocument)
 
@@ -106,12 +114,23 @@ def create_first(project: Project) -> None:
     if project.had_timeline:
         if collection().find_one(_of(project.pk, project.user_id), {"_id": 1}) is not None:
             return  # somebody else has created it just now
-        logger.error(
-            "project %s: its timeline is missing in MongoDB, nothing was written: run edl_verify",
-            project.pk,
-        )
+        _report_missing(project.pk)
         raise TimelineMissingProblem
     create(project)
+
+
+def _report_missing(project_id: UUID) -> None:
+    """Log the loss, but not each time that a client or a job that waits for it asks."""
+    now_seconds = time.monotonic()
+    if now_seconds - _reported.get(project_id, -math.inf) < REPORT_SECONDS:
+        return
+    if len(_reported) >= MAX_REPORTED:
+        _reported.clear()
+    _reported[project_id] = now_seconds
+    logger.error(
+        "project %s: its timeline is missing in MongoDB, nothing was written: run edl_verify",
+        project_id,
+    )
 
 
 def note_version(project_id: UUID, version: int) -> None:

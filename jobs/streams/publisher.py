@@ -153,9 +153,12 @@ class Publisher:
         Raises ``LogBehindError`` where it knows more than was ever numbered: what is numbered now
         would have numbers that its readers know, and they would drop it.
         """
+        end = epochs.log_end()
+        if self._held_position > end:
+            epochs.report_behind("streams", seen=self._held_position, end=end)
+            self._move(end)
         position = self._held_position
         known = self._sink.begin()
-        end = epochs.log_end()
         if known is not None and known > end:
             if not self._is_ahead:
                 epochs.report_behind("streams", seen=known, end=end)

@@ -62,6 +62,15 @@ def test_a_read_answers_a_problem_and_writes_nothing(
     assert edls.find_one({"project_id": str(lost.pk)}) is None
 
 
+def test_a_loss_is_reported_once_however_often_somebody_asks(
+    api: APIClient, lost: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        assert api.get(f"/projects/{lost.pk}/edl").status_code == 503
+    assert caplog.text.count("its timeline is missing in MongoDB") == 1
+    assert str(lost.pk) in caplog.text
+
+
 WRITES: list[tuple[str, str, Json]] = [
     ("patch", "", {"resolution": "640x480"}),
     ("patch", "/edl", {"operations": [ADD_TRACK]}),

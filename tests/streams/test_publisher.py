@@ -368,6 +368,16 @@ class TestALogThatWasSetBack:
         assert seqs(read) == [1, 2, 3, 2, log.last_position()]
         assert epochs.readers_ahead() == {}
 
+    def test_a_cursor_beyond_the_log_goes_back_to_its_end(self, publisher, read, job):
+        say(job, "requested")
+        EventCursor.objects.create(name=cursor.NAME, position=9)
+        rounds(publisher)
+        assert position() == 1
+        assert epochs.readers_ahead() == {"streams": {"seen": 9, "end": 1}}
+        say(job, "started")
+        rounds(publisher)
+        assert seqs(read) == [1, 2]
+
     def test_the_epoch_begins_beyond_what_the_sink_has(self, publisher, store, job):
         say(job, "requested")
         seen = 7 * epochs.start().first_position
