@@ -4,7 +4,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0032_event_epochs")]
+    dependencies = [("jobs", "0033_event_epochs")]
 
     operations = [
         migrations.RunSQL(

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0031_partner_token_hash")]
+    dependencies = [("jobs", "0032_pending_deadlines")]
 
     operations = [
         migrations.CreateModel(
