@@ -15,8 +15,7 @@ from media import checking
 from media.consents import walk
 from media.derivation import work
 from media.derivation.states import DERIVATIONS
-from media.imports import limits, states
-from media.imports import work as importing
+from media.imports import states, transfers
 from media.kinds import FILES, VOICES
 
 
@@ -38,10 +37,13 @@ def derive(media_id: str) -> None:
     work.run(UUID(media_id))
 
 
-@shared_task(name="media.import", ignore_result=True, time_limit=limits.HARD_LIMIT_SECONDS)
+@shared_task(name="media.import", ignore_result=True)
 def fetch(media_id: str) -> None:
-    """Fetch the file of an import, if that is still waited for."""
-    importing.run(UUID(media_id))
+    """Fetch the file of an import, if that is still waited for, and others that are due meanwhile.
+
+    It has no time limit of Celery's: each transfer has its own.
+    """
+    transfers.serve(UUID(media_id))
 
 
 @shared_task(name="consents.follow", ignore_result=True, time_limit=walk.HARD_LIMIT_SECONDS)
@@ -53,6 +55,7 @@ def follow(consent_id: str) -> None:
 @worker_shutting_down.connect
 def release(**signal: Any) -> None:
     """A worker told to stop (a deploy) lets others have its imports at once, and its walks."""
+    transfers.stop()
     states.release_all_of(os.getpid())
     walk.release_all_of(os.getpid())
 
@@ -64,7 +67,7 @@ class Work:
     leases: Leases[Any]
     task: Task
     at_once: Callable[[], int | None] = lambda: None
-    """How many rows may be claimed at once, if not as many as there are workers."""
+    """How many holders there may be at once, if not as many as there are workers."""
 
     @property
     def queue(self) -> str:
@@ -75,7 +78,8 @@ WORK = [
     Work(checking.CHECKS[FILES], check),
     Work(checking.CHECKS[VOICES], check_voice),
     Work(walk.REVOCATIONS, follow),
-    # Slow servers delay nobody else: a worker for media has processes for them beside its others.
+    # Slow servers delay nobody else: a worker for media has processes for them beside its others,
+    # each of which takes what is due by itself while it has something under way.
     Work(states.IMPORTS, fetch, lambda: settings.IMPORT_LIMIT),
     # Somebody waits for a check: derivatives leave a process free for them.
     Work(DERIVATIONS, derive, lambda: settings.DERIVE_LIMIT),

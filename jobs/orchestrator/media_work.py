@@ -27,4 +27,6 @@ def _room(work: Work) -> int:
     at_once = work.at_once()
     if at_once is None:
         return MAX_WAITING - waiting
-    return min(MAX_WAITING, at_once - work.leases.held_rows().count()) - waiting
+    # A holder is a claim's own, or a process that has several rows (imports).
+    holders = work.leases.held_rows().values(work.leases.holder).distinct().count()
+    return min(MAX_WAITING, at_once - holders) - waiting

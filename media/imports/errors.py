@@ -25,6 +25,7 @@ OUTAGES = {
     "connection_failed": "The server does not take connections, or broke one off.",
     "timeout": "The server did not answer in time.",
     "too_slow": "The server sends too slowly.",
+    "displaced": "The server sends slowly and cannot continue a file: it was stopped for others.",
     "interrupted": "The server broke off before the end.",
     "invalid_answer": "The server's answer cannot be understood.",
 }

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from media import parts
+from media.imports.limits import MAX_PARTS, PART_BYTES
 from media.models import MediaFile
 from media.storage import ObjectMissingError, object_storage
-from media.storage.multipart import StoredPart
+from media.storage.multipart import STEP_BYTES, StoredPart
 
 
 def arrived(media: MediaFile) -> list[StoredPart]:
@@ -24,6 +25,12 @@ def arrived(media: MediaFile) -> list[StoredPart]:
             break
         whole.append(part)
     return whole
+
+
+def part_bytes_of(size_bytes: int) -> int:
+    """Return the size of the parts of a file: small, for each transfer keeps one in memory."""
+    least = -(-size_bytes // MAX_PARTS)
+    return max(PART_BYTES, -(-least // STEP_BYTES) * STEP_BYTES)
 
 
 class InParts(Protocol):
@@ -60,7 +67,8 @@ class PartWriter:
             self._store(len(self._waiting))
 
     def _store(self, size_bytes: int) -> None:
-        content = bytes(self._waiting[:size_bytes])
+        with memoryview(self._waiting) as waiting:
+            content = bytes(waiting[:size_bytes])
         del self._waiting[:size_bytes]
         self._number += 1
         object_storage().write_part(

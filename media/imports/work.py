@@ -3,6 +3,7 @@
 import logging
 import time
 from copy import copy
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -23,14 +24,13 @@ from media.imports import contents, limits
 from media.imports.addresses import called, policy
 from media.imports.errors import FetchFailedError, refusal
 from media.imports.states import IMPORTS, refuse
-from media.imports.storing import PartWriter, arrived
+from media.imports.storing import PartWriter, arrived, part_bytes_of
 from media.imports.transfer import Answer, Arrived, Transfer
 from media.kinds import FILES
 from media.models import ImportStatus, MediaFile, MediaImport, MediaStatus
 from media.problems import UploadRefusedProblem
 from media.quota import check_room, plan_of_user
 from media.storage import STORAGE_ERRORS, ObjectMissingError, object_storage
-from media.storage.multipart import part_bytes_of
 from media.uploads import UploadRejectedProblem
 
 logger = logging.getLogger(__name__)
@@ -40,14 +40,36 @@ class TurnOverError(AuteurError):
     """Others wait, and what has come is stored: go on later."""
 
 
-def run(media_id: UUID) -> None:
+@dataclass
+class Slot:
+    """What one transfer of a process tells the others; ``is_displaced`` asks it to end."""
+
+    user_id: UUID | None = None
+    began: float = field(default_factory=time.monotonic)
+    received_bytes: int = 0
+    """Since it began."""
+    is_displaced: bool = False
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+    @property
+    def pace(self) -> float:
+        """Mean bytes a second."""
+        return self.received_bytes / max(self.seconds, 0.001)
+
+
+def run(media_id: UUID, slot: Slot | None = None) -> None:
     """Fetch a file that waits for it; others are left alone."""
     lease = IMPORTS.claim(media_id)
     row = lease.row.select_related("media").first() if lease else None
     if lease is None or row is None:
         return
+    slot = slot or Slot()
+    slot.user_id, slot.began = row.user_id, time.monotonic()
     try:
-        _work(lease, row)
+        _work(lease, row, slot)
     except (LeaseLostError, NotFoundProblem):
         logger.info("import %s was taken away meanwhile", media_id)
     except (InputRefusedError, UploadRefusedProblem, UploadRejectedProblem) as exc:
@@ -73,12 +95,12 @@ def _try_again(lease: Lease[MediaImport], row: MediaImport, failed: FetchFailedE
     lease.requeue(limits.RETRY_AFTER[min(row.tries, len(limits.RETRY_AFTER)) - 1])
 
 
-def _work(lease: Lease[MediaImport], row: MediaImport) -> None:
+def _work(lease: Lease[MediaImport], row: MediaImport, slot: Slot) -> None:
     media = row.media
     if media.status == MediaStatus.UPLOADING:
         if lease.row.filter(created_at__lte=Now() - limits.LONGEST).exists():
             raise refusal("import_timed_out")
-        _Fetch(lease, row).run()
+        _Fetch(lease, row, slot).run()
         lease.renew()
     media = confirm_file(media, plan=plan_of_user(media.user_id))
     lease.finish(
@@ -93,8 +115,8 @@ def _work(lease: Lease[MediaImport], row: MediaImport) -> None:
 class _Fetch:
     """The bytes of one import: those that are stored, and those that come."""
 
-    def __init__(self, lease: Lease[MediaImport], row: MediaImport) -> None:
-        self.lease, self.media = lease, row.media
+    def __init__(self, lease: Lease[MediaImport], row: MediaImport, slot: Slot) -> None:
+        self.lease, self.media, self.slot = lease, row.media, slot
         self.validator = row.validator
         try:
             plain = encryption.decrypt(row.url or b"", purpose=limits.PURPOSE).decode()
@@ -105,7 +127,6 @@ class _Fetch:
         self.stored = arrived(self.media)
         self.received = sum(part.size_bytes for part in self.stored)
         self._tell = throttled(lambda received: self.lease.renew(received_bytes=int(received)))
-        self._began = time.monotonic()
 
     def run(self) -> None:
         """Until all of it is stored."""
@@ -123,6 +144,11 @@ class _Fetch:
 
     def _heard(self) -> None:
         self._tell(self.received)
+        if self.slot.is_displaced:
+            raise TurnOverError if self._can_resume() else FetchFailedError("displaced")
+
+    def _can_resume(self) -> bool:
+        return bool(self.validator) and self.media.file_size_bytes is not None
 
     def _arrived(self) -> Arrived | None:
         size = self.media.file_size_bytes
@@ -177,17 +203,17 @@ class _Fetch:
         most = answer.size_bytes or FILES.max_unsized_bytes()
         for chunk in transfer.chunks():
             self.received += len(chunk)
+            self.slot.received_bytes += len(chunk)
             if self.received > most:
                 raise refusal("file_too_large")
             self._look_at_the_clock(is_stored=writer.write(chunk))
         self._end(writer, answer.size_bytes)
 
     def _look_at_the_clock(self, *, is_stored: bool) -> None:
-        elapsed = time.monotonic() - self._began
-        if not self.validator or self.media.file_size_bytes is None:
-            if elapsed > limits.TRY_SECONDS:
+        if not self._can_resume():
+            if self.slot.seconds > limits.TRY_SECONDS:
                 raise refusal("import_timed_out")
-        elif is_stored and elapsed > limits.TURN_SECONDS:
+        elif is_stored and self.slot.seconds > limits.TURN_SECONDS:
             raise TurnOverError
 
     def _end(self, writer: PartWriter, size: int | None) -> None:

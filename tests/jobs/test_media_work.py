@@ -27,6 +27,7 @@ from jobs.orchestrator import media_work
 from media import imports
 from media.deletion import delete_media
 from media.derivation.states import DERIVATIONS
+from media.imports.limits import PART_BYTES
 from media.imports.states import IMPORTS
 from media.models import (
     DerivationStatus,
@@ -37,7 +38,6 @@ from media.models import (
     MediaType,
 )
 from media.storage import object_storage
-from media.storage.multipart import PART_BYTES
 from tests.jobs.broker import Broker
 from tests.media.films import film, halves, tone
 from tests.media.imports.conftest import MARGIN_BYTES, padded_film
@@ -131,6 +131,23 @@ class TestPublishing:
     def test_imports_and_exports_take_no_process_from_checks(self, settings: Any) -> None:
         settings.WORKER_CONCURRENCY, settings.IMPORT_LIMIT, settings.EXPORT_LIMIT = 3, 2, 4
         assert [processes_of(role) for role in ("steps", "media", "gpu")] == [3, 9, 1]
+
+    def test_as_many_processes_fetch_as_may_however_much_each_has(
+        self, user: User, broker: Broker, settings: Any
+    ) -> None:
+        settings.IMPORT_LIMIT = 2
+        with Source() as source:
+            media = [
+                imports.start(user_id=user.pk, project_id=None, url=source.url()) for _ in range(4)
+            ]
+        for row in media[:2]:  # both by this process
+            IMPORTS.claim(row.pk)
+        assert media_work.wake_media() == 1
+        broker.lose("media.import")
+        MediaImport.objects.filter(pk=media[2].pk).update(
+            status=ImportStatus.FETCHING, holder="another process"
+        )
+        assert media_work.wake_media() == 0
 
     def test_derivatives_leave_a_process_for_checks(
         self, make_media: Make, broker: Broker, settings: Any

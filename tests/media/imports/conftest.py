@@ -9,23 +9,16 @@ from rest_framework.test import APIClient
 
 from media import checking
 from media.imports import work
+from media.imports.limits import PART_BYTES
 from media.kinds import FILES
 from media.models import MediaFile
-from media.storage import multipart
 from projects.models import Project
 from tests.media import samples
 from tests.media.imports.source import Source
 
-PART_BYTES = 5 * 1024**2
-"""The least that S3 takes."""
 MARGIN_BYTES = 2 * 1024**2
 """More than is lost of a connection that breaks."""
 PADDED_BYTES = PART_BYTES + MARGIN_BYTES
-
-
-@pytest.fixture(autouse=True)
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(multipart, "PART_BYTES", PART_BYTES)
 
 
 @pytest.fixture

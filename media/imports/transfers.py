@@ -1,0 +1,111 @@
+"""The transfers of one worker process: many at once, for they wait for others' servers."""
+
+import logging
+import mmap
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+from uuid import UUID
+
+from django.db import connections
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
+
+from auteur.api.problems import DATABASE_OUTAGES
+from media.imports import limits, work
+from media.imports.states import IMPORTS
+from media.imports.work import Slot
+from media.models import MediaImport
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""Between two looks at what is due."""
+_STOPPING: Final = mmap.mmap(-1, 1)
+"""Shared by a worker and the processes that it forks, without a lock: it is set in a signal."""
+
+
+def stop() -> None:
+    """Have the processes of this worker take no further imports."""
+    _STOPPING[0] = 1
+
+
+def serve(media_id: UUID) -> None:
+    """Fetch this file and whatever else is due meanwhile, until nothing is under way."""
+    Transfers().serve(media_id)
+
+
+class Transfers:
+    """Imports under way in this process, each in a thread."""
+
+    def __init__(
+        self, size: int = limits.TRANSFERS, run: Callable[[UUID, Slot], None] = work.run
+    ) -> None:
+        self._size, self._run = size, run
+        self._slots: dict[Future[None], Slot] = {}
+
+    def serve(self, first: UUID) -> None:
+        """Fetch, take what is due, and end what others wait for, until nothing is under way."""
+        until = time.monotonic() + limits.TAKING_SECONDS
+        with ThreadPoolExecutor(self._size, thread_name_prefix="import") as pool:
+            self._begin(pool, first)
+            while self._slots:
+                time.sleep(LOOK_SECONDS)
+                self._slots = {
+                    future: slot for future, slot in self._slots.items() if not future.done()
+                }
+                if _STOPPING[0] or time.monotonic() > until:
+                    continue
+                try:
+                    for media_id in IMPORTS.take_due(self._size - len(self._slots)):
+                        self._begin(pool, media_id)
+                    if len(self._slots) == self._size:
+                        self._make_way(waiting_users())
+                except DATABASE_OUTAGES as exc:
+                    logger.warning("no further imports are taken: %s", type(exc).__name__)
+                    connections.close_all()  # a broken one stays broken
+
+    def _begin(self, pool: ThreadPoolExecutor, media_id: UUID) -> None:
+        slot = Slot()
+        self._slots[pool.submit(self._fetch, media_id, slot)] = slot
+
+    def _fetch(self, media_id: UUID, slot: Slot) -> None:
+        try:
+            self._run(media_id, slot)
+        except Exception:
+            logger.exception("import %s failed", media_id)  # its lease ends, and counts as a try
+        finally:
+            connections.close_all()
+
+    def _make_way(self, waiting: int) -> None:
+        """End as many transfers as users wait, but for those that end already."""
+        waiting -= sum(slot.is_displaced for slot in self._slots.values())
+        while waiting > 0 and (slot := slot_to_end(list(self._slots.values()))):
+            slot.is_displaced = True
+            waiting -= 1
+
+
+def slot_to_end(slots: list[Slot]) -> Slot | None:
+    """Return the transfer to end: of who has most, else the slowest; None if all are fast."""
+    slots = [slot for slot in slots if slot.user_id is not None and not slot.is_displaced]
+    counts = Counter(slot.user_id for slot in slots)
+    several = [slot for slot in slots if counts[slot.user_id] > 1]
+    if several:
+        return min(several, key=lambda slot: (-counts[slot.user_id], slot.pace))
+    slow = [
+        slot
+        for slot in slots
+        if slot.seconds > limits.SHARED_PACE_SECONDS and slot.pace < limits.SHARED_PACE_BYTES
+    ]
+    return min(slow, key=lambda slot: slot.pace, default=None)
+
+
+def waiting_users() -> int:
+    """Count the users without a transfer of whom an import is due, and has been for a while."""
+    held = IMPORTS.held_rows(user_id=OuterRef("user_id"))
+    overdue = MediaImport.objects.filter(
+        ~Exists(held), due_at__lte=Now() - limits.PATIENCE, **IMPORTS.waiting
+    )
+    return overdue.values("user_id").distinct().count()
