@@ -693,6 +693,12 @@ def _numbers(
     return numbers
 
 
+# MiB that a sandboxed child has reserved when it begins, by what runs in its container, enough for
+# what is usual: a frame of the timeline, signing, a look at media, a call of an engine. It has more
+# reserved as it grows.
+FIRST_SANDBOX_MEMORY_MIB = {"api": 224, "steps": 160, "media": 320, "cpu": 352}
+DEFAULT_SANDBOX_MEMORY_MIB = {"api": 480, "steps": 352, "media": 640, "cpu": 1120}
+
 # --- Features: what is other here than in their declarations (docs/features.md) ---------------
 
 # These say what a function is, and gpu_tasks reads them itself, here as at Modal
@@ -771,11 +777,23 @@ DERIVE_LIMIT = env.int("DERIVE_LIMIT", default=max(1, WORKER_CONCURRENCY - 1))
 if DERIVE_LIMIT < 1:
     raise ImproperlyConfigured("DERIVE_LIMIT must be at least 1.")
 
-# Files fetched by URL at once, all workers together; each worker for media has so many processes
-# for them, beside WORKER_CONCURRENCY.
+# Processes of a worker for media that fetch files by URL, beside WORKER_CONCURRENCY; each has many
+# transfers under way (media/imports/limits.py).
 IMPORT_LIMIT = env.int("IMPORT_LIMIT", default=2)
 if IMPORT_LIMIT < 1:
     raise ImproperlyConfigured("IMPORT_LIMIT must be at least 1.")
+
+# MiB of memory that the sandboxed children of a container take together, by what runs in it. A
+# container's limit is this and what its own processes take (docs/operations.md).
+SANDBOX_MEMORY_MIB = DEFAULT_SANDBOX_MEMORY_MIB | _numbers(
+    "SANDBOX_MEMORY_MIB",
+    env.dict("SANDBOX_MEMORY_MIB", default={}),
+    int,
+    list(DEFAULT_SANDBOX_MEMORY_MIB),
+)
+for _name, _least in FIRST_SANDBOX_MEMORY_MIB.items():
+    if SANDBOX_MEMORY_MIB[_name] < _least:
+        raise ImproperlyConfigured(f"SANDBOX_MEMORY_MIB: {_name} needs at least {_least}.")
 
 # Whether features that change a face take only films and portraits whose people have agreed, by a
 # consent that is recorded (POST /consents) and not revoked. Voices always need one.

@@ -1,14 +1,15 @@
 """Untrusted files are read in a sandboxed process, which returns facts about them or a refusal."""
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 from auteur.api.problems import UnavailableProblem
-from gpu_tasks.runtime import sandbox
+from gpu_tasks.runtime import memory_budget, sandbox
 from gpu_tasks.runtime.confinement import Limits
 from gpu_tasks.runtime.errors import InputRefusedError
+from gpu_tasks.runtime.memory_budget import MemoryBusyError, Reservation
 from gpu_tasks.runtime.sandbox import SandboxExceededError
 from gpu_tasks.runtime.sources import SourceLostError, source_of
 from media.limits import PROBING
@@ -32,17 +33,24 @@ def inspect_with(
     progress: Callable[[Any], None] | None = None,
     reply: Callable[[Any], bytes] | None = None,
     folder: Path | None = None,
+    memory: Reservation | None = None,
     **arguments: Any,
 ) -> Any:
-    """What a function of ours finds in the file at a path or URL; ``tick`` may end it by raising.
+    """Return what a function finds in the file at a path or URL; ``tick`` may end it by raising.
 
-    The others are those of ``sandbox.run``.
+    The other arguments are those of ``sandbox.run``.
 
     Raises ``InputRefusedError``, of which ``TooComplexError`` is one; ``UnavailableProblem`` where
-    the storage did not answer, which says nothing about the file; ``SandboxFailedError``.
+    the storage did not answer or others have the memory, which says nothing about the file (but
+    ``MemoryBusyError`` to who has reserved some); ``SandboxFailedError``.
     """
+    is_reserved = memory is not None
     try:
-        with closing(source_of(place)) as source:
+        with ExitStack() as stack:
+            # A source that is opened before its memory is free may time out.
+            if memory is None:
+                memory = stack.enter_context(memory_budget.reserved(limits, tick))
+            source = stack.enter_context(closing(source_of(place)))
             return sandbox.run(
                 function,
                 arguments,
@@ -52,8 +60,13 @@ def inspect_with(
                 progress=progress,
                 reply=reply,
                 folder=folder,
+                memory=memory,
             )
     except SourceLostError as exc:
+        raise UnavailableProblem from exc
+    except MemoryBusyError as exc:
+        if is_reserved:
+            raise
         raise UnavailableProblem from exc
     except SandboxExceededError as exc:
         raise TooComplexError from exc

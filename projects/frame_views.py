@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from auteur.api.preconditions import ETAG
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
-from auteur.api.throttling import Cost
+from auteur.api.throttling import Cost, charge
 from projects.access import owned_project
 from projects.documents import MAX_TIME_MS
 from projects.rendering import frames
@@ -47,8 +47,9 @@ class FrameView(APIView):
         summary="See one frame of a project's timeline",
         description="A JPEG of what a render would show at that time, without captions; black "
         "where nothing is shown. Keep it, and ask again with `If-None-Match` (304): it stays as it "
-        "is until the EDL has another version. 503 `frames_busy` while others are made: each user "
-        "has one at a time.",
+        "is until the EDL has another version. A picture that has to be made costs "
+        "five points, others one. Users take turns, each has one made at a time; 503 `frames_busy` "
+        "to who waits too long.",
         parameters=[
             FrameQuery,
             OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER),
@@ -71,7 +72,12 @@ class FrameView(APIView):
         known = get_conditional_response(request._request, headers["ETag"], response=empty)
         if known is not None and known is not empty:
             return known
-        frame = frames.frame_at(project, **wanted)
+        plan = frames.plan_at(project, **wanted)
+        frame = frames.find_frame(plan)
+        if frame is None:
+            with frames.reserve(plan) as memory:
+                charge(request, Cost.FRAME - Cost.REQUEST)
+                frame = frames.make_frame(plan, memory)
         headers = _headers(frame.version, **wanted)
         return HttpResponse(frame.content, content_type="image/jpeg", headers=headers)
 

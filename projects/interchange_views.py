@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import IO, Any, ClassVar
 from uuid import UUID
 
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ParseError
@@ -14,11 +14,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from auteur.api.idempotency import idempotent
+from auteur.api.idempotency import DOCUMENTED, idempotent
 from auteur.api.preconditions import ETAG, documented, etag, versions_of
 from auteur.api.problems import PayloadTooLargeProblem, field_problem
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
+from auteur.sandbox_queue import QUEUE, FilesBusyProblem
+from gpu_tasks.runtime.memory_budget import Reservation
 from media.file_names import attachment
 from projects.access import owned_key
 from projects.authors import author_of
@@ -27,7 +29,7 @@ from projects.edl_views import response_of
 from projects.interchange import exchange, limits
 from projects.interchange.formats import FORMATS, MAX_INTERCHANGE_BYTES, Format
 from projects.interchange.matching import UnmatchedMediaProblem
-from projects.interchange.sandboxing import UnreadableFileProblem
+from projects.interchange.sandboxing import LIMITS, UnreadableFileProblem
 from projects.serializers import EditedSerializer
 from projects.timeline import editing
 from projects.transcript_views import AsIs
@@ -120,6 +122,7 @@ class ImportView(APIView):
             limits.CannotHoldProblem,
             UnmatchedMediaProblem,
             UnreadableFileProblem,
+            FilesBusyProblem,
         )
     }
     content_negotiation_class = AsIs
@@ -136,19 +139,32 @@ class ImportView(APIView):
         "our ids, else the project's files of the same names; 422 `unmatched_media` tells the "
         "`names` of those that are not there, 422 `cannot_hold` what a timeline of ours cannot "
         "hold, effects of other editors among it. Only what changes nothing in the film, such as "
-        "markers, is left out: docs/interchange.md has a table. The transcript stays.",
-        parameters=[FORMAT, documented(required=True), ETAG],
+        "markers, is left out: docs/interchange.md has a table. The transcript stays. 503 "
+        "`files_busy` while others' files are read: nothing has changed, ask again.",
+        parameters=[FORMAT, documented(required=True), ETAG, *DOCUMENTED],
         request={"*/*": OpenApiTypes.BINARY},
         responses=EditedSerializer,
     )
+    def post(self, request: Request, project_id: UUID) -> HttpResponseBase:
+        # Who waits for memory has not read its body yet: that takes several times its size.
+        with QUEUE.reserve(user_id(request), LIMITS) as memory:
+            return self._replace(request, project_id, memory=memory)
+
     @idempotent
-    def post(self, request: Request, project_id: UUID) -> Response:
+    def _replace(
+        self, request: Request, project_id: UUID, *, memory: Reservation | None
+    ) -> Response:
         form = _format(request)
         versions = versions_of(request, required=True)
         key = owned_key(request, project_id)
         text = str(request.data or "")
         edited = exchange.bring_in(
-            **key, versions=versions, form=form, text=text, author=author_of(request)
+            **key,
+            versions=versions,
+            form=form,
+            text=text,
+            author=author_of(request),
+            memory=memory,
         )
         return response_of(edited)
 

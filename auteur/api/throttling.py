@@ -24,7 +24,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from auteur.api.requests import address_of
-from auteur.api.windows import windows
+from auteur.api.windows import Standing, windows
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,8 @@ class Cost(IntEnum):
     """What changes something, a batch as a whole, unless a view says otherwise."""
     UPLOAD = 20
     """What makes room for a file."""
+    FRAME = 50
+    """What is decoded while somebody waits."""
 
 
 POINT = 10
@@ -79,20 +81,35 @@ class RateLimit(BaseThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Count this request; remember the window for the response's headers."""
-        points, seconds = _parsed(settings.RATE_LIMIT)
-        amount = points * POINT
-        cost = int(min(cost_of(view, str(request.method)), amount))
-        user_id = getattr(request.user, "pk", None)
-        who = f"user:{user_id}" if user_id else f"address:{address_of(request)}"
-        standing = windows.hit(who, amount=amount, seconds=seconds, cost=cost)
+        standing = _count(request, cost_of(view, str(request.method)))
         self._wait = max(1.0, standing.seconds)
-        told = (points, seconds, standing.left // POINT, self._wait)
-        request._request.rate_limit = told  # type: ignore[attr-defined]
         return standing.allowed
 
     def wait(self) -> float | None:
         """Seconds after which the client may ask again."""
         return self._wait
+
+
+def charge(request: Request, cost: int) -> None:
+    """Count more of a request than its view's cost, once it is known to take more.
+
+    Raises ``Throttled`` (429) where the user or address has not so much left.
+    """
+    standing = _count(request, cost)
+    if not standing.allowed:
+        raise Throttled(wait=max(1.0, standing.seconds))
+
+
+def _count(request: Request, cost: int) -> Standing:
+    """Count a cost; remember the window for the response's headers."""
+    points, seconds = _parsed(settings.RATE_LIMIT)
+    amount = points * POINT
+    user_id = getattr(request.user, "pk", None)
+    who = f"user:{user_id}" if user_id else f"address:{address_of(request)}"
+    standing = windows.hit(who, amount=amount, seconds=seconds, cost=int(min(cost, amount)))
+    window = (points, seconds, standing.left // POINT, max(1.0, standing.seconds))
+    request._request.rate_limit = window  # type: ignore[attr-defined]
+    return standing
 
 
 @cache

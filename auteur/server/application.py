@@ -20,6 +20,7 @@ from auteur.server import bodies
 from auteur.server.bodies import PeerGoneError
 from auteur.server.gateway import WSGI, Call, Environ, TooLarge, environ_of
 from auteur.server.limits import KIB, Budget, Limits, OverloadedError, taken
+from auteur.server.memory import LARGE_BODY_BYTES, give_back
 from auteur.server.protocol import TRANSPORT
 from auteur.server.threads import Threads
 
@@ -94,6 +95,8 @@ class Application:
             finally:
                 if body is not None:
                     body.free()
+                    if body.size >= LARGE_BODY_BYTES:
+                        self._threads.submit(give_back)
 
     async def _read(
         self, receive: bodies.Receive, environ: Environ, who: str

@@ -15,12 +15,15 @@ from django.conf import settings
 from django.utils.datastructures import CaseInsensitiveMapping
 
 from auteur.api import requests
+from auteur.sandbox_queue import MAX_WAIT_SECONDS
 from auteur.server import children
 from auteur.server.accepting import Acceptor
 from auteur.server.application import Application
 from auteur.server.gateway import WSGI, Environ
 from auteur.server.limits import Budget, Limits
 from auteur.server.protocol import Connection
+from gpu_tasks.runtime.confinement import MIB
+from gpu_tasks.runtime.memory_budget import share_budget
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +111,11 @@ def serve(
     With several processes one of them serves the figures. ``begin`` is called in each.
     """
     processes = settings.API_PROCESSES
+    share_budget(
+        settings.SANDBOX_MEMORY_MIB["api"] * MIB,
+        settings.FIRST_SANDBOX_MEMORY_MIB["api"] * MIB,
+        MAX_WAIT_SECONDS,
+    )
     limits = Limits(**settings.API_SERVER).of_one(processes)
     allow_files(limits.connections)
     own, others = [_listen(bind)], {}

@@ -12,6 +12,7 @@ import platform
 import resource
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,8 @@ NETWORK_AND_OTHERS = (
 )
 """io_uring opens sockets too; the rest looks into processes of the same user."""
 PROGRAMS = ("execve", "execveat")
+MOST_KILLABLE = 1000
+"""The highest oom_score_adj (proc(5)); raising it needs no privilege."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Limits:
     """What a confined process may take; ``None`` is no limit."""
 
     memory_bytes: int | None = 512 * MIB
-    """Beyond what the interpreter and its libraries take, for each process."""
+    """Of address space, beyond what the interpreter and its libraries take, for each process."""
     cpu_seconds: int = 30
     """Of each process."""
     wall_seconds: float = 60.0
@@ -101,6 +104,9 @@ def cut_off(parent: int, *, programs: bool) -> None:
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before we asked
         os._exit(1)
+    # Where a container runs out of memory, the kernel ends this process before any of ours.
+    with suppress(OSError):  # a system without it has no such choice
+        Path("/proc/self/oom_score_adj").write_text(str(MOST_KILLABLE))
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     refused = NETWORK_AND_OTHERS if programs else NETWORK_AND_OTHERS + PROGRAMS
     _prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(_Filter.refusing(refused)))

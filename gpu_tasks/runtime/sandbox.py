@@ -10,7 +10,9 @@ one of ``answer``, ``refused``, ``error``, ``exceeded``, ``killed``, ``full``, `
 import contextlib
 import errno
 import json
+import math
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -18,12 +20,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
+from gpu_tasks.runtime import memory_budget
 from gpu_tasks.runtime.confinement import Limits
 from gpu_tasks.runtime.errors import (
     AuteurError,
@@ -32,6 +35,7 @@ from gpu_tasks.runtime.errors import (
     InputRefusedError,
     KilledError,
 )
+from gpu_tasks.runtime.memory_budget import Reservation, most_bytes
 from gpu_tasks.runtime.sources import MAX_READ_BYTES, ByteSource
 
 CODE = Path(__file__).resolve().parents[2]
@@ -57,6 +61,8 @@ READS_OF_A_SOURCE = 4
 READ_BYTES = 64 * 1024**2
 """and this beside."""
 TICK_SECONDS = 1.0
+MEASURE_SECONDS = 0.1
+"""Between two measurements of a child that may grow beyond what is reserved for it."""
 MAX_QUESTIONS = 8
 """Of a child to ``reply``."""
 MESSAGE_BYTES = 64 * 1024
@@ -127,6 +133,7 @@ def run(
     reply: Callable[[Any], bytes] | None = None,
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    memory: Reservation | None = None,
 ) -> Any:
     """What ``module:function`` answers to the keyword arguments; both are plain JSON.
 
@@ -134,11 +141,12 @@ def run(
     a function ``tell`` whose values arrive there; with ``reply``, a function ``ask`` that returns
     what that answers, `MAX_QUESTIONS` times at most. ``tick`` is called every second or so; what
     any of them raises ends the child. ``folder`` is its working folder, by default an empty one
-    that goes with it; ``environment`` is added to the few variables that it has.
+    that goes with it; ``environment`` is added to the few variables that it has. ``memory`` is
+    what the caller has reserved for the child; by default it is waited for.
 
     Raises ``InputRefusedError`` and ``EngineError`` as the function does, ``SandboxExceededError``,
     ``SandboxFailedError`` (of which two kinds are told apart: ``SandboxKilledError`` and
-    ``SandboxFullError``), and what reading the source raises.
+    ``SandboxFullError``), ``MemoryBusyError``, and what reading the source raises.
     """
     order = {
         "function": function,
@@ -149,11 +157,15 @@ def run(
         "tells": progress is not None,
         "asks": reply is not None,
     }
-    with _folder(folder) as place, tempfile.TemporaryFile() as said:
+    with ExitStack() as stack:
+        if memory is None:
+            memory = stack.enter_context(memory_budget.reserved(limits, tick))
+        place = stack.enter_context(_folder(folder))
+        said = stack.enter_context(tempfile.TemporaryFile())
         variables = _variables(place) | dict(environment or {})
         descriptor = source.descriptor() if source else None
-        with _Child(place, variables, said, descriptor) as child:
-            return _Call(child, limits, source, progress, tick, reply).result(order)
+        child = stack.enter_context(_Child(place, variables, said, descriptor))
+        return _Call(child, limits, source, progress, tick, reply, memory).result(order)
 
 
 def _described(source: ByteSource | None) -> dict[str, Any] | None:
@@ -233,6 +245,19 @@ class _Child:
                 os.killpg(self._process.pid, signal.SIGKILL)
         return self._process.wait()
 
+    def resident_bytes(self) -> int:
+        """Sum the memory of its own that the process and all that it started have."""
+        total, pids = 0, [self._process.pid]
+        while pids:
+            folder = Path(f"/proc/{pids.pop()}")
+            # A process may end meanwhile.
+            with contextlib.suppress(OSError, ValueError):
+                resident, shared = (folder / "statm").read_text().split()[1:3]
+                total += (int(resident) - int(shared)) * resource.getpagesize()
+                for children in folder.glob("task/*/children"):
+                    pids += map(int, children.read_text().split())
+        return total
+
     def last_words(self) -> str:
         """The end of what it said."""
         self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - LAST_BYTES))
@@ -250,6 +275,7 @@ class _Call:
         progress: Callable[[Any], None] | None,
         tick: Callable[[], None],
         reply: Callable[[Any], bytes] | None,
+        memory: Reservation | None,
     ) -> None:
         self._child = child
         self._limits = limits
@@ -259,6 +285,9 @@ class _Call:
         self._reply = reply
         self._questions = MAX_QUESTIONS
         self._tick_at = time.monotonic() + TICK_SECONDS
+        self._memory = memory
+        may_grow = memory is not None and memory.size_bytes < most_bytes(limits)
+        self._measure_at = time.monotonic() if may_grow else math.inf
         self._budget = READS_OF_A_SOURCE * source.size + READ_BYTES if source else 0
         self._received = bytearray()
         self._deadline = time.monotonic() + limits.wall_seconds
@@ -358,7 +387,12 @@ class _Call:
             if now >= self._tick_at:
                 self._tick()
                 self._tick_at = time.monotonic() + TICK_SECONDS
-            if poll.poll(max(0.0, min(self._tick_at, self._deadline) - now) * 1000 + 1):
+            if now >= self._measure_at:
+                if self._memory and not self._memory.grow(self._child.resident_bytes()):
+                    raise SandboxExceededError(Limit.MEMORY)
+                self._measure_at = time.monotonic() + MEASURE_SECONDS
+            until = min(self._tick_at, self._measure_at, self._deadline)
+            if poll.poll(max(0.0, until - now) * 1000 + 1):
                 return
 
     def _why(self) -> Exception:

@@ -11,7 +11,9 @@ from typing import Any
 from django.conf import settings
 
 from auteur.api.problems import UnavailableProblem
+from gpu_tasks.runtime.confinement import Limits
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError
+from gpu_tasks.runtime.memory_budget import Reservation
 from gpu_tasks.runtime.sandbox import SandboxFailedError
 from media.inspection import TooComplexError, inspect, inspect_with
 from media.limits import MARKING, READING_CREDENTIALS
@@ -222,17 +224,29 @@ class Found:
     """Whether it holds, and was signed with our certificate of today."""
 
 
-def read_back(place: str, *, content_type: str, size_bytes: int, most_bytes: int) -> Found:
-    """What the credentials of the file at a path or URL say, and whether they hold.
+def not_read(content_type: str, size_bytes: int, most_bytes: int) -> Found | None:
+    """Return why a file is not read, by its type and size alone; None where it is."""
+    if format_of(content_type) is None:
+        return Found("unsupported_format")
+    return Found("too_large") if size_bytes > most_bytes else None
+
+
+def read_back(
+    place: str,
+    *,
+    content_type: str,
+    size_bytes: int,
+    most_bytes: int,
+    limits: Limits = READING_CREDENTIALS,
+    memory: Reservation | None = None,
+) -> Found:
+    """Return what the credentials of the file at a path or URL say, and whether they hold.
 
     Files above ``most_bytes`` are not read: checking hashes all of it. Raises
     ``UnavailableProblem`` where the storage did not answer.
     """
-    format_name = format_of(content_type)
-    if format_name is None:
-        return Found("unsupported_format")
-    if size_bytes > most_bytes:
-        return Found("too_large")
+    if refused := not_read(content_type, size_bytes, most_bytes):
+        return refused
     try:
         ours = identity()
     except UnusableCertificateError as exc:
@@ -242,8 +256,9 @@ def read_back(place: str, *, content_type: str, size_bytes: int, most_bytes: int
         said = inspect_with(
             "media.provenance.reading:read",
             place,
-            limits=READING_CREDENTIALS,
-            format_name=format_name,
+            limits=limits,
+            memory=memory,
+            format_name=format_of(content_type),
             anchors=ours.anchors_pem if ours else "",
         )
     except InputRefusedError:

@@ -1,31 +1,26 @@
 """The endpoint about a media file's content credentials."""
 
-import threading
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from auteur.api.problems import UnavailableProblem
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost
+from auteur.sandbox_queue import QUEUE, FilesBusyProblem
 from media.access import owned_media
+from media.limits import READING_BACK
 from media.models import MediaFile, MediaStatus
-from media.provenance.credentials import Found, read_back
+from media.provenance.credentials import Found, not_read, read_back
 from media.provenance.serializers import ProvenanceSerializer
 from media.storage import object_storage
 
 MAX_BYTES = 100 * 1024**2
 """Of a file that is read while somebody waits."""
-AT_ONCE = max(1, 2 // settings.API_PROCESSES)
-"""Such files in a process of the API: each takes some hundred MB of its memory."""
-WAIT_SECONDS = 10.0
-_reading = threading.BoundedSemaphore(AT_ONCE)
 
 
 class ProvenanceView(APIView):
@@ -33,6 +28,7 @@ class ProvenanceView(APIView):
 
     scopes: ClassVar = {"GET": Scope.READ}
     costs: ClassVar = {"GET": Cost.UPLOAD}  # the whole file is read
+    problems: ClassVar = {"GET": (FilesBusyProblem,)}
 
     @extend_schema(
         summary="Read a media file's content credentials",
@@ -44,25 +40,19 @@ class ProvenanceView(APIView):
     def get(self, request: Request, media_id: UUID) -> Response:
         """As the file says now."""
         media = owned_media(user_id=user_id(request), media_id=media_id)
-        if not _reading.acquire(timeout=WAIT_SECONDS):
-            raise UnavailableProblem
-        try:
-            told = provenance_of(media)
-        finally:
-            _reading.release()
-        return Response(ProvenanceSerializer(told).data)
+        return Response(ProvenanceSerializer(provenance_of(media)).data)
 
 
 def provenance_of(media: MediaFile) -> dict[str, Any]:
-    """As ``ProvenanceSerializer`` has it; raises ``UnavailableProblem``."""
+    """Return what ``ProvenanceSerializer`` shows.
+
+    A file that is too large, or whose format has no credentials, takes nobody's turn. Raises
+    ``UnavailableProblem`` and ``FilesBusyProblem``.
+    """
+    size_bytes = media.file_size_bytes or 0
     found = Found("unreadable")
     if media.status == MediaStatus.READY:
-        found = read_back(
-            object_storage().probe_source(media.r2_key),
-            content_type=media.mime_type,
-            size_bytes=media.file_size_bytes or 0,
-            most_bytes=MAX_BYTES,
-        )
+        found = not_read(media.mime_type, size_bytes, MAX_BYTES) or _read(media, size_bytes)
     said = found.said or {}
     return {
         "media_id": media.pk,
@@ -73,3 +63,15 @@ def provenance_of(media: MediaFile) -> dict[str, Any]:
         "problems": said.get("problems", []),
         "manifest": said.get("manifest"),
     }
+
+
+def _read(media: MediaFile, size_bytes: int) -> Found:
+    with QUEUE.reserve(media.user_id, READING_BACK) as memory:
+        return read_back(
+            object_storage().probe_source(media.r2_key),
+            content_type=media.mime_type,
+            size_bytes=size_bytes,
+            most_bytes=MAX_BYTES,
+            limits=READING_BACK,
+            memory=memory,
+        )

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import ValidationError as ShapeError
 
+from gpu_tasks.runtime.memory_budget import Reservation
 from media.access import media_of
 from projects import edl
 from projects.access import owned_project
@@ -66,6 +67,7 @@ def bring_in(
     form: Format,
     text: str,
     author: Author | None = None,
+    memory: Reservation | None = None,
 ) -> Edited:
     """Put the file's tracks in the place of all; the transcript stays.
 
@@ -75,7 +77,7 @@ def bring_in(
     wanted = {"tracks": 1, "settings": 1}
     document = edl.find(project_id=project_id, user_id=user_id, fields=wanted)
     rate = exact_rate(document["settings"]["frame_rate"])
-    tracks = sandboxing.read(text, form.name, rate)
+    tracks = sandboxing.read(text, form.name, rate, memory)
     matched = matching.match(
         [piece.source for each in tracks for piece in each.pieces],
         user_id=user_id,

@@ -9,6 +9,7 @@ from auteur.api.problems import Problem, UnavailableProblem
 from gpu_tasks.runtime import sandbox
 from gpu_tasks.runtime.confinement import MIB, Limits
 from gpu_tasks.runtime.errors import InputRefusedError
+from gpu_tasks.runtime.memory_budget import Reservation
 from projects.interchange.limits import CannotHoldProblem
 from projects.interchange.terms import ForeignTrack, tracks_from
 
@@ -31,14 +32,18 @@ class UnreadableFileProblem(Problem):
     default_detail = "The file cannot be read as what it is said to be."
 
 
-def read(text: str, form: str, frame_rate: float) -> list[ForeignTrack]:
-    """The tracks in a file.
+def read(
+    text: str, form: str, frame_rate: float, memory: Reservation | None = None
+) -> list[ForeignTrack]:
+    """Return the tracks in a file.
 
     Raises ``UnreadableFileProblem``, ``CannotHoldProblem``, ``UnavailableProblem``.
     """
     arguments = {"text": text, "form": form, "frame_rate": frame_rate}
     try:
-        found = sandbox.run("projects.interchange.foreign:read", arguments, limits=LIMITS)
+        answer = sandbox.run(
+            "projects.interchange.foreign:read", arguments, limits=LIMITS, memory=memory
+        )
     except InputRefusedError as exc:
         raise UnreadableFileProblem(exc.detail) from exc
     except sandbox.SandboxExceededError as exc:
@@ -46,7 +51,7 @@ def read(text: str, form: str, frame_rate: float) -> list[ForeignTrack]:
     except sandbox.SandboxFailedError as exc:
         logger.exception("a file of another editor was not read")
         raise UnavailableProblem from exc
-    return accepted(found)
+    return accepted(answer)
 
 
 def accepted(found: dict[str, list[dict[str, object]]]) -> list[ForeignTrack]:

@@ -3,22 +3,23 @@
 import base64
 import logging
 import math
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
 
 from auteur.api.problems import Problem, UnavailableProblem
+from auteur.sandbox_queue import QUEUE, FilesBusyProblem
 from gpu_tasks.render.contract import MediaReference
 from gpu_tasks.render.contract.frames import SLACK_SECONDS, frame_of
 from gpu_tasks.render.contract.segments import Piece, RenderSegment, plan_frame
 from gpu_tasks.runtime import sandbox
 from gpu_tasks.runtime.confinement import MIB, Limits
 from gpu_tasks.runtime.errors import InputRefusedError
+from gpu_tasks.runtime.memory_budget import Reservation
 from media.access import media_of
 from media.inspection import inspect_with
 from media.models import MediaFile, MediaStatus
@@ -43,17 +44,14 @@ MAX_LAYERS = 4
 """Pictures over each other, the topmost first; what lies under so many is not looked at."""
 MAX_SECONDS = 10.0
 """For all of a frame, but for one read from the storage."""
-AT_ONCE = 2
-"""Frames that one process makes, of as many users: the other threads answer requests."""
-RETRY_SECONDS = 1
 LIMITS = Limits(
-    memory_bytes=512 * MIB,
+    memory_bytes=384 * MIB,
     cpu_seconds=8,
     wall_seconds=8.0,
     file_bytes=0,
     answer_bytes=24 * MIB,
 )
-"""Of one layer. Its canvas in base64 is the largest answer."""
+"""Of one layer: 4K of 10 bits takes 320 MiB. Its canvas in base64 is the largest answer."""
 
 
 class BeyondTimelineProblem(Problem):
@@ -72,13 +70,11 @@ class FrameUnreadableProblem(Problem):
     default_detail = "A media file cannot be decoded there, or takes too long."
 
 
-class FramesBusyProblem(Problem):
-    """As many frames are made already as may be at once."""
+class FramesBusyProblem(FilesBusyProblem):
+    """As many frames are made already as memory allows."""
 
-    status_code = 503
     default_code = "frames_busy"
     default_detail = "Other frames are being made. Please try again shortly."
-    headers: Final = {"Retry-After": str(RETRY_SECONDS)}  # type: ignore[misc]
 
 
 PROBLEMS = (
@@ -98,29 +94,24 @@ class Frame:
     version: int
 
 
-class Places:
-    """Who makes a frame in this process: a few users, each one frame."""
+@dataclass(frozen=True)
+class FramePlan:
+    """A frame that was asked for: what is seen at its time, and where its pictures come from."""
 
-    def __init__(self, at_once: int) -> None:
-        self._at_once = at_once
-        self._taken: set[UUID] = set()
-        self._lock = threading.Lock()
+    project: Project
+    tracks: list[Track]
+    version: int
+    at_ms: int
+    size: tuple[int, int]
+    segment: RenderSegment
+    media_ids: list[str]
+    """The media that the sources of ``segment`` are, by their numbers."""
 
-    @contextmanager
-    def taken(self, user_id: UUID) -> Iterator[None]:
-        """One of the places; raises ``FramesBusyProblem`` at once where there is none."""
-        with self._lock:
-            if user_id in self._taken or len(self._taken) >= self._at_once:
-                raise FramesBusyProblem
-            self._taken.add(user_id)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._taken.discard(user_id)
+    @property
+    def key(self) -> tuple[UUID, str]:
+        return self.project.pk, self.segment.name
 
 
-PLACES: Final = Places(AT_ONCE)
 KEPT: Final["Keeping[bytes]"] = Keeping()
 """By project and the frame's name, which is a hash of all that decides what is seen."""
 
@@ -132,27 +123,42 @@ def version_with(project: Project, *, at_ms: int) -> int:
     return document["version"]
 
 
-def frame_at(project: Project, *, at_ms: int, width: int) -> Frame:
-    """What is seen at a time of the timeline, without captions; no wider than the film itself.
+def plan_at(project: Project, *, at_ms: int, width: int) -> FramePlan:
+    """Plan the picture of a time of the timeline, without captions; no wider than the film itself.
 
-    Raises ``PROBLEMS`` and ``UnavailableProblem``.
+    Raises ``BeyondTimelineProblem``.
     """
     document = _find(project, {"tracks": 1})
     duration = duration_of(document["tracks"])
     _check_within(at_ms, duration)
     size = size_of(project, width)
-    plan, names = _plan(project, document["tracks"], at_ms, duration, size)
-    key = (project.pk, plan.name)
-    content = KEPT.get(key)
-    if content is None:
-        sources = _sources(
-            project, document["tracks"], at_ms, {names[p.source] for p in plan.pieces}
-        )
-        with PLACES.taken(project.user_id):
-            layers = [(piece, sources[names[piece.source]]) for piece in reversed(plan.pieces)]
-            content = _made(layers[:MAX_LAYERS], size)
-        KEPT.put(key, content, len(content))
-    return Frame(content, document["version"])
+    segment, media_ids = _plan(project, document["tracks"], at_ms, duration, size)
+    return FramePlan(
+        project, document["tracks"], document["version"], at_ms, size, segment, media_ids
+    )
+
+
+def find_frame(plan: FramePlan) -> Frame | None:
+    """Return the frame if it was made a while ago and nothing of it has changed."""
+    content = KEPT.get(plan.key)
+    return None if content is None else Frame(content, plan.version)
+
+
+def reserve(plan: FramePlan) -> AbstractContextManager[Reservation | None]:
+    """Hold the memory in which the frame is made; raises ``FramesBusyProblem``."""
+    return QUEUE.reserve(plan.project.user_id, LIMITS, FramesBusyProblem)
+
+
+def make_frame(plan: FramePlan, memory: Reservation | None) -> Frame:
+    """Decode and blend the frame; raises ``PROBLEMS`` and ``UnavailableProblem``."""
+    media_ids = {plan.media_ids[piece.source] for piece in plan.segment.pieces}
+    sources = _sources(plan.project, plan.tracks, plan.at_ms, media_ids)
+    layers = [
+        (piece, sources[plan.media_ids[piece.source]]) for piece in reversed(plan.segment.pieces)
+    ]
+    content = _made(layers[:MAX_LAYERS], plan.size, memory)
+    KEPT.put(plan.key, content, len(content))
+    return Frame(content, plan.version)
 
 
 def size_of(project: Project, width: int) -> tuple[int, int]:
@@ -214,17 +220,20 @@ def _sources(
     return found
 
 
-def _made(layers: list[tuple[Piece, MediaFile]], size: tuple[int, int]) -> bytes:
+def _made(
+    layers: list[tuple[Piece, MediaFile]], size: tuple[int, int], memory: Reservation | None
+) -> bytes:
     """The JPEG of layers, the topmost first."""
     width, height = size
     if not layers:
-        return _decoded(_sandboxed("blank", width=width, height=height), "jpeg")
+        return _decoded(_sandboxed("blank", memory, width=width, height=height), "jpeg")
     tick, canvas = _ending(MAX_SECONDS), b""
     for index, (piece, media) in enumerate(layers, start=1):
         above = canvas
         found = _look(
             media,
             tick=tick,
+            memory=memory,
             reply=lambda _question, above=above: above,
             seconds=float(piece.at + SLACK_SECONDS * piece.speed),
             opacity=math.prod(ramp.opacity_at(0) for ramp in piece.ramps),
@@ -256,10 +265,10 @@ def _look(media: MediaFile, **arguments: Any) -> dict[str, str]:
     return found
 
 
-def _sandboxed(function: str, **arguments: Any) -> dict[str, str]:
+def _sandboxed(function: str, memory: Reservation | None, **arguments: Any) -> dict[str, str]:
     try:
         found: dict[str, str] = sandbox.run(
-            f"projects.rendering.layers:{function}", arguments, limits=LIMITS
+            f"projects.rendering.layers:{function}", arguments, limits=LIMITS, memory=memory
         )
     except (sandbox.SandboxFailedError, sandbox.SandboxExceededError) as exc:
         raise UnavailableProblem from exc

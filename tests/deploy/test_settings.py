@@ -73,6 +73,12 @@ def test_a_space_after_a_comma_is_part_of_no_key():
         ("IMPORT_PORTS", "http", "IMPORT_PORTS must be like"),
         ("IMPORT_ALLOWED_NETWORKS", "ours", "IMPORT_ALLOWED_NETWORKS must be like"),
         ("IMPORT_LIMIT", "0", "IMPORT_LIMIT must be at least 1."),
+        ("SANDBOX_MEMORY_MIB", "api=223", "SANDBOX_MEMORY_MIB: api needs at least 224."),
+        (
+            "SANDBOX_MEMORY_MIB",
+            "gpu=500",
+            "SANDBOX_MEMORY_MIB names gpu: use api, steps, media, cpu.",
+        ),
         ("API_PROCESSES", "0", "API_PROCESSES must be at least 1."),
         ("MAX_BUFFERED_BODY_BYTES", "4294967295", "MAX_BUFFERED_BODY_BYTES must be at least"),
         ("EXPORT_LIMIT", "0", "EXPORT_LIMIT must be at least 1."),

@@ -167,3 +167,18 @@ def close_and_hang() -> None:
 def ask_often(times: int, ask: Callable[[Any], bytes]) -> list[str]:
     """What the parent answers to 0, 1, 2, …"""
     return [ask(number).decode() for number in range(times)]
+
+
+def allocate_and_wait(size: int, seconds: float) -> int:
+    content = bytearray(b"\1") * size
+    time.sleep(seconds)
+    return len(content)
+
+
+def start_one_that_allocates(size: int, seconds: float) -> int:
+    program = f"import time; content = bytearray(b'x') * {size}; time.sleep({seconds})"
+    return subprocess.run([sys.executable, "-c", program], check=False).returncode
+
+
+def oom_score_adjustment() -> int:
+    return int(Path("/proc/self/oom_score_adj").read_text())

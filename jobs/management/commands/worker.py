@@ -9,7 +9,9 @@ from celery.signals import worker_process_init
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from gpu_tasks.runtime.confinement import MIB
 from gpu_tasks.runtime.contract import GpuClass
+from gpu_tasks.runtime.memory_budget import share_budget
 from jobs import heartbeat
 from jobs.publishing import cpu_queues, media_queues, step_queues
 
@@ -48,6 +50,11 @@ class Command(BaseCommand):
         command = ["worker", "--queues", ",".join(_queues(role, gpu_class))]
         command += ["--hostname", f"{name}@%h", "--concurrency", str(processes)]
         command += ["--loglevel", settings.LOG_LEVEL, "--without-gossip", "--without-mingle"]
+        if role != "gpu":
+            share_budget(
+                settings.SANDBOX_MEMORY_MIB[role] * MIB,
+                settings.FIRST_SANDBOX_MEMORY_MIB[role] * MIB,
+            )
         if role == "steps":
             # From its start, not from its first message: messages are shared among who lives.
             worker_process_init.connect(_begin_heartbeat, weak=False)

@@ -9,6 +9,8 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 
+from auteur.sandbox_queue import SandboxQueue
+from media.limits import READING_BACK
 from media.models import MediaStatus, MediaType
 from media.provenance import certificates, checks, views
 from tests.media import samples
@@ -66,10 +68,15 @@ def test_of_a_larger_file_what_was_noted_is_told(api, picture, monkeypatch):
     assert told["recorded"]["status"] == "signed"
 
 
-def test_no_more_files_are_read_at_once_than_there_is_memory_for(api, picture, monkeypatch):
-    monkeypatch.setattr(views, "WAIT_SECONDS", 0.01)
-    with views._reading, views._reading:
-        assert api.get(f"/media/{picture.pk}/provenance").status_code == 503
+def test_each_user_has_one_read_at_a_time_and_waits_a_moment_for_it(
+    api, picture, user, monkeypatch
+):
+    queue = SandboxQueue(running=1, waiting=1, seconds=0.05)
+    monkeypatch.setattr(views, "QUEUE", queue)
+    with queue.reserve(user.pk, READING_BACK):
+        busy = api.get(f"/media/{picture.pk}/provenance")
+        assert (busy.status_code, busy.json()["code"]) == (503, "files_busy")
+        assert busy["Retry-After"] == "1"
     assert api.get(f"/media/{picture.pk}/provenance").status_code == 200
 
 

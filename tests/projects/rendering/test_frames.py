@@ -2,7 +2,7 @@
 
 import io
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from PIL import Image
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from auteur.sandbox_queue import SandboxQueue
 from gpu_tasks.render.contract import Timeline
 from media.models import MediaFile
 from media.storage import object_storage
@@ -31,9 +32,8 @@ Pixels = NDArray[np.uint8]
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept() -> Iterator[None]:
-    yield
-    assert frames.PLACES._taken == set()
+def many_points(settings: Any) -> None:
+    settings.RATE_LIMIT = "100000/minute"  # a frame costs five of them
 
 
 @pytest.fixture
@@ -307,31 +307,54 @@ def test_so_many_layers_are_looked_at(
     assert ask(api, small, 500).status_code == 200
 
 
-def test_each_user_has_one_at_a_time_and_few_users_have_any(
+def test_each_user_has_one_at_a_time_and_waits_a_moment_for_it(
     api: APIClient,
     user: User,
     small: Project,
     bring: Bring,
     footage: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    queue = SandboxQueue(running=2, waiting=1, seconds=0.2)
+    monkeypatch.setattr(frames, "QUEUE", queue)
     edit(api, small, [track(a_clip(bring(footage, "video/mp4"), 0, 1000))])
-    with frames.PLACES.taken(user.pk):
+    assert ask(api, small, 600).status_code == 200
+    with queue.reserve(user.pk, frames.LIMITS):
         busy = ask(api, small, 500)
         assert refusal(busy) == (503, "frames_busy")
         assert busy["Retry-After"] == "1"
-    others = [uuid.uuid4() for _ in range(frames.AT_ONCE)]
-    with frames.PLACES.taken(others[0]):
-        assert ask(api, small, 600).status_code == 200
-        with frames.PLACES.taken(others[1]):
-            assert refusal(ask(api, small, 700)) == (503, "frames_busy")
-            assert ask(api, small, 600).status_code == 200  # it is there already
+        assert ask(api, small, 600).status_code == 200  # it is there already
+        before, after = busy, ask(api, small, 500)
+        assert points_left(before) - points_left(after) <= 2  # what is refused costs a point
+    with queue.reserve(uuid.uuid4(), frames.LIMITS):
+        assert ask(api, small, 500).status_code == 200
 
 
-def test_it_costs_a_point(api: APIClient, small: Project) -> None:
-    left = [
-        int(ask(api, small, 0)["RateLimit"].partition("r=")[2].partition(";")[0]) for _ in range(3)
-    ]
-    assert left[0] - left[2] == 2
+def points_left(answer: Any) -> int:
+    return int(answer["RateLimit"].partition("r=")[2].partition(";")[0])
+
+
+def test_one_that_is_made_costs_five_points_and_others_one(
+    api: APIClient, small: Project, bring: Bring, footage: Path
+) -> None:
+    refused = [points_left(ask(api, small, 0)) for _ in range(2)]
+    assert refused[0] - refused[1] == 1
+    edit(api, small, [track(a_clip(bring(footage, "video/mp4"), 0, 1000))])
+    before = points_left(ask(api, small, 2000))
+    made, found = ask(api, small, 500), ask(api, small, 500)
+    assert before - points_left(made) == 5
+    assert points_left(made) - points_left(found) == 1
+    assert found.content == made.content
+
+
+def test_who_cannot_pay_for_one_is_told_to_wait(
+    api: APIClient, small: Project, bring: Bring, footage: Path, settings: Any
+) -> None:
+    edit(api, small, [track(a_clip(bring(footage, "video/mp4"), 0, 1000))])
+    settings.RATE_LIMIT = "11/minute"
+    answers = [ask(api, small, at_ms) for at_ms in (0, 40, 80)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert int(answers[2]["Retry-After"]) >= 1
 
 
 def test_at_any_speed_it_is_the_frame_that_a_render_shows(

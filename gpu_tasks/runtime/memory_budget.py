@@ -1,0 +1,170 @@
+"""The memory that the sandboxed children of one container may take together.
+
+The budget is divided into units, each a file that a reservation locks (flock), so it holds across
+all processes that name the same folder. The kernel drops the locks of a process that is killed.
+"""
+
+import atexit
+import fcntl
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from gpu_tasks.runtime.confinement import MIB, Limits
+from gpu_tasks.runtime.errors import KilledError
+
+UNIT_BYTES = 32 * MIB
+CHILD_BYTES = 96 * MIB
+"""Resident in a child before its limit counts: the interpreter and the libraries it imports."""
+POLL_SECONDS = 0.05
+"""Between two attempts to reserve what other processes hold."""
+
+
+class MemoryBusyError(KilledError):
+    """Other children have the memory of this container: the child ended for it, or never began."""
+
+
+class Reservation:
+    """Memory for one child at a time, until it is released."""
+
+    def __init__(self, budget: "MemoryBudget", locks: ExitStack, size_bytes: int) -> None:
+        self._budget, self._locks = budget, locks
+        self.size_bytes = size_bytes
+
+    def grow(self, size_bytes: int) -> bool:
+        """Reserve more, for a child that has grown; return False where the budget has no more.
+
+        Raises ``MemoryBusyError`` where others have what is missing.
+        """
+        missing = units_of(size_bytes) - units_of(self.size_bytes)
+        if units_of(size_bytes) > self._budget.units:
+            return False
+        if missing > 0:
+            locks = self._budget.lock(missing)
+            if locks is None:
+                raise MemoryBusyError
+            self._locks.push(locks)
+            self.size_bytes += missing * UNIT_BYTES
+        return True
+
+    def release(self) -> None:
+        """Let others have the memory; a second call does nothing."""
+        self._locks.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+@dataclass(frozen=True)
+class MemoryBudget:
+    """So many bytes for all children; one that may take more than ``first_bytes`` begins with so
+    many, and has more reserved as it grows."""
+
+    folder: Path
+    total_bytes: int
+    first_bytes: int
+    wait_seconds: float | None = None
+    """How long ``reserve`` waits; None is until there is memory."""
+
+    @property
+    def units(self) -> int:
+        return self.total_bytes // UNIT_BYTES
+
+    def lock(self, count: int) -> ExitStack | None:
+        """Lock so many units until the result is closed; None where they are not free."""
+        with (self.folder / "gate").open("wb") as gate, ExitStack() as locks:
+            # One attempt at a time: two would take units from each other, and both fail.
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            for number in range(self.units):
+                unit = (self.folder / str(number)).open("wb")
+                try:
+                    fcntl.flock(unit, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    unit.close()
+                    continue
+                locks.push(unit)
+                count -= 1
+                if not count:
+                    return locks.pop_all()
+        return None
+
+    def try_reserve(self, limits: Limits) -> Reservation | None:
+        """Reserve what a child with these limits begins with; None where it is not free."""
+        count = min(units_of(most_bytes(limits)), units_of(self.first_bytes), self.units)
+        locks = self.lock(count)
+        return None if locks is None else Reservation(self, locks, count * UNIT_BYTES)
+
+    def reserve(self, limits: Limits, tick: Callable[[], None] = lambda: None) -> Reservation:
+        """Wait for memory; raises ``MemoryBusyError``, and what ``tick`` raises meanwhile."""
+        began = ticked = time.monotonic()
+        while (reservation := self.try_reserve(limits)) is None:
+            now = time.monotonic()
+            if self.wait_seconds is not None and now - began > self.wait_seconds:
+                raise MemoryBusyError
+            if now - ticked >= 1:
+                tick()
+                ticked = now
+            time.sleep(POLL_SECONDS)
+        return reservation
+
+
+def units_of(size_bytes: int) -> int:
+    """Return the units that hold so many bytes."""
+    return -(-size_bytes // UNIT_BYTES)
+
+
+def most_bytes(limits: Limits) -> int:
+    """Return what a child with these limits may take."""
+    return sys.maxsize if limits.memory_bytes is None else limits.memory_bytes + CHILD_BYTES
+
+
+_budget: MemoryBudget | None = None
+
+
+def share_budget(total_bytes: int, first_bytes: int, wait_seconds: float | None = None) -> None:
+    """Have all children of this process, and of those it forks from now on, keep to one budget."""
+    global _budget  # noqa: PLW0603 - one of each process
+    folder = Path(tempfile.mkdtemp(prefix="auteur-memory-"))
+    _budget = MemoryBudget(folder, total_bytes, first_bytes, wait_seconds)
+    atexit.register(_remove, folder, os.getpid())
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:  # not a process that was forked
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def budget() -> MemoryBudget | None:
+    """Return the budget of this process; None where nothing bounds its children together."""
+    return _budget
+
+
+@contextmanager
+def reserved(
+    limits: Limits, tick: Callable[[], None] = lambda: None
+) -> Iterator[Reservation | None]:
+    """Hold memory for a child while the context lasts; None where there is no budget.
+
+    Raises ``MemoryBusyError``, and what ``tick`` raises while it waits.
+    """
+    if _budget is None:
+        yield None
+        return
+    with _budget.reserve(limits, tick) as reservation:
+        yield reservation
