@@ -43,7 +43,7 @@ OF_THE_CALLER = {
 }
 
 
-def serializer_classes(base: type = serializers.Serializer) -> Iterator[type[Any]]:
+def serializer_classes(base: Any = serializers.Serializer) -> Iterator[Any]:
     for cls in base.__subclasses__():
         if cls.__module__.split(".")[0] in {
             "accounts",
