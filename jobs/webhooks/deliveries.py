@@ -55,12 +55,12 @@ def hand_out() -> int:
 
     Where the log ends before what was handed out, it was set back: go on from its end.
     """
-    position = cursors.position_of(CURSOR)
-    if position >= log.last_position():
+    seen = cursors.position_of(CURSOR)
+    if seen >= log.last_position():
         end = epochs.log_end()
-        if position > end:
-            epochs.report_behind(CURSOR, seen=position, end=end)
-            EventCursor.objects.filter(name=CURSOR, position=position).update(position=end)
+        if seen > end:
+            epochs.report_behind(CURSOR, seen=seen, end=end)
+            EventCursor.objects.filter(name=CURSOR, position=seen).update(position=end)
         return 0
     with transaction.atomic():
         position = cursors.lock(CURSOR)
