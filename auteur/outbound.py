@@ -10,6 +10,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -190,6 +191,44 @@ class _Bounded(ResponseHandler):
         self._left -= len(data)
         if self._left <= 0 and isinstance(self.transport, asyncio.ReadTransport):
             self.transport.pause_reading()
+
+
+class PooledResolver(aiohttp.abc.AbstractResolver):
+    """Resolves names in threads of its own: a name that hangs holds one of them for up to a minute,
+    whatever the request's time limit.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="resolver")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[aiohttp.abc.ResolveResult]:
+        """Return the name's addresses; raises ``OSError``."""
+        look_up = partial(
+            socket.getaddrinfo,
+            host,
+            port,
+            family=family,
+            type=socket.SOCK_STREAM,
+            flags=socket.AI_ADDRCONFIG,
+        )
+        infos = await asyncio.get_running_loop().run_in_executor(self._pool, look_up)
+        return [
+            aiohttp.abc.ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=int(address[1]),
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, protocol, _, address in infos
+        ]
+
+    async def close(self) -> None:
+        """Wait for no thread."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def connector(

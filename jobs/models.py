@@ -24,7 +24,7 @@ from jobs.events.contract import EventType
 from jobs.partners.models import DeadLetter, Partner, PartnerRequest
 from jobs.states import CLAIMED, ENDED, OPEN, AttemptState, JobStatus
 from jobs.streams.models import ApiUsage
-from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
+from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookQueue
 
 __all__ = [  # Django looks here for models
     "ApiUsage",
@@ -35,6 +35,7 @@ __all__ = [  # Django looks here for models
     "PartnerRequest",
     "WebhookDelivery",
     "WebhookEndpoint",
+    "WebhookQueue",
 ]
 
 PRICE_VERSION_LENGTH = 12

@@ -32,7 +32,7 @@ from jobs.partners.answers import captions_of
 from jobs.partners.models import DeadLetter, Partner, PartnerRequest
 from jobs.states import OPEN
 from jobs.webhooks.deliveries import CURSOR
-from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
+from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookQueue
 
 OWNERS = {
     "jobs.Job": "user",
@@ -47,6 +47,7 @@ OWNERS = {
     "jobs.ApiUsage": "user_id",
     "jobs.WebhookEndpoint": "user",
     "jobs.WebhookDelivery": "endpoint__user",
+    "jobs.WebhookQueue": "user_id",
     "jobs.Partner": "user",
     "jobs.PartnerRequest": "partner__user",
     "jobs.DeadLetter": "partner__user",
@@ -145,6 +146,7 @@ def _remove_webhooks(user_id: UUID) -> Steps:
         if cursors.lock(CURSOR) is None:
             raise NotYetError
         deliveries.delete()
+        WebhookQueue.objects.filter(user_id=user_id).delete()
         WebhookEndpoint.objects.filter(user_id=user_id).delete()
 
 

@@ -903,41 +903,78 @@ WHERE status IN {ENDED} AND ends IS DISTINCT FROM 'job.' || status
 -- A delivery waits while its state is 'waiting' and is due by due_at; while somebody holds it, that
 -- is when the holder counts as lost.
 
+-- name: lock_due_queues
+-- Queues in which a delivery is due, those that have waited longest first. They are locked by a
+-- statement of their own, for `claim_deliveries` must see all that was written to them before.
+SELECT id FROM webhook_queues
+WHERE next_due_at <= statement_timestamp() AND (id = ANY(%(slow)s)) = %(is_slow)s
+ORDER BY next_due_at LIMIT %(queues)s
+FOR NO KEY UPDATE SKIP LOCKED
+
 -- name: claim_deliveries
--- Due deliveries, taken by one sender: of each lane as many as it has places, the lanes in turn.
--- One step of `lane` finds the next lane in the index, however much waits in the one before.
--- An endpoint that has been deleted since has no row.
-WITH RECURSIVE lane AS (
-    (SELECT lane AS id FROM webhook_deliveries WHERE state = 'waiting' ORDER BY lane LIMIT 1)
-    UNION ALL
-    SELECT (
-        SELECT d.lane FROM webhook_deliveries d
-        WHERE d.state = 'waiting' AND d.lane > lane.id ORDER BY d.lane LIMIT 1
-    ) FROM lane WHERE lane.id IS NOT NULL
+-- Due deliveries of locked queues, taken by one sender. Users come first: each gets a place before
+-- anybody gets a further one, what they have under way counted in; of a user the queues take turns.
+-- A queue that was served, or has nothing to give, is read again when its next delivery is due, and
+-- after those that wait now; one in which nothing waits is deleted. An endpoint that has been deleted
+-- has no row.
+WITH queue AS MATERIALIZED (
+    SELECT id, user_id, next_due_at,
+           %(at_once)s - coalesce((%(busy)s::jsonb ->> id::text)::int, 0) AS places,
+           coalesce((%(busy_owners)s::jsonb ->> user_id::text)::int, 0) AS under_way
+    FROM webhook_queues WHERE id = ANY(%(queue_ids)s)
 ),
 due AS (
-    SELECT first.id, row_number() OVER (PARTITION BY lane.id ORDER BY first.due_at) AS turn,
-           first.due_at
-    FROM lane CROSS JOIN LATERAL (
+    SELECT queue.id AS queue_id, user_id, under_way, next_due_at, first.*,
+           row_number() OVER (PARTITION BY queue.id ORDER BY first.due_at) AS number
+    FROM queue CROSS JOIN LATERAL (
         SELECT d.id, d.due_at FROM webhook_deliveries d
-        WHERE d.state = 'waiting' AND d.lane = lane.id AND d.due_at <= statement_timestamp()
+        WHERE d.state = 'waiting' AND d.lane = queue.id AND d.due_at <= statement_timestamp()
         ORDER BY d.due_at
-        LIMIT greatest(0, %(at_once)s - coalesce((%(busy)s::jsonb ->> lane.id::text)::int, 0))
+        LIMIT greatest(0, least(places, %(owner_at_once)s - under_way))
         FOR NO KEY UPDATE SKIP LOCKED
     ) AS first
-    WHERE lane.id = ANY(%(slow)s) = %(is_slow)s
 ),
-taken AS (SELECT id FROM due ORDER BY turn, due_at LIMIT %(limit)s),
+fitting AS (
+    SELECT * FROM (
+        SELECT *, under_way + row_number() OVER (
+            PARTITION BY user_id ORDER BY number, next_due_at, due_at
+        ) AS turn FROM due
+    ) AS numbered WHERE turn <= %(owner_at_once)s
+),
+taken AS MATERIALIZED (
+    SELECT id, queue_id FROM fitting ORDER BY turn, next_due_at, due_at LIMIT %(limit)s
+),
 held AS (
     UPDATE webhook_deliveries AS d
     SET holder = %(holder)s, due_at = statement_timestamp() + %(lease)s, tries = tries + 1
     FROM taken WHERE d.id = taken.id
     RETURNING d.id, d.tries, d.lane, d.endpoint_id, d.url, d.body, d.type
+),
+following AS (
+    SELECT queue.id, least(later.due_at, CASE WHEN is_served
+               THEN statement_timestamp() + %(lease)s END) AS due_at
+    FROM queue CROSS JOIN LATERAL (
+        SELECT EXISTS (SELECT FROM taken WHERE queue_id = queue.id) AS is_served
+    ) AS served LEFT JOIN LATERAL (
+        SELECT d.due_at FROM webhook_deliveries d
+        WHERE d.state = 'waiting' AND d.lane = queue.id
+          AND d.id <> ALL(ARRAY(SELECT taken.id FROM taken WHERE queue_id = queue.id))
+        ORDER BY d.due_at LIMIT 1
+    ) AS later ON true
+    WHERE is_served OR queue.id NOT IN (SELECT queue_id FROM fitting)
+),
+moved AS (
+    UPDATE webhook_queues AS q SET next_due_at = greatest(following.due_at, statement_timestamp())
+    FROM following WHERE q.id = following.id AND following.due_at IS NOT NULL
+),
+emptied AS (
+    DELETE FROM webhook_queues WHERE id IN (SELECT id FROM following WHERE due_at IS NULL)
 )
-SELECT held.id, held.tries, held.lane, coalesce(held.url, e.url), held.body, e.id IS NOT NULL,
-       e.disabled_at IS NOT NULL, e.secret,
+SELECT held.id, held.tries, held.lane, queue.user_id, held.type, coalesce(held.url, e.url),
+       held.body, e.id IS NOT NULL, e.disabled_at IS NOT NULL, e.secret,
        CASE WHEN e.previous_secret_expires_at > statement_timestamp() THEN e.previous_secret END
-FROM held LEFT JOIN webhook_endpoints e ON e.id = held.endpoint_id
+FROM held JOIN queue ON queue.id = held.lane
+     LEFT JOIN webhook_endpoints e ON e.id = held.endpoint_id
 
 -- name: finish_deliveries
 -- What came of tries, as far as they are still the holder's.

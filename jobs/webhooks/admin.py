@@ -31,7 +31,14 @@ COLOURS = {
 class WebhookEndpointAdmin(ReadOnlyAdmin):
     """Where a user's events go."""
 
-    list_display = ("address", "owner", "whether_enabled", "failing_since", "created_at")
+    list_display = (
+        "address",
+        "owner",
+        "whether_enabled",
+        "verified_at",
+        "failing_since",
+        "created_at",
+    )
     list_select_related = ("user",)
     list_filter = ("disabled_reason", "created_at", ("user", SelectedFilter))
     search_fields = ("url", "user__email")
@@ -48,6 +55,8 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         "disabled_at",
         "failing_since",
         "previous_secret_expires_at",
+        "verified_at",
+        "unverified_events",
         "created_at",
         "its_deliveries",
     )

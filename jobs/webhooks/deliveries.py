@@ -1,5 +1,6 @@
 """Deliveries: made of events, asked for again, and kept for a while."""
 
+import hashlib
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,9 +19,11 @@ from jobs import sql
 from jobs.events import chain, cursors, epochs, log
 from jobs.events.contract import ENDS, Wire
 from jobs.models import EventCursor, Job
+from jobs.webhooks import verification
 from jobs.webhooks.addresses import origin
 from jobs.webhooks.endpoints import callbacks_of
 from jobs.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
+from jobs.webhooks.verification import MAX_UNVERIFIED_EVENTS, EndpointUnverifiedProblem
 
 CURSOR = "webhooks"
 EVENTS_AT_ONCE = 500
@@ -30,6 +33,8 @@ MAX_REPLAYED = 1000
 KEPT = timedelta(days=30)
 REMOVED_AT_ONCE = 5000
 PING = "webhook.ping"
+CALLBACK_QUEUES = 8
+"""Of a user: each origin of their callback URLs belongs to one of these."""
 AGAIN: Mapping[str, Any] = {"state": DeliveryState.WAITING, "tries": 0}
 
 
@@ -69,8 +74,10 @@ def hand_out() -> int:
         events = log.tail(position=position, limit=EVENTS_AT_ONCE)
         if not events:
             return 0
-        made = [*_for_endpoints(events), *_for_callbacks(events)]
-        WebhookDelivery.objects.bulk_create(made, ignore_conflicts=True)
+        made, unverified = _for_endpoints(events)
+        WebhookDelivery.objects.bulk_create([*made, *_for_callbacks(events)], ignore_conflicts=True)
+        # After the deliveries, whose trigger locks queues: in this order as in `leasing.finish`.
+        WebhookEndpoint.objects.bulk_update(unverified, ["unverified_events"])
         cursors.move(CURSOR, events[-1][0])
     return len(events)
 
@@ -78,16 +85,26 @@ def hand_out() -> int:
 Tail = Sequence[tuple[int, UUID, UUID, Wire]]
 
 
-def _for_endpoints(events: Tail) -> Iterator[WebhookDelivery]:
+def _for_endpoints(events: Tail) -> tuple[list[WebhookDelivery], list[WebhookEndpoint]]:
+    """Return the deliveries to endpoints, and the unverified ones with their events counted."""
     users = {user_id for _, user_id, _, _ in events}
     wanting: dict[UUID, list[WebhookEndpoint]] = {}
     enabled = WebhookEndpoint.objects.filter(url__isnull=False, disabled_at=None)
     for endpoint in enabled.filter(user_id__in=users):
         wanting.setdefault(endpoint.user_id, []).append(endpoint)
+    made: list[WebhookDelivery] = []
+    counted: dict[UUID, WebhookEndpoint] = {}
     for _, user_id, job_id, event in events:
         for endpoint in wanting.get(user_id, ()):
-            if _wants(endpoint, event["type"]):
-                yield _delivery(endpoint, event, job_id)
+            if not _wants(endpoint, event["type"]):
+                continue
+            if endpoint.verified_at is None:
+                if endpoint.unverified_events >= MAX_UNVERIFIED_EVENTS:
+                    continue
+                endpoint.unverified_events += 1
+                counted[endpoint.pk] = endpoint
+            made.append(_delivery(endpoint, event, job_id))
+    return made, list(counted.values())
 
 
 def _for_callbacks(events: Tail) -> Iterator[WebhookDelivery]:
@@ -112,7 +129,7 @@ def _delivery(
     return WebhookDelivery(
         id=uuid.uuid5(endpoint.pk, str(seq)) if seq else uuid.uuid4(),
         endpoint=endpoint,
-        lane=uuid.uuid5(endpoint.pk, origin(url)) if url else endpoint.pk,
+        lane=_callback_queue(endpoint.pk, url) if url else endpoint.pk,
         url=url,
         seq=seq,
         job_id=job_id,
@@ -122,11 +139,28 @@ def _delivery(
     )
 
 
+def _callback_queue(endpoint_id: UUID, url: str) -> UUID:
+    digest = hashlib.sha256(origin(url).encode()).digest()
+    return uuid.uuid5(endpoint_id, f"callbacks {digest[0] % CALLBACK_QUEUES}")
+
+
 def ping(endpoint: WebhookEndpoint) -> WebhookDelivery:
     """A delivery of no event, to try the endpoint; raises ``EndpointDisabledProblem``."""
+    return _send_alone(endpoint, PING)
+
+
+def challenge(endpoint: WebhookEndpoint) -> WebhookDelivery:
+    """Send the endpoint a challenge (`jobs.webhooks.verification`).
+
+    Raises ``EndpointDisabledProblem``.
+    """
+    return _send_alone(endpoint, verification.TYPE)
+
+
+def _send_alone(endpoint: WebhookEndpoint, event_type: str) -> WebhookDelivery:
     _check_enabled(endpoint)
     event = {
-        "type": PING,
+        "type": event_type,
         "timestamp": chain.timestamp(timezone.now()),
         "data": {"endpoint_id": str(endpoint.pk)},
     }
@@ -167,10 +201,12 @@ def replay(endpoint: WebhookEndpoint, *, after: int) -> tuple[int, int]:
     """Send what came after this seq, whether or not it was sent; returns how many events, and the
     last one's seq (or ``after``).
 
-    At most ``MAX_REPLAYED`` events are looked at. Raises ``EndpointDisabledProblem`` and as
-    `jobs.events.log.events_after`.
+    At most ``MAX_REPLAYED`` events are looked at. Raises ``EndpointDisabledProblem``,
+    ``EndpointUnverifiedProblem`` and as `jobs.events.log.events_after`.
     """
     _check_enabled(endpoint)
+    if endpoint.verified_at is None:
+        raise EndpointUnverifiedProblem
     events = _events_after(endpoint.user_id, after)
     wanted = [event for event in events if _wants(endpoint, event["type"])]
     made = [_delivery(endpoint, one, UUID(one["data"]["job_id"])) for one in wanted]

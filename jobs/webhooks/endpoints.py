@@ -67,13 +67,18 @@ def create(
 
 
 def change(endpoint: WebhookEndpoint, given: Mapping[str, Any]) -> WebhookEndpoint:
-    """Change what is given; ``enabled`` forgets why it was not, or that it failed."""
+    """Change what is given; ``enabled`` forgets why it was not, or that it failed.
+
+    Another URL is not verified.
+    """
     values = dict(given)
     enabled = values.pop("enabled", None)
     if enabled:
         values |= {"disabled_at": None, "disabled_reason": None, "failing_since": None}
     elif enabled is False and endpoint.disabled_at is None:
         values |= _disabled(DisabledReason.OWNER)
+    if values.get("url", endpoint.url) != endpoint.url:
+        values["verified_at"] = None
     if values:
         WebhookEndpoint.objects.filter(pk=endpoint.pk).update(**values)
         endpoint.refresh_from_db()

@@ -4,7 +4,7 @@ The words are those of `auteur.leases`; why not its kernel: docs/decisions/0029.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 
 from auteur import liveness
 from jobs import sql
+from jobs.webhooks import verification
 from jobs.webhooks.models import (
     DeliveryError,
     DeliveryState,
@@ -30,7 +31,11 @@ TIME_LIMIT_SECONDS = 10.0
 """Of one try, from the name's resolution to the end of the answer."""
 LEASE = timedelta(seconds=TIME_LIMIT_SECONDS + settings.WORKER_LEASE_SECONDS)
 LANE_AT_ONCE = 4
-"""Deliveries of a lane that a process has under way."""
+"""Deliveries of a queue that a process has under way."""
+OWNER_AT_ONCE = 20
+"""Deliveries of a user that a process has under way: five full queues."""
+QUEUES_READ = 4
+"""Due queues that are read for each place: of many, the user comes before the queue."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Claimed:
     id: UUID
     tries: int
     lane: UUID
+    owner_id: UUID
+    type: str
     url: str | None
     body: str
     has_endpoint: bool
@@ -52,6 +59,13 @@ class Claimed:
         """Those that sign it, the newest first."""
         return [bytes(one) for one in (self.secret, self.previous_secret) if one is not None]
 
+    @property
+    def content(self) -> str:
+        """The body as it is sent: a challenge is never stored."""
+        if self.type != verification.TYPE:
+            return self.body
+        return verification.with_challenge(self.body, delivery_id=self.id, url=self.url or "")
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -63,39 +77,51 @@ class Outcome:
     headers: Mapping[str, str] = field(default_factory=dict)
     answer: str | None = None
     asked: timedelta | None = None
+    is_verified: bool = False
+    """Whether the receiver has answered with the challenge that it was sent."""
 
 
 Tried = tuple[Claimed, Outcome]
 
 
+@transaction.atomic
 def claim(
     *,
     holder: str,
     limit: int,
     busy: Mapping[UUID, int] | None = None,
+    busy_owners: Mapping[UUID, int] | None = None,
     slow: Collection[UUID] = (),
     is_slow: bool = False,
 ) -> list[Claimed]:
-    """Hold due deliveries: of slow lanes or of the others, and no more of a lane at once than
-    ``LANE_AT_ONCE`` with those that are ``busy``.
+    """Hold due deliveries: of slow queues or of the others, users first.
+
+    With those that are under way (``busy`` by queue, ``busy_owners`` by user) a queue has no more
+    than ``LANE_AT_ONCE``, a user no more than ``OWNER_AT_ONCE``.
     """
     if limit <= 0 or (is_slow and not slow):
         return []
+    queues = sql.run(
+        "lock_due_queues", slow=list(slow), is_slow=is_slow, queues=QUEUES_READ * limit
+    )
+    if not queues:
+        return []
     rows = sql.run(
         "claim_deliveries",
+        queue_ids=[queue_id for (queue_id,) in queues],
         holder=holder,
         limit=limit,
         lease=LEASE,
         at_once=LANE_AT_ONCE,
+        owner_at_once=OWNER_AT_ONCE,
         busy=json.dumps({str(lane): number for lane, number in (busy or {}).items()}),
-        slow=list(slow),
-        is_slow=is_slow,
+        busy_owners=json.dumps({str(pk): number for pk, number in (busy_owners or {}).items()}),
     )
     return [Claimed(*row) for row in rows]
 
 
 @transaction.atomic
-def finish(tried: Iterable[Tried], *, holder: str) -> int:
+def finish(tried: Sequence[Tried], *, holder: str) -> int:
     """Write what came of tries, as far as they are still ours; returns how many were."""
     outcomes = json.dumps([_stored(claimed, outcome) for claimed, outcome in tried])
     rows = sql.run("finish_deliveries", outcomes=outcomes, holder=holder)
@@ -104,6 +130,9 @@ def finish(tried: Iterable[Tried], *, holder: str) -> int:
     unsent = {DeliveryError.ENDPOINT_DISABLED, DeliveryError.ENDPOINT_DELETED}
     failed = {endpoint for endpoint, _, code in rows if code and code not in unsent}
     _judge(succeeded=succeeded, failed=failed - succeeded, gone=gone)
+    for claimed, outcome in tried:
+        if outcome.is_verified and claimed.url is not None:
+            verification.mark_verified(endpoint_id=claimed.lane, url=claimed.url)
     return len(rows)
 
 

@@ -67,6 +67,12 @@ class WebhookEndpoint(models.Model):
     failing_since = models.DateTimeField(
         null=True, help_text="The first try that failed since one succeeded."
     )
+    verified_at = models.DateTimeField(
+        null=True, help_text="When its owner proved that they control the URL."
+    )
+    unverified_events = models.IntegerField(
+        default=0, db_default=0, help_text="Events sent to it before it was verified."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -103,7 +109,7 @@ class WebhookDelivery(models.Model):
         db_index=False,
         related_name="deliveries",
     )
-    lane = models.UUIDField(help_text="What it waits behind: its endpoint, or its URL's origin.")
+    lane = models.UUIDField(help_text="The queue that it waits in: `WebhookQueue`.")
     url = models.CharField(max_length=MAX_URL_LENGTH, null=True, help_text="Of a callback.")
     seq = models.BigIntegerField(null=True, help_text="The event's; null for a ping.")
     job_id = models.UUIDField(null=True)
@@ -148,3 +154,25 @@ class WebhookDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} ({self.state})"
+
+
+class WebhookQueue(models.Model):
+    """A queue of waiting deliveries: of an endpoint, or of some of a user's callbacks.
+
+    A trigger (`jobs/migrations`) creates the row and lowers ``next_due_at`` whenever deliveries are
+    written; claiming raises it, or deletes the row of a queue in which nothing waits.
+    """
+
+    id = models.UUIDField(primary_key=True, help_text="The `lane` of its deliveries.")
+    user_id = models.UUIDField(help_text="The user, or the endpoint if that is deleted.")
+    next_due_at = models.DateTimeField(help_text="When a delivery of it is due, or sooner.")
+
+    class Meta:
+        db_table = "webhook_queues"
+        indexes: ClassVar = [
+            models.Index(fields=["next_due_at"], name="webhook_queues_by_due"),
+            models.Index(fields=["user_id"], name="webhook_queues_of_user"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)

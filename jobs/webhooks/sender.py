@@ -16,6 +16,7 @@ from django.db import connection
 
 from auteur import liveness
 from auteur.api.problems import DATABASE_OUTAGES
+from auteur.outbound import PooledResolver
 from jobs.webhooks import deliveries, leasing, sending
 from jobs.webhooks.addresses import policy
 from jobs.webhooks.leasing import Claimed, Tried
@@ -28,6 +29,9 @@ QUICK_AT_ONCE = 256
 """Of these, of lanes that are not slow."""
 SLOW_AT_ONCE = 256
 """Of slow lanes; more only where some have become slow while they were under way."""
+SLOW_THREADS = 512
+"""Threads that resolve the names of slow lanes: a thread can outlive its delivery. The others have
+threads of their own, so names that hang keep no other name from being resolved."""
 SLOW_SECONDS = 1.0
 """A lane is slow once a delivery takes so long, until one takes less."""
 MAX_SLOW_LANES = 10_000
@@ -51,6 +55,7 @@ class _Flight:
 
     id: UUID
     lane: UUID
+    owner_id: UUID
     started: float
 
     @property
@@ -66,6 +71,7 @@ class Sender:
         self._policy = policy()
         self._flights: dict[asyncio.Task[None], _Flight] = {}
         self._slow: set[UUID] = set()
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._tried: list[Tried] = []
         self._ended = asyncio.Event()
         self._lost_at = 0.0
@@ -74,16 +80,18 @@ class Sender:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then end what is under way, and give back the rest."""
-        # A name that resolves slowly holds a thread, so there are as many as deliveries.
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(AT_ONCE))
-        async with sending.session(self._policy) as http:
+        async with (
+            sending.session(self._policy, PooledResolver(QUICK_AT_ONCE)) as quick,
+            sending.session(self._policy, PooledResolver(SLOW_THREADS)) as slow,
+        ):
+            self._sessions = {False: quick, True: slow}
             while not stop.is_set():
-                await self._wait(stop, await self._round(http))
+                await self._wait(stop, await self._round())
             await self._end()
         await self._in_thread(_disconnect)
         self._database.shutdown()
 
-    async def _round(self, http: aiohttp.ClientSession) -> float:
+    async def _round(self) -> float:
         """Write, hand out, claim, begin to send; returns how long to rest at most."""
         self._ended.clear()
         tried, self._tried = self._tried, []
@@ -96,7 +104,7 @@ class Sender:
         else:
             self._is_unsure = False
             for delivery in claimed:
-                self._begin(http, delivery)
+                self._begin(delivery)
             return ROUND_SECONDS if handed_out else POLL_SECONDS
         self._tried = tried + self._tried
         self._is_unsure = True
@@ -111,6 +119,7 @@ class Sender:
             self._slow.clear()
         slow = set(self._slow)
         busy = Counter(flight.lane for flight in self._flights.values())
+        busy_owners = Counter(flight.owner_id for flight in self._flights.values())
         of_slow = sum(number for lane, number in busy.items() if lane in slow)
         left = AT_ONCE - busy.total()
         quick_places = min(left, QUICK_AT_ONCE - (busy.total() - of_slow))
@@ -126,13 +135,18 @@ class Sender:
                 leasing.release_own(self._holder, known=known)
             self._release_lost()
             handed_out = deliveries.hand_out()
-            claimed = [
-                claim
-                for is_slow, places in ((False, quick_places), (True, slow_places))
-                for claim in leasing.claim(
-                    holder=self._holder, limit=places, busy=busy, slow=slow, is_slow=is_slow
+            claimed: list[Claimed] = []
+            for is_slow, places in ((False, quick_places), (True, slow_places)):
+                more = leasing.claim(
+                    holder=self._holder,
+                    limit=places,
+                    busy=busy,
+                    busy_owners=busy_owners,
+                    slow=slow,
+                    is_slow=is_slow,
                 )
-            ]
+                busy_owners.update(claim.owner_id for claim in more)
+                claimed += more
             return handed_out, claimed
 
         return ask
@@ -143,9 +157,10 @@ class Sender:
             if lost := leasing.release_lost():
                 logger.warning("%d deliveries of senders that are gone", lost)
 
-    def _begin(self, http: aiohttp.ClientSession, claimed: Claimed) -> None:
+    def _begin(self, claimed: Claimed) -> None:
+        http = self._sessions[claimed.lane in self._slow]
         task = asyncio.create_task(self._send(http, claimed))
-        self._flights[task] = _Flight(claimed.id, claimed.lane, time.monotonic())
+        self._flights[task] = _Flight(claimed.id, claimed.lane, claimed.owner_id, time.monotonic())
         task.add_done_callback(self._landed)
 
     async def _send(self, http: aiohttp.ClientSession, claimed: Claimed) -> None:

@@ -11,7 +11,7 @@ from auteur import __version__
 from auteur.encryption import UnreadableSecretError
 from auteur.outbound import Policy, RefusedAddressError, RefusedURLError, checked_url, connector
 from gpu_tasks.runtime.errors import AuteurError
-from jobs.webhooks import secrets
+from jobs.webhooks import secrets, verification
 from jobs.webhooks.leasing import TIME_LIMIT_SECONDS, Claimed, Outcome
 from jobs.webhooks.models import DeliveryError
 from jobs.webhooks.retrying import asked_wait
@@ -27,10 +27,12 @@ READ_AT_ONCE = 16 * 1024
 SIGNATURE = "webhook-signature"
 
 
-def session(policy: Policy) -> aiohttp.ClientSession:
+def session(
+    policy: Policy, resolver: aiohttp.abc.AbstractResolver | None = None
+) -> aiohttp.ClientSession:
     """For requests to what the policy allows; to be made and closed in a running loop."""
     return aiohttp.ClientSession(
-        connector=connector(policy, most=MAX_RECEIVED_BYTES),
+        connector=connector(policy, most=MAX_RECEIVED_BYTES, resolver=resolver),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),  # `attempt` has one for all of it
         headers={"User-Agent": f"Auteur-Webhooks/{__version__}", "Accept-Encoding": "identity"},
@@ -44,24 +46,30 @@ async def attempt(http: aiohttp.ClientSession, policy: Policy, claimed: Claimed)
     """Send it once; raises nothing."""
     try:
         url = _checked(claimed, policy)
-        headers = _headers(claimed)
+        content = claimed.content
+        headers = _headers(claimed, content)
     except UnsendableError as exc:
         return Outcome(exc.error)
     started = time.monotonic()
     status: int | None = None
-    answer, asked = None, None
+    answer, asked, is_verified = None, None, False
     error: DeliveryError | None
     try:
         async with (
             asyncio.timeout(TIME_LIMIT_SECONDS),
             http.post(
-                url, data=claimed.body.encode(), headers=headers, allow_redirects=False
+                url, data=content.encode(), headers=headers, allow_redirects=False
             ) as response,
         ):
             status = response.status
             asked = asked_wait(response.headers.get("Retry-After"))
             answer = await _beginning(response.content)
             error = _error_of(status)
+            if claimed.type == verification.TYPE:
+                is_verified = error is None and verification.is_echo(
+                    answer, delivery_id=claimed.id, url=claimed.url or ""
+                )
+                answer = None  # it may hold the challenge, which is for the receiver alone
     except Exception as exc:  # noqa: BLE001 - of each kind it is known whose fault it is
         error = _error_by(exc)
     return Outcome(
@@ -71,6 +79,7 @@ async def attempt(http: aiohttp.ClientSession, policy: Policy, claimed: Claimed)
         headers={name: value for name, value in headers.items() if name != SIGNATURE},
         answer=answer,
         asked=asked,
+        is_verified=is_verified,
     )
 
 
@@ -92,12 +101,12 @@ def _checked(claimed: Claimed, policy: Policy) -> str:
         raise UnsendableError(DeliveryError.URL_REFUSED) from exc
 
 
-def _headers(claimed: Claimed) -> dict[str, str]:
+def _headers(claimed: Claimed, content: str) -> dict[str, str]:
     now = datetime.now(UTC)
     message_id = str(claimed.id)
     try:
         signature = secrets.signature(
-            stored=claimed.secrets, message_id=message_id, at=now, body=claimed.body
+            stored=claimed.secrets, message_id=message_id, at=now, body=content
         )
     except UnreadableSecretError as exc:
         logger.warning("delivery %s cannot be signed: its secret's key is not ours", claimed.id)

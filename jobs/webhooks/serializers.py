@@ -21,6 +21,7 @@ from jobs.webhooks.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
+from jobs.webhooks.verification import CHALLENGE_LENGTH
 
 EVENTS = [(one.value, one.value) for one in EventType]
 
@@ -66,6 +67,7 @@ class EndpointSerializer(serializers.ModelSerializer[WebhookEndpoint]):
             "disabled_reason",
             "failing_since",
             "previous_secret_expires_at",
+            "verified_at",
             "created_at",
         )
         read_only_fields = fields
@@ -107,7 +109,7 @@ class CallbackSecretSerializer(serializers.ModelSerializer[WebhookEndpoint]):
 class DeliverySummarySerializer(serializers.ModelSerializer[WebhookDelivery]):
     """A delivery in a list: everything but what was sent and answered."""
 
-    type = serializers.CharField(help_text="The event's, or `webhook.ping`.")
+    type = serializers.CharField(help_text="The event's, `webhook.ping` or `webhook.verification`.")
     state = serializers.ChoiceField(choices=DeliveryState.choices)
     due_at = serializers.DateTimeField(
         allow_null=True, help_text="When it is tried again; null once it has ended."
@@ -162,6 +164,14 @@ class DeliverySerializer(ContentSerializer, DeliverySummarySerializer):
     def get_request_headers(self, delivery: WebhookDelivery) -> Any:
         """Ours, without the signature."""
         return delivery.request_headers
+
+
+class ChallengeSerializer(serializers.Serializer[Any]):
+    """What the endpoint's URL has received."""
+
+    challenge = serializers.CharField(
+        max_length=CHALLENGE_LENGTH, help_text="`data.challenge` of a `webhook.verification`."
+    )
 
 
 class ReplaySerializer(serializers.Serializer[Any]):

@@ -13,6 +13,8 @@ urlpatterns = [
     path(ENDPOINT, views.EndpointView.as_view()),
     path(f"{ENDPOINT}/rotate", views.RotateView.as_view()),
     path(f"{ENDPOINT}/ping", views.PingView.as_view()),
+    path(f"{ENDPOINT}/challenge", views.ChallengeView.as_view()),
+    path(f"{ENDPOINT}/verify", views.VerifyView.as_view()),
     path(f"{ENDPOINT}/replay", views.ReplayView.as_view()),
     path(f"{ENDPOINT}/deliveries", views.DeliveriesView.as_view()),
     path(DELIVERY, views.DeliveryView.as_view()),

@@ -16,12 +16,13 @@ from auteur.api.pagination import cursor
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
 from jobs.events import log
-from jobs.webhooks import deliveries, endpoints
+from jobs.webhooks import deliveries, endpoints, verification
 from jobs.webhooks.deliveries import MAX_REPLAYED
 from jobs.webhooks.endpoints import MAX_ENDPOINTS, ROTATION, endpoint_of
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 from jobs.webhooks.serializers import (
     CallbackSecretSerializer,
+    ChallengeSerializer,
     DeliverySerializer,
     DeliverySummarySerializer,
     EndpointSerializer,
@@ -137,6 +138,51 @@ class PingView(APIView):
         return _accepted(_delivery(request, deliveries.ping(endpoint)))
 
 
+class ChallengeView(APIView):
+    """`POST /webhooks/:id/challenge`."""
+
+    scopes: ClassVar = {"POST": Scope.JOBS}
+    problems: ClassVar = {"POST": (deliveries.EndpointDisabledProblem,)}
+
+    @extend_schema(
+        summary="Send an endpoint a challenge",
+        description="Sends `webhook.verification` with `data.challenge`. The endpoint is verified "
+        'if its answer (2xx) is the challenge as text, or `{"challenge": ...}` with nothing '
+        "else; or once you hand the challenge in by `POST /webhooks/:id/verify`. Neither the "
+        "challenge nor the answer is in the log.",
+        request=None,
+        responses={202: DeliverySerializer},
+    )
+    @idempotent
+    def post(self, request: Request, endpoint_id: UUID) -> Response:
+        """A delivery of no event."""
+        endpoint = endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id)
+        return _accepted(_delivery(request, deliveries.challenge(endpoint)))
+
+
+class VerifyView(APIView):
+    """`POST /webhooks/:id/verify`."""
+
+    scopes: ClassVar = {"POST": Scope.JOBS}
+    problems: ClassVar = {"POST": (verification.WrongChallengeProblem,)}
+
+    @extend_schema(
+        summary="Verify an endpoint by its challenge",
+        description="Before it is verified, an endpoint gets "
+        f"{verification.MAX_UNVERIFIED_EVENTS} events, and no replay. Another URL needs another "
+        "verification.",
+        request=ChallengeSerializer,
+        responses=EndpointSerializer,
+    )
+    def post(self, request: Request, endpoint_id: UUID) -> Response:
+        """The endpoint, verified."""
+        endpoint = endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id)
+        given = ChallengeSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        verified = verification.verify(endpoint, given.validated_data["challenge"])
+        return Response(EndpointSerializer(verified).data)
+
+
 @extend_schema_view(
     get=extend_schema(
         summary="List an endpoint's deliveries",
@@ -201,13 +247,19 @@ class ReplayView(APIView):
     """`POST /webhooks/:id/replay`."""
 
     scopes: ClassVar = {"POST": Scope.JOBS}
-    problems: ClassVar = {"POST": (deliveries.EndpointDisabledProblem, *log.PROBLEMS)}
+    problems: ClassVar = {
+        "POST": (
+            deliveries.EndpointDisabledProblem,
+            verification.EndpointUnverifiedProblem,
+            *log.PROBLEMS,
+        )
+    }
 
     @extend_schema(
         summary="Send everything since an event again",
         description="Also what was never sent, because the endpoint was disabled or not there. "
-        f"Looks at {MAX_REPLAYED} events at most; go on after `last_seq`. `410 events_removed` "
-        "and `400 future_event` as `GET /events`.",
+        f"Only to a verified endpoint. Looks at {MAX_REPLAYED} events at most; go on after "
+        "`last_seq`. `410 events_removed` and `400 future_event` as `GET /events`.",
         request=ReplaySerializer,
         responses={202: ReplayedSerializer},
     )

@@ -9,7 +9,7 @@ import pytest
 from accounts.models import User
 from jobs.events.numbering import number_events
 from jobs.models import Event, Job
-from jobs.webhooks import deliveries, endpoints, leasing, sending
+from jobs.webhooks import deliveries, endpoints, leasing, sending, verification
 from jobs.webhooks.addresses import policy
 from jobs.webhooks.models import WebhookEndpoint
 from tests.webhooks.receiver import Receiver
@@ -25,9 +25,15 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def make_endpoint(user: User, receiver: Receiver) -> Callable[..., WebhookEndpoint]:
-    def make(owner: User = user, url: str | None = None, **given: Any) -> WebhookEndpoint:
+    def make(
+        owner: User = user, url: str | None = None, verified: bool = True, **given: Any
+    ) -> WebhookEndpoint:
         wanted: dict[str, Any] = {"events": [], "description": "", "enabled": True, **given}
-        return endpoints.create(user_id=owner.pk, url=url or receiver.url(), **wanted)
+        endpoint = endpoints.create(user_id=owner.pk, url=url or receiver.url(), **wanted)
+        if verified:
+            verification.mark_verified(endpoint_id=endpoint.pk, url=endpoint.url or "")
+            endpoint.refresh_from_db()
+        return endpoint
 
     return make
 

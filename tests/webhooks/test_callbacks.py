@@ -6,7 +6,8 @@ from standardwebhooks import Webhook
 from credits import ledger
 from jobs import lifecycle
 from jobs.models import Job
-from jobs.webhooks.models import WebhookDelivery
+from jobs.webhooks import deliveries
+from jobs.webhooks.models import WebhookDelivery, WebhookQueue
 from tests.webhooks.conftest import deliver
 from tests.webhooks.receiver import answering
 
@@ -99,12 +100,13 @@ def test_the_same_key_with_another_callback_is_another_request(api, make_media, 
     assert codes == [202, 202, 409]
 
 
-def test_callbacks_have_lanes_by_origin_and_disable_nothing(submit, receiver, happen):
+def test_callbacks_have_queues_by_origin_and_disable_nothing(submit, receiver, happen):
     elsewhere = receiver.url().replace("127.0.0.1", "localhost")
     receiver.answer = answering(410)
     for url in (receiver.url("/a"), receiver.url("/b"), elsewhere):
         cancelled(submit(url=url).json()["job_id"], happen)
-    assert len(set(WebhookDelivery.objects.values_list("lane", flat=True))) == 2
+    lanes = dict(WebhookDelivery.objects.values_list("url", "lane"))
+    assert lanes[receiver.url("/a")] == lanes[receiver.url("/b")]
     deliver()
     for delivery in WebhookDelivery.objects.select_related("endpoint"):
         assert (delivery.state, delivery.error_code) == ("failed", "gone")
@@ -113,3 +115,14 @@ def test_callbacks_have_lanes_by_origin_and_disable_nothing(submit, receiver, ha
     cancelled(submit().json()["job_id"], happen)
     deliver()
     assert WebhookDelivery.objects.filter(state="succeeded").count() == 1
+
+
+def test_however_many_origins_a_user_names_they_share_a_few_queues(user, make_job, happen):
+    jobs = [make_job(minutes=0) for _ in range(60)]
+    for number, job in enumerate(jobs):
+        Job.objects.filter(pk=job.pk).update(callback_url=f"https://c{number}.example/")
+        lifecycle.cancel(job_id=job.pk, by="user")
+    happen(jobs[0])
+    assert WebhookDelivery.objects.count() == 60
+    assert WebhookQueue.objects.count() == deliveries.CALLBACK_QUEUES
+    assert set(WebhookQueue.objects.values_list("user_id", flat=True)) == {user.pk}

@@ -1,18 +1,29 @@
 """Events reach their endpoints: once each, signed, and whatever the receiver answers."""
 
 import json
+import threading
+import time
+from collections import Counter
 from datetime import timedelta
 
 import pytest
+from django.db import connection, connections, transaction
 from django.db.models import F
 from django.db.models.functions import Now
+from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from auteur import encryption, liveness
+from jobs import sql
 from jobs.events import epochs, log
 from jobs.models import EventCursor, UserEvent
 from jobs.webhooks import deliveries, endpoints, leasing, retrying, secrets, sending
-from jobs.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
+from jobs.webhooks.models import (
+    DeliveryState,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookQueue,
+)
 from tests.jobs.events.setting_back import set_back
 from tests.webhooks.conftest import HOLDER, deliver, hand_out_all
 from tests.webhooks.receiver import (
@@ -398,6 +409,116 @@ class TestFairness:
         for is_slow, lane in ((True, slow.pk), (False, quick.pk)):
             claimed = leasing.claim(holder=HOLDER, limit=9, slow=[slow.pk], is_slow=is_slow)
             assert [one.lane for one in claimed] == [lane]
+
+    def test_users_come_before_queues(self, make_endpoint, make_user, make_job, happen, user):
+        other = make_user(balance=100)
+        many = [make_endpoint() for _ in range(6)]
+        happen(make_job(), *["started"] * 6)
+        quiet = make_endpoint(other)
+        happen(make_job(other))
+        assert {one.owner_id for one in leasing.claim(holder=HOLDER, limit=2)} == {
+            user.pk,
+            other.pk,
+        }
+        leasing.release_own(HOLDER)
+        under_way = {user.pk: leasing.OWNER_AT_ONCE - 1}
+        claimed = leasing.claim(holder=HOLDER, limit=100, busy_owners=under_way)
+        assert Counter(one.owner_id for one in claimed) == {user.pk: 1, other.pk: 1}
+        leasing.release_own(HOLDER)
+        claimed = leasing.claim(holder=HOLDER, limit=100)
+        lanes = Counter(one.lane for one in claimed)
+        assert lanes.pop(quiet.pk) == 1
+        assert lanes.keys() == {one.pk for one in many}
+        assert (lanes.total(), max(lanes.values())) == (leasing.OWNER_AT_ONCE, 4)
+
+    def test_a_queue_without_a_place_waits_in_front_of_those_that_had_one(
+        self, make_endpoint, make_user, make_job, happen
+    ):
+        queues = []
+        for _ in range(3):
+            owner = make_user(balance=100)
+            queues.append(make_endpoint(owner).pk)
+            happen(make_job(owner), *["started"] * 4)
+        claimed = [leasing.claim(holder=HOLDER, limit=1)[0].lane for _ in range(3)]
+        assert sorted(claimed) == sorted(queues)
+
+    def test_a_queue_is_read_when_its_next_delivery_is_due(self, endpoint, make_job, happen):
+        happen(make_job(), "started")
+        later = timezone.now() + timedelta(hours=1)
+        WebhookDelivery.objects.filter(seq=2).update(due_at=later)
+        assert deliver() == 1
+        assert WebhookQueue.objects.get().next_due_at > timezone.now()
+        WebhookQueue.objects.update(next_due_at=timezone.now())  # as when the lease has ended
+        assert leasing.claim(holder=HOLDER, limit=9) == []
+        assert WebhookQueue.objects.get().next_due_at == later
+        WebhookDelivery.objects.filter(seq=2).update(due_at=Now())
+        assert deliver() == 1
+        WebhookQueue.objects.update(next_due_at=timezone.now())
+        assert leasing.claim(holder=HOLDER, limit=9) == []
+        assert not WebhookQueue.objects.exists()
+
+    def test_queues_that_are_not_due_are_not_read(self, endpoint, make_job, happen):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO webhook_deliveries"
+                " (id, endpoint_id, lane, type, body, state, due_at, tries)"
+                " SELECT gen_random_uuid(), lane, lane, 'job.failed', '{}', 'waiting',"
+                "  now() + interval '1 hour', 1"
+                " FROM (SELECT gen_random_uuid() AS lane FROM generate_series(1, 3000)) AS made"
+            )
+            cursor.execute("ANALYZE webhook_queues, webhook_deliveries")
+        assert WebhookQueue.objects.count() == 3000
+        happen(make_job())
+        before = rows_read()
+        assert [one.lane for one in leasing.claim(holder=HOLDER, limit=100)] == [endpoint.pk]
+        assert rows_read() - before < 50
+
+    @pytest.mark.django_db(transaction=True)
+    def test_what_is_written_while_a_sender_looks_is_not_forgotten(
+        self, endpoint, make_job, happen
+    ):
+        happen(make_job())
+        assert deliver() == 1
+        WebhookQueue.objects.update(next_due_at=timezone.now())
+        with transaction.atomic():
+            [[queue_id]] = sql.run("lock_due_queues", slow=[], is_slow=False, queues=9)
+            writer = threading.Thread(target=_ping_and_close, args=(endpoint,))
+            writer.start()
+            wait_for_lock()
+            WebhookQueue.objects.filter(pk=queue_id).delete()  # nothing waits in it, as far as seen
+        writer.join()
+        assert len(leasing.claim(holder=HOLDER, limit=9)) == 1
+
+
+def _ping_and_close(endpoint: WebhookEndpoint) -> None:
+    deliveries.ping(endpoint)
+    connections.close_all()
+
+
+def wait_for_lock() -> None:
+    """Return once another connection waits for a lock of this database."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.02)
+    raise AssertionError("nobody waits")
+
+
+def rows_read() -> int:
+    """How many rows of queues and deliveries this transaction has fetched."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))"
+            " FROM pg_stat_xact_user_tables WHERE relname LIKE 'webhook%'"
+        )
+        return int(cursor.fetchone()[0])
 
 
 def test_deliveries_are_kept_for_a_while(endpoint, make_job, happen):

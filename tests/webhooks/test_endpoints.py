@@ -248,3 +248,79 @@ class TestDeliveries:
         assert post(api, path, {"after": 0}).json() == {"deliveries": 3, "last_seq": 3}
         assert post(api, path, {"after": 3}).json() == {"deliveries": 1, "last_seq": 4}
         assert WebhookDelivery.objects.filter(state="waiting").count() == 4
+
+
+class TestVerification:
+    def challenge(self, api, endpoint, receiver):
+        sent = post(api, f"/webhooks/{endpoint.pk}/challenge")
+        assert sent.status_code == 202
+        assert "challenge" not in sent.json()["body"]["data"]
+        assert deliver() == 1
+        received = receiver.received[-1]
+        Webhook(secrets.shown(endpoint.secret)).verify(received.body, received.headers)
+        assert received.event["type"] == "webhook.verification"
+        return received.event["data"]["challenge"], sent.json()["id"]
+
+    def test_without_it_there_is_no_replay(self, api, make_endpoint):
+        endpoint = make_endpoint(verified=False)
+        refused = post(api, f"/webhooks/{endpoint.pk}/replay", {"after": 0})
+        assert (refused.status_code, refused.json()["code"]) == (409, "endpoint_unverified")
+        assert api.get(f"/webhooks/{endpoint.pk}").json()["verified_at"] is None
+
+    @pytest.mark.parametrize("form", ["{}", ' {{"challenge": "{}"}}\n'])
+    def test_a_receiver_that_answers_with_the_challenge_is_verified(
+        self, api, make_endpoint, receiver, form
+    ):
+        endpoint = make_endpoint(verified=False)
+
+        async def echo(writer):
+            text = form.format(receiver.received[-1].event["data"]["challenge"])
+            await answering(200, text.encode())(writer)
+
+        receiver.answer = echo
+        self.challenge(api, endpoint, receiver)
+        assert api.get(f"/webhooks/{endpoint.pk}").json()["verified_at"] is not None
+        assert post(api, f"/webhooks/{endpoint.pk}/replay", {"after": 0}).status_code == 202
+
+    def test_a_server_that_repeats_what_it_gets_is_not(self, api, make_endpoint, receiver):
+        endpoint = make_endpoint(verified=False)
+
+        async def repeat(writer):
+            await answering(200, receiver.received[-1].body)(writer)
+
+        receiver.answer = repeat
+        _, delivery_id = self.challenge(api, endpoint, receiver)
+        assert api.get(f"/webhooks/{endpoint.pk}").json()["verified_at"] is None
+        delivery = api.get(f"/webhooks/{endpoint.pk}/deliveries/{delivery_id}").json()
+        assert (delivery["state"], delivery["answer"]) == ("succeeded", None)
+        assert "challenge" not in delivery["body"]["data"]
+
+    def test_its_owner_hands_in_what_was_received(self, api, make_endpoint, receiver):
+        endpoint = make_endpoint(verified=False)
+        challenge, _ = self.challenge(api, endpoint, receiver)
+        path = f"/webhooks/{endpoint.pk}/verify"
+        wrong = post(api, path, {"challenge": "x" * 64})
+        assert (wrong.status_code, wrong.json()["code"]) == (409, "wrong_challenge")
+        verified = post(api, path, {"challenge": challenge})
+        assert (verified.status_code, verified.json()["verified_at"] is None) == (200, False)
+
+    def test_another_url_needs_another_challenge(self, api, make_endpoint, receiver):
+        endpoint = make_endpoint()
+        challenge, _ = self.challenge(api, endpoint, receiver)
+        path = f"/webhooks/{endpoint.pk}"
+        assert api.patch(path, {"description": "x"}, format="json").json()["verified_at"]
+        changed = api.patch(path, {"url": receiver.url("/other")}, format="json").json()
+        assert changed["verified_at"] is None
+        assert post(api, f"{path}/verify", {"challenge": challenge}).status_code == 409
+
+    def test_before_it_so_many_events_are_sent_and_not_one_more(
+        self, api, make_endpoint, make_job, happen, monkeypatch
+    ):
+        monkeypatch.setattr(deliveries, "MAX_UNVERIFIED_EVENTS", 4)
+        unverified, verified = make_endpoint(verified=False), make_endpoint()
+        happen(make_job(), "started", "requeued")
+        happen(make_job(), "started", "requeued")
+        sent = deliveries.deliveries_of
+        assert (sent(unverified).count(), sent(verified).count()) == (4, 6)
+        unverified.refresh_from_db()
+        assert unverified.unverified_events == 4

@@ -61,14 +61,14 @@ def test_a_kill_loses_nothing_and_an_end_gives_back(
     receiver.answer = hanging
     happen(make_job(), "started")
     first = start()
-    until(lambda: len(receiver.received) == 2, seconds=20)
+    until(lambda: len(receiver.received) == 2, seconds=120)
     first.send_signal(signal.SIGKILL)
     first.wait(60)
     held = WebhookDelivery.objects.filter(holder__isnull=False)
     assert held.count() == 2
     receiver.answer = answering(204, b"")
     second = start()
-    until(lambda: endpoint.deliveries.filter(state="succeeded").count() == 2, seconds=20)
+    until(lambda: endpoint.deliveries.filter(state="succeeded").count() == 2, seconds=120)
     ids = [one.headers["webhook-id"] for one in receiver.received]
     assert sorted(ids[:2]) == sorted(ids[2:])
 
@@ -78,7 +78,7 @@ def test_a_kill_loses_nothing_and_an_end_gives_back(
 
     receiver.answer = slowly
     happen(make_job())
-    until(lambda: len(receiver.received) == 5, seconds=10)
+    until(lambda: len(receiver.received) == 5, seconds=120)
     second.send_signal(signal.SIGTERM)
     assert second.wait(60) == 0
     assert endpoint.deliveries.filter(state="succeeded").count() == 3
