@@ -30,7 +30,7 @@ from auteur.api import problems
 from jobs import figures, running_audit, timeline_audit
 from jobs.events import epochs
 from jobs.heartbeat import LOST_AFTER
-from jobs.models import Job, WorkerHeartbeat
+from jobs.models import Circuit, Job, WorkerHeartbeat
 from jobs.orchestrator import clock_skew
 from jobs.states import JobStatus
 from jobs.streams import figures as streams
@@ -82,6 +82,12 @@ class Gauges(Collector):
             "How far the clock of an orchestrator's machine is ahead of PostgreSQL's.",
             ("host",),
             [((host,), seconds) for host, seconds in clock_skew.stored()],
+        )
+        yield _family(
+            "circuit_open",
+            "1 while most jobs of a feature or backend are lost to an outage, and few are tried.",
+            ("circuit",),
+            [((row.name,), row.opened_at is not None) for row in Circuit.objects.order_by("name")],
         )
         if standing is not None:
             yield from _recent_ends(standing.value)

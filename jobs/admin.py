@@ -26,6 +26,7 @@ from auteur.admin import (
 )
 from jobs import lifecycle, submission
 from jobs.cancels import STAFF_ALERT, list_alerted_users
+from jobs.circuits_admin import CircuitAdmin
 from jobs.costs import with_gpu_cost
 from jobs.features.base import Feature
 from jobs.features.registry import features
@@ -38,6 +39,7 @@ from jobs.webhooks.admin import WebhookDeliveryAdmin, WebhookEndpointAdmin
 from media.models import MediaFile
 
 __all__ = [  # Django looks here for pages
+    "CircuitAdmin",
     "DeadLetterAdmin",
     "PartnerAdmin",
     "PartnerRequestAdmin",

@@ -11,6 +11,7 @@ from django.conf import settings
 from rest_framework import serializers
 from rest_framework.fields import empty
 
+from jobs import circuits
 from jobs.capacity import class_limit
 from jobs.checks import missing
 from jobs.features.base import Feature
@@ -50,12 +51,21 @@ def described(feature: Feature) -> dict[str, Any]:
         "description": sys.modules[type(feature).__module__].__doc__ or feature.summary,
         "available": feature.is_enabled and not missing(feature),
         "enabled": feature.is_enabled,
+        **_impairment(feature),
         "engine": feature.engine,
         "is_draft": feature.engine == "draft",
         "plan": feature.plan,
         "price": _price(feature),
         "limits": _limits(feature),
         "parameters": dict(_parameters(feature)),
+    }
+
+
+def _impairment(feature: Feature) -> dict[str, Any]:
+    stopped_by = circuits.open_circuits_of(feature)
+    return {
+        "impaired_since": min((circuit.opened_at for circuit in stopped_by), default=None),
+        "next_try_at": max((circuit.next_probe_at for circuit in stopped_by), default=None),
     }
 
 

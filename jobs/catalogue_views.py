@@ -95,6 +95,15 @@ class FeatureSerializer(serializers.Serializer[Any]):
     enabled = serializers.BooleanField(
         help_text="False while it is switched off: 503 `feature_disabled`; open jobs go on."
     )
+    impaired_since = serializers.DateTimeField(
+        allow_null=True,
+        help_text="Since when most of its jobs are lost to an outage of ours. Jobs are still "
+        "taken, and wait; they fail with a refund after `limits.wait_ms`. Null: it works.",
+    )
+    next_try_at = serializers.DateTimeField(
+        allow_null=True,
+        help_text="When one job is tried next, while it is impaired. All go on when it succeeds.",
+    )
     engine = serializers.ChoiceField(choices=["draft", "production"])
     is_draft = serializers.BooleanField(
         help_text="A draft shows how the feature works, on a CPU and without its model's quality."
@@ -123,8 +132,8 @@ class FeaturesView(APIView):
     @extend_schema(
         operation_id="features_list",
         summary="See what is offered: prices, plans, limits, parameters",
-        description="The same for everybody until the next deploy: keep it, and ask again with "
-        "`If-None-Match` (304).",
+        description="The same for everybody, and until the next deploy or outage: keep it, and ask "
+        "again with `If-None-Match` (304).",
         parameters=[OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER)],
         responses={200: CatalogueSerializer, 304: OpenApiResponse(description="What you have.")},
     )

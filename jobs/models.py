@@ -295,6 +295,14 @@ class Attempt(models.Model):
             models.Index(
                 fields=["call_id"], condition=Q(call_id__isnull=False), name="attempts_of_call"
             ),
+            models.Index(
+                fields=["finished_at"],
+                condition=Q(
+                    error_code__in=[ErrorCode.GPU_UNAVAILABLE, ErrorCode.STORAGE_ERROR],
+                    finished_at__isnull=False,
+                ),
+                name="attempts_lost",
+            ),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["job", "number"], name="attempts_number"),
@@ -495,6 +503,32 @@ class EventCursor(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.position}"
+
+
+class Circuit(models.Model):
+    """Whether a feature or a backend loses most of its work (docs/decisions/0059)."""
+
+    name = models.CharField(
+        max_length=120, primary_key=True, help_text="feature:tts, backend:modal."
+    )
+    opened_at = models.DateTimeField(null=True, blank=True, help_text="Null while it is closed.")
+    closed_at = models.DateTimeField(
+        null=True, blank=True, help_text="Work that was lost before is not counted again."
+    )
+    error_code = models.CharField(
+        max_length=50, default="", help_text="The most frequent one when it was opened."
+    )
+    next_probe_at = models.DateTimeField(
+        null=True, blank=True, help_text="When one attempt may be started."
+    )
+    probe_seconds = models.FloatField(default=0, help_text="The pause after the next probe.")
+    probe_id = models.UUIDField(null=True, blank=True, help_text="The attempt that is the probe.")
+
+    class Meta:
+        db_table = "circuits"
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class KeptFigures(models.Model):

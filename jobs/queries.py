@@ -15,7 +15,7 @@ from django.utils import timezone
 from auteur.api.problems import NotFoundProblem
 from gpu_tasks.runtime.contract import GpuClass
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
-from jobs import outputs, sql, status
+from jobs import circuits, outputs, sql, status
 from jobs.capacity import class_limit
 from jobs.durations import History, Run, Running
 from jobs.features.registry import feature_of, features
@@ -167,8 +167,10 @@ def queue_position(job: Job) -> int | None:
 
 def estimated_start(job: Job, position: int | None) -> datetime | None:
     """Return when it may begin from this `queue_position`, if all jobs before it take as long as
-    the last ones of its feature did.
+    the last ones of its feature did. None while its feature is impaired: nobody knows how long.
     """
+    if job.type in features() and circuits.open_circuits_of(feature_of(job.type)):
+        return None
     if position is None:
         return None
     room = max(1, class_limit(GpuClass(job.gpu_class)))

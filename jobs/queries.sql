@@ -648,6 +648,75 @@ SELECT count(*) FILTER (WHERE a.error_code IS NOT NULL AND (
                 min(j.start_deadline_at) + %(start_grace)s) <= statement_timestamp()
 FROM job_attempts a JOIN jobs j ON j.id = a.job_id WHERE a.job_id = %(job_id)s
 
+-- name: lost_jobs
+-- Circuits that may have to be opened: closed ones, with how many jobs have lost an attempt to our
+-- infrastructure lately. The storage is no backend's. Of a user's machines that were lost while they
+-- ran a call only one counts, for the input may be the cause. The index `attempts_lost` is read.
+WITH lost AS (
+    SELECT j.type, a.backend, a.error_code, a.finished_at,
+           CASE WHEN a.error_code = {GPU_UNAVAILABLE} AND a.started_at IS NOT NULL
+               THEN j.user_id ELSE j.id END AS subject
+    FROM job_attempts a JOIN jobs j ON j.id = a.job_id
+    WHERE a.error_code IN {INFRASTRUCTURE} AND a.finished_at IS NOT NULL
+      AND a.finished_at > statement_timestamp() - %(window)s
+),
+named AS (
+    SELECT 'feature:' || type AS name, lost.* FROM lost
+    UNION ALL
+    SELECT 'backend:' || backend, lost.* FROM lost WHERE error_code = {GPU_UNAVAILABLE}
+)
+SELECT name, count(DISTINCT subject), mode() WITHIN GROUP (ORDER BY named.error_code)
+FROM named LEFT JOIN circuits USING (name)
+WHERE circuits.opened_at IS NULL
+  AND named.finished_at > coalesce(circuits.closed_at, '-infinity')
+GROUP BY name HAVING count(DISTINCT subject) >= %(least)s
+ORDER BY name
+
+-- name: count_completed
+-- Jobs of these types that were completed lately, of the last ones of each.
+SELECT count(*) FROM unnest(%(types)s::text[]) AS known (type) CROSS JOIN LATERAL (
+    SELECT completed_at FROM jobs
+    WHERE jobs.type = known.type AND status = {COMPLETED}
+    ORDER BY jobs.created_at DESC LIMIT %(most)s
+) AS job
+WHERE completed_at > statement_timestamp() - %(window)s
+
+-- name: claim_probe
+-- The next probe through all of these open circuits, for one caller; not while another goes on.
+WITH open AS (
+    SELECT name FROM circuits
+    WHERE name = ANY(%(names)s::text[]) AND opened_at IS NOT NULL
+      AND next_probe_at <= statement_timestamp()
+      AND NOT EXISTS (
+          SELECT FROM job_attempts a
+          WHERE a.id = probe_id AND a.finished_at IS NULL AND a.state <> {ERRORED}
+      )
+    ORDER BY name FOR UPDATE SKIP LOCKED
+)
+UPDATE circuits
+SET next_probe_at = statement_timestamp() + make_interval(secs => probe_seconds),
+    probe_seconds = least(2 * probe_seconds, %(max_seconds)s), probe_id = NULL
+FROM open
+WHERE circuits.name = open.name AND (SELECT count(*) FROM open) = (
+    SELECT count(*) FROM circuits WHERE name = ANY(%(names)s::text[]) AND opened_at IS NOT NULL
+)
+RETURNING circuits.name
+
+-- name: close_circuits
+-- Circuits whose probe has succeeded: its call runs with its inputs there, or has reported an end
+-- that is none of our infrastructure's.
+WITH recovered AS (
+    SELECT circuits.name, opened_at FROM circuits JOIN job_attempts a ON a.id = probe_id
+    WHERE opened_at IS NOT NULL AND CASE WHEN a.reported_at IS NULL
+        THEN a.state = {RUNNING} AND a.stage <> ALL(%(early_stages)s::text[])
+        ELSE coalesce(a.outcome #>> '{{error,code}}', '') NOT IN {INFRASTRUCTURE} END
+    ORDER BY circuits.name FOR UPDATE OF circuits
+)
+UPDATE circuits
+SET opened_at = NULL, closed_at = statement_timestamp(), next_probe_at = NULL, probe_id = NULL
+FROM recovered WHERE circuits.name = recovered.name
+RETURNING circuits.name, extract(epoch FROM statement_timestamp() - recovered.opened_at)::float8
+
 -- name: extend_calls
 -- Calls that go on are polled again later, the later the more often messages were lost.
 {mine},

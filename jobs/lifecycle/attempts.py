@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce, Now
 from jobs import floors, sql
 from jobs.deadlines import OUTAGE_ALLOWANCE, START_GRACE
 from jobs.features.base import Feature
-from jobs.features.registry import feature_of, features
+from jobs.features.registry import feature_of
 from jobs.lifecycle.locking import JobFinishedProblem, end_attempt, is_too_late, lock_job, record
 from jobs.models import Attempt, Job
 from jobs.states import OPEN, AttemptState
@@ -49,19 +49,26 @@ def count_attempts(*, job: Job) -> AttemptCount:
 
 
 def begin_first_attempts(
-    *, gpu_class: str, limit: int, at_once: int, with_room: Collection[str], again: timedelta
+    *,
+    gpu_class: str,
+    types: Collection[Feature],
+    limit: int,
+    at_once: int,
+    with_room: Collection[str],
+    again: timedelta,
 ) -> list[tuple[UUID, str, bool]]:
     """Give pending jobs of a class, by rank, their first attempts while it has room: these, with
     the type of each, and whether it is the caller's to wake.
 
-    The caller holds the class's lock. ``limit`` is how many may be in flight; users have such a
-    limit by setting, features by their contracts. Attempts of the types ``with_room`` are taken by
-    the caller, and due again after ``again``; the others are due.
+    Only jobs of the features ``types`` are admitted. The caller holds the class's lock. ``limit``
+    is how many may be in flight; users have such a limit by setting, features by their contracts.
+    Attempts of the types ``with_room`` are taken by the caller, and due again after ``again``; the
+    others are due.
     """
     limits, floor = settings.MAX_IN_FLIGHT_BY_PLAN, floors.current().of(gpu_class)
     admitted: list[Any] = sql.run(
         "admit",
-        features=json.dumps([_admission(one, with_room) for one in features().values()]),
+        features=json.dumps([_admission(feature, with_room) for feature in types]),
         gpu_class=gpu_class,
         from_rank=floor.waiting_from[0],
         from_time=floor.waiting_from[1],

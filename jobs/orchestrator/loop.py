@@ -19,7 +19,7 @@ from auteur import liveness
 from auteur.api import idempotency
 from auteur.api.problems import DATABASE_OUTAGES, OUTAGES
 from auteur.broker import BROKER_OUTAGES
-from jobs import floors, heartbeat, lifecycle, publishing
+from jobs import circuits, floors, heartbeat, lifecycle, publishing
 from jobs.events.numbering import number_events
 from jobs.failpoints import failpoint
 from jobs.models import Job
@@ -52,6 +52,8 @@ DEATHS_SECONDS = 1.0
 """Between looks for workers that have died on this machine."""
 NUMBER_SECONDS = 0.05
 """Between rounds of numbering events: clients wait for it."""
+CIRCUIT_SECONDS = 2.0
+"""Between looks for features and backends that lose most of their work."""
 FLOOR_SECONDS = 1.0
 """Between looks for where the queues begin."""
 MEDIA_SECONDS = 0.5
@@ -146,6 +148,7 @@ def _run_all(stop: threading.Event, watch: liveness.DatabaseWatch) -> None:
         (mourn, rest(DEATHS_SECONDS)),
         (_until_many(number_events), rest(NUMBER_SECONDS)),
         (floors.look, rest(FLOOR_SECONDS)),
+        (circuits.watch, rest(CIRCUIT_SECONDS)),
         (calls.follow, rest(POLL_SECONDS)),
         (media_work.wake_media, rest(MEDIA_SECONDS)),
         (sweep, rest(SWEEP_SECONDS)),

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from auteur import liveness
 from auteur.api.problems import OUTAGES
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
-from jobs import heartbeat, lifecycle
+from jobs import circuits, heartbeat, lifecycle
 from jobs.deadlines import in_time
 from jobs.errors import JobError
 from jobs.features.registry import feature_of, features
@@ -36,6 +36,8 @@ RETRY_PAUSE = timedelta(seconds=2)
 MAX_RETRY_PAUSE = timedelta(minutes=10)
 RETRY_JITTER = 0.25
 """Share of a pause by which it varies: jobs that failed together are not retried together."""
+CIRCUIT_RECHECK = timedelta(seconds=30)
+"""How often a retry looks whether the circuit that it waits for has closed, with jitter."""
 MAX_INFRASTRUCTURE_ATTEMPTS = 16
 """Attempts that an infrastructure error may end, before the job is given up."""
 
@@ -144,8 +146,14 @@ def _retry_or_fail(job: Job, attempt: Attempt, found: Reconciled) -> None:
         and not count.is_past_bound
     )
     if may_retry:
-        pause = min(RETRY_PAUSE * 2 ** (count.infrastructure - 1), MAX_RETRY_PAUSE)
         jitter = random.uniform(1 - RETRY_JITTER, 1 + RETRY_JITTER)  # noqa: S311 - no secret
+        if stopped_by := circuits.open_circuits_of(feature):
+            if circuits.claim_probe(stopped_by):
+                circuits.set_probe(stopped_by, lifecycle.begin_attempt(job=job).pk)
+            else:
+                Job.objects.filter(pk=job.pk).update(wake_at=Now() + CIRCUIT_RECHECK * jitter)
+            return
+        pause = min(RETRY_PAUSE * 2 ** (count.infrastructure - 1), MAX_RETRY_PAUSE)
         lifecycle.begin_attempt(job=job, after=pause * jitter)
     elif attempt.publish_count < MAX_FAIL_MESSAGES:
         found.given_up.append(_wake_later(attempt))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobs import floors, heartbeat, queries
+from jobs import circuits, floors, heartbeat, queries
 
 
 @pytest.fixture(autouse=True)
@@ -24,3 +24,11 @@ def no_floor_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_history_is_known() -> None:
     """Let what other tests' jobs took be forgotten."""
     queries._history.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def no_circuit_is_cached() -> Iterator[None]:
+    """Read circuits anew, before this test and after it."""
+    circuits.forget_cache()
+    yield
+    circuits.forget_cache()

@@ -1,0 +1,138 @@
+"""Circuits: where our infrastructure lost most recent work, one probe at a time is let through.
+
+There is a circuit for each feature and for each backend, a row in `circuits` that all orchestrators
+share (docs/decisions/0059). It opens by `watch`, and closes there when a probe succeeds. Admission
+and retries ask `open_circuits`; what an open circuit stops goes on by `claim_probe` only.
+"""
+
+import logging
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models.functions import Now
+
+from gpu_tasks.runtime.stages import Stage
+from jobs import sql
+from jobs.features.base import Feature
+from jobs.features.registry import features
+from jobs.models import Circuit
+
+logger = logging.getLogger(__name__)
+
+WINDOW = timedelta(minutes=10)
+"""How long ends of attempts are counted."""
+MIN_LOST = 5
+"""Jobs that must have lost an attempt in the window; and more of them than were completed."""
+MAX_COMPLETED = 500
+"""Completed jobs of a feature that are looked at."""
+PROBE_PAUSE = timedelta(seconds=30)
+"""From the opening to the first probe; doubled for each further probe."""
+MAX_PROBE_PAUSE = timedelta(minutes=5)
+CACHE_SECONDS = 1.0
+"""How long a process goes by what it has read."""
+EARLY_STAGES = (Stage.LOADING, Stage.FETCHING)
+"""A probe that is past these has a machine and its inputs: it has succeeded."""
+
+
+@dataclass(frozen=True)
+class OpenCircuit:
+    """One open circuit."""
+
+    name: str
+    opened_at: datetime
+    error_code: str
+    next_probe_at: datetime
+
+
+_cache: tuple[float, dict[str, OpenCircuit]] = (-CACHE_SECONDS, {})
+
+
+def open_circuits() -> dict[str, OpenCircuit]:
+    """Return the open circuits by name, as of a second ago at most."""
+    global _cache  # noqa: PLW0603 - replaced as a whole, so threads need no lock
+    read_at, circuits = _cache
+    if time.monotonic() - read_at < CACHE_SECONDS:
+        return circuits
+    rows = Circuit.objects.filter(opened_at__isnull=False)
+    circuits = {
+        row.name: OpenCircuit(row.name, row.opened_at, row.error_code, row.next_probe_at)
+        for row in rows
+        if row.opened_at is not None and row.next_probe_at is not None
+    }
+    _cache = (time.monotonic(), circuits)
+    return circuits
+
+
+def forget_cache() -> None:
+    """Read the circuits anew at the next question."""
+    global _cache  # noqa: PLW0603
+    _cache = (-CACHE_SECONDS, {})
+
+
+def names_of(feature: Feature) -> tuple[str, str]:
+    """Return the names of the circuits that a feature depends on."""
+    return f"feature:{feature.name}", f"backend:{feature.backend}"
+
+
+def open_circuits_of(feature: Feature) -> list[OpenCircuit]:
+    """Return the open circuits that a feature depends on."""
+    circuits = open_circuits()
+    return [circuits[name] for name in names_of(feature) if name in circuits]
+
+
+def claim_probe(circuits: Collection[OpenCircuit]) -> bool:
+    """Return True if the caller may start one attempt through all these open circuits now.
+
+    The next probe is due after a pause that doubles, and not while this one goes on.
+    """
+    rows = sql.run(
+        "claim_probe",
+        names=[circuit.name for circuit in circuits],
+        max_seconds=MAX_PROBE_PAUSE.total_seconds(),
+    )
+    return bool(rows)
+
+
+def set_probe(circuits: Collection[OpenCircuit], attempt_id: UUID) -> None:
+    """Store which attempt is the probe that was claimed."""
+    names = [circuit.name for circuit in circuits]
+    Circuit.objects.filter(name__in=names, opened_at__isnull=False).update(probe_id=attempt_id)
+    logger.info("attempt %s is the probe of %s", attempt_id, ", ".join(names))
+
+
+def watch() -> int:
+    """Close circuits whose probe has succeeded, and open those that lose most jobs; return 0."""
+    for name, seconds in sql.run("close_circuits", early_stages=list(EARLY_STAGES)):
+        logger.warning("circuit %s closes after %d s: its probe has succeeded", name, seconds)
+    for name, lost, error_code in sql.run("lost_jobs", window=WINDOW, least=MIN_LOST):
+        completed = _count_completed(name)
+        if lost > completed and _open(name, error_code):
+            logger.warning(
+                "circuit %s opens: %d jobs lost an attempt (%s) and %d were completed in %s",
+                *(name, lost, error_code, completed, WINDOW),
+            )
+    return 0
+
+
+def _count_completed(name: str) -> int:
+    types = [feature.name for feature in features().values() if name in names_of(feature)]
+    ((count,),) = sql.run("count_completed", types=types, window=WINDOW, most=MAX_COMPLETED)
+    return int(count)
+
+
+def _open(name: str, error_code: str) -> bool:
+    """Open a closed circuit; return False if another orchestrator has."""
+    Circuit.objects.get_or_create(name=name)
+    closed = Circuit.objects.filter(name=name, opened_at=None)
+    return bool(
+        closed.update(
+            opened_at=Now(),
+            error_code=error_code,
+            next_probe_at=Now() + PROBE_PAUSE,
+            probe_seconds=(2 * PROBE_PAUSE).total_seconds(),
+            probe_id=None,
+        )
+    )

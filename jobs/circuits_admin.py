@@ -1,0 +1,23 @@
+"""The admin's page of circuits: what is impaired, since when, and which attempt is the probe."""
+
+from typing import ClassVar
+
+from django.contrib import admin
+
+from auteur.admin import ReadOnlyAdmin
+from jobs.models import Circuit
+
+
+@admin.register(Circuit)
+class CircuitAdmin(ReadOnlyAdmin):
+    """Features and backends that have lost most of their work at least once."""
+
+    list_display: ClassVar = (
+        "name",
+        "opened_at",
+        "error_code",
+        "next_probe_at",
+        "probe_id",
+        "closed_at",
+    )
+    ordering = ("name",)
