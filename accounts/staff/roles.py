@@ -62,6 +62,7 @@ ROLES: Mapping[str, frozenset[str]] = {
     # Keeps things running; sees neither who clients are nor what is theirs.
     "ops": frozenset(
         {
+            "jobs.view_circuit",
             "jobs.view_job",
             "jobs.change_job",
             "jobs.view_webhookendpoint",

@@ -35,6 +35,7 @@ PAGES = {
     "credits.CreditTransaction": {"support": "see", "billing": "see"},
     "credits.CreditGrant": {"support": "see", "billing": "see"},
     "credits.CreditCorrection": {"billing": "see"},
+    "jobs.Circuit": {"ops": "see"},
     "jobs.Job": {"support": "see", "billing": "see", "ops": "see"},
     "jobs.WebhookEndpoint": {"support": "see", "ops": "see"},
     "jobs.WebhookDelivery": {"support": "see", "ops": "see"},
@@ -248,7 +249,7 @@ def test_roles_are_as_the_code_says_however_often(db, capsys):
             "content_type__app_label", "codename"
         )
         assert {".".join(pair) for pair in found} == wanted
-    assert "ops: 7 permissions" in capsys.readouterr().out
+    assert "ops: 8 permissions" in capsys.readouterr().out
 
 
 def test_create_staff_gives_one_role(make_user, monkeypatch):
