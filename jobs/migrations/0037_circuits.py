@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0034_event_epochs_row_level_security")]
+    dependencies = [("jobs", "0036_webhook_queues_row_level_security")]
 
     operations = [
         migrations.CreateModel(

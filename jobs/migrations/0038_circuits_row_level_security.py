@@ -4,7 +4,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0035_circuits")]
+    dependencies = [("jobs", "0037_circuits")]
 
     operations = [
         migrations.RunSQL(

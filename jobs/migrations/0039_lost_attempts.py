@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("jobs", "0036_circuits_row_level_security")]
+    dependencies = [("jobs", "0038_circuits_row_level_security")]
 
     operations = [
         AddIndexConcurrently(
