@@ -126,7 +126,7 @@ $(PEERS)/.ready: $(READY) requirements/optional/peers.txt
 bench-peers: $(PEERS)/.ready  ## jobs a second beside Dramatiq, Huey, RQ, Taskiq, Procrastinate
 	@$(PYTHON) -m benchmarks peers $(if $(RECORD),--record)
 
-chaos: $(READY)  ## hurt the running stack in every way, then audit the books (12 minutes; BACKEND=modal, BROKER=amqp, SINK=kafka)
+chaos: $(READY)  ## hurt the running stack in every way, then audit the books (40 minutes; BACKEND=modal, BROKER=amqp, SINK=kafka)
 	@$(PYTHON) -m tests.chaos --backend $(BACKEND) --broker $(or $(BROKER),redis) --sink $(SINK)
 
 fuzz: $(MODELS_READY)  ## ask the API 100,000 odd things (FUZZ_REQUESTS=..., FUZZ_SEED=... for the same again)

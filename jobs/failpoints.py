@@ -1,12 +1,14 @@
-"""Named points at which the chaos suite (`make chaos`) lets a process die.
+"""Named points at which the chaos suite (`make chaos`) lets a process die, or makes it slow.
 
 ``AUTEUR_FAILPOINTS`` names a folder. A process that comes to a point for which a file lies there
-takes the file away and kills itself with SIGKILL: one file, one death. Without the variable, as
-everywhere but in that suite, a point does nothing.
+takes the file away and kills itself with SIGKILL; if the file holds a number, the process waits for
+so many seconds instead. One file works once. Without the variable, as everywhere but in that suite,
+a point does nothing.
 """
 
 import os
 import signal
+import time
 from pathlib import Path
 
 VARIABLE = "AUTEUR_FAILPOINTS"
@@ -15,11 +17,16 @@ _folder = os.environ.get(VARIABLE)
 
 
 def failpoint(name: str) -> None:
-    """Die here if the point is armed."""
+    """Die or wait here if the point is armed."""
     if _folder is None:
         return
+    file = Path(_folder, name)
     try:
-        Path(_folder, name).unlink()
+        seconds = file.read_text()
+        file.unlink()
     except FileNotFoundError:
         return
-    os.kill(os.getpid(), signal.SIGKILL)
+    if seconds:
+        time.sleep(float(seconds))
+    else:
+        os.kill(os.getpid(), signal.SIGKILL)

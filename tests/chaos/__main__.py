@@ -11,9 +11,10 @@ from pathlib import Path
 
 from auteur.devstack.cli import say
 from auteur.devstack.environment import BROKERS
+from tests.chaos.fault import Fault
 from tests.chaos.faults import WITHOUT_REPAIR, faults_of
 from tests.chaos.scenario import JOBS, Report, run, table
-from tests.chaos.stack import INFERENCE, SINKS, ChaosStack
+from tests.chaos.stack import INFERENCE, SINKS, STORAGES, ChaosStack
 
 SHOWN = 3  # of each kind of wrong
 
@@ -37,14 +38,28 @@ def main() -> int:
     names = options.faults or list(faults)
     if unknown := set(names) - set(faults):
         parser.error(f"no such fault: {', '.join(sorted(unknown))}")
+    for name in list(names):
+        if obstacle := faults[name].find_obstacle():
+            say(f"skip  {name}: {obstacle}")
+            names.remove(name)
+    if not names:
+        return 0
     begin = time.monotonic()
+    reports: list[Report] = []
+    books: list[str] = []
+    control = None
     with tempfile.TemporaryDirectory(prefix="auteur-chaos-") as temporary:
-        var = options.var or Path(temporary)
-        with ChaosStack(var, options.backend, options.broker, options.sink) as stack:
-            reports = [_told(run(stack, faults[name], options.jobs)) for name in names]
-            books = stack.manage("ledger_verify")
-            control = run(stack, WITHOUT_REPAIR)
-    say(f"\n{table([*reports, control])}\n\n{books}")
+        for storage in STORAGES:
+            group = [faults[name] for name in names if is_for(faults[name], storage)]
+            if not group:
+                continue
+            var = (options.var or Path(temporary)) / storage.replace(" ", "-")
+            with ChaosStack(var, options.backend, options.broker, options.sink, storage) as stack:
+                reports += [_told(run(stack, fault, options.jobs)) for fault in group]
+                books.append(stack.manage("ledger_verify"))
+                control = control or run(stack, WITHOUT_REPAIR)
+    assert control is not None
+    say(f"\n{table([*reports, control])}\n\n" + "\n".join(books))
     say(f"{reports[-1].unacknowledged} messages of killed workers wait to be brought again.")
     bad = [report for report in reports if not report.is_clean]
     if not control.lost:
@@ -55,6 +70,11 @@ def main() -> int:
         + (f"{len(bad)} left something wrong" if bad else "nothing lost, nothing doubled")
     )
     return bool(bad or not control.lost)
+
+
+def is_for(fault: Fault, storage: str) -> bool:
+    """Return whether the fault runs on the stack with this storage."""
+    return (fault.storage or STORAGES[0]) == storage
 
 
 def _told(report: Report) -> Report:

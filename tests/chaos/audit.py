@@ -74,9 +74,10 @@ BOOKS = {
     """,
     "events are not numbered 1, 2, 3": """
         SELECT row.job_id, row.type, row.seq FROM (
-            SELECT job_id, type, seq, row_number() OVER (ORDER BY position) AS place
+            SELECT job_id, type, seq,
+                   row_number() OVER (PARTITION BY seq / 100000000 ORDER BY position) AS place
             FROM user_events WHERE user_id = %(user)s
-        ) AS row WHERE seq <> place
+        ) AS row WHERE seq %% 100000000 <> place
     """,
 }
 
@@ -176,6 +177,7 @@ class Watch:
         self._connect = connect
         self._user_id = user_id
         self._ended: dict[str, JobRow] = {}
+        self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -194,11 +196,18 @@ class Watch:
                     self.look(database)
             self._stop.wait(LOOK_SECONDS)
 
+    def forget(self) -> None:
+        """Begin anew: the database was put back to an earlier time."""
+        with self._lock:
+            self._ended.clear()
+            self.changed.clear()
+
     def look(self, database: psycopg.Connection) -> None:
         """Compare each ended job with how it was when it was first seen ended."""
-        rows = {row.id: row for row in jobs_of(database, self._user_id)}
-        for job_id, before in self._ended.items():
-            now = rows.get(job_id)
-            if now != before:
-                self.changed[job_id] = f"{before.status} became {now and now.status}"
-        self._ended |= {row.id: row for row in rows.values() if row.is_ended}
+        with self._lock:
+            rows = {row.id: row for row in jobs_of(database, self._user_id)}
+            for job_id, before in self._ended.items():
+                now = rows.get(job_id)
+                if now != before:
+                    self.changed[job_id] = f"{before.status} became {now and now.status}"
+            self._ended |= {row.id: row for row in rows.values() if row.is_ended}

@@ -1,6 +1,6 @@
 """What a fault is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.chaos import strikes
@@ -23,6 +23,14 @@ class Fault:
     """Likewise."""
     sink: str = ""
     """Likewise."""
+    storage: str = ""
+    """Likewise; those for all run on the first."""
     kinds: tuple[Kind, ...] = MIXED
+    submission_seconds: float = 3.0
+    """Over which the jobs are submitted."""
     is_harmless: bool = False
     """Nothing dies of it, so no attempt may be given up."""
+    find_complaints: Callable[[ChaosStack, str], Sequence[str]] = lambda stack, user_id: ()
+    """What is wrong besides, for the user with this id, once all has ended."""
+    find_obstacle: Callable[[], str] = lambda: ""
+    """Why this machine cannot run it; empty if it can."""

@@ -3,13 +3,13 @@
 import signal
 from dataclasses import replace
 
-from tests.chaos import strikes
+from tests.chaos import clocks, disk, restore, storage, strikes
 from tests.chaos.fault import Fault
 from tests.chaos.modal_faults import MODAL_FAULTS
 from tests.chaos.proxy import Mode, Proxy
 from tests.chaos.rabbitmq_faults import RABBITMQ_FAULTS
 from tests.chaos.stack import ChaosStack
-from tests.chaos.workload import CALLS_ALL_ALONG
+from tests.chaos.workload import CALLS_ALL_ALONG, WITH_BRIEF, WITH_FILES
 
 CALLBACK_DELAY_SECONDS = 8.0
 A_CLAIM_UNHEARD = 90.0
@@ -149,6 +149,47 @@ _ALL = (
     Fault("Kafka SIGSTOP, streams SIGKILL", strikes.hang_kafka_and_kill, sink="kafka"),
     *RABBITMQ_FAULTS,
     *MODAL_FAULTS,
+    Fault(
+        "redis_away_long",
+        strikes.remove_redis,
+        settle=120.0,
+        kinds=WITH_BRIEF,
+        submission_seconds=60.0,
+    ),
+    Fault(
+        "storage_503",
+        strikes.stop_storage,
+        settle=180.0,
+        storage="s3",
+        kinds=WITH_FILES,
+        submission_seconds=6.0,
+        is_harmless=True,
+        find_complaints=storage.find_unstruck,
+    ),
+    Fault(
+        "disk_full",
+        strikes.fill_disk,
+        settle=90.0,
+        storage="small disk",
+        kinds=WITH_FILES,
+        submission_seconds=6.0,
+        is_harmless=True,
+        find_obstacle=disk.find_obstacle,
+    ),
+    Fault(
+        "restore_a_minute_ago",
+        restore.restore_a_minute_ago,
+        settle=A_CLAIM_UNHEARD,
+        submission_seconds=90.0,
+    ),
+    Fault(
+        "clock_ahead",
+        clocks.jump_ahead,
+        begin=clocks.start_orchestrators,
+        is_harmless=True,
+        find_complaints=clocks.find_complaints,
+        find_obstacle=clocks.find_obstacle,
+    ),
     Fault(
         "ten busy processes for each core",
         strikes.starve,

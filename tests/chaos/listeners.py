@@ -23,10 +23,15 @@ from tests.chaos.records import RecordReader
 from tests.chaos.stack import ChaosStack
 
 NO_HASH = "0" * 64
+EPOCH = 10**8
+"""After a restore, a user's numbers begin anew above a multiple of this."""
+REMOVED = "events_removed"
+PROGRESS = "job.progress"
 REQUEST_SECONDS = 20.0
 WAIT_SECONDS = 5
 AGAIN_SECONDS = 0.3
-CATCH_UP_SECONDS = 30.0
+CATCH_UP_SECONDS = 60.0
+LATE_SECONDS = 10.0
 HEAD = "SELECT seq, encode(hash, 'hex') FROM event_heads WHERE user_id = %s"
 OUTAGES = (requests.RequestException, WebSocketException, OSError, TimeoutError, EOFError)
 
@@ -42,7 +47,8 @@ class Listener:
         self.url = url
         self.token = token
         self.seq = 0
-        self.hash = NO_HASH
+        self.hash: str | None = NO_HASH
+        """Of the last event; None where it was lost in a restore."""
         self.wrong: list[str] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=self.name, daemon=True)
@@ -67,10 +73,15 @@ class Listener:
                         return
             self._stop.wait(AGAIN_SECONDS)
 
+    def go_on_after(self, seq: int) -> None:
+        """Follow the log from there: the events that this client knows were lost."""
+        self.seq, self.hash = seq, None
+
     def _take(self, event: Event) -> None:
-        if event["seq"] != self.seq + 1:
+        begins_epoch = event["seq"] % EPOCH == 1 and event["seq"] > self.seq
+        if event["seq"] != self.seq + 1 and not begins_epoch:
             self.wrong.append(f"{self.name}: event {event['seq']} after {self.seq}")
-        if event["hash"] != next_hash(self.hash, event):
+        if self.hash is not None and event["hash"] != next_hash(self.hash, event):
             self.wrong.append(f"{self.name}: the hash of event {event['seq']} does not follow")
         self.seq, self.hash = event["seq"], event["hash"]
 
@@ -87,6 +98,9 @@ class Poller(Listener):
             headers={"Authorization": f"Bearer {self.token}"},
             timeout=REQUEST_SECONDS,
         )
+        if answer.status_code == requests.codes.gone:
+            self.go_on_after(answer.json()["oldest"] - 1)
+            return
         answer.raise_for_status()
         yield from answer.json()["events"]
 
@@ -105,15 +119,19 @@ class StreamReader(Listener):
         with requests.get(
             f"{self.url}/events", headers=headers, stream=True, timeout=REQUEST_SECONDS
         ) as stream:
+            if stream.status_code == requests.codes.gone:
+                self.go_on_after(stream.json()["oldest"] - 1)
+                return
             stream.raise_for_status()
-            is_numbered = False
+            kind = ""
             for line in stream.iter_lines(chunk_size=1, decode_unicode=True):
                 name, _, value = line.partition(": ")
-                if not line:
-                    is_numbered = False
-                elif name == "id":
-                    is_numbered = True
-                elif name == "data" and is_numbered:
+                if name == "event":
+                    kind = value
+                elif name == "data" and kind == REMOVED:
+                    self.go_on_after(json.loads(value)["oldest"] - 1)
+                    return
+                elif name == "data" and kind.startswith("job.") and kind != PROGRESS:
                     yield json.loads(value)
 
 
@@ -131,6 +149,9 @@ class SocketReader(Listener):
                 message = json.loads(text)
                 if message["type"] == "event":
                     yield message["event"]
+                elif message["type"] == "error" and message["problem"]["code"] == REMOVED:
+                    self.go_on_after(message["problem"]["oldest"] - 1)
+                    return
 
 
 class Receiver(Listener):
@@ -165,6 +186,13 @@ class Receiver(Listener):
             self._arrived.wait_for(lambda: self.seq + 1 in self._received, AGAIN_SECONDS)
         while self.seq + 1 in self._received:
             yield self._received[self.seq + 1]
+        with self._arrived:
+            firsts = [seq for seq in self._received if seq > self.seq and seq % EPOCH == 1]
+            # Only the log could say whether the events in between were lost or are late.
+            if firsts and not self._arrived.wait_for(
+                lambda: self.seq + 1 in self._received, LATE_SECONDS
+            ):
+                self.go_on_after(min(firsts) - 1)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         receiver = self
@@ -185,7 +213,9 @@ class Receiver(Listener):
         """Believe an event that is signed."""
         event = self._signature.verify(body, headers)
         with self._arrived:
-            self._received[event["seq"]] = event
+            before = self._received.setdefault(event["seq"], event)
+            if before["hash"] != event["hash"]:
+                self.wrong.append(f"{self.name}: two events have the number {event['seq']}")
             self._arrived.notify_all()
 
 
@@ -223,7 +253,7 @@ class Listeners:
         wrong = [text for each in self._all for text in each.wrong]
         wrong += self._records.complaints()
         return wrong + [
-            f"{each.name}: heard {each.seq} events of {seq}, {each.hash[:8]} is not {digest[:8]}"
+            f"{each.name}: heard {each.seq} events of {seq}, {each.hash} is not {digest}"
             for each in self._all
             if (each.seq, each.hash) != (seq, digest)
         ]

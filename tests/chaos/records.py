@@ -69,9 +69,18 @@ class RecordReader:
         """Streams that have not told what the log says, in its order."""
         expected = self._expected()
         end = time.monotonic() + CATCH_UP_SECONDS
-        while time.monotonic() < end and differences(self._taken, expected):
+        while time.monotonic() < end and differences(self._known(expected), expected):
             time.sleep(AGAIN_SECONDS)
-        return differences(self._taken, expected)
+        return differences(self._known(expected), expected)
+
+    def _known(self, expected: Mapping[str, list[int]]) -> Mapping[str, list[int]]:
+        """Return what was read, without what a restore has taken from the log since."""
+        if not self._stack.lost:
+            return self._taken
+        return {
+            stream: [seq for seq in self._taken[stream] if seq in seqs]
+            for stream, seqs in expected.items()
+        }
 
     def _expected(self) -> dict[str, list[int]]:
         streams: defaultdict[str, list[int]] = defaultdict(list)

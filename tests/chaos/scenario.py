@@ -1,26 +1,29 @@
 """One fault from the first job to the audit: `run` makes a `Report` of it."""
 
+import tempfile
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import ceil
+from pathlib import Path
 
 import psycopg
 import redis
 from amqp.exceptions import AMQPError
+from auteur_client import Auteur
 
 from tests.chaos import audit
 from tests.chaos.fault import Fault
 from tests.chaos.listeners import Listeners
 from tests.chaos.stack import ChaosStack
-from tests.chaos.workload import Workload
+from tests.chaos.workload import Order, Workload
+from tests.media import samples
 
 JOBS = 24
-SUBMISSION_SECONDS = 3.0
 STRIKES_AFTER_SECONDS = 1.2
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 SETTLE_LOOK_SECONDS = 0.2
 STORE_ERRORS = (psycopg.Error, redis.RedisError, AMQPError, OSError)  # requests' are such
 
@@ -61,13 +64,15 @@ def run(stack: ChaosStack, fault: Fault, jobs: int = JOBS) -> Report:
     """Submit jobs through the fault, wait until all is quiet, look at everything."""
     stack.heal()
     user_id = str(uuid.uuid4())
+    film_id = upload_film(stack, user_id) if any(kind.reads_film for kind in fault.kinds) else ""
     workload = Workload(
         stack.client_url,
         stack.token(user_id),
         jobs,
-        SUBMISSION_SECONDS,
-        PATIENCE_SECONDS,
+        fault.submission_seconds,
+        fault.submission_seconds + PATIENCE_SECONDS,
         fault.kinds,
+        film_id,
     )
     with (
         audit.Watch(stack.database, user_id) as watch,
@@ -77,11 +82,13 @@ def run(stack: ChaosStack, fault: Fault, jobs: int = JOBS) -> Report:
         workload.start()
         time.sleep(STRIKES_AFTER_SECONDS)
         struck = datetime.fromtimestamp(fault.strike(stack), UTC)
+        if stack.lost:
+            watch.forget()
         workload.finish()
         _settle(stack, user_id, fault.settle)
         report = Report(fault.name)
         _compare(report, workload, stack, user_id)
-        _ask_again(report, workload)
+        _ask_again(report, workload, stack)
         for complaint in listeners.complaints():
             report.complain("somebody did not hear of everything", complaint)
         with stack.database() as database:
@@ -90,6 +97,8 @@ def run(stack: ChaosStack, fault: Fault, jobs: int = JOBS) -> Report:
             if fault.is_harmless:
                 for job_id in audit.tried_again(database, user_id):
                     report.complain("attempts given up, though all that held them lived", job_id)
+    for complaint in fault.find_complaints(stack, user_id):
+        report.complain("what this fault demands", complaint)
     report.recoveries = [
         (row.completed_at - struck).total_seconds()
         for row in rows
@@ -98,6 +107,16 @@ def run(stack: ChaosStack, fault: Fault, jobs: int = JOBS) -> Report:
     for change in watch.changed.values():
         report.complain("a terminal status changed", change)
     return report
+
+
+def upload_film(stack: ChaosStack, user_id: str) -> str:
+    """Upload a short film for this user; return the id of its media file."""
+    client = Auteur(stack.client_url, stack.token(user_id))
+    project = client.request("POST", "/projects", json={"name": "Chaos"})
+    with tempfile.TemporaryDirectory() as folder:
+        film = Path(folder) / "film.mp4"
+        film.write_bytes(samples.video())
+        return str(client.upload(film, project["id"]).id)
 
 
 def _settle(stack: ChaosStack, user_id: str, seconds: float) -> None:
@@ -129,6 +148,8 @@ def _compare(report: Report, workload: Workload, stack: ChaosStack, user_id: str
     report.doubled = sorted(set(rows) - {order.job_id or "" for order in workload.orders})
     for order in workload.orders:
         row = rows.get(order.job_id or "")
+        if row is None and _is_forgotten(order, stack):
+            continue
         if row is None:
             report.lost.append(order.problem or f"no job under {order.job_id}")
         elif order.kind.ends == "completed" and row.status == "failed":
@@ -142,9 +163,16 @@ def _compare(report: Report, workload: Workload, stack: ChaosStack, user_id: str
     report.unacknowledged = audit.unacknowledged(stack.redis())
 
 
-def _ask_again(report: Report, workload: Workload) -> None:
+def _is_forgotten(order: Order, stack: ChaosStack) -> bool:
+    """Return whether the job was accepted in the time that a restore has taken away."""
+    begin, end = stack.lost or (0.0, 0.0)
+    return begin <= order.accepted_at <= end
+
+
+def _ask_again(report: Report, workload: Workload, stack: ChaosStack) -> None:
     """The same keys must lead to the same jobs."""
-    for order, answer in workload.again():
+    remembered = [order for order in workload.orders if not _is_forgotten(order, stack)]
+    for order, answer in workload.again(remembered):
         if answer != order.job_id:
             report.doubled.append(f"{order.job_id}: its key led to {answer}")
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -17,10 +17,11 @@ import redis
 
 from auteur.devstack import leftovers, ports
 from auteur.devstack.processes import BASE_DIR
-from tests.chaos import audit, orchestrator, supervise
+from tests.chaos import audit, disk, orchestrator, supervise
 from tests.chaos.callbacks import CallbackRelay
 from tests.chaos.doubling import Doubling
 from tests.chaos.doubling_amqp import AmqpDoubling
+from tests.chaos.objects import ObjectStore
 from tests.chaos.proxy import Mode, Proxy
 from tests.chaos.rabbitmq import Queues
 from tests.chaos.sinks import KafkaRecords, Records, RedisRecords
@@ -30,7 +31,7 @@ from tests.modal_peer.scenario import Scenario
 from tests.streams import mock_cluster
 from tests.waiting import until
 
-PLUGINS = BASE_DIR / "tests" / "plugins"
+PLUGINS = (BASE_DIR / "tests" / "plugins", BASE_DIR / "tests" / "chaos" / "plugins")
 CONCURRENCY = 4  # calls of the suite's jobs only sleep
 CREDITS = 100_000
 TOKEN_SECONDS = 3600
@@ -43,6 +44,8 @@ QUEUE_NAMES = (
 INFERENCE = {"local": "worker-cpu", "modal": "modal-peer"}
 """Which process runs the calls of each backend."""
 SINKS = ("redis", "kafka")
+STORAGES = ("folder", "small disk", "s3")
+SMALL_DISK_BYTES = 32 * 2**20
 
 
 class ChaosStack(JourneyStack):
@@ -50,19 +53,27 @@ class ChaosStack(JourneyStack):
 
     With the backend ``modal`` there is the peer of `tests.modal_peer` in place of the CPU worker;
     with the sink ``kafka`` streams go to librdkafka's mock cluster, which no proxy stands before.
+    Objects lie in a folder, in a folder on a small disk, or in the S3 server of `objects`.
     """
 
     COMMAND: tuple[str, ...] = (sys.executable, "-m", "tests.chaos.supervise")
 
     def __init__(
-        self, folder: Path, backend: str = "local", broker: str = "redis", sink: str = "redis"
+        self,
+        folder: Path,
+        backend: str = "local",
+        broker: str = "redis",
+        sink: str = "redis",
+        storage: str = "folder",
     ) -> None:
-        own = ports.free_ports(len(ports.DEFAULTS) + 8)
-        chosen = dict(zip(ports.DEFAULTS, own[8:], strict=True))
-        self.backend, self.broker = backend, broker
+        own = ports.free_ports(len(ports.DEFAULTS) + 9)
+        chosen = dict(zip(ports.DEFAULTS, own[9:], strict=True))
+        self.backend, self.broker, self.storage = backend, broker, storage
         self._proxies = contextlib.ExitStack()
         enter = self._proxies.enter_context
         self.doubles_messages = False
+        self.lost: tuple[float, float] | None = None
+        """From when to when the database was lost, as Unix times: the present fault restored it."""
         self.postgres_proxy = enter(Proxy(own[0], chosen["POSTGRES_PORT"]))
         self.redis_proxy = enter(
             Proxy(own[1], chosen["REDIS_PORT"], lambda: Doubling(lambda: self.doubles_messages))
@@ -80,10 +91,12 @@ class ChaosStack(JourneyStack):
         callback_url = f"http://{ports.HOST}:{chosen['API_PORT']}/internal/gpu-callback"
         self.callbacks = enter(CallbackRelay(own[3], callback_url))
         self.kafka = enter(mock_cluster.running()) if sink == "kafka" else None
+        self.objects = enter(ObjectStore(own[8])) if storage == "s3" else None
         self.failpoints = folder / "failpoints"
         self.failpoints.mkdir(parents=True, exist_ok=True)
         self.forgetful = folder / "forgetful"
-        self._second_orchestrator: subprocess.Popen[bytes] | None = None
+        self.other_orchestrators: list[tuple[subprocess.Popen[bytes], Path]] = []
+        """Each with its log."""
         settings = {name: str(port) for name, port in chosen.items()} | {
             supervise.POSTGRES_PROXY: str(own[0]),
             supervise.REDIS_PROXY: str(own[1]),
@@ -91,7 +104,7 @@ class ChaosStack(JourneyStack):
             "BROKER": broker,
             orchestrator.FORGETFUL: str(self.forgetful),
             "AUTEUR_FAILPOINTS": str(self.failpoints),
-            "AUTEUR_PLUGINS": str(PLUGINS),
+            "AUTEUR_PLUGINS": ":".join(map(str, PLUGINS)),
             "GPU_CALLBACK_URL": self.callbacks.url,
             "RATE_LIMIT": "1000000/minute",
             "MAX_FREE_CANCELS": "1000000",
@@ -102,6 +115,12 @@ class ChaosStack(JourneyStack):
             settings |= supervise.on_modal(proxy=own[4], peer=own[5], control=own[6])
         if self.kafka:
             settings |= {"STREAMS_SINK": sink, "KAFKA_BROKERS": ",".join(self.kafka.addresses)}
+        if self.objects:
+            settings |= self.objects.settings
+        if storage == "small disk":
+            self.COMMAND = disk.on_small_disk(
+                folder / "var" / "objects", SMALL_DISK_BYTES, self.COMMAND
+            )
         super().__init__(folder / "var", settings)
 
     def __enter__(self) -> Self:
@@ -114,7 +133,7 @@ class ChaosStack(JourneyStack):
 
     def __exit__(self, *exc: object) -> None:
         try:
-            self._stop_second_orchestrator()
+            self._stop_other_orchestrators()
             self.stop()
         finally:
             self._proxies.close()
@@ -200,12 +219,15 @@ class ChaosStack(JourneyStack):
         for proxy in self._all_proxies:
             proxy.mode = Mode.PASS
         self.callbacks.copies, self.callbacks.delay_seconds = 1, 0.0
+        self.lost = None
         self.doubles_messages = False
         if self.kafka:
             self.kafka.go_on()
         for point in self.failpoints.iterdir():
             point.unlink()
-        self._stop_second_orchestrator()
+        self._stop_other_orchestrators()
+        if self.objects:
+            self.objects.accept()
         if self.forgetful.exists():
             self.forgetful.unlink()
             self._replace_orchestrator()
@@ -234,21 +256,40 @@ class ChaosStack(JourneyStack):
 
     def start_second_orchestrator(self) -> None:
         """Run another one beside the first, until `heal`; return when it works."""
-        log = self.var / "log" / "orchestrator-2.log"
-        with log.open("w") as output:
-            self._second_orchestrator = subprocess.Popen(
-                [sys.executable, "manage.py", "orchestrate"],
-                cwd=BASE_DIR,
-                env=self.env,
-                stderr=output,
-            )
+        _, log = self.start_orchestrator()
         until(lambda: "orchestrator started" in log.read_text(), FIRE_SECONDS)
 
-    def _stop_second_orchestrator(self) -> None:
-        if self._second_orchestrator is not None:
-            self._second_orchestrator.terminate()
-            self._second_orchestrator.wait(FIRE_SECONDS)
-            self._second_orchestrator = None
+    def start_orchestrator(
+        self,
+        environ: Mapping[str, str] | None = None,
+        command: Sequence[str] = ("manage.py", "orchestrate"),
+    ) -> tuple[subprocess.Popen[bytes], Path]:
+        """Start one beside the others, until `heal`, with these variables besides its own.
+
+        It reaches the stores without the proxies. Return its process and its log.
+        """
+        number = len(self.other_orchestrators) + 2
+        log = self.var / "log" / f"orchestrator-{number}.log"
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=BASE_DIR,
+                env=self.env | dict(environ or {}),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self.other_orchestrators.append((process, log))
+        return process, log
+
+    def _stop_other_orchestrators(self) -> None:
+        for process, _ in self.other_orchestrators:
+            process.terminate()
+            try:
+                process.wait(FIRE_SECONDS)
+            except subprocess.TimeoutExpired:  # its clock may be such that it never wakes up
+                process.kill()
+                process.wait()
+        self.other_orchestrators.clear()
 
     def _lives(self, name: str) -> bool:
         running = leftovers.read(self.var)
@@ -265,11 +306,40 @@ class ChaosStack(JourneyStack):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
 
-    def arm(self, point: str) -> None:
-        """Let the next process that comes to a failpoint die there."""
-        (self.failpoints / point).touch()
+    def hold_supervisor(self) -> None:
+        """Start nothing again, until `release_supervisor`."""
+        self._supervisor.send_signal(signal.SIGSTOP)
 
-    def wait_for_death_at(self, point: str) -> float:
-        """When a process died at an armed point, as Unix time."""
+    def release_supervisor(self) -> None:
+        """Start again what has died meanwhile."""
+        self._supervisor.send_signal(signal.SIGCONT)
+
+    def arm(self, point: str, seconds: float | None = None) -> None:
+        """Let the next process that comes to a failpoint die there, or wait so many seconds."""
+        draft = self.failpoints / f".{point}"
+        draft.write_text("" if seconds is None else str(seconds))
+        draft.replace(self.failpoints / point)
+
+    def wait_for_failpoint(self, point: str) -> float:
+        """When a process came to an armed point, as Unix time."""
         until(lambda: not (self.failpoints / point).exists(), FIRE_SECONDS, interval=0.01)
         return time.time()
+
+    def fill_disk(self) -> None:
+        """Leave no free byte on the small disk of the object store."""
+        self._filler.write_bytes(b"")
+        with self._filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            for size in (2**20, 4096, 1):
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(bytes(size))
+
+    def free_disk(self) -> None:
+        """Remove what `fill_disk` wrote."""
+        self._filler.unlink(missing_ok=True)
+
+    @property
+    def _filler(self) -> Path:
+        # The disk is mounted for the stack's processes only: we see it as one of them does.
+        objects = self.var.resolve() / "objects"
+        return Path(f"/proc/{self._supervisor.pid}/root{objects}/filler")

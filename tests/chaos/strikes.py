@@ -25,6 +25,14 @@ DELAY_SECONDS = 8.0
 GONE_SECONDS = 20.0
 BUSY_PER_CORE = 10
 BUSY_SECONDS = 60.0
+STORAGE_AWAY_SECONDS = 60.0
+CALLS_SECONDS = 90.0
+"""In which calls must have come to their outputs."""
+REDIS_AWAY_SECONDS = 600.0
+DISK_FULL_SECONDS = 40.0
+SLOW_STARTS_SECONDS = 60.0
+SLOW_STEP_SECONDS = 6.0
+"""Longer than `jobs.orchestrator.repair.CLAIM_RECHECK`, shorter than a worker may be silent."""
 
 
 def kill(stack: ChaosStack, *names: str) -> float:
@@ -46,7 +54,7 @@ def die_at(stack: ChaosStack, *points: str) -> float:
     """Let one process die at each point."""
     for point in points:
         stack.arm(point)
-    return min([stack.wait_for_death_at(point) for point in points])
+    return min([stack.wait_for_failpoint(point) for point in points])
 
 
 def kill_running_call(stack: ChaosStack) -> float:
@@ -242,3 +250,49 @@ def starve(stack: ChaosStack, seconds: float = BUSY_SECONDS) -> float:
 def nothing(stack: ChaosStack) -> float:
     """All that hurts was there from the start."""
     return time.time()
+
+
+def stop_storage(stack: ChaosStack, seconds: float = STORAGE_AWAY_SECONDS) -> float:
+    """Let the object store answer 503 while calls are at work."""
+    assert stack.objects is not None
+    assert stack.objects.refuse_amid_calls(CALLS_SECONDS), "no call was amid its work"
+    now = time.time()
+    time.sleep(seconds)
+    stack.objects.accept()
+    return now
+
+
+def remove_redis(stack: ChaosStack, seconds: float = REDIS_AWAY_SECONDS) -> float:
+    """Reset all connections to Redis and refuse new ones for long."""
+    now = time.time()
+    stack.redis_proxy.mode = Mode.REFUSE
+    stack.redis_proxy.cut()
+    time.sleep(seconds)
+    stack.redis_proxy.mode = Mode.PASS
+    return now
+
+
+def fill_disk(stack: ChaosStack, seconds: float = DISK_FULL_SECONDS) -> float:
+    """Leave no free byte on the object store's disk for a while."""
+    now = time.time()
+    stack.fill_disk()
+    time.sleep(seconds)
+    stack.free_disk()
+    return now
+
+
+def start_calls_late(stack: ChaosStack, seconds: float = SLOW_STARTS_SECONDS) -> float:
+    """Let Modal start calls, and answer each start only when its caller has given up."""
+    now = time.time()
+    stack.peer.plays(Scenario.LATE_REPLY)
+    time.sleep(seconds)
+    stack.peer.plays(Scenario.RUN)
+    return now
+
+
+def slow_down_steps(stack: ChaosStack) -> float:
+    """Let workers take longer over a claim than the orchestrator waits to look at it again."""
+    points = ("after_claim_prepare", "after_claim_dispatch", "after_claim_collect")
+    for point in points:
+        stack.arm(point, SLOW_STEP_SECONDS)
+    return min([stack.wait_for_failpoint(point) for point in points])

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from docs.examples.verify_events import next_hash
-from tests.chaos.listeners import NO_HASH, Event, Listener
+from tests.chaos.listeners import EPOCH, NO_HASH, Event, Listener
 
 
 def log(count: int) -> list[Event]:
@@ -19,6 +19,8 @@ def log(count: int) -> list[Event]:
 
 
 class Replay(Listener):
+    name = "replay"
+
     def __init__(self, events: Sequence[Event]) -> None:
         super().__init__("", "")
         self._events = events
@@ -50,3 +52,19 @@ def test_who_hears_all_is_content() -> None:
 )
 def test_a_gap_a_double_and_a_change_are_seen(events: Sequence[Event], complaint: str) -> None:
     assert any(complaint in wrong for wrong in heard(events).wrong)
+
+
+def test_after_a_restore_it_goes_on_in_the_new_epoch() -> None:
+    first = {"seq": EPOCH + 1, "type": "job.started", "timestamp": "now", "data": {}}
+    events = [*log(2), first | {"hash": next_hash(log(2)[-1]["hash"], first)}]
+    assert heard(events).wrong == []
+    assert heard(events).seq == EPOCH + 1
+    changed = [*log(2), events[-1] | {"hash": NO_HASH}]
+    assert heard(changed).wrong == [f"replay: the hash of event {EPOCH + 1} does not follow"]
+
+
+def test_what_a_restore_has_lost_is_not_chained_to() -> None:
+    replay = Replay([])
+    replay.go_on_after(EPOCH)
+    replay._take({"seq": EPOCH + 1, "hash": "any"})
+    assert (replay.wrong, replay.seq, replay.hash) == ([], EPOCH + 1, "any")

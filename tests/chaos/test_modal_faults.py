@@ -2,10 +2,12 @@
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.chaos import strikes
 from tests.chaos.faults import BOUNDED_MODAL, faults_of
 from tests.chaos.scenario import run, table
 from tests.chaos.stack import ChaosStack
@@ -13,6 +15,7 @@ from tests.chaos.stack import ChaosStack
 pytestmark = pytest.mark.xdist_group("chaos")
 
 JOBS = 16
+SLOW_SECONDS = 25.0
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +33,17 @@ def test_no_job_and_no_credit_is_lost(stack_on_modal: ChaosStack, name: str) -> 
     assert report.jobs == JOBS
     assert report.recoveries, "no job was open when the fault struck"
     assert stack_on_modal.peer.taken() > taken + JOBS // 2, "few calls came to the peer"
+
+
+def test_late_starts_are_not_bought_again(stack_on_modal: ChaosStack) -> None:
+    """The short form: in `make chaos` Modal is slow for longer."""
+    fault = replace(
+        faults_of("modal")["modal_slow_starts"],
+        strike=lambda stack: strikes.start_calls_late(stack, SLOW_SECONDS),
+    )
+    report = run(stack_on_modal, fault, JOBS // 2)
+    assert report.is_clean, f"{report}\n{table([report])}"
+    assert report.recoveries, "no job was open when the fault struck"
 
 
 def test_the_books_are_right_after_all_that(stack_on_modal: ChaosStack) -> None:

@@ -3,7 +3,7 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import cycle, islice
@@ -27,6 +27,9 @@ class Kind:
     body: dict[str, Any]
     ends: str = "completed"
     cancel_after: float | None = None
+    path: str = PATH
+    reads_film: bool = False
+    """Whether it needs a film of its user's."""
 
 
 QUICK = Kind({"seconds": 0, "price": 2})
@@ -38,6 +41,16 @@ CANCELLED = Kind({"seconds": 4, "price": 7}, ends="cancelled", cancel_after=0.7)
 ALL_ALONG = Kind({"seconds": 9, "price": 3})
 MIXED = (QUICK, LONG, DELIVERED, FAILING, QUICK, CANCELLED, LONG, FREE)
 CALLS_ALL_ALONG = (ALL_ALONG, QUICK, QUICK, QUICK)
+SLOW = Kind({"seconds": 20, "price": 3})
+"""Its call runs for longer than we wait for the answer to its start."""
+SLOW_CALLS = (SLOW, QUICK, QUICK, QUICK)
+STILLS = Kind({"count": 1}, path="/jobs/stills", reads_film=True)
+WITH_FILES = (STILLS, QUICK, STILLS, LONG)
+BRIEF_SECONDS = 20
+"""The deadline of a brief job, in `plugins`."""
+BRIEF = Kind({"seconds": 0.2, "price": 3}, path="/jobs/noop-brief")
+"""Its deadline is shorter than an outage that it has to survive."""
+WITH_BRIEF = (BRIEF, QUICK, BRIEF, LONG, BRIEF, CANCELLED)
 
 
 @dataclass
@@ -47,6 +60,8 @@ class Order:
     kind: Kind
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     job_id: str | None = None
+    accepted_at: float = 0.0
+    """When its job's id was read, as Unix time."""
     problem: str = ""
 
 
@@ -61,7 +76,9 @@ class Workload:
         seconds: float,
         patience: float,
         kinds: tuple[Kind, ...] = MIXED,
+        film_id: str = "",
     ) -> None:
+        self._film_id = film_id
         self.orders = [Order(kind) for kind in islice(cycle(kinds), count)]
         self._url = url
         self._token = token
@@ -83,9 +100,9 @@ class Workload:
         for placed in self._placed:
             placed.result()
 
-    def again(self) -> Iterator[tuple[Order, str]]:
-        """Place each accepted order once more: the job that its key leads to."""
-        for order in self.orders:
+    def again(self, orders: Sequence[Order]) -> Iterator[tuple[Order, str]]:
+        """Place each accepted one of these orders once more: the job that its key leads to."""
+        for order in orders:
             if order.job_id is not None:
                 answer = self._until_answered(lambda: self._submit(order))  # noqa: B023
                 yield order, answer.json().get("job_id", answer.text)
@@ -103,6 +120,7 @@ class Workload:
             order.problem = f"{answer.status_code} {answer.text}"
             return
         order.job_id = answer.json()["job_id"]
+        order.accepted_at = time.time()
         if order.kind.cancel_after is not None:
             time.sleep(order.kind.cancel_after)
             cancel = f"/jobs/{order.job_id}/cancel"
@@ -112,7 +130,8 @@ class Workload:
                 order.problem = f"{answer.status_code} {answer.text}"
 
     def _submit(self, order: Order) -> requests.Response:
-        return self._post(PATH, order.kind.body, order.key)
+        film = {"video_media_id": self._film_id} if order.kind.reads_film else {}
+        return self._post(order.kind.path, order.kind.body | film, order.key)
 
     def _until_answered(self, send: Callable[[], requests.Response]) -> requests.Response:
         """The first answer that is not "try again later"."""

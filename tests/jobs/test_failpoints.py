@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from auteur.devstack.processes import BASE_DIR
@@ -38,6 +39,15 @@ def test_an_armed_point_kills_one_process_once(tmp_path: Path) -> None:
     armed = {VARIABLE: str(tmp_path)}
     assert run(armed).returncode == -signal.SIGKILL
     assert run(armed).stdout == "alive\n"
+
+
+def test_a_point_armed_with_seconds_makes_one_process_slow_once(tmp_path: Path) -> None:
+    (tmp_path / "first").write_text("1.5")
+    armed = {VARIABLE: str(tmp_path)}
+    began = time.monotonic()
+    assert run(armed).stdout == "alive\n"
+    assert time.monotonic() - began >= 1.5
+    assert not (tmp_path / "first").exists()
 
 
 def test_a_point_that_is_not_armed_does_nothing(tmp_path: Path) -> None:

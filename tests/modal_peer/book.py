@@ -7,6 +7,7 @@ from typing import Any
 from modal._serialization import deserialize
 from modal_proto import api_pb2
 
+from gpu_tasks.runtime.errors import ErrorCode
 from tests.modal_peer.scenario import Scenario, Script
 
 
@@ -24,6 +25,8 @@ class PeerCall:
     runs: bool = False
     """Whether a function or a report runs for it."""
     run: Future[dict[str, Any]] | None = None
+    outcome: dict[str, Any] | None = None
+    """What its function returned."""
 
     data_format: int = api_pb2.DATA_FORMAT_CBOR
 
@@ -32,6 +35,14 @@ class PeerCall:
         """Whether it has a result or never will have one, and nothing runs for it any more."""
         has_end = self.result is not None or self.scenario is Scenario.EXPIRED
         return has_end and (self.run is None or self.run.done())
+
+    @property
+    def has_run(self) -> bool:
+        """Whether its function has run to its end: it was neither stopped nor cancelled before."""
+        if self.outcome is None:
+            return False
+        error = self.outcome.get("error")
+        return error is None or error["code"] != ErrorCode.CANCELLED
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -61,6 +72,8 @@ class Book:
     slow_seconds: float = 1.0
     spread_seconds: float = 0.0
     """Slow calls take up to so much longer, each by chance."""
+    late_seconds: float = 12.0
+    """How long the start of a call with a late reply takes: longer than we wait for it."""
     calls: dict[str, PeerCall] = field(default_factory=dict)
     asked: int = 0
     """Requests for outputs so far."""

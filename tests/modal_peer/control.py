@@ -1,5 +1,6 @@
 """How another process reads the peer's book, and changes its script."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 
 import requests
@@ -45,7 +46,13 @@ class Control:
             for call_id, call in self._book.calls.items()
             if not call.is_over
         ]
-        answer = {"taken": len(self._book.calls), "open": [asdict(call) for call in still_open]}
+        calls = self._book.calls.values()
+        answer = {
+            "taken": len(calls),
+            "taken_by_job": Counter(call.payload["job_id"] for call in calls),
+            "run_by_job": Counter(call.payload["job_id"] for call in calls if call.has_run),
+            "open": [asdict(call) for call in still_open],
+        }
         return web.json_response(answer)
 
     async def _change_script(self, request: web.Request) -> web.Response:
@@ -73,6 +80,14 @@ class RemoteBook:
     def taken(self) -> int:
         """How many calls the peer has taken so far."""
         return int(self._ask()["taken"])
+
+    def taken_by_job(self) -> dict[str, int]:
+        """Return how many calls the peer has taken for each job."""
+        return dict(self._ask()["taken_by_job"])
+
+    def run_by_job(self) -> dict[str, int]:
+        """Return how many calls of each job have run to their end."""
+        return dict(self._ask()["run_by_job"])
 
     def open_calls(self) -> list[OpenCall]:
         """The calls that wait or run."""

@@ -90,6 +90,8 @@ class ControlPlane(DeploymentRequests, ModalClientBase):  # type: ignore[misc]
             raise refusal(Scenario.UNAVAILABLE)
         if scenario is Scenario.SILENCE:
             await asyncio.Event().wait()
+        if scenario is Scenario.LATE_REPLY:
+            await asyncio.sleep(self.book.late_seconds)
         item = api_pb2.FunctionPutInputsResponseItem(idx=0, input_id=f"in-{call_id}")
         await stream.send_message(
             api_pb2.FunctionMapResponse(function_call_id=call_id, pipelined_inputs=[item])
@@ -117,6 +119,7 @@ class ControlPlane(DeploymentRequests, ModalClientBase):  # type: ignore[misc]
 
         def done(value: dict[str, Any] | Exception) -> None:
             failed = isinstance(value, Exception)
+            call.outcome = None if isinstance(value, Exception) else value
             if not call.cancelled:
                 call.result = raised(value) if failed else success(value)
 

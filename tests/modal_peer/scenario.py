@@ -43,6 +43,7 @@ class Scenario(StrEnum):
     LOST_REPLY = "lost_reply"  # the client asks again and hears
     LOST_REPLIES = "lost_replies"  # and never hears
     SILENCE = "silence"  # the connection stays open and nothing comes
+    LATE_REPLY = "late_reply"  # the function runs, its caller hears of it after it has given up
     # The call is not taken; as the peer's default, nothing else is answered either
     RESOURCE_EXHAUSTED = "resource_exhausted"
     AUTH_ERROR = "auth_error"
@@ -56,7 +57,7 @@ REFUSALS = {
     Scenario.FUNCTION_MISSING: (Status.NOT_FOUND, "no such function"),
     Scenario.UNAVAILABLE: (Status.UNAVAILABLE, "come back later"),
 }
-REPORTED_SCENARIOS = {Scenario.REPORT, Scenario.RUN}
+REPORTED_SCENARIOS = {Scenario.REPORT, Scenario.RUN, Scenario.LATE_REPLY}
 UNHEARD_SCENARIOS = {Scenario.LOST_REPLY, Scenario.LOST_REPLIES, Scenario.SILENCE}
 PICKLED_SCENARIOS = {Scenario.PICKLE, Scenario.PICKLED_ERROR}
 ENDLESS_SCENARIOS = {Scenario.NEVER, Scenario.EXPIRED}

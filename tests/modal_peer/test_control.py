@@ -1,5 +1,6 @@
 """What another process sees of the peer's calls, and how it changes what becomes of them."""
 
+import time
 from collections.abc import Iterator
 
 import modal
@@ -92,3 +93,16 @@ def test_a_call_that_was_not_heard_of_runs_where_others_run(
         spawn(client, 0)
     assert book.taken() == 1
     until(lambda: not book.open_calls(), SECONDS)
+
+
+def test_a_call_whose_start_is_answered_late_runs_all_the_same(
+    book: RemoteBook, client: modal.Client, peer: Peer
+) -> None:
+    peer.book.late_seconds = 1.0
+    book.plays(Scenario.LATE_REPLY)
+    began = time.monotonic()
+    call = spawn(client, 0)
+    assert time.monotonic() - began >= 1.0
+    call.get(timeout=SECONDS)
+    ((job_id, run),) = book.run_by_job().items()
+    assert (run, book.taken_by_job()) == (1, {job_id: 1})

@@ -1,0 +1,1 @@
+"""A function that does nothing, for jobs that must end soon."""
