@@ -58,13 +58,6 @@ class Migration(migrations.Migration):
                 help_text="When its owner proved that they control the URL.", null=True
             ),
         ),
-        migrations.AddField(
-            "webhookendpoint",
-            "unverified_events",
-            models.IntegerField(
-                db_default=0, default=0, help_text="Events sent to it before it was verified."
-            ),
-        ),
         migrations.AlterField(
             "webhookdelivery",
             "lane",

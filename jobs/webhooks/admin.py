@@ -56,7 +56,6 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         "failing_since",
         "previous_secret_expires_at",
         "verified_at",
-        "unverified_events",
         "created_at",
         "its_deliveries",
     )

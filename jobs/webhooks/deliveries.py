@@ -23,7 +23,7 @@ from jobs.webhooks import verification
 from jobs.webhooks.addresses import origin
 from jobs.webhooks.endpoints import callbacks_of
 from jobs.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
-from jobs.webhooks.verification import MAX_UNVERIFIED_EVENTS, EndpointUnverifiedProblem
+from jobs.webhooks.verification import EndpointUnverifiedProblem
 
 CURSOR = "webhooks"
 EVENTS_AT_ONCE = 500
@@ -74,10 +74,8 @@ def hand_out() -> int:
         events = log.tail(position=position, limit=EVENTS_AT_ONCE)
         if not events:
             return 0
-        made, unverified = _for_endpoints(events)
-        WebhookDelivery.objects.bulk_create([*made, *_for_callbacks(events)], ignore_conflicts=True)
-        # After the deliveries, whose trigger locks queues: in this order as in `leasing.finish`.
-        WebhookEndpoint.objects.bulk_update(unverified, ["unverified_events"])
+        rows = [*_for_endpoints(events), *_for_callbacks(events)]
+        WebhookDelivery.objects.bulk_create(rows, ignore_conflicts=True)
         cursors.move(CURSOR, events[-1][0])
     return len(events)
 
@@ -85,26 +83,16 @@ def hand_out() -> int:
 Tail = Sequence[tuple[int, UUID, UUID, Wire]]
 
 
-def _for_endpoints(events: Tail) -> tuple[list[WebhookDelivery], list[WebhookEndpoint]]:
-    """Return the deliveries to endpoints, and the unverified ones with their events counted."""
+def _for_endpoints(events: Tail) -> Iterator[WebhookDelivery]:
     users = {user_id for _, user_id, _, _ in events}
     wanting: dict[UUID, list[WebhookEndpoint]] = {}
     enabled = WebhookEndpoint.objects.filter(url__isnull=False, disabled_at=None)
     for endpoint in enabled.filter(user_id__in=users):
         wanting.setdefault(endpoint.user_id, []).append(endpoint)
-    made: list[WebhookDelivery] = []
-    counted: dict[UUID, WebhookEndpoint] = {}
     for _, user_id, job_id, event in events:
         for endpoint in wanting.get(user_id, ()):
-            if not _wants(endpoint, event["type"]):
-                continue
-            if endpoint.verified_at is None:
-                if endpoint.unverified_events >= MAX_UNVERIFIED_EVENTS:
-                    continue
-                endpoint.unverified_events += 1
-                counted[endpoint.pk] = endpoint
-            made.append(_delivery(endpoint, event, job_id))
-    return made, list(counted.values())
+            if _wants(endpoint, event["type"]):
+                yield _delivery(endpoint, event, job_id)
 
 
 def _for_callbacks(events: Tail) -> Iterator[WebhookDelivery]:

@@ -70,9 +70,6 @@ class WebhookEndpoint(models.Model):
     verified_at = models.DateTimeField(
         null=True, help_text="When its owner proved that they control the URL."
     )
-    unverified_events = models.IntegerField(
-        default=0, db_default=0, help_text="Events sent to it before it was verified."
-    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -21,8 +21,6 @@ VALID_FOR = timedelta(days=3)
 """Since the delivery was created: as long as it is tried."""
 CHALLENGES_KNOWN = 10
 """Of an endpoint: the latest ones, by which it can be verified."""
-MAX_UNVERIFIED_EVENTS = 100
-"""Events that are sent to an endpoint before it is verified."""
 
 
 class EndpointUnverifiedProblem(Problem):

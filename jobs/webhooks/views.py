@@ -168,8 +168,7 @@ class VerifyView(APIView):
 
     @extend_schema(
         summary="Verify an endpoint by its challenge",
-        description="Before it is verified, an endpoint gets "
-        f"{verification.MAX_UNVERIFIED_EVENTS} events, and no replay. Another URL needs another "
+        description="Only a verified endpoint gets a replay. Another URL needs another "
         "verification.",
         request=ChallengeSerializer,
         responses=EndpointSerializer,

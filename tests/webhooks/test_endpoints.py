@@ -313,14 +313,8 @@ class TestVerification:
         assert changed["verified_at"] is None
         assert post(api, f"{path}/verify", {"challenge": challenge}).status_code == 409
 
-    def test_before_it_so_many_events_are_sent_and_not_one_more(
-        self, api, make_endpoint, make_job, happen, monkeypatch
-    ):
-        monkeypatch.setattr(deliveries, "MAX_UNVERIFIED_EVENTS", 4)
+    def test_every_event_is_sent_before_it(self, make_endpoint, make_job, happen):
         unverified, verified = make_endpoint(verified=False), make_endpoint()
         happen(make_job(), "started", "requeued")
-        happen(make_job(), "started", "requeued")
-        sent = deliveries.deliveries_of
-        assert (sent(unverified).count(), sent(verified).count()) == (4, 6)
-        unverified.refresh_from_db()
-        assert unverified.unverified_events == 4
+        assert deliveries.deliveries_of(unverified).count() == 3
+        assert deliveries.deliveries_of(verified).count() == 3
