@@ -18,6 +18,7 @@ APPLICATION_RIGHTS = "SELECT, INSERT, UPDATE, DELETE"
 OTHER_RIGHTS = {
     "credit_transactions": "SELECT, INSERT",
     "credit_grants": "SELECT, INSERT",
+    "credits": "SELECT, INSERT, UPDATE",
     "django_admin_log": "SELECT, INSERT",
     "django_migrations": "SELECT",
     "staff_events": "SELECT, INSERT",

@@ -6,6 +6,7 @@ from credits.admin import LATEST
 from credits.models import Credits, CreditTransaction
 from jobs import lifecycle
 from tests.admin.conftest import XSS, page_url
+from tests.credits.books import stop_comparing_books
 
 
 @pytest.fixture
@@ -34,6 +35,7 @@ def test_an_account_shows_its_movements(root, account, refunded):
 def test_a_description_is_text(root, account, user):
     rows = CreditTransaction.objects.filter(user=user)
     last = rows.latest("seq")
+    stop_comparing_books()
     CreditTransaction.objects.create(
         user=user, seq=last.seq + 1, amount=1, balance_after=101, type="bonus", description=XSS
     )
@@ -44,6 +46,7 @@ def test_a_description_is_text(root, account, user):
 
 @pytest.mark.parametrize("excess", [0, 1])
 def test_an_account_shows_the_latest_movements_only(root, account, user, excess):
+    stop_comparing_books()
     CreditTransaction.objects.bulk_create(
         CreditTransaction(user=user, seq=seq, amount=1, balance_after=seq, type="bonus")
         for seq in range(2, LATEST + 1 + excess)
