@@ -37,13 +37,18 @@ def catalogue() -> dict[str, Any]:
     for content_type in ACCEPTED:
         types[declared_media_type(content_type)].append(content_type)
     return {
-        "features": [described(feature) for _, feature in sorted(features().items())],
+        "features": [
+            described(feature) | _impairment(feature) for _, feature in sorted(features().items())
+        ],
         "content_types": types,
     }
 
 
 def described(feature: Feature) -> dict[str, Any]:
-    """One feature; ``price`` holds nulls where it follows from no parameter's amount."""
+    """Return what a feature declares; ``price`` has nulls where no parameter's amount sets it.
+
+    Needs no database: the docs are built from it.
+    """
     return {
         "type": feature.name,
         "path": f"/jobs/{feature.slug}",
@@ -51,7 +56,6 @@ def described(feature: Feature) -> dict[str, Any]:
         "description": sys.modules[type(feature).__module__].__doc__ or feature.summary,
         "available": feature.is_enabled and not missing(feature),
         "enabled": feature.is_enabled,
-        **_impairment(feature),
         "engine": feature.engine,
         "is_draft": feature.engine == "draft",
         "plan": feature.plan,
@@ -62,6 +66,7 @@ def described(feature: Feature) -> dict[str, Any]:
 
 
 def _impairment(feature: Feature) -> dict[str, Any]:
+    """Return since when an outage stops a feature, and when it is tried next."""
     stopped_by = circuits.open_circuits_of(feature)
     return {
         "impaired_since": min((circuit.opened_at for circuit in stopped_by), default=None),
