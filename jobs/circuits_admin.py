@@ -1,7 +1,5 @@
 """The admin's page of circuits: what is impaired, since when, and which attempt is the probe."""
 
-from typing import ClassVar
-
 from django.contrib import admin
 
 from auteur.admin import ReadOnlyAdmin
@@ -12,7 +10,7 @@ from jobs.models import Circuit
 class CircuitAdmin(ReadOnlyAdmin):
     """Features and backends that have lost most of their work at least once."""
 
-    list_display: ClassVar = (
+    list_display = (
         "name",
         "opened_at",
         "error_code",

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,8 @@ class Requests:
 
         return self.pool.submit(hold)
 
-    def waiting(self) -> int:
-        return len(self.queue._waiting)
+    def waits(self, count: int) -> bool:
+        return len(self.queue._waiting) == count
 
 
 @contextmanager
@@ -66,7 +67,7 @@ def test_who_was_served_longest_ago_is_next() -> None:
         until(lambda: world.served == [A, B, C], 20)
         for number, user in enumerate((B, A, D), start=1):
             world.ask(user)
-            until(lambda number=number: world.waiting() == number, 20)
+            until(partial(world.waits, number), 20)
         for user in (C, D, A, B):
             world.let_go[user].set()
         holder.result(20)
@@ -103,7 +104,7 @@ def test_a_user_has_one_and_one_that_waits() -> None:
         world.ask(A)
         until(lambda: world.served == [A], 20)
         second = world.ask(A)
-        until(lambda: world.waiting() == 1, 20)
+        until(partial(world.waits, 1), 20)
         with pytest.raises(FilesBusyProblem):
             world.ask(A).result(20)
         world.let_go[A].set()
@@ -118,7 +119,7 @@ def test_a_full_line_gives_way_to_who_goes_first() -> None:
         world.ask(B)
         until(lambda: world.served == [A, B], 20)
         late = world.ask(A)
-        until(lambda: world.waiting() == 1, 20)
+        until(partial(world.waits, 1), 20)
         first = world.ask(C)
         with pytest.raises(FilesBusyProblem):
             late.result(20)
@@ -145,7 +146,7 @@ def test_so_many_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with requests(SandboxQueue(running=2, waiting=3, seconds=20.0)) as world:
         for user in (A, B, C):
             world.ask(user)
-        until(lambda: len(world.served) == 2 and world.waiting() == 1, 20)
+        until(lambda: len(world.served) == 2 and world.waits(1), 20)
         for event in world.let_go.values():
             event.set()
         until(lambda: len(world.served) == 3, 20)

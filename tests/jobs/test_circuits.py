@@ -34,7 +34,7 @@ def lose(job: Job, code: ErrorCode = ErrorCode.STORAGE_ERROR) -> None:
         bring_to(job, AttemptState.QUEUED)
         job.refresh_from_db()
     assert lifecycle.mark_errored(
-        attempt_id=Attempt.objects.get(pk=job.attempt_id).pk,
+        attempt_id=Attempt.objects.get(pk=str(job.attempt_id)).pk,
         error=JobError.of(code),
         states=[AttemptState.QUEUED],
     )
@@ -146,7 +146,7 @@ def test_a_retry_waits_and_spends_no_attempt(opened: list[Job]) -> None:
     lose(job)
     number = Attempt.objects.filter(job=job).count()
     decide(job)
-    attempt = Attempt.objects.get(pk=job.attempt_id)
+    attempt = Attempt.objects.get(pk=str(job.attempt_id))
     assert (attempt.state, job.status) == (AttemptState.ERRORED, "pending")
     assert Attempt.objects.filter(job=job).count() == number
     assert job.wake_at is not None

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -39,11 +41,11 @@ def orchestrate(job: Job) -> Job:
 
 def dispatch(job: Job, call_id: str) -> Attempt:
     """Bring the job's queued attempt to a running call."""
-    attempt = Attempt.objects.get(pk=job.attempt_id)
+    attempt = Attempt.objects.get(pk=str(job.attempt_id))
     for step in (PREPARE, DISPATCH):
         assert lifecycle.claim(step=step, attempt_ids=[attempt.pk], worker=WORKER)
         if step is PREPARE:
-            values = {attempt.pk: {"payload": {}}}
+            values: dict[UUID, dict[str, Any]] = {attempt.pk: {"payload": {}}}
             lifecycle.finish(step=step, worker=WORKER, values=values)
     assert lifecycle.record_started_calls(call_ids={attempt.pk: call_id})
     return attempt
@@ -69,7 +71,7 @@ def test_a_job_that_nobody_tried_keeps_its_time_to_run(make_job: Callable[..., J
 
 
 def dispatch_seconds(job: Job) -> float:
-    attempt = Attempt.objects.get(pk=job.attempt_id)
+    attempt = Attempt.objects.get(pk=str(job.attempt_id))
     lifecycle.claim(step=DISPATCH, attempt_ids=[attempt.pk], worker=WORKER)
     lifecycle.record_started_calls(call_ids={attempt.pk: "call-1"})
     job.refresh_from_db()
