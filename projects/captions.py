@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 from auteur.api.problems import Problem
+from gpu_tasks.render.contract.captions import DEFAULT, CaptionsStyle
 from projects import edl
 from projects.timeline.content import (
     Clip,
@@ -32,11 +33,9 @@ Times = Literal["timeline", "source"]
 
 Item = TypeVar("Item")
 
-MAX_LINE = 42
-MAX_LINES = 2
 MAX_CUE_MS = 6_000
 MAX_PAUSE_MS = 1_500
-"""Characters and times that television subtitles keep to."""
+"""Times that television subtitles keep to."""
 
 MAX_SPOKEN = 60_000
 """Words in one answer: somewhat more than a transcript holds, about six hours of speech."""
@@ -86,11 +85,13 @@ class Cue:
 
 def srt(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
     """SubRip."""
-    cues = cues_of(_words(project_id, user_id, times))
+    document = _found(project_id, user_id)
+    cues = styled_cues(document, times)
+    width = style_of(document).max_line_length
     several = _several(cue.words[0] for cue in cues)
     blocks = (
         f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n"
-        f"{_lines(_label(cue.words[0], several) + cue.text)}\n"
+        f"{_lines(_label(cue.words[0], several) + cue.text, width)}\n"
         for number, cue in enumerate(cues, start=1)
     )
     return "\n".join(blocks)
@@ -98,7 +99,7 @@ def srt(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
 
 def vtt(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
     """WebVTT, with a voice span for the speaker and a time for each word."""
-    cues = cues_of(_words(project_id, user_id, times))
+    cues = styled_cues(_found(project_id, user_id), times)
     blocks = (
         f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n"
         f"<v {_escaped(cue.words[0].speaker)}>{' '.join(_stamped(cue))}</v>\n"
@@ -109,7 +110,7 @@ def vtt(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
 
 def text(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
     """Plain text: a paragraph for each turn of a speaker, who is named where there are several."""
-    words = _words(project_id, user_id, times)
+    words = words_of(_found(project_id, user_id), times)
     several = _several(words)
     turns = [list(turn) for _, turn in groupby(words, key=lambda word: word.speaker)]
     return "\n\n".join(
@@ -143,12 +144,8 @@ def language_of(words: Iterable[Spoken], segments: Sequence[Segment]) -> str:
     return str(languages.pop()) if len(languages) == 1 else MULTIPLE
 
 
-def _words(project_id: UUID, user_id: UUID, times: Times | None) -> list[Spoken]:
-    return words_of(_found(project_id, user_id), times)
-
-
 def _found(project_id: UUID, user_id: UUID) -> Document:
-    wanted = {"tracks": 1, "transcript": 1}
+    wanted = {"tracks": 1, "transcript": 1, "captions_style": 1}
     return edl.find(project_id=project_id, user_id=user_id, fields=wanted)
 
 
@@ -273,9 +270,21 @@ def _moved(word: Spoken, clip: Clip) -> Spoken:
     return Spoken(word.segment, word.speaker, word.text, start, end)
 
 
-def cues_of(
-    words: Iterable[Spoken], *, lines: int = MAX_LINES, line_length: int = MAX_LINE
-) -> list[Cue]:
+def style_of(document: Document) -> CaptionsStyle:
+    """Return the captions' style of an EDL, or the default."""
+    stored = document.get("captions_style")
+    return DEFAULT if stored is None else CaptionsStyle.model_validate(stored)
+
+
+def styled_cues(document: Document, times: Times | None) -> list[Cue]:
+    """Return the cues of an EDL, in as many lines of as many characters as its style allows."""
+    style = style_of(document)
+    return cues_of(
+        words_of(document, times), lines=style.max_lines, line_length=style.max_line_length
+    )
+
+
+def cues_of(words: Iterable[Spoken], *, lines: int, line_length: int) -> list[Cue]:
     """Words gathered to what fits some lines and a few seconds, one speaker at a time."""
     runs: list[list[Spoken]] = []
     for word in words:
@@ -326,9 +335,9 @@ def _label(word: Spoken, several: bool) -> str:
     return f"{_clean(word.speaker)}: " if several else ""
 
 
-def _lines(words: str) -> str:
-    """Wrapped; an arrow would be taken for a time."""
-    return "\n".join(wrap(words.replace("-->", "->"), MAX_LINE, break_long_words=False))
+def _lines(words: str, width: int) -> str:
+    """Wrap words to lines; an arrow would be taken for a time."""
+    return "\n".join(wrap(words.replace("-->", "->"), width, break_long_words=False))
 
 
 def _escaped(words: str) -> str:

@@ -69,6 +69,8 @@ TO_SDR = (
     f"tonemap=mobius:param={KNEE}:peak={PEAK_NITS / WHITE_NITS:.3f}:desat=0,"
     "zscale=t=bt709:m=bt709:r=tv"
 )
+STATE_BT709 = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709"
+"""The filter that ends a graph: FFmpeg lets what frames say of their colours override options."""
 QUALITY = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p")
 SOUND = ("-c:a", "aac", "-b:a", "192k")
 
@@ -273,9 +275,8 @@ class FilmWriter:
             arguments += [*ffmpeg.source(sound), "-map", "0:v:0"]
             arguments += ["-map", f"1:{self._sound_index}", *SOUND]
         # Named for what it is: standard range, as Rec. 709 has it.
-        filters = "scale=out_color_matrix=bt709:out_range=tv"
-        arguments += ["-vf", filters, *QUALITY, "-colorspace", "bt709", "-color_primaries", "bt709"]
-        arguments += ["-color_trc", "bt709", "-movflags", "+faststart", "-f", "mp4", path]
+        filters = f"scale=out_color_matrix=bt709:out_range=tv,{STATE_BT709}"
+        arguments += ["-vf", filters, *QUALITY, "-movflags", "+faststart", "-f", "mp4", path]
         self._arguments = arguments
         self._context = ExitStack()
 

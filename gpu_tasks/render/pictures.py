@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from gpu_tasks.mediakit import ffmpeg
-from gpu_tasks.mediakit.film import TO_SDR, deinterlaced
+from gpu_tasks.mediakit.film import STATE_BT709, TO_SDR, deinterlaced
 from gpu_tasks.render.contract import Format, Output
 from gpu_tasks.render.contract.frames import SLACK_SECONDS, Box, box_of
 from gpu_tasks.render.contract.segments import Piece, Ramp, RenderSegment
@@ -37,7 +37,6 @@ KEY_FRAME_SECONDS = 4
 FINE = 1000
 """Parts of a fade's frame: rounded, a frame would last too long, and FFmpeg shows such a first one
 twice."""
-COLOURS = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
 HOLD = "tpad=stop=-1:stop_mode=clone"
 """Of the last picture, for as long as it is asked for."""
 PIXELS = {Format.MP4: "yuv420p", Format.WEBM: "yuv420p", Format.MOV: "yuv422p10le"}
@@ -84,7 +83,7 @@ def arguments(
         made += ["-i", one.path]
     graph = _graph(segment, layers, drawn, output)
     made += ["-filter_complex", ";".join(graph), "-map", "[out]", "-threads", str(threads)]
-    made += [*ENCODERS[output.format, output.proxy], *COLOURS]
+    made += ENCODERS[output.format, output.proxy]
     made += ["-g", str(KEY_FRAME_SECONDS * round(output.rate)), "-r", str(output.rate)]
     made += ["-frames:v", str(segment.length), "-map_metadata", "-1", "-fflags", "+bitexact"]
     made += ["-video_track_timescale", str(timescale(output.rate))]
@@ -195,7 +194,9 @@ def _played(index: int, layer: Layer, shown: Sequence[int], output: Output) -> s
     pixels = CLEAR_PIXELS if layer.pictures.has_alpha or piece.ramps else PIXELS
     filters = [_scaled(layer, output), "setsar=1", f"format={pixels[output.format]}"]
     if layer.pictures.is_still:
-        filters = [*filters, "setpts=0", f"{HOLD},trim=end_frame={length}"]
+        # FFmpeg's `tpad` gives the first two frames time 0: frames are counted anew behind it.
+        counted = f"settb={1 / rate},setpts=N"
+        filters = [*filters, "setpts=0", f"{HOLD},trim=end_frame={length}", counted]
     else:
         filters = [*_timed(layer, length, rate), *filters]
     if piece.ramps:
@@ -276,4 +277,4 @@ def _captioned(inputs: int, drawn: Sequence[Drawn], output: Output) -> Iterator[
         base = f"[c{index}][{inputs + index}:v]overlay={one.left}:{one.top}"
         base += f":enable='between(n,{one.words.first},{one.words.end - 1})'"
         base += f":format={BLENDED[output.format]}"
-    yield f"{base},format={PIXELS[output.format]}[out]"
+    yield f"{base},format={PIXELS[output.format]},{STATE_BT709}[out]"

@@ -23,7 +23,7 @@ from gpu_tasks.render.contract import (
     Timeline,
     Track,
 )
-from gpu_tasks.render.contract.captions import DEFAULT, CaptionsStyle
+from gpu_tasks.render.contract.captions import CaptionsStyle
 from gpu_tasks.render.contract.segments import plan_render
 from media.access import media_of
 from media.models import MediaFile, MediaStatus
@@ -314,10 +314,8 @@ def _number(clip: EdlClip, kind: str, name: Parameter, least: float) -> float:
 
 
 def _cues(document: Document) -> list[Cue]:
-    style = _style(document) or DEFAULT
-    words = captions.words_of(document, "timeline")
-    found = captions.cues_of(words, lines=style.max_lines, line_length=style.max_line_length)
-    cues = sorted((cue.start_ms, cue.end_ms, cue.text) for cue in found)[:MAX_CUES]
+    styled = captions.styled_cues(document, "timeline")
+    cues = sorted((cue.start_ms, cue.end_ms, cue.text) for cue in styled)[:MAX_CUES]
     return [
         Cue(start_ms=start, end_ms=end, text=text[:MAX_CUE_LENGTH]) for start, end, text in cues
     ]

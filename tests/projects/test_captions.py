@@ -10,6 +10,7 @@ import pytest
 from pymongo.collection import Collection
 from rest_framework.test import APIClient
 
+from gpu_tasks.render.contract.captions import DEFAULT
 from projects import captions
 from projects.models import Project
 from tests.projects.timeline.making import OTHER_MEDIA, clip, segment, track
@@ -115,11 +116,11 @@ def test_a_cue_fits_two_lines_and_few_seconds_and_has_one_speaker() -> None:
     other = segment("o", 60_000, "yes", speaker="Speaker 2")
     late = segment("p", 63_000, "later", speaker="Speaker 2")
 
-    cues = captions.cues_of(captions.words_of(document(long, other, late)))
+    cues = captions.styled_cues(document(long, other, late), None)
 
     assert [cue.text for cue in cues[-2:]] == ["yes", "later"]
     for cue in cues:
-        assert len(wrap(cue.text, captions.MAX_LINE)) <= captions.MAX_LINES
+        assert len(wrap(cue.text, DEFAULT.max_line_length)) <= DEFAULT.max_lines
         assert 0 < cue.end_ms - cue.start_ms <= captions.MAX_CUE_MS
 
 
@@ -194,6 +195,20 @@ class TestFiles:
         assert told["duration"] == told["words"][-1]["end"] == 2.9
         assert told["words"][0] == {"text": "one", "start": 1.0, "end": 1.4}
         assert [word["text"] for word in told["words"]] == SAID["text"].split()
+
+    def test_cues_have_the_lines_of_the_captions_style(
+        self, api: APIClient, project: Project, spoken: Callable[..., None]
+    ) -> None:
+        spoken(segment("l", 0, " ".join(f"word{number:03}" for number in range(12))))
+        style = {"max_lines": 1, "max_line_length": 16}
+        operations = [{"op": "set_captions_style", "style": style}]
+        answer = api.patch(f"/projects/{project.pk}/edl", {"operations": operations}, format="json")
+        assert answer.status_code == 200
+
+        for kind in ("srt", "vtt"):
+            blocks = get(api, project, kind).content.decode().split("\n\n")
+            texts = [re.sub("<.*?>", "", block.splitlines()[-1]) for block in blocks[-6:]]
+            assert texts == [f"word{n:03} word{n + 1:03}" for n in range(0, 12, 2)]
 
     @pytest.mark.parametrize(("kind", "empty"), [("srt", ""), ("vtt", "WEBVTT\n"), ("txt", "")])
     def test_silence(self, api: APIClient, project: Project, kind: str, empty: str) -> None:

@@ -71,7 +71,7 @@ def film(size: int, *, copies: int = 1) -> Any:
 
 def test_twice_the_film_is_twice_the_work() -> None:
     once, twice = (
-        steps(lambda: captions.cues_of(captions.words_of(film(size))))  # noqa: B023 - used at once
+        steps(lambda: captions.styled_cues(film(size), None))  # noqa: B023 - used at once
         for size in (50, 100)
     )
 

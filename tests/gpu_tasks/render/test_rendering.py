@@ -351,3 +351,17 @@ def test_a_film_without_pictures_on_a_video_track_is_black(studio: Studio, tmp_p
     ffmpeg.run(["-f", "lavfi", "-i", "sine=duration=1", sound])
     _, film = studio.render(timeline([sound], [clip(0, 0, 400)]), output(), [sound])
     assert max(picture.max() for picture in _grey(film)) < 20
+
+
+@pytest.mark.parametrize("kind", [Format.MP4, Format.WEBM, Format.MOV])
+@pytest.mark.parametrize("tags", [(), ("-colorspace", "smpte170m", "-color_trc", "smpte170m")])
+def test_every_format_states_its_colours(
+    kind: Format, tags: tuple[str, ...], studio: Studio, tmp_path: Path
+):
+    source = make_coded(tmp_path / "source.mp4", 1, "25", 0.4, tags)
+    settings = output(format=kind, proxy=True)
+    _, film = studio.render(timeline([source], [clip(0, 0, 400)]), settings, [source])
+    with av.open(str(film)) as container:
+        coding = container.streams.video[0].codec_context
+        stated = (coding.color_primaries, coding.color_trc, coding.colorspace, coding.color_range)
+    assert stated == (1, 1, 1, 1)  # BT.709, BT.709, BT.709, of limited range
