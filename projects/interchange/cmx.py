@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from projects.bounds import MAX_CROSS_FADE_MS, MAX_RATE, MIN_RATE
 from projects.interchange.terms import ForeignTrack, MediaReference, Piece, Reading, reference_at
-from projects.interchange.times import Timecode, drops_frames, has_timecode, ms_at
+from projects.interchange.times import LEADER_FROM_MS, Timecode, drops_frames, has_timecode, ms_at
 
 BLACK = ("BL", "BLACK")
 NAMELESS = ("AX", "BARS", *BLACK)
@@ -24,7 +24,7 @@ ONES = r"\( *(?:1(?:\.0*)?[ ,]*){3}\)"
 ZEROS = r"\( *(?:0(?:\.0*)?[ ,]*){3}\)"
 """and what is added to it."""
 CHANGING_NOTES = (
-    (re.compile(r"EFFECTS? NAME(?: IS)?:?\s++(?!(?:CROSS )?DISSOLVE\b)", re.I), "effect"),
+    (re.compile(r"EFFECTS? NAME(?: IS)?+:?\s++(?!(?:CROSS )?DISSOLVE\b)", re.I), "effect"),
     (re.compile(r"(\* )?FREEZE FRAME", re.I), "freeze"),
     (re.compile(r"AUDIO LEVEL .* IS (?!-?\+?0*(?:\.0*)? *DB)", re.I), "level"),
     (re.compile(r"(AUDIO PAN|OPACITY LEVEL|COMPOSITE MODE|KEY CLIP)", re.I), "effect"),
@@ -98,7 +98,7 @@ def read(text: str, rate: float) -> Reading:
             for channel in _tracks_of(cut.line, reading):
                 cuts.setdefault(channel, []).append(Cut(**vars(cut)))
     begins = (cut.line.record[0] for found in cuts.values() for cut in found)
-    origin = clock.hour(min(begins, default=0))
+    origin = clock.origin(min(begins, default=0))
     for channel, found in sorted(cuts.items()):
         joined = _joined(found, reading)
         pieces = [_piece(cut, rate, origin, channel, reading) for cut in joined]
@@ -119,12 +119,18 @@ class Clock:
     def frame(self, text: str) -> int:
         return Timecode(self.timebase, self.all_drop or ";" in text).frame(text)
 
-    def hour(self, frame: int) -> int:
-        """The first frame of its hour, which tells of a tape and not of the film."""
+    def origin(self, first: int) -> int:
+        """Return where the film begins, of a list whose first event is at this frame.
+
+        That is the whole hour before it, which tells of a tape and not of the film. A first event
+        in the last minutes of an hour is a leader before the next one: the film begins with it.
+        """
         clock = Timecode(self.timebase, self.film_drops)
-        return max(
-            first for hour in range(24) if (first := clock.frame(f"{hour:02}:00:00:00")) <= frame
+        hour = max(
+            start for hour in range(24) if (start := clock.frame(f"{hour:02}:00:00:00")) <= first
         )
+        is_leader = first - hour >= LEADER_FROM_MS * self.timebase / 1000
+        return first if is_leader else hour
 
 
 def _clock(lines: list[str], rate: float, reading: Reading) -> Clock | None:

@@ -9,6 +9,8 @@ from xml.parsers import expat
 
 from projects.bounds import MAX_CLIPS
 
+FCP_X = "fcpxml"
+NOT_FCP_X = "Files of Final Cut Pro X (fcpxml) are not read. Export FCP XML 5 (xmeml) instead."
 MAX_DEPTH = 64
 MAX_ELEMENTS = 200_000
 MAX_LINES = 12 * MAX_CLIPS
@@ -79,6 +81,8 @@ class _XmlCheck:
 
     def _doctype(self, name: str, system: str | None, public: str | None, subset: int) -> None:
         # `<!DOCTYPE xmeml>` alone stands in every file that editors write.
+        if name == FCP_X:
+            raise ValueError(NOT_FCP_X)
         if name != "xmeml" or system is not None or public is not None or subset:
             raise ValueError("A document type with a definition is not read.")
 
@@ -86,6 +90,8 @@ class _XmlCheck:
         raise ValueError("Entities are not read.")
 
     def _start(self, name: str, _: dict[str, str]) -> None:
+        if not self._depth and name == FCP_X:
+            raise ValueError(NOT_FCP_X)
         if not self._depth and name != "xmeml":
             raise ValueError("Its root is not `xmeml`.")
         self._depth += 1

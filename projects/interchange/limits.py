@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from auteur.api.problems import Problem
 from projects.interchange.building import placed_clips
 from projects.interchange.terms import MAX_NAMED, Item, item
-from projects.interchange.times import exact_rate, frame_of, has_timecode
+from projects.interchange.times import LEADER_FROM_MS, exact_rate, frame_of, has_timecode
 from projects.timeline.content import Clip, Document, Track, all_clips, duration_of, end_of
 
 HELD = ("cross_fade",)
@@ -16,8 +16,7 @@ INDISPENSABLE = ("speed",)
 ALL_EFFECTS = "effects"
 MAX_LEFT_OUT = 20
 EFFECT_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
-HOUR_MS = 3_600_000
-TIMECODE_MS = 24 * HOUR_MS
+TIMECODE_MS = 24 * 3_600_000
 
 
 class CannotHoldProblem(Problem):
@@ -126,8 +125,8 @@ def _of_events(tracks: list[Track]) -> Iterator[Item]:
         if track not in video[:1]:
             yield item("track", "It holds one video track only.", track_id=track["id"])
     clips = [*_live(video[:1])]
-    if clips and min(clip["start_ms"] for clip in clips) >= HOUR_MS:
-        yield item("timeline", "Its first clip must begin within the first hour.")
+    if clips and min(clip["start_ms"] for clip in clips) >= LEADER_FROM_MS:
+        yield item("timeline", "Its first clip must begin within the first 58 minutes.")
     ends = [duration_of(filled), *(clip["out_point_ms"] for clip in clips)]
     if max(ends) >= TIMECODE_MS:
         yield item("timeline", "Its timecode ends after 24 hours.")

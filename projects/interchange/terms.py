@@ -6,7 +6,7 @@ Neither OpenTimelineIO nor Django is known here.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import PurePosixPath
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
@@ -58,8 +58,11 @@ def reference_at(url: str, *names: str, media_id: Any = None) -> MediaReference:
     path = unquote(url)
     parts = path.split("/")
     by_url = [after for root, after in pairwise(parts) if root == URL_ROOT]
-    known = (PurePosixPath(path).name, *names)
-    short = dict.fromkeys(str(name)[:MAX_NAME_LENGTH] for name in known if name)
+    candidates: list[str] = []
+    for name in (PurePosixPath(path).name, *names):
+        # Uploads are named by the last part of a path, of Windows as well.
+        candidates += [PureWindowsPath(name).name, name]
+    short = dict.fromkeys(name[:MAX_NAME_LENGTH] for name in candidates if name)
     return MediaReference(next(filter(None, map(_uuid, (media_id, *by_url))), None), tuple(short))
 
 

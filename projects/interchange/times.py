@@ -17,6 +17,8 @@ TIMECODE = re.compile(r"(\d\d):(\d\d):(\d\d)[:;.,](\d\d)", re.ASCII)
 MAX_RATE = 1_000_000
 """Sound is timed by its samples."""
 MAX_SECONDS = 10**6
+LEADER_FROM_MS = 58 * 60_000
+"""In an edit list, a first event this late in an hour is a leader before the next hour."""
 
 
 def exact_rate(frame_rate: float) -> float:

@@ -345,10 +345,14 @@ def _flag(element: Element, tag: str) -> bool:
 
 
 def _number(element: Element, tag: str) -> int:
+    text = _text(element.find(tag))
+    whole, _, fraction = text.partition(".")  # Hiero and Nuke Studio write 1055.0
+    if fraction.strip("0"):
+        raise ValueError(f"`{tag}` of a {element.tag} is {text}, which is no whole frame.")
     try:
-        return int(_text(element.find(tag)))
+        return int(whole)
     except ValueError as exc:
-        raise ValueError(f"A {element.tag} has no proper `{tag}`.") from exc
+        raise ValueError(f"`{tag}` of a {element.tag} is {text!r}, which is no number.") from exc
 
 
 def _rate(element: Element, inherited: float | None) -> float:

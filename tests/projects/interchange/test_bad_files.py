@@ -76,6 +76,20 @@ def test_xml_that_is_none_or_multiplies_is_refused(text: str) -> None:
         read(text, "fcp_xml")
 
 
+@pytest.mark.parametrize("text", ["<!DOCTYPE fcpxml><fcpxml/>", "<fcpxml version='1.9'/>"])
+def test_files_of_final_cut_pro_x_are_refused_as_such(text: str) -> None:
+    with pytest.raises(InputRefusedError) as raised:
+        read(text, "fcp_xml")
+    assert "Final Cut Pro X" in raised.value.detail
+
+
+def test_a_time_within_a_frame_is_refused() -> None:
+    text = xml(clip_item("<file><name>a</name></file>")).replace("<out>9<", "<out>9.5<")
+    with pytest.raises(InputRefusedError) as raised:
+        read(text, "fcp_xml")
+    assert "9.5" in raised.value.detail
+
+
 def test_the_document_type_that_editors_write_is_read() -> None:
     (track,) = read("<!DOCTYPE xmeml>" + xml(clip_item("<file><name>a</name></file>")), "fcp_xml")
 

@@ -54,6 +54,8 @@ def rows() -> Iterator[Element]:
               "video a.mov 0-2000 @1000", "video a.mov 2000-3000 @0")
     yield row("whole hours at which the list begins", "read",
               line(1, "AX", "C", 25, 90_000, 90_050) + NAMED)
+    yield row("a leader, in the last two minutes of an hour, at which the list begins", "read",
+              line(1, "AX", "C", 25, 89_900, 89_950) + NAMED)
     yield row("events that overlap", "overlap", A + NAMED + line(2, "AX", "C", 0, 49, 60))
     yield row("event `D` (dissolve) with the line of what it comes from", "read", DISSOLVE,
               "video a.mov 0-2400 @1000", "video b.mov 2000-3200 @4000 cross 400")
@@ -100,8 +102,12 @@ def rows() -> Iterator[Element]:
     yield row("`GPI`", "left out", A + NAMED + f"GPI  001 {tc(5)}\n")
     yield row("`* FROM CLIP NAME`, `* TO CLIP NAME`, `* SOURCE FILE`, reels: names of files",
               "read", A.replace("AX", "a.mov"))
+    yield row("`* FROM CLIP`, `* FROM CLIP NAME`: paths, also of Windows", "read",
+              A + "* FROM CLIP: S:\\films\\a.mov\n")
     yield row("`* EFFECT NAME` of a dissolve", "left out",
               A + NAMED + "* EFFECT NAME: CROSS DISSOLVE\n")
+    yield row("`EFFECTS NAME IS CROSS DISSOLVE`", "left out",
+              A + NAMED + "EFFECTS NAME IS CROSS DISSOLVE\n")
     yield row("`EFFECTS NAME IS` of anything else", "effect",
               A + NAMED + "EFFECTS NAME IS DIP TO COLOR\n")
     yield row("`* AUDIO LEVEL` of 0 dB", "left out",

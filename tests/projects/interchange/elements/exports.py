@@ -130,9 +130,9 @@ PARTS = [
         frame_rate=15,
     ),
     Part(
-        "a first clip after an hour",
+        "a first clip after 58 minutes",
         ("written", "written", "timeline"),
-        [track(clip("a", 3_600_000, 0, 400))],
+        [track(clip("a", 58 * 60_000, 0, 400))],
     ),
     Part(
         "a film of a day", ("written", "written", "timeline"), [track(clip("a", 0, 0, 86_400_000))]

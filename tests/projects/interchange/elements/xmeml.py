@@ -84,6 +84,8 @@ def rows() -> Iterator[Element]:
               xml(clip(), track="<locked>TRUE</locked>"))
     yield row("`clipitem`: `start`, `end`, `in`, `out`, `rate`", "read",
               xml(clip(more="<rate><timebase>50</timebase></rate>", inside=50, length=100)))
+    yield row("times with a fraction of zero (`1055.0`)", "read",
+              xml(clip().replace("</out>", ".0</out>")))
     yield row("times of the source that are longer or shorter", "speed",
               xml(clip(length=100)))
     yield row("`clipitem`: `enabled` FALSE: a deleted clip", "read",
