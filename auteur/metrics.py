@@ -21,13 +21,18 @@ from django.db.models import Count, Min
 from django.db.models.functions import Now
 from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeHistogramMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 from redis import RedisError
 
 from auteur import dead_letters
 from auteur.api import problems
-from jobs import figures, running_audit, timeline_audit
+from jobs import circuits, figures, running_audit, timeline_audit
 from jobs.events import epochs
 from jobs.heartbeat import LOST_AFTER
 from jobs.models import Circuit, Job, WorkerHeartbeat
@@ -36,6 +41,8 @@ from jobs.states import JobStatus
 from jobs.streams import figures as streams
 from jobs.streams import sinks
 from jobs.streams.watch import STALE
+from media.provenance.certificates import UnusableCertificateError
+from media.provenance.credentials import identity
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +94,13 @@ class Gauges(Collector):
             "circuit_open",
             "1 while most jobs of a feature or backend are lost to an outage, and few are tried.",
             ("circuit",),
-            [((row.name,), row.opened_at is not None) for row in Circuit.objects.order_by("name")],
+            _circuits(),
+        )
+        yield from _certificate()
+        yield CounterMetricFamily(
+            "auteur_undelivered_results",
+            "Results that could not be delivered within three days; their jobs were refunded.",
+            value=figures.count_undelivered(),
         )
         if standing is not None:
             yield from _recent_ends(standing.value)
@@ -146,6 +159,24 @@ def _repair() -> Iterator[Metric]:
         _seconds_since(overdue["since"]),
     )
     yield _gauge("workers_alive", "Worker children with a fresh heartbeat.", alive.count())
+
+
+def _circuits() -> Iterator[Row]:
+    for circuit in Circuit.objects.order_by("name"):
+        yield (circuit.name,), circuit.opened_at is not None
+    if settings.C2PA_CERTIFICATE_PATH:
+        yield (circuits.CERTIFICATE,), circuits.CERTIFICATE in circuits.open_circuits()
+
+
+def _certificate() -> Iterator[Metric]:
+    """Yield nothing where nobody signs, or the certificate cannot be read."""
+    with suppress(UnusableCertificateError):
+        if signer := identity():
+            yield _gauge(
+                "certificate_expiry_timestamp_seconds",
+                "When the certificate that signs content credentials ends.",
+                signer.ends_at.timestamp(),
+            )
 
 
 def _dead_letters() -> Iterator[Metric]:

@@ -68,9 +68,11 @@ def described(feature: Feature) -> dict[str, Any]:
 def _impairment(feature: Feature) -> dict[str, Any]:
     """Return since when an outage stops a feature, and when it is tried next."""
     stopped_by = circuits.open_circuits_of(feature)
+    probe_times = [c.next_probe_at for c in stopped_by if c.next_probe_at is not None]
+    has_next_try = len(probe_times) == len(stopped_by)
     return {
         "impaired_since": min((circuit.opened_at for circuit in stopped_by), default=None),
-        "next_try_at": max((circuit.next_probe_at for circuit in stopped_by), default=None),
+        "next_try_at": max(probe_times, default=None) if has_next_try else None,
     }
 
 

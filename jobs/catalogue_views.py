@@ -97,12 +97,14 @@ class FeatureSerializer(serializers.Serializer[Any]):
     )
     impaired_since = serializers.DateTimeField(
         allow_null=True,
-        help_text="Since when most of its jobs are lost to an outage of ours. Jobs are still "
-        "taken, and wait; they fail with a refund after `limits.wait_ms`. Null: it works.",
+        help_text="Since when most of its jobs are lost to an outage of ours, or its results "
+        "cannot be signed. Jobs are still taken, and wait; they fail with a refund after "
+        "`limits.wait_ms`. Null: it works.",
     )
     next_try_at = serializers.DateTimeField(
         allow_null=True,
-        help_text="When one job is tried next, while it is impaired. All go on when it succeeds.",
+        help_text="When one job is tried next, while it is impaired. All go on when it succeeds. "
+        "Null while it is impaired: jobs go on when we have repaired it.",
     )
     engine = serializers.ChoiceField(choices=["draft", "production"])
     is_draft = serializers.BooleanField(

@@ -3,6 +3,9 @@
 There is a circuit for each feature and for each backend, a row in `circuits` that all orchestrators
 share (docs/decisions/0059). It opens by `watch`, and closes there when a probe succeeds. Admission
 and retries ask `open_circuits`; what an open circuit stops goes on by `claim_probe` only.
+
+The circuit `certificate` is no row: it is open in each process whose certificate of content
+credentials cannot sign, for all features that make media, and lets no probe through.
 """
 
 import logging
@@ -13,12 +16,16 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models.functions import Now
+from django.utils import timezone
 
+from gpu_tasks.runtime.errors import ErrorCode
 from gpu_tasks.runtime.stages import Stage
 from jobs import sql
 from jobs.features.base import Feature
 from jobs.features.registry import features
 from jobs.models import Circuit
+from media.provenance.certificates import UnusableCertificateError
+from media.provenance.credentials import check_signing
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +38,7 @@ MAX_COMPLETED = 500
 PROBE_PAUSE = timedelta(seconds=30)
 """From the opening to the first probe; doubled for each further probe."""
 MAX_PROBE_PAUSE = timedelta(minutes=5)
+CERTIFICATE = "certificate"
 CACHE_SECONDS = 1.0
 """How long a process goes by what it has read."""
 EARLY_STAGES = (Stage.LOADING, Stage.FETCHING)
@@ -44,7 +52,12 @@ class OpenCircuit:
     name: str
     opened_at: datetime
     error_code: str
-    next_probe_at: datetime
+    next_probe_at: datetime | None
+    """None where no probe could succeed."""
+
+    @property
+    def is_probe_due(self) -> bool:
+        return self.next_probe_at is not None and self.next_probe_at <= timezone.now()
 
 
 _cache: tuple[float, dict[str, OpenCircuit]] = (-CACHE_SECONDS, {})
@@ -53,15 +66,21 @@ _cache: tuple[float, dict[str, OpenCircuit]] = (-CACHE_SECONDS, {})
 def open_circuits() -> dict[str, OpenCircuit]:
     """Return the open circuits by name, as of a second ago at most."""
     global _cache  # noqa: PLW0603 - replaced as a whole, so threads need no lock
-    read_at, circuits = _cache
+    read_at, previous = _cache
     if time.monotonic() - read_at < CACHE_SECONDS:
-        return circuits
+        return previous
     rows = Circuit.objects.filter(opened_at__isnull=False)
     circuits = {
         row.name: OpenCircuit(row.name, row.opened_at, row.error_code, row.next_probe_at)
         for row in rows
         if row.opened_at is not None and row.next_probe_at is not None
     }
+    try:
+        check_signing()
+    except UnusableCertificateError as exc:
+        known = previous.get(CERTIFICATE)
+        opened_at = exc.since or (known.opened_at if known else timezone.now())
+        circuits[CERTIFICATE] = OpenCircuit(CERTIFICATE, opened_at, ErrorCode.STORAGE_ERROR, None)
     _cache = (time.monotonic(), circuits)
     return circuits
 
@@ -72,9 +91,10 @@ def forget_cache() -> None:
     _cache = (-CACHE_SECONDS, {})
 
 
-def names_of(feature: Feature) -> tuple[str, str]:
+def names_of(feature: Feature) -> tuple[str, ...]:
     """Return the names of the circuits that a feature depends on."""
-    return f"feature:{feature.name}", f"backend:{feature.backend}"
+    names = (f"feature:{feature.name}", f"backend:{feature.backend}")
+    return (*names, CERTIFICATE) if feature.makes_media else names
 
 
 def open_circuits_of(feature: Feature) -> list[OpenCircuit]:
@@ -88,6 +108,8 @@ def claim_probe(circuits: Collection[OpenCircuit]) -> bool:
 
     The next probe is due after a pause that doubles, and not while this one goes on.
     """
+    if any(circuit.next_probe_at is None for circuit in circuits):
+        return False
     rows = sql.run(
         "claim_probe",
         names=[circuit.name for circuit in circuits],

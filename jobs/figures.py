@@ -20,6 +20,7 @@ from jobs.states import JobStatus
 from jobs.streams import figures as streams
 
 STANDING = "standing"
+UNDELIVERED = "undelivered"
 STANDING_EVERY = timedelta(seconds=10)
 LOST_AFTER = timedelta(minutes=1)
 """Whoever has not kept what it looks for by then is taken for lost."""
@@ -64,6 +65,20 @@ def estimate_rows(model: type[Model]) -> int:
             "SELECT reltuples FROM pg_class WHERE oid = %s::regclass", [model._meta.db_table]
         )
         return int(cursor.fetchone()[0])
+
+
+def add_undelivered(count: int) -> None:
+    """Add results that could not be delivered to their count, which never falls.
+
+    It locks one row for all orchestrators: call it after everything else of a transaction.
+    """
+    sql.run("add_undelivered", figure=UNDELIVERED, count=count)
+
+
+def count_undelivered() -> int:
+    """Return how many results could not be delivered so far."""
+    figure = read(UNDELIVERED)
+    return int(figure.value["count"]) if figure else 0
 
 
 def count_standing() -> int:

@@ -5,6 +5,7 @@ enforces: an open job always has a ``wake_at`` and an ended one never (check), a
 ended job never changes status again (trigger), attempt numbers are unique per job (index).
 """
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -277,6 +278,10 @@ class Attempt(models.Model):
     )
     reported_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+
+    waited = timedelta(0)
+    """From its creation, or its report, to its claim, by PostgreSQL's clock; no column, set by
+    `lifecycle.claim`."""
 
     class Meta:
         db_table = "job_attempts"

@@ -434,7 +434,7 @@ FROM pg_current_snapshot() AS seen
 
 -- name: claim
 -- A worker takes the attempts that wait for its step, and gets their rows and their jobs', as they
--- were before.
+-- were before, and how long each has waited since it was created or had an outcome.
 WITH mine AS (
     SELECT {claimed_columns}
     FROM {lazily_if_repeatable}, jobs j JOIN job_attempts a ON {current}
@@ -461,7 +461,7 @@ attempt AS (
         claimed_at = coalesce(claimed_at, statement_timestamp())
     FROM mine WHERE job_attempts.id = mine.a_id
 )
-SELECT {claimed} FROM mine
+SELECT {claimed}, statement_timestamp() - coalesce(a_reported_at, a_created_at) FROM mine
 
 -- name: finish
 -- A worker leaves its step with what it has made of each attempt; or goes on with the next one, and
@@ -1300,6 +1300,15 @@ HAVING count(*) > 0
 -- name: beat
 INSERT INTO worker_heartbeats AS w (name, beat_at) VALUES (%(worker)s, statement_timestamp())
 ON CONFLICT (name) DO UPDATE SET beat_at = EXCLUDED.beat_at RETURNING w.name
+
+-- name: add_undelivered
+-- Results that were given up, since ever: a counter that only grows.
+INSERT INTO kept_figures AS f (name, found_at, next_at, value)
+VALUES (%(figure)s, statement_timestamp(), statement_timestamp(),
+        jsonb_build_object('count', %(count)s::bigint))
+ON CONFLICT (name) DO UPDATE SET found_at = EXCLUDED.found_at,
+    value = jsonb_build_object('count', (f.value ->> 'count')::bigint + %(count)s::bigint)
+RETURNING f.name
 
 -- name: store_clock_skew
 -- The skew of one machine beside those of others, as long as they go on storing theirs.

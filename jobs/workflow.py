@@ -11,7 +11,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import DataError, connection
-from django.utils import timezone
 
 from auteur.api.problems import OUTAGES, UnavailableProblem
 from gpu_tasks.runtime.backends.base import Call
@@ -106,7 +105,7 @@ def _spawn(backend: str, attempts: Sequence[Attempt], calls: Sequence[Call]) -> 
         # None was started: the same attempts are offered again, for a while.
         logger.warning("%d calls wait: %s", len(calls), type(exc).__name__)
         for attempt in attempts:
-            if timezone.now() - attempt.created_at < START_PATIENCE:
+            if attempt.waited < START_PATIENCE:
                 _requeue(DISPATCH, [attempt.pk], outage_pause(attempt))
             else:
                 _mark_errored(DISPATCH, attempt.pk, EngineError(ErrorCode.GPU_UNAVAILABLE))
@@ -240,8 +239,7 @@ def outage_pause(attempt: Attempt) -> timedelta:
 
     So the pause doubles with each try, from `OUTAGE_PAUSE` to `MAX_OUTAGE_PAUSE`, with jitter.
     """
-    waited = timezone.now() - (attempt.reported_at or attempt.created_at)
-    pause = min(max(waited, OUTAGE_PAUSE), MAX_OUTAGE_PAUSE)
+    pause = min(max(attempt.waited, OUTAGE_PAUSE), MAX_OUTAGE_PAUSE)
     return pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 
 

@@ -35,8 +35,9 @@ def claim(*, step: Step, attempt_ids: Iterable[UUID], worker: str) -> list[Attem
         after=LOOK_AFTER,
         before=LOOK_BEFORE,
     )
-    held = rows.attempts(taken)
-    for attempt in held:
+    held = rows.attempts(row[:-1] for row in taken)
+    for attempt, row in zip(held, taken, strict=True):
+        attempt.waited = row[-1]
         attempt.state, attempt.worker, attempt.publish_count = step.holds, worker, 0
         attempt.job.status = JobStatus.PROCESSING
     return held

@@ -3,7 +3,6 @@
 from collections.abc import Collection
 
 from django.db import transaction
-from django.utils import timezone
 
 from gpu_tasks.runtime.contract import GpuClass
 from jobs import circuits, floors, lifecycle, sql
@@ -42,7 +41,7 @@ def admit(*, with_room: Collection[str]) -> list[tuple[WakeUp, bool]]:
         for admission in _admit(gpu_class, types, with_room)
     ]
     for name, stopped_by in stopped.items():
-        if stopped_by and all(circuit.next_probe_at <= timezone.now() for circuit in stopped_by):
+        if stopped_by and all(circuit.is_probe_due for circuit in stopped_by):
             admitted += _admit_probe(features()[name], stopped_by, with_room)
     return admitted
 

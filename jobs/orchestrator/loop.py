@@ -26,6 +26,7 @@ from jobs.models import Job
 from jobs.orchestrator import (
     admission,
     calls,
+    certificate,
     clock_skew,
     due,
     further,
@@ -155,6 +156,7 @@ def _run_all(stop: threading.Event, watch: liveness.DatabaseWatch) -> None:
         (tidy, rest(TIDY_SECONDS)),
         (watch.check, rest(settings.HEARTBEAT_SECONDS)),
         (store_clock_skew, rest(clock_skew.STORE_SECONDS)),
+        (certificate.warn_about_certificate, rest(certificate.LOOK_SECONDS)),
         *((work, rest(seconds)) for work, seconds in further.WORK),
     )
     threads = [

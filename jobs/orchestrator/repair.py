@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from auteur import liveness
 from auteur.api.problems import OUTAGES
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
-from jobs import circuits, heartbeat, lifecycle
+from jobs import circuits, figures, heartbeat, lifecycle
 from jobs.deadlines import in_time
 from jobs.errors import JobError
 from jobs.features.registry import feature_of, features
@@ -44,9 +44,12 @@ MAX_INFRASTRUCTURE_ATTEMPTS = 16
 
 @dataclass
 class Reconciled:
-    """How many jobs there were, and the attempts given up, whose task is yet to be woken."""
+    """How many jobs there were, how many results were given up as undeliverable, and the attempts
+    given up, whose task is yet to be woken.
+    """
 
     seen: int = 0
+    undelivered: int = 0
     given_up: list[WakeUp] = field(default_factory=list)
 
 
@@ -72,6 +75,8 @@ def reconcile() -> Reconciled:
         if job.attempt_id is not None:
             job.attempt = attempts[job.attempt_id]
             _try_to_decide(job, job.attempt, living, found)
+    if found.undelivered:
+        figures.add_undelivered(found.undelivered)  # the last lock: no account is locked after it
     return found
 
 
@@ -99,12 +104,12 @@ def _decide(job: Job, attempt: Attempt, living: set[str], found: Reconciled) -> 
     elif attempt.state in HOLDING:
         _expire_lost(attempt, living)
     elif is_late:
-        _give_up_delivery(attempt)
+        _give_up_delivery(attempt, found)
     else:
         feature_of(job.type)  # raises where it is no longer declared: the job waits for it
 
 
-def _give_up_delivery(attempt: Attempt) -> None:
+def _give_up_delivery(attempt: Attempt, found: Reconciled) -> None:
     """Fail a job whose result could not be delivered in time; no worker holds it."""
     error = JobError.of(ErrorCode.STORAGE_ERROR)
     if lifecycle.fail(attempt_id=attempt.pk, error=error, states=[attempt.state]):
@@ -114,6 +119,7 @@ def _give_up_delivery(attempt: Attempt) -> None:
             attempt.pk,
             attempt.reported_at,
         )
+        found.undelivered += 1
 
 
 def _expire_lost(attempt: Attempt, living: set[str]) -> None:

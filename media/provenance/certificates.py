@@ -26,6 +26,8 @@ CURVES: dict[str, tuple[str, hashes.HashAlgorithm]] = {
     "secp521r1": ("ES512", hashes.SHA512()),
 }
 DEVELOPMENT_LIFE = timedelta(days=3650)
+WARNING_DAYS = (30, 7, 1)
+"""Days before the end of a certificate at which operators are warned."""
 LEAST_RSA_BITS = 2048
 CLAIM_SIGNING = x509.ObjectIdentifier("1.3.6.1.4.1.62558.2.1")
 """C2PA's own purpose of a key (C2PA Specification 2, certificate profile)."""
@@ -37,7 +39,14 @@ PURPOSES = frozenset(
 
 
 class UnusableCertificateError(AuteurError):
-    """The certificate or its key are no good for content credentials; says why."""
+    """The certificate or its key are no good for content credentials; says why.
+
+    ``since`` is when the certificate expired, if that is the reason.
+    """
+
+    def __init__(self, message: str, *, since: datetime | None = None) -> None:
+        super().__init__(message)
+        self.since = since
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,16 @@ class Identity:
     def serial_number(self) -> str:
         """As readers of credentials show it."""
         return str(self.certificate.serial_number)
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.certificate.not_valid_after_utc
+
+    def warning_days(self, now: datetime) -> int | None:
+        """Return the last of `WARNING_DAYS` that was reached, None before the first."""
+        remaining = self.ends_at - now
+        reached = [days for days in WARNING_DAYS if remaining <= timedelta(days=days)]
+        return min(reached, default=None)
 
     @property
     def chain_pem(self) -> str:
@@ -95,7 +114,8 @@ class Identity:
         if not own.not_valid_before_utc <= now <= own.not_valid_after_utc:
             raise UnusableCertificateError(
                 f"The certificate is valid from {own.not_valid_before_utc} to "
-                f"{own.not_valid_after_utc}."
+                f"{own.not_valid_after_utc}.",
+                since=self.ends_at if now > self.ends_at else None,
             )
         if not PURPOSES.intersection(_purposes(own)):
             raise UnusableCertificateError("The certificate is not for signing claims.")

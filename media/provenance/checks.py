@@ -1,14 +1,12 @@
 """Whether results can be signed, for Django's commands: `migrate` above all."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core import checks
 
 from media.provenance.certificates import UnusableCertificateError
 from media.provenance.credentials import identity
-
-EXPIRES_SOON = timedelta(days=30)
 
 
 def register() -> None:
@@ -31,7 +29,6 @@ def certificate(**kwargs: Any) -> list[checks.CheckMessage]:
         found.check()
     except UnusableCertificateError as exc:
         return [checks.Error(f"Results cannot be signed, and wait: {exc}", id="media.E001")]
-    ends_at = found.certificate.not_valid_after_utc
-    if ends_at - datetime.now(UTC) < EXPIRES_SOON:
-        return [checks.Warning(f"C2PA_CERTIFICATE_PATH ends at {ends_at}.", id="media.W002")]
+    if found.warning_days(datetime.now(UTC)) is not None:
+        return [checks.Warning(f"C2PA_CERTIFICATE_PATH ends at {found.ends_at}.", id="media.W002")]
     return []

@@ -60,6 +60,13 @@ def identity() -> Identity | None:
     return certificates.load(settings.C2PA_CERTIFICATE_PATH, settings.C2PA_PRIVATE_KEY)
 
 
+def check_signing() -> None:
+    """Raise ``UnusableCertificateError`` if a certificate is set that cannot sign results now."""
+    signer = identity()
+    if signer is not None:
+        signer.check()
+
+
 def mark(key: str, *, content_type: str, statement: Statement, tick: Callable[[], None]) -> Marked:
     """Look at a result, and put a signed copy in its place; done twice, it is signed anew.
 

@@ -18,7 +18,9 @@ from accounts.closing import work
 from accounts.models import AccountClosing, ClosingStatus, User
 from auteur import personal_data
 from credits import ledger
-from jobs.models import Job
+from jobs.deadlines import DELIVERY_LIMIT
+from jobs.models import Attempt, Job
+from jobs.orchestrator import repair
 from jobs.states import AttemptState, JobStatus
 from projects.models import Project
 from tests.jobs.walk import bring_to
@@ -154,6 +156,26 @@ class TestTheEnd:
         row = AccountClosing.objects.get(user=user)
         assert (row.status, row.tries) == (ClosingStatus.WAITING, 0)
         assert not User.objects.get(pk=user.pk).is_active
+
+    def test_a_result_that_cannot_be_delivered_does_not_keep_it_open(
+        self, api: APIClient, user: User, make_job: MakeJob
+    ) -> None:
+        job = make_job()
+        bring_to(job, AttemptState.COLLECTED)
+        api.delete("/users/me")
+        let_time_come(user)
+        do_what_is_due(user)
+        closing_of_user = AccountClosing.objects.filter(user=user)
+        assert closing_of_user.get().status == ClosingStatus.WAITING
+
+        Attempt.objects.update(reported_at=Now() - DELIVERY_LIMIT)
+        Job.objects.update(wake_at=Now())
+        repair.reconcile()
+        job.refresh_from_db()
+        assert (job.status, job.error_code) == (JobStatus.FAILED, "STORAGE_ERROR")
+        closing_of_user.update(due_at=Now())
+        do_what_is_due(user)
+        assert closing_of_user.get().status == ClosingStatus.DONE
 
     def test_no_try_is_the_last(self, api: APIClient, user: User) -> None:
         api.delete("/users/me")

@@ -101,6 +101,17 @@ def test_it_stays_closed_below_its_limits(make_job: Callable[..., Job]) -> None:
     assert watch() == set()  # as many were completed
 
 
+def test_no_more_completed_jobs_are_looked_at_than_the_bound(
+    lost: list[Job], make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(MIN_LOST):
+        bring_to(make_job(), AttemptState.COMPLETED)
+    monkeypatch.setattr(circuits, "MAX_COMPLETED", MIN_LOST)
+    assert watch() == set()
+    monkeypatch.setattr(circuits, "MAX_COMPLETED", MIN_LOST - 1)
+    assert watch() == {FEATURE}
+
+
 def test_what_was_lost_long_ago_does_not_count(lost: list[Job]) -> None:
     Attempt.objects.filter(finished_at__isnull=False).update(
         finished_at=timezone.now() - circuits.WINDOW

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from django.utils import timezone
 
+from auteur import metrics
 from credits.models import CreditTransaction
 from gpu_tasks.runtime.contract import Failure, Outcome
 from gpu_tasks.runtime.errors import ErrorCode
@@ -26,6 +27,14 @@ pytestmark = pytest.mark.django_db
 RUN_LIMIT = feature_of("transcription").run_limit
 HOLDING_A_RESULT = [AttemptState.COLLECTING, AttemptState.FINALIZING]
 WITH_A_RESULT = [AttemptState.REPORTED, AttemptState.COLLECTED, *HOLDING_A_RESULT]
+
+
+def count_undelivered() -> float:
+    """Return the counter of `/metrics`."""
+    [metric] = [m for m in metrics.Gauges().collect() if m.name == "auteur_undelivered_results"]
+    [sample] = metric.samples
+    assert sample.name == "auteur_undelivered_results_total"
+    return sample.value
 
 
 def orchestrate(job: Job) -> Job:
@@ -181,6 +190,21 @@ def test_a_result_that_cannot_be_delivered_has_an_end(
     assert (job.status, job.error_code) == ("failed", "STORAGE_ERROR")
     assert CreditTransaction.objects.filter(job=job, type="refund").count() == 1
     assert str(job.pk) in caplog.text
+    assert count_undelivered() == 1
+
+
+def test_undelivered_results_are_counted_for_ever(make_job: Callable[..., Job]) -> None:
+    assert count_undelivered() == 0
+    jobs = [make_job() for _ in range(3)]
+    for job in jobs:
+        bring_to(job, AttemptState.REPORTED)
+    late = timezone.now() - DELIVERY_LIMIT
+    Attempt.objects.exclude(job=jobs[2]).update(reported_at=late)
+    repair.reconcile()
+    assert count_undelivered() == 2
+    Attempt.objects.filter(job=jobs[2]).update(reported_at=late)
+    orchestrate(jobs[2])
+    assert count_undelivered() == 3
 
 
 @pytest.mark.parametrize("state", HOLDING_A_RESULT)

@@ -1,7 +1,7 @@
 """A start at Modal that nobody answered is a lost attempt: its call is told to stop."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -108,6 +108,21 @@ def test_a_start_that_is_refused_for_long_becomes_a_lost_attempt(
     attempt.refresh_from_db()
     assert (attempt.state, attempt.error_code) == (AttemptState.ERRORED, "GPU_UNAVAILABLE")
     assert modal_peer.book.calls == {}
+
+
+def test_a_worker_whose_clock_is_fast_offers_a_start_as_long_as_others(
+    job: Job,
+    modal_peer: Peer,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    modal_peer.plays(Scenario.RESOURCE_EXHAUSTED)
+    fast = timedelta(minutes=2)
+    monkeypatch.setattr(timezone, "now", lambda: datetime.now(UTC) + fast)
+    attempt = start(admit(job))
+    assert attempt.state == AttemptState.PREPARED
+    job.refresh_from_db()
+    assert job.wake_at is not None
+    assert job.wake_at - datetime.now(UTC) <= workflow.OUTAGE_PAUSE
 
 
 @pytest.mark.parametrize("state", [AttemptState.QUEUED, AttemptState.PREPARED])
