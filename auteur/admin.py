@@ -15,10 +15,11 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, AdminForm
-from django.contrib.admin.views.main import ORDER_VAR, ChangeList
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ERROR_FLAG, ORDER_VAR, ChangeList
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.core.paginator import Paginator
-from django.db import models, transaction
+from django.db import DataError, models, transaction
 from django.db.models import Q, QuerySet, Value
 from django.db.models.lookups import GreaterThanOrEqual
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -27,6 +28,7 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import smart_split
 
 from auteur.api.problems import OUTAGES, Problem, UnavailableProblem
 from auteur.database.ordering import Lately
@@ -45,6 +47,10 @@ MOST_COUNTED = 10_000
 """Rows of a list; what is longer can be narrowed, and is not sorted by columns."""
 MAX_SELECTED = 200
 """Most objects of one action: their ids travel through the confirming page."""
+MAX_SEARCH_LENGTH = 200
+"""Characters of a search in a list."""
+MAX_SEARCH_WORDS = 10
+"""Words of a search: PostgreSQL compares each with each searched column of each row."""
 CONFIRMED = "confirmed"
 FROM_OBJECT = "from_object"
 COMPARISONS = frozenset({"exact", "in", "isnull", "isempty", "gte", "lt", "year", "month", "day"})
@@ -171,11 +177,22 @@ class BoundedPaginator(Paginator):
         return min(found, MOST_COUNTED)
 
 
+def search_error(term: str) -> str | None:
+    """Return why a search is refused, or None."""
+    if len(term) > MAX_SEARCH_LENGTH:
+        return f"A search has at most {MAX_SEARCH_LENGTH} characters: nothing was searched."
+    if len(list(smart_split(term))) > MAX_SEARCH_WORDS:  # as Django splits it
+        return f"A search has at most {MAX_SEARCH_WORDS} words: nothing was searched."
+    return None
+
+
 class StaffChangeList(ChangeList):
     """A list that reads no more the more rows there are: long ones cannot be sorted by columns."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        if error := search_error(self.query):
+            messages.error(request, error)
         if getattr(self.paginator, "has_more", False):
             self.title = f"{self.title} (the first of more than {MOST_COUNTED:,})"
 
@@ -206,6 +223,18 @@ class StaffAdmin(admin.ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return StaffChangeList
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Read the list; a filter that holds nonsense leads back to it, as Django has it.
+
+        Django itself takes only some of the errors for errors of the query string.
+        """
+        try:
+            return super().get_changelist_instance(request)
+        except (DataError, OverflowError, ValueError) as exc:
+            if not request.GET.keys() - {ERROR_FLAG}:
+                raise
+            raise IncorrectLookupParameters from exc
 
     def get_ordering(self, request: HttpRequest) -> Any:
         """The newest first."""
@@ -253,6 +282,8 @@ class StaffAdmin(admin.ModelAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Find by id, with an index, what is an id; all else by ``search_fields``."""
+        if search_error(search_term):
+            return queryset.none(), False
         try:
             wanted = UUID(search_term.strip())
         except ValueError:

@@ -433,6 +433,9 @@ MAX_REFUND_GRACE_DAYS = 3650
 if not 1 <= REFUND_GRACE_DAYS <= MAX_REFUND_GRACE_DAYS:
     raise ImproperlyConfigured(f"REFUND_GRACE_DAYS must be between 1 and {MAX_REFUND_GRACE_DAYS}.")
 
+LOGIN_REDIRECT_URL = "admin:index"
+"""Where staff arrive whose ``next`` is not an address of ours."""
+
 # --- REST -------------------------------------------------------------------------------------
 
 RATE_LIMIT = env.str("RATE_LIMIT", default="100/minute")

@@ -22,6 +22,7 @@ from auteur.admin import (
     by_staff,
     link,
     pretty_json,
+    search_error,
     two_lines,
 )
 from jobs import lifecycle, submission
@@ -193,8 +194,8 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
     ) -> tuple[QuerySet[Job], bool]:
-        if found := jobs_with_id(search_term.strip()):
-            return queryset.filter(pk__in=found), False
+        if not search_error(search_term) and (job_ids := jobs_with_id(search_term.strip())):
+            return queryset.filter(pk__in=job_ids), False
         return super().get_search_results(request, queryset, search_term)
 
     # Columns

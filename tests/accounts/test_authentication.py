@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import threading
 import time
 import uuid
@@ -121,6 +122,19 @@ def test_an_address_may_be_as_long_as_the_column() -> None:
 def test_an_address_grown_by_lower_case_is_measured_as_it_is_kept() -> None:
     grows = "İ" * (signup.MAX_EMAIL_CHARS - len("@b.c")) + "@b.c"
     assert code_of(verify(signed(email=grows))) == (403, "email_required")
+
+
+@pytest.mark.parametrize("name", ["İ", "STRAẞE", "ΣΑΣ", "ǅ", "Ꭰ", "K"])
+def test_letters_with_odd_lower_cases_are_an_address(name: str) -> None:
+    assert verify(signed(email=f"{name}@b.c")).status_code == 200
+    assert User.objects.get().email == f"{name}@b.c".lower()
+
+
+def test_what_is_lower_case_here_is_so_in_the_database() -> None:
+    letters = [letter.lower() for letter in map(chr, range(sys.maxunicode)) if letter.isprintable()]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT x FROM unnest(%s::text[]) AS x WHERE lower(x) <> x", [letters])
+        assert cursor.fetchall() == []
 
 
 def test_an_address_of_another_user_is_refused_whatever_its_case(user: User) -> None:

@@ -53,6 +53,13 @@ def test_right_passwords_let_in_and_are_not_counted(visitor: Visitor):
     assert [visitor.login(PASSWORD) for _ in range(4)] == [""] * 4
 
 
+def test_a_next_that_is_not_ours_leads_to_the_admin(visitor: Visitor):
+    for target in ("https://evil.example/", "//evil.example/"):
+        form = {"username": visitor.email, "password": PASSWORD, "next": target}
+        answer = Client().post(reverse("admin:login"), form, REMOTE_ADDR=visitor.address)
+        assert (answer.status_code, answer["Location"]) == (302, reverse("admin:index"))
+
+
 def test_the_limit_and_one_past_it(visitor: Visitor):
     assert ["correct email" in visitor.login("wrong") for _ in range(2)] == [True, True]
     assert "too many wrong passwords" in visitor.login("wrong")
