@@ -17,6 +17,7 @@ IMPERSONAL_TABLES = {
     "django_content_type",
     "django_migrations",
     "event_cursors",
+    "circuits",
     "event_epochs",
     "gpu_pools",
     "kept_figures",
