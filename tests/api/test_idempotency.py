@@ -273,7 +273,10 @@ def test_the_schema_names_the_header_where_it_is_honoured(api):
         "/billing/checkout",
         "/billing/portal",
         "/webhooks",
-        *(f"/webhooks/{{endpoint_id}}/{verb}" for verb in ("rotate", "ping", "replay")),
+        *(
+            f"/webhooks/{{endpoint_id}}/{verb}"
+            for verb in ("rotate", "ping", "challenge", "replay")
+        ),
         "/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver",
         "/projects",
         "/projects/{project_id}/edl/import",
