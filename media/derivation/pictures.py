@@ -99,6 +99,7 @@ def of_film(
     times = [number * interval_ms / 1000 for number in range(count)]
     poster = Poster()
     tiles: list[Picture | None] = []
+    began = time.process_time()
 
     def tick() -> None:
         progress(len(tiles) / count)
@@ -107,7 +108,7 @@ def of_film(
         if picture is not None:
             poster.offer(picture)
         tiles.append(None if picture is None else _tile(picture))
-        if time.process_time() > PICTURES_SECONDS:
+        if time.process_time() - began > PICTURES_SECONDS:
             break
     if poster.best is None:
         return None, None

@@ -145,5 +145,6 @@ def test_half_files_go_once_nobody_writes_to_them(
     assert not filesystem_storage.remove_unfinished("tmpold_1")
 
 
+@pytest.mark.django_db
 def test_s3_has_no_half_files(s3_storage: PresignedS3Storage) -> None:
     assert (sweeping.count_unfinished(), sweeping.remove_unfinished()) == (0, 0)
