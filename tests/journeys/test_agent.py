@@ -15,6 +15,7 @@ import anyio
 import httpx
 import psutil
 import pytest
+from auteur_client.mcp.untrusted import NOTICE
 from mcp import Client, StdioServerParameters
 from mcp.client.extension import ClaimContext, ClientExtension, ResultClaim
 from mcp.shared.exceptions import MCPError
@@ -173,6 +174,7 @@ def test_from_a_file_to_a_film_without_its_fillers(
             looked = await agent.client.call_tool("get_frame", {**here, "at_ms": 1000, "width": 64})
             assert (looked.content[0].type, looked.content[0].mime_type) == ("image", "image/jpeg")
             assert b64decode(looked.content[0].data)[:2] == b"\xff\xd8"
+            assert looked.content[-1].text == NOTICE
             assert "beyond_timeline" in await agent.refused("get_frame", **here, at_ms=4000)
             (place,) = (await agent.call("list_placeholders", **here))["placeholders"]
             assert (place["media_file_id"], place["duration_ms"]) == (media["id"], 4000)

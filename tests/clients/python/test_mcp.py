@@ -10,6 +10,7 @@ import httpx
 import pytest
 from auteur_client.mcp.access import Serving
 from auteur_client.mcp.server import build
+from auteur_client.mcp.untrusted import NOTICE
 from mcp import Client
 
 from auteur.devstack import ports
@@ -28,12 +29,13 @@ PING = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 
 
 def refusal(tool: str, arguments: dict[str, Any], **serving: Any) -> str:
-    """Return why a tool refuses."""
+    """Return why a tool refuses; each refusal ends with the notice that it is data."""
 
     async def call() -> str:
         async with Client(build(Serving(url=NOBODY, token="token", **serving))) as client:
             result = await client.call_tool(tool, arguments)
             assert result.is_error
+            assert result.content[-1].text == NOTICE
             return str(result.content[0].text)
 
     return anyio.run(call)

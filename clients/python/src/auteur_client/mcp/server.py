@@ -17,6 +17,7 @@ from auteur_client.mcp.effects import offer
 from auteur_client.mcp.reading import Reading
 from auteur_client.mcp.spending import Spending
 from auteur_client.mcp.tasks import Tasks
+from auteur_client.mcp.untrusted import UntrustedContent
 
 INSTRUCTIONS = """\
 Auteur edits films. A project has media files, a timeline (tracks of clips, times in milliseconds)
@@ -39,7 +40,7 @@ def build(serving: Serving) -> MCPServer[Any]:
         title="Auteur",
         version=version("auteur-client"),
         instructions=INSTRUCTIONS,
-        extensions=[] if serving.read_only else [Tasks(access)],
+        extensions=[UntrustedContent(), *([] if serving.read_only else [Tasks(access)])],
         log_level="WARNING",
     )
     offer(server, "reads", *Reading(access).tools)

@@ -23,6 +23,7 @@ from pydantic import Field
 from pydantic_core import to_json
 
 from auteur_client.mcp.access import UUID, Access, Json
+from auteur_client.mcp.untrusted import marked
 
 IDENTIFIER = "io.modelcontextprotocol/tasks"
 CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
@@ -137,8 +138,9 @@ def message_of(job: Json) -> str:
 
 def result_of(job: Json) -> CallToolResult:
     """What the call of the tool would have answered, had it waited."""
-    return CallToolResult(
+    result = CallToolResult(
         content=[TextContent(type="text", text=to_json(job).decode())],
         structured_content=job,
         is_error=job["status"] != "completed",
     )
+    return marked(result)
