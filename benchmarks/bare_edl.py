@@ -5,7 +5,12 @@ from typing import Any, cast
 
 from django.conf import settings
 
-from auteur.settings import API_PROCESSES, API_SERVER
+from auteur.settings import (
+    API_PROCESSES,
+    API_SERVER,
+    FIRST_SANDBOX_MEMORY_MIB,
+    SANDBOX_MEMORY_MIB,
+)
 
 settings.configure(
     SECRET_KEY="benchmark" * 5,
@@ -13,6 +18,8 @@ settings.configure(
     ALLOWED_HOSTS=["*"],
     API_PROCESSES=API_PROCESSES,
     API_SERVER=API_SERVER,
+    SANDBOX_MEMORY_MIB=SANDBOX_MEMORY_MIB,
+    FIRST_SANDBOX_MEMORY_MIB=FIRST_SANDBOX_MEMORY_MIB,
     INSTALLED_APPS=["rest_framework"],
     REST_FRAMEWORK={
         "DEFAULT_AUTHENTICATION_CLASSES": [],

@@ -8,7 +8,12 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from auteur.settings import API_PROCESSES, API_SERVER
+from auteur.settings import (
+    API_PROCESSES,
+    API_SERVER,
+    FIRST_SANDBOX_MEMORY_MIB,
+    SANDBOX_MEMORY_MIB,
+)
 
 _database = urlsplit(os.environ["BENCHMARK_DATABASE_URL"])
 settings.configure(
@@ -18,6 +23,8 @@ settings.configure(
     MIDDLEWARE=["django.middleware.common.CommonMiddleware"],  # it tells how long an answer is
     API_PROCESSES=API_PROCESSES,
     API_SERVER=API_SERVER,
+    SANDBOX_MEMORY_MIB=SANDBOX_MEMORY_MIB,
+    FIRST_SANDBOX_MEMORY_MIB=FIRST_SANDBOX_MEMORY_MIB,
     REST_FRAMEWORK={},
     DATABASES={
         "default": {
