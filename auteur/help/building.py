@@ -1,5 +1,6 @@
 """One build of the site, whole or not at all."""
 
+import logging
 import shutil
 import tempfile
 from pathlib import Path
@@ -19,7 +20,8 @@ class BuildError(AuteurError):
 
 
 def build(target: Path, pages: Path = ROOT / "docs") -> None:
-    """Build beside the target, then take its place; raises ``BuildError``."""
+    """Build the site beside the target and replace it; raise ``BuildError`` on any warning."""
+    logging.getLogger("mkdocs").setLevel(logging.WARNING)  # the strict mode counts logged warnings
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:

@@ -68,17 +68,17 @@ def _index(known: list[Feature]) -> str:
     common = described(known[0])["parameters"]
     return (
         "# Features\n\n"
-        "Each is asked for by `POST /jobs/<feature>`, priced by `POST /jobs/<feature>/estimate`, "
-        "and is a [job](../concepts.md#job) then. Prices and limits here are the default ones: "
-        "`GET /features` tells what holds where you ask, and whether a feature is offered.\n\n"
+        "`POST /jobs/<feature>` starts a [job](../jobs.md), `POST /jobs/<feature>/estimate` says "
+        "its price. Each started unit counts. This page shows default prices and limits; "
+        "`GET /features` shows those of your installation, and which features it offers.\n\n"
         + table(("feature", "what it does", "price", "plan"), rows)
         + "## Parameters that all features take\n\n"
         + table(
             ("name", "what it is"),
             [(f"`{name}`", common[name]["description"]) for name in OPTIONAL if name in common],
         )
-        + "Every submission takes an `Idempotency-Key`: sent again with the same key, it makes no "
-        "second job.\n"
+        + "Every submission takes an `Idempotency-Key`: the same request with the same key makes "
+        "no second job.\n"
     )
 
 
@@ -225,5 +225,6 @@ def _engines(feature: Feature) -> str:
     return (
         table(("engine", "runs on", "longest call", "models"), rows)
         + "`output_data.engine` says which one made a result. Licences: "
-        "[engines](../project/readme.md#engines-and-their-licences).\n\n"
+        "[engines](../engines.md). How to run production engines: "
+        "[real models](../real-models.md).\n\n"
     )

@@ -16,9 +16,21 @@ TAKEN_IN = {
     "project/reporting.md": "SECURITY.md",
 }
 """Pages beside `docs/`, by their places on the site."""
-FOUND_LAST = ("decisions/", "project/", "benchmarks", "security", "architecture")
-LAST = 0.3
-"""What the search makes of them: who uses the API comes first."""
+SEARCH_BOOSTS = {
+    "decisions/": 0.001,
+    "project/": 0.001,
+    "architecture": 0.01,
+    "benchmarks": 0.01,
+    "security": 0.01,
+    "states": 0.01,
+    "api.": 0.2,
+    "errors": 0.2,
+    "glossary": 0.2,
+    "privacy": 0.2,
+}
+"""Search weights by the beginning of a page's path, 1 for all others. Guides rank before reference,
+and reference before decisions. A match in a title counts a thousand times as much as one in a text,
+so a small weight is needed to rank a title below it."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -44,10 +56,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Have links lead to pages of the site; what is nowhere ends the build."""
+    """Set the page's search weight, and rewrite its links; a broken link ends the build."""
     source = TAKEN_IN.get(page.file.src_uri, f"docs/{page.file.src_uri}")
-    if page.file.src_uri.startswith(FOUND_LAST):
-        page.meta["search"] = {"boost": LAST}
+    for prefix, boost in SEARCH_BOOSTS.items():
+        if page.file.src_uri.startswith(prefix):
+            page.meta["search"] = {"boost": boost}
     try:
         return links.of_site(markdown, source, page.file.src_uri, TAKEN_IN)
     except links.BrokenLinkError as exc:

@@ -14,7 +14,7 @@ from gpu_tasks.runtime.errors import AuteurError
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = "docs/"
 DECISIONS = "docs/decisions"
-LINK = re.compile(r"(?<!!)\[(?P<text>(?:[^\[\]]|\[[^\[\]]*\])*)\]\((?P<to>[^()\s]+)\)")
+LINK = re.compile(r"(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\[\]]*\])*)\]\((?P<to>[^()\s]+)\)")
 CODE = re.compile(r"^(?P<fence>[`~]{3,}).*?^(?P=fence)|`+[^`\n]+`+", re.DOTALL | re.MULTILINE)
 """Of Markdown, what is shown as it is."""
 
@@ -24,30 +24,33 @@ class BrokenLinkError(AuteurError):
 
 
 def of_site(markdown: str, source: str, place: str, taken_in: Mapping[str, str]) -> str:
-    """A page's text with links of the site.
+    """Return the Markdown of a page with its links and pictures as the site has them.
 
-    ``source`` is where it lies in the repository, ``place`` where on the site; ``taken_in`` has the
-    places of pages beside `docs/`. Raises ``BrokenLinkError``.
+    ``source`` is the path of the page in the repository, ``place`` its path on the site;
+    ``taken_in`` maps paths on the site to those of pages outside of `docs/`. Raises
+    ``BrokenLinkError``.
     """
-    places = {path: where for where, path in taken_in.items()}
+    site_paths = {path: site_path for site_path, path in taken_in.items()}
 
-    def replaced(found: re.Match[str]) -> str:
-        text, to = found["text"], found["to"]
-        leads = urlsplit(to)
-        if leads.scheme or to.startswith("#"):
-            return found[0]
-        if to.startswith("/"):
-            _check_address(to)
-            return found[0]
-        target = _target(source, leads.path)
-        if target not in places and not target.startswith(DOCS):
+    def rewrite(link: re.Match[str]) -> str:
+        text, url = link["text"], urlsplit(link["to"])
+        if url.scheme or link["to"].startswith("#"):
+            return link[0]
+        if link["to"].startswith("/"):
+            _check_address(link["to"])
+            return link[0]
+        target = _target(source, url.path)
+        if target not in site_paths and not target.startswith(DOCS):
+            if link["image"]:
+                raise BrokenLinkError(f"The picture {link['to']} is not in docs/")
             return text
-        where = places.get(target, target.removeprefix(DOCS))
-        anchor = f"#{leads.fragment}" if leads.fragment else ""
-        return f"[{text}]({os.path.relpath(where, Path(place).parent)}{anchor})"
+        site_path = site_paths.get(target, target.removeprefix(DOCS))
+        path = os.path.relpath(site_path, Path(place).parent)
+        anchor = f"#{url.fragment}" if url.fragment else ""
+        return f"{link['image']}[{text}]({path}{anchor})"
 
     return "".join(
-        part if is_code else LINK.sub(replaced, part) for is_code, part in _parts(markdown)
+        part if is_code else LINK.sub(rewrite, part) for is_code, part in _parts(markdown)
     )
 
 

@@ -9,10 +9,10 @@ from auteur.help.markdown import table
 METHODS = ("get", "post", "put", "patch", "delete")
 INTRO = """# Operations
 
-Parameters, bodies and answers of each, to be tried: [/docs](/docs). As a file: [/schema](/schema),
-and [openapi.json](openapi.json), as this version has it with default settings. *Points* are what a
-request costs of the [rate limit](api-keys.md#points), *scope* what an [API key](api-keys.md) needs
-for it; without one no key may.
+[/docs](/docs) shows parameters, bodies and answers of each, and lets you try them.
+[/schema](/schema) has them as a file, [openapi.json](openapi.json) those of this version with
+default settings. *Points* count towards the [rate limit](rate-limits.md#points). *Scope* is what an
+[API key](api-keys.md) needs; operations without one are closed to API keys.
 
 """
 

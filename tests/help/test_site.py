@@ -1,5 +1,7 @@
 """What is on the site follows from the code, and what is broken stops the build."""
 
+import json
+import logging
 import re
 import shutil
 from pathlib import Path
@@ -57,6 +59,23 @@ def test_nothing_comes_from_elsewhere(site):
         assert not [url for url in loaded if url.startswith(("http", "//"))], page
 
 
+def test_no_row_of_a_table_is_shown_as_text(site):
+    """A line between two rows ends a table, and the rows after it become a paragraph."""
+    for page in site.rglob("*.html"):
+        text = re.sub(r"<(pre|code|script)\b.*?</\1>", "", page.read_text(), flags=re.DOTALL)
+        assert not re.findall(r"(?:^|<p>|<li>)\s*\|.*", text, re.MULTILINE), page
+
+
+def test_search_ranks_guides_before_reference_and_decisions(site):
+    entries = json.loads((site / "search" / "search_index.json").read_text())["docs"]
+    boosts = {entry["location"].partition("#")[0]: entry.get("boost", 1) for entry in entries}
+    decisions_ = {boost for page, boost in boosts.items() if page.startswith("decisions/")}
+    assert len(decisions_) == 1
+    for guide in ("jobs/", "deployment/", "real-models/", "rate-limits/", "feature/tts/"):
+        assert boosts[guide] == 1
+    assert max(decisions_) < boosts["errors/"] < 1
+
+
 @pytest.mark.parametrize(
     ("link", "made"),
     [
@@ -68,10 +87,22 @@ def test_nothing_comes_from_elsewhere(site):
         ("[x](/docs)", "[x](/docs)"),
         ("[x](https://example.com)", "[x](https://example.com)"),
         ("`[x](nowhere.py)`", "`[x](nowhere.py)`"),
+        ("![x](images/studio.jpg)", "![x](images/studio.jpg)"),
+        ("![x](https://example.com/x.png)", "![x](https://example.com/x.png)"),
     ],
 )
 def test_links_of_the_repository_become_links_of_the_site(link, made):
     assert links.of_site(link, "docs/page.md", "page.md", TAKEN_IN) == made
+
+
+def test_a_picture_of_the_readme_is_shown_by_the_site():
+    made = links.of_site("![x](docs/images/studio.jpg)", "README.md", "project/readme.md", TAKEN_IN)
+    assert made == "![x](../images/studio.jpg)"
+
+
+def test_a_picture_outside_of_the_docs_is_refused():
+    with pytest.raises(links.BrokenLinkError):
+        links.of_site("![x](../clients/studio/logo.svg)", "docs/page.md", "page.md", TAKEN_IN)
 
 
 @pytest.mark.parametrize("to", ["../nowhere.py", "/nowhere", "/problems#nowhere", "nowhere.txt"])
@@ -81,7 +112,8 @@ def test_a_link_to_nowhere_is_refused(to):
 
 
 @pytest.mark.parametrize("to", ["nowhere.md", "events.md#nowhere"])
-def test_a_page_or_heading_that_is_not_there_stops_the_build(tmp_path, to):
+def test_a_page_or_heading_that_is_not_there_stops_the_build(tmp_path, caplog, to):
+    caplog.set_level(logging.ERROR)  # as the LOG_LEVEL of `make docs`
     shutil.copytree(links.ROOT / "docs", tmp_path / "docs")
     with (tmp_path / "docs" / "glossary.md").open("a") as page:
         page.write(f"\nSee [this]({to}).\n")

@@ -53,6 +53,53 @@ def test_where_it_was_not_built(settings, tmp_path):
     assert "make docs" in answer.content.decode()
 
 
+SEARCH = """async queries => {
+  const config = JSON.parse(document.querySelector("#__config").textContent);
+  const index = await (await fetch("/help/search/search_index.json")).json();
+  const worker = new Worker(new URL(config.search, location.href));
+  const ask = (type, data, answerType) => new Promise(resolve => {
+    worker.onmessage = ({data: answer}) => answer.type === answerType && resolve(answer.data);
+    worker.postMessage({type, data});
+  });
+  await ask(0, {...index, options: {suggest: false}}, 1);
+  const first = {};
+  for (const query of queries) first[query] = (await ask(2, query, 3)).items[0][0].location;
+  return first;
+}"""
+"""Return the first result of the site's own search for each query."""
+FIRST_RESULTS = {
+    "api key": "api-keys/",
+    "cancel": "jobs/#cancel-a-job",
+    "caption style": "editing/#preview-and-caption-style",
+    "credits on failure": "jobs/#refunds-and-credits-on-failure",
+    "deploy": "deployment/",
+    "import": "imports/",
+    "licence": "engines/",
+    "own gpu": "real-models/#gpus-of-your-own",
+    "privacy": "privacy/",
+    "rate limits": "rate-limits/",
+    "real models": "real-models/",
+    "refund": "jobs/#refunds-and-credits-on-failure",
+    "1000 users": "operations/#sizing-for-1000-users",
+    "transcription price": "feature/transcription/",
+    "undo": "editing/#undo",
+    "upload": "tasks/#upload-files",
+    "webhook": "webhooks/",
+}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not here")
+def test_search_leads_to_guides(site, settings, live_server):
+    settings.HELP_ROOT = site
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(f"{live_server.url}/help/")
+        first_results = page.evaluate(SEARCH, list(FIRST_RESULTS))
+        browser.close()
+    assert first_results == FIRST_RESULTS
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not here")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_browser_finds_nothing_wrong(site, settings, live_server, scheme):

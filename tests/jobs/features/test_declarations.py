@@ -17,7 +17,7 @@ from jobs.features.parameters import MediaField, ProjectField
 from jobs.features.registry import features
 
 SAMPLES = Path(auteur.devstack.__file__).parent / "samples"
-README = Path(auteur.devstack.__file__).parents[2] / "README.md"
+ENGINES_PAGE = Path(auteur.devstack.__file__).parents[2] / "docs" / "engines.md"
 MAX_LINES = 120
 FOUNDING = {
     "transcription",
@@ -80,8 +80,8 @@ def test_its_example_can_be_tried(feature: Feature):
 
 
 @every
-def test_the_readme_names_its_engines(feature: Feature):
-    rows = re.findall(r"^\| ([a-z-]+) \|", README.read_text(), re.MULTILINE)
+def test_the_engines_page_names_its_engines(feature: Feature):
+    rows = re.findall(r"^\| ([a-z-]+) \|", ENGINES_PAGE.read_text(), re.MULTILINE)
     assert feature.slug in rows
 
 
