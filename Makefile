@@ -9,7 +9,8 @@ READY := $(VENV)/.ready
 DEMO_READY := $(VENV)/.demo-ready
 MODELS_READY := $(VENV)/.models-ready
 STUDIO := clients/studio/dist/index.html
-STUDIO_SOURCES := docs/openapi.json clients/node.sh $(shell find clients/studio clients/typescript -type f \
+STUDIO_SOURCES := docs/openapi.json clients/node.sh auteur/devstack/samples/interview.mp4 \
+	$(shell find clients/studio clients/typescript -type f \
 	-not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/generated/*' 2>/dev/null)
 TORCH := torch==2.13.0
 SHIMS := var/shims

@@ -1,4 +1,4 @@
-"""The studio at `/studio`: its page, where it finds things, and its Content Security Policy.
+"""The studio at `/studio`, the start address `/`, and the icon of both.
 
 What is built from ``clients/studio`` is served as static files; decision 53 says how and why.
 """
@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import path
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -23,8 +24,31 @@ from accounts.signup import MAX_EMAIL_CHARS, AccountInactiveProblem, EmailRequir
 from auteur.api.problems import NotFoundProblem
 from media.storage import object_storage
 
+START_TYPES = ("application/json", "text/html")
+"""What `/` answers in; the first where a request has no preference, as those of programs."""
+ICON_SECONDS = 86_400
 PROBE = "studio/origin"
 """A key of no object: a URL of it shows where the storage is."""
+
+
+@require_safe
+def start(request: HttpRequest) -> HttpResponse:
+    """Redirect browsers to the studio; tell programs where the API's documents are."""
+    if request.get_preferred_type(START_TYPES) == "text/html":
+        response = HttpResponseRedirect("/studio")
+    else:
+        names = ("docs", "schema", "help", "studio")
+        addresses = {name: f"{settings.PUBLIC_URL}/{name}" for name in names}
+        response = JsonResponse({"name": "Auteur", **addresses})
+    patch_vary_headers(response, ["Accept"])
+    return response
+
+
+@require_safe
+def icon(request: HttpRequest) -> HttpResponse:
+    """Return the icon that browsers show beside an address."""
+    headers = {"Cache-Control": f"public, max-age={ICON_SECONDS}"}
+    return HttpResponse(_icon(), content_type="image/svg+xml", headers=headers)
 
 
 @require_safe
@@ -101,6 +125,11 @@ def policy() -> str:
 
 
 @cache
+def _icon() -> str:
+    return render_to_string("studio/icon.svg")
+
+
+@cache
 def _storage_origin() -> str:
     return _origin(object_storage().presigned_get(PROBE))
 
@@ -115,4 +144,5 @@ urlpatterns = [
     path("studio/", page),
     path("studio/config.json", config),
     path("studio/sign-in", DevelopmentSignInView.as_view()),
+    path("favicon.ico", icon),
 ]

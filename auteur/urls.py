@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
-from auteur import health
+from auteur import health, studio
 from auteur.api import problem_pages
 from auteur.api.schema_views import DocsView, SchemaView
 from auteur.help import views as help_views
@@ -37,6 +37,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("admin/", admin.site.urls),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
+    path("", studio.start),
 ]
 
 handler400 = "auteur.api.problems.bad_request"

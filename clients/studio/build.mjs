@@ -20,7 +20,8 @@ const { metafile } = await build({
   jsx: "automatic",
   jsxImportSource: "preact",
   alias: { "auteur-client": "../typescript/src/index.ts" },
-  loader: { ".svg": "file", ".woff2": "file" },
+  loader: { ".svg": "file", ".woff2": "file", ".mp4": "file" },
+  publicPath: "/static/studio",
   logLevel: "warning",
 });
 

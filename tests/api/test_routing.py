@@ -13,7 +13,7 @@ from auteur.api import routing
 
 PARAMETER = re.compile(r"<(?:(\w+):)?\w+>")
 EXAMPLES = {"uuid": str(uuid.uuid4()), "int": "7", "path": "a/b.mp4"}
-UNKNOWN = ("/", "", "/nothing", "/jobs/", "/credits/", "//credits", "/health", "/health/live/more")
+UNKNOWN = ("", "/nothing", "/jobs/", "/credits/", "//credits", "/health", "/health/live/more")
 KEPT = (
     *("func", "args", "kwargs", "url_name", "route", "app_names", "namespaces"),
     *("captured_kwargs", "extra_kwargs"),

@@ -76,6 +76,35 @@ def test_it_tells_where_things_are_and_nothing_secret(client, settings):
     assert told["supabase"] == {"auth_url": settings.SUPABASE_JWT_ISSUER, "anon_key": "public"}
 
 
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+def test_the_start_address_leads_a_browser_to_the_studio(client):
+    answer = client.get("/", headers={"Accept": BROWSER})
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/studio")
+    assert "Accept" in answer.headers["Vary"]
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", ""])
+def test_the_start_address_tells_a_program_where_the_documents_are(client, settings, accept):
+    settings.PUBLIC_URL = "https://api.example.com"
+    answer = client.get("/", headers={"Accept": accept})
+    assert answer.json() == {
+        "name": "Auteur",
+        "docs": "https://api.example.com/docs",
+        "schema": "https://api.example.com/schema",
+        "help": "https://api.example.com/help",
+        "studio": "https://api.example.com/studio",
+    }
+    assert "Accept" in answer.headers["Vary"]
+
+
+def test_the_icon_is_served_where_browsers_look_for_it(client):
+    answer = client.get("/favicon.ico")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/svg+xml")
+    assert answer.content.startswith(b"<svg")
+
+
 def sign_in(client: Client, email: str):
     return client.post("/studio/sign-in", {"email": email}, content_type="application/json")
 

@@ -99,6 +99,74 @@ def drag(window: Window, start: tuple[float, float], by: float) -> None:
     mouse.up()
 
 
+def test_volume_and_fades_of_a_clip_are_set_and_undone(window: Window, film: Film):
+    window.clip(0).click()
+    bar = window.page.get_by_role("group", name="Clip", exact=True)
+    volume = bar.get_by_label("Volume")
+    volume.press("ArrowLeft")
+    until(lambda: effects(film) == [{"type": "gain", "db": -1}], SECONDS)
+    bar.get_by_label("Fade in").fill("1.5")
+    bar.get_by_label("Fade out").fill("2")
+    bar.get_by_label("Fade out").press("Tab")
+    until(lambda: len(effects(film)) == 3, SECONDS)
+    fades = {effect["type"]: effect.get("duration_ms") for effect in effects(film)}
+    assert fades == {"gain": None, "fade_in": 1500, "fade_out": 2000}
+    assert window.page.locator(".editor-fade").count() == 2
+    assert "-1 dB" in window.clip(0).inner_text()
+    assert window.findings() == []
+    for _ in range(3):
+        window.button("Undo", exact=True).click()
+    until(lambda: effects(film) == [], SECONDS)
+
+
+def effects(film: Film) -> list[dict[str, object]]:
+    return film.edl()["tracks"][0]["clips"][0]["effects"]
+
+
+def test_the_style_of_captions_is_set_and_seen_over_the_player(window: Window, film: Film):
+    page = window.page
+    page.get_by_role("tab", name="Export").click()
+    page.get_by_text("Caption style").click()
+    form = page.locator(".caption-style")
+    form.get_by_label("Position").select_option("top")
+    form.get_by_label("Background on").uncheck()
+    until(lambda: style(film) == ("top", None), SECONDS)
+    caption = page.locator(".editor-stage .caption-top")
+    caption.wait_for()
+    assert caption.inner_text().startswith("so this is um the film")
+    assert window.findings() == []
+    window.button("Undo", exact=True).click()
+    until(lambda: style(film) == ("top", "#000000A0"), SECONDS)
+
+
+def style(film: Film) -> tuple[str, str | None]:
+    captions = film.edl()["captions_style"] or {"position": "bottom", "background_color": ""}
+    return captions["position"], captions["background_color"]
+
+
+def test_panes_are_resized_and_remembered_and_the_player_fills_the_screen(
+    window: Window, film: Film
+):
+    page = window.page
+    timeline = page.locator(".editor-timeline")
+    height = timeline.bounding_box()["height"]
+    page.get_by_role("separator", name="Height of the timeline").press("ArrowUp")
+    assert timeline.bounding_box()["height"] > height
+    media = page.locator(".panel.media")
+    width = media.bounding_box()["width"]
+    box = page.get_by_role("separator", name="Width of the media list").bounding_box()
+    drag(window, (box["x"] + 3, box["y"] + 200), 80)
+    assert media.bounding_box()["width"] == pytest.approx(width + 80, abs=2)
+    page.reload()
+    window.wait_for_film()
+    assert media.bounding_box()["width"] == pytest.approx(width + 80, abs=2)
+    assert timeline.bounding_box()["height"] > height
+    window.button("Full screen").click()
+    window.until("() => document.fullscreenElement?.matches('.editor-player')")
+    window.button("Leave full screen").click()
+    window.until("() => !document.fullscreenElement")
+
+
 def test_an_edit_elsewhere_is_a_choice_and_nothing_is_lost(
     window: Window, film: Film, open_window: Open
 ):
@@ -113,15 +181,15 @@ def test_an_edit_elsewhere_is_a_choice_and_nothing_is_lost(
     other.cut_words(12)
     assert film.cut() == [2]
     other.wait_for_cut_words(3)
-    choice.get_by_text("2 edits").wait_for()
+    choice.get_by_text("Your last 2 edits are not saved yet").wait_for()
     assert other.findings() == []
     other.picture("studio-choice")
-    other.button("Make my edits on it").click()
+    other.button("Reapply my edits").click()
     until(lambda: film.cut() == [2, 8, 12], SECONDS)
 
     window.cut_words(14)
     window.page.locator(".editor-conflict").wait_for()
-    window.button("Drop mine").click()
+    window.button("Discard my edit").click()
     window.wait_until_saved()
     assert film.cut() == [2, 8, 12]
     window.wait_for_cut_words(3)

@@ -20,7 +20,7 @@ SECONDS = 60.0
 LEEWAY_SECONDS = 10
 """Of `accounts.tokens`: a token works for so long after its end."""
 SERVERS = ("api", "live")
-AWAY = "No connection to the server"
+AWAY = "You are offline"
 UPLOAD_BYTES_PER_SECOND = 300_000
 
 
@@ -122,9 +122,9 @@ def test_credits_that_end_in_the_middle_of_a_batch(
     window = open_window(f"#/projects/{project.id}", token)
     window.button("Make a film or recording smaller").click()
     form = window.page.locator(".feature-form")
-    form.get_by_label("Media").select_option("*")
-    form.get_by_label("Target").fill("web")
-    window.page.get_by_text("the last of it will not start").wait_for()
+    form.get_by_label("File").select_option("*")
+    form.get_by_label("Purpose").select_option("web")
+    window.page.get_by_text("The last jobs will not start").wait_for()
     form.get_by_role("button", name=f"{2 * DEAR} credits").click()
     window.page.get_by_text("1 of 2 jobs were started").wait_for()
     window.page.locator(".job").wait_for()
@@ -154,10 +154,26 @@ def test_what_is_no_film_is_refused_with_a_reason(
     fake = tmp_path / "fake.mp4"
     fake.write_bytes(b"this is no film " * 100)
     window = open_window(f"#/projects/{project.id}", token)
-    window.page.locator("input[type=file]").set_input_files(fake)
-    window.page.locator(".row[data-state=refused] .wrong").wait_for()
+    page = window.page
+    refused = page.locator(".row[data-state=refused]")
+    page.locator("input[type=file]").set_input_files(fake)
+    refused.locator(".wrong").wait_for()
     assert window.findings() == []
+    window.button("Dismiss fake.mp4").click()
+    refused.wait_for(state="detached")
+    until(lambda: not files(client, str(project.id)), SECONDS)
+
+    page.locator("input[type=file]").set_input_files(fake)
+    refused.locator(".wrong").wait_for()
+    page.reload()
+    page.get_by_text("Drop videos, sounds or pictures").wait_for()
+    window.until("() => document.querySelector('.drop.large')")
+    assert page.locator(".row").count() == 0
     window.forgive("409")
+
+
+def files(client: Auteur, project_id: str) -> list[object]:
+    return client.request("GET", f"/projects/{project_id}/media")["media"]
 
 
 def test_a_film_that_this_browser_cannot_play_can_be_cut(

@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+import uuid
 
 import av
 import pytest
@@ -43,16 +44,18 @@ def test_from_nothing_to_a_film(open_window: Open, tmp_path, capsys):
     with capsys.disabled():
         sys.stdout.write(f"\nfirst paint after {page.evaluate(PAINTED):.0f} ms\n")
     assert window.findings() == []
-    page.get_by_label("Any address").fill("filmmaker@example.com")
+    page.get_by_label("Email address").fill(f"{uuid.uuid4().hex[:8]}@example.com")
     window.button("Sign in for development").click()
 
-    page.get_by_text("Drop a film here to begin").wait_for()
+    page.get_by_text("Drop a video here to start a project").wait_for()
     assert window.findings() == []
     page.locator("input[type=file]").set_input_files(beginning(tmp_path / "interview.mp4", SECONDS))
-    window.button("Add interview.mp4 to the timeline").click(timeout=LONG_MS)
-    window.clip(0).wait_for()
+    window.clip(0).wait_for(timeout=LONG_MS)
 
     window.until(COLOURS % STILL_COLOURS)
+    page.get_by_role("tab", name="Export").click()
+    assert window.button("SRT").is_disabled()
+    page.get_by_role("tab", name="Tools").click()
     transcribe(window)
     cut_and_look(window)
     film = render(window)
@@ -62,6 +65,7 @@ def test_from_nothing_to_a_film(open_window: Open, tmp_path, capsys):
     with page.expect_download() as download:
         window.button("SRT").click()
     assert "-->" in saved(download.value, tmp_path).read_text()
+    see_results_after_a_reload(window)
 
     window.button("credits").click()
     rows = page.get_by_role("dialog", name="Credits").get_by_role("row")
@@ -71,6 +75,7 @@ def test_from_nothing_to_a_film(open_window: Open, tmp_path, capsys):
     page.keyboard.press("Escape")
     page.get_by_role("link", name="Auteur").click()
     page.locator(".project img").wait_for()
+    window.picture("studio-home")
 
 
 def transcribe(window: Window) -> None:
@@ -103,18 +108,37 @@ def cut_and_look(window: Window) -> None:
     window.picture("studio")
 
 
+def see_results_after_a_reload(window: Window) -> None:
+    """Find the player, the download and the whole text of each result in the list of jobs."""
+    page = window.page
+    page.reload()
+    window.wait_for_film()
+    page.get_by_role("tab", name="Jobs").click()
+    card = page.locator(".job", has_text="Render")
+    card.locator("video[poster]").wait_for()
+    card.get_by_role("link", name="Download").wait_for()
+    page.get_by_text("of speech").wait_for()
+    window.until(
+        "() => [...document.querySelectorAll('.job, .job *')]"
+        ".every((element) => element.scrollWidth <= element.clientWidth + 1"
+        " || getComputedStyle(element).overflowX === 'visible')"
+    )
+    assert window.findings() == []
+    window.picture("studio-jobs")
+
+
 def render(window: Window) -> int:
     """Its length in milliseconds; the result is played in the page."""
     page = window.page
-    page.get_by_role("tab", name="Deliver").click()
-    page.locator(".deliver .feature-form button", has_text="credit").click()
-    video = page.locator(".deliver video")
+    page.get_by_role("tab", name="Export").click()
+    page.locator(".export .feature-form button", has_text="credit").click()
+    video = page.locator(".export video")
     video.wait_for(timeout=LONG_MS)
     video.evaluate("(film) => film.play()")
-    window.until("() => document.querySelector('.deliver video').currentTime > 1")
+    window.until("() => document.querySelector('.export video').currentTime > 1")
     video.evaluate("(film) => film.pause()")
     assert window.findings() == []
-    window.picture("studio-deliver")
+    window.picture("studio-export")
     length = round(video.evaluate("(film) => film.duration") * 1000)
     assert 2000 < length < SECONDS * 1000 - 100
     return length

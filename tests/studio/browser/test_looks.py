@@ -24,16 +24,34 @@ SCRIPTS = [
 MANY = 10_000
 
 
+TABLET = {"viewport": {"width": 820, "height": 1180}, "has_touch": True, "is_mobile": True}
+NESTED = """() => [...document.querySelectorAll("#main *")].filter((box) =>
+    box.scrollHeight > box.clientHeight + 1 && box.clientHeight > 1
+    && ["auto", "scroll"].includes(getComputedStyle(box).overflowY)
+    && !box.matches("textarea, select")).map((box) => box.className)"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_on_a_phone_nothing_scrolls_sideways(film: Film, open_window: Open, scheme):
+def test_on_a_phone_one_part_is_shown_and_nothing_scrolls_sideways_or_inside_another(
+    film: Film, open_window: Open, scheme
+):
     window = open_window(film.path, film.token, color_scheme=scheme, **PHONE)
     window.wait_for_film()
-    assert window.overflow() == 0
-    for tab in ("Jobs", "Deliver", "Work"):
-        window.page.get_by_role("tab", name=tab).click()
-        assert window.overflow() == 0
+    parts = window.page.get_by_role("navigation", name="Parts of the project")
     if scheme == "dark":
         window.picture("studio-phone-dark")
+    for part, text in {
+        "Media": "Drop videos",
+        "Jobs": "No jobs yet",
+        "Export": "Subtitle files",
+        "Tools": "Voice-over",
+        "Edit": "Cut silences",
+    }.items():
+        parts.get_by_role("button", name=part).tap()
+        window.page.get_by_text(text).first.wait_for()
+        assert window.overflow() == 0
+        assert window.page.evaluate(NESTED) == [], part
+    assert not window.page.get_by_text("Drop videos").is_visible()
     if scheme == "light":
         assert window.findings() == []
     window.word(2).tap()
@@ -42,6 +60,18 @@ def test_on_a_phone_nothing_scrolls_sideways(film: Film, open_window: Open, sche
     window.page.goto(window.page.url.partition("#")[0])
     window.page.locator(".project").wait_for()
     assert window.overflow() == 0
+
+
+def test_on_a_tablet_player_transcript_and_timeline_are_on_the_first_screen(
+    film: Film, open_window: Open
+):
+    window = open_window(film.path, film.token, **TABLET)
+    window.wait_for_film()
+    window.until("() => document.querySelector('#main').scrollTop === 0")
+    assert window.overflow() == 0
+    for part in (".editor-stage", ".editor-words", ".editor-clip", ".panel.media", ".tabs"):
+        box = window.page.locator(part).first.bounding_box()
+        assert 0 <= box["y"] < box["y"] + box["height"] <= TABLET["viewport"]["height"], part
 
 
 def test_dark_and_light_follow_the_system_until_one_is_chosen(open_window: Open):

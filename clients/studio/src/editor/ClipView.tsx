@@ -3,6 +3,7 @@
 import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { paint, type Pictures } from "./drawing";
+import { fadeOf, gainOf, SILENT_DB } from "./effects";
 import { trimmed } from "./foresight";
 import type { EditorStore } from "./store";
 import type { View } from "./Timeline";
@@ -39,6 +40,7 @@ export function ClipView({ store, clip, track, view, pictures, painted }: Props)
   const media = store.media.value.get(clip.media_file_id);
   const isSelected = store.selection.value.clipIds.includes(clip.id);
   const name = clip.offline ? "Deleted file" : (media?.name ?? "…");
+  const title = `${name}${volumeNote(shown)}`;
 
   const press = (event: PointerEvent) => {
     if (event.button !== 0) return;
@@ -134,7 +136,7 @@ export function ClipView({ store, clip, track, view, pictures, painted }: Props)
       role="button"
       tabIndex={0}
       aria-pressed={isSelected}
-      aria-label={`${name}, from ${clock(clip.start_ms)}, ${clock(clip.duration_ms)} long`}
+      aria-label={`${title}, from ${clock(clip.start_ms)}, ${clock(clip.duration_ms)} long`}
       title={name}
       onFocus={() => isSelected || held.current || store.select([clip.id])}
       onPointerDown={press}
@@ -144,11 +146,24 @@ export function ClipView({ store, clip, track, view, pictures, painted }: Props)
       onKeyDown={onKeyDown}
     >
       <Painting {...{ store, clip: shown, view, pictures, painted }} />
-      <span class="editor-clip-name">{name}</span>
+      <FadeShape side="start" px={fadeOf(shown, "fade_in") * scale} />
+      <FadeShape side="end" px={fadeOf(shown, "fade_out") * scale} />
+      <span class="editor-clip-name">{title}</span>
       <span class="editor-grip" data-grip="start" />
       <span class="editor-grip editor-grip-end" data-grip="end" />
     </div>
   );
+}
+
+/** The part of a clip that a fade darkens. */
+function FadeShape({ side, px }: { side: "start" | "end"; px: number }) {
+  return px > 0 ? <span class={`editor-fade editor-fade-${side}`} style={{ width: `${px}px` }} aria-hidden="true" /> : null;
+}
+
+function volumeNote(clip: Clip): string {
+  const db = gainOf(clip);
+  if (db === 0) return "";
+  return db <= SILENT_DB ? " · silent" : ` · ${db > 0 ? "+" : ""}${db} dB`;
 }
 
 /** Clips may not lie over each other: the place nearest to the one wanted where there is room. */

@@ -1,8 +1,10 @@
-/** The cut of one project: player, transcript and timeline. */
+/** The editor of one project: player, transcript and timeline. */
 
 import type { Auteur } from "auteur-client";
+import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
-import { Player, togglePlaying } from "./Player";
+import { Splitter } from "../shell/Splitter";
+import { Player, toggleFullscreen, togglePlaying } from "./Player";
 import type { EditorStore } from "./store";
 import { Timeline } from "./Timeline";
 import { remove, split, Toolbar } from "./Toolbar";
@@ -13,11 +15,13 @@ export interface EditorProps {
   projectId: string;
   store: EditorStore;
   notify: (error: unknown) => void;
+  /** Shown above the transcript: what can be transcribed. */
+  offer: ComponentChildren;
 }
 
 const TYPING = "input, textarea, select, [contenteditable], dialog";
 
-export function Editor({ store, notify }: EditorProps) {
+export function Editor({ store, notify, offer }: EditorProps) {
   useEffect(() => {
     if (!store.edl.peek()) store.load().catch(notify);
   }, [store]);
@@ -40,8 +44,10 @@ export function Editor({ store, notify }: EditorProps) {
       <ConflictChoice store={store} />
       <div class="editor-upper">
         <Player store={store} />
-        <Transcript store={store} />
+        <Splitter pane="transcript" label="Width of the transcript" edge="left" />
+        <Transcript store={store} offer={offer} />
       </div>
+      <Splitter pane="timeline" label="Height of the timeline" edge="top" />
       <Toolbar store={store} />
       <Timeline store={store} />
     </div>
@@ -58,6 +64,7 @@ function onKey(event: KeyboardEvent, store: EditorStore): void {
   else if (isCommand) return;
   else if (key === " " && !target.closest("button, a, summary, [role=tab]")) togglePlaying(store);
   else if (key === "s") split(store);
+  else if (key === "f") toggleFullscreen(document.querySelector(".editor-player")!);
   else if ((key === "delete" || key === "backspace") && store.selection.value.clipIds.length) {
     remove(store, event.shiftKey ? "ripple" : "gap");
   } else return;
@@ -68,14 +75,18 @@ function ConflictChoice({ store }: { store: EditorStore }) {
   if (!store.conflict.value) return null;
   const count = store.unsaved.value;
   const edits = count === 1 ? "Your last edit is" : `Your last ${count} edits are`;
+  const action = count === 1 ? "my edit" : "my edits";
   return (
     <div class="editor-conflict" role="alert">
-      <p>This timeline was changed elsewhere meanwhile. {edits} kept here, not saved yet, and shown on the new version.</p>
+      <p>
+        This project was changed elsewhere. {edits} not saved yet. The timeline shows the new version with{" "}
+        {count === 1 ? "it" : "them"}.
+      </p>
       <button type="button" onClick={() => store.resolveConflict("mine")}>
-        Make my edits on it
+        Reapply {action}
       </button>
       <button type="button" onClick={() => store.resolveConflict("theirs")}>
-        Drop mine
+        Discard {action}
       </button>
     </div>
   );

@@ -1,8 +1,12 @@
-import { useComputed, useSignalEffect } from "@preact/signals";
+import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { Icon } from "../shell/icons";
 import { Playback, seenAt } from "./playback";
 import type { EditorStore } from "./store";
-import { clock, sourceAt } from "./timing";
+import { CaptionBox } from "./CaptionBox";
+import { linesAt, styleOf } from "./captions";
+import { clock, indexOf, sourceAt, wordAt, wordsOf } from "./timing";
+import { heardAt } from "./Transcript";
 
 export function Player({ store }: { store: EditorStore }) {
   const stage = useRef<HTMLDivElement>(null);
@@ -22,16 +26,47 @@ export function Player({ store }: { store: EditorStore }) {
     if (!store.playing.peek()) playback.current?.update();
   });
   const toggle = () => togglePlaying(store);
+  const player = useRef<HTMLElement>(null);
+  const isFull = useSignal(false);
+  useEffect(() => {
+    const onChange = () => (isFull.value = document.fullscreenElement === player.current);
+    document.addEventListener("fullscreenchange", onChange);
+    return () => document.removeEventListener("fullscreenchange", onChange);
+  }, []);
+  const screenLabel = isFull.value ? "Leave full screen" : "Full screen";
   return (
-    <section class="editor-player" aria-label="Player">
+    <section class="editor-player" aria-label="Player" ref={player}>
       <div class="editor-stage" ref={stage} onClick={toggle}>
         <Instead store={store} />
+        {store.showsCaptions.value && <CurrentCaption store={store} />}
       </div>
       <div class="editor-transport">
         <button type="button" class="editor-play" onClick={toggle} aria-label={store.playing.value ? "Pause" : "Play"}>
-          {store.playing.value ? "❚❚" : "▶"}
+          <Icon name={store.playing.value ? "pause" : "play"} />
         </button>
         <Time store={store} />
+        <span class="spring" />
+        <button
+          type="button"
+          class="icon"
+          aria-label="Captions over the player"
+          aria-pressed={store.showsCaptions.value}
+          title="Captions over the player"
+          onClick={() => (store.showsCaptions.value = !store.showsCaptions.value)}
+        >
+          <Icon name="captions" />
+        </button>
+        {document.fullscreenEnabled && (
+          <button
+            type="button"
+            class="icon editor-fullscreen"
+            aria-label={screenLabel}
+            title={`${screenLabel} (F)`}
+            onClick={() => toggleFullscreen(player.current!)}
+          >
+            <Icon name={isFull.value ? "minimize" : "fullscreen"} />
+          </button>
+        )}
       </div>
     </section>
   );
@@ -43,6 +78,27 @@ export function togglePlaying(store: EditorStore): void {
   store.playing.value = !store.playing.value && store.durationMs.value > 0;
 }
 
+/** The caption of the word that is heard. */
+function CurrentCaption({ store }: { store: EditorStore }) {
+  const words = useComputed(() => wordsOf((store.edl.value?.transcript.segments ?? []).filter((segment) => !segment.deleted)));
+  const index = useComputed(() => indexOf(words.value));
+  const text = useComputed(() => {
+    const ms = store.playheadMs.value;
+    const clip = heardAt(store, ms);
+    const place = clip && wordAt(words.value, index.value, clip.media_file_id, sourceAt(clip, ms));
+    return place == null ? "" : linesAt(words.value, place, styleOf(store.edl.value)).join("\n");
+  });
+  const picture = store.edl.value?.settings.resolution;
+  if (!text.value || !picture) return null;
+  return <CaptionBox style={styleOf(store.edl.value)} lines={text.value.split("\n")} ratio={picture.width / picture.height} />;
+}
+
+/** Show the player alone on the whole screen, or end that; the browser may refuse. */
+export function toggleFullscreen(player: Element): void {
+  const change = document.fullscreenElement ? document.exitFullscreen() : player.requestFullscreen();
+  change.catch(() => undefined);
+}
+
 function Time({ store }: { store: EditorStore }) {
   return (
     <span class="editor-time">
@@ -51,13 +107,13 @@ function Time({ store }: { store: EditorStore }) {
   );
 }
 
-/** What is shown where there is no film to show: why, and pictures of it if there are any. */
+/** What the player shows without a playable video: the reason, and stills if there are any. */
 function Instead({ store }: { store: EditorStore }) {
   const seen = useComputed(() => seenAt(store.edl.value?.tracks ?? [], store.playheadMs.value));
   const clip = seen.value;
   const media = clip && store.media.value.get(clip.media_file_id);
   if (!store.durationMs.value) {
-    return <p class="editor-instead">Nothing on the timeline yet. Add a file from the media list.</p>;
+    return <p class="editor-instead">The timeline is empty. Drop a video into Media.</p>;
   }
   if (clip?.offline) return <p class="editor-instead">The file of this clip has been deleted.</p>;
   if (!clip || !media || !store.unplayable.value.has(media.id)) return null;
@@ -65,8 +121,8 @@ function Instead({ store }: { store: EditorStore }) {
     <>
       <Tile store={store} />
       <p class="editor-instead">
-        This browser cannot play {media.name}. You can cut it all the same, and see it rendered; a copy made by
-        Compression plays here.
+        This browser cannot play {media.name}. You can still cut and render it. A copy made with Compression plays
+        here.
       </p>
     </>
   );

@@ -2,6 +2,8 @@
 
 import { type Signal, useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import { Icon } from "../shell/icons";
+import { ClipBar } from "./ClipBar";
 import { ClipView } from "./ClipView";
 import { Pictures } from "./drawing";
 import type { EditorStore } from "./store";
@@ -13,7 +15,7 @@ const GREATEST_ZOOM = 1;
 const STEP = 1.5;
 const MARKS_APART = 90;
 const MARKS_MS = [100, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 3_600_000];
-/** Behind the last clip there is room to drop others. */
+/** Empty space behind the last clip, to drop others there. */
 const ROOM_PX = 240;
 
 /** What of the timeline is seen, and how large. */
@@ -51,11 +53,6 @@ export function Timeline({ store }: { store: EditorStore }) {
   const width = Math.max(view.widthPx.value, store.durationMs.value * view.pixelsPerMs.value + ROOM_PX);
   return (
     <section class="editor-timeline" aria-label="Timeline">
-      <div class="editor-zoom">
-        <button type="button" onClick={() => zoom(1 / STEP)} aria-label="Zoom out">−</button>
-        <button type="button" onClick={() => zoom(STEP)} aria-label="Zoom in">+</button>
-        <button type="button" onClick={fit}>Fit</button>
-      </div>
       <div class="editor-tracks">
         <ul class="editor-names" aria-hidden="true">
           {tracks.map((track) => (
@@ -76,11 +73,19 @@ export function Timeline({ store }: { store: EditorStore }) {
           </div>
         </div>
       </div>
+      <div class="editor-footer">
+        <ClipBar store={store} />
+        <div class="editor-zoom">
+          <button type="button" onClick={() => zoom(1 / STEP)} aria-label="Zoom out"><Icon name="minus" /></button>
+          <button type="button" onClick={() => zoom(STEP)} aria-label="Zoom in"><Icon name="plus" /></button>
+          <button type="button" onClick={fit}>Fit</button>
+        </div>
+      </div>
     </section>
   );
 }
 
-/** As they cover each other: the film above all comes first, sound below. */
+/** Order tracks as they cover each other: the topmost video first, sound last. */
 function inOrder(tracks: readonly Track[]): Track[] {
   const films = tracks.filter((track) => track.type === "video").reverse();
   return [...films, ...tracks.filter((track) => track.type === "audio")];

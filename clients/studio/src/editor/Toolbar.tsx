@@ -1,4 +1,5 @@
 import type { Operation } from "auteur-client";
+import { Icon, type IconName } from "../shell/icons";
 import type { EditorStore } from "./store";
 import { clipById, endOf } from "./timing";
 
@@ -7,30 +8,35 @@ export function Toolbar({ store }: { store: EditorStore }) {
   const hasWords = (store.edl.value?.transcript.segments.length ?? 0) > 0;
   return (
     <div class="editor-toolbar" role="toolbar" aria-label="Edit">
-      <button type="button" onClick={() => store.undo()} disabled={!store.canUndo.value} title="Undo (Ctrl+Z)">
-        Undo
-      </button>
-      <button type="button" onClick={() => store.redo()} disabled={!store.canRedo.value} title="Redo (Ctrl+Shift+Z)">
-        Redo
-      </button>
+      <Tool icon="undo" label="Undo" help="Undo (Ctrl+Z)" isOff={!store.canUndo.value} onPress={() => store.undo()} />
+      <Tool icon="redo" label="Redo" help="Redo (Ctrl+Shift+Z)" isOff={!store.canRedo.value} onPress={() => store.redo()} />
       <span class="editor-divider" />
-      <button type="button" onClick={() => split(store)} disabled={!splittable(store).length} title="Split at the playhead (S)">
-        Split
-      </button>
-      <button type="button" onClick={() => remove(store, "gap")} disabled={!hasClips} title="Delete (Delete); with Shift the gap is closed">
-        Delete
-      </button>
+      <Tool icon="scissors" label="Split" help="Split at the playhead (S)" isOff={!splittable(store).length} onPress={() => split(store)} />
+      <Tool icon="trash" label="Delete" help="Delete (Delete); with Shift the gap is closed" isOff={!hasClips} onPress={() => remove(store, "gap")} />
       <span class="editor-divider" />
-      <button type="button" onClick={() => store.apply([{ op: "cut_silences" }])} disabled={!hasWords}>
-        Cut silences
-      </button>
-      <button type="button" onClick={() => store.apply([{ op: "cut_fillers" }])} disabled={!hasWords}>
-        Cut fillers
-      </button>
+      <Tool icon="silences" label="Cut silences" help="Cut all pauses in the speech" isOff={!hasWords} onPress={() => store.apply([{ op: "cut_silences" }])} />
+      <Tool icon="fillers" label="Cut fillers" help="Cut all filler words, such as um" isOff={!hasWords} onPress={() => store.apply([{ op: "cut_fillers" }])} />
       <span class="editor-state" role="status">
         {stateOf(store)}
       </span>
     </div>
+  );
+}
+
+interface ToolProps {
+  icon: IconName;
+  label: string;
+  help: string;
+  isOff: boolean;
+  onPress: () => void;
+}
+
+function Tool({ icon, label, help, isOff, onPress }: ToolProps) {
+  return (
+    <button type="button" class="tool" onClick={onPress} disabled={isOff} title={help}>
+      <Icon name={icon} />
+      <span class="tool-label">{label}</span>
+    </button>
   );
 }
 
@@ -58,7 +64,7 @@ export function split(store: EditorStore): void {
 }
 
 export function remove(store: EditorStore, mode: "gap" | "ripple"): void {
-  const there = store.selection.value.clipIds.filter((id) => clipById(store.edl.value, id)?.deleted === false);
-  store.apply(there.map((clip_id): Operation => ({ op: "delete_clip", clip_id, mode })));
+  const clipIds = store.selection.value.clipIds.filter((id) => clipById(store.edl.value, id)?.deleted === false);
+  store.apply(clipIds.map((clip_id): Operation => ({ op: "delete_clip", clip_id, mode })));
   store.select([]);
 }

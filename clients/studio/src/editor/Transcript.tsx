@@ -1,8 +1,9 @@
-/** The film as text: words that are clicked to go there, and cut by deleting them. */
+/** The transcript: a click on a word seeks to it, deleting words cuts the video. */
 
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { Operation } from "auteur-client";
-import type { VNode } from "preact";
+import type { ComponentChildren, VNode } from "preact";
+import { Icon } from "../shell/icons";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { EditorStore } from "./store";
 import { seenAt } from "./playback";
@@ -15,7 +16,12 @@ type Range = readonly [number, number];
 const NOW = "editor-now";
 const FORWARD: Record<string, number> = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 12, ArrowUp: -12 };
 
-export function Transcript({ store }: { store: EditorStore }) {
+interface TranscriptProps {
+  store: EditorStore;
+  offer: ComponentChildren;
+}
+
+export function Transcript({ store, offer }: TranscriptProps) {
   const segments = useComputed(() => (store.edl.value?.transcript.segments ?? []).filter((each) => !each.deleted));
   const words = useComputed(() => wordsOf(segments.value));
   const range = useSignal<Range | null>(null);
@@ -77,10 +83,11 @@ export function Transcript({ store }: { store: EditorStore }) {
     <section class="editor-transcript" aria-label="Transcript">
       <div class="editor-words-bar">
         <button type="button" disabled={!count} onClick={() => cut(areDeleted.value ? "restore_words" : "delete_words")}>
-          {areDeleted.value ? "Restore" : "Cut"} {count || ""} {count === 1 ? "word" : "words"}
+          <Icon name={areDeleted.value ? "retry" : "scissors"} /> {areDeleted.value ? "Restore" : "Cut"} {count || ""} {count === 1 ? "word" : "words"}
         </button>
         {count === 1 && <Correction key={range.value![0]} store={store} placed={words.value[range.value![0]]!} />}
       </div>
+      {offer}
       {words.value.length ? (
         <div
           class="editor-words"
@@ -94,7 +101,7 @@ export function Transcript({ store }: { store: EditorStore }) {
           <Segments segments={segments.value} store={store} />
         </div>
       ) : (
-        <p class="editor-empty">No transcript yet. Start a transcription, and cut the film by its words.</p>
+        <p class="editor-empty">The words of the video appear here. Delete words to cut it.</p>
       )}
     </section>
   );
@@ -173,7 +180,8 @@ function useCurrentWord(
   });
 }
 
-function heardAt(store: EditorStore, ms: number) {
+/** Return the clip whose words are heard at a time. */
+export function heardAt(store: EditorStore, ms: number) {
   const tracks = store.edl.value?.tracks ?? [];
   return seenAt(tracks, ms) ?? tracks.flatMap((track) => track.clips).find((clip) => !clip.deleted && clip.start_ms <= ms && ms < clip.start_ms + clip.duration_ms);
 }

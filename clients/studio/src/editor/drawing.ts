@@ -10,7 +10,7 @@ interface Peaks {
   data: number[];
 }
 
-const HEIGHT = 44;
+const HEIGHT = 64;
 const MOST_KEPT = 50;
 
 /** Loads what is to be painted, once for each file, and tells when there is more to paint. */
@@ -69,7 +69,7 @@ export function paint(
   if (sprite && media.sprite) paintStills(pen, clip, media.sprite, sprite, from, width, pixelsPerMs);
   const peaks = pictures.peaks(media);
   pen.fillStyle = getComputedStyle(canvas).color;
-  if (peaks) paintSound(pen, clip, peaks, from, width, pixelsPerMs, sprite ? 14 : HEIGHT);
+  if (peaks) paintSound(pen, clip, peaks, from, width, pixelsPerMs, sprite ? 22 : HEIGHT);
 }
 
 function paintStills(

@@ -1,8 +1,9 @@
-/** What an edit will do, shown before the server has said it. Where that is not simple, nothing. */
+/** Shows simple edits before the server has answered; other edits show when it has. */
 
 import type { Edl, Operation } from "auteur-client";
+import { DEFAULT_STYLE } from "./captions";
 import { speedOf } from "./timing";
-import type { Clip, Segment } from "./types";
+import type { Clip, Segment, Track } from "./types";
 
 type Op<K extends Operation["op"]> = Extract<Operation, { op: K }>;
 
@@ -12,6 +13,16 @@ export function foresee(edl: Edl, operations: readonly Operation[]): Edl {
 
 function one(edl: Edl, operation: Operation): Edl {
   switch (operation.op) {
+    case "add_track":
+      return withNewTrack(edl, operation);
+    case "add_clip":
+      return withNewClip(edl, operation);
+    case "set_effect":
+      return withEffects(edl, operation.clip_id, operation.effect.type, [operation.effect]);
+    case "remove_effect":
+      return withEffects(edl, operation.clip_id, operation.type, []);
+    case "set_captions_style":
+      return { ...edl, captions_style: operation.style && { ...DEFAULT_STYLE, ...operation.style } };
     case "move_clip":
       return moved(edl, operation);
     case "trim_clip":
@@ -32,6 +43,33 @@ function one(edl: Edl, operation: Operation): Edl {
     default:
       return edl;
   }
+}
+
+function withNewTrack(edl: Edl, { track_id, type, name, index }: Op<"add_track">): Edl {
+  if (!track_id) return edl;
+  const track: Track = { id: track_id, type, name, clips: [] };
+  return { ...edl, tracks: edl.tracks.toSpliced(index ?? edl.tracks.length, 0, track) };
+}
+
+function withNewClip(edl: Edl, operation: Op<"add_clip">): Edl {
+  const { clip_id, track_id, media_file_id, start_ms, in_point_ms = 0, out_point_ms, effects = [] } = operation;
+  if (!clip_id || start_ms == null || out_point_ms == null) return edl;
+  const duration_ms = out_point_ms - in_point_ms;
+  const placed = { id: clip_id, media_file_id, track_id, start_ms, duration_ms, in_point_ms, out_point_ms };
+  const clip: Clip = { ...placed, effects, deleted: false, offline: false };
+  const tracks = edl.tracks.map((track) =>
+    track.id === track_id ? { ...track, clips: [...track.clips, clip] } : track,
+  );
+  return { ...edl, tracks };
+}
+
+/** Replace the effects of one type, unless they change when the clip plays. */
+function withEffects(edl: Edl, clip_id: string, type: string, effects: Clip["effects"]): Edl {
+  if (type === "speed" || type === "cross_fade") return edl;
+  return withClip(edl, clip_id, (clip) => {
+    const others = clip.effects.filter((effect) => effect.type !== type);
+    return { ...clip, effects: [...others, ...effects] };
+  });
 }
 
 function moved(edl: Edl, { clip_id, start_ms, track_id }: Op<"move_clip">): Edl {

@@ -2,6 +2,7 @@
 
 import type { MediaDetail } from "auteur-client";
 import type { EditorStore } from "./store";
+import { gainOf } from "./effects";
 import { endOf, playing, sourceAt, speedOf } from "./timing";
 import type { Clip, Track } from "./types";
 
@@ -191,11 +192,6 @@ function near(track: Track, ms: number, ahead: number): Clip[] {
   return track.clips.filter(
     (clip) => !clip.deleted && clip.start_ms <= ms + ahead && ms < endOf(clip),
   );
-}
-
-function gainOf(clip: Clip): number {
-  const gain = clip.effects.find((each) => each.type === "gain");
-  return gain && "db" in gain ? Number(gain.db) : 0;
 }
 
 /** How much of a clip there is at a time, within its fades: 0 to 1. */

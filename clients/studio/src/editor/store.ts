@@ -24,7 +24,7 @@ const PICTURES_LOOK_MS = 2_500;
 const OFFLINE_PAUSE_MS = 3_000;
 /** Refusals that say nothing about the edit: not signed in, timed out, too many requests. */
 const PASSING: ReadonlySet<number> = new Set([401, 408, 429]);
-/** How long a picture stays that is put on the timeline. */
+/** The length of a picture that is put on the timeline. */
 const PICTURE_MS = 5_000;
 
 type Edit = { operations: Operation[]; step?: never } | { operations?: never; step: "undo" | "redo" };
@@ -44,6 +44,8 @@ export class EditorStore {
   readonly playing = signal(false);
   readonly selection = signal<Selection>({ clipIds: [], mediaId: null });
   readonly conflict = signal<Conflict | null>(null);
+  /** Captions are shown over the player. */
+  readonly showsCaptions = signal(false);
   /** The server cannot be reached: edits wait, and go out when it can. */
   readonly offline = signal(false);
   /** What the last edit did, for people. */
@@ -142,25 +144,28 @@ export class EditorStore {
     void this.#send();
   }
 
-  /** Put a whole media file behind all else on the first track of its kind. */
-  addMedia(media: Media): void {
+  /** Put a whole media file at the end of the first track of its kind; return the id of its clip. */
+  addMedia(media: Media): string | null {
     const edl = this.edl.value;
-    if (!edl) return;
+    if (!edl) return null;
     const type = media.type === "audio" ? "audio" : "video";
-    const track = edl.tracks.find((each) => each.type === type);
+    const track = edl.tracks.find((candidate) => candidate.type === type);
     const track_id = track?.id ?? crypto.randomUUID();
+    const clip_id = crypto.randomUUID();
     const operations: Operation[] = track
       ? []
-      : [{ op: "add_track", type, name: type === "audio" ? "Sound" : "Film", track_id }];
+      : [{ op: "add_track", type, name: type === "audio" ? "Sound" : "Video", track_id }];
     operations.push({
       op: "add_clip",
       track_id,
+      clip_id,
       media_file_id: media.id,
       start_ms: track ? Math.max(0, ...playing(track).map(endOf)) : 0,
       in_point_ms: 0,
       out_point_ms: media.duration_ms ?? PICTURE_MS,
     });
     this.apply(operations);
+    return clip_id;
   }
 
   seek(ms: number): void {

@@ -1,4 +1,4 @@
-/** The balance and every movement of it. */
+/** The balance and its history. */
 
 import { signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
@@ -36,7 +36,7 @@ function History() {
   return (
     <>
       <p class="balance">{credits(balance.value ?? 0)}</p>
-      {!rows.value.length && <p class="empty">Nothing was given or spent yet.</p>}
+      {!rows.value.length && <p class="empty">No credits were received or spent yet.</p>}
       <div class="table" tabIndex={0} role="region" aria-label="History">
         <table>
           <thead>

@@ -1,4 +1,4 @@
-/** Where files are dropped or chosen. */
+/** A field where files are dropped or chosen. */
 
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";

@@ -1,19 +1,20 @@
-/** A feature's parameters as a form, made of what the API says of them, with the price before it. */
+/** The parameters of a feature as a form, built from `GET /features`, with its price on the button. */
 
 import { useSignal, useSignalEffect } from "@preact/signals";
 import { InsufficientCreditsError, ProblemError } from "auteur-client";
 import { balance } from "../shell/account";
-import { credits } from "../shell/format";
+import { credits, tariff } from "../shell/format";
 import { done, notify, reason } from "../shell/notices";
 import type { ProjectStore } from "../shell/project";
 import { client } from "../shell/session";
 import type { Feature, Parameter } from "../shell/types";
+import { type Wording, wordingOf } from "../shell/wording";
 import { Field, fits } from "./Field";
 
-/** Of the page, not of the person: where the result goes, and how the price is bound. */
+/** Parameters that the page sets itself: where the result goes, and how the price is bound. */
 const OURS = new Set(["project_id", "quote_id", "callback_url"]);
 const TYPING_MS = 300;
-/** Stands for every file that fits: one job each. */
+/** The value for every file that fits: one job each. */
 export const EACH = "*";
 
 export type Values = Record<string, string>;
@@ -26,6 +27,12 @@ interface Price {
   seconds: number | null;
 }
 
+interface FormField {
+  name: string;
+  parameter: Parameter;
+  wording: Wording;
+}
+
 interface FeatureFormProps {
   store: ProjectStore;
   feature: Feature;
@@ -35,8 +42,10 @@ interface FeatureFormProps {
 }
 
 export function FeatureForm({ store, feature, action, given = {}, onStarted }: FeatureFormProps) {
-  const fields = (Object.entries(feature.parameters) as [string, Parameter][]).filter(([name]) => !OURS.has(name));
-  const values = useSignal<Values>(given);
+  const fields = (Object.entries(feature.parameters) as [string, Parameter][])
+    .filter(([name]) => !OURS.has(name))
+    .map(([name, parameter]) => ({ name, parameter, wording: wordingOf(feature, name, parameter) }));
+  const values = useSignal<Values>({ ...initialValues(fields), ...given });
   const price = useSignal<Price | null>(null);
   const wrong = useSignal<Record<string, string>>({});
   const why = useSignal("");
@@ -95,22 +104,31 @@ export function FeatureForm({ store, feature, action, given = {}, onStarted }: F
     await store.loadJobs().catch(notify);
   };
 
+  const field = ({ name, parameter, wording }: FormField) => (
+    <Field
+      key={name}
+      wording={wording}
+      parameter={parameter}
+      store={store}
+      value={values.value[name] ?? ""}
+      wrong={wrong.value[name] ?? ""}
+      onInput={(value) => (values.value = { ...values.value, [name]: value })}
+    />
+  );
+  const basic = fields.filter(({ wording }) => !wording.isAdvanced);
+  const advanced = fields.filter(({ wording }) => wording.isAdvanced);
   const isShort = price.value !== null && balance.value !== null && price.value.credits > balance.value;
   return (
     <form class="stack feature-form" onSubmit={submit}>
-      {fields.map(([name, parameter]) => (
-        <Field
-          key={name}
-          name={name}
-          parameter={parameter}
-          store={store}
-          value={values.value[name] ?? ""}
-          wrong={wrong.value[name] ?? ""}
-          onInput={(value) => (values.value = { ...values.value, [name]: value })}
-        />
-      ))}
+      {basic.map(field)}
+      {advanced.length > 0 && (
+        <details class="advanced">
+          <summary>More options</summary>
+          <div class="stack">{advanced.map(field)}</div>
+        </details>
+      )}
       {why.value && <p class="wrong" role="alert">{why.value}</p>}
-      {isShort && <p class="wrong" role="status">You have {credits(balance.value!)}: the last of it will not start.</p>}
+      {isShort && <p class="wrong" role="status">You have {credits(balance.value!)}. The last jobs will not start.</p>}
       <div class="pay">
         <button class="primary" disabled={isBusy.value || !bodiesOf(feature, values.value, store).length}>
           {action}
@@ -124,7 +142,11 @@ export function FeatureForm({ store, feature, action, given = {}, onStarted }: F
   );
 }
 
-/** What would be asked for: one job, or one for each file; nothing where something is missing. */
+function initialValues(fields: FormField[]): Values {
+  return Object.fromEntries(fields.map(({ name, wording }) => [name, wording.initial ?? ""]));
+}
+
+/** The requests to send: one job, or one for each file; none while a value is missing. */
 function bodiesOf(feature: Feature, values: Values, store: ProjectStore): Body[] {
   const each = Object.entries(values).find(([, value]) => value === EACH)?.[0];
   if (!each) return [bodyOf(feature, values, store)].filter((body) => body !== null);
@@ -163,15 +185,3 @@ function lasting(seconds: number | null): string {
   if (seconds === null) return "";
   return seconds < 90 ? `takes about ${Math.max(1, Math.round(seconds))} s` : `takes about ${Math.round(seconds / 60)} min`;
 }
-
-/** The price before anything is chosen. */
-export function tariff({ price }: Feature): string {
-  if (price.credits === null || price.per === null) return "";
-  const unit =
-    price.unit === "ms" ? (price.per === 60_000 ? "minute" : price.per < 60_000 ? `${price.per / 1000} s` : `${price.per / 60_000} minutes`)
-    : price.unit === "sec" ? (price.per === 1 ? "second" : `${price.per} s`)
-    : price.unit === "count" ? (price.per === 1 ? "piece" : `${price.per} pieces`)
-    : `${price.per} ${price.unit ?? ""}`;
-  return `${price.base ? `${price.base} + ` : ""}${credits(price.credits)} per ${unit}`;
-}
-

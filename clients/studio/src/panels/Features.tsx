@@ -1,16 +1,18 @@
-/** What can be done here, each with its price; pressed, it asks for what it needs. */
+/** The features, each with its price; pressed, a feature shows its form. */
 
 import { useSignal } from "@preact/signals";
-import { features } from "../shell/account";
-import { Icon } from "../shell/icons";
-import { words } from "../shell/format";
+import { features, isLocked } from "../shell/account";
+import { Icon, iconOf } from "../shell/icons";
+import { tariff, words } from "../shell/format";
 import type { ProjectStore } from "../shell/project";
-import { FeatureForm, tariff } from "./FeatureForm";
+import type { Feature } from "../shell/types";
+import { featureName } from "../shell/wording";
+import { FeatureForm } from "./FeatureForm";
 
-/** Rendering has a place of its own. */
+/** Rendering has a panel of its own. */
 const ELSEWHERE = "render";
-/** What comes first to mind with a film; then the others. */
-const FIRST = ["transcription", "compression", "video_query"];
+/** The most common come first. */
+const FIRST = ["transcription", "tts", "compression", "video_query"];
 
 interface FeaturesPanelProps {
   store: ProjectStore;
@@ -19,14 +21,16 @@ interface FeaturesPanelProps {
 
 export function FeaturesPanel({ store, onStarted }: FeaturesPanelProps) {
   const open = useSignal("transcription");
-  const rank = (type: string) => (FIRST.indexOf(type) + FIRST.length + 1) % (FIRST.length + 1);
+  const rank = (feature: Feature) =>
+    isLocked(feature) ? FIRST.length + 1 : (FIRST.indexOf(feature.type) + FIRST.length + 1) % (FIRST.length + 1);
   const shown = features.value
-    .filter((each) => each.type !== ELSEWHERE && each.enabled)
-    .sort((a, b) => rank(a.type) - rank(b.type));
+    .filter((feature) => feature.type !== ELSEWHERE && feature.enabled)
+    .sort((a, b) => rank(a) - rank(b));
   return (
     <ul class="features">
       {shown.map((feature) => {
         const isOpen = open.value === feature.type;
+        const isUnavailable = isLocked(feature) || !feature.available;
         return (
           <li key={feature.type} class={isOpen ? "open" : ""}>
             <button
@@ -35,25 +39,33 @@ export function FeaturesPanel({ store, onStarted }: FeaturesPanelProps) {
               aria-expanded={isOpen}
               onClick={() => (open.value = isOpen ? "" : feature.type)}
             >
-              <Icon name="spark" />
+              <Icon name={isUnavailable ? "lock" : iconOf(feature.type)} />
               <span>
-                <strong>{feature.title}</strong>
+                <strong>{featureName(feature.type)}</strong>
+                <small class="muted">{feature.title}</small>
                 <small class="muted">
-                  {words(feature.type)} · {tariff(feature)}
-                  {feature.plan && <span class="tag">{feature.plan}</span>}
-                  {feature.is_draft && <span class="tag" title="A fast engine for trying things, without a GPU">draft</span>}
+                  {tariff(feature)}
+                  {feature.plan && <span class="tag">{words(feature.plan)} plan</span>}
+                  {feature.is_draft && <span class="tag" title="A fast engine for trying things, without a GPU">Draft</span>}
                 </small>
               </span>
             </button>
             {isOpen &&
-              (feature.available ? (
-                <FeatureForm store={store} feature={feature} action={words(feature.type)} onStarted={onStarted} />
+              (isUnavailable ? (
+                <p class="locked">{reasonOf(feature)}</p>
               ) : (
-                <p class="muted stack">Your plan does not include it.</p>
+                <FeatureForm store={store} feature={feature} action={featureName(feature.type)} onStarted={onStarted} />
               ))}
           </li>
         );
       })}
     </ul>
   );
+}
+
+/** Return why the user cannot start jobs of a feature. */
+function reasonOf(feature: Feature): string {
+  const name = featureName(feature.type);
+  if (isLocked(feature)) return `${name} is part of the ${words(feature.plan!)} plan, which your account does not have.`;
+  return `${name} cannot run on this server at the moment.`;
 }

@@ -1,16 +1,17 @@
-/** One parameter of a feature, as what a person fills in. */
+/** One parameter of a feature as a form field. */
 
 import { useEffect, useId } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { type Media, unwrap } from "auteur-client";
-import { words } from "../shell/format";
+import { clock } from "../shell/format";
 import type { ProjectStore } from "../shell/project";
 import { client } from "../shell/session";
 import type { Parameter } from "../shell/types";
+import type { Wording } from "../shell/wording";
 import { EACH } from "./FeatureForm";
 
 interface FieldProps {
-  name: string;
+  wording: Wording;
   parameter: Parameter;
   store: ProjectStore;
   value: string;
@@ -18,14 +19,17 @@ interface FieldProps {
   onInput: (value: string) => void;
 }
 
-/** Longer texts are written in more lines than one. */
+/** Longer texts get more than one line. */
 const LONG_CHARS = 300;
+/** The option that opens a text field for any other value. */
+const OTHER = "other…";
 
 export function Field(props: FieldProps) {
-  const { name, parameter, wrong } = props;
+  const { wording, parameter, wrong } = props;
   const id = useId();
-  const label = words(name);
-  const hint = parameter.description;
+  const isOptional = !parameter.required && parameter.default === undefined && !wording.empty && parameter.type !== "voice";
+  const longest = parameter.longest_ms ? `At most ${clock(parameter.longest_ms)} long.` : "";
+  const help = [wording.help, longest].filter(Boolean).join(" ");
   if (parameter.type === "boolean") {
     return (
       <label class="check">
@@ -34,39 +38,43 @@ export function Field(props: FieldProps) {
           checked={(props.value || String(parameter.default ?? false)) === "true"}
           onChange={(event) => props.onInput(String(event.currentTarget.checked))}
         />
-        <span>{label}{hint && <small class="muted">{plain(hint)}</small>}</span>
+        <span>{wording.label}{help && <small class="muted">{help}</small>}</span>
       </label>
     );
   }
   return (
     <div class="field">
-      <label for={id}>{label}{!parameter.required && <small class="muted"> optional</small>}</label>
-      <Input {...props} id={id} />
-      {hint && <small id={`${id}-hint`} class="muted">{plain(hint)}</small>}
+      <label for={id}>{wording.label}{isOptional && <span class="optional"> (optional)</span>}</label>
+      <Input {...props} id={id} isExplained={help !== ""} />
+      {help && <small id={`${id}-help`} class="muted">{help}</small>}
       {wrong && <small id={`${id}-wrong`} class="wrong">{wrong}</small>}
     </div>
   );
 }
 
-function Input(props: FieldProps & { id: string }) {
-  const { id, parameter, value, onInput, wrong } = props;
-  const common = {
+/** The attributes that every kind of input has. */
+interface Common {
+  id: string;
+  required: boolean;
+  "aria-invalid": true | undefined;
+  "aria-describedby": string | undefined;
+  onInput: (event: Event) => void;
+}
+
+function Input(props: FieldProps & { id: string; isExplained: boolean }) {
+  const { id, isExplained, parameter, value, onInput, wording, wrong } = props;
+  const descriptions = [isExplained && `${id}-help`, wrong && `${id}-wrong`].filter(Boolean).join(" ");
+  const common: Common = {
     id,
     required: parameter.required,
     "aria-invalid": wrong ? true : undefined,
-    "aria-describedby": [parameter.description && `${id}-hint`, wrong && `${id}-wrong`].filter(Boolean).join(" ") || undefined,
-    onInput: (event: Event) => onInput((event.currentTarget as HTMLInputElement).value),
+    "aria-describedby": descriptions || undefined,
+    onInput: (event) => onInput((event.currentTarget as HTMLInputElement).value),
   };
   if (parameter.type === "media") return <MediaChoice {...props} common={common} />;
   if (parameter.type === "voice") return <VoiceChoice common={common} value={value} />;
-  if (parameter.choices) {
-    return (
-      <select {...common} value={value || String(parameter.default ?? "")}>
-        {!parameter.required && parameter.default === undefined && <option value="" />}
-        {parameter.choices.map((choice) => <option key={choice} value={choice}>{choice}</option>)}
-      </select>
-    );
-  }
+  if (parameter.choices || wording.choices) return <Choice {...props} common={common} />;
+  const placeholder = String(parameter.default ?? "");
   if (parameter.type === "integer" || parameter.type === "number") {
     return (
       <input
@@ -75,12 +83,11 @@ function Input(props: FieldProps & { id: string }) {
         step={parameter.type === "integer" ? 1 : "any"}
         min={parameter.min_value}
         max={parameter.max_value}
-        placeholder={String(parameter.default ?? "")}
+        placeholder={placeholder}
         value={value}
       />
     );
   }
-  const placeholder = String(parameter.default ?? "");
   return (parameter.max_length ?? 0) > LONG_CHARS ? (
     <textarea {...common} dir="auto" rows={3} maxLength={parameter.max_length} value={value} placeholder={placeholder} />
   ) : (
@@ -88,26 +95,56 @@ function Input(props: FieldProps & { id: string }) {
   );
 }
 
-/** Whether a file is of a kind that the parameter takes. */
+/** Return true if the parameter takes files of this kind. */
 export function fits(media: Media, { media_types, with_sound, longest_ms }: Parameter): boolean {
   const isKind = !media_types || media_types.includes(media.type);
-  const isHeard = !with_sound || media.type === "audio" || media.metadata.has_audio !== false;
-  return isKind && isHeard && (!longest_ms || (media.duration_ms ?? 0) <= longest_ms);
+  const hasSound = !with_sound || media.type === "audio" || media.metadata.has_audio !== false;
+  return isKind && hasSound && (!longest_ms || (media.duration_ms ?? 0) <= longest_ms);
 }
 
-interface ChoiceProps {
-  common: Record<string, unknown>;
-  value: string;
+interface ChoiceProps extends FieldProps {
+  common: Common;
 }
 
-function MediaChoice({ store, parameter, value, onInput, common }: FieldProps & ChoiceProps) {
+/** A list of values in words; the last may open a field for another value. */
+function Choice({ parameter, wording, value, onInput, common }: ChoiceProps) {
+  const choices = parameter.choices?.map((choice) => [choice, wording.choices?.[choice] ?? choice] as const)
+    ?? Object.entries(wording.choices ?? {});
+  const current = value || String(parameter.default ?? "");
+  const isOther = useSignal(Boolean(current) && !choices.some(([choice]) => choice === current));
+  const choose = (event: Event) => {
+    const chosen = (event.currentTarget as HTMLSelectElement).value;
+    isOther.value = chosen === OTHER;
+    onInput(isOther.value ? "" : chosen);
+  };
+  return (
+    <>
+      <select {...common} onInput={choose} value={isOther.value ? OTHER : current}>
+        {!parameter.required && parameter.default === undefined && <option value="">{wording.empty ?? ""}</option>}
+        {choices.map(([choice, words]) => <option key={choice} value={choice}>{words}</option>)}
+        {wording.other && <option value={OTHER}>{wording.other}</option>}
+      </select>
+      {isOther.value && (
+        <input
+          class="other"
+          aria-label={`${wording.label}: another value`}
+          required={parameter.required}
+          value={value}
+          onInput={common.onInput}
+        />
+      )}
+    </>
+  );
+}
+
+function MediaChoice({ store, parameter, value, onInput, common }: ChoiceProps) {
   const files = store.ready.value.filter((media) => fits(media, parameter));
   const isGone = value !== EACH && !files.some((media) => media.id === value);
   const first = files[0]?.id;
   useEffect(() => {
     if (first && isGone && parameter.required) onInput(first);
   }, [first, isGone]);
-  if (!files.length) return <p class="muted" id={String(common.id)}>Nothing here fits: bring {kinds(parameter)} first.</p>;
+  if (!files.length) return <p class="muted" id={common.id}>No file fits. Upload {kinds(parameter)} first.</p>;
   return (
     <select {...common} value={isGone ? "" : value}>
       {!parameter.required && <option value="" />}
@@ -117,7 +154,7 @@ function MediaChoice({ store, parameter, value, onInput, common }: FieldProps & 
   );
 }
 
-function VoiceChoice({ common, value }: ChoiceProps) {
+function VoiceChoice({ common, value }: { common: Common; value: string }) {
   const voices = useSignal<{ id: string; name: string }[]>([]);
   useEffect(() => {
     unwrap(client.api.GET("/voices")).then((page) => (voices.value = page.voices), () => undefined);
@@ -130,11 +167,9 @@ function VoiceChoice({ common, value }: ChoiceProps) {
   );
 }
 
-function kinds({ media_types, with_sound }: Parameter): string {
-  return `${media_types?.join(" or ") ?? "a file"}${with_sound ? " with sound" : ""}`;
-}
+const KINDS: Record<string, string> = { audio: "a sound", image: "a picture", video: "a video" };
 
-/** Descriptions are Markdown; what is between backticks is shown as it is. */
-function plain(text: string): string {
-  return text.replace(/`/g, "");
+function kinds({ media_types, with_sound }: Parameter): string {
+  const names = media_types?.map((type) => KINDS[type] ?? type).join(" or ") ?? "a file";
+  return `${names}${with_sound && media_types?.includes("video") ? " with speech or other sound" : ""}`;
 }

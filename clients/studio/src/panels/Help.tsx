@@ -1,4 +1,4 @@
-/** The keys, and where to read more. */
+/** The keyboard shortcuts, and where to read more. */
 
 import { signal } from "@preact/signals";
 import { Dialog } from "../shell/Dialog";
@@ -6,16 +6,18 @@ import { Dialog } from "../shell/Dialog";
 export const isHelpOpen = signal(false);
 
 const KEYS = [
-  ["Space", "play and pause"],
-  ["← →", "on the ruler a frame back or on, with Shift a second"],
-  ["← →", "in the transcript a word back or on; Shift selects"],
-  ["Delete", "cut the selected words, or bring them back; remove clips"],
+  ["Space", "play or pause"],
+  ["F", "full screen"],
+  ["← →", "on the ruler: one frame back or forward, with Shift one second"],
+  ["← →", "in the transcript: one word back or forward; Shift selects"],
+  ["← → ↑ ↓", "on a bar between panes: resize"],
+  ["Delete", "cut or restore the selected words; delete clips"],
   ["S", "split the clip at the playhead"],
-  ["Alt ← →", "move the clip by a frame, with Shift by a second"],
+  ["Alt ← →", "move the clip by one frame, with Shift by one second"],
   ["[ ]", "trim the clip to the playhead"],
   ["Ctrl Z, Ctrl Shift Z", "undo, redo"],
-  ["?", "this list"],
-  ["Esc", "close what lies over the page"],
+  ["?", "show this list"],
+  ["Esc", "close a dialog"],
 ] as const;
 
 addEventListener("keydown", (event) => {
@@ -26,7 +28,7 @@ addEventListener("keydown", (event) => {
 export function HelpDialog() {
   if (!isHelpOpen.value) return null;
   return (
-    <Dialog title="Keys" class="narrow" onClose={() => (isHelpOpen.value = false)}>
+    <Dialog title="Keyboard shortcuts" class="narrow" onClose={() => (isHelpOpen.value = false)}>
       <dl class="keys">
         {KEYS.map(([key, what]) => (
           <div key={what}>
@@ -36,7 +38,7 @@ export function HelpDialog() {
         ))}
       </dl>
       <p class="aside muted">
-        All that is done here is done by the API: <a href="/docs">its description</a>.
+        The studio uses the public API only: <a href="/docs">API reference</a>, <a href="/help/">documentation</a>.
       </p>
     </Dialog>
   );

@@ -1,29 +1,35 @@
-/** What was asked for: how far it is, what it made, what failed and why, and what it cost. */
+/** The jobs of the project: progress, results, errors and cost. */
 
-import { type Job, unwrap } from "auteur-client";
+import { type Job, type Media, unwrap } from "auteur-client";
+import { useEffect, useRef } from "preact/hooks";
 import { loadBalance } from "../shell/account";
 import { attempt } from "../shell/connection";
 import { credits, percent, until, when, words } from "../shell/format";
-import { Icon } from "../shell/icons";
+import { Icon, iconOf } from "../shell/icons";
 import { type AnyJob, hasEnded, type ProjectStore } from "../shell/project";
 import { client } from "../shell/session";
-import { previewed } from "./Preview";
+import { featureName } from "../shell/wording";
+import { MediaView } from "./MediaView";
 
-const STAGES: Record<string, string> = { queued: "In the queue" };
+interface JobsPanelProps {
+  store: ProjectStore;
+  /** Put a file at the end of the timeline. */
+  onAdd: (media: Media) => void;
+}
 
-export function JobsPanel({ store }: { store: ProjectStore }) {
+export function JobsPanel({ store, onAdd }: JobsPanelProps) {
   const jobs = store.jobs.value;
   if (!jobs.length) {
-    return <p class="empty">Nothing was asked for yet. What you start shows here, with its progress and its result.</p>;
+    return <p class="empty">No jobs yet. What you start in Tools appears here, with its progress and its result.</p>;
   }
   return (
     <ul class="jobs">
-      {jobs.map((job) => <JobRow key={job.id} job={job} store={store} />)}
+      {jobs.map((job) => <JobRow key={job.id} job={job} store={store} onAdd={onAdd} />)}
     </ul>
   );
 }
 
-function JobRow({ job, store }: { job: AnyJob; store: ProjectStore }) {
+function JobRow({ job, store, onAdd }: JobsPanelProps & { job: AnyJob }) {
   const act = (path: "/jobs/{job_id}/cancel" | "/jobs/{job_id}/retry") => () =>
     attempt(async () => {
       await unwrap(client.api.POST(path, { params: { path: { job_id: job.id } } }));
@@ -31,22 +37,24 @@ function JobRow({ job, store }: { job: AnyJob; store: ProjectStore }) {
     });
   const isOpen = !hasEnded(job);
   const canRetry = job.status === "failed" || job.status === "cancelled";
+  const name = featureName(job.type);
   return (
     <li class="job" data-status={job.status}>
       <div class="job-head">
-        <strong>{words(job.type)}</strong>
+        <Icon name={iconOf(job.type)} />
+        <strong>{name}</strong>
         <span class={`chip chip-${job.status}`}>{words(job.status)}</span>
         <span class="spring" />
         <small class="muted">{when(job.created_at)}</small>
       </div>
-      {isOpen && <progress value={job.progress || undefined} max={1} aria-label={`Progress of ${words(job.type)}`} />}
-      <p class="job-line muted" role={isOpen ? "status" : undefined}>{standing(job)}</p>
+      {isOpen && <progress value={job.progress || undefined} max={1} aria-label={`Progress of ${name}`} />}
+      <p class="job-line muted" role={isOpen ? "status" : undefined}>{stateOf(job)}</p>
       {job.error && (
         <p class="wrong">
           {job.error.message} <code>{job.error.code}</code>
         </p>
       )}
-      <Result job={job} store={store} />
+      {job.status === "completed" && <Result job={job} store={store} onAdd={onAdd} />}
       <div class="job-foot">
         <small class="muted">
           {credits(job.credits_cost)}
@@ -64,29 +72,52 @@ function JobRow({ job, store }: { job: AnyJob; store: ProjectStore }) {
   );
 }
 
-function Result({ job, store }: { job: AnyJob; store: ProjectStore }) {
-  if (job.status !== "completed") return null;
+/** What a job has made. Lists of jobs leave results out: a result is read when its row is seen. */
+function Result({ job, store, onAdd }: JobsPanelProps & { job: AnyJob }) {
+  const row = useRef<HTMLDivElement>(null);
   const output = job.output_data;
-  if (!output) {
-    return (
-      <button type="button" class="link" onClick={() => attempt(() => store.loadJob(job.id))}>Show the result</button>
-    );
-  }
+  const isRead = "output_data" in job;
+  useEffect(() => {
+    if (isRead) return;
+    const observer = new IntersectionObserver(([entry]) => {
+      if (!entry!.isIntersecting) return;
+      observer.disconnect();
+      void attempt(() => store.loadJob(job.id));
+    });
+    observer.observe(row.current!);
+    return () => observer.disconnect();
+  }, [isRead]);
+  if (!isRead) return <div class="result" ref={row}><p class="muted">Loading the result …</p></div>;
+  if (!output) return <p class="muted">The result is no longer stored.</p>;
   return (
     <div class="result">
-      {"answer" in output && <p dir="auto">{output.answer}</p>}
-      {"segments_count" in output && <p>{output.segments_count || "No"} segments of speech were found.</p>}
+      {"answer" in output && output.answer && <p dir="auto">{output.answer}</p>}
+      {"segments_count" in output && <p>{found(output.segments_count ?? 0)}</p>}
       {"media" in output &&
-        output.media.map((file) => (
-          <button key={file.id} type="button" class="quiet" onClick={() => (previewed.value = file.id)}>
-            <Icon name="play" /> <span dir="auto">{file.name}</span>
-          </button>
-        ))}
+        output.media.map((file) => {
+          const media = store.ready.value.find(({ id }) => id === file.id);
+          return (
+            <MediaView key={file.id} mediaId={file.id} still={media?.thumbnail_url} isCompact>
+              {media && (
+                <button type="button" aria-label={`Add ${file.name} to the timeline`} onClick={() => onAdd(media)}>
+                  <Icon name="plus" /> Timeline
+                </button>
+              )}
+            </MediaView>
+          );
+        })}
     </div>
   );
 }
 
-function standing(job: AnyJob): string {
+function found(segments: number): string {
+  if (!segments) return "No speech was found.";
+  return segments === 1 ? "1 passage of speech is in the transcript." : `${segments} passages of speech are in the transcript.`;
+}
+
+const STAGES: Record<string, string> = { queued: "In the queue" };
+
+function stateOf(job: AnyJob): string {
   if (hasEnded(job)) return "";
   const stage = job.stage ? (STAGES[job.stage] ?? words(job.stage)) : words(job.status);
   return [
@@ -94,9 +125,8 @@ function standing(job: AnyJob): string {
     job.progress ? percent(job.progress) : "",
     job.queue_position ? `place ${job.queue_position} in the queue` : "",
     until((job as Partial<Job>).estimated_end_at ?? null),
-    job.restarted ? `started over: ${words(job.restarted)}` : "",
+    job.restarted ? `started over: ${job.restarted}` : "",
   ]
     .filter(Boolean)
     .join(" · ");
 }
-

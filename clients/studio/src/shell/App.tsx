@@ -1,4 +1,4 @@
-/** The whole page: who is signed in, what is open, and what lies over it. */
+/** The whole page: sign-in, the open project or the list of projects, and the dialogs. */
 
 import { signal, useSignalEffect } from "@preact/signals";
 import { useEffect } from "preact/hooks";
@@ -25,7 +25,7 @@ export function App() {
     void attempt(loadAccount);
   });
   useEffect(() => {
-    // A file that is dropped beside the place for it must not replace the page.
+    // A file that is dropped outside a drop zone must not replace the page.
     const keep = (event: DragEvent) => event.preventDefault();
     addEventListener("dragover", keep);
     addEventListener("drop", keep);
@@ -37,7 +37,7 @@ export function App() {
       <TopBar />
       {isAway.value && (
         <p class="banner" role="status">
-          No connection to the server. What you see stays; it goes on by itself when the connection is back.
+          You are offline. The studio reconnects and saves your edits automatically.
         </p>
       )}
       {openProjectId.value ? <Workspace key={openProjectId.value} id={openProjectId.value} /> : <Projects />}

@@ -18,8 +18,8 @@ export function SignIn({ isAgain = false }: { isAgain?: boolean }) {
     return (
       <Dialog title="Sign in again" class="narrow">
         <p class="muted">
-          Your sign-in has ended. Nothing is lost: what you have open stays, and what was not sent yet
-          is sent as soon as you are back.
+          Your session has ended. Your project stays open, and edits that are not saved yet are saved after you
+          sign in.
         </p>
         <Ways />
         <p class="aside">
@@ -32,7 +32,7 @@ export function SignIn({ isAgain = false }: { isAgain?: boolean }) {
     <main class="welcome" id="main">
       <div class="card">
         <h1><span class="logo" aria-hidden="true" />Auteur Studio</h1>
-        <p class="muted">Bring a film, cut it by its words, have work done on it, render it.</p>
+        <p class="muted">Upload a video, edit it like text, add AI effects, export.</p>
         <Ways />
       </div>
     </main>
@@ -52,9 +52,9 @@ function Ways() {
       {development_sign_in && (
         <Way action="Sign in for development" onSubmit={(form) => signInForDevelopment(form.address!)}>
           <label>
-            Any address
+            Email address
             <input name="address" type="email" required value={email.value || "you@example.com"} />
-            <small>On your own machine an address is enough. A new one has 100 credits.</small>
+            <small>On your own computer any address works, without a password. A new one gets 100 credits.</small>
           </label>
         </Way>
       )}

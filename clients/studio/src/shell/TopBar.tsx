@@ -1,4 +1,4 @@
-/** What is always there: where one is, the balance, the theme, help, and who is signed in. */
+/** The bar at the top: project name, connection, credits, theme, help and account. */
 
 import { signal } from "@preact/signals";
 import { isCreditsOpen } from "../panels/Credits";
@@ -8,13 +8,14 @@ import { balance } from "./account";
 import { attempt, isAway } from "./connection";
 import { credits } from "./format";
 import { Icon } from "./icons";
+import { Menu } from "./Menu";
 import { email, signOut } from "./session";
 import { theme, toggleTheme } from "./theme";
 
 /** The project that is open, for its name. */
 export const openStore = signal<ProjectStore | null>(null);
 
-const THEMES = { system: "as the system", dark: "dark", light: "light" };
+const THEMES = { system: "same as the system", dark: "dark", light: "light" };
 
 export function TopBar() {
   const store = openStore.value;
@@ -41,13 +42,10 @@ export function TopBar() {
       <button type="button" class="icon" aria-label="Help and keys" title="Help and keys (?)" onClick={() => (isHelpOpen.value = true)}>
         <Icon name="help" />
       </button>
-      <details class="menu">
-        <summary class="icon" aria-label="Account"><Icon name="user" /></summary>
-        <div class="menu-body">
-          <p class="muted">{email.value}</p>
-          <button type="button" onClick={signOut}>Sign out</button>
-        </div>
-      </details>
+      <Menu label="Account" icon="user">
+        <p class="muted">{email.value}</p>
+        <button type="button" onClick={signOut}>Sign out</button>
+      </Menu>
     </header>
   );
 }

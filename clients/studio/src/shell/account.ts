@@ -1,4 +1,4 @@
-/** What the person has: credits, and the features that are offered to them. */
+/** The account: credits, plan, and the features that are offered. */
 
 import { signal } from "@preact/signals";
 import { unwrap } from "auteur-client";
@@ -7,12 +7,19 @@ import type { Feature } from "./types";
 
 export const balance = signal<number | null>(null);
 export const features = signal<Feature[]>([]);
+/** The plan in force; null without one. */
+export const plan = signal<string | null>(null);
 /** Content types that can be uploaded. */
 export const accepted = signal<string[]>([]);
 
 export async function loadAccount(): Promise<void> {
-  await unwrap(client.api.POST("/auth/verify")); // the first token of a person makes their account
-  const [catalogue] = await Promise.all([unwrap(client.api.GET("/features")), loadBalance()]);
+  await unwrap(client.api.POST("/auth/verify")); // a user's first token creates the account
+  const [catalogue, profile] = await Promise.all([
+    unwrap(client.api.GET("/features")),
+    unwrap(client.api.GET("/users/me")),
+    loadBalance(),
+  ]);
+  plan.value = profile.subscription?.plan ?? null;
   features.value = catalogue.features;
   accepted.value = Object.values(catalogue.content_types).flat();
 }
@@ -22,5 +29,10 @@ export async function loadBalance(): Promise<void> {
 }
 
 export function featureOf(type: string): Feature | undefined {
-  return features.value.find((each) => each.type === type);
+  return features.value.find((feature) => feature.type === type);
+}
+
+/** Return true if the feature needs a plan that the user does not have. */
+export function isLocked(feature: Feature): boolean {
+  return feature.plan !== null && feature.plan !== plan.value;
 }

@@ -1,5 +1,7 @@
 /** Times, sizes and amounts as people read them. */
 
+import type { Feature } from "./types";
+
 const SIZES = ["bytes", "kB", "MB", "GB", "TB"];
 
 /** Minutes and seconds; with hours where there are any. */
@@ -31,6 +33,22 @@ export function when(at: string): string {
   return isToday
     ? time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
     : time.toLocaleDateString([], { day: "numeric", month: "short", year: "numeric" });
+}
+
+/** Date and time, for lists of what may be days old. */
+export function dateAndTime(at: string): string {
+  return new Date(at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** The price of a feature before anything is chosen, such as "2 + 1 credit per minute". */
+export function tariff({ price }: Feature): string {
+  if (price.credits === null || price.per === null) return "";
+  const unit =
+    price.unit === "ms" ? (price.per === 60_000 ? "minute" : price.per < 60_000 ? `${price.per / 1000} s` : `${price.per / 60_000} minutes`)
+    : price.unit === "sec" ? (price.per === 1 ? "second" : `${price.per} s`)
+    : price.unit === "count" ? (price.per === 1 ? "result" : `${price.per} results`)
+    : `${price.per} ${price.unit ?? ""}`;
+  return `${price.base ? `${price.base} + ` : ""}${credits(price.credits)} per ${unit}`;
 }
 
 /** How long until then, roughly; "" where that is over. */

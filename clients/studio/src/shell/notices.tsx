@@ -1,4 +1,4 @@
-/** What went wrong, or well, told where it is seen and heard; each can be put away. */
+/** Short messages about errors and finished actions; each can be dismissed and may offer an action. */
 
 import { signal } from "@preact/signals";
 import { InsufficientCreditsError, NotSignedInError, ProblemError, UploadRejectedError } from "auteur-client";
@@ -7,42 +7,52 @@ import { Icon } from "./icons";
 
 type Kind = "problem" | "done";
 
+/** A button in a notice. */
+export interface NoticeAction {
+  label: string;
+  run: () => void;
+}
+
 interface Notice {
   id: number;
   kind: Kind;
   text: string;
+  action: NoticeAction | null;
 }
 
-/** So many are shown at once; the oldest go. */
+/** At most this many are shown at once; the oldest go first. */
 const MOST_SHOWN = 4;
 const DONE_MS = 6_000;
+/** A notice with a button stays longer. */
+const ACTION_MS = 12_000;
 
 const notices = signal<Notice[]>([]);
 let last = 0;
 
-function show(kind: Kind, text: string): void {
-  if (notices.value.some((each) => each.text === text)) return;
-  const notice = { id: ++last, kind, text };
+function show(kind: Kind, text: string, action: NoticeAction | null = null): void {
+  if (notices.value.some((notice) => notice.text === text && !action)) return;
+  const notice = { id: ++last, kind, text, action };
   notices.value = [...notices.value, notice].slice(-MOST_SHOWN);
-  if (kind === "done") setTimeout(() => putAway(notice.id), DONE_MS);
+  if (kind === "done") setTimeout(() => dismiss(notice.id), action ? ACTION_MS : DONE_MS);
 }
 
-function putAway(id: number): void {
-  notices.value = notices.value.filter((each) => each.id !== id);
+function dismiss(id: number): void {
+  notices.value = notices.value.filter((notice) => notice.id !== id);
 }
 
-/** Tell of an error; what the person themselves stopped is none. */
+/** Show an error, unless the user stopped the request. */
 export function notify(error: unknown): void {
   if (error instanceof DOMException && error.name === "AbortError") return;
   if (error instanceof NotSignedInError) return; // the sign-in is shown
   show("problem", reason(error));
 }
 
-export function done(text: string): void {
-  show("done", text);
+/** Say that an action is finished, and offer another, such as undo. */
+export function done(text: string, action: NoticeAction | null = null): void {
+  show("done", text, action);
 }
 
-/** Why something failed, in one sentence or two. */
+/** Return why something failed, in one or two sentences. */
 export function reason(error: unknown): string {
   if (error instanceof InsufficientCreditsError) {
     return `This needs ${credits(error.required)}; you have ${error.balance}.`;
@@ -58,11 +68,22 @@ export function reason(error: unknown): string {
 export function Notices() {
   return (
     <div class="notices" role="region" aria-label="Notices" aria-live="polite">
-      {notices.value.map(({ id, kind, text }) => (
+      {notices.value.map(({ id, kind, text, action }) => (
         <div key={id} class={`notice notice-${kind}`} role={kind === "problem" ? "alert" : "status"}>
           <Icon name={kind === "problem" ? "alert" : "check"} />
-          <p>{text}</p>
-          <button class="icon" type="button" aria-label="Dismiss" onClick={() => putAway(id)}>
+          <p dir="auto">{text}</p>
+          {action && (
+            <button
+              type="button"
+              onClick={() => {
+                action.run();
+                dismiss(id);
+              }}
+            >
+              {action.label}
+            </button>
+          )}
+          <button class="icon" type="button" aria-label="Dismiss" onClick={() => dismiss(id)}>
             <Icon name="close" />
           </button>
         </div>

@@ -1,4 +1,4 @@
-/** A project that is open: its media and jobs, kept as the server tells them. */
+/** A project that is open: its media and jobs, kept up to date by the server's events. */
 
 import { computed, effect, type ReadonlySignal, signal, untracked } from "@preact/signals";
 import { type Job, type Media, unwrap } from "auteur-client";
@@ -28,6 +28,8 @@ export class ProjectStore {
   readonly openJobs = computed(() => this.jobs.value.filter((each) => !ENDED.has(each.status)));
   readonly ready = computed(() => this.media.value.filter((each) => each.status === "ready"));
   readonly #ends: (() => void)[] = [];
+  /** Files that were refused before the project was opened are not listed. */
+  #refusedBefore: Set<string> | null = null;
 
   constructor(readonly id: string) {
     this.#ends.push(listen((event) => void this.#hear(event)));
@@ -52,7 +54,10 @@ export class ProjectStore {
 
   async loadMedia(): Promise<void> {
     const filters = { project_id: this.id, sort: "-created_at" } as const;
-    this.media.value = await some(client.iterate("projects/{project_id}/media", filters));
+    const files = await some(client.iterate("projects/{project_id}/media", filters));
+    const refused = files.filter((media) => media.status === "rejected").map((media) => media.id);
+    const hidden = (this.#refusedBefore ??= new Set(refused));
+    this.media.value = files.filter((media) => !hidden.has(media.id));
   }
 
   async loadJobs(): Promise<void> {

@@ -1,7 +1,7 @@
-/** Files on their way into a project; one that breaks off goes on where it was, also after a reload. */
+/** Uploads into projects; an interrupted upload resumes where it stopped, also after a reload. */
 
-import { signal } from "@preact/signals";
-import { ProblemError } from "auteur-client";
+import { batch, signal } from "@preact/signals";
+import { type Media, ProblemError, unwrap } from "auteur-client";
 import { reason } from "./notices";
 import { client } from "./session";
 
@@ -30,18 +30,20 @@ const BEGUN = "auteur.uploads";
 /** So many uploads that broke off are remembered. */
 const MOST_BEGUN = 50;
 const AT_ONCE = 2;
-const NO_SUCH_UPLOAD = 404;
+const NOT_FOUND = 404;
 
 export const uploads = signal<Upload[]>([]);
-/** Grows whenever one has arrived, or was refused. */
+/** Grows whenever an upload has arrived, or was refused. */
 export const arrived = signal(0);
+/** Files that were uploaded in this window and are not on a timeline yet. */
+export const uploaded = signal<{ projectId: string; media: Media }[]>([]);
 let last = 0;
 
-/** Bring files into a project, a few at once. */
-export function bring(projectId: string, files: Iterable<File>): void {
+/** Upload files into a project, a few at once. */
+export function upload(projectId: string, files: Iterable<File>): void {
   for (const file of files) {
     const resumed = begun().find((each) => isOf(each, file, projectId));
-    const upload: Upload = {
+    const entry: Upload = {
       id: ++last,
       projectId,
       file,
@@ -51,27 +53,38 @@ export function bring(projectId: string, files: Iterable<File>): void {
       why: "",
       stop: new AbortController(),
     };
-    uploads.value = [...uploads.value, upload];
+    uploads.value = [...uploads.value, entry];
   }
   next();
 }
 
-/** Go on with one that broke off. */
+/** Resume an upload that was interrupted. */
 export function resume(id: number): void {
   change(id, { state: "waiting", why: "", stop: new AbortController() });
   next();
 }
 
-/** Stop one, and remove what has arrived of it. */
+/** Stop an upload, and delete what has arrived of it. */
 export async function cancel(id: number): Promise<void> {
   const upload = find(id);
   if (!upload) return;
   upload.stop.abort();
   drop(id);
-  if (upload.mediaId) await discard(upload.projectId, upload.mediaId);
+  if (!upload.mediaId) return;
+  if (upload.state === "refused") await deleteMedia(upload.mediaId);
+  else await discard(upload.projectId, upload.mediaId);
 }
 
-/** Remove what has arrived of an upload. */
+/** Delete a file; one that is gone already is no error. */
+export async function deleteMedia(mediaId: string): Promise<void> {
+  try {
+    await unwrap(client.api.DELETE("/media/{media_id}", { params: { path: { media_id: mediaId } } }));
+  } catch (error) {
+    if (!(error instanceof ProblemError && error.status === NOT_FOUND)) throw error;
+  }
+}
+
+/** Delete what has arrived of an upload. */
 export async function discard(projectId: string, mediaId: string): Promise<void> {
   forget(mediaId);
   const path = { project_id: projectId, media_id: mediaId };
@@ -87,7 +100,7 @@ function next(): void {
 async function send({ id, file, projectId, mediaId, stop }: Upload): Promise<void> {
   change(id, { state: "sending" });
   try {
-    await client.upload(file, {
+    const media = await client.upload(file, {
       projectId,
       ...(mediaId ? { resume: mediaId } : {}),
       signal: stop.signal,
@@ -99,7 +112,10 @@ async function send({ id, file, projectId, mediaId, stop }: Upload): Promise<voi
     });
     forget(find(id)?.mediaId ?? "");
     drop(id);
-    arrived.value++;
+    batch(() => {
+      uploaded.value = [...uploaded.value, { projectId, media }];
+      arrived.value++;
+    });
   } catch (error) {
     if (!stop.signal.aborted) failed(id, error);
   }
@@ -108,7 +124,7 @@ async function send({ id, file, projectId, mediaId, stop }: Upload): Promise<voi
 
 function failed(id: number, error: unknown): void {
   const upload = find(id);
-  if (error instanceof ProblemError && error.status === NO_SUCH_UPLOAD && upload?.mediaId) {
+  if (error instanceof ProblemError && error.status === NOT_FOUND && upload?.mediaId) {
     forget(upload.mediaId); // it was removed meanwhile: from the beginning
     change(id, { mediaId: null, state: "waiting" });
     return;
