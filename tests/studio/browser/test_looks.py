@@ -38,8 +38,6 @@ def test_on_a_phone_one_part_is_shown_and_nothing_scrolls_sideways_or_inside_ano
     window = open_window(film.path, film.token, color_scheme=scheme, **PHONE)
     window.wait_for_film()
     parts = window.page.get_by_role("navigation", name="Parts of the project")
-    if scheme == "dark":
-        window.picture("studio-phone-dark")
     for part, text in {
         "Media": "Drop videos",
         "Jobs": "No jobs yet",
@@ -52,6 +50,8 @@ def test_on_a_phone_one_part_is_shown_and_nothing_scrolls_sideways_or_inside_ano
         assert window.overflow() == 0
         assert window.page.evaluate(NESTED) == [], part
     assert not window.page.get_by_text("Drop videos").is_visible()
+    if scheme == "dark":
+        window.picture("studio-phone-dark")
     if scheme == "light":
         assert window.findings() == []
     window.word(2).tap()
