@@ -6,7 +6,8 @@ from gpu_tasks.runtime.errors import POLICIES
 
 INTRO = """# Errors
 
-What the API refuses is answered by a problem document (RFC 9457, `application/problem+json`):
+A request that the API refuses is answered by a problem document (RFC 9457,
+`application/problem+json`):
 
 ```json
 {
@@ -18,14 +19,16 @@ What the API refuses is answered by a problem document (RFC 9457, `application/p
 }
 ```
 
-`code` is stable and for programs, `detail` for people; what is wrong with single values stands in
-`errors`, each with its `field`, `code` and `detail`. `type` leads to [/problems](/problems), which
-says the same as this page. Which operation answers which: [operations](api.md).
+`code` is stable, for programs; `detail` is for people. `errors` lists what is wrong with single
+values, each with its `field`, `code` and `detail`. `type` leads to [/problems](/problems), which has
+the same texts as this page. The errors of each operation: [/docs](/docs), and the pages of
+[features](feature/index.md).
 
 """
 OF_JOBS = """## Errors of jobs
 
-A job that fails says why in its `error`: `code` and `message`. Its credits are refunded.
+A job that fails says why in its `error`: `code` and `message`. Its credits are refunded
+([limits](jobs.md#refunds-and-credits-on-failure)).
 
 """
 
@@ -43,7 +46,7 @@ def page() -> str:
         (f"`{code.value}`", policy.message, _yes(policy.retried), _yes(policy.retryable))
         for code, policy in POLICIES.items()
     ]
-    parts.append(table(("code", "message", "tried again by itself", "worth asking again"), rows))
+    parts.append(table(("code", "message", "repeated automatically", "worth a retry by you"), rows))
     return "".join(parts)
 
 
