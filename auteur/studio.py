@@ -34,6 +34,7 @@ PROBE = "studio/origin"
 @require_safe
 def start(request: HttpRequest) -> HttpResponse:
     """Redirect browsers to the studio; tell programs where the API's documents are."""
+    response: HttpResponse
     if request.get_preferred_type(START_TYPES) == "text/html":
         response = HttpResponseRedirect("/studio")
     else:
