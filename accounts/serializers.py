@@ -6,6 +6,7 @@ from rest_framework import serializers
 from accounts.models import ExportStatus, Plan, SubscriptionStatus
 from auteur.api.choices import ChoiceField
 from auteur.api.secret_fields import SecretURLField
+from auteur.api.unknown_fields import RequestSerializer
 
 MAX_NAME_CHARS = 255
 MAX_AVATAR_URL_CHARS = 2048
@@ -64,7 +65,7 @@ class ClosingSerializer(serializers.Serializer):
     closing_at = serializers.DateTimeField(help_text="Until then it can be restored.")
 
 
-class NewExportSerializer(serializers.Serializer):
+class NewExportSerializer(RequestSerializer):
     """What an export is to hold besides."""
 
     include = serializers.ListField(
@@ -92,7 +93,7 @@ class ExportSerializer(serializers.Serializer):
     )
 
 
-class ProfileChangesSerializer(serializers.Serializer):
+class ProfileChangesSerializer(RequestSerializer):
     """What a user may change; what is left out stays."""
 
     name = serializers.CharField(required=False, allow_blank=True, max_length=MAX_NAME_CHARS)

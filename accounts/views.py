@@ -5,7 +5,6 @@ from typing import Any, ClassVar, cast
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts import closing, profile
 from accounts.closing.asking import StaffAccountProblem
@@ -23,6 +22,7 @@ from accounts.signup import AccountDeletedProblem
 from auteur.api.idempotency import idempotent
 from auteur.api.problems import NotFoundProblem
 from auteur.api.scopes import Scope
+from auteur.api.views import APIView
 
 
 class VerifyView(APIView):

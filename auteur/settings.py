@@ -480,7 +480,8 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Auteur",
-    "DESCRIPTION": "The back end of an AI video editor: projects, media, AI jobs and credits.",
+    "DESCRIPTION": "The back end of an AI video editor: projects, media, AI jobs and credits. "
+    "What may change and how changes are announced: [versioning](/help/versioning/).",
     "VERSION": __version__,
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -515,6 +516,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "auteur.api.schema.add_problem_responses",
+        "auteur.api.schema.order_by_tag",
     ],
 }
 

@@ -4,7 +4,7 @@ What is built from ``clients/studio`` is served as static files; decision 53 say
 """
 
 from functools import cache
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -17,11 +17,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts import development
 from accounts.signup import MAX_EMAIL_CHARS, AccountInactiveProblem, EmailRequiredProblem
-from auteur.api.problems import NotFoundProblem
+from auteur.api.problems import NotFoundProblem, Resource
+from auteur.api.unknown_fields import RequestSerializer
+from auteur.api.views import APIView
 from media.storage import object_storage
 
 START_TYPES = ("application/json", "text/html")
@@ -82,7 +83,7 @@ def config(request: HttpRequest) -> JsonResponse:
     return JsonResponse(told, headers={"Cache-Control": "no-cache"})
 
 
-class _SignIn(serializers.Serializer[Any]):
+class _SignIn(RequestSerializer):
     email = serializers.CharField(max_length=MAX_EMAIL_CHARS)
 
 
@@ -97,7 +98,7 @@ class DevelopmentSignInView(APIView):
     def post(self, request: Request) -> Response:
         """The token."""
         if not settings.DEVELOPMENT_SIGN_IN:
-            raise NotFoundProblem
+            raise NotFoundProblem(Resource.ADDRESS)
         given = _SignIn(data=request.data)
         given.is_valid(raise_exception=True)
         return Response({"access_token": development.sign_in(given.validated_data["email"])})

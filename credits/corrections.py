@@ -15,7 +15,7 @@ from django.db import DataError
 from django.db.models import Sum
 from django.db.models.functions import Now
 
-from auteur.api.problems import NotFoundProblem, Problem
+from auteur.api.problems import NotFoundProblem, Problem, Resource
 from credits import ledger
 from credits.models import (
     CreditCorrection,
@@ -127,7 +127,7 @@ def _undecided(correction_id: UUID) -> CreditCorrection:
     rows = CreditCorrection.objects.select_for_update(no_key=True)
     wanted = rows.filter(pk=correction_id).first()
     if wanted is None:
-        raise NotFoundProblem
+        raise NotFoundProblem(Resource.CORRECTION)
     if wanted.decided_at is not None:
         raise DecidedProblem
     return wanted

@@ -27,7 +27,7 @@ class SpendingCapReachedProblem(Problem):
 
     status_code = 403
     default_code = "spending_cap_reached"
-    default_detail = "This is more than the caps of this API key leave."
+    default_detail = "This costs more than the caps of the API key allow."
 
 
 @dataclass(frozen=True)
@@ -118,4 +118,18 @@ def refusal(*, api_key_id: UUID, required: int) -> SpendingCapReachedProblem:
 
 def _refusal(now: Standing, required: int) -> SpendingCapReachedProblem:
     ends_at = now.day_ends_at.isoformat().replace("+00:00", "Z")
-    return SpendingCapReachedProblem(required=required, **asdict(now) | {"day_ends_at": ends_at})
+    caps = (
+        ("daily cap", now.credits_per_day, now.credits_spent_today),
+        ("total cap", now.credits_in_all, now.credits_spent),
+    )
+    exceeded = [
+        f"{max(0, cap - spent):,} left of its {name} of {cap:,}"
+        for name, cap, spent in caps
+        if cap is not None and required > cap - spent
+    ]
+    detail = f"This costs {required:,} credits, but the API key has {' and '.join(exceeded)}."
+    return SpendingCapReachedProblem(
+        detail if exceeded else None,
+        required=required,
+        **asdict(now) | {"day_ends_at": ends_at},
+    )

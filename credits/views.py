@@ -4,15 +4,14 @@ from typing import ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from auteur.api.answers import answer
 from auteur.api.pagination import Cursor
 from auteur.api.requests import api_key_id, user_id
 from auteur.api.scopes import Scope
+from auteur.api.views import APIView, ListAPIView
 from credits import balances
 from credits.models import CreditTransaction
 from credits.serializers import (

@@ -23,7 +23,7 @@ class BatchTooLargeProblem(Problem):
 
     status_code = 422
     default_code = "batch_too_large"
-    default_detail = "The timelines are too long to be looked at at once: ask for fewer renders."
+    default_detail = "The timelines are too long for one request. Submit fewer renders."
 
 
 @dataclass

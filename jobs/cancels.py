@@ -42,8 +42,8 @@ class FreeCancelsUsedProblem(Problem):
     status_code = 409
     default_code = "free_cancels_used"
     default_detail = (
-        "The job has begun, and your free cancels of the last 24 hours are used: it would not be "
-        "refunded. Send without_refund to cancel it all the same."
+        "The job has begun, and you have used your refunded cancellations of the last 24 hours. "
+        "Send without_refund to cancel it without a refund."
     )
 
 

@@ -12,7 +12,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from auteur.api.problems import NotFoundProblem
+from auteur.api.problems import NotFoundProblem, Resource
 from gpu_tasks.runtime.contract import GpuClass
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import circuits, outputs, sql, status
@@ -86,7 +86,7 @@ def job_of(*, user_id: UUID, job_id: UUID) -> Job:
     """The user's job; raises ``NotFoundProblem`` for one that is not theirs."""
     job = jobs_of(user_id).filter(pk=job_id).first()
     if job is None:
-        raise NotFoundProblem
+        raise NotFoundProblem(Resource.JOB)
     return job
 
 

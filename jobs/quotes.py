@@ -28,7 +28,7 @@ class InvalidQuoteProblem(Problem):
     """The quote is not ours, is for another user or other parameters, or has expired."""
 
     default_code = "invalid_quote"
-    default_detail = "The quote is not for this, or has expired: ask for a new estimate."
+    default_detail = "The quote is for other parameters or has expired. Request a new estimate."
 
     def __init__(self) -> None:
         error = {"field": "quote_id", "code": self.default_code, "detail": self.default_detail}

@@ -8,12 +8,17 @@ from uuid import UUID
 from django.db.models import QuerySet
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.plumbing import ResolvedComponent
-from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
+from drf_spectacular.utils import (
+    PolymorphicProxySerializer,
+    extend_schema_field,
+    extend_schema_serializer,
+)
 from rest_framework import serializers
 
 from auteur.api.choices import ChoiceField
 from auteur.api.content import ContentSerializer
 from auteur.api.filters import ListFilter
+from auteur.api.unknown_fields import RequestSerializer
 from gpu_tasks.runtime.errors import ErrorCode
 from gpu_tasks.runtime.stages import Stage
 from jobs import queries
@@ -80,7 +85,7 @@ class SubmittedSerializer(serializers.Serializer[Any]):
     credits_cost = serializers.IntegerField()
 
 
-class CancelSerializer(serializers.Serializer[Any]):
+class CancelSerializer(RequestSerializer):
     """What may be said with a cancel."""
 
     without_refund = serializers.BooleanField(
@@ -94,6 +99,7 @@ class SubmittedBatchSerializer(serializers.Serializer[Any]):
     jobs = SubmittedSerializer(many=True)
 
 
+@extend_schema_serializer(deprecate_fields=["seconds_p50", "seconds_p90"])
 class EstimateSerializer(serializers.Serializer[Any]):
     """What a job would cost, and how long the last ones of its kind took."""
 
@@ -109,8 +115,12 @@ class EstimateSerializer(serializers.Serializer[Any]):
         "experience.",
     )
     duration_p90_ms = serializers.IntegerField(allow_null=True, help_text="Of nine in ten.")
-    seconds_p50 = serializers.FloatField(allow_null=True, help_text="The same in seconds.")
-    seconds_p90 = serializers.FloatField(allow_null=True, help_text="The same in seconds.")
+    seconds_p50 = serializers.FloatField(
+        allow_null=True, help_text="Deprecated: use `duration_p50_ms`."
+    )
+    seconds_p90 = serializers.FloatField(
+        allow_null=True, help_text="Deprecated: use `duration_p90_ms`."
+    )
 
 
 class JobOfBatchSerializer(serializers.Serializer[Any]):
@@ -147,7 +157,7 @@ class JobsOfBatchField(serializers.ListField):
         return checked
 
 
-class BatchSerializer(serializers.Serializer[Any]):
+class BatchSerializer(RequestSerializer):
     """`POST /jobs/batch`."""
 
     jobs = JobsOfBatchField(min_length=1, max_length=MAX_BATCH)

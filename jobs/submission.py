@@ -18,7 +18,7 @@ from rest_framework import exceptions
 from auteur import ids
 from auteur.api import idempotency
 from auteur.api.idempotency import Key, KeyTakenProblem
-from auteur.api.problems import NotFoundProblem, Problem
+from auteur.api.problems import NotFoundProblem, Problem, Resource
 from auteur.database.keys import new_id
 from credits import ledger, spending
 from jobs import quotes, sql, wording
@@ -54,7 +54,7 @@ class FeatureDisabledProblem(Problem):
     headers: ClassVar[dict[str, str]] = {"Retry-After": str(DISABLED_RETRY_SECONDS)}
 
     def __init__(self, feature: Feature) -> None:
-        detail = f"{feature.slug} is switched off for now. Jobs that are open go on."
+        detail = f"{feature.slug} is currently switched off. Jobs already submitted continue."
         super().__init__(detail, feature=feature.name)
 
 
@@ -63,7 +63,7 @@ class JobOpenProblem(Problem):
 
     status_code = 409
     default_code = "job_open"
-    default_detail = "The job has not ended: requeue it, or cancel it first."
+    default_detail = "The job has not ended. Cancel it first."
 
 
 class JobCompletedProblem(Problem):
@@ -71,7 +71,7 @@ class JobCompletedProblem(Problem):
 
     status_code = 409
     default_code = "job_completed"
-    default_detail = "The job was completed: submit it anew for another result."
+    default_detail = "The job was completed. Submit a new job for another result."
 
 
 class InputGoneProblem(Problem):
@@ -80,7 +80,7 @@ class InputGoneProblem(Problem):
     status_code = 409
     default_code = "input_gone"
     default_detail = "A media file or project that the job used has been deleted."
-    forgotten = "What the job was given is no longer kept: submit it anew."
+    forgotten = "The parameters of the job are no longer stored. Submit a new job."
 
 
 class FeatureGoneProblem(Problem):
@@ -385,7 +385,7 @@ def _insert(
         required = sum(job.price.credits for job in jobs)
         raise _refusal(exc, user_id=user_id, api_key_id=api_key_id, required=required) from exc
     if not held:
-        raise NotFoundProblem
+        raise NotFoundProblem(Resource.MEDIA_FILE)
     if not accepted:
         raise KeyTakenProblem
     for job in jobs:
@@ -403,7 +403,7 @@ def _refusal(
         balance = ledger.balance_of(user_id=user_id)
         return ledger.InsufficientCreditsProblem(balance=balance, required=required)
     if isinstance(cause, psycopg.errors.ForeignKeyViolation):
-        return NotFoundProblem()  # the project went away between the check and here
+        return NotFoundProblem(Resource.PROJECT)  # it went away between the check and here
     if isinstance(cause, psycopg.errors.NotNullViolation):
         if api_key_id is not None and ledger.has_account(user_id=user_id):
             return spending.refusal(api_key_id=api_key_id, required=required)

@@ -7,7 +7,6 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from auteur.api.answers import answer
 from auteur.api.filters import FilteredListView
@@ -17,6 +16,7 @@ from auteur.api.problems import NotFoundProblem, Problem
 from auteur.api.requests import api_key_id, plan_of, user_id
 from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost
+from auteur.api.views import APIView
 from jobs import lifecycle, queries, quotes, submission
 from jobs.budget import Budget
 from jobs.cancels import FreeCancelsUsedProblem

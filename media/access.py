@@ -6,7 +6,7 @@ from uuid import UUID
 from django.apps import apps
 from django.db.models import QuerySet
 
-from auteur.api.problems import NotFoundProblem
+from auteur.api.problems import NotFoundProblem, Resource
 from media.models import MediaFile, Upload, VoiceClone
 
 Row = TypeVar("Row", bound=Upload)
@@ -36,18 +36,23 @@ def owned_media(
     found = MediaFile.objects.filter(pk=media_id, user_id=user_id, project__deleted_at=None)
     if project_id is not None:
         found = found.filter(project_id=project_id)
-    return _one(found, lock)
+    where = "your account" if project_id is None else "this project"
+    return _one(found, lock, NotFoundProblem(Resource.MEDIA_FILE, where=where))
 
 
 def owned_voice(*, user_id: UUID, voice_id: UUID, lock: bool = False) -> VoiceClone:
     """One of the user's voices; raises ``NotFoundProblem``. ``lock`` as for media."""
-    return _one(VoiceClone.objects.filter(pk=voice_id, user_id=user_id), lock)
+    return _one(
+        VoiceClone.objects.filter(pk=voice_id, user_id=user_id),
+        lock,
+        NotFoundProblem(Resource.VOICE),
+    )
 
 
-def _one(rows: QuerySet[Row], lock: bool) -> Row:
+def _one(rows: QuerySet[Row], lock: bool, problem: NotFoundProblem) -> Row:
     row = (rows.select_for_update(no_key=True, of=("self",)) if lock else rows).first()
     if row is None:
-        raise NotFoundProblem
+        raise problem
     return row
 
 
@@ -62,4 +67,4 @@ def check_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> Non
     if lock:
         found = found.select_for_update(no_key=True)
     if not found.values_list("pk", flat=True).first():
-        raise NotFoundProblem
+        raise NotFoundProblem(Resource.PROJECT)

@@ -55,7 +55,7 @@ class TooManyVoicesProblem(Problem):
 
     status_code = 409
     default_code = "too_many_voices"
-    default_detail = "You have as many voices as one user may have: delete one first."
+    default_detail = "You have reached the limit of voices. Delete one first."
 
 
 def _check_open_files(user_id: UUID) -> None:

@@ -16,7 +16,7 @@ class FileTooLargeProblem(UploadRefusedProblem):
 
     status_code = 413
     default_code = "file_too_large"
-    default_detail = "The file is larger than was told, or than we take."
+    default_detail = "The file is larger than declared, or larger than allowed."
 
 
 class SizeMismatchProblem(UploadRefusedProblem):
@@ -24,4 +24,4 @@ class SizeMismatchProblem(UploadRefusedProblem):
 
     status_code = 422
     default_code = "size_mismatch"
-    default_detail = "The file is smaller than was told."
+    default_detail = "The file is smaller than declared."

@@ -22,7 +22,7 @@ class StorageQuotaExceededProblem(UploadRefusedProblem):
 
     status_code = 403
     default_code = "storage_quota_exceeded"
-    default_detail = "Your plan has no room left for this file. Delete media, or change the plan."
+    default_detail = "Your plan has no storage left for this file. Delete media or change the plan."
 
 
 def limit_of(plan: str | None) -> int | None:

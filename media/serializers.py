@@ -7,9 +7,11 @@ from django.core.validators import MinValueValidator
 from django.db.models.functions import Lower
 from rest_framework import serializers
 
+from auteur.api.answers import OptionalTextField
 from auteur.api.choices import ChoiceField
 from auteur.api.filters import ListFilter
 from auteur.api.secret_fields import SealedSecret, SecretMethodField, SecretURLField
+from auteur.api.unknown_fields import RequestSerializer
 from media.imports.limits import MAX_URL_LENGTH
 from media.models import DerivationStatus, MediaFile, MediaImport, MediaStatus, MediaType
 from media.parts import PartUpload
@@ -20,7 +22,7 @@ from media.uploads import UploadTarget
 MAX_FILENAME_LENGTH = 255
 
 
-class NewUploadSerializer(serializers.Serializer[None]):
+class NewUploadSerializer(RequestSerializer):
     """A file that the client wants to upload."""
 
     filename = serializers.CharField(max_length=MAX_FILENAME_LENGTH)
@@ -37,7 +39,7 @@ class NewUploadSerializer(serializers.Serializer[None]):
     )
 
 
-class NewImportSerializer(serializers.Serializer[None]):
+class NewImportSerializer(RequestSerializer):
     """A file that we are to fetch."""
 
     url = serializers.CharField(max_length=MAX_URL_LENGTH, help_text="Of the file itself.")
@@ -150,7 +152,7 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
     project_id = serializers.UUIDField(read_only=True, allow_null=True)
     type = serializers.ChoiceField(choices=MediaType.choices, read_only=True)
     status = serializers.ChoiceField(choices=MediaStatus.choices, read_only=True)
-    mime_type = serializers.CharField(read_only=True)
+    mime_type = OptionalTextField(help_text="null until the type of an import is known.")
     metadata = serializers.DictField(
         read_only=True,
         help_text="`width`, `height`, `rotation` (clockwise degrees), `frame_rate` (on average), "

@@ -31,11 +31,11 @@ from media.storage.multipart import StoredPart
 
 
 class UnsupportedMediaTypeProblem(Problem):
-    """The content type is none that we take."""
+    """The content type is not accepted; ``accepted`` lists those that are."""
 
     status_code = 415
     default_code = "unsupported_media_type"
-    default_detail = "Files of this content type are not taken."
+    default_detail = "Files of this content type are not accepted."
 
 
 class UploadMissingProblem(Problem):
@@ -95,7 +95,11 @@ def declare(kind: Kind[Row], *, user_id: UUID, content_type: str, size_bytes: in
     """
     mime_type = base_type(content_type)
     if mime_type not in kind.content_types:
-        raise UnsupportedMediaTypeProblem(accepted=sorted(kind.content_types))
+        formats = ", ".join(sorted(set(kind.content_types.values())))
+        raise UnsupportedMediaTypeProblem(
+            f"Files of type {mime_type!r} are not accepted. Accepted formats: {formats}.",
+            accepted=sorted(kind.content_types),
+        )
     if size_bytes is not None and size_bytes > kind.max_bytes():
         raise FileTooLargeProblem(max_bytes=kind.max_bytes())
     row = kind.model(user_id=user_id, mime_type=mime_type, file_size_bytes=size_bytes)

@@ -9,7 +9,6 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from auteur.api.filters import FilteredListView
 from auteur.api.idempotency import idempotent
@@ -17,6 +16,7 @@ from auteur.api.pagination import cursor
 from auteur.api.requests import plan_of, user_id
 from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost
+from auteur.api.views import APIView
 from media import imports, uploads
 from media.access import media_of, owned_media
 from media.deletion import MediaInUseProblem, delete_media

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from rest_framework.request import Request
 
-from auteur.api.problems import NotFoundProblem
+from auteur.api.problems import NotFoundProblem, Resource
 from auteur.api.requests import user_id as user_of
 from auteur.database import execute
 from projects.models import Project
@@ -20,7 +20,7 @@ def owned_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> Pro
     rows = Project.objects.select_for_update(no_key=True) if lock else Project.objects
     project = with_thumbnails(rows.filter(pk=project_id, user_id=user_id)).first()
     if project is None:
-        raise NotFoundProblem
+        raise NotFoundProblem(Resource.PROJECT)
     return project
 
 
@@ -28,5 +28,5 @@ def owned_key(request: Request, project_id: UUID) -> dict[str, UUID]:
     """Whose EDL a request is about; raises ``NotFoundProblem`` unless the project is its user's."""
     key = {"project_id": project_id, "user_id": user_of(request)}
     if not execute(OWNED, key):
-        raise NotFoundProblem
+        raise NotFoundProblem(Resource.PROJECT)
     return key

@@ -8,11 +8,11 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from auteur.api.idempotency import idempotent
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
+from auteur.api.views import APIView
 from media.models import MediaType
 from projects import copying
 from projects.access import owned_key

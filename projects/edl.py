@@ -20,7 +20,7 @@ from django.db.models import Q
 from django.utils import timezone
 from mongoengine.errors import NotUniqueError
 
-from auteur.api.problems import OUTAGES, NotFoundProblem, Problem, UnavailableProblem
+from auteur.api.problems import OUTAGES, NotFoundProblem, Problem, Resource, UnavailableProblem
 from projects.access import owned_project
 from projects.connection import collection
 from projects.documents import EditDecisionList
@@ -173,7 +173,7 @@ def find_measured(
         create_first(owned_project(user_id=user_id, project_id=project_id))
         result = _find_one(selector, fields)
     if result is None:
-        raise NotFoundProblem
+        raise NotFoundProblem(Resource.PROJECT)
     return result
 
 
@@ -247,7 +247,9 @@ def delete(*, project_id: UUID, user_id: UUID) -> None:
 def stale(*, project_id: UUID, user_id: UUID) -> Problem:
     """What to raise where a version that was named is not the current one."""
     current = collection().find_one(_of(project_id, user_id), {"version": 1})
-    return NotFoundProblem() if current is None else StaleEdlProblem(version=current["version"])
+    if current is None:
+        return NotFoundProblem(Resource.PROJECT)
+    return StaleEdlProblem(version=current["version"])
 
 
 def _of(project_id: UUID, user_id: UUID, **which: Any) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from pydantic import BaseModel
 from pydantic import ValidationError as ShapeError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from auteur.api.idempotency import idempotent
 from auteur.api.parsing import JSONParser
@@ -23,6 +22,7 @@ from auteur.api.preconditions import (
     versions_of,
 )
 from auteur.api.scopes import Scope
+from auteur.api.views import APIView
 from projects import authors, edl
 from projects.access import owned_key
 from projects.authors import author_of

@@ -9,12 +9,12 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from auteur.api.preconditions import ETAG
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost, charge
+from auteur.api.views import APIView
 from projects.access import owned_project
 from projects.documents import MAX_TIME_MS
 from projects.rendering import frames

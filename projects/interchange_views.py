@@ -12,13 +12,13 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from auteur.api.idempotency import DOCUMENTED, idempotent
 from auteur.api.preconditions import ETAG, documented, etag, versions_of
 from auteur.api.problems import PayloadTooLargeProblem, field_problem
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
+from auteur.api.views import APIView
 from auteur.sandbox_queue import QUEUE, FilesBusyProblem
 from gpu_tasks.runtime.memory_budget import Reservation
 from media.file_names import attachment

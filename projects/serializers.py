@@ -13,6 +13,7 @@ from rest_framework import serializers
 
 from auteur.api.filters import ListFilter
 from auteur.api.secret_fields import SecretMethodField
+from auteur.api.unknown_fields import RequestSerializer
 from media.storage import object_storage
 from projects.documents import MAX_UNDO_DEPTH
 from projects.models import Project
@@ -51,7 +52,7 @@ class ResolutionField(serializers.CharField):
         return value
 
 
-class ProjectFieldsSerializer(serializers.Serializer[Any]):
+class ProjectFieldsSerializer(RequestSerializer):
     """A project as a client describes it; what is optional and absent keeps its value."""
 
     name = serializers.CharField(max_length=MAX_NAME_LENGTH)
@@ -85,7 +86,7 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
 
     frame_rate = serializers.FloatField(read_only=True)
     thumbnail_url = SecretMethodField(
-        help_text="A JPEG of the first film or picture that was brought; empty until there is one."
+        help_text="A JPEG of the first film or picture in the project; null until there is one."
     )
 
     class Meta:
@@ -102,10 +103,10 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
         )
         read_only_fields: ClassVar[tuple[str, ...]] = fields
 
-    def get_thumbnail_url(self, project: Project) -> str:
-        """Signed; what stands in its place is no null, for clients of the first release."""
+    def get_thumbnail_url(self, project: Project) -> str | None:
+        """Return a signed URL."""
         key = project.thumbnail_r2_key
-        return object_storage().presigned_get(key) if key else ""
+        return object_storage().presigned_get(key) if key else None
 
 
 class JsonPatchOperationSerializer(serializers.Serializer[Any]):

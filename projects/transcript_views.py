@@ -11,7 +11,6 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from auteur.api.idempotency import idempotent
 from auteur.api.preconditions import (
@@ -25,6 +24,7 @@ from auteur.api.preconditions import (
 )
 from auteur.api.problems import field_problem
 from auteur.api.scopes import Scope
+from auteur.api.views import APIView
 from projects import captions, edl, transcript
 from projects.access import owned_key
 from projects.authors import author_of

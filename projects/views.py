@@ -11,7 +11,6 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from auteur.api.answers import answer
 from auteur.api.filters import FilteredListView
@@ -20,6 +19,7 @@ from auteur.api.pagination import cursor
 from auteur.api.preconditions import CONDITIONAL, UNCHANGED, etag, unchanged
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
+from auteur.api.views import APIView
 from projects import authoring, deletion, edl
 from projects.access import owned_project
 from projects.models import Project

@@ -23,7 +23,7 @@ from accounts.api_keys.models import ApiKey
 from accounts.models import User
 from accounts.signup import AccountInactiveProblem
 from accounts.tokens import InvalidTokenProblem
-from auteur.api.problems import NotFoundProblem, Problem
+from auteur.api.problems import NotFoundProblem, Problem, Resource
 from auteur.api.requests import KeyAuth
 from auteur.api.scopes import Scope
 from auteur.database import execute, execute_first, statements
@@ -47,9 +47,7 @@ class TooManyKeysProblem(Problem):
 
     status_code = 409
     default_code = "too_many_api_keys"
-    default_detail = (
-        "You have as many API keys as one user may have; revoked ones count for a while."
-    )
+    default_detail = "You have reached the limit of API keys. Revoked keys count for a while."
 
 
 class KeyRevokedProblem(Problem):
@@ -57,7 +55,7 @@ class KeyRevokedProblem(Problem):
 
     status_code = 409
     default_code = "api_key_revoked"
-    default_detail = "This key has been revoked: make a new one."
+    default_detail = "This key has been revoked. Create a new one."
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def key_of(*, user_id: UUID, key_id: UUID) -> ApiKey:
     """The user's key; raises ``NotFoundProblem``."""
     key = keys_of(user_id).filter(pk=key_id).first()
     if key is None:
-        raise NotFoundProblem
+        raise NotFoundProblem(Resource.API_KEY)
     return key
 
 

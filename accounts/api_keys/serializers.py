@@ -11,6 +11,7 @@ from accounts.api_keys.models import MAX_NAME_LENGTH, PREFIX_LENGTH, SCOPES, Api
 from auteur.api.choices import ChoiceField
 from auteur.api.scopes import Scope
 from auteur.api.secret_fields import OneTimeSecretField
+from auteur.api.unknown_fields import RequestSerializer
 from credits.ledger import MAX_AMOUNT
 from credits.spending import CAPS
 
@@ -43,10 +44,12 @@ def _cap(help_text: str) -> serializers.IntegerField:
     )
 
 
-class NewApiKeySerializer(serializers.Serializer[Any]):
+class NewApiKeySerializer(RequestSerializer):
     """What a key is to be."""
 
-    name = serializers.CharField(max_length=MAX_NAME_LENGTH, help_text="For you to tell it by.")
+    name = serializers.CharField(
+        max_length=MAX_NAME_LENGTH, help_text="A name to recognize the key by."
+    )
     scopes = serializers.ListField(
         child=ChoiceField(choices=SCOPES),
         min_length=1,
@@ -55,16 +58,16 @@ class NewApiKeySerializer(serializers.Serializer[Any]):
         "media, voices; `billing`: buy. None contains another.",
     )
     expires_at = serializers.DateTimeField(
-        required=False, allow_null=True, help_text="null: not by itself."
+        required=False, allow_null=True, help_text="null: it does not expire."
     )
     allowed_addresses = serializers.ListField(
         child=NetworkField(),
         required=False,
         max_length=MAX_NETWORKS,
-        help_text="Whence it is good: addresses and networks. Empty: from anywhere.",
+        help_text="Addresses and networks that may use the key. Empty: any.",
     )
-    credits_per_day = _cap("So many may be spent by it in a day of UTC. null: no cap.")
-    credits_in_all = _cap("So many may be spent by it, ever. null: no cap.")
+    credits_per_day = _cap("How many credits it may spend in a UTC day. null: no cap.")
+    credits_in_all = _cap("How many credits it may spend in total. null: no cap.")
 
     def validate_expires_at(self, value: datetime | None) -> datetime | None:
         """In time to come."""

@@ -6,10 +6,8 @@ from uuid import UUID
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.api_keys import keys
 from accounts.api_keys.models import ApiKey
@@ -22,6 +20,7 @@ from accounts.api_keys.serializers import (
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from auteur.api.requests import user_id
+from auteur.api.views import APIView, ListAPIView
 from credits import spending
 
 

@@ -25,7 +25,7 @@ class BillingUnavailableProblem(Problem):
 
     status_code = 503
     default_code = "billing_unavailable"
-    default_detail = "The service that we bill by is away. Please try again shortly."
+    default_detail = "The billing service is unavailable. Try again shortly."
     headers = {"Retry-After": "5"}
 
 

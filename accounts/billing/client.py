@@ -40,7 +40,7 @@ class BillingDisabledProblem(Problem):
 
     status_code = 503
     default_code = "billing_disabled"
-    default_detail = "Nothing is sold here."
+    default_detail = "Billing is disabled on this installation."
 
 
 class StripeAwayError(AuteurError):

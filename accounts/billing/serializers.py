@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from accounts.billing.auto_top_up import MAX_CAP, MAX_THRESHOLD
 from auteur.api.secret_fields import SecretURLField
+from auteur.api.unknown_fields import RequestSerializer
 
 MAX_NAME_LENGTH = 50
 
@@ -27,7 +28,7 @@ class BillingSerializer(serializers.Serializer[Any]):
     )
 
 
-class CheckoutSerializer(serializers.Serializer[Any]):
+class CheckoutSerializer(RequestSerializer):
     """What is to be bought: one of the two."""
 
     plan = serializers.CharField(max_length=MAX_NAME_LENGTH, required=False)
@@ -46,7 +47,7 @@ class PageSerializer(serializers.Serializer[Any]):
     url = SecretURLField(help_text="To be opened in the user's browser, soon.")
 
 
-class AutoTopUpSerializer(serializers.Serializer[Any]):
+class AutoTopUpSerializer(RequestSerializer):
     """That a pack is bought when credits run low."""
 
     enabled = serializers.BooleanField()

@@ -7,7 +7,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.billing import auto_top_up, checkout, client, offers
 from accounts.billing.models import AutoTopUp, BillingCustomer
@@ -21,9 +20,10 @@ from accounts.billing.serializers import (
 from accounts.models import User
 from auteur.api import idempotency
 from auteur.api.idempotency import idempotent
-from auteur.api.problems import NotFoundProblem
+from auteur.api.problems import NotFoundProblem, Resource
 from auteur.api.requests import api_key_id, user_id
 from auteur.api.scopes import Scope
+from auteur.api.views import APIView
 
 
 class BillingView(APIView):
@@ -117,7 +117,7 @@ class AutoTopUpView(APIView):
         """What was asked for, and how it stands."""
         wanted = auto_top_up.wanted(user=cast(User, request.user))
         if wanted is None:
-            raise NotFoundProblem
+            raise NotFoundProblem(Resource.AUTO_TOP_UP)
         return _state_of(wanted)
 
     @extend_schema(

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from accounts.exporting.removal import remove
 from accounts.models import AccountExport, ExportStatus, User
-from auteur.api.problems import NotFoundProblem, Problem
+from auteur.api.problems import NotFoundProblem, Problem, Resource
 from media.storage import object_storage
 
 MEDIA = "media"
@@ -17,7 +17,7 @@ class ExportOpenProblem(Problem):
 
     status_code = 409
     default_code = "export_open"
-    default_detail = "An export is being made: wait for it, or delete it."
+    default_detail = "An export is in progress. Wait for it or delete it."
 
 
 @transaction.atomic
@@ -38,7 +38,7 @@ def find(*, user: User) -> AccountExport:
     """The user's export; raises ``NotFoundProblem``."""
     found = AccountExport.objects.filter(user=user).first()
     if found is None:
-        raise NotFoundProblem
+        raise NotFoundProblem(Resource.EXPORT)
     return found
 
 

@@ -4,7 +4,18 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from rest_framework import serializers
 from rest_framework.serializers import BaseSerializer
+
+
+class OptionalTextField(serializers.CharField):
+    """A text of an answer, null where the stored text is empty."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"read_only": True, "allow_null": True} | options)
+
+    def to_representation(self, value: str) -> Any:
+        return super().to_representation(value) or None
 
 
 def answer(serializer: type[BaseSerializer[Any]], instance: Any) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Expression, Model, QuerySet
 from rest_framework import serializers
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 
 from auteur.api.choices import ChoiceField
+from auteur.api.views import ListAPIView
 
 Row = TypeVar("Row", bound=Model)
 

@@ -74,9 +74,9 @@ DOCUMENTED = (
         HEADER,
         str,
         OpenApiParameter.HEADER,
-        description="Name this request, by a UUID for example. Sent again with the same body "
-        f"within {LIFETIME // timedelta(hours=1)} hours, it is not carried out again: the first "
-        f"answer is repeated. 1 to {MAX_LENGTH} visible ASCII characters.",
+        description="A name for this request, such as a UUID. A repetition with the same body "
+        f"within {LIFETIME // timedelta(hours=1)} hours is not carried out again; it gets the "
+        f"first answer. 1 to {MAX_LENGTH} visible ASCII characters.",
     ),
     OpenApiParameter(
         REPLAYED,
@@ -84,7 +84,7 @@ DOCUMENTED = (
         OpenApiParameter.HEADER,
         response=[200, 201, 202],
         enum=["true"],
-        description="The answer is an earlier one.",
+        description="Present if the answer is a repeated one.",
     ),
 )
 
@@ -98,7 +98,7 @@ class InvalidIdempotencyKeyProblem(Problem):
     """The header cannot be a key."""
 
     default_code = "invalid_idempotency_key"
-    default_detail = f"An {HEADER} is 1 to {MAX_LENGTH} visible ASCII characters, without spaces."
+    default_detail = f"{HEADER} must be 1 to {MAX_LENGTH} visible ASCII characters, without spaces."
 
 
 class IdempotencyConflictProblem(Problem):
@@ -106,7 +106,7 @@ class IdempotencyConflictProblem(Problem):
 
     status_code = 409
     default_code = "idempotency_conflict"
-    default_detail = f"This {HEADER} was used with another request: make a new one."
+    default_detail = f"This {HEADER} was used with a different request. Use a new key."
 
 
 class KeyTakenProblem(Problem):
@@ -114,7 +114,7 @@ class KeyTakenProblem(Problem):
 
     status_code = 409
     default_code = "idempotency_key_taken"
-    default_detail = "The same request has just been carried out: send it again for its answer."
+    default_detail = "The same request has just been carried out. Send it again to get its answer."
 
 
 PROBLEMS = (InvalidIdempotencyKeyProblem, IdempotencyConflictProblem, KeyTakenProblem)

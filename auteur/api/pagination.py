@@ -18,7 +18,7 @@ class InvalidCursorProblem(Problem):
     """The ``cursor`` was not made by us."""
 
     default_code = "invalid_cursor"
-    default_detail = "The cursor is not one that this list has given out."
+    default_detail = "This is not a cursor of this list."
 
 
 class InvalidLimitProblem(Problem):
@@ -27,7 +27,7 @@ class InvalidLimitProblem(Problem):
     default_code = "invalid_limit"
 
     def __init__(self, most: int) -> None:
-        detail = f"A page has from 1 to {most} rows."
+        detail = f"limit must be between 1 and {most}."
         error = {"field": "limit", "code": self.default_code, "detail": detail}
         super().__init__(detail, errors=[error])
 

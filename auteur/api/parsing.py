@@ -49,16 +49,16 @@ class JSONParser(parsers.JSONParser):
         try:
             return parsed(stream.read().decode())
         except UnicodeDecodeError as exc:
-            raise ParseError("The body is not text in UTF-8.") from exc
+            raise ParseError("The request body is not valid UTF-8.") from exc
         except ValueError as exc:
-            raise ParseError(f"The body is no JSON that we read: {exc}") from exc
+            raise ParseError(f"The request body is not valid JSON: {exc}") from exc
 
 
 def parsed(text: str) -> Any:
     """The value of a JSON text; raises ``ValueError`` for what is none, or past a bound."""
     _count(text)
     if not _STORABLE.fullmatch(text):
-        raise ValueError("A string has the character U+0000, or half of a surrogate pair.")
+        raise ValueError("A string contains U+0000 or an unpaired surrogate.")
     return json.loads(
         text,
         object_pairs_hook=_object,
@@ -73,7 +73,7 @@ def _count(text: str) -> None:
     bare = _STRING.sub("", text)
     brackets = _NO_BRACKET.sub("", bare)
     if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH:
-        raise ValueError(f"It is nested more than {MAX_DEPTH} deep.")
+        raise ValueError(f"It is nested more than {MAX_DEPTH} levels deep.")
     if bare.count(",") + bare.count("[") + bare.count("{") >= MAX_VALUES:
         raise ValueError(f"It has more than {MAX_VALUES} values.")
 
@@ -85,12 +85,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"An object has two members `{twice[:MAX_NAMED_LENGTH]}`.")
+        raise ValueError(f"An object has two members named `{twice[:MAX_NAMED_LENGTH]}`.")
     return found
 
 
 def _constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON.")
+    raise ValueError(f"{name} is not a JSON number.")
 
 
 def _float(digits: str) -> float:

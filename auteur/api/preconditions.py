@@ -31,7 +31,7 @@ CONDITIONAL = (
         HEADER_OF_READS,
         str,
         OpenApiParameter.HEADER,
-        description="The `ETag` of what you have: 304 where it has not changed.",
+        description="The `ETag` of your copy. The answer is 304 if it has not changed.",
     ),
     OpenApiParameter(
         ETAG.name,
@@ -42,14 +42,14 @@ CONDITIONAL = (
     ),
 )
 """The headers of a read by `unchanged`."""
-UNCHANGED = {NOT_MODIFIED: OpenApiResponse(description="It is as you have it.")}
+UNCHANGED = {NOT_MODIFIED: OpenApiResponse(description="Not modified.")}
 
 
 class InvalidIfMatchProblem(Problem):
     """The header is no list of entity tags."""
 
     default_code = "invalid_if_match"
-    default_detail = f'{HEADER} is an ETag such as "7", several with commas, or *.'
+    default_detail = f'{HEADER} must be an ETag such as "7", several separated by commas, or *.'
 
 
 class PreconditionRequiredProblem(Problem):
@@ -57,7 +57,9 @@ class PreconditionRequiredProblem(Problem):
 
     status_code = 428
     default_code = "if_match_required"
-    default_detail = f"Send the ETag that you have read as {HEADER}, or * to overwrite any version."
+    default_detail = (
+        f"Send the ETag of the version you read as {HEADER}, or * to overwrite any version."
+    )
 
 
 PROBLEMS = (InvalidIfMatchProblem, PreconditionRequiredProblem)
@@ -66,13 +68,13 @@ PROBLEMS = (InvalidIfMatchProblem, PreconditionRequiredProblem)
 
 def documented(*, required: bool) -> OpenApiParameter:
     """The header as the API's schema describes it."""
-    absent = "It must be there." if required else "Without it the latest version is changed."
+    absent = "Required." if required else "Without it, the latest version is changed."
     return OpenApiParameter(
         HEADER,
         str,
         OpenApiParameter.HEADER,
         required=required,
-        description=f"The `ETag` of the version that the change is for; on another: 412. {absent}",
+        description=f"The `ETag` of the version to change; 412 if it is not the latest. {absent}",
     )
 
 

@@ -15,23 +15,29 @@ from auteur.api.problems import Problem
 
 MAX_AGE_SECONDS = 3600
 OTHERS = {
-    "bad_request": (400, "What was sent cannot be understood as a request."),
+    "bad_request": (400, "The request is malformed."),
     "invalid": (
         400,
-        "Some values are wrong: errors names each, by field, code and detail.",
+        "Some values are wrong or unknown. errors lists each with field, code and detail.",
     ),
-    "parse_error": (400, "The body is no JSON, or not of the kind that is taken here."),
-    "not_authenticated": (401, "There is no token: send Authorization: Bearer."),
-    "permission_denied": (403, "This is not for you."),
-    "method_not_allowed": (405, "The address knows other methods: Allow names them."),
-    "not_acceptable": (406, "Accept asks for a form that this answer does not come in."),
-    "request_timeout": (408, "The body came too slowly."),
-    "unsupported_media_type": (415, "The body's Content-Type is not taken here."),
+    "parse_error": (400, "The request body is not valid JSON."),
+    "not_authenticated": (401, "The request has no token. Send Authorization: Bearer <token>."),
+    "permission_denied": (403, "You may not do this."),
+    "method_not_allowed": (
+        405,
+        "The address does not support this method. The Allow header lists those it supports.",
+    ),
+    "not_acceptable": (
+        406,
+        "The answer is not available in a format that the Accept header allows.",
+    ),
+    "request_timeout": (408, "The request body arrived too slowly."),
+    "unsupported_media_type": (415, "The Content-Type of the body is not supported here."),
     "range_not_satisfiable": (416, "The Range begins after the end of the file."),
-    "throttled": (429, "Too much was asked: ask again after Retry-After seconds."),
-    "headers_too_large": (431, "The headers are larger than is read."),
-    "internal_error": (500, "A fault of ours. It was noted; tell us the request_id."),
-    "overloaded": (503, "There is too much to do at the moment: try again."),
+    "throttled": (429, "Too many requests. Try again after Retry-After seconds."),
+    "headers_too_large": (431, "The request headers are too large."),
+    "internal_error": (500, "An error on our side. It was recorded; quote the request_id."),
+    "overloaded": (503, "The server is overloaded. Try again shortly."),
 }
 """Statuses and meanings of those that no `Problem` of ours is raised for, or not always."""
 

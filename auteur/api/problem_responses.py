@@ -24,8 +24,14 @@ Kind = type[exceptions.APIException]
 Listed = dict[int, set[str]]
 """Codes by status."""
 
-ALWAYS: Mapping[int, str] = {400: "bad_request", 406: "not_acceptable", 500: "internal_error"}
-"""Of any request: what cannot be understood, an `Accept` for nothing of ours, a fault of ours."""
+ALWAYS: tuple[tuple[int, str], ...] = (
+    (400, "bad_request"),
+    (400, "invalid"),
+    (406, "not_acceptable"),
+    (500, "internal_error"),
+)
+"""Any request may be malformed, bring an unknown parameter, accept nothing that we send, or meet a
+bug."""
 OF_BODIES: tuple[Kind, ...] = (
     exceptions.ParseError,
     PayloadTooLargeProblem,
@@ -41,7 +47,7 @@ OF_HEADERS: Mapping[str, tuple[Kind, ...]] = {
 def listed(view: Any, method: str, operation: Mapping[str, Any]) -> Listed:
     """The codes that a method of a view can answer, ``operation`` being what OpenAPI says of it."""
     found: Listed = defaultdict(set)
-    for status, code in ALWAYS.items():
+    for status, code in ALWAYS:
         found[status].add(code)
     kinds: list[Kind] = [
         UnavailableProblem,
@@ -113,8 +119,6 @@ def _of_operation(method: str, operation: Mapping[str, Any]) -> Iterable[Kind]:
     places = {each["in"] for each in operation.get("parameters", ())}
     if "path" in places:
         yield NotFoundProblem
-    if "query" in places or "requestBody" in operation:
-        yield exceptions.ValidationError
     if method in WITH_BODIES:
         yield from OF_BODIES
     for parameter in operation.get("parameters", ()):

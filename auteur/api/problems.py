@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from enum import StrEnum
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, ClassVar
@@ -62,12 +63,65 @@ class Problem(AuteurError, exceptions.APIException):  # noqa: N818  # RFC 9457's
         self.extra = extra
 
 
+class Resource(StrEnum):
+    """Name what a request refers to, for the ``resource`` of a `not_found` problem."""
+
+    ADDRESS = "address"
+    API_KEY = "api_key"
+    ATTEMPT = "attempt"
+    AUTO_TOP_UP = "auto_top_up"
+    CONSENT = "consent"
+    CORRECTION = "correction"
+    EXPORT = "export"
+    FEATURE = "feature"
+    FILE = "file"
+    JOB = "job"
+    MEDIA_FILE = "media_file"
+    PROJECT = "project"
+    SEGMENT = "segment"
+    VOICE = "voice"
+    WEBHOOK_DELIVERY = "webhook_delivery"
+    WEBHOOK_ENDPOINT = "webhook_endpoint"
+
+    @property
+    def words(self) -> str:
+        return self.value.replace("_", " ").replace("api", "API")
+
+
+NOT_FOUND = {
+    Resource.ADDRESS: "Not found: there is no such address. /docs lists all of them.",
+    Resource.AUTO_TOP_UP: "Not found: automatic top-up has not been set up.",
+    Resource.EXPORT: "Not found: this account has no export.",
+    Resource.FILE: "Not found: this link leads to no file, or the file has been deleted.",
+    Resource.SEGMENT: "Not found: the transcript has no segment with this id.",
+}
+"""The sentences about resources that are not looked up by an id in the user's account."""
+
+
 class NotFoundProblem(Problem):
-    """What does not exist, or is another user's: the two are not told apart."""
+    """The ``resource`` does not exist, or belongs to another user: the answer is the same."""
 
     status_code = 404
     default_code = "not_found"
-    default_detail = "There is no such thing, or it is not yours."
+    default_detail = "Not found: no such object in your account."
+
+    def __init__(
+        self,
+        resource: Resource,
+        detail: str | None = None,
+        *,
+        where: str = "your account",
+        field: str | None = None,
+        **extra: Any,
+    ) -> None:
+        if detail is None:
+            detail = NOT_FOUND.get(
+                resource, f"Not found: no {resource.words} with this id in {where}."
+            )
+        if field is not None:
+            error = {"field": field, "code": self.default_code, "detail": detail}
+            extra["errors"] = [error]
+        super().__init__(detail, resource=resource.value, **extra)
 
 
 class UnavailableProblem(Problem):
@@ -75,7 +129,7 @@ class UnavailableProblem(Problem):
 
     status_code = 503
     default_code = "unavailable"
-    default_detail = "A service we depend on is away. Please try again shortly."
+    default_detail = "A service that we depend on is unavailable. Try again shortly."
     headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
 
 
@@ -131,7 +185,7 @@ def _as_api_exception(exc: Exception) -> exceptions.APIException | None:
     if isinstance(exc, exceptions.APIException):
         return exc
     if isinstance(exc, Http404):
-        return NotFoundProblem()
+        return NotFoundProblem(Resource.ADDRESS)
     if isinstance(exc, PermissionDenied):
         return exceptions.PermissionDenied()
     if isinstance(exc, RequestDataTooBig):
@@ -195,7 +249,10 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's 404: a page for staff, a document for clients."""
     if is_page(request):
         return defaults.page_not_found(request, exception)
-    return document(404, "not_found", NotFoundProblem.default_detail)
+    detail = NOT_FOUND[Resource.ADDRESS]
+    if request.path.endswith("/"):
+        detail = f"{detail} Addresses do not end with a slash."
+    return document(404, "not_found", detail, resource=Resource.ADDRESS.value)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -15,6 +15,23 @@ from auteur.api.problem_responses import add_to, codes_of, listed, shared
 from auteur.api.scopes import scope_of
 from auteur.api.throttling import POINT, cost_of
 
+TAGS = {
+    "features": "What is offered here, with prices, limits and parameters. No token is needed.",
+    "jobs": "Submit AI work, follow it, cancel it and run it again.",
+    "events": "The numbered log of what happened to your jobs.",
+    "webhooks": "Events sent to servers of yours.",
+    "projects": "Projects with their timelines (EDL), transcripts and media.",
+    "media": "Uploaded files and results.",
+    "voices": "Samples of voices, with consent.",
+    "consents": "Consents of people to the use of their voices and faces.",
+    "credits": "Your balance and its history.",
+    "billing": "Buy credits and plans.",
+    "auth": "Verify an access token.",
+    "users": "Your profile and account.",
+    "api-keys": "Keys for your own programs.",
+}
+"""What each first part of a path is about, in the order in which the documentation lists them."""
+
 PROBLEM = {
     "type": "object",
     "description": "A problem document, RFC 9457.",
@@ -30,6 +47,10 @@ PROBLEM = {
         "code": {"$ref": "#/components/schemas/ProblemCode"},
         "detail": {"type": "string", "description": "For people; may change."},
         "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldError"}},
+        "resource": {
+            "type": "string",
+            "description": "Of `not_found`: what was not found, such as `job` or `media_file`.",
+        },
     },
     "additionalProperties": True,
 }
@@ -146,4 +167,21 @@ def add_problem_responses(
         for operation in path.values():
             operation["responses"].setdefault("default", answer)
     shared(result)
+    return result
+
+
+def order_by_tag(
+    result: dict[str, Any], generator: Any, request: Any, public: bool
+) -> dict[str, Any]:
+    """Sort the paths by the order of `TAGS`; paths of other tags come last."""
+    order = list(TAGS)
+
+    def position(path: str) -> tuple[int, str]:
+        tag = path.strip("/").split("/")[0]
+        return (order.index(tag) if tag in order else len(order), path)
+
+    result["paths"] = {
+        path: result["paths"][path] for path in sorted(result["paths"], key=position)
+    }
+    result["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
     return result

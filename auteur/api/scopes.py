@@ -37,7 +37,7 @@ class KeyNotAllowedProblem(Problem):
 
     status_code = 403
     default_code = "key_not_allowed"
-    default_detail = "API keys cannot do this: use the access token of somebody signed in."
+    default_detail = "API keys cannot do this. Use the access token of a signed-in user."
 
 
 class ScopeRequiredProblem(Problem):
@@ -47,7 +47,7 @@ class ScopeRequiredProblem(Problem):
     default_code = "scope_required"
 
     def __init__(self, scope: Scope) -> None:
-        super().__init__(f"This needs an API key with the scope {scope}.", scope=scope.value)
+        super().__init__(f"The API key needs the scope {scope} for this.", scope=scope.value)
 
 
 class SignInRequiredProblem(Problem):
@@ -55,7 +55,7 @@ class SignInRequiredProblem(Problem):
 
     status_code = 403
     default_code = "sign_in_required"
-    default_detail = "Sign in with an account of your own first; all that you made stays yours."
+    default_detail = "Sign in with an account first. Everything you made as a guest stays yours."
 
 
 class WithinScope(BasePermission):

@@ -23,7 +23,7 @@ class EventsRemovedProblem(Problem):
 
     status_code = 410
     default_code = "events_removed"
-    default_detail = "Events after this one have been removed: read the jobs, then go on."
+    default_detail = "Events after this one have been removed. Read the jobs, then go on."
 
 
 class TooManyConnectionsProblem(Problem):
@@ -31,7 +31,7 @@ class TooManyConnectionsProblem(Problem):
 
     status_code = 429
     default_code = "too_many_connections"
-    default_detail = "There are too many connections of yours: close some first."
+    default_detail = "You have too many open connections. Close some first."
 
 
 class FutureEventProblem(Problem):
@@ -39,7 +39,7 @@ class FutureEventProblem(Problem):
 
     status_code = 400
     default_code = "future_event"
-    default_detail = "There is no event of this number yet."
+    default_detail = "There is no event with this number yet."
 
 
 PROBLEMS = (EventsRemovedProblem, FutureEventProblem)

@@ -7,11 +7,11 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost
+from auteur.api.views import APIView
 from jobs import queries
 from jobs.events import log
 from jobs.events.contract import EventPage, Head

@@ -7,12 +7,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.validators import StepValueValidator
-from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from auteur.api.problems import NotFoundProblem, Problem
+from auteur.api.problems import NotFoundProblem, Problem, Resource
+from auteur.api.unknown_fields import RequestSerializer
 from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS, readable
 from jobs.webhooks.addresses import CallableURLField
 from media.access import owned_media, owned_voice
@@ -77,7 +77,7 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
         try:
             media = owned_media(user_id=self.context["user_id"], media_id=media_id)
         except NotFoundProblem as exc:
-            raise _not_found(self.field_name) from exc
+            raise NotFoundProblem(Resource.MEDIA_FILE, field=self.field_name) from exc
         if media.status != MediaStatus.READY:
             self._refuse("media_not_ready", "The upload has not been confirmed.")
         if media.type not in self.types:
@@ -107,7 +107,7 @@ def no_longer_than(longest_ms: int, media: MediaFile, *, field: str) -> None:
     if (media.duration_ms or 0) > longest_ms:
         minutes, seconds = divmod(longest_ms // 1000, 60)
         longest = f"{minutes} minutes" if minutes else f"{seconds} seconds"
-        detail = f"This lasts too long: {longest} are possible."
+        detail = f"The file is too long: at most {longest} are allowed."
         raise MediaNotUsableProblem(field=field, code="too_long", detail=detail)
 
 
@@ -135,7 +135,7 @@ class VoiceField(serializers.Field[VoiceClone, str, str, Any]):
         try:
             voice = owned_voice(user_id=self.context["user_id"], voice_id=voice_id)
         except NotFoundProblem as exc:
-            raise _not_found(self.field_name) from exc
+            raise NotFoundProblem(Resource.VOICE, field=self.field_name) from exc
         if voice.status != MediaStatus.READY:
             raise VoiceNotReadyProblem(field=self.field_name or "")
         return voice
@@ -153,35 +153,26 @@ class ProjectField(serializers.Field[Project, str, str, Any]):
         project_id = _Id().to_internal_value(data)
         project = Project.objects.filter(pk=project_id, user_id=self.context["user_id"]).first()
         if project is None:
-            raise _not_found(self.field_name)
+            raise NotFoundProblem(Resource.PROJECT, field=self.field_name)
         return project
 
     def to_representation(self, value: Project) -> str:
         return str(value.pk)
 
 
-def _not_found(field: str | None) -> NotFoundProblem:
-    error = {
-        "field": field,
-        "code": NotFoundProblem.default_code,
-        "detail": NotFoundProblem.default_detail,
-    }
-    return NotFoundProblem(errors=[error])
-
-
 def result_project() -> ProjectField:
     """The parameter that says where a result goes."""
     return ProjectField(
         required=False,
-        help_text="Where the result goes; the project of its first media file if absent.",
+        help_text="The project for the result. Default: the project of the first media file.",
     )
 
 
 _kept = threading.local()
 
 
-class Parameters(serializers.Serializer[Any]):
-    """A feature's parameters; unknown names are refused, for a typo must not be charged."""
+class Parameters(RequestSerializer):
+    """The parameters of a feature."""
 
     problems: ClassVar[tuple[type[Problem], ...]] = ()
     """What they are refused with as a whole; fields have their own."""
@@ -189,12 +180,12 @@ class Parameters(serializers.Serializer[Any]):
     quote_id = serializers.CharField(
         required=False,
         max_length=MAX_QUOTE_LENGTH,
-        help_text="From an estimate of the same: the job then costs no more than it said.",
+        help_text="From an estimate with the same parameters: the job costs at most its price.",
     )
     callback_url = CallableURLField(
         required=False,
-        help_text="Of your server: told when the job has ended, as a webhook signed with the "
-        "secret of `GET /webhooks/callback-secret`.",
+        help_text="A URL of your server. It gets a webhook when the job ends, signed with the "
+        "secret from `GET /webhooks/callback-secret`.",
     )
 
     def get_fields(self) -> dict[str, Any]:
@@ -218,26 +209,6 @@ class Parameters(serializers.Serializer[Any]):
             for used in ("initial_data", "_context", "_validated_data", "_errors"):
                 serializer.__dict__.pop(used, None)
             kept[cls] = serializer
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        unknown = sorted(set(self.initial_data) - set(self.fields))
-        if unknown:
-            raise serializers.ValidationError(
-                {name: ["This feature has no such parameter."] for name in unknown},
-                code="unknown_parameter",
-            )
-        return attrs
-
-
-class ParametersSchema(OpenApiSerializerExtension):
-    """Says of every feature in OpenAPI that it takes no other names than its own."""
-
-    target_class = Parameters
-    match_subclasses = True
-
-    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
-        fields = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
-        return {**fields, "additionalProperties": False}
 
 
 class MultipleOf(StepValueValidator):
@@ -267,5 +238,5 @@ def seed() -> serializers.IntegerField:
         required=False,
         min_value=0,
         max_value=SEEDS - 1,
-        help_text="The same seed makes the same again; one is chosen if absent.",
+        help_text="The same seed repeats the result. Default: a random one.",
     )

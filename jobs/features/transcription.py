@@ -48,7 +48,8 @@ class TranscriptionParameters(Parameters):
     )
     language = serializers.CharField(default="en", max_length=8, help_text="ISO 639-1.")
     speaker_diarization = serializers.BooleanField(
-        default=True, help_text="Tell who speaks. On GPUs, 2 hours are possible then, else 3."
+        default=True,
+        help_text="Label speakers. Limits files to 2 hours instead of 3 (GPU engines).",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -33,10 +33,11 @@ class TtsParameters(Parameters):
 
     text = serializers.CharField(
         max_length=contract.MAX_CHARACTERS,
-        help_text="On GPUs, less of it where letters take several bytes and the speed is low.",
+        help_text=f"Up to {contract.MAX_CHARACTERS:,} characters; fewer for non-Latin scripts or "
+        "slow speech.",
     )
     voice_id = VoiceField(
-        required=False, help_text="One of your voices (`/voices`); a stock voice if absent."
+        required=False, help_text="A voice from `GET /voices`. Default: a stock voice."
     )
     speed = serializers.FloatField(
         default=1.0, min_value=contract.MIN_SPEED, max_value=contract.MAX_SPEED

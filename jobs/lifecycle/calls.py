@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from uuid import UUID
 
-from auteur.api.problems import NotFoundProblem, Problem
+from auteur.api.problems import NotFoundProblem, Problem, Resource
 from gpu_tasks.runtime.backends.base import CallState
 from gpu_tasks.runtime.contract import Outcome
 from gpu_tasks.runtime.stages import Stage
@@ -144,7 +144,7 @@ def report_outcome(*, attempt_id: UUID, call_id: str, outcome: Outcome) -> bool:
 def _reporting_attempt(attempt_id: UUID, call_id: str) -> Attempt:
     attempt = Attempt.objects.select_related("job").filter(pk=attempt_id).first()
     if attempt is None:
-        raise NotFoundProblem
+        raise NotFoundProblem(Resource.ATTEMPT)
     other_call = attempt.call_id is not None and attempt.call_id != call_id
     unwanted = attempt.job.attempt_id != attempt_id or attempt.job.status == JobStatus.CANCELLED
     # Its start was given up: whatever reports for it was started without our knowing.

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models.functions import Coalesce, Now
 
-from auteur.api.problems import NotFoundProblem, Problem
+from auteur.api.problems import NotFoundProblem, Problem, Resource
 from jobs.models import Attempt, Event, Job
 from jobs.states import DELIVERING, ENDED, MAY_RUN
 
@@ -27,7 +27,7 @@ def lock_job(**which: UUID) -> Job:
     # before we waited for the lock.
     job = Job.objects.select_for_update(no_key=True).filter(**which).first()
     if job is None:
-        raise NotFoundProblem
+        raise NotFoundProblem(Resource.JOB)
     return job
 
 

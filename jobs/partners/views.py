@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from auteur.api.problems import NotFoundProblem
+from auteur.api.problems import NotFoundProblem, Resource
 from auteur.api.throttling import Cost
 from jobs.partners.answers import shared_media
 from media.storage import object_storage
@@ -27,7 +27,7 @@ class SharedMediaView(APIView):
         """Lead to the file, by a signed URL that is good for minutes."""
         media = shared_media(token)
         if media is None:
-            raise NotFoundProblem
+            raise NotFoundProblem(Resource.FILE)
         response = HttpResponseRedirect(
             object_storage().presigned_get(media.r2_key, filename=media.name)
         )

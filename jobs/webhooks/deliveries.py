@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from auteur.api.problems import NotFoundProblem, Problem
+from auteur.api.problems import NotFoundProblem, Problem, Resource
 from jobs import sql
 from jobs.events import chain, cursors, epochs, log
 from jobs.events.contract import ENDS, Wire
@@ -43,7 +43,7 @@ class DeliveryUnderWayProblem(Problem):
 
     status_code = 409
     default_code = "delivery_under_way"
-    default_detail = "This delivery is being sent: look at what comes of it first."
+    default_detail = "This delivery is being sent. Wait for its result."
 
 
 class EndpointDisabledProblem(Problem):
@@ -51,7 +51,7 @@ class EndpointDisabledProblem(Problem):
 
     status_code = 409
     default_code = "endpoint_disabled"
-    default_detail = "The endpoint is disabled: enable it first."
+    default_detail = "The endpoint is disabled. Enable it first."
 
 
 def hand_out() -> int:
@@ -167,7 +167,7 @@ def delivery_of(endpoint: WebhookEndpoint, delivery_id: UUID) -> WebhookDelivery
     """One of the endpoint's; raises ``NotFoundProblem``."""
     delivery = deliveries_of(endpoint).filter(pk=delivery_id).first()
     if delivery is None:
-        raise NotFoundProblem
+        raise NotFoundProblem(Resource.WEBHOOK_DELIVERY, where="the log of this endpoint")
     return delivery
 
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from auteur.api.problems import NotFoundProblem, Problem
+from auteur.api.problems import NotFoundProblem, Problem, Resource
 from jobs.webhooks import secrets
 from jobs.webhooks.models import DisabledReason, WebhookEndpoint
 
@@ -25,7 +25,7 @@ class TooManyEndpointsProblem(Problem):
 
     status_code = 409
     default_code = "too_many_endpoints"
-    default_detail = "You have as many endpoints as one user may have: delete one first."
+    default_detail = "You have reached the limit of endpoints. Delete one first."
 
 
 def endpoints_of(user_id: UUID) -> QuerySet[WebhookEndpoint]:
@@ -41,7 +41,7 @@ def endpoint_of(*, user_id: UUID, endpoint_id: UUID, callbacks: bool = False) ->
     own = WebhookEndpoint.objects.filter(user_id=user_id) if callbacks else endpoints_of(user_id)
     endpoint = own.filter(pk=endpoint_id).first()
     if endpoint is None:
-        raise NotFoundProblem
+        raise NotFoundProblem(Resource.WEBHOOK_ENDPOINT)
     return endpoint
 
 

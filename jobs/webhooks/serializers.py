@@ -9,6 +9,7 @@ from rest_framework import serializers
 from auteur.api.choices import ChoiceField
 from auteur.api.content import ContentSerializer
 from auteur.api.secret_fields import SecretMethodField
+from auteur.api.unknown_fields import RequestSerializer
 from jobs.events.contract import EventType
 from jobs.events.log import MAX_SEQ
 from jobs.webhooks import secrets
@@ -26,7 +27,7 @@ from jobs.webhooks.verification import CHALLENGE_LENGTH
 EVENTS = [(one.value, one.value) for one in EventType]
 
 
-class NewEndpointSerializer(serializers.Serializer[Any]):
+class NewEndpointSerializer(RequestSerializer):
     """Where events are to go."""
 
     url = CallableURLField(help_text="Of your server; it is called from the public internet.")
@@ -166,7 +167,7 @@ class DeliverySerializer(ContentSerializer, DeliverySummarySerializer):
         return delivery.request_headers
 
 
-class ChallengeSerializer(serializers.Serializer[Any]):
+class ChallengeSerializer(RequestSerializer):
     """What the endpoint's URL has received."""
 
     challenge = serializers.CharField(
@@ -174,7 +175,7 @@ class ChallengeSerializer(serializers.Serializer[Any]):
     )
 
 
-class ReplaySerializer(serializers.Serializer[Any]):
+class ReplaySerializer(RequestSerializer):
     """What is to be sent again."""
 
     after = serializers.IntegerField(

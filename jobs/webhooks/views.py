@@ -6,15 +6,14 @@ from uuid import UUID
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
+from auteur.api.views import APIView, ListAPIView
 from jobs.events import log
 from jobs.webhooks import deliveries, endpoints, verification
 from jobs.webhooks.deliveries import MAX_REPLAYED

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from auteur.api.problems import NotFoundProblem, Problem, field_problem
+from auteur.api.problems import NotFoundProblem, Problem, Resource, field_problem
 from media.access import owned_voice
 from media.consents.models import Consent, ConsentKind, ConsentStatus
 from media.consents.statements import STATEMENTS, worded
@@ -27,7 +27,7 @@ class TooManyConsentsProblem(Problem):
 
     status_code = 409
     default_code = "too_many_consents"
-    default_detail = "You have recorded as many consents as one user may have."
+    default_detail = "You have reached the limit of recorded consents."
 
 
 class ConsentRequiredProblem(Problem):
@@ -35,7 +35,9 @@ class ConsentRequiredProblem(Problem):
 
     status_code = 422
     default_code = "consent_required"
-    default_detail = "The person in this file must agree first: record a consent (POST /consents)."
+    default_detail = (
+        "The person in this file must consent first. Record the consent with POST /consents."
+    )
 
     def __init__(self, *, field: str, kind: ConsentKind) -> None:
         error = {"field": field, "code": self.default_code, "detail": self.default_detail}
@@ -59,7 +61,10 @@ def give(
     _check_count(user_id)
     _check_media(user_id, set(media_ids))
     if voice_id is not None:
-        owned_voice(user_id=user_id, voice_id=voice_id)
+        try:
+            owned_voice(user_id=user_id, voice_id=voice_id)
+        except NotFoundProblem as exc:
+            raise NotFoundProblem(Resource.VOICE, field="voice_id") from exc
     words = worded(kind, statement)
     return Consent.objects.create(
         user_id=user_id,
@@ -98,7 +103,7 @@ def _check_media(user_id: UUID, media_ids: set[UUID]) -> None:
         raise field_problem("media_ids", "max_length", detail)
     rows = MediaFile.objects.filter(user_id=user_id, pk__in=media_ids)
     if rows.exclude(status=MediaStatus.REJECTED).count() != len(media_ids):
-        raise NotFoundProblem
+        raise NotFoundProblem(Resource.MEDIA_FILE, field="media_ids")
 
 
 def is_given(*, kind: ConsentKind, media: MediaFile) -> bool:

@@ -5,7 +5,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models.functions import Now
 
-from auteur.api.problems import NotFoundProblem
+from auteur.api.problems import NotFoundProblem, Resource
 from gpu_tasks.runtime.errors import InputRefusedError
 from media.consents import archives, receipts
 from media.consents.models import Consent, ConsentStatus
@@ -26,7 +26,7 @@ def owned_consent(*, user_id: UUID, consent_id: UUID) -> Consent:
     """One of the user's consents; raises ``NotFoundProblem``."""
     found = Consent.objects.filter(pk=consent_id, user_id=user_id).first()
     if found is None:
-        raise NotFoundProblem
+        raise NotFoundProblem(Resource.CONSENT)
     return found
 
 

@@ -6,7 +6,9 @@ from django.db.models import Count, Q, Sum
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from auteur.api.answers import OptionalTextField
 from auteur.api.choices import ChoiceField
+from auteur.api.unknown_fields import RequestSerializer
 from media.consents.giving import MAX_COVERED
 from media.consents.models import (
     MAX_SUBJECT_LENGTH,
@@ -24,7 +26,7 @@ STATUSES = [(one, one) for one in ("given", "revoked", "removed")]
 OURS = " ".join(f"{kind.label}: “{one.text}”" for kind, one in STATEMENTS.items())
 
 
-class NewConsentSerializer(serializers.Serializer[None]):
+class NewConsentSerializer(RequestSerializer):
     """Somebody agrees that their voice or face is used."""
 
     kind = ChoiceField(choices=ConsentKind.choices)
@@ -39,7 +41,7 @@ class NewConsentSerializer(serializers.Serializer[None]):
         help_text="Media files in which it is heard or seen; or a `voice_id`.",
     )
     voice_id = serializers.UUIDField(
-        required=False, allow_null=True, help_text="A voice of yours (`/voices`)."
+        required=False, allow_null=True, help_text="A voice from `GET /voices`."
     )
     statement = serializers.CharField(
         required=False,
@@ -64,6 +66,9 @@ class ConsentSerializer(serializers.ModelSerializer[Consent]):
     """A consent."""
 
     kind = serializers.ChoiceField(choices=ConsentKind.choices, read_only=True)
+    statement_version = OptionalTextField(
+        help_text="The version of our statement; null if the client showed another one."
+    )
     media_ids = serializers.ListField(child=serializers.UUIDField(), read_only=True)
     status = serializers.SerializerMethodField()
 

@@ -6,16 +6,15 @@ from uuid import UUID
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from auteur.api.problems import NotFoundProblem
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
+from auteur.api.views import APIView, ListAPIView
 from media.consents.giving import MAX_CONSENTS, MAX_COVERED, TooManyConsentsProblem, give
 from media.consents.models import Consent, Removal
 from media.consents.revoking import owned_consent, revoke

@@ -27,7 +27,7 @@ class TooManyImportsProblem(Problem):
 
     status_code = 409
     default_code = "too_many_imports"
-    default_detail = "You have as many imports open as one user may have: wait, or delete one."
+    default_detail = "You have reached the limit of open imports. Wait or delete one."
 
 
 def start(

@@ -6,11 +6,11 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost
+from auteur.api.views import APIView
 from auteur.sandbox_queue import QUEUE, FilesBusyProblem
 from media.access import owned_media
 from media.limits import READING_BACK

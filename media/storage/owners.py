@@ -13,7 +13,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from auteur.api.problems import NotFoundProblem, Problem
+from auteur.api.problems import NotFoundProblem, Problem, Resource
 from media.storage import StoredObject
 
 
@@ -22,7 +22,7 @@ class NotExpectedProblem(Problem):
 
     status_code = 409
     default_code = "not_expected"
-    default_detail = "Nothing is taken here any more: the upload is over."
+    default_detail = "The upload is over. Nothing more can be sent."
 
 
 @dataclass(frozen=True)
@@ -101,4 +101,4 @@ def _most(key: str) -> int:
     for owner in _owners:
         if owner.room == room and (most := owner.expects(key)) is not None:
             return most
-    raise NotFoundProblem
+    raise NotFoundProblem(Resource.FILE)

@@ -14,7 +14,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from auteur.api.problems import NotFoundProblem, Problem, UnavailableProblem, document
+from auteur.api.problems import NotFoundProblem, Problem, Resource, UnavailableProblem, document
 from media.content_types import SERVED
 from media.file_names import attachment
 from media.problems import FileTooLargeProblem, SizeMismatchProblem
@@ -102,7 +102,7 @@ class SignedObjectView(APIView):
         try:
             _receive(storage, grant, _body(request, length))
         except ObjectMissingError as exc:
-            raise NotFoundProblem from exc
+            raise NotFoundProblem(Resource.FILE) from exc
         except ObjectExistsError as exc:
             raise AlreadyUploadedProblem from exc
         except OSError as exc:
@@ -120,7 +120,7 @@ class SignedObjectView(APIView):
             info = storage.head(grant.key)
             file = storage.open_object(grant.key)
         except ObjectMissingError as exc:
-            raise NotFoundProblem from exc
+            raise NotFoundProblem(Resource.FILE) from exc
         try:
             part = requested_range(request.headers.get("Range", ""), info.size_bytes)
         except NotSatisfiableError:
@@ -142,7 +142,7 @@ class SignedObjectView(APIView):
 def _storage() -> SignedFileSystemStorage:
     storage = storages["default"]
     if not isinstance(storage, SignedFileSystemStorage):
-        raise NotFoundProblem
+        raise NotFoundProblem(Resource.ADDRESS)
     return storage
 
 

@@ -4,7 +4,9 @@ from django.conf import settings
 from django.core.validators import MinValueValidator
 from rest_framework import serializers
 
+from auteur.api.answers import OptionalTextField
 from auteur.api.secret_fields import SecretMethodField, SecretURLField
+from auteur.api.unknown_fields import RequestSerializer
 from media.models import MediaStatus, VoiceClone
 from media.storage import object_storage
 from media.uploads import UploadTarget
@@ -14,7 +16,7 @@ MAX_NAME_LENGTH = 255
 MAX_STATEMENT_LENGTH = 2000
 
 
-class NewVoiceSerializer(serializers.Serializer[None]):
+class NewVoiceSerializer(RequestSerializer):
     """A voice whose sample the client wants to upload."""
 
     name = serializers.CharField(max_length=MAX_NAME_LENGTH)
@@ -57,6 +59,7 @@ class VoiceSerializer(serializers.ModelSerializer[VoiceClone]):
     """A voice, with a URL to hear its sample once it is ready."""
 
     status = serializers.ChoiceField(choices=MediaStatus.choices, read_only=True)
+    consent_statement = OptionalTextField(help_text="The words that were agreed to.")
     rejected = serializers.SerializerMethodField(help_text="Why the sample was refused: a code.")
     preview_url = SecretMethodField(
         help_text=f"Works for {settings.PRESIGNED_URL_SECONDS // 60} minutes."

@@ -6,16 +6,15 @@ from uuid import UUID
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from auteur.api.idempotency import idempotent
 from auteur.api.pagination import cursor
 from auteur.api.requests import plan_of, user_id
 from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost
+from auteur.api.views import APIView, ListAPIView
 from media import uploads
 from media.kinds import TooManyVoicesProblem
 from media.models import VoiceClone

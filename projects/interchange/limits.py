@@ -24,7 +24,9 @@ class CannotHoldProblem(Problem):
 
     status_code = 422
     default_code = "cannot_hold"
-    default_detail = "The format cannot hold all of the timeline: `items` names what."
+    default_detail = (
+        "The format cannot represent everything on the timeline. `items` lists what it cannot."
+    )
 
 
 def check(document: Document, form: str) -> None:

@@ -16,7 +16,9 @@ class UnmatchedMediaProblem(Problem):
 
     status_code = 422
     default_code = "unmatched_media"
-    default_detail = "The project has no media, or several, of these `names`: bring them first."
+    default_detail = (
+        "The project has no media file, or several, with these `names`. Upload them first."
+    )
 
 
 @dataclass(frozen=True)

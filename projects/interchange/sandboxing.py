@@ -29,7 +29,7 @@ class UnreadableFileProblem(Problem):
     """The file is not of its format, or is made to do harm."""
 
     default_code = "unreadable_file"
-    default_detail = "The file cannot be read as what it is said to be."
+    default_detail = "The file cannot be read in the given format."
 
 
 def read(

@@ -34,7 +34,7 @@ class TooManyRendersProblem(Problem):
 
     status_code = 409
     default_code = "too_many_renders"
-    default_detail = f"At most {MAX_TIMELINES} renders can be asked for in two or three days."
+    default_detail = f"At most {MAX_TIMELINES} renders can be submitted in two or three days."
 
 
 class StoredTimelineTooLargeProblem(Problem):
@@ -42,7 +42,7 @@ class StoredTimelineTooLargeProblem(Problem):
 
     status_code = 422
     default_code = "timeline_too_large"
-    default_detail = "The timeline and its captions are too large to be rendered."
+    default_detail = "The timeline and its captions are too large to render."
 
 
 def folder_of(user_id: UUID, project_id: UUID) -> str:

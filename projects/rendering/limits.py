@@ -10,7 +10,7 @@ class NothingToHearProblem(Problem):
 
     status_code = 422
     default_code = "no_sound"
-    default_detail = "No clip of the timeline is heard: there would be nothing in the file."
+    default_detail = "No clip of the timeline is audible, so the file would be empty."
 
 
 class NothingToShowProblem(Problem):
@@ -18,7 +18,7 @@ class NothingToShowProblem(Problem):
 
     status_code = 422
     default_code = "captions_without_pictures"
-    default_detail = "The sound alone has no captions: ask for another format, or for none."
+    default_detail = "An audio format has no captions. Choose a video format or no captions."
 
 
 class PicturesTooLargeProblem(Problem):

@@ -17,7 +17,7 @@ from uuid import UUID
 from pydantic import ValidationError as ShapeError
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 
-from auteur.api.problems import NotFoundProblem, Problem
+from auteur.api.problems import NotFoundProblem, Problem, Resource
 from projects import edl
 from projects.timeline import changes as changing
 from projects.timeline import history, patching, rules, sources
@@ -166,11 +166,11 @@ def edit_segment(
     try:
         operations = wanted.operations(segment_id)
     except ShapeError as exc:  # no segment has such an id
-        raise NotFoundProblem from exc
+        raise NotFoundProblem(Resource.SEGMENT) from exc
 
     def change(content: Content) -> Content:
         if not any(segment["id"] == segment_id for segment in content.segments):
-            raise NotFoundProblem
+            raise NotFoundProblem(Resource.SEGMENT)
         return _made(operations, content).content()
 
     needs = dataclasses.replace(_needs_of(operations), segment_ids=frozenset([segment_id]))

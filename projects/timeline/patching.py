@@ -36,7 +36,7 @@ class InvalidPatchProblem(Problem):
     """It is no JSON Patch, or one of what cannot be patched."""
 
     default_code = "invalid_patch"
-    default_detail = "This is no JSON Patch."
+    default_detail = "This is not a valid JSON Patch."
 
 
 class PatchConflictProblem(Problem):

@@ -5,7 +5,7 @@ Types, ranges, lengths, what one value must hold alone, and what OpenAPI tells o
 
 import uuid
 from operator import not_
-from typing import Annotated, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, cast
 from uuid import UUID
 
 from pydantic import (
@@ -258,11 +258,20 @@ class CaptionsStyleShape(CaptionsStyle):
     """How captions look that are burned in; colours are `#RRGGBB`, or `#RRGGBBAA` with opacity."""
 
 
-class EdlShape(BaseModel):
-    """What `PUT` takes. Of the fields that `GET` answers, the others are ignored."""
+def _ignored() -> Any:
+    return Field(default=None, exclude=True, description="As `GET` returns it. Ignored.")
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
+class EdlShape(Shape):
+    """The body of `PUT`: tracks and transcript. Other fields that `GET` returns are ignored."""
+
+    project_id: Any = _ignored()
+    version: Any = _ignored()
+    created_at: Any = _ignored()
+    updated_at: Any = _ignored()
+    settings: Any = _ignored()
+    undo_depth: Any = _ignored()
+    redo_depth: Any = _ignored()
     tracks: Tracks
     transcript: TranscriptShape | None = Field(default=None, description="Snapshot if absent.")
     captions_style: CaptionsStyleShape | None = Field(

@@ -65,7 +65,9 @@ def test_name_and_picture_can_be_changed_and_taken_away(api: APIClient, user: Us
 def test_nothing_else_can_be_changed(api: APIClient, user: User) -> None:
     before = api.get("/users/me").json()
     body = {"id": AVATAR, "email": "x@example.com", "credits": {"balance": 9}, "is_staff": True}
-    assert api.patch("/users/me", body, format="json").json() == before
+    refused = api.patch("/users/me", body, format="json")
+    assert (refused.status_code, {e["field"] for e in refused.json()["errors"]}) == (400, set(body))
+    assert api.get("/users/me").json() == before
     user.refresh_from_db()
     assert not user.is_staff
 

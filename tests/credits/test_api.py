@@ -141,7 +141,7 @@ def test_no_page_has_so_many_rows(api: APIClient, limit: str) -> None:
     response = api.get("/credits/history", {"limit": limit})
     assert (response.status_code, response.json()["code"]) == (400, "invalid_limit")
     [error] = response.json()["errors"]
-    assert (error["field"], error["detail"]) == ("limit", "A page has from 1 to 200 rows.")
+    assert (error["field"], error["detail"]) == ("limit", "limit must be between 1 and 200.")
 
 
 @pytest.mark.parametrize(

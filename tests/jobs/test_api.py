@@ -158,7 +158,7 @@ def test_a_made_up_cursor(api, cursor):
 def test_who_sends_none_of_the_choices_is_told_them(api):
     answer = api.post("/jobs/render", {"captions": "burn"}, format="json")
     told = {error["field"]: error["detail"] for error in answer.json()["errors"]}
-    assert told["captions"] == "burn is none of: none, burned, embedded."
+    assert told["captions"] == "burn is not one of: none, burned, embedded."
 
 
 def test_a_submitted_job_has_the_id_that_it_is_read_by(api, make_media):

@@ -125,7 +125,7 @@ def test_a_type_as_in_a_path_is_told_which_there_are(api):
     for answer in (batch, listed):
         [error] = answer.json()["errors"]
         assert (answer.status_code, error["code"]) == (400, "invalid_choice")
-        assert "is none of: audio_generation, compression, gaze_r" in error["detail"]
+        assert "is not one of: audio_generation, compression, gaze_r" in error["detail"]
 
 
 def test_every_jobs_errors_are_told_by_its_index(api, user, make_user, make_media):

@@ -381,7 +381,8 @@ def test_what_is_anothers_or_unknown_does_not_exist(
     malformed = f"/projects/not-a-uuid{rest}"
 
     for client, path in ((stranger, url(project, rest)), (api, unknown), (api, malformed)):
-        response = getattr(client, method)(path, {"name": "Mine"}, format="json")
+        body = {"name": "Mine"} if method in ("put", "patch") else None
+        response = getattr(client, method)(path, body, format="json")
 
         assert response.status_code == 404
         assert response.json()["code"] == "not_found"

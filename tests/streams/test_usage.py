@@ -39,12 +39,13 @@ class TestCounting:
     ) -> None:
         job = make_job()
         for _ in range(3):
-            assert api.get(f"/jobs/{job.pk}?token=secret").status_code == 200
+            assert api.get(f"/jobs/{job.pk}").status_code == 200
+        assert api.get(f"/jobs/{job.pk}?token=secret").status_code == 400
         assert api.get(f"/jobs/{user.pk}").status_code == 404
         assert api.post("/projects", {"name": "Film"}, format="json").status_code == 201
         assert rows() == {
             (user.pk, "/jobs/{job_id}", "GET", "2xx", 3),
-            (user.pk, "/jobs/{job_id}", "GET", "4xx", 1),
+            (user.pk, "/jobs/{job_id}", "GET", "4xx", 2),
             (user.pk, "/projects", "POST", "2xx", 1),
         }
 

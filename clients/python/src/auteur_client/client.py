@@ -230,7 +230,7 @@ class Auteur:
 
         Large files go in parts, some at once. ``on_progress`` is told the bytes sent and in all,
         from several threads, one at a time. ``resume`` goes on with an upload that broke off: only
-        what is missing is sent. Raises ``UploadRejectedError`` where the file is none of ours.
+        what is missing is sent. Raises ``UploadRejectedError`` if the file is not accepted.
         """
         file = Path(path)
         upload: Upload | None
