@@ -33,7 +33,8 @@ class TokenAuthentication(BaseAuthentication):
     """``Authorization: Bearer <token or key>``; another scheme, or none, is an anonymous request.
 
     An address from which too much failed is refused before anything is verified, but for bearers
-    that were good here before: others behind the same address go on.
+    that were good here before: others behind the same address go on. A view with ``is_public``
+    needs no token: a request without one is no failure there.
     """
 
     problems: ClassVar = (*tokens.PROBLEMS, *signup.PROBLEMS)
@@ -43,6 +44,8 @@ class TokenAuthentication(BaseAuthentication):
         scheme, _, bearer = get_authorization_header(request).partition(b" ")
         address = address_of(request)
         if scheme.lower() != SCHEME.lower().encode():
+            if not scheme and getattr(request.parser_context["view"], "is_public", False):
+                return None
             failures = Failures(address)
             failures.check()
             failures.count()

@@ -17,6 +17,7 @@ from jobs.checks import missing
 from jobs.features.base import Feature
 from jobs.features.parameters import MediaField, ProjectField, VoiceField
 from jobs.features.registry import features
+from jobs.price_text import price_text
 from media.content_types import ACCEPTED, declared_media_type
 from media.models import MediaType
 
@@ -31,31 +32,37 @@ KINDS: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], str], ...] = (
 BOUNDS = ("min_value", "max_value", "min_length", "max_length")
 
 
-def catalogue() -> dict[str, Any]:
-    """Every declared feature, and the content types that files of each type may have."""
+def catalogue(*, plan: str | None = None, is_signed_in: bool = False) -> dict[str, Any]:
+    """Return every declared feature, and the content types that files of each type may have.
+
+    ``plan`` is that of the signed-in user: features of another plan are locked for them.
+    """
     types: dict[str, list[str]] = {media_type.value: [] for media_type in MediaType}
     for content_type in ACCEPTED:
         types[declared_media_type(content_type)].append(content_type)
     return {
         "features": [
-            described(feature) | _impairment(feature) for _, feature in sorted(features().items())
+            described(feature, is_locked=is_signed_in and feature.plan not in (None, plan))
+            | _impairment(feature)
+            for _, feature in sorted(features().items())
         ],
         "content_types": types,
     }
 
 
-def described(feature: Feature) -> dict[str, Any]:
+def described(feature: Feature, *, is_locked: bool = False) -> dict[str, Any]:
     """Return what a feature declares; ``price`` has nulls where no parameter's amount sets it.
 
-    Needs no database: the docs are built from it.
+    Needs no database: the docs are built from it. ``is_locked``: the user's plan lacks it.
     """
     return {
         "type": feature.name,
         "path": f"/jobs/{feature.slug}",
         "title": feature.summary,
         "description": sys.modules[type(feature).__module__].__doc__ or feature.summary,
-        "available": feature.is_enabled and not missing(feature),
+        "available": feature.is_enabled and not missing(feature) and not is_locked,
         "enabled": feature.is_enabled,
+        "locked_by_plan": is_locked,
         "engine": feature.engine,
         "is_draft": feature.engine == "draft",
         "plan": feature.plan,
@@ -83,7 +90,7 @@ def _price(feature: Feature) -> dict[str, Any]:
         price["of"] = feature.measured
         price["credits"], price["base"] = feature.rates["credits"], feature.rates.get("base", 0)
         price["minimum"] = price["base"] + price["credits"]
-    return {**price, "price_version": feature.price_version}
+    return {**price, "text": price_text(feature), "price_version": feature.price_version}
 
 
 def _limits(feature: Feature) -> dict[str, Any]:

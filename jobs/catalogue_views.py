@@ -5,14 +5,21 @@ from typing import Any, ClassVar
 
 from django.http import HttpResponseBase
 from django.utils.cache import get_conditional_response
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_serializer,
+)
 from rest_framework import serializers
+from rest_framework.permissions import AllowAny
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from auteur.api.scopes import Scope
+from auteur.api.requests import plan_of
+from auteur.api.scopes import Scope, WithinScope
+from auteur.api.views import APIView
 from jobs.catalogue import catalogue
 from media.consents.models import ConsentKind
 
@@ -31,16 +38,18 @@ class PriceSerializer(serializers.Serializer[Any]):
     of = serializers.CharField(allow_null=True, help_text="The parameter that it counts.")
     base = serializers.IntegerField(allow_null=True)
     minimum = serializers.IntegerField(allow_null=True)
+    text = serializers.CharField(help_text="For people, such as `1 credit per 5 minutes`.")
     price_version = serializers.CharField(help_text="Changes when prices do.")
 
 
+@extend_schema_serializer(deprecate_fields=["run_seconds", "wait_seconds"])
 class LimitsSerializer(serializers.Serializer[Any]):
     """Of one job, if nothing else is said; a feature may have others of its own besides."""
 
-    run_seconds = serializers.IntegerField(help_text="One attempt's inference.")
-    run_ms = serializers.IntegerField(help_text="The same in milliseconds.")
-    wait_ms = serializers.IntegerField(help_text="The same in milliseconds.")
-    wait_seconds = serializers.IntegerField(help_text="A job that waits longer is refunded.")
+    run_seconds = serializers.IntegerField(help_text="Deprecated: use `run_ms`.")
+    run_ms = serializers.IntegerField(help_text="The longest time that one attempt computes.")
+    wait_ms = serializers.IntegerField(help_text="A job that waits longer is refunded.")
+    wait_seconds = serializers.IntegerField(help_text="Deprecated: use `wait_ms`.")
     in_flight = serializers.IntegerField(help_text="Calls at once, of all users.")
     in_flight_per_user = serializers.IntegerField(
         allow_null=True, help_text="In each GPU class. Null: as many as its turn allows."
@@ -90,10 +99,15 @@ class FeatureSerializer(serializers.Serializer[Any]):
     title = serializers.CharField()
     description = serializers.CharField()
     available = serializers.BooleanField(
-        help_text="Whether jobs of it are taken now, and its engine can run here."
+        help_text="True if you can submit jobs of it now: it is enabled, its engine can run here, "
+        "and your plan includes it."
     )
     enabled = serializers.BooleanField(
         help_text="False while it is switched off: 503 `feature_disabled`; open jobs go on."
+    )
+    locked_by_plan = serializers.BooleanField(
+        help_text="True if the feature needs a `plan` that you do not have: 403 `plan_required`. "
+        "False without a token."
     )
     impaired_since = serializers.DateTimeField(
         allow_null=True,
@@ -129,20 +143,30 @@ class CatalogueSerializer(serializers.Serializer[Any]):
 class FeaturesView(APIView):
     """`GET /features`."""
 
+    is_public = True
+    permission_classes = (AllowAny, WithinScope)
     scopes: ClassVar = {"GET": Scope.READ}
 
     @extend_schema(
         operation_id="features_list",
         summary="See what is offered: prices, plans, limits, parameters",
-        description="The same for everybody, and until the next deploy or outage: keep it, and ask "
-        "again with `If-None-Match` (304).",
+        description="Prices and limits are public: no token is needed. With one, `available` and "
+        "`locked_by_plan` are those of the user's plan. The answer changes with a deployment or an "
+        "outage: keep it, and ask again with `If-None-Match` (304).",
         parameters=[OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER)],
         responses={200: CatalogueSerializer, 304: OpenApiResponse(description="What you have.")},
     )
     def get(self, request: Request) -> HttpResponseBase:
         """The catalogue, or 304 for those who have it."""
-        offered = catalogue()
+        is_signed_in = request.user is not None
+        plan = plan_of(request) if is_signed_in else None
+        offered = catalogue(plan=plan, is_signed_in=is_signed_in)
         digest = hashlib.sha256(JSONRenderer().render(offered)).hexdigest()[:32]
-        headers = {"ETag": f'"{digest}"', "Cache-Control": f"private, max-age={CACHE_SECONDS}"}
+        visibility = "private" if is_signed_in else "public"
+        headers = {
+            "ETag": f'"{digest}"',
+            "Cache-Control": f"{visibility}, max-age={CACHE_SECONDS}",
+            "Vary": "Authorization",
+        }
         whole = Response(offered, headers=headers)
         return get_conditional_response(request._request, headers["ETag"], response=whole) or whole

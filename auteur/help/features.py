@@ -14,6 +14,7 @@ from auteur.help.markdown import duration, fenced, shown, table, tabs
 from jobs.catalogue import described
 from jobs.features.base import Feature
 from jobs.features.registry import features
+from jobs.price_text import price_text
 
 DECLARED = ROOT / "jobs" / "features"
 EXAMPLES = ROOT / "docs" / "examples" / "features"
@@ -29,7 +30,6 @@ BOUNDS = {
 STARTED = (1, 2, 5)
 """Units of the tariff that are reckoned with in the table of prices."""
 UNITS = {"sec": "s", "count": ""}
-SINGLE = {"sec": "second"}
 
 Json = dict[str, Any]
 
@@ -60,7 +60,7 @@ def _index(known: list[Feature]) -> str:
         (
             f"[{feature.slug}]({feature.slug}.md)",
             feature.summary,
-            _tariff(feature),
+            price_text(feature),
             feature.plan or "any",
         )
         for feature in known
@@ -165,19 +165,6 @@ def _kind(one: Json) -> str:
     return known.get(one["type"], str(one["type"]))
 
 
-def _tariff(feature: Feature) -> str:
-    """Its price in words."""
-    if not feature.measured:
-        return "free"
-    unit, per = feature.unit
-    each = _credits(feature.rates["credits"])
-    base = feature.rates.get("base", 0)
-    above = f"{_credits(base)} and " if base else ""
-    if per == 1:
-        return f"{above}{each} for each {SINGLE.get(unit) or f'of `{feature.measured}`'}"
-    return f"{above}{each} for each started {_amount(unit, per)}"
-
-
 def _credits(number: int) -> str:
     return f"{number} credit{'' if number == 1 else 's'}"
 
@@ -196,7 +183,7 @@ def _price(feature: Feature, kept: Json) -> str:
     rows = [(_amount(unit, each), price_of(feature, each)) for each in amounts]
     job = kept["job"]
     return (
-        f"{_tariff(feature).capitalize()}, by `{feature.measured}`. "
+        f"{price_text(feature).capitalize()} of `{feature.measured}`; a started unit counts whole. "
         f"The job below has cost {_credits(job['credits_cost'])}.\n\n"
         + table((f"`{feature.measured}`", "credits"), rows)
         + f"`POST /jobs/{feature.slug}/estimate` with the same body says it beforehand; submitted "

@@ -18,6 +18,7 @@ MODELS = {"image": "Tongyi-MAI/Z-Image-Turbo@f332072aa78be7aecdf3ee76d5c247082da
 
 MIN_SIDE = 256
 MAX_SIDE = 2048
+DEFAULT_SIDE = 1024
 SIDE_STEP = 16
 """Of width and height in pixels: the model's latents are an eighth, in patches of two."""
 MAX_COUNT = 4

@@ -14,6 +14,7 @@ from media.provenance.source_types import GENERATED
 
 def _side() -> serializers.IntegerField:
     return serializers.IntegerField(
+        default=contract.DEFAULT_SIDE,
         min_value=contract.MIN_SIDE,
         max_value=contract.MAX_SIDE,
         validators=[MultipleOf(contract.SIDE_STEP)],

@@ -1,5 +1,6 @@
 """`GET /features`: what is offered, as the declarations and the settings say it."""
 
+import uuid
 from typing import Any
 
 import pytest
@@ -8,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
+from accounts.models import Plan, Subscription, SubscriptionStatus
 from gpu_tasks.transcription import contract as transcription
 from jobs.catalogue import described
 from jobs.catalogue_views import FeatureSerializer
 from jobs.features.registry import feature_of, features
+from jobs.price_text import price_text
 from media.models import MediaFile
+from tests.contract import ContractClient
 from tests.properties import examples
 
 MEASURED = sorted(name for name, feature in features().items() if feature.measured)
@@ -123,7 +127,78 @@ def test_who_has_it_is_told_so(api, settings):
     assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
     settings.MAX_IN_FLIGHT = 4
     assert api.get("/features", headers={"If-None-Match": first["ETag"]}).status_code == 200
-    assert APIClient().get("/features").status_code == 401
+
+
+def test_prices_are_public(db, client_of, make_user):
+    answer = ContractClient().get("/features")
+    assert (answer.status_code, answer["Cache-Control"]) == (200, "public, max-age=60")
+    assert "Authorization" in answer["Vary"]
+    assert "RateLimit" in answer.headers
+    theirs = client_of(make_user()).get("/features")
+    assert (theirs["Cache-Control"], theirs["Vary"]) == ("private, max-age=60", answer["Vary"])
+
+
+def test_visitors_of_prices_are_limited_by_address_and_fail_at_nothing(db, settings):
+    settings.RATE_LIMIT, settings.UNAUTHENTICATED_RATE_LIMIT = "2/minute", "1/minute"
+    visitor = {"REMOTE_ADDR": str(uuid.uuid4())}
+    codes = [APIClient().get("/features", **visitor).status_code for _ in range(5)]
+    assert codes == [200, 200, 200, 200, 429]
+    assert APIClient().get("/users/me", **visitor).status_code == 401
+
+
+def test_a_bad_token_is_refused_even_where_none_is_needed(db):
+    visitor = ContractClient()
+    visitor.credentials(HTTP_AUTHORIZATION="Bearer nonsense")
+    assert visitor.get("/features").status_code == 401
+
+
+def test_a_feature_that_the_plan_lacks_is_locked(offered, user):
+    pro = offered()["video_generation"]
+    assert (pro["available"], pro["locked_by_plan"]) == (False, True)
+    free = offered()["tts"]
+    assert (free["available"], free["locked_by_plan"]) == (True, False)
+    Subscription.objects.create(user=user, plan=Plan.PRO, status=SubscriptionStatus.ACTIVE)
+    pro = offered()["video_generation"]
+    assert (pro["available"], pro["locked_by_plan"]) == (True, False)
+    [anybodys] = [
+        feature
+        for feature in ContractClient().get("/features").json()["features"]
+        if feature["type"] == "video_generation"
+    ]
+    assert (anybodys["available"], anybodys["locked_by_plan"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("compression", "1 credit per 5 minutes"),
+        ("render", "1 credit per minute"),
+        ("gaze_redirection", "10 credits per 30 seconds"),
+        ("video_query", "2 credits plus 1 credit per minute"),
+        ("tts", "2 credits per 500 characters"),
+        ("image_generation", "4 credits per result"),
+        ("video_generation", "10 credits per second"),
+        ("audio_generation", "3 credits per 10 seconds"),
+    ],
+)
+def test_a_price_is_told_in_words(offered, name, text):
+    assert offered()[name]["price"]["text"] == text
+
+
+@pytest.mark.parametrize(
+    ("prices", "text"),
+    [
+        ({"compression.credits": 0}, "free"),
+        ({"compression.credits": 0, "compression.base": 3}, "3 credits"),
+        ({"compression.per_started_ms": 5400_000}, "1 credit per 90 minutes"),
+        ({"compression.per_started_ms": 1}, "1 credit per millisecond"),
+        ({"compression.per_started_ms": 3600_000}, "1 credit per hour"),
+        ({"compression.credits": 1200}, "1,200 credits per 5 minutes"),
+    ],
+)
+def test_prices_that_are_set_are_told_in_words(settings, prices, text):
+    settings.FEATURE_PRICES = prices
+    assert price_text(feature_of("compression")) == text
 
 
 def test_it_is_described():
