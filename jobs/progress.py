@@ -50,6 +50,7 @@ def _push(told: Told) -> None:
         "job_id": str(told.job_id),
         "type": told.type,
         "progress": int(100 * told.progress),
+        "progress_fraction": round(told.progress, 4),
         "stage": told.stage,
         "message": MESSAGES[Stage(told.stage)] if told.stage else None,
         "eta_at": _eta(told).isoformat(timespec="milliseconds"),

@@ -36,6 +36,7 @@ def update(*, user_id: UUID, project_id: UUID, fields: Mapping[str, Any]) -> Pro
     for name, value in fields.items():
         setattr(project, name, value)
     project.save(update_fields=[*fields, "updated_at"])
+    project.refresh_from_db(fields=["updated_at"])
     if [getattr(project, name) for name in FIELDS_OF_EDL] != before:
         edl.write_settings(project)
     return project

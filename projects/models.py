@@ -1,7 +1,7 @@
 """A project's row; its timeline lies in MongoDB (`projects.edl`)."""
 
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -16,6 +16,17 @@ class Projects(models.Manager["Project"]):
 
     def get_queryset(self) -> models.QuerySet["Project"]:
         return super().get_queryset().filter(deleted_at=None)
+
+
+class ChangedAtField(models.DateTimeField):
+    """The time of the last save by the database's clock, as `created_at` is."""
+
+    def deconstruct(self) -> Any:
+        name, _, args, options = super().deconstruct()
+        return name, "django.db.models.DateTimeField", args, options
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        return Now()
 
 
 class Project(models.Model):
@@ -44,7 +55,7 @@ class Project(models.Model):
     )
     thumbnail_url = models.TextField(blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
-    updated_at = models.DateTimeField(auto_now=True, db_default=Now())
+    updated_at = ChangedAtField(auto_now=True, db_default=Now())
     deleted_at = models.DateTimeField(null=True, editable=False)
 
     thumbnail_r2_key: str | None = None

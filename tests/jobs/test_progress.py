@@ -84,6 +84,7 @@ def test_who_listens_hears_what_is_new_and_no_oftener_than_every_two_seconds(
         "job_id": str(running.job_id),
         "type": "transcription",
         "progress": 0,
+        "progress_fraction": 0.0,
         "stage": "loading",
         "message": "Loading the model.",
     }

@@ -27,7 +27,8 @@ def test_the_newest_progress_is_told_twice_a_second_at_most(
         assert {(one.event, one.id) for one in told} == {("job.progress", None)}
         percents = [one.data["progress"] for one in told]
         assert percents == sorted(set(percents))
-        assert set(told[0].data) == {"job_id", "type", "progress", "stage", "message", "eta_at"}
+        names = {"job_id", "type", "progress", "progress_fraction", "stage", "message", "eta_at"}
+        assert set(told[0].data) == names
         end(job)
         assert next(stream).event == "job.cancelled"
 

@@ -23,7 +23,9 @@ export interface ProgressEvent {
   type: "job.progress";
   data: {
     job_id: string;
-    /** Percent. */
+    /** From 0 to 1. */
+    progress_fraction: number;
+    /** Percent. @deprecated Use `progress_fraction`. */
     progress: number;
     stage: Job["stage"];
     eta_at: string | null;
