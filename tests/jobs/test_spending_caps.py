@@ -50,6 +50,9 @@ def test_the_cap_and_one_past_it(user, make_key, cap):
     numbers = {"required": 4, "credits_spent_today": 2, "credits_spent": 2, cap: 5}
     assert {name: body[name] for name in numbers} == numbers
     assert body["day_ends_at"].endswith("T00:00:00Z")
+    name = "daily cap" if cap == "credits_per_day" else "total cap"
+    expected = f"This costs 4 credits, but the API key has 3 left of its {name} of 5."
+    assert body["detail"] == expected
     assert ledger.balance_of(user_id=user.pk) == 98
     assert post(program, 3).status_code == 202
     assert post(program, 1).status_code == 403

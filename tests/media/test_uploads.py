@@ -1,6 +1,7 @@
 """Asking for an upload URL, uploading, confirming; on both storages where bytes move."""
 
 import json
+import re
 import threading
 import uuid
 from collections.abc import Callable
@@ -114,6 +115,7 @@ class TestAsking:
         status, problem = refuse(content_type=told)
         assert (status, problem["code"]) == (415, "unsupported_media_type")
         assert "video/mp4" in problem["accepted"]
+        assert re.search(r" are not accepted\. Accepted formats: .*\bmp4\b.*\.$", problem["detail"])
 
     def test_sizes(self, ask: Ask, settings: Settings) -> None:
         settings.MAX_UPLOAD_BYTES = 5000

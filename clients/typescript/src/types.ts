@@ -23,8 +23,8 @@ export interface ProgressEvent {
   type: "job.progress";
   data: {
     job_id: string;
-    /** From 0 to 1. */
-    progress_fraction: number;
+    /** From 0 to 1; absent in messages of older servers. */
+    progress_fraction?: number;
     /** Percent. @deprecated Use `progress_fraction`. */
     progress: number;
     stage: Job["stage"];
