@@ -85,7 +85,13 @@ def test_a_file_of_another_project_is_not_said_to_be_missing_from_the_account(
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize(
     ("name", "suggestions"),
-    [("ttts", ["tts"]), ("lip_sync", ["lip-sync"]), ("123", []), ("t" * 5000, [])],
+    [
+        ("ttts", ["tts"]),
+        ("lip_sync", ["lip-sync"]),
+        ("123", []),
+        ("t" * MAX_NAME_LENGTH, []),
+        ("t" * (MAX_NAME_LENGTH + 1), []),
+    ],
 )
 def test_a_feature_that_there_is_not(db, method, name, suggestions):
     answer = getattr(APIClient(), method)(f"/jobs/{name}")

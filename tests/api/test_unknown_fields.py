@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from auteur.api.unknown_fields import MAX_COMPARED_LENGTH, unknown_fields
 from projects.models import Project
 from tests.contract import described
 
@@ -110,6 +111,14 @@ def test_a_near_name_is_suggested(api):
             "detail": "Unknown field. Did you mean name?",
         },
     ]
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_long_name_is_not_compared(extra):
+    length = MAX_COMPARED_LENGTH + extra
+    near = f"name{'e' * (length - 4)}"
+    errors = unknown_fields({near: 1}, [near[:-1]])
+    assert ("Did you mean" in errors[near][0]) is (extra == 0)
 
 
 def test_unknown_parameters_of_jobs_are_told_beside_missing_ones(api):
