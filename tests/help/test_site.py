@@ -59,6 +59,12 @@ def test_nothing_comes_from_elsewhere(site):
         assert not [url for url in loaded if url.startswith(("http", "//"))], page
 
 
+def test_the_list_of_features_tells_prices_in_words(site):
+    page = (site / "feature" / "index.html").read_text()
+    for price in ("1 credit per 2 minutes", "4 credits per result", "10 credits per second"):
+        assert f"<td>{price}</td>" in page
+
+
 def test_no_row_of_a_table_is_shown_as_text(site):
     """A line between two rows ends a table, and the rows after it become a paragraph."""
     for page in site.rglob("*.html"):

@@ -73,6 +73,7 @@ FIRST_RESULTS = {
     "caption style": "editing/#preview-and-caption-style",
     "credits on failure": "jobs/#refunds-and-credits-on-failure",
     "deploy": "deployment/",
+    "deprecation": "versioning/#deprecation",
     "import": "imports/",
     "licence": "engines/",
     "own gpu": "real-models/#gpus-of-your-own",
