@@ -3,6 +3,7 @@
 Only for the sandbox (`media.inspection`): it takes what FFmpeg takes to open a file.
 """
 
+import re
 import struct
 import time
 from dataclasses import asdict, dataclass, field
@@ -37,6 +38,10 @@ MAX_TIMED_PACKETS = 240
 MIN_GAPS = 4
 MAX_JITTER = 0.2
 """Of a frame's length: what screens and clocks make of a constant rate."""
+
+TIMECODE = re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d[:;]\d\d", re.ASCII)
+MAX_TAGGED_STREAMS = 32
+"""Streams in which a timecode is looked for."""
 
 PRIMARIES = {
     1: "bt709",
@@ -194,11 +199,24 @@ def _probe(container: InputContainer, max_scan_seconds: float) -> Probe:
             metadata["rotation"] = _first_frames(container, video).rotation
             return Probe(IMAGE, None, metadata)
         metadata |= _motion_facts(container, video)
+    if timecode := _start_timecode(container, video):
+        metadata["start_timecode"] = timecode
     return Probe(
         type=AUDIO if video is None else VIDEO,
         duration_ms=_duration_ms(container, max_scan_seconds),
         metadata=metadata,
     )
+
+
+def _start_timecode(container: InputContainer, video: VideoStream | None) -> str | None:
+    """Return the timecode of the first frame, as the camera has counted; `;` is drop-frame."""
+    tagged = [container, *islice(container.streams, MAX_TAGGED_STREAMS)]
+    for owner in [video, *tagged] if video is not None else tagged:
+        # Matroska writes names in capitals.
+        tags = {name.lower(): text for name, text in owner.metadata.items()}
+        if TIMECODE.fullmatch(text := tags.get("timecode", "")):
+            return text
+    return None
 
 
 def _is_still(container: InputContainer) -> bool:

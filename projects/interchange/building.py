@@ -5,6 +5,7 @@ clip's effects, and each track as it was, so that one that nobody has moved come
 millisecond. A cross-fade has its cut in its middle.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -15,9 +16,18 @@ from opentimelineio.schema import ExternalReference
 
 from media.models import MediaFile
 from projects.interchange.terms import OURS, URL_ROOT
-from projects.interchange.times import Timecode, drops_frames, exact_rate, frame_of, span
+from projects.interchange.times import (
+    Timecode,
+    drops_frames,
+    exact_rate,
+    frame_of,
+    frames_in,
+    span,
+    start_frame,
+)
 from projects.timeline.content import PERMILLE, Clip, Track, all_clips, end_of, speed_permille
 
+SECONDS_OF_A_DAY = 86_400
 KINDS = {"video": otio.schema.TrackKind.Video, "audio": otio.schema.TrackKind.Audio}
 
 
@@ -49,6 +59,25 @@ class Placed:
         """The cut behind it."""
         return self.finish - (self.tail - self.tail // 2)
 
+    @property
+    def speed(self) -> float:
+        return speed_permille(self.clip["effects"]) / PERMILLE
+
+    @property
+    def length(self) -> int:
+        """How many frames of its media it plays."""
+        return math.ceil((self.finish - self.start) * self.speed)
+
+    def in_frame(self, rate: float, duration_ms: int | None) -> int:
+        """Return the frame of its media at which it begins.
+
+        That is the nearest one, unless the media would then be a frame too short.
+        """
+        inside = frame_of(self.clip["in_point_ms"], rate)
+        excess = inside + self.length - frames_in(duration_ms, rate) if duration_ms else 0
+        is_rounded = 0 < excess <= 2 * max(self.speed, 1)
+        return inside - min(excess, inside) if is_rounded else inside
+
 
 @dataclass(frozen=True)
 class Film:
@@ -70,19 +99,31 @@ class Film:
 
     @property
     def files(self) -> dict[str, ExternalReference]:
-        """What it shows, with names, addresses and lengths."""
+        """What it shows, with names, addresses, lengths and timecodes."""
         return references_of(self.tracks, self.media, self.rate)
+
+    @property
+    def durations(self) -> dict[str, int | None]:
+        return {key: media.duration_ms for key, media in self.media.items()}
+
+    def source_timecode(self, key: str) -> Timecode:
+        """Return how a file's timecode is numbered: as in the file, if it has the film's rate."""
+        metadata = self.media[key].metadata if key in self.media else {}
+        text, own = metadata.get("start_timecode"), metadata.get("frame_rate") or self.rate
+        if not text or exact_rate(own) != self.rate:
+            return self.timecode
+        return Timecode(round(self.rate), ";" in text)
 
 
 def otio_json(film: Film) -> str:
     """The whole document but its transcript, in OpenTimelineIO's own format."""
-    rate, files = film.rate, film.files
+    rate, files, durations = film.rate, film.files, film.durations
     timeline = otio.schema.Timeline(
         name=printable(film.name), global_start_time=RationalTime(0, rate)
     )
     for track in film.tracks:
         timeline.tracks.append(
-            build_track(track, rate, lambda clip: files[clip["media_file_id"]].clone())
+            build_track(track, rate, lambda clip: files[clip["media_file_id"]].clone(), durations)
         )
     return str(otio.adapters.write_to_string(timeline, "otio_json", indent=-1))
 
@@ -90,15 +131,25 @@ def otio_json(film: Film) -> str:
 def references_of(
     tracks: list[Track], media: Mapping[str, MediaFile], rate: float
 ) -> dict[str, ExternalReference]:
-    """A reference to each media file; an image is as long as it is shown."""
-    lengths: dict[str, int] = {}
+    """Return a reference to each media file, which is as long as it is shown at least.
+
+    It begins at its timecode, if it has one that does not pass midnight.
+    """
+    lengths = {key: frames_in(row.duration_ms or 0, rate) for key, row in media.items()}
     for clip in all_clips(tracks):
-        key = clip["media_file_id"]
-        shown = frame_of(clip["out_point_ms"], rate) + 1
-        lengths[key] = max(lengths.get(key, 0), shown)
-    for key, found in media.items():
-        lengths[key] = max(lengths.get(key, 0), frame_of(found.duration_ms or 0, rate))
-    return {key: _reference(key, media.get(key), span(0, lengths[key], rate)) for key in lengths}
+        lengths.setdefault(clip["media_file_id"], 0)
+    for placed in (placed for track in tracks for placed in placed_clips(track["clips"], rate)):
+        key = placed.clip["media_file_id"]
+        duration_ms = media[key].duration_ms if key in media else None
+        end = placed.in_frame(rate, duration_ms) + placed.length
+        lengths[key] = max(lengths[key], end)
+    references = {}
+    for key, length in lengths.items():
+        metadata = media[key].metadata if key in media else {}
+        start = start_frame(metadata.get("start_timecode", ""), metadata.get("frame_rate"), rate)
+        start = start if (start + length) / rate < SECONDS_OF_A_DAY else 0
+        references[key] = _reference(key, media.get(key), span(start, length, rate))
+    return references
 
 
 def _reference(key: str, media: MediaFile | None, available: TimeRange) -> ExternalReference:
@@ -113,9 +164,15 @@ def _reference(key: str, media: MediaFile | None, available: TimeRange) -> Exter
 
 
 def build_track(
-    track: Track, rate: float, reference: Callable[[Clip], ExternalReference]
+    track: Track,
+    rate: float,
+    reference: Callable[[Clip], ExternalReference],
+    durations: Mapping[str, int | None],
 ) -> otio.schema.Track:
-    """A track with its gaps and cross-fades; deleted clips stand in its metadata only."""
+    """Return a track with its gaps and cross-fades; deleted clips stand in its metadata only.
+
+    ``durations`` are those of the media.
+    """
     name = printable(track["name"])
     metadata = {OURS: {**track, "clips": [dict(clip) for clip in track["clips"]]}}
     built = otio.schema.Track(name=name, kind=KINDS[track["type"]], metadata=metadata)
@@ -125,7 +182,8 @@ def build_track(
             built.append(_cross_fade(placed, rate))
         elif placed.begin > cursor:
             built.append(otio.schema.Gap(source_range=span(0, placed.begin - cursor, rate)))
-        built.append(_clip(placed, rate, reference(placed.clip)))
+        inside = placed.in_frame(rate, durations.get(placed.clip["media_file_id"]))
+        built.append(_clip(placed, rate, reference(placed.clip), inside))
         cursor = placed.end
     return built
 
@@ -153,10 +211,12 @@ def _cross_fade(placed: Placed, rate: float) -> otio.schema.Transition:
     )
 
 
-def _clip(placed: Placed, rate: float, reference: ExternalReference) -> otio.schema.Clip:
+def _clip(
+    placed: Placed, rate: float, reference: ExternalReference, inside: int
+) -> otio.schema.Clip:
     clip = placed.clip
-    speed = speed_permille(clip["effects"]) / PERMILLE
-    begin = frame_of(clip["in_point_ms"], rate) + placed.lead * speed
+    available = reference.available_range
+    begin = (available.start_time.value if available else 0) + inside + placed.lead * placed.speed
     effects = [dict(each) for each in clip["effects"]]
     metadata = {OURS: {"id": clip["id"], "effects": effects}}
     built = otio.schema.Clip(
@@ -165,8 +225,8 @@ def _clip(placed: Placed, rate: float, reference: ExternalReference) -> otio.sch
         source_range=span(begin, placed.end - placed.begin, rate),
         metadata=metadata,
     )
-    if speed != 1:
-        built.effects.append(otio.schema.LinearTimeWarp("speed", speed))
+    if placed.speed != 1:
+        built.effects.append(otio.schema.LinearTimeWarp("speed", placed.speed))
     return built
 
 

@@ -84,6 +84,7 @@ def bring_in(
         project_id=project_id,
         tracks=document["tracks"],
     )
+    tracks = conversion.count_from_file_start(tracks, matched, is_edit_list=form.name == "cmx3600")
     ids = conversion.Ids()
     placed = [conversion.convert_track(each, matched, rate=rate, ids=ids) for each in tracks]
     return editing.replace(

@@ -7,10 +7,16 @@ import json
 from typing import Any
 from xml.parsers import expat
 
+from opentimelineio.core import type_version_map
+
 from projects.bounds import MAX_CLIPS
 
 FCP_X = "fcpxml"
-NOT_FCP_X = "Files of Final Cut Pro X (fcpxml) are not read. Export FCP XML 5 (xmeml) instead."
+NOT_FCP_X = (
+    "Files of Final Cut Pro X (fcpxml) are not read. Convert it to FCP XML (xmeml), for example "
+    "with DaVinci Resolve, or to OpenTimelineIO."
+)
+NEWEST_SCHEMAS: dict[str, int] = type_version_map()
 MAX_DEPTH = 64
 MAX_ELEMENTS = 200_000
 MAX_LINES = 12 * MAX_CLIPS
@@ -19,15 +25,18 @@ MAX_LINE_LENGTH = 1000
 
 
 def checked_json(text: str) -> Any:
-    """The one timeline of a JSON text.
+    """Return the one timeline of a JSON text, without its markers.
 
-    Raises ``ValueError`` where it is nested too deeply, holds references in itself, or says a thing
+    Markers change nothing in the film, and newer programs write them in a newer schema. Raises
+    ``ValueError`` where the text is nested too deeply, holds references in itself, or says a thing
     twice: Python's reader takes the last of two equal members, OpenTimelineIO's the first.
     """
     try:
         found = json.loads(text, object_pairs_hook=_object)
     except RecursionError as exc:
         raise ValueError("It is nested too deeply.") from exc
+    except json.JSONDecodeError as exc:
+        raise ValueError(f"It is no JSON: {exc}.") from exc
     if not isinstance(found, dict) or not str(found.get("OTIO_SCHEMA")).startswith("Timeline."):
         raise ValueError("The file must hold one timeline, and nothing beside it.")
     level = [found]
@@ -42,8 +51,17 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("An object has two members of one name.")
-    if str(found.get("OTIO_SCHEMA")).startswith("SerializableObjectRef"):
+    schema, _, version = str(found.get("OTIO_SCHEMA", "")).partition(".")
+    if schema == "SerializableObjectRef":
         raise ValueError("It refers to parts of itself.")
+    if schema:
+        found.pop("markers", None)
+    newest = NEWEST_SCHEMAS.get(schema)
+    if schema != "Marker" and newest and version.isdecimal() and int(version[:9]) > newest:
+        raise ValueError(
+            f"It has a {schema}.{version}; {schema}.{newest} is the newest that is read. Write it "
+            "for an older version of OpenTimelineIO."
+        )
     return found
 
 

@@ -110,6 +110,8 @@ def _check_transition(child: Any, around: Around, name: str, reading: Reading) -
         detail = f"A {child.transition_type} is no cross-fade."
     elif ms_of(into + out) > MAX_CROSS_FADE_MS or min(into.value, out.value) < 0:
         detail = "It is too long, or less than nothing."
+    elif (around.head is None and into.value) or (around.tail is None and out.value):
+        detail = "It reaches beyond the beginning or the end of its track, where nothing plays."
     elif not (_has_room(around.head, into) and _has_room(around.tail, out)):
         detail = "What it joins is shorter than it."
     elif _is_seen(around.head, around.tail) != _is_seen(around.tail, around.head):
@@ -203,12 +205,14 @@ def _media_start(clip: otio.schema.Clip) -> RationalTime:
 
 
 def _trimmed(pieces: list[Piece], of: otio.core.Item, reading: Reading) -> list[Piece]:
-    """What of them is within the source range of their track or stack."""
+    """Return what of the pieces is within the source range of their track or stack."""
     window: TimeRange | None = of.source_range
     if window is None:
         return pieces
     begin, end = ms_of(window.start_time), ms_of(window.end_time_exclusive())
     kept = [piece for piece in pieces if piece.begin_ms < end and piece.end_ms > begin]
+    if pieces and not kept:
+        reading.refuse("trim", "Nothing plays within the source range.", name=str(of.name))
     for piece in kept:
         faded = piece.begin_ms + max(piece.cross_fade_ms, piece.fade_in_ms)
         ramps = ((piece.begin_ms, faded), (piece.end_ms - piece.fade_out_ms, piece.end_ms))

@@ -42,28 +42,45 @@ class Reading:
 
 @dataclass(frozen=True)
 class MediaReference:
-    """Which file a piece plays: by its id with us if the timeline tells one, and by name."""
+    """Which file a piece plays: by its id with us if the timeline tells one, and by name.
+
+    ``path_names`` are those of its address.
+    """
 
     media_id: str | None
     names: tuple[str, ...]
+    path_names: tuple[str, ...] = ()
+    is_id_of_metadata: bool = False
+    """Whether the address has no id, so that another program may have written it."""
 
 
 def reference_at(url: str, *names: str, media_id: Any = None) -> MediaReference:
-    """The file at an address, which may be one of ours, or of one of these names.
+    """Return the file at an address, which may be one of ours, or of one of these names.
 
-    Raises ``ValueError`` for an address that is too long.
+    An id in the address comes before ``media_id``, the one of the metadata: other programs change
+    addresses and keep metadata. Raises ``ValueError`` for an address that is too long.
     """
     if len(url) > MAX_URL_LENGTH:
         raise ValueError("The address of a file is too long.")
     path = unquote(url)
     parts = path.split("/")
     by_url = [after for root, after in pairwise(parts) if root == URL_ROOT]
-    candidates: list[str] = []
-    for name in (PurePosixPath(path).name, *names):
-        # Uploads are named by the last part of a path, of Windows as well.
-        candidates += [PureWindowsPath(name).name, name]
-    short = dict.fromkeys(name[:MAX_NAME_LENGTH] for name in candidates if name)
-    return MediaReference(next(filter(None, map(_uuid, (media_id, *by_url))), None), tuple(short))
+    url_id = next(filter(None, map(_uuid, by_url)), None)
+    path_name = PurePosixPath(path).name
+    metadata_id = None if url_id else _uuid(media_id)
+    candidates = (name for each in (path_name, *names) for name in _candidates(each))
+    return MediaReference(
+        media_id=url_id or metadata_id,
+        names=tuple(dict.fromkeys(candidates)),
+        path_names=_candidates(path_name),
+        is_id_of_metadata=metadata_id is not None,
+    )
+
+
+def _candidates(name: str) -> tuple[str, ...]:
+    """Return what a file of this name, or path, may be called: uploads have no folders."""
+    names = (PureWindowsPath(name).name, name)
+    return tuple(dict.fromkeys(name[:MAX_NAME_LENGTH] for name in names if name))
 
 
 def _uuid(value: Any) -> str | None:
@@ -112,5 +129,10 @@ def tracks_from(plain: list[dict[str, Any]]) -> list[ForeignTrack]:
 
 def _piece(plain: dict[str, Any]) -> Piece:
     source = plain["source"]
-    media = MediaReference(source["media_id"], tuple(source["names"]))
+    media = MediaReference(
+        media_id=source["media_id"],
+        names=tuple(source["names"]),
+        path_names=tuple(source["path_names"]),
+        is_id_of_metadata=source["is_id_of_metadata"],
+    )
     return Piece(**{**plain, "source": media})

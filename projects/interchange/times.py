@@ -35,6 +35,11 @@ def frame_of(at_ms: int, rate: float) -> int:
     return math.floor(at_ms * rate / 1000 + 0.5)
 
 
+def frames_in(duration_ms: int, rate: float) -> int:
+    """Return how many frames begin within a duration, which is itself a rounded number."""
+    return math.ceil((duration_ms - 0.5) * rate / 1000)
+
+
 def ms_at(frame: float, rate: float) -> int:
     """The nearest millisecond; raises ``ValueError`` for what is no time."""
     if not (0 < rate <= MAX_RATE and abs(frame) <= MAX_SECONDS * rate):
@@ -93,6 +98,22 @@ class Timecode:
         hours, minutes = seconds // 3600, seconds // 60 % 60
         sign = ";" if self.drop else ":"
         return f"{hours:02}:{minutes:02}:{seconds % 60:02}{sign}{frames:02}"
+
+
+def start_frame(text: str, file_rate: float | None, rate: float) -> int:
+    """Return the frame, at ``rate``, of the timecode at which a file begins.
+
+    The timecode counts the file's own frames. 0 for what is no timecode of them.
+    """
+    own = exact_rate(file_rate) if file_rate else rate
+    drop = ";" in text
+    if not has_timecode(own) or (drop and not drops_frames(own)):
+        return 0
+    try:
+        frame = Timecode(round(own), drop).frame(text)
+    except ValueError:
+        return 0
+    return math.floor(frame * rate / own + 0.5)
 
 
 def span(begin: float, length: float, rate: float) -> TimeRange:

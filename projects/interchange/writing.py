@@ -4,6 +4,7 @@ What plays is written as long as it plays, cross-fades and all; `projects.interc
 looked that the format holds it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 from xml.etree.ElementTree import Comment, Element, SubElement, indent, tostring
 
@@ -12,7 +13,7 @@ from opentimelineio.schema import ExternalReference
 from media.models import MediaType
 from projects.interchange.building import Film, Placed, placed_clips, printable
 from projects.interchange.limits import playing
-from projects.interchange.times import frame_of
+from projects.interchange.times import Timecode, frame_of
 from projects.timeline.content import Track, duration_of
 
 REEL_LENGTH = 8
@@ -28,7 +29,7 @@ def fcp_xml(film: Film) -> str:
     sequence = SubElement(SubElement(project, "children"), "sequence", id="sequence-1")
     _put(sequence, name=printable(film.name), duration=_length(film))
     _rate(sequence, film)
-    _timecode(sequence, film)
+    _timecode(sequence, film, film.timecode, 0)
     media = SubElement(sequence, "media")
     writer = _Clips(film)
     for kind in ("video", "audio"):
@@ -48,6 +49,7 @@ class _Clips:
     def __init__(self, film: Film) -> None:
         self._film = film
         self._files = film.files
+        self._durations = film.durations
         self._told: dict[str, str] = {}
         self._count = 0
 
@@ -76,7 +78,7 @@ class _Clips:
         self._count += 1
         key = placed.clip["media_file_id"]
         element = Element("clipitem", id=f"clipitem-{self._count}", frameBlend="FALSE")
-        inside = frame_of(placed.clip["in_point_ms"], self._film.rate)
+        inside = placed.in_frame(self._film.rate, self._durations.get(key))
         length = placed.finish - placed.start
         _put(element, name=self._files[key].name, enabled="TRUE", duration=length)
         _rate(element, self._film)
@@ -98,7 +100,8 @@ class _Clips:
             _put(element, name=reference.name, pathurl=reference.target_url)
             _rate(element, self._film)
             _put(element, duration=round(reference.available_range.duration.value))
-            _timecode(element, self._film)
+            start = round(reference.available_range.start_time.value)
+            _timecode(element, self._film, self._film.source_timecode(key), start)
             kind = self._film.media[key].type if key in self._film.media else None
             streams = SubElement(element, "media")
             if kind != MediaType.AUDIO:
@@ -119,11 +122,11 @@ def _rate(parent: Element, film: Film) -> None:
     _put(SubElement(parent, "rate"), timebase=timebase, ntsc=ntsc)
 
 
-def _timecode(parent: Element, film: Film) -> None:
+def _timecode(parent: Element, film: Film, clock: Timecode, start: int) -> None:
     element = SubElement(parent, "timecode")
     _rate(element, film)
-    clock = film.timecode
-    _put(element, string=clock.text(0), frame=0, displayformat="DF" if clock.drop else "NDF")
+    display = "DF" if clock.drop else "NDF"
+    _put(element, string=clock.text(start), frame=start, displayformat=display)
 
 
 def _length(film: Film) -> int:
@@ -143,22 +146,36 @@ def cmx3600(film: Film) -> str:
         kind = "C"
         if placed.fade and before is not None:
             kind = f"D {placed.fade:03}"
-            lines.append(_event(number, before, "C", (placed.start, placed.start), film))
+            cut = (placed.start, placed.start)
+            lines.append(_event(number, before, "C", cut, film, files))
             lines += _names("FROM", files[before.clip["media_file_id"]])
         shown = (placed.start, placed.finish - placed.tail)
-        lines.append(_event(number, placed, kind, shown, film))
+        lines.append(_event(number, placed, kind, shown, film, files))
         lines += _names("TO" if placed.fade else "FROM", files[placed.clip["media_file_id"]])
         before = placed
     return "\n".join(lines) + "\n"
 
 
-def _event(number: str, placed: Placed, kind: str, shown: tuple[int, int], film: Film) -> str:
-    """A line of an event; a reel is eight letters or digits."""
-    inside = frame_of(placed.clip["in_point_ms"], film.rate) - placed.start
-    times = (*(inside + frame for frame in shown), *shown)
-    reel = placed.clip["media_file_id"][:REEL_LENGTH].upper()
-    timecodes = " ".join(map(film.timecode.text, times))
-    return f"{number}  {reel:8} V     {kind:8} {timecodes}"
+def _event(
+    number: str,
+    placed: Placed,
+    kind: str,
+    shown: tuple[int, int],
+    film: Film,
+    files: Mapping[str, ExternalReference],
+) -> str:
+    """Return a line of an event; a reel is eight letters or digits.
+
+    The source's times count from the file's timecode.
+    """
+    key = placed.clip["media_file_id"]
+    duration_ms = film.media[key].duration_ms if key in film.media else None
+    start = round(files[key].available_range.start_time.value)
+    offset = start + placed.in_frame(film.rate, duration_ms) - placed.start
+    clock = film.source_timecode(key)
+    timecodes = [clock.text(offset + frame) for frame in shown]
+    timecodes += map(film.timecode.text, shown)
+    return f"{number}  {key[:REEL_LENGTH].upper():8} V     {kind:8} {' '.join(timecodes)}"
 
 
 def _names(way: str, reference: ExternalReference) -> list[str]:

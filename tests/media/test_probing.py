@@ -1,8 +1,11 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import av
+import numpy as np
 import pytest
+from av.video.stream import VideoStream
 
 from gpu_tasks.mediakit import ffmpeg
 from media.models import MediaType
@@ -50,6 +53,33 @@ def test_a_film_with_sound(saved: Callable[..., str]) -> None:
         "audio_layout": "stereo",
         "audio_sample_rate": 48_000,
     }
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "text", "timecode"),
+    [
+        ("mov", "mpeg4", "10:00:01:05", "10:00:01:05"),
+        ("mp4", "mpeg4", "10:00:01:05", "10:00:01:05"),
+        ("mxf", "mpeg2video", "23:59:59:24", "23:59:59:24"),
+        ("matroska", "mpeg4", "09:00:00:00", "09:00:00:00"),
+        ("matroska", "mpeg4", "24:00:00:00", None),
+        ("matroska", "mpeg4", "x" * 1000, None),
+    ],
+)
+def test_the_timecode_of_the_camera(
+    saved: Callable[..., str], container: str, codec: str, text: str, timecode: str | None
+) -> None:
+    path = saved(b"", f"source.{container}")
+    with av.open(path, "w", format=container) as output:
+        output.metadata["timecode"] = text
+        stream = cast(VideoStream, output.add_stream(codec, rate=25))
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for _ in range(5):
+            picture = np.zeros((64, 64, 3), np.uint8)
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        output.mux(stream.encode())
+
+    assert probe(path).metadata.get("start_timecode") == timecode
 
 
 def test_a_film_without_sound(saved: Callable[..., str]) -> None:

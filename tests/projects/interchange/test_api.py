@@ -14,7 +14,7 @@ from media.models import MediaFile, MediaType
 from projects.interchange import limits
 from projects.interchange.formats import FORMATS, MAX_INTERCHANGE_BYTES
 from projects.models import Project
-from tests.projects.timeline.asking import problem, put, url
+from tests.projects.timeline.asking import errors, problem, put, url
 from tests.projects.timeline.making import clip, track
 
 pytestmark = pytest.mark.django_db
@@ -323,3 +323,153 @@ def test_another_users_project_is_not_there(
     assert problem(bring(stranger, project, "{}")) == (404, "not_found")
     nowhere = Project(pk=uuid.uuid4())
     assert problem(export(stranger, nowhere)) == (404, "not_found")
+
+
+def of_camera(make_media: Callable[..., MediaFile], project: Project, **fields: Any) -> MediaFile:
+    """A minute that begins at the camera's timecode."""
+    timecode = {"start_timecode": "10:00:01:00", "frame_rate": 30.0}
+    defaults = {"type": MediaType.VIDEO, "duration_ms": 60_000, "name": "A001.mov"}
+    return make_media(project=project, **{**defaults, "metadata": timecode, **fields})
+
+
+def event(begin: str, end: str, at: str, to: str, name: str = "A001.mov") -> str:
+    return f"001  AX       V     C        {begin} {end} {at} {to}\n* FROM CLIP NAME: {name}\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "in_ms"),
+    [
+        ("10:00:01:00", "10:00:03:00", 0),
+        ("10:00:59:15", "10:01:01:00", 58_500),
+        ("00:00:01:00", "00:00:03:00", 1000),
+        ("09:59:59:00", "10:00:01:00", None),
+        ("10:01:00:00", "10:01:02:00", None),
+    ],
+)
+def test_source_times_of_an_edit_list_are_those_of_the_camera(
+    api: APIClient,
+    project: Project,
+    make_media: Callable[..., MediaFile],
+    begin: str,
+    end: str,
+    in_ms: int | None,
+) -> None:
+    of_camera(make_media, project)
+    length = "00:00:01:15" if in_ms == 58_500 else "00:00:02:00"
+
+    answer = bring(api, project, event(begin, end, "00:00:00:00", length), "cmx3600")
+
+    if in_ms is None:
+        assert errors(answer)[0][1] == "beyond_media"
+    else:
+        assert tracks_of(api, project)[0]["clips"][0]["in_point_ms"] == in_ms
+
+
+def test_a_low_timecode_counts_if_all_times_of_the_file_fit_it(
+    api: APIClient, project: Project, make_media: Callable[..., MediaFile]
+) -> None:
+    low = {"start_timecode": "00:00:05:00", "frame_rate": 30.0}
+    of_camera(make_media, project, metadata=low)
+    later = event("00:00:08:00", "00:00:09:00", "00:00:00:00", "00:00:01:00")
+    earlier = event("00:00:01:00", "00:00:02:00", "00:00:01:00", "00:00:02:00")
+
+    bring(api, project, later, "cmx3600")
+    assert [one["in_point_ms"] for one in tracks_of(api, project)[0]["clips"]] == [3000]
+    bring(api, project, later + earlier.replace("001 ", "002 ", 1), "cmx3600")
+    assert [one["in_point_ms"] for one in tracks_of(api, project)[0]["clips"]] == [8000, 1000]
+
+
+def test_other_formats_count_from_the_timecode_beyond_the_file_alone(
+    api: APIClient, project: Project, make_media: Callable[..., MediaFile]
+) -> None:
+    of_camera(make_media, project, metadata={"start_timecode": "00:00:40:00", "frame_rate": 30.0})
+
+    def inside(start: int) -> int:
+        shown = otio.opentime.TimeRange(
+            otio.opentime.RationalTime(start, 30), otio.opentime.RationalTime(30, 30)
+        )
+        reference = otio.schema.ExternalReference("A001.mov")
+        timeline = otio.schema.Timeline()
+        timeline.tracks.append(otio.schema.Track(kind="Video"))
+        timeline.tracks[0].append(otio.schema.Clip(media_reference=reference, source_range=shown))
+        assert bring(api, project, timeline.to_json_string()).status_code == 200
+        return int(tracks_of(api, project)[0]["clips"][0]["in_point_ms"])
+
+    assert inside(50 * 30) == 50_000
+    assert inside(70 * 30) == 30_000
+
+
+def reference_of(document: dict[str, Any]) -> dict[str, Any]:
+    """The media reference of the first clip."""
+    children = document["tracks"]["children"][0]["children"]
+    one = next(each for each in children if each["OTIO_SCHEMA"].startswith("Clip"))
+    return dict(one)["media_references"]["DEFAULT_MEDIA"]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("address", "media"),
+    [
+        ("media/{id}/other.mp4", "other"),
+        ("file:///films/other.mp4", "other"),
+        ("C:\\films\\other.mp4", "other"),
+        ("file:///films/T%C3%BCr%20%26%20Tor.mp4", "film"),
+        ("", "film"),
+        ("file:///films/nowhere.mp4", None),
+    ],
+)
+def test_an_address_that_another_editor_has_changed_counts(
+    api: APIClient,
+    project: Project,
+    film: MediaFile,
+    edited: list[dict[str, Any]],
+    make_media: Callable[..., MediaFile],
+    address: str,
+    media: str | None,
+) -> None:
+    video = {"type": MediaType.VIDEO, "duration_ms": 60_000, "project": project}
+    other = make_media(**video, name="other.mp4")
+    document = json.loads(export(api, project).content)
+    reference_of(document)["target_url"] = address.format(id=other.pk)
+
+    answer = bring(api, project, json.dumps(document))
+
+    if media is None:
+        assert problem(answer) == (422, "unmatched_media")
+        assert answer.json()["names"] == ["nowhere.mp4"]
+    else:
+        clips = {one["id"]: one["media_file_id"] for one in tracks_of(api, project)[0]["clips"]}
+        ids = {"film": str(film.pk), "other": str(other.pk)}
+        assert clips == {"a": ids[media], "b": ids["film"], "c": ids["film"]}
+
+
+def test_effects_that_another_editor_takes_out_do_not_come_back(
+    api: APIClient, project: Project, film: MediaFile
+) -> None:
+    media = str(film.pk)
+    grade, gain = {"type": "x_grade", "amount": 0.5}, {"type": "gain", "db": -6.0}
+    clips = [
+        clip("a", 0, 0, 1000, media=media, effects=[grade, gain]),
+        clip("b", 1000, 0, 900, media=media, effects=[grade]),
+    ]
+    put(api, project, {"tracks": [track(*clips)]})
+    document = json.loads(export(api, project).content)
+    document["tracks"]["children"][0]["children"][0]["metadata"]["auteur"]["effects"] = [gain]
+
+    assert bring(api, project, json.dumps(document)).status_code == 200
+
+    effects = {one["id"]: one["effects"] for one in tracks_of(api, project)[0]["clips"]}
+    assert effects == {"a": [gain], "b": [grade]}
+
+
+def test_a_cross_fade_that_another_editor_takes_out_does_not_come_back(
+    api: APIClient, project: Project, edited: list[dict[str, Any]]
+) -> None:
+    document = json.loads(export(api, project).content)
+    track_of = document["tracks"]["children"][0]
+    track_of["children"] = [
+        each for each in track_of["children"] if not each["OTIO_SCHEMA"].startswith("Transition")
+    ]
+
+    assert bring(api, project, json.dumps(document)).status_code == 200
+
+    assert [one["effects"] for one in tracks_of(api, project)[0]["clips"]] == [[], [], []]

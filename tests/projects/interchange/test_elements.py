@@ -5,10 +5,11 @@ from django.conf import settings
 
 from gpu_tasks.runtime.errors import InputRefusedError
 from projects.interchange import foreign, limits, sandboxing, times
-from projects.interchange.terms import ForeignTrack, Piece
+from projects.interchange.terms import ForeignTrack, Piece, tracks_from
 from tests.projects.interchange.elements import ELEMENTS
 from tests.projects.interchange.elements.exports import FORMS, PARTS, Part
 from tests.projects.interchange.elements.row import PLAIN, Element
+from tests.projects.interchange.samples import SAMPLES, Sample
 from tests.projects.interchange.test_round_trips import document, there_and_back
 
 
@@ -46,6 +47,20 @@ def test_an_element_is_held_or_refused_by_name(element: Element) -> None:
         assert {each["what"] for each in raised.value.extra["items"]} == {element.fate}
 
 
+@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+def test_a_sample_of_opentimelineio_plays_or_is_refused_by_name(sample: Sample) -> None:
+    rate = times.exact_rate(sample.rate)
+    if sample.fate == foreign.UNREADABLE:
+        with pytest.raises(InputRefusedError, match=sample.says):
+            foreign.read(sample.text, sample.form, rate)
+        return
+    answer = foreign.read(sample.text, sample.form, rate)
+
+    fates = sorted({each["what"] for each in answer.get("foreign", [])}) or ["read"]
+    assert ", ".join(fates) == sample.fate
+    assert film(tracks_from(answer.get("tracks", []))) == [*sample.plays]
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("part", PARTS, ids=str)
 def test_a_part_of_a_timeline_is_written_or_refused_by_name(part: Part, form: str) -> None:
@@ -67,11 +82,12 @@ def test_the_page_has_these_rows() -> None:
     titles = {"otio": "OpenTimelineIO", "fcp_xml": "FCP XML", "cmx3600": "CMX 3600"}
     imports = [(titles[each.form], each.name, each.fate) for each in ELEMENTS]
     exports = [(part.name, *part.fates) for part in PARTS]
+    samples = [(f"`{sample.name}`", sample.fate, sample.why) for sample in SAMPLES]
 
     rows = [
         tuple(cell.strip() for cell in line.strip("|").split(" | "))
         for line in page.splitlines()
-        if line.startswith("| ") and not line.startswith("| element")
+        if line.startswith("| ") and not line.startswith(("| element", "| sample"))
     ]
 
-    assert rows == [*imports, *exports]
+    assert rows == [*imports, *exports, *samples]

@@ -37,20 +37,32 @@ def document(frame_rate: float, *tracks: Any) -> dict[str, Any]:
     return {"settings": {"frame_rate": frame_rate}, "tracks": list(tracks)}
 
 
-def written(of: dict[str, Any], form: str, name: str = "Film") -> str:
+def written(
+    of: dict[str, Any], form: str, name: str = "Film", media: dict[str, MediaFile] | None = None
+) -> str:
     """The file."""
     limits.check(of, form)
-    media = {key: MediaFile(name=name, duration_ms=3_600_000) for key in (MEDIA, OTHER_MEDIA)}
+    if media is None:
+        media = {key: MediaFile(name=name, duration_ms=3_600_000) for key in (MEDIA, OTHER_MEDIA)}
     return exchange.WRITERS[form](Film(name, of["tracks"], of["settings"]["frame_rate"], media))
 
 
 def there_and_back(of: dict[str, Any], form: str, name: str = "Film") -> list[Track]:
     """The tracks of a file that was written, read by what imports use."""
     rate = times.exact_rate(of["settings"]["frame_rate"])
-    text = written(of, form, name)
+    return imported(written(of, form, name), form, rate, {})
+
+
+def imported(text: str, form: str, rate: float, rows: dict[str, MediaFile]) -> list[Track]:
+    """The tracks of a file, read by what imports use."""
     tracks = sandboxing.accepted(foreign.read(text, form, rate))
     sources = [piece.source for each in tracks for piece in each.pieces]
-    matched = Matched({s: str(s.media_id) for s in sources}, {MEDIA: None, OTHER_MEDIA: None})
+    durations = {
+        key: rows[key].duration_ms if key in rows else None for key in (MEDIA, OTHER_MEDIA)
+    }
+    matched = Matched({s: str(s.media_id) for s in sources}, durations, rows)
+    is_edit_list = form == "cmx3600"
+    tracks = conversion.count_from_file_start(tracks, matched, is_edit_list=is_edit_list)
     ids = conversion.Ids()
     placed = [conversion.convert_track(each, matched, rate=rate, ids=ids) for each in tracks]
     told = [each.stored() for each in EdlShape.model_validate({"tracks": placed}).tracks]
@@ -155,6 +167,70 @@ def cut_of(piece: Piece) -> tuple[Any, ...]:
 @given(of=on_boundaries((("v", "video"),)))
 def test_cmx_3600_brings_back_one_video_track_on_frames(of: dict[str, Any]) -> None:
     assert plain(there_and_back(of, "cmx3600")) == plain(of["tracks"])
+
+
+@st.composite
+def ends_of_files(draw: st.DrawFn, form: str) -> tuple[dict[str, Any], dict[str, MediaFile]]:
+    """Return clips that play to the ends of files, whose lengths are no whole frames."""
+    rate = draw(st.sampled_from([24, 25, 29.97, 30, 50, 60]))
+    timecode = draw(st.sampled_from(["", "10:00:01:00", "00:00:00:05", "23:59:59:00"]))
+    if rate == 29.97 and timecode:
+        timecode = draw(st.sampled_from([timecode, timecode[:8] + ";" + timecode[9:]]))
+    metadata = {"start_timecode": timecode, "frame_rate": draw(st.sampled_from([rate, None]))}
+    media = {
+        key: MediaFile(name="a.mov", duration_ms=draw(st.integers(300, 9000)), metadata=metadata)
+        for key in (MEDIA, OTHER_MEDIA)
+    }
+    cursor, clips = draw(st.integers(0, 900)), []
+    for index in range(draw(st.integers(1, 4))):
+        key = draw(st.sampled_from([MEDIA, OTHER_MEDIA]))
+        end = media[key].duration_ms
+        begin = draw(st.integers(0, end - 250))
+        speed = draw(st.sampled_from([1, 1, 2, 0.5])) if form == "otio" else 1
+        effects = [{"type": "speed", "rate": speed}] if speed != 1 else []
+        made = clip(f"c{index}", cursor, begin, end, media=key, effects=effects)
+        clips.append(made)
+        cursor += made["duration_ms"] + draw(st.sampled_from([0, 0, 400]))
+    return document(rate, track(*clips)), media
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("form", formats.FORMATS)
+@examples(60, 2000)
+@given(data=st.data())
+def test_clips_keep_their_frames_at_the_ends_of_their_files(form: str, data: st.DataObject) -> None:
+    of, media = data.draw(ends_of_files(form))
+    rate = times.exact_rate(of["settings"]["frame_rate"])
+    text = written(of, form, media=media)
+    texts = [(text, form)]
+    if form != "cmx3600":
+        timeline = otio.adapters.read_from_string(text, FORMATS_OF_OTIO[form])
+        for each in timeline.tracks:
+            each.metadata.clear()
+            for one in each.find_clips():
+                available, shown = one.available_range(), one.source_range
+                speed = one.effects[0].time_scalar if one.effects else 1
+                played = math.floor(shown.duration.value * speed)
+                assert available.start_time <= shown.start_time
+                assert shown.start_time.value + played <= available.end_time_exclusive().value
+        texts.append((timeline.to_json_string(), "otio"))
+
+    for written_text, as_form in texts:
+        back = imported(written_text, as_form, rate, media)
+
+        (shown,), (wanted,) = frames(back, rate), frames(of["tracks"], rate)
+        assert [one[:3] for one in shown] == [one[:3] for one in wanted]
+        for one, before in zip(back[0]["clips"], of["tracks"][0]["clips"], strict=True):
+            assert one["out_point_ms"] <= media[one["media_file_id"]].duration_ms
+            speed = max(rate_of(one), 1)
+            assert abs(one["in_point_ms"] - before["in_point_ms"]) <= 1.5 * speed * 1000 / rate
+
+
+FORMATS_OF_OTIO = {"otio": "otio_json", "fcp_xml": "fcp_xml"}
+
+
+def rate_of(one: dict[str, Any]) -> float:
+    return float(next((each["rate"] for each in one["effects"] if each["type"] == "speed"), 1))
 
 
 def frames(tracks: list[dict[str, Any]], rate: float) -> list[Any]:

@@ -78,6 +78,8 @@ def rows() -> Iterator[Element]:
               otio(played(), stack={"source_range": span(10, 20)}), "video a.mov 0-800 @1400")
     yield row("`source_range` that ends within a fade", "trim",
               otio(played(), fade(5, 5), played("b.mov"), source_range=span(0, 50)))
+    yield row("`source_range` within which nothing plays", "trim",
+              otio(played(), source_range=span(-60, 20)))
     yield row("`Track`, `Stack`: `effects`", "effect",
               otio(played(), stack={"effects": [schema.Effect()]}))
     yield row("`Gap`", "read", otio(schema.Gap(source_range=span(0, 25)), played()),
@@ -112,6 +114,8 @@ def rows() -> Iterator[Element]:
               "video a.mov 0-2000 @1000 in 400 out 400")
     yield row("`Transition` of other types", "transition",
               otio(played(), fade(4, 6, "Custom_Transition"), played()))
+    yield row("`Transition` that reaches beyond its track", "transition",
+              otio(fade(4, 6), played()))
     yield row("`Transition` that is longer than what it joins", "transition",
               otio(played(), fade(4, 60), played()))
     yield row("`Transition` with a clip of `enabled` false", "transition",
@@ -128,9 +132,12 @@ def rows() -> Iterator[Element]:
     head, _, tail = blur.partition('"Effect.1"')
     yield row("`Effect`: `enabled` false", "left out",
               head + '"Effect.1"' + tail.replace('"enabled": true', '"enabled": false', 1))
-    yield row("`Marker`, colours, `metadata` of others", "left out",
-              otio(played(markers=[schema.Marker()], metadata={"x": 1})))
+    marked = otio(played(markers=[schema.Marker()], metadata={"x": 1}))
+    yield row("`Marker`, also of newer schemas, colours, `metadata` of others", "left out",
+              marked.replace("Marker.2", "Marker.3"))
     yield row("`Stack`, `Track` in a track (nested)", "nested", otio(schema.Stack()))
     yield row("objects of other schemas", "unreadable_file",
               otio(schema.Gap()).replace("Gap.1", "Nonsense.1"))
+    yield row("objects of newer schemas than the library's", "unreadable_file",
+              otio(schema.Gap()).replace("Gap.1", "Gap.2"))
 # fmt: on
