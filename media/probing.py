@@ -210,10 +210,11 @@ def _probe(container: InputContainer, max_scan_seconds: float) -> Probe:
 
 def _start_timecode(container: InputContainer, video: VideoStream | None) -> str | None:
     """Return the timecode of the first frame, as the camera has counted; `;` is drop-frame."""
-    tagged = [container, *islice(container.streams, MAX_TAGGED_STREAMS)]
-    for owner in [video, *tagged] if video is not None else tagged:
+    of_video = [video.metadata] if video is not None else []
+    of_streams = (stream.metadata for stream in islice(container.streams, MAX_TAGGED_STREAMS))
+    for metadata in (*of_video, container.metadata, *of_streams):
         # Matroska writes names in capitals.
-        tags = {name.lower(): text for name, text in owner.metadata.items()}
+        tags = {name.lower(): text for name, text in metadata.items()}
         if TIMECODE.fullmatch(text := tags.get("timecode", "")):
             return text
     return None

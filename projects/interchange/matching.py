@@ -56,8 +56,8 @@ def match(
             ids[source] = found
     unmatched = [source for source in wanted if source not in ids]
     if unmatched:
-        names = [next(iter(each.names), each.media_id or "") for each in unmatched]
-        raise UnmatchedMediaProblem(names=list(dict.fromkeys(names))[:MAX_NAMED])
+        missing = (next(iter(each.names), each.media_id or "") for each in unmatched)
+        raise UnmatchedMediaProblem(names=list(dict.fromkeys(missing))[:MAX_NAMED])
     rows |= {str(row.pk): row for files in by_name.values() for row in files}
     return Matched(ids, known | {key: row.duration_ms for key, row in rows.items()}, rows)
 
