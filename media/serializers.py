@@ -157,8 +157,8 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
         read_only=True,
         help_text="`width`, `height`, `rotation` (clockwise degrees), `frame_rate` (on average), "
         "`variable_frame_rate`, `start_timecode` (`hh:mm:ss:ff`, `;` before the frames if "
-        "drop-frame; only where the file has one), `bit_depth`, `hdr` and other facts of colour, `has_audio`, "
-        "`audio_channels`, codecs and so on.",
+        "drop-frame; only where the file has one), `bit_depth`, `hdr` and other facts of colour, "
+        "`has_audio`, `audio_channels`, codecs and so on.",
     )
     rejection = RejectionSerializer(
         source="refusal",
