@@ -1,6 +1,6 @@
 """The two kinds of upload, files and voices, and in what they differ."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -38,6 +38,13 @@ class Kind(Generic[Row]):
 
     The callable is heard meanwhile, and may end it by raising.
     """
+
+    def find_checked(self, row_ids: Collection[UUID]) -> set[UUID]:
+        """Return the ids of uploads that are not being checked, or are gone."""
+        checking = self.model._default_manager.filter(
+            pk__in=row_ids, status=MediaStatus.CHECKING
+        ).values_list("pk", flat=True)
+        return set(row_ids).difference(checking)
 
 
 class TooManyUploadsProblem(Problem):

@@ -1,6 +1,6 @@
 """The endpoints about media files."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
@@ -17,6 +17,7 @@ from auteur.api.requests import plan_of, user_id
 from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost
 from auteur.api.views import APIView
+from auteur.api.waiting import WAIT_SECONDS, answer_later
 from media import imports, uploads
 from media.access import media_of, owned_media
 from media.deletion import MediaInUseProblem, delete_media
@@ -29,8 +30,8 @@ from media.files import (
 )
 from media.imports.limits import MAX_TRIES
 from media.imports.opening import TooManyImportsProblem
-from media.kinds import TooManyUploadsProblem
-from media.models import MediaFile, MediaStatus
+from media.kinds import FILES, Kind, TooManyUploadsProblem
+from media.models import MediaFile, MediaStatus, Upload
 from media.quota import StorageQuotaExceededProblem
 from media.serializers import (
     ConfirmedMediaSerializer,
@@ -156,9 +157,11 @@ class ConfirmView(APIView):
 
     @extend_schema(
         summary="Confirm an upload",
-        description="Parts are joined, and the file is checked, which takes a moment: 202 with the "
-        "`status` `checking`. Ask again, or read the media file, until it is `ready` (200) or "
-        "`rejected` (409 `upload_rejected` with a `reason`): then it is removed, upload another. "
+        description="The parts are joined and the file is checked. 200 with the checked media file "
+        f"where that takes at most {WAIT_SECONDS:g} s, and 409 `upload_rejected` with a `reason` "
+        "where the file is refused: it is removed, upload another. 202 with the `status` "
+        "`checking` where the check takes longer. There is no need to wait for its end: jobs for "
+        "the file are accepted meanwhile. To see the end, confirm again or read the media file. "
         "422 `upload_incomplete` says which parts are missing (`missing_parts`).",
         request=None,
         responses={200: ConfirmedMediaSerializer, 202: ConfirmedMediaSerializer},
@@ -171,7 +174,9 @@ class ConfirmView(APIView):
             media_id=media_id,
             plan=plan_of(request),
         )
-        return Response({"media": MediaSerializer(media).data}, status=confirmed(media.status))
+        return Response(
+            {"media": MediaSerializer(media).data}, status=confirmed(request, FILES, media)
+        )
 
 
 @extend_schema_view(
@@ -238,6 +243,13 @@ class ProjectMediaView(MediaView):
     """One media file of a project."""
 
 
-def confirmed(state: str) -> int:
-    """The status of an answer about what has been confirmed."""
-    return status.HTTP_200_OK if state == MediaStatus.READY else status.HTTP_202_ACCEPTED
+def confirmed(request: Request, kind: Kind[Any], row: Upload) -> int:
+    """Return the status of an answer about a confirmed upload.
+
+    While it is checked, the server may hold the answer back for a moment and ask again.
+    """
+    if row.status == MediaStatus.READY:
+        return status.HTTP_200_OK
+    if row.status == MediaStatus.CHECKING:
+        answer_later(request, row_id=row.pk, find_ended=kind.find_checked)
+    return status.HTTP_202_ACCEPTED

@@ -23,6 +23,7 @@ from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from auteur.api import waiting
 from auteur.api.requests import address_of
 from auteur.api.windows import Standing, windows
 
@@ -80,7 +81,13 @@ class RateLimit(BaseThrottle):
     _wait: float | None = None
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        """Count this request; remember the window for the response's headers."""
+        """Count this request; remember the window for the response's headers.
+
+        One that is run once more (`auteur.api.waiting`) has been counted.
+        """
+        if waiting.is_repeated(request):
+            _count(request, 0)
+            return True
         standing = _count(request, cost_of(view, str(request.method)))
         self._wait = max(1.0, standing.seconds)
         return standing.allowed

@@ -8,13 +8,15 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from io import BytesIO
 from typing import Any
 
 from django.http import HttpResponse
 
 from auteur.api.problems import document
 from auteur.api.request_ids import HEADER
+from auteur.api.waiting import REPEATED_KEY, WAIT_KEY
 from auteur.logs import logged_path
 from auteur.server import bodies
 from auteur.server.bodies import PeerGoneError
@@ -23,6 +25,7 @@ from auteur.server.limits import KIB, Budget, Limits, OverloadedError, taken
 from auteur.server.memory import LARGE_BODY_BYTES, give_back
 from auteur.server.protocol import TRANSPORT
 from auteur.server.threads import Threads
+from auteur.server.waits import Waits
 
 logger = logging.getLogger(__name__)
 access = logging.getLogger("auteur.access")
@@ -58,6 +61,7 @@ class Application:
         self._requests = Budget(limits.connections, limits.connections_per_address)
         self._turns = Budget(limits.threads + limits.queued, limits.threads + limits.queued)
         self._responses = Budget(limits.answer_bytes, limits.answer_bytes // 2)
+        self._waits = Waits(limits, self._threads)
 
     async def __call__(self, scope: Any, receive: bodies.Receive, send: Send) -> None:
         response = Response(scope, send)
@@ -86,12 +90,7 @@ class Application:
             try:
                 if bodies.is_sent(environ, scope):
                     body = await self._read(receive, environ, who)
-                call = Call(application, environ, self._limits.memory_bytes)
-                try:
-                    await self._respond(call, who, response)
-                finally:
-                    if not call.is_closed:
-                        self._threads.submit(call.close)
+                await self._respond(application, environ, who, response)
             finally:
                 if body is not None:
                     body.free()
@@ -115,17 +114,43 @@ class Application:
         environ["wsgi.input"] = body.file
         return body
 
-    async def _respond(self, call: Call, who: str, response: "Response") -> None:
+    async def _respond(
+        self, application: WSGI, environ: Environ, who: str, response: "Response"
+    ) -> None:
+        call = Call(application, environ, self._limits.memory_bytes)
+        try:
+            chunks, more = await self._begin(call, who)
+            wait = environ.pop(WAIT_KEY, None)
+            if wait is not None and not more and await self._waits.has_ended(wait):
+                if response.is_lost:
+                    raise PeerGoneError
+                with suppress(OverloadedError):  # then the first answer is sent
+                    again = Call(application, _repeated(call, environ), self._limits.memory_bytes)
+                    chunks, more = await self._begin(again, who)
+                    call = again
+            while True:
+                size = sum(map(len, chunks))
+                counted = size > SMALL_RESPONSE_BYTES
+                with taken(self._responses, who, size) if counted else nullcontext():
+                    await response.send(call, chunks, more=more)
+                if not more:
+                    return
+                chunks, more = await self._threads.submit(call.pull)
+        finally:
+            if not call.is_closed:
+                self._threads.submit(call.close)
+
+    async def _begin(self, call: Call, who: str) -> tuple[list[bytes], bool]:
         with taken(self._turns, who):
-            chunks, more = await self._threads.submit(call.pull)
-        while True:
-            size = sum(map(len, chunks))
-            counted = size > SMALL_RESPONSE_BYTES
-            with taken(self._responses, who, size) if counted else nullcontext():
-                await response.send(call, chunks, more=more)
-            if not more:
-                return
-            chunks, more = await self._threads.submit(call.pull)
+            return await self._threads.submit(call.pull)
+
+
+def _repeated(call: Call, environ: Environ) -> Environ:
+    """Return the environment of a request that is run once more: without its body, same id."""
+    request_id = dict(call.headers).get(HEADER)
+    ids = {"HTTP_" + HEADER.upper().replace("-", "_"): request_id} if request_id else {}
+    empty = {"wsgi.input": BytesIO(), "CONTENT_LENGTH": "0"}
+    return {**environ, **empty, **ids, REPEATED_KEY: True}
 
 
 class Response:

@@ -39,6 +39,9 @@ class Limits:
     """How long the rest of a body is thrown away after an answer that did not need it."""
     graceful_seconds: int = 5
     """For requests in hand, once the server is told to stop."""
+    waiting: int = 200
+    """Requests of a process that wait for a result without a thread (`auteur.server.waits`)."""
+    waiting_per_user: int = 8
     memory_bytes: int = 64 * KIB
     """Of each body, and of each answer that is sent bit by bit; a larger body goes to a file."""
 

@@ -25,6 +25,7 @@ from django.db import Error, connection
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
+from auteur.api.waiting import REPEATED_KEY
 from jobs import sql
 from jobs.streams.models import ApiUsage
 from jobs.streams.names import ANALYTICS
@@ -80,7 +81,7 @@ def _use(request: HttpRequest, response: HttpResponseBase) -> Use | None:
     match, user = request.resolver_match, getattr(request, "user", None)
     # The API's views put a user there, or none; the admin's is looked up when it is asked for.
     user_id = None if isinstance(user, SimpleLazyObject) else getattr(user, "pk", None)
-    if match is None or user_id is None:
+    if match is None or user_id is None or REPEATED_KEY in request.META:
         return None
     method = request.method if request.method in _METHODS else _OTHER_METHOD
     return Use(user_id, _path(match.route), method, f"{response.status_code // 100}xx")

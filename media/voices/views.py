@@ -15,8 +15,9 @@ from auteur.api.requests import plan_of, user_id
 from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost
 from auteur.api.views import APIView, ListAPIView
+from auteur.api.waiting import WAIT_SECONDS
 from media import uploads
-from media.kinds import TooManyVoicesProblem
+from media.kinds import VOICES, TooManyVoicesProblem
 from media.models import VoiceClone
 from media.views import confirmed
 from media.voices.samples import MAX_SPEECH_MS, MIN_SPEECH_MS
@@ -84,18 +85,21 @@ class ConfirmVoiceView(APIView):
 
     @extend_schema(
         summary="Confirm a voice",
-        description="The sample is listened to, which takes a moment: 202 with the `status` "
-        "`checking`. Ask again, or list the voices, until it is `ready` (200) or `rejected` (409 "
-        "`upload_rejected` with a `reason`: `too_little_speech`, `too_much_speech`, "
-        "`several_speakers`, `clipped`, `silent`, `no_sound`, `undecodable_sound`, "
-        "`sample_too_long`, or as for media): then it is removed.",
+        description="The sample is checked. 200 with the checked voice where that takes at most "
+        f"{WAIT_SECONDS:g} s, and 409 `upload_rejected` where it is refused, with a `reason` "
+        "(`too_little_speech`, `too_much_speech`, `several_speakers`, `clipped`, `silent`, "
+        "`no_sound`, `undecodable_sound`, `sample_too_long`, or as for media): it is removed. 202 "
+        "with the `status` `checking` where the check takes longer: jobs that speak with the voice "
+        "are accepted meanwhile. To see the end, confirm again or list the voices.",
         request=None,
         responses={200: ConfirmedVoiceSerializer, 202: ConfirmedVoiceSerializer},
     )
     def post(self, request: Request, voice_id: UUID) -> Response:
         """Have what was uploaded listened to."""
         voice = confirm_voice(user_id=user_id(request), voice_id=voice_id)
-        return Response({"voice": VoiceSerializer(voice).data}, status=confirmed(voice.status))
+        return Response(
+            {"voice": VoiceSerializer(voice).data}, status=confirmed(request, VOICES, voice)
+        )
 
 
 class VoiceView(APIView):
