@@ -9,9 +9,10 @@ from jobs.archive import parts as archives
 from jobs.models import Job
 from jobs.orchestrator import further, sweeping
 from jobs.states import OPEN
+from media import checking
 from media import deletion as media_deletion
 from media.consents import works
-from media.models import VoiceClone
+from media.models import Upload, VoiceClone
 from projects import deletion as project_deletion
 from projects.models import Project
 
@@ -28,11 +29,17 @@ def register() -> None:
     objects.register_owners()
     archives.register_owner()
     works.register(consents)
+    checking.register_after_check(wake_jobs_waiting_for)
     project_deletion.register_before_delete(end_jobs_of_project)
     sweeping.register(sweeping.Sweep("deleted projects", None, project_deletion.go_on))
     further.register(figures.count_standing, seconds=REST_SECONDS)
     further.register(running_audit.audit_books, seconds=REST_SECONDS)
     further.register(timeline_audit.audit_timelines, seconds=REST_SECONDS)
+
+
+def wake_jobs_waiting_for(upload: Upload) -> None:
+    """Have an orchestrator look at the jobs that wait for this upload, whose check has ended."""
+    sql.run("wake_waiting_for_media", user_id=upload.user_id, upload_id=upload.pk)
 
 
 def end_jobs_of_project(project: Project) -> Iterator[object]:

@@ -23,7 +23,7 @@ from gpu_tasks.runtime.errors import ErrorCode
 from jobs.archive.models import ArchivePart, ArchiveWalk
 from jobs.events.contract import EventType
 from jobs.partners.models import DeadLetter, Partner, PartnerRequest
-from jobs.states import CLAIMED, ENDED, OPEN, AttemptState, JobStatus
+from jobs.states import CLAIMED, ENDED, MEDIA_CLASS, OPEN, AttemptState, JobStatus
 from jobs.streams.models import ApiUsage
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookQueue
 
@@ -58,7 +58,9 @@ class Job(models.Model):
         related_name="jobs",
     )
     type = models.CharField(max_length=50)
-    gpu_class = models.CharField(max_length=20, help_text="Which pool admits it.")
+    gpu_class = models.CharField(
+        max_length=20, help_text="Which pool admits it; `media` while its media is being checked."
+    )
     plan = models.CharField(
         max_length=50, null=True, blank=True, help_text="The user's, when it was asked for."
     )
@@ -162,6 +164,11 @@ class Job(models.Model):
                 fields=["start_deadline_at"],
                 condition=Q(status=JobStatus.PENDING, attempt__isnull=True),
                 name="jobs_pending_deadlines",
+            ),
+            models.Index(
+                fields=["wake_at"],
+                condition=Q(status=JobStatus.PENDING, attempt__isnull=True, gpu_class=MEDIA_CLASS),
+                name="jobs_waiting_for_media",
             ),
             models.Index(
                 fields=["user", "status", "-created_at", "-id"],

@@ -139,12 +139,13 @@ def error_of(job: Job) -> dict[str, Any] | None:
 
 
 def queue_position(job: Job) -> int | None:
-    """Its place among those that wait for a machine of its class, from 1; None once it has one.
+    """Its place among those that wait for a machine of its class, from 1; None once it has one, and
+    while its media is being checked.
 
     Of each feature at most ``MOST_COUNTED`` are counted: how many more wait before it is estimated,
     as if they lay as close.
     """
-    if not status.is_waiting(job):
+    if not status.is_waiting(job) or status.waits_for(job):
         return None
     waiting_for_machines = Attempt.objects.filter(
         gpu_class=job.gpu_class, finished_at=None, state__in=WITHOUT_MACHINE, started_at=None

@@ -119,6 +119,105 @@ event AS (
 SELECT EXISTS (TABLE media), EXISTS (TABLE accepted)
 
 
+-- name: hold_media
+-- Media of jobs of which some wait for it, whatever its check has found meanwhile: who deletes it
+-- waits for these locks, and then finds the jobs. The caller opens the transaction, and runs `submit`
+-- and `submit_waiting` in it.
+SELECT id FROM media_files WHERE id = ANY(%(media_ids)s) ORDER BY id FOR SHARE
+
+-- name: submit_waiting
+-- Jobs without a price, whose media is being checked: they are in no queue (docs/decisions/0064).
+WITH wanted AS (
+    SELECT * FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (
+        place int, id uuid, type text, project_id uuid, gpu_class text, media_ids uuid[], cost int,
+        plan text, price_version text, input_params jsonb, derived_params jsonb,
+        retry_of_id uuid, callback_url text, max_wait_seconds float, event jsonb
+    )
+),
+event AS (
+    INSERT INTO job_events (job_id, user_id, type, data)
+    SELECT id, %(user_id)s::uuid, 'requested', event FROM wanted ORDER BY place
+)
+INSERT INTO jobs (id, user_id, project_id, type, gpu_class, plan, media_ids, credits_cost,
+                  price_version, input_params, derived_params, retry_of_id, callback_url,
+                  api_key_id, start_deadline_at)
+SELECT id, %(user_id)s::uuid, project_id, type, gpu_class, plan, media_ids, cost, price_version,
+       input_params, derived_params, retry_of_id, callback_url, %(api_key_id)s::uuid,
+       now() + make_interval(secs => max_wait_seconds)
+FROM wanted ORDER BY place
+RETURNING id
+
+-- name: list_waiting_for_media
+-- Pending jobs whose media may have been checked, the longest due first, by the index
+-- `jobs_waiting_for_media`.
+SELECT id FROM jobs
+WHERE status = {PENDING} AND attempt_id IS NULL AND gpu_class = {MEDIA_CLASS}
+  AND wake_at <= statement_timestamp() AND type = ANY(%(types)s)
+ORDER BY wake_at LIMIT %(limit)s
+
+-- name: wake_waiting_for_media
+-- Jobs of a user that wait for this upload are due now. Whoever has one locked reads the upload anew
+-- or postpones it, and then it is set here.
+UPDATE jobs SET wake_at = statement_timestamp()
+WHERE id = ANY(ARRAY(
+    SELECT id FROM jobs
+    WHERE status = {PENDING} AND attempt_id IS NULL AND gpu_class = {MEDIA_CLASS}
+      AND user_id = %(user_id)s
+      AND (media_ids @> ARRAY[%(upload_id)s]::uuid[]
+           OR input_params ->> 'voice_id' = %(upload_id)s::text)
+    ORDER BY id FOR NO KEY UPDATE
+)) AND gpu_class = {MEDIA_CLASS}
+RETURNING id
+
+-- name: postpone_waiting_for_media
+-- Its media is still being checked: it is looked at again after a quarter of the time it has waited.
+UPDATE jobs
+SET wake_at = statement_timestamp() + least(%(longest)s, greatest(%(shortest)s,
+        (statement_timestamp() - created_at) / 4))
+WHERE id = %(job_id)s
+  AND status = {PENDING} AND attempt_id IS NULL AND gpu_class = {MEDIA_CLASS}
+RETURNING id
+
+-- name: queue_checked
+-- A job that waits for media that has been checked is charged, and enters the queue of its GPU class
+-- with a rank as in `submit`, but above the clock: the job is older than those that are submitted now,
+-- and must not come in below the floor of the queue (jobs/floors.py). Nothing is done for a job that
+-- does not wait any more. The caller has locked the job; account, API key and cursor are locked in
+-- this order.
+WITH wanted AS (
+    SELECT * FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (
+        place int, id uuid, gpu_class text, media_ids uuid[], cost int, price_version text,
+        derived_params jsonb, description text
+    )
+),
+accepted AS (
+    SELECT jobs.id FROM jobs JOIN wanted USING (id)
+    WHERE jobs.status = {PENDING} AND jobs.attempt_id IS NULL AND jobs.gpu_class = {MEDIA_CLASS}
+),
+charged AS (SELECT place, id AS job_id, cost, description FROM wanted WHERE cost > 0),
+{charge},
+{spend}
+owner AS (
+    SELECT user_id FROM account WHERE {is_within_caps}
+    UNION ALL SELECT %(user_id)s::uuid WHERE NOT EXISTS (TABLE charged)
+),
+queue_cursor AS (
+    INSERT INTO fair_queue_cursors AS queue_cursor (user_id, gpu_class, rank)
+    SELECT user_id, gpu_class, coalesce(clock, 0) + 1
+    FROM wanted LEFT JOIN owner ON true LEFT JOIN gpu_pools USING (gpu_class)
+    WHERE EXISTS (TABLE accepted)
+    ON CONFLICT (user_id, gpu_class)
+        DO UPDATE SET rank = greatest(excluded.rank, queue_cursor.rank + 1)
+    RETURNING gpu_class, rank
+)
+UPDATE jobs
+SET gpu_class = queue_cursor.gpu_class, rank = queue_cursor.rank, media_ids = wanted.media_ids,
+    credits_cost = wanted.cost, price_version = wanted.price_version,
+    derived_params = wanted.derived_params, wake_at = statement_timestamp()
+FROM accepted JOIN wanted USING (id) JOIN queue_cursor USING (gpu_class)
+WHERE jobs.id = accepted.id
+RETURNING jobs.id
+
 -- name: lock_queue_cursor
 -- The caller locks a user's cursor before it reads which of their jobs wait: a submission or another
 -- end that holds it meanwhile is seen by `lower_queue_cursor`, which is a statement of its own.

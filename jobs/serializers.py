@@ -28,9 +28,10 @@ from jobs.features.registry import features
 from jobs.models import Job
 from jobs.output_models import camel, output_model
 from jobs.states import ShownStatus
-from jobs.status import having, restarted, shown, stage, started_at
+from jobs.status import having, restarted, shown, stage, started_at, waits_for
 from jobs.submission import MAX_BATCH
 
+WAITS_FOR = [("media", "a check of its media")]
 STAGES = [(one.value, one.value) for one in Stage]
 
 
@@ -60,6 +61,7 @@ SUMMARY_FIELDS: tuple[str, ...] = (
     "id",
     "type",
     "status",
+    "waits_for",
     "progress",
     "stage",
     "attempt",
@@ -82,7 +84,14 @@ class SubmittedSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField(source="job_id")
     job_id = serializers.UUIDField(help_text="The same.")
     status = serializers.ChoiceField(choices=ShownStatus.choices)
-    credits_cost = serializers.IntegerField()
+    credits_cost = serializers.IntegerField(
+        help_text="0 while the job `waits_for` its media: it is charged when that has been checked."
+    )
+    waits_for = serializers.ChoiceField(
+        choices=WAITS_FOR,
+        allow_null=True,
+        help_text="`media` while a media file or voice of the job is being checked.",
+    )
 
 
 class CancelSerializer(RequestSerializer):
@@ -177,6 +186,7 @@ class JobSummarySerializer(serializers.ModelSerializer[Job]):
     type = TypeField(read_only=True)
     project_id = serializers.UUIDField(allow_null=True)
     status = serializers.SerializerMethodField()
+    waits_for = serializers.SerializerMethodField()
     progress = serializers.FloatField(
         help_text="Share done, 0 to 1; it falls only with a new `attempt`, which begins again."
     )
@@ -199,6 +209,13 @@ class JobSummarySerializer(serializers.ModelSerializer[Job]):
     def get_status(self, job: Job) -> str:
         """`pending` until it is let in, `queued` until a machine works on it."""
         return shown(job)
+
+    @extend_schema_field(serializers.ChoiceField(choices=WAITS_FOR, allow_null=True))
+    def get_waits_for(self, job: Job) -> str | None:
+        """`media` while a media file or voice of a `pending` job is being checked. The job is
+        charged when that has ended, and fails where the file is refused.
+        """
+        return waits_for(job)
 
     @extend_schema_field(serializers.ChoiceField(choices=STAGES, allow_null=True))
     def get_stage(self, job: Job) -> str | None:
@@ -258,7 +275,7 @@ class JobSerializer(ContentSerializer, JobSummarySerializer):
 
     def get_queue_position(self, job: Job) -> int | None:
         """Its place among those that wait for such a machine, about so where hundreds do; null once
-        it has one.
+        it has one, and while it waits for its media.
         """
         return self._position_of(job)
 

@@ -37,11 +37,10 @@ _MARKS = {
 _SPEND = ledger_sql.spend(
     spending="spending", account="account", charges="charged", api_key_id="%(api_key_id)s::uuid"
 )
+_BY_KEY = statements(_FILE, **_MARKS, spend=f"{_SPEND},", is_within_caps="EXISTS (TABLE spending)")
 STATEMENTS = {
     **statements(_FILE, **_MARKS, spend="", is_within_caps="true"),
-    "submit_by_key": statements(
-        _FILE, **_MARKS, spend=f"{_SPEND},", is_within_caps="EXISTS (TABLE spending)"
-    )["submit"],
+    **{f"{name}_by_key": _BY_KEY[name] for name in ("submit", "queue_checked")},
 }
 
 

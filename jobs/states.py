@@ -25,6 +25,10 @@ class JobStatus(TextChoices):
     CANCELLED = "cancelled"
 
 
+MEDIA_CLASS = "media"
+"""The ``gpu_class`` of a pending job whose media is being checked. No pool has this name, so no
+orchestrator admits the job; it gets its class with its price (docs/decisions/0064)."""
+
 OPEN = (JobStatus.PENDING, JobStatus.PROCESSING)
 ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
 """Attempts end in states of the same names."""
@@ -185,4 +189,5 @@ def literals() -> dict[str, str]:
         "MAY_RUN": MAY_RUN,
     }
     every = {state.name: f"'{state.value}'" for state in (*AttemptState, *JobStatus)}
+    every["MEDIA_CLASS"] = f"'{MEDIA_CLASS}'"
     return every | {name: f"({', '.join(every[one.name] for one in sets[name])})" for name in sets}

@@ -5,11 +5,12 @@ filtered by the shown status, too.
 """
 
 from datetime import datetime
+from typing import Literal
 
 from django.db.models import Q
 
 from jobs.models import Attempt, Job
-from jobs.states import WITHOUT_MACHINE, JobStatus, ShownStatus
+from jobs.states import MEDIA_CLASS, WITHOUT_MACHINE, JobStatus, ShownStatus
 
 BY_STAFF = "It was started again by our staff."
 HANDED_BACK = "Its worker was stopped; another takes it over."
@@ -40,6 +41,12 @@ def shown(job: Job) -> ShownStatus:
     if job.status == JobStatus.PROCESSING and job.attempt and waits(job.attempt):
         return ShownStatus.QUEUED
     return ShownStatus(job.status)
+
+
+def waits_for(job: Job) -> Literal["media"] | None:
+    """Return what a pending job waits for besides its turn: its media, while that is checked."""
+    is_unpriced = job.status == JobStatus.PENDING and job.gpu_class == MEDIA_CLASS
+    return "media" if is_unpriced else None
 
 
 def is_waiting(job: Job) -> bool:

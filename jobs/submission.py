@@ -12,7 +12,8 @@ from uuid import UUID
 
 import psycopg
 import psycopg.errors
-from django.db import IntegrityError
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, transaction
 from rest_framework import exceptions
 
 from auteur import ids
@@ -24,16 +25,20 @@ from credits import ledger, spending
 from jobs import quotes, sql, wording
 from jobs.budget import BatchTooLargeProblem, Budget
 from jobs.features.base import Feature, ValidatedParameters, plain
+from jobs.features.parameters import MediaNotReadyProblem, VoiceNotReadyProblem
 from jobs.features.registry import features
 from jobs.models import Job
-from jobs.states import OPEN, JobStatus
+from jobs.states import MEDIA_CLASS, OPEN, JobStatus
 from jobs.wake_signal import wake_on_commit
+from media.models import Upload
 from projects.models import Project
 
 logger = logging.getLogger(__name__)
 
 MAX_BATCH = 100
 """Jobs submitted at once."""
+MAX_WAITING_FOR_MEDIA = 100
+"""Jobs of one user that wait for media to be checked."""
 DISABLED_RETRY_SECONDS = 600
 """When to ask again for a feature that is switched off: nobody knows how long it will be."""
 
@@ -56,6 +61,17 @@ class FeatureDisabledProblem(Problem):
     def __init__(self, feature: Feature) -> None:
         detail = f"{feature.slug} is currently switched off. Jobs already submitted continue."
         super().__init__(detail, feature=feature.name)
+
+
+class TooManyWaitingJobsProblem(Problem):
+    """As many jobs of the user wait for media that is being checked as may; nothing was kept."""
+
+    status_code = 409
+    default_code = "too_many_waiting_jobs"
+    default_detail = (
+        f"At most {MAX_WAITING_FOR_MEDIA} jobs may wait for media that is being checked: submit "
+        "more when some of these checks have ended."
+    )
 
 
 class JobOpenProblem(Problem):
@@ -96,6 +112,7 @@ WHOLE = (
     spending.SpendingCapReachedProblem,
     BatchTooLargeProblem,
     FeatureDisabledProblem,
+    TooManyWaitingJobsProblem,
 )
 """What is wrong with a batch as a whole, not with one of its jobs."""
 PRICING = (FeatureDisabledProblem, PlanRequiredProblem, NotFoundProblem)
@@ -105,6 +122,7 @@ PROBLEMS = (
     ledger.InsufficientCreditsProblem,
     spending.SpendingCapReachedProblem,
     quotes.InvalidQuoteProblem,
+    TooManyWaitingJobsProblem,
 )
 """What submitting may be refused with, likewise."""
 RETRYING = (
@@ -124,6 +142,7 @@ class Submitted:
     job_id: UUID
     status: str
     credits_cost: int
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +169,13 @@ class NewJob:
 
     @property
     def submitted(self) -> Submitted:
-        return Submitted(self.id, JobStatus.PENDING.value, self.price.credits)
+        waits_for = "media" if self.parameters.waits_for_media else None
+        return Submitted(self.id, JobStatus.PENDING.value, self.price.credits, waits_for)
+
+    @property
+    def gpu_class(self) -> str:
+        """The class whose queue it enters."""
+        return MEDIA_CLASS if self.parameters.waits_for_media else self.feature.gpu_class.value
 
     def row(self, place: int) -> dict[str, Any]:
         """Its row of the statement `submit`."""
@@ -160,7 +185,7 @@ class NewJob:
             "id": str(self.id),
             "type": self.feature.name,
             "project_id": self.project_id and str(self.project_id),
-            "gpu_class": self.feature.gpu_class.value,
+            "gpu_class": self.gpu_class,
             "media_ids": [str(media_id) for media_id in self.media_ids],
             "plan": self.plan,
             "cost": self.price.credits,
@@ -182,12 +207,42 @@ def validate(
 
     The first of them is ``FeatureDisabledProblem``: all that submits or estimates begins here.
 
-    Without a ``budget`` nothing will be submitted, and nothing is stored.
+    Without a ``budget`` nothing will be submitted, and nothing is stored. With one whose jobs are
+    charged, media that is still being checked is taken (`jobs.orchestrator.media_waits`) if the
+    least price can be paid.
     """
     if not feature.is_enabled:
         raise FeatureDisabledProblem(feature)
-    context = {"user_id": user_id, "budget": budget}
-    return ValidatedParameters(feature.parameters.read(data, context=context), given=data)
+    if budget is None or not budget.charged:
+        return read_parameters(feature=feature, user_id=user_id, data=data, budget=budget)
+    unchecked: list[Upload] = []
+    try:
+        parameters = read_parameters(
+            feature=feature, user_id=user_id, data=data, budget=budget, unchecked=unchecked
+        )
+    except (MediaNotReadyProblem, VoiceNotReadyProblem):
+        budget.need(feature.least_price)  # who cannot pay hears that first
+        raise
+    if unchecked:
+        budget.need(feature.price(parameters))
+    return parameters
+
+
+def read_parameters(
+    *,
+    feature: Feature,
+    user_id: UUID,
+    data: Any,
+    budget: Budget | None = None,
+    unchecked: list[Upload] | None = None,
+) -> ValidatedParameters:
+    """As `validate`, also of a feature that is switched off.
+
+    With a list ``unchecked``, uploads that are being checked are taken, and added to it.
+    """
+    context = {"user_id": user_id, "budget": budget, "unchecked": unchecked}
+    values = feature.parameters.read(data, context=context)
+    return ValidatedParameters(values, given=data, waits_for_media=bool(unchecked))
 
 
 def check_plan(feature: Feature, plan: str | None) -> None:
@@ -207,9 +262,10 @@ def submit(
 ) -> Submitted:
     """Charge for a job and store it, once per key.
 
-    Raises ``InsufficientCreditsProblem``, ``PlanRequiredProblem``, ``InvalidQuoteProblem``;
-    ``SpendingCapReachedProblem`` where an API key asks; ``KeyTakenProblem``, after which nothing
-    was done.
+    One that waits for media is charged later (`jobs.orchestrator.media_waits`). Raises
+    ``InsufficientCreditsProblem``, ``PlanRequiredProblem``, ``InvalidQuoteProblem``,
+    ``TooManyWaitingJobsProblem``; ``SpendingCapReachedProblem`` where an API key asks;
+    ``KeyTakenProblem``, after which nothing was done.
     """
     job = _new_job(feature=feature, user_id=user_id, plan=plan, parameters=parameters)
     _insert(user_id=user_id, jobs=[job], result=job.submitted, key=key, api_key_id=api_key_id)
@@ -302,7 +358,10 @@ def resubmit(
         project_id=_still_there(job.project_id),
         media_ids=feature.media_ids(parameters),
         plan=plan,
-        price=quotes.Price(feature.price(parameters) if charged else 0, feature.price_version),
+        price=quotes.Price(
+            feature.price(parameters) if charged and not parameters.waits_for_media else 0,
+            feature.price_version,
+        ),
         parameters=parameters,
         retry_of=job.pk,
         callback_url=job.callback_url,
@@ -323,16 +382,20 @@ def _new_job(
     *, feature: Feature, user_id: UUID, plan: str | None, parameters: ValidatedParameters
 ) -> NewJob:
     check_plan(feature, plan)
-    given = ValidatedParameters(parameters, parameters.given)
+    given = ValidatedParameters(
+        parameters, parameters.given, waits_for_media=parameters.waits_for_media
+    )
     quote_id, callback_url = given.pop("quote_id", None), given.pop("callback_url", None)
+    if given.waits_for_media and quote_id is not None:
+        raise quotes.InvalidQuoteProblem  # nothing was estimated for what is being checked
     return NewJob(
         feature=feature,
         project_id=feature.project_id(given),
         media_ids=feature.media_ids(given),
         plan=plan,
-        price=quotes.price_of(
-            feature=feature, user_id=user_id, parameters=given, quote_id=quote_id
-        ),
+        price=quotes.Price(0, feature.price_version)
+        if given.waits_for_media
+        else quotes.price_of(feature=feature, user_id=user_id, parameters=given, quote_id=quote_id),
         parameters=given,
         callback_url=callback_url,
     )
@@ -349,7 +412,8 @@ def _new_job_of_batch(*, plan: str | None, data: Mapping[str, Any], budget: Budg
             feature=feature, user_id=budget.user_id, data=parameters, budget=budget
         ),
     )
-    budget.credits += job.price.credits
+    waits = job.parameters.waits_for_media
+    budget.credits += feature.price(job.parameters) if waits else job.price.credits
     return job
 
 
@@ -371,19 +435,18 @@ def _insert(
     key: Key | None,
     api_key_id: UUID | None,
 ) -> None:
-    media_ids = {media_id for job in jobs for media_id in job.media_ids}
+    parameters = {
+        "api_key_id": api_key_id,
+        **idempotency.parameters(user_id=user_id, key=key, result=result),
+    }
     try:
-        ((held, accepted),) = sql.run(
-            "submit" if api_key_id is None else "submit_by_key",
-            jobs=json.dumps([job.row(place) for place, job in enumerate(jobs)]),
-            media_ids=list(media_ids),
-            media_count=len(media_ids),
-            api_key_id=api_key_id,
-            **idempotency.parameters(user_id=user_id, key=key, result=result),
-        )
+        if any(job.parameters.waits_for_media for job in jobs):
+            held, accepted = _insert_with_waiting(jobs, user_id, parameters)
+        else:
+            held, accepted = _run_submit(jobs, parameters)
     except IntegrityError as exc:
         required = sum(job.price.credits for job in jobs)
-        raise _refusal(exc, user_id=user_id, api_key_id=api_key_id, required=required) from exc
+        raise refusal(exc, user_id=user_id, api_key_id=api_key_id, required=required) from exc
     if not held:
         raise NotFoundProblem(Resource.MEDIA_FILE)
     if not accepted:
@@ -393,9 +456,54 @@ def _insert(
     wake_on_commit()
 
 
-def _refusal(
+def _run_submit(jobs: Sequence[NewJob], parameters: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Charge and store jobs; return whether all their media is there, and whether it was done."""
+    media_ids = {media_id for job in jobs for media_id in job.media_ids}
+    ((held, accepted),) = sql.run(
+        "submit" if parameters["api_key_id"] is None else "submit_by_key",
+        jobs=json.dumps([job.row(place) for place, job in enumerate(jobs)]),
+        media_ids=list(media_ids),
+        media_count=len(media_ids),
+        **parameters,
+    )
+    return held, accepted
+
+
+@transaction.atomic
+def _insert_with_waiting(
+    jobs: Sequence[NewJob], user_id: UUID, parameters: Mapping[str, Any]
+) -> tuple[bool, bool]:
+    """As `_run_submit`, where some of the jobs wait for media.
+
+    Raises ``TooManyWaitingJobsProblem``. The user's row is locked, so that their jobs are counted
+    one request after the other.
+    """
+    waiting = [job for job in jobs if job.parameters.waits_for_media]
+    get_user_model()._default_manager.select_for_update(no_key=True).get(pk=user_id)
+    before = Job.objects.filter(
+        user_id=user_id, status=JobStatus.PENDING, attempt=None, gpu_class=MEDIA_CLASS
+    )
+    if before.count() + len(waiting) > MAX_WAITING_FOR_MEDIA:
+        raise TooManyWaitingJobsProblem
+    media_ids = {media_id for job in jobs for media_id in job.media_ids}
+    if len(sql.run("hold_media", media_ids=list(media_ids))) < len(media_ids):
+        return False, False
+    ready = [job for job in jobs if not job.parameters.waits_for_media]
+    held, accepted = _run_submit(ready, parameters)
+    if accepted:
+        sql.run(
+            "submit_waiting",
+            jobs=json.dumps([job.row(place) for place, job in enumerate(waiting)]),
+            user_id=user_id,
+            api_key_id=parameters["api_key_id"],
+        )
+    return held, accepted
+
+
+def refusal(
     exc: IntegrityError, *, user_id: UUID, api_key_id: UUID | None, required: int
 ) -> Exception:
+    """Return the problem for which the database has refused to charge and store jobs."""
     cause = exc.__cause__
     if not isinstance(cause, psycopg.Error):
         return exc

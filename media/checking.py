@@ -1,6 +1,7 @@
 """Uploads that have been confirmed are looked at, once, and become ready or are rejected."""
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from gpu_tasks.runtime.sandbox import SandboxFailedError
 from media.deletion import remove_after_commit
 from media.kinds import KINDS, Kind, Row
 from media.limits import LEASE
-from media.models import MediaStatus
+from media.models import MediaStatus, Upload
 from media.storage import STORAGE_ERRORS, ObjectMissingError, object_storage
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,18 @@ CHECKS: dict[Kind[Any], Leases[Any]] = {
 }
 
 
+_after_check: list[Callable[[Upload], None]] = []
+
+
+def register_after_check(listener: Callable[[Upload], None]) -> None:
+    """Have ``listener`` called with each upload whose check has just ended, best effort.
+
+    The rooms above register in their ``AppConfig.ready``; registering twice counts once.
+    """
+    if listener not in _after_check:
+        _after_check.append(listener)
+
+
 def run(kind: Kind[Row], row_id: UUID) -> None:
     """Check an upload that waits for it; others are left alone."""
     lease: Lease[Row] | None = CHECKS[kind].claim(row_id)
@@ -68,16 +81,23 @@ def run(kind: Kind[Row], row_id: UUID) -> None:
         return
     try:
         lease.finish(status=MediaStatus.READY, **_inspect(kind, row, lease))
+        _tell_ended(row)
     except LeaseLostError:
         logger.info("%s was taken away meanwhile", row_id)
     except InputRefusedError as refusal:
         reject(lease.row, row, refusal)
+        _tell_ended(row)
     except (UnavailableProblem, *STORAGE_ERRORS) as exc:
         logger.warning("%s waits for the storage: %s", row_id, type(exc).__name__)
         lease.release()
     except SandboxFailedError:
         logger.exception("%s could not be checked", row_id)
         lease.requeue()
+
+
+def _tell_ended(row: Upload) -> None:
+    for listener in _after_check:
+        listener(row)
 
 
 def _inspect(kind: Kind[Row], row: Row, lease: Lease[Row]) -> dict[str, Any]:

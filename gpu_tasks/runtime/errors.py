@@ -19,6 +19,7 @@ class ErrorCode(StrEnum):
     STORAGE_ERROR = "STORAGE_ERROR"
     CANCELLED = "CANCELLED"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    INSUFFICIENT_CREDITS = "INSUFFICIENT_CREDITS"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ POLICIES: dict[ErrorCode, Policy] = {
     ErrorCode.STORAGE_ERROR: Policy("The file storage did not answer.", True, True, True),
     ErrorCode.CANCELLED: Policy("The job was cancelled.", False, True),
     ErrorCode.DEADLINE_EXCEEDED: Policy("The job could not be done in time.", False, True),
+    ErrorCode.INSUFFICIENT_CREDITS: Policy("There are not enough credits for it.", False, True),
 }
 
 

@@ -57,7 +57,7 @@ class JobData(_Strict):
     type: str = Field(description="The feature.")
     project_id: UUID | None
     status: Status
-    credits_cost: int
+    credits_cost: int = Field(description="0 until a job that waited for its media is charged.")
 
 
 class AttemptData(JobData):
@@ -94,7 +94,7 @@ class _Event(_Strict):
 
 
 class JobRequested(_Event):
-    """A job was accepted and charged."""
+    """A job was accepted, and charged unless it waits for its media to be checked."""
 
     type: Literal[EventType.REQUESTED]
     data: JobData

@@ -120,6 +120,12 @@ class Feature:
         """The tariff, with the numbers that are set (`FEATURE_PRICES`) in place of its own."""
         return {**self.tariff, **rates_set(self.name)}
 
+    @property
+    def least_price(self) -> int:
+        """What the shortest job costs."""
+        rates = self.rates
+        return min(MAX_PRICE, rates.get("base", 0) + rates.get("credits", 0))
+
     def price(self, parameters: Mapping[str, Any]) -> int:
         _, per = self.unit
         rates, started = self.rates, per_started(self.amount(parameters), per)
@@ -235,11 +241,17 @@ def _file_field(parameter: str) -> str:
 
 
 class ValidatedParameters(dict[str, Any]):
-    """All parameters of a job; ``given`` names those that its user gave."""
+    """All parameters of a job; ``given`` names those that its user gave.
 
-    def __init__(self, parameters: Mapping[str, Any], given: Iterable[str]) -> None:
+    ``waits_for_media`` is True where a media file or voice among them is still being checked.
+    """
+
+    def __init__(
+        self, parameters: Mapping[str, Any], given: Iterable[str], *, waits_for_media: bool = False
+    ) -> None:
         super().__init__(parameters)
         self.given = frozenset(given)
+        self.waits_for_media = waits_for_media
 
 
 def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import MediaField, MediaNotUsableProblem, Parameters
 from jobs.models import Attempt, Job
-from media.models import MediaFile, MediaType
+from media.models import MediaFile, MediaStatus, MediaType
 from media.provenance.source_types import TRANSCODED
 
 TARGET: TypeAdapter[str | int] = TypeAdapter(contract.Target)
@@ -70,7 +70,9 @@ class CompressionParameters(Parameters):
         """A size is reached with H.264, and a sound has no pictures to encode."""
         if "codec" in attrs and isinstance(attrs["target"], int):
             raise serializers.ValidationError({"codec": ["Not with a size."]}, code="not_here")
-        if "codec" in attrs and attrs["media_id"].type == MediaType.AUDIO:
+        media = attrs["media_id"]
+        is_sound = media.status == MediaStatus.READY and media.type == MediaType.AUDIO
+        if "codec" in attrs and is_sound:
             detail = "A codec is for pictures, and this is a sound."
             raise MediaNotUsableProblem(field="codec", code="no_pictures", detail=detail)
         return super().validate(attrs)

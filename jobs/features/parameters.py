@@ -1,7 +1,7 @@
 """The parameter fields that declarations share."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from jobs.webhooks.addresses import CallableURLField
 from media.access import owned_media, owned_voice
 from media.consents.giving import ConsentRequiredProblem, is_given
 from media.consents.models import ConsentKind
-from media.models import MediaFile, MediaStatus, MediaType, VoiceClone
+from media.models import MediaFile, MediaStatus, MediaType, Upload, VoiceClone
 from projects.models import Project
 
 MAX_QUOTE_LENGTH = 1000
@@ -36,6 +36,18 @@ class MediaNotUsableProblem(Problem):
         super().__init__(detail, errors=[{"field": field, "code": code, "detail": detail}])
 
 
+class MediaNotReadyProblem(MediaNotUsableProblem):
+    """The media file has not been confirmed, is being checked, or was refused."""
+
+    def __init__(self, *, field: str, media: MediaFile) -> None:
+        detail = "The upload has not been confirmed."
+        if media.status == MediaStatus.CHECKING:
+            detail = "The file is being checked: wait until its status is ready."
+        elif media.refusal is not None:
+            detail = f"The file was refused: {media.refusal.detail}"
+        super().__init__(field=field, code="media_not_ready", detail=detail)
+
+
 class _Id(serializers.UUIDField):
     """An id as text; DRF takes a number for one as well."""
 
@@ -49,6 +61,9 @@ class _Id(serializers.UUIDField):
 @extend_schema_field(OpenApiTypes.UUID)
 class MediaField(serializers.Field[MediaFile, str, str, Any]):
     """The id of one of the user's confirmed media files, of one of ``types``.
+
+    A file that is still being checked is taken where the job may wait for it: what is in it is
+    checked when the job is validated again.
 
     ``longest_ms`` tells how long it may last, by the engine that is set; ``consent``, what of a
     person the feature uses in it.
@@ -78,15 +93,8 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
             media = owned_media(user_id=self.context["user_id"], media_id=media_id)
         except NotFoundProblem as exc:
             raise NotFoundProblem(Resource.MEDIA_FILE, field=self.field_name) from exc
-        if media.status != MediaStatus.READY:
-            self._refuse("media_not_ready", "The upload has not been confirmed.")
-        if media.type not in self.types:
-            wanted = " or ".join(self.types)
-            self._refuse("wrong_media_type", f"This is {media.type}; {wanted} is needed.")
-        if self.sound and not media.metadata.get("has_audio"):
-            self._refuse("no_sound", "The file has no sound.")
-        if self.longest_ms is not None:
-            no_longer_than(self.longest_ms(), media, field=self.field_name or "")
+        if not _wait_for_check(media, self.context):
+            self._check_content(media)
         if self.consent and settings.FACE_CONSENT_REQUIRED:
             self._check_consent(self.consent, media)
         return media
@@ -94,12 +102,32 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
     def to_representation(self, value: MediaFile) -> str:
         return str(value.pk)
 
+    def _check_content(self, media: MediaFile) -> None:
+        if media.status != MediaStatus.READY:
+            raise MediaNotReadyProblem(field=self.field_name or "", media=media)
+        if media.type not in self.types:
+            wanted = " or ".join(self.types)
+            self._refuse("wrong_media_type", f"This is {media.type}; {wanted} is needed.")
+        if self.sound and not media.metadata.get("has_audio"):
+            self._refuse("no_sound", "The file has no sound.")
+        if self.longest_ms is not None:
+            no_longer_than(self.longest_ms(), media, field=self.field_name or "")
+
     def _check_consent(self, kind: ConsentKind, media: MediaFile) -> None:
         if not is_given(kind=kind, media=media):
             raise ConsentRequiredProblem(field=self.field_name or "", kind=kind)
 
     def _refuse(self, code: str, detail: str) -> None:
         raise MediaNotUsableProblem(field=self.field_name or "", code=code, detail=detail)
+
+
+def _wait_for_check(row: Upload, context: Mapping[str, Any]) -> bool:
+    """Return True where the row is being checked and the job may wait for it (``unchecked``)."""
+    unchecked: list[Upload] | None = context.get("unchecked")
+    if row.status != MediaStatus.CHECKING or unchecked is None:
+        return False
+    unchecked.append(row)
+    return True
 
 
 def no_longer_than(longest_ms: int, media: MediaFile, *, field: str) -> None:
@@ -118,9 +146,14 @@ class VoiceNotReadyProblem(Problem):
     default_code = "voice_not_ready"
     default_detail = "The voice's sample has not been confirmed."
 
-    def __init__(self, *, field: str) -> None:
-        error = {"field": field, "code": self.default_code, "detail": self.default_detail}
-        super().__init__(errors=[error])
+    def __init__(self, *, field: str, voice: VoiceClone) -> None:
+        detail = self.default_detail
+        if voice.status == MediaStatus.CHECKING:
+            detail = "The voice's sample is being checked: wait until its status is ready."
+        elif voice.status == MediaStatus.REJECTED and voice.rejection_detail:
+            detail = f"The voice's sample was refused: {voice.rejection_detail}"
+        error = {"field": field, "code": self.default_code, "detail": detail}
+        super().__init__(detail, errors=[error])
 
 
 @extend_schema_field(OpenApiTypes.UUID)
@@ -136,8 +169,8 @@ class VoiceField(serializers.Field[VoiceClone, str, str, Any]):
             voice = owned_voice(user_id=self.context["user_id"], voice_id=voice_id)
         except NotFoundProblem as exc:
             raise NotFoundProblem(Resource.VOICE, field=self.field_name) from exc
-        if voice.status != MediaStatus.READY:
-            raise VoiceNotReadyProblem(field=self.field_name or "")
+        if voice.status != MediaStatus.READY and not _wait_for_check(voice, self.context):
+            raise VoiceNotReadyProblem(field=self.field_name or "", voice=voice)
         return voice
 
     def to_representation(self, value: VoiceClone) -> str:

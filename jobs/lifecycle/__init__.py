@@ -22,8 +22,8 @@ from jobs.lifecycle.calls import (
     report_progress,
     writing_attempt,
 )
-from jobs.lifecycle.ends import cancel, complete, expire, fail
-from jobs.lifecycle.locking import JobFinishedProblem
+from jobs.lifecycle.ends import cancel, complete, expire, fail, fail_waiting
+from jobs.lifecycle.locking import JobFinishedProblem, JobWaitsForMediaProblem
 from jobs.lifecycle.steps import (
     claim,
     finish,
@@ -36,6 +36,7 @@ from jobs.lifecycle.steps import (
 __all__ = [
     "PROGRESS_EVERY",
     "JobFinishedProblem",
+    "JobWaitsForMediaProblem",
     "SupersededProblem",
     "begin_attempt",
     "begin_first_attempts",
@@ -47,6 +48,7 @@ __all__ = [
     "expire",
     "extend_calls",
     "fail",
+    "fail_waiting",
     "finish",
     "hand_over",
     "mark_errored",

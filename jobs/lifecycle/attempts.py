@@ -16,9 +16,17 @@ from jobs import floors, sql
 from jobs.deadlines import OUTAGE_ALLOWANCE, START_GRACE
 from jobs.features.base import Feature
 from jobs.features.registry import feature_of
-from jobs.lifecycle.locking import JobFinishedProblem, end_attempt, is_too_late, lock_job, record
+from jobs.lifecycle.locking import (
+    JobFinishedProblem,
+    JobWaitsForMediaProblem,
+    end_attempt,
+    is_too_late,
+    lock_job,
+    record,
+)
 from jobs.models import Attempt, Job
 from jobs.states import OPEN, AttemptState
+from jobs.status import waits_for
 from jobs.wake_signal import wake_on_commit
 
 NO_LIMIT = 2**31 - 1
@@ -130,10 +138,15 @@ def begin_attempt(*, job: Job, after: timedelta = timedelta(0)) -> Attempt:
 
 @transaction.atomic
 def requeue_job(*, job_id: UUID, by: str, reason: str = "") -> Attempt:
-    """Give a stuck open job a new attempt, for a person; raises ``JobFinishedProblem``."""
+    """Give a stuck open job a new attempt, for a person.
+
+    Raises ``JobFinishedProblem``, and ``JobWaitsForMediaProblem`` while the job has no price.
+    """
     job = lock_job(pk=job_id)
     if is_too_late(job):
         raise JobFinishedProblem
+    if waits_for(job):
+        raise JobWaitsForMediaProblem
     attempt = begin_attempt(job=job)
     record(job, "requeued", status=job.status, by=by, reason=reason)
     wake_on_commit()

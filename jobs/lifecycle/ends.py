@@ -20,6 +20,7 @@ from jobs.features.registry import features, stored_apart
 from jobs.lifecycle.locking import JobFinishedProblem, end_attempt, is_too_late, lock_job, record
 from jobs.models import Attempt, Job
 from jobs.states import CLAIMED, FINALIZE, OPEN, AttemptState, JobStatus, Step
+from jobs.status import waits_for
 from jobs.wake_signal import wake_on_commit
 
 logger = logging.getLogger(__name__)
@@ -120,6 +121,16 @@ def fail(
     refunds = count_end(job=job, attempt=attempt, code=error.code)
     has_grace = error.code not in CAUSED_BY_USER
     _end(job, JobStatus.FAILED, error, refunds=refunds, has_grace=has_grace)
+    return True
+
+
+@transaction.atomic
+def fail_waiting(*, job_id: UUID, error: JobError) -> bool:
+    """Fail a job that waits for its media, which has cost nothing yet; safe to call again."""
+    job = lock_job(pk=job_id)
+    if not waits_for(job):
+        return False
+    _end(job, JobStatus.FAILED, error)
     return True
 
 

@@ -21,6 +21,14 @@ class JobFinishedProblem(Problem):
     default_detail = "The job has already ended, or its result is being delivered."
 
 
+class JobWaitsForMediaProblem(Problem):
+    """The job has no price yet, so nothing can be tried."""
+
+    status_code = 409
+    default_code = "job_waits_for_media"
+    default_detail = "The job waits for its media to be checked: it begins by itself."
+
+
 def lock_job(**which: UUID) -> Job:
     """The job, locked; raises ``NotFoundProblem``."""
     # The attempt is read later, by a statement of its own: one joined here would be as it was

@@ -30,6 +30,7 @@ def test_a_pending_job_shows_its_place_in_the_queue(api, make_job):
         "id": str(first.pk),
         "type": "transcription",
         "status": "pending",
+        "waits_for": None,
         "progress": 0.0,
         "stage": None,
         "attempt": None,

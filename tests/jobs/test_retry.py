@@ -44,6 +44,7 @@ def test_it_runs_again_as_a_new_job_that_is_charged(api, user, make_job, ended):
         "job_id": str(again.pk),
         "status": "pending",
         "credits_cost": 5,
+        "waits_for": None,
     }
     assert (again.input_params, again.media_ids) == (job.input_params, job.media_ids)
     assert CreditTransaction.objects.get(job=again).amount == -5

@@ -32,7 +32,8 @@ from jobs.events import verification
 from jobs.events.contract import ENDS
 from jobs.models import Attempt, Event, Job, UserEvent
 from jobs.states import ENDED, FAILED_QUEUE, OPEN, ShownStatus, moves
-from jobs.status import having, is_waiting, restarted, shown
+from jobs.status import having, is_waiting, restarted, shown, waits_for
+from media.models import MediaStatus
 from tests.jobs.broker import Broker
 from tests.jobs.world import ALIVE, GONE, OUTCOMES, SLOW, World
 
@@ -116,7 +117,8 @@ class Onlooker:
         listed = {name: having(name) for name in ShownStatus.values}
         for job in queries.jobs_of(user_id).annotate(**{f"in_{k}": v for k, v in listed.items()}):
             assert [name for name in listed if getattr(job, f"in_{name}")] == [shown(job)]
-            assert (queries.queue_position(job) is None) is not is_waiting(job)
+            is_in_queue = is_waiting(job) and waits_for(job) is None
+            assert (queries.queue_position(job) is not None) is is_in_queue
             attempt = job.attempt.number if job.attempt else 1
             assert job.progress >= self._progress.get((job.pk, attempt), 0.0)
             self._progress[job.pk, attempt] = job.progress
@@ -143,6 +145,7 @@ def _cursors_too_high() -> list[Any]:
 def settle(world: World) -> None:
     """With all faults over, every job ends by itself, and no call goes on without one."""
     world.broker.come_back()
+    world.end_checks()
     for _ in range(SETTLING_ROUNDS):
         world.orchestrate()
         world.broker.lose(FAILED_QUEUE)  # `on_failure` never runs, as when its worker is killed
@@ -187,6 +190,17 @@ class Life(RuleBasedStateMachine):
     @rule(price=st.sampled_from([0, 1, 3, 15]), used=st.integers(0, 15))
     def submit(self, price: int, used: int) -> None:
         self.world.submit(price, used)
+
+    @rule(price=st.sampled_from([0, 1, 3, 15]), used=st.integers(0, 15))
+    def submit_for_media_being_checked(self, price: int, used: int) -> None:
+        self.world.submit(price, used, waits=True)
+
+    @rule(
+        status=st.sampled_from([MediaStatus.READY, MediaStatus.READY, MediaStatus.REJECTED]),
+        is_told=st.booleans(),
+    )
+    def end_check(self, status: str, is_told: bool) -> None:
+        self.world.end_check(status=status, is_told=is_told)
 
     @rule()
     def orchestrate(self) -> None:
@@ -348,6 +362,11 @@ def something(world: World, chance: random.Random) -> None:
         lambda: world.report(job, back, outcome, 2),
         lambda: world.wait(chance.choice([1, 11, 61])),
         lambda: world.submit(chance.choice([0, 1, 3]), chance.randrange(4)),
+        lambda: world.submit(chance.choice([0, 1, 3]), chance.randrange(4), waits=True),
+        lambda: world.end_check(
+            status=chance.choice([MediaStatus.READY, MediaStatus.REJECTED]),
+            is_told=chance.random() < 0.5,
+        ),
         lambda: world.keep(job, 0.02),
         lambda: world.keep(job, 0.02),
     ]

@@ -40,6 +40,7 @@ def test_a_job_costs_one_credit_per_started_two_minutes(api, user, make_media, d
         "job_id": str(job.pk),
         "status": "pending",
         "credits_cost": cost,
+        "waits_for": None,
     }
     usage = CreditTransaction.objects.get(job=job)
     assert (usage.type, usage.amount, usage.balance_after) == ("usage", -cost, 100 - cost)

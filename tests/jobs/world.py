@@ -8,7 +8,8 @@ rules say it must be, is no error.
 import contextlib
 import time
 from datetime import timedelta
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 from django.db import connection, transaction
 from django.db.models import F
@@ -22,12 +23,15 @@ from gpu_tasks.runtime.backends import local
 from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from gpu_tasks.runtime.contract import EngineInfo, Failure, Outcome
 from gpu_tasks.runtime.errors import ErrorCode
-from jobs import heartbeat, lifecycle, submission, tasks
+from jobs import heartbeat, hooks, lifecycle, submission, tasks
+from jobs.budget import Budget
 from jobs.events.numbering import number_events
+from jobs.features.parameters import MediaNotReadyProblem
 from jobs.features.registry import feature_of
 from jobs.models import Attempt, Job, WorkerHeartbeat
-from jobs.orchestrator import admission, calls, due, loop, repair
+from jobs.orchestrator import admission, calls, due, loop, media_waits, repair
 from jobs.states import DELIVERING, DISPATCH, ENDED, HOLDING, OPEN, STEPS, AttemptState
+from media.models import MediaFile, MediaStatus, MediaType
 from tests.jobs.broker import Broker
 
 ENGINE = EngineInfo(name="draft", model="noop")
@@ -87,22 +91,54 @@ class World:
         with transaction.atomic():
             ledger.grant(user_id=self.user.pk, amount=amount)
 
-    def submit(self, price: int, used: int) -> None:
+    def submit(self, price: int, used: int, *, waits: bool = False) -> None:
+        """Submit a job, which ``waits`` for media that is being checked."""
         if self.open_jobs() >= self.most:
             return
         feature = feature_of("noop")
-        parameters = submission.validate(
-            feature=feature,
-            user_id=self.user.pk,
-            data={"price": price, "used": min(used, price), "delivered": used % 2 == 0},
-        )
+        data: dict[str, Any] = {
+            "price": price,
+            "used": min(used, price),
+            "delivered": used % 2 == 0,
+        }
+        if waits:
+            data["media_id"] = str(self._unchecked_media().pk)
         try:
+            parameters = submission.validate(
+                feature=feature, user_id=self.user.pk, data=data, budget=Budget(self.user.pk)
+            )
             made = submission.submit(
                 feature=feature, user_id=self.user.pk, plan=None, parameters=parameters
             )
-        except ledger.InsufficientCreditsProblem:
+        except (ledger.InsufficientCreditsProblem, MediaNotReadyProblem):
             return
         self.job_ids.append(made.job_id)
+
+    def _unchecked_media(self) -> MediaFile:
+        return MediaFile.objects.create(
+            user=self.user,
+            name="talk.wav",
+            type=MediaType.AUDIO,
+            status=MediaStatus.CHECKING,
+            check_at=Now(),
+            mime_type="audio/wav",
+            r2_key=f"users/{self.user.pk}/media/{uuid4()}/talk.wav",
+        )
+
+    def end_check(self, *, status: str, is_told: bool) -> None:
+        """End the oldest check that goes on; the jobs that wait for it may not hear of it."""
+        media = MediaFile.objects.filter(status=MediaStatus.CHECKING).order_by("pk").first()
+        if media is None:
+            return
+        MediaFile.objects.filter(pk=media.pk).update(status=status, check_at=None)
+        if is_told:
+            hooks.wake_jobs_waiting_for(media)
+
+    def end_checks(self) -> None:
+        """End all of them well."""
+        MediaFile.objects.filter(status=MediaStatus.CHECKING).update(
+            status=MediaStatus.READY, check_at=None
+        )
 
     def run_again(self, number: int, charged: bool) -> None:
         job = Job.objects.filter(status__in=ENDED).order_by("-created_at")[number:].first()
@@ -112,7 +148,7 @@ class World:
             made = submission.resubmit(
                 job=job, feature=feature_of("noop"), plan=job.plan, charged=charged, by="staff"
             )
-        except ledger.InsufficientCreditsProblem:
+        except (ledger.InsufficientCreditsProblem, MediaNotReadyProblem):
             return
         self.job_ids.append(made.job_id)
 
@@ -123,7 +159,8 @@ class World:
 
     def requeue(self, number: int) -> None:
         if job := self._job(number):
-            with contextlib.suppress(lifecycle.JobFinishedProblem):
+            refusals = (lifecycle.JobFinishedProblem, lifecycle.JobWaitsForMediaProblem)
+            with contextlib.suppress(*refusals):
                 lifecycle.requeue_job(job_id=job.pk, by="staff")
 
     def expire(self, number: int) -> None:
@@ -137,6 +174,7 @@ class World:
         with contextlib.suppress(RedisError):
             loop.wake()
         loop.decide()
+        media_waits.queue_checked_jobs()
         calls.follow()
         number_events()
 

@@ -9,8 +9,9 @@ from rest_framework import serializers
 from gpu_tasks.runtime.contract import PlainModel
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs.features.base import Feature
-from jobs.features.parameters import Parameters
+from jobs.features.parameters import MediaField, Parameters
 from jobs.models import Attempt, Job
+from media.models import MediaType
 
 
 class NoopParameters(Parameters):
@@ -23,6 +24,7 @@ class NoopParameters(Parameters):
     price = serializers.IntegerField(default=1, min_value=0, max_value=1000)
     used = serializers.IntegerField(required=False, help_text="Credits that the result is worth.")
     delivered = serializers.BooleanField(required=False, help_text="Whether it takes a last step.")
+    media_id = MediaField(required=False, types=(MediaType.AUDIO,), help_text="Waited for.")
 
 
 class Noop(Feature):

@@ -1,0 +1,140 @@
+"""Jobs that wait for media to be checked: charged and queued when it is ready, else failed.
+
+Such a job is pending in `MEDIA_CLASS`, without a price (docs/decisions/0064). Postgres says which
+are due; the end of a check only makes them due earlier (`jobs.hooks`).
+"""
+
+import json
+import logging
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from rest_framework.exceptions import APIException
+
+from auteur.api.problems import OUTAGES, NotFoundProblem, UnavailableProblem
+from credits import ledger, spending
+from gpu_tasks.runtime.errors import ErrorCode
+from jobs import lifecycle, sql, submission, wording
+from jobs.errors import JobError
+from jobs.failpoints import failpoint
+from jobs.features.base import plain
+from jobs.features.registry import feature_of, features
+from jobs.models import Job
+from jobs.status import waits_for
+from jobs.wake_signal import wake_on_commit
+from media.models import MediaFile, MediaStatus, VoiceClone
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 100
+"""Jobs of one round, each in a transaction of its own."""
+SHORTEST_PAUSE = timedelta(seconds=1)
+LONGEST_PAUSE = timedelta(seconds=30)
+"""Between looks at a job whose media is being checked: a quarter of the time it has waited."""
+STORES_AWAY: tuple[type[Exception], ...] = (*OUTAGES, UnavailableProblem)
+INPUT_GONE = "A media file, voice or project that the job uses has been deleted."
+
+
+def queue_checked_jobs() -> int:
+    """Charge and queue the due jobs whose media is ready, and fail those whose media is not usable.
+
+    Return how many were looked at.
+    """
+    rows = sql.run("list_waiting_for_media", types=list(features()), limit=AT_ONCE)
+    for (job_id,) in rows:
+        try:
+            _look_at(job_id)
+        except STORES_AWAY:
+            raise
+        except Exception:
+            logger.exception("job %s, which waits for its media, cannot be looked at", job_id)
+            _postpone(job_id, LONGEST_PAUSE)
+    return len(rows)
+
+
+@transaction.atomic
+def _look_at(job_id: UUID) -> None:
+    locked = Job.objects.select_for_update(no_key=True, skip_locked=True)
+    job = locked.filter(pk=job_id).first()
+    if job is None or not waits_for(job):
+        return  # another orchestrator has it, or it has ended
+    if _is_being_checked(job):
+        _postpone(job_id, SHORTEST_PAUSE)
+        return
+    failpoint("media.checked")
+    try:
+        _charge_and_queue(job)
+    except STORES_AWAY:
+        raise
+    except APIException as problem:
+        lifecycle.fail_waiting(job_id=job_id, error=_error_of(problem))
+    else:
+        logger.info("job %s has its media: queued", job_id)
+        wake_on_commit()
+
+
+def _is_being_checked(job: Job) -> bool:
+    media = MediaFile.objects.filter(pk__in=job.media_ids, status=MediaStatus.CHECKING)
+    voice_id = job.parameters.get("voice_id")
+    if voice_id is None:
+        return media.exists()
+    voices = VoiceClone.objects.filter(pk=voice_id, status=MediaStatus.CHECKING)
+    return media.exists() or voices.exists()
+
+
+def _postpone(job_id: UUID, shortest: timedelta) -> None:
+    values = {"job_id": job_id, "shortest": shortest, "longest": LONGEST_PAUSE}
+    sql.run("postpone_waiting_for_media", **values)
+
+
+def _charge_and_queue(job: Job) -> None:
+    """Check the stored parameters as a submission does, and charge the locked job, once.
+
+    Raises what a submission is refused with.
+    """
+    feature = feature_of(job.type)
+    parameters = submission.read_parameters(
+        feature=feature, user_id=job.user_id, data=feature.given(job)
+    )
+    cost = feature.price(parameters)
+    row = {
+        "place": 0,
+        "id": str(job.pk),
+        "gpu_class": feature.gpu_class.value,
+        "media_ids": [str(media_id) for media_id in feature.media_ids(parameters)],
+        "cost": cost,
+        "price_version": feature.price_version,
+        "derived_params": {
+            name: value for name, value in plain(parameters).items() if name not in parameters.given
+        },
+        "description": wording.charged(feature.name),
+    }
+    values: dict[str, Any] = {"jobs": json.dumps([row]), "user_id": job.user_id}
+    try:
+        if job.api_key_id is None:
+            sql.run("queue_checked", **values)
+        else:
+            sql.run("queue_checked_by_key", api_key_id=job.api_key_id, **values)
+    except IntegrityError as exc:
+        raise submission.refusal(
+            exc, user_id=job.user_id, api_key_id=job.api_key_id, required=cost
+        ) from exc
+
+
+def _error_of(problem: APIException) -> JobError:
+    """Return why a job that waited has failed, for its user."""
+    if isinstance(problem, ledger.InsufficientCreditsProblem):
+        required, balance = problem.extra["required"], problem.extra["balance"]
+        detail = f"The job costs {required} credits, and your balance was {balance}"
+        return JobError(ErrorCode.INSUFFICIENT_CREDITS, f"{detail} when its media was ready.")
+    if isinstance(problem, spending.SpendingCapReachedProblem):
+        detail = f"The job costs {problem.extra['required']} credits, more than its API key"
+        return JobError(ErrorCode.INSUFFICIENT_CREDITS, f"{detail} may spend.")
+    if isinstance(problem, NotFoundProblem):
+        return JobError(ErrorCode.INPUT_INVALID, INPUT_GONE)
+    sentence: Any = problem.detail
+    while isinstance(sentence, dict | list):  # of a ValidationError: the first one
+        sentence = next(iter(sentence.values() if isinstance(sentence, dict) else sentence))
+    return JobError(ErrorCode.INPUT_INVALID, str(sentence))
