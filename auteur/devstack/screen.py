@@ -12,6 +12,7 @@ from rich.table import Table
 
 PLAIN_WIDTH = 100
 PLAIN_STEP = 0.2  # of progress, between two plain lines
+ESTIMATE_FROM = 0.25  # of progress: earlier estimates are far off
 
 Json = dict[str, Any]
 
@@ -108,7 +109,8 @@ def standing(job: Json) -> str:
     words = [job["status"]]
     if place := job.get("queue_position"):
         words.append(f"place {place}")
-    if end := job.get("estimated_end_at"):
+    end = job.get("estimated_end_at")
+    if end and job.get("progress", 0.0) >= ESTIMATE_FROM:
         left = datetime.fromisoformat(end) - datetime.now(UTC)
         words.append(f"about {max(1, round(left.total_seconds()))} s left")
     if why := job.get("restarted"):

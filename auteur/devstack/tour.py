@@ -1,21 +1,27 @@
 """`make demo FEATURE=…`: one feature or all of them, each on samples or on files of your own."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auteur_client import ProblemError
+from auteur_client import AuteurError, ProblemError
 from auteur_client.api.models import Media
 
+from auteur.devstack.errors import StackError
 from auteur.devstack.offer import MEDIA, TIMELINE
 from auteur.devstack.screen import Json, Screen, clock
-from auteur.devstack.visitor import EMAIL, Visitor, outcome, why
+from auteur.devstack.visitor import Visitor, outcome, why
 
 SAMPLES = Path(__file__).parent / "samples"
 TRACK = "demo"
 MAX_SHOWN = 100
+DRAFT_NOTE = (
+    "Draft engines made these results: expect poor text, voices and pictures. "
+    "Real models: docs/real-models.md"
+)
 
 OnJob = Callable[[Json, Json, Json], None]
 """Told a feature, what was asked of it, and the job that ended."""
@@ -45,30 +51,30 @@ class Tour:
 
     def show(self, features: Sequence[Json], files: Sequence[Path]) -> None:
         """Run these features; ``files`` take the places of a feature's samples in order."""
-        rows = [row for feature in features if (row := self._try(feature, files))]
-        if not rows:
-            return
+        rows = [self._try(feature, files) for feature in features]
         self._screen.title("What was made")
         self._screen.table(
             ("Feature", "Engine", "Seconds", "Credits", "Result"),
             [(r.feature, r.engine, f"{r.seconds:.1f}", r.credits, r.result) for r in rows],
         )
+        if any(feature.get("engine") == "draft" for feature in features):
+            self._screen.line(DRAFT_NOTE)
 
-    def _try(self, feature: Json, files: Sequence[Path]) -> Row | None:
-        """One feature's line; None where the API would not have it."""
+    def _try(self, feature: Json, files: Sequence[Path]) -> Row:
+        """Return the row of one feature; what failed is in its result."""
+        began = time.monotonic()
         self._screen.title(f"{feature['slug']}: {feature['summary']}")
         try:
             return self._run(feature, files)
-        except ProblemError as exc:
-            self._screen.check(False, f"The API refused it: {exc}")
-            return None
+        except (AuteurError, StackError, OSError) as exc:
+            reason = f"The API refused it: {exc}" if isinstance(exc, ProblemError) else str(exc)
+            self._screen.check(False, reason)
+            return Row(feature["slug"], "", time.monotonic() - began, 0, f"failed: {reason}")
 
     def _run(self, feature: Json, files: Sequence[Path]) -> Row:
         slug = feature["slug"]
         if feature["plan"]:
-            self._screen.line(
-                self._visitor.manage("set_plan", "--email", EMAIL, "--plan", feature["plan"])
-            )
+            self._visitor.set_plan(feature["plan"])
         body = self._body(feature, iter(files))
         began = time.monotonic()
         job, _ = self._visitor.run_job(slug, body)
@@ -118,7 +124,9 @@ class Tour:
     def _result(self, slug: str, output: Mapping[str, Any]) -> str:
         """What was made: files, downloaded, or the answer."""
         made = [
-            self._visitor.client.download(file["download_url"], self._folder / slug / file["name"])
+            self._visitor.client.download(
+                file["download_url"], self._folder / slug / file_name(file["name"])
+            )
             for file in output.get("media", [])
         ]
         if made:
@@ -131,6 +139,11 @@ class Tour:
         if evidence := output.get("evidence"):
             self._screen.evidence(evidence)
         return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+
+
+def file_name(name: str) -> str:
+    """Return a file name that a shell reads as one word."""
+    return re.sub(r"[^\w.-]+", "-", name).lstrip("-.") or "result"
 
 
 def _clip(media: Media, start_ms: int) -> Json:

@@ -20,6 +20,7 @@ class Visitor:
     def __init__(self, values: Mapping[str, str], screen: Screen) -> None:
         self._environment = environment.of_children(values, os.environ)
         self._screen = screen
+        self._plan = ""
         token = self.manage("issue_token", "--email", EMAIL)
         live_url = f"http://{HOST}:{values['LIVE_PORT']}"
         self.client = Auteur(values["PUBLIC_URL"], token, live_url=live_url)
@@ -30,6 +31,12 @@ class Visitor:
 
     def grant(self, amount: int) -> None:
         self._screen.line(self.manage("grant_credits", "--email", EMAIL, "--amount", str(amount)))
+
+    def set_plan(self, plan: str) -> None:
+        """Give the user a plan, once."""
+        if plan != self._plan:
+            self._screen.line(self.manage("set_plan", "--email", EMAIL, "--plan", plan))
+            self._plan = plan
 
     def top_up(self, least: int) -> None:
         """Give the user what is missing to so many credits."""

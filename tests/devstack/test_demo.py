@@ -5,11 +5,14 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from auteur_client import Auteur
 from rich.console import Console
 
-from auteur.devstack import demo, offer, visitor
+from auteur.devstack import demo, management, offer, tour, visitor
 from auteur.devstack.errors import StackError
 from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.screen import Screen, clock
@@ -169,3 +172,36 @@ def test_a_stack_that_cannot_start_says_so_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(f"Port {port} is taken by another program")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_slow_command_is_an_error_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(management, "COMMAND_SECONDS", 0.01)
+    with pytest.raises(StackError, match="grant_credits did not end within"):
+        management.manage({}, "grant_credits")
+
+
+def test_a_failed_step_is_a_row_of_the_table(
+    screen: Screen, shown: io.StringIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auteur_client.http.FIRST_PAUSE_SECONDS", 0.01)
+    nobody = cast("Any", SimpleNamespace(client=Auteur("http://127.0.0.1:9", "token")))
+    features = [
+        {"slug": slug, "summary": slug, "plan": None, "example": {}, "engine": "draft"}
+        for slug in ("tts", "lip-sync")
+    ]
+    tour.Tour(nobody, screen, tmp_path).show(features, [])
+    assert len(screen.failed) == 2
+    assert shown.getvalue().count("failed: ") == 2
+    assert "docs/real-models.md" in shown.getvalue()
+
+
+def test_estimates_of_the_end_wait_for_some_progress(screen: Screen, shown: io.StringIO) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=40)).isoformat()
+    with screen.progress("work") as show:
+        show({"status": "processing", "progress": 0.1, "estimated_end_at": soon})
+    assert "left" not in shown.getvalue()
+
+
+def test_names_of_results_are_words_of_a_shell() -> None:
+    assert tour.file_name("portrait, gaze.mp4") == "portrait-gaze.mp4"
+    assert tour.file_name("../a b.wav") == "a-b.wav"

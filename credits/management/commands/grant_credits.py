@@ -60,4 +60,5 @@ class Command(BaseCommand):
             raise CommandError(str(exc.detail)) from exc
         except DataError as exc:
             raise CommandError("--amount: the balance would leave the range it can have.") from exc
-        self.stdout.write(f"Granted {amount} credits to {user.email}: the balance is {balance}.")
+        unit = "credit" if amount == 1 else "credits"
+        self.stdout.write(f"Granted {amount} {unit} to {user.email}: the balance is {balance}.")

@@ -24,7 +24,10 @@ media=$(echo "$upload" | jq -r .media_id)
 echo "$upload" | jq -r '.headers | to_entries[] | "\(.key): \(.value)"' |
   curl --silent --fail-with-body -T "$file" -H @- "$(echo "$upload" | jq -r .upload_url)"
 confirm="$AUTEUR_URL/projects/$project/media/$media/confirm"
-until [ "$(ask "$confirm" -d '{}' | jq -r .media.status)" = ready ]; do
+until
+  confirmed=$(ask "$confirm" -d '{}') || { echo "$confirmed" >&2; exit 1; } # the file was refused
+  [ "$(echo "$confirmed" | jq -r .media.status)" = ready ]
+do
   sleep 1
 done
 # --8<-- [end:upload]
