@@ -27,7 +27,8 @@ export class ProblemError extends Error {
     /** The whole problem document. */
     readonly problem: Readonly<Record<string, unknown>> = {},
   ) {
-    const fields = errors.map((each) => `${each.field}: ${each.detail}`).join("; ");
+    const texts = errors.map((error) => `${error.field}: ${error.detail}`);
+    const fields = texts.filter((text) => !detail.includes(text)).join("; ");
     super(`${status} ${code}: ${detail}${fields && ` (${fields})`}`);
   }
 }

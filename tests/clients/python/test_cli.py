@@ -268,3 +268,36 @@ def test_the_docs_name_every_exit_and_command() -> None:
     assert {int(code) for code in re.findall(r"(?m)^\| (\d+) \|", page)} == codes
     for name in typer.main.get_command(app.app).commands:
         assert re.search(rf"(?m)^\| .*`{name}\b", page), name
+
+
+def test_without_arguments_help_is_printed() -> None:
+    from typer.testing import CliRunner
+
+    result = CliRunner().invoke(app.app, [])
+    assert result.exit_code == 0
+    assert "transcribe" in result.output
+    result = CliRunner().invoke(app.app, ["run", "--help"])
+    assert result.exit_code == 0
+    assert "NAME=VALUE" in result.output
+
+
+def test_an_error_of_a_field_is_printed_once() -> None:
+    from auteur_client import ProblemError
+
+    errors = [{"field": "text", "detail": "This field is required."}]
+    document = {"code": "invalid", "detail": "text: This field is required.", "errors": errors}
+    assert str(ProblemError(400, document)) == "400 invalid: text: This field is required."
+
+
+def test_jobs_are_listed_and_named_by_short_ids(shell: Shell) -> None:
+    parameters = shell.run("run", "tts", "--help")
+    assert "text" in parameters
+    assert "required" in parameters
+    shell.run("run", "tts", "txt=hi", code=2)
+    assert "No parameter txt" in shell.said
+    job = shell.json("run", "tts", "text=Good morning")
+    assert [row["id"] for row in shell.json("jobs")] == [job["id"]]
+    assert shell.json("watch", job["id"][:30])["id"] == job["id"]
+    assert len(shell.json("media")) == 1
+    assert shell.json("keys") == []
+    shell.run("cancel", "zzzz", code=2)

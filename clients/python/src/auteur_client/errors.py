@@ -38,9 +38,7 @@ class ProblemError(AuteurError):
         self.detail = str(document.get("detail") or _phrase(status))
         self.errors: Sequence[Mapping[str, str]] = document.get("errors") or ()
         self.request_id = request_id
-        fields = "; ".join(f"{one.get('field')}: {one.get('detail')}" for one in self.errors)
-        reason = f"{self.detail} ({fields})" if fields else self.detail
-        super().__init__(f"{status} {self.code}: {reason}")
+        super().__init__(f"{status} {self.code}: {reason_of(self.detail, self.errors)}")
 
 
 class NotSignedInError(ProblemError):
@@ -110,6 +108,13 @@ def problem_of(response: httpx.Response) -> ProblemError:
     if response.status_code == HTTPStatus.UNAUTHORIZED:
         kind = NotSignedInError
     return kind(response.status_code, document, response.headers.get(REQUEST_ID, ""))
+
+
+def reason_of(detail: str, errors: Sequence[Mapping[str, str]]) -> str:
+    """Return the detail, followed by the errors of fields that it does not already contain."""
+    texts = (f"{error.get('field')}: {error.get('detail')}" for error in errors)
+    fields = "; ".join(text for text in texts if text not in detail)
+    return f"{detail} ({fields})" if fields else detail
 
 
 def _phrase(status: int) -> str:

@@ -32,8 +32,8 @@ def login(
 ) -> None:
     """Keep a token or an API key for the commands to come.
 
-    It is asked for without being shown, or read from standard input. It is no argument, for others
-    on the machine see those.
+    It is asked for without being shown, or read from standard input. Not accepted as an
+    argument: other users could see it in the process list.
     """
     url = (url or config.kept().get("url") or "").rstrip("/")
     if urlsplit(url).scheme not in ("http", "https"):

@@ -5,16 +5,16 @@ from typing import Annotated
 
 import typer
 
-from auteur_client.cli import account, edl, files, projects, work
+from auteur_client.cli import account, edl, files, lists, projects, work
 from auteur_client.mcp import commands as mcp
 
 app = typer.Typer(
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,  # they would show what variables hold
     help="Auteur, the back end of an AI video editor: uploads, jobs, results and edits.",
     epilog="Begin with: auteur login http://127.0.0.1:8000",
 )
-for room in (account, files, work):
+for room in (account, files, work, lists):
     room.add_to(app)
 app.add_typer(projects.app, name="projects")
 app.add_typer(edl.app, name="edl")
@@ -29,9 +29,12 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def auteur(
+    ctx: typer.Context,
     show_version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Say which it is."),
     ] = False,
 ) -> None:
-    """Nothing is to be done before a command."""
+    """Print help without a command."""
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())

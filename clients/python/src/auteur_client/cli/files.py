@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from auteur_client.cli.ids import full_id
 from auteur_client.cli.screen import Screen
 from auteur_client.cli.session import AsJson, Force, free, signed_in
 from auteur_client.cli.steps import RESUME, Steps
@@ -55,6 +56,7 @@ def download(
 ) -> None:
     """Bring a media file here, whole or not at all."""
     with signed_in(as_json) as (auteur, screen):
+        media_id = full_id(auteur, "media", media_id)
         target = free(output or name_of(auteur.media(media_id).name), force)
         fetch(auteur, screen, media_id, target)
         found = {"media_id": media_id, "path": str(target), "size_bytes": target.stat().st_size}

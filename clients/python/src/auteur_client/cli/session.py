@@ -60,7 +60,7 @@ def free(path: Path, force: bool) -> Path:
     if path.is_dir():
         raise typer.BadParameter(f"{path} is a folder.")
     if path.exists() and not force:
-        raise typer.BadParameter(f"{path} is there: --force writes over it.")
+        raise typer.BadParameter(f"{path} already exists. Use --force to overwrite it.")
     return path
 
 

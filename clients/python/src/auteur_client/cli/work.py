@@ -16,6 +16,7 @@ from auteur_client.cli.files import (
     Resume,
     fetch_result,
 )
+from auteur_client.cli.ids import full_id
 from auteur_client.cli.screen import Screen
 from auteur_client.cli.session import AsJson, Force, free, signed_in
 from auteur_client.cli.steps import Steps
@@ -26,6 +27,8 @@ from auteur_client.jobs import results_of
 if TYPE_CHECKING:
     from auteur_client.api.job_kinds import Job
 
+COMMON_PARAMETERS = {"quote_id", "callback_url", "project_id"}
+"""Accepted by every feature."""
 TRUE, FALSE = ("true", "yes", "on"), ("false", "no", "off")
 
 Format = Literal["srt", "vtt", "txt"]
@@ -37,7 +40,10 @@ def add_to(app: typer.Typer) -> None:
     """Have these commands."""
     app.command(epilog="Example: auteur transcribe talk.mp4 --srt")(transcribe)
     app.command(epilog="Example: auteur caption talk.mp4 -o film.mp4")(caption)
-    app.command(epilog='Example: auteur run tts text="Good morning" -o hello.wav')(run)
+    app.command(
+        epilog='Example: auteur run tts text="Good morning" -o hello.wav',
+        add_help_option=False,
+    )(run)
     app.command(epilog="Example: auteur render 5b1c… -o film.mp4")(render)
     app.command(epilog="Example: auteur watch 77aa… --json")(watch)
 
@@ -112,6 +118,7 @@ def caption(
 
 
 def run(
+    ctx: typer.Context,
     feature: Annotated[
         str | None,
         typer.Argument(autocompletion=slugs, help="Such as tts; all are listed if left out."),
@@ -126,9 +133,15 @@ def run(
         typer.Option(help="A name for this work: asked for again with it, it is done once a day."),
     ] = None,
     force: Force = False,
+    show_help: Annotated[
+        bool, typer.Option("--help", help="Show this message, or the parameters of FEATURE.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Have one of the AI features work; without one, list what there is."""
+    """Run an AI feature; without one, list the features."""
+    if show_help and feature is None:
+        typer.echo(ctx.get_help())
+        return
     with signed_in(as_json) as (auteur, screen):
         features = auteur.request("GET", "/features")["features"]
         if feature is None:
@@ -139,6 +152,9 @@ def run(
         if found is None:
             known = ", ".join(sorted(kind.replace("_", "-") for kind in offered))
             raise typer.BadParameter(f"There is no feature {feature}. There are: {known}.")
+        if show_help:
+            screen.show(found, lambda: _print_parameters(screen, found))
+            return
         values = dict(parameter(given, found["parameters"]) for given in parameters or ())
         Work(auteur, screen, feature.replace("_", "-"), values).do(output, quote, name, force)
 
@@ -181,7 +197,7 @@ def watch(
             _tell_all(auteur, screen, after)
         else:
             target = output and free(output, force)
-            _follow(auteur, screen, job, "job", target)
+            _follow(auteur, screen, full_id(auteur, "jobs", job), "job", target)
 
 
 class Work:
@@ -242,6 +258,8 @@ def parameter(given: str, described: dict[str, Any]) -> tuple[str, Any]:
     name, separator, value = given.partition("=")
     if not separator:
         raise typer.BadParameter(f"{given}: parameters are NAME=VALUE.")
+    if name not in described and name not in COMMON_PARAMETERS:
+        raise typer.BadParameter(f"No parameter {name}. Parameters: {', '.join(described)}.")
     kind = described.get(name, {}).get("type", "string")
     try:
         return name, CONVERTERS.get(kind, str)(value)
@@ -275,7 +293,20 @@ def _print_features(screen: Screen, features: list[dict[str, Any]]) -> None:
     screen.table(("feature", "credits", "", "what"), rows)
 
 
+def _print_parameters(screen: Screen, feature: dict[str, Any]) -> None:
+    screen.line(f"{feature['title']}: {_price(feature['price'])}")
+    rows = []
+    for name, described in feature["parameters"].items():
+        choices = ", ".join(str(choice) for choice in described.get("choices", ()))
+        default = described.get("default")
+        note = "required" if described["required"] else "" if default is None else str(default)
+        rows.append((name, described["type"], note, choices or described["description"]))
+    screen.table(("parameter", "type", "default", "what"), rows)
+
+
 def _price(price: dict[str, Any]) -> str:
+    if price.get("text"):
+        return str(price["text"])
     base = f"{price['base']} + " if price["base"] else ""
     per = f" / {price['per']} {price['unit']}" if price["per"] else ""
     return "see --quote" if price["credits"] is None else f"{base}{price['credits']}{per}"

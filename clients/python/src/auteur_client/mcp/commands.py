@@ -83,6 +83,12 @@ def make_key(
     ] = 20,
     days: Annotated[int, typer.Option(min=1, max=365, help="How long the key is good.")] = 7,
     name: Annotated[str, typer.Option(help="The author of its edits.")] = "Agent",
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, file_okay=False, help="The agent may read and write files below it."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make an API key for one agent's session, and print what its program wants to know.
@@ -93,7 +99,7 @@ def make_key(
 
     with signed_in(as_json) as (auteur, screen):
         made = key.make(auteur, name=name, credits=credits, days=days)
-        told_once = key.configuration(auteur, made)
+        told_once = key.configuration(auteur, made, folder)
         screen.show(told_once, json.dumps(told_once, indent=2))
 
 

@@ -1,6 +1,9 @@
 """A key for one session: what it may do, what it may spend, and how a client is told of it."""
 
+import shutil
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from auteur_client.client import LIVE_URL, TOKEN, URL, Auteur
@@ -20,9 +23,16 @@ def make(auteur: Auteur, *, name: str, credits: int, days: int) -> dict[str, Any
     return made
 
 
-def configuration(auteur: Auteur, key: dict[str, Any]) -> dict[str, Any]:
-    """What clients of the protocol want in their settings to start the server with this key."""
+def configuration(
+    auteur: Auteur, key: dict[str, Any], folder: Path | None = None
+) -> dict[str, Any]:
+    """Return the settings with which agents' programs start the server with this key.
+
+    The command is absolute, so that it is the same one wherever the program starts it.
+    """
+    command = str(Path(shutil.which(sys.argv[0]) or sys.argv[0]).absolute())
+    arguments = ["mcp", *(["--folder", str(folder.resolve())] if folder else [])]
     env = {URL: auteur.url, TOKEN: key["key"]}
     if auteur.http.live_url != auteur.url:
         env[LIVE_URL] = auteur.http.live_url
-    return {"mcpServers": {"auteur": {"command": "auteur", "args": ["mcp"], "env": env}}}
+    return {"mcpServers": {"auteur": {"command": command, "args": arguments, "env": env}}}
