@@ -218,6 +218,9 @@ def test_why_there_is_no_result(
     (shell.folder / "film.mp4").write_bytes(b"no film" * 100)
     rejected = shell.json("upload", "film.mp4", code=exits.FAILED)["error"]
     assert rejected["code"] == "upload_rejected"
+    (shell.folder / "notes.txt").write_text("no film")
+    shell.run("upload", "notes.txt", code=exits.FAILED)
+    assert shell.json("projects") == []  # none is created for a file that is refused
     shell.run("upload", "missing.mp4", code=2)
     poor = {"AUTEUR_TOKEN": new_token(0)}
     refused = shell.json("transcribe", "talk.mp4", "--txt", code=exits.NO_CREDITS, **poor)["error"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from auteur_client.api.job_kinds import Job
 
 RESUME = "--resume"
+REFUSED_FILE = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 
 
 class Steps:
@@ -58,7 +60,12 @@ class Steps:
         project_id = self.project()
         if "media_id" not in self._noted.known:
             name = self._key("upload_key")
-            begun = self._auteur.begin_upload(self._file, project_id, idempotency_key=name)
+            try:
+                begun = self._auteur.begin_upload(self._file, project_id, idempotency_key=name)
+            except ProblemError as exc:
+                if exc.status in REFUSED_FILE:
+                    self._delete_own_project()
+                raise
             self._noted.note(media_id=str(begun.media_id))
         media_id = self._noted.known["media_id"]
         try:
@@ -67,8 +74,15 @@ class Steps:
                     self._file, project_id, resume=media_id, on_progress=progress
                 )
         except UploadRejectedError:
-            self.done()
+            self._delete_own_project()
             raise
+
+    def _delete_own_project(self) -> None:
+        """Delete the project that was created for a file that the API has refused."""
+        project_id = self._noted.known.get("project_id")
+        self.done()
+        if project_id and not self._named:
+            self._auteur.request("DELETE", f"/projects/{project_id}")
 
     def job(self, feature: str, **parameters: str | None) -> Job:
         """A job of it, completed; raises ``JobFailedError``."""
