@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from auteur_client.api.job_kinds import Job
 
 RESUME = "--resume"
-REFUSED_FILE = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
+REFUSED_FILE = {
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+"""Answers to the beginning of an upload that no other try would change."""
 
 
 class Steps:
