@@ -185,7 +185,7 @@ def test_a_failed_step_is_a_row_of_the_table(
 ) -> None:
     monkeypatch.setattr("auteur_client.http.FIRST_PAUSE_SECONDS", 0.01)
     nobody = cast("Any", SimpleNamespace(client=Auteur("http://127.0.0.1:9", "token")))
-    features = [
+    features: list[dict[str, Any]] = [
         {"slug": slug, "summary": slug, "plan": None, "example": {}, "engine": "draft"}
         for slug in ("tts", "lip-sync")
     ]
