@@ -44,6 +44,9 @@ ACCEPTED: dict[str, str] = {
     "image/png": "png",
     "image/webp": "webp",
     "image/gif": "gif",
+    "image/heic": "heic",
+    "image/heif": "heic",
+    "image/avif": "avif",
 }
 """Content types that clients may upload, and the extension that their objects get."""
 

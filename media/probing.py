@@ -6,7 +6,7 @@ Only for the sandbox (`media.inspection`): it takes what FFmpeg takes to open a 
 import re
 import struct
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from itertools import islice, pairwise
 from pathlib import Path
@@ -19,15 +19,21 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 from PIL import Image
 
+from gpu_tasks.mediakit import heif
 from gpu_tasks.mediakit.decoding import (
     MAX_DECODED_PIXELS,
     MAX_FRAME_PIXELS,
+    PHOTO,
+    crop_of,
     first_ticks,
     header_seconds,
     is_too_large,
     open_media,
+    packets,
     sound_of,
 )
+from gpu_tasks.mediakit.headers import read_headers
+from gpu_tasks.mediakit.orientation import Orientation, orientation_of
 from gpu_tasks.runtime.errors import EngineError, InputRefusedError
 from media.limits import MAX_SCAN_SECONDS
 
@@ -71,7 +77,12 @@ HDR_TRANSFERS = {"pq", "hlg"}
 
 UNNAMED_LAYOUTS = {"0 channels": None, "1 channels": "mono", "2 channels": "stereo"}
 
-PICTURE_FORMATS = {"gif"}
+GIF = "gif"
+PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8")
+RESTARTING = frozenset({"mpegts", "mpeg"})
+"""Formats of broadcasts and discs: their clocks may start again."""
+MAX_STEP_BACK_SECONDS = 1
+"""By which the times of a stream may go back before they count as starting again."""
 PICTURES = ("JPEG", "PNG", "WEBP")
 """Pillow's names of what it may say something of that FFmpeg does not."""
 FOREIGN_BEGINNINGS = (
@@ -128,6 +139,30 @@ class AnimatedPictureError(InputRefusedError):
     detail = "Animated pictures are not taken: upload a still picture, or a film (MP4, WebM)."
 
 
+class PictureDamagedError(InputRefusedError):
+    """Part of a picture's data is missing, or cannot be decoded."""
+
+    code = "picture_damaged"
+    detail = "The picture is damaged or incomplete: upload the whole file, or save it anew."
+
+
+class ProtectedMediaError(InputRefusedError):
+    """Pictures or sound are encrypted."""
+
+    code = "media_protected"
+    detail = "The file is protected against copying (encrypted): upload it without protection."
+
+
+class TimestampsRestartError(InputRefusedError):
+    """The clock of a recording jumps back, as where files were joined end to end."""
+
+    code = "timestamps_restart"
+    detail = (
+        "The clock of the recording starts again in the middle, as where files were joined end to "
+        "end: save it as MP4 (`ffmpeg -i FILE -c copy film.mp4`), or upload the parts one by one."
+    )
+
+
 class DurationUnknownError(InputRefusedError):
     """The container does not say how long it lasts, and reading on took too long."""
 
@@ -153,35 +188,80 @@ def probed(source: BinaryIO) -> dict[str, Any]:
 def probe(source: str | BinaryIO, *, max_scan_seconds: float = MAX_SCAN_SECONDS) -> Probe:
     """Read the container at a path, or of an open file.
 
-    Raises ``UnsupportedMediaError``, ``MediaTooLongError``, ``DurationUnknownError``.
+    Raises ``InputRefusedError``, as the classes above.
     """
     if isinstance(source, str):
         with Path(source).open("rb") as file:
             return probe(file, max_scan_seconds=max_scan_seconds)
-    if source.read(MAX_BEGINNING).startswith(FOREIGN_BEGINNINGS):
+    beginning = source.read(max(MAX_BEGINNING, heif.BEGINNING_BYTES))
+    if beginning.startswith(FOREIGN_BEGINNINGS):
         raise UnsupportedMediaError
+    if read_headers(source).is_protected:
+        raise ProtectedMediaError
     source.seek(0)
     try:
+        if heif.format_of(beginning) is not None:
+            return _probe_heif(source)
         with open_media(source) as container:
-            return _probe(container, max_scan_seconds)
+            found = _probe(container, max_scan_seconds)
     except (EngineError, av.FFmpegError, UnsupportedMediaError) as exc:
         raise _refusal_of(source) from exc
+    if found.metadata["container"] == GIF:
+        _check_gif(source)
+    return found
+
+
+def _check_gif(source: BinaryIO) -> None:
+    """Raise ``PictureDamagedError`` where the first picture ends early: FFmpeg does not tell."""
+    source.seek(0)
+    try:
+        with Image.open(source, formats=["GIF"]) as picture:
+            picture.load()
+    except (OSError, ValueError, SyntaxError, struct.error, IndexError) as exc:
+        raise PictureDamagedError from exc
+
+
+def _probe_heif(source: BinaryIO) -> Probe:
+    """Read a HEIC or AVIF picture: its size before it is decoded."""
+    try:
+        header = heif.read_header(source)
+        if header.is_sequence:
+            raise AnimatedPictureError
+        if header.is_too_large:
+            detail = f"Pictures in {header.format.upper()} may have "
+            detail += f"{heif.MAX_PIXELS[header.format] // 1_000_000} million pixels."
+            raise PictureTooLargeError(detail=detail)
+        with open_media(source) as container:
+            probe = _probe(container, MAX_SCAN_SECONDS)
+    except EngineError as exc:
+        raise PictureDamagedError from exc
+    facts = {
+        "container": header.format,
+        "video_codec": header.codec,
+        "width": header.width,
+        "height": header.height,
+        "bit_depth": header.bit_depth,
+    }
+    return replace(probe, metadata=probe.metadata | facts)
 
 
 def _refusal_of(source: BinaryIO) -> InputRefusedError:
     """Why a file cannot be read: FFmpeg does not tell what is wrong with a picture."""
+    source.seek(0)
+    beginning = source.read(12)
+    is_picture = beginning.startswith(PICTURE_STARTS) or beginning[8:] == b"WEBP"
     source.seek(0)
     try:
         with Image.open(source, formats=PICTURES) as picture:
             width, height = picture.size
             is_animated = getattr(picture, "is_animated", False)
     except (OSError, ValueError, SyntaxError, struct.error):
-        return UnsupportedMediaError()
+        return PictureDamagedError() if is_picture else UnsupportedMediaError()
     except Image.DecompressionBombError:
         return PictureTooLargeError()
     if is_animated:
         return AnimatedPictureError()
-    return PictureTooLargeError() if width * height > MAX_FRAME_PIXELS else UnsupportedMediaError()
+    return PictureTooLargeError() if width * height > MAX_FRAME_PIXELS else PictureDamagedError()
 
 
 def _probe(container: InputContainer, max_scan_seconds: float) -> Probe:
@@ -194,10 +274,11 @@ def _probe(container: InputContainer, max_scan_seconds: float) -> Probe:
     if video is not None:
         if is_too_large(container, video):
             raise PictureTooLargeError
-        metadata |= _picture_facts(video)
+        metadata |= _picture_facts(container, video)
         if _is_still(container):
-            metadata["rotation"] = _first_frames(container, video).rotation
-            return Probe(IMAGE, None, metadata)
+            return Probe(
+                IMAGE, None, metadata | _orientation_facts(_decode_still(container, video))
+            )
         metadata |= _motion_facts(container, video)
     if timecode := _start_timecode(container, video):
         metadata["start_timecode"] = timecode
@@ -222,7 +303,7 @@ def _start_timecode(container: InputContainer, video: VideoStream | None) -> str
 
 def _is_still(container: InputContainer) -> bool:
     name = container.format.name
-    return name.endswith("_pipe") or name in PICTURE_FORMATS
+    return name.endswith("_pipe") or name == GIF
 
 
 def picture_of(container: InputContainer) -> VideoStream | None:
@@ -255,11 +336,12 @@ def _sound_facts(audio: AudioStream) -> dict[str, Any]:
     }
 
 
-def _picture_facts(video: VideoStream) -> dict[str, Any]:
+def _picture_facts(container: InputContainer, video: VideoStream) -> dict[str, Any]:
+    crop = crop_of(container, video)
     return {
         "video_codec": video.codec_context.codec.canonical_name,
-        "width": video.width or None,
-        "height": video.height or None,
+        "width": video.width - crop.left - crop.right or None,
+        "height": video.height - crop.top - crop.bottom or None,
         "bit_depth": _bit_depth(video),
         "color_primaries": PRIMARIES.get(int(video.codec_context.color_primaries or 0)),
         "color_transfer": TRANSFERS.get(int(video.codec_context.color_trc or 0)),
@@ -278,7 +360,7 @@ def _motion_facts(container: InputContainer, video: VideoStream) -> dict[str, An
     first = _first_frames(container, video)
     return {
         "frame_rate": round(float(rate), 3) if rate else None,
-        "rotation": first.rotation,
+        **_orientation_facts(first.orientation),
         "variable_frame_rate": _is_variable(first, video.time_base),
     }
 
@@ -291,35 +373,52 @@ class _FirstFrames:
     """When they are shown, in ticks, in the order in which they are stored."""
     whole_until: int | None = None
     """No frame that is shown before this is missing, in ticks."""
-    rotation: int = 0
-    """Clockwise degrees, 0 to 359, by which players turn the frames that are stored."""
+    orientation: Orientation = field(default_factory=Orientation)
+    """How players turn the frames that are stored."""
+
+
+def _orientation_facts(orientation: Orientation) -> dict[str, Any]:
+    return {"rotation": orientation.rotation, "mirrored": orientation.is_mirrored}
+
+
+def _decode_still(container: InputContainer, video: VideoStream) -> Orientation:
+    """Decode a picture as a whole; raises ``PictureDamagedError`` where its data ends early."""
+    if container.format.name == PHOTO:
+        # Other decoders report missing data by themselves, or forgive a missing checksum.
+        video.codec_context.options = {**video.codec_context.options, "err_detect": "explode"}
+    try:
+        for packet in container.demux(video):
+            for frame in packet.decode():
+                return orientation_of(frame)
+    except (av.FFmpegError, IndexError) as exc:
+        raise PictureDamagedError from exc
+    raise PictureDamagedError
 
 
 def _first_frames(container: InputContainer, video: VideoStream) -> _FirstFrames:
     """Read on, once, and decode until there is a frame: what has been read does not come again."""
     found = _FirstFrames()
-    is_turned_known = False
+    is_turn_known = False
     try:
         for packet in islice(container.demux(video), MAX_TIMED_PACKETS):
             if packet.pts is not None:
                 found.times.append(packet.pts)
             # No frame is shown before it is decoded.
             found.whole_until = packet.dts if packet.dts is not None else found.whole_until
-            if not is_turned_known and (rotation := _rotation(packet)) is not None:
-                found.rotation, is_turned_known = rotation, True
+            if not is_turn_known and (orientation := _orientation(packet)) is not None:
+                found.orientation, is_turn_known = orientation, True
     except (av.FFmpegError, IndexError):
         pass  # damage is for its job to find out
     return found
 
 
-def _rotation(packet: "Packet[VideoStream]") -> int | None:
-    """Of the frame that the packet completes, if it does; 0 where it does not decode."""
+def _orientation(packet: "Packet[VideoStream]") -> Orientation | None:
+    """Return that of the frame that the packet completes, if it does; none if it is damaged."""
     try:
         frame = next(iter(packet.decode()), None)
     except av.FFmpegError:
-        return 0
-    # FFmpeg counts counterclockwise.
-    return None if frame is None else -frame.rotation % 360
+        return Orientation()
+    return None if frame is None else orientation_of(frame)
 
 
 def _is_variable(first: _FirstFrames, tick: Fraction | None) -> bool | None:
@@ -342,7 +441,24 @@ def _duration_ms(container: InputContainer, max_scan_seconds: float) -> int:
     duration_ms = round(duration * 1000)
     if duration_ms > MAX_DURATION_MS:
         raise MediaTooLongError
+    if container.format.name in RESTARTING:
+        _check_clock(container, max_scan_seconds)
     return max(1, duration_ms)
+
+
+def _check_clock(container: InputContainer, max_scan_seconds: float) -> None:
+    """Read on for a while; raises ``TimestampsRestartError``."""
+    give_up_at = time.monotonic() + max_scan_seconds
+    latest: dict[int, Fraction] = {}
+    container.seek(0)
+    for packet in packets(container, list(container.streams)):
+        if packet.dts is not None and packet.time_base is not None:
+            at = packet.dts * packet.time_base
+            if at < latest.get(packet.stream_index, at) - MAX_STEP_BACK_SECONDS:
+                raise TimestampsRestartError
+            latest[packet.stream_index] = at
+        if time.monotonic() > give_up_at:
+            return
 
 
 def _scanned_duration(container: InputContainer, max_scan_seconds: float) -> Fraction:

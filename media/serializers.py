@@ -155,10 +155,11 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
     mime_type = OptionalTextField(help_text="null until the type of an import is known.")
     metadata = serializers.DictField(
         read_only=True,
-        help_text="`width`, `height`, `rotation` (clockwise degrees), `frame_rate` (on average), "
-        "`variable_frame_rate`, `start_timecode` (`hh:mm:ss:ff`, `;` before the frames if "
-        "drop-frame; only where the file has one), `bit_depth`, `hdr` and other facts of colour, "
-        "`has_audio`, `audio_channels`, codecs and so on.",
+        help_text="`width`, `height`, `rotation` (clockwise degrees) after `mirrored` (left to "
+        "right), `frame_rate` (on average), `variable_frame_rate`, `start_timecode` "
+        "(`hh:mm:ss:ff`, `;` before the frames if drop-frame; only where the file has one), "
+        "`bit_depth`, `hdr` and other facts of colour, `has_audio`, `audio_channels`, codecs and "
+        "so on.",
     )
     rejection = RejectionSerializer(
         source="refusal",

@@ -19,6 +19,7 @@ from gpu_tasks.mediakit.decoding import (
     header_seconds,
     packets,
     sound_of,
+    zero_of,
 )
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
@@ -83,7 +84,7 @@ class SoundTrack:
         decoded.
         """
         timeline = Timeline(float(self._header_seconds or LONGEST_SECONDS), self._rate)
-        zero = (self._container.start_time or 0) / av.time_base
+        zero = zero_of(self._container)
         share = 0.0
         count = undecodable = 0
         for packet in packets(self._container, [self._stream]):

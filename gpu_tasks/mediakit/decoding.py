@@ -19,6 +19,9 @@ from av.stream import Stream
 from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
+from gpu_tasks.mediakit import heif
+from gpu_tasks.mediakit.headers import Crop, headers_of, read_headers
+from gpu_tasks.mediakit.orientation import filter_frame, orientation_of
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 _FORMATS = {
@@ -61,6 +64,8 @@ HD_LINES = 720
 """Pictures that do not name their colours are taken for Rec. 709 from so many lines on."""
 EBML_START = b"\x1a\x45\xdf\xa3"
 """Matroska, and WebM."""
+MP4_STARTS = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"})
+"""The first boxes of MP4 and QuickTime files."""
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """FFmpeg's own decoders drop how far one sees through the pictures."""
 PALETTE = "pal8"
@@ -71,10 +76,11 @@ _UNREACHABLE = (av.error.HTTPClientError, av.error.HTTPError, OSError)
 
 
 def open_media(path_or_url: Path | str | BinaryIO) -> InputContainer:
-    """An open container of a listed format, to be closed by the caller; a file's name counts.
+    """Open a container of a listed format, to be closed by the caller; a file's name counts.
 
-    Raises ``EngineError``: INPUT_INVALID for what is no such container, STORAGE_ERROR where the
-    file or URL could not be read at all.
+    A HEIC or AVIF picture is decoded here, and the container is that of a PNG. Raises
+    ``EngineError``: INPUT_INVALID for what is no such container, STORAGE_ERROR where the file or
+    URL could not be read at all.
     """
     if not isinstance(path_or_url, Path | str):
         return _open_file(path_or_url)
@@ -82,6 +88,9 @@ def open_media(path_or_url: Path | str | BinaryIO) -> InputContainer:
         return _open_url(str(path_or_url))
     try:
         demuxer = demuxer_of(Path(path_or_url))
+        with Path(path_or_url).open("rb") as file:
+            if heif.format_of(file.read(heif.BEGINNING_BYTES)) is not None:
+                return _open_file(file)
     except OSError as exc:
         raise EngineError(ErrorCode.STORAGE_ERROR) from exc
     try:
@@ -99,6 +108,8 @@ def header_seconds(container: InputContainer) -> Fraction | None:
     if ticks > 0 and MATROSKA in container.format.name:
         ticks -= min(0, first_ticks(container))  # its header tells the end
     seconds = Fraction(ticks, av.time_base)
+    if delay_of(container) > 0:  # FFmpeg leaves the empty edit out, or not
+        seconds = headers_of(container).seconds or seconds
     return seconds if 0 < seconds <= LONGEST_SECONDS else None
 
 
@@ -106,6 +117,51 @@ def first_ticks(container: InputContainer) -> int:
     """When a file begins, in units of ``av.time_base``; what codecs drop does not count."""
     start = container.start_time or 0
     return 0 if abs(start) <= PRIMING_SECONDS * av.time_base else start
+
+
+def delay_of(container: InputContainer) -> Fraction:
+    """Return the seconds by which all of a file begins later than its timeline: an empty edit.
+
+    FFmpeg takes the first time stamp for the beginning; it is shown and heard so much later.
+    """
+    start = Fraction(container.start_time or 0, av.time_base)
+    is_mp4 = "mp4" in container.format.name.split(",")
+    return start if start > 0 and is_mp4 and headers_of(container).begins_empty else Fraction(0)
+
+
+def crop_of(container: InputContainer, stream: VideoStream) -> Crop:
+    """Return what the container says is stored of the pictures and not shown."""
+    crops = headers_of(container).crops
+    place = container.streams.video.index(stream)
+    crop = crops[place] if place < len(crops) else Crop()
+    is_within = crop.left + crop.right < stream.width and crop.top + crop.bottom < stream.height
+    return crop if is_within else Crop()
+
+
+def cropped(frame: av.VideoFrame, crop: Crop) -> av.VideoFrame:
+    """Return the part of a frame that is shown."""
+    width = frame.width - crop.left - crop.right
+    height = frame.height - crop.top - crop.bottom
+    if (width, height) == (frame.width, frame.height):
+        return frame
+    size = f"w={width}:h={height}:x={crop.left}:y={crop.top}"
+    return filter_frame(frame, [("crop", size)])
+
+
+def shown_size(
+    container: InputContainer, stream: VideoStream, frame: av.VideoFrame
+) -> tuple[Fraction, Fraction]:
+    """Return width and height of a frame as it is shown: cropped, in square pixels, upright."""
+    crop = crop_of(container, stream)
+    aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
+    width = (frame.width - crop.left - crop.right) * aspect
+    height = Fraction(frame.height - crop.top - crop.bottom)
+    return (height, width) if orientation_of(frame).swaps_sides else (width, height)
+
+
+def zero_of(container: InputContainer) -> float:
+    """Return the time stamp, in seconds, that is the beginning of the file's timeline."""
+    return (container.start_time or 0) / av.time_base - float(delay_of(container))
 
 
 def sound_of(container: InputContainer) -> AudioStream | None:
@@ -157,10 +213,16 @@ def is_too_large(container: InputContainer, stream: VideoStream) -> bool:
 def decoding_options(path: Path) -> list[str]:
     """What FFmpeg is to be told of how to decode a file, before its name."""
     with path.open("rb") as file:
-        if not file.read(len(EBML_START)).startswith((EBML_START, JPEG_START)):
+        beginning = file.read(8)
+        is_mp4 = beginning[4:] in MP4_STARTS
+        if is_mp4 and not read_headers(file).begins_empty:
             return []
+    if not (is_mp4 or beginning.startswith((EBML_START, JPEG_START))):
+        return []
     options: list[str] = []
     with open_media(path) as container:
+        if delay := delay_of(container):
+            options += ["-itsoffset", f"{float(delay):.6f}"]
         for stream in container.streams.video:
             decoder = alpha_decoder(stream)
             options += [f"-c:{stream.index}", decoder] if decoder else []
@@ -201,6 +263,10 @@ def _demuxer(file: BinaryIO, suffix: str) -> str | None:
 
 
 def _open_file(file: BinaryIO) -> InputContainer:
+    file.seek(0)
+    if heif.format_of(file.read(heif.BEGINNING_BYTES)) is not None:
+        return _open(heif.convert(file), (), timeout=None, demuxer="png_pipe")
+    file.seek(0)
     demuxer = _demuxer(file, Path(file.name).suffix)
     file.seek(0)
     try:

@@ -28,8 +28,10 @@ from gpu_tasks.mediakit.decoding import (
     header_seconds,
     is_too_large,
     open_media,
+    shown_size,
     sound_of,
 )
+from gpu_tasks.mediakit.orientation import orientation_of
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 logger = logging.getLogger(__name__)
@@ -185,10 +187,7 @@ def _probe(container: InputContainer, path: Path, max_side: int, rate: Fraction 
     frame = next(iter(container.decode(stream)), None)
     if frame is None:
         raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
-    shape = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
-    width, height = frame.width * shape, Fraction(frame.height)
-    if frame.rotation % 180:
-        width, height = height, width
+    width, height = shown_size(container, stream, frame)
     shrink = min(Fraction(1), Fraction(max_side) / max(width, height))
     return Film(
         path=path,
@@ -201,7 +200,7 @@ def _probe(container: InputContainer, path: Path, max_side: int, rate: Fraction 
         has_sound=sound_of(container) is not None,
         is_hdr=int(stream.codec_context.color_trc or 0) in HDR_TRANSFERS,
         stream=stream.index,
-        is_turned=bool(frame.rotation),
+        is_turned=not orientation_of(frame).is_upright,
         has_alpha=has_alpha(stream),
         is_tiny=is_tiny(stream),
     )

@@ -12,7 +12,7 @@ import av.error
 from av.container import InputContainer
 from av.stream import Stream
 
-from gpu_tasks.mediakit.decoding import open_media, packets
+from gpu_tasks.mediakit.decoding import delay_of, open_media, packets
 
 _SEEKABLE = "mov matroska avi asf flv mpegts mxf wav w64 aiff caf flac mp3 ogg"
 SEEKABLE = frozenset(_SEEKABLE.split())
@@ -25,10 +25,14 @@ BEFORE_SECONDS = 10
 
 
 def entry_into(path: Path, stream: int, by: float) -> int:
-    """The second to seek in a file, from its start, as `entry` has it; 0 is not to seek."""
+    """Return the second to seek in a file, from its first time stamp, as `entry` has it.
+
+    ``by`` counts from the beginning of the file's timeline. 0 is not to seek.
+    """
     if by < 1:
         return 0
     with open_media(path) as container:
+        by -= float(delay_of(container))
         return entry(container, container.streams[stream], by) or 0
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.tracking import FaceTracker, Several
 from gpu_tasks.mediakit.film import FALLBACK_RATE, Film, FilmWriter, Frame, probe
+from gpu_tasks.mediakit.heif import replace_by_png
 from gpu_tasks.performance_cloning.contract import (
     MAX_RATE,
     MAX_SECONDS,
@@ -48,6 +49,7 @@ def portrait(path: Path) -> Portrait:
 
     Raises ``EngineError`` INPUT_INVALID for none, several, or too small a face.
     """
+    replace_by_png(path)
     picture = next(probe(path, max_side=MAX_SIDE).frames())
     found = FaceTracker(frame_rate=1.0).follow(picture)
     if found is None:

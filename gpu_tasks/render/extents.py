@@ -7,7 +7,7 @@ import av.error
 from av.container import InputContainer
 from av.stream import Stream
 
-from gpu_tasks.mediakit.decoding import TOLERANCE_SECONDS, header_seconds, packets
+from gpu_tasks.mediakit.decoding import TOLERANCE_SECONDS, header_seconds, packets, zero_of
 from gpu_tasks.mediakit.film import LEAST_DECODED
 
 TAIL_SECONDS = 5.0
@@ -54,13 +54,14 @@ class _Read:
 
 def extent_of(container: InputContainer, stream: Stream) -> Extent:
     """The extent of a stream: of a whole file the end alone is read, of others all."""
-    starts_at = (container.start_time or 0) / av.time_base
+    starts_at = zero_of(container)
     header = header_seconds(container)
     promised = None if header is None else float(header)
     has_own = bool(OWN_LENGTHS in container.format.name and stream.duration and stream.time_base)
     if promised is not None and has_own and stream.duration and stream.time_base:
         end = (stream.start_time or 0) + stream.duration
-        promised = float(end * stream.time_base) - starts_at
+        # FFmpeg may count an empty edit twice.
+        promised = min(promised, float(end * stream.time_base) - starts_at)
     if promised is None and stream.type != "video":
         return Extent(None, 0.0, 0.0)
     begins = [0.0] if promised is None else [max(0.0, promised - TAIL_SECONDS), 0.0]

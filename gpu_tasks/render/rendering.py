@@ -14,6 +14,7 @@ from typing import Any
 import av
 
 from gpu_tasks.mediakit import ffmpeg
+from gpu_tasks.mediakit.heif import replace_by_png
 from gpu_tasks.render import joining, pictures, sound
 from gpu_tasks.render.contract import Captions, Output, RenderPayload, RenderResult
 from gpu_tasks.render.contract.captions import DEFAULT
@@ -165,8 +166,12 @@ class Rendering:
         self.workspace.progress(0.0)
         if self.payload.sources[index] is None:
             return None
-        path = self.workspace.input("sources", index)
-        return probe(path, self.timeline.sources[index].name)
+        path, name = self.workspace.input("sources", index), self.timeline.sources[index].name
+        try:
+            replace_by_png(path)
+        except EngineError as exc:
+            raise unreadable(name) from exc
+        return probe(path, name)
 
     def _refuse_torn(self) -> None:
         is_seen = bool(self.plan.pictures)

@@ -16,6 +16,7 @@ from gpu_tasks.mediakit.decoding import (
     is_bt709,
     is_too_large,
     open_media,
+    shown_size,
     sound_of,
 )
 from gpu_tasks.mediakit.film import HDR_TRANSFERS, is_tiny
@@ -131,10 +132,7 @@ def _pictures(container: InputContainer, *, is_still: bool) -> Pictures | None:
     if is_too_large(container, stream):
         raise ValueError("too large")
     frame = next(iter(container.decode(stream)))
-    shape = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
-    width, height = frame.width * shape, Fraction(frame.height)
-    if frame.rotation % 180:
-        width, height = height, width
+    width, height = shown_size(container, stream, frame)
     return Pictures(
         stream=stream.index,
         last_at=None,

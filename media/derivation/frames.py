@@ -1,7 +1,5 @@
 """Frames of untrusted films at given times: upright, small, in square pixels and standard range."""
 
-import io
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,11 +13,18 @@ from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
 
 from gpu_tasks.mediakit import decoding
-from gpu_tasks.mediakit.decoding import alpha_decoder, is_clear, is_too_large
+from gpu_tasks.mediakit.decoding import (
+    alpha_decoder,
+    crop_of,
+    cropped,
+    delay_of,
+    is_clear,
+    is_too_large,
+)
 from gpu_tasks.mediakit.film import KNEE, PEAK_NITS, WHITE_NITS
+from gpu_tasks.mediakit.orientation import orientation_of
 from gpu_tasks.mediakit.seeking import SEEKABLE, enter, entry
 from media.limits import MAX_DECODED_PIXELS
 from media.probing import picture_of
@@ -40,13 +45,10 @@ REC2020_TO_709 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
 )
 """Linear light (ITU-R BT.2087)."""
-MIRRORED = frozenset({2, 4, 5, 7})
-"""Orientations of EXIF 2.3, table 4.6.4."""
 
 Picture = NDArray[np.uint8]
 """Height × width × 3, RGB; with alpha × 4."""
 _DAMAGE = (av.error.FFmpegError, ValueError)
-_NO_NOTE = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError)
 
 
 def pictures_at(
@@ -55,13 +57,15 @@ def pictures_at(
     long_side: int,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[Picture | None]:
-    """One for each of the ascending times, None where nothing decodes; none for a file without.
+    """Yield one for each of the ascending times, None where nothing decodes; none without a stream.
 
-    Times count from the container's start. ``tick`` is called for each packet.
+    Times count from the beginning of the file's timeline. ``tick`` is called for each packet.
     """
     stream = _stream_of(container)
     if stream is None:
         return
+    crop, delay = crop_of(container, stream), float(delay_of(container))
+    seconds = [time - delay for time in seconds]
     decoder = prepare(stream)
     step = seconds[1] - seconds[0] if len(seconds) > 1 else 0.0
     pixels = max(1, stream.width * stream.height)
@@ -74,7 +78,7 @@ def pictures_at(
         found = _by_seeking(container, stream, decoder, seconds, tick, most)
     for frame in found:
         try:
-            yield None if frame is None else upright(frame, stream, long_side)
+            yield None if frame is None else upright(cropped(frame, crop), stream, long_side)
         except _DAMAGE:
             yield None
 
@@ -85,18 +89,17 @@ def picture_in(container: InputContainer, long_side: int) -> Picture | None:
     if found is None:
         return None
     try:
-        return upright(found.frame, found.stream, long_side, mirrored=found.is_mirrored)
+        return upright(found.frame, found.stream, long_side)
     except _DAMAGE:
         return None
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A frame as it was decoded."""
+    """A frame as it was decoded, cropped."""
 
     frame: av.VideoFrame
     stream: VideoStream
-    is_mirrored: bool = False
 
 
 def still_in(container: InputContainer) -> Shown | None:
@@ -108,7 +111,7 @@ def still_in(container: InputContainer) -> Shown | None:
     try:
         for packet in container.demux(stream):
             for frame in _frames_of(decoder, packet):
-                return Shown(frame, stream, _is_mirrored(bytes(packet)))
+                return Shown(frame, stream)
     except (*_DAMAGE, IndexError):
         pass
     return None
@@ -123,22 +126,14 @@ def shown_at(container: InputContainer, seconds: float) -> Shown | None:
     if stream is None:
         return None
     decoder = prepare(stream)
+    seconds -= float(delay_of(container))
     is_seekable = not SEEKABLE.isdisjoint(container.format.name.split(","))
     try:
         enter(container, entry(container, stream, seconds) if is_seekable else None)
     except _DAMAGE:
         return None
     frame = next(_in_passing(_decoded(container, stream, decoder, lambda: None), [seconds]))
-    return None if frame is None else Shown(frame, stream)
-
-
-def _is_mirrored(content: bytes) -> bool:
-    """Whether the note in a picture file says so; FFmpeg tells only how far it is turned."""
-    try:
-        with Image.open(io.BytesIO(content)) as picture:
-            return picture.getexif().get(ExifTags.Base.Orientation) in MIRRORED
-    except _NO_NOTE:
-        return False
+    return None if frame is None else Shown(cropped(frame, crop_of(container, stream)), stream)
 
 
 def _stream_of(container: InputContainer) -> VideoStream | None:
@@ -230,22 +225,17 @@ def _frames_of(decoder: VideoCodecContext, packet: "av.Packet[VideoStream]") -> 
         return []
 
 
-def upright(
-    frame: av.VideoFrame, stream: VideoStream, long_side: int, *, mirrored: bool = False
-) -> Picture:
-    """The frame as players show it, its longer side at most ``long_side``."""
+def upright(frame: av.VideoFrame, stream: VideoStream, long_side: int) -> Picture:
+    """Return a cropped frame as players show it, its longer side at most ``long_side``."""
     aspect = float(stream.sample_aspect_ratio or 1) or 1.0
     width, height = frame.width * aspect, float(frame.height)
     shrink = min(1.0, long_side / max(width, height))
     size = {"width": _even(width * shrink), "height": _even(height * shrink)}
-    # FFmpeg counts counterclockwise, and so does numpy.
-    turns = round(frame.rotation / 90) % 4
     picture = converted(frame, **size)
     if is_clear(frame.format):
         clear = picture.astype(np.uint16)
         picture = (clear[..., :3] * clear[..., 3:] // 255).astype(np.uint8)  # over black
-    # The turn of a mirrored frame is that of the frame upside down.
-    return np.ascontiguousarray(np.rot90(picture[::-1] if mirrored else picture, turns))
+    return orientation_of(frame).apply(picture)
 
 
 def converted(frame: av.VideoFrame, *, width: int, height: int, **colours: Any) -> Picture:

@@ -10,6 +10,7 @@ from media.imports.transfer import Answer
 WEB_PAGES = {"text/html", "application/xhtml+xml"}
 TYPES = {extension: kind for kind, extension in reversed(ACCEPTED.items())} | {
     "aif": "audio/aiff",
+    "heif": "image/heif",
     "jpeg": "image/jpeg",
     "mpeg": "video/mpeg",
     "oga": "audio/ogg",

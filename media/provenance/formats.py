@@ -7,7 +7,7 @@ FORMATS = {
     for extension in (
         *("mp4", "m4v", "mov", "avi"),
         *("m4a", "wav", "mp3", "flac"),
-        *("jpg", "png", "webp", "gif"),
+        *("jpg", "png", "webp", "gif", "heic", "avif"),
     )
 }
 """By the extension of a type that we take; WebM, Matroska, Ogg, MPEG and others have no place."""

@@ -15,6 +15,7 @@ from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 from gpu_tasks.mediakit.decoding import STILL, is_bt709, open_media
+from gpu_tasks.mediakit.orientation import orientation_of
 from gpu_tasks.render.contract.frames import box_of
 from gpu_tasks.runtime.errors import EngineError
 from media.derivation.frames import Shown, converted, shown_at, still_in
@@ -68,16 +69,14 @@ def _text(content: bytes) -> str:
 def _placed(shown: Shown, width: int, height: int) -> Canvas:
     """The frame on a canvas; where there is none of it, nothing."""
     frame = shown.frame
-    # FFmpeg counts counterclockwise, and so does numpy.
-    turns = round(frame.rotation / 90) % 4
+    orientation = orientation_of(frame)
     aspect = Fraction(shown.stream.sample_aspect_ratio or 1) or Fraction(1)
     sides = (frame.width * aspect, Fraction(frame.height))
-    left, top, wide, high = box_of(*(sides[::-1] if turns % 2 else sides), (width, height))
-    lying = {"width": high, "height": wide} if turns % 2 else {"width": wide, "height": high}
+    swaps_sides = orientation.swaps_sides
+    left, top, wide, high = box_of(*(sides[::-1] if swaps_sides else sides), (width, height))
+    lying = {"width": high, "height": wide} if swaps_sides else {"width": wide, "height": high}
     colours = {"src_colorspace": Colorspace.ITU709} if is_bt709(frame) else {}
-    picture = converted(frame, **lying, **colours)
-    # The turn of a mirrored frame is that of the frame upside down.
-    picture = np.rot90(picture[::-1] if shown.is_mirrored else picture, turns)
+    picture = orientation.apply(converted(frame, **lying, **colours))
     canvas = np.zeros((height, width, 4), np.uint8)
     place = canvas[top : top + high, left : left + wide]
     if picture.shape[2] == 4:

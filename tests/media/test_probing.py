@@ -1,3 +1,4 @@
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -6,19 +7,27 @@ import av
 import numpy as np
 import pytest
 from av.video.stream import VideoStream
+from PIL import Image
 
 from gpu_tasks.mediakit import ffmpeg
 from media.models import MediaType
 from media.probing import (
     MAX_DURATION_MS,
+    AnimatedPictureError,
     DurationUnknownError,
     MediaTooLongError,
+    PictureDamagedError,
+    PictureTooLargeError,
+    ProtectedMediaError,
+    TimestampsRestartError,
     UnsupportedMediaError,
     probe,
 )
 from tests.gpu_tasks.films import make_film
 from tests.media import samples
+from tests.media.containers import renamed_entry
 from tests.media.films import film, halves
+from tests.media.heic import heic
 
 
 @pytest.fixture
@@ -40,6 +49,7 @@ def test_a_film_with_sound(saved: Callable[..., str]) -> None:
         "width": 64,
         "height": 48,
         "rotation": 0,
+        "mirrored": False,
         "frame_rate": 25.0,
         "variable_frame_rate": False,
         "bit_depth": 8,
@@ -303,3 +313,108 @@ def test_of_several_sounds_the_one_that_is_played_is_described(tmp_path: Path) -
     ffmpeg.run([*source, *maps, "-disposition:a:0", "0", "-disposition:a:1", "default", path])
     metadata = probe(str(path)).metadata
     assert (metadata["audio_codec"], metadata["audio_channels"]) == ("opus", 2)
+
+
+SQUARES = np.random.default_rng(1).integers(0, 255, (6, 8, 3), np.uint8).repeat(32, 0).repeat(32, 1)
+
+
+def saved_as(kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(SQUARES).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+PICTURES = {
+    "JPEG": lambda: saved_as("JPEG"),
+    "progressive JPEG": lambda: saved_as("JPEG", progressive=True),
+    "PNG": lambda: saved_as("PNG"),
+    "WebP": lambda: saved_as("WEBP"),
+    "lossless WebP": lambda: saved_as("WEBP", lossless=True),
+    "GIF": lambda: saved_as("GIF"),
+    "AVIF": lambda: saved_as("AVIF"),
+    "HEIC": lambda: heic(SQUARES),
+    "HEIC of tiles": lambda: heic(SQUARES, columns=4),
+}
+
+
+@pytest.mark.parametrize("make", PICTURES.values(), ids=PICTURES)
+def test_a_picture_whose_data_ends_early_is_refused(
+    saved: Callable[..., str], make: Callable[[], bytes]
+) -> None:
+    content = make()
+    assert probe(saved(content, "picture")).type == MediaType.IMAGE
+    for share in (0.5, 0.8):
+        with pytest.raises(PictureDamagedError):
+            probe(saved(content[: int(share * len(content))], "picture"))
+
+
+def test_a_jpeg_without_its_last_marker_is_whole(saved: Callable[..., str]) -> None:
+    assert probe(saved(saved_as("JPEG")[:-2], "a.jpg")).type == MediaType.IMAGE
+
+
+CENC = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "76a6c65c5ea762046bd749a2e632ccbb",
+        "-encryption_kid", "a7e61c373e219033c21091fa607bf3b8")  # fmt: skip
+
+
+def test_what_is_encrypted_is_refused(tmp_path: Path) -> None:
+    whole, encrypted = make_film(tmp_path / "film.mp4"), tmp_path / "encrypted.mp4"
+    ffmpeg.run(["-i", whole, "-c", "copy", *CENC, encrypted])
+    with pytest.raises(ProtectedMediaError):
+        probe(str(encrypted))
+
+
+@pytest.mark.parametrize(("entry", "name"), [(b"mp4v", b"encv"), (b"mp4a", b"enca")])
+def test_pictures_of_unknown_encryption_are_no_sound(
+    saved: Callable[..., str], entry: bytes, name: bytes
+) -> None:
+    with pytest.raises(ProtectedMediaError):
+        probe(saved(renamed_entry(samples.video(), entry, name)))
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mpg"])
+def test_a_clock_that_starts_again_is_refused(tmp_path: Path, suffix: str) -> None:
+    codec = ("-c:v", "mpeg2video", "-c:a", "mp2")
+    path = make_film(tmp_path / f"film.{suffix}", seconds=2, extra=codec)
+    assert abs((probe(str(path)).duration_ms or 0) - 2000) < 100
+    path.write_bytes(path.read_bytes() * 2)
+    with pytest.raises(TimestampsRestartError):
+        probe(str(path))
+
+
+class TestHeif:
+    """HEIC and AVIF."""
+
+    @pytest.mark.parametrize(
+        ("kind", "codec", "make"),
+        [("heic", "hevc", lambda: heic(SQUARES)), ("avif", "av1", lambda: saved_as("AVIF"))],
+    )
+    def test_facts(
+        self, saved: Callable[..., str], kind: str, codec: str, make: Callable[[], bytes]
+    ) -> None:
+        found = probe(saved(make(), f"photo.{kind}"))
+        assert (found.type, found.duration_ms) == (MediaType.IMAGE, None)
+        facts = found.metadata
+        assert (facts["container"], facts["video_codec"]) == (kind, codec)
+        assert (facts["width"], facts["height"], facts["bit_depth"]) == (256, 192, 8)
+        assert (facts["rotation"], facts["has_audio"]) == (0, False)
+
+    def test_the_size_is_that_of_the_upright_picture(self, saved: Callable[..., str]) -> None:
+        facts = probe(saved(heic(SQUARES, quarter_turns=1))).metadata
+        assert (facts["width"], facts["height"], facts["rotation"]) == (192, 256, 0)
+
+    def test_one_that_is_too_large_is_refused_before_it_is_decoded(
+        self, saved: Callable[..., str]
+    ) -> None:
+        size = (192).to_bytes(4, "big")
+        content = heic(SQUARES, columns=2).replace(
+            (256).to_bytes(4, "big") + size, (300_000).to_bytes(4, "big") + size
+        )
+        with pytest.raises(PictureTooLargeError):
+            probe(saved(content))
+
+    def test_one_that_moves_is_refused(self, saved: Callable[..., str]) -> None:
+        further = Image.fromarray(SQUARES[::-1])
+        moving = saved_as("AVIF", save_all=True, append_images=[further])
+        for content in (moving, heic(SQUARES).replace(b"ftypheic", b"ftyphevc")):
+            with pytest.raises(AnimatedPictureError):
+                probe(saved(content))

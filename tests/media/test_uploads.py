@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from django.db import connection
 from django.utils import timezone
@@ -25,6 +26,7 @@ from media.storage.s3 import PresignedS3Storage
 from projects.models import Project
 from tests.media import samples
 from tests.media.conftest import send
+from tests.media.heic import heic
 
 Ask = Callable[..., dict[str, Any]]
 Uploaded = Callable[..., MediaFile]
@@ -457,3 +459,14 @@ def test_eight_confirm_at_once_and_one_check_is_made(
     assert answers == ["checking"] * 8
     assert media.status == outcome
     assert media.check_tries == 1
+
+
+@pytest.mark.parametrize("content_type", ["image/heic", "image/heif", "image/jpeg"])
+def test_a_heic_photo_is_a_picture_whatever_it_is_called(
+    storage: ObjectStorage, uploaded: Uploaded, confirm: Confirm, content_type: str
+) -> None:
+    photo = heic(np.full((64, 96, 3), 120, np.uint8))
+    answer = confirm(uploaded(photo, content_type, filename="IMG_1.HEIC"))
+    assert answer.status_code == 200, answer.content
+    told = answer.json()["media"]
+    assert (told["type"], told["metadata"]["container"]) == ("image", "heic")

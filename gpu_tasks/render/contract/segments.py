@@ -27,7 +27,7 @@ from gpu_tasks.render.contract import (
 from gpu_tasks.render.contract.captions import DEFAULT, CaptionsStyle
 from gpu_tasks.render.contract.frames import FrameClip, frame_clips, frame_of, heard_clips
 
-VERSION = 5
+VERSION = 6
 """Raise it when the same segment is made differently: none made before is used then."""
 SAMPLE_RATE = 48_000
 

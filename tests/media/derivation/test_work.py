@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import requests
 from django.db import connection
@@ -23,6 +24,7 @@ from media.storage.s3 import PresignedS3Storage
 from media.tasks import derive
 from tests.media import samples
 from tests.media.films import decoded, film, halves, tone, with_spoilt_pictures
+from tests.media.heic import heic
 
 Kept = Callable[..., MediaFile]
 
@@ -65,8 +67,16 @@ def test_a_sound_gets_peaks(storage: ObjectStorage, kept: Kept) -> None:
     assert json.loads(storage.read(media.peaks_r2_key, 10_000))["pairs_per_second"] == 100
 
 
-def test_a_picture_gets_a_thumbnail(storage: ObjectStorage, kept: Kept) -> None:
-    media = kept(samples.image(), "png", type=MediaType.IMAGE, duration_ms=None)
+PHOTO = np.full((48, 64, 3), 120, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "make"), [("png", samples.image), ("heic", lambda: heic(PHOTO))]
+)
+def test_a_picture_gets_a_thumbnail(
+    storage: ObjectStorage, kept: Kept, suffix: str, make: Callable[[], bytes]
+) -> None:
+    media = kept(make(), suffix, type=MediaType.IMAGE, duration_ms=None)
     work.run(media.pk)
     media = again(media)
     assert media.derivation_status == DerivationStatus.DONE

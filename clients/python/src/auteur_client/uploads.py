@@ -34,7 +34,10 @@ OnBytes = Callable[[int, int], object]
 
 _types = mimetypes.MimeTypes()
 for _suffix, _type in {
+    ".avif": "image/avif",
     ".flac": "audio/flac",
+    ".heic": "image/heic",
+    ".heif": "image/heif",
     ".m4a": "audio/mp4",
     ".mkv": "video/x-matroska",
     ".mxf": "application/mxf",

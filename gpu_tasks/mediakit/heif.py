@@ -1,0 +1,164 @@
+"""HEIC and AVIF pictures as PNG, upright: FFmpeg joins neither their tiles nor their alpha."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import AvifImagePlugin, Image, ImageOps
+
+from gpu_tasks.runtime.errors import EngineError, ErrorCode
+
+BEGINNING_BYTES = 256
+"""From which `format_of` tells what a file is."""
+HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
+AVIF_BRANDS = frozenset({b"avif", b"avis"})
+COMMON_BRANDS = frozenset({b"mif1", b"mif2", b"miaf", b"msf1"})
+"""Of files whose further brands say what their pictures are coded with."""
+SEQUENCE_BRANDS = frozenset({b"hevc", b"hevx", b"hevm", b"hevs", b"avis", b"msf1"})
+"""Of files whose pictures are to be played one after the other."""
+
+MAX_PIXELS = {"heic": 8192 * 6144, "avif": 8192 * 4096}
+"""Phones make HEIC pictures of 48 million; libavif takes more memory for each pixel."""
+WHOLE_PIXELS = 25_000_000
+"""Larger pictures are read at half of their sides."""
+STRIP = 512
+"""Lines that are made smaller at once."""
+DAMAGED = "The picture is damaged or incomplete."
+TOO_LARGE = "The picture has too many pixels."
+_DAMAGE = (OSError, ValueError, SyntaxError, EOFError, RuntimeError, IndexError)
+
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its main picture before that is decoded."""
+
+    format: str
+    """`heic` or `avif`."""
+    width: int
+    height: int
+    """As it is shown."""
+    bit_depth: int
+    is_sequence: bool
+
+    @property
+    def codec(self) -> str:
+        """Return FFmpeg's name of the codec."""
+        return {"heic": "hevc", "avif": "av1"}[self.format]
+
+    @property
+    def is_too_large(self) -> bool:
+        """Return whether it has more pixels than are decoded."""
+        return self.width * self.height > MAX_PIXELS[self.format]
+
+
+def format_of(beginning: bytes) -> str | None:
+    """Return `heic` or `avif` for the first ``BEGINNING_BYTES`` of such a file, None for others."""
+    if beginning[4:8] != b"ftyp":
+        return None
+    length = min(int.from_bytes(beginning[:4], "big"), len(beginning))
+    major, *others = (beginning[at : at + 4] for at in (8, *range(16, length, 4)))
+    brands = [major, *others] if major in COMMON_BRANDS else [major]
+    if any(brand in AVIF_BRANDS for brand in brands):
+        return "avif"
+    return "heic" if any(brand in HEIC_BRANDS for brand in brands) else None
+
+
+def read_header(file: BinaryIO) -> Header:
+    """Return what a file for which ``format_of`` has an answer says; nothing is decoded.
+
+    Raises ``EngineError`` INPUT_INVALID where that is damaged.
+    """
+    file.seek(0)
+    beginning = file.read(BEGINNING_BYTES)
+    is_sequence = beginning[8:12] in SEQUENCE_BRANDS
+    try:
+        if format_of(beginning) == "heic":
+            picture = _open_heic(file)
+            width, height = picture.size
+            return Header("heic", width, height, int(picture.info["bit_depth"]), is_sequence)
+        with _open_avif(file) as avif:
+            swaps_sides = avif.getexif().get(0x0112, 1) >= 5
+            width, height = avif.size[::-1] if swaps_sides else avif.size
+            return Header("avif", width, height, 8, is_sequence or avif.is_animated)
+    except _DAMAGE as exc:
+        raise EngineError(ErrorCode.INPUT_INVALID, DAMAGED) from exc
+
+
+def convert(file: BinaryIO) -> io.BytesIO:
+    """Return the main picture of a HEIC or AVIF file as PNG: upright, in 8 bits.
+
+    One of more than ``WHOLE_PIXELS`` has half of its sides. Colour profiles are left out, as of all
+    pictures. Raises ``EngineError`` INPUT_INVALID.
+    """
+    header = read_header(file)
+    if header.is_too_large:
+        raise EngineError(ErrorCode.INPUT_INVALID, TOO_LARGE)
+    try:
+        picture = _decode_heic(file) if header.format == "heic" else _decode_avif(file)
+        content = io.BytesIO()
+        picture.save(content, "PNG", compress_level=1)
+    except _DAMAGE as exc:
+        raise EngineError(ErrorCode.INPUT_INVALID, DAMAGED) from exc
+    content.seek(0)
+    return content
+
+
+def replace_by_png(path: Path) -> None:
+    """Put a PNG of the same picture in the place of a HEIC or AVIF file; leave other files alone.
+
+    For engines, which have copies of their own. Raises ``EngineError`` INPUT_INVALID.
+    """
+    with path.open("rb") as file:
+        if format_of(file.read(BEGINNING_BYTES)) is None:
+            return
+        content = convert(file)
+    converted = path.with_name(f"{path.name}.png")
+    converted.write_bytes(content.getbuffer())
+    converted.replace(path)
+
+
+def _open_heic(file: BinaryIO) -> Any:
+    import pi_heif  # noqa: PLC0415 - loads libheif, for such files alone
+
+    pi_heif.options.DECODE_THREADS = 1
+    file.seek(0)
+    pictures = pi_heif.open_heif(file, convert_hdr_to_8bit=True)
+    return pictures[pictures.primary_index]
+
+
+def _decode_heic(file: BinaryIO) -> Image.Image:
+    """Decode without a copy at full size: libheif has turned the picture already."""
+    picture = _open_heic(file)
+    pixels = np.asarray(picture)
+    pixels = pixels[:, : picture.size[0]]
+    if pixels.shape[0] * pixels.shape[1] > WHOLE_PIXELS:
+        pixels = np.concatenate(list(_halved(pixels)))
+    return Image.fromarray(pixels)
+
+
+def _halved(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    height, width = (side // 2 * 2 for side in pixels.shape[:2])
+    for top in range(0, height, STRIP):
+        strip = np.ascontiguousarray(pixels[top : min(top + STRIP, height), :width])
+        yield np.asarray(Image.fromarray(strip).reduce(2))
+
+
+def _open_avif(file: BinaryIO) -> Any:
+    file.seek(0)
+    return Image.open(file, formats=["AVIF"])
+
+
+def _decode_avif(file: BinaryIO) -> Image.Image:
+    with _open_avif(file) as avif:
+        picture: Image.Image = avif
+        picture.load()
+        if picture.width * picture.height > WHOLE_PIXELS:
+            picture = picture.reduce(2)
+        upright = ImageOps.exif_transpose(picture)
+        return upright if upright.mode in ("RGB", "RGBA") else upright.convert("RGBA")

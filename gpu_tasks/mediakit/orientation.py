@@ -1,0 +1,100 @@
+"""How the pictures that a file stores are turned before they are shown."""
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import av.filter
+import numpy as np
+from av.sidedata.sidedata import Type
+from numpy.typing import NDArray
+from PIL import Image
+
+UNNAMED_SIDE_DATA = range(max(kind.value for kind in Type) + 1, 40)
+"""Kinds that FFmpeg has and PyAV does not know yet, EXIF among them."""
+QUARTERS = (0, 90, 180, 270)
+IDENTITY = (1, 0, 0, 1)
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """The display matrix of a picture, read as FFmpeg's program reads it.
+
+    A point ``(x, y)`` of the stored picture is shown at ``(a * x + c * y, b * x + d * y)``, with y
+    downwards. A turn by anything but a quarter keeps the picture's size: what leaves it is cut off,
+    and its corners are black.
+    """
+
+    matrix: tuple[int, int, int, int] = IDENTITY
+    """``a, b, c, d``, in any unit."""
+
+    @property
+    def angle(self) -> int:
+        """Return the clockwise degrees, 0 to 359, that the stored left-to-right direction turns."""
+        a, b, _, _ = self.matrix
+        return round(math.degrees(math.atan2(b, a))) % 360
+
+    @property
+    def swaps_sides(self) -> bool:
+        """Return whether width and height change places."""
+        return self.angle in (90, 270)
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Return whether the picture is mirrored left to right before it is turned."""
+        a, b, c, d = self.matrix
+        return self.angle in QUARTERS and a * d - b * c < 0
+
+    @property
+    def rotation(self) -> int:
+        """Return the clockwise degrees of the turn, 0 to 359, after the mirroring."""
+        return (self.angle + 180) % 360 if self.is_mirrored else self.angle
+
+    @property
+    def is_upright(self) -> bool:
+        """Return whether the picture is shown as it is stored."""
+        return self.angle == 0 and not self.is_mirrored
+
+    def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a picture (height × width × channels) as players show it."""
+        if self.angle not in QUARTERS:
+            tilted = Image.fromarray(pixels).rotate(-self.angle, Image.Resampling.BILINEAR)
+            return np.asarray(tilted, np.uint8)
+        a, b, c, d = self.matrix
+        if self.swaps_sides:
+            pixels = pixels.transpose(1, 0, 2)
+        flips_x, flips_y = (c < 0, b < 0) if self.swaps_sides else (a < 0, d < 0)
+        return np.ascontiguousarray(pixels[:: -1 if flips_y else 1, :: -1 if flips_x else 1])
+
+
+def filter_frame(frame: av.VideoFrame, filters: Sequence[tuple[str, str]]) -> av.VideoFrame:
+    """Return what FFmpeg's filters (name and arguments) make of one frame."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=frame.width,
+        height=frame.height,
+        format=frame.format,
+        time_base=frame.time_base or Fraction(1, av.time_base),
+    )
+    chain = [graph.add(name, arguments) for name, arguments in filters]
+    graph.link_nodes(source, *chain, graph.add("buffersink")).configure()
+    graph.push(frame)
+    made = graph.pull()
+    assert isinstance(made, av.VideoFrame)  # noqa: S101 - of a graph of pictures
+    return made
+
+
+def orientation_of(frame: av.VideoFrame) -> Orientation:
+    """Return how a decoded frame is turned: by its container, its codec, or its EXIF."""
+    try:
+        data = frame.side_data.get(Type.DISPLAYMATRIX)
+    except ValueError:  # there is some that PyAV has no name for
+        deletions = [("sidedata", f"mode=delete:type={kind}") for kind in UNNAMED_SIDE_DATA]
+        data = filter_frame(frame, deletions).side_data.get(Type.DISPLAYMATRIX)
+    if data is None:
+        return Orientation()
+    a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
+    return Orientation((a, b, c, d)) if a or b else Orientation()
