@@ -81,8 +81,10 @@ GIF = "gif"
 PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8")
 RESTARTING = frozenset({"mpegts", "mpeg"})
 """Formats of broadcasts and discs: their clocks may start again."""
-MAX_STEP_BACK_SECONDS = 1
-"""By which the times of a stream may go back before they count as starting again."""
+MAX_STEP_SECONDS = 1
+"""Between two packets of a stream; more is a jump."""
+STEADY_PACKETS = 10
+"""Without a jump, before and behind a step back: then the clock has started again."""
 PICTURES = ("JPEG", "PNG", "WEBP")
 """Pillow's names of what it may say something of that FFmpeg does not."""
 FOREIGN_BEGINNINGS = (
@@ -447,18 +449,45 @@ def _duration_ms(container: InputContainer, max_scan_seconds: float) -> int:
 
 
 def _check_clock(container: InputContainer, max_scan_seconds: float) -> None:
-    """Read on for a while; raises ``TimestampsRestartError``."""
+    """Read on for a while; raises ``TimestampsRestartError``.
+
+    Single times that are damaged do not count: the clock runs on both sides of the step back.
+    """
     give_up_at = time.monotonic() + max_scan_seconds
-    latest: dict[int, Fraction] = {}
+    clocks: dict[int, _Clock] = {}
     container.seek(0)
     for packet in packets(container, list(container.streams)):
         if packet.dts is not None and packet.time_base is not None:
-            at = packet.dts * packet.time_base
-            if at < latest.get(packet.stream_index, at) - MAX_STEP_BACK_SECONDS:
+            clock = clocks.setdefault(packet.stream_index, _Clock())
+            clock.read(float(packet.dts * packet.time_base))
+            if clock.has_restarted:
                 raise TimestampsRestartError
-            latest[packet.stream_index] = at
         if time.monotonic() > give_up_at:
             return
+
+
+@dataclass
+class _Clock:
+    """The times of one stream, as they follow each other."""
+
+    at: float | None = None
+    steady: int = 0
+    """So many packets have followed each other in time."""
+    is_behind: bool = False
+    """The last step was one back, and before it the clock ran."""
+
+    def read(self, at: float) -> None:
+        step = 0.0 if self.at is None else at - self.at
+        if abs(step) <= MAX_STEP_SECONDS:
+            self.steady += 1
+        else:
+            self.is_behind = step < 0 and self.steady >= STEADY_PACKETS
+            self.steady = 0
+        self.at = at
+
+    @property
+    def has_restarted(self) -> bool:
+        return self.is_behind and self.steady >= STEADY_PACKETS
 
 
 def _scanned_duration(container: InputContainer, max_scan_seconds: float) -> Fraction:

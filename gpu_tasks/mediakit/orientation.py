@@ -9,7 +9,7 @@ from fractions import Fraction
 import av
 import av.filter
 import numpy as np
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -90,10 +90,11 @@ def filter_frame(frame: av.VideoFrame, filters: Sequence[tuple[str, str]]) -> av
 def orientation_of(frame: av.VideoFrame) -> Orientation:
     """Return how a decoded frame is turned: by its container, its codec, or its EXIF."""
     try:
-        data = frame.side_data.get(Type.DISPLAYMATRIX)
+        # Not `frame.side_data`: it would keep the frame and itself from being freed.
+        data = SideDataContainer(frame).get(Type.DISPLAYMATRIX)
     except ValueError:  # there is some that PyAV has no name for
         deletions = [("sidedata", f"mode=delete:type={kind}") for kind in UNNAMED_SIDE_DATA]
-        data = filter_frame(frame, deletions).side_data.get(Type.DISPLAYMATRIX)
+        data = SideDataContainer(filter_frame(frame, deletions)).get(Type.DISPLAYMATRIX)
     if data is None:
         return Orientation()
     a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
