@@ -2,18 +2,20 @@
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, cast
 
 import av
 import av.filter
 import numpy as np
-from av.sidedata.sidedata import SideDataContainer, Type
+from av.sidedata import sidedata
+from av.sidedata.sidedata import Type
 from numpy.typing import NDArray
 from PIL import Image
 
-UNNAMED_SIDE_DATA = range(max(kind.value for kind in Type) + 1, 40)
+UNNAMED_SIDE_DATA = range(28, 40)
 """Kinds that FFmpeg has and PyAV does not know yet, EXIF among them."""
 QUARTERS = (0, 90, 180, 270)
 IDENTITY = (1, 0, 0, 1)
@@ -87,14 +89,19 @@ def filter_frame(frame: av.VideoFrame, filters: Sequence[tuple[str, str]]) -> av
     return made
 
 
+def _side_data(frame: av.VideoFrame) -> Mapping[Type, bytes]:
+    """Read it anew: `frame.side_data` would keep the frame and itself from being freed."""
+    container: Any = sidedata.SideDataContainer
+    return cast("Mapping[Type, bytes]", container(frame))
+
+
 def orientation_of(frame: av.VideoFrame) -> Orientation:
     """Return how a decoded frame is turned: by its container, its codec, or its EXIF."""
     try:
-        # Not `frame.side_data`: it would keep the frame and itself from being freed.
-        data = SideDataContainer(frame).get(Type.DISPLAYMATRIX)
+        data = _side_data(frame).get(Type.DISPLAYMATRIX)
     except ValueError:  # there is some that PyAV has no name for
         deletions = [("sidedata", f"mode=delete:type={kind}") for kind in UNNAMED_SIDE_DATA]
-        data = SideDataContainer(filter_frame(frame, deletions)).get(Type.DISPLAYMATRIX)
+        data = _side_data(filter_frame(frame, deletions)).get(Type.DISPLAYMATRIX)
     if data is None:
         return Orientation()
     a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])

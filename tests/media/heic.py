@@ -66,7 +66,8 @@ def _coded(pixels: NDArray[np.uint8]) -> tuple[bytes, bytes]:
         stream.options = {"x265-params": "log-level=none:info=0:crf=4"}
         frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
         frame.pts = 0
-        (packet,) = [*stream.encode(frame), *stream.encode(None)]
+        packets: list[Any] = [*stream.encode(frame), *stream.encode(None)]
+        (packet,) = packets
         packet.dts = 0  # x265 leaves it undefined for a film of one frame
         film.mux(packet)
     with av.open(io.BytesIO(file.getvalue())) as film:

@@ -3,7 +3,6 @@
 import base64
 import json
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -80,10 +79,10 @@ def frame_of(path: Path, width: int, height: int, seconds: float = 0.0) -> Pixel
     return decoded(base64.b64decode(answer["jpeg"]))
 
 
-def rendered_size(path: Path) -> tuple[Fraction, Fraction]:
+def rendered_size(path: Path) -> tuple[float, float]:
     shown = sources.probe(path, path.name).pictures
     assert shown is not None
-    return shown.width, shown.height
+    return float(shown.width), float(shown.height)
 
 
 @pytest.mark.parametrize(("matrix", "rotation", "mirrored"), MATRICES.values(), ids=MATRICES)
