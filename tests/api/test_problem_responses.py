@@ -16,6 +16,7 @@ ELSEWHERE = (
     "credits.ledger.TooManyGrantsProblem",
     "jobs.callbacks",
     "jobs.lifecycle.calls",
+    "jobs.lifecycle.locking.JobWaitsForMediaProblem",
     "media.problems.UploadRefusedProblem",
     "media.storage",
     "tests",

@@ -120,7 +120,7 @@ class TestOff:
         job.refresh_from_db()
         settings.FEATURES_DISABLED = ["transcription"]
         with pytest.raises(
-            submission.FeatureDisabledProblem, match="transcription is switched off"
+            submission.FeatureDisabledProblem, match="transcription is currently switched off"
         ):
             submission.resubmit(
                 job=job, feature=feature_of(job.type), plan=None, charged=False, by="staff"

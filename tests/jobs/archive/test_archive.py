@@ -470,7 +470,7 @@ class TestObjects:
         ):
             with pytest.raises(InvalidKey):
                 sign()
-        with pytest.raises(Exception, match="not"), expected(key):
+        with pytest.raises(Exception, match="Not found"), expected(key):
             pass
         assert events
 

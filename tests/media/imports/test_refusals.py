@@ -250,7 +250,7 @@ def test_a_file_needs_room(
     settings.STORAGE_QUOTA_BYTES = 2 * len(FILM) - 1
     media = fetch(importing(source.url()))
     assert media.metadata["rejected"] == "storage_quota_exceeded"
-    assert "room" in media.metadata["detail"]
+    assert "no storage left" in media.metadata["detail"]
 
 
 def test_the_largest_file_and_one_byte_more(
