@@ -236,7 +236,7 @@ def read_parameters(
     budget: Budget | None = None,
     unchecked: list[Upload] | None = None,
 ) -> ValidatedParameters:
-    """As `validate`, also of a feature that is switched off.
+    """Check parameters as `validate` does, even if the feature is switched off.
 
     With a list ``unchecked``, uploads that are being checked are taken, and added to it.
     """

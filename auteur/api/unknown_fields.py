@@ -13,16 +13,18 @@ MAX_COMPARED_LENGTH = 50
 """A longer name is not compared with the known ones."""
 
 
-def unknown_fields(data: Iterable[Any], known: Iterable[str]) -> dict[str, list[ErrorDetail]]:
-    """Return an error for each name in ``data`` that is not known."""
-    names = frozenset(known)
+def unknown_fields(data: Iterable[Any], field_names: Iterable[str]) -> dict[str, list[ErrorDetail]]:
+    """Return an error for each name in ``data`` that is not a field name."""
+    names = frozenset(field_names)
     return {str(name): [_error(str(name), names)] for name in data if name not in names}
 
 
-def _error(name: str, known: frozenset[str]) -> ErrorDetail:
+def _error(name: str, field_names: frozenset[str]) -> ErrorDetail:
     detail = "Unknown field."
-    if len(name) <= MAX_COMPARED_LENGTH and (near := get_close_matches(name, sorted(known), n=1)):
-        detail = f"Unknown field. Did you mean {near[0]}?"
+    if len(name) <= MAX_COMPARED_LENGTH and (
+        matches := get_close_matches(name, sorted(field_names), n=1)
+    ):
+        detail = f"Unknown field. Did you mean {matches[0]}?"
     return ErrorDetail(detail, code=CODE)
 
 

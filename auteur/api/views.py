@@ -95,4 +95,5 @@ def _query_parameters(view: Any, method: str, schema: Any) -> Iterator[str]:
         elif parameter.location == OpenApiParameter.QUERY:
             yield parameter.name
     if method == "GET" and (pagination := getattr(view, "pagination_class", None)):
-        yield from (each["name"] for each in pagination().get_schema_operation_parameters(view))
+        parameters = pagination().get_schema_operation_parameters(view)
+        yield from (parameter["name"] for parameter in parameters)

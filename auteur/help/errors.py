@@ -20,8 +20,8 @@ A request that the API refuses is answered by a problem document (RFC 9457,
 ```
 
 `code` is stable, for programs; `detail` is for people. `errors` lists what is wrong with single
-values, each with its `field`, `code` and `detail`. `type` leads to [/problems](/problems), which has
-the same texts as this page. The errors of each operation: [/docs](/docs), and the pages of
+values, each with its `field`, `code` and `detail`. `type` leads to [/problems](/problems), which
+has the same texts as this page. The errors of each operation: [/docs](/docs), and the pages of
 [features](feature/index.md).
 
 """

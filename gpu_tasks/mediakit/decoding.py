@@ -132,8 +132,8 @@ def delay_of(container: InputContainer) -> Fraction:
 def crop_of(container: InputContainer, stream: VideoStream) -> Crop:
     """Return what the container says is stored of the pictures and not shown."""
     crops = headers_of(container).crops
-    place = container.streams.video.index(stream)
-    crop = crops[place] if place < len(crops) else Crop()
+    index = container.streams.video.index(stream)
+    crop = crops[index] if index < len(crops) else Crop()
     is_within = crop.left + crop.right < stream.width and crop.top + crop.bottom < stream.height
     return crop if is_within else Crop()
 

@@ -87,7 +87,7 @@ def read_headers(file: BinaryIO) -> Headers:
             return _read_matroska(file)
         if start == ASF_START:
             header = file.read(ASF_HEADER_BYTES)
-            return Headers(is_protected=any(one in header for one in ASF_PROTECTIONS))
+            return Headers(is_protected=any(guid in header for guid in ASF_PROTECTIONS))
         return _read_mp4(file)
     except struct.error:
         return Headers()
@@ -154,13 +154,14 @@ def _read_mp4(file: BinaryIO) -> Headers:
             for table in _children(file, [track], "mdia/minf/stbl/stsd")
             for entry in islice(_boxes(file, table.begin + 8, table.end), MAX_CHILDREN)
         ]
-        is_protected = is_protected or any(one.kind in PROTECTED_ENTRIES for one in entries)
+        is_protected = is_protected or any(entry.kind in PROTECTED_ENTRIES for entry in entries)
         if kind == b"vide":
-            entries = [_Box(b"", one.begin + SAMPLE_HEADER_BYTES, one.end) for one in entries]
+            entries = [_Box(b"", entry.begin + SAMPLE_HEADER_BYTES, entry.end) for entry in entries]
             is_protected = is_protected or bool(_children(file, entries[:1], "sinf"))
             crops.append(_read_aperture(file, track, entries))
-        empty.append(any(_is_empty(file, one) for one in _children(file, [track], "edts/elst")))
-    seconds = [_read_length(file, one) for one in _children(file, movies, "mvhd")[:1]]
+        edit_lists = _children(file, [track], "edts/elst")
+        empty.append(any(_is_empty(file, edit_list) for edit_list in edit_lists))
+    seconds = [_read_length(file, header) for header in _children(file, movies, "mvhd")[:1]]
     return Headers(is_protected, bool(empty) and all(empty), seconds[0] if seconds else None, crops)
 
 
@@ -232,12 +233,12 @@ def _elements(file: BinaryIO, begin: int, end: int) -> Iterator[_Element]:
         begin = last
 
 
-def _find(file: BinaryIO, parents: list[_Element], wanted: int) -> list[_Element]:
+def _find(file: BinaryIO, parents: list[_Element], element_id: int) -> list[_Element]:
     return [
         child
         for parent in parents
         for child in islice(_elements(file, parent.begin, parent.end), MAX_CHILDREN)
-        if child.id == wanted
+        if child.id == element_id
     ][:MAX_CHILDREN]
 
 
@@ -255,11 +256,15 @@ def _read_matroska(file: BinaryIO) -> Headers:
     for track in tracks:
         kinds = _find(file, [track], TRACK_TYPE)
         if kinds and _number(file, kinds[0]) == MATROSKA_VIDEO:
-            facts = [
+            elements = [
                 child
                 for picture in _find(file, [track], VIDEO)
                 for child in islice(_elements(file, picture.begin, picture.end), MAX_CHILDREN)
             ]
-            sides = {CROPS[one.id]: _number(file, one) for one in facts if one.id in CROPS}
+            sides = {
+                CROPS[element.id]: _number(file, element)
+                for element in elements
+                if element.id in CROPS
+            }
             crops.append(Crop(**sides))
     return Headers(bool(_find(file, encodings, ENCRYPTION)), crops=crops)

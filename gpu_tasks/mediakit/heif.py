@@ -62,8 +62,8 @@ def format_of(beginning: bytes) -> str | None:
     if beginning[4:8] != b"ftyp":
         return None
     length = min(int.from_bytes(beginning[:4], "big"), len(beginning))
-    major, *others = (beginning[at : at + 4] for at in (8, *range(16, length, 4)))
-    brands = [major, *others] if major in COMMON_BRANDS else [major]
+    major, *compatible = (beginning[at : at + 4] for at in (8, *range(16, length, 4)))
+    brands = [major, *compatible] if major in COMMON_BRANDS else [major]
     if any(brand in AVIF_BRANDS for brand in brands):
         return "avif"
     return "heic" if any(brand in HEIC_BRANDS for brand in brands) else None

@@ -84,9 +84,9 @@ def filter_frame(frame: av.VideoFrame, filters: Sequence[tuple[str, str]]) -> av
     chain = [graph.add(name, arguments) for name, arguments in filters]
     graph.link_nodes(source, *chain, graph.add("buffersink")).configure()
     graph.push(frame)
-    made = graph.pull()
-    assert isinstance(made, av.VideoFrame)  # noqa: S101 - of a graph of pictures
-    return made
+    result = graph.pull()
+    assert isinstance(result, av.VideoFrame)  # noqa: S101 - of a graph of pictures
+    return result
 
 
 def _side_data(frame: av.VideoFrame) -> Mapping[Type, bytes]:

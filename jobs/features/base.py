@@ -122,7 +122,7 @@ class Feature:
 
     @property
     def least_price(self) -> int:
-        """What the shortest job costs."""
+        """Return the credits that the shortest job costs."""
         rates = self.rates
         return min(MAX_PRICE, rates.get("base", 0) + rates.get("credits", 0))
 

@@ -106,8 +106,8 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
         if media.status != MediaStatus.READY:
             raise MediaNotReadyProblem(field=self.field_name or "", media=media)
         if media.type not in self.types:
-            wanted = " or ".join(self.types)
-            self._refuse("wrong_media_type", f"This is {media.type}; {wanted} is needed.")
+            types = " or ".join(self.types)
+            self._refuse("wrong_media_type", f"This is {media.type}; {types} is needed.")
         if self.sound and not media.metadata.get("has_audio"):
             self._refuse("no_sound", "The file has no sound.")
         if self.longest_ms is not None:
