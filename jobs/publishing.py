@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 MAX_READING_IDS = 4
 """Ids of a message for steps that inspect and sign files: seconds each, one after the other."""
+LEAST_SHARED_IDS = 10
+"""Ids of a message before ids are shared among idle workers: some ids cost a worker milliseconds, a
+further message costs its statements, commits and a turn of the broker."""
 MAX_WAITING_MESSAGES = 2
 """Nothing is sent to a queue with so many: what is due waits in Postgres, to share messages."""
 
@@ -80,16 +83,16 @@ def queues_with_room() -> set[str]:
 def publish(wake_ups: Collection[WakeUp]) -> int:
     """Send the wake-ups, and return how many messages were sent.
 
-    Ids share as few messages as there are worker children to take them: fewer messages would leave
-    children idle while others work through many ids. Stops where the broker is away: by their
-    ``wake_at`` the jobs are due again.
+    More than `LEAST_SHARED_IDS` ids are shared among the worker children that live: fewer messages
+    would leave children idle while others work through many ids. Stops where the broker is away: by
+    their ``wake_at`` the jobs are due again.
     """
     batches: dict[tuple[str, AttemptState, int], list[str]] = defaultdict(list)
     for wake_up in wake_ups:
         key = (wake_up.queue, wake_up.state, wake_up.ids_per_message)
         batches[key].append(str(wake_up.attempt_id))
-    children = heartbeat.count_living() if len(wake_ups) > 1 else 1
-    share = math.ceil(len(wake_ups) / max(1, children))
+    children = heartbeat.count_living() if len(wake_ups) > LEAST_SHARED_IDS else 1
+    share = max(LEAST_SHARED_IDS, math.ceil(len(wake_ups) / max(1, children)))
     sent = 0
     for (queue, state, limit), ids in batches.items():
         size = min(limit, share)

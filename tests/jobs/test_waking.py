@@ -133,20 +133,20 @@ def beat(*names, **ago):
 
 
 def test_what_is_due_is_shared_among_the_worker_children_that_live(make_job, broker):
-    queued(make_job, 7)
+    queued(make_job, 3 * publishing.LEAST_SHARED_IDS + 1)
     WorkerHeartbeat.objects.all().delete()
     beat("a:1", "b:1", "b:2")
     beat("lost:1", "lost:2", hours=1)
     loop.wake()
-    assert message_sizes(broker) == [1, 3, 3]
+    assert message_sizes(broker) == [9, 11, 11]
 
 
-def test_more_children_than_jobs_get_one_each(make_job, broker):
-    queued(make_job, 3)
+def test_with_many_children_a_message_still_has_some_ids(make_job, broker):
+    queued(make_job, publishing.LEAST_SHARED_IDS + 2)
     WorkerHeartbeat.objects.all().delete()
     beat(*(f"a:{number}" for number in range(20)))
     loop.wake()
-    assert message_sizes(broker) == [1, 1, 1]
+    assert message_sizes(broker) == [2, publishing.LEAST_SHARED_IDS]
 
 
 @pytest.mark.parametrize(
