@@ -62,10 +62,13 @@ def test_a_feature_that_fails_shows_why_and_costs_nothing(stack: JourneyStack) -
     assert cells[4].startswith("INPUT_INVALID: ")
 
 
-def test_a_feature_that_is_refused_has_no_table(stack: JourneyStack, tmp_path: Path) -> None:
+def test_a_feature_whose_file_is_refused_is_a_row_with_the_reason(stack: JourneyStack, tmp_path: Path) -> None:
     file = tmp_path / "letter.mp4"
     file.write_text("Dear all,")
     done = run_demo(stack, "--feature", "transcription", "--file", str(file))
     assert done.returncode == 1
     assert "✗ The API refused it: 409 upload_rejected: The file is not a video" in done.stdout
-    assert "What was made" not in done.stdout
+    [row] = [line for line in done.stdout.splitlines() if line.startswith("│ transcription")]
+    cells = [cell.strip() for cell in row.strip("│").split("│")]
+    assert cells[3] == "0"
+    assert cells[4].startswith("failed: The API refused it: 409 upload_rejected")

@@ -158,7 +158,9 @@ def test_they_may_be_sent_back_but_for_effects_that_are_nobodys(
 ) -> None:
     old["tracks"][0]["clips"][3]["effects"] = []
 
-    answer = put(api, project, old | {"transcript": {"segments": old["transcript"]["segments"]}})
+    sent = {name: old[name] for name in ("version", "settings", "tracks")}
+
+    answer = put(api, project, sent | {"transcript": {"segments": old["transcript"]["segments"]}})
 
     assert [each["path"] for each in answer.json()["patch"]] == ["/tracks/0/clips/3/effects"]
     check_stored(stored(project))
