@@ -817,13 +817,25 @@ FROM recovered WHERE circuits.name = recovered.name
 RETURNING circuits.name, extract(epoch FROM statement_timestamp() - recovered.opened_at)::float8
 
 -- name: extend_calls
--- Calls that go on are polled again later, the later the more often messages were lost.
+-- Calls that go on are polled again later, the later the more often messages were lost. The run
+-- deadline of those that are certain to wait for a machine starts anew, within the absolute bound.
 {mine},
 job AS (
     UPDATE jobs
     SET wake_at = statement_timestamp() + make_interval(secs => %(seconds)s * CASE
-        WHEN mine.attempt_id = ANY(%(sent_again)s) THEN 2 ^ least(mine.publish_count, %(doublings)s)
-        ELSE 1 END)
+            WHEN mine.attempt_id = ANY(%(sent_again)s)
+                THEN 2 ^ least(mine.publish_count, %(doublings)s)
+            ELSE 1 END),
+        deadline_at = CASE WHEN mine.attempt_id = ANY(%(in_queue)s) THEN (
+            SELECT greatest(jobs.deadline_at, least(
+                statement_timestamp() + run_limit,
+                min(coalesce(a.dispatched_at, a.reported_at)) + run_limit + %(outage_allowance)s
+            ))
+            FROM job_attempts a, make_interval(
+                secs => (%(run_limits)s::jsonb ->> mine.type)::float
+            ) AS run_limit
+            WHERE a.job_id = jobs.id GROUP BY run_limit
+        ) ELSE jobs.deadline_at END
     FROM mine WHERE jobs.id = mine.job_id
 )
 UPDATE job_attempts

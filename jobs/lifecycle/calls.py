@@ -11,6 +11,7 @@ from gpu_tasks.runtime.backends.base import CallState
 from gpu_tasks.runtime.contract import Outcome
 from gpu_tasks.runtime.stages import Stage
 from jobs import sql
+from jobs.deadlines import OUTAGE_ALLOWANCE
 from jobs.features.base import Feature
 from jobs.features.registry import features
 from jobs.models import Attempt
@@ -47,9 +48,7 @@ def record_started_calls(*, call_ids: Mapping[UUID, str]) -> list[UUID]:
         calls=json.dumps([{"id": str(pk), "call_id": one} for pk, one in call_ids.items()]),
         leases=_leases(),
         expected=json.dumps({one.name: one.expected_seconds for one in features().values()}),
-        run_limits=json.dumps(
-            {one.name: one.run_limit.total_seconds() for one in features().values()}
-        ),
+        run_limits=_run_limits(),
     )
     for attempt_id, job_id, call_id, _ in started:
         logger.info("job %s, attempt %s: started call %s", job_id, attempt_id, call_id)
@@ -63,11 +62,14 @@ def extend_calls(
     waiting: bool,
     now: CallState,
     sent_again: Collection[UUID] = (),
+    in_queue: Collection[UUID] = (),
 ) -> None:
     """Poll the calls again in so many seconds, or later where messages had to be ``sent_again``.
 
-    The lease of those that are ``waiting`` for a machine begins anew. ``now`` is what is known of
-    all of them: they run, they do not (not yet, or no longer), or, with `UNDER_WAY`, neither.
+    The lease of those that are ``waiting`` for a machine starts anew, and so does the run deadline
+    of those that the backend knows to be ``in_queue``: an outage must not use it up. ``now`` is
+    what is known of all of them: they run, they do not (not yet, or no longer), or, with
+    `UNDER_WAY`, neither.
     """
     sql.run(
         "extend_calls",
@@ -80,6 +82,9 @@ def extend_calls(
         is_queued=now == CallState.QUEUED,
         is_running=now == CallState.RUNNING,
         leases=_leases() if waiting else "{}",
+        in_queue=list(in_queue),
+        run_limits=_run_limits() if in_queue else "{}",
+        outage_allowance=OUTAGE_ALLOWANCE,
     )
 
 
@@ -90,6 +95,10 @@ def call_lease(feature: Feature) -> timedelta:
 
 def _leases() -> str:
     return json.dumps({one.name: call_lease(one).total_seconds() for one in features().values()})
+
+
+def _run_limits() -> str:
+    return json.dumps({one.name: one.run_limit.total_seconds() for one in features().values()})
 
 
 def writing_attempt(*, attempt_id: UUID, call_id: str) -> Attempt:

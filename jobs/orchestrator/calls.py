@@ -68,6 +68,7 @@ def _extend(
             waiting=waiting,
             now=now,
             sent_again=[a.pk for a in group if statuses[a.call_id or ""].sent_again],
+            in_queue=[a.pk for a in group if statuses[a.call_id or ""].state == CallState.QUEUED],
         )
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from auteur import metrics
 from credits.models import CreditTransaction
+from gpu_tasks.runtime.backends.base import CallState, CallStatus
 from gpu_tasks.runtime.contract import Failure, Outcome
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle
@@ -18,7 +19,7 @@ from jobs.deadlines import DELIVERY_LIMIT, OUTAGE_ALLOWANCE, START_GRACE
 from jobs.errors import JobError
 from jobs.features.registry import feature_of
 from jobs.models import Attempt, Job, WorkerHeartbeat
-from jobs.orchestrator import due, repair
+from jobs.orchestrator import calls, due, repair
 from jobs.states import COLLECT, DISPATCH, PREPARE, AttemptState
 from tests.jobs.walk import OUTCOME, WORKER, bring_to
 
@@ -115,6 +116,37 @@ def test_each_attempt_after_an_outage_has_all_its_time(
     dispatch(job, "call-2")
     job.refresh_from_db()
     assert seconds_left(job) == pytest.approx(RUN_LIMIT.total_seconds(), abs=10)
+
+
+@pytest.mark.parametrize(
+    ("state", "left"),
+    [(CallState.QUEUED, RUN_LIMIT), (CallState.RUNNING, timedelta(minutes=1))],
+)
+def test_a_call_in_a_queue_keeps_its_time_to_run(
+    make_job: Callable[..., Job], state: CallState, left: timedelta
+) -> None:
+    """Its message was lost with Redis: what runs it begins later."""
+    job = make_job()
+    extend(bring_to(job, AttemptState.RUNNING), state)
+    job.refresh_from_db()
+    assert seconds_left(job) == pytest.approx(left.total_seconds(), abs=10)
+
+
+def test_a_queue_does_not_extend_a_job_for_ever(make_job: Callable[..., Job]) -> None:
+    job = make_job()
+    attempt = bring_to(job, AttemptState.RUNNING)
+    minute = timedelta(minutes=1)
+    first_dispatch = timezone.now() - OUTAGE_ALLOWANCE - RUN_LIMIT + minute / 2
+    Attempt.objects.update(dispatched_at=first_dispatch)
+    extend(attempt, CallState.QUEUED)
+    job.refresh_from_db()
+    assert seconds_left(job) == pytest.approx(minute.total_seconds(), abs=10)  # not less, either
+
+
+def extend(attempt: Attempt, state: CallState) -> None:
+    """Poll a call of which this is known, a minute before its deadline."""
+    Job.objects.update(deadline_at=timezone.now() + timedelta(minutes=1))
+    calls._extend([attempt], {attempt.call_id or "": CallStatus(state)}, 3.0)
 
 
 def test_outages_do_not_extend_a_job_for_ever(make_job: Callable[..., Job]) -> None:
