@@ -85,6 +85,7 @@ FIRST_RESULTS = {
     "transcription price": "feature/transcription/",
     "undo": "editing/#undo",
     "upload": "tasks/#upload-files",
+    "upload formats": "formats/",
     "webhook": "webhooks/",
 }
 
