@@ -10,12 +10,12 @@ LOCAL = "local"
 DEFAULT_LOCAL_LIMIT = 1
 
 
-def class_limit(gpu_class: GpuClass) -> int:
+def class_limit(gpu_class: str) -> int:
     """Of a GPU class: what our own workers can run, if any feature of the class uses them, else the
     limit of rented GPUs (``GPU_LIMITS``).
 
     With the latter, a feature could fill the queue of our workers by the limit of another one that
-    runs on rented GPUs.
+    runs on rented GPUs. An unknown class has a limit of 0.
     """
     if gpu_class == GpuClass.CPU:
         return int(settings.CPU_LIMIT)
@@ -24,7 +24,7 @@ def class_limit(gpu_class: GpuClass) -> int:
     return rented_limit(gpu_class) or 0
 
 
-def _is_served_by_us(gpu_class: GpuClass) -> bool:
+def _is_served_by_us(gpu_class: str) -> bool:
     return any(
         feature.backend == LOCAL
         for feature in features().values()

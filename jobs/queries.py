@@ -13,8 +13,7 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from auteur.api.problems import NotFoundProblem, Resource
-from gpu_tasks.runtime.contract import GpuClass
-from gpu_tasks.runtime.errors import POLICIES, ErrorCode
+from gpu_tasks.runtime.errors import policy_of
 from jobs import circuits, outputs, sql, status
 from jobs.capacity import class_limit
 from jobs.durations import History, Run, Running
@@ -134,7 +133,7 @@ def error_of(job: Job) -> dict[str, Any] | None:
     return {
         "code": job.error_code,
         "message": job.error_message,
-        "retryable": POLICIES[ErrorCode(job.error_code)].retryable,
+        "retryable": policy_of(job.error_code).retryable,
     }
 
 
@@ -174,7 +173,7 @@ def estimated_start(job: Job, position: int | None) -> datetime | None:
         return None
     if position is None:
         return None
-    room = max(1, class_limit(GpuClass(job.gpu_class)))
+    room = max(1, class_limit(job.gpu_class))
     seconds = history_of(job.type).usual_seconds * position / room
     return timezone.now() + timedelta(seconds=seconds)
 

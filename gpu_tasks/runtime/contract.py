@@ -75,7 +75,7 @@ class ImageFamily(StrEnum):
     FFMPEG = "ffmpeg"
 
 
-CLASS_LIMITS: Mapping[GpuClass, int] = {
+CLASS_LIMITS: Mapping[str, int] = {
     GpuClass.B200: 10,
     GpuClass.H200: 10,
     GpuClass.H100: 10,
@@ -90,7 +90,7 @@ CLASS_LIMITS: Mapping[GpuClass, int] = {
 ``GPU_LIMITS`` sets nothing else; CPUs are ours."""
 
 
-def rented_limit(gpu: GpuClass) -> int | None:
+def rented_limit(gpu: str) -> int | None:
     """Of calls in flight on rented GPUs of a class; none of CPUs."""
     return overrides.gpu_limits(RENTED).get(gpu) or CLASS_LIMITS.get(gpu)
 

@@ -48,6 +48,11 @@ POLICIES: dict[ErrorCode, Policy] = {
 }
 
 
+def policy_of(code: str) -> Policy:
+    """Return the policy of a stored code; an unknown one, of a newer version, is a model error."""
+    return POLICIES[ErrorCode(code) if code in POLICIES else ErrorCode.MODEL_ERROR]
+
+
 class EngineError(AuteurError):
     """Inference failed for a known reason; ``message`` is fit for a user."""
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from gpu_tasks.runtime.errors import POLICIES, AuteurError, ErrorCode
+from gpu_tasks.runtime.errors import AuteurError, policy_of
 from jobs import floors, sql
 from jobs.events import chain, cursors, epochs
 from jobs.events.contract import ENDS, AttemptData, EndData, EventError, EventType, JobData
@@ -172,5 +172,5 @@ def _data(row: _Taken) -> dict[str, Any]:
 def _error(code: str | None, message: str | None = None) -> EventError | None:
     if code is None:
         return None
-    policy = POLICIES[ErrorCode(code)]
+    policy = policy_of(code)
     return EventError(code=code, message=message or policy.message, retryable=policy.retryable)

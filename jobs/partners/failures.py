@@ -7,7 +7,7 @@ from rest_framework import exceptions
 
 from auteur.api.problems import Problem, UnavailableProblem
 from credits.ledger import InsufficientCreditsProblem
-from gpu_tasks.runtime.errors import POLICIES, ErrorCode, InputRefusedError
+from gpu_tasks.runtime.errors import ErrorCode, InputRefusedError, policy_of
 from jobs.models import Job
 from jobs.states import JobStatus
 from jobs.submission import PlanRequiredProblem
@@ -82,8 +82,7 @@ def of_refusal(exc: InputRefusedError | None) -> Failure:
 def of_job(job: Job) -> Failure:
     """Why an ended job has no result; its credits are back."""
     code = job.error_code if job.status == JobStatus.FAILED else ErrorCode.CANCELLED
-    known = code if code in POLICIES else ErrorCode.MODEL_ERROR
-    policy = POLICIES[ErrorCode(known)]
+    policy = policy_of(code or ErrorCode.MODEL_ERROR)
     return Failure(str(code), job.error_message or policy.message, policy.retryable)
 
 

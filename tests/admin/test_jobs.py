@@ -47,6 +47,14 @@ class TestReading:
             assert str(job.pk)[-8:] in listed
             assert str(other.pk)[-8:] not in listed
 
+    def test_a_class_and_an_error_of_a_newer_release_are_shown(self, root, job):
+        Attempt.objects.filter(pk=job.attempt_id).update(gpu_class="Z900")
+        Job.objects.filter(pk=job.pk).update(gpu_class="Z900", error_code="GPU_ON_STRIKE")
+        listed = root.list(Job)
+        assert "Z900" in listed
+        assert "GPU_ON_STRIKE" in listed
+        assert "local / draft (Z900)" in root.page(job)
+
     def test_a_job_leads_to_all_that_belongs_to_it(self, root, job, user):
         usage = CreditTransaction.objects.get(job=job)
         [media_id] = job.media_ids

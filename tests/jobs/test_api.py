@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from credits import ledger
-from jobs import lifecycle
+from jobs import lifecycle, queries
 from jobs.models import Job
 from jobs.states import AttemptState
 from projects.models import Project
@@ -51,6 +51,22 @@ def test_a_pending_job_shows_its_place_in_the_queue(api, make_job):
         "callback_url": None,
         "output_data": None,
     }
+
+
+def test_a_job_of_a_class_of_a_newer_release_is_shown(api, make_job):
+    make_job()
+    job = make_job()
+    Job.objects.filter(pk=job.pk).update(gpu_class="Z900")
+    assert api.get(f"/jobs/{job.pk}").json()["queue_position"] == 1
+    assert str(job.pk) in {listed["id"] for listed in api.get("/jobs").json()["jobs"]}
+    assert api.post(f"/jobs/{job.pk}/cancel").status_code == 200
+
+
+def test_an_error_of_a_newer_release_is_shown(make_job):
+    job = make_job()
+    job.error_code, job.error_message = "GPU_ON_STRIKE", "The GPU is on strike."
+    error = {"code": "GPU_ON_STRIKE", "message": "The GPU is on strike.", "retryable": True}
+    assert queries.error_of(job) == error
 
 
 def test_the_place_in_the_queue_is_counted_once_for_an_answer(api, make_job):
