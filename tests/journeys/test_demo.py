@@ -62,7 +62,9 @@ def test_a_feature_that_fails_shows_why_and_costs_nothing(stack: JourneyStack) -
     assert cells[4].startswith("INPUT_INVALID: ")
 
 
-def test_a_feature_whose_file_is_refused_is_a_row_with_the_reason(stack: JourneyStack, tmp_path: Path) -> None:
+def test_a_feature_whose_file_is_refused_is_a_row_with_the_reason(
+    stack: JourneyStack, tmp_path: Path
+) -> None:
     file = tmp_path / "letter.mp4"
     file.write_text("Dear all,")
     done = run_demo(stack, "--feature", "transcription", "--file", str(file))
