@@ -20,6 +20,7 @@ import type {
   Filters,
   Item,
   Job,
+  JobOf,
   List,
   LogEvent,
   Media,
@@ -143,19 +144,19 @@ export class Auteur {
   }
 
   /** Ask for a job and wait for its end; the job, completed. Throws `JobFailedError`. */
-  async run<F extends Feature | (string & {})>(
+  async run<F extends Feature>(
     feature: F,
     parameters: Parameters<F>,
     options: Repeatable & WaitOptions = {},
-  ): Promise<Job> {
+  ): Promise<JobOf<F>> {
     const { job_id } = await this.submit(feature, parameters, options);
     const job = await this.wait(job_id, options);
     if (job.status !== "completed") throw new JobFailedError(job);
-    return job;
+    return job as JobOf<F>;
   }
 
   /** Ask for a job. Throws `InsufficientCreditsError`. */
-  submit<F extends Feature | (string & {})>(
+  submit<F extends Feature>(
     feature: F,
     parameters: Parameters<F>,
     { idempotencyKey, signal }: Repeatable = {},
@@ -170,7 +171,7 @@ export class Auteur {
   }
 
   /** What a job would cost; submitted with the `quote_id` it costs no more. */
-  estimate<F extends Feature | (string & {})>(
+  estimate<F extends Feature>(
     feature: F,
     parameters: Parameters<F>,
     { signal }: Stoppable = {},

@@ -33,17 +33,19 @@ export interface ProgressEvent {
   };
 }
 
-/** The features of the contract, as their paths name them. An installation may have more. */
-export type Feature = {
-  [P in keyof paths]: P extends `/jobs/${infer Name}/estimate` ? Name : never;
-}[keyof paths];
+type Replace<S extends string, From extends string, To extends string> =
+  S extends `${infer Head}${From}${infer Tail}` ? `${Head}${To}${Replace<Tail, From, To>}` : S;
+
+/** The features of the contract, by type (`lip_sync`) or as their paths name them (`lip-sync`). */
+export type Feature = Job["type"] | Replace<Job["type"], "_", "-">;
 
 /** What a feature takes. */
-export type Parameters<F extends string> = `/jobs/${F}` extends keyof paths
-  ? paths[`/jobs/${F}`] extends { post: { requestBody: { content: { "application/json": infer B } } } }
-    ? B
-    : Record<string, unknown>
-  : Record<string, unknown>;
+export type Parameters<F extends Feature> = F extends Feature
+  ? paths[`/jobs/${Replace<F, "_", "-">}`]["post"]["requestBody"]["content"]["application/json"]
+  : never;
+
+/** The job of a feature, with its own `input_params` and `output_data`. */
+export type JobOf<F extends Feature> = Extract<Job, { type: Replace<F, "-", "_"> }>;
 
 interface Paged {
   next: string | null;

@@ -48,6 +48,7 @@ test("the same key is the same job", async () => {
 test("a feature is known by its type as well", async () => {
   const estimate = await auteur.estimate("audio_generation", { prompt: "rain", duration_sec: 5 });
   assert.ok(estimate.credits > 0);
+  // @ts-expect-error It is not the name of a feature.
   await assert.rejects(async () => auteur.estimate("../users/me", {}), TypeError);
 });
 

@@ -68,7 +68,6 @@ console.log(edited.version, edited.duration_ms, edited.removed);
 
 // --8<-- [start:render]
 const { output_data } = await auteur.run("render", { project_id: project.id, proxy: true });
-const [made] = output_data?.media as [{ id: string }];
-const blob = await auteur.download(made.id);
+const blob = await auteur.download(output_data!.media[0]!.id);
 await writeFile(film, new Uint8Array(await blob.arrayBuffer()));
 // --8<-- [end:render]

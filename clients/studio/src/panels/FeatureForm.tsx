@@ -1,7 +1,7 @@
 /** The parameters of a feature as a form, built from `GET /features`, with its price on the button. */
 
 import { useSignal, useSignalEffect } from "@preact/signals";
-import { InsufficientCreditsError, ProblemError } from "auteur-client";
+import { type Feature as FeatureName, InsufficientCreditsError, type Parameters, ProblemError } from "auteur-client";
 import { balance } from "../shell/account";
 import { credits, tariff } from "../shell/format";
 import { done, notify, reason } from "../shell/notices";
@@ -18,7 +18,7 @@ const TYPING_MS = 300;
 export const EACH = "*";
 
 export type Values = Record<string, string>;
-type Body = Record<string, unknown>;
+type Body = Parameters<FeatureName>;
 
 interface Price {
   credits: number;
@@ -88,7 +88,7 @@ export function FeatureForm({ store, feature, action, given = {}, onStarted }: F
     try {
       for (const [at, body] of bodies.entries()) {
         const quote_id = price.value?.quotes[at];
-        const submitted = await client.submit(feature.type, { ...body, ...(quote_id ? { quote_id } : {}) });
+        const submitted = await client.submit(nameOf(feature), { ...body, ...(quote_id ? { quote_id } : {}) });
         started.push(submitted.job_id);
       }
       if (bodies.length > 1) done(`${bodies.length} jobs were started.`);
@@ -157,13 +157,18 @@ function bodiesOf(feature: Feature, values: Values, store: ProjectStore): Body[]
 }
 
 function bodyOf(feature: Feature, values: Values, store: ProjectStore): Body | null {
-  const body: Body = {};
+  const body: Record<string, unknown> = {};
   for (const [name, parameter] of Object.entries(feature.parameters) as [string, Parameter][]) {
     if (name === "project_id") body[name] = store.id;
     else if (values[name]) body[name] = valueOf(parameter, values[name]);
     else if (parameter.required && parameter.type !== "boolean") return null;
   }
-  return body;
+  return body as Body;
+}
+
+/** The name for the client, which accepts those of the contract alone; an installation may have more. */
+function nameOf(feature: Feature): FeatureName {
+  return feature.type as FeatureName;
 }
 
 function valueOf({ type }: Parameter, text: string): unknown {
@@ -172,7 +177,7 @@ function valueOf({ type }: Parameter, text: string): unknown {
 }
 
 async function priceOf(feature: Feature, bodies: Body[], signal: AbortSignal): Promise<Price> {
-  const estimates = await Promise.all(bodies.map((body) => client.estimate(feature.type, body, { signal })));
+  const estimates = await Promise.all(bodies.map((body) => client.estimate(nameOf(feature), body, { signal })));
   const seconds = estimates.map((each) => each.seconds_p50 ?? NaN).reduce((a, b) => a + b, 0);
   return {
     credits: estimates.reduce((sum, each) => sum + each.credits, 0),
