@@ -38,6 +38,8 @@ SPEED = re.compile(r"M2\s+(?:.*\s)?([-+]?\d+(?:\.\d*)?)\s+[\d:;.,]+$")
 NAME = re.compile(r"\*?\s*(FROM|TO) CLIP NAME:\s*(.+)")
 FILE = re.compile(r"\*?\s*(FROM|TO) (?:CLIP|FILE):\s*(.+)")
 SOURCE_FILE = re.compile(r"\*?\s*(SOURCE) FILE:\s*(.+)")
+FILE_START = re.compile(r"\*?\s*(FROM|TO) CLIP START:\s*(\S+)")
+"""Our own note: the source timecode at which the file starts."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Line:
     fade: int
     source: tuple[int, int]
     record: tuple[int, int]
+    counts_from_file_start: bool = False
 
     @property
     def black(self) -> bool:
@@ -197,7 +200,11 @@ def _line(fields: list[str], notes: list[str], clock: Clock) -> Line:
     if times[3] < times[2]:
         raise ValueError(f"Event {number} ends before it begins.")
     found = (*_channels(channels), *_more_channels(notes))
-    return Line(number, reel, found, kind, fade, (times[0], times[1]), (times[2], times[3]))
+    way = "TO" if fade else "FROM"
+    starts = [match[2] for note in notes if (match := FILE_START.match(note)) and match[1] == way]
+    start = clock.frame(starts[0]) if starts else 0
+    source = (times[0] - start, times[1] - start)
+    return Line(number, reel, found, kind, fade, source, (times[2], times[3]), bool(starts))
 
 
 def _channels(code: str) -> tuple[int, ...]:
@@ -361,5 +368,6 @@ def _piece(cut: Cut, rate: float, origin: int, channel: int, reading: Reading) -
         fade_in_ms=0 if cut.faded else faded,
         fade_out_ms=out,
         frame_ms=1000 / rate,
+        counts_from_file_start=cut.line.counts_from_file_start,
         channel=channel,
     )

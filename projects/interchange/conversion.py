@@ -149,22 +149,29 @@ def count_from_file_start(
 
     Other programs may count from the file's timecode. All times of one file count alike: from the
     timecode if they fit that, and either lie beyond the file otherwise or stand in an edit list,
-    whose times are those of the camera or tape.
+    whose times are those of the camera or tape. Edit lists of ours, which name files by their ids,
+    state where a file starts; those from before they did so count from zero.
     """
     by_media: dict[str, list[Piece]] = {}
     for piece in (piece for track in tracks for piece in track.pieces):
-        by_media.setdefault(matched.ids[piece.source], []).append(piece)
+        if not piece.counts_from_file_start:
+            by_media.setdefault(matched.ids[piece.source], []).append(piece)
     timed = {
         key
         for key, pieces in by_media.items()
         if all(_fits(_from_timecode(piece, matched), matched) for piece in pieces)
-        and (is_edit_list or not all(_fits(piece, matched) for piece in pieces))
+        and (
+            (is_edit_list and not any(piece.source.media_id for piece in pieces))
+            or not all(_fits(piece, matched) for piece in pieces)
+        )
     }
     return [
         replace(
             track,
             pieces=[
-                _from_timecode(piece, matched) if matched.ids[piece.source] in timed else piece
+                _from_timecode(piece, matched)
+                if matched.ids[piece.source] in timed and not piece.counts_from_file_start
+                else piece
                 for piece in track.pieces
             ],
         )

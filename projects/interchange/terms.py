@@ -104,6 +104,8 @@ class Piece:
     fade_out_ms: int = 0
     enabled: bool = True
     frame_ms: float = 0
+    counts_from_file_start: bool = False
+    """Whether the timeline states where the file starts, and ``in_ms`` counts from there."""
     ours: Mapping[str, Any] = field(default_factory=dict, compare=False)
     channel: int = 0
     """Which of its file's channels of sound, where the format has them one by one."""

@@ -148,10 +148,10 @@ def cmx3600(film: Film) -> str:
             kind = f"D {placed.fade:03}"
             cut = (placed.start, placed.start)
             lines.append(_event(number, before, "C", cut, film, files))
-            lines += _names("FROM", files[before.clip["media_file_id"]])
+            lines += _notes("FROM", before, film, files)
         shown = (placed.start, placed.finish - placed.tail)
         lines.append(_event(number, placed, kind, shown, film, files))
-        lines += _names("TO" if placed.fade else "FROM", files[placed.clip["media_file_id"]])
+        lines += _notes("TO" if placed.fade else "FROM", placed, film, files)
         before = placed
     return "\n".join(lines) + "\n"
 
@@ -178,6 +178,12 @@ def _event(
     return f"{number}  {key[:REEL_LENGTH].upper():8} V     {kind:8} {' '.join(timecodes)}"
 
 
-def _names(way: str, reference: ExternalReference) -> list[str]:
+def _notes(
+    way: str, placed: Placed, film: Film, files: Mapping[str, ExternalReference]
+) -> list[str]:
+    """Return the file's name, its address and the source timecode at which it starts."""
+    key = placed.clip["media_file_id"]
+    reference = files[key]
     names = [f"* {way} CLIP NAME:  {reference.name}"] if reference.name.strip() else []
-    return [*names, f"* {way} CLIP: {reference.target_url}"]
+    start = film.source_timecode(key).text(round(reference.available_range.start_time.value))
+    return [*names, f"* {way} CLIP: {reference.target_url}", f"* {way} CLIP START: {start}"]

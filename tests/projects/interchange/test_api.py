@@ -379,6 +379,43 @@ def test_a_low_timecode_counts_if_all_times_of_the_file_fit_it(
     assert [one["in_point_ms"] for one in tracks_of(api, project)[0]["clips"]] == [8000, 1000]
 
 
+LOW = {"start_timecode": "00:00:00:10", "frame_rate": 30.0}
+"""Of a camera that had just begun to count."""
+
+
+@pytest.mark.parametrize(("exported", "imported"), [({}, LOW), (LOW, {}), (LOW, LOW)])
+def test_an_edit_list_of_ours_counts_from_the_start_that_it_states(
+    api: APIClient,
+    project: Project,
+    film: MediaFile,
+    edited: list[dict[str, Any]],
+    exported: dict[str, Any],
+    imported: dict[str, Any],
+) -> None:
+    """Its file may have been checked again, or been uploaded again, since the export."""
+    MediaFile.objects.filter(pk=film.pk).update(metadata=exported)
+    text = export(api, project, "cmx3600").content
+    assert put(api, project, {"tracks": []}).status_code == 200
+    MediaFile.objects.filter(pk=film.pk).update(metadata=imported)
+
+    assert bring(api, project, text, "cmx3600").status_code == 200
+
+    assert played(tracks_of(api, project)) == played(edited)
+
+
+def test_an_edit_list_of_ours_from_before_starts_were_stated_counts_from_zero(
+    api: APIClient, project: Project, film: MediaFile, edited: list[dict[str, Any]]
+) -> None:
+    lines = export(api, project, "cmx3600").content.decode().splitlines()
+    text = "\n".join(line for line in lines if " CLIP START:" not in line)
+    assert put(api, project, {"tracks": []}).status_code == 200
+    MediaFile.objects.filter(pk=film.pk).update(metadata=LOW)
+
+    assert bring(api, project, text, "cmx3600").status_code == 200
+
+    assert played(tracks_of(api, project)) == played(edited)
+
+
 def test_other_formats_count_from_the_timecode_beyond_the_file_alone(
     api: APIClient, project: Project, make_media: Callable[..., MediaFile]
 ) -> None:

@@ -100,6 +100,10 @@ def rows() -> Iterator[Element]:
               sped(50, 60, "").partition("M2")[0])
     yield row("`* FREEZE FRAME`", "freeze", A + NAMED + "* * FREEZE FRAME\n")
     yield row("`GPI`", "left out", A + NAMED + f"GPI  001 {tc(5)}\n")
+    yield row("`* FROM CLIP START`, `* TO CLIP START`: the source timecode at which a file starts",
+              "read", DISSOLVE.replace(NAMED, NAMED + f"* FROM CLIP START: {tc(25)}\n")
+              + f"* TO CLIP START: {tc(50)}\n",
+              "video a.mov 0-2400 @0", "video b.mov 2000-3200 @2000 cross 400")
     yield row("`* FROM CLIP NAME`, `* TO CLIP NAME`, `* SOURCE FILE`, reels: names of files",
               "read", A.replace("AX", "a.mov"))
     yield row("`* FROM CLIP`, `* FROM CLIP NAME`: paths, also of Windows", "read",
