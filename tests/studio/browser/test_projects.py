@@ -39,8 +39,9 @@ def test_the_sample_project_is_on_its_timeline_and_offers_a_transcript(
 
     page.get_by_text("interview.mp4 is on the timeline").wait_for()
     page.locator(".notice").get_by_role("button", name="Undo").click()
-    until(lambda: tracks(client, project_id) == [("video", 0)], SECONDS)
+    until(lambda: tracks(client, project_id) == [], SECONDS)
     page.get_by_text("The timeline is empty. Drop a video").wait_for()
+    assert page.locator(".editor-track").count() == 0
     page.keyboard.press("Control+z")
     until(lambda: tracks(client, project_id) == [("video", 1)], SECONDS)
 
@@ -62,6 +63,27 @@ def test_a_picture_goes_on_a_video_track_and_a_sound_on_a_sound_track(
     both = {("video", 1), ("audio", 1)}
     until(lambda: set(tracks(client, str(project.id))) == both, SECONDS)
     window.clip(1).wait_for()
+
+    notices = window.page.locator(".notice")
+    notices.filter(has_text="portrait.jpg").get_by_role("button", name="Undo").click()
+    until(lambda: tracks(client, str(project.id)) == [("audio", 1)], SECONDS)
+    notices.filter(has_text="tone.wav").get_by_role("button", name="Undo").click()
+    until(lambda: tracks(client, str(project.id)) == [], SECONDS)
+
+
+def test_undo_of_a_second_file_keeps_the_track(
+    client: Auteur, token: str, open_window: Open, tmp_path: Path
+):
+    project = client.create_project("Twice")
+    window = open_window(f"#/projects/{project.id}", token)
+    field = window.page.locator("input[type=file]")
+    field.set_input_files(tone(tmp_path / "first.wav"))
+    until(lambda: tracks(client, str(project.id)) == [("audio", 1)], SECONDS)
+    field.set_input_files(tone(tmp_path / "second.wav"))
+    until(lambda: tracks(client, str(project.id)) == [("audio", 2)], SECONDS)
+    notice = window.page.locator(".notice", has_text="second.wav")
+    notice.get_by_role("button", name="Undo").click()
+    until(lambda: tracks(client, str(project.id)) == [("audio", 1)], SECONDS)
 
 
 def tone(path: Path) -> Path:
@@ -118,6 +140,7 @@ def test_features_have_words_and_a_locked_one_has_no_form(
     panel = page.locator(".features")
     for name in ("/voices", "ISO 639", "Tts", "Duration sec"):
         assert name not in panel.inner_text()
+    assert "Pro plan" in window.button("Video generation").inner_text()
     window.button("Video generation").click()
     page.get_by_text("part of the Pro plan, which your account does not have").wait_for()
     assert form.count() == 0

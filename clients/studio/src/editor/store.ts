@@ -27,7 +27,11 @@ const PASSING: ReadonlySet<number> = new Set([401, 408, 429]);
 /** The length of a picture that is put on the timeline. */
 const PICTURE_MS = 5_000;
 
-type Edit = { operations: Operation[]; step?: never } | { operations?: never; step: "undo" | "redo" };
+type Patch = Edited["patch"];
+type Edit =
+  | { operations: Operation[]; patch?: never; step?: never }
+  | { operations?: never; patch: Patch; step?: never }
+  | { operations?: never; patch?: never; step: "undo" | "redo" };
 
 export interface Selection {
   clipIds: readonly string[];
@@ -60,7 +64,13 @@ export class EditorStore {
   /** As it will be when all edits have arrived. */
   readonly edl = computed(() => {
     const base = this.#base.value;
-    return base && this.#edits.value.reduce((edl, edit) => foresee(edl, edit.operations ?? []), base);
+    return (
+      base &&
+      this.#edits.value.reduce(
+        (edl, { operations = [], patch }) => (patch ? patched(edl, patch) : foresee(edl, operations)),
+        base,
+      )
+    );
   });
   readonly version = computed(() => this.#base.value?.version ?? 0);
   readonly unsaved = computed(() => this.#edits.value.length);
@@ -144,8 +154,8 @@ export class EditorStore {
     void this.#send();
   }
 
-  /** Put a whole media file at the end of the first track of its kind; return the id of its clip. */
-  addMedia(media: Media): string | null {
+  /** Put a whole media file at the end of the first track of its kind; return a function that undoes that. */
+  addMedia(media: Media): (() => void) | null {
     const edl = this.edl.value;
     if (!edl) return null;
     const type = media.type === "audio" ? "audio" : "video";
@@ -165,7 +175,25 @@ export class EditorStore {
       out_point_ms: media.duration_ms ?? PICTURE_MS,
     });
     this.apply(operations);
-    return clip_id;
+    return () => this.#removeMedia(clip_id, track ? null : track_id);
+  }
+
+  /** Delete a clip, and the track that was added for it, unless that has other clips by now. */
+  #removeMedia(clip_id: string, addedTrackId: string | null): void {
+    const tracks = this.edl.value?.tracks ?? [];
+    const index = tracks.findIndex(
+      ({ id, clips }) => id === addedTrackId && clips.every((clip) => clip.id === clip_id),
+    );
+    if (index === -1) {
+      this.apply([{ op: "delete_clip", clip_id, mode: "gap" }]);
+      return;
+    }
+    const path = `/tracks/${index}`;
+    const patch: Patch = [
+      { op: "test", path: `${path}/id`, value: addedTrackId },
+      { op: "remove", path },
+    ];
+    this.#enqueue({ patch });
   }
 
   seek(ms: number): void {
@@ -256,6 +284,12 @@ export class EditorStore {
     }
     const header = { "If-Match": `"${version}"`, "Idempotency-Key": idempotencyKey };
     const params = { path: { project_id: this.projectId }, header };
+    if (edit.patch) {
+      const headers = { "Content-Type": "application/json-patch+json" };
+      return unwrap(
+        this.client.api.PATCH("/projects/{project_id}/edl", { params, headers, body: edit.patch }),
+      );
+    }
     return unwrap(
       edit.step === "undo"
         ? this.client.api.POST("/projects/{project_id}/edl/undo", { params })

@@ -1,7 +1,7 @@
 /** The features, each with its price; pressed, a feature shows its form. */
 
 import { useSignal } from "@preact/signals";
-import { features, isLocked } from "../shell/account";
+import { features } from "../shell/account";
 import { Icon, iconOf } from "../shell/icons";
 import { tariff, words } from "../shell/format";
 import type { ProjectStore } from "../shell/project";
@@ -22,7 +22,7 @@ interface FeaturesPanelProps {
 export function FeaturesPanel({ store, onStarted }: FeaturesPanelProps) {
   const open = useSignal("transcription");
   const rank = (feature: Feature) =>
-    isLocked(feature) ? FIRST.length + 1 : (FIRST.indexOf(feature.type) + FIRST.length + 1) % (FIRST.length + 1);
+    feature.locked_by_plan ? FIRST.length + 1 : (FIRST.indexOf(feature.type) + FIRST.length + 1) % (FIRST.length + 1);
   const shown = features.value
     .filter((feature) => feature.type !== ELSEWHERE && feature.enabled)
     .sort((a, b) => rank(a) - rank(b));
@@ -30,7 +30,6 @@ export function FeaturesPanel({ store, onStarted }: FeaturesPanelProps) {
     <ul class="features">
       {shown.map((feature) => {
         const isOpen = open.value === feature.type;
-        const isUnavailable = isLocked(feature) || !feature.available;
         return (
           <li key={feature.type} class={isOpen ? "open" : ""}>
             <button
@@ -39,7 +38,7 @@ export function FeaturesPanel({ store, onStarted }: FeaturesPanelProps) {
               aria-expanded={isOpen}
               onClick={() => (open.value = isOpen ? "" : feature.type)}
             >
-              <Icon name={isUnavailable ? "lock" : iconOf(feature.type)} />
+              <Icon name={feature.available ? iconOf(feature.type) : "lock"} />
               <span>
                 <strong>{featureName(feature.type)}</strong>
                 <small class="muted">{feature.title}</small>
@@ -51,10 +50,10 @@ export function FeaturesPanel({ store, onStarted }: FeaturesPanelProps) {
               </span>
             </button>
             {isOpen &&
-              (isUnavailable ? (
-                <p class="locked">{reasonOf(feature)}</p>
-              ) : (
+              (feature.available ? (
                 <FeatureForm store={store} feature={feature} action={featureName(feature.type)} onStarted={onStarted} />
+              ) : (
+                <p class="locked">{reasonOf(feature)}</p>
               ))}
           </li>
         );
@@ -66,6 +65,6 @@ export function FeaturesPanel({ store, onStarted }: FeaturesPanelProps) {
 /** Return why the user cannot start jobs of a feature. */
 function reasonOf(feature: Feature): string {
   const name = featureName(feature.type);
-  if (isLocked(feature)) return `${name} is part of the ${words(feature.plan!)} plan, which your account does not have.`;
+  if (feature.locked_by_plan) return `${name} is part of the ${words(feature.plan!)} plan, which your account does not have.`;
   return `${name} cannot run on this server at the moment.`;
 }

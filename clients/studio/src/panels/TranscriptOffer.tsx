@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { MediaDetail } from "auteur-client";
 import type { EditorStore } from "../editor";
-import { featureOf, isLocked } from "../shell/account";
+import { featureOf } from "../shell/account";
 import { attempt } from "../shell/connection";
 import { credits, percent } from "../shell/format";
 import { Icon } from "../shell/icons";
@@ -47,7 +47,7 @@ function Offer({ store, media }: { store: ProjectStore; media: MediaDetail }) {
   const problem = useSignal("");
   const isBusy = useSignal(false);
   const body = { media_id: media.id, project_id: store.id, language: language.value };
-  const isOffered = feature !== undefined && feature.available && !isLocked(feature);
+  const isOffered = feature !== undefined && feature.available;
   useEffect(() => {
     if (!isOffered) return;
     const stop = new AbortController();

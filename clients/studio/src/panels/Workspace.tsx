@@ -54,10 +54,8 @@ export function Workspace({ id }: { id: string }) {
   }, [store]);
   document.title = `${store.project.value?.name ?? "Project"} · Auteur Studio`;
   const add = (media: Media) => {
-    const clipId = cut.addMedia(media);
-    if (!clipId) return;
-    const undo = () => cut.apply([{ op: "delete_clip", clip_id: clipId, mode: "gap" }]);
-    done(`${media.name} is on the timeline.`, { label: "Undo", run: undo });
+    const undo = cut.addMedia(media);
+    if (undo) done(`${media.name} is on the timeline.`, { label: "Undo", run: undo });
   };
   useSignalEffect(() => {
     const files = uploaded.value.filter(({ projectId }) => projectId === id);

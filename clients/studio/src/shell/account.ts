@@ -7,19 +7,12 @@ import type { Feature } from "./types";
 
 export const balance = signal<number | null>(null);
 export const features = signal<Feature[]>([]);
-/** The plan in force; null without one. */
-export const plan = signal<string | null>(null);
 /** Content types that can be uploaded. */
 export const accepted = signal<string[]>([]);
 
 export async function loadAccount(): Promise<void> {
   await unwrap(client.api.POST("/auth/verify")); // a user's first token creates the account
-  const [catalogue, profile] = await Promise.all([
-    unwrap(client.api.GET("/features")),
-    unwrap(client.api.GET("/users/me")),
-    loadBalance(),
-  ]);
-  plan.value = profile.subscription?.plan ?? null;
+  const [catalogue] = await Promise.all([unwrap(client.api.GET("/features")), loadBalance()]);
   features.value = catalogue.features;
   accepted.value = Object.values(catalogue.content_types).flat();
 }
@@ -30,9 +23,4 @@ export async function loadBalance(): Promise<void> {
 
 export function featureOf(type: string): Feature | undefined {
   return features.value.find((feature) => feature.type === type);
-}
-
-/** Return true if the feature needs a plan that the user does not have. */
-export function isLocked(feature: Feature): boolean {
-  return feature.plan !== null && feature.plan !== plan.value;
 }
