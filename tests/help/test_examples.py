@@ -5,6 +5,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -93,12 +94,10 @@ def env(shared_stack: JourneyStack) -> dict[str, str]:
     return {"AUTEUR_URL": shared_stack.api_url, "AUTEUR_TOKEN": token, "AUTEUR_LIVE_URL": live}
 
 
-def run(env: dict[str, str], *command: str | Path) -> str:
-    done = subprocess.run(
+def run(env: dict[str, str], *command: str | Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
         command, env={**os.environ, **env}, capture_output=True, text=True, timeout=240, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize("name", ["film.sh", "film.py"])
@@ -107,7 +106,29 @@ def test_the_film_of_the_guides_is_made(env, tmp_path, name):
         pytest.skip("clients/python is not installed")
     film = tmp_path / "film.mp4"
     program = sys.executable if name == "film.py" else "sh"
-    said = run(env, program, FILM / name, INTERVIEW, film)
-    assert "-->" in said
-    assert "cut_silences" in said
+    result = run(env, program, FILM / name, INTERVIEW, film)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "-->" in result.stdout
+    assert "cut_silences" in result.stdout
     assert film.read_bytes()[4:8] == b"ftyp"
+
+
+def test_the_program_of_the_guides_ends_with_the_reason_when_its_file_is_refused(env, tmp_path):
+    letter = tmp_path / "letter.mp4"
+    letter.write_text("Dear all,")
+    result = run(env, "sh", FILM / "film.sh", letter, tmp_path / "film.mp4")
+    assert result.returncode == 1
+    assert '"upload_rejected"' in result.stderr
+
+
+def test_the_program_of_the_guides_ends_when_its_job_cannot_be_read(env, tmp_path):
+    """The snippet that the quickstart shows, with a job that does not exist."""
+    client, wait = (
+        (FILM / "film.sh").read_text().split(f"[start:{part}]\n")[1].split("# --8<--")[0]
+        for part in ("client", "wait")
+    )
+    program = f"set -eu\n{client}{wait}\njob=$(wait_for {uuid4()})\necho after\n"
+    result = run(env, "sh", "-c", program)
+    assert result.returncode == 1
+    assert '"not_found"' in result.stderr
+    assert "after" not in result.stdout

@@ -41,8 +41,10 @@ echo "$quote" | jq .credits
 # --8<-- [start:wait]
 # The job, when it has ended.
 wait_for() {
-  until job=$(ask "$AUTEUR_URL/jobs/$1") &&
-    echo "$job" | jq --exit-status '.completed_at' > /dev/null; do
+  until
+    job=$(ask --retry 5 "$AUTEUR_URL/jobs/$1") || { echo "$job" >&2; exit 1; }
+    echo "$job" | jq --exit-status '.completed_at' > /dev/null
+  do
     sleep 1
   done
   echo "$job"
@@ -52,7 +54,8 @@ wait_for() {
 # --8<-- [start:transcribe]
 # Asked again with the same key, it makes no second job.
 job=$(ask "$AUTEUR_URL/jobs/transcription" -H "Idempotency-Key: transcribe-$media" -d "$body")
-wait_for "$(echo "$job" | jq -r .job_id)" | jq '{status, error}'
+job=$(wait_for "$(echo "$job" | jq -r .job_id)")
+echo "$job" | jq '{status, error}'
 # --8<-- [end:transcribe]
 
 # --8<-- [start:captions]
