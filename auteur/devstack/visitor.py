@@ -3,8 +3,9 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
-from auteur_client import Auteur, InsufficientCreditsError
+from auteur_client import Auteur, FeatureName, InsufficientCreditsError
 from auteur_client.api.models import Media, Submitted
 
 from auteur.devstack import environment, management
@@ -58,13 +59,13 @@ class Visitor:
 
     def run_job(self, slug: str, body: Json) -> tuple[Json, int]:
         """The job, ended, and the balance before it; missing credits are granted."""
-        submitted, balance = self._submit(slug, body)
+        submitted, balance = self._submit(cast("FeatureName", slug), body)
         self._screen.line(f"job {submitted.job_id}, credits: {submitted.credits_cost}")
         with self._screen.progress(slug) as show:
             job = self.client.wait(submitted.job_id, on_progress=lambda job: show(job.to_dict()))
         return job.to_dict(), balance
 
-    def _submit(self, slug: str, body: Json) -> tuple[Submitted, int]:
+    def _submit(self, slug: FeatureName, body: Json) -> tuple[Submitted, int]:
         balance = self.balance()
         try:
             return self.client.submit(slug, **body), balance

@@ -19,6 +19,44 @@ CONTENT_TYPES = {
 }
 """What the generator does not know, as what it shall read them."""
 SUCCESS = re.compile("[23]")
+JOB_KINDS = """\
+\"""The names of features, the classes of their jobs, and `run`, which maps one to the other.\"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+
+if TYPE_CHECKING:
+    from auteur_client.jobs import OnProgress
+
+    from .models import {classes}
+
+    Job: TypeAlias = {union}
+
+FeatureName: TypeAlias = Literal[{names}]
+KINDS = {kinds}
+
+
+class FeatureRunner:
+    \"""A client whose `run` returns a job of its feature's class.\"""
+
+    _run: Any
+{overloads}
+    def run(self, feature: str, **options: Any) -> Any:
+        \"""Submit a job and wait until it is completed; raise ``JobFailedError`` if it fails.\"""
+        return self._run(feature, **options)
+"""
+OVERLOAD = """
+    @overload
+    def run(
+        self,
+        feature: {feature},
+        *,
+        on_progress: OnProgress | None = None,
+        idempotency_key: str | None = None,
+        **parameters: Any,
+    ) -> {job}: ...
+"""
 
 
 class GeneratorWarningError(Exception):
@@ -42,6 +80,9 @@ def generate(contract: Path, target: Path, templates: Path) -> None:
     """
     from openapi_python_client import generate as run  # noqa: PLC0415  # not for an sdist's wheel
     from openapi_python_client.config import Config, ConfigFile, MetaType  # noqa: PLC0415
+    from openapi_python_client.strings import RESERVED_WORDS  # noqa: PLC0415
+
+    RESERVED_WORDS.discard("credits")  # a builtin of interactive sessions alone
 
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".api-") as folder:
         document = Path(folder) / "openapi.json"
@@ -84,22 +125,20 @@ def raise_operations(made: Path) -> None:
 
 
 def write_job_kinds(made: Path, contract: dict[str, Any]) -> None:
-    """Have `api.job_kinds`: a job by its type, which the generator has no class for."""
+    """Write `api.job_kinds`: jobs and features by name, which the generator has no types for."""
     mapping = contract["components"]["schemas"]["Job"]["discriminator"]["mapping"]
     kinds = {kind: ref.rpartition("/")[2] for kind, ref in sorted(mapping.items())}
-    module = [
-        '"""The classes of jobs, by their types."""',
-        "",
-        "from typing import TYPE_CHECKING, TypeAlias",
-        "",
-        "if TYPE_CHECKING:",
-        "    from .models import (",
-        *(f"        {name}," for name in kinds.values()),
-        "    )",
-        "",
-        f"    Job: TypeAlias = {' | '.join(kinds.values())}",
-        "",
-        f"KINDS = {json.dumps(kinds, indent=4)}",
-        "",
+    names = {kind: sorted({kind, kind.replace("_", "-")}) for kind in kinds}
+    overloads = [
+        OVERLOAD.format(feature=f"Literal{json.dumps(names[kind])}", job=job)
+        for kind, job in kinds.items()
     ]
-    (made / "job_kinds.py").write_text("\n".join(module))
+    overloads.append(OVERLOAD.format(feature="FeatureName", job="Job"))
+    module = JOB_KINDS.format(
+        classes=", ".join(kinds.values()),
+        union=" | ".join(kinds.values()),
+        names=json.dumps([name for both in names.values() for name in both])[1:-1],
+        kinds=json.dumps(kinds, indent=4),
+        overloads="".join(overloads),
+    )
+    (made / "job_kinds.py").write_text(module)

@@ -23,7 +23,7 @@ media = auteur.upload(file, project.id)
 
 # --8<-- [start:estimate]
 quote = auteur.estimate("transcription", media_id=media.id, language="en")
-print(quote.to_dict()["credits"])
+print(quote.credits)
 # --8<-- [end:estimate]
 
 # --8<-- [start:transcribe]

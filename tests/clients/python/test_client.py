@@ -55,7 +55,7 @@ def test_a_file_becomes_captions_and_all_is_told(
         quote_id=quote.quote_id,
         on_progress=lambda job: seen.append((str(job.status), job.progress)),
     )
-    assert (job.status, job.credits_cost) == ("completed", quote.credits_)
+    assert (job.status, job.credits_cost) == ("completed", quote.credits)
     assert any(status == "processing" and 0 < progress < 1 for status, progress in seen)
     assert seen[-1] == ("completed", 1.0)
     assert "version of the film" in auteur.captions(project_id, "srt")

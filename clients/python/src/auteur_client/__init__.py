@@ -3,6 +3,7 @@
 `Auteur` does what takes several requests; `auteur_client.api` has each operation, typed.
 """
 
+from auteur_client.api.job_kinds import FeatureName
 from auteur_client.client import Auteur
 from auteur_client.errors import (
     AuteurError,
@@ -20,6 +21,7 @@ __all__ = [
     "Auteur",
     "AuteurError",
     "Event",
+    "FeatureName",
     "InsufficientCreditsError",
     "JobFailedError",
     "NotSignedInError",

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
 
 from auteur_client import downloads, events, jobs, uploads
+from auteur_client.api.job_kinds import FeatureName, FeatureRunner
 from auteur_client.errors import AuteurError, JobFailedError, StaleEditError
 from auteur_client.http import IDEMPOTENCY_KEY, Http
 
@@ -58,7 +59,7 @@ def _untold(*_: object) -> None:
     """Nobody wants to know of progress."""
 
 
-class Auteur:
+class Auteur(FeatureRunner):
     """The API at ``url`` with a token or an API key (``AUTEUR_URL``, ``AUTEUR_TOKEN`` if left out).
 
     ``live_url`` is where events are streamed, if at another address (``AUTEUR_LIVE_URL``). It may
@@ -277,12 +278,12 @@ class Auteur:
 
         return Catalogue.from_dict(self.request("GET", "/features")).features
 
-    def estimate(self, feature: str, **parameters: Any) -> Estimate:
+    def estimate(self, feature: FeatureName, **parameters: Any) -> Estimate:
         """What a job would cost; its ``quote_id``, sent as a parameter, binds the price."""
         return jobs.estimate(self.http, feature, parameters)
 
     def submit(
-        self, feature: str, *, idempotency_key: str | None = None, **parameters: Any
+        self, feature: FeatureName, *, idempotency_key: str | None = None, **parameters: Any
     ) -> Submitted:
         """Ask for a job, which is charged at once; with the same key it is asked for once."""
         return jobs.submit(self.http, feature, parameters, idempotency_key)
@@ -295,15 +296,14 @@ class Auteur:
         """Follow a job until it has ended, however; ``on_progress`` gets the job at each news."""
         return jobs.wait(self.http, job_id, on_progress or _untold)
 
-    def run(
+    def _run(
         self,
-        feature: str,
+        feature: FeatureName,
         *,
         on_progress: jobs.OnProgress | None = None,
         idempotency_key: str | None = None,
         **parameters: Any,
     ) -> Job:
-        """Ask for a job and wait for it: completed, or ``JobFailedError``."""
         submitted = self.submit(feature, idempotency_key=idempotency_key, **parameters)
         job = self.wait(submitted.job_id, on_progress=on_progress)
         if job.status != "completed":

@@ -32,7 +32,8 @@ def submit(
     from auteur_client.api.models import Submitted  # noqa: PLC0415
 
     headers = {IDEMPOTENCY_KEY: idempotency_key} if idempotency_key else {}
-    answer = http.request("POST", f"/jobs/{feature}", json=plain(parameters), headers=headers)
+    path = f"/jobs/{feature.replace('_', '-')}"
+    answer = http.request("POST", path, json=plain(parameters), headers=headers)
     return Submitted.from_dict(answer.json())
 
 
@@ -40,7 +41,8 @@ def estimate(http: Http, feature: str, parameters: dict[str, Any]) -> Estimate:
     """What a job would cost; its ``quote_id``, sent as a parameter, binds the price."""
     from auteur_client.api.models import Estimate  # noqa: PLC0415
 
-    answer = http.request("POST", f"/jobs/{feature}/estimate", json=plain(parameters))
+    path = f"/jobs/{feature.replace('_', '-')}/estimate"
+    answer = http.request("POST", path, json=plain(parameters))
     return Estimate.from_dict(answer.json())
 
 

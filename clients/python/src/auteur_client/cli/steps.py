@@ -16,7 +16,7 @@ from auteur_client.client import Auteur
 from auteur_client.errors import JobFailedError, ProblemError, UploadRejectedError
 
 if TYPE_CHECKING:
-    from auteur_client.api.job_kinds import Job
+    from auteur_client.api.job_kinds import FeatureName, Job
 
 RESUME = "--resume"
 REFUSED_FILE = {
@@ -90,7 +90,7 @@ class Steps:
         if project_id and not self._named:
             self._auteur.request("DELETE", f"/projects/{project_id}")
 
-    def job(self, feature: str, **parameters: str | None) -> Job:
+    def job(self, feature: FeatureName, **parameters: str | None) -> Job:
         """A job of it, completed; raises ``JobFailedError``."""
         noted, key = f"{feature}_id", f"{feature}_key"
         if noted not in self._noted.known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -25,7 +25,7 @@ from auteur_client.errors import JobFailedError
 from auteur_client.jobs import results_of
 
 if TYPE_CHECKING:
-    from auteur_client.api.job_kinds import Job
+    from auteur_client.api.job_kinds import FeatureName, Job
 
 COMMON_PARAMETERS = {"quote_id", "callback_url", "project_id"}
 """Accepted by every feature."""
@@ -156,7 +156,9 @@ def run(
             screen.show(found, lambda: _print_parameters(screen, found))
             return
         values = dict(parameter(given, found["parameters"]) for given in parameters or ())
-        Work(auteur, screen, feature.replace("_", "-"), values).do(output, quote, name, force)
+        # An installation may have more features than the contract.
+        known_name = cast("FeatureName", feature.replace("_", "-"))
+        Work(auteur, screen, known_name, values).do(output, quote, name, force)
 
 
 def render(
@@ -204,7 +206,7 @@ class Work:
     """One feature with its parameters."""
 
     def __init__(
-        self, auteur: Auteur, screen: Screen, feature: str, parameters: dict[str, Any]
+        self, auteur: Auteur, screen: Screen, feature: FeatureName, parameters: dict[str, Any]
     ) -> None:
         self._auteur = auteur
         self._screen = screen
@@ -215,7 +217,7 @@ class Work:
         """Have it done, or only priced."""
         if quote:
             price = self._auteur.estimate(self._feature, **self._parameters)
-            self._screen.show(price.to_dict(), f"{price.credits_} credits")
+            self._screen.show(price.to_dict(), f"{price.credits} credits")
             return
         target = output and free(output, force)
         asked = self._auteur.submit(self._feature, idempotency_key=name, **self._parameters)
