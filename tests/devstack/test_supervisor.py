@@ -1,6 +1,7 @@
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -176,20 +177,23 @@ class TestLogs:
         assert (tmp_path / "a.log.1").read_text() == "x" * 11
 
 
+def children_named(pid: int, name: str) -> list[psutil.Process]:
+    children = []
+    for child in psutil.Process(pid).children():
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            if child.name() == name:
+                children.append(child)
+    return children
+
+
 class TestWholeStack:
     def test_what_is_killed_starts_again(self, tiny_stack: TinyStack, var: Path) -> None:
         supervisor = tiny_stack()
         before = wait_until_up(supervisor, var)
         redis = next(process for process in before if process.name() == "redis-server")
         redis.kill()
-        after = until(
-            lambda: [
-                process
-                for process in psutil.Process(supervisor.pid).children()
-                if process.name() == "redis-server" and process.pid != redis.pid
-            ],
-            seconds=10,
-        )
+        redis.wait(timeout=10)
+        after = until(lambda: children_named(supervisor.pid, "redis-server"), seconds=10)
         assert len(after) == 1
         until(lambda: wait_until_up(supervisor, var), seconds=10)
         supervisor.send_signal(signal.SIGTERM)
