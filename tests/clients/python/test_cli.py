@@ -14,6 +14,7 @@ import pytest
 from auteur_client import Auteur, UnreachableError
 from auteur_client.cli import app, exits, files, screen
 
+from auteur.devstack.demo import UNDECODABLE
 from auteur.devstack.processes import BASE_DIR
 from tests.journeys.recordings import INTERVIEW
 from tests.journeys.stack import JourneyStack
@@ -114,6 +115,16 @@ def test_an_api_key_is_as_good_and_says_what_it_may_spend(
     assert "Mine" in shell.run("projects", "--search", "min")
 
 
+def test_a_key_for_an_agent_names_its_folder(shell: Shell) -> None:
+    (shell.folder / "films").mkdir()
+    found = shell.json("mcp", "key", "--folder", "films")["mcpServers"]["auteur"]
+    assert found["args"] == ["mcp", "--folder", str(shell.folder / "films")]
+    assert found["command"] == AUTEUR
+    (key,) = shell.json("keys")
+    assert found["env"]["AUTEUR_TOKEN"].startswith(key["prefix"])
+    shell.run("mcp", "key", "--folder", "missing", code=2)
+
+
 def test_one_command_makes_captions(shell: Shell) -> None:
     found = shell.json("transcribe", "talk.mp4", "--srt")
     assert set(found) == {"project_id", "media_id", "files", "job"}
@@ -210,6 +221,35 @@ def test_features_are_listed_and_asked_for_by_name(shell: Shell) -> None:
     shell.run("run", "tts", "text", code=2)
     refused = shell.json("run", "tts", "text=", code=exits.FAILED)["error"]
     assert refused["errors"][0]["field"] == "text"
+
+
+def test_features_and_parameters_are_shown_without_a_token(
+    stack: JourneyStack, talk: Path, tmp_path: Path
+) -> None:
+    shell = Shell(tmp_path, talk, AUTEUR_URL=stack.api_url)
+    assert "tts" in shell.run("run")
+    assert "voice_id" in shell.json("run", "tts", "--help")["parameters"]
+    shell.run("run", "tts", "text=Good morning", code=exits.NOT_SIGNED_IN)
+    shell.run("run", "tts", "--help", code=exits.NOT_SIGNED_IN, AUTEUR_URL="")
+    assert shell.said.endswith("Run `auteur login`, or set AUTEUR_URL.\n")
+
+
+def test_a_waiting_job_is_cancelled_and_a_failed_one_submitted_again(
+    shell: Shell, auteur: Auteur, project_id: str
+) -> None:
+    media = auteur.upload(INTERVIEW, project_id)
+    jobs = [auteur.submit("transcription", media_id=media.id) for _ in range(3)]
+    waiting = str(jobs[-1].job_id)
+    cancelled = shell.json("cancel", waiting)
+    assert (cancelled["id"], cancelled["status"]) == (waiting, "cancelled")
+    assert cancelled["credits_refunded"]
+    assert "job_finished" in shell.json("cancel", waiting, code=exits.FAILED)["error"]["code"]
+
+    broken = auteur.upload(UNDECODABLE, project_id)
+    failed = auteur.wait(auteur.submit("transcription", media_id=broken.id).job_id)
+    retried = shell.json("retry", str(failed.id))
+    assert auteur.job(retried["job_id"]).retry_of == failed.id
+    assert re.match(r"Job [0-9a-f-]{36}, 1 credits", shell.run("retry", str(failed.id)))
 
 
 def test_why_there_is_no_result(

@@ -69,7 +69,8 @@ def login(*, needs_token: bool = True) -> dict[str, Any]:
         known = {}
     token = os.environ.get(TOKEN) or known.get("token")
     if not url or (needs_token and not token):
-        detail = f"Run `auteur login`, or set {URL} and {TOKEN}."
+        names = f"{URL} and {TOKEN}" if needs_token else URL
+        detail = f"Run `auteur login`, or set {names}."
         raise NotSignedInError(401, {"code": "not_signed_in", "detail": detail})
     return {
         "url": url,

@@ -34,9 +34,9 @@ def told(as_json: bool) -> Iterator[Screen]:
 
 
 @contextmanager
-def signed_in(as_json: bool) -> Iterator[tuple[Auteur, Screen]]:
-    """A client with the token of the environment, or the one that was kept."""
-    with told(as_json) as screen, Auteur(**config.login()) as auteur:
+def signed_in(as_json: bool, *, needs_token: bool = True) -> Iterator[tuple[Auteur, Screen]]:
+    """Yield a client with the token of the environment or of `auteur login`, and a screen."""
+    with told(as_json) as screen, Auteur(**config.login(needs_token=needs_token)) as auteur:
         yield auteur, screen
 
 

@@ -142,7 +142,8 @@ def run(
     if show_help and feature is None:
         typer.echo(ctx.get_help())
         return
-    with signed_in(as_json) as (auteur, screen):
+    shows_only = show_help or feature is None
+    with signed_in(as_json, needs_token=not shows_only) as (auteur, screen):
         features = auteur.request("GET", "/features")["features"]
         if feature is None:
             screen.show(features, lambda: _print_features(screen, features))
