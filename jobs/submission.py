@@ -242,7 +242,8 @@ def read_parameters(
     """
     context = {"user_id": user_id, "budget": budget, "unchecked": unchecked}
     values = feature.parameters.read(data, context=context)
-    return ValidatedParameters(values, given=data, waits_for_media=bool(unchecked))
+    given = {*data, *feature.parameters.stored_as_given}
+    return ValidatedParameters(values, given=given, waits_for_media=bool(unchecked))
 
 
 def check_plan(feature: Feature, plan: str | None) -> None:

@@ -3,24 +3,31 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from rest_framework import serializers
-
 from gpu_tasks.audio_generation import contract
 from jobs.features.base import Feature
 from jobs.features.files import Output
-from jobs.features.parameters import Parameters, PromptField, seed
+from jobs.features.parameters import (
+    DurationParameters,
+    PromptField,
+    duration_ms,
+    duration_sec,
+    seed,
+)
 from media.provenance.source_types import GENERATED
 
 
-class AudioGenerationParameters(Parameters):
+class AudioGenerationParameters(DurationParameters):
     """`POST /jobs/audio-generation`."""
 
     prompt = PromptField(
         max_length=contract.MAX_PROMPT_CHARACTERS,
         help_text="What is to be heard: `heavy rain, distant thunder`, `sad piano, 80 bpm`.",
     )
-    duration_sec = serializers.IntegerField(
-        min_value=contract.MIN_DURATION_SEC, max_value=contract.MAX_DURATION_SEC
+    duration_ms = duration_ms(
+        least_seconds=contract.MIN_DURATION_SEC, most_seconds=contract.MAX_DURATION_SEC
+    )
+    duration_sec = duration_sec(
+        least_seconds=contract.MIN_DURATION_SEC, most_seconds=contract.MAX_DURATION_SEC
     )
     seed = seed()
 
@@ -35,7 +42,7 @@ class _AudioGeneration(Feature):
     measured = "duration_sec"
     example: ClassVar[Mapping[str, Any]] = {
         "prompt": "heavy rain on a street, distant thunder",
-        "duration_sec": 10,
+        "duration_ms": 10_000,
     }
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.validators import StepValueValidator
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from auteur.api.problems import NotFoundProblem, Problem, Resource
@@ -209,6 +209,8 @@ class Parameters(RequestSerializer):
 
     problems: ClassVar[tuple[type[Problem], ...]] = ()
     """What they are refused with as a whole; fields have their own."""
+    stored_as_given: ClassVar[frozenset[str]] = frozenset()
+    """Names that `input_params` of a job has even if its user left them out."""
 
     quote_id = serializers.CharField(
         required=False,
@@ -249,6 +251,47 @@ class MultipleOf(StepValueValidator):
 
     message = "This must be a multiple of %(limit_value)s."
     code = "not_a_multiple"
+
+
+@extend_schema_serializer(deprecate_fields=["duration_sec"])
+class DurationParameters(Parameters):
+    """The parameters of a feature whose result is as long as its user says, in whole seconds."""
+
+    stored_as_given = frozenset({"duration_ms", "duration_sec"})
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Set ``duration_ms`` and ``duration_sec``, of which one must be given."""
+        if "duration_ms" not in attrs and "duration_sec" not in attrs:
+            field = self.fields["duration_ms"].error_messages["required"]
+            raise serializers.ValidationError({"duration_ms": [field]}, code="required")
+        attrs.setdefault("duration_ms", attrs.get("duration_sec", 0) * 1000)
+        attrs.setdefault("duration_sec", attrs["duration_ms"] // 1000)
+        if attrs["duration_ms"] != attrs["duration_sec"] * 1000:
+            message = "This is another length than `duration_ms`. Leave it out."
+            raise serializers.ValidationError({"duration_sec": [message]}, code="invalid")
+        return super().validate(attrs)
+
+
+def duration_ms(*, least_seconds: int, most_seconds: int) -> serializers.IntegerField:
+    """The length of a result."""
+    return serializers.IntegerField(
+        required=False,
+        min_value=least_seconds * 1000,
+        max_value=most_seconds * 1000,
+        validators=[MultipleOf(1000)],
+        help_text="The length of the result, in whole seconds: a multiple of 1000. Required, "
+        "unless `duration_sec` is given.",
+    )
+
+
+def duration_sec(*, least_seconds: int, most_seconds: int) -> serializers.IntegerField:
+    """The length of a result, as it was given before ``duration_ms``."""
+    return serializers.IntegerField(
+        required=False,
+        min_value=least_seconds,
+        max_value=most_seconds,
+        help_text="Deprecated: use `duration_ms`.",
+    )
 
 
 class PromptField(serializers.CharField):

@@ -3,22 +3,27 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from rest_framework import serializers
-
 from auteur.api.choices import ChoiceField
 from gpu_tasks.video_generation import contract
 from jobs.features.base import Feature
 from jobs.features.files import Output
-from jobs.features.parameters import Parameters, PromptField, seed
+from jobs.features.parameters import (
+    DurationParameters,
+    PromptField,
+    duration_ms,
+    duration_sec,
+    seed,
+)
 from media.provenance.source_types import GENERATED
 
 
-class VideoGenerationParameters(Parameters):
+class VideoGenerationParameters(DurationParameters):
     """`POST /jobs/video-generation`."""
 
     prompt = PromptField(help_text="What is to be seen, and how it moves.")
-    duration_sec = serializers.IntegerField(
-        min_value=contract.MIN_SECONDS, max_value=contract.MAX_SECONDS
+    duration_ms = duration_ms(least_seconds=contract.MIN_SECONDS, most_seconds=contract.MAX_SECONDS)
+    duration_sec = duration_sec(
+        least_seconds=contract.MIN_SECONDS, most_seconds=contract.MAX_SECONDS
     )
     resolution = ChoiceField(
         choices=[one.value for one in contract.Resolution],
@@ -39,7 +44,7 @@ class _VideoGeneration(Feature):
     measured = "duration_sec"
     example: ClassVar[Mapping[str, Any]] = {
         "prompt": "Birds over a stormy sea, a lighthouse, lightning",
-        "duration_sec": 3,
+        "duration_ms": 3000,
     }
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:

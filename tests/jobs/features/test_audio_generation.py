@@ -48,6 +48,34 @@ def test_what_lies_outside_the_bounds_is_refused(api, field: str, value: object)
     assert not Job.objects.exists()
 
 
+@pytest.mark.parametrize("length", [{"duration_ms": 2000}, {"duration_sec": 2}])
+def test_a_job_shows_its_length_in_both_units(api, length: dict[str, int]):
+    answer = api.post("/jobs/audio-generation", {"prompt": "rain", **length}, format="json")
+    job = api.get(f"/jobs/{answer.json()['id']}").json()
+    given = {"prompt": "rain", "duration_ms": 2000, "duration_sec": 2}
+    assert job["input_params"] == given
+    again = api.post("/jobs/audio-generation", given, format="json")
+    assert again.status_code == 202
+    assert api.post(f"/jobs/{job['id']}/cancel").status_code == 200
+    assert api.post(f"/jobs/{job['id']}/retry").status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("length", "field"),
+    [
+        ({}, "duration_ms"),
+        ({"duration_ms": 1500}, "duration_ms"),
+        ({"duration_ms": 0}, "duration_ms"),
+        ({"duration_ms": (MAX_DURATION_SEC + 1) * 1000}, "duration_ms"),
+        ({"duration_ms": 2000, "duration_sec": 3}, "duration_sec"),
+    ],
+)
+def test_a_length_is_given_in_whole_seconds(api, length: dict[str, int], field: str):
+    answer = api.post("/jobs/audio-generation", {"prompt": "rain", **length}, format="json")
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
 def test_the_longest_prompt_is_taken(api):
     body = {**RAIN, "prompt": "x" * MAX_PROMPT_CHARACTERS}
     assert api.post("/jobs/audio-generation", body, format="json").status_code == 202

@@ -65,6 +65,7 @@ def test_what_lies_outside_the_bounds_is_refused(api, pro, field: str, value: ob
     [
         {"prompt": "x" * MAX_PROMPT_CHARACTERS},
         {"duration_sec": MAX_SECONDS},
+        {"duration_sec": MAX_SECONDS, "duration_ms": MAX_SECONDS * 1000},
         {"resolution": Resolution.SQUARE.value},
         {"seed": 2**31 - 1},
     ],

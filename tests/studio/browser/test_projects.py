@@ -126,6 +126,21 @@ def test_a_project_is_renamed_copied_and_deleted_on_its_card(
     assert [item["name"] for item in client.request("GET", "/projects")["projects"]] == ["Second"]
 
 
+def test_a_length_is_asked_for_in_seconds(client: Auteur, token: str, open_window: Open):
+    project = client.create_project("Rain")
+    window = open_window(f"#/projects/{project.id}", token)
+    window.button("Sound generation").click()
+    form = window.page.locator(".feature-form")
+    form.get_by_label("Description").fill("heavy rain")
+    assert form.get_by_label("Length in seconds").input_value() == "5"
+    form.get_by_label("Length in seconds").fill("11")
+    form.get_by_role("button", name="Sound generation · 6 credits").click()
+    jobs = f"/jobs?project_id={project.id}"
+    until(lambda: len(client.request("GET", jobs)["jobs"]) == 1, SECONDS)
+    job_id = client.request("GET", jobs)["jobs"][0]["id"]
+    assert client.request("GET", f"/jobs/{job_id}")["input_params"]["duration_ms"] == 11_000
+
+
 def test_features_have_words_and_a_locked_one_has_no_form(
     client: Auteur, token: str, open_window: Open
 ):

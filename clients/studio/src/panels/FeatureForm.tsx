@@ -13,6 +13,8 @@ import { Field, fits } from "./Field";
 
 /** Parameters that the page sets itself: where the result goes, and how the price is bound. */
 const OURS = new Set(["project_id", "quote_id", "callback_url"]);
+/** Older forms of other parameters. */
+const DEPRECATED = new Set(["duration_sec"]);
 const TYPING_MS = 300;
 /** The value for every file that fits: one job each. */
 export const EACH = "*";
@@ -43,8 +45,11 @@ interface FeatureFormProps {
 
 export function FeatureForm({ store, feature, action, given = {}, onStarted }: FeatureFormProps) {
   const fields = (Object.entries(feature.parameters) as [string, Parameter][])
-    .filter(([name]) => !OURS.has(name))
-    .map(([name, parameter]) => ({ name, parameter, wording: wordingOf(feature, name, parameter) }));
+    .filter(([name]) => !OURS.has(name) && !DEPRECATED.has(name))
+    .map(([name, parameter]) => {
+      const wording = wordingOf(feature, name, parameter);
+      return { name, parameter: inForm(parameter, wording), wording };
+    });
   const values = useSignal<Values>({ ...initialValues(fields), ...given });
   const price = useSignal<Price | null>(null);
   const wrong = useSignal<Record<string, string>>({});
@@ -159,9 +164,10 @@ function bodiesOf(feature: Feature, values: Values, store: ProjectStore): Body[]
 function bodyOf(feature: Feature, values: Values, store: ProjectStore): Body | null {
   const body: Record<string, unknown> = {};
   for (const [name, parameter] of Object.entries(feature.parameters) as [string, Parameter][]) {
+    const wording = wordingOf(feature, name, parameter);
     if (name === "project_id") body[name] = store.id;
-    else if (values[name]) body[name] = valueOf(parameter, values[name]);
-    else if (parameter.required && parameter.type !== "boolean") return null;
+    else if (values[name]) body[name] = valueOf(parameter, wording, values[name]);
+    else if (inForm(parameter, wording).required && parameter.type !== "boolean") return null;
   }
   return body as Body;
 }
@@ -171,9 +177,20 @@ function nameOf(feature: Feature): FeatureName {
   return feature.type as FeatureName;
 }
 
-function valueOf({ type }: Parameter, text: string): unknown {
+/** Return the parameter in the units of the form. */
+function inForm(parameter: Parameter, { factor = 1, isRequired = false }: Wording): Parameter {
+  const { min_value, max_value } = parameter;
+  return {
+    ...parameter,
+    ...(min_value === undefined ? {} : { min_value: min_value / factor }),
+    ...(max_value === undefined ? {} : { max_value: max_value / factor }),
+    required: parameter.required || isRequired,
+  };
+}
+
+function valueOf({ type }: Parameter, { factor = 1 }: Wording, text: string): unknown {
   if (type === "boolean") return text === "true";
-  return type === "integer" || type === "number" ? Number(text) : text;
+  return type === "integer" || type === "number" ? Number(text) * factor : text;
 }
 
 async function priceOf(feature: Feature, bodies: Body[], signal: AbortSignal): Promise<Price> {

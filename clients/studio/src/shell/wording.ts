@@ -15,6 +15,10 @@ export interface Wording {
   other?: string;
   /** The value that the form starts with. */
   initial?: string;
+  /** How many units of the API one unit of the form is. */
+  factor?: number;
+  /** Asked for even if the API can do without it. */
+  isRequired?: boolean;
   /** Shown below "More options". */
   isAdvanced?: boolean;
 }
@@ -64,7 +68,7 @@ const PARAMETERS: Record<string, Wording> = {
   },
   count: { label: "Number of images" },
   driving_media_id: { label: "Performance", help: "A video of the person who acts." },
-  duration_sec: { label: "Length in seconds", initial: "5" },
+  duration_ms: { label: "Length in seconds", initial: "5", factor: 1000, isRequired: true },
   enhance_face: { label: "Enhance the face", help: "Restores detail in the new lower half of the face." },
   format: {
     label: "File format",
