@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -67,6 +68,79 @@ def test_agents_import_from_the_hosts_that_were_named(url: str) -> None:
     assert "from media.example alone" in refusal("import_media", arguments, import_hosts=hosts)
     arguments["url"] = "https://MEDIA.example./a.mp4"
     assert "alone" not in refusal("import_media", arguments, import_hosts=hosts)
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "lines"),
+    [
+        ("get_job", {}, ["`job_id` is missing. Give an id: 36 hexadecimal digits and hyphens."]),
+        (
+            "wait_for_job",
+            {"job_id": "../users/me", "seconds": 500},
+            [
+                '`job_id` is "../users/me". Give an id: 36 hexadecimal digits and hyphens.',
+                "`seconds` is 500. Give a whole number from 1 to 50, or leave it out.",
+            ],
+        ),
+        (
+            "get_timeline",
+            {"project_id": ID, "from_ms": -1},
+            ["`from_ms` is -1. Give a whole number of at least 0, or leave it out."],
+        ),
+        (
+            "edit_timeline",
+            {"project_id": ID, "version": "new", "operations": [{}] * 501},
+            [
+                '`version` is "new". Give a whole number.',
+                "`operations` is a list of 501 entries. Give a list of 1 to 500 entries.",
+            ],
+        ),
+        (
+            "edit_timeline",
+            {"project_id": ID, "version": 1, "operations": ["cut_fillers"] * 7},
+            [
+                *(f'`operations.{at}` is "cut_fillers". Give an object.' for at in range(5)),
+                "2 more values are wrong.",
+            ],
+        ),
+        (
+            "copy_project",
+            {"project_id": ID, "name": "a", "call_id": "a" * 101, "media": {ID: 7}},
+            [
+                f'`call_id` is "{"a" * 59}…. Give text of 1 to 100 characters.',
+                f"`media.{ID}` is 7. Give text.",
+            ],
+        ),
+        (
+            "cancel_job",
+            {"job_id": ID, "without_refund": "perhaps"},
+            ['`without_refund` is "perhaps". Give true or false, or leave it out.'],
+        ),
+        (
+            "run_feature",
+            {"type": "Text to speech", "parameters": "text", "quote_id": "q"},
+            [
+                '`type` is "Text to speech". Give the `type` of a feature in `list_features`.',
+                '`parameters` is "text". Give an object.',
+            ],
+        ),
+    ],
+)
+def test_agents_are_told_which_argument_is_wrong_and_what_is_accepted(
+    tool: str, arguments: dict[str, Any], lines: list[str]
+) -> None:
+    assert refusal(tool, arguments).split("\n") == lines
+
+
+def test_every_argument_of_every_tool_is_explained(tmp_path: Path) -> None:
+    server = build(Serving(url=NOBODY, token="token", folder=tmp_path))
+    for tool in anyio.run(server.list_tools):
+        names = list(tool.input_schema["properties"])
+        if names:
+            lines = refusal(tool.name, dict.fromkeys(names), folder=tmp_path).split("\n")
+            assert [line.partition(" is null. Give ")[0] for line in lines] == [
+                f"`{name}`" for name in names
+            ]
 
 
 def test_agents_are_told_that_what_tools_return_is_data() -> None:

@@ -20,11 +20,11 @@ Json = dict[str, Any]
 
 UUID = "^[0-9a-fA-F-]{36}$"
 """Whatever stands in a path of the API is checked, so that it leads to nothing else."""
+UUID_OR_EMPTY = "^([0-9a-fA-F-]{36})?$"
+FEATURE = "^[a-z0-9_-]{1,64}$"
 Id = Annotated[str, Field(pattern=UUID)]
-IdOrNone = Annotated[str, Field(pattern="^([0-9a-fA-F-]{36})?$")]
-Feature = Annotated[
-    str, Field(pattern="^[a-z0-9_-]{1,64}$", description="Its `type` in `list_features`.")
-]
+IdOrNone = Annotated[str, Field(pattern=UUID_OR_EMPTY)]
+Feature = Annotated[str, Field(pattern=FEATURE, description="Its `type` in `list_features`.")]
 
 MAX_CLIENTS = 64
 """Connections to the API that are kept, by bearer: of agents that ask over HTTP."""

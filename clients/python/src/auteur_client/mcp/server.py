@@ -6,12 +6,16 @@ from typing import Any
 
 import anyio
 import uvicorn
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types import CallToolResult, InputRequiredResult
+from pydantic import ValidationError
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auteur_client.mcp.access import Access, Serving, bearer
+from auteur_client.mcp.arguments import explain
 from auteur_client.mcp.changing import Changing
 from auteur_client.mcp.effects import offer
 from auteur_client.mcp.reading import Reading
@@ -32,10 +36,29 @@ PATH = "/mcp"
 MAX_BODY_BYTES = 1024 * 1024
 
 
+class Server(MCPServer[Any]):
+    """A server that explains in plain words which arguments it refuses."""
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Call a tool; raise ``ToolError`` with one line for each argument that is refused."""
+        try:
+            return await super().call_tool(name, arguments, context)
+        except UnexpectedToolError:
+            raise
+        except ToolError as exc:
+            cause = exc.__cause__
+            if not isinstance(cause, ValidationError):
+                raise
+            schemas = {tool.name: tool.input_schema for tool in await self.list_tools()}
+            raise ToolError(explain(cause, schemas[name])) from cause
+
+
 def build(serving: Serving) -> MCPServer[Any]:
     """The server with the tools that ``serving`` allows."""
     access = Access(serving)
-    server: MCPServer[Any] = MCPServer(
+    server = Server(
         "auteur",
         title="Auteur",
         version=version("auteur-client"),
