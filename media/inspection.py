@@ -14,7 +14,7 @@ from gpu_tasks.runtime.sandbox import SandboxExceededError
 from gpu_tasks.runtime.sources import SourceLostError, source_of
 from media.limits import PROBING
 from media.models import MediaType
-from media.probing import Probe
+from media.probes import Probe
 
 
 class TooComplexError(InputRefusedError):

@@ -13,7 +13,7 @@ from media.content_types import ACCEPTED
 from media.inspection import inspect, inspect_with
 from media.limits import LISTENING
 from media.models import MediaFile, MediaStatus, MediaType, Upload, VoiceClone
-from media.probing import UnsupportedMediaError
+from media.probes import UnsupportedMediaError
 
 Row = TypeVar("Row", bound=Upload)
 

@@ -19,7 +19,7 @@ from av.stream import Stream
 from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
-from gpu_tasks.mediakit import heif
+from gpu_tasks.mediakit import heif, sizes
 from gpu_tasks.mediakit.headers import Crop, headers_of, read_headers
 from gpu_tasks.mediakit.orientation import filter_frame, orientation_of
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
@@ -51,10 +51,6 @@ TOO_LONG = "The file lasts longer than it says."
 JPEG_START = b"\xff\xd8\xff"
 JPEG_NAMES = frozenset({".jpg", ".jpeg"})
 
-MAX_FRAME_PIXELS = 8192 * 8192
-"""Of pictures that are taken; of JPEGs, that are decoded."""
-MAX_DECODED_PIXELS = 2 * MAX_FRAME_PIXELS
-"""Of JPEGs that are taken: phones have 108 million."""
 HALVED = "1"
 """FFmpeg's `lowres`: larger JPEGs are decoded at half of their sides, in a third of the memory."""
 
@@ -206,7 +202,7 @@ def is_bt709(frame: av.VideoFrame) -> bool:
 def is_too_large(container: InputContainer, stream: VideoStream) -> bool:
     """Whether the pictures have more pixels than are taken."""
     is_photo = container.format.name == PHOTO
-    most = MAX_DECODED_PIXELS if is_photo else MAX_FRAME_PIXELS
+    most = sizes.MAX_DECODED_PIXELS if is_photo else sizes.MAX_FRAME_PIXELS
     return stream.width * stream.height > most
 
 
@@ -232,7 +228,7 @@ def decoding_options(path: Path) -> list[str]:
 
 def _is_halved(container: InputContainer, stream: VideoStream) -> bool:
     is_photo = container.format.name == PHOTO
-    return is_photo and stream.width * stream.height > MAX_FRAME_PIXELS
+    return is_photo and stream.width * stream.height > sizes.MAX_FRAME_PIXELS
 
 
 def packets(container: InputContainer, streams: Sequence[Kind]) -> Iterator["Packet[Kind]"]:
@@ -298,7 +294,7 @@ def _open(
             "format_whitelist": ",".join(DEMUXERS),
             "protocol_whitelist": ",".join(protocols),
             # FFmpeg decodes frames of its own, to learn what the header does not say.
-            "max_pixels": str(MAX_DECODED_PIXELS),
+            "max_pixels": str(sizes.MAX_DECODED_PIXELS),
         },
         metadata_errors="replace",  # tags come in any encoding
         timeout=timeout,

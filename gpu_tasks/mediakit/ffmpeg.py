@@ -16,10 +16,10 @@ import imageio_ffmpeg
 from gpu_tasks.mediakit.decoding import (
     DEMUXERS,
     FILE_PROTOCOLS,
-    MAX_DECODED_PIXELS,
     decoding_options,
     demuxer_of,
 )
+from gpu_tasks.mediakit.sizes import MAX_DECODED_PIXELS
 from gpu_tasks.runtime.children import dying_with_parent
 from gpu_tasks.runtime.errors import AuteurError, EngineError, KilledError
 

@@ -14,7 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from gpu_tasks.mediakit import decoding
+from gpu_tasks.mediakit import sizes
 from gpu_tasks.mediakit.decoding import (
     alpha_decoder,
     crop_of,
@@ -153,7 +153,7 @@ def prepare(stream: VideoStream) -> VideoCodecContext:
     context.thread_type = "NONE"
     context.thread_count = 1
     # Decoders count their margins in.
-    most = max(decoding.MAX_FRAME_PIXELS, stream.width * stream.height) * 9 // 8
+    most = max(sizes.MAX_FRAME_PIXELS, stream.width * stream.height) * 9 // 8
     context.options = {**context.options, "max_pixels": str(most)}
     return context
 

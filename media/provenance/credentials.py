@@ -17,7 +17,7 @@ from gpu_tasks.runtime.memory_budget import Reservation
 from gpu_tasks.runtime.sandbox import SandboxFailedError
 from media.inspection import TooComplexError, inspect, inspect_with
 from media.limits import MARKING, READING_CREDENTIALS
-from media.probing import Probe
+from media.probes import Probe
 from media.provenance import certificates
 from media.provenance.certificates import Identity, UnusableCertificateError
 from media.provenance.formats import format_of

@@ -15,10 +15,10 @@ from gpu_tasks.mediakit.loudness import lifted
 from gpu_tasks.mediakit.speech.speakers import labels, voice
 from gpu_tasks.mediakit.speech.utterances import FRAME, MARGIN_FRAMES, Utterance, utterances
 from gpu_tasks.runtime.errors import EngineError, InputRefusedError
-from media.probing import IMAGE, UnsupportedMediaError, probe
+from media.limits import MAX_SPEECH_MS, MIN_SPEECH_MS
+from media.probes import IMAGE, UnsupportedMediaError
+from media.probing import probe
 
-MIN_SPEECH_MS = 3_000
-MAX_SPEECH_MS = 30_000
 MAX_SAMPLE_SECONDS = 120
 """Pauses included."""
 SILENT_PEAK = 328

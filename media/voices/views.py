@@ -18,9 +18,9 @@ from auteur.api.views import APIView, ListAPIView
 from auteur.api.waiting import WAIT_SECONDS
 from media import uploads
 from media.kinds import VOICES, TooManyVoicesProblem
+from media.limits import MAX_SPEECH_MS, MIN_SPEECH_MS
 from media.models import VoiceClone
 from media.views import confirmed
-from media.voices.samples import MAX_SPEECH_MS, MIN_SPEECH_MS
 from media.voices.serializers import (
     ConfirmedVoiceSerializer,
     NewVoiceSerializer,

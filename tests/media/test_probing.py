@@ -11,8 +11,7 @@ from PIL import Image
 
 from gpu_tasks.mediakit import ffmpeg
 from media.models import MediaType
-from media.probing import (
-    MAX_DURATION_MS,
+from media.probes import (
     AnimatedPictureError,
     DurationUnknownError,
     MediaTooLongError,
@@ -21,8 +20,8 @@ from media.probing import (
     ProtectedMediaError,
     TimestampsRestartError,
     UnsupportedMediaError,
-    probe,
 )
+from media.probing import MAX_DURATION_MS, probe
 from tests.gpu_tasks.films import make_film
 from tests.media import samples
 from tests.media.containers import renamed_entry

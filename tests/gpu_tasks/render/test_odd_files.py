@@ -11,7 +11,8 @@ from gpu_tasks.runtime.errors import InputRefusedError
 from media.derivation.pictures import make
 from media.inspection import inspect, inspect_with
 from media.limits import DECODING
-from media.probing import AnimatedPictureError, PictureTooLargeError, probe
+from media.probes import AnimatedPictureError, PictureTooLargeError
+from media.probing import probe
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 
 SECONDS = 0.5

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from gpu_tasks.mediakit import decoding
+from gpu_tasks.mediakit import sizes
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.mediakit.film import probe
 from media.derivation import frames, pictures
@@ -248,9 +248,9 @@ def test_frames_larger_than_the_limit_are_not_decoded(
     made: Derived, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = film([halves(40, 220, width=1920, height=1080)])
-    monkeypatch.setattr(decoding, "MAX_FRAME_PIXELS", 1920 * 1080)
+    monkeypatch.setattr(sizes, "MAX_FRAME_PIXELS", 1920 * 1080)
     assert made(content, 0.3)[0]
-    monkeypatch.setattr(decoding, "MAX_FRAME_PIXELS", 1920 * 1080 - 1)
+    monkeypatch.setattr(sizes, "MAX_FRAME_PIXELS", 1920 * 1080 - 1)
     assert made(content, 0.3) == (None, None)
 
 
@@ -262,7 +262,7 @@ def test_frames_that_grow_on_the_way_are_not_decoded(
     content = small + film(large, times_ms=[2000, 2500, 3000, 3500], **STREAM)
     shown = made(content, 4, "film.ts")[1]
     assert [round(tile(shown, n).mean(), -1) for n in range(4)] == [40, 40, 220, 220]
-    monkeypatch.setattr(decoding, "MAX_FRAME_PIXELS", 128 * 128)
+    monkeypatch.setattr(sizes, "MAX_FRAME_PIXELS", 128 * 128)
     shown = made(content, 4, "film.ts")[1]
     assert [round(tile(shown, n).mean(), -1) for n in range(4)] == [40] * 4
 

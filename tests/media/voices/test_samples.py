@@ -10,13 +10,12 @@ import pytest
 from gpu_tasks.mediakit.audio import RATE, Block, Samples
 from gpu_tasks.mediakit.speech.utterances import Utterance
 from gpu_tasks.runtime.errors import InputRefusedError
-from media.probing import UnsupportedMediaError
+from media.limits import MAX_SPEECH_MS, MIN_SPEECH_MS
+from media.probes import UnsupportedMediaError
 from media.voices import samples
 from media.voices.samples import (
     MAX_PLATEAU_SHARE,
     MAX_SAMPLE_SECONDS,
-    MAX_SPEECH_MS,
-    MIN_SPEECH_MS,
     SILENT_PEAK,
     VoiceSample,
 )
