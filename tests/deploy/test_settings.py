@@ -1,14 +1,12 @@
 """Settings of a deployment: what cannot work stops the start, and says why."""
 
-import os
 import re
-import subprocess
-import sys
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
-from auteur.devstack.processes import BASE_DIR
 from tests.deploy.files import text
+from tests.settings import read_settings
 
 SECRETS = ("DJANGO_SECRET_KEY", "GPU_CALLBACK_SECRET", "STORAGE_SIGNING_KEY", "SUPABASE_JWT_SECRET")
 """The secrets that an operator chooses."""
@@ -16,19 +14,15 @@ SECRETS = ("DJANGO_SECRET_KEY", "GPU_CALLBACK_SECRET", "STORAGE_SIGNING_KEY", "S
 
 def test_a_space_after_a_comma_is_part_of_no_key():
     first, second = "a" * 32, "b" * 32
-    read = {
-        "DJANGO_SECRET_KEY_FALLBACKS": "s.SECRET_KEY_FALLBACKS",
-        "STORAGE_SIGNING_KEY_FALLBACKS": "s._OBJECT_STORAGE['OPTIONS']['signing_key_fallbacks']",
-        "SUPABASE_JWT_SECRET_FALLBACKS": "s.SUPABASE_JWT_SECRET_FALLBACKS",
-        "GPU_CALLBACK_SECRET_FALLBACKS": "s.GPU_CALLBACK_SECRET_FALLBACKS",
-    }
-    said = subprocess.check_output(
-        [sys.executable, "-c", f"import auteur.settings as s; print({', '.join(read.values())})"],
-        cwd=BASE_DIR,
-        env={**os.environ, **dict.fromkeys(read, f"{first}, {second} ,")},
-        text=True,
-    )
-    assert said.strip() == " ".join([str([first, second])] * len(read))
+    variables = [f"{name}_FALLBACKS" for name in SECRETS]
+    read = read_settings(**dict.fromkeys(variables, f"{first}, {second} ,"))
+    for keys in (
+        read["SECRET_KEY_FALLBACKS"],
+        read["_OBJECT_STORAGE"]["OPTIONS"]["signing_key_fallbacks"],
+        read["SUPABASE_JWT_SECRET_FALLBACKS"],
+        read["GPU_CALLBACK_SECRET_FALLBACKS"],
+    ):
+        assert keys == [first, second]
 
 
 @pytest.mark.parametrize(
@@ -121,15 +115,9 @@ def test_a_space_after_a_comma_is_part_of_no_key():
     ],
 )
 def test_what_cannot_work_stops_the_start(variable: str, value: str, why: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "import auteur.settings"],
-        cwd=BASE_DIR,
-        env={**os.environ, variable: value},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert f"ImproperlyConfigured: {why}" in done.stderr
+    with pytest.raises(ImproperlyConfigured) as stopped:
+        read_settings(**{variable: value})
+    assert str(stopped.value).startswith(why)
 
 
 def test_every_secret_with_fallbacks_is_checked() -> None:
@@ -148,37 +136,21 @@ def test_no_archive_lies_where_anybody_may_read() -> None:
         "S3_PUBLIC_BASE_URL": "https://media.example.com",
         "ARCHIVE": "storage",
     }
-
-    def start(**more: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-c", "import auteur.settings as s; print(s.STORAGES['archive'])"],
-            cwd=BASE_DIR,
-            env={**os.environ, **s3, **more},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
     why = (
         "ARCHIVE=storage needs ARCHIVE_BUCKET where S3_PUBLIC_BASE_URL lets anybody read S3_BUCKET."
     )
-    assert f"ImproperlyConfigured: {why}" in start().stderr
-    assert "'bucket_name': 'archives'" in start(ARCHIVE_BUCKET="archives").stdout
+    with pytest.raises(ImproperlyConfigured, match=re.escape(why)):
+        read_settings(**s3)
+    storages = read_settings(**s3, ARCHIVE_BUCKET="archives")["STORAGES"]
+    assert storages["archive"]["OPTIONS"]["bucket_name"] == "archives"
 
 
 def test_signing_in_by_an_address_is_for_ones_own_machine() -> None:
-    def start(public_url: str, **more: str) -> str:
-        return subprocess.run(
-            [sys.executable, "-c", "import auteur.settings as s; print(s.DEVELOPMENT_SIGN_IN)"],
-            cwd=BASE_DIR,
-            env={**os.environ, "DEVELOPMENT_SIGN_IN": "true", "PUBLIC_URL": public_url, **more},
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stderr
-
+    on = {"DEVELOPMENT_SIGN_IN": "true"}
     for elsewhere in ("https://auteur.example.com", "http://10.0.0.1:8000", "http://127.0.0.1.x"):
-        assert "DEVELOPMENT_SIGN_IN is for one's own machine" in start(elsewhere)
-    assert start("http://localhost:8000") == ""
+        with pytest.raises(ImproperlyConfigured, match="DEVELOPMENT_SIGN_IN is for one's own mach"):
+            read_settings(**on, PUBLIC_URL=elsewhere)
+    assert read_settings(**on, PUBLIC_URL="http://localhost:8000")["DEVELOPMENT_SIGN_IN"]
     keyless = {"SUPABASE_JWT_SECRET": "", "SUPABASE_JWKS_URL": "https://keys.example.com"}
-    assert "DEVELOPMENT_SIGN_IN needs SUPABASE_JWT_SECRET" in start("http://[::1]", **keyless)
+    with pytest.raises(ImproperlyConfigured, match="DEVELOPMENT_SIGN_IN needs SUPABASE_JWT_SECRET"):
+        read_settings(**on, **keyless, PUBLIC_URL="http://[::1]")

@@ -5,31 +5,16 @@ import subprocess
 import sys
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from auteur.devstack.processes import BASE_DIR
-
-SHOW = """
-import django; django.setup()
-from django.conf import settings
-print(settings.LOCAL_GPU_LIMITS, settings.GPU_PRICES)
-"""
-
-
-def start(**variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", SHOW],
-        cwd=BASE_DIR,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "auteur.settings", **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+from tests.settings import read_settings
 
 
 def test_limits_and_prices_are_read_by_class():
-    done = start(LOCAL_GPU_LIMITS="L4=2,A100-80GB=1", GPU_PRICES="A10G=0.0002")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "{'L4': 2, 'A100-80GB': 1} {'A10G': 0.0002}"
+    read = read_settings(LOCAL_GPU_LIMITS="L4=2,A100-80GB=1", GPU_PRICES="A10G=0.0002")
+    assert read["LOCAL_GPU_LIMITS"] == {"L4": 2, "A100-80GB": 1}
+    assert read["GPU_PRICES"] == {"A10G": 0.0002}
 
 
 @pytest.mark.parametrize(
@@ -42,7 +27,6 @@ def test_limits_and_prices_are_read_by_class():
             "A10G, L4, T4, CPU.",
         ),
         ("GPU_PRICES", "l4=1", "GPU_PRICES names l4"),
-        ("MAX_IN_FLIGHT", "-1", "MAX_IN_FLIGHT must not be below 0."),
         ("MAX_IN_FLIGHT_BY_PLAN", "pro=-1", "MAX_IN_FLIGHT_BY_PLAN has a value below 0."),
         ("MAX_IN_FLIGHT_BY_PLAN", "pro=all", "MAX_IN_FLIGHT_BY_PLAN has a value that is no number"),
         ("LOCAL_GPU_LIMITS", "L4=-1", "LOCAL_GPU_LIMITS has a value below 0."),
@@ -54,10 +38,29 @@ def test_limits_and_prices_are_read_by_class():
         ("LOCAL_GPU_ENGINES", "0", "LOCAL_GPU_ENGINES must be at least 1."),
         ("FEATURES_DISABLED", "tts,lip-sync", "FEATURES_DISABLED names lip-sync: use audio_"),
         ("FEATURE_GPUS", "mime=L4", "FEATURE_GPUS names mime: use audio_generation, "),
-        ("FEATURE_PRICES", "tts.price=1", "FEATURE_PRICES names tts.price: use tts.base, "),
     ],
 )
 def test_what_they_cannot_mean_stops_the_start(variable: str, value: str, why: str):
-    done = start(**{variable: value})
+    with pytest.raises(ImproperlyConfigured) as stopped:
+        read_settings(**{variable: value})
+    assert str(stopped.value).startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        ("MAX_IN_FLIGHT", "-1", "MAX_IN_FLIGHT must not be below 0."),
+        ("FEATURE_PRICES", "tts.price=1", "FEATURE_PRICES names tts.price: use tts.base, "),
+    ],
+)
+def test_no_process_starts_with_them(variable: str, value: str, why: str):
+    done = subprocess.run(
+        [sys.executable, "-c", "import django; django.setup()"],
+        cwd=BASE_DIR,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "auteur.settings", variable: value},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode != 0
     assert f"ImproperlyConfigured: {why}" in done.stderr
