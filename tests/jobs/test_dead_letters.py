@@ -23,7 +23,7 @@ from auteur import dead_letters
 from auteur.consumer import find_defect
 from auteur.dead_letters import Defect
 from auteur.devstack.processes import BASE_DIR
-from jobs import tasks
+from jobs import tasks, workflow
 from jobs.states import FAILED_QUEUE
 from tests.waiting import until
 
@@ -192,6 +192,9 @@ def test_arguments_that_no_task_of_ours_has_are_a_defect(payload: Any) -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("args", [[["no id"]], [[5, None, ID]], ["no id"], [], [{}]])
 @pytest.mark.parametrize("error", [ValueError("x"), OperationalError("away")])
-def test_a_bad_id_does_not_make_on_failure_raise(args: list[Any], error: Exception) -> None:
+def test_a_bad_id_does_not_make_on_failure_raise(
+    monkeypatch: pytest.MonkeyPatch, args: list[Any], error: Exception
+) -> None:
+    monkeypatch.setattr(workflow, "RELEASE_PAUSE_SECONDS", 0.0)
     for task in (tasks.prepare, tasks.collect, tasks.fail):
         task.on_failure(error, "", args, {}, None)

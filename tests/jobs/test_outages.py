@@ -6,10 +6,16 @@ from uuid import UUID
 import pytest
 from django.db import OperationalError
 
-from jobs import heartbeat, lifecycle, tasks
+from jobs import heartbeat, lifecycle, tasks, workflow
 from jobs.models import Attempt, Job
 from jobs.states import DISPATCH, PREPARE, AttemptState, Step
 from tests.jobs.walk import bring_to
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Release at once what a child holds."""
+    monkeypatch.setattr(workflow, "RELEASE_PAUSE_SECONDS", 0.0)
 
 
 def claimed(job: Job, step: Step, worker: str) -> UUID:
