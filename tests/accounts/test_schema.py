@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
-from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
+
+from tests.contract import described
 
 
 @pytest.fixture(scope="module")
 def schema() -> Any:
-    return SchemaGenerator().get_schema(request=None, public=True)
+    return described()
 
 
 def test_the_description_is_valid_openapi(schema: Any) -> None:

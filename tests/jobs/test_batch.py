@@ -11,6 +11,7 @@ from jobs.features.registry import feature_of
 from jobs.models import Event, Job
 from jobs.submission import MAX_BATCH
 from projects.models import Project
+from tests.contract import described
 
 URL = "/jobs/batch"
 
@@ -216,9 +217,8 @@ def test_a_key_stands_for_the_batch_as_a_whole(api, user):
     assert ledger.balance_of(user_id=user.pk) == 98
 
 
-def test_the_schema_knows_a_jobs_parameters_by_its_type(client_of, user):
-    headers = {"Accept": "application/vnd.oai.openapi+json"}
-    schemas = client_of(user).get("/schema", headers=headers).json()["components"]["schemas"]
+def test_the_schema_knows_a_jobs_parameters_by_its_type():
+    schemas = described()["components"]["schemas"]
     jobs = schemas["BatchRequest"]["properties"]["jobs"]
     assert (jobs["minItems"], jobs["maxItems"]) == (1, MAX_BATCH)
     kinds = schemas[jobs["items"]["$ref"].rpartition("/")[2]]["discriminator"]["mapping"]

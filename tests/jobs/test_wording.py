@@ -4,12 +4,12 @@ import json
 import re
 
 import pytest
-from drf_spectacular.generators import SchemaGenerator
 
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
 from jobs.states import AttemptState
+from tests.contract import described
 from tests.jobs.walk import bring_to
 
 OTHER_WORDS = re.compile(
@@ -64,7 +64,7 @@ def test_a_refund_says_what_the_job_says(api, make_job, end):
 
 
 def test_the_page_of_the_api_has_no_other_words():
-    schema = SchemaGenerator().get_schema(request=None, public=True)
+    schema = described()
     about_jobs = {path: told for path, told in schema["paths"].items() if path.startswith("/jobs")}
     parts = json.dumps([about_jobs, schema["components"]["schemas"]])
     assert OTHER_WORDS.findall(parts) == []

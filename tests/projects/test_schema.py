@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from drf_spectacular.generators import SchemaGenerator
+
+from tests.contract import described
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,7 @@ from drf_spectacular.generators import SchemaGenerator
     ],
 )
 def test_the_schema_tells_what_a_resolution_is(name: str):
-    schemas = SchemaGenerator().get_schema(request=None, public=True)["components"]["schemas"]
+    schemas = described()["components"]["schemas"]
     told = schemas[name]["properties"]["resolution"]
     assert told["type"] == "string"
     assert told["description"]

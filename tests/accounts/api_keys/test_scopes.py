@@ -11,6 +11,7 @@ from django.urls import URLResolver, get_resolver
 from accounts.api_keys.models import ApiKey
 from auteur.api.scopes import MONEY, Scope, scope_of
 from tests.conftest import bearer, by_key
+from tests.contract import described
 
 SAMPLES = {"uuid": str(uuid.UUID(int=7)), "str": "x", "path": "x", "int": "7"}
 REFUSED = ("scope_required", "key_not_allowed")
@@ -140,9 +141,8 @@ def test_a_method_that_there_is_not_stays_one(asked_by_scopes):
     assert asked_by_scopes([Scope.READ]).put("/projects", {}).status_code == 405
 
 
-def test_the_schema_tells_scope_and_points(api):
-    headers = {"Accept": "application/vnd.oai.openapi+json"}
-    paths = api.get("/schema", headers=headers).json()["paths"]
+def test_the_schema_tells_scope_and_points():
+    paths = described()["paths"]
     told = {
         path: (paths[path][method]["x-api-key-scope"], paths[path][method]["x-rate-limit-points"])
         for path, method in (

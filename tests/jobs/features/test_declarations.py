@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drf_spectacular.generators import SchemaGenerator
 from rest_framework.fields import empty
 
 import auteur.devstack
@@ -15,6 +14,7 @@ from gpu_tasks.runtime.engine import contracts
 from jobs.features.base import Feature
 from jobs.features.parameters import MediaField, ProjectField
 from jobs.features.registry import features
+from tests.contract import described
 
 SAMPLES = Path(auteur.devstack.__file__).parent / "samples"
 ENGINES_PAGE = Path(auteur.devstack.__file__).parents[2] / "docs" / "engines.md"
@@ -38,7 +38,7 @@ OURS = [feature for name, feature in features().items() if name not in TEST_PLUG
 
 @pytest.fixture(scope="module")
 def schema() -> Any:
-    return SchemaGenerator().get_schema(request=None, public=True)
+    return described()
 
 
 every = pytest.mark.parametrize("feature", OURS, ids=lambda feature: feature.name)

@@ -18,6 +18,7 @@ from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS
 from jobs.models import Job
 from media.models import MediaFile
 from projects.models import Project
+from tests.contract import described
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -76,13 +77,13 @@ def test_one_side_may_be_said_alone(api):
     assert (job.parameters["width"], job.parameters["height"]) == (MAX_SIDE, DEFAULT_SIDE)
 
 
-def test_a_side_says_what_it_is_a_multiple_of(api, client):
+def test_a_side_says_what_it_is_a_multiple_of(api):
     [error] = submit(api, width=MIN_SIDE + 1).json()["errors"]
     assert (error["code"], error["detail"]) == ("not_a_multiple", "This must be a multiple of 16.")
-    schemas = client.get("/schema?format=json").json()["components"]["schemas"]
-    [described] = [one for name, one in schemas.items() if name.startswith("ImageGenerationParam")]
+    schemas = described()["components"]["schemas"]
+    [parameters] = [one for name, one in schemas.items() if name.startswith("ImageGenerationParam")]
     for side in ("width", "height"):
-        assert described["properties"][side]["multipleOf"] == SIDE_STEP
+        assert parameters["properties"][side]["multipleOf"] == SIDE_STEP
 
 
 def test_what_is_needed_must_be_there(api):

@@ -5,7 +5,6 @@ from typing import Any
 
 import opentimelineio as otio
 import pytest
-from drf_spectacular.generators import SchemaGenerator
 from pymongo.collection import Collection
 from rest_framework.test import APIClient
 
@@ -13,7 +12,7 @@ from media.models import MediaFile
 from projects.interchange.terms import OURS
 from projects.models import Project
 from projects.timeline.effects import KNOWN
-from tests.contract import ContractClient
+from tests.contract import ContractClient, described
 from tests.projects.timeline.asking import errors, json_patch, operate, put, tracks, url
 from tests.projects.timeline.making import clip, track
 
@@ -139,7 +138,7 @@ def test_what_was_stored_before_is_read_and_edited_but_not_written_again(
 
 
 def test_the_schema_tells_each_effect_and_its_parameters() -> None:
-    schemas = SchemaGenerator().get_schema(request=None, public=True)["components"]["schemas"]
+    schemas = described()["components"]["schemas"]
 
     def named(ref: dict[str, str]) -> Any:
         return schemas[ref["$ref"].rpartition("/")[2]]
