@@ -1,16 +1,11 @@
 """Settings of billing: what cannot work stops the start, and says why."""
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
-from auteur.devstack.processes import BASE_DIR
 from jobs.orchestrator import further
+from tests.settings import read_settings
 
 ON = {
     "STRIPE_SECRET_KEY": "sk_test_1",
@@ -50,37 +45,18 @@ TAKEN = [
     {"BILLING_PACKS": '{"small": {"price": "p", "credits": 10000000}}'},
     {"BILLING_PLANS": '{"pro": [{"price": "a", "credits": 1}, {"price": "b", "credits": 2}]}'},
 ]
-SCRIPT = """
-import json, os, runpy, sys
-for changes in json.load(sys.stdin):
-    before = dict(os.environ)
-    os.environ.update(changes)
-    try:
-        runpy.run_path("auteur/settings.py", run_name="auteur.settings")
-        print("")
-    except Exception as exc:
-        print(f"{type(exc).__name__}: {exc}".replace(chr(10), " "))
-    os.environ.clear()
-    os.environ.update(before)
-"""
 
 
-def test_what_cannot_work_stops_the_start() -> None:
-    cases = [*(changes for changes, _ in REFUSED), *TAKEN]
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        cwd=BASE_DIR,
-        env={**os.environ, "PYTHONPATH": str(BASE_DIR)},
-        input=json.dumps(cases),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    said = done.stdout.splitlines()
-    for (changes, why), line in zip(REFUSED, said, strict=False):
-        assert line.startswith("ImproperlyConfigured: "), (changes, line)
-        assert why in line, changes
-    assert said[len(REFUSED) :] == [""] * len(TAKEN)
+@pytest.mark.parametrize(("variables", "why"), REFUSED)
+def test_what_cannot_work_stops_the_start(variables: dict[str, str], why: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as stopped:
+        read_settings(**variables)
+    assert why in str(stopped.value)
+
+
+@pytest.mark.parametrize("variables", TAKEN)
+def test_what_works_is_taken(variables: dict[str, str]) -> None:
+    read_settings(**variables)
 
 
 def test_plans_that_there_are_not_stop_the_start(settings) -> None:
