@@ -24,6 +24,7 @@ from tests.jobs.events.setting_back import set_back
 from tests.jobs.walk import number_all
 from tests.live.running import make_job as make_plain_job
 from tests.live.running import say
+from tests.properties import LONG
 
 pytestmark = pytest.mark.django_db
 
@@ -171,7 +172,8 @@ def test_a_gap_that_no_epoch_explains_is_found(job: Job, statement: str) -> None
     assert rule in {finding.rule for finding in findings}
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.property
+@pytest.mark.parametrize("seed", range(100 if LONG else 3))
 def test_whatever_is_lost_no_number_names_two_events_and_no_client_misses_one(
     seed: int, make_user: Callable[..., User], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,13 +199,13 @@ def test_whatever_is_lost_no_number_names_two_events_and_no_client_misses_one(
             epochs.start()
         assert verification.check().findings == []
         for job in jobs:
+            kept = log.events_after(user_id=job.user_id, after=None)
             for after in known[job.user_id]:
-                check_client(job.user_id, after)
+                check_client(job.user_id, after, kept)
 
 
-def check_client(user_id: UUID, after: int) -> None:
+def check_client(user_id: UUID, after: int, kept: list[Wire]) -> None:
     """A client is told that it knows a lost event, or gets all that follows what it knows."""
-    kept: list[Wire] = log.events_after(user_id=user_id, after=None)
     is_kept = after == 0 or after in [event["seq"] for event in kept]
     following = [event for event in kept if event["seq"] > after]
     if is_kept:
