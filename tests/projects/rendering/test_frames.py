@@ -375,9 +375,7 @@ def test_at_any_speed_it_is_the_frame_that_a_render_shows(
     _, made = Studio(tmp_path).render(stored, output(width=96, height=48), [path])
     rendered = [read_code(levels) for levels in read_film(made)]
 
-    found = [
-        read_code(read_levels(pixels(ask(api, small, number * 40))[..., 0]))
-        for number in range(len(rendered))
-    ]
-
-    assert found == rendered
+    for first in range(0, len(rendered), 10):  # of each clip the ends, and one between them
+        for number in (first, first + 6, first + 9):
+            shown = pixels(ask(api, small, number * 40))
+            assert read_code(read_levels(shown[..., 0])) == rendered[number], number
