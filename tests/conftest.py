@@ -1,5 +1,6 @@
 """Fixtures that all tests share: people with tokens and credits, their media and jobs."""
 
+import gc
 import math
 import time
 import uuid
@@ -30,6 +31,12 @@ from tests.journeys.stack import JourneyStack
 DEAR = 60
 """Credits of a compression in the stack that is shared: a new user has enough for one."""
 PBKDF2PasswordHasher.iterations = 1000  # a thousandth of what keeps a stolen password safe
+
+
+def pytest_collection_finish() -> None:
+    """Let no garbage collection look again at all that the tests have imported."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
