@@ -9,7 +9,7 @@ from tests.chaos.modal_faults import MODAL_FAULTS
 from tests.chaos.proxy import Mode, Proxy
 from tests.chaos.rabbitmq_faults import RABBITMQ_FAULTS
 from tests.chaos.stack import ChaosStack
-from tests.chaos.workload import CALLS_ALL_ALONG, WITH_BRIEF, WITH_FILES
+from tests.chaos.workload import CALLS_ALL_ALONG, UNCANCELLED, WITH_BRIEF, WITH_FILES
 
 CALLBACK_DELAY_SECONDS = 8.0
 A_CLAIM_UNHEARD = 90.0
@@ -208,6 +208,7 @@ WITHOUT_REPAIR = Fault(
     lambda stack: strikes.kill_and_flush(stack, "after_claim_prepare"),
     begin=ChaosStack.forget,
     settle=4.0,
+    kinds=UNCANCELLED,
 )
 """The negative control: an orchestrator that publishes and repairs nothing must lose jobs."""
 BOUNDED = (
@@ -217,7 +218,6 @@ BOUNDED = (
     "every message twice, callbacks never",
 )
 BOUNDED_MODAL = (
-    "Modal SIGSTOP, SIGCONT",
     "every second start unheard, its call runs",
     "every third call lost",
 )

@@ -40,6 +40,8 @@ FAILING = Kind({"seconds": 0.1, "price": 5, "error": "MODEL_ERROR"}, ends="faile
 CANCELLED = Kind({"seconds": 4, "price": 7}, ends="cancelled", cancel_after=0.7)
 ALL_ALONG = Kind({"seconds": 9, "price": 3})
 MIXED = (QUICK, LONG, DELIVERED, FAILING, QUICK, CANCELLED, LONG, FREE)
+UNCANCELLED = (QUICK, LONG, DELIVERED, FREE)
+"""A lost job that its client cancels would not be seen to be lost."""
 CALLS_ALL_ALONG = (ALL_ALONG, QUICK, QUICK, QUICK)
 SLOW = Kind({"seconds": 20, "price": 3})
 """Its call runs for longer than we wait for the answer to its start."""
