@@ -1,4 +1,4 @@
-"""An object store that answers 503 for some seconds; `make chaos` has longer ones, a full disk too."""
+"""An object store that answers 503 for seconds; `make chaos` has longer ones, and a full disk."""
 
 import tempfile
 from collections.abc import Iterator
