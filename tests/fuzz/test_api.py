@@ -33,7 +33,7 @@ from media.storage import object_storage
 from tests.billing.conftest import world  # noqa: F401  # a fixture
 from tests.conftest import bearer
 
-REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "1200"))
+REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "600"))
 SEED = int(os.environ.get("FUZZ_SEED", "12"))
 CHECKS = [
     not_a_server_error,

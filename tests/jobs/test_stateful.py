@@ -50,7 +50,7 @@ COMMON = {
     "suppress_health_check": list(HealthCheck),
     "print_blob": True,
 }
-SHORT_PROFILE = settings(max_examples=20, stateful_step_count=40, derandomize=True, **COMMON)
+SHORT_PROFILE = settings(max_examples=10, stateful_step_count=40, derandomize=True, **COMMON)
 LONG_PROFILE = settings(max_examples=300, stateful_step_count=80, **COMMON)
 PROFILE = LONG_PROFILE if LONG else SHORT_PROFILE
 THREADS = 4
