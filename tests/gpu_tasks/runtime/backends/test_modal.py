@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import pickle
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -141,6 +142,16 @@ def nested(depth: int) -> dict[str, Any]:
     return value
 
 
+@pytest.fixture
+def usual_recursion_limit():
+    """Undo what other tests of this process have made of it."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(limit)
+
+
+@pytest.mark.usefixtures("usual_recursion_limit")
 @pytest.mark.parametrize(
     "value",
     [
