@@ -17,8 +17,8 @@ MAX_DECODED_PIXELS = 12_000_000_000
 """Of a film, as many as 200 s of 1080p at 30 frames a second have: of a larger one fewer frames are
 decoded, from key frames on."""
 MIN_SPEECH_MS = 3_000
-"""Of speech in a voice sample, pauses left out."""
 MAX_SPEECH_MS = 30_000
+"""The length of speech in a voice sample, without pauses."""
 MAX_PEAKS_BYTES = 2 * 1024 * MIB
 MAX_PEAKS_MS = 4 * 60 * 60 * 1000
 """A larger or longer file has no waveform: all of it would be read and decoded."""

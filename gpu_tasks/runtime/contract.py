@@ -91,7 +91,7 @@ CLASS_LIMITS: Mapping[str, int] = {
 
 
 def rented_limit(gpu: str) -> int | None:
-    """Of calls in flight on rented GPUs of a class; none of CPUs."""
+    """Return the limit of calls in flight on rented GPUs of a class; None for CPUs."""
     return overrides.gpu_limits(RENTED).get(gpu) or CLASS_LIMITS.get(gpu)
 
 

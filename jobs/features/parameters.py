@@ -262,8 +262,8 @@ class DurationParameters(Parameters):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Set ``duration_ms`` and ``duration_sec``, of which one must be given."""
         if "duration_ms" not in attrs and "duration_sec" not in attrs:
-            field = self.fields["duration_ms"].error_messages["required"]
-            raise serializers.ValidationError({"duration_ms": [field]}, code="required")
+            message = self.fields["duration_ms"].error_messages["required"]
+            raise serializers.ValidationError({"duration_ms": [message]}, code="required")
         attrs.setdefault("duration_ms", attrs.get("duration_sec", 0) * 1000)
         attrs.setdefault("duration_sec", attrs["duration_ms"] // 1000)
         if attrs["duration_ms"] != attrs["duration_sec"] * 1000:

@@ -98,7 +98,8 @@ def _leases() -> str:
 
 
 def _run_limits() -> str:
-    return json.dumps({one.name: one.run_limit.total_seconds() for one in features().values()})
+    limits = {name: feature.run_limit.total_seconds() for name, feature in features().items()}
+    return json.dumps(limits)
 
 
 def writing_attempt(*, attempt_id: UUID, call_id: str) -> Attempt:

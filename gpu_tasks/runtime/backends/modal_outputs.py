@@ -19,6 +19,10 @@ MAX_RESULT_BYTES = 4 * 1024 * 1024
 """Of an outcome; Modal itself holds what is above 2 MiB elsewhere, which is not fetched."""
 
 
+MAX_RESULT_DEPTH = 32
+"""Of lists and objects in each other, as in the body of a callback."""
+
+
 class NotPlainError(AuteurError):
     """A result that is not CBOR, not here, too large, or with more in it than plain values."""
 
@@ -41,7 +45,9 @@ def value_of(output: api_pb2.FunctionGetOutputsItem) -> Any:
     if not data or len(data) > MAX_RESULT_BYTES:
         raise NotPlainError(f"{len(data)} bytes")
     try:
-        return cbor2.loads(data, semantic_decoders=defaultdict(lambda: _refuse))
+        return cbor2.loads(
+            data, semantic_decoders=defaultdict(lambda: _refuse), max_depth=MAX_RESULT_DEPTH
+        )
     except (cbor2.CBORDecodeError, ValueError, RecursionError, MemoryError) as exc:
         raise NotPlainError(type(exc).__name__) from exc
 

@@ -279,7 +279,7 @@ class Auteur(FeatureRunner):
         return Catalogue.from_dict(self.request("GET", "/features")).features
 
     def estimate(self, feature: FeatureName, **parameters: Any) -> Estimate:
-        """What a job would cost; its ``quote_id``, sent as a parameter, binds the price."""
+        """Return the price of a job; its ``quote_id``, sent as a parameter, binds the price."""
         return jobs.estimate(self.http, feature, parameters)
 
     def submit(

@@ -142,6 +142,16 @@ def nested(depth: int) -> dict[str, Any]:
     return value
 
 
+@pytest.mark.parametrize(("depth", "is_refused"), [(32, False), (33, True)])
+def test_a_result_is_nested_so_deep_and_no_deeper(depth: int, is_refused: bool):
+    data = cbor2.dumps(nested(depth))  # the empty one inside does not count
+    output = api_pb2.FunctionGetOutputsItem(
+        data_format=api_pb2.DATA_FORMAT_CBOR, result=api_pb2.GenericResult(data=data)
+    )
+    with pytest.raises(NotPlainError) if is_refused else contextlib.nullcontext():
+        value_of(output)
+
+
 @pytest.fixture
 def usual_recursion_limit():
     """Undo what other tests of this process have made of it."""

@@ -96,11 +96,11 @@ class Steps:
         if noted not in self._noted.known:
             name = self._key(key)
             try:
-                asked = self._auteur.submit(feature, idempotency_key=name, **parameters)
+                submitted = self._auteur.submit(feature, idempotency_key=name, **parameters)
             except ProblemError:
                 self._noted.forget(key)
                 raise
-            self._noted.note(**{noted: str(asked.job_id)})
+            self._noted.note(**{noted: str(submitted.job_id)})
         with self._screen.job(feature) as progress:
             job = self._auteur.wait(self._noted.known[noted], on_progress=progress)
         if job.status != "completed":
