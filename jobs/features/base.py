@@ -47,8 +47,9 @@ class Feature:
     output: ClassVar[type[BaseModel] | None] = None
     """What `collect` makes of the contract's result, as clients read it; None: that result itself.
     What `jobs.output_models` adds is left out."""
-    making: ClassVar[Making] = Making()
-    """How its media come to be, for their content credentials (`media.provenance`)."""
+    making: ClassVar[Making | None]
+    """How its media are made, for their content credentials (`media.provenance`); None where it
+    makes none. There is no default: it would sign the results with a wrong type."""
     example: ClassVar[Mapping[str, Any]] = {}
     """Parameters to try it with. For a media file's id stands the name of a sample in
     `auteur/devstack/samples/`, for a project's id the names of those on its timeline."""
@@ -59,6 +60,20 @@ class Feature:
     """Longest time pending; the job fails with a refund after it."""
     expected_seconds: ClassVar[float] = 5.0
     """When a running call is first polled, if it has not called back."""
+
+    def __init_subclass__(cls) -> None:
+        """Raise ``TypeError`` where ``making`` is missing or contradicts ``outputs``."""
+        super().__init_subclass__()
+        if not hasattr(cls, "making"):
+            raise TypeError(
+                f"{cls.__name__} does not declare how its media are made. Set making to a value of "
+                "media.provenance.source_types, or to None if it makes no media."
+            )
+        if (cls.making is not None) != (cls.outputs is not Feature.outputs):
+            raise TypeError(
+                f"{cls.__name__} must have both making and outputs if it makes media, and making = "
+                "None without outputs if it makes none."
+            )
 
     @property
     def slug(self) -> str:
@@ -89,7 +104,7 @@ class Feature:
     @property
     def makes_media(self) -> bool:
         """Whether its results are files, which are inspected and signed when they are collected."""
-        return type(self).outputs is not Feature.outputs
+        return self.making is not None
 
     @property
     def is_enabled(self) -> bool:
@@ -219,7 +234,7 @@ class Feature:
         """
         output = result.model_dump(mode="json")
         parameters = attempt.job.parameters
-        if outputs := self.outputs(parameters):
+        if self.making and (outputs := self.outputs(parameters)):
             title = self.title(parameters, files.sources_of(attempt.job))
             statement = files.statement_of(attempt, self.making, self.most_bytes(parameters))
             output["media"] = files.inspected(attempt, outputs, title, statement)

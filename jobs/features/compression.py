@@ -51,7 +51,7 @@ class TargetField(serializers.Field[Any, Any, Any, Any]):
 class CompressionParameters(Parameters):
     """`POST /jobs/compression`."""
 
-    media_id = MediaField(types=(MediaType.VIDEO, MediaType.AUDIO))
+    media_id = MediaField(types=(MediaType.VIDEO, MediaType.AUDIO), consent=None)
     target = TargetField(
         help_text="`web`: H.264 with AAC stereo, at most 1080p. `archive`: HEVC, visually "
         "lossless, with every track of sound; sound that is lossless stays so, as FLAC or ALAC. "

@@ -22,6 +22,7 @@ class LipSyncParameters(Parameters):
     )
     audio_media_id = MediaField(
         types=(MediaType.AUDIO, MediaType.VIDEO),
+        consent=None,
         sound=True,
         longest_ms=lambda: contract.MAX_SECONDS * 1000,
         help_text=f"What shall be said, {contract.MAX_SECONDS} seconds at most.",

@@ -65,8 +65,8 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
     A file that is still being checked is taken where the job may wait for it: what is in it is
     checked when the job is validated again.
 
-    ``longest_ms`` tells how long it may last, by the engine that is set; ``consent``, what of a
-    person the feature uses in it.
+    ``longest_ms`` tells how long it may last, by the engine that is set. ``consent`` is what the
+    feature uses of a person in it, and None where it uses nothing: each declaration has to say it.
     """
 
     problems: ClassVar = (MediaNotUsableProblem, ConsentRequiredProblem)
@@ -75,9 +75,9 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
         self,
         *,
         types: tuple[MediaType, ...],
+        consent: ConsentKind | None,
         sound: bool = False,
         longest_ms: Callable[[], int] | None = None,
-        consent: ConsentKind | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)

@@ -22,6 +22,7 @@ class PerformanceCloningParameters(Parameters):
     )
     driving_media_id = MediaField(
         types=(MediaType.VIDEO,),
+        consent=None,
         longest_ms=lambda: contract.MAX_SECONDS * 1000,
         help_text=f"A film of who acts, {contract.MAX_SECONDS} seconds at most.",
     )

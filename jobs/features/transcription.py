@@ -36,15 +36,14 @@ class TranscriptionOutput(PlainModel):
     language: str
 
 
-def _longest_ms(*, by_speaker: bool = False) -> int:
-    return contract.longest_ms(FEATURE.engine, by_speaker=by_speaker)
-
-
 class TranscriptionParameters(Parameters):
     """`POST /jobs/transcription`."""
 
     media_id = MediaField(
-        types=(MediaType.AUDIO, MediaType.VIDEO), sound=True, longest_ms=_longest_ms
+        types=(MediaType.AUDIO, MediaType.VIDEO),
+        consent=None,
+        sound=True,
+        longest_ms=lambda: contract.longest_ms(FEATURE.engine, by_speaker=False),
     )
     language = serializers.CharField(default="en", max_length=8, help_text="ISO 639-1.")
     speaker_diarization = serializers.BooleanField(
@@ -54,8 +53,8 @@ class TranscriptionParameters(Parameters):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """A recording that the chosen engine transcribes within its time limit."""
-        most = _longest_ms(by_speaker=attrs["speaker_diarization"])
-        no_longer_than(most, attrs["media_id"], field="media_id")
+        longest_ms = contract.longest_ms(FEATURE.engine, by_speaker=attrs["speaker_diarization"])
+        no_longer_than(longest_ms, attrs["media_id"], field="media_id")
         return super().validate(attrs)
 
     def validate_language(self, language: str) -> str:
@@ -70,6 +69,7 @@ class _Transcription(Feature):
     name = "transcription"
     summary = "Transcribe the speech of a recording"
     contract = contract.CONTRACT
+    making = None
     parameters = TranscriptionParameters
     tariff: ClassVar[Mapping[str, int]] = {"credits": 1, "per_started_ms": 120_000}
     measured = "media_id"

@@ -21,7 +21,7 @@ def _longest_ms() -> int:
 class VideoQueryParameters(Parameters):
     """`POST /jobs/video-query`."""
 
-    video_media_id = MediaField(types=(MediaType.VIDEO,), longest_ms=_longest_ms)
+    video_media_id = MediaField(types=(MediaType.VIDEO,), consent=None, longest_ms=_longest_ms)
     question = serializers.CharField(
         min_length=contract.MIN_QUESTION,
         max_length=contract.MAX_QUESTION,
@@ -34,6 +34,7 @@ class _VideoQuery(Feature):
     name = "video_query"
     summary = "Answer a question about a film"
     contract = contract.CONTRACT
+    making = None
     parameters = VideoQueryParameters
     tariff: ClassVar[Mapping[str, int]] = {"base": 2, "credits": 1, "per_started_ms": 60_000}
     measured = "video_media_id"

@@ -44,7 +44,7 @@ class Synthesis(StrEnum):
 class Making:
     """How a feature makes its results, declared once (`jobs.features.base.Feature.making`)."""
 
-    synthesis: Synthesis = Synthesis.NONE
+    synthesis: Synthesis
     action: str | None = None
     """What is done to the first source, of which the result is another version; None: the result
     is a work of its own."""
@@ -54,7 +54,7 @@ GENERATED = Making(Synthesis.WHOLE)
 PERFORMED = Making(Synthesis.PART)
 ALTERED = Making(Synthesis.PART, "c2pa.edited")
 TRANSCODED = Making(Synthesis.NONE, "c2pa.transcoded")
-ASSEMBLED = Making()
+ASSEMBLED = Making(Synthesis.NONE)
 
 
 def known(value: object) -> SourceType | None:

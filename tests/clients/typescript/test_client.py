@@ -32,7 +32,7 @@ def test_examples(client: Path, env: dict[str, str], example: str, said: str) ->
 
 
 def test_the_program_of_the_quickstart(client: Path, env: dict[str, str], tmp_path: Path) -> None:
-    """It compiles under the client's own strict options, in a package of its own, and makes a film."""
+    """It compiles under the client's strict options, in its own package, and makes a film."""
     shutil.copy(QUICKSTART, tmp_path)
     (tmp_path / "package.json").write_text('{"type": "module"}')
     packages = tmp_path / "node_modules"

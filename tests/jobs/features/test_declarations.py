@@ -14,6 +14,8 @@ from gpu_tasks.runtime.engine import contracts
 from jobs.features.base import Feature
 from jobs.features.parameters import MediaField, ProjectField
 from jobs.features.registry import features
+from media.models import MediaType
+from media.provenance.source_types import GENERATED, TRAINED, source_type_of
 from tests.contract import described
 
 SAMPLES = Path(auteur.devstack.__file__).parent / "samples"
@@ -57,6 +59,39 @@ def test_its_function_is_its_own(feature: Feature):
 @pytest.mark.parametrize("engine", ["draft", "production"])
 def test_it_has_both_engines(feature: Feature, engine: str):
     assert find_spec(f"gpu_tasks.{feature.name}.{engine}")
+
+
+@pytest.mark.parametrize("feature", features().values(), ids=lambda feature: feature.name)
+@pytest.mark.parametrize("sources", [[], [None], [None, None]], ids=len)
+def test_what_its_models_make_is_signed_as_synthetic(feature: Feature, sources: list[None]):
+    if feature.making is None:
+        pytest.skip("makes no media")
+    source_type = source_type_of(feature.making, is_draft=False, sources=sources)
+    assert (source_type in TRAINED) == bool(feature.contract.models)
+
+
+def declare(**members: Any) -> type[Feature]:
+    return type("_Declared", (Feature,), members)
+
+
+def test_one_without_making_is_refused():
+    with pytest.raises(TypeError, match="does not declare how its media are made"):
+        declare()
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"making": GENERATED}, {"making": None, "outputs": lambda self, parameters: []}],
+    ids=["making without outputs", "outputs without making"],
+)
+def test_one_whose_making_and_outputs_disagree_is_refused(members: dict[str, Any]):
+    with pytest.raises(TypeError, match="must have both making and outputs"):
+        declare(**members)
+
+
+def test_a_media_field_without_consent_is_refused():
+    with pytest.raises(TypeError, match="consent"):
+        MediaField(types=(MediaType.VIDEO,))  # type: ignore[call-arg]
 
 
 @every

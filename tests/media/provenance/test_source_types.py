@@ -2,7 +2,6 @@
 
 import pytest
 
-from jobs.features.registry import feature_of
 from media.provenance.source_types import (
     ALTERED,
     ASSEMBLED,
@@ -47,20 +46,6 @@ def test_what_is_generated_stays_so_through_any_lineage(
     making: Making, is_draft: bool, sources: list, expected: SourceType | None
 ):
     assert source_type_of(making, is_draft=is_draft, sources=sources) is expected
-
-
-@pytest.mark.parametrize(
-    ("making", "names"),
-    [
-        (GENERATED, ["tts", "video_generation", "image_generation", "audio_generation"]),
-        (ALTERED, ["lip_sync", "gaze_redirection"]),
-        (PERFORMED, ["performance_cloning"]),
-        (TRANSCODED, ["compression"]),
-        (ASSEMBLED, ["render"]),
-    ],
-)
-def test_features_declare_how_their_media_come_to_be(making: Making, names: list[str]):
-    assert {feature_of(name).making for name in names} == {making}
 
 
 def test_types_are_known_by_name_and_address():

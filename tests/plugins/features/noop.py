@@ -24,7 +24,9 @@ class NoopParameters(Parameters):
     price = serializers.IntegerField(default=1, min_value=0, max_value=1000)
     used = serializers.IntegerField(required=False, help_text="Credits that the result is worth.")
     delivered = serializers.BooleanField(required=False, help_text="Whether it takes a last step.")
-    media_id = MediaField(required=False, types=(MediaType.AUDIO,), help_text="Waited for.")
+    media_id = MediaField(
+        required=False, types=(MediaType.AUDIO,), consent=None, help_text="Waited for."
+    )
 
 
 class Noop(Feature):
@@ -33,6 +35,7 @@ class Noop(Feature):
     name = "noop"
     summary = "Do nothing"
     contract = contract.CONTRACT
+    making = None
     parameters = NoopParameters
     expected_seconds = 2.0
 

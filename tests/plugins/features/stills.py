@@ -10,12 +10,13 @@ from jobs.features.base import Feature
 from jobs.features.files import Output
 from jobs.features.parameters import MediaField, Parameters, seed
 from media.models import MediaType
+from media.provenance.source_types import ASSEMBLED
 
 
 class StillsParameters(Parameters):
     """`POST /jobs/stills`."""
 
-    video_media_id = MediaField(types=(MediaType.VIDEO,))
+    video_media_id = MediaField(types=(MediaType.VIDEO,), consent=None)
     count = serializers.IntegerField(default=1, min_value=1, max_value=contract.MAX_COUNT)
     seed = seed()
 
@@ -26,6 +27,7 @@ class Stills(Feature):
     name = "stills"
     summary = "Take still pictures of a film"
     contract = contract.CONTRACT
+    making = ASSEMBLED
     parameters = StillsParameters
     tariff = {"credits": 3}
     measured = "count"
