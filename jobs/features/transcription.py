@@ -36,14 +36,15 @@ class TranscriptionOutput(PlainModel):
     language: str
 
 
+def _longest_ms(*, by_speaker: bool = False) -> int:
+    return contract.longest_ms(FEATURE.engine, by_speaker=by_speaker)
+
+
 class TranscriptionParameters(Parameters):
     """`POST /jobs/transcription`."""
 
     media_id = MediaField(
-        types=(MediaType.AUDIO, MediaType.VIDEO),
-        consent=None,
-        sound=True,
-        longest_ms=lambda: contract.longest_ms(FEATURE.engine, by_speaker=False),
+        types=(MediaType.AUDIO, MediaType.VIDEO), consent=None, sound=True, longest_ms=_longest_ms
     )
     language = serializers.CharField(default="en", max_length=8, help_text="ISO 639-1.")
     speaker_diarization = serializers.BooleanField(
@@ -53,7 +54,7 @@ class TranscriptionParameters(Parameters):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """A recording that the chosen engine transcribes within its time limit."""
-        longest_ms = contract.longest_ms(FEATURE.engine, by_speaker=attrs["speaker_diarization"])
+        longest_ms = _longest_ms(by_speaker=attrs["speaker_diarization"])
         no_longer_than(longest_ms, attrs["media_id"], field="media_id")
         return super().validate(attrs)
 
