@@ -735,11 +735,13 @@ RETURNING job_attempts.id, known.job_id, known.call_id, known.runs
 -- name: count_attempts_of
 -- How many attempts of a job count against its feature's limit, how many ended by an infrastructure
 -- error, and whether the job is past its absolute bound. An infrastructure error counts where the
--- input may be its cause: the machine was lost while it ran the call, or the call reported a result
--- that could not be used.
+-- input may be its cause: the machine was lost while it ran a call that we know, or the call reported
+-- a result that could not be used. A call that began although its start was never answered has no
+-- call_id: it was given up for the answer, not lost.
 SELECT count(*) FILTER (WHERE a.error_code IS NOT NULL AND (
            a.error_code NOT IN {INFRASTRUCTURE}
-           OR (a.error_code = {GPU_UNAVAILABLE} AND a.started_at IS NOT NULL)
+           OR (a.error_code = {GPU_UNAVAILABLE} AND a.started_at IS NOT NULL
+               AND a.call_id IS NOT NULL)
            OR jsonb_typeof(a.outcome -> 'result') = 'object'
        )),
        count(*) FILTER (WHERE a.error_code IN {INFRASTRUCTURE}),
@@ -750,10 +752,11 @@ FROM job_attempts a JOIN jobs j ON j.id = a.job_id WHERE a.job_id = %(job_id)s
 -- name: lost_jobs
 -- Circuits that may have to be opened: closed ones, with how many jobs have lost an attempt to our
 -- infrastructure lately. The storage is no backend's. Of a user's machines that were lost while they
--- ran a call only one counts, for the input may be the cause. The index `attempts_lost` is read.
+-- ran a known call only one counts, for the input may be the cause. The index `attempts_lost` is read.
 WITH lost AS (
     SELECT j.type, a.backend, a.error_code, a.finished_at,
            CASE WHEN a.error_code = {GPU_UNAVAILABLE} AND a.started_at IS NOT NULL
+                   AND a.call_id IS NOT NULL
                THEN j.user_id ELSE j.id END AS subject
     FROM job_attempts a JOIN jobs j ON j.id = a.job_id
     WHERE a.error_code IN {INFRASTRUCTURE} AND a.finished_at IS NOT NULL

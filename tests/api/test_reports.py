@@ -20,7 +20,7 @@ from auteur.api import routing
 @csrf_exempt
 def broken(request):
     token = request.headers["Authorization"]
-    raise RuntimeError("no row for ann@example.com at https://store/o?X-Amz-Signature=feed"
+    raise RuntimeError("no row for ann@example.com at https://store/o?X-Amz-Signature=signed-by-hand"
         " or /shared/only-whoever-has-it-may-read-this-file_0")
 
 urls.urlpatterns.append(path("broken", broken))
@@ -41,7 +41,7 @@ SECRETS = [
     "in-the-body",
     "in-the-header",
     "ann@example.com",
-    "feed",
+    "signed-by-hand",
     "only-whoever",
 ]
 

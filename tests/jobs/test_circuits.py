@@ -129,6 +129,23 @@ def test_machines_lost_before_they_ran_open_the_backends_circuit(
     assert watch() == {FEATURE, BACKEND}
 
 
+def test_starts_that_nobody_answers_open_the_backends_circuit(
+    make_job: Callable[..., Job],
+) -> None:
+    """Also where all are of one user and their calls have begun."""
+    for _ in range(MIN_LOST):
+        job = make_job()
+        attempt = bring_to(job, AttemptState.DISPATCHING)
+        lifecycle.report_progress(attempt_id=attempt.pk, call_id="fc-unheard", progress=0.5)
+        assert lifecycle.mark_errored(
+            attempt_id=attempt.pk,
+            error=JobError.of(ErrorCode.GPU_UNAVAILABLE),
+            states=[AttemptState.DISPATCHING],
+        )
+        decide(job)
+    assert watch() == {FEATURE, BACKEND}
+
+
 def test_the_inputs_of_one_user_open_no_circuit(
     make_job: Callable[..., Job], make_user: Callable[..., User]
 ) -> None:

@@ -18,6 +18,7 @@ from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import lifecycle
 from jobs.capacity import class_limit
 from jobs.errors import JobError
+from jobs.features.registry import feature_of
 from jobs.heartbeat import LOST_AFTER
 from jobs.models import Attempt, Job, WorkerHeartbeat
 from jobs.orchestrator import admission, calls, due, loop, repair
@@ -204,6 +205,21 @@ def test_infrastructure_errors_are_retried_beyond_the_features_limit(make_job, c
     mark_errored(job.attempt, code, AttemptState.QUEUED)
     [wake_up] = look_at(job).wake_ups
     assert (wake_up.queue, wake_up.ids_per_message) == ("jobs.failed", 1)
+
+
+def test_calls_that_begin_although_their_start_is_unanswered_do_not_count(make_job):
+    job = make_job()
+    bring_to(job, AttemptState.DISPATCHING)
+    for number in range(1, feature_of(job.type).max_attempts + 2):
+        job.refresh_from_db()
+        attempt = job.attempt
+        Attempt.objects.filter(pk=attempt.pk).update(
+            state=AttemptState.DISPATCHING, worker=WORKER, lease_expires_at=Now() + LOST_AFTER
+        )
+        lifecycle.report_progress(attempt_id=attempt.pk, call_id=f"fc-{number}", progress=0.5)
+        mark_errored(attempt, ErrorCode.GPU_UNAVAILABLE, AttemptState.DISPATCHING)
+        assert look_at(job).wake_ups == []
+        assert job.attempt.number == number + 1
 
 
 def job_state(job):
