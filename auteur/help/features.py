@@ -35,9 +35,18 @@ Json = dict[str, Any]
 
 
 def example(feature: Feature) -> Json:
-    """What it was once asked, and the job that came of it: ``make docs-examples`` keeps it."""
-    kept: Json = json.loads((EXAMPLES / f"{feature.slug}.json").read_text())
-    return kept
+    """Return the request and the job that ``make docs-examples`` has kept of the feature.
+
+    Raises ``FileNotFoundError``, with the command that writes it.
+    """
+    path = EXAMPLES / f"{feature.slug}.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing. Run .venv/bin/python -m auteur.devstack examples "
+            f"--feature {feature.slug} to write it."
+        )
+    request_and_job: Json = json.loads(path.read_text())
+    return request_and_job
 
 
 def own() -> list[Feature]:
