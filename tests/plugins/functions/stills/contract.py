@@ -35,7 +35,7 @@ CONTRACT = Contract(
     name="stills",
     gpu=GpuClass.CPU,
     image=ImageFamily.FFMPEG,
-    time_limit_seconds=60,
+    time_limit_seconds=120,  # longer than an outage of the storage in `tests.chaos`
     payload=StillsPayload,
     result=StillsResult,
 )
