@@ -195,15 +195,22 @@ def test_logs_name_nobody(user: User, provider: Provider, caplog: pytest.LogCapt
 
 
 @pytest.fixture
-def database_log() -> Callable[[], str]:
-    """Return a function that reads what PostgreSQL has logged since the test began."""
+def database_log(db: None) -> Callable[[], str]:
+    """Return a function that reads what PostgreSQL has logged of this session since the test began.
+
+    Other tests run on the same server at the same time: the log has their errors as well.
+    """
     path = Path(os.environ[FOLDER_VARIABLE], "log", "postgres.log")
     if not path.exists():
         pytest.skip("PostgreSQL is not ours, and neither is its log.")
     start = path.stat().st_size
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (session,) = cursor.fetchone()
 
     def read() -> str:
-        return path.read_bytes()[start:].decode()
+        lines = path.read_bytes()[start:].decode().splitlines()
+        return "\n".join(line for line in lines if f"[{session}]" in line)
 
     return read
 
